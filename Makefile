@@ -1,0 +1,47 @@
+# Each target says what it does; `make` alone prints them.
+PYTHON ?= python3
+PORT ?= 5000
+DEV := .venv
+TRAIN := .venv-train
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock clean env train-env
+
+help: ## Print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: env train-env ## Show the whole trail on real input; ONCE=1 leaves when it is told, PORT=N picks another port
+	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
+
+test: env train-env ## Run all tests, in random order; ARGS="-k name" picks some
+	$(DEV)/bin/python -m pytest $(ARGS)
+
+lint: env ## Check style, types, layers and migrations; changes nothing
+	$(DEV)/bin/ruff check
+	$(DEV)/bin/ruff format --check
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+	$(DEV)/bin/python -m scripts.check_migrations
+
+format: env ## Mend what the linter can mend
+	$(DEV)/bin/ruff check --fix-only
+	$(DEV)/bin/ruff format
+
+lock: env ## Choose the newest versions that the ranges in pyproject.toml allow
+	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  pyproject.toml --extra server --extra postgres --group dev --output-file requirements/dev.txt
+	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  --group train --output-file requirements/train.txt
+
+clean: ## Remove environments, caches and the demo's data
+	rm -rf $(DEV) $(TRAIN) .cache .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+env: $(DEV)/.ready
+train-env: $(TRAIN)/.ready
+
+# Virtual environments are made again when what they hold has changed.
+$(DEV)/.ready: requirements/dev.txt pyproject.toml scripts/make_env
+	PYTHON=$(PYTHON) scripts/make_env $(DEV) requirements/dev.txt --editable
+
+$(TRAIN)/.ready: requirements/train.txt scripts/make_env
+	PYTHON=$(PYTHON) scripts/make_env $(TRAIN) requirements/train.txt

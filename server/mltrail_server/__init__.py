@@ -1,0 +1,1 @@
+"""The server side of mltrail: an MLflow tracking server that lives beside a GitLab."""

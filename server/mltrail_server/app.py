@@ -1,0 +1,33 @@
+"""Wire the application. Nothing else makes a `Deps` or registers a route."""
+
+from flask import Flask
+
+from .artifacts.local import LocalFiles
+from .domain.clock import Clock, system_clock
+from .http.errors import Edge, handle_errors
+from .http.routes import ProjectConverter
+from .mlflow_api import errors as mlflow_errors
+from .mlflow_api import routes as mlflow_routes
+from .ops import health
+from .services.deps import Deps
+from .settings import Settings
+from .store.db import Database
+from .store.migrate import prepare
+
+
+def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
+    """Open database and files. Refuses a database whose schema is behind."""
+    settings.data_path.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    prepare(database)
+    return Deps(settings, database, LocalFiles(settings.artifacts_path), clock)
+
+
+def create_app(deps: Deps) -> Flask:
+    app = Flask("mltrail_server", static_folder=None)
+    app.url_map.converters["project"] = ProjectConverter
+    app.url_map.merge_slashes = False
+    mlflow_routes.mount_all(app, deps)
+    health.mount_all(app, deps)
+    handle_errors(app, [mlflow_errors.EDGE, Edge(owns=lambda _: True, render=mlflow_errors.render)])
+    return app

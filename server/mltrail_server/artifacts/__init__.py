@@ -1,0 +1,1 @@
+"""Bytes: where they are kept. What they are called is the store's business."""

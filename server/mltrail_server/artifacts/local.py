@@ -1,0 +1,83 @@
+"""Files in a folder: `<project>/<first two digits>/<blob id>`."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mltrail_server.domain.errors import Code, MltrailError, not_found, unavailable
+from mltrail_server.domain.ids import ProjectId, new_blob_id
+
+from .base import Stored
+
+CHUNK = 1 << 20
+
+
+class LocalFiles:
+    """See `base.FileStore`. An upload is written aside and renamed into place, so that half a file is never seen."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, project_id: ProjectId, stream: BinaryIO, *, limit: int | None = None) -> Stored:
+        blob_id = new_blob_id()
+        path = self._path(project_id, blob_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".part")
+        digest, size = hashlib.sha256(), 0
+        try:
+            with aside.open("wb") as file:
+                while chunk := stream.read(CHUNK):
+                    size += len(chunk)
+                    _check_size(size, limit)
+                    digest.update(chunk)
+                    file.write(chunk)
+            aside.rename(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        return Stored(blob_id, size, digest.hexdigest())
+
+    def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        path = self._path(project_id, blob_id)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError as error:
+            raise not_found("The file's content is missing from the store; tell the operator.") from error
+        return _chunks(file, start, length)
+
+    def local_path(self, project_id: ProjectId, blob_id: str) -> str | None:
+        return str(self._path(project_id, blob_id).resolve())
+
+    def delete(self, project_id: ProjectId, blob_id: str) -> None:
+        self._path(project_id, blob_id).unlink(missing_ok=True)
+
+    def ping(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unavailable("Files can't be stored just now.") from error
+        if not os.access(self._folder, os.W_OK):
+            raise unavailable("Files can't be stored just now: the folder is not writable.")
+
+    def _path(self, project_id: ProjectId, blob_id: str) -> Path:
+        return self._folder / str(project_id) / blob_id[:2] / blob_id
+
+
+def _check_size(size: int, limit: int | None) -> None:
+    if limit is not None and size > limit:
+        raise MltrailError(Code.TOO_LARGE, f"The file is larger than the {limit} bytes allowed here.")
+
+
+def _chunks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        left = length
+        while left is None or left > 0:
+            chunk = file.read(CHUNK if left is None else min(CHUNK, left))
+            if not chunk:
+                return
+            if left is not None:
+                left -= len(chunk)
+            yield chunk

@@ -1,0 +1,65 @@
+"""What GitLab says about projects, pipelines, jobs and merge requests, cut down to what we use."""
+
+from dataclasses import dataclass
+
+SUCCEEDED = "success"
+ENDED = frozenset({"success", "failed", "canceled", "skipped"})
+"""The statuses in which a job or a pipeline stays, unless a person retries it.
+
+https://docs.gitlab.com/api/jobs/#job-status-values
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    id: int
+    path: str
+    default_branch: str | None
+    web_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    id: int
+    iid: int | None
+    sha: str
+    ref: str  # `refs/merge-requests/7/head` in a merge request pipeline
+    source: str
+    status: str
+    web_url: str
+    tag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: int
+    name: str
+    stage: str
+    status: str
+    pipeline_id: int
+    web_url: str
+    allow_failure: bool = False
+    failure_reason: str | None = None
+    retried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    iid: int
+    title: str
+    state: str  # opened, closed, merged, locked
+    source_branch: str
+    target_branch: str
+    source_project_id: int
+    sha: str | None  # head of the source branch
+    base_sha: str | None  # merge base of source and target
+    web_url: str
+    merge_commit_sha: str | None = None
+    squash_commit_sha: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    id: int
+    body: str
+    author_id: int

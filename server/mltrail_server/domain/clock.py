@@ -1,0 +1,17 @@
+"""Time is an argument. All times in mltrail are integers: milliseconds since the Unix epoch, UTC."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], int]
+"""Answers "what time is it?" in milliseconds since the epoch."""
+
+
+def system_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def iso(milliseconds: int) -> str:
+    """Render a time as GitLab's API does, for example `2026-11-21T12:00:00.000Z`."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,86 @@
+"""Who is asking, and what they may do."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from .ids import ProjectId
+
+
+class Role(IntEnum):
+    """GitLab's access levels. Compare with >=, never by equality: GitLab adds levels between the old ones.
+
+    https://docs.gitlab.com/api/access_requests/#valid-access-levels
+    """
+
+    NONE = 0
+    MINIMAL = 5
+    GUEST = 10
+    PLANNER = 15
+    REPORTER = 20
+    DEVELOPER = 30
+    MAINTAINER = 40
+    OWNER = 50
+
+
+class Access(IntEnum):
+    """What a route needs, declared where it is registered."""
+
+    READ = 1
+    WRITE = 2
+
+
+def access_of(role: Role) -> Access | None:
+    """Tell what a role may do: Guest to Reporter read, Developer to Owner also write, everybody else nothing."""
+    if role >= Role.DEVELOPER:
+        return Access.WRITE
+    if role >= Role.GUEST:
+        return Access.READ
+    return None
+
+
+class TokenKind(StrEnum):
+    ID_TOKEN = "id_token"  # noqa: S105 - the name of a kind, not a secret
+    ACCESS_TOKEN = "access_token"  # noqa: S105
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedClaims:
+    """What a CI ID token proves. Made by `gitlab.id_tokens` only, after every check has passed.
+
+    https://docs.gitlab.com/ci/secrets/id_token_authentication/#token-payload
+    """
+
+    job_project_id: ProjectId  # where the job runs
+    job_project_path: str
+    source_project_id: ProjectId  # whose code runs; another one in a fork's merge request pipeline
+    job_id: int
+    pipeline_id: int
+    pipeline_source: str
+    sha: str
+    ref: str  # branch or tag; the source branch in a merge request pipeline
+    ref_type: str  # "branch" or "tag"
+    ref_protected: bool
+    user_login: str
+    user_role: Role  # in the source project: worthless when that is a fork
+    expires_ms: int
+
+    @property
+    def from_fork(self) -> bool:
+        return self.job_project_id != self.source_project_id
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who has been let in to one project."""
+
+    kind: TokenKind
+    project_id: ProjectId
+    project_path: str
+    user_name: str
+    access: Access
+    job: VerifiedClaims | None = None  # set when the token proves a CI job
+    user_id: int | None = None
+
+    def may(self, access: Access) -> bool:
+        return self.access >= access

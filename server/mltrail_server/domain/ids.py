@@ -1,0 +1,30 @@
+"""Types and makers of identifiers."""
+
+import re
+import secrets
+import uuid
+from typing import NewType
+
+ProjectId = NewType("ProjectId", int)
+"""GitLab's numeric project id. The first argument of every store function: it is the tenant."""
+
+_EID = re.compile(r"[A-Za-z0-9][\w-]{0,255}", re.ASCII)
+
+
+def new_eid() -> str:
+    """Make a candidate's public id, which is the MLflow run id: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+def new_logged_model_id() -> str:
+    """Make the id of a logged model. MLflow 3 tells such ids from run ids by the prefix `m-`."""
+    return f"m-{uuid.uuid4().hex}"
+
+
+def new_blob_id() -> str:
+    """Make the opaque key under which bytes are stored. Two uploads never share one."""
+    return secrets.token_hex(16)
+
+
+def is_eid(text: str) -> bool:
+    return _EID.fullmatch(text) is not None

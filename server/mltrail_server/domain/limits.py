@@ -1,0 +1,55 @@
+"""How long names and values may be, and which characters a key may hold. The numbers and texts are MLflow's.
+
+https://mlflow.org/docs/latest/api_reference/rest-api.html#request-limits
+"""
+
+import re
+
+from .errors import invalid
+
+MAX_KEY = 250
+MAX_PARAM_VALUE = 6000
+MAX_TAG_VALUE = 8000
+MAX_EXPERIMENT_NAME = 500
+MAX_EXPERIMENT_TAG_VALUE = 20_000
+MAX_BATCH_METRICS = 1000
+MAX_BATCH_PARAMS = 100
+MAX_BATCH_TAGS = 100
+MAX_BATCH_TOTAL = 1000
+
+_KEY = re.compile(r"[/\w.\- :]*")
+
+
+def check_experiment_name(name: str) -> None:
+    if not name.strip():
+        raise invalid("Invalid experiment name: ''. Give it a name that is not empty.")
+    if len(name) > MAX_EXPERIMENT_NAME:
+        raise invalid(f"'name' exceeds the maximum length of {MAX_EXPERIMENT_NAME} characters")
+
+
+def check_tag(key: str, value: str) -> None:
+    """Check a tag of an experiment, a model or a version."""
+    check_key(key, "tag")
+    if len(value) > MAX_EXPERIMENT_TAG_VALUE:
+        raise invalid(
+            f"Tag value of '{key}' exceeds the maximum length of {MAX_EXPERIMENT_TAG_VALUE} characters; "
+            "log long texts as a file"
+        )
+
+
+def check_key(key: str, what: str) -> None:
+    """Check the name of a metric, a parameter or a tag (`what` says which, for the message)."""
+    if not key:
+        raise invalid(f"Missing value for required parameter 'key': a {what} needs a name.")
+    if len(key) > MAX_KEY:
+        raise invalid(f"The {what} name '{key[:40]}…' exceeds the maximum length of {MAX_KEY} characters")
+    if _KEY.fullmatch(key) is None:
+        raise invalid(
+            f"Invalid value {key!r} for parameter '{what}' supplied: Names may only contain alphanumerics, "
+            "underscores (_), dashes (-), periods (.), spaces ( ), colons(:) and slashes (/)."
+        )
+    if key.startswith("/") or key.endswith("/") or "//" in key or any(part in (".", "..") for part in key.split("/")):
+        raise invalid(
+            f"Invalid value {key!r} for parameter '{what}' supplied: Names are paths, so they must not begin or end "
+            "with '/' and must not hold empty, '.' or '..' parts."
+        )

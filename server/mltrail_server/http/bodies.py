@@ -1,0 +1,60 @@
+"""Decode what a client sent into a typed struct, or say in words what is wrong with it."""
+
+import re
+from typing import TypeVar
+
+import msgspec
+from flask import Request
+
+from mltrail_server.domain.errors import MltrailError, invalid
+
+T = TypeVar("T")
+
+_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`(?: - at `(?P<where>[^`]+)`)?")
+_WRONG = re.compile(r"(?P<what>.+?) - at `(?P<where>[^`]+)`")
+
+
+def body_of(request: Request, kind: type[T]) -> T:
+    """Decode a JSON body. Numbers may come as strings, `null` means absent, unknown fields are passed over: newer
+    clients send fields that older servers have not heard of, and MLflow's own server takes them in silence.
+
+    Raises INVALID with the field's name.
+    """
+    if request.mimetype != "application/json":
+        raise invalid(
+            f"The body must be JSON with `Content-Type: application/json`, not {request.mimetype or 'without a type'}."
+        )
+    try:
+        return msgspec.json.decode(request.get_data(cache=False), type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explained(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"The body is not JSON: {error}. Check for a cut-off or doubly encoded request.") from error
+
+
+def query_of(request: Request, kind: type[T], *, lists: frozenset[str] = frozenset()) -> T:
+    """Decode a query string; the fields in `lists` may be repeated."""
+    query = {key: values if key in lists else values[-1] for key, values in request.args.lists()}
+    try:
+        return msgspec.convert(query, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explained(error) from error
+
+
+def _explained(error: msgspec.ValidationError) -> MltrailError:
+    text = str(error)
+    if missing := _MISSING.fullmatch(text):
+        where = _field(missing["where"] or "$")
+        name = f"{where}.{missing['name']}" if where else missing["name"]
+        return invalid(
+            f"Missing value for required parameter '{name}'. See the API docs for more information about request "
+            "parameters."
+        )
+    if wrong := _WRONG.fullmatch(text):
+        return invalid(f"Invalid value for parameter '{_field(wrong['where'])}': {wrong['what'].lower()}.")
+    return invalid(f"Invalid request body: {text.lower()}.")
+
+
+def _field(where: str) -> str:
+    """Turn msgspec's `$.metrics[...].key` into `metrics[...].key`."""
+    return where.removeprefix("$").removeprefix(".")

@@ -1,0 +1,20 @@
+"""One request, past the door: who asks, in which project, and what they sent."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from flask import Request
+
+from mltrail_server.domain.identity import Actor
+from mltrail_server.services.deps import Deps, Scope
+
+
+@dataclass(frozen=True)
+class Call:
+    deps: Deps
+    actor: Actor
+    request: Request
+
+    @cached_property
+    def scope(self) -> Scope:
+        return Scope(self.deps, self.actor)

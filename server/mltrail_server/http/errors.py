@@ -1,0 +1,65 @@
+"""From errors to answers: one handler, which asks the edge that owns the URL how its clients like to hear it."""
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from mltrail_server.domain.errors import Code, MltrailError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Which URLs are an edge's, and how it tells an error."""
+
+    owns: Callable[[str], bool]
+    render: Callable[[MltrailError], Response]
+
+
+def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
+    """Answer every error in the shape of the first edge that owns the path; the last edge owns all."""
+
+    def answer(error: MltrailError) -> Response:
+        edge = next(edge for edge in edges if edge.owns(request.path))
+        response = edge.render(error)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        if error.code is Code.UNAUTHENTICATED:
+            response.headers["WWW-Authenticate"] = 'Bearer realm="mltrail"'
+        return response
+
+    def unexpected(error: Exception) -> Response:
+        incident = secrets.token_hex(4)
+        _log.exception("incident %s: %s %s", incident, request.method, request.path, exc_info=error)
+        return answer(
+            MltrailError(
+                Code.INTERNAL,
+                f"Something went wrong in mltrail (incident {incident}). Nothing was stored by this call. "
+                "The server's log holds the details under that number.",
+            )
+        )
+
+    def http(error: HTTPException) -> Response:
+        return answer(_translated(error))
+
+    app.register_error_handler(MltrailError, answer)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)
+
+
+def _translated(error: HTTPException) -> MltrailError:
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return MltrailError(Code.NO_ENDPOINT, f"{request.method} is not possible here; this URL takes {allowed}.")
+    if isinstance(error, NotFound):
+        return MltrailError(
+            Code.NO_ENDPOINT, f"No endpoint {request.method} {request.path}. Check the tracking URI, or the version."
+        )
+    if isinstance(error, RequestEntityTooLarge):
+        return MltrailError(Code.TOO_LARGE, "The body is too large for this call; send it in smaller batches.")
+    return MltrailError(Code.INVALID, error.description or "The request can't be understood.")

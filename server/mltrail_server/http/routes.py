@@ -1,0 +1,75 @@
+"""Routes: each declares the access that it needs, and there is no other way to register one.
+
+A handler gets a `Call` that has passed the door, or is never called. `tests/api/test_access.py` walks Flask's URL map
+and fails on any rule that did not come through here.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+from werkzeug.routing import BaseConverter
+
+from mltrail_server.domain.errors import forbidden
+from mltrail_server.domain.identity import Access, Actor
+from mltrail_server.services import authentication
+from mltrail_server.services.deps import Deps
+
+from .call import Call
+from .tokens import token_of
+
+Handler = Callable[..., ResponseReturnValue]
+
+
+class ProjectConverter(BaseConverter):
+    """A project in a URL: its number, or its full path with `/` sent as it is or as `%2F`."""
+
+    regex = r"[^/].*?"
+    part_isolating = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+
+
+def mount(app: Flask, deps: Deps, *, name: str, prefix: str, routes: Iterable[Route]) -> None:
+    """Register routes below `prefix`, which holds `<project:project>`."""
+    for route in routes:
+        endpoint = f"{name}:{route.method}:{route.path}"
+        app.add_url_rule(
+            prefix + route.path,
+            endpoint,
+            guarded(deps, route),
+            methods=[route.method],
+            provide_automatic_options=False,
+        )
+
+
+def guarded(deps: Deps, route: Route) -> Handler:
+    def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
+        actor = authentication.admit(deps, token_of(request), project)
+        require(actor, route.access)
+        return route.handler(Call(deps, actor, request), **parts)
+
+    view.mltrail_access = route.access  # type: ignore[attr-defined]
+    return view
+
+
+def mount_public(app: Flask, path: str, handler: Handler) -> None:
+    """Register a GET that anybody may call, because it tells nothing about any project."""
+    handler.mltrail_access = None  # type: ignore[attr-defined]
+    app.add_url_rule(path, f"public:{path}", handler, methods=["GET"], provide_automatic_options=False)
+
+
+def require(actor: Actor, access: Access) -> None:
+    if not actor.may(access):
+        raise forbidden(
+            f"{actor.user_name} may read {actor.project_path} but not change it. "
+            "Ask for the Developer role in that project, or use a token with the scope `api`."
+        )

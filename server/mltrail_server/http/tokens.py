@@ -1,0 +1,27 @@
+"""Find the token in a request."""
+
+from flask import Request
+
+from mltrail_server.domain.errors import unauthenticated
+
+HOW = (
+    "Set MLFLOW_TRACKING_TOKEN: in a CI job to an ID token (`id_tokens:` in .gitlab-ci.yml), "
+    "elsewhere to a GitLab access token with the scope `api`."
+)
+
+
+def token_of(request: Request) -> str:
+    """Read the token from `Authorization: Bearer`, a basic-auth password, or GitLab's own headers.
+
+    Raises UNAUTHENTICATED when there is none.
+    """
+    authorization = request.authorization
+    token = None
+    if authorization is not None:
+        token = authorization.token if authorization.type == "bearer" else authorization.password
+    token = token or request.headers.get("PRIVATE-TOKEN") or request.headers.get("JOB-TOKEN")
+    if not token:
+        raise unauthenticated(f"This request carries no token. {HOW}")
+    # The gitlab-mlops client insists on the prefix of personal tokens, whatever follows.
+    bare = token.removeprefix("glpat-")
+    return bare if bare.startswith("eyJ") and bare.count(".") == 2 else token

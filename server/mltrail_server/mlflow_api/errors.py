@@ -1,0 +1,34 @@
+"""Errors as MLflow clients read them: `{"error_code": NAME, "message": text}`.
+
+MLflow 1.28 and 2.7 crash on an `error_code` that is not in their list, so only names that 1.28 knows are used where
+such a client can meet them.
+"""
+
+from flask import Response
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.errors import Edge
+
+ANSWERS: dict[Code, tuple[int, str]] = {
+    Code.INVALID: (400, "INVALID_PARAMETER_VALUE"),
+    Code.NOT_FOUND: (404, "RESOURCE_DOES_NOT_EXIST"),
+    Code.ALREADY_EXISTS: (400, "RESOURCE_ALREADY_EXISTS"),
+    Code.CONFLICT: (400, "INVALID_STATE"),
+    Code.UNAUTHENTICATED: (401, "CUSTOMER_UNAUTHORIZED"),
+    Code.FORBIDDEN: (403, "PERMISSION_DENIED"),
+    Code.LIMIT: (429, "REQUEST_LIMIT_EXCEEDED"),
+    Code.UNAVAILABLE: (503, "TEMPORARILY_UNAVAILABLE"),
+    Code.NOT_IMPLEMENTED: (501, "NOT_IMPLEMENTED"),
+    Code.NO_ENDPOINT: (404, "ENDPOINT_NOT_FOUND"),
+    Code.TOO_LARGE: (413, "INVALID_PARAMETER_VALUE"),
+    Code.INTERNAL: (500, "INTERNAL_ERROR"),
+}
+
+
+def render(error: MltrailError) -> Response:
+    status, name = ANSWERS[error.code]
+    return json_answer({"error_code": name, "message": error.message}, status)
+
+
+EDGE = Edge(owns=lambda path: "/ml/mlflow/" in path, render=render)

@@ -1,0 +1,36 @@
+"""What services need, wired once in `app.create_app`."""
+
+from dataclasses import dataclass, field
+
+from mltrail_server.artifacts.base import FileStore
+from mltrail_server.domain.clock import Clock
+from mltrail_server.domain.identity import Actor
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.settings import Settings
+from mltrail_server.store.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    settings: Settings
+    db: Database
+    files: FileStore
+    clock: Clock
+    # A project's rows cost one write per process; after that it is known here.
+    known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One call's circumstances: who asks, in which project, with what at hand."""
+
+    deps: Deps
+    actor: Actor
+
+    @property
+    def project_id(self) -> ProjectId:
+        return self.actor.project_id
+
+    @property
+    def now(self) -> int:
+        return self.deps.clock()

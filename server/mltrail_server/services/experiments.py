@@ -1,0 +1,108 @@
+"""Make, find, rename, delete and restore experiments."""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import limits
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
+from mltrail_server.store import experiments as store
+from mltrail_server.store.experiments import Experiment
+
+from .deps import Scope
+
+
+def create(scope: Scope, *, name: str, tags: Iterable[tuple[str, str]] = ()) -> int:
+    """Make an experiment and answer its number in the project.
+
+    Raises ALREADY_EXISTS for a taken name, also one that a deleted experiment holds.
+    """
+    limits.check_experiment_name(name)
+    tags = list(tags)
+    for key, value in tags:
+        limits.check_tag(key, value)
+    with scope.deps.db.write() as connection:
+        _check_free(connection, scope, name)
+        iid = store.create(connection, scope.project_id, name=name, now=scope.now)
+        store.set_tags(connection, scope.project_id, iid, tags)
+    return iid
+
+
+def get(scope: Scope, iid: int) -> Experiment:
+    with scope.deps.db.read() as connection:
+        return existing(connection, scope, iid)
+
+
+def get_by_name(scope: Scope, name: str) -> Experiment:
+    with scope.deps.db.read() as connection:
+        found = store.get_by_name(connection, scope.project_id, name)
+    if found is None:
+        raise not_found(f"Could not find experiment with name '{name}'")
+    return found
+
+
+def rename(scope: Scope, iid: int, name: str) -> None:
+    limits.check_experiment_name(name)
+    with scope.deps.db.write() as connection:
+        _active(existing(connection, scope, iid))
+        taken = store.get_by_name(connection, scope.project_id, name)
+        if taken is not None and taken.iid != iid:
+            raise _taken(taken)
+        store.change(connection, scope.project_id, iid, now=scope.now, name=name)
+
+
+def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
+    """Delete or restore an experiment; its candidates go and come back with it.
+
+    Raises NOT_FOUND when it is in that stage already, as MLflow does.
+    """
+    with scope.deps.db.write() as connection:
+        experiment = existing(connection, scope, iid)
+        if experiment.stage is stage:
+            word = "active" if stage is Stage.DELETED else "deleted"
+            raise not_found(f"No {word} Experiment with id={iid} exists")
+        store.change(connection, scope.project_id, iid, now=scope.now, stage=stage)
+        store.change_candidates(connection, scope.project_id, iid, now=scope.now, stage=stage)
+
+
+def set_tag(scope: Scope, iid: int, key: str, value: str) -> None:
+    limits.check_tag(key, value)
+    with scope.deps.db.write() as connection:
+        _active(existing(connection, scope, iid))
+        store.set_tags(connection, scope.project_id, iid, [(key, value)])
+
+
+def delete_tag(scope: Scope, iid: int, key: str) -> None:
+    with scope.deps.db.write() as connection:
+        _active(existing(connection, scope, iid))
+        if not store.delete_tag(connection, scope.project_id, iid, key):
+            raise not_found(f"No tag with name: {key} in experiment with id {iid}")
+
+
+def existing(connection: sa.Connection, scope: Scope, iid: int) -> Experiment:
+    found = store.get(connection, scope.project_id, iid)
+    if found is None:
+        raise not_found(f"No Experiment with id={iid} exists")
+    return found
+
+
+def _active(experiment: Experiment) -> None:
+    if experiment.stage is Stage.DELETED:
+        raise invalid(
+            f"The experiment {experiment.iid} must be in the 'active' state. Current state is deleted. "
+            "Restore it first, or use another."
+        )
+
+
+def _check_free(connection: sa.Connection, scope: Scope, name: str) -> None:
+    taken = store.get_by_name(connection, scope.project_id, name)
+    if taken is not None:
+        raise _taken(taken)
+
+
+def _taken(experiment: Experiment) -> MltrailError:
+    how = "is deleted; restore it, or use another name" if experiment.stage is Stage.DELETED else "exists"
+    return MltrailError(
+        Code.ALREADY_EXISTS, f"Experiment '{experiment.name}' already {how}.".replace("already is", "is")
+    )

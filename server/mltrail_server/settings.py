@@ -1,0 +1,127 @@
+"""All settings, and the only reader of the environment."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .domain.errors import Code, MltrailError
+
+
+def _setting(variable: str, meaning: str, default: str = "", *, secret: bool = False) -> str:
+    metadata = {"variable": variable, "meaning": meaning, "secret": secret}
+    text: str = field(default=default, repr=not secret, metadata=metadata)
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator decides. `from_environment` fills it; tests make it directly."""
+
+    data_dir: str = _setting("MLTRAIL_DATA_DIR", "Folder for the embedded database and the files", "./mltrail-data")
+    database_url: str = _setting(
+        "MLTRAIL_DATABASE_URL",
+        "Database; `postgresql://…` for a team. Default: SQLite in the data folder",
+        secret=True,
+    )
+    artifacts: str = _setting("MLTRAIL_ARTIFACTS", "Folder for files. Default: a folder in the data folder")
+    external_url: str = _setting(
+        "MLTRAIL_EXTERNAL_URL",
+        "The URL that users and jobs see; also the audience (`aud`) that ID tokens must name. Needed with GitLab",
+    )
+    gitlab_url: str = _setting(
+        "MLTRAIL_GITLAB_URL", "The GitLab that decides who may do what; a path prefix is allowed. Unset: local mode"
+    )
+    gitlab_token: str = _setting(
+        "MLTRAIL_GITLAB_TOKEN",
+        "The bot's access token (scope `api`), for reading jobs and writing merge request notes",
+        secret=True,
+    )
+    oidc_issuer: str = _setting("MLTRAIL_OIDC_ISSUER", "Issuer of ID tokens. Default: the GitLab URL")
+    local_token: str = _setting(
+        "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Default: made at the first start and kept", secret=True
+    )
+    secret_key: str = _setting(
+        "MLTRAIL_SECRET_KEY", "Signs browser sessions. Default: made at the first start and kept", secret=True
+    )
+
+    @property
+    def local_mode(self) -> bool:
+        return not self.gitlab_url
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir)
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_path.resolve() / 'mltrail.db'}"
+
+    @property
+    def artifacts_path(self) -> Path:
+        return Path(self.artifacts) if self.artifacts else self.data_path / "artifacts"
+
+    @property
+    def issuer(self) -> str:
+        return (self.oidc_issuer or self.gitlab_url).rstrip("/")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: str | None) -> "Settings":
+        """Read the settings; options given on the command line win over variables.
+
+        Raises `MltrailError` with every mistake that can be seen without a network, among them an unknown variable
+        that begins with `MLTRAIL_`, which is most likely misspelt.
+        """
+        variables = {one.metadata["variable"]: one.name for one in fields(cls)}
+        unknown = sorted(name for name in environment if name.startswith("MLTRAIL_") and name not in variables)
+        if unknown:
+            raise _mistake(f"unknown setting {unknown[0]}; the known ones are {', '.join(sorted(variables))}")
+        values = {variables[name]: value for name, value in environment.items() if name in variables and value}
+        values |= {name: value for name, value in given.items() if value}
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def to_environment(self) -> dict[str, str]:
+        """Turn the settings into variables, for a child process that shall have the same ones."""
+        return {one.metadata["variable"]: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)}
+
+    def with_kept_secrets(self) -> "Settings":
+        """Fill in secrets that nobody has set from the data folder, where they are made at the first start."""
+        local_token = self.local_token or (_kept(self.data_path / "local-token") if self.local_mode else "")
+        return replace(
+            self, local_token=local_token, secret_key=self.secret_key or _kept(self.data_path / "secret-key")
+        )
+
+    def check(self) -> None:
+        for url, variable in ((self.gitlab_url, "MLTRAIL_GITLAB_URL"), (self.external_url, "MLTRAIL_EXTERNAL_URL")):
+            if url and urlsplit(url).scheme not in ("http", "https"):
+                raise _mistake(f"{variable} must be an http or https URL, not {url!r}")
+        if self.local_mode:
+            if self.database_url and not self.database_url.startswith("sqlite:"):
+                raise _mistake("local mode knows one user, so it keeps to SQLite; set MLTRAIL_GITLAB_URL to run a team")
+            if self.external_url and not is_loopback(urlsplit(self.external_url).hostname or ""):
+                raise _mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve others")
+        elif not self.external_url:
+            raise _mistake("with MLTRAIL_GITLAB_URL set, MLTRAIL_EXTERNAL_URL must name the URL that jobs see")
+
+
+def is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _kept(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    secret = secrets.token_urlsafe(24)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret + "\n")
+    return secret
+
+
+def _mistake(message: str) -> MltrailError:
+    return MltrailError(Code.INVALID, message)

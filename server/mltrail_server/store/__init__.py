@@ -1,0 +1,4 @@
+"""SQLAlchemy, and nothing but SQLAlchemy. One file an aggregate; functions take the connection, then the project.
+
+Everything here is Core: metric rows are too many for an ORM, and one way in is better than two.
+"""

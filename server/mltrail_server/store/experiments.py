@@ -1,0 +1,104 @@
+"""Experiments and their tags."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .sql import next_number, upsert
+
+_T = schema.experiment
+_TAG = schema.experiment_tag
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    iid: int
+    name: str
+    stage: Stage
+    created_ms: int
+    updated_ms: int
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+def create(connection: sa.Connection, project_id: ProjectId, *, name: str, now: int) -> int:
+    """Insert an experiment and answer its number. The caller has made sure that the name is free."""
+    iid = next_number(connection, project_id, "experiment")
+    values = {"project_id": project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
+    connection.execute(sa.insert(_T).values(**values, created_ms=now, updated_ms=now))
+    return iid
+
+
+def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Experiment | None:
+    return _one(connection, project_id, _T.c.iid == iid)
+
+
+def get_by_name(connection: sa.Connection, project_id: ProjectId, name: str) -> Experiment | None:
+    return _one(connection, project_id, _T.c.name == name)
+
+
+def change(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    iid: int,
+    *,
+    now: int,
+    name: str | None = None,
+    stage: Stage | None = None,
+) -> None:
+    changes: dict[str, object] = {"updated_ms": now}
+    if name is not None:
+        changes["name"] = name
+    if stage is not None:
+        changes["stage"] = stage
+    connection.execute(sa.update(_T).where(_T.c.project_id == project_id, _T.c.iid == iid).values(**changes))
+
+
+def change_candidates(connection: sa.Connection, project_id: ProjectId, iid: int, *, now: int, stage: Stage) -> None:
+    """Delete or restore all candidates of an experiment."""
+    table = schema.candidate
+    deleted = now if stage is Stage.DELETED else None
+    where = (table.c.project_id == project_id, table.c.experiment_iid == iid)
+    connection.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
+
+
+def set_tags(connection: sa.Connection, project_id: ProjectId, iid: int, tags: Iterable[tuple[str, str]]) -> None:
+    rows = [
+        {"project_id": project_id, "experiment_iid": iid, "key": key, "value": value}
+        for key, value in dict(tags).items()
+    ]
+    upsert(connection, _TAG, rows, update=["value"])
+
+
+def delete_tag(connection: sa.Connection, project_id: ProjectId, iid: int, key: str) -> bool:
+    """Remove a tag, and tell whether it was there."""
+    where = (_TAG.c.project_id == project_id, _TAG.c.experiment_iid == iid, _TAG.c.key == key)
+    return connection.execute(sa.delete(_TAG).where(*where)).rowcount > 0
+
+
+def tags_of(
+    connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]
+) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Fetch the tags of several experiments in one statement, by key."""
+    query = (
+        sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
+        .where(_TAG.c.project_id == project_id, _TAG.c.experiment_iid.in_(list(iids)))
+        .order_by(_TAG.c.experiment_iid, _TAG.c.key)
+    )
+    found: dict[int, list[tuple[str, str]]] = {}
+    for iid, key, value in connection.execute(query):
+        found.setdefault(iid, []).append((key, value))
+    return {iid: tuple(tags) for iid, tags in found.items()}
+
+
+def _one(connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool]) -> Experiment | None:
+    query = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms)
+    row = connection.execute(query.where(_T.c.project_id == project_id, which)).one_or_none()
+    if row is None:
+        return None
+    tags = tags_of(connection, project_id, [row.iid]).get(row.iid, ())
+    return Experiment(row.iid, row.name, Stage(row.stage), row.created_ms, row.updated_ms, tags)

@@ -1,0 +1,35 @@
+"""Projects that have been used here."""
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .sql import upsert
+
+DEFAULT_EXPERIMENT = 0
+
+
+def ensure(connection: sa.Connection, project_id: ProjectId, *, path: str, now: int) -> None:
+    """Make the project known, with MLflow's default experiment "0"."""
+    upsert(
+        connection,
+        schema.project,
+        [{"project_id": project_id, "path": path, "created_ms": now}],
+        update=["path"],
+    )
+    default = {
+        "project_id": project_id,
+        "iid": DEFAULT_EXPERIMENT,
+        "name": "Default",
+        "stage": Stage.ACTIVE,
+        "created_ms": now,
+        "updated_ms": now,
+    }
+    upsert(connection, schema.experiment, [default])
+
+
+def path_of(connection: sa.Connection, project_id: ProjectId) -> str | None:
+    table = schema.project
+    return connection.execute(sa.select(table.c.path).where(table.c.project_id == project_id)).scalar()

@@ -1,0 +1,35 @@
+"""What all tables share.
+
+`project_id` is the first column of every key and every index: that is tenant isolation, and it is the column by which
+the tables spread over partitions or nodes when one PostgreSQL is outgrown.
+
+Foreign keys tie what is small and rare. Rows that are written in a training loop have none: they are written in the
+same transaction that has read their candidate, and a check a row would cost what the loop should not feel.
+"""
+
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, MetaData, Table
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def project_column() -> Column[int]:
+    return Column("project_id", BigInteger, primary_key=True, autoincrement=False)
+
+
+def number_column(name: str) -> Column[int]:
+    """Make a key column that we number ourselves, per project."""
+    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+
+
+def belongs_to(table: Table, *, by: list[str], key: list[str]) -> ForeignKeyConstraint:
+    """Tie rows to their owner in the same project; they go when it goes."""
+    return ForeignKeyConstraint(
+        ["project_id", *by], [table.c.project_id, *(table.c[name] for name in key)], ondelete="CASCADE"
+    )

@@ -1,0 +1,84 @@
+"""What GitLab told us: pipelines, jobs, merge requests, and which candidates they made."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, SmallInteger, String, Table, Text
+
+from .base import METADATA, number_column, project_column
+
+pipeline = Table(
+    "pipeline",
+    METADATA,
+    project_column(),
+    number_column("id"),
+    Column("iid", BigInteger),
+    Column("sha", String(64), nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("status", String(32)),  # GitLab's word; null until it was asked
+    Column("web_url", Text),
+    Column("merge_request_iid", BigInteger),
+    Column("resolved", Boolean, nullable=False, default=False),  # whether the merge request was looked for
+    Column("on_default_branch", Boolean, nullable=False, default=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("refreshed_ms", BigInteger),
+    Index("ix_pipeline_ref", "project_id", "ref", "id"),
+    Index("ix_pipeline_merge_request", "project_id", "merge_request_iid"),
+)
+
+job = Table(
+    "job",
+    METADATA,
+    project_column(),
+    number_column("id"),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("name", Text),
+    Column("status", String(32)),  # GitLab's word; null until it was asked
+    Column("failure_reason", Text),
+    Column("web_url", Text),
+    Column("retried", Boolean, nullable=False, default=False),  # a newer attempt took its place
+    Column("refreshed_ms", BigInteger),
+    Index("ix_job_pipeline", "project_id", "pipeline_id"),
+)
+
+candidate_job = Table(
+    "candidate_job",
+    METADATA,
+    project_column(),
+    number_column("candidate_iid"),
+    number_column("job_id"),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("part", SmallInteger, nullable=False),  # 0 creator, 1 contributor
+    Column("verified", Boolean, nullable=False),  # by an ID token, or only claimed by a tag
+    Index("ix_candidate_job_pipeline", "project_id", "pipeline_id"),
+    Index("ix_candidate_job_job", "project_id", "job_id"),
+    sqlite_with_rowid=False,
+)
+
+merge_request = Table(
+    "merge_request",
+    METADATA,
+    project_column(),
+    number_column("iid"),
+    Column("title", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("source_branch", Text, nullable=False),
+    Column("target_branch", Text, nullable=False),
+    Column("base_sha", String(64)),
+    Column("web_url", Text, nullable=False),
+    Column("refreshed_ms", BigInteger, nullable=False),
+    Column("note_id", BigInteger),
+    Column("note_pipeline_id", BigInteger),  # the pipeline that the note speaks of; an older one never overwrites it
+    Column("note_sha256", String(64)),  # of the body that was written last: the same again is not sent
+    Column("note_problem", Text),  # why the last attempt to post failed
+)
+
+due = Table(
+    "due",  # what the worker has to look at, and when
+    METADATA,
+    project_column(),
+    Column("kind", String(32), primary_key=True),
+    number_column("key"),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False, default=0),
+    Column("claimed_until_ms", BigInteger),
+    Index("ix_due_due", "due_ms"),
+)
