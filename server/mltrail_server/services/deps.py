@@ -18,6 +18,8 @@ class Deps:
     clock: Clock
     # A project's rows cost one write per process; after that it is known here.
     known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
+    # Pairs of candidate and job that are tied already, so that a training loop does not ask again at every call.
+    known_writers: set[tuple[ProjectId, int, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Tie candidates to the jobs that make them: written by the server, from what a verified token proves.
 
-Clients can't write the stamp's keys. The values stand as metadata too, so that MLflow clients see and search them.
+It works for every client and every call, also where MLflow adds no context of its own (`MlflowClient.create_run`, raw
+REST, R, Java). Clients can't write the stamp's keys. The values stand as metadata too, so that MLflow clients see and
+search them; what gate and promotion trust is the table `candidate_job` alone.
 """
 
 from collections.abc import Mapping
@@ -8,12 +10,21 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.identity import VerifiedClaims
+from mltrail_server.store import due, jobs, pipelines
+from mltrail_server.store.jobs import Part
 
 from .deps import Scope
 
+CLAIM = "gitlab.CI_JOB_ID"
+"""GitLab's contract: a client without an ID token may claim its job with this tag. Looked up before it is believed."""
+
+MERGE_REQUEST = "gitlab.CI_MERGE_REQUEST_IID"
+"""In no token: written by the reconciler, once GitLab has told which merge request a pipeline belongs to."""
+
 KEYS = frozenset(
     {
-        "gitlab.CI_JOB_ID",
+        CLAIM,
         "gitlab.CI_JOB_URL",
         "gitlab.CI_PIPELINE_ID",
         "gitlab.CI_PIPELINE_URL",
@@ -22,10 +33,15 @@ KEYS = frozenset(
         "gitlab.CI_PROJECT_PATH",
         "gitlab.CI_COMMIT_SHA",
         "gitlab.CI_COMMIT_REF_NAME",
-        "gitlab.CI_MERGE_REQUEST_IID",
         "gitlab.verified",
+        MERGE_REQUEST,
     }
 )
+
+_FIRST_LOOK_MS = 60_000
+"""A pipeline is looked at this long after its candidate began, in case the job dies without a word."""
+
+_MAX_KNOWN_WRITERS = 50_000
 
 
 def on_create(connection: sa.Connection, scope: Scope, candidate_iid: int, tags: Mapping[str, str]) -> dict[str, str]:
@@ -33,18 +49,45 @@ def on_create(connection: sa.Connection, scope: Scope, candidate_iid: int, tags:
 
     What the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT sends some) gives way to the truth.
     """
-    del connection, candidate_iid
-    return {key: value for key, value in tags.items() if key not in KEYS} if scope.actor.job else dict(tags)
+    if scope.deps.settings.local_mode:
+        return dict(tags)
+    job = scope.actor.job
+    if job is None:
+        return {key: value for key, value in tags.items() if key == CLAIM or key not in KEYS}
+    pipelines.ensure(connection, scope.project_id, job, now=scope.now)
+    _tie(connection, scope, candidate_iid, job, Part.CREATOR)
+    _look(connection, scope, job.pipeline_id, scope.now + _FIRST_LOOK_MS)
+    return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
 
 def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
-    """Note who writes to a candidate that exists: another job of its pipeline contributes, a stranger amends."""
-    del connection, scope, candidate_iid
+    """Note who writes to a candidate that exists: another job of its pipeline contributes, a stranger amends.
+
+    An amended candidate keeps its data and is never baseline, gate or promotion.
+    """
+    if scope.deps.settings.local_mode:
+        return
+    job = scope.actor.job
+    if job is not None and (scope.project_id, candidate_iid, job.job_id) in scope.deps.known_writers:
+        return
+    links = [link for link in jobs.links_of(connection, scope.project_id, candidate_iid) if link.verified]
+    if job is None:
+        if links:
+            jobs.amend(connection, scope.project_id, candidate_iid)
+    elif any(link.pipeline_id == job.pipeline_id for link in links):
+        if all(link.job_id != job.job_id for link in links):
+            _tie(connection, scope, candidate_iid, job, Part.CONTRIBUTOR)
+        _remember(scope, candidate_iid, job)
+    else:
+        jobs.amend(connection, scope.project_id, candidate_iid)
 
 
 def on_end(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
-    """Have the candidate's pipeline looked at, now that the candidate has ended."""
-    del connection, scope, candidate_iid
+    """Have the candidate's pipelines looked at, now that the candidate has ended."""
+    if scope.deps.settings.local_mode:
+        return
+    for pipeline_id in {link.pipeline_id for link in jobs.links_of(connection, scope.project_id, candidate_iid)}:
+        _look(connection, scope, pipeline_id, scope.now)
 
 
 def on_tags(connection: sa.Connection, scope: Scope, candidate_iid: int, tags: Mapping[str, str]) -> dict[str, str]:
@@ -53,10 +96,16 @@ def on_tags(connection: sa.Connection, scope: Scope, candidate_iid: int, tags: M
     Raises INVALID for a key that only the server may write.
     """
     del connection, candidate_iid
-    for key in () if scope.deps.settings.local_mode else KEYS.intersection(tags):
-        raise invalid(
-            f"The tag '{key}' is written by mltrail itself, from the job's ID token. Use another key for your own data."
-        )
+    if scope.deps.settings.local_mode:
+        return dict(tags)
+    truth = _truth(scope, scope.actor.job) if scope.actor.job else {}
+    for key in KEYS.intersection(tags):
+        claims = key == CLAIM and scope.actor.job is None
+        if not claims and tags[key] != truth.get(key):
+            raise invalid(
+                f"The tag '{key}' is written by mltrail itself, from the job's ID token. "
+                "Use another key for data of your own."
+            )
     return dict(tags)
 
 
@@ -64,3 +113,42 @@ def on_delete_tag(scope: Scope, key: str) -> None:
     """Refuse to delete a tag that only the server may write."""
     if key in KEYS and not scope.deps.settings.local_mode:
         raise invalid(f"The tag '{key}' is written by mltrail itself and can't be deleted.")
+
+
+def _tie(connection: sa.Connection, scope: Scope, candidate_iid: int, job: VerifiedClaims, part: Part) -> None:
+    jobs.tie(
+        connection,
+        scope.project_id,
+        candidate_iid,
+        job_id=job.job_id,
+        pipeline_id=job.pipeline_id,
+        part=part,
+        verified=True,
+    )
+
+
+def _remember(scope: Scope, candidate_iid: int, job: VerifiedClaims) -> None:
+    known = scope.deps.known_writers
+    if len(known) >= _MAX_KNOWN_WRITERS:
+        known.clear()
+    known.add((scope.project_id, candidate_iid, job.job_id))
+
+
+def _look(connection: sa.Connection, scope: Scope, pipeline_id: int, at: int) -> None:
+    due.mark(connection, scope.project_id, kind=due.PIPELINE, key=pipeline_id, at=at)
+
+
+def _truth(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
+    web = f"{scope.deps.settings.gitlab_url.rstrip('/')}/{job.job_project_path}/-"
+    return {
+        "gitlab.CI_JOB_ID": str(job.job_id),
+        "gitlab.CI_JOB_URL": f"{web}/jobs/{job.job_id}",
+        "gitlab.CI_PIPELINE_ID": str(job.pipeline_id),
+        "gitlab.CI_PIPELINE_URL": f"{web}/pipelines/{job.pipeline_id}",
+        "gitlab.CI_PIPELINE_SOURCE": job.pipeline_source,
+        "gitlab.CI_PROJECT_ID": str(job.job_project_id),
+        "gitlab.CI_PROJECT_PATH": job.job_project_path,
+        "gitlab.CI_COMMIT_SHA": job.sha,
+        "gitlab.CI_COMMIT_REF_NAME": job.ref,
+        "gitlab.verified": "true",
+    }

@@ -14,6 +14,11 @@ Values = Mapping[str, Any]
 Row = sa.Row[Any]
 
 
+def insert_for(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """Make an INSERT that knows ON CONFLICT, in the database's own dialect."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
 def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *, update: Iterable[str] = ()) -> None:
     """Insert rows in one statement; where the key is there already, overwrite the columns `update`, or keep the row.
 
@@ -22,8 +27,7 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *
     values = list(rows)
     if not values:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
+    statement = insert_for(connection, table)
     keys = [column.name for column in table.primary_key]
     columns = {name: statement.excluded[name] for name in update}
     if columns:
@@ -35,9 +39,8 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *
 
 def next_number(connection: sa.Connection, project_id: ProjectId, name: str) -> int:
     """Give out the next number of a project's counter, beginning with 1."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     table = schema.counter
-    statement = insert(table).values(project_id=project_id, name=name, value=1)
+    statement = insert_for(connection, table).values(project_id=project_id, name=name, value=1)
     statement = statement.on_conflict_do_update(
         index_elements=[table.c.project_id, table.c.name], set_={"value": table.c.value + 1}
     )

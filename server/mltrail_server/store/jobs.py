@@ -1,0 +1,58 @@
+"""Jobs of GitLab, and which candidates they made."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .sql import upsert
+
+_LINK = schema.candidate_job
+
+
+class Part(IntEnum):
+    CREATOR = 0
+    CONTRIBUTOR = 1  # another job of the same pipeline that writes to the candidate, say an evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    job_id: int
+    pipeline_id: int
+    part: Part
+    verified: bool
+
+
+def tie(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    candidate_iid: int,
+    *,
+    job_id: int,
+    pipeline_id: int,
+    part: Part,
+    verified: bool,
+) -> None:
+    """Tie a candidate to a job; the job becomes known, GitLab is asked about it later."""
+    upsert(connection, schema.job, [{"project_id": project_id, "id": job_id, "pipeline_id": pipeline_id}])
+    link = {"project_id": project_id, "candidate_iid": candidate_iid, "job_id": job_id, "pipeline_id": pipeline_id}
+    upsert(connection, _LINK, [link | {"part": part, "verified": verified}])
+
+
+def links_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> list[Link]:
+    """Fetch the jobs of a candidate, its creator first."""
+    query = sa.select(_LINK.c.job_id, _LINK.c.pipeline_id, _LINK.c.part, _LINK.c.verified).where(
+        _LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid
+    )
+    rows = connection.execute(query.order_by(_LINK.c.part, _LINK.c.job_id))
+    return [Link(row.job_id, row.pipeline_id, Part(row.part), row.verified) for row in rows]
+
+
+def amend(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> None:
+    """Note that somebody else than its own jobs has written to a candidate."""
+    table = schema.candidate
+    where = (table.c.project_id == project_id, table.c.iid == candidate_iid)
+    connection.execute(sa.update(table).where(*where).values(amended=True))
