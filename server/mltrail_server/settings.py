@@ -23,10 +23,10 @@ class Settings:
     data_dir: str = _setting("MLTRAIL_DATA_DIR", "Folder for the embedded database and the files", "./mltrail-data")
     database_url: str = _setting(
         "MLTRAIL_DATABASE_URL",
-        "Database; `postgresql://…` for a team. Default: SQLite in the data folder",
+        "Database; `postgresql://…` for a team. Unset: SQLite in the data folder",
         secret=True,
     )
-    artifacts: str = _setting("MLTRAIL_ARTIFACTS", "Folder for files. Default: a folder in the data folder")
+    artifacts: str = _setting("MLTRAIL_ARTIFACTS", "Folder for files. Unset: a folder in the data folder")
     external_url: str = _setting(
         "MLTRAIL_EXTERNAL_URL",
         "The URL that users and jobs see; also the audience (`aud`) that ID tokens must name. Needed with GitLab",
@@ -39,12 +39,12 @@ class Settings:
         "The bot's access token (scope `api`), for reading jobs and writing merge request notes",
         secret=True,
     )
-    oidc_issuer: str = _setting("MLTRAIL_OIDC_ISSUER", "Issuer of ID tokens. Default: the GitLab URL")
+    oidc_issuer: str = _setting("MLTRAIL_OIDC_ISSUER", "Issuer of ID tokens. Unset: the GitLab URL")
     local_token: str = _setting(
-        "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Default: made at the first start and kept", secret=True
+        "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Unset: made at the first start and kept", secret=True
     )
     secret_key: str = _setting(
-        "MLTRAIL_SECRET_KEY", "Signs browser sessions. Default: made at the first start and kept", secret=True
+        "MLTRAIL_SECRET_KEY", "Signs browser sessions. Unset: made at the first start and kept", secret=True
     )
 
     @property

@@ -1,0 +1,39 @@
+"""What `pip install mltrail` brings."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVER_ONLY = {"flask", "sqlalchemy", "alembic", "granian", "jinja2", "msgspec", "jwt", "gitlab", "boto3"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    uv = Path(sys.executable).parent / "uv"
+    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"mltrail_server", "mltrail_ci", "mltrail"}
+    migrations = "mltrail_server/store/migrations/versions/"
+    assert any(name.startswith(migrations) for name in names)
+
+
+def test_a_bare_install_runs_the_job_side(wheel: Path, tmp_path: Path) -> None:
+    uv = Path(sys.executable).parent / "uv"
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
+    python = tmp_path / "venv/bin/python"
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, wheel], check=True)
+    told = subprocess.run([tmp_path / "venv/bin/mltrail", "--version"], check=True, capture_output=True, text=True)
+    assert told.stdout.startswith("mltrail ")
+    listed = "import importlib.metadata as m; print(*(d.name.lower() for d in m.distributions()))"
+    installed = subprocess.run([python, "-c", listed], check=True, capture_output=True, text=True).stdout.split()
+    assert set(installed) == {"mltrail", "urllib3"}

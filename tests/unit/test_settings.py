@@ -1,0 +1,51 @@
+"""Settings: docs/reference/settings.md."""
+
+from pathlib import Path
+
+import pytest
+
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.settings import Settings
+from scripts.settings_table import table
+
+PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
+
+
+def test_the_page_shows_every_setting() -> None:
+    assert table() in PAGE.read_text()
+
+
+def test_options_win_over_variables() -> None:
+    environment = {"MLTRAIL_DATA_DIR": "/from/variable", "MLTRAIL_LOCAL_TOKEN": "t"}
+    settings = Settings.from_environment(environment, data_dir="/from/option")
+    assert (settings.data_dir, settings.local_token) == ("/from/option", "t")
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "hush" not in repr(Settings(gitlab_token="hush", local_token="hush", secret_key="hush", database_url="hush"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"MLTRAIL_GITLAB_TOKN": "x"}, "unknown setting MLTRAIL_GITLAB_TOKN"),
+        ({"MLTRAIL_GITLAB_URL": "gitlab.example.com"}, "must be an http or https URL"),
+        ({"MLTRAIL_GITLAB_URL": "https://gitlab.example.com"}, "MLTRAIL_EXTERNAL_URL must name"),
+        ({"MLTRAIL_DATABASE_URL": "postgresql://db/x"}, "set MLTRAIL_GITLAB_URL to run a team"),
+        ({"MLTRAIL_EXTERNAL_URL": "https://mltrail.example.com"}, "this machine only"),
+    ],
+)
+def test_a_mistake_is_told_with_its_remedy(environment: dict[str, str], says: str) -> None:
+    with pytest.raises(MltrailError, match=says):
+        Settings.from_environment(environment)
+
+
+def test_a_child_process_gets_the_same_settings(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path)).with_kept_secrets()
+    assert Settings.from_environment(settings.to_environment()) == settings
+
+
+def test_made_secrets_are_kept_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    first = Settings(data_dir=str(tmp_path)).with_kept_secrets()
+    assert Settings(data_dir=str(tmp_path)).with_kept_secrets() == first
+    assert (tmp_path / "local-token").stat().st_mode & 0o077 == 0
