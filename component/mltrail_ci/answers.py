@@ -1,0 +1,195 @@
+"""The server's answers as types: decoded once, so that nothing past this module has to guess."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from .errors import server
+
+_T = TypeVar("_T")
+
+
+class Spread(NamedTuple):
+    """What several runs of one candidate say: their mean, their standard deviation, how many they are."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+class Metric(NamedTuple):
+    """`judgement` is the server's word for the difference, `sentence` says it to a person."""
+
+    name: str
+    direction: str
+    guessed: bool
+    baseline: Spread | None
+    current: Spread | None
+    delta: float | None
+    judgement: str
+    sentence: str
+
+
+class Parameter(NamedTuple):
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Candidate(NamedTuple):
+    iid: int
+    name: str
+    url: str
+    status: str
+    job_id: str
+    job_url: str
+    metrics: dict[str, float]
+
+
+class Best(NamedTuple):
+    iid: int
+    name: str
+    url: str
+    runs: int
+
+
+class Model(NamedTuple):
+    name: str
+    best: Best | None
+    metrics: list[Metric]
+    parameters: list[Parameter]
+    candidates: list[Candidate]
+
+
+class Report(NamedTuple):
+    """`state` is ready, waiting or empty; `level` is good, bad, neutral or unknown."""
+
+    state: str
+    reason: str
+    pipeline_url: str
+    level: str
+    sentence: str
+    models: list[Model]
+    note_url: str
+    note_problem: str
+    markdown: str
+
+
+class Promotion(NamedTuple):
+    """`state` is promoted, already, dry_run or nothing."""
+
+    state: str
+    model: str
+    version: str
+    alias: str
+    bump: str
+    reason: str
+    replaces: str
+    url: str
+
+
+def report(answer: Mapping[str, Any]) -> Report:
+    return _decoded(_report, answer)
+
+
+def promotions(answer: Mapping[str, Any]) -> list[Promotion]:
+    return _decoded(lambda body: [_promotion(one) for one in body["promotions"]], answer)
+
+
+def candidates(answer: Mapping[str, Any]) -> list[Candidate]:
+    return _decoded(lambda body: [_candidate(one) for one in body["candidates"]], answer)
+
+
+def _decoded(decode: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]) -> _T:
+    try:
+        return decode(answer)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise server(
+            f"The server's answer is not as expected ({type(error).__name__}: {error}). "
+            "Is this `mltrail` of the same version as the server?"
+        ) from error
+
+
+def _report(body: Mapping[str, Any]) -> Report:
+    verdict, note = body.get("verdict") or {}, body.get("note") or {}
+    return Report(
+        state=str(body["state"]),
+        reason=_text(body.get("reason")),
+        pipeline_url=_text((body.get("pipeline") or {}).get("url")),
+        level=_text(verdict.get("level")) or "unknown",
+        sentence=_text(verdict.get("sentence")),
+        models=[_model(one) for one in body.get("models") or ()],
+        note_url=_text(note.get("url")),
+        note_problem=_text(note.get("problem")),
+        markdown=_text(body.get("markdown")),
+    )
+
+
+def _model(body: Mapping[str, Any]) -> Model:
+    best = body.get("best")
+    return Model(
+        name=str(body["name"]),
+        best=best and Best(int(best["iid"]), _text(best.get("name")), _text(best.get("url")), int(best.get("runs", 1))),
+        metrics=[_metric(one) for one in body.get("metrics") or ()],
+        parameters=[
+            Parameter(str(one["name"]), _maybe(one.get("from")), _maybe(one.get("to")))
+            for one in body.get("parameters") or ()
+        ],
+        candidates=[_candidate(one) for one in body.get("candidates") or ()],
+    )
+
+
+def _metric(body: Mapping[str, Any]) -> Metric:
+    return Metric(
+        name=str(body["name"]),
+        direction=_text(body.get("direction")),
+        guessed=bool(body.get("guessed")),
+        baseline=_spread(body.get("baseline")),
+        current=_spread(body.get("current")),
+        delta=_number(body.get("delta")),
+        judgement=_text(body.get("judgement")),
+        sentence=_text(body.get("sentence")),
+    )
+
+
+def _spread(body: Mapping[str, Any] | None) -> Spread | None:
+    if body is None:
+        return None
+    return Spread(float(body["mean"]), _number(body.get("sd")), int(body["n"]))
+
+
+def _candidate(body: Mapping[str, Any]) -> Candidate:
+    return Candidate(
+        iid=int(body["iid"]),
+        name=_text(body.get("name")),
+        url=_text(body.get("url")),
+        status=_text(body.get("status")),
+        job_id=_text(body.get("job_id")),
+        job_url=_text(body.get("job_url")),
+        metrics={str(name): float(value) for name, value in (body.get("metrics") or {}).items() if value is not None},
+    )
+
+
+def _promotion(body: Mapping[str, Any]) -> Promotion:
+    replaces = body.get("replaces")
+    return Promotion(
+        state=str(body["state"]),
+        model=_text(body.get("model")),
+        version=_text(body.get("version")),
+        alias=_text(body.get("alias")),
+        bump=_text(body.get("bump")),
+        reason=_text(body.get("reason")),
+        replaces=_text(replaces.get("version") if isinstance(replaces, dict) else replaces),
+        url=_text(body.get("url")),
+    )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _maybe(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: float | str | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,109 @@
+"""The server's API, as much as a job needs. Errors name the URL and what to try."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from .errors import CommandError, server
+from .settings import Settings
+
+if TYPE_CHECKING:
+    import urllib3
+
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+_TRIES = 4
+
+_HINTS = {
+    401: "Check with `mltrail doctor` that the token is this job's and that its audience is the server's URL.",
+    403: "The token's role or its branch does not allow this; promotions need a protected branch or tag.",
+    404: "Check the project, and that the token's user is a member of it. An older server may lack this call.",
+    429: "Too many calls; try again later.",
+}
+
+
+class Api:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pool: urllib3.PoolManager | None = None
+
+    def candidates(self) -> dict[str, Any]:
+        """The candidates of the pipeline."""
+        return self._call("GET", f"{self.settings.pipeline_url}/candidates")
+
+    def ask_for_report(self) -> dict[str, Any]:
+        """Have the server compare the pipeline's candidates now, and answer the report as far as it is."""
+        return self._call("POST", f"{self.settings.pipeline_url}/report", {})
+
+    def report(self) -> dict[str, Any]:
+        return self._call("GET", f"{self.settings.pipeline_url}/report")
+
+    def promote(self, wishes: dict[str, Any]) -> dict[str, Any]:
+        """Promote the pipeline's best candidates. Asking again changes nothing, so that a retry is safe."""
+        wishes = {"pipeline_id": int(self.settings.pipeline), **wishes}
+        return self._call("POST", f"{self.settings.base}/promotions", wishes)
+
+    def health(self) -> "urllib3.BaseHTTPResponse":
+        """The server's answer to `/healthz`, which needs no token."""
+        return self._send("GET", f"{self.settings.server}/healthz", None, {})
+
+    def _call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        response = self._send(method, url, body, {"Authorization": f"Bearer {self.settings.token}"})
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if response.status >= 400:
+            raise _refused(method, url, response.status, answer)
+        if not isinstance(answer, dict):
+            raise server(
+                f"{method} {url} answered {response.status} without JSON. "
+                "Is this an mltrail server, or a proxy or login page in front of it?"
+            )
+        return answer
+
+    def _send(
+        self, method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]
+    ) -> "urllib3.BaseHTTPResponse":
+        import urllib3  # noqa: PLC0415 - it takes longer to load than the rest of the command
+
+        if self._pool is None:
+            # Every call here may be repeated: the server answers a second one as it did the first.
+            retries = urllib3.Retry(
+                _TRIES, redirect=False, backoff_factor=0.5, status_forcelist=(502, 503, 504), allowed_methods=None
+            )
+            retries = retries.new(raise_on_status=False)
+            timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
+            self._pool = urllib3.PoolManager(retries=retries, timeout=timeout)
+        try:
+            return self._pool.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body),
+                headers=headers | {"Accept": "application/json", "Content-Type": "application/json"},
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise _unreachable(method, url, error) from error
+
+
+def _refused(method: str, url: str, status: int, answer: object) -> CommandError:
+    message = answer.get("message") if isinstance(answer, dict) else None
+    hint = _HINTS.get(status, "The server's log tells more." if status >= 500 else "")
+    return server(
+        " ".join(filter(None, (f"{method} {url} answered {status}:", str(message or "no reason given."), hint)))
+    )
+
+
+def _unreachable(method: str, url: str, error: Exception) -> CommandError:
+    import urllib3  # noqa: PLC0415
+
+    reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        hint = (
+            "The certificate can't be verified. If your organisation has an authority of its own, point the variable "
+            "SSL_CERT_FILE to its certificate."
+        )
+    elif isinstance(reason, urllib3.exceptions.NameResolutionError):
+        hint = "The name can't be resolved here; check the `server` input for a typing error."
+    else:
+        hint = "Check that this runner can reach the server, and that the server is up."
+    return server(f"{method} {url} failed: {reason}. {hint}")

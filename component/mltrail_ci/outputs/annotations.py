@@ -1,0 +1,32 @@
+"""Links on the job's page. https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsannotations"""
+
+import json
+
+from mltrail_ci.answers import Promotion, Report
+
+from .text import clean
+
+# GitLab takes 80 KiB; a job's page with more links than this helps nobody.
+_MOST = 50
+
+
+def of_report(report: Report) -> str:
+    links = [_link("Comment in the merge request", report.note_url)] if report.note_url else []
+    for model in report.models:
+        best = model.best
+        if best and best.url:
+            links.append(_link(f"{model.name}: best candidate {best.name or best.iid}", best.url))
+        links += [_link(f"{model.name}: {one.name or one.iid}", one.url) for one in model.candidates if one.url]
+    return _file(links)
+
+
+def of_promotions(promotions: list[Promotion]) -> str:
+    return _file([_link(f"{one.model} {one.version}", one.url) for one in promotions if one.url])
+
+
+def _link(label: str, url: str) -> dict[str, dict[str, str]]:
+    return {"external_link": {"label": clean(label)[:200], "url": url}}
+
+
+def _file(links: list[dict[str, dict[str, str]]]) -> str:
+    return json.dumps({"mltrail": links[:_MOST]}, indent=1) + "\n"

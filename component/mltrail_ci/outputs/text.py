@@ -1,0 +1,44 @@
+"""Plain text for a job's log: numbers, tables, and colour where a terminal shows it.
+
+Names come from people. Control characters in them, which could move the cursor or fake lines, are shown as `?`.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+_COLOURS = {"good": "32", "bad": "31", "unknown": "33"}
+
+
+def clean(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4g}"
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    """Columns two spaces apart, a rule under the first row; the columns in `right` are flush right."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    )
+
+
+def coloured(text: str, level: str) -> str:
+    """Colour on a terminal only, and never where NO_COLOR is set."""
+    colour = _COLOURS.get(level)
+    if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\033[{colour}m{text}\033[0m"

@@ -1,0 +1,60 @@
+"""`mltrail promote`: make this pipeline's best candidate the next version of its model."""
+
+import json
+from argparse import ArgumentParser, Namespace
+
+from . import answers, errors
+from .answers import Promotion
+from .api import Api
+from .outputs import annotations, dotenv, files, text
+
+HELP = "make this pipeline's best candidate a model version with an alias"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--model", help="only this model (default: every model of the pipeline)")
+    parser.add_argument("--alias", help="alias that the version gets (default: the server's, champion)")
+    parser.add_argument("--rank-by", metavar="METRIC", help="metric that picks the best candidate")
+    parser.add_argument("--better", choices=["higher", "lower"], help="direction of that metric, when not guessed")
+    parser.add_argument("--bump", choices=["major", "minor", "patch"], help="size of the step, when not derived")
+    parser.add_argument("--version", metavar="X.Y.Z", help="this very version, as of a Git tag; a leading v is dropped")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be done, and do nothing")
+    parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
+    parser.add_argument("--annotations", metavar="FILE", help="write links for the job's page")
+
+
+def run(api: Api, options: Namespace) -> int:
+    wishes = {
+        "model": options.model,
+        "alias": options.alias,
+        "rank_by": options.rank_by,
+        "better": options.better,
+        "bump": options.bump,
+        "version": options.version and options.version.removeprefix("v"),
+    }
+    answer = api.promote({key: value for key, value in wishes.items() if value} | {"dry_run": options.dry_run})
+    promotions = answers.promotions(answer)
+    files.write(options.dotenv, dotenv.of_promotions(promotions))
+    files.write(options.annotations, annotations.of_promotions(promotions))
+    if options.json:
+        print(json.dumps(answer, indent=2))
+    else:
+        print("\n".join(map(_told, promotions)) or "Nothing to promote: this pipeline has no candidates.")
+    return errors.DONE
+
+
+def _told(promotion: Promotion) -> str:
+    version = f"{promotion.model} {promotion.version}".strip()
+    step = ": ".join(filter(None, (promotion.bump, promotion.reason)))
+    replaced = f", was {promotion.replaces}" if promotion.replaces else ""
+    if promotion.state == "promoted":
+        told = (
+            f"{version} ({step}) is now {promotion.alias}{replaced}" if step else f"{version} is now {promotion.alias}"
+        )
+    elif promotion.state == "already":
+        told = f"{version} is {promotion.alias} already; this pipeline has promoted before"
+    elif promotion.state == "dry_run":
+        told = f"{version} ({step}) would become {promotion.alias}{replaced}"
+    else:
+        told = f"{promotion.model or 'nothing'}: not promoted: {promotion.reason or 'no reason given'}"
+    return text.clean(f"{told}  {promotion.url}".rstrip())

@@ -1,0 +1,118 @@
+"""`mltrail report`: wait for this pipeline's candidates, have them compared, tell the result."""
+
+import json
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from . import answers, errors
+from .answers import Metric, Model, Report, Spread
+from .api import Api
+from .outputs import annotations, dotenv, files, junit, openmetrics, text
+
+HELP = "compare this pipeline's models with the target branch's"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout", type=float, default=600, metavar="SECONDS", help="longest wait for runs to end (default 600)"
+    )
+    parser.add_argument("--poll", type=float, default=3, metavar="SECONDS", help="ask this often (default 3)")
+    parser.add_argument("--no-wait", action="store_true", help="tell what is known now, and leave")
+    parser.add_argument(
+        "--fail-on",
+        choices=["never", "bad", "unknown"],
+        default="never",
+        help="verdict that makes this command exit with 1; `unknown` includes bad (default never)",
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write JUnit: one case a metric")
+    parser.add_argument("--metrics", metavar="FILE", help="write OpenMetrics")
+    parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
+    parser.add_argument("--annotations", metavar="FILE", help="write links for the job's page")
+    parser.add_argument("--markdown", metavar="FILE", help="write the comment's text")
+
+
+def run(api: Api, options: Namespace) -> int:
+    answer = _awaited(api, options)
+    report = answers.report(answer)
+    files.write(options.junit, junit.render(report))
+    files.write(options.metrics, openmetrics.render(report))
+    files.write(options.dotenv, dotenv.of_report(report))
+    files.write(options.annotations, annotations.of_report(report))
+    files.write(options.markdown, report.markdown)
+    print(json.dumps(answer, indent=2) if options.json else _told(report))
+    if report.state == "waiting" and not options.no_wait:
+        raise errors.CommandError(
+            f"Time is up after {options.timeout:g} s: {report.reason} The comment will follow by itself when they end; "
+            "give more time with --timeout, or leave at once with --no-wait.",
+            errors.TIME_IS_UP,
+        )
+    failing = {"never": (), "bad": ("bad",), "unknown": ("bad", "unknown")}[options.fail_on]
+    return errors.NO if report.state == "ready" and report.level in failing else errors.DONE
+
+
+def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
+    """Answer the report once it is ready, or as it is when time is up."""
+    started = time.monotonic()
+    answer, told = api.ask_for_report(), None
+    while answers.report(answer).state == "waiting" and not options.no_wait:
+        waited = time.monotonic() - started
+        if waited + options.poll > options.timeout:
+            break
+        reason = answers.report(answer).reason
+        if reason != told:
+            print(f"[{waited:.0f} s] waiting: {text.clean(reason)}", file=sys.stderr, flush=True)
+            told = reason
+        time.sleep(options.poll)
+        answer = api.report()
+    return answer
+
+
+def _told(report: Report) -> str:
+    if report.state != "ready":
+        return text.clean(f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet.")
+    parts = [text.coloured(text.clean(report.sentence), report.level)]
+    parts += [_model(model) for model in report.models]
+    if report.note_url:
+        parts.append(f"Comment: {text.clean(report.note_url)}")
+    elif report.note_problem:
+        parts.append(f"No comment was written: {text.clean(report.note_problem)}")
+    return "\n\n".join(parts)
+
+
+def _model(model: Model) -> str:
+    lines = [f"Model {text.clean(model.name)}"]
+    if model.best:
+        runs = "1 run" if model.best.runs == 1 else f"{model.best.runs} runs"
+        name = model.best.name or f"candidate {model.best.iid}"
+        lines[0] += text.clean(f": best is {name} ({runs})  {model.best.url}").rstrip()
+    if model.metrics:
+        head = ["metric", "goal", "target", "this", "change", "what it means"]
+        lines.append(text.table([head, *(_row(metric) for metric in model.metrics)], right=(2, 3, 4)))
+    if model.parameters:
+        told = (f"{one.name} {_shown(one.before)} → {_shown(one.after)}" for one in model.parameters)
+        lines.append(text.clean("Changed: " + ", ".join(told)))
+    return "\n".join(lines)
+
+
+def _row(metric: Metric) -> list[str]:
+    goal = metric.direction + (" (guessed)" if metric.guessed and metric.direction else "")
+    return [
+        metric.name,
+        goal,
+        _spread(metric.baseline),
+        _spread(metric.current),
+        text.signed(metric.delta),
+        metric.sentence or metric.judgement,
+    ]
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
+    return text.number(spread.mean) + (f" ± {spread.sd:.2g}" if spread.sd is not None else "")
+
+
+def _shown(value: str | None) -> str:
+    return "(none)" if value is None else value[:60]
