@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 _TRIES = 4
+_BACKOFF_SECONDS = 0.5
 
 _HINTS = {
     401: "Check with `mltrail doctor` that the token is this job's and that its audience is the server's URL.",
@@ -69,9 +70,13 @@ class Api:
         if self._pool is None:
             # Every call here may be repeated: the server answers a second one as it did the first.
             retries = urllib3.Retry(
-                _TRIES, redirect=False, backoff_factor=0.5, status_forcelist=(502, 503, 504), allowed_methods=None
+                _TRIES,
+                redirect=False,
+                allowed_methods=None,
+                status_forcelist=(502, 503, 504),
+                raise_on_status=False,
+                backoff_factor=_BACKOFF_SECONDS,
             )
-            retries = retries.new(raise_on_status=False)
             timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
             self._pool = urllib3.PoolManager(retries=retries, timeout=timeout)
         try:
@@ -88,9 +93,7 @@ class Api:
 def _refused(method: str, url: str, status: int, answer: object) -> CommandError:
     message = answer.get("message") if isinstance(answer, dict) else None
     hint = _HINTS.get(status, "The server's log tells more." if status >= 500 else "")
-    return server(
-        " ".join(filter(None, (f"{method} {url} answered {status}:", str(message or "no reason given."), hint)))
-    )
+    return server(f"{method} {url} answered {status}: {message or 'no reason given.'} {hint}".rstrip())
 
 
 def _unreachable(method: str, url: str, error: Exception) -> CommandError:

@@ -15,10 +15,17 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", help="only this model (default: every model of the pipeline)")
     parser.add_argument("--alias", help="alias that the version gets (default: the server's, champion)")
     parser.add_argument("--rank-by", metavar="METRIC", help="metric that picks the best candidate")
-    parser.add_argument("--better", choices=["higher", "lower"], help="direction of that metric, when not guessed")
-    parser.add_argument("--bump", choices=["major", "minor", "patch"], help="size of the step, when not derived")
+    parser.add_argument("--better", choices=["auto", "higher", "lower"], help="direction of that metric (default auto)")
+    parser.add_argument("--bump", choices=["auto", "major", "minor", "patch"], help="size of the step (default auto)")
     parser.add_argument("--version", metavar="X.Y.Z", help="this very version, as of a Git tag; a leading v is dropped")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be done, and do nothing")
+    parser.add_argument(
+        "--dry-run",
+        nargs="?",
+        choices=["true", "false"],
+        const="true",
+        default="false",
+        help="tell what would be done, and do nothing",
+    )
     parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
     parser.add_argument("--annotations", metavar="FILE", help="write links for the job's page")
 
@@ -32,7 +39,8 @@ def run(api: Api, options: Namespace) -> int:
         "bump": options.bump,
         "version": options.version and options.version.removeprefix("v"),
     }
-    answer = api.promote({key: value for key, value in wishes.items() if value} | {"dry_run": options.dry_run})
+    told = {key: value for key, value in wishes.items() if value not in {None, "", "auto"}}
+    answer = api.promote(told | {"dry_run": options.dry_run == "true"})
     promotions = answers.promotions(answer)
     files.write(options.dotenv, dotenv.of_promotions(promotions))
     files.write(options.annotations, annotations.of_promotions(promotions))
@@ -46,15 +54,14 @@ def run(api: Api, options: Namespace) -> int:
 def _told(promotion: Promotion) -> str:
     version = f"{promotion.model} {promotion.version}".strip()
     step = ": ".join(filter(None, (promotion.bump, promotion.reason)))
+    step = f" ({step})" if step else ""
     replaced = f", was {promotion.replaces}" if promotion.replaces else ""
     if promotion.state == "promoted":
-        told = (
-            f"{version} ({step}) is now {promotion.alias}{replaced}" if step else f"{version} is now {promotion.alias}"
-        )
+        told = f"{version}{step} is now {promotion.alias}{replaced}"
     elif promotion.state == "already":
         told = f"{version} is {promotion.alias} already; this pipeline has promoted before"
     elif promotion.state == "dry_run":
-        told = f"{version} ({step}) would become {promotion.alias}{replaced}"
+        told = f"{version}{step} would become {promotion.alias}{replaced}"
     else:
         told = f"{promotion.model or 'nothing'}: not promoted: {promotion.reason or 'no reason given'}"
     return text.clean(f"{told}  {promotion.url}".rstrip())

@@ -25,7 +25,7 @@ def of_report(report: Report) -> str:
 def of_promotions(promotions: list[Promotion]) -> str:
     """Names carry the model where there are several: MLTRAIL_VERSION, or MLTRAIL_VERSION_CHURN and so on."""
     done = [one for one in promotions if one.state in {"promoted", "already"}]
-    values = {}
+    values: dict[str, str] = {}
     for one in done:
         suffix = "" if len(done) == 1 else "_" + re.sub(r"[^A-Z0-9]", "_", one.model.upper())
         values |= {

@@ -21,14 +21,13 @@ def render(report: Report) -> str:
         suite = ET.SubElement(root, "testsuite", name=clean(f"model {model.name}"))
         for metric in model.metrics:
             case = ET.SubElement(suite, "testcase", classname=clean(f"model {model.name}"), name=clean(metric.name))
+            sentence = clean(metric.sentence)
             if metric.judgement in _FAILURES:
-                ET.SubElement(case, "failure", message=clean(metric.sentence), type=metric.judgement).text = clean(
-                    metric.sentence
-                )
+                ET.SubElement(case, "failure", message=sentence, type=metric.judgement).text = sentence
             elif metric.judgement == "unknown":
-                ET.SubElement(case, "skipped", message=clean(metric.sentence))
+                ET.SubElement(case, "skipped", message=sentence)
             else:
-                ET.SubElement(case, "system-out").text = clean(metric.sentence)
+                ET.SubElement(case, "system-out").text = sentence
         suite.set("tests", str(len(model.metrics)))
         suite.set("failures", str(len(suite.findall("testcase/failure"))))
         suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
