@@ -6,7 +6,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.deps import Deps
 
-from . import experiments
+from . import experiments, logging, runs, search
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -19,6 +19,21 @@ TRACKING = (
     Route("POST", "experiments/restore", experiments.restore, WRITE),
     Route("POST", "experiments/set-experiment-tag", experiments.set_tag, WRITE),
     Route("POST", "experiments/delete-experiment-tag", experiments.delete_tag, WRITE),
+    Route("POST", "experiments/search", search.search_experiments, READ),
+    Route("GET", "experiments/search", search.search_experiments, READ),
+    Route("POST", "runs/create", runs.create, WRITE),
+    Route("GET", "runs/get", runs.get, READ),
+    Route("POST", "runs/update", runs.update, WRITE),
+    Route("POST", "runs/delete", runs.delete, WRITE),
+    Route("POST", "runs/restore", runs.restore, WRITE),
+    Route("POST", "runs/search", search.runs, READ),
+    Route("POST", "runs/log-metric", logging.log_metric, WRITE),
+    Route("POST", "runs/log-parameter", logging.log_param, WRITE),
+    Route("POST", "runs/set-tag", logging.set_tag, WRITE),
+    Route("POST", "runs/delete-tag", logging.delete_tag, WRITE),
+    Route("POST", "runs/log-batch", logging.log_batch, WRITE),
+    Route("POST", "runs/log-inputs", logging.log_inputs, WRITE),
+    Route("GET", "metrics/get-history", search.history, READ),
 )
 
 BASE = "/api/v4/projects/<project:project>/ml/mlflow"

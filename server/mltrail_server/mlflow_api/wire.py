@@ -1,9 +1,11 @@
 """Pieces that several of MLflow's messages share."""
 
+from typing import Protocol
+
 import msgspec
 
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.errors import invalid, not_found
 
 MAX_INT64 = 2**63 - 1
 
@@ -11,6 +13,23 @@ MAX_INT64 = 2**63 - 1
 class Tag(msgspec.Struct):
     key: str
     value: str = ""
+
+
+class NamesRun(Protocol):
+    """A message that names a run: `run_id`, or `run_uuid` from old clients."""
+
+    run_id: str | None
+    run_uuid: str | None
+
+
+def run_id_of(message: NamesRun) -> str:
+    run_id = message.run_id or message.run_uuid
+    if not run_id:
+        raise invalid(
+            "Missing value for required parameter 'run_id'. See the API docs for more information about request "
+            "parameters."
+        )
+    return run_id
 
 
 def stage_name(stage: Stage) -> str:

@@ -45,7 +45,7 @@ def get_by_name(scope: Scope, name: str) -> Experiment:
 def rename(scope: Scope, iid: int, name: str) -> None:
     limits.check_experiment_name(name)
     with scope.deps.db.write() as connection:
-        _active(existing(connection, scope, iid))
+        check_active(existing(connection, scope, iid))
         taken = store.get_by_name(connection, scope.project_id, name)
         if taken is not None and taken.iid != iid:
             raise _taken(taken)
@@ -69,13 +69,13 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
 def set_tag(scope: Scope, iid: int, key: str, value: str) -> None:
     limits.check_tag(key, value)
     with scope.deps.db.write() as connection:
-        _active(existing(connection, scope, iid))
+        check_active(existing(connection, scope, iid))
         store.set_tags(connection, scope.project_id, iid, [(key, value)])
 
 
 def delete_tag(scope: Scope, iid: int, key: str) -> None:
     with scope.deps.db.write() as connection:
-        _active(existing(connection, scope, iid))
+        check_active(existing(connection, scope, iid))
         if not store.delete_tag(connection, scope.project_id, iid, key):
             raise not_found(f"No tag with name: {key} in experiment with id {iid}")
 
@@ -87,7 +87,7 @@ def existing(connection: sa.Connection, scope: Scope, iid: int) -> Experiment:
     return found
 
 
-def _active(experiment: Experiment) -> None:
+def check_active(experiment: Experiment) -> None:
     if experiment.stage is Stage.DELETED:
         raise invalid(
             f"The experiment {experiment.iid} must be in the 'active' state. Current state is deleted. "

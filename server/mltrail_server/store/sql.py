@@ -11,7 +11,7 @@ from mltrail_server.domain.ids import ProjectId
 from . import schema
 
 Values = Mapping[str, Any]
-Row = sa.Row[Any]
+Row = sa.Row[*tuple[Any, ...]]
 
 
 def insert_for(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:

@@ -1,0 +1,211 @@
+"""Log metrics, parameters, tags and inputs: https://mlflow.org/docs/latest/api_reference/rest-api.html#log-metric."""
+
+import math
+
+import msgspec
+from flask import Response
+
+from mltrail_server.domain import limits
+from mltrail_server.domain.candidate import Point
+from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import body_of
+from mltrail_server.http.call import Call
+from mltrail_server.services import logging
+from mltrail_server.store.inputs import Dataset, Direction, ModelLink
+from mltrail_server.store.logged_metrics import ModelPoint
+
+from .wire import MAX_INT64, Tag, run_id_of
+
+
+class _Metric(msgspec.Struct):
+    key: str
+    value: float | str  # NaN and Infinity come as strings: JSON has no others
+    timestamp: int
+    step: int = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class _LogMetric(_Metric, kw_only=True):
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+
+class _LogParam(msgspec.Struct):
+    key: str
+    value: str = ""
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+
+class _DeleteTag(msgspec.Struct):
+    key: str
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+
+class _LogBatch(msgspec.Struct):
+    run_id: str | None = None
+    run_uuid: str | None = None
+    metrics: list[_Metric] | None = None
+    params: list[Tag] | None = None
+    tags: list[Tag] | None = None
+
+
+class _DatasetShape(msgspec.Struct):
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str | None = None
+    profile: str | None = None
+
+
+class _DatasetInput(msgspec.Struct):
+    dataset: _DatasetShape
+    tags: list[Tag] | None = None
+
+
+class _ModelInput(msgspec.Struct):
+    model_id: str
+
+
+class _LogInputs(msgspec.Struct):
+    run_id: str | None = None
+    run_uuid: str | None = None
+    datasets: list[_DatasetInput] | None = None
+    models: list[_ModelInput] | None = None
+
+
+def log_metric(call: Call) -> Response:
+    body = body_of(call.request, _LogMetric)
+    logging.log_batch(call.scope, run_id_of(body), points=[_point(body, "")], of_models=_of_models([body]))
+    return json_answer({})
+
+
+def log_param(call: Call) -> Response:
+    body = body_of(call.request, _LogParam)
+    limits.check_key(body.key, "param")
+    logging.log_batch(call.scope, run_id_of(body), new_params=[(body.key, body.value)])
+    return json_answer({})
+
+
+def set_tag(call: Call) -> Response:
+    body = body_of(call.request, _LogParam)
+    logging.log_batch(call.scope, run_id_of(body), tags=[_tag(body.key, body.value, "key")])
+    return json_answer({})
+
+
+def delete_tag(call: Call) -> Response:
+    body = body_of(call.request, _DeleteTag)
+    logging.delete_tag(call.scope, run_id_of(body), body.key)
+    return json_answer({})
+
+
+def log_batch(call: Call) -> Response:
+    body = body_of(call.request, _LogBatch)
+    metrics, params, tags = body.metrics or [], body.params or [], body.tags or []
+    _check_size(len(metrics), len(params), len(tags))
+    for number, param in enumerate(params):
+        _naming(f"params[{number}].key", param.key, "param")
+    logging.log_batch(
+        call.scope,
+        run_id_of(body),
+        points=[_point(metric, f"metrics[{number}].") for number, metric in enumerate(metrics)],
+        new_params=[(param.key, param.value) for param in params],
+        tags=[_tag(tag.key, tag.value, f"tags[{number}].key") for number, tag in enumerate(tags)],
+        of_models=_of_models(metrics),
+    )
+    return json_answer({})
+
+
+def log_inputs(call: Call) -> Response:
+    body = body_of(call.request, _LogInputs)
+    datasets = [
+        Dataset(
+            one.dataset.name,
+            one.dataset.digest,
+            one.dataset.source_type,
+            one.dataset.source,
+            one.dataset.schema,
+            one.dataset.profile,
+            tuple((tag.key, tag.value) for tag in one.tags or ()),
+        )
+        for one in body.datasets or ()
+    ]
+    models = [ModelLink(one.model_id, Direction.INPUT, 0) for one in body.models or ()]
+    logging.log_inputs(call.scope, run_id_of(body), datasets=datasets, models=models)
+    return json_answer({})
+
+
+def _point(metric: _Metric, where: str) -> Point:
+    _naming(f"{where}key", metric.key, "metric")
+    if not 0 <= metric.timestamp <= MAX_INT64:
+        raise invalid(
+            f"Invalid value {metric.timestamp} for parameter '{where}timestamp' supplied: "
+            "it is milliseconds since the epoch, so never negative."
+        )
+    if not -MAX_INT64 - 1 <= metric.step <= MAX_INT64:
+        raise invalid(f"Invalid value {metric.step} for parameter '{where}step' supplied: it must fit 64 bits.")
+    return Point(metric.key, _number(metric.value, where), metric.timestamp, metric.step)
+
+
+def _number(value: float | str, where: str) -> float:
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+        if value:
+            raise _no_number(value, where) from None
+    if not value or "_" in value:
+        raise _no_number(value, where)
+    return math.nan if math.isnan(number) else number
+
+
+def _no_number(value: str, where: str) -> MltrailError:
+    return invalid(f"Invalid value '{value[:40]}' for parameter '{where}value' supplied: a metric is a number.")
+
+
+def _tag(key: str, value: str, where: str) -> tuple[str, str]:
+    _naming(where, key, "tag")
+    # MLflow cuts long tags too (MLFLOW_TRUNCATE_LONG_VALUES), and clients count on it.
+    return key, value[: limits.MAX_TAG_VALUE]
+
+
+def _naming(where: str, key: str, what: str) -> None:
+    """Check a key, and say which one it was."""
+    try:
+        limits.check_key(key, what)
+    except MltrailError as error:
+        raise invalid(f"{error.message} (parameter '{where}')") from error
+
+
+def _check_size(metrics: int, params: int, tags: int) -> None:
+    limit_of = {
+        "metrics": (metrics, limits.MAX_BATCH_METRICS),
+        "params": (params, limits.MAX_BATCH_PARAMS),
+        "tags": (tags, limits.MAX_BATCH_TAGS),
+    }
+    for name, (count, limit) in limit_of.items():
+        if count > limit:
+            raise invalid(
+                f"A batch logging request can contain at most {limit} {name}. Got {count} {name}. "
+                f"Please split up {name} across multiple requests and try again."
+            )
+    if metrics + params + tags > limits.MAX_BATCH_TOTAL:
+        raise invalid(
+            f"A batch logging request can contain at most {limits.MAX_BATCH_TOTAL} metrics, params and tags together. "
+            f"Got {metrics + params + tags}. Please split them across multiple requests and try again."
+        )
+
+
+def _of_models(metrics: list[_Metric] | list[_LogMetric]) -> list[ModelPoint]:
+    return [
+        ModelPoint(one.model_id, _point(one, ""), one.dataset_name or "", one.dataset_digest or "")
+        for one in metrics
+        if one.model_id
+    ]

@@ -1,0 +1,82 @@
+"""A run as MLflow's clients read it.
+
+https://mlflow.org/docs/latest/api_reference/rest-api.html#run
+"""
+
+import math
+
+from mltrail_server.domain.candidate import Point
+from mltrail_server.services.candidates import Logged
+from mltrail_server.store.candidates import Candidate
+from mltrail_server.store.inputs import Dataset, Direction
+
+from .wire import stage_name
+
+Shape = dict[str, object]
+
+
+def run(logged: Logged) -> Shape:
+    inputs: Shape = {}
+    if logged.datasets:
+        inputs["dataset_inputs"] = [_dataset(dataset) for dataset in logged.datasets]
+    taken = [{"model_id": link.model_id} for link in logged.models if link.direction is Direction.INPUT]
+    if taken:
+        inputs["model_inputs"] = taken
+    outputs: Shape = {}
+    given = [
+        {"model_id": link.model_id, "step": link.step} for link in logged.models if link.direction is Direction.OUTPUT
+    ]
+    if given:
+        outputs["model_outputs"] = given
+    data: Shape = {}
+    if logged.metrics:
+        data["metrics"] = [metric(point) for point in logged.metrics]
+    if logged.params:
+        data["params"] = pairs(logged.params)
+    if logged.tags:
+        data["tags"] = pairs(logged.tags)
+    return {"info": info(logged.candidate), "data": data, "inputs": inputs, "outputs": outputs}
+
+
+def info(candidate: Candidate) -> Shape:
+    shape: Shape = {
+        "run_uuid": candidate.eid,
+        "run_id": candidate.eid,
+        "run_name": candidate.name,
+        "experiment_id": str(candidate.experiment_iid),
+        "user_id": candidate.user_name,
+        "status": candidate.status.name,
+        "start_time": candidate.started_ms,
+        "artifact_uri": artifact_uri(candidate),
+        "lifecycle_stage": stage_name(candidate.stage),
+    }
+    if candidate.ended_ms is not None:
+        shape["end_time"] = candidate.ended_ms
+    return shape
+
+
+def artifact_uri(candidate: Candidate) -> str:
+    return f"mlflow-artifacts:/{candidate.experiment_iid}/{candidate.eid}/artifacts"
+
+
+def metric(point: Point) -> Shape:
+    value: float | str = "NaN" if math.isnan(point.value) else point.value
+    return {"key": point.key, "value": value, "timestamp": point.timestamp_ms, "step": point.step}
+
+
+def pairs(items: list[tuple[str, str]]) -> list[Shape]:
+    return [{"key": key, "value": value} for key, value in items]
+
+
+def _dataset(dataset: Dataset) -> Shape:
+    shape: Shape = {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "source_type": dataset.source_type,
+        "source": dataset.source,
+    }
+    if dataset.schema is not None:
+        shape["schema"] = dataset.schema
+    if dataset.profile is not None:
+        shape["profile"] = dataset.profile
+    return {"tags": pairs(list(dataset.tags)), "dataset": shape}

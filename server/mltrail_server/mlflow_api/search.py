@@ -1,0 +1,128 @@
+"""Search runs and experiments, and metric histories.
+
+https://mlflow.org/docs/latest/api_reference/rest-api.html#search-runs
+"""
+
+import msgspec
+from flask import Response
+
+from mltrail_server.domain.candidate import Point, ViewType
+from mltrail_server.domain.errors import invalid
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import body_of, query_of
+from mltrail_server.http.call import Call
+from mltrail_server.services import search
+
+from . import experiments, run_shapes
+from .wire import experiment_number, run_id_of
+
+
+class _SearchRuns(msgspec.Struct):
+    experiment_ids: list[str] | None = None
+    filter: str | None = None
+    run_view_type: str | int | None = None
+    max_results: int | None = None
+    order_by: list[str] | str | None = None  # a list from MLflow's clients, a text from GitLab's
+    page_token: str | None = None
+
+
+class _SearchExperiments(msgspec.Struct):
+    max_results: int | None = None
+    filter: str | None = None
+    order_by: list[str] | str | None = None
+    view_type: str | int | None = None
+    page_token: str | None = None
+
+
+class _History(msgspec.Struct):
+    metric_key: str
+    run_id: str | None = None
+    run_uuid: str | None = None
+    max_results: int | None = None
+    page_token: str | None = None
+
+
+def runs(call: Call) -> Response:
+    body = body_of(call.request, _SearchRuns)
+    found = search.runs(
+        call.scope,
+        experiment_iids=[experiment_number(one) for one in body.experiment_ids or () if one.isdigit()],
+        filter_text=body.filter or "",
+        order_by=_orders(body.order_by),
+        view=_view(body.run_view_type),
+        limit=1000 if body.max_results is None else body.max_results,
+        token=body.page_token or None,
+    )
+    answer: dict[str, object] = {"runs": [run_shapes.run(one) for one in found.items]} if found.items else {}
+    if found.next_token:
+        answer["next_page_token"] = found.next_token
+    return json_answer(answer)
+
+
+def search_experiments(call: Call) -> Response:
+    if call.request.method == "GET":
+        body = query_of(call.request, _SearchExperiments, lists=frozenset({"order_by"}))
+    else:
+        body = body_of(call.request, _SearchExperiments)
+    found = search.experiments(
+        call.scope,
+        filter_text=body.filter or "",
+        order_by=_orders(body.order_by),
+        view=_view(body.view_type),
+        limit=body.max_results or 0,
+        token=body.page_token or None,
+    )
+    answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]} if found.items else {}
+    if found.next_token:
+        answer["next_page_token"] = found.next_token
+    return json_answer(answer)
+
+
+def history(call: Call) -> Response:
+    query = query_of(call.request, _History)
+    limit = query.max_results
+    if limit is not None:
+        search.check_limit(limit)
+    points = search.history(
+        call.scope,
+        run_id_of(query),
+        query.metric_key,
+        limit=None if limit is None else limit + 1,
+        after=_after(query.page_token) if query.page_token else None,
+    )
+    more = limit is not None and len(points) > limit
+    shown = points[:limit]
+    answer: dict[str, object] = {"metrics": [run_shapes.metric(point) for point in shown]} if shown else {}
+    if more:
+        answer["next_page_token"] = _token(shown[-1])
+    return json_answer(answer)
+
+
+def _orders(given: list[str] | str | None) -> list[str]:
+    if isinstance(given, str):
+        return [given]
+    return given or []
+
+
+def _view(given: str | int | None) -> ViewType:
+    if given is None:
+        return ViewType.ACTIVE_ONLY
+    text = str(given)
+    if text in ViewType.__members__:
+        return ViewType[text]
+    if text.isdigit() and int(text) in list(ViewType):
+        return ViewType(int(text))
+    raise invalid(f"Invalid view type '{given}': use one of {', '.join(ViewType.__members__)}.")
+
+
+def _token(point: Point) -> str:
+    nan = point.value != point.value
+    return f"{point.timestamp_ms}:{point.step}:{0.0 if nan else point.value!r}:{int(nan)}"
+
+
+def _after(token: str) -> tuple[int, int, float, bool]:
+    try:
+        timestamp, step, value, nan = token.split(":")
+        return int(timestamp), int(step), float(value), bool(int(nan))
+    except ValueError as error:
+        raise invalid("Invalid page token: send the next_page_token of the last answer.") from error

@@ -1,0 +1,149 @@
+"""Make, find, change, delete and restore candidates."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import limits
+from mltrail_server.domain.candidate import Point, Stage, Status, random_name
+from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.ids import new_eid
+from mltrail_server.store import candidate_tags, candidates, inputs, metrics, params
+from mltrail_server.store.candidates import Candidate
+from mltrail_server.store.inputs import Dataset, ModelLink
+
+from . import experiments, stamp
+from .deps import Scope
+
+NAME_TAG = "mlflow.runName"
+"""MLflow keeps a run's name in this tag too: the two are always equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A candidate with what was logged to it: the latest value of each metric, parameters, tags, inputs, outputs."""
+
+    candidate: Candidate
+    metrics: list[Point]
+    params: list[tuple[str, str]]
+    tags: list[tuple[str, str]]
+    datasets: list[Dataset]
+    models: list[ModelLink]
+
+
+def create(
+    scope: Scope,
+    *,
+    experiment_iid: int,
+    name: str | None = None,
+    user_name: str | None = None,
+    started_ms: int | None = None,
+    tags: Iterable[tuple[str, str]] = (),
+) -> Logged:
+    """Begin a candidate, and tie it to the job that asks.
+
+    Raises NOT_FOUND for an unknown experiment, INVALID for a deleted one.
+    """
+    wanted = dict(tags)
+    for key, value in wanted.items():
+        limits.check_tag(key, value)
+    if name and wanted.get(NAME_TAG, name) != name:
+        raise invalid(
+            f"Both 'run_name' ({name!r}) and the tag '{NAME_TAG}' ({wanted[NAME_TAG]!r}) were given, with different "
+            "values. Give one of them, or the same value."
+        )
+    name = name or wanted.get(NAME_TAG) or random_name()
+    wanted[NAME_TAG] = name
+    with scope.deps.db.write() as connection:
+        experiment = experiments.existing(connection, scope, experiment_iid)
+        experiments.check_active(experiment)
+        eid = new_eid()
+        iid = candidates.create(
+            connection,
+            scope.project_id,
+            eid=eid,
+            experiment_iid=experiment_iid,
+            name=name,
+            user_name=user_name or scope.actor.user_name,
+            started_ms=scope.now if started_ms is None else started_ms,
+            now=scope.now,
+        )
+        candidate_tags.put(connection, scope.project_id, iid, stamp.on_create(connection, scope, iid, wanted))
+        return _logged(connection, scope, _found(connection, scope, eid))
+
+
+def get(scope: Scope, eid: str) -> Logged:
+    with scope.deps.db.read() as connection:
+        return _logged(connection, scope, _found(connection, scope, eid))
+
+
+def update(
+    scope: Scope, eid: str, *, status: Status | None = None, ended_ms: int | None = None, name: str | None = None
+) -> Candidate:
+    """Change status, end and name. An empty name changes nothing, as in MLflow."""
+    with scope.deps.db.write() as connection:
+        candidate = writable(connection, scope, eid)
+        changes: dict[str, object] = {}
+        if status is not None:
+            changes["status"] = status
+        if ended_ms is not None:
+            changes["ended_ms"] = ended_ms
+        if name:
+            changes["name"] = name
+            candidate_tags.put(connection, scope.project_id, candidate.iid, {NAME_TAG: name})
+        candidates.change(connection, scope.project_id, candidate.iid, **changes)
+        if status is not None and status.ended:
+            stamp.on_end(connection, scope, candidate.iid)
+        return _found(connection, scope, eid)
+
+
+def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
+    """Delete or restore; doing it twice is no error."""
+    with scope.deps.db.write() as connection:
+        candidate = _found(connection, scope, eid)
+        deleted = scope.now if stage is Stage.DELETED else None
+        candidates.change(connection, scope.project_id, candidate.iid, stage=stage, deleted_ms=deleted)
+
+
+def writable(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
+    """Find a candidate that is about to be written to, and note who writes."""
+    candidate = _found(connection, scope, eid)
+    if candidate.stage is Stage.DELETED:
+        raise invalid(f"The run {eid} must be in the 'active' state. Current state is deleted. Restore it first.")
+    stamp.on_write(connection, scope, candidate.iid)
+    return candidate
+
+
+def with_data(connection: sa.Connection, scope: Scope, found: list[Candidate]) -> list[Logged]:
+    """Fetch what was logged to several candidates, in six statements."""
+    iids = [candidate.iid for candidate in found]
+    if not iids:
+        return []
+    of_metrics = metrics.latest_of(connection, scope.project_id, iids)
+    of_params = params.of(connection, scope.project_id, iids)
+    of_tags = candidate_tags.of(connection, scope.project_id, iids)
+    of_datasets = inputs.datasets_of(connection, scope.project_id, iids)
+    of_models = inputs.models_of(connection, scope.project_id, iids)
+    return [
+        Logged(
+            candidate,
+            of_metrics.get(candidate.iid, []),
+            of_params.get(candidate.iid, []),
+            of_tags.get(candidate.iid, []),
+            of_datasets.get(candidate.iid, []),
+            of_models.get(candidate.iid, []),
+        )
+        for candidate in found
+    ]
+
+
+def _found(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
+    candidate = candidates.get(connection, scope.project_id, eid)
+    if candidate is None:
+        raise not_found(f"Run with id={eid} not found")
+    return candidate
+
+
+def _logged(connection: sa.Connection, scope: Scope, candidate: Candidate) -> Logged:
+    return with_data(connection, scope, [candidate])[0]

@@ -1,0 +1,39 @@
+"""Tags of candidates, which GitLab calls metadata."""
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .params import pairs_of
+from .sql import upsert
+
+_T = schema.candidate_tag
+
+
+def put(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, tags: Mapping[str, str]) -> None:
+    """Store tags; a key that is there gets the new value."""
+    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
+    upsert(connection, _T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
+
+
+def delete(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, key: str) -> bool:
+    """Remove a tag, and tell whether it was there."""
+    where = (_T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key)
+    return connection.execute(sa.delete(_T).where(*where)).rowcount > 0
+
+
+def of(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[int, list[tuple[str, str]]]:
+    """Fetch the tags of several candidates in one statement, by key."""
+    return pairs_of(connection, _T, project_id, candidate_iids)
+
+
+def get(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, key: str) -> str | None:
+    query = sa.select(_T.c.value).where(
+        _T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key
+    )
+    return connection.execute(query).scalar()

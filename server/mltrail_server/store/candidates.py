@@ -1,0 +1,117 @@
+"""Candidates: MLflow's runs."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage, Status
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .sql import Row, next_number
+
+_T = schema.candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One candidate; times are milliseconds since the epoch."""
+
+    iid: int
+    eid: str
+    experiment_iid: int
+    name: str
+    user_name: str
+    status: Status
+    stage: Stage
+    started_ms: int
+    ended_ms: int | None
+    amended: bool
+    status_reason: str | None
+
+
+COLUMNS = (
+    _T.c.iid,
+    _T.c.eid,
+    _T.c.experiment_iid,
+    _T.c.name,
+    _T.c.user_name,
+    _T.c.status,
+    _T.c.stage,
+    _T.c.started_ms,
+    _T.c.ended_ms,
+    _T.c.amended,
+    _T.c.status_reason,
+)
+
+
+def create(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    *,
+    eid: str,
+    experiment_iid: int,
+    name: str,
+    user_name: str,
+    started_ms: int,
+    now: int,
+) -> int:
+    """Insert a running candidate and answer its number in the project."""
+    iid = next_number(connection, project_id, "candidate")
+    connection.execute(
+        sa.insert(_T).values(
+            project_id=project_id,
+            iid=iid,
+            eid=eid,
+            experiment_iid=experiment_iid,
+            name=name,
+            user_name=user_name,
+            status=Status.RUNNING,
+            stage=Stage.ACTIVE,
+            started_ms=started_ms,
+            created_ms=now,
+            amended=False,
+        )
+    )
+    return iid
+
+
+def get(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
+    return _one(connection, project_id, _T.c.eid == eid)
+
+
+def get_by_iid(connection: sa.Connection, project_id: ProjectId, iid: int) -> Candidate | None:
+    return _one(connection, project_id, _T.c.iid == iid)
+
+
+def of_iids(connection: sa.Connection, project_id: ProjectId, iids: list[int]) -> list[Candidate]:
+    query = sa.select(*COLUMNS).where(_T.c.project_id == project_id, _T.c.iid.in_(iids)).order_by(_T.c.iid)
+    return [candidate_of(row) for row in connection.execute(query)]
+
+
+def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:
+    """Overwrite columns of one candidate."""
+    if values:
+        where = (_T.c.project_id == project_id, _T.c.iid == iid)
+        connection.execute(sa.update(_T).where(*where).values(**values))
+
+
+def candidate_of(row: Row) -> Candidate:
+    return Candidate(
+        row.iid,
+        row.eid,
+        row.experiment_iid,
+        row.name,
+        row.user_name,
+        Status(row.status),
+        Stage(row.stage),
+        row.started_ms,
+        row.ended_ms,
+        bool(row.amended),
+        row.status_reason,
+    )
+
+
+def _one(connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool]) -> Candidate | None:
+    row = connection.execute(sa.select(*COLUMNS).where(_T.c.project_id == project_id, which)).one_or_none()
+    return None if row is None else candidate_of(row)

@@ -1,0 +1,52 @@
+"""Comparisons of a filter as SQL."""
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.filters import Clause
+
+Column = sa.ColumnElement[Any]
+
+NUMBER_OPERATORS: dict[str, Callable[[Column, Any], sa.ColumnElement[bool]]] = {
+    "=": lambda column, value: column == value,
+    "!=": lambda column, value: column != value,
+    ">": lambda column, value: column > value,
+    ">=": lambda column, value: column >= value,
+    "<": lambda column, value: column < value,
+    "<=": lambda column, value: column <= value,
+}
+
+
+def compare_number(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
+    if not isinstance(clause.value, float):
+        raise invalid(f"Expected a number without quotes to compare '{clause.key}' with, not {clause.value!r}.")
+    if clause.operator not in NUMBER_OPERATORS:
+        raise invalid(f"Invalid comparison '{clause.operator}' for '{clause.key}'; use one of = != > >= < <=.")
+    return NUMBER_OPERATORS[clause.operator](column, clause.value)
+
+
+def compare_text(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
+    value = clause.value
+    if clause.operator in ("IN", "NOT IN") and isinstance(value, tuple):
+        return column.in_(value) if clause.operator == "IN" else column.not_in(value)
+    if not isinstance(value, str):
+        raise invalid(
+            f"Expected a text in quotes to compare '{clause.key}' with, for example '{clause.key} = \\'x\\''."
+        )
+    if clause.operator == "=":
+        return column == value
+    if clause.operator == "!=":
+        return column != value
+    if clause.operator == "LIKE":
+        return _like(column, value)
+    if clause.operator == "ILIKE":
+        return _like(sa.func.lower(column), value.lower())
+    raise invalid(f"Invalid comparison '{clause.operator}' for '{clause.key}'; use one of =, !=, LIKE, ILIKE.")
+
+
+def _like(column: Column, pattern: str) -> sa.ColumnElement[bool]:
+    """Compare with `_` and `%` as wildcards. MLflow's filters have no escape, so a backslash is itself."""
+    return column.like(pattern.replace("\\", "\\\\"), escape="\\")

@@ -1,0 +1,72 @@
+"""Search experiments."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .compare import compare_number, compare_text
+from .experiments import Experiment, tags_of
+from .paging import Sorted, page, token_of
+
+_T = schema.experiment
+_TAG = schema.experiment_tag
+_NUMBERS: dict[str, sa.ColumnElement[Any]] = {"creation_time": _T.c.created_ms, "last_update_time": _T.c.updated_ms}
+_ORDERS: dict[str, sa.ColumnElement[Any]] = {**_NUMBERS, "name": _T.c.name, "experiment_id": _T.c.iid}
+
+
+def search(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    *,
+    stages: Sequence[Stage],
+    clauses: Sequence[Clause],
+    orders: Sequence[Order],
+    limit: int,
+    token: str | None,
+) -> tuple[list[Experiment], str | None]:
+    """Find a page of experiments with their tags, in two statements; the newest first where nothing else is said."""
+    query = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms).where(
+        _T.c.project_id == project_id, _T.c.stage.in_(stages), *(_matches(clause) for clause in clauses)
+    )
+    order = [_sorted(one) for one in orders] or [Sorted(_T.c.created_ms, descending=True)]
+    order.append(Sorted(_T.c.iid, descending=True))
+    rows = connection.execute(page(query, order, limit=limit, token=token)).all()
+    shown = rows[:limit]
+    tags = tags_of(connection, project_id, [row.iid for row in shown]) if shown else {}
+    found = [
+        Experiment(row.iid, row.name, Stage(row.stage), row.created_ms, row.updated_ms, tags.get(row.iid, ()))
+        for row in shown
+    ]
+    return found, token_of(shown[-1], order) if len(rows) > limit else None
+
+
+def _matches(clause: Clause) -> sa.ColumnElement[bool]:
+    if clause.entity is Entity.TAG:
+        owned = (_TAG.c.project_id == _T.c.project_id, _TAG.c.experiment_iid == _T.c.iid, _TAG.c.key == clause.key)
+        inner = sa.select(sa.literal(1)).select_from(_TAG).where(*owned)
+        if clause.operator in ("IS NULL", "IS NOT NULL"):
+            there = inner.correlate(_T).exists()
+            return ~there if clause.operator == "IS NULL" else there
+        return inner.where(compare_text(_TAG.c.value, clause)).correlate(_T).exists()
+    if clause.entity is Entity.ATTRIBUTE and clause.key == "name":
+        return compare_text(_T.c.name, clause)
+    if clause.entity is Entity.ATTRIBUTE and clause.key in _NUMBERS:
+        return compare_number(_NUMBERS[clause.key], clause)
+    raise invalid(
+        f"Invalid {clause.entity} key '{clause.key}' specified. Experiments have name, creation_time, "
+        "last_update_time and tags."
+    )
+
+
+def _sorted(order: Order) -> Sorted:
+    column = _ORDERS.get(order.key) if order.entity is Entity.ATTRIBUTE else None
+    if column is None:
+        raise invalid(f"Invalid order_by key '{order.key}'; experiments sort by {', '.join(sorted(_ORDERS))}.")
+    return Sorted(column, order.descending)

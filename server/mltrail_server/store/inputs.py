@@ -1,0 +1,140 @@
+"""What a candidate took in and gave out: datasets, and MLflow 3's logged models."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .sql import insert_for, next_number, upsert
+
+_DATASET = schema.dataset
+_LINK = schema.candidate_dataset
+_TAG = schema.candidate_dataset_tag
+_MODEL = schema.candidate_model
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str | None
+    profile: str | None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class Direction(IntEnum):
+    INPUT = 0
+    OUTPUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLink:
+    model_id: str
+    direction: Direction
+    step: int
+
+
+def add_datasets(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    candidate_iid: int,
+    *,
+    experiment_iid: int,
+    datasets: Iterable[Dataset],
+) -> None:
+    """Note which data a candidate used; the same name and digest in one experiment is the same dataset."""
+    for dataset in datasets:
+        number = _dataset_id(connection, project_id, experiment_iid, dataset)
+        owner = {"project_id": project_id, "candidate_iid": candidate_iid, "dataset_id": number}
+        upsert(connection, _LINK, [owner])
+        tags = [owner | {"key": key, "value": value} for key, value in dict(dataset.tags).items()]
+        upsert(connection, _TAG, tags, update=["value"])
+
+
+def add_models(
+    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, links: Sequence[ModelLink]
+) -> None:
+    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
+    rows = {(link.model_id, link.direction): link.step for link in links}
+    values = [
+        owner | {"model_id": model_id, "direction": direction, "step": step}
+        for (model_id, direction), step in rows.items()
+    ]
+    upsert(connection, _MODEL, values, update=["step"])
+
+
+def datasets_of(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[int, list[Dataset]]:
+    """Fetch the datasets of several candidates, in two statements."""
+    iids = list(candidate_iids)
+    tag_query = sa.select(_TAG.c.candidate_iid, _TAG.c.dataset_id, _TAG.c.key, _TAG.c.value).where(
+        _TAG.c.project_id == project_id, _TAG.c.candidate_iid.in_(iids)
+    )
+    tags: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for iid, dataset_id, key, value in connection.execute(tag_query.order_by(_TAG.c.key)):
+        tags.setdefault((iid, dataset_id), []).append((key, value))
+    query = (
+        sa.select(
+            _LINK.c.candidate_iid,
+            _DATASET.c.id,
+            _DATASET.c.name,
+            _DATASET.c.digest,
+            _DATASET.c.source_type,
+            _DATASET.c.source,
+            _DATASET.c.schema,
+            _DATASET.c.profile,
+        )
+        .join(_DATASET, (_DATASET.c.project_id == _LINK.c.project_id) & (_DATASET.c.id == _LINK.c.dataset_id))
+        .where(_LINK.c.project_id == project_id, _LINK.c.candidate_iid.in_(iids))
+        .order_by(_LINK.c.candidate_iid, _DATASET.c.id)
+    )
+    found: dict[int, list[Dataset]] = {}
+    for iid, number, name, digest, source_type, source, schema_text, profile in connection.execute(query):
+        dataset_tags = tuple(tags.get((iid, number), ()))
+        dataset = Dataset(name, digest, source_type, source, schema_text, profile, dataset_tags)
+        found.setdefault(iid, []).append(dataset)
+    return found
+
+
+def models_of(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[int, list[ModelLink]]:
+    """Fetch which logged models several candidates took in or gave out."""
+    query = (
+        sa.select(_MODEL.c.candidate_iid, _MODEL.c.model_id, _MODEL.c.direction, _MODEL.c.step)
+        .where(_MODEL.c.project_id == project_id, _MODEL.c.candidate_iid.in_(list(candidate_iids)))
+        .order_by(_MODEL.c.candidate_iid, _MODEL.c.step, _MODEL.c.model_id)
+    )
+    found: dict[int, list[ModelLink]] = {}
+    for iid, model_id, direction, step in connection.execute(query):
+        found.setdefault(iid, []).append(ModelLink(model_id, Direction(direction), step))
+    return found
+
+
+def _dataset_id(connection: sa.Connection, project_id: ProjectId, experiment_iid: int, dataset: Dataset) -> int:
+    natural: Mapping[str, object] = {"name": dataset.name, "digest": dataset.digest, "experiment_iid": experiment_iid}
+    query = sa.select(_DATASET.c.id).where(
+        _DATASET.c.project_id == project_id, *(_DATASET.c[name] == value for name, value in natural.items())
+    )
+    number: int | None = connection.execute(query).scalar()
+    if number is not None:
+        return number
+    values = {
+        "project_id": project_id,
+        "id": next_number(connection, project_id, "dataset"),
+        "source_type": dataset.source_type,
+        "source": dataset.source,
+        "schema": dataset.schema,
+        "profile": dataset.profile,
+    }
+    insert = insert_for(connection, _DATASET).values(**values, **natural)
+    connection.execute(insert.on_conflict_do_nothing())
+    made: int = connection.execute(query).scalar_one()
+    return made

@@ -1,0 +1,54 @@
+"""Parameters: written once."""
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .sql import upsert
+
+_T = schema.param
+
+
+def add(
+    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, params: Mapping[str, str]
+) -> dict[str, str]:
+    """Store parameters that are new. Answers the stored values of those that are there with another value: nothing is
+    written then, and the caller refuses the call.
+    """
+    if not params:
+        return {}
+    query = sa.select(_T.c.key, _T.c.value).where(
+        _T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key.in_(list(params))
+    )
+    there: dict[str, str] = {row.key: row.value for row in connection.execute(query)}
+    changed = {key: value for key, value in there.items() if value != params[key]}
+    if not changed:
+        owner = {"project_id": project_id, "candidate_iid": candidate_iid}
+        new = [owner | {"key": key, "value": value} for key, value in params.items() if key not in there]
+        upsert(connection, _T, new)
+    return changed
+
+
+def of(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[int, list[tuple[str, str]]]:
+    """Fetch the parameters of several candidates in one statement, by key."""
+    return pairs_of(connection, _T, project_id, candidate_iids)
+
+
+def pairs_of(
+    connection: sa.Connection, table: sa.Table, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[int, list[tuple[str, str]]]:
+    """Fetch rows of key and value, for parameters and tags alike."""
+    query = (
+        sa.select(table.c.candidate_iid, table.c.key, table.c.value)
+        .where(table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids)))
+        .order_by(table.c.candidate_iid, table.c.key)
+    )
+    found: dict[int, list[tuple[str, str]]] = {}
+    for iid, key, value in connection.execute(query):
+        found.setdefault(iid, []).append((key, value))
+    return found

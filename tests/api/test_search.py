@@ -1,0 +1,159 @@
+"""Search: https://mlflow.org/docs/latest/ml/search/search-runs/."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Mlflow
+
+
+@pytest.fixture
+def runs(mlflow: Mlflow) -> None:
+    """Six runs, a to f: loss 0.0 to 0.5 (e: NaN, f: none), lr as text, team growth or core."""
+    for number, name in enumerate("abcdef"):
+        made = mlflow.post("runs/create", experiment_id="0", run_name=name, start_time=100 + number)["run"]["info"]
+        if name != "f":
+            value = "NaN" if name == "e" else number / 10
+            mlflow.post("runs/log-metric", run_id=made["run_id"], key="val/loss", value=value, timestamp=1)
+        team = "growth" if number % 2 else "Core"
+        tags = [{"key": "team", "value": team}, {"key": "a.b", "value": "dots"}]
+        params = [{"key": "lr", "value": f"1e-{number}"}]
+        mlflow.post("runs/log-batch", run_id=made["run_id"], params=params, tags=tags)
+        status = "FINISHED" if number < 3 else "FAILED"
+        mlflow.post("runs/update", run_id=made["run_id"], status=status, end_time=None if name == "c" else 900 - number)
+
+
+def names(mlflow: Mlflow, **search: Any) -> str:
+    found = mlflow.post("runs/search", **{"experiment_ids": ["0"]} | search)
+    return "".join(run["info"]["run_name"] for run in found.get("runs", ()))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "fedcba"),
+        ("metrics.`val/loss` < 0.25", "cba"),
+        ('metrics."val/loss" >= 0.2', "dc"),
+        ("metrics.`val/loss` != 0.1", "dca"),
+        ("params.lr = '1e-3'", "d"),
+        ("param.lr LIKE '1e-%' AND tags.team = 'growth'", "fdb"),
+        ("tags.team ILIKE 'GROW_H'", "fdb"),
+        ("tags.team LIKE 'GROW%'", ""),
+        ("tags.a.b = 'dots'", "fedcba"),
+        ("tags.team != 'growth'", "eca"),
+        ("tags.nothing IS NULL", "fedcba"),
+        ("tags.nothing IS NOT NULL", ""),
+        ("attributes.status = 'FAILED'", "fed"),
+        ("status = 'FINISHED' and run_name != 'a'", "cb"),
+        ("start_time > 103", "fe"),
+        ("attr.`run_name` = 'b'", "b"),
+        ("run_id IN ('x','y')", ""),
+        ("user_id = 'local'", "fedcba"),
+        ("metrics.unknown > 0", ""),
+        ("params.lr = '100%'", ""),
+    ],
+)
+def test_filters(mlflow: Mlflow, runs: None, text: str, expected: str) -> None:
+    assert names(mlflow, filter=text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "metrics.loss > 'x'",
+        "metrics.loss LIKE 'x'",
+        "params.lr = 3",
+        "params.lr > '3'",
+        "metrics.loss > 1 OR metrics.loss < 0",
+        "metrics.loss > ",
+        "metrics.loss",
+        "AND",
+        "metrics.loss > 1 AND",
+        "(metrics.loss > 1)",
+        "metrics.loss == 1",
+        "metrics.loss <> 1",
+        "metrics.loss > 1; DROP TABLE run",
+        "nonsense.loss > 1",
+        "nonsense > 1",
+        "status IN ('FAILED')",
+        "run_id IN ()",
+        "run_id IN ('a'",
+        "tags.a = 'open",
+        "metrics. > 1",
+        "dataset.size = 'x'",
+    ],
+)
+def test_a_filter_that_is_wrong_is_told_what_to_do(mlflow: Mlflow, runs: None, text: str) -> None:
+    status, code, message = mlflow.error("POST", "runs/search", experiment_ids=["0"], filter=text)
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert len(message) > 40
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (["metrics.`val/loss`"], "abcdef"),
+        (["metrics.`val/loss` DESC"], "dcbaef"),
+        (["metrics.unknown"], "fedcba"),
+        (["params.lr DESC"], "fedcba"),
+        (["tags.team ASC", "start_time ASC"], "acebdf"),
+        (["end_time"], "fedbac"),
+        (["attributes.run_name desc"], "fedcba"),
+        ("start_time ASC", "abcdef"),
+    ],
+)
+def test_orders_and_pages(mlflow: Mlflow, runs: None, order: Any, expected: str) -> None:
+    assert names(mlflow, order_by=order) == expected
+    paged, token = "", None
+    while token is not None or not paged:
+        found = mlflow.post("runs/search", experiment_ids=["0"], order_by=order, max_results=2, page_token=token)
+        paged += "".join(run["info"]["run_name"] for run in found["runs"])
+        token = found.get("next_page_token")
+    assert paged == expected
+
+
+def test_deleted_runs_are_another_view(mlflow: Mlflow, runs: None) -> None:
+    doomed = mlflow.post("runs/search", experiment_ids=["0"], filter="run_name = 'c'")["runs"][0]["info"]["run_id"]
+    mlflow.post("runs/delete", run_id=doomed)
+    assert names(mlflow) == "fedba"
+    assert names(mlflow, run_view_type="DELETED_ONLY") == "c"
+    assert names(mlflow, run_view_type="ALL") == "fedcba"
+
+
+def test_several_experiments_and_none(mlflow: Mlflow, runs: None) -> None:
+    other = mlflow.post("experiments/create", name="other")["experiment_id"]
+    mlflow.post("runs/create", experiment_id=other, run_name="z", start_time=1)
+    assert names(mlflow, experiment_ids=["0", other]) == "fedcbaz"
+    assert names(mlflow, experiment_ids=[]) == ""
+    assert names(mlflow, experiment_ids=["77"]) == ""
+
+
+@pytest.mark.parametrize("limit", [0, -1, 50_001])
+def test_limits(mlflow: Mlflow, limit: int) -> None:
+    assert "from 1 to 50000" in mlflow.error("POST", "runs/search", experiment_ids=["0"], max_results=limit)[2]
+
+
+@pytest.mark.parametrize("token", ["x", "e30=", "W10=", "é"])
+def test_a_foreign_page_token_is_refused(mlflow: Mlflow, token: str) -> None:
+    message = mlflow.error("POST", "runs/search", experiment_ids=["0"], page_token=token)[2]
+    assert "next_page_token" in message
+
+
+def test_search_experiments(mlflow: Mlflow) -> None:
+    for name in ("churn", "Churn-2", "price"):
+        mlflow.post("experiments/create", name=name, tags=[{"key": "team", "value": name[:1]}])
+
+    def found(**search: Any) -> list[str]:
+        answer = mlflow.post("experiments/search", **{"max_results": 10} | search)
+        return [one["name"] for one in answer.get("experiments", ())]
+
+    assert found() == ["price", "Churn-2", "churn", "Default"]
+    assert found(filter="name ILIKE 'churn%'", order_by=["name ASC"]) == ["Churn-2", "churn"]
+    assert found(filter="tags.team = 'p'") == ["price"]
+    first = mlflow.post("experiments/search", max_results=3)
+    assert [
+        one["name"]
+        for one in mlflow.post("experiments/search", max_results=3, page_token=first["next_page_token"])["experiments"]
+    ] == ["Default"]
+    assert mlflow.get("experiments/search", max_results=1, order_by="name DESC")["experiments"][0]["name"] == "price"
+    assert mlflow.error("POST", "experiments/search")[0] == 400
