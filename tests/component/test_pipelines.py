@@ -1,0 +1,67 @@
+"""Whole `.gitlab-ci.yml` files, expanded by gitlab-ci-local with our templates as they are."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.component.conftest import MERGE_REQUEST, ROOT, SCHEDULE, TAG, Runner, commit
+
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture
+def example(runner: Runner) -> Runner:
+    shutil.copytree(ROOT / "examples/churn", runner.checkout, dirs_exist_ok=True)
+    commit(runner.checkout, runner.environment)
+    return runner
+
+
+@pytest.fixture
+def ourselves(runner: Runner) -> Runner:
+    shutil.copytree(ROOT / "templates", runner.checkout / "templates")
+    shutil.copy(ROOT / ".gitlab-ci.yml", runner.checkout)
+    commit(runner.checkout, runner.environment, "mlops/mltrail")
+    return runner
+
+
+def test_the_example_expands(example: Runner) -> None:
+    config = example.preview()
+    train = config["train"]
+    assert train["id_tokens"] == {"MLFLOW_TRACKING_TOKEN": {"aud": "https://mltrail.example.com"}}
+    # The job keeps its own variables beside those of the hidden job.
+    assert {"PIP_CACHE_DIR", "MLFLOW_TRACKING_URI"} <= train["variables"].keys()
+    assert json.loads(train["variables"]["MLFLOW_RUN_CONTEXT"])["gitlab.CI_JOB_ID"] == "$CI_JOB_ID"
+    assert train["script"][-1] == 'python train.py --max-depth "$MAX_DEPTH"'
+    assert config["mltrail-report"]["needs"] == config["mltrail-promote"]["needs"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "others"),
+    [
+        pytest.param(None, {"mltrail-promote"}, id="default branch"),
+        pytest.param(MERGE_REQUEST, {"mltrail-report"}, id="merge request"),
+        pytest.param(TAG, {"mltrail-promote"}, id="tag"),
+        pytest.param(SCHEDULE, set(), id="schedule"),
+    ],
+)
+def test_each_kind_of_pipeline_has_its_jobs(
+    example: Runner, variables: dict[str, str] | None, others: set[str]
+) -> None:
+    jobs = example.jobs(variables)
+    assert set(jobs) - {"train: [2]", "train: [3]"} == others
+
+
+def test_the_report_comes_after_a_failed_training_too(example: Runner) -> None:
+    assert example.jobs(MERGE_REQUEST)["mltrail-report"]["when"] == "always"
+
+
+def test_this_projects_own_pipeline_uses_its_component(ourselves: Runner) -> None:
+    selftest = ourselves.preview()["selftest"]
+    assert selftest["variables"]["MLFLOW_TRACKING_URI"].startswith("http://127.0.0.1:5000/")
+
+
+def test_this_project_releases_on_version_tags_only(ourselves: Runner) -> None:
+    assert {"check", "build", "bare-install", "selftest"} == set(ourselves.jobs())
+    assert {"publish", "release"} <= set(ourselves.jobs(TAG))
+    assert "release" not in ourselves.jobs(TAG | {"CI_COMMIT_TAG": "v1.0.0-old"})
