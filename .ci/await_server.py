@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script of its own
 """Wait until a URL answers 200, for half a minute at most: `python await_server.py URL`."""
 
 import sys

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script of its own
 """Fail unless the runs that this job has logged say which job that was."""
 
 import os

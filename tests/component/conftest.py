@@ -1,16 +1,23 @@
-"""gitlab-ci-local, which expands a `.gitlab-ci.yml` without a GitLab; npm installs it below `.cache`."""
+"""A job with a server to talk to; and gitlab-ci-local, which expands a `.gitlab-ci.yml` without a GitLab.
+
+npm installs the latter below `.cache`.
+"""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from mltrail_ci.cli import main
+from tests.component.server import Server
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = Path(__file__).parent / "node"
@@ -122,3 +129,35 @@ def commit(folder: Path, environment: dict[str, str], path: str = "team/churn") 
         ["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"],
     ):
         subprocess.run(["git", *command], cwd=folder, env=environment, check=True)
+
+
+@dataclass
+class Job:
+    """A job's environment, and a server for it to talk to."""
+
+    server: Server
+    environment: pytest.MonkeyPatch
+    output: pytest.CaptureFixture[str]
+    base: str = "/api/v4/projects/42/ml"
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Answer exit code, standard output and standard error of `mltrail …`."""
+        code = main(arguments)
+        told = self.output.readouterr()
+        return code, told.out, told.err
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Job]:
+    server = Server()
+    http = server.start()
+    for name in ("MLTRAIL_SERVER", "MLTRAIL_TOKEN", "MLFLOW_RUN_ID", "CI_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{server.url}/api/v4/projects/42/ml/mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token-of-the-job")
+    monkeypatch.setenv("CI_PROJECT_ID", "42")
+    monkeypatch.setenv("CI_PIPELINE_ID", "1001")
+    monkeypatch.setattr("mltrail_ci.api._BACKOFF_SECONDS", 0)
+    yield Job(server, monkeypatch, capsys)
+    http.shutdown()
+    http.server_close()

@@ -1,0 +1,120 @@
+"""The command itself: what it needs, what it says when that is missing, how light it is; and `mltrail runs`."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from mltrail_ci import __version__
+from tests.component.conftest import Job
+
+CANDIDATES = {
+    "candidates": [
+        {"iid": 7, "name": "deep", "status": "finished", "job_id": 4711, "metrics": {"auc": 0.89532, "f1": 0.6}},
+        {"iid": 8, "name": "flat", "status": "running", "job_id": None, "metrics": {"auc": None}},
+    ]
+}
+
+
+def test_starting_loads_nothing_heavy() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mltrail_ci.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "mltrail_ci.report" in loaded
+    assert not {"urllib3", "ssl", "http.client", "email", "flask", "sqlalchemy", "mltrail_server"} & loaded
+
+
+def test_its_version(capsys: pytest.CaptureFixture[str], job: Job) -> None:
+    with pytest.raises(SystemExit) as left:
+        job.run("-V")
+    assert (left.value.code, capsys.readouterr().out) == (0, f"mltrail {__version__}\n")
+
+
+def test_runs_as_a_table(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", CANDIDATES)
+    code, told, _ = job.run("runs")
+    assert code == 0
+    assert told.splitlines() == [
+        "run  name  status    job      auc   f1",
+        "---  ----  --------  ----  ------  ---",
+        "7    deep  finished  4711  0.8953  0.6",
+        "8    flat  running              -    -",
+    ]
+
+
+def test_runs_as_json(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", CANDIDATES)
+    assert json.loads(job.run("runs", "--json")[1]) == CANDIDATES
+
+
+def test_options_win_over_the_jobs_variables(job: Job) -> None:
+    job.server.lay("GET /api/v4/projects/team%2Fchurn/ml/pipelines/5/candidates", CANDIDATES)
+    job.environment.setenv("MLFLOW_TRACKING_URI", "https://elsewhere.example.com/api/v4/projects/1/ml/mlflow")
+    job.environment.setenv("MLTRAIL_TOKEN", "token-of-ours")
+    assert job.run("runs", "--server", f"{job.server.url}/", "--project", "team/churn", "--pipeline", "5")[0] == 0
+    assert job.server.asked[0].token == "token-of-ours"
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        ("MLFLOW_TRACKING_URI", "--server"),
+        ("MLFLOW_TRACKING_TOKEN", "id_tokens"),
+        ("CI_PIPELINE_ID", "--pipeline"),
+    ],
+)
+def test_what_is_missing_is_named(job: Job, missing: str, named: str) -> None:
+    job.environment.delenv(missing)
+    code, _, error = job.run("runs")
+    assert code == 2
+    assert named in error
+
+
+def test_the_project_is_known_from_the_tracking_uri(job: Job) -> None:
+    job.environment.delenv("CI_PROJECT_ID")
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", CANDIDATES)
+    assert job.run("runs")[0] == 0
+
+
+def test_a_server_that_is_down(job: Job) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    code, _, error = job.run("runs", "--server", url)
+    assert code == 3
+    assert f"{url}/api/v4/projects/42/ml/pipelines/1001/candidates failed" in error
+    assert "runner can reach the server" in error
+
+
+def test_a_short_outage_is_ridden_out(job: Job) -> None:
+    job.server.answers[f"GET {job.base}/pipelines/1001/candidates"] = [(502, "down"), (503, "down"), (200, CANDIDATES)]
+    assert job.run("runs")[0] == 0
+
+
+def test_a_longer_outage_is_told(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<h1>Bad Gateway</h1>", status=502)
+    code, _, error = job.run("runs")
+    assert code == 3
+    assert "answered 502" in error
+
+
+def test_a_login_page_is_not_taken_for_an_answer(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<html>Sign in</html>")
+    code, _, error = job.run("runs")
+    assert code == 3
+    assert "login page" in error
+
+
+def test_a_refused_token_points_to_the_doctor(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", {"message": "The token has expired."}, status=401)
+    code, _, error = job.run("runs")
+    assert code == 3
+    assert "The token has expired." in error
+    assert "mltrail doctor" in error
+    assert "token-of-the-job" not in error

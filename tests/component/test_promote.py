@@ -1,0 +1,92 @@
+"""`mltrail promote`: what it asks for and what it says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.component.conftest import Job
+from tests.component.server import a_promotion
+
+
+def promote(job: Job, *arguments: str, **changes: Any) -> str:
+    job.server.lay(f"POST {job.base}/promotions", {"promotions": [a_promotion(**changes)]})
+    code, told, error = job.run("promote", *arguments)
+    assert (code, error) == (0, "")
+    return told
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "churn 1.1.0 (minor: learning_rate 0.05 → 0.2) is now champion, was 1.0.0"),
+        (
+            {"replaces": {"version": "1.0.0"}},
+            "churn 1.1.0 (minor: learning_rate 0.05 → 0.2) is now champion, was 1.0.0",
+        ),
+        ({"replaces": None, "reason": "", "bump": None}, "churn 1.1.0 is now champion"),
+        ({"state": "already"}, "churn 1.1.0 is champion already"),
+        ({"state": "dry_run"}, "churn 1.1.0 (minor: learning_rate 0.05 → 0.2) would become champion, was 1.0.0"),
+        (
+            {"state": "nothing", "version": None, "reason": "the branch is not protected"},
+            "churn: not promoted: the branch is not protected",
+        ),
+    ],
+)
+def test_it_says_what_became_of_the_model(job: Job, changes: dict[str, Any], told: str) -> None:
+    assert promote(job, **changes).startswith(told)
+
+
+def test_a_pipeline_without_candidates(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/promotions", {"promotions": []})
+    assert job.run("promote")[1] == "Nothing to promote: this pipeline has no candidates.\n"
+
+
+def test_only_what_was_wished_is_sent(job: Job) -> None:
+    promote(
+        job, "--model", "", "--rank-by", "", "--better", "auto", "--bump", "auto", "--version", "", "--dry-run=false"
+    )
+    assert job.server.asked[0].body == {"pipeline_id": 1001, "dry_run": False}
+
+
+def test_all_that_was_wished_is_sent(job: Job) -> None:
+    promote(
+        job,
+        *("--model", "churn", "--alias", "challenger", "--rank-by", "val_auc", "--better", "higher"),
+        *("--bump", "major", "--version", "v2.0.0", "--dry-run"),
+    )
+    assert job.server.asked[0].body == {
+        "pipeline_id": 1001,
+        "model": "churn",
+        "alias": "challenger",
+        "rank_by": "val_auc",
+        "better": "higher",
+        "bump": "major",
+        "version": "2.0.0",
+        "dry_run": True,
+    }
+
+
+def test_later_jobs_get_the_version(job: Job, tmp_path: Path) -> None:
+    promote(job, "--dotenv", str(tmp_path / "env"), "--annotations", str(tmp_path / "links"))
+    assert "MLTRAIL_VERSION=1.1.0\n" in (tmp_path / "env").read_text()
+    links = json.loads((tmp_path / "links").read_text())["mltrail"]
+    assert links[0]["external_link"]["label"] == "churn 1.1.0"
+
+
+def test_versions_of_several_models_are_told_apart(job: Job, tmp_path: Path) -> None:
+    both = [a_promotion(), a_promotion(model="up-sell", version="3.0.0"), a_promotion(model="idle", state="nothing")]
+    job.server.lay(f"POST {job.base}/promotions", {"promotions": both})
+    job.run("promote", "--dotenv", str(tmp_path / "env"))
+    lines = (tmp_path / "env").read_text().splitlines()
+    assert {"MLTRAIL_VERSION_CHURN=1.1.0", "MLTRAIL_VERSION_UP_SELL=3.0.0"} <= set(lines)
+    assert not [line for line in lines if "IDLE" in line]
+
+
+def test_a_refusal_says_why_and_what_to_try(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/promotions", {"message": "The branch faster is not protected."}, status=403)
+    code, _, error = job.run("promote")
+    assert code == 3
+    assert error.startswith(f"mltrail: POST {job.server.url}{job.base}/promotions answered 403: The branch faster")
+    assert "protected branch or tag" in error

@@ -1,0 +1,160 @@
+"""`mltrail report`: what people read, what GitLab reads, and how it exits."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.component.conftest import Job
+from tests.component.server import a_metric, a_report
+
+WAITING = {"state": "waiting", "reason": "2 of 6 runs have not ended"}
+
+
+def report(job: Job, *arguments: str) -> tuple[int, str, str]:
+    return job.run("report", "--poll", "0.001", *arguments)
+
+
+def written(job: Job, folder: Path, name: str) -> str:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report())
+    assert report(job, f"--{name}", str(folder / "deep" / name))[0] == 0
+    return (folder / "deep" / name).read_text()
+
+
+def test_it_tells_what_changed(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report())
+    code, told, _ = report(job)
+    assert code == 0
+    assert job.server.asked[0].token == "token-of-the-job"
+    assert "churn: best is depth-3-seed-1 (3 runs)" in told
+    row = next(line for line in told.splitlines() if line.startswith("val_auc"))
+    assert row.split() == [
+        *("val_auc", "higher", "(guessed)", "0.8873", "±", "0.0011", "0.8953", "+0.008"),
+        *["+0.8", "pp,", "better,", "real", "(3", "v", "3", "runs)"],
+    ]
+    assert "Changed: learning_rate 0.05 → 0.2, warm_start (none) → true" in told
+    assert "Comment: https://gitlab.example.com/team/churn/-/merge_requests/3#note_1" in told
+    assert "\033" not in told
+
+
+def test_it_waits_and_tells_what_it_waits_for_once(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
+    job.server.lay(f"GET {job.base}/pipelines/1001/report", WAITING, WAITING, a_report())
+    code, told, progress = report(job)
+    assert (code, progress.count("2 of 6 runs have not ended")) == (0, 1)
+    assert "val_auc" in told
+    assert [one.method for one in job.server.asked] == ["POST", "GET", "GET", "GET"]
+
+
+def test_time_is_up(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
+    code, told, error = report(job, "--timeout", "0")
+    assert code == 4
+    assert "2 of 6 runs have not ended" in told
+    assert "--no-wait" in error
+
+
+def test_it_need_not_wait(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
+    code, told, _ = report(job, "--no-wait")
+    assert (code, len(job.server.asked)) == (0, 1)
+    assert "2 of 6 runs have not ended" in told
+
+
+def test_a_pipeline_without_runs_is_no_failure(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", {"state": "empty", "reason": "no runs were logged"})
+    code, told, _ = report(job, "--fail-on", "unknown")
+    assert (code, told) == (0, "Nothing to compare yet: no runs were logged\n")
+
+
+@pytest.mark.parametrize(
+    ("level", "fail_on", "expected"),
+    [
+        ("bad", "never", 0),
+        ("bad", "bad", 1),
+        ("unknown", "bad", 0),
+        ("unknown", "unknown", 1),
+        ("bad", "unknown", 1),
+        ("good", "unknown", 0),
+        ("neutral", "unknown", 0),
+    ],
+)
+def test_it_fails_when_it_is_asked_to(job: Job, level: str, fail_on: str, expected: int) -> None:
+    verdict = {"level": level, "sentence": "so it is"}
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(verdict=verdict))
+    assert report(job, "--fail-on", fail_on)[0] == expected
+
+
+def test_why_there_is_no_comment(job: Job) -> None:
+    note = {"state": "none", "url": None, "problem": "the bot is not a member of the project"}
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(note=note))
+    assert "No comment was written: the bot is not a member" in report(job)[1]
+
+
+def test_names_cannot_fake_the_log(job: Job) -> None:
+    model = {"name": "a\nb\033[2Jc", "metrics": [a_metric("x\r\n0 failed", "noise", "")]}
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=[model]))
+    told = report(job)[1]
+    assert "Model a?b?[2Jc" in told
+    assert "x??0 failed" in told
+
+
+def test_junit_fails_what_got_worse_or_vanished(job: Job, tmp_path: Path) -> None:
+    suite = ET.fromstring(written(job, tmp_path, "junit")).find("testsuite")
+    assert suite is not None
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures"), suite.get("skipped")) == (
+        *("model churn", "4"),
+        *("2", "1"),
+    )
+    states = {case.get("name"): next(iter(case)).tag for case in suite}
+    assert states == {"val_auc": "system-out", "val/log loss": "failure", "val_f1": "skipped", "recall": "failure"}
+
+
+def test_openmetrics(job: Job, tmp_path: Path) -> None:
+    lines = written(job, tmp_path, "metrics").splitlines()
+    assert lines[-1] == "# EOF"
+    assert 'mltrail_val_log_loss{model="churn",metric="val/log loss"} 0.8953' in lines
+    assert not [line for line in lines if "recall" in line], "it has no value in this pipeline"
+
+
+def test_dotenv_holds_what_later_jobs_may_use_and_no_run(job: Job, tmp_path: Path) -> None:
+    variables = dict(line.split("=", 1) for line in written(job, tmp_path, "dotenv").splitlines())
+    assert variables["MLTRAIL_VERDICT"] == "bad"
+    assert "MLFLOW_RUN_ID" not in variables
+    assert all(name.startswith("MLTRAIL_") for name in variables)
+
+
+def test_a_name_cannot_smuggle_a_variable_into_dotenv(job: Job, tmp_path: Path) -> None:
+    models = [{"name": "x\nMLFLOW_RUN_ID=abc\r\nPATH=/evil\u2028A=b\x0bC=d"}]
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=models))
+    report(job, "--dotenv", str(tmp_path / "env"))
+    text = (tmp_path / "env").read_text()
+    assert "MLTRAIL_MODELS=x MLFLOW_RUN_ID=abc PATH=/evil A=b C=d\n" in text
+    assert all(line.startswith("MLTRAIL_") for line in text.splitlines())
+
+
+def test_annotations_link_job_and_candidates(job: Job, tmp_path: Path) -> None:
+    ((section, links),) = json.loads(written(job, tmp_path, "annotations")).items()
+    assert section == "mltrail"
+    assert [link["external_link"]["label"] for link in links] == [
+        "Comment in the merge request",
+        "churn: best candidate depth-3-seed-1",
+        "churn: depth-3-seed-1",
+    ]
+
+
+def test_markdown_is_the_servers(job: Job, tmp_path: Path) -> None:
+    assert written(job, tmp_path, "markdown") == "### churn\n"
+
+
+def test_json_is_the_servers_answer(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report())
+    assert json.loads(report(job, "--json")[1]) == a_report()
+
+
+def test_an_answer_of_another_version_is_told(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", {"state": "ready", "models": [{"title": "churn"}]})
+    code, _, error = report(job)
+    assert code == 3
+    assert "same version" in error
