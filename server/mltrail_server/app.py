@@ -4,6 +4,11 @@ from flask import Flask
 
 from .artifacts.local import LocalFiles
 from .domain.clock import Clock, system_clock
+from .gitlab.access_tokens import AccessTokens
+from .gitlab.client import GitLab
+from .gitlab.id_tokens import IdTokens
+from .gitlab.session import Sessions
+from .http import hosts
 from .http.errors import Edge, handle_errors
 from .http.routes import ProjectConverter
 from .mlflow_api import errors as mlflow_errors
@@ -20,13 +25,27 @@ def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
     settings.data_path.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
     prepare(database)
-    return Deps(settings, database, LocalFiles(settings.artifacts_path), clock)
+    files = LocalFiles(settings.artifacts_path)
+    if settings.local_mode:
+        return Deps(settings, database, files, clock)
+    sessions = Sessions(settings.gitlab_url)
+    return Deps(
+        settings,
+        database,
+        files,
+        clock,
+        gitlab=GitLab(sessions, settings.gitlab_token),
+        id_tokens=IdTokens(issuer=settings.issuer, audience=settings.external_url, clock=clock),
+        access_tokens=AccessTokens(sessions),
+    )
 
 
 def create_app(deps: Deps) -> Flask:
     app = Flask("mltrail_server", static_folder=None)
     app.url_map.converters["project"] = ProjectConverter
     app.url_map.merge_slashes = False
+    if deps.settings.local_mode:
+        hosts.keep_to_loopback(app)
     mlflow_routes.mount_all(app, deps)
     health.mount_all(app, deps)
     handle_errors(app, [mlflow_errors.EDGE, Edge(owns=lambda _: True, render=mlflow_errors.render)])

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import urllib3
-
 from scripts.demo.__main__ import PREDICT, checked
 from scripts.demo.world import PROJECT_ID, Ran, World
+
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
 TRAIN_PYTHON = Path(__file__).parents[2] / ".venv-train/bin/python"

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from scripts.settings_table import table
 
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.settings import Settings
-from scripts.settings_table import table
 
 PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
 

@@ -1,0 +1,137 @@
+"""Verify CI ID tokens, offline but for the keys.
+
+https://docs.gitlab.com/ci/secrets/id_token_authentication/
+"""
+
+import threading
+from typing import Any
+
+import jwt
+import requests
+
+from mltrail_server.domain.clock import Clock
+from mltrail_server.domain.errors import unauthenticated, unavailable
+from mltrail_server.domain.identity import VerifiedClaims
+
+from . import claims
+from .session import TIMEOUT_SECONDS
+
+ALGORITHM = "RS256"
+LEEWAY_SECONDS = 10
+REFETCH_MS = 60_000
+MAX_TOKEN = 16_384
+
+
+class KeySet:
+    """The issuer's public keys by `kid`. Fetched when an unknown one comes, at most once a minute; kept for ever, so
+    that jobs go on while GitLab is down.
+    """
+
+    def __init__(self, issuer: str, clock: Clock) -> None:
+        self._issuer = issuer
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_ms: int | None = None
+        self._lock = threading.Lock()
+
+    def key(self, kid: str) -> jwt.PyJWK:
+        with self._lock:
+            recent = self._fetched_ms is not None and self._clock() - self._fetched_ms < REFETCH_MS
+            if kid not in self._keys and not recent:
+                self._fetched_ms = self._clock()
+                self._keys |= self._fetch()
+        found = self._keys.get(kid)
+        if found is None:
+            raise unauthenticated(
+                f"The ID token is signed with a key that {self._issuer} does not publish. Is it from another GitLab?"
+            )
+        return found
+
+    def _fetch(self) -> dict[str, jwt.PyJWK]:
+        try:
+            with requests.Session() as session:
+                discovery = session.get(f"{self._issuer}/.well-known/openid-configuration", timeout=TIMEOUT_SECONDS)
+                discovery.raise_for_status()
+                answer = session.get(discovery.json()["jwks_uri"], timeout=TIMEOUT_SECONDS)
+                answer.raise_for_status()
+                published: list[dict[str, Any]] = answer.json()["keys"]
+        except (requests.RequestException, ValueError, KeyError) as error:
+            if self._keys:
+                return {}
+            self._fetched_ms = None
+            raise unavailable("GitLab does not answer just now, so its keys are not known yet; try again.") from error
+        return {one["kid"]: jwt.PyJWK(one) for one in published if one.get("kty") == "RSA" and "kid" in one}
+
+
+class IdTokens:
+    """Verifies tokens of one issuer for one audience, which is our own external URL."""
+
+    def __init__(self, *, issuer: str, audience: str, clock: Clock) -> None:
+        self._issuer = issuer
+        self._audience = audience.rstrip("/")
+        self._clock = clock
+        self._keys = KeySet(issuer, clock)
+
+    def verify(self, token: str) -> VerifiedClaims:
+        """Check everything and answer what the token proves.
+
+        Raises UNAUTHENTICATED with what is wrong and how to mend it, UNAVAILABLE while no key is known.
+        """
+        if len(token) > MAX_TOKEN:
+            raise unauthenticated("The ID token is longer than any that GitLab makes.")
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") != ALGORITHM:
+                raise unauthenticated(
+                    f"The ID token is signed with {header.get('alg')!r}; GitLab signs with {ALGORITHM}."
+                )
+            key = self._keys.key(str(header.get("kid")))
+            checked = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=[self._audience, self._audience + "/"],
+                issuer=[self._issuer, self._issuer + "/"],
+                leeway=LEEWAY_SECONDS,
+                options={
+                    "require": sorted(claims.CHECKED),
+                    "verify_signature": True,
+                    "verify_aud": True,
+                    "verify_iss": True,
+                    # Times are checked below, with the server's own clock.
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                    "strict_aud": False,
+                },
+            )
+        except jwt.InvalidAudienceError as error:
+            came = jwt.decode(token, options={"verify_signature": False}).get("aud")
+            raise unauthenticated(
+                f"The ID token is made for {came!r}, this server is {self._audience!r}. "
+                f"Set `aud: {self._audience}` under `id_tokens:` in .gitlab-ci.yml."
+            ) from error
+        except jwt.InvalidIssuerError as error:
+            raise unauthenticated(
+                f"The ID token was not issued by {self._issuer}, the GitLab that this server belongs to."
+            ) from error
+        except jwt.MissingRequiredClaimError as error:
+            raise unauthenticated(f"The ID token lacks the claim {error.claim!r}.") from error
+        except jwt.InvalidTokenError as error:
+            raise unauthenticated("The ID token's signature is not right, or it was cut off on the way.") from error
+        self._check_times(checked)
+        return claims.verified(checked)
+
+    def _check_times(self, checked: dict[str, Any]) -> None:
+        now = self._clock() / 1000
+        try:
+            begins, ends = int(checked["nbf"]), int(checked["exp"])
+        except (TypeError, ValueError) as error:
+            raise unauthenticated("The ID token's times can't be read.") from error
+        if now > ends + LEEWAY_SECONDS:
+            raise unauthenticated(
+                "The ID token has expired. It lives as long as the job's `timeout:`; raise that for long trainings, or "
+                "run the job again."
+            )
+        if now < begins - LEEWAY_SECONDS:
+            raise unauthenticated("The ID token is not valid yet: the clocks of GitLab and of this server differ.")

@@ -1,0 +1,33 @@
+"""Deny by default: every rule of the URL map, with every method, came through `http.routes`."""
+
+import re
+
+import pytest
+from flask import Flask
+
+from mltrail_server.domain.identity import Access
+
+PUBLIC = {"/healthz", "/readyz"}
+
+
+def url_of(rule: str) -> str:
+    return re.sub(r"<(?:int:)[^>]+>", "1", re.sub(r"<project:project>", "1", rule)).replace("<", "").replace(">", "")
+
+
+def test_every_rule_declares_its_access(app: Flask) -> None:
+    assert len(list(app.url_map.iter_rules())) > 40
+    for rule in app.url_map.iter_rules():
+        access = getattr(app.view_functions[rule.endpoint], "mltrail_access", "undeclared")
+        assert access is None if rule.rule in PUBLIC else isinstance(access, Access), rule
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_every_rule_refuses_strangers(app: Flask, token: str | None) -> None:
+    client = app.test_client()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"} if rule.rule not in PUBLIC else ():
+            answer = client.open(
+                url_of(rule.rule), method=method, headers=headers, json={} if method != "GET" else None
+            )
+            assert answer.status_code == 401, (method, rule.rule, answer.get_data(as_text=True))

@@ -1,0 +1,216 @@
+"""The stand-in itself: what a test arranges and looks at. Its routes are in `routes.py`."""
+
+import itertools
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from werkzeug.serving import make_server
+
+from . import keys
+from .routes import make_app
+from .state import Commit, Job, MergeRequest, Note, Pipeline, Project, Token, User, pipeline_status
+
+_MR_REF = re.compile(r"refs/merge-requests/(\d+)/")
+
+
+@dataclass
+class Fault:
+    """What shall go wrong once: before or after the call took place."""
+
+    method: str
+    path: str
+    status: int
+    after: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class FakeGitLab:
+    """A small GitLab. Methods may be called from any thread, while it serves."""
+
+    def __init__(self, port: int = 0, clock: Callable[[], float] = time.time) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock
+        self.users: dict[int, User] = {}
+        self.tokens: dict[str, Token] = {}
+        self.projects: dict[int, Project] = {}
+        self.pipelines: dict[int, Pipeline] = {}
+        self.jobs: dict[int, Job] = {}
+        self.quick_actions: list[str] = []
+        self.mentions: list[str] = []
+        self.references: list[str] = []
+        self.requests: list[tuple[str, str]] = []
+        self.faults: list[Fault] = []
+        self._numbers = {name: itertools.count(start) for name, start in _FIRST_NUMBERS.items()}
+        # GitLab shows its login key beside the key that signs CI tokens, so that choosing by `kid` matters.
+        self.login_key = keys.SigningKey("login")
+        self.ci_key = keys.SigningKey("ci")
+        self._server = make_server("127.0.0.1", port, make_app(self), threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def add_user(self, name: str) -> User:
+        user = User(self.number("user"), name)
+        self.users[user.id] = user
+        return user
+
+    def add_token(self, user: User, scopes: list[str], *, revoked: bool = False) -> str:
+        token = Token(f"glpat-{secrets.token_urlsafe(15)}", user, scopes, revoked)
+        self.tokens[token.text] = token
+        return token.text
+
+    def add_project(
+        self,
+        path: str,
+        *,
+        id: int | None = None,
+        default_branch: str = "main",
+        visibility: str = "private",
+    ) -> Project:
+        project = Project(id or self.number("project"), path, default_branch, visibility, protected={default_branch})
+        self.projects[project.id] = project
+        return project
+
+    def add_member(self, project: Project, user: User, level: int) -> None:
+        project.members[user.id] = level
+
+    def add_commit(
+        self,
+        project: Project,
+        sha: str,
+        *,
+        parents: tuple[str, ...] = (),
+        branch: str | None = None,
+        files: dict[str, str] | None = None,
+    ) -> str:
+        inherited = project.commits[parents[0]].files if parents else {}
+        project.commits[sha] = Commit(sha, parents, inherited | (files or {}))
+        if branch:
+            project.branches[branch] = sha
+        return sha
+
+    def add_merge_request(
+        self,
+        project: Project,
+        source_branch: str,
+        target_branch: str,
+        title: str,
+        *,
+        source_project: Project | None = None,
+    ) -> MergeRequest:
+        author = next(iter(self.users.values()))
+        source = source_project or project
+        request = MergeRequest(
+            self.number("merge_request"),
+            len(project.merge_requests) + 1,
+            title,
+            source_branch,
+            target_branch,
+            source.id,
+            author,
+        )
+        head, target = source.branches.get(source_branch), project.branches.get(target_branch)
+        request.base_sha = project.merge_base(head, target) if head and target else None
+        project.merge_requests[request.iid] = request
+        return request
+
+    def add_pipeline(self, project: Project, sha: str, ref: str, source: str, *, tag: bool = False) -> Pipeline:
+        match = _MR_REF.match(ref)
+        request = project.merge_requests[int(match[1])] if match else None
+        number = self.number("pipeline")
+        pipeline = Pipeline(number, number - 900, project.id, sha, ref, source, tag, request)
+        self.pipelines[number] = pipeline
+        return pipeline
+
+    def add_job(self, pipeline: Pipeline, name: str, stage: str, user: User, status: str = "created") -> Job:
+        job = Job(self.number("job"), name, stage, pipeline, user, status)
+        self.jobs[job.id] = job
+        return job
+
+    def set_job(self, job: Job, status: str, failure_reason: str | None = None) -> None:
+        with self.lock:
+            job.status, job.failure_reason = status, failure_reason
+
+    def retry_job(self, job: Job) -> Job:
+        with self.lock:
+            job.retried = True
+            return self.add_job(job.pipeline, job.name, job.stage, job.user)
+
+    def merge(self, project: Project, iid: int) -> str:
+        with self.lock:
+            request = project.merge_requests[iid]
+            head = project.branches[request.source_branch]
+            sha = secrets.token_hex(20)
+            self.add_commit(
+                project,
+                sha,
+                parents=(project.branches[request.target_branch], head),
+                branch=request.target_branch,
+                files=project.commits[head].files,
+            )
+            request.state, request.merge_commit_sha = "merged", sha
+            return sha
+
+    def mint(self, job: Job, aud: str | list[str], *, key: keys.SigningKey | None = None, **overrides: Any) -> str:
+        """Sign an ID token as GitLab would for this job; a claim overridden by None is left out."""
+        target = self.projects[job.pipeline.project_id]
+        request = job.pipeline.merge_request
+        source = self.projects[request.source_project_id] if request else target
+        claims = (
+            keys.claims_of(job, source=source, target=target, issuer=self.url, aud=aud, now=int(self.clock()))
+            | overrides
+        )
+        return keys.sign({name: value for name, value in claims.items() if value is not None}, key or self.ci_key)
+
+    def rotate_key(self) -> None:
+        self.ci_key = keys.SigningKey(f"ci-{secrets.token_hex(4)}")
+
+    def notes(self, project: Project, iid: int) -> list[Note]:
+        with self.lock:
+            # Copies: a test compares what stood there at different times.
+            return [Note(**vars(note)) for note in project.merge_requests[iid].notes]
+
+    def delete_note(self, project: Project, iid: int, note_id: int) -> None:
+        with self.lock:
+            request = project.merge_requests[iid]
+            request.notes = [note for note in request.notes if note.id != note_id]
+
+    def fail_next(
+        self, method: str, path: str, status: int, *, after: bool = False, headers: dict[str, str] | None = None
+    ) -> None:
+        """Have the next call whose path matches the pattern answer `status`; `after`: once it took place."""
+        self.faults.append(Fault(method, path, status, after, headers or {}))
+
+    def jobs_of(self, pipeline: Pipeline) -> list[Job]:
+        return [job for job in self.jobs.values() if job.pipeline is pipeline]
+
+    def status_of(self, pipeline: Pipeline) -> str:
+        return pipeline_status(self.jobs_of(pipeline))
+
+    def number(self, kind: str) -> int:
+        return next(self._numbers[kind])
+
+
+_FIRST_NUMBERS = {"user": 11, "project": 500, "merge_request": 7000, "pipeline": 901, "job": 5001, "note": 300}

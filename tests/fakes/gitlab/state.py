@@ -1,0 +1,110 @@
+"""What the stand-in knows."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class User:
+    id: int
+    username: str
+
+
+@dataclass
+class Token:
+    text: str
+    user: User
+    scopes: list[str]
+    revoked: bool = False
+
+
+@dataclass
+class Commit:
+    sha: str
+    parents: tuple[str, ...]
+    files: dict[str, str]
+
+
+@dataclass
+class Note:
+    id: int
+    body: str
+    author: User
+    merge_request_id: int
+    merge_request_iid: int
+    project_id: int
+
+
+@dataclass
+class MergeRequest:
+    id: int
+    iid: int
+    title: str
+    source_branch: str
+    target_branch: str
+    source_project_id: int
+    author: User
+    state: str = "opened"
+    merge_commit_sha: str | None = None
+    base_sha: str | None = None
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass
+class Pipeline:
+    id: int
+    iid: int
+    project_id: int
+    sha: str
+    ref: str
+    source: str
+    tag: bool = False
+    merge_request: MergeRequest | None = None
+
+
+@dataclass
+class Job:
+    id: int
+    name: str
+    stage: str
+    pipeline: Pipeline
+    user: User
+    status: str = "created"
+    failure_reason: str | None = None
+    retried: bool = False
+
+
+@dataclass
+class Project:
+    id: int
+    path: str
+    default_branch: str
+    visibility: str
+    members: dict[int, int] = field(default_factory=dict)
+    commits: dict[str, Commit] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    protected: set[str] = field(default_factory=set)
+    merge_requests: dict[int, MergeRequest] = field(default_factory=dict)
+
+    def ancestors(self, sha: str) -> list[str]:
+        """The commit itself and what it is built on, newest first."""
+        seen: dict[str, None] = {}
+        waiting = [sha]
+        while waiting:
+            current = waiting.pop(0)
+            if current in self.commits and current not in seen:
+                seen[current] = None
+                waiting += self.commits[current].parents
+        return list(seen)
+
+    def merge_base(self, left: str, right: str) -> str | None:
+        others = set(self.ancestors(right))
+        return next((sha for sha in self.ancestors(left) if sha in others), None)
+
+
+def pipeline_status(jobs: list[Job]) -> str:
+    """A pipeline's status, by its newest attempts."""
+    states = {job.status for job in jobs if not job.retried}
+    for status in ("running", "pending", "created", "failed", "canceled"):
+        if status in states:
+            return "running" if status in ("pending", "created") and "success" in states else status
+    return "success" if states else "created"
