@@ -78,7 +78,12 @@ class Api:
                 backoff_factor=_BACKOFF_SECONDS,
             )
             timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
-            self._pool = urllib3.PoolManager(retries=retries, timeout=timeout)
+            proxy = _proxy(url)
+            self._pool = (
+                urllib3.ProxyManager(proxy, retries=retries, timeout=timeout)
+                if proxy
+                else urllib3.PoolManager(retries=retries, timeout=timeout)
+            )
         try:
             return self._pool.request(
                 method,
@@ -88,6 +93,14 @@ class Api:
             )
         except urllib3.exceptions.HTTPError as error:
             raise _unreachable(method, url, error) from error
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy for a URL, as HTTPS_PROXY and NO_PROXY name it; MLflow's client goes by them, too."""
+    from urllib import parse, request  # noqa: PLC0415
+
+    address = parse.urlsplit(url)
+    return None if request.proxy_bypass(address.netloc) else request.getproxies().get(address.scheme)
 
 
 def _refused(method: str, url: str, status: int, answer: object) -> CommandError:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from . import __version__, doctor, errors, promote, report, runs, settings
 from .api import Api
 
-_COMMANDS = {"report": report, "promote": promote, "runs": runs, "doctor": doctor}
+COMMANDS = {"report": report, "promote": promote, "runs": runs, "doctor": doctor}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         read = settings.read(options, os.environ)
         if options.command != "doctor":  # which tells more about a missing token
             settings.require_token(read)
-        exit_code: int = _COMMANDS[options.command].run(Api(read), options)
+        exit_code: int = COMMANDS[options.command].run(Api(read), options)
     except errors.CommandError as error:
         print(f"mltrail: {error}", file=sys.stderr)
         return error.exit_code
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="mltrail", description="Models in a GitLab pipeline: compare and promote them.")
     made.add_argument("-V", action="version", version=f"mltrail {__version__}", help="print the version, and leave")
     commands = made.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    for name, module in _COMMANDS.items():
+    for name, module in COMMANDS.items():
         command = commands.add_parser(name, help=module.HELP, description=f"{module.HELP.capitalize()}.")
         module.arguments(command)
         shared = command.add_argument_group("where, and about what (in a job its variables say it)")

@@ -151,8 +151,9 @@ class Job:
 def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Job]:
     server = Server()
     http = server.start()
-    for name in ("MLTRAIL_SERVER", "MLTRAIL_TOKEN", "MLFLOW_RUN_ID", "CI_JOB_ID"):
+    for name in ("MLTRAIL_SERVER", "MLTRAIL_TOKEN", "MLFLOW_RUN_ID", "CI_JOB_ID", "http_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{server.url}/api/v4/projects/42/ml/mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token-of-the-job")
     monkeypatch.setenv("CI_PROJECT_ID", "42")

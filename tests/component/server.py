@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ class Server:
     answers: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     url: str = ""
+    clock_is_off_by: float = 0
 
     def lay(self, call: str, *bodies: Any, status: int = 200) -> None:
         self.answers[call] = [(status, body) for body in bodies]
@@ -49,7 +51,10 @@ class Server:
 
             do_POST = do_GET  # noqa: N815 - the names are those of http.server
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string((timestamp or time.time()) + server.clock_is_off_by)
+
+            def log_message(self, format: str, *args: Any) -> None:
                 """Keep quiet."""
 
         http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

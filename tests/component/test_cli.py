@@ -92,6 +92,16 @@ def test_a_server_that_is_down(job: Job) -> None:
     assert "runner can reach the server" in error
 
 
+def test_a_proxy_of_the_environment_is_used(job: Job) -> None:
+    job.environment.setenv("http_proxy", job.server.url)
+    url = "http://mltrail.internal/api/v4/projects/42/ml/pipelines/1001/candidates"
+    job.server.lay(f"GET {url}", CANDIDATES)
+    assert job.run("runs", "--server", "http://mltrail.internal")[0] == 0
+    job.environment.setenv("no_proxy", "127.0.0.1")
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", CANDIDATES)
+    assert job.run("runs")[0] == 0
+
+
 def test_a_short_outage_is_ridden_out(job: Job) -> None:
     job.server.answers[f"GET {job.base}/pipelines/1001/candidates"] = [(502, "down"), (503, "down"), (200, CANDIDATES)]
     assert job.run("runs")[0] == 0

@@ -57,9 +57,11 @@ def choices() -> list[Any]:
     for template in TEMPLATES:
         for name, spec in inputs_of(template).items():
             kind = spec.get("type", "string")
-            for value in spec.get("options") or [free[kind]]:
-                if "regex" not in spec or re.search(spec["regex"], value):
-                    found.append(pytest.param(template, name, value, id=f"{template.stem}-{name}-{value}"))
+            found += [
+                pytest.param(template, name, value, id=f"{template.stem}-{name}-{value}")
+                for value in spec.get("options") or [free[kind]]
+                if "regex" not in spec or re.search(spec["regex"], value)
+            ]
     return found
 
 

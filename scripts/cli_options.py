@@ -1,0 +1,30 @@
+"""Write the tables of options into docs/reference/cli.md; a test holds the page to what the command takes."""
+
+import argparse
+import re
+from pathlib import Path
+
+from mltrail_ci.cli import COMMANDS
+
+PAGE = Path(__file__).parents[1] / "docs/reference/cli.md"
+_TABLE = re.compile(r"(<!-- options of (?P<command>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def page() -> str:
+    """The page with its tables as they should be."""
+    return _TABLE.sub(lambda found: f"{found[1]}{_table(found['command'])}{found[3]}", PAGE.read_text())
+
+
+def _table(command: str) -> str:
+    parser = argparse.ArgumentParser(add_help=False)
+    COMMANDS[command].arguments(parser)
+    rows = ["| Option | Meaning |", "|---|---|"]
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public list of options
+        values = "\\|".join(action.choices or ()) or action.metavar or ("" if action.nargs == 0 else "NAME")
+        values = f"[{values}]" if action.nargs == "?" else values
+        rows.append(f"| `{' '.join(filter(None, (action.option_strings[0], str(values))))}` | {action.help} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,41 @@
+"""The docs say what the command and the components do."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from scripts import cli_options
+
+from tests.component.render import inputs_of, render
+
+ROOT = Path(__file__).parents[2]
+COMPONENT = re.compile(r"\$CI_SERVER_FQDN/mlops/mltrail/(?P<name>\w+)@(?P<version>\S+)")
+
+
+def included(page: Path) -> Iterator[dict[str, Any]]:
+    """The includes of components in a YAML file, or in the YAML blocks of a page."""
+    text = page.read_text()
+    blocks = [text] if page.suffix == ".yml" else re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    for block in map(yaml.safe_load, blocks):
+        items = block if isinstance(block, list) else block.get("include", ())
+        yield from (item for item in items if "component" in item)
+
+
+def test_the_reference_lists_the_options() -> None:
+    assert cli_options.page() == cli_options.PAGE.read_text(), "run: python -m scripts.cli_options"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/add-to-a-pipeline.md", "examples/churn/.gitlab-ci.yml"])
+def test_what_the_docs_include_would_be_accepted(page: str) -> None:
+    includes = list(included(ROOT / page))
+    assert includes
+    for item in includes:
+        named = COMPONENT.fullmatch(item["component"])
+        assert named
+        template = ROOT / f"templates/{named['name']}.yml"
+        render(template, item["inputs"])
+        install = inputs_of(template).get("install", {}).get("default", f"mltrail=={named['version']}")
+        assert install == f"mltrail=={named['version']}"
