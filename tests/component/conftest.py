@@ -114,7 +114,8 @@ def runner(gitlab_ci_local: Path, tmp_path: Path) -> Runner:
     subprocess.run(["git", "tag", "0.1.0"], cwd=components, env=environment, check=True)
     subprocess.run(["git", "config", "uploadpack.allowFilter", "true"], cwd=components, env=environment, check=True)
     checkout = tmp_path / "churn"
-    checkout.mkdir()
+    # The runner fetches our three components at the same time, and each fetch wants to make this folder.
+    (checkout / f".gitlab-ci-local/includes/{HOST}/mlops/mltrail/0.1.0/templates").mkdir(parents=True)
     return Runner(gitlab_ci_local, checkout, environment)
 
 
