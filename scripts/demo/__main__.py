@@ -58,9 +58,9 @@ def tell(world: World) -> None:
     show_note(world, request.iid)
 
     sha = world.gitlab.add_commit(world.project, "c3" * 20, parents=(sha,), branch="faster")
-    world.set_param("n_estimators", "90")
+    world.set_param("n_estimators", "80")
     third = world.merge_request_pipeline(request, sha)
-    step(f"A second push sets n_estimators 60 -> 90; pipeline {third.id} trains and reports:")
+    step(f"A second push sets n_estimators 40 -> 80; pipeline {third.id} trains and reports:")
     train_and_report(world, third)
     step("Still one comment, the same one, updated:")
     show_note(world, request.iid)

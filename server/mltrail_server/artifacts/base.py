@@ -1,6 +1,6 @@
 """What a place for bytes can do."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -23,12 +23,17 @@ class FileStore(Protocol):
         """Store what `stream` gives, whole or not at all. Raises TOO_LARGE past `limit` bytes."""
         ...
 
-    def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def get(
+        self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int | None = None
+    ) -> Generator[bytes, None, None]:
         """Read a blob in chunks. Raises NOT_FOUND at once when the bytes are gone."""
         ...
 
     def local_path(self, project_id: ProjectId, blob_id: str) -> str | None:
-        """Name the file that holds the blob, for sending it without copying; None where there is no such file."""
+        """Name the file that holds the blob, for sending it without copying; None where files are kept elsewhere.
+
+        Raises NOT_FOUND when the bytes are gone.
+        """
         ...
 
     def delete(self, project_id: ProjectId, blob_id: str) -> None: ...

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,16 +39,21 @@ class LocalFiles:
             raise
         return Stored(blob_id, size, digest.hexdigest())
 
-    def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def get(
+        self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int | None = None
+    ) -> Generator[bytes, None, None]:
         path = self._path(project_id, blob_id)
         try:
             file = path.open("rb")
         except FileNotFoundError as error:
-            raise not_found("The file's content is missing from the store; tell the operator.") from error
+            raise _missing() from error
         return _chunks(file, start, length)
 
     def local_path(self, project_id: ProjectId, blob_id: str) -> str | None:
-        return str(self._path(project_id, blob_id).resolve())
+        path = self._path(project_id, blob_id)
+        if not path.is_file():
+            raise _missing()
+        return str(path.resolve())
 
     def delete(self, project_id: ProjectId, blob_id: str) -> None:
         self._path(project_id, blob_id).unlink(missing_ok=True)
@@ -65,12 +70,16 @@ class LocalFiles:
         return self._folder / str(project_id) / blob_id[:2] / blob_id
 
 
+def _missing() -> MltrailError:
+    return not_found("The file's content is missing from the store; tell the operator.")
+
+
 def _check_size(size: int, limit: int | None) -> None:
     if limit is not None and size > limit:
         raise MltrailError(Code.TOO_LARGE, f"The file is larger than the {limit} bytes allowed here.")
 
 
-def _chunks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
+def _chunks(file: BinaryIO, start: int, length: int | None) -> Generator[bytes, None, None]:
     with file:
         file.seek(start)
         left = length

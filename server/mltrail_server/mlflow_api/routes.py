@@ -6,7 +6,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.deps import Deps
 
-from . import experiments, logging, runs, search
+from . import about, artifacts, experiments, logged_models, logging, model_versions, registered_models, runs, search
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -34,12 +34,71 @@ TRACKING = (
     Route("POST", "runs/log-batch", logging.log_batch, WRITE),
     Route("POST", "runs/log-inputs", logging.log_inputs, WRITE),
     Route("GET", "metrics/get-history", search.history, READ),
+    Route("POST", "runs/outputs", logged_models.outputs, WRITE),
+    Route("POST", "runs/log-model", logged_models.log_model, WRITE),
+    Route("GET", "artifacts/list", artifacts.listing_of_run, READ),
+    Route("POST", "logged-models", logged_models.create, WRITE),
+    Route("POST", "logged-models/search", logged_models.search, READ),
+    Route("GET", "logged-models/<model_id>", logged_models.get, READ),
+    Route("PATCH", "logged-models/<model_id>", logged_models.finish, WRITE),
+    Route("DELETE", "logged-models/<model_id>", logged_models.delete, WRITE),
+    Route("PATCH", "logged-models/<model_id>/tags", logged_models.set_tags, WRITE),
+    Route("DELETE", "logged-models/<model_id>/tags/<path:tag_key>", logged_models.delete_tag, WRITE),
+    Route("POST", "logged-models/<model_id>/params", logged_models.add_params, WRITE),
+    Route("GET", "logged-models/<model_id>/artifacts/directories", logged_models.folder, READ),
+)
+
+REGISTRY = (
+    Route("POST", "registered-models/create", registered_models.create, WRITE),
+    Route("POST", "registered-models/rename", registered_models.rename, WRITE),
+    Route("PATCH", "registered-models/update", registered_models.update, WRITE),
+    Route("DELETE", "registered-models/delete", registered_models.delete, WRITE),
+    Route("GET", "registered-models/get", registered_models.get, READ),
+    Route("GET", "registered-models/search", registered_models.search, READ),
+    Route("GET", "registered-models/get-latest-versions", registered_models.get_latest_versions, READ),
+    Route("POST", "registered-models/get-latest-versions", registered_models.get_latest_versions, READ),
+    Route("POST", "registered-models/set-tag", registered_models.set_tag, WRITE),
+    Route("DELETE", "registered-models/delete-tag", registered_models.delete_tag, WRITE),
+    Route("POST", "registered-models/alias", registered_models.set_alias, WRITE),
+    Route("DELETE", "registered-models/alias", registered_models.delete_alias, WRITE),
+    Route("GET", "registered-models/alias", registered_models.get_by_alias, READ),
+    Route("POST", "model-versions/create", model_versions.create, WRITE),
+    Route("PATCH", "model-versions/update", model_versions.update, WRITE),
+    Route("POST", "model-versions/transition-stage", model_versions.transition_stage, WRITE),
+    Route("DELETE", "model-versions/delete", model_versions.delete, WRITE),
+    Route("GET", "model-versions/get", model_versions.get, READ),
+    Route("GET", "model-versions/search", model_versions.search, READ),
+    Route("GET", "model-versions/get-download-uri", model_versions.get_download_uri, READ),
+    Route("POST", "model-versions/set-tag", model_versions.set_tag, WRITE),
+    Route("DELETE", "model-versions/delete-tag", model_versions.delete_tag, WRITE),
+)
+
+FILES = (
+    Route("GET", "artifacts", artifacts.listing, READ),
+    Route("GET", "artifacts/<path:path>", artifacts.download, READ),
+    Route("PUT", "artifacts/<path:path>", artifacts.upload, WRITE),
+    Route("DELETE", "artifacts/<path:path>", artifacts.delete, WRITE),
+    Route("POST", "mpu/create/<path:path>", artifacts.not_here, WRITE),
+    Route("POST", "mpu/complete/<path:path>", artifacts.not_here, WRITE),
+    Route("POST", "mpu/abort/<path:path>", artifacts.not_here, WRITE),
+    Route("GET", "presigned/<path:path>", artifacts.not_here, READ),
+)
+
+ABOUT = (
+    Route("GET", "/api/3.0/mlflow/server-info", about.server_info, READ),
+    Route("GET", "/ajax-api/3.0/mlflow/server-info", about.server_info, READ),
+    Route("GET", "/version", about.version, READ),
+    Route("GET", "/health", about.health, READ),
 )
 
 BASE = "/api/v4/projects/<project:project>/ml/mlflow"
 PREFIXES = ("/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/", "/api/2.0/preview/mlflow/")
+FILE_PREFIXES = ("/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/")
 
 
 def mount_all(app: Flask, deps: Deps) -> None:
     for prefix in PREFIXES:
-        mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=TRACKING)
+        mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=(*TRACKING, *REGISTRY))
+    for prefix in FILE_PREFIXES:
+        mount(app, deps, name=f"files:{prefix}", prefix=BASE + prefix, routes=FILES)
+    mount(app, deps, name="about", prefix=BASE, routes=ABOUT)

@@ -6,8 +6,10 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html#run
 import math
 
 from mltrail_server.domain.candidate import Point
+from mltrail_server.domain.paths import join
 from mltrail_server.services.candidates import Logged
 from mltrail_server.store.candidates import Candidate
+from mltrail_server.store.files import Entry
 from mltrail_server.store.inputs import Dataset, Direction
 
 from .wire import stage_name
@@ -80,3 +82,11 @@ def _dataset(dataset: Dataset) -> Shape:
     if dataset.profile is not None:
         shape["profile"] = dataset.profile
     return {"tags": pairs(list(dataset.tags)), "dataset": shape}
+
+
+def entry(one: Entry, folder: str = "") -> Shape:
+    """Show a line of a folder; `folder` is put before the name where clients want the whole path."""
+    shape: Shape = {"path": join(folder, one.name) if folder else one.name, "is_dir": one.size is None}
+    if one.size is not None:
+        shape["file_size"] = one.size
+    return shape

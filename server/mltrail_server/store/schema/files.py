@@ -4,7 +4,7 @@ Bytes are never changed in place. An upload makes a new blob, and the name point
 promoted version keeps its files) is a copy of names.
 """
 
-from sqlalchemy import BigInteger, Column, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, String, Table, Text
 
 from .base import METADATA, project_column
 
@@ -22,7 +22,9 @@ file = Table(
     "file",
     METADATA,
     project_column(),
-    Column("path", Text, primary_key=True),  # e.g. `1/<eid>/artifacts/model/MLmodel`
-    Column("blob_id", String(32), nullable=False, index=False),
+    # E.g. `1/<eid>/artifacts/model/MLmodel`. Sorted by bytes, so that a folder is a range of the key.
+    Column("path", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("blob_id", String(32), nullable=False),
+    Index("ix_file_blob", "project_id", "blob_id"),
     sqlite_with_rowid=False,
 )

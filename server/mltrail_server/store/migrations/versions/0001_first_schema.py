@@ -113,11 +113,14 @@ def upgrade() -> None:
     op.create_table(
         "file",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("blob_id", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "path", name=op.f("pk_file")),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("file", schema=None) as batch_op:
+        batch_op.create_index("ix_file_blob", ["project_id", "blob_id"], unique=False)
+
     op.create_table(
         "job",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -1,0 +1,32 @@
+"""What the server says of itself. MLflow 3 asks before it moves files, and must not be promised what is not there."""
+
+from flask import Response
+
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.call import Call
+
+MLFLOW_VERSION = "3.18.0"
+"""The newest MLflow whose REST API this server was held against."""
+
+
+def server_info(call: Call) -> Response:
+    del call
+    return json_answer(
+        {
+            "store_type": "mltrail",
+            "multipart_uploads_enabled": False,
+            "multipart_downloads_enabled": False,
+            "artifacts_presigned_only": False,
+            "workspaces_enabled": False,
+        }
+    )
+
+
+def version(call: Call) -> Response:
+    del call
+    return Response(MLFLOW_VERSION, content_type="text/plain")
+
+
+def health(call: Call) -> Response:
+    del call
+    return Response("OK", content_type="text/plain")

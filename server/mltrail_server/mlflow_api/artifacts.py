@@ -1,0 +1,68 @@
+"""Files through the server: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/."""
+
+import msgspec
+from flask import Response
+
+from mltrail_server.domain import paths
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import query_of
+from mltrail_server.http.call import Call
+from mltrail_server.http.downloads import attachment
+from mltrail_server.services import candidates, files
+
+from . import run_shapes
+from .wire import run_id_of
+
+
+class _List(msgspec.Struct):
+    path: str = ""
+
+
+class _ListOfRun(msgspec.Struct):
+    run_id: str | None = None
+    run_uuid: str | None = None
+    path: str = ""
+
+
+def upload(call: Call, path: str) -> Response:
+    files.upload(call.scope, path, call.request.stream, size=call.request.content_length)  # type: ignore[arg-type]
+    return json_answer({})
+
+
+def download(call: Call, path: str) -> Response:
+    return attachment(call.scope, files.find(call.scope, path), call.request)
+
+
+def listing(call: Call) -> Response:
+    """List a folder with bare names, as the artifact proxy does."""
+    entries = files.listing(call.scope, query_of(call.request, _List).path)
+    return json_answer({"files": [run_shapes.entry(one) for one in entries]})
+
+
+def delete(call: Call, path: str) -> Response:
+    files.delete(call.scope, path)
+    return json_answer({})
+
+
+def listing_of_run(call: Call) -> Response:
+    """List a folder of a run with paths relative to the run."""
+    query = query_of(call.request, _ListOfRun)
+    candidate = candidates.get(call.scope, run_id_of(query)).candidate
+    inner = paths.clean(query.path)
+    root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
+    entries = files.listing(call.scope, paths.join(root, inner))
+    return json_answer(
+        {
+            "root_uri": run_shapes.artifact_uri(candidate),
+            "files": [run_shapes.entry(one, inner) for one in entries],
+        }
+    )
+
+
+def not_here(call: Call, path: str = "") -> Response:
+    """Multipart upload and presigned download: clients fall back to the plain calls on 501."""
+    del call, path
+    raise MltrailError(
+        Code.NOT_IMPLEMENTED, "This server's file store takes whole files only; send or fetch the file in one call."
+    )

@@ -1,0 +1,212 @@
+"""Logged models of MLflow 3: https://mlflow.org/docs/latest/ml/mlflow-3/."""
+
+import json
+
+import msgspec
+from flask import Response
+
+from mltrail_server.domain import paths
+from mltrail_server.domain.errors import invalid
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import body_of, query_of
+from mltrail_server.http.call import Call
+from mltrail_server.services import candidates, files, logged_models, logging
+from mltrail_server.services.logged_models import Shown
+from mltrail_server.store.inputs import Direction, ModelLink
+from mltrail_server.store.logged_models import ModelStatus
+
+from . import run_shapes
+from .wire import Tag, experiment_number, run_id_of
+
+_PREFIX = "LOGGED_MODEL_"
+_HISTORY_TAG = "mlflow.log-model.history"
+
+
+class _Create(msgspec.Struct):
+    experiment_id: str
+    name: str | None = None
+    model_type: str | None = None
+    source_run_id: str | None = None
+    params: list[Tag] | None = None
+    tags: list[Tag] | None = None
+
+
+class _Finish(msgspec.Struct):
+    status: str | int
+
+
+class _Tags(msgspec.Struct):
+    tags: list[Tag] | None = None
+
+
+class _Params(msgspec.Struct):
+    params: list[Tag] | None = None
+
+
+class _OrderBy(msgspec.Struct):
+    field_name: str
+    ascending: bool = True
+
+
+class _Search(msgspec.Struct):
+    experiment_ids: list[str]
+    filter: str | None = None
+    max_results: int | None = None
+    order_by: list[_OrderBy] | None = None
+    page_token: str | None = None
+
+
+class _Which(msgspec.Struct):
+    allow_deleted: bool = False
+
+
+class _Folder(msgspec.Struct):
+    artifact_directory_path: str = ""
+
+
+class _ModelOutput(msgspec.Struct):
+    model_id: str
+    step: int = 0
+
+
+class _Outputs(msgspec.Struct):
+    run_id: str | None = None
+    run_uuid: str | None = None
+    models: list[_ModelOutput] | None = None
+
+
+class _LogModel(msgspec.Struct):
+    model_json: str
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+
+def create(call: Call) -> Response:
+    body = body_of(call.request, _Create)
+    made = logged_models.create(
+        call.scope,
+        experiment_iid=experiment_number(body.experiment_id),
+        name=body.name or "",
+        model_type=body.model_type or "",
+        source_eid=body.source_run_id or "",
+        tags=_pairs(body.tags),
+        params=_pairs(body.params),
+    )
+    return _answer(made)
+
+
+def get(call: Call, model_id: str) -> Response:
+    query = query_of(call.request, _Which)
+    return _answer(logged_models.get(call.scope, model_id, deleted_too=query.allow_deleted))
+
+
+def finish(call: Call, model_id: str) -> Response:
+    body = body_of(call.request, _Finish)
+    names = {f"{_PREFIX}{status.name}": status for status in ModelStatus}
+    status = names.get(str(body.status))
+    if status is None:
+        raise invalid(f"Invalid model status: '{body.status}'. Use one of {', '.join(names)}.")
+    return _answer(logged_models.finish(call.scope, model_id, status))
+
+
+def delete(call: Call, model_id: str) -> Response:
+    logged_models.delete(call.scope, model_id)
+    return json_answer({})
+
+
+def set_tags(call: Call, model_id: str) -> Response:
+    return _answer(logged_models.set_tags(call.scope, model_id, _pairs(body_of(call.request, _Tags).tags)))
+
+
+def delete_tag(call: Call, model_id: str, tag_key: str) -> Response:
+    logged_models.delete_tag(call.scope, model_id, tag_key)
+    return json_answer({})
+
+
+def add_params(call: Call, model_id: str) -> Response:
+    logged_models.add_params(call.scope, model_id, _pairs(body_of(call.request, _Params).params))
+    return json_answer({})
+
+
+def search(call: Call) -> Response:
+    body = body_of(call.request, _Search)
+    found, token = logged_models.search(
+        call.scope,
+        experiment_iids=[experiment_number(one) for one in body.experiment_ids if one.isdigit()],
+        filter_text=body.filter or "",
+        orders=[(one.field_name, one.ascending) for one in body.order_by or ()],
+        limit=50 if body.max_results is None else body.max_results,
+        token=body.page_token or None,
+    )
+    answer: dict[str, object] = {"models": [shown(one) for one in found]} if found else {}
+    return json_answer(answer | ({"next_page_token": token} if token else {}))
+
+
+def folder(call: Call, model_id: str) -> Response:
+    model = logged_models.get(call.scope, model_id).model
+    inner = paths.clean(query_of(call.request, _Folder).artifact_directory_path)
+    root = f"{model.experiment_iid}/models/{model.model_id}/artifacts"
+    entries = files.listing(call.scope, paths.join(root, inner))
+    return json_answer(
+        {"root_uri": f"mlflow-artifacts:/{root}", "files": [run_shapes.entry(one, inner) for one in entries]}
+    )
+
+
+def outputs(call: Call) -> Response:
+    body = body_of(call.request, _Outputs)
+    links = [ModelLink(one.model_id, Direction.OUTPUT, one.step) for one in body.models or ()]
+    logging.log_inputs(call.scope, run_id_of(body), datasets=[], models=links)
+    return json_answer({})
+
+
+def log_model(call: Call) -> Response:
+    """Keep what MLflow 1 and 2 tell of a model that they have logged as files: in the tag where they look for it."""
+    body = body_of(call.request, _LogModel)
+    run_id = run_id_of(body)
+    try:
+        model = json.loads(body.model_json)
+    except ValueError as error:
+        raise invalid(f"Malformed model info. \n {body.model_json[:80]} \n is not valid JSON.") from error
+    missing = {"artifact_path", "flavors", "utc_time_created", "run_id"} - set(model if isinstance(model, dict) else ())
+    if missing:
+        raise invalid(f"Model json is missing mandatory fields: {', '.join(sorted(missing))}")
+    tags = dict(candidates.get(call.scope, run_id).tags)
+    history = json.loads(tags.get(_HISTORY_TAG, "[]"))
+    logging.log_batch(call.scope, run_id, tags=[(_HISTORY_TAG, json.dumps([*history, model]))])
+    return json_answer({})
+
+
+def shown(one: Shown) -> dict[str, object]:
+    model = one.model
+    info: dict[str, object] = {
+        "model_id": model.model_id,
+        "experiment_id": str(model.experiment_iid),
+        "name": model.name,
+        "creation_timestamp_ms": model.created_ms,
+        "last_updated_timestamp_ms": model.updated_ms,
+        "artifact_uri": f"mlflow-artifacts:/{model.experiment_iid}/models/{model.model_id}/artifacts",
+        "status": f"{_PREFIX}{model.status.name}",
+        "tags": run_shapes.pairs(one.tags),
+    }
+    if model.model_type:
+        info["model_type"] = model.model_type
+    if model.source_eid:
+        info["source_run_id"] = model.source_eid
+    if model.status_message:
+        info["status_message"] = model.status_message
+    metrics = [
+        run_shapes.metric(metric.point)
+        | {"model_id": model.model_id, "run_id": metric.eid}
+        | ({"dataset_name": metric.dataset_name} if metric.dataset_name else {})
+        | ({"dataset_digest": metric.dataset_digest} if metric.dataset_digest else {})
+        for metric in one.metrics
+    ]
+    return {"info": info, "data": {"params": run_shapes.pairs(one.params), "metrics": metrics}}
+
+
+def _answer(one: Shown) -> Response:
+    return json_answer({"model": shown(one)})
+
+
+def _pairs(tags: list[Tag] | None) -> list[tuple[str, str]]:
+    return [(tag.key, tag.value) for tag in tags or ()]

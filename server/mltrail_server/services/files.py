@@ -1,0 +1,115 @@
+"""Upload, read, list and delete files of candidates and logged models."""
+
+from typing import BinaryIO
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import paths
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.paths import Owner
+from mltrail_server.store import candidates, files, logged_models
+from mltrail_server.store.files import Entry, File
+
+from . import stamp
+from .deps import Scope
+
+
+def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int | None) -> None:
+    """Store a file, whole or not at all; one of that name is replaced in one step.
+
+    `size` is what the client announced, in bytes: a body that ends early is not stored. Raises NOT_FOUND for a folder
+    that is no run's or logged model's of this project.
+    """
+    path, owner, inner = _resolved(path)
+    if not inner:
+        raise invalid(f"Invalid path: '{path}' is the folder itself; name a file in it.")
+    with scope.deps.db.read() as connection:
+        _check_owner(connection, scope, owner, write=True)
+        _check_clash(connection, scope, path)
+    # The bytes come without any lock held: a large file may take minutes.
+    stored = scope.deps.files.put(scope.project_id, stream)
+    if size is not None and stored.size != size:
+        scope.deps.files.delete(scope.project_id, stored.blob_id)
+        raise invalid(f"The upload of '{path}' was cut off after {stored.size} of {size} bytes; send it again.")
+    with scope.deps.db.write() as connection:
+        _check_clash(connection, scope, path)
+        _note_writer(connection, scope, owner)
+        files.put(
+            connection,
+            scope.project_id,
+            path=path,
+            blob_id=stored.blob_id,
+            size=stored.size,
+            sha256=stored.sha256,
+            now=scope.now,
+        )
+
+
+def find(scope: Scope, path: str) -> File:
+    path, owner, _ = _resolved(path)
+    with scope.deps.db.read() as connection:
+        _check_owner(connection, scope, owner)
+        found = files.get(connection, scope.project_id, path)
+        if found is not None:
+            return found
+        if files.entries(connection, scope.project_id, path):
+            raise invalid(f"'{path}' is a folder; list it, and download the files in it.")
+    raise not_found(f"No such artifact: '{path}'")
+
+
+def listing(scope: Scope, path: str) -> list[Entry]:
+    """List one level of a folder; a file, or what does not exist, has nothing in it."""
+    path, owner, _ = _resolved(path)
+    with scope.deps.db.read() as connection:
+        _check_owner(connection, scope, owner)
+        return files.entries(connection, scope.project_id, path)
+
+
+def delete(scope: Scope, path: str) -> None:
+    """Delete a file or a whole folder; what is not there is no error."""
+    path, owner, _ = _resolved(path)
+    with scope.deps.db.write() as connection:
+        _check_owner(connection, scope, owner, write=True)
+        _note_writer(connection, scope, owner)
+        files.delete(connection, scope.project_id, path)
+
+
+def _resolved(path: str) -> tuple[str, Owner, str]:
+    cleaned = paths.clean(path)
+    owner, inner = paths.owner_of(cleaned)
+    return cleaned, owner, inner
+
+
+def _check_owner(connection: sa.Connection, scope: Scope, owner: Owner, *, write: bool = False) -> None:
+    stage: Stage | None
+    if owner.eid is not None:
+        candidate = candidates.get(connection, scope.project_id, owner.eid)
+        right = candidate is not None and candidate.experiment_iid == owner.experiment_iid
+        stage = candidate.stage if candidate is not None and right else None
+    else:
+        model = logged_models.get(connection, scope.project_id, str(owner.logged_model_id))
+        right = model is not None and model.experiment_iid == owner.experiment_iid
+        stage = model.stage if model is not None and right else None
+    if stage is None:
+        raise not_found(f"No run or logged model has the folder '{owner.folder}' in this project.")
+    if write and stage is Stage.DELETED:
+        raise invalid(f"The owner of '{owner.folder}' is deleted. Restore it first.")
+
+
+def _note_writer(connection: sa.Connection, scope: Scope, owner: Owner) -> None:
+    eid = owner.eid
+    if owner.logged_model_id is not None:
+        model = logged_models.get(connection, scope.project_id, owner.logged_model_id)
+        eid = model.source_eid if model is not None else None
+    candidate = candidates.get(connection, scope.project_id, eid) if eid else None
+    if candidate is not None:
+        stamp.on_write(connection, scope, candidate.iid)
+
+
+def _check_clash(connection: sa.Connection, scope: Scope, path: str) -> None:
+    other = files.clash(connection, scope.project_id, path)
+    if other is not None:
+        raise invalid(
+            f"'{path}' can't be a file, since '{other}' exists: a file can't stand where a folder is, nor the reverse."
+        )

@@ -1,0 +1,163 @@
+"""Make, finish, find and delete the models that MLflow 3 logs."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import filters, limits
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.ids import new_logged_model_id
+from mltrail_server.store import candidates, logged_model_search, logged_models
+from mltrail_server.store.logged_models import LoggedModel, ModelMetric, ModelStatus
+
+from . import experiments, stamp
+from .deps import Scope
+
+MAX_RESULTS = 1000
+_BAD_NAME = re.compile(r"[/:.%\"']")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    model: LoggedModel
+    tags: list[tuple[str, str]]
+    params: list[tuple[str, str]]
+    metrics: list[ModelMetric]
+
+
+def create(
+    scope: Scope,
+    *,
+    experiment_iid: int,
+    name: str = "",
+    model_type: str = "",
+    source_eid: str = "",
+    tags: Iterable[tuple[str, str]] = (),
+    params: Iterable[tuple[str, str]] = (),
+) -> Shown:
+    """Begin a logged model; its files come next, then it is finished.
+
+    Raises NOT_FOUND for an unknown experiment or run.
+    """
+    if _BAD_NAME.search(name):
+        raise invalid(f"Invalid model name '{name}': it must not hold any of / : . % \" '.")
+    tags, params = list(tags), list(params)
+    for key, value in tags:
+        limits.check_tag(key, value)
+    model_id = new_logged_model_id()
+    with scope.deps.db.write() as connection:
+        experiments.check_active(experiments.existing(connection, scope, experiment_iid))
+        if source_eid:
+            candidate = candidates.get(connection, scope.project_id, source_eid)
+            if candidate is None:
+                raise not_found(f"Run with id={source_eid} not found")
+            stamp.on_write(connection, scope, candidate.iid)
+        model = LoggedModel(
+            model_id,
+            experiment_iid,
+            name or model_id,
+            model_type,
+            source_eid,
+            ModelStatus.PENDING,
+            None,
+            Stage.ACTIVE,
+            scope.now,
+            scope.now,
+        )
+        logged_models.create(connection, scope.project_id, model)
+        logged_models.put_tags(connection, scope.project_id, model_id, tags)
+        logged_models.put_params(connection, scope.project_id, model_id, params)
+        return _shown(connection, scope, [model])[0]
+
+
+def get(scope: Scope, model_id: str, *, deleted_too: bool = False) -> Shown:
+    with scope.deps.db.read() as connection:
+        return _shown(connection, scope, [_existing(connection, scope, model_id, deleted_too=deleted_too)])[0]
+
+
+def finish(scope: Scope, model_id: str, status: ModelStatus) -> Shown:
+    with scope.deps.db.write() as connection:
+        _existing(connection, scope, model_id)
+        logged_models.change(connection, scope.project_id, model_id, status=status, updated_ms=scope.now)
+        return _shown(connection, scope, [_existing(connection, scope, model_id)])[0]
+
+
+def delete(scope: Scope, model_id: str) -> None:
+    with scope.deps.db.write() as connection:
+        _existing(connection, scope, model_id)
+        logged_models.change(connection, scope.project_id, model_id, stage=Stage.DELETED, updated_ms=scope.now)
+
+
+def set_tags(scope: Scope, model_id: str, tags: Iterable[tuple[str, str]]) -> Shown:
+    tags = list(tags)
+    for key, value in tags:
+        limits.check_tag(key, value)
+    with scope.deps.db.write() as connection:
+        model = _existing(connection, scope, model_id)
+        logged_models.put_tags(connection, scope.project_id, model_id, tags)
+        return _shown(connection, scope, [model])[0]
+
+
+def delete_tag(scope: Scope, model_id: str, key: str) -> None:
+    with scope.deps.db.write() as connection:
+        _existing(connection, scope, model_id)
+        if not logged_models.delete_tag(connection, scope.project_id, model_id, key):
+            raise not_found(f"No tag with key {key!r} found for model with ID {model_id!r}.")
+
+
+def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -> None:
+    with scope.deps.db.write() as connection:
+        _existing(connection, scope, model_id)
+        logged_models.put_params(connection, scope.project_id, model_id, params)
+
+
+def search(
+    scope: Scope,
+    *,
+    experiment_iids: Sequence[int],
+    filter_text: str,
+    orders: Sequence[tuple[str, bool]],
+    limit: int,
+    token: str | None,
+) -> tuple[list[Shown], str | None]:
+    """Find a page of logged models; `orders` are names with "ascending?". Five statements."""
+    if not 0 < limit <= MAX_RESULTS:
+        raise invalid(
+            f"Invalid value {limit} for parameter 'max_results' supplied: it must be from 1 to {MAX_RESULTS}."
+        )
+    conditions = [logged_model_search.condition(clause) for clause in filters.parse(filter_text)]
+    order = [one for field, up in orders for one in logged_model_search.order(field, ascending=up)]
+    with scope.deps.db.read() as connection:
+        found, next_token = logged_models.search(
+            connection,
+            scope.project_id,
+            experiment_iids=experiment_iids,
+            conditions=conditions,
+            order=order,
+            limit=limit,
+            token=token,
+        )
+        return _shown(connection, scope, found), next_token
+
+
+def _existing(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> LoggedModel:
+    found = logged_models.get(connection, scope.project_id, model_id)
+    if found is None or (found.stage is Stage.DELETED and not deleted_too):
+        raise not_found(f"Logged model with ID '{model_id}' not found.")
+    return found
+
+
+def _shown(connection: sa.Connection, scope: Scope, models: list[LoggedModel]) -> list[Shown]:
+    ids = [model.model_id for model in models]
+    if not ids:
+        return []
+    tags = logged_models.tags_of(connection, scope.project_id, ids)
+    params = logged_models.params_of(connection, scope.project_id, ids)
+    metrics = logged_models.metrics_of(connection, scope.project_id, ids)
+    return [
+        Shown(model, tags.get(model.model_id, []), params.get(model.model_id, []), metrics.get(model.model_id, []))
+        for model in models
+    ]

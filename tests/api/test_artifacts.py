@@ -1,0 +1,160 @@
+"""Files through the server."""
+
+import hashlib
+import io
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from mltrail_server.services.deps import Deps
+from tests.api.conftest import Mlflow, failure, good
+from tests.api.test_runs import run_id  # noqa: F401 - a fixture
+
+FILES = "api/2.0/mlflow-artifacts/artifacts"
+
+
+@pytest.fixture
+def root(run_id: str) -> str:
+    return f"0/{run_id}/artifacts"
+
+
+def put(mlflow: Mlflow, path: str, content: bytes = b"bytes") -> TestResponse:
+    return mlflow.call("PUT", f"{FILES}/{path}", data=content)
+
+
+def fetch(mlflow: Mlflow, path: str, **headers: str) -> TestResponse:
+    return mlflow.call("GET", f"{FILES}/{path}", headers=headers, buffered=True)
+
+
+def names(mlflow: Mlflow, path: str) -> list[Any]:
+    listed = good(mlflow.call("GET", FILES, query_string={"path": path}))
+    return [(one["path"], one["is_dir"], one.get("file_size")) for one in listed["files"]]
+
+
+def test_what_is_put_is_got_at_any_depth(mlflow: Mlflow, root: str) -> None:
+    for path in ("a.txt", "deep/er/and deeper/b.bin", "ünï/çode ✓.txt", "plus+and%25.png"):
+        good(put(mlflow, f"{root}/{path}", path.encode()))
+        answer = fetch(mlflow, f"{root}/{path}")
+        assert answer.get_data() == path.encode()
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert names(mlflow, root) == [
+        ("a.txt", False, 5),
+        ("deep", True, None),
+        ("plus+and%.png", False, 15),
+        ("ünï", True, None),
+    ]
+    assert names(mlflow, f"{root}/deep/er") == [("and deeper", True, None)]
+    assert names(mlflow, f"{root}/a.txt") == []
+    assert names(mlflow, f"{root}/nothing") == []
+
+
+def test_listing_of_a_run_gives_paths_of_the_run(mlflow: Mlflow, run_id: str, root: str) -> None:
+    put(mlflow, f"{root}/d/b.txt")
+    listed = good(mlflow.call("GET", "api/2.0/mlflow/artifacts/list", query_string={"run_id": run_id, "path": "d"}))
+    assert listed == {
+        "root_uri": f"mlflow-artifacts:/{root}",
+        "files": [{"path": "d/b.txt", "is_dir": False, "file_size": 5}],
+    }
+
+
+def test_ranges_and_validators(mlflow: Mlflow, root: str) -> None:
+    content = bytes(range(200))
+    put(mlflow, f"{root}/f", content)
+    part = fetch(mlflow, f"{root}/f", Range="bytes=10-19")
+    assert (part.status_code, part.get_data()) == (206, content[10:20])
+    tail = fetch(mlflow, f"{root}/f", Range="bytes=-5")
+    assert tail.get_data() == content[-5:]
+    whole = fetch(mlflow, f"{root}/f")
+    assert whole.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+    assert fetch(mlflow, f"{root}/f", **{"If-None-Match": whole.headers["ETag"]}).status_code == 304
+
+
+def test_a_file_is_replaced_whole_and_old_bytes_stay_for_who_reads_them(mlflow: Mlflow, root: str, deps: Deps) -> None:
+    put(mlflow, f"{root}/f", b"old")
+    reading = mlflow.call("GET", f"{FILES}/{root}/f")
+    put(mlflow, f"{root}/f", b"new and longer")
+    with reading:
+        assert reading.get_data() == b"old"
+    assert fetch(mlflow, f"{root}/f").get_data() == b"new and longer"
+    assert names(mlflow, root) == [("f", False, 14)]
+
+
+def test_an_upload_that_was_cut_off_is_not_stored(mlflow: Mlflow, root: str, deps: Deps) -> None:
+    answer = mlflow.call(
+        "PUT", f"{FILES}/{root}/f", input_stream=io.BytesIO(b"half"), environ_overrides={"CONTENT_LENGTH": "8"}
+    )
+    assert failure(answer)[0] == 400
+    assert names(mlflow, root) == []
+    assert not [path for path in deps.settings.artifacts_path.rglob("*") if path.is_file()]
+
+
+def test_files_and_folders_do_not_share_a_name(mlflow: Mlflow, root: str) -> None:
+    put(mlflow, f"{root}/a/b")
+    assert "can't stand where a folder is" in failure(put(mlflow, f"{root}/a"))[2]
+    assert "can't stand where a folder is" in failure(put(mlflow, f"{root}/a/b/c"))[2]
+    assert "is a folder" in failure(fetch(mlflow, f"{root}/a"))[2]
+
+
+def test_delete_takes_a_file_or_a_folder_and_nothing_is_no_error(mlflow: Mlflow, root: str) -> None:
+    for path in ("a/b", "a/c", "ab"):
+        put(mlflow, f"{root}/{path}")
+    for path in ("a", "nothing"):
+        assert good(mlflow.call("DELETE", f"{FILES}/{root}/{path}")) == {}
+    assert names(mlflow, root) == [("ab", False, 5)]
+    assert failure(fetch(mlflow, f"{root}/a/b"))[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../other/artifacts/f",
+        "{root}/../../x",
+        "{root}/%2e%2e/x",
+        "{root}/%252e%252e/x",
+        "{root}/%25252e%25252e%25252fx",
+        "{root}/a//b",
+        "{root}/./a",
+        "{root}/a%5c..%5cb",
+        "{root}/a%00b",
+        "{root}/a%23b",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "f",
+        "0/f",
+        "x/{run}/artifacts/f",
+        "0/{run}/elsewhere/f",
+        "{root}",
+    ],
+)
+def test_no_path_leaves_its_run(mlflow: Mlflow, root: str, path: str) -> None:
+    spelt = path.format(root=root, run=root.split("/")[1])
+    status, code, _ = failure(put(mlflow, spelt))
+    assert status in (400, 404)
+    assert code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "ENDPOINT_NOT_FOUND")
+
+
+def test_only_runs_of_the_project_have_folders(mlflow: Mlflow, root: str) -> None:
+    put(mlflow, f"{root}/f")
+    other = Mlflow(mlflow.client, project="2")
+    for call in (put(other, f"{root}/g"), fetch(other, f"{root}/f"), other.call("DELETE", f"{FILES}/{root}/f")):
+        assert failure(call)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert failure(put(mlflow, root.replace("0/", "7/", 1) + "/f"))[0] == 404
+    assert fetch(mlflow, f"{root}/f").get_data() == b"bytes"
+
+
+def test_a_deleted_runs_files_are_read_only(mlflow: Mlflow, run_id: str, root: str) -> None:
+    put(mlflow, f"{root}/f")
+    mlflow.post("runs/delete", run_id=run_id)
+    assert fetch(mlflow, f"{root}/f").get_data() == b"bytes"
+    assert "Restore it first" in failure(put(mlflow, f"{root}/g"))[2]
+
+
+def test_multipart_and_presigned_say_that_there_is_another_way(mlflow: Mlflow, root: str) -> None:
+    for method, path in (("POST", "mpu/create"), ("GET", "presigned")):
+        answer = mlflow.call(method, f"api/2.0/mlflow-artifacts/{path}/{root}/f", json={} if method == "POST" else None)
+        assert failure(answer)[:2] == (501, "NOT_IMPLEMENTED")
+    info = good(mlflow.call("GET", "api/3.0/mlflow/server-info"))
+    assert info["multipart_uploads_enabled"] is False
