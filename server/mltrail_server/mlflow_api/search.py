@@ -14,7 +14,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.services import search
 
 from . import experiments, run_shapes
-from .wire import experiment_number, run_id_of
+from .wire import experiment_number, orders_of, run_id_of
 
 
 class _SearchRuns(msgspec.Struct):
@@ -48,7 +48,7 @@ def runs(call: Call) -> Response:
         call.scope,
         experiment_iids=[experiment_number(one) for one in body.experiment_ids or () if one.isdigit()],
         filter_text=body.filter or "",
-        order_by=_orders(body.order_by),
+        order_by=orders_of(body.order_by),
         view=_view(body.run_view_type),
         limit=1000 if body.max_results is None else body.max_results,
         token=body.page_token or None,
@@ -67,7 +67,7 @@ def search_experiments(call: Call) -> Response:
     found = search.experiments(
         call.scope,
         filter_text=body.filter or "",
-        order_by=_orders(body.order_by),
+        order_by=orders_of(body.order_by),
         view=_view(body.view_type),
         limit=body.max_results or 0,
         token=body.page_token or None,
@@ -96,12 +96,6 @@ def history(call: Call) -> Response:
     if more:
         answer["next_page_token"] = _token(shown[-1])
     return json_answer(answer)
-
-
-def _orders(given: list[str] | str | None) -> list[str]:
-    if isinstance(given, str):
-        return [given]
-    return given or []
 
 
 def _view(given: str | int | None) -> ViewType:

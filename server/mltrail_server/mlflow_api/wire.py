@@ -41,3 +41,10 @@ def experiment_number(experiment_id: str) -> int:
     if not (experiment_id.isascii() and experiment_id.isdigit()) or int(experiment_id) > MAX_INT64:
         raise not_found(f"No Experiment with id={experiment_id} exists")
     return int(experiment_id)
+
+
+def orders_of(given: list[str] | str | None) -> list[str]:
+    """Read `order_by`: a list from MLflow's clients, a text from GitLab's."""
+    if isinstance(given, str):
+        return [given]
+    return given or []

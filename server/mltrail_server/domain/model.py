@@ -1,0 +1,91 @@
+"""Rules for models, their versions and aliases. Texts and numbers are MLflow's where it has some."""
+
+import re
+from enum import StrEnum
+
+from . import limits, semver
+from .errors import invalid
+
+MAX_NAME = 256
+MAX_ALIAS = 255
+MAX_TAG_VALUE = 100_000
+"""A prompt's text is a tag of its version, so it may be long."""
+
+MAX_NUMBER = 2**63 - 1
+VERSION_TAG = "gitlab.version"
+"""GitLab's contract: a version created with this tag gets its value as semantic version."""
+
+PROMPT_TAG = "mlflow.prompt.is_prompt"
+"""Prompts are models with this tag set to "true"; searches leave them out unless they ask for them."""
+
+LATEST = "latest"
+
+_ALIAS = re.compile(r"[\w-]+")
+_LIKE_NUMBER = re.compile(r"[vV]\d+")
+
+
+class VersionStage(StrEnum):
+    """MLflow's stages of a version, which aliases have replaced."""
+
+    NONE = "None"
+    STAGING = "Staging"
+    PRODUCTION = "Production"
+    ARCHIVED = "Archived"
+
+
+_STAGES = {stage.value.lower(): stage for stage in VersionStage}
+
+
+def read_stage(text: str) -> VersionStage | None:
+    """Read a stage in any case, or answer None for what is none."""
+    return _STAGES.get(text.lower())
+
+
+def parse_stage(text: str) -> VersionStage:
+    stage = read_stage(text)
+    if stage is None:
+        raise invalid(f"Invalid Model Version stage: {text}. Value must be one of {', '.join(VersionStage)}.")
+    return stage
+
+
+def check_name(name: str) -> None:
+    if not name.strip():
+        raise invalid("Registered model name cannot be empty.")
+    if len(name) > MAX_NAME:
+        raise invalid(f"The model name '{name[:40]}…' exceeds the maximum length of {MAX_NAME} characters.")
+    if "/" in name or ":" in name:
+        raise invalid(f"Invalid model name '{name}': it must not hold '/' or ':', since models:/ URIs are cut there.")
+
+
+def check_alias(alias: str) -> None:
+    """Check a new alias. What looks like `latest` or a number would be taken for one."""
+    if _ALIAS.fullmatch(alias) is None or len(alias) > MAX_ALIAS:
+        raise invalid(
+            f"Invalid alias name '{alias[:60]}': it may hold alphanumerics, underscores and dashes only, "
+            f"at most {MAX_ALIAS} of them."
+        )
+    if alias.lower() == LATEST:
+        raise invalid("'latest' alias name (case insensitive) is reserved: it always is the newest version.")
+    if _LIKE_NUMBER.fullmatch(alias):
+        raise invalid(f"Version alias name '{alias}' is reserved: 'v' and a number would look like a version.")
+
+
+def check_tag(key: str, value: str) -> None:
+    limits.check_key(key, "tag")
+    if len(value) > MAX_TAG_VALUE:
+        raise invalid(
+            f"Tag value of '{key}' exceeds the maximum length of {MAX_TAG_VALUE} characters; log long texts as a file"
+        )
+
+
+def parse_version(text: str) -> int | str:
+    """Read what names a version: its running number, or its semantic version (as text). Raises INVALID for neither."""
+    if text.isascii() and text.isdigit():
+        # A number that no column holds is a version that does not exist, and 0 is never given out.
+        return int(text) if len(text) <= len(str(MAX_NUMBER)) and int(text) <= MAX_NUMBER else 0
+    if semver.read(text) is not None:
+        return text
+    raise invalid(
+        f"Model version must be an integer or a semantic version such as 1.4.0, got '{text[:60]}'. "
+        "To name it by an alias, use models:/<name>@<alias>."
+    )

@@ -1,0 +1,163 @@
+"""Model versions: https://mlflow.org/docs/latest/api_reference/rest-api.html#create-modelversion."""
+
+import msgspec
+from flask import Response
+
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import body_of, query_of
+from mltrail_server.http.call import Call
+from mltrail_server.services import versions
+from mltrail_server.store.versions import Version
+
+from .wire import Tag, orders_of
+
+
+class _Create(msgspec.Struct):
+    name: str
+    source: str | None = None
+    run_id: str | None = None
+    model_id: str | None = None
+    run_link: str | None = None
+    description: str | None = None
+    tags: list[Tag] | None = None
+
+
+class _Which(msgspec.Struct):
+    name: str
+    version: str | int
+
+
+class _Update(msgspec.Struct):
+    name: str
+    version: str | int
+    description: str | None = None
+
+
+class _Transition(msgspec.Struct):
+    name: str
+    version: str | int
+    stage: str
+    archive_existing_versions: bool | None = None
+
+
+class _Search(msgspec.Struct):
+    filter: str | None = None
+    max_results: int | None = None
+    order_by: list[str] | str | None = None
+    page_token: str | None = None
+
+
+class _SetTag(msgspec.Struct):
+    name: str
+    version: str | int
+    key: str
+    value: str = ""
+
+
+class _DeleteTag(msgspec.Struct):
+    name: str
+    version: str | int
+    key: str
+
+
+def create(call: Call) -> Response:
+    body = body_of(call.request, _Create)
+    request = versions.Request(
+        source=body.source or "",
+        eid=body.run_id or "",
+        logged_model_id=body.model_id or "",
+        run_link=body.run_link,
+        description=body.description,
+    )
+    tags = {tag.key: tag.value for tag in body.tags or ()}
+    return _answer(versions.create(call.scope, body.name, request, tags))
+
+
+def get(call: Call) -> Response:
+    query = query_of(call.request, _Which)
+    return _answer(versions.get(call.scope, query.name, str(query.version)))
+
+
+def update(call: Call) -> Response:
+    body = body_of(call.request, _Update)
+    return _answer(versions.describe(call.scope, body.name, str(body.version), body.description))
+
+
+def transition_stage(call: Call) -> Response:
+    body = body_of(call.request, _Transition)
+    moved = versions.transition(
+        call.scope,
+        body.name,
+        str(body.version),
+        body.stage,
+        archive_others=body.archive_existing_versions or False,
+    )
+    return _answer(moved)
+
+
+def delete(call: Call) -> Response:
+    body = body_of(call.request, _Which)
+    versions.delete(call.scope, body.name, str(body.version))
+    return json_answer({})
+
+
+def search(call: Call) -> Response:
+    query = query_of(call.request, _Search, lists=frozenset({"order_by"}))
+    found = versions.search(
+        call.scope,
+        filter_text=query.filter or "",
+        order_by=orders_of(query.order_by),
+        limit=versions.MAX_RESULTS if query.max_results is None else query.max_results,
+        token=query.page_token or None,
+    )
+    answer: dict[str, object] = {"model_versions": [shown(one) for one in found.items]} if found.items else {}
+    if found.next_token:
+        answer["next_page_token"] = found.next_token
+    return json_answer(answer)
+
+
+def get_download_uri(call: Call) -> Response:
+    query = query_of(call.request, _Which)
+    folder = versions.files_of(call.scope, query.name, str(query.version))
+    return json_answer({"artifact_uri": f"mlflow-artifacts:/{folder}"})
+
+
+def set_tag(call: Call) -> Response:
+    body = body_of(call.request, _SetTag)
+    versions.set_tag(call.scope, body.name, str(body.version), body.key, body.value)
+    return json_answer({})
+
+
+def delete_tag(call: Call) -> Response:
+    body = body_of(call.request, _DeleteTag)
+    versions.delete_tag(call.scope, body.name, str(body.version), body.key)
+    return json_answer({})
+
+
+def shown(version: Version) -> dict[str, object]:
+    """Encode a version. `aliases` holds its semver beside the real ones, so that clients see it and load by it."""
+    answer: dict[str, object] = {
+        "name": version.model_name,
+        "version": str(version.number),
+        "creation_timestamp": version.created_ms,
+        "last_updated_timestamp": version.updated_ms,
+        "user_id": version.user_name,
+        "current_stage": version.stage,
+        "source": version.source,
+        "run_id": version.eid or "",
+        "status": "READY",
+        "aliases": [*version.aliases, version.semver],
+    }
+    if version.description is not None:
+        answer["description"] = version.description
+    if version.run_link:
+        answer["run_link"] = version.run_link
+    if version.logged_model_id:
+        answer["model_id"] = version.logged_model_id
+    if version.tags:
+        answer["tags"] = [{"key": key, "value": value} for key, value in version.tags]
+    return answer
+
+
+def _answer(version: Version) -> Response:
+    return json_answer({"model_version": shown(version)})

@@ -1,0 +1,109 @@
+"""Aliases: names such as `champion` that move from version to version."""
+
+from enum import Enum
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import model as rules
+from mltrail_server.domain import semver
+from mltrail_server.domain.errors import conflict, invalid, not_found
+from mltrail_server.store import aliases as store
+from mltrail_server.store import models as model_store
+from mltrail_server.store import versions
+from mltrail_server.store.aliases import Move
+from mltrail_server.store.versions import Version
+
+from . import models
+from .deps import Scope
+
+
+class Expected(Enum):
+    ANYTHING = "anything"  # wherever the alias points now
+
+
+def put(scope: Scope, name: str, alias: str, version: str) -> None:
+    """Point an alias at a version, named by number or semver."""
+    rules.check_alias(alias)
+    with scope.deps.db.write() as connection:
+        model_id = models.id_of(connection, scope, name)
+        number = models.version_of(connection, scope, model_id, name, version).number
+        move(connection, scope, model_id, alias, number)
+
+
+def delete(scope: Scope, name: str, alias: str) -> None:
+    """Remove an alias; one that is not there is no error."""
+    with scope.deps.db.write() as connection:
+        move(connection, scope, models.id_of(connection, scope, name), alias, None)
+
+
+def resolve(scope: Scope, name: str, alias: str) -> Version:
+    """Find the version that an alias points at; `latest` is the newest, a semver is the version itself.
+
+    Raises NOT_FOUND for an unknown model or semver, INVALID for an unknown alias, as MLflow does.
+    """
+    with scope.deps.db.read() as connection:
+        return find(connection, scope, name, alias)
+
+
+def find(connection: sa.Connection, scope: Scope, name: str, alias: str) -> Version:
+    model_id = models.id_of(connection, scope, name)
+    number = store.target(connection, scope.project_id, model_id, alias)
+    if number is not None:
+        found = versions.get(connection, scope.project_id, model_id, number)
+    elif alias.lower() == rules.LATEST:
+        found = versions.newest(connection, scope.project_id, model_id)
+        if found is None:
+            raise not_found(f"Registered Model with name={name} has no versions yet")
+    elif semver.read(alias) is not None:
+        found = models.version_of(connection, scope, model_id, name, alias)
+    else:
+        found = None
+    if found is None:
+        raise invalid(f"Registered model alias {alias} not found. Set it first, or name a version.")
+    return found
+
+
+def move(
+    connection: sa.Connection,
+    scope: Scope,
+    model_id: int,
+    alias: str,
+    to_number: int | None,
+    *,
+    expected_from: int | Expected | None = Expected.ANYTHING,
+    pipeline_id: int | None = None,
+) -> int | None:
+    """Move an alias in the caller's transaction, leave a row in its history, and answer where it pointed before.
+
+    `to_number` None removes it. `expected_from` makes it compare-and-swap: raises CONFLICT when the alias does not
+    point there (None: nowhere). The caller has made sure that the version exists. A move to where it is already is
+    none, and leaves no row.
+    """
+    model_store.lock(connection, scope.project_id, model_id)
+    before = store.target(connection, scope.project_id, model_id, alias)
+    if expected_from is not Expected.ANYTHING and before != expected_from:
+        raise conflict(
+            f"The alias '{alias}' points at {_told(before)}, not at {_told(expected_from)} as expected: it was moved "
+            "meanwhile. Look at it again before you move it."
+        )
+    if before == to_number:
+        return before
+    if to_number is None:
+        store.delete(connection, scope.project_id, model_id, alias)
+    else:
+        store.put(connection, scope.project_id, model_id, alias, to_number)
+    job = scope.actor.job
+    pipeline = pipeline_id if pipeline_id is not None or job is None else job.pipeline_id
+    moved = Move(alias, before, to_number, scope.now, scope.actor.user_name, pipeline)
+    store.record(connection, scope.project_id, model_id, moved)
+    return before
+
+
+def history(scope: Scope, name: str) -> list[Move]:
+    """Tell all moves of a model's aliases, the newest first."""
+    with scope.deps.db.read() as connection:
+        return store.history(connection, scope.project_id, models.id_of(connection, scope, name))
+
+
+def _told(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"

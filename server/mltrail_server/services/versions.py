@@ -1,0 +1,237 @@
+"""Make, find, change and delete versions of models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import filters, semver
+from mltrail_server.domain import model as rules
+from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
+from mltrail_server.domain.model import VERSION_TAG, VersionStage
+from mltrail_server.store import model_search
+from mltrail_server.store import models as model_store
+from mltrail_server.store import versions as store
+from mltrail_server.store.versions import NewVersion, Version
+
+from . import aliases, models, sources
+from .deps import Scope
+
+MAX_RESULTS = 200_000
+_PAGE = 10_000
+"""A larger page would ask for more tags at once than a statement can name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[Version]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client says of a new version. Empty texts mean that nothing was said."""
+
+    source: str = ""
+    eid: str = ""
+    logged_model_id: str = ""
+    run_link: str | None = None
+    description: str | None = None
+
+
+def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -> Version:
+    """Make a version of a model. The tag `gitlab.version` names its semver; else it is the highest one patch higher.
+
+    Raises NOT_FOUND for an unknown model, run or logged model, INVALID for a source that is not the project's,
+    ALREADY_EXISTS for a semver that was ever used.
+    """
+    for key, value in tags.items():
+        rules.check_tag(key, value)
+    with scope.deps.db.write() as connection:
+        model_id = models.id_of(connection, scope, name)
+        origin = sources.resolve(
+            connection,
+            scope,
+            request.source,
+            eid=request.eid or None,
+            logged_model_id=request.logged_model_id or None,
+        )
+        number = model_store.take_number(connection, scope.project_id, model_id, now=scope.now)
+        new = NewVersion(
+            semver=_semver(connection, scope, model_id, tags.get(VERSION_TAG)),
+            candidate_iid=origin.candidate_iid,
+            logged_model_id=origin.logged_model_id,
+            source=request.source,
+            location=origin.location,
+            run_link=request.run_link,
+            description=request.description,
+            user_name=scope.actor.user_name,
+        )
+        _insert(connection, scope, model_id, number, new=new, tags=tags)
+        return models.version_of(connection, scope, model_id, name, str(number))
+
+
+def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and each argument by its name
+    connection: sa.Connection,
+    scope: Scope,
+    *,
+    model_name: str,
+    candidate_iid: int,
+    eid: str,
+    source: str,
+    location: str,
+    logged_model_id: str | None,
+    semver: str | None,
+    description: str | None,
+    tags: Mapping[str, str],
+) -> tuple[int, str]:
+    """Make a version of a candidate in the caller's transaction, and its model when that is missing.
+
+    The caller has checked candidate and location. Without a semver the next one is taken. Answers number and semver.
+    """
+    model_id = model_store.id_of(connection, scope.project_id, model_name)
+    if model_id is None:
+        model_id = models.make(connection, scope, name=model_name, description=None, tags={})
+    for key, value in tags.items():
+        rules.check_tag(key, value)
+    number = model_store.take_number(connection, scope.project_id, model_id, now=scope.now)
+    chosen = _semver(connection, scope, model_id, semver)
+    new = NewVersion(
+        semver=chosen,
+        candidate_iid=candidate_iid,
+        logged_model_id=logged_model_id,
+        source=source or f"runs:/{eid}",
+        location=location,
+        run_link=None,
+        description=description,
+        user_name=scope.actor.user_name,
+    )
+    _insert(connection, scope, model_id, number, new=new, tags=tags)
+    return number, chosen
+
+
+def get(scope: Scope, name: str, version: str) -> Version:
+    with scope.deps.db.read() as connection:
+        return _existing(connection, scope, name, version)
+
+
+def search(
+    scope: Scope, *, filter_text: str = "", order_by: Sequence[str] = (), limit: int = _PAGE, token: str | None = None
+) -> Page:
+    """Find a page of versions of all models; it may be shorter than `limit` and yet have a next one."""
+    if not 0 < limit <= MAX_RESULTS:
+        raise invalid(f"Invalid value {limit} for parameter 'max_results': it must be from 1 to {MAX_RESULTS}.")
+    with scope.deps.db.read() as connection:
+        found, next_token = model_search.search_versions(
+            connection,
+            scope.project_id,
+            clauses=filters.parse(filter_text),
+            orders=[filters.parse_order(text) for text in order_by if text.strip()],
+            limit=min(limit, _PAGE),
+            token=token,
+        )
+    return Page(found, next_token)
+
+
+def files_of(scope: Scope, name: str, version: str) -> str:
+    """Tell the folder of a version's files, relative to the project. Raises NOT_FOUND when it has none."""
+    found = get(scope, name, version)
+    if not found.location:
+        raise not_found(
+            f"Version {found.number} of model '{name}' was registered without a source, so it has no files. "
+            "Register it with runs:/<run id>/<path> as source."
+        )
+    return found.location
+
+
+def describe(scope: Scope, name: str, version: str, description: str | None) -> Version:
+    return _changed(scope, name, version, description=description)
+
+
+def transition(scope: Scope, name: str, version: str, stage: str, *, archive_others: bool) -> Version:
+    """Move a version to a stage; on wish, the others of that stage are archived."""
+    wanted = rules.parse_stage(stage)
+    if archive_others and wanted in (VersionStage.NONE, VersionStage.ARCHIVED):
+        raise invalid(
+            f"archive_existing_versions is possible with the stages Staging and Production only, not with {wanted}."
+        )
+    with scope.deps.db.write() as connection:
+        found = _existing(connection, scope, name, version)
+        if archive_others:
+            store.archive_others(
+                connection,
+                scope.project_id,
+                found.model_id,
+                found.number,
+                stage=wanted,
+                archived=VersionStage.ARCHIVED,
+                now=scope.now,
+            )
+        return _change(connection, scope, found, stage=wanted)
+
+
+def delete(scope: Scope, name: str, version: str) -> None:
+    """Delete a version: number and semver are never used again, its aliases and tags go."""
+    with scope.deps.db.write() as connection:
+        found = _existing(connection, scope, name, version)
+        for alias in found.aliases:
+            aliases.move(connection, scope, found.model_id, alias, None)
+        store.delete_tags(connection, scope.project_id, found.model_id, found.number)
+        store.change(connection, scope.project_id, found.model_id, found.number, now=scope.now, deleted_ms=scope.now)
+        model_store.change(connection, scope.project_id, found.model_id, now=scope.now)
+
+
+def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None:
+    rules.check_tag(key, value)
+    with scope.deps.db.write() as connection:
+        found = _existing(connection, scope, name, version)
+        if key == VERSION_TAG and value != found.semver:
+            raise invalid(
+                f"The tag '{VERSION_TAG}' names a version when it is created and can't change afterwards: this one is "
+                f"{found.semver}. Create another version instead."
+            )
+        store.put_tags(connection, scope.project_id, found.model_id, found.number, {key: value})
+
+
+def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
+    """Remove a tag; one that is not there is no error."""
+    with scope.deps.db.write() as connection:
+        found = _existing(connection, scope, name, version)
+        store.delete_tags(connection, scope.project_id, found.model_id, found.number, key=key)
+
+
+def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str | None) -> str:
+    """Choose a new version's semver. The caller holds the model, so nobody else takes it meanwhile."""
+    used = store.all_semvers(connection, scope.project_id, model_id)
+    if wanted is None:
+        return semver.following(max(used, key=semver.parse, default=None))
+    semver.parse(wanted)
+    if wanted in used:
+        raise MltrailError(
+            Code.ALREADY_EXISTS,
+            f"Version has already been taken: {wanted} is or was a version of this model, and none is used twice. "
+            "Choose a higher one.",
+        )
+    return wanted
+
+
+def _insert(
+    connection: sa.Connection, scope: Scope, model_id: int, number: int, *, new: NewVersion, tags: Mapping[str, str]
+) -> None:
+    store.insert(connection, scope.project_id, model_id, number=number, new=new, stage=VersionStage.NONE, now=scope.now)
+    store.put_tags(connection, scope.project_id, model_id, number, tags)
+
+
+def _existing(connection: sa.Connection, scope: Scope, name: str, version: str) -> Version:
+    return models.version_of(connection, scope, models.id_of(connection, scope, name), name, version)
+
+
+def _changed(scope: Scope, name: str, version: str, **values: object) -> Version:
+    with scope.deps.db.write() as connection:
+        return _change(connection, scope, _existing(connection, scope, name, version), **values)
+
+
+def _change(connection: sa.Connection, scope: Scope, found: Version, **values: object) -> Version:
+    store.change(connection, scope.project_id, found.model_id, found.number, now=scope.now, **values)
+    model_store.change(connection, scope.project_id, found.model_id, now=scope.now)
+    return models.version_of(connection, scope, found.model_id, found.model_name, str(found.number))

@@ -1,0 +1,247 @@
+"""Versions of models and their tags."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import semver
+from mltrail_server.domain.ids import ProjectId
+
+from . import aliases, schema
+from .models import Tags
+from .sql import Row, next_number, upsert
+
+_T = schema.model_version
+_TAG = schema.model_version_tag
+_MODEL = schema.model
+_CANDIDATE = schema.candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version; times are milliseconds since the epoch, `location` is relative to the project's files."""
+
+    id: int
+    model_id: int
+    model_name: str
+    number: int
+    semver: str
+    candidate_iid: int | None
+    eid: str | None
+    logged_model_id: str | None
+    source: str
+    location: str
+    run_link: str | None
+    description: str | None
+    user_name: str
+    stage: str
+    created_ms: int
+    updated_ms: int
+    tags: Tags = ()
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What a version is made of."""
+
+    semver: str
+    candidate_iid: int | None
+    logged_model_id: str | None
+    source: str
+    location: str
+    run_link: str | None
+    description: str | None
+    user_name: str
+
+
+def select() -> sa.Select[Row]:
+    """Begin a query for versions that are not deleted."""
+    owner = sa.and_(_MODEL.c.project_id == _T.c.project_id, _MODEL.c.id == _T.c.model_id)
+    maker = sa.and_(_CANDIDATE.c.project_id == _T.c.project_id, _CANDIDATE.c.iid == _T.c.candidate_iid)
+    return (
+        sa.select(_T, _MODEL.c.name.label("model_name"), _CANDIDATE.c.eid)
+        .select_from(_T.join(_MODEL, owner).outerjoin(_CANDIDATE, maker))
+        .where(_T.c.deleted_ms.is_(None))
+    )
+
+
+def insert(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    model_id: int,
+    *,
+    number: int,
+    new: NewVersion,
+    stage: str,
+    now: int,
+) -> None:
+    connection.execute(
+        sa.insert(_T).values(
+            project_id=project_id,
+            model_id=model_id,
+            number=number,
+            id=next_number(connection, project_id, "model_version"),
+            semver=new.semver,
+            candidate_iid=new.candidate_iid,
+            logged_model_id=new.logged_model_id,
+            source=new.source,
+            location=new.location,
+            run_link=new.run_link,
+            description=new.description,
+            user_name=new.user_name,
+            stage=stage,
+            created_ms=now,
+            updated_ms=now,
+        )
+    )
+
+
+def get(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> Version | None:
+    return _one(connection, project_id, model_id, _T.c.number == number)
+
+
+def get_by_semver(connection: sa.Connection, project_id: ProjectId, model_id: int, text: str) -> Version | None:
+    return _one(connection, project_id, model_id, _T.c.semver == text)
+
+
+def newest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Version | None:
+    """Find the version with the highest number."""
+    live = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None))
+    number = sa.select(sa.func.max(_T.c.number)).where(*live).scalar_subquery()
+    return _one(connection, project_id, model_id, _T.c.number == number)
+
+
+def highest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Version | None:
+    """Find the version with the highest semver, of those that are not deleted."""
+    query = sa.select(_T.c.number, _T.c.semver).where(
+        _T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)
+    )
+    rows = connection.execute(query).all()
+    if not rows:
+        return None
+    number = max((semver.parse(row.semver), row.number) for row in rows)[1]
+    return get(connection, project_id, model_id, number)
+
+
+def all_semvers(connection: sa.Connection, project_id: ProjectId, model_id: int) -> list[str]:
+    """Fetch every semver that was ever given to a version of this model, deleted ones too."""
+    query = sa.select(_T.c.semver).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
+    return list(connection.execute(query).scalars())
+
+
+def latest_per_stage(
+    connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int]
+) -> dict[int, list[Version]]:
+    """Fetch the newest version of each stage of several models, in three statements."""
+    newer = (
+        sa.select(_T.c.model_id, sa.func.max(_T.c.number).label("number"))
+        .where(_T.c.project_id == project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None))
+        .group_by(_T.c.model_id, _T.c.stage)
+        .subquery()
+    )
+    query = (
+        select()
+        .where(_T.c.project_id == project_id)
+        .join(newer, sa.and_(newer.c.model_id == _T.c.model_id, newer.c.number == _T.c.number))
+        .order_by(_T.c.model_id, _T.c.number)
+    )
+    found: dict[int, list[Version]] = {}
+    for version in filled(connection, project_id, connection.execute(query).all()):
+        found.setdefault(version.model_id, []).append(version)
+    return found
+
+
+def change(
+    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, *, now: int, **values: object
+) -> None:
+    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number == number)
+    connection.execute(sa.update(_T).where(*where).values(updated_ms=now, **values))
+
+
+def archive_others(
+    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, *, stage: str, archived: str, now: int
+) -> None:
+    """Move all other versions of a stage to the stage `archived`."""
+    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number != number, _T.c.stage == stage)
+    live = _T.c.deleted_ms.is_(None)
+    connection.execute(sa.update(_T).where(*where, live).values(stage=archived, updated_ms=now))
+
+
+def put_tags(
+    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, tags: Mapping[str, str]
+) -> None:
+    owner = {"project_id": project_id, "model_id": model_id, "number": number}
+    upsert(connection, _TAG, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
+
+
+def delete_tags(
+    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, *, key: str | None = None
+) -> None:
+    """Remove one tag of a version, or all."""
+    where = [_TAG.c.project_id == project_id, _TAG.c.model_id == model_id, _TAG.c.number == number]
+    if key is not None:
+        where.append(_TAG.c.key == key)
+    connection.execute(sa.delete(_TAG).where(*where))
+
+
+def filled(connection: sa.Connection, project_id: ProjectId, rows: Iterable[Row]) -> list[Version]:
+    """Make versions of the rows of a `select()` query, with tags and aliases, in two statements."""
+    rows = list(rows)
+    if not rows:
+        return []
+    keys = [(row.model_id, row.number) for row in rows]
+    tags = _tags_of(connection, project_id, keys)
+    names = aliases.of_versions(connection, project_id, keys)
+    return [_version(row, tags.get(key, ()), names.get(key, ())) for row, key in zip(rows, keys, strict=True)]
+
+
+def _tags_of(
+    connection: sa.Connection, project_id: ProjectId, keys: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], Tags]:
+    # Model and number are asked for each by itself: pairs in an IN are slow on SQLite, and a page is small.
+    query = (
+        sa.select(_TAG.c.model_id, _TAG.c.number, _TAG.c.key, _TAG.c.value)
+        .where(
+            _TAG.c.project_id == project_id,
+            _TAG.c.model_id.in_({model_id for model_id, _ in keys}),
+            _TAG.c.number.in_({number for _, number in keys}),
+        )
+        .order_by(_TAG.c.model_id, _TAG.c.number, _TAG.c.key)
+    )
+    found: dict[tuple[int, int], Tags] = {}
+    for model_id, number, key, value in connection.execute(query):
+        found[model_id, number] = (*found.get((model_id, number), ()), (key, value))
+    return found
+
+
+def _one(
+    connection: sa.Connection, project_id: ProjectId, model_id: int, which: sa.ColumnElement[bool]
+) -> Version | None:
+    query = select().where(_T.c.project_id == project_id, _T.c.model_id == model_id, which)
+    found = filled(connection, project_id, connection.execute(query).all())
+    return found[0] if found else None
+
+
+def _version(row: Row, tags: Tags, names: tuple[str, ...]) -> Version:
+    return Version(
+        row.id,
+        row.model_id,
+        row.model_name,
+        row.number,
+        row.semver,
+        row.candidate_iid,
+        row.eid,
+        row.logged_model_id,
+        row.source,
+        row.location,
+        row.run_link,
+        row.description,
+        row.user_name,
+        row.stage,
+        row.created_ms,
+        row.updated_ms,
+        tags,
+        names,
+    )

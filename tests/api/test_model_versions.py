@@ -1,0 +1,391 @@
+"""Model versions: https://mlflow.org/docs/latest/api_reference/rest-api.html#create-modelversion."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.identity import Access, Actor, TokenKind
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import versions
+from mltrail_server.services.deps import Deps, Scope
+from mltrail_server.store import versions as store
+from tests.api.conftest import Mlflow, failure, good
+from tests.conftest import START, FrozenClock
+
+MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
+INVALID = (400, "INVALID_PARAMETER_VALUE")
+TAKEN = (400, "RESOURCE_ALREADY_EXISTS")
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def run_id(mlflow: Mlflow) -> str:
+    made: str = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    return made
+
+
+@pytest.fixture
+def make(mlflow: Mlflow) -> Make:
+    """Answers a maker of versions of the model `churn`, which exists."""
+    mlflow.post("registered-models/create", name="churn")
+
+    def version(name: str = "churn", *, semver: str | None = None, **fields: Any) -> Any:
+        if semver is not None:
+            fields["tags"] = [*fields.get("tags", ()), {"key": "gitlab.version", "value": semver}]
+        return mlflow.post("model-versions/create", name=name, **fields)["model_version"]
+
+    return version
+
+
+def get(mlflow: Mlflow, version: str) -> Any:
+    return mlflow.get("model-versions/get", name="churn", version=version)["model_version"]
+
+
+def send(mlflow: Mlflow, method: str, path: str, **fields: Any) -> Any:
+    return good(mlflow.call(method, f"api/2.0/mlflow/model-versions/{path}", json={"name": "churn"} | fields))
+
+
+def uri(mlflow: Mlflow, version: str, name: str = "churn") -> str:
+    found: str = mlflow.get("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
+    return found
+
+
+def test_create_and_get(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    source = f"mlflow-artifacts:/0/{run_id}/artifacts/model"
+    made = make(
+        source=source,
+        run_id=run_id,
+        run_link="https://gitlab.example.com/job/1",
+        description="first",
+        tags=[{"key": "stage", "value": "eval"}],
+    )
+    assert made == {
+        "name": "churn",
+        "version": "1",
+        "creation_timestamp": START,
+        "last_updated_timestamp": START,
+        "user_id": "local",
+        "current_stage": "None",
+        "description": "first",
+        "source": source,
+        "run_id": run_id,
+        "run_link": "https://gitlab.example.com/job/1",
+        "status": "READY",
+        "aliases": ["1.0.0"],
+        "tags": [{"key": "stage", "value": "eval"}],
+    }
+    assert get(mlflow, "1") == made
+    assert get(mlflow, "1.0.0") == made
+
+
+def test_the_semver_is_the_clients_or_one_patch_higher_than_the_highest(make: Make) -> None:
+    assert make()["aliases"] == ["1.0.0"]
+    named = make(semver="2.3.9")
+    assert (named["version"], named["aliases"]) == ("2", ["2.3.9"])
+    assert named["tags"] == [{"key": "gitlab.version", "value": "2.3.9"}]
+    assert make(semver="1.4.0")["aliases"] == ["1.4.0"]
+    assert make()["aliases"] == ["2.3.10"]
+    assert make(semver="3.0.0-rc.1")["aliases"] == ["3.0.0-rc.1"]
+    assert make()["aliases"] == ["3.0.0"]
+
+
+def test_a_semver_is_never_used_twice_and_a_number_neither(mlflow: Mlflow, make: Make) -> None:
+    make(semver="1.0.0")
+    make(semver="1.1.0")
+    send(mlflow, "DELETE", "delete", version="1.1.0")
+    tags = [{"key": "gitlab.version", "value": "1.1.0"}]
+    status, code, message = mlflow.error("POST", "model-versions/create", name="churn", tags=tags)
+    assert (status, code) == TAKEN
+    assert "Version has already been taken" in message
+    made = make()
+    assert (made["version"], made["aliases"]) == ("3", ["1.1.1"])
+
+
+@pytest.mark.parametrize("semver", ["1.0", "v1.0.0", "one", ""])
+def test_a_version_that_is_not_semantic_is_refused_and_leaves_nothing(mlflow: Mlflow, make: Make, semver: str) -> None:
+    tags = [{"key": "gitlab.version", "value": semver}]
+    assert mlflow.error("POST", "model-versions/create", name="churn", tags=tags)[:2] == INVALID
+    assert make()["version"] == "1"
+
+
+def test_a_deleted_version_is_gone_with_aliases_and_tags(mlflow: Mlflow, make: Make) -> None:
+    make(tags=[{"key": "a", "value": "b"}])
+    make()
+    mlflow.post("registered-models/alias", name="churn", alias="champion", version="2")
+    send(mlflow, "DELETE", "delete", version="2")
+    for version in ("2", "1.0.1"):
+        assert mlflow.error("GET", "model-versions/get", name="churn", version=version)[:2] == MISSING
+    assert mlflow.error("DELETE", "model-versions/delete", name="churn", version="2")[:2] == MISSING
+    model = mlflow.get("registered-models/get", name="churn")["registered_model"]
+    assert "aliases" not in model
+    assert [one["version"] for one in model["latest_versions"]] == ["1"]
+    assert [one["version"] for one in mlflow.get("model-versions/search")["model_versions"]] == ["1"]
+
+
+def test_update_and_tags(mlflow: Mlflow, make: Make, clock: FrozenClock) -> None:
+    make()
+    clock.advance(5)
+    updated = send(mlflow, "PATCH", "update", version="1.0.0", description="better")["model_version"]
+    assert (updated["description"], updated["last_updated_timestamp"]) == ("better", START + 5)
+    mlflow.post("model-versions/set-tag", name="churn", version="1", key="k", value="a")
+    mlflow.post("model-versions/set-tag", name="churn", version="1.0.0", key="k", value="b" * 90_000)
+    assert get(mlflow, "1")["tags"] == [{"key": "k", "value": "b" * 90_000}]
+    for _ in range(2):
+        assert send(mlflow, "DELETE", "delete-tag", version="1", key="k") == {}
+    assert "tags" not in get(mlflow, "1")
+
+
+def test_a_semver_does_not_change_by_its_tag(mlflow: Mlflow, make: Make) -> None:
+    make()
+    error = mlflow.error(
+        "POST", "model-versions/set-tag", name="churn", version="1", key="gitlab.version", value="2.0.0"
+    )
+    assert error[:2] == INVALID
+    mlflow.post("model-versions/set-tag", name="churn", version="1", key="gitlab.version", value="1.0.0")
+
+
+def test_stages(mlflow: Mlflow, make: Make) -> None:
+    def move(version: str, stage: str, *, archive: bool = False) -> str:
+        fields = {"version": version, "stage": stage, "archive_existing_versions": archive}
+        moved: str = send(mlflow, "POST", "transition-stage", **fields)["model_version"]["current_stage"]
+        return moved
+
+    for _ in range(3):
+        make()
+    assert move("1", "production") == "Production"
+    assert move("1.0.1", "PRODUCTION") == "Production"
+    assert move("3", "Production", archive=True) == "Production"
+    assert [get(mlflow, number)["current_stage"] for number in "123"] == ["Archived", "Archived", "Production"]
+    assert move("1", "none") == "None"
+    for stage, archive in (("Live", False), ("None", True), ("Archived", True)):
+        fields = {"name": "churn", "version": "1", "stage": stage, "archive_existing_versions": archive}
+        assert mlflow.error("POST", "model-versions/transition-stage", **fields)[:2] == INVALID
+
+
+def test_sources_are_resolved_to_folders_of_the_project(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    mlflow.post("experiments/create", name="other")
+    second = mlflow.post("runs/create", experiment_id="1")["run"]["info"]["run_id"]
+    cases = {
+        f"runs:/{run_id}/model": f"0/{run_id}/artifacts/model",
+        f"runs:/{run_id}": f"0/{run_id}/artifacts",
+        f"runs:/{second}/a/b/": f"1/{second}/artifacts/a/b",
+        f"mlflow-artifacts:/1/{second}/artifacts/my%20model": f"1/{second}/artifacts/my model",
+        "models:/churn/1": f"0/{run_id}/artifacts/model",
+        "models:/churn/1.0.2": f"1/{second}/artifacts/a/b",
+        "models:/churn@champion": f"0/{run_id}/artifacts/model",
+    }
+    for source, location in cases.items():
+        made = make(source=source)
+        assert uri(mlflow, made["version"]) == f"mlflow-artifacts:/{location}"
+        assert made["source"] == source
+        assert made["run_id"] == location.split("/")[1]
+        mlflow.post("registered-models/alias", name="churn", alias="champion", version="1")
+
+
+def test_a_copy_has_the_files_of_the_original(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    make(source=f"runs:/{run_id}/model", run_id=run_id)
+    mlflow.post("registered-models/create", name="copy")
+    made = make("copy", source="models:/churn/1", run_id=run_id)
+    assert made["run_id"] == run_id
+    assert uri(mlflow, "1", "copy") == uri(mlflow, "1") == f"mlflow-artifacts:/0/{run_id}/artifacts/model"
+
+
+def test_a_logged_model_is_a_source(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    logged = mlflow.post("logged-models", experiment_id="0", name="model", source_run_id=run_id)["model"]["info"]
+    model_id = logged["model_id"]
+    folder = f"mlflow-artifacts:/0/models/{model_id}/artifacts"
+    for fields in (
+        {"source": f"models:/{model_id}"},
+        {"source": folder, "run_id": run_id, "model_id": model_id},
+        {"model_id": model_id},
+        {"source": f"runs:/{run_id}/model"},  # nothing of that name lies in the run itself
+    ):
+        made = make(**fields)
+        assert (made["model_id"], made["run_id"]) == (model_id, run_id)
+        assert uri(mlflow, made["version"]) == folder
+    for fields in (
+        {"source": "models:/m-" + "0" * 32},
+        {"model_id": "m-" + "0" * 32},
+    ):
+        assert mlflow.error("POST", "model-versions/create", name="churn", **fields)[:2] == MISSING
+    other = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    for fields in (
+        {"source": folder, "run_id": other},
+        {"source": folder, "model_id": "m-" + "0" * 32},
+        {"source": folder.replace("/0/", "/1/")},
+        {"source": f"runs:/{other}/model", "model_id": model_id},
+    ):
+        assert mlflow.error("POST", "model-versions/create", name="churn", **fields)[:2] == INVALID
+
+
+def test_gitlabs_calls_register_without_files(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    for source in ("", "1.2.3", None):
+        made = make(source=source)
+        error = mlflow.error("GET", "model-versions/get-download-uri", name="churn", version=made["version"])
+        assert error[:2] == MISSING
+        assert "without a source" in error[2]
+    made = make(source="", run_id=run_id)
+    assert uri(mlflow, made["version"]) == f"mlflow-artifacts:/0/{run_id}/artifacts"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "model",
+        "/etc",
+        "./model",
+        "file:///etc",
+        "file:/etc/passwd",
+        "http://169.254.169.254/latest",
+        "https://example.com/model",
+        "s3://bucket/model",
+        "gs://bucket/model",
+        "dbfs:/model",
+        "mlflow-artifacts://example.com/0/RUN/artifacts/model",
+        "mlflow-artifacts:/0/RUN/artifacts/../../other",
+        "mlflow-artifacts:/0/RUN/artifacts/%2e%2e/x",
+        "mlflow-artifacts:/0/RUN/artifacts/%252e%252e/x",
+        "mlflow-artifacts:/0/RUN/model",
+        "mlflow-artifacts:/RUN",
+        "mlflow-artifacts:/",
+        "mlflow-artifacts:/1/RUN/artifacts/model",
+        "runs:/RUN/../model",
+        "runs:/RUN//model",
+        "runs:/",
+        "runs://RUN/model",
+        "models:/churn",
+        "models:/",
+        "models:/churn/1/2",
+        "models:/churn@nobody",
+        "models:/churn/newest",
+    ],
+)
+def test_foreign_and_odd_sources_are_refused(mlflow: Mlflow, make: Make, run_id: str, source: str) -> None:
+    source = source.replace("RUN", run_id)
+    status, code, message = mlflow.error("POST", "model-versions/create", name="churn", source=source)
+    assert (status, code) == INVALID
+    assert len(message) > 20
+    assert "model_versions" not in mlflow.get("model-versions/search")
+
+
+def test_a_source_has_to_be_of_the_run_and_of_the_project(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    second = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    create = ("POST", "model-versions/create")
+    assert mlflow.error(*create, name="churn", source=f"runs:/{run_id}/m", run_id=second)[:2] == INVALID
+    for source in (f"runs:/{'0' * 32}/m", f"mlflow-artifacts:/0/{'0' * 32}/artifacts", "models:/churn/9"):
+        assert mlflow.error(*create, name="churn", source=source)[:2] == MISSING
+    assert mlflow.error(*create, name="churn", run_id="0" * 32)[:2] == MISSING
+    other = Mlflow(mlflow.client, project="2")
+    other.post("registered-models/create", name="churn")
+    for source in (f"runs:/{run_id}/m", f"mlflow-artifacts:/0/{run_id}/artifacts", "models:/churn/1"):
+        assert other.error(*create, name="churn", source=source)[:2] == MISSING
+    mlflow.post("runs/delete", run_id=run_id)
+    assert mlflow.error(*create, name="churn", source=f"runs:/{run_id}/m")[:2] == INVALID
+
+
+def test_another_projects_version_is_not_found(mlflow: Mlflow, make: Make) -> None:
+    make()
+    other = Mlflow(mlflow.client, project="2")
+    for path in ("get", "get-download-uri"):
+        assert other.error("GET", f"model-versions/{path}", name="churn", version="1")[:2] == MISSING
+    assert other.error("DELETE", "model-versions/delete", name="churn", version="1")[:2] == MISSING
+    assert other.get("model-versions/search") == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "get"),
+        ("GET", "get-download-uri"),
+        ("PATCH", "update"),
+        ("DELETE", "delete"),
+        ("POST", "transition-stage"),
+        ("POST", "set-tag"),
+        ("DELETE", "delete-tag"),
+    ],
+)
+def test_unknown_versions(mlflow: Mlflow, make: Make, method: str, path: str) -> None:
+    make()
+    fields = {"stage": "Staging", "key": "k", "value": "v"}
+    for name, version in (("nothing", "1"), ("churn", "2"), ("churn", "0"), ("churn", "9" * 40), ("churn", "7.0.0")):
+        assert mlflow.error(method, f"model-versions/{path}", name=name, version=version, **fields)[:2] == MISSING
+    for version in ("", "one", "-1", "1.0", "²", "1.0.0 "):
+        assert mlflow.error(method, f"model-versions/{path}", name="churn", version=version, **fields)[:2] == INVALID
+    message = mlflow.error(method, f"model-versions/{path}", name="churn", **fields)[2]
+    assert "'version'" in message
+
+
+def test_search(mlflow: Mlflow, make: Make, run_id: str, clock: FrozenClock) -> None:
+    def found(**query: Any) -> list[tuple[str, str]]:
+        answer = mlflow.get("model-versions/search", **query)
+        return [(one["name"], one["version"]) for one in answer.get("model_versions", ())]
+
+    mlflow.post("registered-models/create", name="price")
+    make(source=f"runs:/{run_id}/model", run_id=run_id, tags=[{"key": "team", "value": "growth"}])
+    clock.advance(1)
+    make("price")
+    make()
+    assert found() == [("churn", "2"), ("price", "1"), ("churn", "1")]
+    assert found(filter="name = 'churn'") == [("churn", "2"), ("churn", "1")]
+    assert found(filter="name='churn'", order_by="version_number ASC") == [("churn", "1"), ("churn", "2")]
+    assert found(filter=f"run_id = '{run_id}'") == [("churn", "1")]
+    assert found(filter=f"run_id IN ('{run_id}', 'x')") == [("churn", "1")]
+    assert found(filter="version_number > 1") == [("churn", "2")]
+    assert found(filter="source_path LIKE 'runs:/%'") == [("churn", "1")]
+    assert found(filter="tags.team = 'growth'") == [("churn", "1")]
+    assert found(filter="tag.`mlflow.prompt.is_prompt` = 'true'") == []
+    assert found(order_by=["name DESC", "creation_timestamp"]) == [("price", "1"), ("churn", "1"), ("churn", "2")]
+    first = mlflow.get("model-versions/search", max_results=2)
+    assert found(max_results=2, page_token=first["next_page_token"]) == [("churn", "1")]
+
+
+@pytest.mark.parametrize(
+    "query", [{"filter": "stage = 'x'"}, {"filter": "version_number = '1'"}, {"order_by": "x"}, {"max_results": "0"}]
+)
+def test_searches_that_cannot_be_understood(mlflow: Mlflow, query: dict[str, str]) -> None:
+    assert mlflow.error("GET", "model-versions/search", **query)[:2] == INVALID
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"name": "churn", "tags": [{}]}', '{"name": "churn", "source": 7}'])
+def test_malformed_bodies(mlflow: Mlflow, make: Make, body: str) -> None:
+    sent = mlflow.call("POST", "api/2.0/mlflow/model-versions/create", data=body, content_type="application/json")
+    assert failure(sent)[:2] == INVALID
+
+
+def test_a_model_that_is_not_there_has_no_versions(mlflow: Mlflow) -> None:
+    assert mlflow.error("POST", "model-versions/create", name="nothing")[:2] == MISSING
+
+
+def test_a_promotion_makes_model_and_version_in_its_own_transaction(deps: Deps, mlflow: Mlflow, run_id: str) -> None:
+    scope = Scope(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "bot", Access.WRITE))
+
+    def promote(semver: str | None) -> tuple[int, str]:
+        with deps.db.write() as connection:
+            return versions.create_promoted(
+                connection,
+                scope,
+                model_name="churn",
+                candidate_iid=1,
+                eid=run_id,
+                source=f"runs:/{run_id}/model",
+                location=f"0/{run_id}/artifacts/model",
+                logged_model_id=None,
+                semver=semver,
+                description=None,
+                tags={"gitlab.pipeline": "7"},
+            )
+
+    assert promote(None) == (1, "1.0.0")
+    assert promote("1.1.0") == (2, "1.1.0")
+    with pytest.raises(MltrailError) as caught:
+        promote("1.0.0")
+    assert caught.value.code is Code.ALREADY_EXISTS
+    assert promote("1.0.7") == (3, "1.0.7")
+    assert (get(mlflow, "3")["run_id"], get(mlflow, "3")["user_id"]) == (run_id, "bot")
+    with deps.db.read() as connection:
+        highest = store.highest(connection, ProjectId(1), 1)
+    assert highest is not None
+    assert highest.semver == "1.1.0"
