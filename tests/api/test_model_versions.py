@@ -231,6 +231,18 @@ def test_gitlabs_calls_register_without_files(mlflow: Mlflow, make: Make, run_id
     assert uri(mlflow, made["version"]) == f"mlflow-artifacts:/0/{run_id}/artifacts"
 
 
+def test_a_prompt_has_a_text_and_no_files(mlflow: Mlflow) -> None:
+    is_prompt = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    mlflow.post("registered-models/create", name="greeting", tags=[is_prompt])
+    tags = [is_prompt, {"key": "mlflow.prompt.text", "value": "Hello {{name}}"}]
+    made = mlflow.post("model-versions/create", name="greeting", source="dummy-source", tags=tags)["model_version"]
+    assert "run_id" not in made
+    assert mlflow.error("GET", "model-versions/get-download-uri", name="greeting", version="1")[:2] == MISSING
+    assert mlflow.get("model-versions/search") == {}
+    asked = mlflow.get("model-versions/search", filter="tag.`mlflow.prompt.is_prompt` = 'true'")
+    assert [one["name"] for one in asked["model_versions"]] == ["greeting"]
+
+
 @pytest.mark.parametrize(
     "source",
     [

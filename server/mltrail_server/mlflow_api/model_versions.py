@@ -144,10 +144,11 @@ def shown(version: Version) -> dict[str, object]:
         "user_id": version.user_name,
         "current_stage": version.stage,
         "source": version.source,
-        "run_id": version.eid or "",
         "status": "READY",
         "aliases": [*version.aliases, version.semver],
     }
+    if version.eid is not None:
+        answer["run_id"] = version.eid
     if version.description is not None:
         answer["description"] = version.description
     if version.run_link:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from mltrail_server.domain import filters, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
-from mltrail_server.domain.model import VERSION_TAG, VersionStage
+from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
 from mltrail_server.store import model_search
 from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as store
@@ -16,6 +16,7 @@ from mltrail_server.store.versions import NewVersion, Version
 
 from . import aliases, models, sources
 from .deps import Scope
+from .sources import Origin
 
 MAX_RESULTS = 200_000
 _PAGE = 10_000
@@ -49,13 +50,7 @@ def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -
         rules.check_tag(key, value)
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
-        origin = sources.resolve(
-            connection,
-            scope,
-            request.source,
-            eid=request.eid or None,
-            logged_model_id=request.logged_model_id or None,
-        )
+        origin = _origin(connection, scope, request, is_prompt=tags.get(PROMPT_TAG) == "true")
         number = model_store.take_number(connection, scope.project_id, model_id, now=scope.now)
         new = NewVersion(
             semver=_semver(connection, scope, model_id, tags.get(VERSION_TAG)),
@@ -198,6 +193,14 @@ def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
     with scope.deps.db.write() as connection:
         found = _existing(connection, scope, name, version)
         store.delete_tags(connection, scope.project_id, found.model_id, found.number, key=key)
+
+
+def _origin(connection: sa.Connection, scope: Scope, request: Request, *, is_prompt: bool) -> Origin:
+    if is_prompt:
+        # A prompt is a tag and has no files; MLflow sends some word as its source.
+        return Origin("")
+    eid, logged_model_id = request.eid or None, request.logged_model_id or None
+    return sources.resolve(connection, scope, request.source, eid=eid, logged_model_id=logged_model_id)
 
 
 def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str | None) -> str:
