@@ -8,8 +8,10 @@ from .gitlab.access_tokens import AccessTokens
 from .gitlab.client import GitLab
 from .gitlab.id_tokens import IdTokens
 from .gitlab.session import Sessions
+from .gitlab_api import errors as gitlab_errors
+from .gitlab_api import routes as gitlab_routes
 from .http import hosts
-from .http.errors import Edge, handle_errors
+from .http.errors import handle_errors
 from .http.routes import ProjectConverter
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
@@ -47,6 +49,7 @@ def create_app(deps: Deps) -> Flask:
     if deps.settings.local_mode:
         hosts.keep_to_loopback(app)
     mlflow_routes.mount_all(app, deps)
+    gitlab_routes.mount_all(app, deps)
     health.mount_all(app, deps)
-    handle_errors(app, [mlflow_errors.EDGE, Edge(owns=lambda _: True, render=mlflow_errors.render)])
+    handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE])
     return app

@@ -3,10 +3,18 @@
 import logging
 import threading
 
+from .domain.errors import Code, MltrailError
+from .services import reconcile
 from .services.deps import Deps
+from .store import due
+from .store.due import Due
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
+LEASE_MS = 120_000
+_FIRST_WAIT_MS = 5_000
+_LONGEST_WAIT_MS = 15 * 60_000
+_MOST_ATTEMPTS = 200  # some two days
 
 
 def run(deps: Deps, *, stop: threading.Event | None = None) -> None:
@@ -20,6 +28,38 @@ def run(deps: Deps, *, stop: threading.Event | None = None) -> None:
         stop.wait(_PAUSE_SECONDS)
 
 
-def run_once(deps: Deps) -> None:
-    """Reconcile everything that is due now."""
-    del deps
+def run_once(deps: Deps) -> int:
+    """Reconcile everything that is due now, and tell how much that was."""
+    done = 0
+    while (claimed := _claim(deps)) is not None:
+        one, lease_until = claimed
+        again = _again(deps, one)
+        with deps.db.write() as connection:
+            due.settle(connection, one, lease_until=lease_until, again_at=again)
+        done += 1
+    return done
+
+
+def _claim(deps: Deps) -> tuple[Due, int] | None:
+    now = deps.clock()
+    with deps.db.write() as connection:
+        one = due.claim(connection, now=now, lease_ms=LEASE_MS)
+    return None if one is None else (one, now + LEASE_MS)
+
+
+def _again(deps: Deps, one: Due) -> int | None:
+    """Reconcile one thing; answer when to look again, or None when there is no more to see."""
+    try:
+        if reconcile.pipeline(deps, one.project_id, one.key).settled:
+            return None
+    except MltrailError as error:
+        _log.warning("pipeline %s of project %s: %s", one.key, one.project_id, error.message)
+        if error.code is Code.NOT_FOUND:
+            return None
+    except Exception:  # noqa: BLE001 - one bad pipeline must not keep the others waiting
+        _log.exception("pipeline %s of project %s could not be reconciled", one.key, one.project_id)
+    if one.attempts >= _MOST_ATTEMPTS:
+        _log.warning("pipeline %s of project %s is given up", one.key, one.project_id)
+        return None
+    wait = min(_FIRST_WAIT_MS << min(one.attempts, 10), _LONGEST_WAIT_MS)
+    return deps.clock() + wait

@@ -41,6 +41,11 @@ def get_by_name(connection: sa.Connection, project_id: ProjectId, name: str) -> 
     return _one(connection, project_id, _T.c.name == name)
 
 
+def names_of(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, str]:
+    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
+    return {row.iid: row.name for row in connection.execute(query)}
+
+
 def change(
     connection: sa.Connection,
     project_id: ProjectId,

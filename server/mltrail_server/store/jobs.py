@@ -5,6 +5,7 @@ from enum import IntEnum
 
 import sqlalchemy as sa
 
+from mltrail_server.domain import ci
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
@@ -56,3 +57,73 @@ def amend(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) 
     table = schema.candidate
     where = (table.c.project_id == project_id, table.c.iid == candidate_iid)
     connection.execute(sa.update(table).where(*where).values(amended=True))
+
+
+@dataclass(frozen=True, slots=True)
+class TiedJob:
+    """A job of a candidate, with what GitLab said of it last; `status` is None until GitLab was asked."""
+
+    candidate_iid: int
+    job_id: int
+    part: Part
+    verified: bool
+    name: str | None
+    status: str | None
+    failure_reason: str | None
+    web_url: str | None
+    retried: bool
+
+
+def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[ci.Job], *, now: int) -> None:
+    """Keep what GitLab says of jobs now."""
+    rows = [
+        {
+            "project_id": project_id,
+            "id": job.id,
+            "pipeline_id": job.pipeline_id,
+            "name": job.name,
+            "status": job.status,
+            "failure_reason": job.failure_reason,
+            "web_url": job.web_url,
+            "retried": job.retried,
+            "refreshed_ms": now,
+        }
+        for job in jobs
+    ]
+    changing = ["pipeline_id", "name", "status", "failure_reason", "web_url", "retried", "refreshed_ms"]
+    upsert(connection, schema.job, rows, update=changing)
+
+
+def tied_in(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> list[TiedJob]:
+    """List the jobs of all candidates of a pipeline: creators first, then by number."""
+    job = schema.job
+    query = (
+        sa.select(
+            _LINK.c.candidate_iid,
+            _LINK.c.job_id,
+            _LINK.c.part,
+            _LINK.c.verified,
+            job.c.name,
+            job.c.status,
+            job.c.failure_reason,
+            job.c.web_url,
+            job.c.retried,
+        )
+        .join(job, (job.c.project_id == _LINK.c.project_id) & (job.c.id == _LINK.c.job_id))
+        .where(_LINK.c.project_id == project_id, _LINK.c.pipeline_id == pipeline_id)
+        .order_by(_LINK.c.candidate_iid, _LINK.c.part, _LINK.c.job_id)
+    )
+    return [
+        TiedJob(
+            row.candidate_iid,
+            row.job_id,
+            Part(row.part),
+            bool(row.verified),
+            row.name,
+            row.status,
+            row.failure_reason,
+            row.web_url,
+            bool(row.retried),
+        )
+        for row in connection.execute(query)
+    ]

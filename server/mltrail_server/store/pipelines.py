@@ -1,12 +1,33 @@
 """Pipelines of GitLab."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
+from mltrail_server.domain import ci
 from mltrail_server.domain.identity import VerifiedClaims
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
 from .sql import upsert
+
+_T = schema.pipeline
+_LINK = schema.candidate_job
+_CANDIDATE = schema.candidate
+_EXPERIMENT = schema.experiment
+
+MERGE_REQUEST_SOURCE = "merge_request_event"
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    id: int
+    sha: str
+    ref: str
+    source: str
+    status: str | None  # GitLab's word; None until it was asked
+    web_url: str | None
+    merge_request_iid: int | None
 
 
 def ensure(connection: sa.Connection, project_id: ProjectId, claims: VerifiedClaims, *, now: int) -> None:
@@ -19,4 +40,67 @@ def ensure(connection: sa.Connection, project_id: ProjectId, claims: VerifiedCla
         "source": claims.pipeline_source,
         "created_ms": now,
     }
-    upsert(connection, schema.pipeline, [row])
+    upsert(connection, _T, [row])
+
+
+def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Pipeline | None:
+    columns = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
+    query = sa.select(*columns).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Pipeline(*row)
+
+
+def refresh(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    pipeline: ci.Pipeline,
+    *,
+    merge_request_iid: int | None,
+    on_default_branch: bool,
+    now: int,
+) -> None:
+    """Keep what GitLab says of a pipeline now."""
+    row = {
+        "project_id": project_id,
+        "id": pipeline.id,
+        "iid": pipeline.iid,
+        "sha": pipeline.sha,
+        "ref": pipeline.ref,
+        "source": pipeline.source,
+        "status": pipeline.status,
+        "web_url": pipeline.web_url,
+        "merge_request_iid": merge_request_iid,
+        "resolved": True,
+        "on_default_branch": on_default_branch,
+        "created_ms": now,
+        "refreshed_ms": now,
+    }
+    upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
+
+
+def of_branch(
+    connection: sa.Connection, project_id: ProjectId, branch: str, *, experiment: str, before: int, limit: int = 50
+) -> list[Pipeline]:
+    """List the pipelines of a branch (not of merge requests) older than `before` that hold candidates of an experiment,
+    the newest first.
+    """
+    columns = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
+    of_experiment = sa.and_(
+        _CANDIDATE.c.project_id == _EXPERIMENT.c.project_id, _CANDIDATE.c.experiment_iid == _EXPERIMENT.c.iid
+    )
+    of_link = sa.and_(_LINK.c.project_id == _CANDIDATE.c.project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
+    has_candidates = (
+        sa.select(sa.literal(1))
+        .select_from(_LINK.join(_CANDIDATE, of_link).join(_EXPERIMENT, of_experiment))
+        .where(_LINK.c.project_id == _T.c.project_id, _LINK.c.pipeline_id == _T.c.id, _EXPERIMENT.c.name == experiment)
+        .correlate(_T)
+        .exists()
+    )
+    query = sa.select(*columns).where(
+        _T.c.project_id == project_id,
+        _T.c.ref == branch,
+        _T.c.source != MERGE_REQUEST_SOURCE,
+        _T.c.id < before,
+        has_candidates,
+    )
+    return [Pipeline(*row) for row in connection.execute(query.order_by(_T.c.id.desc()).limit(limit))]

@@ -1,0 +1,98 @@
+"""Candidates that differ only by chance are one: they are its runs."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .direction import Direction, Goal, primary
+from .statistics import Summary, summarise
+
+REPEAT_OVER = frozenset({"seed", "random_state"})
+"""Parameters that stand for chance, not for a choice."""
+
+_LARGEST = 1e150
+"""Its square is still a number. MLflow writes infinity as the largest double, which is not one to count with."""
+
+
+class State(StrEnum):
+    """What became of a candidate, by its jobs rather than by what the client said."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    RUNNING = "running"
+    SUPERSEDED = "superseded"  # its job was retried: the newest attempt counts
+    AMENDED = "amended"  # somebody else than its own jobs has written to it, or no job vouches for it
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A candidate as far as a comparison looks at it. `metrics` are the last values, among them perhaps NaN."""
+
+    iid: int
+    name: str
+    state: State
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    job_id: int | None = None
+    job_name: str = ""
+    job_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs of one choice of parameters (those that stand for chance left out), in the order of their numbers."""
+
+    params: Mapping[str, str]
+    runs: tuple[Run, ...]
+    metrics: Mapping[str, Summary]
+
+
+def usable(value: float) -> bool:
+    return abs(value) < _LARGEST  # False for NaN
+
+
+def group(runs: Iterable[Run], *, repeat_over: frozenset[str] = REPEAT_OVER) -> list[Group]:
+    """Group the runs that succeeded; the others don't count."""
+    found: dict[frozenset[tuple[str, str]], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run.iid):
+        if run.state is State.SUCCEEDED:
+            choice = frozenset((key, value) for key, value in run.params.items() if key not in repeat_over)
+            found.setdefault(choice, []).append(run)
+    return [Group(dict(sorted(choice)), tuple(members), _summaries(members)) for choice, members in found.items()]
+
+
+def best(groups: Iterable[Group], metric: str | None, goal: Goal) -> Group | None:
+    """Choose the group with the best mean. Where nothing can be ranked, the one with the newest run."""
+    found = list(groups)
+    ranked = [one for one in found if metric is not None and metric in one.metrics]
+    if metric is None or not ranked or goal.direction is Direction.UNKNOWN:
+        return max(ranked or found, key=lambda one: one.runs[-1].iid, default=None)
+    return max(ranked, key=lambda one: (goal.gain(one.metrics[metric].mean), one.runs[-1].iid))
+
+
+def representative(group: Group, metric: str | None, goal: Goal) -> Run:
+    """Choose the run that stands for a group: the one to look at, and the one to promote."""
+    runs = [run for run in group.runs if metric is not None and usable(run.metrics.get(metric, float("nan")))]
+    if metric is None or not runs or goal.direction is Direction.UNKNOWN:
+        return group.runs[-1]
+    return max(runs, key=lambda run: (goal.gain(run.metrics[metric]), run.iid))
+
+
+def ranking_metric(groups: Iterable[Group]) -> str | None:
+    """Guess by which metric the candidates are ranked: one that as many groups as possible have."""
+    counts: dict[str, int] = {}
+    for one in groups:
+        for name in one.metrics:
+            counts[name] = counts.get(name, 0) + 1
+    most = max(counts.values(), default=0)
+    return primary({name for name, count in counts.items() if count == most}) or primary(set(counts))
+
+
+def _summaries(runs: list[Run]) -> dict[str, Summary]:
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        for name, value in run.metrics.items():
+            if usable(value):
+                values.setdefault(name, []).append(value)
+    return {name: summarise(found) for name, found in values.items()}

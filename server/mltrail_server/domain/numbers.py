@@ -1,0 +1,42 @@
+"""Write numbers for people: as many digits as they mean, with a true minus sign."""
+
+import math
+
+_MINUS = "\N{MINUS SIGN}"
+_DIGITS = 4
+_PLAIN = (1e-4, 1e7)  # outside these, powers of ten
+
+
+def decimals_for(spread: float, *, digits: int = 2) -> int:
+    """Tell how many decimals show `digits` significant digits of a spread or a difference (0 says nothing)."""
+    if spread == 0 or not math.isfinite(spread):
+        return 0
+    return max(0, digits - 1 - math.floor(math.log10(abs(spread))))
+
+
+def number(value: float, *, decimals: int | None = None) -> str:
+    """Write a number with so many decimals, or with four significant digits."""
+    if math.isnan(value):
+        return "NaN"
+    if value and not _PLAIN[0] <= abs(value) < _PLAIN[1]:
+        text = f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    else:
+        if decimals is None:
+            decimals = min(decimals_for(value, digits=_DIGITS), 6)
+        text = f"{value:.{min(decimals, 8)}f}"
+    return text.replace("-", _MINUS)
+
+
+def signed(value: float, *, decimals: int | None = None) -> str:
+    text = number(value, decimals=decimals)
+    return text if text.startswith(_MINUS) or value == 0 else f"+{text}"
+
+
+def change(delta: float, *, relative: float | None, rate: bool, show_relative: bool) -> str:
+    """Write a difference: in percentage points for a rate, else as it is, with per cent where zero means something."""
+    if rate:
+        return f"{signed(delta * 100, decimals=decimals_for(delta * 100))} pp"
+    text = signed(delta, decimals=decimals_for(delta))
+    if show_relative and relative is not None:
+        text += f" ({signed(relative * 100, decimals=decimals_for(relative * 100))} %)"
+    return text

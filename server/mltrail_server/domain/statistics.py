@@ -1,0 +1,128 @@
+"""Is a difference between two sets of runs real? Means, spreads, Welch's test, prediction intervals.
+
+The t distribution is our own, since SciPy is too heavy for a server to install. It rests on the regularised incomplete
+beta function by its continued fraction (https://dlmf.nist.gov/8.17#v, 8.17.22), evaluated by the modified Lentz
+algorithm (https://dlmf.nist.gov/3.10#iii).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_TINY = 1e-300
+_PRECISION = 1e-15
+_MOST_TERMS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`sd` is the standard deviation of a sample (divided by n - 1): None for a single run."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What Welch's test says of second minus first. `low` and `high` bound it with 95 % confidence."""
+
+    p: float
+    low: float
+    high: float
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Summarise at least one finite value."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else None
+    return Summary(mean, sd, n)
+
+
+def welch(first: Summary, second: Summary) -> Difference | None:
+    """Test whether two means differ, without assuming equal spreads.
+
+    None when it can't be told: a side has one run, or no spread is seen on either.
+    B. L. Welch, "The generalization of 'Student's' problem when several different population variances are involved",
+    Biometrika 34 (1947).
+    """
+    if first.sd is None or second.sd is None:
+        return None
+    a, b = first.sd**2 / first.n, second.sd**2 / second.n
+    error = math.sqrt(a + b)
+    if error == 0:
+        return None
+    # The shares keep very small and very large variances from under- and overflowing.
+    share_a, share_b = a / (a + b), b / (a + b)
+    freedom = 1 / (share_a**2 / (first.n - 1) + share_b**2 / (second.n - 1))
+    delta = second.mean - first.mean
+    reach = t_quantile(0.975, freedom) * error
+    return Difference(t_two_sided(delta / error, freedom), delta - reach, delta + reach)
+
+
+def prediction_interval(known: Summary, *, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Tell where one more run like the known ones would fall. None when there are fewer than two.
+
+    mean ± t · sd · √(1 + 1/n), see https://www.itl.nist.gov/div898/handbook/pmd/section1/pmd132.htm.
+    """
+    if known.sd is None:
+        return None
+    reach = t_quantile((1 + confidence) / 2, known.n - 1) * known.sd * math.sqrt(1 + 1 / known.n)
+    return known.mean - reach, known.mean + reach
+
+
+def t_two_sided(t: float, freedom: float) -> float:
+    """Answer the probability of a value at least as far from 0 as `t`."""
+    return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
+
+
+def t_quantile(probability: float, freedom: float) -> float:
+    """Answer the t below which a share of `probability` (at least 0.5) lies, by bisection."""
+    wanted = 2 * (1 - probability)
+    low, high = 0.0, 1.0
+    while t_two_sided(high, freedom) > wanted and high < 1e12:
+        high *= 2
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        if t_two_sided(middle, freedom) > wanted:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """The regularised incomplete beta function I_x(a, b) for 0 <= x <= 1."""
+    if x <= 0:
+        return 0.0
+    if x >= 1:
+        return 1.0
+    if x > (a + 1) / (a + b + 2):  # the fraction converges fast on the other side only
+        return 1 - incomplete_beta(b, a, 1 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(log_front) * _fraction(a, b, x) / a
+
+
+def _fraction(a: float, b: float, x: float) -> float:
+    c, d = 1.0, _inverse(1 - (a + b) * x / (a + 1))
+    total = d
+    for m in range(1, _MOST_TERMS):
+        for term in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = _inverse(1 + term * d)
+            c = 1 + term / c
+            if abs(c) < _TINY:
+                c = _TINY
+            total *= c * d
+        if abs(c * d - 1) < _PRECISION:
+            break
+    return total
+
+
+def _inverse(value: float) -> float:
+    return 1 / (value if abs(value) >= _TINY else _TINY)

@@ -1,0 +1,29 @@
+"""Errors as GitLab's API tells them: `{"message": text}`."""
+
+from flask import Response
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.errors import Edge
+
+STATUSES: dict[Code, int] = {
+    Code.INVALID: 400,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.CONFLICT: 409,
+    Code.UNAUTHENTICATED: 401,
+    Code.FORBIDDEN: 403,
+    Code.LIMIT: 429,
+    Code.UNAVAILABLE: 503,
+    Code.NOT_IMPLEMENTED: 501,
+    Code.NO_ENDPOINT: 404,
+    Code.TOO_LARGE: 413,
+    Code.INTERNAL: 500,
+}
+
+
+def render(error: MltrailError) -> Response:
+    return json_answer({"message": error.message}, STATUSES[error.code])
+
+
+EDGE = Edge(owns=lambda _: True, render=render)

@@ -1,0 +1,60 @@
+"""Promote: asked by the `promote` job."""
+
+from typing import Literal
+
+import msgspec
+from flask import Response
+
+from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.semver import Bump
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import body_of
+from mltrail_server.http.call import Call
+from mltrail_server.services import links, promotion
+from mltrail_server.services.promotion import Promoted, Wish
+
+
+class _Promote(msgspec.Struct, forbid_unknown_fields=True):
+    pipeline_id: int
+    model: str | None = None
+    alias: str = "champion"
+    rank_by: str | None = None
+    better: Literal["higher", "lower"] | None = None
+    bump: Literal["auto", "major", "minor", "patch"] = "auto"
+    version: str | None = None
+    dry_run: bool = False
+
+
+def create(call: Call) -> Response:
+    body = body_of(call.request, _Promote)
+    wish = Wish(
+        body.pipeline_id,
+        body.model,
+        body.alias,
+        body.rank_by,
+        Direction(body.better) if body.better else None,
+        None if body.bump == "auto" else Bump(body.bump),
+        body.version,
+        body.dry_run,
+    )
+    return json_answer({"promotions": [_shown(call, one) for one in promotion.promote(call.scope, wish)]})
+
+
+def _shown(call: Call, one: Promoted) -> dict[str, object]:
+    candidate = one.candidate_iid is not None and {
+        "iid": one.candidate_iid,
+        "name": one.candidate_name,
+        "url": links.candidate(call.deps.settings, call.actor.project_path, one.candidate_iid),
+    }
+    return {
+        "state": one.state,
+        "model": one.model,
+        "version": one.version,
+        "number": one.number,
+        "alias": one.alias,
+        "bump": one.bump,
+        "reason": one.reason,
+        "replaces": one.replaces,
+        "candidate": candidate or None,
+        "url": one.url,
+    }

@@ -1,0 +1,108 @@
+"""What a pipeline does to the models: asked by the `report` job."""
+
+from typing import Any
+
+from flask import Response
+
+from mltrail_server.domain.comparison import MetricChange
+from mltrail_server.domain.grouping import Run
+from mltrail_server.domain.statistics import Summary
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.call import Call
+from mltrail_server.services import links, pipeline_report
+from mltrail_server.services.pipeline_report import Told
+from mltrail_server.services.reports import ModelReport
+
+
+def show(call: Call, pipeline_id: int) -> Response:
+    return json_answer(_report(call, pipeline_report.known(call.scope, pipeline_id)))
+
+
+def refresh(call: Call, pipeline_id: int) -> Response:
+    return json_answer(_report(call, pipeline_report.fresh(call.scope, pipeline_id)))
+
+
+def candidates(call: Call, pipeline_id: int) -> Response:
+    told = pipeline_report.known(call.scope, pipeline_id)
+    return json_answer(
+        {"candidates": [_run(call, run) | {"model": model.name} for model in told.report.models for run in model.runs]}
+    )
+
+
+def _report(call: Call, told: Told) -> dict[str, Any]:
+    report = told.report
+    request = report.merge_request
+    pipeline = report.pipeline
+    url = pipeline.web_url or links.pipeline(call.deps.settings, call.actor.project_path, pipeline.id)
+    return {
+        "state": report.state,
+        "reason": report.reason,
+        "pipeline": {"id": pipeline.id, "url": url, "status": pipeline.status},
+        "merge_request": request
+        and {"iid": request.iid, "url": request.web_url, "target_branch": request.target_branch},
+        "verdict": {"level": report.verdict.level, "sentence": report.verdict.sentence},
+        "models": [_model(call, model) for model in report.models],
+        "note": {"state": told.note_state, "url": told.note_url, "problem": told.note_problem},
+        "markdown": told.text,
+    }
+
+
+def _model(call: Call, model: ModelReport) -> dict[str, Any]:
+    compared, best = model.comparison, model.comparison.best_run
+    theirs = model.baseline
+    return {
+        "name": model.name,
+        "verdict": {"level": model.verdict.level, "sentence": model.verdict.sentence},
+        "rank_by": compared.rank_by,
+        "baseline": theirs
+        and {
+            "pipeline_id": theirs.id,
+            "sha": theirs.sha,
+            "runs": len(compared.baseline.runs) if compared.baseline else 0,
+        },
+        "best": best
+        and {
+            "iid": best.iid,
+            "name": best.name,
+            "url": _url(call, best),
+            "runs": len(compared.best.runs) if compared.best else 0,
+        },
+        "metrics": [_metric(one) for one in compared.metrics],
+        "parameters": [{"name": one.name, "from": one.before, "to": one.after} for one in compared.parameters],
+        "candidates": [_run(call, run) for run in model.runs],
+    }
+
+
+def _metric(one: MetricChange) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "direction": one.goal.direction,
+        "guessed": one.goal.guessed,
+        "baseline": _summary(one.baseline),
+        "current": _summary(one.current),
+        "delta": one.delta,
+        "relative": one.relative,
+        "judgement": one.judgement,
+        "sentence": one.sentence,
+    }
+
+
+def _summary(one: Summary | None) -> dict[str, Any] | None:
+    return one and {"mean": one.mean, "sd": one.sd, "n": one.n}
+
+
+def _run(call: Call, run: Run) -> dict[str, Any]:
+    return {
+        "iid": run.iid,
+        "name": run.name,
+        "url": _url(call, run),
+        "status": run.state,
+        "job_id": run.job_id,
+        "job_url": run.job_url,
+        "metrics": run.metrics,
+        "params": run.params,
+    }
+
+
+def _url(call: Call, run: Run) -> str:
+    return links.candidate(call.deps.settings, call.actor.project_path, run.iid)

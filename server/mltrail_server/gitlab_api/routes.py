@@ -1,0 +1,22 @@
+"""The route table of our own API."""
+
+from flask import Flask
+
+from mltrail_server.domain.identity import Access
+from mltrail_server.http.routes import Route, mount
+from mltrail_server.services.deps import Deps
+
+from . import promotions, reports
+
+READ, WRITE = Access.READ, Access.WRITE
+
+ROUTES = (
+    Route("GET", "pipelines/<int:pipeline_id>/candidates", reports.candidates, READ),
+    Route("GET", "pipelines/<int:pipeline_id>/report", reports.show, READ),
+    Route("POST", "pipelines/<int:pipeline_id>/report", reports.refresh, WRITE),
+    Route("POST", "promotions", promotions.create, WRITE),
+)
+
+
+def mount_all(app: Flask, deps: Deps) -> None:
+    mount(app, deps, name="gitlab", prefix="/api/v4/projects/<project:project>/ml/", routes=ROUTES)

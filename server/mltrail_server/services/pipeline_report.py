@@ -1,0 +1,58 @@
+"""The report of a pipeline as its `report` job asks for it: from what is stored, or fresh from GitLab with the note."""
+
+from dataclasses import dataclass
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.store import merge_requests
+
+from . import note, notes, reconcile, reports
+from .deps import Scope
+from .reports import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`note_state` is posted, pending, failed or none; `note_problem` says why it failed."""
+
+    report: Report
+    text: str
+    note_state: str
+    note_url: str | None
+    note_problem: str | None
+
+
+def known(scope: Scope, pipeline_id: int) -> Told:
+    """Tell from what is stored. Raises NOT_FOUND for a pipeline that has never logged."""
+    with scope.deps.db.read() as connection:
+        report = reports.compute(connection, scope.project_id, pipeline_id, default_branch=None)
+    text = note.body(report, settings=scope.deps.settings, project_path=scope.actor.project_path)
+    return _told(scope, report, text)
+
+
+def fresh(scope: Scope, pipeline_id: int) -> Told:
+    """Ask GitLab, write the note, and tell. A note that can't be written is told, and is no error of the report."""
+    with scope.deps.db.read() as connection:
+        reports.compute(connection, scope.project_id, pipeline_id, default_branch=None)  # NOT_FOUND before any call
+    try:
+        outcome = reconcile.pipeline(scope.deps, scope.project_id, pipeline_id, asked=True)
+    except MltrailError as error:
+        told = known(scope, pipeline_id)
+        if told.note_problem is None and error.code is not Code.NOT_FOUND:
+            raise
+        return told
+    return _told(scope, outcome.report, outcome.text)
+
+
+def _told(scope: Scope, report: Report, text: str) -> Told:
+    iid = report.pipeline.merge_request_iid
+    if iid is None:
+        return Told(report, text, "none", None, None)
+    with scope.deps.db.read() as connection:
+        request = merge_requests.get(connection, scope.project_id, iid)
+    if request is None:
+        return Told(report, text, "pending", None, None)
+    url = f"{request.web_url}#note_{request.note_id}" if request.note_id is not None else None
+    if request.note_problem is not None:
+        problem = "somebody has deleted it" if request.note_problem == notes.DELETED else request.note_problem
+        return Told(report, text, "failed", url, problem)
+    return Told(report, text, "posted" if url else "pending", url, None)

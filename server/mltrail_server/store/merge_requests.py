@@ -1,0 +1,64 @@
+"""Merge requests of GitLab, and the one note that each has from us."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import ci
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .sql import upsert
+
+_T = schema.merge_request
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """`note_pipeline_id` is the pipeline that the note speaks of; `note_problem` why it could not be written."""
+
+    iid: int
+    target_branch: str
+    base_sha: str | None
+    web_url: str
+    note_id: int | None
+    note_pipeline_id: int | None
+    note_sha256: str | None
+    note_problem: str | None
+
+
+def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeRequest, *, now: int) -> None:
+    """Keep what GitLab says of a merge request now; what we know of the note stays."""
+    row = {
+        "project_id": project_id,
+        "iid": request.iid,
+        "title": request.title,
+        "state": request.state,
+        "source_branch": request.source_branch,
+        "target_branch": request.target_branch,
+        "base_sha": request.base_sha,
+        "web_url": request.web_url,
+        "refreshed_ms": now,
+    }
+    upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "iid")])
+
+
+def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequest | None:
+    query = sa.select(
+        _T.c.iid,
+        _T.c.target_branch,
+        _T.c.base_sha,
+        _T.c.web_url,
+        _T.c.note_id,
+        _T.c.note_pipeline_id,
+        _T.c.note_sha256,
+        _T.c.note_problem,
+    ).where(_T.c.project_id == project_id, _T.c.iid == iid)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else MergeRequest(*row)
+
+
+def keep_note(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:
+    """Keep what became of the note: columns that begin with `note_`."""
+    where = (_T.c.project_id == project_id, _T.c.iid == iid)
+    connection.execute(sa.update(_T).where(*where).values(**values))
