@@ -1,9 +1,11 @@
 """Model versions: https://mlflow.org/docs/latest/api_reference/rest-api.html#create-modelversion."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Actor, TokenKind
@@ -369,6 +371,16 @@ def test_malformed_bodies(mlflow: Mlflow, make: Make, body: str) -> None:
 
 def test_a_model_that_is_not_there_has_no_versions(mlflow: Mlflow) -> None:
     assert mlflow.error("POST", "model-versions/create", name="nothing")[:2] == MISSING
+
+
+def test_versions_made_at_once_share_neither_number_nor_semver(app: Flask, make: Make) -> None:
+    def one(_: int) -> tuple[str, str]:
+        made = Mlflow(app.test_client()).post("model-versions/create", name="churn")["model_version"]
+        return made["version"], made["aliases"][0]
+
+    with ThreadPoolExecutor(4) as pool:
+        made = set(pool.map(one, range(12)))
+    assert made == {(str(number + 1), f"1.0.{number}") for number in range(12)}
 
 
 def test_a_promotion_makes_model_and_version_in_its_own_transaction(deps: Deps, mlflow: Mlflow, run_id: str) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
-from mltrail_server.domain.errors import unavailable
+from mltrail_server.domain.errors import invalid, unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -64,6 +64,11 @@ class Database:
 def _answering() -> Iterator[None]:
     try:
         yield
+    except (DataError, OverflowError) as error:
+        # PostgreSQL keeps no NUL in a text, and neither database keeps an integer of more than 64 bits.
+        raise invalid(
+            "The request holds a value that can't be stored: a NUL character in a text, or a number out of range."
+        ) from error
     except OperationalError as error:
         raise unavailable("The database does not answer just now; try again in a moment.") from error
     except DBAPIError as error:
