@@ -133,9 +133,8 @@ def _judged(goal: Goal, before: Summary, now: Summary, delta: float, told: str) 
         return Judgement.NOISE, f"{told}, within noise ({runs})"
     if goal.direction is Direction.UNKNOWN:
         return Judgement.UNKNOWN, f"{told}, real ({runs}), but is higher or lower better?"
-    if goal.gain(delta) > 0:
-        return Judgement.BETTER, f"{told}, better, real ({runs})"
-    return Judgement.WORSE, f"{told}, worse, real ({runs})"
+    judgement = Judgement.BETTER if goal.gain(delta) > 0 else Judgement.WORSE
+    return judgement, f"{told}, {judgement.value}, real ({runs})"
 
 
 def _is_real(before: Summary, now: Summary) -> bool | None:

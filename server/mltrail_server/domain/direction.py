@@ -23,11 +23,22 @@ class Goal:
         return -delta if self.direction is Direction.LOWER else delta
 
 
-_LOWER = frozenset(
-    ["loss", "losses", "logloss", "err", "error", "errors", "mse", "rmse", "mae", "mape", "smape", "wape", "rmsle", "msle", "rmsd", "wer", "cer", "ter", "eer", "ece", "perplexity", "ppl", "entropy", "crossentropy", "nll", "brier", "deviance", "divergence", "kl", "fid", "distance", "hausdorff", "hinge", "hamming", "misclassification", "regret", "fpr", "fnr", "fdr", "bpc", "bpb", "latency", "time", "duration", "elapsed", "seconds", "secs", "ms", "memory", "energy", "co2", "emissions", "cost", "residual", "bias", "mistakes", "violations", "pinball", "toxicity"]
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_LOWER = _words_of(
+    "loss losses logloss err error errors mse rmse mae mape smape wape rmsle msle rmsd wer cer ter eer ece perplexity "
+    "ppl entropy crossentropy nll brier deviance divergence kl fid distance hausdorff hinge hamming misclassification "
+    "regret fpr fnr fdr bpc bpb latency time duration elapsed seconds secs ms memory energy co2 emissions cost "
+    "residual bias mistakes violations pinball toxicity"
 )
-_HIGHER = frozenset(
-    ["accuracy", "acc", "precision", "recall", "sensitivity", "specificity", "f1", "f2", "fbeta", "fscore", "auc", "auroc", "auprc", "roc", "pr", "ap", "map", "r2", "score", "bleu", "rouge", "rouge1", "rouge2", "rougel", "meteor", "cider", "chrf", "iou", "miou", "jaccard", "dice", "ndcg", "dcg", "mrr", "hit", "hits", "kappa", "mcc", "matthews", "tpr", "tnr", "npv", "ppv", "top1", "top5", "likelihood", "reward", "return", "returns", "success", "throughput", "coverage", "correlation", "pearson", "spearman", "kendall", "gini", "lift", "psnr", "ssim", "explained", "silhouette", "completeness", "homogeneity", "purity", "uplift", "win", "profit", "revenue", "conversion", "faithfulness"]
+_HIGHER = _words_of(
+    "accuracy acc precision recall sensitivity specificity f1 f2 fbeta fscore auc auroc auprc roc pr ap map r2 score "
+    "bleu rouge rouge1 rouge2 rougel meteor cider chrf iou miou jaccard dice ndcg dcg mrr hit hits kappa mcc matthews "
+    "tpr tnr npv ppv top1 top5 likelihood reward return returns success throughput coverage correlation pearson "
+    "spearman kendall gini lift psnr ssim explained silhouette completeness homogeneity purity uplift win profit "
+    "revenue conversion faithfulness"
 )
 _NEGATED = frozenset({"neg", "negative", "minus"})
 
@@ -54,8 +65,10 @@ def guess(name: str) -> Goal:
     return Goal(direction, guessed=True)
 
 
-_RATES = frozenset(
-    ["accuracy", "acc", "precision", "recall", "sensitivity", "specificity", "f1", "f2", "fbeta", "fscore", "auc", "auroc", "auprc", "roc", "ap", "map", "iou", "miou", "jaccard", "dice", "ndcg", "mrr", "hit", "hits", "tpr", "tnr", "fpr", "fnr", "fdr", "npv", "ppv", "top1", "top5", "wer", "cer", "eer", "ece", "rate", "ratio", "coverage", "success", "win", "misclassification"]
+_RATES = _words_of(
+    "accuracy acc precision recall sensitivity specificity f1 f2 fbeta fscore auc auroc auprc roc ap map iou miou "
+    "jaccard dice ndcg mrr hit hits tpr tnr fpr fnr fdr npv ppv top1 top5 wer cer eer ece rate ratio coverage success "
+    "win misclassification"
 )
 
 
