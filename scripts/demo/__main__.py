@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.fakes.gitlab import Pipeline
@@ -44,9 +45,9 @@ def tell(world: World) -> None:
     sha = world.gitlab.add_commit(world.project, "a1" * 20, branch="main")
     first = world.branch_pipeline(sha)
     step(f"Pipeline {first.id} on main trains the first models; nothing to compare with yet.")
-    last_lines(checked(world.train(first)), 1)
+    show_training(checked(world.train(first)))
     step("Its `promote` job makes the best candidate a version:")
-    last_lines(checked(world.promote(first)))
+    show_output(checked(world.promote(first)))
 
     sha = world.gitlab.add_commit(world.project, "b2" * 20, parents=(sha,), branch="faster")
     world.set_param("learning_rate", "0.2")
@@ -69,14 +70,14 @@ def tell(world: World) -> None:
     fourth = world.branch_pipeline(sha)
     step(f"Merged. Pipeline {fourth.id} on main trains what was reviewed and promotes the winner:")
     checked(world.train(fourth))
-    last_lines(checked(world.promote(fourth)))
+    show_output(checked(world.promote(fourth)))
     step("Anybody with access loads it by its alias; mlflow.pyfunc.load_model('models:/churn@champion') predicts:")
     print("  ", world.person(PREDICT).strip())
 
 
 def train_and_report(world: World, pipeline: Pipeline) -> None:
-    last_lines(checked(world.train(pipeline)), 1)
-    last_lines(checked(world.report(pipeline)))
+    show_training(checked(world.train(pipeline)))
+    show_output(checked(world.report(pipeline)))
 
 
 def show_note(world: World, iid: int) -> None:
@@ -101,9 +102,16 @@ def checked(ran: Ran) -> Ran:
     return ran
 
 
-def last_lines(ran: Ran, count: int = 0) -> None:
-    lines = ran.output.rstrip().splitlines()
-    print("\n".join(f"   $ {line}" for line in lines[-count:]), flush=True)
+def show_training(ran: Ran) -> None:
+    show(line for line in ran.output.splitlines() if line.startswith("depth"))
+
+
+def show_output(ran: Ran) -> None:
+    show(ran.output.rstrip().splitlines())
+
+
+def show(lines: Iterable[str]) -> None:
+    print("\n".join(f"   $ {line}".rstrip() for line in lines), flush=True)
 
 
 class Steps:

@@ -1,7 +1,9 @@
 """The `mltrail-server` command."""
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from .domain.errors import MltrailError
@@ -28,13 +30,19 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from .app import create_deps  # noqa: PLC0415
+    from .serve import log_to_stderr  # noqa: PLC0415
     from .worker import run, run_once  # noqa: PLC0415
+
+    log_to_stderr()
 
     deps = create_deps(settings.with_kept_secrets())
     if options.once:
         run_once(deps)
-    else:
-        run(deps)
+        return 0
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(deps, stop=stop)
     return 0
 
 

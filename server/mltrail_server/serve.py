@@ -1,11 +1,16 @@
-"""Serve HTTP with granian: some web processes, and the worker as a thread beside them.
+"""Serve HTTP with granian: some web processes, and the worker as a process beside them.
 
 Why granian: see docs/decisions/0003-granian.md.
 """
 
+import logging
 import os
 import socket
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 from flask import Flask
 from granian.constants import Interfaces
@@ -14,9 +19,10 @@ from granian.server import Server
 from .app import create_app, create_deps
 from .domain.errors import conflict, invalid
 from .settings import Settings, is_loopback
-from .worker import run
 
 _THREADS = 8
+_RESTART_SECONDS = 1.0
+_STOP_SECONDS = 30.0
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int, worker: bool) -> None:
@@ -27,12 +33,41 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, worker: boo
         )
     settings = settings.with_kept_secrets()
     _check_port(host, port)
-    deps = create_deps(settings)
-    # The web processes are started anew and read their settings as this one did.
+    # Sets up a fresh database, or refuses an old one, before anything is started. granian forks its web processes, and
+    # an open SQLite connection or a thread that holds a lock must not be carried over a fork.
+    create_deps(settings).db.dispose()
+    # The other processes read their settings as this one did.
     os.environ.update(settings.to_environment())
     _greet(settings, host, port)
-    if worker and not settings.local_mode:
-        threading.Thread(target=run, args=(deps,), name="worker", daemon=True).start()
+    with worker_process() if worker and not settings.local_mode else nullcontext():
+        _serve_http(host, port, workers)
+
+
+@contextmanager
+def worker_process() -> Iterator[None]:
+    """Run `mltrail-server worker` while the block runs. One that dies is started again."""
+    stopping = threading.Event()
+    command = [sys.executable, "-m", "mltrail_server.cli", "worker"]
+    running = subprocess.Popen(command)  # noqa: S603 - our own module
+
+    def watch() -> None:
+        nonlocal running
+        while not stopping.is_set():
+            running.wait()
+            if not stopping.wait(_RESTART_SECONDS):
+                running = subprocess.Popen(command)  # noqa: S603
+
+    watcher = threading.Thread(target=watch, name="worker watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        running.terminate()
+        watcher.join(timeout=_STOP_SECONDS)
+
+
+def _serve_http(host: str, port: int, workers: int) -> None:
     Server(
         "mltrail_server.serve:web_process",
         factory=True,
@@ -42,7 +77,6 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, worker: boo
         workers=workers,
         blocking_threads=_THREADS,
         log_access=False,
-        log_dictconfig={"root": {"level": "WARNING"}},
         workers_kill_timeout=30,
         respawn_failed_workers=True,
     ).serve()
@@ -50,7 +84,13 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, worker: boo
 
 def web_process() -> Flask:
     """Make the application of one web process. Called by granian."""
+    log_to_stderr()
     return create_app(create_deps(Settings.from_environment()))
+
+
+def log_to_stderr() -> None:
+    """Show what goes wrong, with its time; granian's own configuration knows its own loggers only."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
 
 
 def _check_port(host: str, port: int) -> None:

@@ -162,7 +162,7 @@ class TestTrail:
     def test_a_person_loads_the_champion(self, story: Story) -> None:
         predicted = story.world.person(PREDICT).split()
         assert len(predicted) == 5
-        assert set(predicted) <= {"0", "1"}
+        assert set(predicted) <= {"True", "False"}
 
     def test_the_project_is_the_right_one(self, story: Story) -> None:
         (run, *_) = story.runs("bare")

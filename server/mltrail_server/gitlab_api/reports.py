@@ -88,7 +88,7 @@ def _metric(one: MetricChange) -> dict[str, Any]:
 
 
 def _summary(one: Summary | None) -> dict[str, Any] | None:
-    return one and {"mean": one.mean, "sd": one.sd, "n": one.n}
+    return None if one is None else {"mean": one.mean, "sd": one.sd, "n": one.n}
 
 
 def _run(call: Call, run: Run) -> dict[str, Any]:

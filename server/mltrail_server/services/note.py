@@ -161,7 +161,7 @@ def _metric(one: MetricChange) -> dict[str, Markdown]:
     return {
         "icon": Markdown(_ICONS[one.judgement]),
         "metric": Markdown(f"{code(one.name)}{_arrow(one.goal)}"),
-        "values": _values(one.baseline, one.current),
+        "means": _values(one.baseline, one.current),
         "sentence": Markdown(one.sentence),
     }
 

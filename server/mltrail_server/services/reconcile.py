@@ -18,6 +18,7 @@ from .deps import Deps
 from .reports import Report
 from .stamp import MERGE_REQUEST
 
+_MOST_BASELINES = 3
 _MERGE_REQUEST_REF = re.compile(r"refs/merge-requests/(\d+)/")
 
 
@@ -73,6 +74,9 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Outcome:
         tied = jobs.tied_in(connection, project_id, pipeline_id)
         _stamp(connection, project_id, tied, request)
         _close(connection, project_id, tied, now=now)
+    target = request.target_branch if request else project.default_branch
+    if target is not None:
+        _refresh_baselines(deps, gitlab, project_id, target)
     base = request.base_sha if request else None
     ancestors = gitlab.ancestors(project_id, base) if base else []
     with deps.db.read() as connection:
@@ -81,6 +85,16 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Outcome:
         )
     text = note.body(report, settings=deps.settings, project_path=project.path)
     return Outcome(report, text, all(job.status in ci.ENDED for job in tied), project)
+
+
+def _refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target: str) -> None:
+    """Ask about jobs of the target branch that had not ended when we looked last: they may be the baseline."""
+    with deps.db.read() as connection:
+        open_ones = pipelines.unsettled(connection, project_id, target, ended=ci.ENDED, limit=_MOST_BASELINES)
+    told = [job for number in open_ones for job in gitlab.pipeline_jobs(project_id, number)]
+    if told:
+        with deps.db.write() as connection:
+            jobs.refresh(connection, project_id, told, now=deps.clock())
 
 
 def gitlab_of(deps: Deps) -> GitLab:

@@ -1,5 +1,6 @@
 """Pipelines of GitLab."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -76,6 +77,29 @@ def refresh(
         "refreshed_ms": now,
     }
     upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
+
+
+def unsettled(
+    connection: sa.Connection, project_id: ProjectId, branch: str, *, ended: Iterable[str], limit: int
+) -> list[int]:
+    """List the newest pipelines of a branch that have a candidate whose job has not ended as far as we know."""
+    job = schema.job
+    of_job = sa.and_(job.c.project_id == _LINK.c.project_id, job.c.id == _LINK.c.job_id)
+    open_job = (
+        sa.select(sa.literal(1))
+        .select_from(_LINK.join(job, of_job))
+        .where(
+            _LINK.c.project_id == _T.c.project_id,
+            _LINK.c.pipeline_id == _T.c.id,
+            sa.func.coalesce(job.c.status, "").not_in(list(ended)),
+        )
+        .correlate(_T)
+        .exists()
+    )
+    query = sa.select(_T.c.id).where(
+        _T.c.project_id == project_id, _T.c.ref == branch, _T.c.source != MERGE_REQUEST_SOURCE, open_job
+    )
+    return list(connection.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
 
 
 def of_branch(

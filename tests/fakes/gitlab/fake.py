@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import keys
 from .routes import make_app
@@ -27,6 +27,13 @@ class Fault:
     status: int
     after: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class _Quiet(WSGIRequestHandler):
+    """Serves without a line a call; who wants to know looks at `FakeGitLab.requests`."""
+
+    def log_request(self, *_: object) -> None:
+        pass
 
 
 class FakeGitLab:
@@ -49,7 +56,7 @@ class FakeGitLab:
         # GitLab shows its login key beside the key that signs CI tokens, so that choosing by `kid` matters.
         self.login_key = keys.SigningKey("login")
         self.ci_key = keys.SigningKey("ci")
-        self._server = make_server("127.0.0.1", port, make_app(self), threaded=True)
+        self._server = make_server("127.0.0.1", port, make_app(self), threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread: threading.Thread | None = None
 

@@ -1,0 +1,160 @@
+"""A pipeline on a protected ref turns its best candidate into a version with an alias."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Mlflow
+from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.conftest import EXTERNAL_URL
+from tests.fakes.gitlab import Pipeline
+
+
+def promote(trail: Trail, pipeline: Pipeline, *, status: int = 200, token: str | None = None, **wish: Any) -> Any:
+    gitlab = trail.team.gitlab
+    job = gitlab.add_job(pipeline, "promote", "deploy", trail.team.users["maintainer"], "running")
+    answer = trail.client.post(
+        "/api/v4/projects/42/ml/promotions",
+        headers={"Authorization": f"Bearer {token or gitlab.mint(job, EXTERNAL_URL)}"},
+        json={"pipeline_id": pipeline.id} | wish,
+    )
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return answer.get_json()["promotions"] if status == 200 else answer.get_json()["message"]
+
+
+def aliases(trail: Trail) -> dict[str, str]:
+    mlflow = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    found = mlflow.get("registered-models/get", name="churn")["registered_model"].get("aliases", ())
+    return {one["alias"]: one["version"] for one in found}
+
+
+def test_the_best_candidate_becomes_the_first_version(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.70, 0.71], lr="0.1")
+    trail.train(pipeline, [0.90, 0.92], lr="0.2", job_name="train b")
+    (done,) = promote(trail, pipeline)
+    assert (done["state"], done["model"], done["version"], done["number"]) == ("promoted", "churn", "1.0.0", 1)
+    mlflow = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    version = mlflow.get("registered-models/alias", name="churn", alias="champion")["model_version"]
+    run = mlflow.get("runs/get", run_id=version["run_id"])["run"]
+    assert run["data"]["metrics"][0]["value"] == 0.92
+    uri = mlflow.get("model-versions/get-download-uri", name="churn", version="1")["artifact_uri"]
+    assert uri == f"mlflow-artifacts:/1/{version['run_id']}/artifacts/model"
+    assert aliases(trail) == {"champion": "1"}
+
+
+def test_a_pipeline_promotes_once(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9])
+    promote(trail, pipeline)
+    trail.train(pipeline, [0.99], job_name="another")
+    (again,) = promote(trail, pipeline)
+    assert (again["state"], again["version"]) == ("already", "1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("lr", "wish", "version", "bump"),
+    [
+        ("0.2", {}, "1.1.0", "minor"),
+        ("0.1", {}, "1.0.1", "patch"),
+        ("0.1", {"bump": "major"}, "2.0.0", "major"),
+        ("0.1", {"version": "1.5.0"}, "1.5.0", "explicit"),
+    ],
+)
+def test_the_next_version_tells_what_changed(trail: Trail, lr: str, wish: Any, version: str, bump: str) -> None:
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.8], lr="0.1")
+    promote(trail, first)
+    second = trail.main(SHAS["d"])
+    trail.train(second, [0.7], lr=lr)
+    (planned,) = promote(trail, second, dry_run=True, **wish)
+    assert (planned["state"], planned["version"], aliases(trail)) == ("dry_run", version, {"champion": "1"})
+    (done,) = promote(trail, second, **wish)
+    assert (done["version"], done["bump"], done["replaces"]) == (version, bump, "1.0.0")
+    assert aliases(trail) == {"champion": "2"}
+
+
+def test_a_tag_is_the_version(trail: Trail) -> None:
+    trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=("a1" * 20,), branch="main")
+    trail.team.project.protected.add("v3.1.4")
+    pipeline = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["d"], "v3.1.4", "push", tag=True)
+    trail.train(pipeline, [0.9])
+    assert promote(trail, pipeline)[0]["version"] == "3.1.4"
+
+
+def test_an_older_pipeline_does_not_overtake(trail: Trail) -> None:
+    older, newer = trail.main(SHAS["b"]), trail.main(SHAS["d"])
+    trail.train(older, [0.9])
+    trail.train(newer, [0.8])
+    promote(trail, newer)
+    (late,) = promote(trail, older)
+    assert late["state"] == "nothing"
+    assert f"the newer pipeline {newer.id} has promoted 1.0.0" in late["reason"]
+    assert aliases(trail) == {"champion": "1"}
+
+
+@pytest.mark.parametrize(
+    ("training", "wish", "says"),
+    [
+        ({"status": "failed"}, {}, "no run of a succeeded job"),
+        ({"model": False}, {}, "has logged no model"),
+        ({}, {"rank_by": "recall"}, "no run has logged the metric 'recall'"),
+        ({}, {"model": "price"}, "this pipeline has no runs of it, but of churn"),
+    ],
+)
+def test_why_nothing_is_promoted(trail: Trail, training: Any, wish: Any, says: str) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9], **training)
+    (told,) = promote(trail, pipeline, **wish)
+    assert told["state"] == "nothing"
+    assert says in told["reason"]
+
+
+def test_a_lower_loss_may_be_what_counts(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9], lr="1")
+    trail.train(pipeline, [0.1], lr="2", job_name="b")
+    (done,) = promote(trail, pipeline, rank_by="val_accuracy", better="lower")
+    mlflow = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    version = mlflow.get("model-versions/get", name="churn", version=str(done["number"]))["model_version"]
+    assert mlflow.get("runs/get", run_id=version["run_id"])["run"]["data"]["metrics"][0]["value"] == 0.1
+
+
+class TestRefusals:
+    def test_a_branch_that_is_not_protected(self, trail: Trail) -> None:
+        trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=("a1" * 20,), branch="try")
+        pipeline = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["d"], "try", "push")
+        trail.train(pipeline, [0.9])
+        assert "not protected" in promote(trail, pipeline, status=403)
+
+    def test_a_protected_branch_that_is_not_the_default(self, trail: Trail) -> None:
+        trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=("a1" * 20,), branch="stable")
+        trail.team.project.protected.add("stable")
+        pipeline = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["d"], "stable", "push")
+        trail.train(pipeline, [0.9])
+        assert "default branch (main)" in promote(trail, pipeline, status=403)
+
+    def test_a_merge_request(self, trail: Trail) -> None:
+        request = trail.request(SHAS["c"])
+        trail.team.project.protected.add("faster")
+        pipeline = trail.of_request(request, SHAS["c"])
+        trail.train(pipeline, [0.9])
+        assert "after the merge" in promote(trail, pipeline, status=403)
+
+    def test_another_pipelines_job(self, trail: Trail) -> None:
+        pipeline = trail.main(SHAS["b"])
+        trail.train(pipeline, [0.9])
+        token = trail.team.gitlab.mint(trail.team.job(), EXTERNAL_URL)
+        assert "can't promote for" in promote(trail, pipeline, status=403, token=token)
+
+    def test_a_person_for_now(self, trail: Trail) -> None:
+        pipeline = trail.main(SHAS["b"])
+        trail.train(pipeline, [0.9])
+        assert "mltrail promote" in promote(trail, pipeline, status=403, token=trail.team.tokens["owner"])
+
+    def test_unknown_fields_and_bad_names(self, trail: Trail) -> None:
+        pipeline = trail.main(SHAS["b"])
+        trail.train(pipeline, [0.9])
+        assert "ranked_by" in promote(trail, pipeline, status=400, ranked_by="x")
+        assert "latest" in promote(trail, pipeline, status=400, alias="latest")
+        assert "semantic version" in promote(trail, pipeline, status=400, version="v1")
