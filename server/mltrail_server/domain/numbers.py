@@ -11,13 +11,17 @@ def decimals_for(spread: float, *, digits: int = 2) -> int:
     """Tell how many decimals show `digits` significant digits of a spread or a difference (0 says nothing)."""
     if spread == 0 or not math.isfinite(spread):
         return 0
-    return max(0, digits - 1 - math.floor(math.log10(abs(spread))))
+    # Rounded first: 9.99 shown with two digits is 10, which needs no decimal.
+    exponent = int(f"{spread:.{digits - 1}e}".partition("e")[2])
+    return max(0, digits - 1 - exponent)
 
 
 def number(value: float, *, decimals: int | None = None) -> str:
     """Write a number with so many decimals, or with four significant digits."""
     if math.isnan(value):
         return "NaN"
+    if value == 0 and decimals is None:
+        return "0"
     if value and not _PLAIN[0] <= abs(value) < _PLAIN[1]:
         text = f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
     else:

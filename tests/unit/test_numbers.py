@@ -1,0 +1,48 @@
+# ruff: noqa: RUF001 - the true minus sign is what people read
+"""Numbers as people read them."""
+
+import pytest
+
+from mltrail_server.domain.numbers import change, decimals_for, number, signed
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.91284, "0.9128"),
+        (12.5, "12.50"),
+        (1234.5678, "1235"),
+        (0, "0"),
+        (-3.25, "−3.250"),
+        (1.5e-5, "1.5e−5"),
+        (2.5e12, "2.5e12"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "−inf"),
+        (1e300, "1e300"),
+    ],
+)
+def test_four_digits_and_a_true_minus(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_as_many_decimals_as_the_spread_deserves() -> None:
+    assert [decimals_for(spread) for spread in (0.0123, 0.5, 3.0, 9.99, 40, 0, float("inf"))] == [3, 2, 1, 0, 0, 0, 0]
+    assert number(0.912345, decimals=decimals_for(0.0123)) == "0.912"
+
+
+def test_a_difference_has_its_sign() -> None:
+    assert (signed(0.5, decimals=1), signed(-0.5, decimals=1), signed(0, decimals=1)) == ("+0.5", "−0.5", "0.0")
+
+
+@pytest.mark.parametrize(
+    ("delta", "relative", "rate", "shows", "text"),
+    [
+        (0.0085, 0.0093, True, False, "+0.85 pp"),
+        (-0.0005, None, True, False, "−0.050 pp"),
+        (1.3, 0.107, False, True, "+1.3 (+11 %)"),
+        (1.3, None, False, True, "+1.3"),
+        (-12, -0.5, False, False, "−12"),
+    ],
+)
+def test_a_change(delta: float, relative: float | None, *, rate: bool, shows: bool, text: str) -> None:
+    assert change(delta, relative=relative, rate=rate, show_relative=shows) == text
