@@ -14,7 +14,7 @@ from mltrail_server import worker
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow, good
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
-from tests.fakes.gitlab import Job, MergeRequest, Pipeline
+from tests.fakes.gitlab import Job, MergeRequest, Note, Pipeline
 
 SHAS = {name: name * 40 for name in "abcdef"}
 
@@ -201,8 +201,6 @@ def test_somebody_elses_note_with_our_marker_is_left_alone(
     request, pipeline = reviewed
     gitlab, project = trail.team.gitlab, trail.team.project
     copied = f"<!-- mltrail v1 pipeline={pipeline.id} -->\nmine"
-    from tests.fakes.gitlab import Note  # noqa: PLC0415
-
     project.merge_requests[request.iid].notes.append(
         Note(1, copied, trail.team.users["developer"], request.id, request.iid, project.id)
     )
@@ -256,7 +254,6 @@ def test_a_stranger_to_the_pipeline_amends(trail: Trail, reviewed: tuple[MergeRe
 
 
 def test_the_baseline_is_at_the_merge_base_not_after_it(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
-    _, pipeline = reviewed
     trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=(SHAS["b"],), branch="main")
     later = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["d"], "main", "push")
     trail.train(later, [0.99, 0.99])

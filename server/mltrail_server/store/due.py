@@ -23,11 +23,16 @@ class Due:
 
 
 def mark(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int) -> None:
-    """Have something looked at, at the time `at` or earlier when that is planned already."""
+    """Have something looked at, at the time `at` or earlier when that is planned already.
+
+    News begin the waiting anew: who has looked in vain at a long training looks often again once it ends.
+    """
     insert = insert_for(connection, _T).values(project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0)
     earlier = sa.case((_T.c.due_ms < at, _T.c.due_ms), else_=at)
     connection.execute(
-        insert.on_conflict_do_update(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key], set_={"due_ms": earlier})
+        insert.on_conflict_do_update(
+            index_elements=[_T.c.project_id, _T.c.kind, _T.c.key], set_={"due_ms": earlier, "attempts": 0}
+        )
     )
 
 

@@ -1,0 +1,84 @@
+"""What the worker has to look at: nothing is lost, and nobody looks twice at once."""
+
+import pytest
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.deps import Deps
+from mltrail_server.store import due
+from mltrail_server.store.due import Due
+
+ONE, TWO = ProjectId(1), ProjectId(2)
+LEASE = 1_000
+
+
+def mark(deps: Deps, key: int, at: int, project: ProjectId = ONE) -> None:
+    with deps.db.write() as connection:
+        due.mark(connection, project, kind=due.PIPELINE, key=key, at=at)
+
+
+def claim(deps: Deps, now: int) -> Due | None:
+    with deps.db.write() as connection:
+        return due.claim(connection, now=now, lease_ms=LEASE)
+
+
+def claimed(deps: Deps, now: int) -> Due:
+    found = claim(deps, now)
+    assert found is not None
+    return found
+
+
+def settle(deps: Deps, one: Due, *, claimed_at: int, again_at: int | None = None) -> None:
+    with deps.db.write() as connection:
+        due.settle(connection, one, lease_until=claimed_at + LEASE, again_at=again_at)
+
+
+def test_what_is_due_longest_comes_first_in_every_project(deps: Deps) -> None:
+    mark(deps, 1, 30)
+    mark(deps, 2, 10, TWO)
+    mark(deps, 3, 99)
+    assert claimed(deps, 50) == Due(TWO, due.PIPELINE, 2, 0)
+    assert claimed(deps, 50) == Due(ONE, due.PIPELINE, 1, 0)
+    assert claim(deps, 50) is None
+
+
+def test_a_worker_that_dies_loses_nothing(deps: Deps) -> None:
+    mark(deps, 1, 10)
+    claimed(deps, 10)
+    assert claim(deps, 10 + LEASE - 1) is None
+    assert claimed(deps, 10 + LEASE).attempts == 1
+
+
+@pytest.mark.parametrize("later", [None, 500])
+def test_settled_is_forgotten_or_put_off(deps: Deps, later: int | None) -> None:
+    mark(deps, 1, 10)
+    settle(deps, claimed(deps, 10), claimed_at=10, again_at=later)
+    assert claim(deps, 499) is None
+    assert (claim(deps, 10_000) is None) == (later is None)
+
+
+@pytest.mark.parametrize("later", [None, 500_000])
+def test_news_during_a_look_are_looked_at_too(deps: Deps, later: int | None) -> None:
+    mark(deps, 1, 10)
+    one = claimed(deps, 10)
+    mark(deps, 1, 20)
+    assert claim(deps, 20) is None, "nobody else looks meanwhile"
+    settle(deps, one, claimed_at=10, again_at=later)
+    assert claimed(deps, 20).key == 1
+
+
+def test_the_earlier_time_stands(deps: Deps) -> None:
+    mark(deps, 1, 50)
+    mark(deps, 1, 20)
+    mark(deps, 1, 90)
+    assert claim(deps, 19) is None
+    assert claimed(deps, 20).key == 1
+
+
+def test_news_begin_the_waiting_anew(deps: Deps) -> None:
+    mark(deps, 1, 0)
+    for now in range(5):
+        one = claimed(deps, now)
+        assert one.attempts == now
+        settle(deps, one, claimed_at=now, again_at=now + 1)
+    mark(deps, 1, 5)
+    assert claimed(deps, 5).attempts == 0
