@@ -20,6 +20,8 @@ from .services.deps import Deps
 from .settings import Settings
 from .store.db import Database
 from .store.migrate import prepare
+from .ui import errors as ui_errors
+from .ui import routes as ui_routes
 
 
 def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
@@ -43,13 +45,14 @@ def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
 
 
 def create_app(deps: Deps) -> Flask:
-    app = Flask("mltrail_server", static_folder=None)
+    app = Flask("mltrail_server", static_folder=None, template_folder="ui/templates")
     app.url_map.converters["project"] = ProjectConverter
     app.url_map.merge_slashes = False
     if deps.settings.local_mode:
         hosts.keep_to_loopback(app)
     mlflow_routes.mount_all(app, deps)
     gitlab_routes.mount_all(app, deps)
+    ui_routes.mount_all(app, deps)
     health.mount_all(app, deps)
-    handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE])
+    handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE])
     return app

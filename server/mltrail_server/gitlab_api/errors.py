@@ -26,4 +26,4 @@ def render(error: MltrailError) -> Response:
     return json_answer({"message": error.message}, STATUSES[error.code])
 
 
-EDGE = Edge(owns=lambda _: True, render=render)
+EDGE = Edge(owns=lambda path: path.startswith("/api/"), render=render)

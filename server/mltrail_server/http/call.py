@@ -6,6 +6,7 @@ from functools import cached_property
 from flask import Request
 
 from mltrail_server.domain.identity import Actor
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps, Scope
 
 
@@ -14,6 +15,10 @@ class Call:
     deps: Deps
     actor: Actor
     request: Request
+
+    @property
+    def project_id(self) -> ProjectId:
+        return self.actor.project_id
 
     @cached_property
     def scope(self) -> Scope:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Request, request
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter
 
@@ -38,22 +38,30 @@ class Route:
     access: Access
 
 
-def mount(app: Flask, deps: Deps, *, name: str, prefix: str, routes: Iterable[Route]) -> None:
-    """Register routes below `prefix`, which holds `<project:project>`."""
+def mount(
+    app: Flask,
+    deps: Deps,
+    *,
+    name: str,
+    prefix: str,
+    routes: Iterable[Route],
+    find_token: Callable[[Request], str] = token_of,
+) -> None:
+    """Register routes below `prefix`, which holds `<project:project>`. `find_token` reads who asks from a request."""
     for route in routes:
         endpoint = f"{name}:{route.method}:{route.path}"
         app.add_url_rule(
             prefix + route.path,
             endpoint,
-            guarded(deps, route),
+            guarded(deps, route, find_token),
             methods=[route.method],
             provide_automatic_options=False,
         )
 
 
-def guarded(deps: Deps, route: Route) -> Handler:
+def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> Handler:
     def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
-        actor = authentication.admit(deps, token_of(request), project)
+        actor = authentication.admit(deps, find_token(request), project)
         require(actor, route.access)
         return route.handler(Call(deps, actor, request), **parts)
 
@@ -61,10 +69,11 @@ def guarded(deps: Deps, route: Route) -> Handler:
     return view
 
 
-def mount_public(app: Flask, path: str, handler: Handler) -> None:
-    """Register a GET that anybody may call, because it tells nothing about any project."""
+def mount_public(app: Flask, path: str, handler: Handler, *, method: str = "GET") -> None:
+    """Register a URL that anybody may call, because it tells nothing about any project."""
     handler.mltrail_access = None  # type: ignore[attr-defined]
-    app.add_url_rule(path, f"public:{path}", handler, methods=["GET"], provide_automatic_options=False)
+    endpoint = f"public:{path}" if method == "GET" else f"public:{method}:{path}"
+    app.add_url_rule(path, endpoint, handler, methods=[method], provide_automatic_options=False)
 
 
 def require(actor: Actor, access: Access) -> None:

@@ -78,6 +78,15 @@ def get(scope: Scope, eid: str) -> Logged:
         return _logged(connection, scope, _found(connection, scope, eid))
 
 
+def get_by_iid(scope: Scope, iid: int) -> Logged:
+    """Find a candidate by its number in the project, which is what GitLab's URLs hold."""
+    with scope.deps.db.read() as connection:
+        candidate = candidates.get_by_iid(connection, scope.project_id, iid)
+        if candidate is None:
+            raise not_found(f"This project has no run number {iid}.")
+        return _logged(connection, scope, candidate)
+
+
 def update(
     scope: Scope, eid: str, *, status: Status | None = None, ended_ms: int | None = None, name: str | None = None
 ) -> Candidate:
