@@ -11,7 +11,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
+from mltrail_server.store import merge_requests
 from tests.api.conftest import Mlflow, good
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab import Job, MergeRequest, Note, Pipeline
@@ -310,13 +312,85 @@ def test_what_a_user_names_is_inert(trail: Trail, text: str) -> None:
     assert widths <= {4, 5}
 
 
-def test_an_unknown_pipeline_is_told(trail: Trail) -> None:
-    pipeline = trail.main(SHAS["b"])
-    job = trail.team.job()
-    headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(job, EXTERNAL_URL)}"}
-    answer = trail.client.post(f"/api/v4/projects/42/ml/pipelines/{pipeline.id}/report", headers=headers)
-    assert answer.status_code == 404
-    assert "has logged nothing here" in answer.get_json()["message"]
+def test_a_pipeline_without_runs_is_told(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
+    request, first = reviewed
+    bare = trail.of_request(request, SHAS["c"])
+    answer = trail.report(bare)
+    assert (answer["state"], answer["models"]) == ("empty", [])
+    assert "has logged no runs" in answer["reason"]
+    # No note is made for it, but one that stands does not go on telling of an older pipeline.
+    assert trail.notes(request) == []
+    trail.report(first)
+    bare = trail.of_request(request, SHAS["c"])
+    trail.report(bare)
+    (note,) = trail.notes(request)
+    assert "No runs: this pipeline has logged none" in note
+    assert trail.report(bare, "GET")["state"] == "empty"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("number", [77, 10**30])
+def test_an_unknown_pipeline_is_told(trail: Trail, method: str, number: int) -> None:
+    headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(trail.team.job(), EXTERNAL_URL)}"}
+    url = f"/api/v4/projects/42/ml/pipelines/{number}/report"
+    answer = trail.client.open(url, method=method, headers=headers)
+    assert answer.status_code in ((404, 400) if number > 2**63 else (404,))
+    assert set(answer.get_json()) == {"message"}
+
+
+def test_a_get_tells_the_same_baseline_after_the_target_branch_has_moved_on(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
+) -> None:
+    request, _ = reviewed
+    trail.train(trail.main(SHAS["d"]), [0.99, 0.99])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.90, 0.91, 0.92], lr="0.2")
+    fresh = trail.report(pipeline)
+    assert trail.report(pipeline, "GET")["models"] == fresh["models"]
+    assert fresh["models"][0]["baseline"]["sha"] == SHAS["b"]
+    # Without an answer from GitLab it is the newest of the target branch, and no error.
+    trail.team.gitlab.fail_next("GET", "/repository/commits$", 503)
+    assert trail.report(pipeline, "GET")["models"][0]["baseline"]["sha"] == SHAS["d"]
+
+
+def test_a_lost_database_neither_doubles_the_note_nor_turns_it_back(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
+) -> None:
+    request, first = reviewed
+    second = trail.of_request(request, SHAS["c"])
+    trail.train(second, [0.70, 0.71, 0.72], lr="0.3")
+    trail.report(second)
+    standing = trail.notes(request)
+    with trail.deps.db.write() as connection:
+        merge_requests.keep_note(
+            connection, ProjectId(42), request.iid, note_id=None, note_pipeline_id=None, note_sha256=None
+        )
+    trail.report(first)
+    trail.train(first, [0.99], job_name="late")
+    trail.report(first)
+    assert trail.notes(request) == standing
+    trail.train(second, [0.60], job_name="late")
+    trail.report(second)
+    (note,) = trail.notes(request)
+    assert note.startswith(f"<!-- mltrail v1 pipeline={second.id} -->")
+    assert note not in standing
+
+
+def test_the_worker_looks_soon_after_a_long_training(trail: Trail) -> None:
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    job = trail.train(pipeline, [0.9], status=None)
+    for _ in range(12):
+        trail.clock.advance(20 * 60_000)
+        assert worker.run_once(trail.deps) == 1
+    token = trail.team.gitlab.mint(job, EXTERNAL_URL)
+    run_id = trail.runs()[0]["info"]["run_id"]
+    Mlflow(trail.client, project="42", token=token).post("runs/update", run_id=run_id, status="FINISHED")
+    worker.run_once(trail.deps)
+    trail.team.gitlab.set_job(job, "success")
+    trail.clock.advance(5_000)
+    worker.run_once(trail.deps)
+    assert "no baseline yet" in trail.notes(request)[0]
 
 
 def test_the_stamp_is_the_servers(trail: Trail) -> None:

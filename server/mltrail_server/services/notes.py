@@ -6,6 +6,7 @@ look and not a second note; never touch somebody else's; never let an older pipe
 
 import hashlib
 import threading
+from dataclasses import dataclass
 
 from mltrail_server.domain.ci import Note
 from mltrail_server.domain.errors import Code, MltrailError
@@ -19,6 +20,15 @@ from .deps import Deps
 
 DELETED = "deleted"
 """Somebody has deleted the note: silent until asked for it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """The note as it stands now, and the pipeline that it speaks of."""
+
+    note_id: int
+    pipeline_id: int
+
 
 _turns: dict[tuple[int, ProjectId, int], threading.Lock] = {}
 
@@ -41,28 +51,28 @@ def write(
         if known.note_id is not None and known.note_sha256 == digest and known.note_problem is None:
             return
         try:
-            note_id = _put(gitlab, project_id, known, text, asked=asked, pipeline_id=pipeline_id)
+            put = _put(gitlab, project_id, known, text, asked=asked, pipeline_id=pipeline_id)
         except MltrailError as error:
             _keep(deps, project_id, iid, note_problem=error.message)
             raise
-        if note_id is None:
+        if put is None:
             _keep(deps, project_id, iid, note_problem=DELETED)
         else:
             _keep(
                 deps,
                 project_id,
                 iid,
-                note_id=note_id,
-                note_pipeline_id=pipeline_id,
-                note_sha256=digest,
+                note_id=put.note_id,
+                note_pipeline_id=put.pipeline_id,
+                note_sha256=digest if put.pipeline_id == pipeline_id else None,
                 note_problem=None,
             )
 
 
 def _put(
     gitlab: GitLab, project_id: ProjectId, known: MergeRequest, text: str, *, asked: bool, pipeline_id: int
-) -> int | None:
-    """Write it, and answer its number; None when somebody has deleted it and nobody asks for it."""
+) -> _Put | None:
+    """Write it, and answer what stands there; None when somebody has deleted it and nobody asks for it."""
     if known.note_id is not None:
         try:
             gitlab.update_note(project_id, known.iid, known.note_id, text)
@@ -72,13 +82,17 @@ def _put(
             if not asked:
                 return None
         else:
-            return known.note_id
+            return _Put(known.note_id, pipeline_id)
     ours = _ours(gitlab, project_id, known.iid)
     if ours is None:
-        return gitlab.create_note(project_id, known.iid, text).id
-    if (note.marked(ours.body) or 0) <= pipeline_id and ours.body.strip() != text.strip():
+        return _Put(gitlab.create_note(project_id, known.iid, text).id, pipeline_id)
+    spoken_of = note.marked(ours.body) or 0
+    if spoken_of > pipeline_id:
+        # Our database was lost, and the note is about a newer pipeline than this one.
+        return _Put(ours.id, spoken_of)
+    if ours.body.strip() != text.strip():
         gitlab.update_note(project_id, known.iid, ours.id, text)
-    return ours.id
+    return _Put(ours.id, pipeline_id)
 
 
 def _ours(gitlab: GitLab, project_id: ProjectId, iid: int) -> Note | None:

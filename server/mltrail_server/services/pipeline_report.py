@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.store import merge_requests
 
-from . import note, notes, reconcile, reports
+from . import note, notes, reconcile
 from .deps import Scope
 from .reports import Report
 
@@ -23,24 +23,33 @@ class Told:
 
 def known(scope: Scope, pipeline_id: int) -> Told:
     """Tell from what is stored. Raises NOT_FOUND for a pipeline that has never logged."""
-    with scope.deps.db.read() as connection:
-        report = reports.compute(connection, scope.project_id, pipeline_id, default_branch=None)
+    report = reconcile.known(scope.deps, scope.project_id, pipeline_id)
     text = note.body(report, settings=scope.deps.settings, project_path=scope.actor.project_path)
     return _told(scope, report, text)
 
 
 def fresh(scope: Scope, pipeline_id: int) -> Told:
-    """Ask GitLab, write the note, and tell. A note that can't be written is told, and is no error of the report."""
-    with scope.deps.db.read() as connection:
-        reports.compute(connection, scope.project_id, pipeline_id, default_branch=None)  # NOT_FOUND before any call
+    """Ask GitLab, write the note, and tell. A note that can't be written is told, and is no error of the report.
+
+    Raises NOT_FOUND for a pipeline that GitLab does not know; one that has logged nothing has an empty report.
+    """
     try:
         outcome = reconcile.pipeline(scope.deps, scope.project_id, pipeline_id, asked=True)
-    except MltrailError as error:
-        told = known(scope, pipeline_id)
-        if told.note_problem is None and error.code is not Code.NOT_FOUND:
+    except MltrailError:
+        told = _known_or_none(scope, pipeline_id)
+        if told is None or told.note_problem is None:
             raise
         return told
     return _told(scope, outcome.report, outcome.text)
+
+
+def _known_or_none(scope: Scope, pipeline_id: int) -> Told | None:
+    try:
+        return known(scope, pipeline_id)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return None
 
 
 def _told(scope: Scope, report: Report, text: str) -> Told:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import ci
 from mltrail_server.domain.candidate import Status
-from mltrail_server.domain.errors import unavailable
+from mltrail_server.domain.errors import MltrailError, unavailable
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import candidate_tags, candidates, jobs, merge_requests, pipelines
@@ -37,7 +37,8 @@ def pipeline(deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool
     """
     outcome = refresh(deps, project_id, pipeline_id)
     request = outcome.report.merge_request
-    if request is not None and outcome.report.models:
+    # Who has logged nothing gets no note, but a note that stands must not go on telling of an older pipeline.
+    if request is not None and (outcome.report.models or (asked and request.note_id is not None)):
         notes.write(
             deps,
             gitlab_of(deps),
@@ -97,6 +98,26 @@ def _refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target
             jobs.refresh(connection, project_id, told, now=deps.clock())
 
 
+def known(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Report:
+    """Compute a pipeline's report from what is stored. GitLab is asked only where the branches part, and when it does
+    not answer, the target branch's newest pipeline is the baseline.
+
+    Raises NOT_FOUND for a pipeline that has never logged.
+    """
+    with deps.db.read() as connection:
+        report = reports.compute(connection, project_id, pipeline_id, default_branch=None)
+    if report.state != "ready" or deps.gitlab is None:
+        return report
+    base = report.merge_request.base_sha if report.merge_request else None
+    try:
+        default_branch = deps.gitlab.project(project_id).default_branch
+        ancestors = deps.gitlab.ancestors(project_id, base) if base else []
+    except MltrailError:
+        return report
+    with deps.db.read() as connection:
+        return reports.compute(connection, project_id, pipeline_id, default_branch=default_branch, ancestors=ancestors)
+
+
 def gitlab_of(deps: Deps) -> GitLab:
     if deps.gitlab is None:
         raise unavailable("This server has no connection to a GitLab: local mode knows no pipelines.")
@@ -104,7 +125,7 @@ def gitlab_of(deps: Deps) -> GitLab:
 
 
 def _merge_request(gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline) -> ci.MergeRequest | None:
-    """Find the merge request of a pipeline: its own, or the open one of its branch (the oldest, if there are several)."""
+    """Find the merge request of a pipeline: its own, or the oldest open one of its branch."""
     match = _MERGE_REQUEST_REF.match(told.ref)
     if match:
         return gitlab.merge_request(project_id, int(match[1]))
