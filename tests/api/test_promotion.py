@@ -1,5 +1,6 @@
 """A pipeline on a protected ref turns its best candidate into a version with an alias."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -50,6 +51,15 @@ def test_a_pipeline_promotes_once(trail: Trail) -> None:
     trail.train(pipeline, [0.99], job_name="another")
     (again,) = promote(trail, pipeline)
     assert (again["state"], again["version"]) == ("already", "1.0.0")
+
+
+def test_promotions_at_once_make_one_version(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9])
+    with ThreadPoolExecutor(12) as pool:
+        done = [one for (one,) in pool.map(lambda _: promote(trail, pipeline), range(12))]
+    assert sorted(one["state"] for one in done) == ["already"] * 11 + ["promoted"]
+    assert {(one["version"], one["number"]) for one in done} == {("1.0.0", 1)}
 
 
 @pytest.mark.parametrize(
