@@ -64,7 +64,7 @@ class _Files:
 def promote(scope: Scope, wish: Wish) -> list[Promoted]:
     """Promote the best candidate of each model of the pipeline that asks (or of one model).
 
-    One promotion a model and pipeline: asked again, it answers the same. Raises FORBIDDEN when this job may not promote.
+    One promotion a model and pipeline: asked again, it answers the same. Raises FORBIDDEN when this job may not.
     """
     check_alias(wish.alias)
     job = _permitted(scope, wish)
@@ -105,7 +105,7 @@ def _permitted(scope: Scope, wish: Wish) -> VerifiedClaims:
     return job
 
 
-def _promote(
+def _promote(  # noqa: PLR0911 - one way out for each reason why not
     connection: sa.Connection, scope: Scope, wish: Wish, job: VerifiedClaims, name: str, runs: list[Run]
 ) -> Promoted:
     model_id = model_store.id_of(connection, scope.project_id, name)
