@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="mltrail", description="Models in a GitLab pipeline: compare and promote them.")
-    made.add_argument("-V", action="version", version=f"mltrail {__version__}", help="print the version, and leave")
+    made.add_argument(
+        "-V", "--version", action="version", version=f"mltrail {__version__}", help="print the version, and leave"
+    )
     commands = made.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     for name, module in COMMANDS.items():
         command = commands.add_parser(name, help=module.HELP, description=f"{module.HELP.capitalize()}.")

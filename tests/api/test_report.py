@@ -408,3 +408,15 @@ def test_the_stamp_is_the_servers(trail: Trail) -> None:
     assert status == 400
     assert "written by mltrail itself" in message
     assert mlflow.error("POST", "runs/delete-tag", run_id=run_id, key="gitlab.verified")[0] == 400
+
+
+def test_a_bot_without_a_good_token_is_the_operators_business(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
+) -> None:
+    _, pipeline = reviewed
+    trail.team.gitlab.tokens[trail.team.tokens["bot"]].revoked = True
+    job = trail.team.gitlab.add_job(pipeline, "report", "test", trail.team.users["developer"], "running")
+    headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(job, EXTERNAL_URL)}"}
+    answer = trail.client.post(f"/api/v4/projects/42/ml/pipelines/{pipeline.id}/report", headers=headers)
+    assert answer.status_code == 503
+    assert "MLTRAIL_GITLAB_TOKEN" in answer.get_json()["message"]

@@ -68,7 +68,7 @@ class GitLab:
     def ancestors(self, project_id: ProjectId, sha: str, *, limit: int = 100) -> list[str]:
         """List the commit itself and what it is built on, newest first."""
         path = f"/projects/{project_id}/repository/commits"
-        with telling("commit"):
+        with telling("commit", bot=True):
             got = self._bot.http_list(path, ref_name=sha, per_page=limit, page=1, get_all=False, **NO_WAITING)
             return [one["id"] for one in got]
 
@@ -80,7 +80,7 @@ class GitLab:
 
     def create_note(self, project_id: ProjectId, iid: int, body: str) -> ci.Note:
         path = f"/projects/{project_id}/merge_requests/{iid}/notes"
-        with telling("merge request"):
+        with telling("merge request", bot=True):
             got = self._bot.http_post(path, post_data={"body": body}, **NO_WAITING)
         if not isinstance(got, dict):
             raise MltrailError(Code.UNAVAILABLE, "GitLab took the note but did not tell its number.")
@@ -89,7 +89,7 @@ class GitLab:
     def update_note(self, project_id: ProjectId, iid: int, note_id: int, body: str) -> None:
         """Overwrite a note. Raises NOT_FOUND when somebody has deleted it."""
         path = f"/projects/{project_id}/merge_requests/{iid}/notes/{note_id}"
-        with telling("note"):
+        with telling("note", bot=True):
             self._bot.http_put(path, post_data={"body": body}, **NO_WAITING)
 
     def bot_id(self) -> int:
@@ -102,7 +102,7 @@ class GitLab:
         """Read a file of the repository; None when there is none."""
         url = f"/projects/{project_id}/repository/files/{gitlab.utils.EncodedId(path)}/raw"
         try:
-            with telling("file"):
+            with telling("file", bot=True):
                 got = self._bot.http_get(url, ref=ref, raw=True, **NO_WAITING)
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
@@ -115,14 +115,14 @@ class GitLab:
         return self._sessions.bot(self._token)
 
     def _get(self, path: str, what: str) -> dict[str, Any]:
-        with telling(what):
+        with telling(what, bot=True):
             got = self._bot.http_get(path, **NO_WAITING)
         if not isinstance(got, dict):
             raise MltrailError(Code.UNAVAILABLE, f"GitLab's answer for the {what} can't be read.")
         return got
 
     def _list(self, path: str, what: str, **query: str) -> list[dict[str, Any]]:
-        with telling(what):
+        with telling(what, bot=True):
             return list(self._bot.http_list(path, query_data=query, per_page=100, get_all=True, **NO_WAITING))
 
 

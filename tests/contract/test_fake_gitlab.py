@@ -1,0 +1,134 @@
+"""The stand-in for GitLab answers as GitLab does.
+
+Its answers are held against the JSON schemas of GitLab's own request specs, which are data that stays where it is: the
+variable MLTRAIL_GITLAB_SCHEMAS names the folder. Where there is none, the table of required fields below still runs.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import jwt
+import pytest
+import urllib3
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT4
+
+from tests.conftest import EXTERNAL_URL, Team
+
+FOLDER = Path(os.environ.get("MLTRAIL_GITLAB_SCHEMAS") or Path(__file__).parents[3] / "shared/facts/gitlab-api-schemas")
+
+REQUIRED = {
+    "project": {"id", "path_with_namespace", "default_branch", "web_url", "permissions"},
+    "pipeline": {"id", "iid", "sha", "ref", "status", "source", "web_url", "tag"},
+    "pipelines/jobs": {"id", "name", "stage", "status", "pipeline", "web_url", "allow_failure", "user"},
+    "job": {"id", "name", "stage", "status", "pipeline", "web_url"},
+    "merge_request": {"iid", "title", "state", "source_branch", "target_branch", "sha", "diff_refs", "web_url"},
+    "merge_requests": {"iid", "state", "source_branch", "target_branch", "source_project_id"},
+    "commits": {"id", "short_id", "parent_ids", "web_url"},
+    "notes": {"id", "body", "author", "system", "noteable_iid", "created_at"},
+    "token": {"id", "scopes", "user_id", "active", "revoked", "expires_at"},
+    "user": {"id", "username", "name", "state", "web_url"},
+    "member": {"id", "username", "access_level"},
+}
+
+SCHEMAS = {
+    "pipeline": "public_api/v4/pipeline/detail.json",
+    "job": "public_api/v4/job.json",
+    "notes": "public_api/v4/notes.json",
+    "commits": "public_api/v4/commit/basic.json",
+}
+
+
+@pytest.fixture
+def answers(team: Team) -> dict[str, Any]:
+    gitlab, project = team.gitlab, team.project
+    gitlab.add_commit(project, "b" * 40, parents=("a1" * 20,), branch="faster")
+    request = gitlab.add_merge_request(project, "faster", "main", "Learn faster")
+    pipeline = gitlab.add_pipeline(project, "b" * 40, f"refs/merge-requests/{request.iid}/head", "merge_request_event")
+    job = gitlab.add_job(pipeline, "train", "train", team.users["developer"], "success")
+    notes = f"projects/42/merge_requests/{request.iid}/notes"
+    call(team, "POST", notes, json={"body": "hello"})
+    paths = {
+        "project": "projects/42",
+        "pipeline": f"projects/42/pipelines/{pipeline.id}",
+        "pipelines/jobs": f"projects/42/pipelines/{pipeline.id}/jobs",
+        "job": f"projects/42/jobs/{job.id}",
+        "merge_request": f"projects/42/merge_requests/{request.iid}",
+        "merge_requests": "projects/42/merge_requests?state=opened&source_branch=faster",
+        "commits": "projects/42/repository/commits?ref_name=faster",
+        "notes": notes,
+        "token": "personal_access_tokens/self",
+        "user": "user",
+        "member": f"projects/42/members/all/{team.users['developer'].id}",
+    }
+    return {name: call(team, "GET", path) for name, path in paths.items()}
+
+
+def call(team: Team, method: str, path: str, **options: Any) -> Any:
+    headers = {"PRIVATE-TOKEN": team.tokens["bot"]}
+    response = urllib3.request(method, f"{team.gitlab.url}/api/v4/{path}", headers=headers, **options)
+    assert response.status in (200, 201), response.data
+    return response.json()
+
+
+def items(answer: Any) -> Iterator[Any]:
+    yield from answer if isinstance(answer, list) else [answer]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_answers_hold_what_we_rely_on(answers: dict[str, Any], name: str) -> None:
+    found = list(items(answers[name]))
+    assert found
+    for one in found:
+        assert one.keys() >= REQUIRED[name]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_answers_validate_against_gitlabs_schemas(answers: dict[str, Any], name: str) -> None:
+    path = FOLDER / SCHEMAS[name]
+    if not path.is_file():
+        pytest.skip(f"GitLab's schemas are not at {FOLDER}; MLTRAIL_GITLAB_SCHEMAS names their folder")
+
+    def retrieve(uri: str) -> Resource[Any]:
+        return DRAFT4.create_resource(json.loads(Path(uri.removeprefix("file://")).read_text()))
+
+    registry: Registry[Any] = Registry(retrieve=retrieve)
+    whole = json.loads(path.read_text()).get("type") == "array"
+    validator = jsonschema.Draft4Validator({"$ref": path.as_uri()}, registry=registry)
+    for answer in [answers[name]] if whole else items(answers[name]):
+        validator.validate(answer)
+
+
+def test_pages_are_linked(team: Team) -> None:
+    pipeline = team.gitlab.add_pipeline(team.project, "a1" * 20, "main", "push")
+    for number in range(25):
+        team.gitlab.add_job(pipeline, f"job {number}", "test", team.users["developer"])
+    url = f"{team.gitlab.url}/api/v4/projects/42/pipelines/{pipeline.id}/jobs?per_page=10"
+    headers = {"PRIVATE-TOKEN": team.tokens["bot"]}
+    first = urllib3.request("GET", url, headers=headers)
+    assert (len(first.json()), first.headers["X-Next-Page"], first.headers["X-Total"]) == (10, "2", "25")
+    assert 'rel="next"' in first.headers["Link"]
+    last = urllib3.request("GET", f"{url}&page=3", headers=headers)
+    assert len(last.json()) == 5
+    assert "Link" not in last.headers
+
+
+def test_the_detectors_see_what_gitlab_would_do(team: Team) -> None:
+    request = team.gitlab.add_merge_request(team.project, "x", "main", "X")
+    body = "/merge\n\ntext @all and @dana, see #1 and !2\n\n`@code #3`\n\n```\n/close\n```\n<!-- @hidden -->\n x /not"
+    call(team, "POST", f"projects/42/merge_requests/{request.iid}/notes", json={"body": body})
+    assert team.gitlab.quick_actions == ["merge"]
+    assert team.gitlab.mentions == ["all", "dana"]
+    assert team.gitlab.references == ["#1", "!2"]
+
+
+def test_tokens_have_gitlabs_claims_and_types(team: Team) -> None:
+    claims = jwt.decode(team.gitlab.mint(team.job(), EXTERNAL_URL), options={"verify_signature": False})
+    numbers = {name for name, value in claims.items() if isinstance(value, int)}
+    assert numbers == {"iat", "nbf", "exp", "runner_id"}
+    assert claims["ref_protected"] == "true"
+    assert claims["project_id"] == claims["job_project_id"] == "42"
