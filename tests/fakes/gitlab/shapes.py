@@ -15,7 +15,7 @@ def user(url: str, one: User) -> dict[str, Any]:
         "name": one.username.title(),
         "state": "active",
         "locked": False,
-        "avatar_url": None,
+        "avatar_url": f"{url}/uploads/user/avatar/{one.id}/avatar.png",
         "web_url": f"{url}/{one.username}",
     }
 
