@@ -62,13 +62,17 @@ def search(
     token: str | None,
 ) -> Found:
     """Find a page of candidates, in one statement. Newest first where the orders leave a tie."""
-    query = sa.select(*COLUMNS).select_from(_T).where(
-        _T.c.project_id == project_id,
-        _T.c.experiment_iid.in_(experiment_iids)
-        if len(experiment_iids) != 1
-        else _T.c.experiment_iid == experiment_iids[0],
-        _T.c.stage.in_(stages) if len(stages) != 1 else _T.c.stage == stages[0],
-        *(_matches(clause) for clause in clauses),
+    query = (
+        sa.select(*COLUMNS)
+        .select_from(_T)
+        .where(
+            _T.c.project_id == project_id,
+            _T.c.experiment_iid.in_(experiment_iids)
+            if len(experiment_iids) != 1
+            else _T.c.experiment_iid == experiment_iids[0],
+            _T.c.stage.in_(stages) if len(stages) != 1 else _T.c.stage == stages[0],
+            *(_matches(clause) for clause in clauses),
+        )
     )
     order: list[Sorted] = []
     for one in orders:

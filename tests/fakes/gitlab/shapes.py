@@ -156,12 +156,9 @@ def note(url: str, one: Note) -> dict[str, Any]:
         "system": False,
         "noteable_id": one.merge_request_id,
         "noteable_type": "MergeRequest",
-        "project_id": one.project_id,
         "resolvable": False,
         "confidential": False,
         "internal": False,
-        "imported": False,
-        "imported_from": "none",
         "noteable_iid": one.merge_request_iid,
         "commands_changes": {},
     }
