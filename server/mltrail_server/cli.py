@@ -42,7 +42,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run(deps, stop=stop)
+    run(deps, stop=stop, parent=options.parent)
     return 0
 
 
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
     worker = commands.add_parser("worker", parents=[shared], help="reconcile with GitLab: links, notes")
     worker.add_argument("--once", action="store_true", help="one pass over all that is due, then leave")
+    worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # leave when this process has gone
     worker.set_defaults(run=_worker)
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database's schema up to date")

@@ -4,6 +4,7 @@ Why granian: see docs/decisions/0003-granian.md.
 """
 
 import logging
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -45,17 +46,24 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, worker: boo
 
 @contextmanager
 def worker_process() -> Iterator[None]:
-    """Run `mltrail-server worker` while the block runs. One that dies is started again."""
+    """Run `mltrail-server worker` while the block runs. One that dies is started again; none outlives this process."""
     stopping = threading.Event()
-    command = [sys.executable, "-m", "mltrail_server.cli", "worker"]
-    running = subprocess.Popen(command)  # noqa: S603 - our own module
+    command = [sys.executable, "-m", "mltrail_server.cli", "worker", "--parent", str(os.getpid())]
+
+    def start() -> "subprocess.Popen[bytes]":
+        # In a session of its own: a Ctrl-C in the terminal is for this process, which ends the worker in its turn.
+        return subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own module
+
+    running = start()
 
     def watch() -> None:
         nonlocal running
         while not stopping.is_set():
             running.wait()
             if not stopping.wait(_RESTART_SECONDS):
-                running = subprocess.Popen(command)  # noqa: S603
+                running = start()
+                if stopping.is_set():
+                    running.terminate()
 
     watcher = threading.Thread(target=watch, name="worker watch", daemon=True)
     watcher.start()
@@ -84,6 +92,10 @@ def _serve_http(host: str, port: int, workers: int) -> None:
 
 def web_process() -> Flask:
     """Make the application of one web process. Called by granian."""
+    if multiprocessing.parent_process() is not None:
+        # A Ctrl-C in the terminal reaches every process of the group. It is for the supervising one, which ends the
+        # others in order; a web process that is told twice hangs until it is killed.
+        os.setpgid(0, 0)
     log_to_stderr()
     return create_app(create_deps(Settings.from_environment()))
 

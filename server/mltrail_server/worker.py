@@ -1,6 +1,7 @@
 """The loop that reconciles with GitLab what is due. One pass changes nothing that is as it should be."""
 
 import logging
+import os
 import threading
 
 from .domain.errors import Code, MltrailError
@@ -17,10 +18,11 @@ _LONGEST_WAIT_MS = 15 * 60_000
 _MOST_ATTEMPTS = 200  # some two days
 
 
-def run(deps: Deps, *, stop: threading.Event | None = None) -> None:
-    """Reconcile until `stop` is set. An error is logged and the loop goes on."""
-    stop = stop or threading.Event()
-    while not stop.is_set():
+def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None:
+    """Reconcile until `stop` is set, or until the process `parent` that has started us has gone. An error is logged and
+    the loop goes on.
+    """
+    while not stop.is_set() and parent in (None, os.getppid()):
         try:
             run_once(deps)
         except Exception:  # noqa: BLE001 - the loop must outlive any one mistake
