@@ -28,6 +28,8 @@ def body_of(request: Request, kind: type[T]) -> T:
         return msgspec.json.decode(request.get_data(cache=False), type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(error) from error
+    except RecursionError as error:
+        raise invalid("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The body is not JSON: {error}. Check for a cut-off or doubly encoded request.") from error
 
