@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain import limits
-from mltrail_server.domain.candidate import Point, Stage, Status, random_name
+from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.ids import new_eid
+from mltrail_server.domain.random_names import random_name
 from mltrail_server.store import candidate_tags, candidates, inputs, metrics, params
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.inputs import Dataset, ModelLink
