@@ -40,7 +40,7 @@ def test_the_best_candidate_becomes_the_first_version(trail: Trail) -> None:
     run = mlflow.get("runs/get", run_id=version["run_id"])["run"]
     assert run["data"]["metrics"][0]["value"] == 0.92
     uri = mlflow.get("model-versions/get-download-uri", name="churn", version="1")["artifact_uri"]
-    assert uri == f"mlflow-artifacts:/1/{version['run_id']}/artifacts/model"
+    assert uri.startswith("mlflow-artifacts:/promotions/")
     assert aliases(trail) == {"champion": "1"}
 
 
@@ -168,3 +168,23 @@ class TestRefusals:
         assert "ranked_by" in promote(trail, pipeline, status=400, ranked_by="x")
         assert "latest" in promote(trail, pipeline, status=400, alias="latest")
         assert "semantic version" in promote(trail, pipeline, status=400, version="v1")
+
+
+def test_what_was_promoted_stays_whatever_becomes_of_the_run(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9])
+    promote(trail, pipeline)
+    person = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+    files = "api/2.0/mlflow-artifacts/artifacts"
+    version = person.get("model-versions/get", name="churn", version="1")["model_version"]
+    uri = person.get("model-versions/get-download-uri", name="churn", version="1")["artifact_uri"]
+    folder = uri.removeprefix("mlflow-artifacts:/")
+    person.call("PUT", f"{files}/1/{version['run_id']}/artifacts/model/MLmodel", data=b"tampered")
+    person.call("DELETE", f"{files}/1/{version['run_id']}/artifacts/model")
+    for method in ("PUT", "DELETE"):
+        refused = person.call(method, f"{files}/{folder}/MLmodel", data=b"tampered")
+        assert refused.status_code == 400
+        assert "never change" in refused.get_json()["message"]
+    listed = person.call("GET", files, query_string={"path": folder}).get_json()["files"]
+    assert [one["path"] for one in listed] == ["MLmodel"]
+    assert person.call("GET", f"{files}/{folder}/MLmodel", buffered=True).get_data() == b"flavors: {}"

@@ -8,18 +8,22 @@ from .ids import is_eid
 
 MAX_LENGTH = 1024
 _MAX_ROUNDS = 10
+_PROMOTIONS = "promotions"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose folder a path is in: a candidate's, or a logged model's."""
+    """Whose folder a path is in: a candidate's, a logged model's, or a promotion's, whose files never change."""
 
-    experiment_iid: int
+    experiment_iid: int = 0
     eid: str | None = None
     logged_model_id: str | None = None
+    promotion: str | None = None
 
     @property
     def folder(self) -> str:
+        if self.promotion is not None:
+            return f"{_PROMOTIONS}/{self.promotion}/artifacts"
         if self.logged_model_id is not None:
             return f"{self.experiment_iid}/models/{self.logged_model_id}/artifacts"
         return f"{self.experiment_iid}/{self.eid}/artifacts"
@@ -55,9 +59,12 @@ def clean(path: str) -> str:
 def owner_of(path: str) -> tuple[Owner, str]:
     """Split a clean path into its owner and the path inside the owner's folder.
 
-    `<experiment>/<run>/artifacts/…` or `<experiment>/models/<logged model>/artifacts/…`; raises INVALID for others.
+    `<experiment>/<run>/artifacts/…`, `<experiment>/models/<logged model>/artifacts/…` or
+    `promotions/<pipeline>-<candidate>/artifacts/…`; raises INVALID for others.
     """
     match path.split("/"):
+        case ["promotions", promotion, "artifacts", *rest] if is_eid(promotion):
+            return Owner(promotion=promotion), "/".join(rest)
         case [experiment, "models", model_id, "artifacts", *rest] if _is_number(experiment) and is_eid(model_id):
             return Owner(int(experiment), logged_model_id=model_id), "/".join(rest)
         case [experiment, eid, "artifacts", *rest] if _is_number(experiment) and is_eid(eid) and eid != "models":
@@ -66,6 +73,10 @@ def owner_of(path: str) -> tuple[Owner, str]:
         f"Invalid path: '{path[:80]}' is in no run's or logged model's folder. "
         "Use the artifact_uri that the server gave."
     )
+
+
+def of_promotion(pipeline_id: int, candidate_iid: int) -> Owner:
+    return Owner(promotion=f"{pipeline_id}-{candidate_iid}")
 
 
 def join(folder: str, path: str) -> str:

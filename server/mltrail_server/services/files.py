@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.errors import conflict, invalid, not_found
 from mltrail_server.domain.paths import Owner
 from mltrail_server.store import candidates, files, logged_models
 from mltrail_server.store.files import Entry, File
@@ -83,6 +83,10 @@ def _resolved(path: str) -> tuple[str, Owner, str]:
 
 def _check_owner(connection: sa.Connection, scope: Scope, owner: Owner, *, write: bool = False) -> None:
     stage: Stage | None
+    if owner.promotion is not None:
+        if write:
+            raise conflict("The files of a promoted version never change. Promote another candidate instead.")
+        return
     if owner.eid is not None:
         candidate = candidates.get(connection, scope.project_id, owner.eid)
         right = candidate is not None and candidate.experiment_iid == owner.experiment_iid

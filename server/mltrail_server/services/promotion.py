@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import comparison, semver
+from mltrail_server.domain import comparison, paths, semver
 from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.grouping import REPEAT_OVER, Run
@@ -136,6 +136,10 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
     replaces = _semver_of(connection, scope, model_id, current)
     if wish.dry_run:
         return _told(scope, wish, name, version, None, "dry_run", bump, reason, winner=winner, replaces=replaces)
+    # The version gets names of its own for the files as they are now: whatever becomes of the run, they stay.
+    folder = paths.of_promotion(wish.pipeline_id, winner.iid).folder
+    held_files = files.below(connection, scope.project_id, held.location)
+    files.copy(connection, scope.project_id, held_files, source=held.location, target=folder)
     number, chosen = versions.create_promoted(
         connection,
         scope,
@@ -143,7 +147,7 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
         candidate_iid=winner.iid,
         eid=_eid(connection, scope, winner.iid),
         source=held.source,
-        location=held.location,
+        location=folder,
         logged_model_id=held.logged_model_id,
         semver=version,
         description=None,
