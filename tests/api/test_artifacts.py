@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,7 +70,23 @@ def test_ranges_and_validators(mlflow: Mlflow, root: str) -> None:
     assert tail.get_data() == content[-5:]
     whole = fetch(mlflow, f"{root}/f")
     assert whole.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+    assert whole.headers["Accept-Ranges"] == "bytes"
     assert fetch(mlflow, f"{root}/f", **{"If-None-Match": whole.headers["ETag"]}).status_code == 304
+    assert fetch(mlflow, f"{root}/f", Range="bytes=10-19", **{"If-Range": '"other"'}).get_data() == content
+    for several_or_unreadable in ("bytes=0-1,4-5", "lines=1-2", "bytes=x"):
+        assert fetch(mlflow, f"{root}/f", Range=several_or_unreadable).get_data() == content
+    beyond = fetch(mlflow, f"{root}/f", Range="bytes=200-")
+    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, "bytes */200")
+
+
+def test_a_download_keeps_its_name_and_runs_nowhere(mlflow: Mlflow, root: str) -> None:
+    put(mlflow, f'{root}/ünï "✓;.html', b"<script>")
+    answer = fetch(mlflow, f'{root}/ünï "✓;.html')
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''%C3%BCn%C3%AF%20%22%E2%9C%93%3B.html"
+    assert answer.content_type == "application/octet-stream"
+    part = fetch(mlflow, f'{root}/ünï "✓;.html', Range="bytes=0-1")
+    for header in ("Content-Disposition", "Content-Security-Policy", "X-Content-Type-Options", "ETag"):
+        assert part.headers[header] == answer.headers[header]
 
 
 def test_a_file_is_replaced_whole_and_old_bytes_stay_for_who_reads_them(mlflow: Mlflow, root: str, deps: Deps) -> None:
@@ -89,6 +106,53 @@ def test_an_upload_that_was_cut_off_is_not_stored(mlflow: Mlflow, root: str, dep
     assert failure(answer)[0] == 400
     assert names(mlflow, root) == []
     assert not [path for path in deps.settings.artifacts_path.rglob("*") if path.is_file()]
+
+
+def test_a_body_without_a_length_is_stored_when_it_is_empty_only(mlflow: Mlflow, root: str) -> None:
+    chunked = {"Transfer-Encoding": "chunked"}
+    for name, content in (("empty", b""), ("full", b"bytes")):
+        answer = mlflow.call(
+            "PUT",
+            f"{FILES}/{root}/{name}",
+            headers=chunked,
+            input_stream=io.BytesIO(content),
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert answer.status_code == (400 if content else 200)
+    assert names(mlflow, root) == [("empty", False, 0)]
+
+
+class Late(io.BytesIO):
+    """A body during whose arrival something else happens."""
+
+    def __init__(self, content: bytes, happens: Callable[[], object]) -> None:
+        super().__init__(content)
+        self.happens = happens
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.happens()
+        return super().read(size)
+
+    def readinto(self, buffer: Any) -> int:
+        self.happens()
+        return super().readinto(buffer)
+
+
+def test_what_happens_during_an_upload_counts(mlflow: Mlflow, run_id: str, root: str, deps: Deps) -> None:
+    def late(path: str, happens: Callable[[], object]) -> str:
+        answer = mlflow.call(
+            "PUT",
+            f"{FILES}/{root}/{path}",
+            input_stream=Late(b"late", happens),
+            environ_overrides={"CONTENT_LENGTH": "4"},
+        )
+        return failure(answer)[2]
+
+    assert "can't stand where a folder is" in late("a", lambda: put(mlflow, f"{root}/a/b"))
+    assert "Restore it first" in late("c", lambda: mlflow.post("runs/delete", run_id=run_id))
+    assert names(mlflow, root) == [("a", True, None)]
+    stored = [path.read_bytes() for path in deps.settings.artifacts_path.rglob("*") if path.is_file()]
+    assert b"late" not in stored
 
 
 def test_files_and_folders_do_not_share_a_name(mlflow: Mlflow, root: str) -> None:

@@ -2,7 +2,7 @@
 
 import posixpath
 import random
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -44,16 +44,34 @@ def test_no_sequence_of_segments_leaves_the_folder() -> None:
         except MltrailError:
             continue
         accepted += 1
-        assert posixpath.normpath(posixpath.join("/owner", cleaned)).startswith("/owner")
-        assert not cleaned.startswith("/")
-        assert ".." not in cleaned.split("/")
+        assert cleaned == spelt.removesuffix("/")
         assert paths.clean(cleaned) == cleaned
+        # Whoever unescapes it once more, and however often, is still inside; also where a backslash divides.
+        for _ in range(8):
+            for reading in (cleaned, cleaned.replace("\\", "/")):
+                assert posixpath.normpath(posixpath.join("/owner", reading)).startswith("/owner")
+                assert not reading.startswith("/")
+                assert ".." not in reading.split("/")
+            cleaned = unquote(cleaned)
     assert accepted > 100
 
 
-@pytest.mark.parametrize("path", ["a", "a/b.txt", "ünï/✓", "a b", "a+b", "a..b", "...", "-", "a" * 1024])
+IMAGE = "images/loss%step%0%timestamp%1763690000000%5c41fe0e-5b1f-4c6b-8a3f-0c9d4b1f7a11.png"
+
+
+@pytest.mark.parametrize(
+    "path", ["a", "a/b.txt", "ünï/✓", "a b", "a+b", "a..b", "...", "-", "100%", "a%20b", IMAGE, "a" * 2000]
+)
 def test_plain_names_pass_unchanged(path: str) -> None:
     assert paths.clean(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["a\ud800", "\ufffd", "a\nb", "é" * 1001, "%252525252525252525252525252e%2e", "%2fetc", "a%2f..%5c..%5cb"]
+)
+def test_names_that_could_be_misread_are_refused(path: str) -> None:
+    with pytest.raises(MltrailError, match="Invalid path"):
+        paths.clean(path)
 
 
 def test_owners() -> None:

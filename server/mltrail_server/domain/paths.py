@@ -6,7 +6,9 @@ from urllib.parse import unquote
 from .errors import MltrailError, invalid
 from .ids import is_eid
 
-MAX_LENGTH = 1024
+MAX_BYTES = 2000
+"""In UTF-8. PostgreSQL keeps no more than 2,700 in an index."""
+
 _MAX_ROUNDS = 10
 _PROMOTIONS = "promotions"
 
@@ -32,28 +34,27 @@ class Owner:
 def clean(path: str) -> str:
     """Answer a relative path with plain segments; a slash at the end is taken off. "" is the folder itself.
 
-    Escapes are undone until none is left, so that no spelling of `..` passes. Raises INVALID.
+    The name stays as HTTP gave it, but it must hold under every further unescaping, so that no spelling of `..` passes.
+    (Older clients name images `step%0%timestamp%17…`, which must not be unescaped.) Raises INVALID.
     """
-    plain = path
-    for _ in range(_MAX_ROUNDS):
-        again = unquote(plain)
-        if again == plain:
-            break
-        plain = again
-    else:
-        raise _bad(path, "it is escaped too often")
-    if len(plain) > MAX_LENGTH:
-        raise _bad(path, f"it is longer than {MAX_LENGTH} characters")
-    if any(ord(character) < 32 or character in "\\#\x7f" for character in plain):
+    if any(ord(character) < 32 or character in "\\#\x7f" for character in path):
         raise _bad(path, "it holds a backslash, a '#' or a control character")
-    if not plain.isprintable() and any(0xD800 <= ord(character) < 0xE000 for character in plain):
+    if any(character == "\ufffd" or 0xD800 <= ord(character) < 0xE000 for character in path):
         raise _bad(path, "it is not valid Unicode")
-    plain = plain.removesuffix("/")
+    if len(path.encode()) > MAX_BYTES:
+        raise _bad(path, f"it is longer than {MAX_BYTES} bytes")
+    plain = path.removesuffix("/")
     if not plain:
         return ""
-    if any(part in ("", ".", "..") for part in plain.split("/")):
-        raise _bad(path, "its parts must be names, not empty, '.' or '..'")
-    return plain
+    spelt = plain
+    for _ in range(_MAX_ROUNDS):
+        if any(part in ("", ".", "..") for part in spelt.replace("\\", "/").split("/")):
+            raise _bad(path, "its parts must be names, not empty, '.' or '..'")
+        again = unquote(spelt)
+        if again == spelt:
+            return plain
+        spelt = again
+    raise _bad(path, "it is escaped too often")
 
 
 def owner_of(path: str) -> tuple[Owner, str]:

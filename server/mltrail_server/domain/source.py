@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from . import paths, semver
 from .errors import MltrailError, invalid
@@ -55,7 +56,7 @@ def parse(source: str) -> Source:
     scheme, colon, rest = source.partition(":")
     if not colon or not rest.startswith("/") or rest.startswith("//"):
         raise _refused(source)
-    path = paths.clean(rest.removeprefix("/"))
+    path = paths.clean(unquote(rest.removeprefix("/")))
     found: Source | None = None
     if scheme == "runs":
         eid, _, inner = path.partition("/")

@@ -2,50 +2,76 @@
 
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from flask import Request, Response, send_file
-from werkzeug.http import dump_options_header, parse_range_header
+from werkzeug.http import dump_options_header
 
 from mltrail_server.services.deps import Scope
 from mltrail_server.store.files import File
 
 _HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
 }
+_TYPE = "application/octet-stream"
 
 
 def attachment(scope: Scope, file: File, request: Request) -> Response:
-    """Answer with a file's bytes, or the range of them that was asked for."""
-    name = PurePosixPath(file.path).name
-    path = scope.deps.files.local_path(scope.project_id, file.blob_id)
-    if path is None:
-        response = _streamed(scope, file, request)
-        response.headers["Content-Disposition"] = dump_options_header("attachment", {"filename": name})
+    """Answer with a file's bytes, or the range of them that was asked for (one range; several get the whole file)."""
+    wanted = _wanted(file, request)
+    if wanted == (0, 0):
+        response = Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
+    elif wanted is not None:
+        response = _part(scope, file, *wanted)
     else:
-        response = send_file(
-            path,
-            mimetype="application/octet-stream",
-            as_attachment=True,
-            download_name=name,
-            etag=file.sha256,
-            conditional=True,
-            max_age=0,
-        )
+        response = _whole(scope, file)
+        response.make_conditional(request)
     response.headers.update(_HEADERS)
     return response
 
 
-def _streamed(scope: Scope, file: File, request: Request) -> Response:
-    wanted = parse_range_header(request.headers.get("Range"))
-    bounds = wanted.range_for_length(file.size) if wanted else None
-    start, stop = bounds or (0, file.size)
+def _wanted(file: File, request: Request) -> tuple[int, int] | None:
+    """Read `Range` as start and stop; (0, 0) for a range that the file does not have, None for the whole file.
+
+    A header that can't be read is passed over: https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+    """
+    asked = request.range
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return None
+    if request.if_range.etag not in (None, file.sha256) or request.if_range.date is not None:
+        return None
+    return asked.range_for_length(file.size) or (0, 0)
+
+
+def _whole(scope: Scope, file: File) -> Response:
+    path = scope.deps.files.local_path(scope.project_id, file.blob_id)
+    if path is not None:
+        response = send_file(path, mimetype=_TYPE, conditional=False, etag=file.sha256, max_age=0)
+    else:
+        body: Any = scope.deps.files.get(scope.project_id, file.blob_id)
+        response = Response(body, content_type=_TYPE)
+        response.content_length = file.size
+        response.set_etag(file.sha256)
+    return _named(response, file)
+
+
+def _part(scope: Scope, file: File, start: int, stop: int) -> Response:
     body: Any = scope.deps.files.get(scope.project_id, file.blob_id, start=start, length=stop - start)
-    response = Response(body, status=206 if bounds else 200, content_type="application/octet-stream")
-    response.headers["Content-Length"] = str(stop - start)
-    response.headers["Accept-Ranges"] = "bytes"
-    if bounds:
-        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    response = Response(body, status=206, content_type=_TYPE)
+    response.content_length = stop - start
+    response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
     response.set_etag(file.sha256)
+    return _named(response, file)
+
+
+def _named(response: Response, file: File) -> Response:
+    name = PurePosixPath(file.path).name
+    plain = dump_options_header("attachment", {"filename": name})
+    # RFC 5987, for names that are not plain ASCII.
+    response.headers["Content-Disposition"] = (
+        plain if name.isascii() else f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    )
     return response

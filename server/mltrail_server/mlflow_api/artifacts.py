@@ -4,7 +4,7 @@ import msgspec
 from flask import Response
 
 from mltrail_server.domain import paths
-from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import query_of
 from mltrail_server.http.call import Call
@@ -26,7 +26,13 @@ class _ListOfRun(msgspec.Struct):
 
 
 def upload(call: Call, path: str) -> Response:
-    files.upload(call.scope, path, call.request.stream, size=call.request.content_length)  # type: ignore[arg-type]
+    size = call.request.content_length
+    if size is None:
+        # The end of a chunked body can't be told from a lost connection. MLflow's client sends empty files like that.
+        if call.request.stream.read(1):
+            raise invalid("Send the file with a Content-Length, so that an upload that was cut off is noticed.")
+        size = 0
+    files.upload(call.scope, path, call.request.stream, size=size)  # type: ignore[arg-type]
     return json_answer({})
 
 

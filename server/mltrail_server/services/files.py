@@ -4,9 +4,10 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from mltrail_server.artifacts.base import Stored
 from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.errors import conflict, invalid, not_found
+from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.paths import Owner
 from mltrail_server.store import candidates, files, logged_models
 from mltrail_server.store.files import Entry, File
@@ -15,7 +16,7 @@ from . import stamp
 from .deps import Scope
 
 
-def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int | None) -> None:
+def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int) -> None:
     """Store a file, whole or not at all; one of that name is replaced in one step.
 
     `size` is what the client announced, in bytes: a body that ends early is not stored. Raises NOT_FOUND for a folder
@@ -29,10 +30,23 @@ def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int | None) -> No
         _check_clash(connection, scope, path)
     # The bytes come without any lock held: a large file may take minutes.
     stored = scope.deps.files.put(scope.project_id, stream)
-    if size is not None and stored.size != size:
-        scope.deps.files.delete(scope.project_id, stored.blob_id)
-        raise invalid(f"The upload of '{path}' was cut off after {stored.size} of {size} bytes; send it again.")
+    try:
+        if stored.size != size:
+            raise invalid(f"The upload of '{path}' was cut off after {stored.size} of {size} bytes; send it again.")
+        _name(scope, path, owner, stored)
+    except MltrailError as error:
+        # A database that does not answer may have kept the name all the same, so the bytes stay then.
+        if error.code is not Code.UNAVAILABLE:
+            scope.deps.files.delete(scope.project_id, stored.blob_id)
+        raise
+
+
+def _name(scope: Scope, path: str, owner: Owner, stored: Stored) -> None:
+    """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
     with scope.deps.db.write() as connection:
+        _check_owner(connection, scope, owner, write=True)
+        # One at a time in a folder, so that `a` and `a/b` can't both come to be.
+        files.lock(connection, scope.project_id, owner.folder)
         _check_clash(connection, scope, path)
         _note_writer(connection, scope, owner)
         files.put(
@@ -53,7 +67,7 @@ def find(scope: Scope, path: str) -> File:
         found = files.get(connection, scope.project_id, path)
         if found is not None:
             return found
-        if files.entries(connection, scope.project_id, path):
+        if files.is_folder(connection, scope.project_id, path):
             raise invalid(f"'{path}' is a folder; list it, and download the files in it.")
     raise not_found(f"No such artifact: '{path}'")
 

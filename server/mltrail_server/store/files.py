@@ -39,6 +39,13 @@ def put(
     upsert(connection, _T, [{"project_id": project_id, "path": path, "blob_id": blob_id}], update=["blob_id"])
 
 
+def lock(connection: sa.Connection, project_id: ProjectId, folder: str) -> None:
+    """Make other writers of the folder wait until this transaction ends. On SQLite every writer waits anyway."""
+    if connection.dialect.name == "postgresql":
+        mark = sa.func.hashtextextended(folder, project_id)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(mark)))
+
+
 def get(connection: sa.Connection, project_id: ProjectId, path: str) -> File | None:
     row = connection.execute(_files(project_id).where(_T.c.path == path)).one_or_none()
     return None if row is None else File(row.path, row.blob_id, row.size, row.sha256)
@@ -51,12 +58,21 @@ def below(connection: sa.Connection, project_id: ProjectId, folder: str) -> list
 
 
 def entries(connection: sa.Connection, project_id: ProjectId, folder: str) -> list[Entry]:
-    """List one level of a folder, by name."""
-    found: dict[str, int | None] = {}
-    for file in below(connection, project_id, folder):
-        name, slash, _ = file.path[len(folder) + 1 :].partition("/")
-        found[name] = None if slash else file.size
+    """List one level of a folder, by name. What lies deeper is grouped in the database: two statements."""
+    rest = sa.func.substr(_T.c.path, len(folder) + 2)
+    slash = _position(connection, rest)
+    inside = sa.and_(_T.c.project_id == project_id, _inside(folder))
+    folders = sa.select(sa.func.substr(rest, 1, slash - 1)).where(inside, slash > 0).distinct()
+    found: dict[str, int | None] = dict.fromkeys(connection.execute(folders).scalars())
+    for file in connection.execute(_files(project_id).where(_inside(folder), slash == 0)):
+        found[file.path[len(folder) + 1 :]] = file.size
     return [Entry(name, size) for name, size in sorted(found.items())]
+
+
+def is_folder(connection: sa.Connection, project_id: ProjectId, path: str) -> bool:
+    """Tell whether any file lies below a path. Folders are not kept: they are where files are."""
+    query = sa.select(sa.literal(1)).where(_T.c.project_id == project_id, _inside(path)).limit(1)
+    return connection.execute(query).scalar() is not None
 
 
 def clash(connection: sa.Connection, project_id: ProjectId, path: str) -> str | None:
@@ -92,3 +108,8 @@ def _files(project_id: ProjectId) -> sa.Select[tuple[str, str, int, str]]:
 def _inside(folder: str) -> sa.ColumnElement[bool]:
     """Match what is below a folder by a range of the key: "0" is the character after "/"."""
     return sa.and_(_T.c.path > f"{folder}/", _T.c.path < f"{folder}0")
+
+
+def _position(connection: sa.Connection, text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """Find the first slash in a text, counting from 1; 0 when it has none."""
+    return sa.func.strpos(text, "/") if connection.dialect.name == "postgresql" else sa.func.instr(text, "/")

@@ -1,0 +1,78 @@
+"""Names of files: one level of a folder is a range of the key, however much lies below it."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.deps import Deps
+from mltrail_server.store import files
+from mltrail_server.store.files import Entry
+
+ONE, TWO = ProjectId(1), ProjectId(2)
+SHA = "0" * 64
+
+
+@pytest.fixture
+def connection(deps: Deps) -> Iterator[sa.Connection]:
+    with deps.db.write() as opened:
+        yield opened
+
+
+def put(connection: sa.Connection, *paths: str, project: ProjectId = ONE) -> None:
+    for number, path in enumerate(paths):
+        blob_id = f"{project}-{path}-{number}"[-32:]
+        files.put(connection, project, path=path, blob_id=blob_id, size=len(path), sha256=SHA, now=1)
+
+
+def test_one_level_of_a_folder(connection: sa.Connection) -> None:
+    put(connection, "r/a/1", "r/a/b/2", "r/a/b/3", "r/a/ü/4", "r/a-b", "r/a.txt", "r/a0", "r/b")
+    put(connection, "r/a/theirs", project=TWO)
+    assert files.entries(connection, ONE, "r/a") == [Entry("1", 5), Entry("b", None), Entry("ü", None)]
+    assert [one.name for one in files.entries(connection, ONE, "r")] == ["a", "a-b", "a.txt", "a0", "b"]
+    assert files.entries(connection, ONE, "r/b") == []
+    assert [one.path for one in files.below(connection, ONE, "r/a")] == ["r/a/1", "r/a/b/2", "r/a/b/3", "r/a/ü/4"]
+
+
+def test_a_listing_costs_two_statements_whatever_lies_below(connection: sa.Connection) -> None:
+    put(connection, *(f"r/checkpoints/{number}/weights" for number in range(300)), "r/MLmodel")
+    statements: list[str] = []
+    event.listen(connection, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    assert [one.name for one in files.entries(connection, ONE, "r")] == ["MLmodel", "checkpoints"]
+    assert len(statements) == 2
+
+
+def test_a_name_moves_to_the_new_bytes_and_the_old_ones_stay_known(connection: sa.Connection) -> None:
+    files.put(connection, ONE, path="r/f", blob_id="old", size=3, sha256=SHA, now=1)
+    files.put(connection, ONE, path="r/f", blob_id="new", size=4, sha256=SHA, now=2)
+    found = files.get(connection, ONE, "r/f")
+    assert found is not None
+    assert (found.blob_id, found.size) == ("new", 4)
+    assert files.get(connection, TWO, "r/f") is None
+    assert connection.execute(sa.text("SELECT count(*) FROM blob")).scalar() == 2
+
+
+def test_a_file_and_a_folder_never_share_a_name(connection: sa.Connection) -> None:
+    put(connection, "r/a/b")
+    for path, other in (("r/a", "r/a/b"), ("r/a/b/c", "r/a/b"), ("r/a/b", None), ("r/a/c", None), ("r/a-", None)):
+        assert files.clash(connection, ONE, path) == other
+    assert files.is_folder(connection, ONE, "r/a")
+    assert not files.is_folder(connection, ONE, "r/a/b")
+    assert files.clash(connection, TWO, "r/a") is None
+
+
+def test_deleting_a_folder_leaves_its_namesakes(connection: sa.Connection) -> None:
+    put(connection, "r/a/1", "r/a/b/2", "r/a-b", "r/a0", "r/ab/3")
+    put(connection, "r/a/1", project=TWO)
+    files.delete(connection, ONE, "r/a")
+    assert [one.name for one in files.entries(connection, ONE, "r")] == ["a-b", "a0", "ab"]
+    assert files.get(connection, TWO, "r/a/1") is not None
+
+
+def test_a_copy_shares_the_bytes(connection: sa.Connection) -> None:
+    put(connection, "r/m/1", "r/m/d/2")
+    files.copy(connection, ONE, files.below(connection, ONE, "r/m"), source="r/m", target="p")
+    files.delete(connection, ONE, "r")
+    assert [one.path for one in files.below(connection, ONE, "p")] == ["p/1", "p/d/2"]
