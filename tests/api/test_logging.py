@@ -96,6 +96,18 @@ def test_tags_are_overwritten_and_deleted(mlflow: Mlflow, run_id: str) -> None:
     assert mlflow.error("POST", "runs/delete-tag", run_id=run_id, key="stage")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
+def test_null_means_absent(mlflow: Mlflow, run_id: str) -> None:
+    mlflow.post("runs/log-metric", run_id=run_id, run_uuid=None, key="m", value=1, timestamp=1, step=None)
+    mlflow.post("runs/log-parameter", run_id=run_id, key="p", value=None)
+    params = [{"key": "q", "value": None}]
+    mlflow.post("runs/log-batch", run_id=run_id, metrics=None, params=params, tags=[{"key": "t", "value": None}])
+    data = data_of(mlflow, run_id)
+    assert data["metrics"] == [{"key": "m", "value": 1.0, "timestamp": 1, "step": 0}]
+    assert data["params"] == [{"key": "p", "value": ""}, {"key": "q", "value": ""}]
+    missing = mlflow.error("POST", "runs/log-metric", run_id=run_id, key=None, value=1, timestamp=1)
+    assert "Missing value for required parameter 'key'" in missing[2]
+
+
 def metric(key: str) -> dict[str, object]:
     return {"key": key, "value": 1, "timestamp": 1}
 

@@ -90,6 +90,29 @@ def test_a_filter_that_is_wrong_is_told_what_to_do(mlflow: Mlflow, runs: None, t
 
 
 @pytest.mark.parametrize(
+    ("search", "says"),
+    [
+        ({"filter": " AND ".join(["tags.team = 'x'"] * 3000)}, "100 comparisons"),
+        ({"filter": "run_id IN (" + "'x'," * 10_000 + "'x')"}, "10000 texts"),
+        ({"order_by": [f"metrics.m{number}" for number in range(70)]}, "at most 20"),
+        ({"experiment_ids": ["0"] * 10_001}, "10000 elements"),
+    ],
+)
+def test_a_search_too_large_for_a_database_is_not_worth_a_retry(
+    mlflow: Mlflow, search: dict[str, Any], says: str
+) -> None:
+    status, code, message = mlflow.error("POST", "runs/search", **{"experiment_ids": ["0"]} | search)
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert says in message
+
+
+def test_text_beyond_ascii_matches_itself_whatever_the_case_rule(mlflow: Mlflow) -> None:
+    mlflow.post("runs/create", experiment_id="0", run_name="MÉRITE")
+    for text in ("run_name = 'MÉRITE'", "run_name LIKE 'MÉ%'", "run_name ILIKE 'MÉRITE'", "run_name ILIKE 'mÉr%'"):
+        assert names(mlflow, filter=text) == "MÉRITE"
+
+
+@pytest.mark.parametrize(
     ("order", "expected"),
     [
         (["metrics.`val/loss`"], "abcdef"),

@@ -4,6 +4,7 @@ https://mlflow.org/docs/latest/ml/search/search-runs/
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,6 +66,10 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+# More than people write and less than a database refuses: SQLite joins 64 tables and nests 1,000 conditions.
+MAX_CLAUSES = 100
+MAX_ORDERS = 20
+MAX_LIST = 10_000
 _EXAMPLE = "write for example: metrics.accuracy > 0.9 AND params.model = 'tree'"
 _LAST_WORD = re.compile(r"\s+(?P<word>[A-Za-z]+)\s*$")
 
@@ -79,11 +84,21 @@ def parse(text: str) -> tuple[Clause, ...]:
             if _word(tokens, position) != "AND":
                 raise _wrong(text, f"expected AND before {tokens[position][1]!r}")
             position += 1
+        if len(clauses) == MAX_CLAUSES:
+            raise invalid(f"The filter has more than {MAX_CLAUSES} comparisons; use fewer, or several searches.")
         clause, position = _clause(text, tokens, position)
         clauses.append(clause)
         if position == len(tokens) - 1:
             raise _wrong(text, f"nothing follows {tokens[position][1]!r}")
     return tuple(clauses)
+
+
+def parse_orders(texts: Sequence[str]) -> list[Order]:
+    """Read `order_by`; empty elements are passed over."""
+    orders = [parse_order(text) for text in texts if text.strip()]
+    if len(orders) > MAX_ORDERS:
+        raise invalid(f"order_by has {len(orders)} elements; at most {MAX_ORDERS} are possible.")
+    return orders
 
 
 def parse_order(text: str) -> Order:
@@ -169,6 +184,8 @@ def _value(text: str, tokens: list[tuple[str, str]], position: int, *, many: boo
         if not isinstance(value, str):
             raise _wrong(text, "the list of IN holds quoted texts")
         values.append(value)
+        if len(values) > MAX_LIST:
+            raise invalid(f"The list of IN holds more than {MAX_LIST} texts; use several searches.")
         position += 2
         if _at(tokens, position) == ("mark", ")"):
             return tuple(values), position + 1

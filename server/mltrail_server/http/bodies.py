@@ -1,7 +1,7 @@
 """Decode what a client sent into a typed struct, or say in words what is wrong with it."""
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Request
@@ -24,8 +24,15 @@ def body_of(request: Request, kind: type[T]) -> T:
         raise invalid(
             f"The body must be JSON with `Content-Type: application/json`, not {request.mimetype or 'without a type'}."
         )
+    data = request.get_data(cache=False)
     try:
-        return msgspec.json.decode(request.get_data(cache=False), type=kind, strict=False)
+        try:
+            return msgspec.json.decode(data, type=kind, strict=False)
+        except msgspec.ValidationError as error:
+            if "got `null`" not in str(error):
+                raise
+            # Seldom, so that the typed decoder stays the only one in the way of a training loop.
+            return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(error) from error
     except RecursionError as error:
@@ -41,6 +48,14 @@ def query_of(request: Request, kind: type[T], *, lists: frozenset[str] = frozens
         return msgspec.convert(query, type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(error) from error
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value]
+    return value
 
 
 def _explained(error: msgspec.ValidationError) -> MltrailError:

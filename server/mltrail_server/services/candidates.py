@@ -1,6 +1,6 @@
 """Make, find, change, delete and restore candidates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -19,6 +19,9 @@ from .deps import Scope
 
 NAME_TAG = "mlflow.runName"
 """MLflow keeps a run's name in this tag too: the two are always equal."""
+
+_AT_ONCE = 10_000
+"""SQLite takes 32,766 values in one statement, and MLflow's search gives up to 50,000 runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +121,23 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
 
 def writable(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
     """Find a candidate that is about to be written to, and note who writes."""
-    candidate = _found(connection, scope, eid)
+    candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
     if candidate.stage is Stage.DELETED:
         raise invalid(f"The run {eid} must be in the 'active' state. Current state is deleted. Restore it first.")
     stamp.on_write(connection, scope, candidate.iid)
     return candidate
 
 
-def with_data(connection: sa.Connection, scope: Scope, found: list[Candidate]) -> list[Logged]:
-    """Fetch what was logged to several candidates, in six statements."""
+def with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate]) -> list[Logged]:
+    """Fetch what was logged to several candidates, in six statements for each ten thousand of them."""
+    logged: list[Logged] = []
+    for start in range(0, len(found), _AT_ONCE):
+        logged += _with_data(connection, scope, found[start : start + _AT_ONCE])
+    return logged
+
+
+def _with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate]) -> list[Logged]:
     iids = [candidate.iid for candidate in found]
-    if not iids:
-        return []
     of_metrics = metrics.latest_of(connection, scope.project_id, iids)
     of_params = params.of(connection, scope.project_id, iids)
     of_tags = candidate_tags.of(connection, scope.project_id, iids)
@@ -154,7 +162,10 @@ def _user(scope: Scope, told: str | None) -> str:
 
 
 def _found(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
-    candidate = candidates.get(connection, scope.project_id, eid)
+    return _known(candidates.get(connection, scope.project_id, eid), eid)
+
+
+def _known(candidate: Candidate | None, eid: str) -> Candidate:
     if candidate is None:
         raise not_found(f"Run with id={eid} not found")
     return candidate

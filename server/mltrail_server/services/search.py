@@ -42,9 +42,11 @@ def runs(
     """Find a page of candidates with all that was logged to them: seven statements, however many there are."""
     check_limit(limit)
     clauses = filters.parse(filter_text)
-    orders = [filters.parse_order(text) for text in order_by if text.strip()]
+    orders = filters.parse_orders(order_by)
     if not experiment_iids:
         return Page([], None)
+    if len(experiment_iids) > filters.MAX_LIST:
+        raise invalid(f"'experiment_ids' has more than {filters.MAX_LIST} elements; use several searches.")
     with scope.deps.db.read() as connection:
         found = run_search.search(
             connection,
@@ -70,7 +72,7 @@ def experiments(
 ) -> ExperimentPage:
     check_limit(limit)
     clauses = filters.parse(filter_text)
-    orders = [filters.parse_order(text) for text in order_by if text.strip()]
+    orders = filters.parse_orders(order_by)
     with scope.deps.db.read() as connection:
         found, next_token = experiment_search.search(
             connection,

@@ -121,7 +121,7 @@ def search(
             connection,
             scope.project_id,
             clauses=filters.parse(filter_text),
-            orders=[filters.parse_order(text) for text in order_by if text.strip()],
+            orders=filters.parse_orders(order_by),
             limit=min(limit, _PAGE),
             token=token,
         )

@@ -80,6 +80,15 @@ def get(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate
     return _one(connection, project_id, _T.c.eid == eid)
 
 
+def get_to_write(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
+    """Find a candidate and let no other transaction write to it until this one ends.
+
+    On PostgreSQL, batches to one candidate would else wait for each other's rows in different orders, and two different
+    values of one parameter would both be told stored. On SQLite a write has the whole database anyway.
+    """
+    return _one(connection, project_id, _T.c.eid == eid, lock=True)
+
+
 def get_by_iid(connection: sa.Connection, project_id: ProjectId, iid: int) -> Candidate | None:
     return _one(connection, project_id, _T.c.iid == iid)
 
@@ -112,6 +121,11 @@ def candidate_of(row: Row) -> Candidate:
     )
 
 
-def _one(connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool]) -> Candidate | None:
-    row = connection.execute(sa.select(*COLUMNS).where(_T.c.project_id == project_id, which)).one_or_none()
+def _one(
+    connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool], *, lock: bool = False
+) -> Candidate | None:
+    query = sa.select(*COLUMNS).where(_T.c.project_id == project_id, which)
+    if lock:
+        query = query.with_for_update(key_share=True)
+    row = connection.execute(query).one_or_none()
     return None if row is None else candidate_of(row)

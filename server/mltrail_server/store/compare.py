@@ -41,12 +41,13 @@ def compare_text(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
     if clause.operator == "!=":
         return column != value
     if clause.operator == "LIKE":
-        return _like(column, value)
+        return column.like(_pattern(value), escape="\\")
     if clause.operator == "ILIKE":
-        return _like(sa.func.lower(column), value.lower())
+        # The database folds both sides. SQLite folds ASCII only: a pattern folded here would miss its own text.
+        return column.ilike(_pattern(value), escape="\\")
     raise invalid(f"Invalid comparison '{clause.operator}' for '{clause.key}'; use one of =, !=, LIKE, ILIKE.")
 
 
-def _like(column: Column, pattern: str) -> sa.ColumnElement[bool]:
-    """Compare with `_` and `%` as wildcards. MLflow's filters have no escape, so a backslash is itself."""
-    return column.like(pattern.replace("\\", "\\\\"), escape="\\")
+def _pattern(value: str) -> str:
+    """Take `_` and `%` as wildcards. MLflow's filters have no escape, so a backslash is itself."""
+    return value.replace("\\", "\\\\")

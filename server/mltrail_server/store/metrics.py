@@ -1,7 +1,7 @@
 """Metrics: the history of every value, and the latest one a key.
 
-A call costs four statements, whatever the number of points: names to numbers, the history, the latest values, and one
-more when a name is new.
+A call costs three statements, whatever the number of points: names to numbers, the history, the latest values; and
+three more when some of the names are new.
 """
 
 from collections.abc import Iterable, Sequence
@@ -92,17 +92,21 @@ def key_ids(
     connection: sa.Connection, project_id: ProjectId, names: set[str], *, create: bool = False
 ) -> dict[str, int]:
     """Look up the numbers of metric names; make those that are missing when `create` is set."""
-    query = sa.select(_KEY.c.name, _KEY.c.id).where(_KEY.c.project_id == project_id, _KEY.c.name.in_(names))
-    found: dict[str, int] = {row.name: row.id for row in connection.execute(query)}
-    for name in sorted(names - found.keys()) if create else ():
-        number = next_number(connection, project_id, "metric_key")
-        insert = insert_for(connection, _KEY).values(project_id=project_id, id=number, name=name)
-        # Another process may have made it since: then its number counts.
-        connection.execute(insert.on_conflict_do_nothing(index_elements=[_KEY.c.project_id, _KEY.c.name]))
-        found[name] = connection.execute(
-            sa.select(_KEY.c.id).where(_KEY.c.project_id == project_id, _KEY.c.name == name)
-        ).scalar_one()
+    found = _known_ids(connection, project_id, names)
+    missing = sorted(names - found.keys())
+    if create and missing:
+        first = next_number(connection, project_id, "metric_key", count=len(missing))
+        rows = [{"project_id": project_id, "id": first + place, "name": name} for place, name in enumerate(missing)]
+        insert = insert_for(connection, _KEY)
+        # Another process may have made some since: then its numbers count, and ours stay unused.
+        connection.execute(insert.on_conflict_do_nothing(index_elements=[_KEY.c.project_id, _KEY.c.name]), rows)
+        found |= _known_ids(connection, project_id, missing)
     return found
+
+
+def _known_ids(connection: sa.Connection, project_id: ProjectId, names: Iterable[str]) -> dict[str, int]:
+    query = sa.select(_KEY.c.name, _KEY.c.id).where(_KEY.c.project_id == project_id, _KEY.c.name.in_(list(names)))
+    return {row.name: row.id for row in connection.execute(query)}
 
 
 def stored(value: float) -> tuple[float, bool]:

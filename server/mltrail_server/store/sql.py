@@ -37,12 +37,12 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *
     connection.execute(statement, values)
 
 
-def next_number(connection: sa.Connection, project_id: ProjectId, name: str) -> int:
-    """Give out the next number of a project's counter, beginning with 1."""
+def next_number(connection: sa.Connection, project_id: ProjectId, name: str, *, count: int = 1) -> int:
+    """Give out the next number of a project's counter, beginning with 1; the first of `count` that are then taken."""
     table = schema.counter
-    statement = insert_for(connection, table).values(project_id=project_id, name=name, value=1)
+    statement = insert_for(connection, table).values(project_id=project_id, name=name, value=count)
     statement = statement.on_conflict_do_update(
-        index_elements=[table.c.project_id, table.c.name], set_={"value": table.c.value + 1}
+        index_elements=[table.c.project_id, table.c.name], set_={"value": table.c.value + count}
     )
-    number: int = connection.execute(statement.returning(table.c.value)).scalar_one()
-    return number
+    last: int = connection.execute(statement.returning(table.c.value)).scalar_one()
+    return last - count + 1
