@@ -82,7 +82,8 @@ class GitLab:
         path = f"/projects/{project_id}/merge_requests/{iid}/notes"
         with telling("merge request", bot=True):
             got = self._bot.http_post(path, post_data={"body": body}, **NO_WAITING)
-        if not isinstance(got, dict):
+        # A body that holds quick actions only is answered with 202 and makes no note.
+        if not isinstance(got, dict) or "id" not in got:
             raise MltrailError(Code.UNAVAILABLE, "GitLab took the note but did not tell its number.")
         return ci.Note(got["id"], got["body"], got["author"]["id"])
 

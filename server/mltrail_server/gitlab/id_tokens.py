@@ -3,6 +3,7 @@
 https://docs.gitlab.com/ci/secrets/id_token_authentication/
 """
 
+import logging
 import threading
 from typing import Any
 
@@ -16,30 +17,35 @@ from mltrail_server.domain.identity import VerifiedClaims
 from . import claims
 from .session import TIMEOUT_SECONDS
 
+_log = logging.getLogger(__name__)
+
 ALGORITHM = "RS256"
 LEEWAY_SECONDS = 10
 REFETCH_MS = 60_000
+RETRY_MS = 5_000
+MAX_AGE_MS = 24 * 3_600_000
 MAX_TOKEN = 16_384
 
 
 class KeySet:
-    """The issuer's public keys by `kid`. Fetched when an unknown one comes, at most once a minute; kept for ever, so
-    that jobs go on while GitLab is down.
+    """The issuer's public keys by `kid`, fetched when an unknown one comes, at most once a minute, and once a day.
+
+    What the issuer publishes no longer is forgotten then. While it does not answer, the known keys stay good.
     """
 
     def __init__(self, issuer: str, clock: Clock) -> None:
         self._issuer = issuer
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_ms: int | None = None
+        self._fetched_ms = 0
+        self._next_ms = 0  # not asked again before
+        self._failed = False
         self._lock = threading.Lock()
 
     def key(self, kid: str) -> jwt.PyJWK:
-        with self._lock:
-            recent = self._fetched_ms is not None and self._clock() - self._fetched_ms < REFETCH_MS
-            if kid not in self._keys and not recent:
-                self._fetched_ms = self._clock()
-                self._keys |= self._fetch()
+        """Answer a key. Raises UNAUTHENTICATED when it is not the issuer's, UNAVAILABLE when that can't be told."""
+        if kid not in self._keys or self._clock() - self._fetched_ms > MAX_AGE_MS:
+            self._refresh(kid)
         found = self._keys.get(kid)
         if found is None:
             raise unauthenticated(
@@ -47,7 +53,22 @@ class KeySet:
             )
         return found
 
-    def _fetch(self) -> dict[str, jwt.PyJWK]:
+    def _refresh(self, kid: str) -> None:
+        # Whoever bears a known key never comes here, so that a GitLab that hangs holds up nobody else.
+        with self._lock:
+            now = self._clock()
+            if now >= self._next_ms:
+                fetched = self._fetch()
+                self._failed = fetched is None
+                self._next_ms = now + (RETRY_MS if fetched is None else REFETCH_MS)
+                if fetched is not None:
+                    self._keys, self._fetched_ms = fetched, now
+            if self._failed and kid not in self._keys:
+                raise unavailable(
+                    "GitLab does not answer just now, and the key of this ID token is not known; try again."
+                )
+
+    def _fetch(self) -> dict[str, jwt.PyJWK] | None:
         try:
             with requests.Session() as session:
                 discovery = session.get(f"{self._issuer}/.well-known/openid-configuration", timeout=TIMEOUT_SECONDS)
@@ -55,12 +76,21 @@ class KeySet:
                 answer = session.get(discovery.json()["jwks_uri"], timeout=TIMEOUT_SECONDS)
                 answer.raise_for_status()
                 published: list[dict[str, Any]] = answer.json()["keys"]
-        except (requests.RequestException, ValueError, KeyError) as error:
-            if self._keys:
-                return {}
-            self._fetched_ms = None
-            raise unavailable("GitLab does not answer just now, so its keys are not known yet; try again.") from error
-        return {one["kid"]: jwt.PyJWK(one) for one in published if one.get("kty") == "RSA" and "kid" in one}
+                return {one["kid"]: key for one in published if "kid" in one and (key := _usable(one))}
+        except (requests.RequestException, ValueError, KeyError, TypeError):
+            _log.warning("The keys of %s can't be fetched; known ones stay good", self._issuer, exc_info=True)
+            return None
+
+
+def _usable(published: dict[str, Any]) -> jwt.PyJWK | None:
+    """Read an RSA key; one that we can't read must not hide the others."""
+    if published.get("kty") != "RSA":
+        return None
+    try:
+        return jwt.PyJWK(published, algorithm=ALGORITHM)
+    except jwt.PyJWTError:
+        _log.warning("A published key can't be read: kid %r", published.get("kid"))
+        return None
 
 
 class IdTokens:
@@ -98,11 +128,15 @@ class IdTokens:
                     "verify_signature": True,
                     "verify_aud": True,
                     "verify_iss": True,
+                    "strict_aud": False,  # a job may ask for several audiences
                     # Times are checked below, with the server's own clock.
                     "verify_exp": False,
                     "verify_nbf": False,
                     "verify_iat": False,
-                    "strict_aud": False,
+                    # Neither proves anything that other claims do not.
+                    "verify_sub": False,
+                    "verify_jti": False,
+                    "enforce_minimum_key_length": True,
                 },
             )
         except jwt.InvalidAudienceError as error:
@@ -117,7 +151,7 @@ class IdTokens:
             ) from error
         except jwt.MissingRequiredClaimError as error:
             raise unauthenticated(f"The ID token lacks the claim {error.claim!r}.") from error
-        except jwt.InvalidTokenError as error:
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise unauthenticated("The ID token's signature is not right, or it was cut off on the way.") from error
         self._check_times(checked)
         return claims.verified(checked)

@@ -24,10 +24,10 @@ class Sessions:
 
     def bot(self, token: str) -> gitlab.Gitlab:
         """Answer this thread's connection for the bot's token, which is kept open."""
-        made: gitlab.Gitlab | None = getattr(self._local, "bot", None)
-        if made is None:
-            made = self._local.bot = self.of(token)
-        return made
+        made: dict[str, gitlab.Gitlab] = self._local.__dict__.setdefault("bots", {})
+        if token not in made:
+            made[token] = self.of(token)
+        return made[token]
 
     def of(self, token: str) -> gitlab.Gitlab:
         """Make a connection that bears `token`. Close it with `with`."""

@@ -2,20 +2,29 @@
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 
 from mltrail_server.domain.identity import Actor
 
 FRESH_MS = 60_000
 STALE_MS = 5 * 60_000
+RETRY_MS = 10_000
 _MAX_ENTRIES = 10_000
+
+
+@dataclass(slots=True)
+class _Entry:
+    actor: Actor
+    kept_ms: int
+    ask_ms: int  # GitLab is not asked before
 
 
 class Admissions:
     """Actors by the hash of token and project. Holds no token in clear, and no more than some thousand entries."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[bytes, tuple[Actor, int]] = OrderedDict()
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._lock = Lock()
 
     @staticmethod
@@ -23,16 +32,23 @@ class Admissions:
         return hashlib.sha256(f"{project}\0{token}".encode()).digest()
 
     def fresh(self, key: bytes, now: int) -> Actor | None:
-        return self._within(key, now, FRESH_MS)
+        entry = self._within(key, now)
+        return entry.actor if entry and now < entry.ask_ms else None
 
     def stale(self, key: bytes, now: int) -> Actor | None:
-        """Answer an actor that is good while GitLab is down. An ID token's is not: it was judged without GitLab."""
-        actor = self._within(key, now, FRESH_MS + STALE_MS)
-        return None if actor is None or actor.job is not None else actor
+        """Answer an actor that is good while GitLab is down, and leave GitLab alone for some seconds: it may hang.
+
+        An ID token's is not good: it was judged without GitLab.
+        """
+        entry = self._within(key, now)
+        if entry is None or entry.actor.job is not None:
+            return None
+        entry.ask_ms = now + RETRY_MS
+        return entry.actor
 
     def keep(self, key: bytes, actor: Actor, now: int) -> None:
         with self._lock:
-            self._entries[key] = (actor, now)
+            self._entries[key] = _Entry(actor, now, now + FRESH_MS)
             self._entries.move_to_end(key)
             while len(self._entries) > _MAX_ENTRIES:
                 self._entries.popitem(last=False)
@@ -41,10 +57,9 @@ class Admissions:
         with self._lock:
             self._entries.pop(key, None)
 
-    def _within(self, key: bytes, now: int, milliseconds: int) -> Actor | None:
+    def _within(self, key: bytes, now: int) -> _Entry | None:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        actor, kept_ms = entry
-        expired = actor.job is not None and now > actor.job.expires_ms
-        return actor if 0 <= now - kept_ms < milliseconds and not expired else None
+        expired = entry.actor.job is not None and now > entry.actor.job.expires_ms
+        return entry if 0 <= now - entry.kept_ms < FRESH_MS + STALE_MS and not expired else None

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found, unauthenticated, unavailable
 from mltrail_server.domain.identity import Access, Actor, TokenKind, VerifiedClaims, access_of
@@ -12,6 +13,9 @@ from .admissions import Admissions
 from .deps import Deps
 
 _JOB_TOKEN_PREFIX = "glcbt-"  # noqa: S105 - a prefix, not a secret
+
+# A number, or a path of at least two parts. Whatever else stands in a URL must not get into one of GitLab's.
+_PROJECT = re.compile(r"[1-9][0-9]{0,17}|(?!\.{1,2}/)[\w.-]+(?:/(?!\.{1,2}(?:/|$))[\w.-]+)+", re.ASCII)
 
 
 def admit(deps: Deps, token: str, project: str) -> Actor:
@@ -64,7 +68,12 @@ def _gitlab(deps: Deps, token: str, project: str) -> Actor:
         )
     if deps.access_tokens is None:
         raise unavailable("This server has no connection to a GitLab.")
-    found = deps.access_tokens.membership(token, project)
+    if not _PROJECT.fullmatch(project):
+        raise _no_project(project)
+    try:
+        found = deps.access_tokens.membership(token, project)
+    except MltrailError as error:
+        raise _no_project(project) if error.code is Code.NOT_FOUND else error from error
     if found.access is None:
         raise _no_project(project)
     return Actor(
@@ -81,7 +90,8 @@ def _job(deps: Deps, token: str, project: str) -> Actor:
     if deps.id_tokens is None:
         raise unavailable("This server has no connection to a GitLab.")
     claims = deps.id_tokens.verify(token)
-    if project not in (str(claims.job_project_id), claims.job_project_path):
+    # GitLab finds a path in any case of its letters.
+    if project != str(claims.job_project_id) and project.lower() != claims.job_project_path.lower():
         raise not_found(
             f"Project '{project}' not found, or not for this token: the job runs in {claims.job_project_path} "
             f"({claims.job_project_id}). Check the project in MLFLOW_TRACKING_URI."
@@ -106,7 +116,10 @@ def _access_of_job(claims: VerifiedClaims) -> Access:
 
 
 def _no_project(project: str) -> MltrailError:
-    return not_found(f"Project '{project}' not found, or not for this token.")
+    return not_found(
+        f"Project '{project}' not found, or not for this token. Check the project in MLFLOW_TRACKING_URI, and that the "
+        "token's owner is a member of it."
+    )
 
 
 def _same(one: str, other: str) -> bool:
