@@ -73,9 +73,7 @@ def _gitlab(deps: Deps, token: str, project: str) -> Actor:
     try:
         found = deps.access_tokens.membership(token, project)
     except MltrailError as error:
-        if error.code is Code.NOT_FOUND:
-            raise _no_project(project) from error
-        raise
+        raise _no_project(project) if error.code is Code.NOT_FOUND else error from error
     if found.access is None:
         raise _no_project(project)
     return Actor(
