@@ -4,8 +4,10 @@ import re
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from mltrail_server.domain.identity import Access
+from tests.conftest import Team
 
 PUBLIC = {"/", "/healthz", "/readyz", "/-/app.css", "/-/sign-in", "/-/sign-out"}
 
@@ -33,3 +35,21 @@ def test_every_rule_refuses_strangers(app: Flask, token: str | None) -> None:
             # A page sends a stranger to the sign-in, the API refuses.
             expected = 302 if "/-/ml/" in rule.rule else 401
             assert answer.status_code == expected, (method, rule.rule, answer.get_data(as_text=True))
+
+
+@pytest.mark.parametrize(("role", "expected"), [("stranger", 404), ("guest", 403), ("reporter", 403)])
+def test_every_rule_that_writes_refuses_who_may_not(
+    gitlab_client: FlaskClient, team: Team, role: str, expected: int
+) -> None:
+    app, headers = gitlab_client.application, {"Authorization": f"Bearer {team.tokens[role]}"}
+    tried = 0
+    for rule in app.url_map.iter_rules():
+        if getattr(app.view_functions[rule.endpoint], "mltrail_access", None) is not Access.WRITE:
+            continue
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            url = url_of(rule.rule).replace("/projects/1/", "/projects/42/")
+            answer = gitlab_client.open(url, method=method, headers=headers, json={})
+            # Pages know a cookie only, so that they send this one to the sign-in.
+            assert answer.status_code == (302 if "/-/ml/" in rule.rule else expected), (method, rule.rule)
+            tried += 1
+    assert tried > 50

@@ -205,6 +205,33 @@ class TestAccessTokens:
         assert admitted(gitlab_client, token)
         assert refused(gitlab_client, token, call=WRITE)[0] == 403
 
+    @pytest.mark.parametrize("through", ["group", "invited group"])
+    def test_members_by_a_group_come_in(self, gitlab_client: FlaskClient, team: Team, through: Any) -> None:
+        user = team.gitlab.add_user("dana")
+        team.gitlab.add_member(team.project, user, 30, through=through)
+        assert admitted(gitlab_client, team.gitlab.add_token(user, ["api"]), call=WRITE)
+
+    def test_a_level_between_those_that_we_know_counts_as_the_lower(
+        self, gitlab_client: FlaskClient, team: Team
+    ) -> None:
+        user = team.gitlab.add_user("sam")
+        team.gitlab.add_member(team.project, user, 25)
+        token = team.gitlab.add_token(user, ["api"])
+        assert admitted(gitlab_client, token)
+        assert refused(gitlab_client, token, call=WRITE)[0] == 403
+
+    def test_a_public_project_without_a_role_looks_like_none(self, gitlab_client: FlaskClient, team: Team) -> None:
+        team.gitlab.add_project("team/open", id=77, visibility="public")
+        public = refused(gitlab_client, team.tokens["stranger"], project="77")
+        missing = refused(gitlab_client, team.tokens["stranger"], project="99")
+        assert public[2].replace("77", "") == missing[2].replace("99", "")
+        assert public[:2] == missing[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+
+    def test_an_oauth_token_is_told_what_to_use_instead(self, gitlab_client: FlaskClient, team: Team) -> None:
+        status, _, message = refused(gitlab_client, team.gitlab.add_token(team.users["owner"], ["api"], kind="oauth"))
+        assert status == 401
+        assert "make an access token" in message
+
     def test_a_useless_scope_is_told(self, gitlab_client: FlaskClient, team: Team) -> None:
         token = team.gitlab.add_token(team.users["owner"], ["read_repository"])
         status, _, message = refused(gitlab_client, token)

@@ -30,6 +30,13 @@ REQUIRED = {
     "merge_requests": {"iid", "state", "source_branch", "target_branch", "source_project_id"},
     "commits": {"id", "short_id", "parent_ids", "web_url"},
     "notes": {"id", "body", "author", "system", "noteable_iid", "created_at"},
+    "note": {"id", "body", "author"},
+    "pipelines": {"id", "sha", "ref", "status", "source", "web_url"},
+    "merge_request/pipelines": {"id", "sha", "ref", "status", "source"},
+    "commit": {"id", "parent_ids", "last_pipeline", "project_id"},
+    "commit/merge_requests": {"iid", "state", "target_branch"},
+    "branch": {"name", "protected", "default", "commit"},
+    "tree": {"id", "name", "type", "path", "mode"},
     "token": {"id", "scopes", "user_id", "active", "revoked", "expires_at"},
     "user": {"id", "username", "name", "state", "web_url"},
     "member": {"id", "username", "access_level"},
@@ -40,18 +47,25 @@ SCHEMAS = {
     "job": "public_api/v4/job.json",
     "notes": "public_api/v4/notes.json",
     "commits": "public_api/v4/commit/basic.json",
+    "project": "public_api/v4/project/identity.json",
+    "pipelines": "public_api/v4/pipelines.json",
+    "pipelines/jobs": "public_api/v4/job.json",
+    "merge_request": "public_api/v4/merge_request.json",
+    "merge_requests": "public_api/v4/merge_request.json",
+    "commit": "public_api/v4/commit/detail.json",
+    "user": "public_api/v4/user/basic.json",
 }
 
 
 @pytest.fixture
 def answers(team: Team) -> dict[str, Any]:
     gitlab, project = team.gitlab, team.project
-    gitlab.add_commit(project, "b" * 40, parents=("a1" * 20,), branch="faster")
+    gitlab.add_commit(project, "b" * 40, parents=("a1" * 20,), branch="faster", files={"src/train.py": ""})
     request = gitlab.add_merge_request(project, "faster", "main", "Learn faster")
     pipeline = gitlab.add_pipeline(project, "b" * 40, f"refs/merge-requests/{request.iid}/head", "merge_request_event")
     job = gitlab.add_job(pipeline, "train", "train", team.users["developer"], "success")
     notes = f"projects/42/merge_requests/{request.iid}/notes"
-    call(team, "POST", notes, json={"body": "hello"})
+    note = call(team, "POST", notes, json={"body": "hello"})
     paths = {
         "project": "projects/42",
         "pipeline": f"projects/42/pipelines/{pipeline.id}",
@@ -61,6 +75,13 @@ def answers(team: Team) -> dict[str, Any]:
         "merge_requests": "projects/42/merge_requests?state=opened&source_branch=faster",
         "commits": "projects/42/repository/commits?ref_name=faster",
         "notes": notes,
+        "note": f"{notes}/{note['id']}",
+        "pipelines": "projects/42/pipelines?source=merge_request_event",
+        "merge_request/pipelines": f"projects/42/merge_requests/{request.iid}/pipelines",
+        "commit": f"projects/42/repository/commits/{'b' * 40}",
+        "commit/merge_requests": f"projects/team%2Fchurn/repository/commits/{'b' * 40}/merge_requests",
+        "branch": "projects/42/repository/branches/main",
+        "tree": "projects/42/repository/tree?ref=faster&recursive=true",
         "token": "personal_access_tokens/self",
         "user": "user",
         "member": f"projects/42/members/all/{team.users['developer'].id}",
@@ -112,6 +133,7 @@ def test_pages_are_linked(team: Team) -> None:
     first = urllib3.request("GET", url, headers=headers)
     assert (len(first.json()), first.headers["X-Next-Page"], first.headers["X-Total"]) == (10, "2", "25")
     assert 'rel="next"' in first.headers["Link"]
+    assert first.headers["X-Total-Pages"] == "3"
     last = urllib3.request("GET", f"{url}&page=3", headers=headers)
     assert len(last.json()) == 5
     assert "Link" not in last.headers
@@ -132,3 +154,38 @@ def test_tokens_have_gitlabs_claims_and_types(team: Team) -> None:
     assert numbers == {"iat", "nbf", "exp", "runner_id"}
     assert claims["ref_protected"] == "true"
     assert claims["project_id"] == claims["job_project_id"] == "42"
+
+
+@pytest.mark.parametrize(
+    ("token", "path", "status", "body"),
+    [
+        (None, "projects/42", 401, {"message": "401 Unauthorized"}),
+        ("stranger", "projects/42", 404, {"message": "404 Project Not Found"}),
+        ("bot", "projects/team%2Fchurn/pipelines/1", 404, {"message": "404 Not found"}),
+        ("bot", "nothing/here", 404, {"error": "404 Not Found"}),
+        ("bot", "projects/42/repository/files/x%2Fy.yml/raw?ref=main", 404, {"message": "404 File Not Found"}),
+        ("bot", "projects/42/repository/tree?path=x", 404, {"message": "404 invalid revision or path Not Found"}),
+    ],
+)
+def test_refusals_have_gitlabs_words(team: Team, token: str | None, path: str, status: int, body: Any) -> None:
+    headers = {"PRIVATE-TOKEN": team.tokens[token]} if token else {}
+    answer = urllib3.request("GET", f"{team.gitlab.url}/api/v4/{path}", headers=headers)
+    assert (answer.status, answer.json()) == (status, body)
+
+
+def test_notes_belong_to_who_wrote_them(team: Team) -> None:
+    request = team.gitlab.add_merge_request(team.project, "x", "main", "X")
+    url = f"{team.gitlab.url}/api/v4/projects/42/merge_requests/{request.iid}/notes"
+
+    def send(who: str, method: str, to: str, **options: Any) -> int:
+        return urllib3.request(method, to, headers={"PRIVATE-TOKEN": team.tokens[who]}, **options).status
+
+    note = call(team, "POST", f"projects/42/merge_requests/{request.iid}/notes", json={"body": "mine"})
+    one = f"{url}/{note['id']}"
+    assert send("guest", "POST", url, json={"body": "no"}) == 403
+    assert send("developer", "PUT", one, json={"body": "no"}) == 403
+    assert send("bot", "POST", url, json={"body": "/close\n/merge"}) == 202
+    assert send("bot", "POST", url, json={"body": " "}) == 400
+    assert send("maintainer", "DELETE", one) == 204
+    assert send("bot", "PUT", one, json={"body": "gone"}) == 404
+    assert team.gitlab.notes(team.project, request.iid) == []
