@@ -63,6 +63,63 @@ def test_search(mlflow: Mlflow, model: Any, run_id: str, text: str, found: bool)
     assert [one["info"]["model_id"] for one in answer.get("models", ())] == ([model_id] if found else [])
 
 
+def test_search_by_what_was_measured_on_a_dataset(mlflow: Mlflow, run_id: str) -> None:
+    def make(name: str, *measured: tuple[str, float]) -> None:
+        made = mlflow.post("logged-models", experiment_id="0", name=name)["model"]["info"]
+        for timestamp, (dataset, value) in enumerate(measured):
+            mlflow.post(
+                "runs/log-metric",
+                run_id=run_id,
+                key="acc",
+                value=value,
+                timestamp=timestamp,
+                model_id=made["model_id"],
+                dataset_name=dataset,
+                dataset_digest=f"digest of {dataset}",
+            )
+
+    def found(**query: Any) -> list[str]:
+        answer = mlflow.post("logged-models/search", experiment_ids=["0"], **query)
+        return [one["info"]["name"] for one in answer.get("models", ())]
+
+    make("a", ("test", 0.6), ("train", 0.99))
+    make("b", ("test", 0.8))
+    make("c", ("train", 0.9))
+    make("d", ("test", 0.9), ("test", 0.5))
+    by_name = {"field_name": "name"}
+    test = {"dataset_name": "test"}
+    assert found(datasets=[test], order_by=[by_name]) == ["a", "b", "d"]
+    assert found(datasets=[{**test, "dataset_digest": "other"}]) == []
+    assert found(filter="metrics.acc > 0.7", datasets=[test], order_by=[by_name]) == ["b", "d"]
+    # The newest value of each counts; a model without one comes last, either way.
+    assert found(order_by=[{"field_name": "metrics.acc", "ascending": True, **test}]) == ["d", "a", "b", "c"]
+    assert found(order_by=[{"field_name": "metrics.acc", "ascending": False, **test}]) == ["b", "a", "d", "c"]
+    assert found(filter="experiment_id = '0' AND creation_timestamp_ms > 0", order_by=[by_name]) == list("abcd")
+
+
+def test_pages_of_a_search_hold_each_model_once(mlflow: Mlflow) -> None:
+    for number in range(5):
+        mlflow.post("logged-models", experiment_id="0", name=f"m{number}")
+    order = [{"field_name": "metrics.acc"}, {"field_name": "name"}]
+    names, token = [], ""
+    while True:
+        page = mlflow.post(
+            "logged-models/search", experiment_ids=["0"], max_results=2, order_by=order, page_token=token
+        )
+        names += [one["info"]["name"] for one in page["models"]]
+        if not (token := page.get("next_page_token", "")):
+            break
+    assert names == ["m0", "m1", "m2", "m3", "m4"]
+
+
+def test_a_model_tells_what_it_was_registered_as(mlflow: Mlflow, model: Any) -> None:
+    model_id = model["info"]["model_id"]
+    mlflow.post("registered-models/create", name="churn")
+    mlflow.post("model-versions/create", name="churn", source=f"models:/{model_id}", model_id=model_id)
+    info = mlflow.get(f"logged-models/{model_id}")["model"]["info"]
+    assert info["registrations"] == [{"name": "churn", "version": "1"}]
+
+
 def test_tags_and_params(mlflow: Mlflow, model: Any) -> None:
     path = f"api/2.0/mlflow/logged-models/{model['info']['model_id']}"
     good(
@@ -102,3 +159,23 @@ def test_older_clients_tell_of_their_models_in_a_tag(mlflow: Mlflow, run_id: str
     assert tags["mlflow.log-model.history"].count("artifact_path") == 2
     assert "not valid JSON" in mlflow.error("POST", "runs/log-model", run_id=run_id, model_json="{")[2]
     assert "missing mandatory" in mlflow.error("POST", "runs/log-model", run_id=run_id, model_json="{}")[2]
+
+
+def test_a_history_that_cannot_be_read_begins_anew(mlflow: Mlflow, run_id: str) -> None:
+    told = '{"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": "x"}'
+    for odd in ("{", '"text"', "[" * 2000):
+        mlflow.post("runs/set-tag", run_id=run_id, key="mlflow.log-model.history", value=odd)
+        mlflow.post("runs/log-model", run_id=run_id, model_json=told)
+    tags = {tag["key"]: tag["value"] for tag in mlflow.get("runs/get", run_id=run_id)["run"]["data"]["tags"]}
+    assert tags["mlflow.log-model.history"] == f"[{told}]"
+    assert "not valid JSON" in mlflow.error("POST", "runs/log-model", run_id=run_id, model_json="[" * 100_000)[2]
+
+
+def test_parameters_of_a_model_are_held_to_the_limits_of_a_run(mlflow: Mlflow, model: Any) -> None:
+    path = f"api/2.0/mlflow/logged-models/{model['info']['model_id']}"
+    for key in ("", "a" * 251, "a//b"):
+        answer = mlflow.call("POST", f"{path}/params", json={"params": [{"key": key, "value": "1"}]})
+        assert failure(answer)[:2] == (400, "INVALID_PARAMETER_VALUE")
+    good(mlflow.call("POST", f"{path}/params", json={"params": [{"key": "long", "value": "x" * 7000}]}))
+    params = {one["key"]: one["value"] for one in good(mlflow.call("GET", path))["model"]["data"]["params"]}
+    assert len(params["long"]) == 6000

@@ -10,16 +10,16 @@ from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
-from mltrail_server.services import candidates, files, logged_models, logging
+from mltrail_server.services import files, logged_models, logging
 from mltrail_server.services.logged_models import Shown
 from mltrail_server.store.inputs import Direction, ModelLink
+from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import ModelStatus
 
 from . import run_shapes
 from .wire import Tag, experiment_number, run_id_of
 
 _PREFIX = "LOGGED_MODEL_"
-_HISTORY_TAG = "mlflow.log-model.history"
 
 
 class _Create(msgspec.Struct):
@@ -43,15 +43,23 @@ class _Params(msgspec.Struct):
     params: list[Tag] | None = None
 
 
+class _Dataset(msgspec.Struct):
+    dataset_name: str
+    dataset_digest: str | None = None
+
+
 class _OrderBy(msgspec.Struct):
     field_name: str
-    ascending: bool = True
+    ascending: bool | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
 
 
 class _Search(msgspec.Struct):
     experiment_ids: list[str]
     filter: str | None = None
     max_results: int | None = None
+    datasets: list[_Dataset] | None = None
     order_by: list[_OrderBy] | None = None
     page_token: str | None = None
 
@@ -134,12 +142,18 @@ def search(call: Call) -> Response:
         call.scope,
         experiment_iids=[experiment_number(one) for one in body.experiment_ids if one.isdigit()],
         filter_text=body.filter or "",
-        orders=[(one.field_name, one.ascending) for one in body.order_by or ()],
+        datasets=[MeasuredOn(one.dataset_name, one.dataset_digest or "") for one in body.datasets or ()],
+        orders=[_order(one) for one in body.order_by or ()],
         limit=50 if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
     answer: dict[str, object] = {"models": [shown(one) for one in found]} if found else {}
     return json_answer(answer | ({"next_page_token": token} if token else {}))
+
+
+def _order(one: _OrderBy) -> Order:
+    dataset = MeasuredOn(one.dataset_name, one.dataset_digest or "") if one.dataset_name else None
+    return Order(one.field_name, one.ascending is not False, dataset)
 
 
 def folder(call: Call, model_id: str) -> Response:
@@ -160,19 +174,16 @@ def outputs(call: Call) -> Response:
 
 
 def log_model(call: Call) -> Response:
-    """Keep what MLflow 1 and 2 tell of a model that they have logged as files: in the tag where they look for it."""
     body = body_of(call.request, _LogModel)
-    run_id = run_id_of(body)
     try:
         model = json.loads(body.model_json)
-    except ValueError as error:
-        raise invalid(f"Malformed model info. \n {body.model_json[:80]} \n is not valid JSON.") from error
-    missing = {"artifact_path", "flavors", "utc_time_created", "run_id"} - set(model if isinstance(model, dict) else ())
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"Malformed model info: {body.model_json[:80]!r} is not valid JSON.") from error
+    told = model if isinstance(model, dict) else {}
+    missing = {"artifact_path", "flavors", "utc_time_created", "run_id"} - set(told)
     if missing:
         raise invalid(f"Model json is missing mandatory fields: {', '.join(sorted(missing))}")
-    tags = dict(candidates.get(call.scope, run_id).tags)
-    history = json.loads(tags.get(_HISTORY_TAG, "[]"))
-    logging.log_batch(call.scope, run_id, tags=[(_HISTORY_TAG, json.dumps([*history, model]))])
+    logged_models.add_to_history(call.scope, run_id_of(body), told)
     return json_answer({})
 
 
@@ -194,6 +205,8 @@ def shown(one: Shown) -> dict[str, object]:
         info["source_run_id"] = model.source_eid
     if model.status_message:
         info["status_message"] = model.status_message
+    if one.registrations:
+        info["registrations"] = [{"name": name, "version": str(number)} for name, number in one.registrations]
     metrics = [
         run_shapes.metric(metric.point)
         | {"model_id": model.model_id, "run_id": metric.eid}

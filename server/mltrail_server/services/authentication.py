@@ -73,7 +73,9 @@ def _gitlab(deps: Deps, token: str, project: str) -> Actor:
     try:
         found = deps.access_tokens.membership(token, project)
     except MltrailError as error:
-        raise _no_project(project) if error.code is Code.NOT_FOUND else error from error
+        if error.code is Code.NOT_FOUND:
+            raise _no_project(project) from error
+        raise
     if found.access is None:
         raise _no_project(project)
     return Actor(

@@ -1,8 +1,10 @@
 """Make, finish, find and delete the models that MLflow 3 logs."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,13 +12,16 @@ from mltrail_server.domain import filters, limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.ids import new_logged_model_id
-from mltrail_server.store import candidates, logged_model_search, logged_models
+from mltrail_server.store import candidate_tags, candidates, logged_model_search, logged_models
+from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import LoggedModel, ModelMetric, ModelStatus
 
 from . import experiments, stamp
+from .candidates import writable
 from .deps import Scope
 
 MAX_RESULTS = 1000
+HISTORY_TAG = "mlflow.log-model.history"
 _BAD_NAME = re.compile(r"[/:.%\"']")
 
 
@@ -26,6 +31,7 @@ class Shown:
     tags: list[tuple[str, str]]
     params: list[tuple[str, str]]
     metrics: list[ModelMetric]
+    registrations: list[tuple[str, int]]  # models and numbers of the versions that it was registered as
 
 
 def create(
@@ -44,7 +50,7 @@ def create(
     """
     if _BAD_NAME.search(name):
         raise invalid(f"Invalid model name '{name}': it must not hold any of / : . % \" '.")
-    tags, params = list(tags), list(params)
+    tags, params = list(tags), _checked(params)
     for key, value in tags:
         limits.check_tag(key, value)
     model_id = new_logged_model_id()
@@ -109,9 +115,19 @@ def delete_tag(scope: Scope, model_id: str, key: str) -> None:
 
 
 def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -> None:
+    params = _checked(params)
     with scope.deps.db.write() as connection:
         _existing(connection, scope, model_id)
         logged_models.put_params(connection, scope.project_id, model_id, params)
+
+
+def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
+    """Keep what MLflow 1 and 2 tell of a model that they have logged as files, in the tag where they look for it."""
+    with scope.deps.db.write() as connection:
+        candidate = writable(connection, scope, eid)
+        kept = candidate_tags.get(connection, scope.project_id, candidate.iid, HISTORY_TAG)
+        history = json.dumps([*_history(kept), told])
+        candidate_tags.put(connection, scope.project_id, candidate.iid, {HISTORY_TAG: history})
 
 
 def search(
@@ -119,17 +135,18 @@ def search(
     *,
     experiment_iids: Sequence[int],
     filter_text: str,
-    orders: Sequence[tuple[str, bool]],
+    datasets: Sequence[MeasuredOn],
+    orders: Sequence[Order],
     limit: int,
     token: str | None,
 ) -> tuple[list[Shown], str | None]:
-    """Find a page of logged models; `orders` are names with "ascending?". Five statements."""
+    """Find a page of logged models, newest first where `orders` leave it open. Five statements."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(
             f"Invalid value {limit} for parameter 'max_results' supplied: it must be from 1 to {MAX_RESULTS}."
         )
-    conditions = [logged_model_search.condition(clause) for clause in filters.parse(filter_text)]
-    order = [one for field, up in orders for one in logged_model_search.order(field, ascending=up)]
+    conditions = logged_model_search.conditions(filters.parse(filter_text), datasets)
+    order = [one for wish in orders for one in logged_model_search.order(wish)]
     with scope.deps.db.read() as connection:
         found, next_token = logged_models.search(
             connection,
@@ -141,6 +158,23 @@ def search(
             token=token,
         )
         return _shown(connection, scope, found), next_token
+
+
+def _history(text: str | None) -> list[Any]:
+    try:
+        history = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        # Somebody has set the tag by hand; what can't be read can't be kept.
+        return []
+    return history if isinstance(history, list) else []
+
+
+def _checked(params: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Check keys, and cut long values as those of a run are cut."""
+    kept = [(key, value[: limits.MAX_PARAM_VALUE]) for key, value in params]
+    for key, _ in kept:
+        limits.check_key(key, "parameter")
+    return kept
 
 
 def _existing(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> LoggedModel:
@@ -157,7 +191,14 @@ def _shown(connection: sa.Connection, scope: Scope, models: list[LoggedModel]) -
     tags = logged_models.tags_of(connection, scope.project_id, ids)
     params = logged_models.params_of(connection, scope.project_id, ids)
     metrics = logged_models.metrics_of(connection, scope.project_id, ids)
+    registrations = logged_models.registrations_of(connection, scope.project_id, ids)
     return [
-        Shown(model, tags.get(model.model_id, []), params.get(model.model_id, []), metrics.get(model.model_id, []))
+        Shown(
+            model,
+            tags.get(model.model_id, []),
+            params.get(model.model_id, []),
+            metrics.get(model.model_id, []),
+            registrations.get(model.model_id, []),
+        )
         for model in models
     ]

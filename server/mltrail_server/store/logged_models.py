@@ -139,6 +139,24 @@ def metrics_of(connection: sa.Connection, project_id: ProjectId, ids: Sequence[s
     return found
 
 
+def registrations_of(
+    connection: sa.Connection, project_id: ProjectId, ids: Sequence[str]
+) -> dict[str, list[tuple[str, int]]]:
+    """Fetch model name and number of the versions that several logged models became, in one statement."""
+    version, model = schema.model_version, schema.model
+    same = (model.c.project_id == version.c.project_id) & (model.c.id == version.c.model_id)
+    query = (
+        sa.select(version.c.logged_model_id, model.c.name, version.c.number)
+        .join(model, same)
+        .where(version.c.project_id == project_id, version.c.logged_model_id.in_(ids), version.c.deleted_ms.is_(None))
+        .order_by(model.c.name, version.c.number)
+    )
+    found: dict[str, list[tuple[str, int]]] = {}
+    for model_id, name, number in connection.execute(query):
+        found.setdefault(model_id, []).append((name, number))
+    return found
+
+
 def _pairs(project_id: ProjectId, model_id: str, items: Iterable[tuple[str, str]]) -> list[dict[str, object]]:
     owner = {"project_id": project_id, "model_id": model_id}
     return [owner | {"key": key, "value": value} for key, value in dict(items).items()]

@@ -29,6 +29,12 @@ def quick_actions(body: str) -> list[str]:
     return [match["name"] for match in _QUICK_ACTION.finditer(plain(body))]
 
 
+def only_quick_actions(body: str) -> bool:
+    """Such a body makes no note."""
+    lines = [line for line in body.splitlines() if line.strip()]
+    return bool(lines) and all(_QUICK_ACTION.match(line) for line in lines)
+
+
 def mentions(body: str) -> list[str]:
     return [match["name"] for match in _MENTION.finditer(plain(body))]
 

@@ -5,15 +5,18 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import keys
 from .routes import make_app
-from .state import Commit, Job, MergeRequest, Note, Pipeline, Project, Token, User, pipeline_status
+from .state import Commit, Job, MergeRequest, Note, Pipeline, Project, Through, Token, User, pipeline_status
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _MR_REF = re.compile(r"refs/merge-requests/(\d+)/")
 
@@ -56,9 +59,20 @@ class FakeGitLab:
         # GitLab shows its login key beside the key that signs CI tokens, so that choosing by `kid` matters.
         self.login_key = keys.SigningKey("login")
         self.ci_key = keys.SigningKey("ci")
-        self._server = make_server("127.0.0.1", port, make_app(self), threaded=True, request_handler=_Quiet)
+        self.more_keys: list[dict[str, str]] = []  # what else stands among the published keys
+        self._server = make_server("127.0.0.1", port, self._one_at_a_time(), threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread: threading.Thread | None = None
+
+    def _one_at_a_time(self) -> "WSGIApplication":
+        """The application behind the lock: what a test arranges is never seen half done."""
+        app = make_app(self)
+
+        def locked(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+            with self.lock:
+                return app(environ, start_response)
+
+        return locked
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -80,12 +94,16 @@ class FakeGitLab:
 
     def add_user(self, name: str) -> User:
         user = User(self.number("user"), name)
-        self.users[user.id] = user
+        with self.lock:
+            self.users[user.id] = user
         return user
 
-    def add_token(self, user: User, scopes: list[str], *, revoked: bool = False) -> str:
-        token = Token(f"glpat-{secrets.token_urlsafe(15)}", user, scopes, revoked)
-        self.tokens[token.text] = token
+    def add_token(self, user: User, scopes: list[str], *, revoked: bool = False, kind: str = "personal") -> str:
+        """Make a token: "personal" (project and group access tokens are such, too) or "oauth"."""
+        text = f"glpat-{secrets.token_urlsafe(15)}" if kind == "personal" else secrets.token_hex(32)
+        token = Token(text, user, scopes, revoked, kind)
+        with self.lock:
+            self.tokens[token.text] = token
         return token.text
 
     def add_project(
@@ -97,11 +115,13 @@ class FakeGitLab:
         visibility: str = "private",
     ) -> Project:
         project = Project(id or self.number("project"), path, default_branch, visibility, protected={default_branch})
-        self.projects[project.id] = project
+        with self.lock:
+            self.projects[project.id] = project
         return project
 
-    def add_member(self, project: Project, user: User, level: int) -> None:
-        project.members[user.id] = level
+    def add_member(self, project: Project, user: User, level: int, *, through: Through = "project") -> None:
+        with self.lock:
+            project.members[user.id], project.through[user.id] = level, through
 
     def add_commit(
         self,
@@ -112,10 +132,11 @@ class FakeGitLab:
         branch: str | None = None,
         files: dict[str, str] | None = None,
     ) -> str:
-        inherited = project.commits[parents[0]].files if parents else {}
-        project.commits[sha] = Commit(sha, parents, inherited | (files or {}))
-        if branch:
-            project.branches[branch] = sha
+        with self.lock:
+            inherited = project.commits[parents[0]].files if parents else {}
+            project.commits[sha] = Commit(sha, parents, inherited | (files or {}))
+            if branch:
+                project.branches[branch] = sha
         return sha
 
     def add_merge_request(
@@ -138,9 +159,12 @@ class FakeGitLab:
             source.id,
             author,
         )
-        head, target = source.branches.get(source_branch), project.branches.get(target_branch)
-        request.base_sha = project.merge_base(head, target) if head and target else None
-        project.merge_requests[request.iid] = request
+        with self.lock:
+            head, target = source.branches.get(source_branch), project.branches.get(target_branch)
+            # GitLab fetches what a fork offers into the target project.
+            project.commits |= {sha: source.commits[sha] for sha in source.ancestors(head or "")}
+            request.base_sha = project.merge_base(head, target) if head and target else None
+            project.merge_requests[request.iid] = request
         return request
 
     def add_pipeline(self, project: Project, sha: str, ref: str, source: str, *, tag: bool = False) -> Pipeline:
@@ -148,12 +172,14 @@ class FakeGitLab:
         request = project.merge_requests[int(match[1])] if match else None
         number = self.number("pipeline")
         pipeline = Pipeline(number, number - 900, project.id, sha, ref, source, tag, request)
-        self.pipelines[number] = pipeline
+        with self.lock:
+            self.pipelines[number] = pipeline
         return pipeline
 
     def add_job(self, pipeline: Pipeline, name: str, stage: str, user: User, status: str = "created") -> Job:
         job = Job(self.number("job"), name, stage, pipeline, user, status)
-        self.jobs[job.id] = job
+        with self.lock:
+            self.jobs[job.id] = job
         return job
 
     def set_job(self, job: Job, status: str, failure_reason: str | None = None) -> None:
@@ -168,7 +194,9 @@ class FakeGitLab:
     def merge(self, project: Project, iid: int) -> str:
         with self.lock:
             request = project.merge_requests[iid]
-            head = project.branches[request.source_branch]
+            source = self.projects[request.source_project_id]
+            head = source.branches[request.source_branch]
+            project.commits |= {known: source.commits[known] for known in source.ancestors(head)}
             sha = secrets.token_hex(20)
             self.add_commit(
                 project,
@@ -208,10 +236,14 @@ class FakeGitLab:
         self, method: str, path: str, status: int, *, after: bool = False, headers: dict[str, str] | None = None
     ) -> None:
         """Have the next call whose path matches the pattern answer `status`; `after`: once it took place."""
-        self.faults.append(Fault(method, path, status, after, headers or {}))
+        with self.lock:
+            self.faults.append(Fault(method, path, status, after, headers or {}))
 
     def jobs_of(self, pipeline: Pipeline) -> list[Job]:
         return [job for job in self.jobs.values() if job.pipeline is pipeline]
+
+    def head_of(self, request: MergeRequest) -> str | None:
+        return self.projects[request.source_project_id].branches.get(request.source_branch)
 
     def status_of(self, pipeline: Pipeline) -> str:
         return pipeline_status(self.jobs_of(pipeline))

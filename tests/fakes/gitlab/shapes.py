@@ -1,5 +1,6 @@
 """Answers in GitLab's shapes. https://docs.gitlab.com/api/rest/"""
 
+import hashlib
 from typing import Any
 
 from .state import Job, MergeRequest, Note, Pipeline, Project, User
@@ -20,8 +21,9 @@ def user(url: str, one: User) -> dict[str, Any]:
     }
 
 
-def project(url: str, one: Project, level: int | None) -> dict[str, Any]:
+def project(url: str, one: Project, viewer: User) -> dict[str, Any]:
     namespace, _, name = one.path.rpartition("/")
+    level, through = one.members.get(viewer.id), one.through.get(viewer.id, "project")
     access = {"access_level": level, "notification_level": 3} if level else None
     return {
         "id": one.id,
@@ -34,7 +36,11 @@ def project(url: str, one: Project, level: int | None) -> dict[str, Any]:
         "default_branch": one.default_branch,
         "visibility": one.visibility,
         "web_url": f"{url}/{one.path}",
-        "permissions": {"project_access": access, "group_access": None},
+        # Members by an invited group show in neither.
+        "permissions": {
+            "project_access": access if through == "project" else None,
+            "group_access": access if through == "group" else None,
+        },
     }
 
 
@@ -63,9 +69,16 @@ def pipeline(url: str, path: str, one: Pipeline, status: str) -> dict[str, Any]:
     }
 
 
+def basic(one: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline as it stands in lists and in other things."""
+    return {name: one[name] for name in _BASIC}
+
+
+_BASIC = ("id", "iid", "project_id", "sha", "ref", "status", "source", "created_at", "updated_at", "web_url")
+
+
 def job(url: str, path: str, one: Job, pipeline_state: str) -> dict[str, Any]:
     base = pipeline(url, path, one.pipeline, pipeline_state)
-    basic = ("id", "iid", "project_id", "sha", "ref", "status", "source", "created_at", "updated_at", "web_url")
     shape = {
         "id": one.id,
         "status": one.status,
@@ -83,7 +96,7 @@ def job(url: str, path: str, one: Job, pipeline_state: str) -> dict[str, Any]:
         "queued_duration": 0.5,
         "user": user(url, one.user),
         "commit": commit(url, path, one.pipeline.sha),
-        "pipeline": {name: base[name] for name in basic},
+        "pipeline": basic(base),
         "web_url": f"{url}/{path}/-/jobs/{one.id}",
         "project": {"ci_job_token_scope_enabled": False},
         "artifacts": [],
@@ -132,8 +145,20 @@ def merge_request(url: str, where: Project, one: MergeRequest, head: str | None)
         "source_project_id": one.source_project_id,
         "target_project_id": where.id,
         "author": user(url, one.author),
+        "assignee": None,
+        "assignees": [],
+        "reviewers": [],
         "labels": [],
+        "milestone": None,
+        "upvotes": 0,
+        "downvotes": 0,
         "draft": False,
+        "work_in_progress": False,
+        "merge_when_pipeline_succeeds": False,
+        "user_notes_count": len(one.notes),
+        "should_remove_source_branch": None,
+        "force_remove_source_branch": None,
+        "squash": False,
         "merge_status": "can_be_merged",
         "detailed_merge_status": "mergeable",
         "sha": head,
@@ -162,3 +187,24 @@ def note(url: str, one: Note) -> dict[str, Any]:
         "noteable_iid": one.merge_request_iid,
         "commands_changes": {},
     }
+
+
+def tree(names: list[str], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
+    """What stands in a folder of the repository: folders first, then files."""
+    start = len(folder) + 1 if folder else 0
+    found: dict[str, str] = {}
+    for name in sorted(names):
+        parts = name[start:].split("/")
+        for depth in range(1, (len(parts) if recursive else 1) + 1):
+            path = name[:start] + "/".join(parts[:depth])
+            found[path] = "blob" if path == name else "tree"
+    return [
+        {
+            "id": hashlib.sha1(path.encode()).hexdigest(),
+            "name": path.rpartition("/")[2],
+            "type": kind,
+            "path": path,
+            "mode": "040000" if kind == "tree" else "100644",
+        }
+        for path, kind in sorted(found.items(), key=lambda item: (item[1] != "tree", item[0]))
+    ]

@@ -1,6 +1,9 @@
 """What the stand-in knows."""
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+Through = Literal["project", "group", "invited group"]
 
 
 @dataclass
@@ -15,6 +18,7 @@ class Token:
     user: User
     scopes: list[str]
     revoked: bool = False
+    kind: str = "personal"  # project and group access tokens are of this kind too; or "oauth"
 
 
 @dataclass
@@ -80,6 +84,7 @@ class Project:
     default_branch: str
     visibility: str
     members: dict[int, int] = field(default_factory=dict)
+    through: dict[int, Through] = field(default_factory=dict)  # how members are, where not directly
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
@@ -95,6 +100,11 @@ class Project:
                 seen[current] = None
                 waiting += self.commits[current].parents
         return list(seen)
+
+    def between(self, base: str | None, head: str) -> list[str]:
+        """What the head has and the base has not, newest first."""
+        known = set(self.ancestors(base or ""))
+        return [sha for sha in self.ancestors(head) if sha not in known]
 
     def merge_base(self, left: str, right: str) -> str | None:
         others = set(self.ancestors(right))

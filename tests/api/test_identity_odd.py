@@ -1,0 +1,85 @@
+"""Tokens, projects and hosts that somebody made up: refused in words, and never sent on to GitLab."""
+
+import base64
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.api.conftest import Mlflow, failure
+from tests.api.test_identity import READ, WRITE, admitted, refused
+from tests.conftest import EXTERNAL_URL, Team
+
+
+def basic(client: FlaskClient, password: bytes) -> tuple[int, str, str]:
+    pair = base64.b64encode(b"ci:" + password).decode()
+    mlflow = Mlflow(client, project="42", token=None)
+    return failure(mlflow.call("GET", f"api/2.0/mlflow/{READ[1]}", headers={"Authorization": f"Basic {pair}"}))
+
+
+@pytest.mark.parametrize(
+    "password", ["✓", "glpat-a\nb", "glpat-a\r\nX-Admin: 1", "glpat-a b", "glpat-wröng", " ", "\x00", "x" * 5000]
+)
+def test_what_can_not_be_a_token_is_not_sent_to_gitlab(gitlab_client: FlaskClient, team: Team, password: str) -> None:
+    status, code, message = basic(gitlab_client, password.encode())
+    assert (status, code) == (401, "CUSTOMER_UNAUTHORIZED")
+    assert "Copy it again" in message
+    assert team.gitlab.requests == []
+
+
+def test_a_password_that_is_no_text_counts_as_none(gitlab_client: FlaskClient) -> None:
+    assert basic(gitlab_client, b"\xff\xfe")[:2] == (401, "CUSTOMER_UNAUTHORIZED")
+
+
+def test_a_deeply_nested_header_is_refused(gitlab_client: FlaskClient) -> None:
+    header = b'{"alg":"RS256","kid":' + b"[" * 5500 + b"]" * 5500 + b"}"
+    token = base64.urlsafe_b64encode(header).rstrip(b"=").decode() + ".e30.e30"
+    assert refused(gitlab_client, token)[:2] == (401, "CUSTOMER_UNAUTHORIZED")
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        *(".", "..", "%2e%2e", "%252e%252e", "..%2Fuser", "team%2F..%2Fchurn", "team%2Fchurn%2F..", "team%2F%2Fchurn"),
+        *(
+            "42%2Fjobs%3Fx",
+            "42%3Fx",
+            "42%23x",
+            "42%00",
+            "-1",
+            "0",
+            "042",
+            "4\u0662",
+            "42.",
+            "team",
+            "9" * 40,
+            "team%2Fch rn",
+        ),
+    ],
+)
+def test_a_made_up_project_is_not_found_with_any_token(gitlab_client: FlaskClient, team: Team, project: str) -> None:
+    for token in (team.tokens["owner"], team.gitlab.mint(team.job(), EXTERNAL_URL)):
+        assert refused(gitlab_client, token, project=project)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert not any(path.startswith("/api") for _, path in team.gitlab.requests)
+
+
+def test_a_path_may_be_in_any_case(gitlab_client: FlaskClient, team: Team) -> None:
+    assert admitted(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL), project="Team%2FChurn", call=WRITE)
+    assert admitted(gitlab_client, team.tokens["developer"], project="Team%2FChurn")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example.com", "127.example.com", "127.0.0.1.example.com", "localhost.example.com", "0.0.0.0"),
+        *("127.0.0.1@evil", "[::", "a b", "127.0.0.1:x", ""),
+    ],
+)
+def test_local_mode_refuses_a_foreign_host(mlflow: Mlflow, host: str) -> None:
+    answer = mlflow.call("GET", f"api/2.0/mlflow/{READ[1]}", headers={"Host": host})
+    assert failure(answer)[:2] == (403, "PERMISSION_DENIED")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:5000", "127.8.8.8", "[::1]:5000"])
+def test_local_mode_answers_to_this_machine(mlflow: Mlflow, host: str) -> None:
+    answer = mlflow.call("GET", f"api/2.0/mlflow/{READ[1]}", query_string=READ[2], headers={"Host": host})
+    assert answer.status_code == 200

@@ -1,0 +1,120 @@
+"""What all of the stand-in's URLs share: who asks, which project, pages, errors, faults."""
+
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException, abort
+from werkzeug.routing import BaseConverter
+
+from .state import Project, Token
+
+if TYPE_CHECKING:
+    from .fake import FakeGitLab, Fault
+
+READ_SCOPES = {"api", "read_api"}
+GUEST, REPORTER, MAINTAINER = 10, 20, 40
+
+
+class ProjectConverter(BaseConverter):
+    """A project's number or its path, which clients send with `%2F`; Flask decodes that before it looks for a rule."""
+
+    regex = r"[^/].*?"
+    part_isolating = False
+
+
+class Door:
+    def __init__(self, app: Flask, fake: "FakeGitLab") -> None:
+        self.fake = fake
+        app.url_map.merge_slashes = False
+        app.url_map.converters["project"] = ProjectConverter
+        app.before_request(self._count_and_fail)
+        app.after_request(self._fail_after)
+        app.register_error_handler(HTTPException, _told)
+
+    def token(self) -> Token:
+        text = request.headers.get("PRIVATE-TOKEN") or request.headers.get("Authorization", "").removeprefix("Bearer ")
+        found = self.fake.tokens.get(text)
+        if found is None or found.revoked:
+            abort(401, "401 Unauthorized")
+        return found
+
+    def caller(self) -> Token:
+        """Who asks, with a token whose scopes allow the call."""
+        found = self.token()
+        needed = READ_SCOPES if request.method == "GET" else {"api"}
+        if not needed & set(found.scopes):
+            answer = jsonify(
+                error="insufficient_scope",
+                error_description="The request requires higher privileges than provided by the access token.",
+                scope=" ".join(sorted(needed)),
+            )
+            answer.status_code = 403
+            abort(answer)
+        return found
+
+    def project(self, ref: str, level: int = GUEST) -> Project:
+        """A project by number or path, in any case of its letters; hidden from whom it does not concern."""
+        user = self.caller().user
+        projects = self.fake.projects.values()
+        found = next((one for one in projects if ref == str(one.id) or ref.lower() == one.path.lower()), None)
+        if found is None or (user.id not in found.members and found.visibility != "public"):
+            abort(404, "404 Project Not Found")
+        if found.members.get(user.id, GUEST) < level:
+            abort(403, "403 Forbidden")
+        return found
+
+    def level(self, project: Project) -> int:
+        return project.members.get(self.caller().user.id, 0)
+
+    def _count_and_fail(self) -> Response | None:
+        fake = self.fake
+        fake.requests.append((request.method, request.path))
+        fault = next(
+            (one for one in fake.faults if one.method == request.method and re.search(one.path, request.path)), None
+        )
+        g.fault = fault
+        if fault is None:
+            return None
+        fake.faults.remove(fault)
+        return None if fault.after else _failed(fault)
+
+    def _fail_after(self, response: Response) -> Response:
+        return _failed(g.fault) if g.get("fault") and g.fault.after else response
+
+
+def missing(what: str = "Not found") -> NoReturn:
+    abort(404, f"404 {what}")
+
+
+def paged(items: list[Any]) -> Response:
+    """One page, with the headers that lead to the others. https://docs.gitlab.com/api/rest/#pagination"""
+    page, size = int(request.args.get("page", 1)), min(int(request.args.get("per_page", 20)), 100)
+    response = jsonify(items[(page - 1) * size : page * size])
+    last = max(1, -(-len(items) // size))
+    response.headers["X-Total"] = str(len(items))
+    response.headers["X-Total-Pages"] = str(last)
+    response.headers["X-Page"] = str(page)
+    response.headers["X-Per-Page"] = str(size)
+    response.headers["X-Prev-Page"] = str(page - 1) if page > 1 else ""
+    response.headers["X-Next-Page"] = str(page + 1) if page < last else ""
+    if page < last:
+        rest = "&".join(f"{key}={value}" for key, value in request.args.items() if key != "page")
+        response.headers["Link"] = f'<{request.base_url}?{rest}&page={page + 1}>; rel="next"'
+    return response
+
+
+def _told(error: HTTPException) -> Response:
+    if error.response is not None:
+        # Only our own answers come here, and those are Flask's.
+        assert isinstance(error.response, Response)
+        return error.response
+    # An URL that GitLab does not have is answered in another form than a thing that it does not have.
+    body = {"message": error.description} if request.url_rule else {"error": "404 Not Found"}
+    answer = jsonify(body)
+    answer.status_code = error.code or 500
+    return answer
+
+
+def _failed(fault: "Fault") -> Response:
+    return Response("something went wrong", status=fault.status, headers=fault.headers)

@@ -1,0 +1,75 @@
+"""Commits, branches and files. https://docs.gitlab.com/api/commits/ and https://docs.gitlab.com/api/repository_files/"""
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, request
+
+from . import shapes
+from .door import Door, missing, paged
+from .state import Commit, Project
+
+if TYPE_CHECKING:
+    from .fake import FakeGitLab
+
+
+def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
+    base = "/api/v4/projects/<project:ref>/repository"
+
+    def at(where: Project, name: str | None, what: str) -> Commit:
+        """The commit that a branch or a SHA names; the default branch's without a name."""
+        name = name or where.default_branch
+        return where.commits.get(where.branches.get(name, name)) or missing(what)
+
+    def shown(where: Project, sha: str) -> dict[str, Any]:
+        return shapes.commit(fake.url, where.path, sha, where.commits[sha].parents)
+
+    @app.get(f"{base}/commits")
+    def commits(ref: str) -> Response:
+        where = door.project(ref)
+        newest = at(where, request.args.get("ref_name"), "Commit Not Found")
+        return paged([shown(where, sha) for sha in where.ancestors(newest.sha)])
+
+    @app.get(f"{base}/commits/<sha>")
+    def commit(ref: str, sha: str) -> dict[str, Any]:
+        where = door.project(ref)
+        found = at(where, sha, "Commit Not Found").sha
+        runs = [one for one in fake.pipelines.values() if one.project_id == where.id and one.sha == found]
+        newest = shapes.pipeline(fake.url, where.path, runs[-1], fake.status_of(runs[-1])) if runs else None
+        return shown(where, found) | {
+            "stats": {"additions": 1, "deletions": 1, "total": 2},
+            "status": newest["status"] if newest else None,
+            "last_pipeline": shapes.basic(newest) if newest else None,
+            "project_id": where.id,
+        }
+
+    @app.get(f"{base}/branches/<path:name>")
+    def branch(ref: str, name: str) -> dict[str, Any]:
+        where = door.project(ref)
+        if name not in where.branches:
+            missing("Branch Not Found")
+        return {
+            "name": name,
+            "commit": shown(where, where.branches[name]),
+            "merged": False,
+            "protected": name in where.protected,
+            "developers_can_push": False,
+            "developers_can_merge": False,
+            "can_push": True,
+            "default": name == where.default_branch,
+            "web_url": f"{fake.url}/{where.path}/-/tree/{name}",
+        }
+
+    @app.get(f"{base}/files/<path:name>/raw")
+    def raw_file(ref: str, name: str) -> str:
+        files = at(door.project(ref), request.args.get("ref"), "Commit Not Found").files
+        return files[name] if name in files else missing("File Not Found")
+
+    @app.get(f"{base}/tree")
+    def tree(ref: str) -> Response:
+        files = at(door.project(ref), request.args.get("ref"), "Tree Not Found").files
+        folder = request.args.get("path", "").strip("/")
+        inside = [name for name in files if not folder or name.startswith(f"{folder}/")]
+        if folder and not inside:
+            missing("invalid revision or path Not Found")
+        recursive = request.args.get("recursive", "false").lower() in ("true", "1")
+        return paged(shapes.tree(inside, folder, recursive=recursive))
