@@ -1,17 +1,22 @@
 """What a pipeline does to a model: its best candidate against the baseline's, metric by metric."""
 
+import fnmatch
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from . import direction, statistics
+from mltrail_contract import Model
+
+from . import direction, evidence, folds
 from .direction import Direction, Goal
-from .grouping import REPEAT_OVER, Group, Run, best, group, ranking_metric, representative
+from .evidence import Evidence, Level
+from .grouping import Group, Run, best, group, ranking_metric, representative
 from .numbers import change
 from .statistics import Summary
 
-_SIGNIFICANT = 0.05
+UNWRITTEN = Model("")
+"""What holds for a model of which no contract speaks."""
 
 
 class Judgement(StrEnum):
@@ -28,7 +33,7 @@ class Judgement(StrEnum):
 class MetricChange:
     """One metric on both sides. `delta` is current minus baseline, `relative` the same as a share of the baseline.
 
-    `sentence` holds nothing that a user wrote.
+    `sentence` holds nothing that a user wrote. `evidence` is None where nothing tells what chance does.
     """
 
     name: str
@@ -39,6 +44,13 @@ class MetricChange:
     sentence: str
     delta: float | None = None
     relative: float | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def loss(self) -> float | None:
+        """By how much it got worse; negative when it got better. None where that can't be told."""
+        known = self.delta is not None and self.goal.direction is not Direction.UNKNOWN
+        return -self.goal.gain(self.delta) if known and self.delta is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,10 @@ class ParameterChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The best group against the baseline's best. `metrics` begins with the one that ranks, then what matters most."""
+    """The best group against the baseline's best. `metrics` begins with the one that ranks, then what matters most.
+
+    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's.
+    """
 
     rank_by: str | None
     best: Group | None
@@ -61,37 +76,72 @@ class Comparison:
     metrics: tuple[MetricChange, ...]
     parameters: tuple[ParameterChange, ...]
     groups: int
+    datasets: tuple[ParameterChange, ...] = ()
+    incomparable: str | None = None
 
     @property
     def headline(self) -> MetricChange | None:
         return next((one for one in self.metrics if one.name == self.rank_by), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """What all metrics share. `history` is the target branch's, newest first, without the baseline."""
+
+    mine: Group
+    yours: Group | None
+    history: Sequence[Group]
+    model: Model
+    incomparable: str | None
+
+    def level(self, metric: str) -> Level | None:
+        before = self.yours.metrics.get(metric) if self.yours else None
+        if before is None:
+            return None
+        return evidence.level(before, [one.metrics[metric] for one in self.history if metric in one.metrics])
+
+
 def compare(
     current: Iterable[Run],
     baseline: Iterable[Run],
     *,
+    history: Iterable[Iterable[Run]] = (),
+    model: Model = UNWRITTEN,
     rank_by: str | None = None,
     better: Direction | None = None,
-    repeat_over: frozenset[str] = REPEAT_OVER,
 ) -> Comparison:
-    """Compare two pipelines' runs of one model. `better` is the direction of `rank_by` where somebody has said it."""
-    ours, theirs = group(current, repeat_over=repeat_over), group(baseline, repeat_over=repeat_over)
-    metric = rank_by or ranking_metric(ours)
-    goal = Goal(better, guessed=False) if better else direction.guess(metric or "")
+    """Compare two pipelines' runs of one model. `history` are the runs of the target branch's pipelines before the
+    baseline, newest first. `rank_by` and `better` (its direction) overrule the contract.
+    """
+    chance = model.repeat_over | frozenset(model.pair_by)
+    ours, theirs = group(current, repeat_over=chance), group(baseline, repeat_over=chance)
+    metric = rank_by or model.rank_by or ranking_metric(ours)
+    goal = Goal(better, guessed=False) if better else goal_of(metric or "", model)
     mine, yours = best(ours, metric, goal), best(theirs, metric, goal)
     if mine is None:
         return Comparison(metric, None, None, yours, (), (), 0)
-    goals = {metric: goal} if metric else {}
+    earlier = [best(group(runs, repeat_over=chance), metric, goal) for runs in history]
+    reason = _incomparable(mine, yours, model.same_dataset) if yours else None
+    sides = _Sides(mine, yours, [one for one in earlier if one is not None], model, reason)
     return Comparison(
         metric,
         mine,
         representative(mine, metric, goal),
         yours,
-        tuple(_metrics(mine, yours, metric, goals)),
+        tuple(_metrics(sides, metric, goal, among=len(ours))),
         tuple(changed_parameters(yours.params, mine.params)) if yours else (),
         len(ours),
+        tuple(changed_parameters(_datasets(yours), _datasets(mine))) if yours else (),
+        reason,
     )
+
+
+def goal_of(metric: str, model: Model) -> Goal:
+    """Tell which way a metric is better: by the contract's first rule that says it, else by a guess from its name."""
+    for rule in model.rules:
+        if rule.better is not None and fnmatch.fnmatchcase(metric, rule.metric):
+            return Goal(Direction(rule.better), guessed=False)
+    return direction.guess(metric)
 
 
 def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
@@ -102,51 +152,69 @@ def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> l
     ]
 
 
-def judge(name: str, goal: Goal, before: Summary | None, now: Summary | None) -> MetricChange:
-    """Say what became of one metric. At least one side must be there."""
-    if before is None or now is None:
+def told(name: str, goal: Goal, before: float, now: float) -> str:
+    """Write the difference of two values of a metric as people say it."""
+    delta = now - before
+    return change(
+        delta,
+        relative=delta / abs(before) if before else None,
+        rate=direction.is_rate(name) and 0 <= before <= 1 and 0 <= now <= 1,
+        show_relative=goal.direction is Direction.LOWER and before > 0 and now > 0,
+    )
+
+
+def _metrics(sides: _Sides, rank_by: str | None, goal: Goal, *, among: int) -> list[MetricChange]:
+    theirs = sides.yours.metrics if sides.yours else {}
+    names = {name for name in sides.mine.metrics.keys() | theirs.keys() if not direction.is_system(name)}
+    changes = [
+        _judge(
+            sides,
+            name,
+            goal if name == rank_by else goal_of(name, sides.model),
+            among=among if name == rank_by else 1,
+        )
+        for name in names
+    ]
+    return sorted(changes, key=lambda one: (one.name != rank_by, _ORDER.index(one.judgement), one.name))
+
+
+def _judge(sides: _Sides, name: str, goal: Goal, *, among: int) -> MetricChange:
+    """Say what became of one metric. `among` is how many candidates the best was chosen from by it."""
+    now = sides.mine.metrics.get(name)
+    before = sides.yours.metrics.get(name) if sides.yours else None
+    level = sides.level(name)
+    if before is None or now is None or level is None:
         missing = Judgement.NEW if before is None else Judgement.GONE
         sentence = "new, no baseline yet" if before is None else "no longer logged, or not a number"
         return MetricChange(name, goal, before, now, missing, sentence)
     delta = now.mean - before.mean
     relative = delta / abs(before.mean) if before.mean else None
-    told = change(
-        delta,
-        relative=relative,
-        rate=direction.is_rate(name) and 0 <= before.mean <= 1 and 0 <= now.mean <= 1,
-        show_relative=goal.direction is Direction.LOWER and before.mean > 0 and now.mean > 0,
-    )
-    judgement, sentence = _judged(goal, before, now, delta, told)
-    return MetricChange(name, goal, before, now, judgement, sentence, delta, relative)
-
-
-def _judged(goal: Goal, before: Summary, now: Summary, delta: float, told: str) -> tuple[Judgement, str]:
-    runs = f"{now.n} v {before.n} runs"
+    difference = told(name, goal, before.mean, now.mean)
+    if sides.incomparable:
+        return MetricChange(name, goal, before, now, Judgement.UNKNOWN, sides.incomparable, delta, relative)
     if math.isclose(now.mean, before.mean, rel_tol=1e-12, abs_tol=1e-15):
-        return Judgement.SAME, "unchanged"
-    if now.n == 1 and before.n == 1:
-        return Judgement.UNKNOWN, f"{told}; 1 run, noise unknown: add seeds to tell"
-    real = _is_real(before, now)
-    if real is None:
-        return Judgement.UNKNOWN, f"{told}; {runs}, noise unknown: add seeds to tell"
-    if not real:
-        return Judgement.NOISE, f"{told}, within noise ({runs})"
+        return MetricChange(name, goal, before, now, Judgement.SAME, "unchanged", delta, relative)
+    by_fold = folds.paired(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by) if sides.yours else None
+    weighed = by_fold or evidence.weigh(level, now)
+    runs = f"{int(by_fold.freedom) + 1} folds" if by_fold else f"{now.n} v {level.runs} runs"
+    judgement, words = _judged(goal, weighed, delta, runs, among=among, lone=now.n == 1 and level.runs == 1)
+    return MetricChange(name, goal, before, now, judgement, f"{difference}{words}", delta, relative, weighed)
+
+
+def _judged(
+    goal: Goal, weighed: Evidence | None, delta: float, runs: str, *, among: int, lone: bool
+) -> tuple[Judgement, str]:
+    if weighed is None:
+        return Judgement.UNKNOWN, f"; {'1 run' if lone else runs}, noise unknown: add seeds to tell"
+    better = goal.gain(delta) > 0
+    if not weighed.real():
+        return Judgement.NOISE, f", within noise ({runs})"
     if goal.direction is Direction.UNKNOWN:
-        return Judgement.UNKNOWN, f"{told}, real ({runs}), but is higher or lower better?"
-    judgement = Judgement.BETTER if goal.gain(delta) > 0 else Judgement.WORSE
-    return judgement, f"{told}, {judgement.value}, real ({runs})"
-
-
-def _is_real(before: Summary, now: Summary) -> bool | None:
-    if before.sd is not None and now.sd is not None:
-        test = statistics.welch(before, now)
-        # Without any spread on either side chance plays no part, and every difference is real.
-        return test is None or test.p < _SIGNIFICANT
-    known, single = (before, now) if before.sd is not None else (now, before)
-    if not known.sd:
-        return None  # repeats that agree exactly tell nothing of a single run elsewhere
-    interval = statistics.prediction_interval(known)
-    return interval is not None and not interval[0] <= single.mean <= interval[1]
+        return Judgement.UNKNOWN, f", real ({runs}), but is higher or lower better?"
+    if better and not weighed.real(among=among):
+        return Judgement.NOISE, f", what luck gives the best of {among} ({runs})"
+    judgement = Judgement.BETTER if better else Judgement.WORSE
+    return judgement, f", {judgement.value}, real ({runs})"
 
 
 _ORDER = (
@@ -155,11 +223,20 @@ _ORDER = (
 )
 
 
-def _metrics(mine: Group, yours: Group | None, rank_by: str | None, goals: Mapping[str, Goal]) -> list[MetricChange]:
-    theirs = yours.metrics if yours else {}
-    names = {name for name in mine.metrics.keys() | theirs.keys() if not direction.is_system(name)}
-    changes = [
-        judge(name, goals.get(name) or direction.guess(name), theirs.get(name), mine.metrics.get(name))
-        for name in names
-    ]
-    return sorted(changes, key=lambda one: (one.name != rank_by, _ORDER.index(one.judgement), one.name))
+def _datasets(one: Group) -> dict[str, str]:
+    """Name a group's datasets by context; where its runs differ, none."""
+    found: dict[str, set[str]] = {}
+    for run in one.runs:
+        for context, dataset in run.datasets.items():
+            found.setdefault(context, set()).add(dataset)
+    return {context: names.pop() for context, names in found.items() if len(names) == 1}
+
+
+def _incomparable(mine: Group, yours: Group, context: str | None) -> str | None:
+    if context is None:
+        return None
+    now, before = _datasets(mine).get(context), _datasets(yours).get(context)
+    if now is None or before is None:
+        side = "here" if now is None else "in the baseline"
+        return f"not comparable: the dataset that the contract names was not logged {side}"
+    return None if now == before else "not comparable: another dataset than the baseline's"

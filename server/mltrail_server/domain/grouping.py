@@ -1,7 +1,7 @@
 """Candidates that differ only by chance are one: they are its runs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .direction import Direction, Goal, primary
@@ -27,7 +27,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A candidate as far as a comparison looks at it. `metrics` are the last values, among them perhaps NaN."""
+    """A candidate as far as a comparison looks at it.
+
+    `metrics` are the last values, among them perhaps NaN; `extremes` the lowest and highest of a metric's history,
+    where somebody asked for them; `datasets` name and digest by context, such as `test`.
+    """
 
     iid: int
     name: str
@@ -37,6 +41,10 @@ class Run:
     job_id: int | None = None
     job_name: str = ""
     job_url: str = ""
+    experiment: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    datasets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

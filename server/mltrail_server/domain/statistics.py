@@ -73,7 +73,9 @@ def prediction_interval(known: Summary, *, confidence: float = 0.95) -> tuple[fl
 
 
 def t_two_sided(t: float, freedom: float) -> float:
-    """Answer the probability of a value at least as far from 0 as `t`."""
+    """Answer the probability of a value at least as far from 0 as `t`; infinite freedom is the normal distribution."""
+    if math.isinf(freedom):
+        return math.erfc(abs(t) / math.sqrt(2))
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
@@ -92,6 +94,15 @@ def t_quantile(probability: float, freedom: float) -> float:
         else:
             high = middle
     return (low + high) / 2
+
+
+def f_two_sided(ratio: float, above: float, below: float) -> float:
+    """Answer the probability of a ratio of two variances at least as far from 1 as this one (above / below).
+
+    https://dlmf.nist.gov/8.17 gives the F distribution as I_x(a, b) with x = above·ratio / (above·ratio + below).
+    """
+    share = incomplete_beta(above / 2, below / 2, above * ratio / (above * ratio + below))
+    return 2 * min(share, 1 - share)
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:

@@ -1,0 +1,140 @@
+"""Read values out of a YAML document and keep count of what is wrong with them, line by line.
+
+Values are read as the contract means them, not as YAML 1.1 guesses: `no`, `on` and `1.10` are texts where a text is
+expected, and only `true` and `false` are truth values.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import TypeVar
+
+import yaml
+
+from .problems import Problem
+
+E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+_LONGEST_SHOWN = 40
+
+
+def shown(text: str) -> str:
+    """Quote a piece of the file in a message, shortened."""
+    text = " ".join(text.split())
+    return f"'{text[: _LONGEST_SHOWN - 1]}…'" if len(text) > _LONGEST_SHOWN else f"'{text}'"
+
+
+class Reader:
+    """Collects problems. Each method answers None (or nothing) for a value that it had to complain about."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def complain(self, node: yaml.Node, key: str, message: str) -> None:
+        mark = node.start_mark
+        self.problems.append(Problem(mark.line + 1, mark.column + 1, key, message))
+
+    def mapping(self, node: yaml.Node, key: str, known: Iterable[str] | None = None) -> "dict[str, Entry]":
+        """Read a mapping. `known` names all keys that it may have; None lets it have any."""
+        if not isinstance(node, yaml.MappingNode):
+            self.complain(node, key, f"expected a mapping (`name: value` lines), found {_kind(node)}")
+            return {}
+        names = None if known is None else tuple(known)
+        found: dict[str, Entry] = {}
+        for name_node, value in node.value:
+            if not isinstance(name_node, yaml.ScalarNode):
+                self.complain(name_node, key, "a key must be a plain word")
+                continue
+            name = name_node.value
+            here = f"{key}.{name}" if key else name
+            if name in found:
+                self.complain(name_node, here, f"stands here twice, first on line {found[name].line}")
+            elif names is not None and name not in names:
+                self.complain(name_node, here, f"unknown key; known are {', '.join(names)}{_nearest(name, names)}")
+            else:
+                found[name] = Entry(self, value, here, name_node.start_mark.line + 1)
+        return found
+
+
+class Entry:
+    """A value with the way to it."""
+
+    def __init__(self, reader: Reader, node: yaml.Node, key: str, line: int) -> None:
+        self.reader, self.node, self.key, self.line = reader, node, key, line
+
+    def complain(self, message: str) -> None:
+        self.reader.complain(self.node, self.key, message)
+
+    def mapping(self, known: Iterable[str] | None = None) -> "dict[str, Entry]":
+        return self.reader.mapping(self.node, self.key, known)
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.node, yaml.MappingNode)
+
+    def items(self) -> "list[Entry]":
+        if not isinstance(self.node, yaml.SequenceNode):
+            self.complain(f"expected a list (`[a, b]` or `- a` lines), found {_kind(self.node)}")
+            return []
+        return [
+            Entry(self.reader, node, f"{self.key}[{number}]", node.start_mark.line + 1)
+            for number, node in enumerate(self.node.value)
+        ]
+
+    def each(self, read: "Callable[[Entry], T | None]") -> tuple[T, ...]:
+        return tuple(value for value in map(read, self.items()) if value is not None)
+
+    def text(self) -> str | None:
+        """Read a text that is not empty, whatever YAML takes it for."""
+        if not isinstance(self.node, yaml.ScalarNode):
+            self.complain(f"expected a text, found {_kind(self.node)}")
+            return None
+        text: str = self.node.value
+        if not text or (self.node.style is None and text in ("~", "null")):
+            self.complain("expected a text, found nothing")
+            return None
+        return text
+
+    def number(self, *, least: float = -math.inf) -> float | None:
+        text = self.text()
+        if text is None:
+            return None
+        if isinstance(self.node, yaml.ScalarNode) and self.node.style is None and _NUMBER.fullmatch(text):
+            value = float(text)
+            if math.isfinite(value) and value >= least:
+                return value
+        bound = "" if least == -math.inf else f" of at least {least:g}"
+        self.complain(f"expected a number{bound}, found {shown(text)}")
+        return None
+
+    def truth(self) -> bool | None:
+        text = self.text()
+        if text not in (None, "true", "false"):
+            self.complain(f"expected true or false, found {shown(text)}")
+        return None if text is None else text == "true"
+
+    def choice(self, choices: type[E]) -> E | None:
+        text = self.text()
+        if text is None:
+            return None
+        if text not in [one.value for one in choices]:
+            self.complain(f"expected one of {', '.join(choices)}, found {shown(text)}")
+            return None
+        return choices(text)
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    return shown(node.value) if node.value else "nothing"
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    import difflib  # noqa: PLC0415 - needed for a mistake only
+
+    found = difflib.get_close_matches(name, known, n=1)
+    return f". Did you mean {found[0]}?" if found else ""

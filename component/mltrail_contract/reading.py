@@ -1,0 +1,200 @@
+"""Read a contract file. Unknown keys are errors: a rule that is misspelt must not silently gate nothing."""
+
+import re
+
+import yaml
+
+from .model import (
+    Baseline,
+    BaselineKind,
+    Bump,
+    Contract,
+    Keep,
+    Model,
+    Outcome,
+    Promote,
+    Rule,
+    Runs,
+    Then,
+    Tolerance,
+    Value,
+    Way,
+)
+from .nodes import Entry, Reader, shown
+from .problems import ContractError, Problem
+
+_MOST_CHARACTERS = 262_144
+_VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_ALIAS = re.compile(r"[\w-]{1,255}")
+_SPAN = re.compile(r"(\d{1,6})([hdw])")
+_HOUR_MS = 3_600_000
+_UNITS_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS, "w": 7 * 24 * _HOUR_MS}
+
+TOP = ("version", "defaults", "models")
+DEFAULTS = ("repeat_over", "pair_by", "if_unknown")
+MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", *DEFAULTS)
+RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "then", "target")
+PROMOTE = ("from", "reuse_reviewed", "alias", "bump")
+
+
+def read(text: str) -> Contract:
+    """Read a contract. Raises `ContractError` that names line and key of everything that is wrong."""
+    if len(text) > _MOST_CHARACTERS:
+        raise ContractError([Problem(1, 1, "", f"longer than {_MOST_CHARACTERS} characters")])
+    reader = Reader()
+    root = _compose(text)
+    top = reader.mapping(root, "", TOP)
+    _version(reader, root, top.get("version"))
+    defaults = _defaults(top["defaults"].mapping(DEFAULTS), Model("")) if "defaults" in top else Model("")
+    models: dict[str, Model] = {}
+    if "models" in top:
+        for name, entry in top["models"].mapping().items():
+            models[name] = _model(name, entry, defaults)
+    elif not reader.problems:
+        reader.complain(root, "models", "is missing: name at least one model")
+    if reader.problems:
+        raise ContractError(reader.problems)
+    return Contract(models)
+
+
+def _compose(text: str) -> yaml.Node:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise ContractError([Problem(line, column, "", f"not YAML: {error.problem or error.context}")]) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ContractError([Problem(1, 1, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
+    if root is None:
+        raise ContractError([Problem(1, 1, "", "the file is empty; it begins with `version: 1`")])
+    return root
+
+
+def _version(reader: Reader, root: yaml.Node, entry: Entry | None) -> None:
+    if entry is None:
+        reader.complain(root, "version", "is missing; write `version: 1`")
+    elif (text := entry.text()) not in (None, "1"):
+        entry.complain(f"this mltrail reads version 1, not {shown(text or '')}")
+
+
+def _defaults(found: dict[str, Entry], given: Model) -> Model:
+    """Read the three keys that stand in `defaults` and in each model."""
+    repeat, pair, unknown = given.repeat_over, given.pair_by, given.if_unknown
+    if "repeat_over" in found:
+        repeat = frozenset(found["repeat_over"].each(Entry.text))
+    if "pair_by" in found:
+        pair = found["pair_by"].each(Entry.text)
+    if "if_unknown" in found:
+        unknown = found["if_unknown"].choice(Outcome) or unknown
+    return Model(given.name, repeat_over=repeat, pair_by=pair, if_unknown=unknown)
+
+
+def _model(name: str, entry: Entry, defaults: Model) -> Model:
+    found = entry.mapping(MODEL)
+    own = _defaults(found, defaults)
+    return Model(
+        name,
+        runs=_runs(found["runs"]) if "runs" in found else Runs(),
+        paths=found["paths"].each(Entry.text) if "paths" in found else (),
+        baseline=_baseline(found["baseline"]) if "baseline" in found else Baseline(),
+        same_dataset=found["same_dataset"].text() if "same_dataset" in found else None,
+        rank_by=found["rank_by"].text() if "rank_by" in found else None,
+        rules=found["rules"].each(_rule) if "rules" in found else (),
+        promote=_promote(found["promote"]) if "promote" in found else None,
+        keep=_keep(found["keep"]) if "keep" in found else Keep(),
+        repeat_over=own.repeat_over,
+        pair_by=own.pair_by,
+        if_unknown=own.if_unknown,
+    )
+
+
+def _runs(entry: Entry) -> Runs:
+    found = entry.mapping(("experiment", "tags"))
+    tags = {}
+    if "tags" in found:
+        for key, value in found["tags"].mapping().items():
+            tags[key] = value.text() or ""
+    return Runs(found["experiment"].text() if "experiment" in found else None, tags)
+
+
+def _baseline(entry: Entry) -> Baseline:
+    text = entry.text()
+    if text in (None, BaselineKind.TARGET):
+        return Baseline()
+    kind, colon, version = text.partition(":")
+    if colon and kind == BaselineKind.VERSION and _VERSION.fullmatch(version):
+        return Baseline(BaselineKind.VERSION, version)
+    if not colon and _ALIAS.fullmatch(text):
+        return Baseline(BaselineKind.ALIAS, text)
+    entry.complain(f"expected target, an alias such as champion, or version:1.4.0, found {shown(text)}")
+    return Baseline()
+
+
+def _rule(entry: Entry) -> Rule | None:
+    before = len(entry.reader.problems)
+    found = entry.mapping(RULE)
+    metric = found["metric"].text() if "metric" in found else None
+    rule = Rule(
+        metric or "",
+        better=found["better"].choice(Way) if "better" in found else None,
+        worse_by=_tolerance(found["worse_by"]) if "worse_by" in found else None,
+        at_least=found["at_least"].number() if "at_least" in found else None,
+        at_most=found["at_most"].number() if "at_most" in found else None,
+        value=(found["value"].choice(Value) if "value" in found else None) or Value.LAST,
+        then=(found["then"].choice(Then) if "then" in found else None) or Then.FAIL,
+        target=found["target"].text() if "target" in found else None,
+        line=entry.line,
+    )
+    if len(entry.reader.problems) == before:
+        _check(entry, rule)
+    return rule
+
+
+def _check(entry: Entry, rule: Rule) -> None:
+    if not rule.metric:
+        entry.complain("metric is missing: which metric, or which glob of metrics, is this about?")
+    if rule.worse_by is None and rule.at_least is None and rule.at_most is None:
+        entry.complain("says nothing: give it worse_by, at_least or at_most")
+    if rule.better is None and (rule.worse_by is not None or rule.value is Value.BEST):
+        entry.complain("better is missing: is a higher value of this metric better, or a lower one?")
+    if rule.at_least is not None and rule.at_most is not None and rule.at_least > rule.at_most:
+        entry.complain(f"no value is at least {rule.at_least:g} and at most {rule.at_most:g}")
+
+
+def _tolerance(entry: Entry) -> Tolerance | None:
+    if not entry.is_mapping:
+        amount = entry.number(least=0)
+        return None if amount is None else Tolerance(amount)
+    found = entry.mapping(("percent",))
+    amount = found["percent"].number(least=0) if "percent" in found else None
+    if not found:
+        entry.complain("expected a number, or {percent: 10}")
+    return None if amount is None else Tolerance(amount, percent=True)
+
+
+def _promote(entry: Entry) -> Promote:
+    found = entry.mapping(PROMOTE)
+    given = Promote()
+    alias = found["alias"].text() if "alias" in found else None
+    if alias is not None and not _ALIAS.fullmatch(alias):
+        found["alias"].complain(f"an alias is made of letters, digits, - and _, not {shown(alias)}")
+    return Promote(
+        origins=found["from"].each(Entry.text) if "from" in found else given.origins,
+        reuse_reviewed=bool(found["reuse_reviewed"].truth()) if "reuse_reviewed" in found else given.reuse_reviewed,
+        alias=alias or given.alias,
+        bump=(found["bump"].choice(Bump) if "bump" in found else None) or given.bump,
+    )
+
+
+def _keep(entry: Entry) -> Keep:
+    found = entry.mapping(("losers",))
+    if "losers" not in found:
+        return Keep()
+    text = found["losers"].text()
+    match = _SPAN.fullmatch(text or "")
+    if match is None:
+        if text is not None:
+            found["losers"].complain(f"expected a time such as 12h, 30d or 8w, found {shown(text)}")
+        return Keep()
+    return Keep(int(match[1]) * _UNITS_MS[match[2]])

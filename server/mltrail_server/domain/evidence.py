@@ -1,0 +1,202 @@
+"""Is a difference real? What repeats and the target branch's history say of chance, and of nothing else.
+
+The spread that counts is the one from run to run: between repeats with other seeds, and between the target branch's
+pipelines where each has a single run. Samples inside of a run say nothing of it.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import statistics
+from .statistics import Summary
+
+ALPHA = 0.05
+"""How often chance alone may look like a drop; and as often like a gain."""
+
+_POWER = 0.8
+_LEAP = 0.005
+"""Two neighbouring pipelines of the target branch that chance sets this far apart in fewer cases are a leap apart."""
+_STEP = 12.0
+"""By how many squared spreads a step must describe the branch better than a straight line does."""
+_FOR_A_LINE = 4
+_ENOUGH_FREEDOM = 4
+_FEW = 3
+_MOST_SEEDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where the target branch stands in a metric, by `runs` runs of its `pipelines` newest pipelines.
+
+    `mean` is known as well as by `weight` runs. `sd` is the spread from run to run, None where nothing tells it;
+    `freedom` says how well it is known.
+    """
+
+    mean: float
+    weight: float
+    runs: int
+    pipelines: int
+    sd: float | None
+    freedom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`p` is how often chance alone moves the mean at least this far in this direction; `low` and `high` bound the
+    true difference (current minus baseline) with 90 % confidence, so that each side is wrong in 5 % of cases.
+    """
+
+    p: float
+    low: float
+    high: float
+    sd: float
+    freedom: float
+
+    def real(self, *, among: int = 1) -> bool:
+        """Tell whether it is more than chance, also for the best `among` so many equal ones.
+
+        The best of k passes by luck with 1 - (1 - p)^k (Z. Šidák, "Rectangular confidence regions for the means of
+        multivariate normal distributions", JASA 62 (1967)).
+        """
+        return -math.expm1(among * math.log1p(-min(self.p, 1 - 1e-16))) < ALPHA
+
+
+def level(baseline: Summary, history: Sequence[Summary] = ()) -> Level:
+    """Find the baseline's level with the help of the pipelines before it (`history`, newest first).
+
+    The end of the straight line through them is where the branch stands, so that a branch that gets better, or worse,
+    bit by bit is neither taken for noise nor held to what it was. What lies before a leap does not count.
+    """
+    known = (baseline, *history)
+    sd, freedom = _spread(known)
+    alone = Level(baseline.mean, baseline.n, baseline.n, 1, sd, freedom)
+    if not sd:
+        return alone
+    members = _since_leap(known, sd, freedom)
+    while len(members) >= _FOR_A_LINE:
+        mean, weight, rest = _line(members)
+        newest, rest_of_step = _step(members)
+        if rest - rest_of_step <= _STEP * sd**2:
+            if weight <= baseline.n:
+                break
+            return Level(mean, weight, sum(one.n for one in members), len(members), sd, freedom)
+        members = members[:newest]
+    return alone
+
+
+def weigh(before: Level, now: Summary) -> Evidence | None:
+    """Weigh a difference. None when nothing is known of chance: single runs without a history.
+
+    Equal spreads are pooled (Student's t); where they differ, Welch's test counts each side's own.
+    """
+    delta = now.mean - before.mean
+    if before.sd is None and now.sd is None:
+        return None
+    if before.sd is None or now.sd is None or not _unequal(before, now):
+        sd, freedom = _pooled(before, now)
+        error = sd * math.sqrt(1 / before.weight + 1 / now.n)
+    else:
+        a, b = before.sd**2 / before.weight, now.sd**2 / now.n
+        error = math.sqrt(a + b)
+        freedom = 1 / ((a / (a + b)) ** 2 / before.freedom + (b / (a + b)) ** 2 / (now.n - 1)) if error else 1
+        sd = max(before.sd, now.sd)
+    if error == 0:
+        # No spread at all: training is deterministic, and every difference is real. A few runs beside a single one
+        # don't tell that yet.
+        single = min(before.runs, now.n) == 1 and freedom < _ENOUGH_FREEDOM
+        return None if single else Evidence(0.0 if delta else 0.5, delta, delta, 0.0, freedom)
+    reach = statistics.t_quantile(1 - ALPHA, freedom) * error
+    p = statistics.t_two_sided(delta / error, freedom) / 2
+    return Evidence(p, delta - reach, delta + reach, sd, freedom)
+
+
+def seeds_needed(sd: float, difference: float) -> int | None:
+    """Tell how many runs a side show a difference in four of five cases; None when it is more than a thousand.
+
+    n = 2 (z₀.₉₅ + z₀.₈)² sd² / difference², see https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm.
+    """
+    if difference <= 0 or not math.isfinite(difference):
+        return None
+    z = statistics.t_quantile(1 - ALPHA, math.inf) + statistics.t_quantile(_POWER, math.inf)
+    n = max(2, math.ceil(2 * (z * sd / difference) ** 2)) if sd * z < difference * _MOST_SEEDS else _MOST_SEEDS + 1
+    return n if n <= _MOST_SEEDS else None
+
+
+def _spread(pipelines: Sequence[Summary]) -> tuple[float | None, float]:
+    """Estimate the spread from run to run, and its degrees of freedom.
+
+    Repeats tell it best. Where there are few, neighbouring pipelines do: half the mean squared successive difference
+    (J. von Neumann et al., "The mean square successive difference", Ann. Math. Statist. 12 (1941)), in which a trend
+    hardly counts, and a single leap is left out.
+    """
+    squares = math.fsum(one.sd**2 * (one.n - 1) for one in pipelines if one.sd is not None)
+    freedom = float(sum(one.n - 1 for one in pipelines if one.sd is not None))
+    if freedom < _ENOUGH_FREEDOM:
+        steps = sorted(
+            (newer.mean - older.mean) ** 2 / (1 / newer.n + 1 / older.n)
+            for newer, older in itertools.pairwise(pipelines)
+        )
+        if len(steps) >= _FEW:
+            typical = steps[len(steps) // 2]
+            kept = [one for one in steps if one <= 18 * typical] or steps  # beyond three standard deviations: a leap
+            own = 2 * len(kept) / 3  # neighbouring steps share a pipeline
+            squares += math.fsum(kept) / len(kept) * own
+            freedom += own
+    if not freedom:
+        return None, 0.0
+    return math.sqrt(squares / freedom), freedom
+
+
+def _since_leap(known: Sequence[Summary], sd: float, freedom: float) -> Sequence[Summary]:
+    for place, (newer, older) in enumerate(itertools.pairwise(known), start=1):
+        t = (newer.mean - older.mean) / (sd * math.sqrt(1 / newer.n + 1 / older.n))
+        if statistics.t_two_sided(t, freedom) < _LEAP:
+            return known[:place]
+    return known
+
+
+def _line(members: Sequence[Summary]) -> tuple[float, float, float]:
+    """Lay the straight line of least squares through the means. Answers its newest end, as how many runs' mean that
+    end is known, and the weighted sum of squares that it leaves.
+    """
+    total = sum(one.n for one in members)
+    middle = sum(place * one.n for place, one in enumerate(members)) / total
+    mean = math.fsum(one.mean * one.n for one in members) / total
+    wide = math.fsum(one.n * (place - middle) ** 2 for place, one in enumerate(members))
+    slope = math.fsum(one.n * (place - middle) * (one.mean - mean) for place, one in enumerate(members)) / wide
+    rest = math.fsum(one.n * (one.mean - mean - slope * (place - middle)) ** 2 for place, one in enumerate(members))
+    return mean - slope * middle, 1 / (1 / total + middle**2 / wide), rest
+
+
+def _step(members: Sequence[Summary]) -> tuple[int, float]:
+    """Find the one step that describes the means best. Answers how many pipelines are newer, and what it leaves."""
+    return min(
+        ((place, _around(members[:place]) + _around(members[place:])) for place in range(1, len(members))),
+        key=lambda found: found[1],
+    )
+
+
+def _around(members: Sequence[Summary]) -> float:
+    total = sum(one.n for one in members)
+    mean = math.fsum(one.mean * one.n for one in members) / total
+    return math.fsum(one.n * (one.mean - mean) ** 2 for one in members)
+
+
+def _pooled(before: Level, now: Summary) -> tuple[float, float]:
+    squares, freedom = 0.0, 0.0
+    if before.sd is not None:
+        squares, freedom = before.sd**2 * before.freedom, before.freedom
+    if now.sd is not None:
+        squares, freedom = squares + now.sd**2 * (now.n - 1), freedom + now.n - 1
+    return math.sqrt(squares / freedom), freedom
+
+
+def _unequal(before: Level, now: Summary) -> bool:
+    """Tell whether two spreads surely differ, by the F test."""
+    if before.sd is None or now.sd is None:
+        return False
+    if not before.sd or not now.sd:
+        return before.sd != now.sd
+    return statistics.f_two_sided((now.sd / before.sd) ** 2, now.n - 1, before.freedom) < ALPHA

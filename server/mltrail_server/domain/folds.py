@@ -1,0 +1,44 @@
+"""Compare cross-validation fold by fold: what one fold's data does to both sides is no difference between them."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from . import statistics
+from .evidence import ALPHA, Evidence
+from .grouping import Run, usable
+from .statistics import summarise
+
+_FEWEST = 2
+
+
+def means(runs: Iterable[Run], metric: str, pair_by: Sequence[str]) -> dict[tuple[str, ...], float]:
+    """Average a metric over the repeats of each fold. Runs that name no fold are left out."""
+    values: dict[tuple[str, ...], list[float]] = {}
+    for run in runs:
+        fold = tuple(run.params[name] for name in pair_by if name in run.params)
+        value = run.metrics.get(metric)
+        if fold and value is not None and usable(value):
+            values.setdefault(fold, []).append(value)
+    return {fold: math.fsum(found) / len(found) for fold, found in values.items()}
+
+
+def paired(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]) -> Evidence | None:
+    """Test the differences of the folds that both sides have. None when there are fewer than two.
+
+    Folds share training data, so their differences vary less than independent ones would: the variance is corrected
+    by 1/k + 1/(k - 1) instead of 1/k (C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
+    Learning 52 (2003), with 1/(k - 1) for the size of a fold to that of the others).
+    """
+    theirs, ours = means(before, metric, pair_by), means(now, metric, pair_by)
+    common = sorted(theirs.keys() & ours.keys())
+    k = len(common)
+    if k < _FEWEST:
+        return None
+    differences = summarise([ours[fold] - theirs[fold] for fold in common])
+    sd = differences.sd or 0.0
+    error = sd * math.sqrt(1 / k + 1 / (k - 1))
+    if error == 0:
+        return Evidence(0.0 if differences.mean else 0.5, differences.mean, differences.mean, 0.0, k - 1)
+    reach = statistics.t_quantile(1 - ALPHA, k - 1) * error
+    p = statistics.t_two_sided(differences.mean / error, k - 1) / 2
+    return Evidence(p, differences.mean - reach, differences.mean + reach, sd, k - 1)

@@ -1,0 +1,136 @@
+"""What the contract's rules say of a comparison: pass, warn or fail, and why."""
+
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
+
+from . import evidence
+from .comparison import Comparison, MetricChange, told
+from .direction import Direction, Goal
+from .grouping import Group, usable
+from .numbers import number
+
+_SEVERITY = (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What one rule says of one metric. `expects` tells the rule, `sentence` what was found: neither holds anything
+    that a user wrote. `known` is False where nobody can tell, and the outcome is what the contract wants then.
+    """
+
+    metric: str
+    rule: Rule
+    outcome: Outcome
+    expects: str
+    sentence: str
+    known: bool = True
+
+
+def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, ...]:
+    """Hold each rule that is meant for this target branch against each metric that it names."""
+    if compared.best is None:
+        return ()
+    changes = {one.name: one for one in compared.metrics}
+    rulings = []
+    for rule in model.rules:
+        if rule.target is not None and not fnmatch.fnmatchcase(target, rule.target):
+            continue
+        names = sorted(name for name in changes if fnmatch.fnmatchcase(name, rule.metric))
+        if names:
+            rulings += [_ruling(rule, changes[name], compared, model) for name in names]
+        else:
+            missing = "no run has logged it" if rule.metric.isidentifier() else "no metric has such a name"
+            rulings.append(Ruling(rule.metric, rule, model.if_unknown, expectation(rule), missing, known=False))
+    return tuple(rulings)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    return max(outcomes, key=_SEVERITY.index, default=Outcome.PASS)
+
+
+def expectation(rule: Rule) -> str:
+    """Say in words what a rule wants."""
+    parts = []
+    if rule.worse_by is not None:
+        word = {Way.HIGHER: "drop", Way.LOWER: "rise"}.get(rule.better or Way.HIGHER, "drop")
+        bound = "" if rule.worse_by.amount == 0 else f" by more than {_amount(rule.worse_by)}"
+        parts.append(f"must not {word}{bound}")
+    if rule.at_least is not None:
+        parts.append(f"at least {rule.at_least:g}")
+    if rule.at_most is not None:
+        parts.append(f"at most {rule.at_most:g}")
+    return ", ".join(parts) + (" (best value)" if rule.value is Value.BEST else "")
+
+
+def _amount(tolerance: Tolerance) -> str:
+    return f"{tolerance.amount:g} %" if tolerance.percent else f"{tolerance.amount:g}"
+
+
+def _ruling(rule: Rule, one: MetricChange, compared: Comparison, model: Model) -> Ruling:
+    broken = Outcome.FAIL if rule.then is Then.FAIL else Outcome.WARN
+
+    def say(outcome: Outcome, sentence: str, *, known: bool = True) -> Ruling:
+        return Ruling(one.name, rule, outcome, expectation(rule), sentence, known)
+
+    if one.current is None:
+        # Otherwise deleting a metric would be a way to pass.
+        return say(broken, "no longer logged, or not a number")
+    value = _value(rule, one, compared.best)
+    if value is None:
+        return say(model.if_unknown, "its history is not known", known=False)
+    if rule.at_least is not None and value < rule.at_least:
+        return say(broken, f"{number(value)} is less")
+    if rule.at_most is not None and value > rule.at_most:
+        return say(broken, f"{number(value)} is more")
+    if rule.worse_by is None:
+        return say(Outcome.PASS, number(value))
+    return _against_baseline(rule, rule.worse_by, one, value, compared, model, broken)
+
+
+def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that a reviewer is told
+    rule: Rule,
+    tolerance: Tolerance,
+    one: MetricChange,
+    value: float,
+    compared: Comparison,
+    model: Model,
+    broken: Outcome,
+) -> Ruling:
+    def say(outcome: Outcome, sentence: str, *, known: bool = True) -> Ruling:
+        return Ruling(one.name, rule, outcome, expectation(rule), sentence, known)
+
+    if compared.incomparable:
+        return say(model.if_unknown, compared.incomparable, known=False)
+    if one.baseline is None:
+        return say(Outcome.PASS, "no baseline yet")
+    before = _value(rule, one, compared.baseline) if rule.value is Value.BEST else one.baseline.mean
+    if before is None:
+        return say(model.if_unknown, "the baseline's history is not known", known=False)
+    goal = Goal(Direction.LOWER if rule.better is Way.LOWER else Direction.HIGHER, guessed=False)
+    loss = -goal.gain(value - before)
+    allowed = abs(before) * tolerance.amount / 100 if tolerance.percent else tolerance.amount
+    difference = told(one.name, goal, before, value)
+    if loss <= 0 or loss <= allowed * (1 + 1e-9):
+        return say(Outcome.PASS, "unchanged" if loss == 0 else difference)
+    if one.evidence is None:
+        return say(model.if_unknown, f"{difference}; noise unknown, add seeds to tell", known=False)
+    if not one.evidence.real():
+        seeds = evidence.seeds_needed(one.evidence.sd, allowed or loss)
+        more = f"; {seeds} seeds a side would tell" if seeds else ""
+        return say(Outcome.PASS, f"{difference}, within noise{more}")
+    return say(broken, f"{difference}, real")
+
+
+def _value(rule: Rule, one: MetricChange, group: Group | None) -> float | None:
+    """Answer the value that a rule looks at: the mean of the last ones, or of each run's best."""
+    if rule.value is Value.LAST:
+        return one.current.mean if one.current else None
+    if group is None:
+        return None
+    place = 0 if rule.better is Way.LOWER else 1
+    found = [run.extremes[one.name][place] for run in group.runs if one.name in run.extremes]
+    found = [value for value in found if usable(value)]
+    return sum(found) / len(found) if found else None

@@ -1,0 +1,97 @@
+"""What counts as chance. How often the rules are right is measured by benchmarks/gate.py; here is what holds always."""
+
+import random
+
+import pytest
+
+from mltrail_server.domain import evidence
+from mltrail_server.domain.statistics import Summary, f_two_sided, summarise, welch
+
+
+def single(*values: float) -> list[Summary]:
+    return [summarise([value]) for value in values]
+
+
+def test_without_a_history_it_is_students_test() -> None:
+    before, now = summarise([0.80, 0.81, 0.82]), summarise([0.90, 0.91, 0.92])
+    weighed = evidence.weigh(evidence.level(before), now)
+    told = welch(before, now)
+    assert weighed is not None
+    assert told is not None
+    assert weighed.p == pytest.approx(told.p / 2)
+    assert weighed.low < 0.1 < weighed.high
+    assert weighed.real()
+
+
+def test_two_lone_runs_tell_nothing() -> None:
+    assert evidence.weigh(evidence.level(*single(0.8)), *single(0.9)) is None
+    assert evidence.weigh(evidence.level(single(0.8)[0], single(0.81)), *single(0.9)) is None
+
+
+def test_a_branchs_lone_runs_tell_the_spread_together() -> None:
+    history = single(0.801, 0.799, 0.802, 0.800, 0.798, 0.801, 0.799)
+    level = evidence.level(history[0], history[1:])
+    assert (level.pipelines, level.runs) == (7, 7)
+    assert level.sd == pytest.approx(0.0016, abs=0.0005)
+    dropped, same = evidence.weigh(level, *single(0.79)), evidence.weigh(level, *single(0.799))
+    assert dropped is not None
+    assert dropped.real()
+    assert same is not None
+    assert not same.real()
+
+
+def test_a_branch_that_gets_better_is_not_taken_for_noise() -> None:
+    rng = random.Random(7)
+    steps = [0.9 - 0.01 * age + rng.gauss(0, 0.001) for age in range(15)]
+    level = evidence.level(single(steps[0])[0], single(*steps[1:]))
+    assert level.mean == pytest.approx(0.9, abs=0.002)
+    fallen_back = evidence.weigh(level, *single(0.88))
+    assert fallen_back is not None
+    assert fallen_back.real()
+
+
+def test_what_lies_before_a_leap_does_not_count() -> None:
+    rng = random.Random(3)
+    pipelines = [summarise([(0.9 if age < 6 else 0.7) + rng.gauss(0, 0.002) for _ in range(3)]) for age in range(15)]
+    level = evidence.level(pipelines[0], pipelines[1:])
+    assert (level.pipelines, level.runs) == (6, 18)
+    assert level.mean == pytest.approx(0.9, abs=0.003)
+
+
+def test_deterministic_training_makes_every_difference_real() -> None:
+    constant = single(*[0.8] * 8)
+    known = evidence.weigh(evidence.level(constant[0], constant[1:]), *single(0.8001))
+    assert known is not None
+    assert known.real()
+    assert evidence.weigh(evidence.level(summarise([0.8, 0.8])), *single(0.81)) is None
+
+
+def test_the_best_of_many_equal_ones_is_luck() -> None:
+    before = summarise([0.80, 0.81, 0.82, 0.80, 0.81])
+    weighed = evidence.weigh(evidence.level(before), summarise([0.815, 0.825, 0.82]))
+    assert weighed is not None
+    assert weighed.real()
+    assert not weighed.real(among=10)
+
+
+def test_unequal_spreads_are_each_counted() -> None:
+    quiet = summarise([1.0, 1.001, 0.999, 1.0005, 0.9995])
+    loud = summarise([0.2, 1.9, 0.5, 2.4, 0.1])
+    weighed = evidence.weigh(evidence.level(quiet), loud)
+    told = welch(quiet, loud)
+    assert weighed is not None
+    assert told is not None
+    assert weighed.p == pytest.approx(told.p / 2)
+
+
+@pytest.mark.parametrize(
+    ("sd", "difference", "seeds"), [(1, 1, 13), (1, 3, 2), (0, 1, 2), (1, 0, None), (1, 0.01, None)]
+)
+def test_how_many_seeds_would_tell(sd: float, difference: float, seeds: int | None) -> None:
+    assert evidence.seeds_needed(sd, difference) == seeds
+
+
+def test_the_f_distribution() -> None:
+    # From the NIST table of critical values: F(5, 10) at 2.5 % is 4.236, at 97.5 % 1 / F(10, 5) = 1 / 6.619.
+    assert f_two_sided(4.2361, 5, 10) == pytest.approx(0.05, abs=1e-4)
+    assert f_two_sided(1 / 6.6192, 5, 10) == pytest.approx(0.05, abs=1e-4)
