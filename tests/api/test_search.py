@@ -34,7 +34,7 @@ def names(mlflow: Mlflow, **search: Any) -> str:
         ("", "fedcba"),
         ("metrics.`val/loss` < 0.25", "cba"),
         ('metrics."val/loss" >= 0.2', "dc"),
-        ("metrics.`val/loss` != 0.1", "dca"),
+        ("metrics.`val/loss` != 0.1", "edca"),  # NaN differs from every number
         ("params.lr = '1e-3'", "d"),
         ("param.lr LIKE '1e-%' AND tags.team = 'growth'", "fdb"),
         ("tags.team ILIKE 'GROW_H'", "fdb"),

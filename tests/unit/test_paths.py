@@ -1,59 +1,82 @@
 """Artifact paths stay in their owner's folder, however they are spelt."""
 
 import posixpath
-import random
 from urllib.parse import quote, unquote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mltrail_server.domain import paths
-from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.errors import Code, MltrailError
 
-PIECES = [
-    "..",
-    ".",
-    "",
-    "a",
-    "b c",
-    "%2e%2e",
-    "%252e",
-    "%2f",
-    "%5c",
-    "\\",
-    "é",
-    "…",
-    "\u2025",
-    "\uff0e\uff0e",
-    "~",
-    "a:b",
-    "\x00",
-    "#",
-    "%",
-]
+SEGMENTS = st.one_of(
+    st.sampled_from(
+        [
+            *(
+                "..",
+                ".",
+                "",
+                "a",
+                "b c",
+                "~",
+                "a:b",
+                "%",
+                "#",
+                "\\",
+                "..\\..",
+                "\x00",
+                "\x7f",
+                "C:",
+                "CON",
+                "...",
+                "-rf",
+            ),
+            *("%2e%2e", "%2E.", "%252e", "%2f", "%5c", "%00", "%c0%ae", "%u002e", "a%2f..%2f..", "%25252e%25252e"),
+            *("é", "…", "\u2025", "\uff0e\uff0e", "\u2215", "\uff3c", "\u202e", "\ufffd", "\ud800", "e\u0301"),
+        ]
+    ),
+    st.text(max_size=8),
+)
 
 
-def test_no_sequence_of_segments_leaves_the_folder() -> None:
-    random_ = random.Random(7)
-    accepted = 0
-    for _ in range(20_000):
-        spelt = "/".join(random_.choice(PIECES) for _ in range(random_.randint(1, 6)))
-        if random_.random() < 0.3:
-            spelt = quote(spelt, safe="/")
-        try:
-            cleaned = paths.clean(spelt)
-        except MltrailError:
-            continue
-        accepted += 1
+@settings(max_examples=1000)
+@given(st.lists(SEGMENTS, min_size=1, max_size=6).map("/".join), st.integers(0, 3))
+def test_no_sequence_of_segments_leaves_the_folder(spelt: str, escaped: int) -> None:
+    for _ in range(escaped):
+        spelt = quote(spelt, safe="/", errors="replace")
+    try:
+        cleaned = paths.clean(spelt)
+    except MltrailError as error:
+        refused = error
+    else:
         assert cleaned == spelt.removesuffix("/")
         assert paths.clean(cleaned) == cleaned
         # Whoever unescapes it once more, and however often, is still inside; also where a backslash divides.
+        reading = cleaned
         for _ in range(8):
-            for reading in (cleaned, cleaned.replace("\\", "/")):
-                assert posixpath.normpath(posixpath.join("/owner", reading)).startswith("/owner")
-                assert not reading.startswith("/")
-                assert ".." not in reading.split("/")
-            cleaned = unquote(cleaned)
-    assert accepted > 100
+            for division in (reading, reading.replace("\\", "/")):
+                assert posixpath.normpath(posixpath.join("/owner", division)).startswith("/owner")
+                assert not division.startswith("/")
+                assert ".." not in division.split("/")
+            reading = unquote(reading)
+        # Behind an owner's folder it is the same path, and the owner that the folder names.
+        owner = paths.Owner(3, eid="abc")
+        assert paths.owner_of(paths.join(owner.folder, cleaned)) == (owner, cleaned)
+        return
+    assert refused.code is Code.INVALID
+
+
+@given(st.text())
+def test_any_text_has_an_owner_or_is_refused(text: str) -> None:
+    try:
+        owner, inner = paths.owner_of(text)
+    except MltrailError as error:
+        refused = error
+    else:
+        assert paths.join(owner.folder, inner) in (text, text.removesuffix("/"))
+        return
+    assert refused.code is Code.INVALID
 
 
 IMAGE = "images/loss%step%0%timestamp%1763690000000%5c41fe0e-5b1f-4c6b-8a3f-0c9d4b1f7a11.png"

@@ -3,12 +3,13 @@
 https://mlflow.org/docs/latest/ml/search/search-runs/
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 
 from .errors import MltrailError, invalid
+from .filter_tokens import Token, cut, wrong
 
 
 class Entity(StrEnum):
@@ -55,41 +56,22 @@ _PREFIXES = {
     "dataset": Entity.DATASET,
     "datasets": Entity.DATASET,
 }
-
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<name>[^\W\d][\w]*(?:\.(?:[\w\-]+|`[^`]*`|"[^"]*"))*|`[^`]*`)
-      | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
-      | (?P<text>'(?:[^'])*'|"(?:[^"])*")
-      | (?P<operator>!=|>=|<=|=|>|<)
-      | (?P<mark>[(),])
-    )""",
-    re.VERBOSE,
-)
 # More than people write and less than a database refuses: SQLite joins 64 tables and nests 1,000 conditions.
 MAX_CLAUSES = 100
 MAX_ORDERS = 20
 MAX_LIST = 10_000
-_EXAMPLE = "write for example: metrics.accuracy > 0.9 AND params.model = 'tree'"
-_LAST_WORD = re.compile(r"\s+(?P<word>[A-Za-z]+)\s*$")
 
 
 def parse(text: str) -> tuple[Clause, ...]:
-    """Read a filter. An empty one matches everything. Raises INVALID with what is wrong and an example."""
-    tokens = _tokens(text)
+    """Read a filter. An empty one matches everything. Raises INVALID with what is wrong, where, and an example."""
+    reader = _Reader(text)
     clauses: list[Clause] = []
-    position = 0
-    while position < len(tokens):
+    while not reader.at_end():
         if clauses:
-            if _word(tokens, position) != "AND":
-                raise _wrong(text, f"expected AND before {tokens[position][1]!r}")
-            position += 1
+            reader.take_and()
         if len(clauses) == MAX_CLAUSES:
             raise invalid(f"The filter has more than {MAX_CLAUSES} comparisons; use fewer, or several searches.")
-        clause, position = _clause(text, tokens, position)
-        clauses.append(clause)
-        if position == len(tokens) - 1:
-            raise _wrong(text, f"nothing follows {tokens[position][1]!r}")
+        clauses.append(reader.clause())
     return tuple(clauses)
 
 
@@ -103,119 +85,157 @@ def parse_orders(texts: Sequence[str]) -> list[Order]:
 
 def parse_order(text: str) -> Order:
     """Read one `order_by` element, for example `metrics.loss ASC`; ascending unless it says DESC."""
-    rest, descending = text.strip(), False
-    if found := _LAST_WORD.search(rest):
-        word = found["word"].upper()
-        if word not in ("ASC", "DESC"):
-            raise invalid(f"Invalid order_by clause '{text}': it may end in ASC or DESC, not in {found['word']!r}.")
-        rest, descending = rest[: found.start()].strip(), word == "DESC"
-    entity, key = split_name(rest, text)
-    return Order(entity, key, descending)
+    try:
+        tokens = cut(text)
+        entity, key = _split(text, tokens[0])
+    except MltrailError as error:
+        reason = error.message.partition(": at character ")[2].rpartition("; write for example")[0]
+        raise _bad_order(text, f"at character {reason}") from error
+    rest = [token.word for token in tokens[1:-1]]
+    if rest not in ([], ["ASC"], ["DESC"]):
+        raise _bad_order(
+            text,
+            f"after the name may come ASC or DESC, not {text[tokens[1].start :].strip()!r}; a list has one name each",
+        )
+    return Order(entity, key, rest == ["DESC"])
 
 
-def split_name(name: str, text: str) -> tuple[Entity, str]:
-    """Split `params."a b"` into the kind of thing and its key; a bare name is an attribute."""
-    prefix, dot, key = name.partition(".")
-    entity = _PREFIXES.get(prefix.lower())
-    if not dot or name[0] in '`"':
-        return Entity.ATTRIBUTE, _unquoted(name)
+class _Reader:
+    """Reads clauses off the tokens of one filter."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = cut(text)
+        self._place = 0
+
+    def at_end(self) -> bool:
+        return self._now.kind == "end"
+
+    def take_and(self) -> None:
+        token = self._take()
+        if token.word == "OR":
+            raise self._wrong(token, "OR is not possible: make one search for each side and join the answers")
+        if token.word != "AND":
+            raise self._wrong(token, f"expected AND, not {token.text!r}")
+        if self.at_end():
+            raise self._wrong(token, f"nothing follows {token.text!r}")
+
+    def clause(self) -> Clause:
+        name = self._take()
+        if name.text == "(":
+            raise self._wrong(name, "parentheses are for the list of IN only; comparisons are joined by AND")
+        if name.word == "NOT":
+            raise self._wrong(name, "NOT stands in NOT IN and IS NOT NULL only; use != for the opposite of =")
+        entity, key = _split(self._text, name)
+        operator = self._operator()
+        if operator in ("IS NULL", "IS NOT NULL"):
+            return Clause(entity, key, operator, None)
+        return Clause(entity, key, operator, self._list() if operator in ("IN", "NOT IN") else self._value())
+
+    def _operator(self) -> str:
+        token = self._take()
+        if token.kind == "operator":
+            return token.text
+        if token.word in ("LIKE", "ILIKE", "IN"):
+            return token.word
+        if token.word == "NOT" and self._now.word == "IN":
+            self._take()
+            return "NOT IN"
+        if token.word == "IS":
+            words = [self._take().word]
+            if words == ["NOT"]:
+                words.append(self._take().word)
+            if words in (["NULL"], ["NOT", "NULL"]):
+                return " ".join(["IS", *words])
+        if token.kind == "end":
+            raise self._wrong(token, "a comparison is missing after the last name")
+        if token.word == "BETWEEN":
+            raise self._wrong(token, "BETWEEN is not possible: write >= and <= with AND between them")
+        raise self._wrong(
+            token, f"{token.text!r} is no comparison; use = != > >= < <= LIKE ILIKE IN, NOT IN, IS NULL or IS NOT NULL"
+        )
+
+    def _value(self) -> str | float:
+        token = self._take()
+        if token.kind == "text":
+            return token.text[1:-1]
+        if token.kind == "number":
+            return float(token.text)
+        if token.kind == "end":
+            raise self._wrong(token, "a value is missing at the end")
+        if token.kind == "name":
+            quoted = f"; quote a text: '{token.text}'" if "'" not in token.text else ""
+            raise self._wrong(token, f"expected a number or a quoted text, not {token.text!r}{quoted}")
+        raise self._wrong(token, f"expected a number or a quoted text, not {token.text!r}")
+
+    def _list(self) -> tuple[str, ...]:
+        opening = self._take()
+        if opening.text != "(":
+            raise self._wrong(opening, "IN wants a list in parentheses, for example IN ('a', 'b')")
+        values: list[str] = []
+        # A comma may follow the last text, as in MLflow.
+        while not values or self._now.text != ")":
+            start = self._now
+            value = self._value()
+            if not isinstance(value, str):
+                raise self._wrong(start, f"the list of IN holds quoted texts: write '{start.text}'")
+            values.append(value)
+            if len(values) > MAX_LIST:
+                raise invalid(f"The list of IN holds more than {MAX_LIST} texts; use several searches.")
+            if self._now.text == ")":
+                break
+            comma = self._take()
+            if comma.text != ",":
+                raise self._wrong(comma, "the list of IN is not closed; write , or ) after each text")
+        self._take()
+        return tuple(values)
+
+    @property
+    def _now(self) -> Token:
+        return self._tokens[self._place]
+
+    def _take(self) -> Token:
+        token = self._now
+        if token.kind != "end":
+            self._place += 1
+        return token
+
+    def _wrong(self, token: Token, what: str) -> MltrailError:
+        return wrong(self._text, token.start, what)
+
+
+def _split(text: str, token: Token) -> tuple[Entity, str]:
+    """Split `params."a b"` into the kind of thing and its key; a bare name is an attribute, also in double quotes."""
+    if token.kind == "text" and token.text[0] == '"':
+        return Entity.ATTRIBUTE, token.text[1:-1]
+    if token.kind != "name":
+        what = "a name such as metrics.loss is missing" if token.kind == "end" else f"{token.text!r} is no name"
+        raise wrong(text, token.start, f"{what}; a name stands before each comparison")
+    if token.text[0] == "`":
+        prefix, dot, key = token.text[1:].partition("`")
+        prefix, _, key = token.text[1:].partition("`")
+        dot, key = key[:1], key[1:]
+    else:
+        prefix, dot, key = token.text.partition(".")
+    if not dot:
+        return Entity.ATTRIBUTE, prefix
+    entity = _PREFIXES.get(prefix)
     if entity is None:
-        kinds = "metrics, params, tags, attributes or datasets"
-        raise _wrong(text, f"{name!r} begins with {prefix!r}, which is none of {kinds}")
+        guess = get_close_matches(prefix.lower(), _PREFIXES, n=1, cutoff=0.6)
+        hint = f"did you mean {guess[0]}.{key}?" if guess else "use metrics, params, tags, attributes or datasets"
+        raise wrong(text, token.start, f"{token.text!r} begins with {prefix!r}; {hint}")
     key = _unquoted(key)
     if not key:
-        raise _wrong(text, f"{name!r} names no key")
+        raise wrong(text, token.start, f"{token.text!r} names no key")
     return entity, key
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens: list[tuple[str, str]] = []
-    position = 0
-    stripped = text.rstrip()
-    while position < len(stripped):
-        match = _TOKEN.match(stripped, position)
-        if match is None or match.lastgroup is None:
-            raise _wrong(text, f"can't read it from {stripped[position:].strip()[:30]!r} on")
-        tokens.append((match.lastgroup, match[match.lastgroup]))
-        position = match.end()
-    return tokens
-
-
-def _clause(text: str, tokens: list[tuple[str, str]], position: int) -> tuple[Clause, int]:
-    kind, name = tokens[position]
-    if kind != "name":
-        raise _wrong(text, f"expected a name such as metrics.loss, not {name!r}")
-    entity, key = split_name(name, text)
-    position += 1
-    operator, position = _operator(text, tokens, position)
-    if operator in ("IS NULL", "IS NOT NULL"):
-        return Clause(entity, key, operator, None), position
-    value, position = _value(text, tokens, position, many=operator.endswith("IN"))
-    return Clause(entity, key, operator, value), position
-
-
-def _operator(text: str, tokens: list[tuple[str, str]], position: int) -> tuple[str, int]:
-    if position >= len(tokens):
-        raise _wrong(text, "a comparison is missing after the last name")
-    kind, token = tokens[position]
-    if kind == "operator":
-        return token, position + 1
-    word = _word(tokens, position)
-    if word in ("LIKE", "ILIKE", "IN"):
-        return word, position + 1
-    if word == "NOT" and _word(tokens, position + 1) == "IN":
-        return "NOT IN", position + 2
-    if word == "IS":
-        if _word(tokens, position + 1) == "NULL":
-            return "IS NULL", position + 2
-        if (_word(tokens, position + 1), _word(tokens, position + 2)) == ("NOT", "NULL"):
-            return "IS NOT NULL", position + 3
-    raise _wrong(text, f"{token!r} is no comparison")
-
-
-def _value(text: str, tokens: list[tuple[str, str]], position: int, *, many: bool) -> tuple[Value, int]:
-    if not many:
-        return _single(text, tokens, position), position + 1
-    if _at(tokens, position) != ("mark", "("):
-        raise _wrong(text, "IN wants a list in parentheses")
-    values: list[str] = []
-    while True:
-        value = _single(text, tokens, position + 1)
-        if not isinstance(value, str):
-            raise _wrong(text, "the list of IN holds quoted texts")
-        values.append(value)
-        if len(values) > MAX_LIST:
-            raise invalid(f"The list of IN holds more than {MAX_LIST} texts; use several searches.")
-        position += 2
-        if _at(tokens, position) == ("mark", ")"):
-            return tuple(values), position + 1
-        if _at(tokens, position) != ("mark", ","):
-            raise _wrong(text, "the list of IN is not closed")
-
-
-def _single(text: str, tokens: list[tuple[str, str]], position: int) -> str | float:
-    kind, token = _at(tokens, position)
-    if kind == "text":
-        return token[1:-1]
-    if kind == "number":
-        return float(token)
-    raise _wrong(
-        text, f"expected a number or a quoted text, not {token!r}" if token else "a value is missing at the end"
-    )
-
-
-def _at(tokens: list[tuple[str, str]], position: int) -> tuple[str, str]:
-    return tokens[position] if position < len(tokens) else ("", "")
-
-
-def _word(tokens: list[tuple[str, str]], position: int) -> str:
-    kind, token = _at(tokens, position)
-    return token.upper() if kind == "name" else ""
-
-
 def _unquoted(key: str) -> str:
-    return key[1:-1] if len(key) >= 2 and key[0] == key[-1] and key[0] in '`"' else key
+    return key[1:-1] if key[0] in "`'\"" else key
 
 
-def _wrong(text: str, what: str) -> MltrailError:
-    return invalid(f"Invalid clause(s) in filter string '{text}': {what}; {_EXAMPLE}")
+def _bad_order(text: str, why: str) -> MltrailError:
+    return invalid(
+        f"Invalid order_by clause '{text[:500]}'. Could not be parsed: {why}. "
+        "Write for example metrics.accuracy DESC, and a key with other characters in backticks: metrics.`val/loss`."
+    )

@@ -108,12 +108,10 @@ def _attribute(clause: Clause) -> sa.ColumnElement[bool]:
 def _metric(clause: Clause) -> sa.ColumnElement[bool]:
     if clause.operator not in NUMBER_OPERATORS:
         raise invalid(f"Invalid comparison '{clause.operator}' for metrics.{clause.key}; use one of = != > >= < <=.")
-    return _exists(
-        _LATEST,
-        _LATEST.c.key_id == _key_id(clause.key),
-        ~_LATEST.c.is_nan,
-        compare_number(_LATEST.c.value, clause),
-    )
+    value = compare_number(_LATEST.c.value, clause)
+    # NaN, which stands as 0 beside a mark, differs from every number and is neither above nor below one.
+    matches = _LATEST.c.is_nan | value if clause.operator == "!=" else ~_LATEST.c.is_nan & value
+    return _exists(_LATEST, _LATEST.c.key_id == _key_id(clause.key), matches)
 
 
 def _pair(table: sa.Table) -> Callable[[Clause], sa.ColumnElement[bool]]:
