@@ -1,6 +1,6 @@
 """A small client that speaks MLflow's REST API to one project."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -8,6 +8,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.conftest import LOCAL_TOKEN
+
+Make = Callable[..., Any]
+"""Makes a version of a model."""
 
 
 class Mlflow:
@@ -51,3 +54,22 @@ def failure(response: TestResponse) -> tuple[int, str, str]:
 @pytest.fixture
 def mlflow(client: FlaskClient) -> Mlflow:
     return Mlflow(client)
+
+
+@pytest.fixture
+def run_id(mlflow: Mlflow) -> str:
+    made: str = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    return made
+
+
+@pytest.fixture
+def make(mlflow: Mlflow) -> Make:
+    """Answers a maker of versions of the model `churn`, which exists."""
+    mlflow.post("registered-models/create", name="churn")
+
+    def version(name: str = "churn", *, semver: str | None = None, **fields: Any) -> Any:
+        if semver is not None:
+            fields["tags"] = [*fields.get("tags", ()), {"key": "gitlab.version", "value": semver}]
+        return mlflow.post("model-versions/create", name=name, **fields)["model_version"]
+
+    return version

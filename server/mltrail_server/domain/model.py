@@ -20,6 +20,8 @@ PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 LATEST = "latest"
 
+_EXPERIMENT_PREFIX = "[model]"
+
 _ALIAS = re.compile(r"[\w-]+")
 _LIKE_NUMBER = re.compile(r"[vV]\d+")
 
@@ -34,6 +36,16 @@ class VersionStage(StrEnum):
 
 
 _STAGES = {stage.value.lower(): stage for stage in VersionStage}
+
+
+def experiment_name(model: str) -> str:
+    """Name the experiment that GitLab gives each model."""
+    return _EXPERIMENT_PREFIX + model
+
+
+def model_of_experiment(name: str) -> str | None:
+    """Name the model whose experiment this may be; None for an ordinary one."""
+    return name.removeprefix(_EXPERIMENT_PREFIX) if name.startswith(_EXPERIMENT_PREFIX) else None
 
 
 def read_stage(text: str) -> VersionStage | None:

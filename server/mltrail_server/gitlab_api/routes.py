@@ -6,7 +6,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.deps import Deps
 
-from . import promotions, reports
+from . import packages, promotions, reports
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -17,6 +17,12 @@ ROUTES = (
     Route("POST", "promotions", promotions.create, WRITE),
 )
 
+PACKAGES = (
+    Route("GET", "<owner>/files/<path:path>", packages.download, READ),
+    Route("PUT", "<owner>/files/<path:path>", packages.upload, WRITE),
+)
+
 
 def mount_all(app: Flask, deps: Deps) -> None:
     mount(app, deps, name="gitlab", prefix="/api/v4/projects/<project:project>/ml/", routes=ROUTES)
+    mount(app, deps, name="packages", prefix="/api/v4/projects/<project:project>/packages/ml_models/", routes=PACKAGES)

@@ -4,11 +4,12 @@ import msgspec
 from flask import Response
 
 from mltrail_server.domain import paths
-from mltrail_server.domain.errors import Code, MltrailError, invalid
+from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import query_of
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
+from mltrail_server.http.uploads import announced_size
 from mltrail_server.services import candidates, files
 
 from . import run_shapes
@@ -26,12 +27,7 @@ class _ListOfRun(msgspec.Struct):
 
 
 def upload(call: Call, path: str) -> Response:
-    size = call.request.content_length
-    if size is None:
-        # The end of a chunked body can't be told from a lost connection. MLflow's client sends empty files like that.
-        if call.request.stream.read(1):
-            raise invalid("Send the file with a Content-Length, so that an upload that was cut off is noticed.")
-        size = 0
+    size = announced_size(call.request)
     files.upload(call.scope, path, call.request.stream, size=size)  # type: ignore[arg-type]
     return json_answer({})
 

@@ -1,6 +1,6 @@
 """Make, find, change, delete and restore candidates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -58,23 +58,46 @@ def create(
             "values. Give one of them, or the same value."
         )
     name = name or wanted.get(NAME_TAG) or random_name()
-    wanted[NAME_TAG] = name
     with scope.deps.db.write() as connection:
         experiment = experiments.existing(connection, scope, experiment_iid)
         experiments.check_active(experiment)
-        eid = new_eid()
-        iid = candidates.create(
+        made = make(
             connection,
-            scope.project_id,
-            eid=eid,
+            scope,
             experiment_iid=experiment_iid,
             name=name,
-            user_name=_user(scope, user_name),
-            started_ms=scope.now if started_ms is None else started_ms,
-            now=scope.now,
+            user_name=user_name,
+            started_ms=started_ms,
+            tags=wanted,
         )
-        candidate_tags.put(connection, scope.project_id, iid, stamp.on_create(connection, scope, iid, wanted))
-        return _logged(connection, scope, _found(connection, scope, eid))
+        return _logged(connection, scope, made)
+
+
+def make(
+    connection: sa.Connection,
+    scope: Scope,
+    *,
+    experiment_iid: int,
+    name: str,
+    user_name: str | None = None,
+    started_ms: int | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Candidate:
+    """Begin a candidate in the caller's transaction. The caller has checked experiment and tags."""
+    eid = new_eid()
+    iid = candidates.create(
+        connection,
+        scope.project_id,
+        eid=eid,
+        experiment_iid=experiment_iid,
+        name=name,
+        user_name=_user(scope, user_name),
+        started_ms=scope.now if started_ms is None else started_ms,
+        now=scope.now,
+    )
+    given = {**(tags or {}), NAME_TAG: name}
+    candidate_tags.put(connection, scope.project_id, iid, stamp.on_create(connection, scope, iid, given))
+    return _found(connection, scope, eid)
 
 
 def get(scope: Scope, eid: str) -> Logged:

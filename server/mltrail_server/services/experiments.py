@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
+from mltrail_server.domain.model import model_of_experiment
 from mltrail_server.store import experiments as store
+from mltrail_server.store import models
 from mltrail_server.store.experiments import Experiment
 
 from .deps import Scope
@@ -45,7 +47,10 @@ def get_by_name(scope: Scope, name: str) -> Experiment:
 def rename(scope: Scope, iid: int, name: str) -> None:
     limits.check_experiment_name(name)
     with scope.deps.db.write() as connection:
-        check_active(existing(connection, scope, iid))
+        experiment = existing(connection, scope, iid)
+        check_active(experiment)
+        if experiment.name != name:
+            _check_no_models(connection, scope, experiment, "rename")
         taken = store.get_by_name(connection, scope.project_id, name)
         if taken is not None and taken.iid != iid:
             raise _taken(taken)
@@ -62,6 +67,8 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
         if experiment.stage is stage:
             word = "active" if stage is Stage.DELETED else "deleted"
             raise not_found(f"No {word} Experiment with id={iid} exists")
+        if stage is Stage.DELETED:
+            _check_no_models(connection, scope, experiment, "delete")
         store.change(connection, scope.project_id, iid, now=scope.now, stage=stage)
         store.change_candidates(connection, scope.project_id, iid, now=scope.now, stage=stage)
 
@@ -93,6 +100,13 @@ def check_active(experiment: Experiment) -> None:
             f"The experiment {experiment.iid} must be in the 'active' state. Current state is deleted. "
             "Restore it first, or use another."
         )
+
+
+def _check_no_models(connection: sa.Connection, scope: Scope, experiment: Experiment, doing: str) -> None:
+    """Refuse to delete or rename an experiment that is a model's: it goes with its model."""
+    model = model_of_experiment(experiment.name)
+    if model is not None and models.id_of(connection, scope.project_id, model) is not None:
+        raise invalid(f"Cannot {doing} an experiment associated to a model; {doing} the model '{model}' instead.")
 
 
 def _check_free(connection: sa.Connection, scope: Scope, name: str) -> None:

@@ -13,6 +13,7 @@ from mltrail_server.store import models as store
 from mltrail_server.store.models import Model
 from mltrail_server.store.versions import Version
 
+from . import model_experiments
 from .deps import Scope
 
 MAX_RESULTS = 1000
@@ -60,6 +61,8 @@ def make(
     if made is None:
         raise _taken(name)
     store.put_tags(connection, scope.project_id, made, tags)
+    if tags.get(rules.PROMPT_TAG) != "true":
+        model_experiments.make(connection, scope, name)
     return made
 
 
@@ -92,6 +95,7 @@ def rename(scope: Scope, name: str, new_name: str) -> Registered:
         model_id = id_of(connection, scope, name)
         if store.id_of(connection, scope.project_id, new_name) not in (None, model_id):
             raise _taken(new_name)
+        model_experiments.rename(connection, scope, name, new_name)
         store.change(connection, scope.project_id, model_id, now=scope.now, name=new_name)
         return _one(connection, scope, new_name)
 
@@ -108,6 +112,7 @@ def delete(scope: Scope, name: str) -> None:
     """Delete a model with all its versions. Its name is free again, and so is its numbering."""
     with scope.deps.db.write() as connection:
         store.delete(connection, scope.project_id, id_of(connection, scope, name))
+        model_experiments.delete(connection, scope, name)
 
 
 def set_tag(scope: Scope, name: str, key: str, value: str) -> None:

@@ -8,11 +8,11 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ci import SUCCEEDED
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.model import model_of_experiment
 from mltrail_server.store import candidates, experiments, jobs, metrics, params
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.jobs import TiedJob
 
-_MODEL_PREFIX = "[model]"
 _STATES = {"failed": State.FAILED, "canceled": State.CANCELED, "skipped": State.CANCELED}
 
 
@@ -49,7 +49,7 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> di
 
 def model_of(experiment: str) -> str:
     """Name the model of an experiment: GitLab calls a model's own experiment `[model]<name>`."""
-    return experiment.removeprefix(_MODEL_PREFIX) or experiment
+    return model_of_experiment(experiment) or experiment
 
 
 def state_of(candidate: Candidate, tied: Sequence[TiedJob]) -> State:

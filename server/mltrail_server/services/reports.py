@@ -10,6 +10,7 @@ from mltrail_server.domain.comparison import Comparison
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.model import experiment_name
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.store import merge_requests, pipelines
 from mltrail_server.store.merge_requests import MergeRequest
@@ -110,7 +111,7 @@ def _baseline(
     age = {sha: number for number, sha in enumerate(ancestors)}
     before = pipeline.id
     found: list[Pipeline] = []
-    for experiment in (model, f"[model]{model}"):
+    for experiment in (model, experiment_name(model)):
         found += pipelines.of_branch(connection, project_id, target, experiment=experiment, before=before)
     # At or before the merge base first, by nearness to it; then whatever is newest.
     found.sort(key=lambda one: (age.get(one.sha, len(age)), -one.id))

@@ -9,12 +9,13 @@ from mltrail_server.domain import filters, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
+from mltrail_server.domain.paths import Owner
 from mltrail_server.store import model_search
 from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as store
 from mltrail_server.store.versions import NewVersion, Version
 
-from . import aliases, models, sources
+from . import aliases, model_experiments, models, sources
 from .deps import Scope
 from .sources import Origin
 
@@ -50,7 +51,7 @@ def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -
         rules.check_tag(key, value)
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
-        origin = _origin(connection, scope, request, is_prompt=tags.get(PROMPT_TAG) == "true")
+        origin = _origin(connection, scope, name, request, is_prompt=tags.get(PROMPT_TAG) == "true")
         number = model_store.take_number(connection, scope.project_id, model_id, now=scope.now)
         new = NewVersion(
             semver=_semver(connection, scope, model_id, tags.get(VERSION_TAG)),
@@ -195,12 +196,18 @@ def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
         store.delete_tags(connection, scope.project_id, found.model_id, found.number, key=key)
 
 
-def _origin(connection: sa.Connection, scope: Scope, request: Request, *, is_prompt: bool) -> Origin:
+def _origin(connection: sa.Connection, scope: Scope, name: str, request: Request, *, is_prompt: bool) -> Origin:
+    """Find run and files of a new version. Every version is a candidate, so one without a run gets a new one."""
     if is_prompt:
         # A prompt is a tag and has no files; MLflow sends some word as its source.
         return Origin("")
     eid, logged_model_id = request.eid or None, request.logged_model_id or None
-    return sources.resolve(connection, scope, request.source, eid=eid, logged_model_id=logged_model_id)
+    found = sources.resolve(connection, scope, request.source, eid=eid, logged_model_id=logged_model_id)
+    if found.candidate_iid is not None:
+        return found
+    made = model_experiments.candidate_for_version(connection, scope, name)
+    own_files = Owner(made.experiment_iid, eid=made.eid).folder
+    return Origin(found.location or own_files, made.iid, found.logged_model_id)
 
 
 def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str | None) -> str:

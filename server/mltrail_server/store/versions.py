@@ -106,6 +106,13 @@ def get_by_semver(connection: sa.Connection, project_id: ProjectId, model_id: in
     return _one(connection, project_id, model_id, _T.c.semver == text)
 
 
+def get_by_id(connection: sa.Connection, project_id: ProjectId, version_id: int) -> Version | None:
+    """Find a version by its number in the project, which package and web URLs hold."""
+    query = select().where(_T.c.project_id == project_id, _T.c.id == version_id)
+    found = filled(connection, project_id, connection.execute(query).all())
+    return found[0] if found else None
+
+
 def newest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Version | None:
     """Find the version with the highest number."""
     live = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None))

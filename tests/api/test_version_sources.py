@@ -1,0 +1,148 @@
+"""Where a version's files come from: folders of the project, and nothing else.
+
+https://mlflow.org/docs/latest/api_reference/rest-api.html#create-modelversion
+"""
+
+import pytest
+
+from tests.api.conftest import Make, Mlflow
+
+MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
+INVALID = (400, "INVALID_PARAMETER_VALUE")
+
+
+def uri(mlflow: Mlflow, version: str, name: str = "churn") -> str:
+    found: str = mlflow.get("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
+    return found
+
+
+def test_sources_are_resolved_to_folders_of_the_project(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    mlflow.post("experiments/create", name="other")
+    second = mlflow.post("runs/create", experiment_id="1")["run"]["info"]["run_id"]
+    cases = {
+        f"runs:/{run_id}/model": f"0/{run_id}/artifacts/model",
+        f"runs:/{run_id}": f"0/{run_id}/artifacts",
+        f"runs:/{second}/a/b/": f"1/{second}/artifacts/a/b",
+        f"mlflow-artifacts:/1/{second}/artifacts/my%20model": f"1/{second}/artifacts/my model",
+        "models:/churn/1": f"0/{run_id}/artifacts/model",
+        "models:/churn/1.0.2": f"1/{second}/artifacts/a/b",
+        "models:/churn@champion": f"0/{run_id}/artifacts/model",
+    }
+    for source, location in cases.items():
+        made = make(source=source)
+        assert uri(mlflow, made["version"]) == f"mlflow-artifacts:/{location}"
+        assert made["source"] == source
+        assert made["run_id"] == location.split("/")[1]
+        mlflow.post("registered-models/alias", name="churn", alias="champion", version="1")
+
+
+def test_a_copy_has_the_files_of_the_original(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    make(source=f"runs:/{run_id}/model", run_id=run_id)
+    mlflow.post("registered-models/create", name="copy")
+    made = make("copy", source="models:/churn/1", run_id=run_id)
+    assert made["run_id"] == run_id
+    assert uri(mlflow, "1", "copy") == uri(mlflow, "1") == f"mlflow-artifacts:/0/{run_id}/artifacts/model"
+
+
+def test_a_logged_model_is_a_source(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    logged = mlflow.post("logged-models", experiment_id="0", name="model", source_run_id=run_id)["model"]["info"]
+    model_id = logged["model_id"]
+    folder = f"mlflow-artifacts:/0/models/{model_id}/artifacts"
+    for fields in (
+        {"source": f"models:/{model_id}"},
+        {"source": folder, "run_id": run_id, "model_id": model_id},
+        {"model_id": model_id},
+        {"source": f"runs:/{run_id}/model"},  # nothing of that name lies in the run itself
+    ):
+        made = make(**fields)
+        assert (made["model_id"], made["run_id"]) == (model_id, run_id)
+        assert uri(mlflow, made["version"]) == folder
+    for fields in (
+        {"source": "models:/m-" + "0" * 32},
+        {"model_id": "m-" + "0" * 32},
+    ):
+        assert mlflow.error("POST", "model-versions/create", name="churn", **fields)[:2] == MISSING
+    other = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    for fields in (
+        {"source": folder, "run_id": other},
+        {"source": folder, "model_id": "m-" + "0" * 32},
+        {"source": folder.replace("/0/", "/1/")},
+        {"source": f"runs:/{other}/model", "model_id": model_id},
+    ):
+        assert mlflow.error("POST", "model-versions/create", name="churn", **fields)[:2] == INVALID
+
+
+def test_gitlabs_calls_register_without_files(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    for source in ("", "1.2.3", None):
+        made = make(source=source)
+        run = mlflow.get("runs/get", run_id=made["run_id"])["run"]
+        assert uri(mlflow, made["version"]) == run["info"]["artifact_uri"]
+    made = make(source="", run_id=run_id)
+    assert uri(mlflow, made["version"]) == f"mlflow-artifacts:/0/{run_id}/artifacts"
+
+
+def test_a_prompt_has_a_text_and_no_files(mlflow: Mlflow) -> None:
+    is_prompt = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    mlflow.post("registered-models/create", name="greeting", tags=[is_prompt])
+    tags = [is_prompt, {"key": "mlflow.prompt.text", "value": "Hello {{name}}"}]
+    made = mlflow.post("model-versions/create", name="greeting", source="dummy-source", tags=tags)["model_version"]
+    assert "run_id" not in made
+    assert mlflow.error("GET", "model-versions/get-download-uri", name="greeting", version="1")[:2] == MISSING
+    assert mlflow.get("model-versions/search") == {}
+    asked = mlflow.get("model-versions/search", filter="tag.`mlflow.prompt.is_prompt` = 'true'")
+    assert [one["name"] for one in asked["model_versions"]] == ["greeting"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "model",
+        "/etc",
+        "./model",
+        "file:///etc",
+        "file:/etc/passwd",
+        "http://169.254.169.254/latest",
+        "https://example.com/model",
+        "s3://bucket/model",
+        "gs://bucket/model",
+        "dbfs:/model",
+        "mlflow-artifacts://example.com/0/RUN/artifacts/model",
+        "mlflow-artifacts:/0/RUN/artifacts/../../other",
+        "mlflow-artifacts:/0/RUN/artifacts/%2e%2e/x",
+        "mlflow-artifacts:/0/RUN/artifacts/%252e%252e/x",
+        "mlflow-artifacts:/0/RUN/model",
+        "mlflow-artifacts:/RUN",
+        "mlflow-artifacts:/",
+        "mlflow-artifacts:/1/RUN/artifacts/model",
+        "runs:/RUN/../model",
+        "runs:/RUN//model",
+        "runs:/",
+        "runs://RUN/model",
+        "models:/churn",
+        "models:/",
+        "models:/churn/1/2",
+        "models:/churn@nobody",
+        "models:/churn/newest",
+    ],
+)
+def test_foreign_and_odd_sources_are_refused(mlflow: Mlflow, make: Make, run_id: str, source: str) -> None:
+    source = source.replace("RUN", run_id)
+    status, code, message = mlflow.error("POST", "model-versions/create", name="churn", source=source)
+    assert (status, code) == INVALID
+    assert len(message) > 20
+    assert "model_versions" not in mlflow.get("model-versions/search")
+
+
+def test_a_source_has_to_be_of_the_run_and_of_the_project(mlflow: Mlflow, make: Make, run_id: str) -> None:
+    second = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    create = ("POST", "model-versions/create")
+    assert mlflow.error(*create, name="churn", source=f"runs:/{run_id}/m", run_id=second)[:2] == INVALID
+    for source in (f"runs:/{'0' * 32}/m", f"mlflow-artifacts:/0/{'0' * 32}/artifacts", "models:/churn/9"):
+        assert mlflow.error(*create, name="churn", source=source)[:2] == MISSING
+    assert mlflow.error(*create, name="churn", run_id="0" * 32)[:2] == MISSING
+    other = Mlflow(mlflow.client, project="2")
+    other.post("registered-models/create", name="churn")
+    for source in (f"runs:/{run_id}/m", f"mlflow-artifacts:/0/{run_id}/artifacts", "models:/churn/1"):
+        assert other.error(*create, name="churn", source=source)[:2] == MISSING
+    mlflow.post("runs/delete", run_id=run_id)
+    assert mlflow.error(*create, name="churn", source=f"runs:/{run_id}/m")[:2] == INVALID
