@@ -1,5 +1,7 @@
 """Wire the application. Nothing else makes a `Deps` or registers a route."""
 
+from functools import partial
+
 from flask import Flask
 
 from .artifacts.local import LocalFiles
@@ -7,6 +9,8 @@ from .domain.clock import Clock, system_clock
 from .gitlab.access_tokens import AccessTokens
 from .gitlab.client import GitLab
 from .gitlab.id_tokens import IdTokens
+from .gitlab.job_tokens import JobTokens
+from .gitlab.older_gitlab import OlderGitLab
 from .gitlab.session import Sessions
 from .gitlab_api import errors as gitlab_errors
 from .gitlab_api import routes as gitlab_routes
@@ -16,6 +20,7 @@ from .http.routes import ProjectConverter
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health
+from .services import projects
 from .services.deps import Deps
 from .settings import Settings
 from .store.db import Database
@@ -32,15 +37,21 @@ def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
     files = LocalFiles(settings.artifacts_path)
     if settings.local_mode:
         return Deps(settings, database, files, clock)
-    sessions = Sessions(settings.gitlab_url)
+    sessions = Sessions(settings.gitlab_url, clock)
+    gitlab = GitLab(
+        sessions, settings.gitlab_token, tokens=settings.bot_tokens, path_of=partial(projects.path_of, database)
+    )
     return Deps(
         settings,
         database,
         files,
         clock,
-        gitlab=GitLab(sessions, settings.gitlab_token),
-        id_tokens=IdTokens(issuer=settings.issuer, audience=settings.external_url, clock=clock),
-        access_tokens=AccessTokens(sessions),
+        gitlab=gitlab,
+        id_tokens=IdTokens(
+            issuer=settings.issuer, audience=settings.external_url, clock=clock, older=OlderGitLab(gitlab)
+        ),
+        job_tokens=JobTokens(sessions, gitlab),
+        access_tokens=AccessTokens(sessions, clock),
     )
 
 

@@ -40,7 +40,35 @@ class Settings:
         "The bot's access token (scope `api`), for reading jobs and writing merge request notes",
         secret=True,
     )
+    gitlab_tokens: str = _setting(
+        "MLTRAIL_GITLAB_TOKENS",
+        "Bots of their own for some groups, as `group=token,group/subgroup=token`; the nearest group counts",
+        secret=True,
+    )
     oidc_issuer: str = _setting("MLTRAIL_OIDC_ISSUER", "Issuer of ID tokens. Unset: the GitLab URL")
+    allowed_namespaces: str = _setting(
+        "MLTRAIL_ALLOWED_NAMESPACES",
+        "Groups and users whose projects may come, separated by commas. Needed when the issuer is gitlab.com. "
+        "Unset: every project of the GitLab",
+    )
+    oauth_client_id: str = _setting(
+        "MLTRAIL_OAUTH_CLIENT_ID",
+        "Application ID of web login; its redirect URI is `<external URL>/-/sign-in/callback`, its scopes are `openid` "
+        "and `read_api`. Unset: sign in with a token",
+    )
+    oauth_client_secret: str = _setting(
+        "MLTRAIL_OAUTH_CLIENT_SECRET", "Secret of that application, when it is confidential", secret=True
+    )
+    refuse_finished_jobs: str = _setting(
+        "MLTRAIL_REFUSE_FINISHED_JOBS",
+        "`on`: a job that has been over for two minutes can't log any more; `off`: its ID token's time decides",
+        "on",
+    )
+    quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "The most bytes of files in a project. Unset: no limit")
+    quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "The most runs in a project. Unset: no limit")
+    quota_metric_points: str = _setting(
+        "MLTRAIL_QUOTA_METRIC_POINTS", "The most metric values in a project. Unset: no limit"
+    )
     local_token: str = _setting(
         "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Unset: made at the first start and kept", secret=True
     )
@@ -67,6 +95,21 @@ class Settings:
     @property
     def issuer(self) -> str:
         return (self.oidc_issuer or self.gitlab_url).rstrip("/")
+
+    @property
+    def namespaces(self) -> list[str]:
+        """The groups whose projects may come; empty means all."""
+        return [name.strip().strip("/") for name in self.allowed_namespaces.split(",") if name.strip()]
+
+    @property
+    def bot_tokens(self) -> dict[str, str]:
+        """The bots of single groups: token by group."""
+        pairs = (pair.partition("=") for pair in self.gitlab_tokens.split(",") if pair.strip())
+        return {group.strip().strip("/"): token.strip() for group, _, token in pairs}
+
+    @property
+    def refuses_finished_jobs(self) -> bool:
+        return self.refuse_finished_jobs == "on"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: str | None) -> "Settings":
@@ -100,6 +143,7 @@ class Settings:
         for url, variable in ((self.gitlab_url, "MLTRAIL_GITLAB_URL"), (self.external_url, "MLTRAIL_EXTERNAL_URL")):
             if url and urlsplit(url).scheme not in ("http", "https"):
                 raise _mistake(f"{variable} must be an http or https URL, not {url!r}")
+        self._check_words()
         if self.local_mode:
             if self.database_url and not self.database_url.startswith("sqlite:"):
                 raise _mistake("local mode knows one user, so it keeps to SQLite; set MLTRAIL_GITLAB_URL to run a team")
@@ -107,6 +151,20 @@ class Settings:
                 raise _mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve others")
         elif not self.external_url:
             raise _mistake("with MLTRAIL_GITLAB_URL set, MLTRAIL_EXTERNAL_URL must name the URL that jobs see")
+
+    def _check_words(self) -> None:
+        for name in ("quota_bytes", "quota_candidates", "quota_metric_points"):
+            if (value := getattr(self, name)) and not (value.isascii() and value.isdigit()):
+                raise _mistake(f"MLTRAIL_{name.upper()} must be a whole number, not {value!r}")
+        if self.refuse_finished_jobs not in ("on", "off"):
+            raise _mistake(f"MLTRAIL_REFUSE_FINISHED_JOBS must be on or off, not {self.refuse_finished_jobs!r}")
+        if not all(group and token for group, token in self.bot_tokens.items()):
+            raise _mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
+        if urlsplit(self.issuer).hostname == "gitlab.com" and not self.namespaces:
+            raise _mistake(
+                "on gitlab.com anybody can get in with a project of their own; set MLTRAIL_ALLOWED_NAMESPACES to the "
+                "groups that may, for example my-company"
+            )
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.identity import Role
+from mltrail_server.domain.identity import Access, Role, access_of
 from mltrail_server.gitlab import claims
 from tests.conftest import EXTERNAL_URL, Team
 
@@ -40,9 +40,14 @@ def test_false_is_a_text_too(minted: dict[str, Any], sent: str, meant: bool) -> 
     assert claims.verified(minted | {"ref_protected": sent}).ref_protected is meant
 
 
-@pytest.mark.parametrize("level", [None, "", "none", "security_manager", "OWNER OF ALL", "no access", 50, ["owner"]])
+@pytest.mark.parametrize("level", [None, "", "none", "chief_of_all", "OWNER OF ALL", "no access", 50, ["owner"]])
 def test_a_level_that_we_do_not_know_gives_nothing(minted: dict[str, Any], level: Any) -> None:
     assert claims.verified(minted | {"user_access_level": level}).user_role is Role.NONE
+
+
+@pytest.mark.parametrize("level", ["guest", "planner", "reporter", "security_manager"])
+def test_roles_below_developer_read_only(minted: dict[str, Any], level: str) -> None:
+    assert access_of(claims.verified(minted | {"user_access_level": level}).user_role) is Access.READ
 
 
 @pytest.mark.parametrize("name", sorted(claims.REQUIRED | claims.SINCE_18_4))

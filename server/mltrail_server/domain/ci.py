@@ -16,6 +16,7 @@ class Project:
     path: str
     default_branch: str | None
     web_url: str
+    bot_level: int = 0  # the access level of who asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class Job:
     allow_failure: bool = False
     failure_reason: str | None = None
     retried: bool = False
+    ref: str = ""  # `refs/merge-requests/7/head` in a merge request pipeline
+    finished_ms: int | None = None
+    user_blocked: bool = False  # who started it may not use GitLab any more
 
 
 @dataclass(frozen=True, slots=True)

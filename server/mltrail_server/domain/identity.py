@@ -17,6 +17,7 @@ class Role(IntEnum):
     GUEST = 10
     PLANNER = 15
     REPORTER = 20
+    SECURITY_MANAGER = 25
     DEVELOPER = 30
     MAINTAINER = 40
     OWNER = 50
@@ -40,20 +41,22 @@ def access_of(role: Role) -> Access | None:
 
 class TokenKind(StrEnum):
     ID_TOKEN = "id_token"  # noqa: S105 - the name of a kind, not a secret
+    JOB_TOKEN = "job_token"  # noqa: S105
     ACCESS_TOKEN = "access_token"  # noqa: S105
+    OAUTH = "oauth"
     LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedClaims:
-    """What a CI ID token proves. Made by `gitlab.id_tokens` only, after every check has passed.
+    """What a job's token proves. Made by `gitlab.id_tokens` and `gitlab.job_tokens` only, after every check has passed.
 
     https://docs.gitlab.com/ci/secrets/id_token_authentication/#token-payload
     """
 
     job_project_id: ProjectId  # where the job runs
     job_project_path: str
-    source_project_id: ProjectId  # whose code runs; another one in a fork's merge request pipeline
+    source_project_id: ProjectId  # whose code runs; another one in a fork's merge request pipeline, 0 when not known
     job_id: int
     pipeline_id: int
     pipeline_source: str
@@ -64,9 +67,11 @@ class VerifiedClaims:
     user_login: str
     user_role: Role  # in the source project: worthless when that is a fork
     expires_ms: int
+    issued_ms: int = 0
 
     @property
     def from_fork(self) -> bool:
+        """Tell whether a fork's code runs, or may run: then the job's word counts for little."""
         return self.job_project_id != self.source_project_id
 
 
@@ -81,6 +86,8 @@ class Actor:
     access: Access
     job: VerifiedClaims | None = None  # set when the token proves a CI job
     user_id: int | None = None
+    limit: str = ""  # why it may read only, in words for the person who wants to write
+    unchecked: bool = False  # GitLab could not be asked whether the job still runs
 
     def may(self, access: Access) -> bool:
         return self.access >= access

@@ -1,25 +1,27 @@
-"""Personal, project and group access tokens: GitLab says whose they are and what they may do in a project.
+"""Personal, project and group access tokens, and OAuth's: GitLab says whose they are and what they may do.
 
-https://docs.gitlab.com/api/personal_access_tokens/
+https://docs.gitlab.com/api/personal_access_tokens/ and https://docs.gitlab.com/api/oauth2/
 """
 
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 import gitlab
 from gitlab.utils import EncodedId
 
-from mltrail_server.domain.errors import Code, MltrailError, forbidden, unauthenticated, unavailable
+from mltrail_server.domain.clock import Clock, system_clock
+from mltrail_server.domain.errors import MltrailError, forbidden
 from mltrail_server.domain.identity import Access, Role, access_of
 from mltrail_server.domain.ids import ProjectId
 
+from . import roles
+from .answers import get, holding
 from .errors import telling
 from .session import NO_WAITING, Sessions
 
 _WRITE_SCOPE = "api"
 _READ_SCOPE = "read_api"
-_MAX_TOKEN = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,79 +33,67 @@ class Membership:
     user_id: int
     user_name: str
     access: Access | None
+    limit: str = ""  # why it is for reading only, although another token, role or project would do
+    oauth: bool = False
 
 
 class AccessTokens:
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, clock: Clock = system_clock) -> None:
         self._sessions = sessions
+        self._clock = clock
 
     def membership(self, token: str, project: str) -> Membership:
-        """Ask GitLab about the bearer of `token` in `project` (number or path): three calls, four for invited groups.
+        """Ask GitLab about the bearer of `token` in `project` (number or path): three calls, up to six for readers.
 
-        Raises UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one without a useful scope,
-        NOT_FOUND for a project that the bearer may not see, UNAVAILABLE when GitLab does not answer.
+        Raises UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one without a useful scope or of a
+        blocked user, NOT_FOUND for a project that the bearer may not see, UNAVAILABLE when GitLab does not answer.
         """
-        _check_form(token)
-        with self._sessions.of(token) as session:
-            scopes = self._scopes(session)
+        with telling("token"), self._sessions.of(token) as session:
+            scopes, oauth = self._scopes(session)
             if not {_WRITE_SCOPE, _READ_SCOPE} & scopes:
                 raise forbidden(
                     f"This token has the scopes {', '.join(sorted(scopes)) or 'of nothing'}; "
                     "it needs `api` to log, or `read_api` to read. Make a new one in GitLab."
                 )
-            user = _get(session, "/user", "user of this token", {"id", "username"})
-            found = _get(session, f"/projects/{EncodedId(project)}", "project", {"id", "path_with_namespace"})
-            access = access_of(self._role(session, found, user["id"]))
-        if access is Access.WRITE and _WRITE_SCOPE not in scopes:
-            access = Access.READ
-        return Membership(ProjectId(found["id"]), found["path_with_namespace"], user["id"], user["username"], access)
+            user = get(session, "/user", "user of this token", {"id", "username"})
+            if user.get("state", "active") != "active":
+                raise forbidden(f"GitLab tells that {user['username']} is {user['state']}: such a user has no access.")
+            found = get(session, f"/projects/{EncodedId(project)}", "project", {"id", "path_with_namespace"})
+            role = roles.role_in(session, found, user, today=self._today())
+        access, limit = _judged(found, role, scopes, user["username"])
+        path = found["path_with_namespace"]
+        return Membership(ProjectId(found["id"]), path, user["id"], user["username"], access, limit, oauth)
 
-    def _scopes(self, session: gitlab.Gitlab) -> set[str]:
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock() / 1000, UTC).date()
+
+    def _scopes(self, session: gitlab.Gitlab) -> tuple[set[str], bool]:
+        """Tell a token's scopes, and whether it is one of OAuth's."""
         try:
             with telling("token"):
                 got = session.http_get("/personal_access_tokens/self", **NO_WAITING)
         except MltrailError as error:
-            # GitLab tells tokens that it knows, but that are of another kind, by this status.
-            if getattr(error.__cause__, "response_code", None) == 400:
-                raise unauthenticated(
-                    "This is not a personal, project or group access token. OAuth tokens are not taken here yet; "
-                    "make an access token with the scope `api` in GitLab."
-                ) from error
-            raise
-        return set(_fields(got, "token", {"scopes"})["scopes"])
-
-    def _role(self, session: gitlab.Gitlab, project: dict[str, Any], user_id: int) -> Role:
-        permissions = project.get("permissions") or {}
-        levels = [(permissions.get(name) or {}).get("access_level") or 0 for name in ("project_access", "group_access")]
-        if not any(levels):
-            # Groups that are invited to the project do not show in its permissions.
-            try:
-                member = _get(session, f"/projects/{project['id']}/members/all/{user_id}", "member")
-            except MltrailError as error:
-                if error.code not in (Code.NOT_FOUND, Code.FORBIDDEN):
-                    raise
-            else:
-                levels.append(member.get("access_level") or 0)
-        return max((role for role in Role if role <= max(levels)), default=Role.NONE)
+            # So GitLab tells tokens that it knows, but that are of another kind.
+            if getattr(error.__cause__, "response_code", None) != 400:
+                raise
+        else:
+            return set(holding(got, "token", {"scopes"})["scopes"]), False
+        with telling("token"):
+            info = session.http_get(f"{self._sessions.url}/oauth/token/info", **NO_WAITING)
+        scopes = holding(info, "token", {"scope"})["scope"]
+        return set(scopes.split() if isinstance(scopes, str) else scopes), True
 
 
-def _check_form(token: str) -> None:
-    """Refuse what can't be a token, and what no HTTP header can carry, before GitLab is asked."""
-    if len(token) > _MAX_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
-        raise unauthenticated(
-            "This is no token that GitLab makes: it is too long, or holds spaces or odd characters. "
-            "Copy it again, without quotes and line ends."
-        )
-
-
-def _get(session: gitlab.Gitlab, path: str, what: str, fields: AbstractSet[str] = frozenset()) -> dict[str, Any]:
-    with telling(what):
-        got = session.http_get(path, **NO_WAITING)
-    return _fields(got, what, fields)
-
-
-def _fields(got: object, what: str, fields: AbstractSet[str]) -> dict[str, Any]:
-    """Take an answer that holds at least these fields."""
-    if not isinstance(got, dict) or not got.keys() >= fields:
-        raise unavailable(f"GitLab's answer for the {what} can't be read.")
-    return got
+def _judged(project: dict[str, Any], role: Role, scopes: set[str], name: str) -> tuple[Access | None, str]:
+    """Answer what role, scope and state of the project allow together, and what stands in the way of more."""
+    access = access_of(role)
+    path = project["path_with_namespace"]
+    if access is None:
+        limit = f"{name} is no member of {path}, which GitLab lets everybody read."
+        return (Access.READ, limit) if roles.shows_to_everybody(project) else (None, "")
+    if access is Access.READ:
+        return access, f"The role {roles.title(role)} may read only: ask for the Developer role in that project."
+    if _WRITE_SCOPE not in scopes:
+        return Access.READ, "This token has the scope `read_api`, which may read only; to log it needs `api`."
+    limit = roles.read_only_reason(project)
+    return (Access.READ, limit) if limit else (access, "")

@@ -31,7 +31,7 @@ REQUIRED = frozenset(
 )
 
 SINCE_18_4 = frozenset({"job_project_id", "job_project_path"})
-"""Required as well. Without them a fork's token can't be told from the project's own."""
+"""Required as well. Where an older GitLab does not send them, `older_gitlab` finds them out by the bot."""
 
 OPTIONAL = frozenset({"user_access_level", "user_id"})
 
@@ -65,21 +65,20 @@ IGNORED = frozenset(
 )
 
 
-def verified(claims: Mapping[str, Any]) -> VerifiedClaims:
-    """Read claims whose signature, issuer, audience and times have been checked."""
+def verified(claims: Mapping[str, Any], *, source: ProjectId | None = None) -> VerifiedClaims:
+    """Read claims whose signature, issuer, audience and times have been checked. `source` is the project whose code
+    runs, where that was found out in another way than by the claim `project_id`.
+    """
     missing = sorted(REQUIRED - claims.keys())
     if missing:
         raise unauthenticated(f"The ID token lacks the claim {missing[0]!r}; is it one of GitLab CI's `id_tokens:`?")
     if not claims.keys() >= SINCE_18_4:
-        raise unauthenticated(
-            "The ID token lacks 'job_project_id', which GitLab sends since 18.4. On an older GitLab use a project "
-            "access token with the scope `api` instead."
-        )
+        raise unauthenticated("The ID token lacks 'job_project_id', which GitLab sends since 18.4.")
     try:
         return VerifiedClaims(
             job_project_id=ProjectId(_number(claims["job_project_id"])),
             job_project_path=_text(claims["job_project_path"]),
-            source_project_id=ProjectId(_number(claims["project_id"])),
+            source_project_id=ProjectId(_number(claims["project_id"])) if source is None else source,
             job_id=_number(claims["job_id"]),
             pipeline_id=_number(claims["pipeline_id"]),
             pipeline_source=_text(claims["pipeline_source"]),
@@ -90,6 +89,7 @@ def verified(claims: Mapping[str, Any]) -> VerifiedClaims:
             user_login=_text(claims["user_login"]),
             user_role=_role(claims.get("user_access_level")),
             expires_ms=int(claims["exp"]) * 1000,
+            issued_ms=int(claims["iat"]) * 1000,
         )
     except (TypeError, ValueError) as error:
         raise _strange(error) from error

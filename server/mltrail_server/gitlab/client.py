@@ -3,34 +3,55 @@
 https://docs.gitlab.com/api/rest/
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import gitlab
 
 from mltrail_server.domain import ci
-from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.ids import ProjectId
 
+from .answers import milliseconds
 from .errors import telling
 from .session import NO_WAITING, Sessions
 
+_BLOCKED = frozenset({"blocked", "ldap_blocked", "banned", "deactivated", "blocked_pending_approval"})
+
 
 class GitLab:
-    """GitLab's API for one bot. Raises `MltrailError`: NOT_FOUND, FORBIDDEN, UNAUTHENTICATED or UNAVAILABLE."""
+    """GitLab's API for the bot. Raises `MltrailError`: NOT_FOUND, FORBIDDEN, UNAUTHENTICATED or UNAVAILABLE.
 
-    def __init__(self, sessions: Sessions, token: str) -> None:
+    Some namespaces may have a bot of their own; `path_of` tells a project's path, which decides whose.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        token: str,
+        *,
+        tokens: Mapping[str, str] | None = None,
+        path_of: Callable[[ProjectId], str | None] = lambda _: None,
+    ) -> None:
         self._sessions = sessions
         self._token = token
-        self._bot_id: int | None = None
+        self._tokens = {namespace.lower(): own for namespace, own in (tokens or {}).items()}
+        self._path_of = path_of
+        self._bot_ids: dict[str, int] = {}
 
     def project(self, project_id: ProjectId) -> ci.Project:
-        got = self._get(f"/projects/{project_id}", "project")
-        return ci.Project(got["id"], got["path_with_namespace"], got.get("default_branch"), got["web_url"])
+        return _project(self._get(project_id, "", "project"))
+
+    def project_named(self, project: str) -> ci.Project:
+        """Find a project by its number or path."""
+        token = self._token_of_path(None if project.isdigit() else project)
+        with telling("project", bot=True):
+            got = self._session(token).http_get(f"/projects/{gitlab.utils.EncodedId(project)}", **NO_WAITING)
+        return _project(_one(got, "project"))
 
     def pipeline(self, project_id: ProjectId, pipeline_id: int) -> ci.Pipeline:
-        got = self._get(f"/projects/{project_id}/pipelines/{pipeline_id}", "pipeline")
+        got = self._get(project_id, f"/pipelines/{pipeline_id}", "pipeline")
         return ci.Pipeline(
             got["id"],
             got.get("iid"),
@@ -44,44 +65,56 @@ class GitLab:
 
     def pipeline_jobs(self, project_id: ProjectId, pipeline_id: int) -> list[ci.Job]:
         """List a pipeline's jobs, newest first, earlier attempts included and marked as retried."""
-        path = f"/projects/{project_id}/pipelines/{pipeline_id}/jobs"
-        everything = [_job(got) for got in self._list(path, "pipeline", include_retried="true")]
+        path = f"/pipelines/{pipeline_id}/jobs"
+        everything = [_job(got) for got in self._list(project_id, path, "pipeline", include_retried="true")]
         newest = {job.name: job.id for job in reversed(everything)}
         return [job if newest[job.name] == job.id else replace(job, retried=True) for job in everything]
 
-    def job(self, project_id: ProjectId, job_id: int) -> ci.Job:
-        return _job(self._get(f"/projects/{project_id}/jobs/{job_id}", "job"))
+    def job(self, project_id: ProjectId, job_id: int, *, timeout: float | None = None) -> ci.Job:
+        return _job(self._get(project_id, f"/jobs/{job_id}", "job", timeout=timeout))
+
+    def is_protected(self, project_id: ProjectId, ref: str, *, tag: bool) -> bool:
+        """Tell whether a branch or tag is protected; one that does not exist is not."""
+        kind = "tags" if tag else "branches"
+        try:
+            got = self._get(project_id, f"/repository/{kind}/{gitlab.utils.EncodedId(ref)}", "branch or tag")
+        except MltrailError as error:
+            if error.code is Code.NOT_FOUND:
+                return False
+            raise
+        return got.get("protected") is True
 
     def merge_request(self, project_id: ProjectId, iid: int) -> ci.MergeRequest:
-        return _merge_request(self._get(f"/projects/{project_id}/merge_requests/{iid}", "merge request"))
+        return _merge_request(self._get(project_id, f"/merge_requests/{iid}", "merge request"))
 
     def open_merge_requests(self, project_id: ProjectId, source_branch: str) -> list[ci.MergeRequest]:
         """List the open merge requests whose source is this branch of this project, not of a fork."""
-        path = f"/projects/{project_id}/merge_requests"
-        found = self._list(path, "merge requests", source_branch=source_branch, state="opened")
+        found = self._list(project_id, "/merge_requests", "merge requests", source_branch=source_branch, state="opened")
         return [_merge_request(got) for got in found if got["source_project_id"] == project_id]
 
     def commit_merge_requests(self, project_id: ProjectId, sha: str) -> list[ci.MergeRequest]:
-        path = f"/projects/{project_id}/repository/commits/{sha}/merge_requests"
-        return [_merge_request(got) for got in self._list(path, "commit")]
+        path = f"/repository/commits/{sha}/merge_requests"
+        return [_merge_request(got) for got in self._list(project_id, path, "commit")]
 
     def ancestors(self, project_id: ProjectId, sha: str, *, limit: int = 100) -> list[str]:
         """List the commit itself and what it is built on, newest first."""
         path = f"/projects/{project_id}/repository/commits"
         with telling("commit", bot=True):
-            got = self._bot.http_list(path, ref_name=sha, per_page=limit, page=1, get_all=False, **NO_WAITING)
+            got = self._bot(project_id).http_list(
+                path, ref_name=sha, per_page=limit, page=1, get_all=False, **NO_WAITING
+            )
             return [one["id"] for one in got]
 
     def notes(self, project_id: ProjectId, iid: int) -> Iterator[ci.Note]:
         """List a merge request's notes, oldest first."""
-        path = f"/projects/{project_id}/merge_requests/{iid}/notes"
-        for got in self._list(path, "notes", sort="asc", order_by="created_at"):
+        path = f"/merge_requests/{iid}/notes"
+        for got in self._list(project_id, path, "notes", sort="asc", order_by="created_at"):
             yield ci.Note(got["id"], got["body"], got["author"]["id"])
 
     def create_note(self, project_id: ProjectId, iid: int, body: str) -> ci.Note:
         path = f"/projects/{project_id}/merge_requests/{iid}/notes"
         with telling("merge request", bot=True):
-            got = self._bot.http_post(path, post_data={"body": body}, **NO_WAITING)
+            got = self._bot(project_id).http_post(path, post_data={"body": body}, **NO_WAITING)
         # A body that holds quick actions only is answered with 202 and makes no note.
         if not isinstance(got, dict) or "id" not in got:
             raise MltrailError(Code.UNAVAILABLE, "GitLab took the note but did not tell its number.")
@@ -91,40 +124,79 @@ class GitLab:
         """Overwrite a note. Raises NOT_FOUND when somebody has deleted it."""
         path = f"/projects/{project_id}/merge_requests/{iid}/notes/{note_id}"
         with telling("note", bot=True):
-            self._bot.http_put(path, post_data={"body": body}, **NO_WAITING)
+            self._bot(project_id).http_put(path, post_data={"body": body}, **NO_WAITING)
 
-    def bot_id(self) -> int:
-        """Tell the number of the bot's own user."""
-        if self._bot_id is None:
-            self._bot_id = int(self._get("/user", "user of the bot's token")["id"])
-        return self._bot_id
+    def delete_note(self, project_id: ProjectId, iid: int, note_id: int) -> None:
+        with telling("note", bot=True):
+            self._bot(project_id).http_delete(
+                f"/projects/{project_id}/merge_requests/{iid}/notes/{note_id}", **NO_WAITING
+            )
+
+    def bot_id(self, project_id: ProjectId | None = None) -> int:
+        """Tell the number of the bot's own user, the one that serves this project."""
+        token = self._token_of(project_id)
+        if token not in self._bot_ids:
+            with telling("user of the bot's token", bot=True):
+                got = self._session(token).http_get("/user", **NO_WAITING)
+            self._bot_ids[token] = int(_one(got, "user of the bot's token")["id"])
+        return self._bot_ids[token]
 
     def raw_file(self, project_id: ProjectId, path: str, ref: str) -> bytes | None:
         """Read a file of the repository; None when there is none."""
         url = f"/projects/{project_id}/repository/files/{gitlab.utils.EncodedId(path)}/raw"
         try:
             with telling("file", bot=True):
-                got = self._bot.http_get(url, ref=ref, raw=True, **NO_WAITING)
+                got = self._bot(project_id).http_get(url, ref=ref, raw=True, **NO_WAITING)
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
                 return None
             raise
         return bytes(got.content) if not isinstance(got, dict) else None
 
-    @property
-    def _bot(self) -> gitlab.Gitlab:
-        return self._sessions.bot(self._token)
+    def _bot(self, project_id: ProjectId | None) -> gitlab.Gitlab:
+        return self._session(self._token_of(project_id))
 
-    def _get(self, path: str, what: str) -> dict[str, Any]:
-        with telling(what, bot=True):
-            got = self._bot.http_get(path, **NO_WAITING)
-        if not isinstance(got, dict):
-            raise MltrailError(Code.UNAVAILABLE, f"GitLab's answer for the {what} can't be read.")
-        return got
+    def _session(self, token: str) -> gitlab.Gitlab:
+        if not token:
+            raise forbidden("mltrail has no bot in this GitLab. The operator sets its token as MLTRAIL_GITLAB_TOKEN.")
+        return self._sessions.bot(token)
 
-    def _list(self, path: str, what: str, **query: str) -> list[dict[str, Any]]:
+    def _token_of(self, project_id: ProjectId | None) -> str:
+        known = self._path_of(project_id) if self._tokens and project_id is not None else None
+        return self._token_of_path(known)
+
+    def _token_of_path(self, path: str | None) -> str:
+        """Choose the token of the nearest namespace that has one."""
+        namespace = (path or "").lower()
+        while "/" in namespace:
+            namespace = namespace.rpartition("/")[0]
+            if namespace in self._tokens:
+                return self._tokens[namespace]
+        return self._token
+
+    def _get(self, project_id: ProjectId, path: str, what: str, *, timeout: float | None = None) -> dict[str, Any]:
         with telling(what, bot=True):
-            return list(self._bot.http_list(path, query_data=query, per_page=100, get_all=True, **NO_WAITING))
+            got = self._bot(project_id).http_get(f"/projects/{project_id}{path}", timeout=timeout, **NO_WAITING)
+        return _one(got, what)
+
+    def _list(self, project_id: ProjectId, path: str, what: str, **query: str) -> list[dict[str, Any]]:
+        with telling(what, bot=True):
+            found = self._bot(project_id).http_list(
+                f"/projects/{project_id}{path}", query_data=query, per_page=100, get_all=True, **NO_WAITING
+            )
+            return list(found)
+
+
+def _one(got: object, what: str) -> dict[str, Any]:
+    if not isinstance(got, dict):
+        raise MltrailError(Code.UNAVAILABLE, f"GitLab's answer for the {what} can't be read.")
+    return got
+
+
+def _project(got: dict[str, Any]) -> ci.Project:
+    permissions = got.get("permissions") or {}
+    levels = [(permissions.get(name) or {}).get("access_level") or 0 for name in ("project_access", "group_access")]
+    return ci.Project(got["id"], got["path_with_namespace"], got.get("default_branch"), got["web_url"], max(levels))
 
 
 def _job(got: dict[str, Any]) -> ci.Job:
@@ -137,6 +209,9 @@ def _job(got: dict[str, Any]) -> ci.Job:
         got["web_url"],
         bool(got.get("allow_failure")),
         got.get("failure_reason"),
+        ref=str(got.get("ref") or ""),
+        finished_ms=milliseconds(got.get("finished_at")),
+        user_blocked=str((got.get("user") or {}).get("state", "active")) in _BLOCKED,
     )
 
 

@@ -1,5 +1,6 @@
 """python-gitlab's errors, told as ours."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,11 +9,18 @@ import requests
 
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found, unauthenticated, unavailable
 
+from .session import ForeignRedirectError, RateLimitedError
+
+_log = logging.getLogger(__name__)
+
 _BOT = (
     "GitLab does not know the token of mltrail's bot: it is wrong, expired or revoked. The operator sets a new one as "
     "MLTRAIL_GITLAB_TOKEN."
 )
 _DOWN = "GitLab does not answer just now; try again in a moment."
+_SHADOW = (
+    "In a CI job, look for a project or group variable with the same name as the ID token: it silently takes its place."
+)
 
 
 @contextmanager
@@ -27,6 +35,18 @@ def telling(what: str, *, bot: bool = False) -> Iterator[None]:
         if bot and error.response_code == 401:
             raise unavailable(_BOT, retry_after=60) from error
         raise _told(error, what) from error
+    except RateLimitedError as error:
+        raise MltrailError(
+            Code.UNAVAILABLE,
+            f"GitLab asks for fewer calls; try again in {_in_words(error.retry_after)}.",
+            retry_after=error.retry_after,
+        ) from error
+    except ForeignRedirectError as error:
+        _log.warning("GitLab's answer is not followed: %s", error)
+        raise unavailable(
+            "GitLab sends mltrail to another host, where it does not follow. The operator sets MLTRAIL_GITLAB_URL to "
+            "the address that GitLab has now."
+        ) from error
     except requests.RequestException as error:
         raise unavailable(_DOWN) from error
 
@@ -36,9 +56,15 @@ def _told(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
     if status == 404:
         return not_found(f"GitLab knows no {what}, or does not show it to this token.")
     if status == 401:
-        return unauthenticated("GitLab does not know this token: it is wrong, expired or revoked. Make a new one.")
+        return unauthenticated(
+            f"GitLab does not know this token: it is wrong, expired or revoked. Make a new one. {_SHADOW}"
+        )
+    if status == 403 and "blocked" in str(error.error_message).lower():
+        return forbidden("GitLab has blocked the owner of this token. An administrator of GitLab can undo that.")
     if status == 403:
         return forbidden(f"GitLab refuses this token the {what}. It may lack a scope or a role.")
-    if status == 429:
-        return MltrailError(Code.UNAVAILABLE, "GitLab asks for fewer calls; try again in a minute.", retry_after=60)
     return unavailable(_DOWN)
+
+
+def _in_words(seconds: int) -> str:
+    return "a minute" if seconds == 60 else f"{seconds} seconds"

@@ -15,6 +15,7 @@ from mltrail_server.domain.errors import unauthenticated, unavailable
 from mltrail_server.domain.identity import VerifiedClaims
 
 from . import claims
+from .older_gitlab import OlderGitLab
 from .session import TIMEOUT_SECONDS
 
 _log = logging.getLogger(__name__)
@@ -96,17 +97,25 @@ def _usable(published: dict[str, Any]) -> jwt.PyJWK | None:
 class IdTokens:
     """Verifies tokens of one issuer for one audience, which is our own external URL."""
 
-    def __init__(self, *, issuer: str, audience: str, clock: Clock) -> None:
+    def __init__(self, *, issuer: str, audience: str, clock: Clock, older: OlderGitLab | None = None) -> None:
         self._issuer = issuer
+        self._older = older
         self._audience = audience.rstrip("/")
         self._clock = clock
         self._keys = KeySet(issuer, clock)
 
-    def verify(self, token: str) -> VerifiedClaims:
-        """Check everything and answer what the token proves.
+    def verify(self, token: str, project: str) -> VerifiedClaims:
+        """Check everything and answer what the token proves. `project` is the one that the caller wants to get into;
+        it counts only for tokens of a GitLab before 18.4, which do not say where their job runs.
 
         Raises UNAUTHENTICATED with what is wrong and how to mend it, UNAVAILABLE while no key is known.
         """
+        checked, source = self._checked(token), None
+        if self._older is not None and not checked.keys() >= claims.SINCE_18_4:
+            checked, source = self._older.completed(checked, project)
+        return claims.verified(checked, source=source)
+
+    def _checked(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN:
             raise unauthenticated("The ID token is longer than any that GitLab makes.")
         try:
@@ -116,7 +125,7 @@ class IdTokens:
                     f"The ID token is signed with {header.get('alg')!r}; GitLab signs with {ALGORITHM}."
                 )
             key = self._keys.key(str(header.get("kid")))
-            checked = jwt.decode(
+            checked: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[ALGORITHM],
@@ -143,7 +152,8 @@ class IdTokens:
             came = jwt.decode(token, options={"verify_signature": False}).get("aud")
             raise unauthenticated(
                 f"The ID token is made for {came!r}, this server is {self._audience!r}. "
-                f"Set `aud: {self._audience}` under `id_tokens:` in .gitlab-ci.yml."
+                f"Set `aud: {self._audience}` under `id_tokens:` in .gitlab-ci.yml. Where that stands already, a "
+                "project or group variable with the token's name takes its place: rename or delete that variable."
             ) from error
         except jwt.InvalidIssuerError as error:
             raise unauthenticated(
@@ -154,7 +164,7 @@ class IdTokens:
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise unauthenticated("The ID token's signature is not right, or it was cut off on the way.") from error
         self._check_times(checked)
-        return claims.verified(checked)
+        return checked
 
     def _check_times(self, checked: dict[str, Any]) -> None:
         now = self._clock() / 1000

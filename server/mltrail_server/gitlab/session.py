@@ -1,41 +1,114 @@
 """Connections to GitLab: one python-gitlab object a thread and token, time-outs always set."""
 
+import hashlib
 import threading
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import gitlab
+import requests
+
+from mltrail_server.domain.clock import Clock, system_clock
 
 TIMEOUT_SECONDS = 10.0
+USER_AGENT = "mltrail"
 
 NO_WAITING: dict[str, Any] = {"obey_rate_limit": False}
 """For every call: python-gitlab would sleep through a rate limit, and a web request must not."""
+
+_DEFAULT_PAUSE_SECONDS = 60
+_LONGEST_PAUSE_SECONDS = 600
+
+
+class RateLimitedError(requests.RequestException):
+    """GitLab asks for fewer calls; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"rate limit; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class ForeignRedirectError(requests.RequestException):
+    """GitLab sends us to another host, where no token of ours may go."""
 
 
 class Sessions:
     """Gives out python-gitlab objects.
 
     Nothing is sent again blindly (python-gitlab would repeat POSTs too, and make two notes of one), and a rate limit is
-    told instead of slept through: the worker comes back by itself, a web request should not wait.
+    told instead of slept through: the worker comes back by itself, a web request should not wait. Until the time that
+    GitLab names has come, calls with that token fail here, and GitLab is left alone.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Clock = system_clock) -> None:
         self.url = url.rstrip("/")
+        self._clock = clock
         self._local = threading.local()
+        self._pauses: dict[bytes, int] = {}  # until when, in milliseconds, by the token's hash
 
     def bot(self, token: str) -> gitlab.Gitlab:
         """Answer this thread's connection for the bot's token, which is kept open."""
         made: dict[str, gitlab.Gitlab] = self._local.__dict__.setdefault("bots", {})
         if token not in made:
             made[token] = self.of(token)
+        self._check_pause(token)
         return made[token]
 
-    def of(self, token: str) -> gitlab.Gitlab:
-        """Make a connection that bears `token`. Close it with `with`."""
-        return gitlab.Gitlab(
+    def of(self, token: str, *, of_job: bool = False) -> gitlab.Gitlab:
+        """Make a connection that bears `token`, a job's when `of_job`. Close it with `with`."""
+        self._check_pause(token)
+        made = gitlab.Gitlab(
             self.url,
-            oauth_token=token,
+            oauth_token=None if of_job else token,
+            job_token=token if of_job else None,
             timeout=TIMEOUT_SECONDS,
             retry_transient_errors=False,
             keep_base_url=True,
-            user_agent="mltrail",
+            user_agent=USER_AGENT,
         )
+        key = _hash(token)
+
+        def look(response: requests.Response, **_: object) -> requests.Response:
+            if response.status_code == 429:
+                pause = _pause_of(response)
+                self._pauses[key] = self._clock() + pause * 1000
+                response.close()
+                raise RateLimitedError(pause)
+            keep_to_host(response)
+            return response
+
+        made.session.hooks["response"].append(look)
+        return made
+
+    def _check_pause(self, token: str) -> None:
+        until = self._pauses.get(key := _hash(token))
+        if until is None:
+            return
+        left = until - self._clock()
+        if left > 0:
+            raise RateLimitedError(-(-left // 1000))
+        self._pauses.pop(key, None)
+
+
+def keep_to_host(response: requests.Response) -> None:
+    """Refuse a redirection to another host: requests would send the headers `JOB-TOKEN` and `PRIVATE-TOKEN` there.
+
+    Raises ForeignRedirectError.
+    """
+    if not response.is_redirect:
+        return
+    here, there = urlsplit(response.url), urlsplit(urljoin(response.url, response.headers["Location"]))
+    if there.netloc != here.netloc or (here.scheme == "https" and there.scheme != "https"):
+        response.close()
+        raise ForeignRedirectError(f"{here.netloc} redirects to {there.scheme}://{there.netloc}")
+
+
+def _pause_of(response: requests.Response) -> int:
+    """Read how long to wait, in seconds: GitLab's limits of single applications say nothing of it."""
+    told = response.headers.get("Retry-After", "")
+    seconds = int(told) if told.isascii() and told.isdigit() else _DEFAULT_PAUSE_SECONDS
+    return max(1, min(seconds, _LONGEST_PAUSE_SECONDS))
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

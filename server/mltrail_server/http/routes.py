@@ -63,6 +63,8 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
     def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
         actor = authentication.admit(deps, find_token(request), project)
         require(actor, route.access)
+        if route.access is Access.WRITE:
+            actor = authentication.about_to_write(deps, actor)
         return route.handler(Call(deps, actor, request), **parts)
 
     view.mltrail_access = route.access  # type: ignore[attr-defined]
@@ -80,5 +82,5 @@ def require(actor: Actor, access: Access) -> None:
     if not actor.may(access):
         raise forbidden(
             f"{actor.user_name} may read {actor.project_path} but not change it. "
-            "Ask for the Developer role in that project, or use a token with the scope `api`."
+            + (actor.limit or "Ask for the Developer role in that project, or use a token with the scope `api`.")
         )

@@ -3,6 +3,7 @@
 from flask import Request
 
 from mltrail_server.domain.errors import unauthenticated
+from mltrail_server.domain.tokens import bare
 
 HOW = (
     "Set MLFLOW_TRACKING_TOKEN: in a CI job to an ID token (`id_tokens:` in .gitlab-ci.yml), "
@@ -22,6 +23,4 @@ def token_of(request: Request) -> str:
     token = token or request.headers.get("PRIVATE-TOKEN") or request.headers.get("JOB-TOKEN")
     if not token:
         raise unauthenticated(f"This request carries no token. {HOW}")
-    # The gitlab-mlops client insists on the prefix of personal tokens, whatever follows.
-    bare = token.removeprefix("glpat-")
-    return bare if bare.startswith("eyJ") and bare.count(".") == 2 else token
+    return bare(token)

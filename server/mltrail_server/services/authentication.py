@@ -4,15 +4,14 @@ import hashlib
 import hmac
 import re
 
-from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found, unauthenticated, unavailable
-from mltrail_server.domain.identity import Access, Actor, TokenKind, VerifiedClaims, access_of
+from mltrail_server.domain import tokens
+from mltrail_server.domain.errors import Code, MltrailError, not_found, unauthenticated, unavailable
+from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 
-from . import projects
+from . import job_access, namespaces, projects
 from .admissions import Admissions
 from .deps import Deps
-
-_JOB_TOKEN_PREFIX = "glcbt-"  # noqa: S105 - a prefix, not a secret
 
 # A number, or a path of at least two parts. Whatever else stands in a URL must not get into one of GitLab's.
 _PROJECT = re.compile(r"[1-9][0-9]{0,17}|(?!\.{1,2}/)[\w.-]+(?:/(?!\.{1,2}(?:/|$))[\w.-]+)+", re.ASCII)
@@ -21,11 +20,11 @@ _PROJECT = re.compile(r"[1-9][0-9]{0,17}|(?!\.{1,2}/)[\w.-]+(?:/(?!\.{1,2}(?:/|$
 def admit(deps: Deps, token: str, project: str) -> Actor:
     """Let the bearer of `token` in to `project` (number or path), or raise.
 
-    What was found is remembered for a minute, by the token's hash. While GitLab does not answer, a remembered access
-    token is good for five minutes more; ID tokens need no GitLab at all.
+    What was found is remembered for a minute, by the token's hash. While GitLab does not answer, what was remembered is
+    good for five minutes more; ID tokens need no GitLab at all.
 
     Raises UNAUTHENTICATED for a token that proves nobody, NOT_FOUND for a project that does not exist or that the
-    bearer may not see: the two look the same from outside.
+    bearer may not see: the two look the same from outside. FORBIDDEN for a namespace that this server does not take.
     """
     remembered = deps.admissions
     key = Admissions.key(token, project)
@@ -38,12 +37,21 @@ def admit(deps: Deps, token: str, project: str) -> Actor:
     except MltrailError as error:
         stale = remembered.stale(key, now) if error.code is Code.UNAVAILABLE else None
         if stale is None:
-            remembered.forget(key)
+            # Who could not be judged is not forgotten: GitLab may stumble twice within those minutes.
+            if error.code is not Code.UNAVAILABLE:
+                remembered.forget(key)
             raise
         return stale
     projects.ensure(deps, actor)
     remembered.keep(key, actor, now)
     return actor
+
+
+def about_to_write(deps: Deps, actor: Actor) -> Actor:
+    """Look whether the job that is about to write still runs. Raises FORBIDDEN when it is over."""
+    if not deps.settings.refuses_finished_jobs:
+        return actor
+    return deps.job_states.checked(deps.gitlab, actor, deps.clock())
 
 
 def _local(deps: Deps, token: str, project: str) -> Actor:
@@ -59,17 +67,36 @@ def _local(deps: Deps, token: str, project: str) -> Actor:
 
 
 def _gitlab(deps: Deps, token: str, project: str) -> Actor:
-    if token.count(".") == 2 and token.startswith("eyJ"):
-        return _job(deps, token, project)
-    if token.startswith(_JOB_TOKEN_PREFIX):
-        raise unauthenticated(
-            "CI_JOB_TOKEN is not taken here yet. Let the job ask for an ID token: `id_tokens: {MLFLOW_TRACKING_TOKEN: "
-            f"{{aud: {deps.settings.external_url}}}}}` in .gitlab-ci.yml."
-        )
-    if deps.access_tokens is None:
-        raise unavailable("This server has no connection to a GitLab.")
+    tokens.check_form(token)
     if not _PROJECT.fullmatch(project):
         raise _no_project(project)
+    if not project.isdigit():
+        namespaces.check(deps.settings.namespaces, project)
+    if tokens.is_job_token(token):
+        actor = _job_token(deps, token, project)
+    elif tokens.is_jwt(token):
+        actor = _id_token(deps, token, project)
+    else:
+        actor = _access_token(deps, token, project)
+    namespaces.check(deps.settings.namespaces, actor.project_path)
+    return actor
+
+
+def _id_token(deps: Deps, token: str, project: str) -> Actor:
+    if deps.id_tokens is None:
+        raise _no_gitlab()
+    return job_access.actor_of(TokenKind.ID_TOKEN, deps.id_tokens.verify(token, project), project)
+
+
+def _job_token(deps: Deps, token: str, project: str) -> Actor:
+    if deps.job_tokens is None:
+        raise _no_gitlab()
+    return job_access.actor_of(TokenKind.JOB_TOKEN, deps.job_tokens.verify(token), project)
+
+
+def _access_token(deps: Deps, token: str, project: str) -> Actor:
+    if deps.access_tokens is None:
+        raise _no_gitlab()
     try:
         found = deps.access_tokens.membership(token, project)
     except MltrailError as error:
@@ -79,42 +106,18 @@ def _gitlab(deps: Deps, token: str, project: str) -> Actor:
     if found.access is None:
         raise _no_project(project)
     return Actor(
-        TokenKind.ACCESS_TOKEN,
+        TokenKind.OAUTH if found.oauth else TokenKind.ACCESS_TOKEN,
         found.project_id,
         found.project_path,
         found.user_name,
         found.access,
         user_id=found.user_id,
+        limit=found.limit,
     )
 
 
-def _job(deps: Deps, token: str, project: str) -> Actor:
-    if deps.id_tokens is None:
-        raise unavailable("This server has no connection to a GitLab.")
-    claims = deps.id_tokens.verify(token)
-    # GitLab finds a path in any case of its letters.
-    if project != str(claims.job_project_id) and project.lower() != claims.job_project_path.lower():
-        raise not_found(
-            f"Project '{project}' not found, or not for this token: the job runs in {claims.job_project_path} "
-            f"({claims.job_project_id}). Check the project in MLFLOW_TRACKING_URI."
-        )
-    access = _access_of_job(claims)
-    return Actor(
-        TokenKind.ID_TOKEN, claims.job_project_id, claims.job_project_path, claims.user_login, access, job=claims
-    )
-
-
-def _access_of_job(claims: VerifiedClaims) -> Access:
-    """Tell what a job may do. In a fork's pipeline the user's role is that in the fork, so it counts for nothing."""
-    if claims.from_fork:
-        return Access.READ
-    access = access_of(claims.user_role)
-    if access is None:
-        raise forbidden(
-            f"{claims.user_login}, who started this job, has no role in {claims.job_project_path}. "
-            "Have a member of the project start it."
-        )
-    return access
+def _no_gitlab() -> MltrailError:
+    return unavailable("This server has no connection to a GitLab.")
 
 
 def _no_project(project: str) -> MltrailError:

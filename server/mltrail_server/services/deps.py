@@ -9,10 +9,12 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.access_tokens import AccessTokens
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.id_tokens import IdTokens
+from mltrail_server.gitlab.job_tokens import JobTokens
 from mltrail_server.settings import Settings
 from mltrail_server.store.db import Database
 
 from .admissions import Admissions
+from .job_states import JobStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,13 @@ class Deps:
     db: Database
     files: FileStore
     clock: Clock
-    # The three ways to GitLab; None in local mode.
+    # The ways to GitLab; None in local mode.
     gitlab: GitLab | None = None
     id_tokens: IdTokens | None = None
+    job_tokens: JobTokens | None = None
     access_tokens: AccessTokens | None = None
     admissions: Admissions = field(default_factory=Admissions)
+    job_states: JobStates = field(default_factory=JobStates)
     # A project's rows cost one write per process; after that it is known here.
     known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
     # Pairs of candidate and job that are tied already, so that a training loop does not ask again at every call.

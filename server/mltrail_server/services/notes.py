@@ -97,7 +97,7 @@ def _put(
 
 def _ours(gitlab: GitLab, project_id: ProjectId, iid: int) -> Note | None:
     """Find the first note that bears our marker and is the bot's own: anybody can copy a marker."""
-    bot = gitlab.bot_id()
+    bot = gitlab.bot_id(project_id)
     found = (one for one in gitlab.notes(project_id, iid) if one.author_id == bot and note.marked(one.body) is not None)
     return next(found, None)
 

@@ -5,6 +5,6 @@ own JSON schemas.
 """
 
 from .fake import FakeGitLab
-from .state import Job, MergeRequest, Note, Pipeline, Project, User
+from .state import Application, Job, MergeRequest, Note, Pipeline, Project, User
 
-__all__ = ["FakeGitLab", "Job", "MergeRequest", "Note", "Pipeline", "Project", "User"]
+__all__ = ["Application", "FakeGitLab", "Job", "MergeRequest", "Note", "Pipeline", "Project", "User"]

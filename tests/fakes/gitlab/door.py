@@ -7,7 +7,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, abort
 from werkzeug.routing import BaseConverter
 
-from .state import Project, Token
+from .state import Project, Token, User
 
 if TYPE_CHECKING:
     from .fake import FakeGitLab, Fault
@@ -35,8 +35,10 @@ class Door:
     def token(self) -> Token:
         text = request.headers.get("PRIVATE-TOKEN") or request.headers.get("Authorization", "").removeprefix("Bearer ")
         found = self.fake.tokens.get(text)
-        if found is None or found.revoked:
+        if found is None or found.revoked or self.fake.is_expired(found):
             abort(401, "401 Unauthorized")
+        if found.user.state == "blocked":
+            abort(403, "403 Forbidden - Your account has been blocked.")
         return found
 
     def caller(self) -> Token:
@@ -58,11 +60,14 @@ class Door:
         user = self.caller().user
         projects = self.fake.projects.values()
         found = next((one for one in projects if ref == str(one.id) or ref.lower() == one.path.lower()), None)
-        if found is None or (user.id not in found.members and found.visibility != "public"):
+        if found is None or not self.sees(user, found):
             abort(404, "404 Project Not Found")
-        if found.members.get(user.id, GUEST) < level:
+        if not user.admin and found.members.get(user.id, GUEST) < level:
             abort(403, "403 Forbidden")
         return found
+
+    def sees(self, user: User, project: Project) -> bool:
+        return user.admin or project.members.get(user.id, 0) >= GUEST or project.visibility in ("public", "internal")
 
     def level(self, project: Project) -> int:
         return project.members.get(self.caller().user.id, 0)
@@ -70,6 +75,9 @@ class Door:
     def _count_and_fail(self) -> Response | None:
         fake = self.fake
         fake.requests.append((request.method, request.path))
+        if fake.limited is not None:
+            g.fault = None
+            return _limited(fake.limited, bare=fake.limited_bare)
         fault = next(
             (one for one in fake.faults if one.method == request.method and re.search(one.path, request.path)), None
         )
@@ -118,3 +126,19 @@ def _told(error: HTTPException) -> Response:
 
 def _failed(fault: "Fault") -> Response:
     return Response("something went wrong", status=fault.status, headers=fault.headers)
+
+
+def _limited(seconds: int, *, bare: bool) -> Response:
+    """GitLab's two ways to ask for fewer calls. https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/"""
+    if bare:
+        answer = jsonify(message={"error": "This endpoint has been requested too many times. Try again later."})
+        answer.status_code = 429
+        return answer
+    headers = {
+        "RateLimit-Limit": "60",
+        "RateLimit-Name": "throttle_authenticated_api",
+        "RateLimit-Observed": "61",
+        "RateLimit-Remaining": "0",
+        "Retry-After": str(seconds),
+    }
+    return Response("Retry later\n", 429, headers, content_type="text/plain")

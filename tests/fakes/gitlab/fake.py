@@ -13,7 +13,20 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import keys
 from .routes import make_app
-from .state import Commit, Job, MergeRequest, Note, Pipeline, Project, Through, Token, User, pipeline_status
+from .state import (
+    Application,
+    Commit,
+    Grant,
+    Job,
+    MergeRequest,
+    Note,
+    Pipeline,
+    Project,
+    Through,
+    Token,
+    User,
+    pipeline_status,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -55,6 +68,13 @@ class FakeGitLab:
         self.references: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
+        self.version = "18.6.0"
+        self.lists_invited_groups = True  # among a project's members; an older GitLab does not
+        self.limited: int | None = None  # answer everything with 429: come back in so many seconds
+        self.limited_bare = False  # the kind of 429 that has no headers
+        self.applications: dict[str, Application] = {}
+        self.grants: dict[str, Grant] = {}
+        self.visitor: User | None = None  # who sits at the browser, and says yes
         self._numbers = {name: itertools.count(start) for name, start in _FIRST_NUMBERS.items()}
         # GitLab shows its login key beside the key that signs CI tokens, so that choosing by `kid` matters.
         self.login_key = keys.SigningKey("login")
@@ -101,10 +121,25 @@ class FakeGitLab:
     def add_token(self, user: User, scopes: list[str], *, revoked: bool = False, kind: str = "personal") -> str:
         """Make a token: "personal" (project and group access tokens are such, too) or "oauth"."""
         text = f"glpat-{secrets.token_urlsafe(15)}" if kind == "personal" else secrets.token_hex(32)
-        token = Token(text, user, scopes, revoked, kind)
+        token = Token(text, user, scopes, revoked, kind, expires=self.clock() + 7200 if kind == "oauth" else None)
         with self.lock:
             self.tokens[token.text] = token
         return token.text
+
+    def is_expired(self, token: Token) -> bool:
+        return token.expires is not None and self.clock() >= token.expires
+
+    def add_application(self, redirect_uri: str, *, scopes: list[str], secret: str = "") -> Application:
+        made = Application(secrets.token_hex(32), secret, redirect_uri, scopes)
+        with self.lock:
+            self.applications[made.client_id] = made
+        return made
+
+    def move_project(self, project: Project, path: str) -> None:
+        """Give a project another path; GitLab redirects from the old one."""
+        with self.lock:
+            project.former_paths.add(project.path.lower())
+            project.path = path
 
     def add_project(
         self,
@@ -177,7 +212,9 @@ class FakeGitLab:
         return pipeline
 
     def add_job(self, pipeline: Pipeline, name: str, stage: str, user: User, status: str = "created") -> Job:
-        job = Job(self.number("job"), name, stage, pipeline, user, status)
+        job = Job(
+            self.number("job"), name, stage, pipeline, user, status, token=f"glcbt-64_{secrets.token_urlsafe(15)}"
+        )
         with self.lock:
             self.jobs[job.id] = job
         return job
@@ -185,6 +222,7 @@ class FakeGitLab:
     def set_job(self, job: Job, status: str, failure_reason: str | None = None) -> None:
         with self.lock:
             job.status, job.failure_reason = status, failure_reason
+            job.finished = self.clock() if status in ("success", "failed", "canceled") else None
 
     def retry_job(self, job: Job) -> Job:
         with self.lock:
@@ -213,10 +251,8 @@ class FakeGitLab:
         target = self.projects[job.pipeline.project_id]
         request = job.pipeline.merge_request
         source = self.projects[request.source_project_id] if request else target
-        claims = (
-            keys.claims_of(job, source=source, target=target, issuer=self.url, aud=aud, now=int(self.clock()))
-            | overrides
-        )
+        claims = keys.claims_of(job, source=source, target=target, issuer=self.url, aud=aud, now=int(self.clock()))
+        claims = keys.as_of(self.version, claims, target=target) | overrides
         return keys.sign({name: value for name, value in claims.items() if value is not None}, key or self.ci_key)
 
     def rotate_key(self) -> None:

@@ -82,3 +82,16 @@ def claims_of(
 
 def sign(claims: dict[str, Any], key: SigningKey) -> str:
     return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid})
+
+
+def as_of(version: str, claims: dict[str, Any], *, target: Project) -> dict[str, Any]:
+    """The claims as an older GitLab sends them."""
+    numbers = tuple(int(part) for part in version.split("."))
+    if numbers < (18, 4):
+        claims = {name: value for name, value in claims.items() if not name.startswith("job_")} | {
+            "job_id": claims["job_id"]
+        }
+    if numbers < (18, 2, 2):
+        # The project in which the job runs, also for a fork's code.
+        claims |= {"project_id": str(target.id), "project_path": target.path}
+    return claims

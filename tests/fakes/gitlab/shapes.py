@@ -1,6 +1,7 @@
 """Answers in GitLab's shapes. https://docs.gitlab.com/api/rest/"""
 
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 from .state import Job, MergeRequest, Note, Pipeline, Project, User
@@ -14,10 +15,23 @@ def user(url: str, one: User) -> dict[str, Any]:
         "username": one.username,
         "public_email": None,
         "name": one.username.title(),
-        "state": "active",
+        "state": one.state,
         "locked": False,
         "avatar_url": f"{url}/uploads/user/avatar/{one.id}/avatar.png",
         "web_url": f"{url}/{one.username}",
+    }
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def member(url: str, one: User, level: int, until: str | None) -> dict[str, Any]:
+    return user(url, one) | {
+        "created_at": AT,
+        "access_level": level,
+        "expires_at": until,
+        "membership_state": "active",
     }
 
 
@@ -36,6 +50,12 @@ def project(url: str, one: Project, viewer: User) -> dict[str, Any]:
         "default_branch": one.default_branch,
         "visibility": one.visibility,
         "web_url": f"{url}/{one.path}",
+        "archived": one.archived,
+        "marked_for_deletion_on": "2026-11-28" if one.pending_deletion else None,
+        "builds_access_level": one.features,
+        "model_experiments_access_level": one.features,
+        "model_registry_access_level": one.features,
+        "public_jobs": True,
         # Members by an invited group show in neither.
         "permissions": {
             "project_access": access if through == "project" else None,
@@ -90,7 +110,7 @@ def job(url: str, path: str, one: Job, pipeline_state: str) -> dict[str, Any]:
         "allow_failure": False,
         "created_at": AT,
         "started_at": AT,
-        "finished_at": AT if one.status in ("success", "failed", "canceled") else None,
+        "finished_at": iso(one.finished) if one.finished is not None else None,
         "erased_at": None,
         "duration": 5.0,
         "queued_duration": 0.5,

@@ -10,6 +10,28 @@ Through = Literal["project", "group", "invited group"]
 class User:
     id: int
     username: str
+    state: str = "active"  # or "blocked"
+    admin: bool = False
+
+
+@dataclass
+class Application:
+    """An OAuth application."""
+
+    client_id: str
+    secret: str  # "" for a public one, which has PKCE only
+    redirect_uri: str
+    scopes: list[str]
+
+
+@dataclass
+class Grant:
+    """A code that GitLab has given out at a login."""
+
+    application: Application
+    user: User
+    scopes: list[str]
+    challenge: str
 
 
 @dataclass
@@ -19,6 +41,9 @@ class Token:
     scopes: list[str]
     revoked: bool = False
     kind: str = "personal"  # project and group access tokens are of this kind too; or "oauth"
+    expires: float | None = None  # OAuth's live two hours; in seconds since the epoch
+    refresh: str | None = None
+    application: Application | None = None
 
 
 @dataclass
@@ -75,6 +100,8 @@ class Job:
     status: str = "created"
     failure_reason: str | None = None
     retried: bool = False
+    finished: float | None = None  # in seconds since the epoch
+    token: str = ""  # its CI_JOB_TOKEN
 
 
 @dataclass
@@ -85,6 +112,12 @@ class Project:
     visibility: str
     members: dict[int, int] = field(default_factory=dict)
     through: dict[int, Through] = field(default_factory=dict)  # how members are, where not directly
+    until: dict[int, str] = field(default_factory=dict)  # when memberships end, as a date
+    archived: bool = False
+    pending_deletion: bool = False
+    features: str = "enabled"  # or "private", "disabled": who sees experiments, models and jobs
+    former_paths: set[str] = field(default_factory=set)
+    tags: dict[str, str] = field(default_factory=dict)
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
