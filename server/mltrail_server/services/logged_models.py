@@ -15,6 +15,7 @@ from mltrail_server.domain.ids import new_logged_model_id
 from mltrail_server.store import candidate_tags, candidates, logged_model_search, logged_models
 from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import LoggedModel, ModelMetric, ModelStatus
+from mltrail_server.store.paging import mark_of
 
 from . import experiments, stamp
 from .candidates import writable
@@ -145,7 +146,8 @@ def search(
         raise invalid(
             f"Invalid value {limit} for parameter 'max_results' supplied: it must be from 1 to {MAX_RESULTS}."
         )
-    conditions = logged_model_search.conditions(filters.parse(filter_text), datasets)
+    clauses = filters.parse(filter_text)
+    conditions = logged_model_search.conditions(clauses, datasets)
     order = [one for wish in orders for one in logged_model_search.order(wish)]
     with scope.deps.db.read() as connection:
         found, next_token = logged_models.search(
@@ -156,6 +158,7 @@ def search(
             order=order,
             limit=limit,
             token=token,
+            mark=mark_of("logged models", sorted(experiment_iids), clauses, datasets, orders),
         )
         return _shown(connection, scope, found), next_token
 

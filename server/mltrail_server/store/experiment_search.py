@@ -13,12 +13,21 @@ from mltrail_server.domain.ids import ProjectId
 from . import schema
 from .compare import compare_number, compare_text
 from .experiments import Experiment, tags_of
-from .paging import Sorted, page, token_of
+from .paging import Sorted, mark_of, page, token_of
 
 _T = schema.experiment
 _TAG = schema.experiment_tag
 _NUMBERS: dict[str, sa.ColumnElement[Any]] = {"creation_time": _T.c.created_ms, "last_update_time": _T.c.updated_ms}
-_ORDERS: dict[str, sa.ColumnElement[Any]] = {**_NUMBERS, "name": _T.c.name, "experiment_id": _T.c.iid}
+_ORDERS: dict[str, sa.ColumnElement[Any]] = {
+    **_NUMBERS,
+    "name": _T.c.name,
+    "experiment_id": _T.c.iid,
+    # GitLab's names, which its clients send as one text.
+    "created_at": _T.c.created_ms,
+    "updated_at": _T.c.updated_ms,
+    "last_updated_timestamp": _T.c.updated_ms,
+    "id": _T.c.iid,
+}
 
 
 def search(
@@ -37,14 +46,15 @@ def search(
     )
     order = [_sorted(one) for one in orders] or [Sorted(_T.c.created_ms, descending=True)]
     order.append(Sorted(_T.c.iid, descending=True))
-    rows = connection.execute(page(query, order, limit=limit, token=token)).all()
+    mark = mark_of("experiments", [int(stage) for stage in stages], clauses, orders)
+    rows = connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
     tags = tags_of(connection, project_id, [row.iid for row in shown]) if shown else {}
     found = [
         Experiment(row.iid, row.name, Stage(row.stage), row.created_ms, row.updated_ms, tags.get(row.iid, ()))
         for row in shown
     ]
-    return found, token_of(shown[-1], order) if len(rows) > limit else None
+    return found, token_of(shown[-1], order, mark) if len(rows) > limit else None
 
 
 def _matches(clause: Clause) -> sa.ColumnElement[bool]:

@@ -89,7 +89,9 @@ def search(
     order: Sequence[Sorted],
     limit: int,
     token: str | None,
+    mark: str,
 ) -> tuple[list[LoggedModel], str | None]:
+    """Find a page of logged models, the newest first where `order` leaves it open. `mark` names the query."""
     query = sa.select(*_COLUMNS).where(
         _T.c.project_id == project_id,
         _T.c.experiment_iid.in_(experiment_iids),
@@ -97,9 +99,9 @@ def search(
         *conditions,
     )
     by = [*order, Sorted(_T.c.created_ms, descending=True), Sorted(_T.c.model_id)]
-    rows = connection.execute(page(query, by, limit=limit, token=token)).all()
+    rows = connection.execute(page(query, by, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
-    return [_model(row) for row in shown], token_of(shown[-1], by) if len(rows) > limit else None
+    return [_model(row) for row in shown], token_of(shown[-1], by, mark) if len(rows) > limit else None
 
 
 def put_tags(connection: sa.Connection, project_id: ProjectId, model_id: str, tags: Iterable[tuple[str, str]]) -> None:

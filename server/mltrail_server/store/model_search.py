@@ -13,7 +13,7 @@ from mltrail_server.domain.model import PROMPT_TAG
 from . import models, schema, versions
 from .compare import compare_number, compare_text
 from .models import Model, model_of
-from .paging import Sorted, page, token_of
+from .paging import Sorted, mark_of, page, token_of
 from .versions import Version
 
 _MODEL = schema.model
@@ -55,11 +55,12 @@ def search_models(
     )
     order = _sorted(orders, _MODEL_TEXTS | _MODEL_NUMBERS) or [Sorted(_MODEL.c.name)]
     order.append(Sorted(_MODEL.c.id))
-    rows = connection.execute(page(query, order, limit=limit, token=token)).all()
+    mark = mark_of("models", clauses, orders)
+    rows = connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
     tags = models.tags_of(connection, project_id, [row.id for row in shown]) if shown else {}
     found = [model_of(row, tags.get(row.id, ())) for row in shown]
-    return found, token_of(shown[-1], order) if len(rows) > limit else None
+    return found, token_of(shown[-1], order, mark) if len(rows) > limit else None
 
 
 def search_versions(
@@ -87,10 +88,11 @@ def search_versions(
         Sorted(_MODEL.c.name),
     ]
     order += [Sorted(_VERSION.c.number, descending=True), Sorted(_VERSION.c.model_id)]
-    rows = connection.execute(page(query, order, limit=limit, token=token)).all()
+    mark = mark_of("versions", clauses, orders)
+    rows = connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
     found = versions.filled(connection, project_id, shown)
-    return found, token_of(shown[-1], order) if len(rows) > limit else None
+    return found, token_of(shown[-1], order, mark) if len(rows) > limit else None
 
 
 def _matches(

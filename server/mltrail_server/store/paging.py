@@ -1,7 +1,12 @@
-"""Pages by key: a token holds the sort values of the last row seen, so that page 50 costs what page 1 costs."""
+"""Pages by key: a token holds the sort values of the last row seen, so that page 50 costs what page 1 costs.
+
+A token is bound to its query: one of another filter, order or experiment would silently skip or repeat rows. Rows that
+are added meanwhile neither shift a page nor come twice.
+"""
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.errors import MltrailError, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,46 +25,74 @@ class Sorted:
     descending: bool = False
 
 
-def page(query: sa.Select[Any], order: Sequence[Sorted], *, limit: int, token: str | None) -> sa.Select[Any]:
+def mark_of(*query: object) -> str:
+    """Make a short mark of what a page is a page of. Its parts must have a stable `repr`."""
+    return hashlib.sha256(repr(query).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def page(query: sa.Select[Any], order: Sequence[Sorted], *, limit: int, token: str | None, mark: str) -> sa.Select[Any]:
     """Sort, continue after `token`, and fetch one row more than a page, to tell whether another page follows.
 
     The sort values are added to the query's columns, under the names `sort_0`, `sort_1`, …
     """
-    query = query.add_columns(*(one.column.label(f"sort_{number}") for number, one in enumerate(order)))
-    if token:
-        query = query.where(_after(order, _read(token, len(order))))
-    return query.order_by(*(one.column.desc() if one.descending else one.column.asc() for one in order)).limit(
-        limit + 1
-    )
+    return arranged(query, order, limit=limit, after=read_token(token, mark, len(order)))
 
 
-def token_of(row: sa.Row[Any], order: Sequence[Sorted]) -> str:
-    values = [getattr(row, f"sort_{number}") for number in range(len(order))]
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+def arranged(
+    query: sa.Select[Any], order: Sequence[Sorted], *, limit: int, after: Sequence[Any] | None, first: int = 0
+) -> sa.Select[Any]:
+    """Sort and continue after the values `after`; the sort columns are numbered from `first` on."""
+    query = query.add_columns(*(one.column.label(f"sort_{place}") for place, one in enumerate(order, first)))
+    if after is not None:
+        query = query.where(_after(order, after))
+    return query.order_by(*directed(order)).limit(limit + 1)
+
+
+def directed(order: Sequence[Sorted]) -> list[sa.ColumnElement[Any]]:
+    return [one.column.desc() if one.descending else one.column.asc() for one in order]
+
+
+def token_of(row: sa.Row[Any], order: Sequence[Sorted], mark: str) -> str:
+    values = [getattr(row, f"sort_{place}") for place in range(len(order))]
+    return base64.urlsafe_b64encode(json.dumps([mark, *values]).encode()).decode()
+
+
+def read_token(token: str | None, mark: str, length: int) -> list[Any] | None:
+    """Read a token's sort values; none for the first page. Raises INVALID for a damaged one and another query's."""
+    if not token:
+        return None
+    try:
+        values = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, binascii.Error, UnicodeError, RecursionError) as error:
+        raise _bad() from error
+    if not isinstance(values, list) or not values or not isinstance(values[0], str):
+        raise _bad()
+    if values[0] != mark:
+        raise invalid(
+            "Invalid page token: it belongs to another search. Send it with the filter, order_by, experiments and view "
+            "of the search that gave it, or leave page_token out to begin with the first page."
+        )
+    if len(values) != length + 1 or not all(isinstance(value, (int, float, str)) for value in values):
+        raise _bad()
+    return values[1:]
 
 
 def _after(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """Build `(a > x) OR (a = x AND b > y) OR …`, with the direction of each column."""
-    alternatives = []
+    """Build `a >= x AND (a > x OR (a = x AND b > y) OR …)`, with the direction of each column.
+
+    The first part says nothing new, but it lets an index begin where the last page ended.
+    """
+    alternatives: list[sa.ColumnElement[bool]] = []
     equal: list[sa.ColumnElement[bool]] = []
+    bound: sa.ColumnElement[bool] = sa.true()
     for one, value in zip(order, values, strict=True):
         literal = sa.literal(value, one.column.type)
-        further = one.column < literal if one.descending else one.column > literal
-        alternatives.append(sa.and_(*equal, further))
+        if not alternatives:
+            bound = one.column <= literal if one.descending else one.column >= literal
+        alternatives.append(sa.and_(*equal, one.column < literal if one.descending else one.column > literal))
         equal.append(one.column == literal)
-    return sa.or_(*alternatives)
+    return sa.and_(bound, sa.or_(*alternatives))
 
 
-def _read(token: str, length: int) -> list[Any]:
-    try:
-        values = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, binascii.Error, UnicodeError) as error:
-        raise _bad() from error
-    known = isinstance(values, list) and len(values) == length
-    if not known or not all(isinstance(value, (int, float, str)) for value in values):
-        raise _bad()
-    return list(values)
-
-
-def _bad() -> Exception:
+def _bad() -> MltrailError:
     return invalid("Invalid page token: send the next_page_token of the last answer, with the same order_by.")

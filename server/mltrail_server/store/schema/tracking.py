@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, SmallInteger, String, Table, Text, UniqueConstraint
 
-from .base import METADATA, belongs_to, number_column, project_column
+from .base import METADATA, belongs_to, number_column, project_column, value_start_column
 
 project = Table(
     "project",
@@ -117,7 +117,8 @@ param = Table(
     number_column("candidate_iid"),
     Column("key", String(250), primary_key=True),
     Column("value", Text, nullable=False),
-    Index("ix_param_key", "project_id", "key", "candidate_iid"),
+    value_start_column(),
+    Index("ix_param_value", "project_id", "key", "value_start", "candidate_iid"),
     sqlite_with_rowid=False,
 )
 
@@ -128,7 +129,8 @@ candidate_tag = Table(
     number_column("candidate_iid"),
     Column("key", String(250), primary_key=True),
     Column("value", Text, nullable=False),
-    Index("ix_candidate_tag_key", "project_id", "key", "candidate_iid"),
+    value_start_column(),
+    Index("ix_candidate_tag_value", "project_id", "key", "value_start", "candidate_iid"),
     sqlite_with_rowid=False,
 )
 

@@ -73,11 +73,16 @@ def upgrade() -> None:
         sa.Column("candidate_iid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=250), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
+        sa.Column(
+            "value_start", sa.String(length=32), sa.Computed("substr(value, 1, 32)", persisted=True), nullable=True
+        ),
         sa.PrimaryKeyConstraint("project_id", "candidate_iid", "key", name=op.f("pk_candidate_tag")),
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("candidate_tag", schema=None) as batch_op:
-        batch_op.create_index("ix_candidate_tag_key", ["project_id", "key", "candidate_iid"], unique=False)
+        batch_op.create_index(
+            "ix_candidate_tag_value", ["project_id", "key", "value_start", "candidate_iid"], unique=False
+        )
 
     op.create_table(
         "counter",
@@ -212,11 +217,14 @@ def upgrade() -> None:
         sa.Column("candidate_iid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=250), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
+        sa.Column(
+            "value_start", sa.String(length=32), sa.Computed("substr(value, 1, 32)", persisted=True), nullable=True
+        ),
         sa.PrimaryKeyConstraint("project_id", "candidate_iid", "key", name=op.f("pk_param")),
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("param", schema=None) as batch_op:
-        batch_op.create_index("ix_param_key", ["project_id", "key", "candidate_iid"], unique=False)
+        batch_op.create_index("ix_param_value", ["project_id", "key", "value_start", "candidate_iid"], unique=False)
 
     op.create_table(
         "pipeline",

@@ -1,0 +1,231 @@
+"""Every way to a page of candidates gives the same page, and none reads a whole table."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from mltrail_server.domain.candidate import Point, Stage
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.filters import parse, parse_orders
+from mltrail_server.domain.identity import Access, Actor, TokenKind
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import candidates, experiments, projects
+from mltrail_server.services.deps import Deps, Scope
+from mltrail_server.store import candidate_tags, metrics, params, search
+from mltrail_server.store.search_plans import Sizes
+
+WALK = Sizes(few=-1, small=-1)
+FEW = Sizes(few=10_000, small=-1)
+SORT = Sizes(few=-1, small=10_000)
+NAN = float("nan")
+
+
+@pytest.fixture
+def scope(deps: Deps) -> Scope:
+    actor = Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE)
+    projects.ensure(deps, actor)
+    made = Scope(deps, actor)
+    random_ = random.Random(3)
+    for name in ("one", "two"):
+        experiments.create(made, name=name)
+    for number in range(60):
+        run(made, number, random_)
+    return made
+
+
+def run(scope: Scope, number: int, random_: random.Random, *, started_ms: int | None = None) -> str:
+    """Begin a run with values that are often equal, NaN, or missing."""
+    started = 1000 + number // 4 if started_ms is None else started_ms
+    made = candidates.create(scope, experiment_iid=1 + number % 2, name=f"r{number % 7}", started_ms=started).candidate
+    with scope.deps.db.write() as connection:
+        points = [
+            Point(key, random_.choice([NAN, 0.0, 0.5, 0.5, -1.0, 1.7e308, -1.7e308]), 1, 0)
+            for key in ("loss", "acc")
+            if random_.random() < 0.8
+        ]
+        metrics.append(connection, scope.project_id, made.iid, points)
+        if random_.random() < 0.8:
+            params.add(
+                connection, scope.project_id, made.iid, {"lr": random_.choice(["1", "2", "x" * 40, "x" * 40 + "y"])}
+            )
+        if random_.random() < 0.8:
+            candidate_tags.put(connection, scope.project_id, made.iid, {"team": random_.choice(["a", "b", ""])})
+    if random_.random() < 0.2:
+        candidates.change_stage(scope, made.eid, Stage.DELETED)
+    return made.eid
+
+
+FILTERS = [
+    "",
+    "metrics.loss >= 0",
+    "metrics.loss = 0.5",
+    "metrics.loss != 0.5",
+    "metrics.unknown > 0",
+    "params.lr = '1'",
+    f"params.lr = '{'x' * 40}'",
+    "params.lr IS NULL AND tags.team != 'a'",
+    "tags.team = 'a' AND metrics.acc < 1",
+    "run_name = 'r3'",
+    "run_id IN ('nobody')",
+]
+ORDERS: list[list[str]] = [
+    [],
+    ["start_time DESC"],
+    ["start_time"],
+    ["metrics.loss"],
+    ["metrics.loss DESC"],
+    ["metrics.loss DESC", "params.lr"],
+    ["metrics.unknown DESC"],
+    ["metrics.loss", "metrics.acc DESC", "start_time"],
+    ["params.lr DESC", "metrics.acc"],
+    ["end_time", "tags.team"],
+    ["run_name DESC"],
+]
+
+
+def pages(scope: Scope, filter_text: str, order_by: list[str], sizes: Sizes, limit: int, **where: object) -> list[str]:
+    found: list[str] = []
+    token: str | None = None
+    while token is not None or not found:
+        page = ask(scope, filter_text, order_by, sizes=sizes, limit=limit, token=token, **where)
+        found += [one.eid for one in page.candidates]
+        token = page.next_token
+        assert token is None or len(page.candidates) == limit
+        if token is None:
+            break
+    return found
+
+
+def ask(scope: Scope, filter_text: str, order_by: list[str], **options: object) -> search.Found:
+    asked = {"experiment_iids": [1, 2], "stages": (Stage.ACTIVE,), "limit": 5, "token": None} | options
+    with scope.deps.db.read() as connection:
+        return search.search(
+            connection, scope.project_id, clauses=parse(filter_text), orders=parse_orders(order_by), **asked
+        )
+
+
+@pytest.mark.parametrize("order_by", ORDERS, ids=str)
+def test_all_ways_give_the_same_pages(scope: Scope, order_by: list[str]) -> None:
+    for filter_text in FILTERS:
+        expected = pages(scope, filter_text, order_by, SORT, 1000)
+        assert len(set(expected)) == len(expected)
+        for sizes in (WALK, FEW, SORT):
+            assert pages(scope, filter_text, order_by, sizes, 7) == expected, (filter_text, sizes)
+    everything = (Stage.ACTIVE, Stage.DELETED)
+    expected = pages(scope, "", order_by, SORT, 1000, stages=everything)
+    assert len(expected) == 60
+    assert pages(scope, "", order_by, WALK, 4, stages=everything) == expected
+
+
+@pytest.mark.parametrize("order_by", [[], ["metrics.loss"], ["metrics.loss DESC"], ["params.lr"]], ids=str)
+@pytest.mark.parametrize("sizes", [WALK, SORT], ids=str)
+def test_runs_that_are_added_between_pages_neither_shift_nor_repeat_any(
+    scope: Scope, order_by: list[str], sizes: Sizes
+) -> None:
+    there = pages(scope, "", order_by, sizes, 1000)
+    random_ = random.Random(5)
+    found: list[str] = []
+    token: str | None = None
+    for number in range(100):
+        page = ask(scope, "", order_by, sizes=sizes, limit=6, token=token)
+        found += [one.eid for one in page.candidates]
+        token = page.next_token
+        if token is None:
+            break
+        run(scope, number, random_, started_ms=random_.choice([900, 1005, 2000]))
+    assert len(set(found)) == len(found)
+    assert [eid for eid in found if eid in set(there)] == there
+
+
+def test_a_token_of_another_search_is_refused(scope: Scope) -> None:
+    token = ask(scope, "", ["metrics.loss"]).next_token
+    for other in (
+        {"order_by": ["metrics.loss DESC"]},
+        {"order_by": []},
+        {"filter_text": "metrics.loss > 0"},
+        {"experiment_iids": [1]},
+        {"stages": (Stage.DELETED,)},
+    ):
+        asked = {"filter_text": "", "order_by": ["metrics.loss"]} | other
+        with pytest.raises(MltrailError, match="belongs to another search"):
+            ask(scope, token=token, **asked)
+    # How long a page is may change on the way, and how the experiments are listed.
+    assert ask(scope, "", ["metrics.loss"], token=token, limit=50, experiment_iids=[2, 1]).candidates
+
+
+@pytest.fixture
+def plans(scope: Scope) -> Iterator[list[str]]:
+    """Collect what SQLite says of each SELECT: which index it walks."""
+    seen: list[str] = []
+
+    def explain(
+        connection: sa.Connection, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object
+    ) -> None:
+        if statement.startswith("SELECT"):
+            asked = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            seen.extend(row[3] for row in asked)
+
+    event.listen(scope.deps.db.engine, "before_cursor_execute", explain)
+    yield seen
+    event.remove(scope.deps.db.engine, "before_cursor_execute", explain)
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "order_by", "sizes", "walks"),
+    [
+        ("", [], WALK, "candidate USING INDEX ix_candidate_newest (project_id=? AND experiment_iid=? AND stage=?)"),
+        (
+            "params.lr = '1'",
+            ["start_time DESC"],
+            WALK,
+            "candidate USING INDEX ix_candidate_newest (project_id=? AND experiment_iid=? AND stage=?)",
+        ),
+        (
+            "",
+            ["metrics.loss DESC"],
+            WALK,
+            "latest_metric USING COVERING INDEX ix_latest_metric_value (project_id=? AND key_id=? AND is_nan=?)",
+        ),
+        (
+            "params.lr = '1' AND metrics.acc > 0",
+            ["metrics.loss"],
+            WALK,
+            "latest_metric USING COVERING INDEX ix_latest_metric_value (project_id=? AND key_id=? AND is_nan=?)",
+        ),
+        ("tags.team = 'a'", [], FEW, "candidate_tag USING INDEX ix_candidate_tag_value (project_id=? AND key=?"),
+        ("params.lr = '1'", ["metrics.loss"], FEW, "param USING INDEX ix_param_value (project_id=? AND key=?"),
+        (
+            "metrics.loss > 0",
+            [],
+            FEW,
+            "latest_metric USING COVERING INDEX ix_latest_metric_value (project_id=? AND key_id=? AND is_nan=?",
+        ),
+        (
+            "metrics.loss = 0.5",
+            [],
+            FEW,
+            "latest_metric USING COVERING INDEX ix_latest_metric_value (project_id=? AND key_id=? AND is_nan=?",
+        ),
+        ("run_id = 'x'", [], FEW, "candidate USING INDEX sqlite_autoindex_candidate_2 (project_id=? AND eid=?)"),
+    ],
+)
+def test_a_search_walks_an_index_and_never_a_table(
+    scope: Scope, plans: list[str], filter_text: str, order_by: list[str], sizes: Sizes, walks: str
+) -> None:
+    page = ask(scope, filter_text, order_by, sizes=sizes, experiment_iids=[1])
+    if page.next_token:
+        ask(scope, filter_text, order_by, sizes=sizes, experiment_iids=[1], token=page.next_token)
+    assert any(f"SEARCH {walks}" in line for line in plans), plans
+    for line in plans:
+        assert not line.startswith(("SCAN candidate", "SCAN latest", "SCAN param", "SCAN metric")), plans
+        assert not line.endswith("(project_id=?)"), plans
+
+
+def test_the_newest_and_the_best_are_not_sorted(scope: Scope, plans: list[str]) -> None:
+    ask(scope, "", [], sizes=WALK, experiment_iids=[1])
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plans
+    ask(scope, "", ["metrics.loss DESC"], sizes=WALK, limit=2)
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plans
