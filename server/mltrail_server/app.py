@@ -10,6 +10,7 @@ from .gitlab.access_tokens import AccessTokens
 from .gitlab.client import GitLab
 from .gitlab.id_tokens import IdTokens
 from .gitlab.job_tokens import JobTokens
+from .gitlab.oauth import OAuth
 from .gitlab.older_gitlab import OlderGitLab
 from .gitlab.session import Sessions
 from .gitlab_api import errors as gitlab_errors
@@ -52,6 +53,19 @@ def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
         ),
         job_tokens=JobTokens(sessions, gitlab),
         access_tokens=AccessTokens(sessions, clock),
+        oauth=_oauth(settings, clock),
+    )
+
+
+def _oauth(settings: Settings, clock: Clock) -> OAuth | None:
+    if not settings.oauth_client_id:
+        return None
+    return OAuth(
+        settings.gitlab_url,
+        client_id=settings.oauth_client_id,
+        client_secret=settings.oauth_client_secret,
+        external_url=settings.external_url,
+        clock=clock,
     )
 
 

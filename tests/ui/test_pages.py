@@ -13,8 +13,24 @@ from tests.api.test_report import SHAS, Trail
 from tests.conftest import LOCAL_TOKEN, FrozenClock, Team
 
 
-def sign_in(client: FlaskClient, token: str, **headers: str) -> TestResponse:
-    return client.post("/-/sign-in", data={"token": token, "next": "/1/-/ml/experiments"}, headers=headers)
+def form_token(client: FlaskClient, **options: str) -> str:
+    """Read the value that the sign-in form sends along."""
+    shown = client.get("/-/sign-in", **options).get_data(as_text=True)
+    found = re.search(r'name="csrf_token" value="([^"]+)"', shown)
+    assert found
+    return found[1]
+
+
+def sign_in(
+    client: FlaskClient,
+    token: str,
+    *,
+    to: str = "/1/-/ml/experiments",
+    base_url: str = "http://localhost",
+    **headers: str,
+) -> TestResponse:
+    data = {"token": token, "next": to, "csrf_token": form_token(client, base_url=base_url)}
+    return client.post("/-/sign-in", data=data, headers=headers, base_url=base_url)
 
 
 def page(client: FlaskClient, path: str) -> str:
@@ -43,7 +59,7 @@ def test_a_stranger_is_sent_to_the_sign_in_and_back(client: FlaskClient) -> None
     assert answer.headers["Location"] == "/-/sign-in?next=/1/-/ml/experiments?page%3Dx"
     assert sign_in(client, LOCAL_TOKEN).headers["Location"] == "/1/-/ml/experiments"
     assert "Default" in page(client, "/1/-/ml/experiments")
-    client.post("/-/sign-out")
+    client.post("/-/sign-out", data={"csrf_token": form_token(client)})
     assert client.get("/1/-/ml/experiments").status_code == 302
 
 
@@ -56,13 +72,13 @@ def test_a_wrong_token_gets_the_sign_in_again(client: FlaskClient) -> None:
     "target", ["https://evil.example.com", "//evil.example.com", "/\\evil.example.com", "javascript:x"]
 )
 def test_the_way_back_stays_here(client: FlaskClient, target: str) -> None:
-    answer = client.post("/-/sign-in", data={"token": LOCAL_TOKEN, "next": target})
+    answer = sign_in(client, LOCAL_TOKEN, to=target)
     assert answer.headers["Location"] == "/"
 
 
 def test_forms_of_other_sites_are_refused(client: FlaskClient) -> None:
-    assert sign_in(client, LOCAL_TOKEN, **{"Sec-Fetch-Site": "cross-site"}).status_code == 400
-    assert sign_in(client, LOCAL_TOKEN, Origin="https://evil.example.com").status_code == 400
+    assert sign_in(client, LOCAL_TOKEN, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert sign_in(client, LOCAL_TOKEN, Origin="https://evil.example.com").status_code == 403
 
 
 def test_runs_are_a_table_that_filters_and_sorts(client: FlaskClient, run_id: str) -> None:
@@ -112,11 +128,11 @@ def test_a_verified_run_shows_its_job(
 ) -> None:
     trail = Trail(team, gitlab_client, gitlab_deps, clock)
     job = trail.train(trail.main(SHAS["b"]), [0.5])
-    gitlab_client.post("/-/sign-in", data={"token": team.tokens["guest"]}, base_url="https://mltrail.example.com")
+    sign_in(gitlab_client, team.tokens["guest"], base_url="https://mltrail.example.com")
     answer = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url="https://mltrail.example.com")
     shown = answer.get_data(as_text=True)
     assert "verified by ID token" in shown
     assert f"/team/churn/-/jobs/{job.id}" in shown
-    gitlab_client.post("/-/sign-in", data={"token": team.tokens["stranger"]}, base_url="https://mltrail.example.com")
+    sign_in(gitlab_client, team.tokens["stranger"], base_url="https://mltrail.example.com")
     hidden = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url="https://mltrail.example.com")
     assert hidden.status_code == 404

@@ -50,11 +50,7 @@ class AccessTokens:
         """
         with telling("token"), self._sessions.of(token) as session:
             scopes, oauth = self._scopes(session)
-            if not {_WRITE_SCOPE, _READ_SCOPE} & scopes:
-                raise forbidden(
-                    f"This token has the scopes {', '.join(sorted(scopes)) or 'of nothing'}; "
-                    "it needs `api` to log, or `read_api` to read. Make a new one in GitLab."
-                )
+            _check_scopes(scopes)
             user = get(session, "/user", "user of this token", {"id", "username"})
             if user.get("state", "active") != "active":
                 raise forbidden(f"GitLab tells that {user['username']} is {user['state']}: such a user has no access.")
@@ -63,6 +59,11 @@ class AccessTokens:
         access, limit = _judged(found, role, scopes, user["username"])
         path = found["path_with_namespace"]
         return Membership(ProjectId(found["id"]), path, user["id"], user["username"], access, limit, oauth)
+
+    def check(self, token: str) -> None:
+        """Raise UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one that could not even read."""
+        with telling("token"), self._sessions.of(token) as session:
+            _check_scopes(self._scopes(session)[0])
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock() / 1000, UTC).date()
@@ -82,6 +83,14 @@ class AccessTokens:
             info = session.http_get(f"{self._sessions.url}/oauth/token/info", **NO_WAITING)
         scopes = holding(info, "token", {"scope"})["scope"]
         return set(scopes.split() if isinstance(scopes, str) else scopes), True
+
+
+def _check_scopes(scopes: set[str]) -> None:
+    if not {_WRITE_SCOPE, _READ_SCOPE} & scopes:
+        raise forbidden(
+            f"This token has the scopes {', '.join(sorted(scopes)) or 'of nothing'}; "
+            "it needs `api` to log, or `read_api` to read. Make a new one in GitLab."
+        )
 
 
 def _judged(project: dict[str, Any], role: Role, scopes: set[str], name: str) -> tuple[Access | None, str]:

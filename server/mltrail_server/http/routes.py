@@ -73,9 +73,13 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
 
 def mount_public(app: Flask, path: str, handler: Handler, *, method: str = "GET") -> None:
     """Register a URL that anybody may call, because it tells nothing about any project."""
-    handler.mltrail_access = None  # type: ignore[attr-defined]
+
+    def view() -> ResponseReturnValue:
+        return handler()
+
+    view.mltrail_access = None  # type: ignore[attr-defined]
     endpoint = f"public:{path}" if method == "GET" else f"public:{method}:{path}"
-    app.add_url_rule(path, endpoint, handler, methods=[method], provide_automatic_options=False)
+    app.add_url_rule(path, endpoint, view, methods=[method], provide_automatic_options=False)
 
 
 def require(actor: Actor, access: Access) -> None:

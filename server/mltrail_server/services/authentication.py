@@ -54,12 +54,17 @@ def about_to_write(deps: Deps, actor: Actor) -> Actor:
     return deps.job_states.checked(deps.gitlab, actor, deps.clock())
 
 
-def _local(deps: Deps, token: str, project: str) -> Actor:
+def check_local(deps: Deps, token: str) -> None:
+    """Raise UNAUTHENTICATED for every token but that of local mode."""
     if not _same(token, deps.settings.local_token):
         raise unauthenticated(
             "This is not the token of this server. In local mode `mltrail-server serve` prints the right one at its "
             "start; set MLFLOW_TRACKING_TOKEN to it."
         )
+
+
+def _local(deps: Deps, token: str, project: str) -> Actor:
+    check_local(deps, token)
     if not (project.isascii() and project.isdigit()) or not 0 < int(project) < 2**63:
         raise not_found(f"No project '{project}'. In local mode a project is a number of your choice, for example 1.")
     number = ProjectId(int(project))

@@ -10,6 +10,7 @@ from mltrail_server.gitlab.access_tokens import AccessTokens
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.id_tokens import IdTokens
 from mltrail_server.gitlab.job_tokens import JobTokens
+from mltrail_server.gitlab.oauth import OAuth
 from mltrail_server.settings import Settings
 from mltrail_server.store.db import Database
 
@@ -28,6 +29,7 @@ class Deps:
     id_tokens: IdTokens | None = None
     job_tokens: JobTokens | None = None
     access_tokens: AccessTokens | None = None
+    oauth: OAuth | None = None  # None also where GitLab has no application for us
     admissions: Admissions = field(default_factory=Admissions)
     job_states: JobStates = field(default_factory=JobStates)
     # A project's rows cost one write per process; after that it is known here.

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
+from mltrail_server.gitlab.oauth import CALLBACK
 from mltrail_server.http.routes import Route, mount, mount_public
 from mltrail_server.services.deps import Deps
 
@@ -39,7 +40,13 @@ def mount_all(app: Flask, deps: Deps) -> None:
 
     mount_public(app, "/", home)
     mount_public(app, "/-/app.css", stylesheet)
-    mount_public(app, "/-/sign-in", sign_in.form)
-    mount_public(app, "/-/sign-in", sign_in.enter, method="POST")
-    mount_public(app, "/-/sign-out", sign_in.leave, method="POST")
-    mount(app, deps, name="ui", prefix="/<project:project>/-/ml/", routes=ROUTES, find_token=session.token_of)
+    door = sign_in.SignIn(deps)
+    for path, method, handler in (
+        ("/-/sign-in", "GET", door.form),
+        ("/-/sign-in", "POST", door.enter),
+        ("/-/sign-in/gitlab", "GET", door.to_gitlab),
+        (CALLBACK, "GET", door.back_from_gitlab),
+        ("/-/sign-out", "POST", door.leave),
+    ):
+        mount_public(app, path, handler, method=method)
+    mount(app, deps, name="ui", prefix="/<project:project>/-/ml/", routes=ROUTES, find_token=session.finder(deps))

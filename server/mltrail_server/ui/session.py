@@ -1,41 +1,97 @@
-"""Who looks at a page: the token that was given at sign-in, kept in a signed cookie that scripts can't read.
+"""The browser's side of a session: one signed cookie that scripts can't read, with a random id and no token in it."""
 
-A stopgap until GitLab's own login: the cookie holds the token itself, so it is as secret as the token.
-"""
-
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, session
 
-from mltrail_server.domain.errors import unauthenticated
+from mltrail_server.domain.errors import forbidden, unauthenticated
+from mltrail_server.services import web_sessions
+from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
 
-_KEY = "token"
+_ID = "id"
+_CSRF = "csrf"
+_LOGIN = "login"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def configure(app: Flask, settings: Settings) -> None:
     app.secret_key = settings.secret_key
+    app.jinja_env.globals["csrf_token"] = csrf_token
     app.config.update(
         SESSION_COOKIE_NAME="mltrail_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=urlsplit(settings.external_url).scheme == "https",
+        PERMANENT_SESSION_LIFETIME=timedelta(milliseconds=web_sessions.LIFETIME_MS),
     )
 
 
-def token_of(request: Request) -> str:
-    """Read the token of the browser's session. Raises UNAUTHENTICATED, which the pages answer with the sign-in form."""
-    del request
-    token = session.get(_KEY)
-    if not isinstance(token, str):
-        raise unauthenticated("Sign in to see this page.")
-    return token
+def finder(deps: Deps) -> Callable[[Request], str]:
+    """Make what reads a page's token: from the session, and for everything that changes something only with the form's
+    own token (see `check_form`). Raises UNAUTHENTICATED, which the pages answer with the sign-in form.
+    """
+
+    def token_of(request: Request) -> str:
+        session_id = session.get(_ID)
+        if not isinstance(session_id, str):
+            raise unauthenticated("Sign in to see this page.")
+        if request.method not in _SAFE:
+            check_form(request)
+        return web_sessions.token_of(deps, session_id)
+
+    return token_of
 
 
-def keep(token: str) -> None:
+def keep(session_id: str) -> None:
+    """Begin anew: nothing of what the browser had before counts any longer."""
     session.clear()
-    session[_KEY] = token
+    session.permanent = True
+    session[_ID] = session_id
 
 
-def forget() -> None:
+def forget() -> str | None:
+    """End the browser's side, and tell the id that it had."""
+    session_id = session.get(_ID)
     session.clear()
+    return session_id if isinstance(session_id, str) else None
+
+
+def csrf_token() -> str:
+    """Answer the value that every form of this session sends along; another site can't know it."""
+    if _CSRF not in session:
+        session[_CSRF] = secrets.token_urlsafe(24)
+    return str(session[_CSRF])
+
+
+def check_form(request: Request) -> None:
+    """Refuse a form that is not one of this session's own pages. Raises FORBIDDEN."""
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    origin = request.headers.get("Origin")
+    if site not in ("same-origin", "none") or (origin and urlsplit(origin).netloc != request.host):
+        raise forbidden("This form was sent from another site.")
+    if not _same(request.form.get("csrf_token", ""), str(session.get(_CSRF, ""))):
+        raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")
+
+
+def begin_login(target: str) -> tuple[str, str]:
+    """Note that the browser goes to GitLab's login, and answer PKCE's verifier and the state that must come back."""
+    state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
+    session[_LOGIN] = {"state": state, "verifier": verifier, "next": target}
+    return state, verifier
+
+
+def end_login(state: str) -> tuple[str, str]:
+    """Answer verifier and target of the login that this browser began. Raises FORBIDDEN when it began no such one."""
+    login = session.pop(_LOGIN, None)
+    if not isinstance(login, dict) or not _same(state, str(login["state"])):
+        raise forbidden("This sign-in was not begun in this browser, or is too old. Begin again.")
+    return str(login["verifier"]), str(login["next"])
+
+
+def _same(one: str, other: str) -> bool:
+    return bool(other) and hmac.compare_digest(one.encode(), other.encode())

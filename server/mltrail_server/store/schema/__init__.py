@@ -32,6 +32,7 @@ from .tracking import (
     param,
     project,
 )
+from .web import web_session
 
 __all__ = [
     "METADATA",
@@ -67,4 +68,5 @@ __all__ = [
     "pipeline",
     "project",
     "promotion",
+    "web_session",
 ]

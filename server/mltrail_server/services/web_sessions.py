@@ -1,0 +1,133 @@
+"""Who is signed in at a browser. The browser holds a random id; the tokens stay here, encrypted with a key made of it.
+
+So neither a copy of the database nor a stolen log gives a token, sessions survive a restart, and every web process
+knows them.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import asdict, dataclass
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from mltrail_server.domain.errors import Code, MltrailError, unauthenticated
+from mltrail_server.store import web_sessions as store
+
+from .deps import Deps
+
+LIFETIME_MS = 14 * 24 * 3_600_000
+_EARLY_MS = 5 * 60_000
+"""A token is changed this long before its end, so that one try may fail."""
+_CLAIM_MS = 30_000
+_NEVER_MS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a session acts with: an access token, and with GitLab's login what renews it."""
+
+    token: str
+    refresh_token: str = ""
+    expires_ms: int | None = None
+
+
+def begin(deps: Deps, credentials: Credentials) -> str:
+    """Keep the credentials, and answer the id for the browser. It is always a new one."""
+    session_id = secrets.token_urlsafe(32)
+    now = deps.clock()
+    with deps.db.write() as connection:
+        store.add(
+            connection,
+            _hash(session_id),
+            sealed=_sealed(deps, session_id, credentials),
+            refresh_ms=_refresh_ms(credentials),
+            expires_ms=now + LIFETIME_MS,
+            now=now,
+        )
+    return session_id
+
+
+def token_of(deps: Deps, session_id: str) -> str:
+    """Answer the session's access token, a new one when the old one is about to end.
+
+    Raises UNAUTHENTICATED when there is no such session any more.
+    """
+    credentials, refresh_ms = _find(deps, session_id)
+    if refresh_ms > deps.clock():
+        return credentials.token
+    return _refreshed(deps, session_id, credentials).token
+
+
+def end(deps: Deps, session_id: str) -> None:
+    """Sign out: forget the session, and have GitLab revoke the tokens that it had made for it."""
+    try:
+        credentials, _ = _find(deps, session_id)
+    except MltrailError:
+        return
+    with deps.db.write() as connection:
+        store.delete(connection, _hash(session_id))
+    if deps.oauth is not None and credentials.refresh_token:
+        deps.oauth.revoke(credentials.token)
+        deps.oauth.revoke(credentials.refresh_token)
+
+
+def _find(deps: Deps, session_id: str) -> tuple[Credentials, int]:
+    with deps.db.read() as connection:
+        found = store.get(connection, _hash(session_id), now=deps.clock())
+    if found is None:
+        raise _over()
+    try:
+        opened = _box(deps, session_id).decrypt(found.sealed)
+    except InvalidToken as error:
+        # The server's secret key is another one now.
+        raise _over() from error
+    return Credentials(**json.loads(opened)), found.refresh_ms
+
+
+def _refreshed(deps: Deps, session_id: str, old: Credentials) -> Credentials:
+    now, key = deps.clock(), _hash(session_id)
+    if deps.oauth is None:
+        raise _over()
+    with deps.db.write() as connection:
+        ours = store.claim(connection, key, now=now, until_ms=now + _CLAIM_MS)
+    if not ours:
+        # Another process has changed it, or is about to: its token is there, or the old one is still good.
+        return _find(deps, session_id)[0]
+    try:
+        made = deps.oauth.refresh(old.refresh_token)
+    except MltrailError as error:
+        if error.code is Code.UNAUTHENTICATED:
+            with deps.db.write() as connection:
+                store.delete(connection, key)
+            raise _over() from error
+        if old.expires_ms is not None and now < old.expires_ms:
+            return old
+        raise
+    fresh = Credentials(made.access_token, made.refresh_token, made.expires_ms)
+    with deps.db.write() as connection:
+        store.put(connection, key, sealed=_sealed(deps, session_id, fresh), refresh_ms=_refresh_ms(fresh))
+    return fresh
+
+
+def _refresh_ms(credentials: Credentials) -> int:
+    return _NEVER_MS if credentials.expires_ms is None else credentials.expires_ms - _EARLY_MS
+
+
+def _sealed(deps: Deps, session_id: str, credentials: Credentials) -> str:
+    return _box(deps, session_id).encrypt(json.dumps(asdict(credentials)).encode()).decode()
+
+
+def _box(deps: Deps, session_id: str) -> Fernet:
+    key = hmac.digest(deps.settings.secret_key.encode(), f"web session {session_id}".encode(), "sha256")
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+def _hash(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()
+
+
+def _over() -> MltrailError:
+    return unauthenticated("You are signed out. Sign in to see this page.")
