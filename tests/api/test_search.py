@@ -135,6 +135,59 @@ def test_orders_and_pages(mlflow: Mlflow, runs: None, order: Any, expected: str)
     assert paged == expected
 
 
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("created_at DESC", "fedcba"),
+        ("created_at", "abcdef"),
+        ("name DESC", "fedcba"),
+        ("id ASC", "abcdef"),
+        ("updated_at", "cfedba"),  # c, which began at 102, has not ended; the others have, in this order
+        ("metrics.`val/loss`", "dcbaef"),
+        ("metrics.`val/loss` ASC", "abcdef"),
+        ("metrics.unknown", "fedcba"),
+        ("", "fedcba"),
+    ],
+)
+def test_orders_as_gitlab_s_clients_send_them(mlflow: Mlflow, runs: None, order: str, expected: str) -> None:
+    """One text with GitLab's names, in which a metric without a direction is sorted downwards."""
+    assert names(mlflow, order_by=order, filter="") == expected
+
+
+def test_a_page_token_of_another_search_is_refused(mlflow: Mlflow, runs: None) -> None:
+    token = mlflow.post("runs/search", experiment_ids=["0"], max_results=2)["next_page_token"]
+    status, code, message = mlflow.error(
+        "POST", "runs/search", experiment_ids=["0"], max_results=2, page_token=token, filter="params.lr = '1'"
+    )
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert "belongs to another search" in message
+    assert "belongs to another" in mlflow.error("POST", "experiments/search", max_results=2, page_token=token)[2]
+
+
+def test_a_history_is_paged_through_equal_times_and_nan_while_points_are_added(mlflow: Mlflow) -> None:
+    run_id = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    values: list[Any] = [0.5, "NaN", -1, 0, "Infinity", "-Infinity", 1e-9]
+    points = [
+        {"key": "loss", "value": value, "timestamp": 5 + number // 7, "step": number % 2}
+        for number, value in enumerate(values * 3)
+    ]
+    mlflow.post("runs/log-batch", run_id=run_id, metrics=points)
+    whole = mlflow.get("metrics/get-history", run_id=run_id, metric_key="loss")["metrics"]
+    assert len(whole) == 21
+    found, query = [], {"run_id": run_id, "metric_key": "loss", "max_results": 4}
+    while True:
+        page = mlflow.get("metrics/get-history", **query)
+        found += page["metrics"]
+        if not (token := page.get("next_page_token")):
+            break
+        # An earlier point is neither shown nor does it shift what follows.
+        mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=9, timestamp=1, step=len(found))
+        query["page_token"] = token
+    assert found == whole
+    other = {"run_id": run_id, "metric_key": "acc", "max_results": 4, "page_token": query["page_token"]}
+    assert "belongs to another search" in mlflow.error("GET", "metrics/get-history", **other)[2]
+
+
 def test_deleted_runs_are_another_view(mlflow: Mlflow, runs: None) -> None:
     doomed = mlflow.post("runs/search", experiment_ids=["0"], filter="run_name = 'c'")["runs"][0]["info"]["run_id"]
     mlflow.post("runs/delete", run_id=doomed)
@@ -173,6 +226,9 @@ def test_search_experiments(mlflow: Mlflow) -> None:
     assert found() == ["price", "Churn-2", "churn", "Default"]
     assert found(filter="name ILIKE 'churn%'", order_by=["name ASC"]) == ["Churn-2", "churn"]
     assert found(filter="tags.team = 'p'") == ["price"]
+    assert found(filter="experiment_id IN ('1', '3')", order_by="name") == ["churn", "price"]
+    assert found(order_by="created_at DESC") == found()
+    assert found(order_by="id ASC") == found(order_by=["experiment_id"])
     first = mlflow.post("experiments/search", max_results=3)
     assert [
         one["name"]

@@ -111,6 +111,8 @@ def attempt(call: Callable[[], T]) -> T | MltrailError:
         ("params.a = 'x' params.b = 'y'", 16, "expected AND"),
         ("params.a = 'it", 12, "the quote ' is not closed"),
         ("metrics.a > 1 AND", 15, "nothing follows 'AND'"),
+        ("AND metrics.a > 1", 1, "missing before 'AND'"),
+        ("metrics.a > 1 AND AND metrics.b > 1", 19, "missing before 'AND'"),
         ("metrics.a >", 12, "a value is missing"),
         ("metrics.a", 10, "a comparison is missing"),
         ("run_id IN ('a', 1)", 17, "write '1'"),

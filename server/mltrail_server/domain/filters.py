@@ -124,6 +124,8 @@ class _Reader:
         name = self._take()
         if name.text == "(":
             raise self._wrong(name, "parentheses are for the list of IN only; comparisons are joined by AND")
+        if name.word in ("AND", "OR"):
+            raise self._wrong(name, f"a comparison is missing before {name.text!r}")
         if name.word == "NOT":
             raise self._wrong(name, "NOT stands in NOT IN and IS NOT NULL only; use != for the opposite of =")
         entity, key = _split(self._text, name)

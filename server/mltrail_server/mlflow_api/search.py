@@ -3,10 +3,12 @@
 https://mlflow.org/docs/latest/api_reference/rest-api.html#search-runs
 """
 
+import re
+
 import msgspec
 from flask import Response
 
-from mltrail_server.domain.candidate import Point, ViewType
+from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of, query_of
@@ -15,6 +17,8 @@ from mltrail_server.services import search
 
 from . import experiments, run_shapes
 from .wire import experiment_number, orders_of, run_id_of
+
+_METRIC_ALONE = re.compile(r"\s*metrics?\.\S+")
 
 
 class _SearchRuns(msgspec.Struct):
@@ -48,7 +52,7 @@ def runs(call: Call) -> Response:
         call.scope,
         experiment_iids=[experiment_number(one) for one in body.experiment_ids or () if one.isdigit()],
         filter_text=body.filter or "",
-        order_by=orders_of(body.order_by),
+        order_by=_orders(body.order_by),
         view=_view(body.run_view_type),
         limit=1000 if body.max_results is None else body.max_results,
         token=body.page_token or None,
@@ -67,7 +71,7 @@ def search_experiments(call: Call) -> Response:
     found = search.experiments(
         call.scope,
         filter_text=body.filter or "",
-        order_by=orders_of(body.order_by),
+        order_by=_orders(body.order_by),
         view=_view(body.view_type),
         limit=body.max_results or 0,
         token=body.page_token or None,
@@ -80,21 +84,16 @@ def search_experiments(call: Call) -> Response:
 
 def history(call: Call) -> Response:
     query = query_of(call.request, _History)
-    limit = query.max_results
-    if limit is not None:
-        search.check_limit(limit)
-    points = search.history(
+    shown, next_token = search.history(
         call.scope,
         run_id_of(query),
         query.metric_key,
-        limit=None if limit is None else limit + 1,
-        after=_after(query.page_token) if query.page_token else None,
+        limit=query.max_results,
+        token=query.page_token or None,
     )
-    more = limit is not None and len(points) > limit
-    shown = points[:limit]
     answer: dict[str, object] = {"metrics": [run_shapes.metric(point) for point in shown]} if shown else {}
-    if more:
-        answer["next_page_token"] = _token(shown[-1])
+    if next_token:
+        answer["next_page_token"] = next_token
     return json_answer(answer)
 
 
@@ -109,14 +108,8 @@ def _view(given: str | int | None) -> ViewType:
     raise invalid(f"Invalid view type '{given}': use one of {', '.join(ViewType.__members__)}.")
 
 
-def _token(point: Point) -> str:
-    nan = point.value != point.value
-    return f"{point.timestamp_ms}:{point.step}:{0.0 if nan else point.value!r}:{int(nan)}"
-
-
-def _after(token: str) -> tuple[int, int, float, bool]:
-    try:
-        timestamp, step, value, nan = token.split(":")
-        return int(timestamp), int(step), float(value), bool(int(nan))
-    except ValueError as error:
-        raise invalid("Invalid page token: send the next_page_token of the last answer.") from error
+def _orders(given: list[str] | str | None) -> list[str]:
+    """Read `order_by`. GitLab's clients send one text, in which a metric without a direction is sorted downwards."""
+    if isinstance(given, str) and _METRIC_ALONE.fullmatch(given):
+        return [f"{given} DESC"]
+    return orders_of(given)

@@ -7,7 +7,7 @@ from mltrail_server.domain import filters
 from mltrail_server.domain.candidate import Point, ViewType
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.store import candidates as store
-from mltrail_server.store import experiment_search, metrics
+from mltrail_server.store import experiment_search, metrics, paging
 from mltrail_server.store import search as run_search
 from mltrail_server.store.experiments import Experiment
 
@@ -87,14 +87,37 @@ def experiments(
 
 
 def history(
-    scope: Scope, eid: str, key: str, *, limit: int | None = None, after: tuple[int, int, float, bool] | None = None
-) -> list[Point]:
-    """Fetch a metric's points by time; none for an unknown key."""
+    scope: Scope, eid: str, key: str, *, limit: int | None = None, token: str | None = None
+) -> tuple[list[Point], str | None]:
+    """Fetch a page of a metric's points by time, or all without `limit`; none for an unknown key."""
+    if limit is not None:
+        check_limit(limit)
+    mark = paging.mark_of("history", eid, key)
+    after = paging.read_token(token, mark, 4)
     with scope.deps.db.read() as connection:
         candidate = store.get(connection, scope.project_id, eid)
         if candidate is None:
             raise not_found(f"Run with id={eid} not found")
-        return metrics.history(connection, scope.project_id, candidate.iid, key, limit=limit, after=after)
+        points = metrics.history(
+            connection,
+            scope.project_id,
+            candidate.iid,
+            key,
+            limit=None if limit is None else limit + 1,
+            after=None if after is None else _place(after),
+        )
+    if limit is None or len(points) <= limit:
+        return points, None
+    last = points[limit - 1]
+    return points[:limit], paging.written_token([last.timestamp_ms, last.step, *metrics.stored(last.value)], mark)
+
+
+def _place(values: Sequence[object]) -> tuple[int, int, float, bool]:
+    """Read where a page of a history ended; the token comes from a client, so it may hold anything."""
+    match values:
+        case [int(timestamp_ms), int(step), int(value) | float(value), bool(is_nan)]:
+            return timestamp_ms, step, float(value), is_nan
+    raise invalid("Invalid page token: send the next_page_token of the last answer.")
 
 
 def check_limit(limit: int) -> None:

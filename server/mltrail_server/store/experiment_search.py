@@ -18,6 +18,7 @@ from .paging import Sorted, mark_of, page, token_of
 _T = schema.experiment
 _TAG = schema.experiment_tag
 _NUMBERS: dict[str, sa.ColumnElement[Any]] = {"creation_time": _T.c.created_ms, "last_update_time": _T.c.updated_ms}
+_TEXTS: dict[str, sa.ColumnElement[Any]] = {"name": _T.c.name, "experiment_id": sa.cast(_T.c.iid, sa.Text)}
 _ORDERS: dict[str, sa.ColumnElement[Any]] = {
     **_NUMBERS,
     "name": _T.c.name,
@@ -65,13 +66,13 @@ def _matches(clause: Clause) -> sa.ColumnElement[bool]:
             there = inner.correlate(_T).exists()
             return ~there if clause.operator == "IS NULL" else there
         return inner.where(compare_text(_TAG.c.value, clause)).correlate(_T).exists()
-    if clause.entity is Entity.ATTRIBUTE and clause.key == "name":
-        return compare_text(_T.c.name, clause)
+    if clause.entity is Entity.ATTRIBUTE and clause.key in _TEXTS:
+        return compare_text(_TEXTS[clause.key], clause)
     if clause.entity is Entity.ATTRIBUTE and clause.key in _NUMBERS:
         return compare_number(_NUMBERS[clause.key], clause)
     raise invalid(
-        f"Invalid {clause.entity} key '{clause.key}' specified. Experiments have name, creation_time, "
-        "last_update_time and tags."
+        f"Invalid {clause.entity} key '{clause.key}' specified. Experiments have name, experiment_id, "
+        "creation_time, last_update_time and tags."
     )
 
 

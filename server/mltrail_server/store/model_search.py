@@ -1,6 +1,7 @@
 """Search models and versions."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -114,7 +115,7 @@ def _matches(
         elif clause.entity is Entity.ATTRIBUTE and clause.key in texts:
             conditions.append(compare_text(texts[clause.key], clause))
         elif clause.entity is Entity.ATTRIBUTE and clause.key in numbers:
-            conditions.append(compare_number(numbers[clause.key], clause))
+            conditions.append(compare_number(numbers[clause.key], _unquoted(clause)))
         else:
             keys = ", ".join([*texts, *numbers])
             raise invalid(f"Invalid {clause.entity} key '{clause.key}' specified. Filter by one of {keys}, or by tags.")
@@ -130,7 +131,16 @@ def _tag_matches(clause: Clause, there: sa.Select[Any], value: Column) -> sa.Col
 
 
 def _sorted(orders: Sequence[Order], columns: dict[str, Column]) -> list[Sorted]:
+    # GitLab's names for what MLflow's clients call otherwise.
+    known = columns | {"created_at": columns["creation_timestamp"], "updated_at": columns["last_updated_timestamp"]}
     for order in orders:
-        if order.entity is not Entity.ATTRIBUTE or order.key not in columns:
+        if order.entity is not Entity.ATTRIBUTE or order.key not in known:
             raise invalid(f"Invalid order_by key '{order.key}'; sort by one of {', '.join(columns)}.")
-    return [Sorted(columns[order.key], order.descending) for order in orders]
+    return [Sorted(known[order.key], order.descending) for order in orders]
+
+
+def _unquoted(clause: Clause) -> Clause:
+    """Take a version's number in quotes for the number, as MLflow does."""
+    if clause.key == "version_number" and isinstance(clause.value, str) and clause.value.isdecimal():
+        return replace(clause, value=float(clause.value))
+    return clause

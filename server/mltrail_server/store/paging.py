@@ -53,7 +53,10 @@ def directed(order: Sequence[Sorted]) -> list[sa.ColumnElement[Any]]:
 
 
 def token_of(row: sa.Row[Any], order: Sequence[Sorted], mark: str) -> str:
-    values = [getattr(row, f"sort_{place}") for place in range(len(order))]
+    return written_token([getattr(row, f"sort_{place}") for place in range(len(order))], mark)
+
+
+def written_token(values: Sequence[Any], mark: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([mark, *values]).encode()).decode()
 
 
