@@ -107,6 +107,15 @@ class Settings:
         pairs = (pair.partition("=") for pair in self.gitlab_tokens.split(",") if pair.strip())
         return {group.strip().strip("/"): token.strip() for group, _, token in pairs}
 
+    def quota(self, name: str) -> int | None:
+        """The limit for what `store.usage` counts under this name; None for no limit."""
+        told = {
+            "used_bytes": self.quota_bytes,
+            "used_candidates": self.quota_candidates,
+            "used_points": self.quota_metric_points,
+        }[name]
+        return int(told) if told else None
+
     @property
     def refuses_finished_jobs(self) -> bool:
         return self.refuse_finished_jobs == "on"

@@ -14,10 +14,12 @@ class Code(Enum):
     CONFLICT = auto()  # the state of the thing does not allow it
     UNAUTHENTICATED = auto()  # we don't know who is asking
     FORBIDDEN = auto()  # we know, and they may not
-    LIMIT = auto()  # a quota or rate is used up
+    LIMIT = auto()  # a rate is used up; try again later
+    QUOTA = auto()  # a project is full; trying again does not help
     UNAVAILABLE = auto()  # something that we depend on does not answer; try again
     NOT_IMPLEMENTED = auto()  # this store or server can't do it; the client has another way
     NO_ENDPOINT = auto()  # no such URL
+    NO_METHOD = auto()  # the URL exists, but not for this method
     TOO_LARGE = auto()  # the body is larger than allowed
     INTERNAL = auto()  # our own fault
 

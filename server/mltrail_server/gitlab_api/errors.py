@@ -14,6 +14,7 @@ STATUSES: dict[Code, int] = {
     Code.UNAUTHENTICATED: 401,
     Code.FORBIDDEN: 403,
     Code.LIMIT: 429,
+    Code.QUOTA: 403,
     Code.UNAVAILABLE: 503,
     Code.NOT_IMPLEMENTED: 501,
     Code.NO_ENDPOINT: 404,

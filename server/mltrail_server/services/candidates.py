@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import limits
+from mltrail_server.domain import ci, limits
 from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.ids import new_eid
 from mltrail_server.domain.random_names import random_name
-from mltrail_server.store import candidate_tags, candidates, inputs, metrics, params
+from mltrail_server.store import candidate_tags, candidates, inputs, metrics, params, usage
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.inputs import Dataset, ModelLink
 
-from . import experiments, stamp
+from . import experiments, job_claims, quotas, stamp
 from .deps import Scope
 
 NAME_TAG = "mlflow.runName"
@@ -58,6 +58,7 @@ def create(
             "values. Give one of them, or the same value."
         )
     name = name or wanted.get(NAME_TAG) or random_name()
+    claim = job_claims.look_up(scope, wanted)
     with scope.deps.db.write() as connection:
         experiment = experiments.existing(connection, scope, experiment_iid)
         experiments.check_active(experiment)
@@ -69,6 +70,7 @@ def create(
             user_name=user_name,
             started_ms=started_ms,
             tags=wanted,
+            claim=claim,
         )
         return _logged(connection, scope, made)
 
@@ -82,8 +84,11 @@ def make(
     user_name: str | None = None,
     started_ms: int | None = None,
     tags: Mapping[str, str] | None = None,
+    claim: ci.Job | None = None,
 ) -> Candidate:
-    """Begin a candidate in the caller's transaction. The caller has checked experiment and tags."""
+    """Begin a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
+    that the tags claim.
+    """
     eid = new_eid()
     iid = candidates.create(
         connection,
@@ -96,7 +101,8 @@ def make(
         now=scope.now,
     )
     given = {**(tags or {}), NAME_TAG: name}
-    candidate_tags.put(connection, scope.project_id, iid, stamp.on_create(connection, scope, iid, given))
+    candidate_tags.put(connection, scope.project_id, iid, stamp.on_create(connection, scope, iid, given, claim))
+    quotas.take(connection, scope, usage.CANDIDATES, 1)
     return _found(connection, scope, eid)
 
 

@@ -9,10 +9,10 @@ from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.paths import Owner
-from mltrail_server.store import candidates, files, logged_models
+from mltrail_server.store import candidates, files, logged_models, usage
 from mltrail_server.store.files import Entry, File
 
-from . import stamp
+from . import quotas, stamp
 from .deps import Scope
 
 
@@ -28,6 +28,7 @@ def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int) -> None:
     with scope.deps.db.read() as connection:
         _check_owner(connection, scope, owner, write=True)
         _check_clash(connection, scope, path)
+        quotas.check(connection, scope, usage.BYTES, size)
     # The bytes come without any lock held: a large file may take minutes.
     stored = scope.deps.files.put(scope.project_id, stream)
     try:
@@ -58,6 +59,7 @@ def _name(scope: Scope, path: str, owner: Owner, stored: Stored) -> None:
             sha256=stored.sha256,
             now=scope.now,
         )
+        quotas.take(connection, scope, usage.BYTES, stored.size)
 
 
 def find(scope: Scope, path: str) -> File:

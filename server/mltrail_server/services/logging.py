@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid, not_found
-from mltrail_server.store import candidate_tags, candidates, inputs, logged_metrics, metrics, params
+from mltrail_server.store import candidate_tags, candidates, inputs, logged_metrics, metrics, params, usage
 from mltrail_server.store.inputs import Dataset, ModelLink
 from mltrail_server.store.logged_metrics import ModelPoint
 
-from . import stamp
+from . import job_claims, quotas, stamp
 from .candidates import NAME_TAG, writable
 from .deps import Scope
 
@@ -32,6 +32,7 @@ def log_batch(
     points = [_finite(point) for point in points]
     by_key = _once(new_params)
     wanted = dict(tags)
+    claim = job_claims.look_up(scope, wanted)
     with scope.deps.db.write() as connection:
         candidate = writable(connection, scope, eid)
         changed = params.add(connection, scope.project_id, candidate.iid, by_key)
@@ -45,10 +46,11 @@ def log_batch(
         metrics.append(connection, scope.project_id, candidate.iid, points)
         logged_metrics.append(connection, scope.project_id, eid, of_models)
         if wanted:
-            wanted = stamp.on_tags(connection, scope, candidate.iid, wanted)
+            wanted = stamp.on_tags(connection, scope, candidate.iid, wanted, claim)
             candidate_tags.put(connection, scope.project_id, candidate.iid, wanted)
             if wanted.get(NAME_TAG):
                 candidates.change(connection, scope.project_id, candidate.iid, name=wanted[NAME_TAG])
+        quotas.take(connection, scope, usage.POINTS, len(points))
 
 
 def delete_tag(scope: Scope, eid: str, key: str) -> None:

@@ -15,6 +15,7 @@ from mltrail_server.store.jobs import TiedJob
 
 from . import note, notes, reports
 from .deps import Deps
+from .job_states import GRACE_MS
 from .reports import Report
 from .stamp import MERGE_REQUEST
 
@@ -70,6 +71,7 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Outcome:
             now=now,
         )
         jobs.refresh(connection, project_id, told_jobs, now=now)
+        jobs.settle_flags(connection, project_id, told_jobs, grace_ms=GRACE_MS)
         if request is not None:
             merge_requests.refresh(connection, project_id, request, now=now)
         tied = jobs.tied_in(connection, project_id, pipeline_id)

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from mltrail_server.domain import ci
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.identity import VerifiedClaims
 from mltrail_server.store import due, jobs, pipelines
 from mltrail_server.store.jobs import Part
 
+from . import job_claims
 from .deps import Scope
-
-CLAIM = "gitlab.CI_JOB_ID"
-"""GitLab's contract: a client without an ID token may claim its job with this tag. Looked up before it is believed."""
+from .job_claims import CLAIM
 
 MERGE_REQUEST = "gitlab.CI_MERGE_REQUEST_IID"
 """In no token: written by the reconciler, once GitLab has told which merge request a pipeline belongs to."""
@@ -44,8 +44,15 @@ _FIRST_LOOK_MS = 60_000
 _MAX_KNOWN_WRITERS = 50_000
 
 
-def on_create(connection: sa.Connection, scope: Scope, candidate_iid: int, tags: Mapping[str, str]) -> dict[str, str]:
-    """Tie a new candidate to the job that makes it, and answer the tags that shall be stored.
+def on_create(
+    connection: sa.Connection,
+    scope: Scope,
+    candidate_iid: int,
+    tags: Mapping[str, str],
+    claim: ci.Job | None = None,
+) -> dict[str, str]:
+    """Tie a new candidate to the job that makes it, or to the one that was claimed and looked up, and answer the tags
+    that shall be stored.
 
     What the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT sends some) gives way to the truth.
     """
@@ -53,9 +60,11 @@ def on_create(connection: sa.Connection, scope: Scope, candidate_iid: int, tags:
         return dict(tags)
     job = scope.actor.job
     if job is None:
-        return {key: value for key, value in tags.items() if key == CLAIM or key not in KEYS}
+        own = {key: value for key, value in tags.items() if key not in KEYS}
+        return own | (_claimed(connection, scope, candidate_iid, claim) if claim is not None else {})
     pipelines.ensure(connection, scope.project_id, job, now=scope.now)
     _tie(connection, scope, candidate_iid, job, Part.CREATOR)
+    _flag(connection, scope, candidate_iid, job)
     _look(connection, scope, job.pipeline_id, scope.now + _FIRST_LOOK_MS)
     return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
@@ -69,6 +78,7 @@ def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Non
         return
     job = scope.actor.job
     if job is not None and (scope.project_id, candidate_iid, job.job_id) in scope.deps.known_writers:
+        _flag(connection, scope, candidate_iid, job)
         return
     links = [link for link in jobs.links_of(connection, scope.project_id, candidate_iid) if link.verified]
     if job is None:
@@ -77,6 +87,7 @@ def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Non
     elif any(link.pipeline_id == job.pipeline_id for link in links):
         if all(link.job_id != job.job_id for link in links):
             _tie(connection, scope, candidate_iid, job, Part.CONTRIBUTOR)
+        _flag(connection, scope, candidate_iid, job)
         _remember(scope, candidate_iid, job)
     else:
         jobs.amend(connection, scope.project_id, candidate_iid)
@@ -90,29 +101,60 @@ def on_end(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
         _look(connection, scope, pipeline_id, scope.now)
 
 
-def on_tags(connection: sa.Connection, scope: Scope, candidate_iid: int, tags: Mapping[str, str]) -> dict[str, str]:
-    """Check tags that a client sets on a candidate that exists, and answer those that shall be stored.
+def on_tags(
+    connection: sa.Connection,
+    scope: Scope,
+    candidate_iid: int,
+    tags: Mapping[str, str],
+    claim: ci.Job | None = None,
+) -> dict[str, str]:
+    """Check tags that a client sets on a candidate that exists, and answer those that shall be stored. `claim` is the
+    job that they claim, looked up.
 
     Raises INVALID for a key that only the server may write.
     """
-    del connection, candidate_iid
     if scope.deps.settings.local_mode:
         return dict(tags)
     truth = _truth(scope, scope.actor.job) if scope.actor.job else {}
+    if claim is not None:
+        links = jobs.links_of(connection, scope.project_id, candidate_iid)
+        # A verified job is not talked away, nor a claim talked over: the first one counts.
+        if all(not link.verified and link.job_id == claim.id for link in links):
+            truth = _claimed(connection, scope, candidate_iid, claim)
     for key in KEYS.intersection(tags):
-        claims = key == CLAIM and scope.actor.job is None
-        if not claims and tags[key] != truth.get(key):
+        if tags[key] != truth.get(key):
             raise invalid(
-                f"The tag '{key}' is written by mltrail itself, from the job's ID token. "
+                f"The tag '{key}' is written by mltrail itself, from the job's token. "
                 "Use another key for data of your own."
             )
-    return dict(tags)
+    return {**tags, **truth} if claim is not None else dict(tags)
 
 
 def on_delete_tag(scope: Scope, key: str) -> None:
     """Refuse to delete a tag that only the server may write."""
     if key in KEYS and not scope.deps.settings.local_mode:
         raise invalid(f"The tag '{key}' is written by mltrail itself and can't be deleted.")
+
+
+def _claimed(connection: sa.Connection, scope: Scope, candidate_iid: int, claim: ci.Job) -> dict[str, str]:
+    jobs.tie(
+        connection,
+        scope.project_id,
+        candidate_iid,
+        job_id=claim.id,
+        pipeline_id=claim.pipeline_id,
+        part=Part.CREATOR,
+        verified=False,
+    )
+    return job_claims.truth(scope.actor, scope.deps.settings.gitlab_url, claim)
+
+
+def _flag(connection: sa.Connection, scope: Scope, candidate_iid: int, job: VerifiedClaims) -> None:
+    """Remember that nobody could tell whether the job still runs: once GitLab tells when it ended, the candidate is
+    judged (see `reconcile`).
+    """
+    if scope.actor.unchecked:
+        jobs.flag(connection, scope.project_id, candidate_iid, job.job_id, at=scope.now)
 
 
 def _tie(connection: sa.Connection, scope: Scope, candidate_iid: int, job: VerifiedClaims, part: Part) -> None:

@@ -59,6 +59,27 @@ def amend(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) 
     connection.execute(sa.update(table).where(*where).values(amended=True))
 
 
+def flag(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, job_id: int, *, at: int) -> None:
+    """Note that a job has written while GitLab could not tell whether it still runs."""
+    where = (_LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.job_id == job_id)
+    connection.execute(sa.update(_LINK).where(*where).values(unchecked_ms=at))
+
+
+def settle_flags(connection: sa.Connection, project_id: ProjectId, told: list[ci.Job], *, grace_ms: int) -> None:
+    """Judge what was flagged, now that GitLab tells when the jobs ended: what came later than the grace amends its
+    candidate. One statement where nothing is flagged.
+    """
+    ends = {job.id: job.finished_ms for job in told if job.finished_ms is not None}
+    query = sa.select(_LINK.c.candidate_iid, _LINK.c.job_id, _LINK.c.unchecked_ms).where(
+        _LINK.c.project_id == project_id, _LINK.c.job_id.in_(ends), _LINK.c.unchecked_ms.is_not(None)
+    )
+    for row in connection.execute(query).all():
+        if row.unchecked_ms > ends[row.job_id] + grace_ms:
+            amend(connection, project_id, row.candidate_iid)
+        where = (_LINK.c.candidate_iid == row.candidate_iid, _LINK.c.job_id == row.job_id)
+        connection.execute(sa.update(_LINK).where(_LINK.c.project_id == project_id, *where).values(unchecked_ms=None))
+
+
 @dataclass(frozen=True, slots=True)
 class TiedJob:
     """A job of a candidate, with what GitLab said of it last; `status` is None until GitLab was asked."""

@@ -9,6 +9,7 @@ _STATUSES = {
     Code.NOT_FOUND: 404,
     Code.NO_ENDPOINT: 404,
     Code.FORBIDDEN: 403,
+    Code.QUOTA: 403,
     Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }

@@ -47,7 +47,8 @@ candidate_job = Table(
     number_column("job_id"),
     Column("pipeline_id", BigInteger, nullable=False),
     Column("part", SmallInteger, nullable=False),  # 0 creator, 1 contributor
-    Column("verified", Boolean, nullable=False),  # by an ID token, or only claimed by a tag
+    Column("verified", Boolean, nullable=False),  # by a job's token, or only claimed by a tag
+    Column("unchecked_ms", BigInteger),  # last write while GitLab could not tell whether the job still runs
     Index("ix_candidate_job_pipeline", "project_id", "pipeline_id"),
     Index("ix_candidate_job_job", "project_id", "job_id"),
     sqlite_with_rowid=False,

@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("pipeline_id", sa.BigInteger(), nullable=False),
         sa.Column("part", sa.SmallInteger(), nullable=False),
         sa.Column("verified", sa.Boolean(), nullable=False),
+        sa.Column("unchecked_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "candidate_iid", "job_id", name=op.f("pk_candidate_job")),
         sqlite_with_rowid=False,
     )
