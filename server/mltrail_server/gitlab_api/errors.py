@@ -18,6 +18,7 @@ STATUSES: dict[Code, int] = {
     Code.UNAVAILABLE: 503,
     Code.NOT_IMPLEMENTED: 501,
     Code.NO_ENDPOINT: 404,
+    Code.NO_METHOD: 405,
     Code.TOO_LARGE: 413,
     Code.INTERNAL: 500,
 }

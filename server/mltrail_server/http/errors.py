@@ -45,7 +45,10 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
         )
 
     def http(error: HTTPException) -> Response:
-        return answer(_translated(error))
+        response = answer(_translated(error))
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
 
     app.register_error_handler(MltrailError, answer)
     app.register_error_handler(HTTPException, http)
@@ -55,7 +58,7 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
 def _translated(error: HTTPException) -> MltrailError:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return MltrailError(Code.NO_ENDPOINT, f"{request.method} is not possible here; this URL takes {allowed}.")
+        return MltrailError(Code.NO_METHOD, f"{request.method} is not possible here; this URL takes {allowed}.")
     if isinstance(error, NotFound):
         return MltrailError(
             Code.NO_ENDPOINT, f"No endpoint {request.method} {request.path}. Check the tracking URI, or the version."

@@ -63,7 +63,7 @@ def listing_of_run(call: Call) -> Response:
 
 
 def not_here(call: Call, path: str = "") -> Response:
-    """Multipart upload and presigned download: clients fall back to the plain calls on 501."""
+    """Multipart uploads and presigned URLs: clients fall back to the plain calls on 501."""
     del call, path
     raise MltrailError(
         Code.NOT_IMPLEMENTED, "This server's file store takes whole files only; send or fetch the file in one call."

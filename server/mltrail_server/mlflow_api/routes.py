@@ -6,7 +6,21 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.deps import Deps
 
-from . import about, artifacts, experiments, logged_models, logging, model_versions, registered_models, runs, search
+from . import (
+    about,
+    artifacts,
+    datasets,
+    experiments,
+    histories,
+    lists,
+    logged_models,
+    logging,
+    model_versions,
+    registered_models,
+    runs,
+    search,
+    single_files,
+)
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -21,6 +35,8 @@ TRACKING = (
     Route("POST", "experiments/delete-experiment-tag", experiments.delete_tag, WRITE),
     Route("POST", "experiments/search", search.search_experiments, READ),
     Route("GET", "experiments/search", search.search_experiments, READ),
+    Route("GET", "experiments/list", lists.of_experiments, READ),
+    Route("POST", "experiments/search-datasets", datasets.search, READ),
     Route("POST", "runs/create", runs.create, WRITE),
     Route("GET", "runs/get", runs.get, READ),
     Route("POST", "runs/update", runs.update, WRITE),
@@ -34,9 +50,15 @@ TRACKING = (
     Route("POST", "runs/log-batch", logging.log_batch, WRITE),
     Route("POST", "runs/log-inputs", logging.log_inputs, WRITE),
     Route("GET", "metrics/get-history", search.history, READ),
+    Route("GET", "metrics/get-history-bulk", histories.bulk, READ),
+    Route("GET", "metrics/get-history-bulk-interval", histories.interval, READ),
     Route("POST", "runs/outputs", logged_models.outputs, WRITE),
     Route("POST", "runs/log-model", logged_models.log_model, WRITE),
     Route("GET", "artifacts/list", artifacts.listing_of_run, READ),
+    Route("POST", "artifacts/presigned-upload-url", artifacts.not_here, WRITE),
+    Route("POST", "artifacts/presigned-download-url", artifacts.not_here, READ),
+    Route("GET", "get-artifact", single_files.of_run, READ),
+    Route("POST", "upload-artifact", single_files.upload, WRITE),
     Route("POST", "logged-models", logged_models.create, WRITE),
     Route("POST", "logged-models/search", logged_models.search, READ),
     Route("GET", "logged-models/<model_id>", logged_models.get, READ),
@@ -46,6 +68,7 @@ TRACKING = (
     Route("DELETE", "logged-models/<model_id>/tags/<path:tag_key>", logged_models.delete_tag, WRITE),
     Route("POST", "logged-models/<model_id>/params", logged_models.add_params, WRITE),
     Route("GET", "logged-models/<model_id>/artifacts/directories", logged_models.folder, READ),
+    Route("GET", "logged-models/<model_id>/artifacts/files", single_files.of_logged_model, READ),
 )
 
 REGISTRY = (
@@ -54,6 +77,7 @@ REGISTRY = (
     Route("PATCH", "registered-models/update", registered_models.update, WRITE),
     Route("DELETE", "registered-models/delete", registered_models.delete, WRITE),
     Route("GET", "registered-models/get", registered_models.get, READ),
+    Route("GET", "registered-models/list", lists.of_models, READ),
     Route("GET", "registered-models/search", registered_models.search, READ),
     Route("GET", "registered-models/get-latest-versions", registered_models.get_latest_versions, READ),
     Route("POST", "registered-models/get-latest-versions", registered_models.get_latest_versions, READ),
@@ -69,6 +93,7 @@ REGISTRY = (
     Route("GET", "model-versions/get", model_versions.get, READ),
     Route("GET", "model-versions/search", model_versions.search, READ),
     Route("GET", "model-versions/get-download-uri", model_versions.get_download_uri, READ),
+    Route("GET", "model-versions/get-artifact", single_files.of_version, READ),
     Route("POST", "model-versions/set-tag", model_versions.set_tag, WRITE),
     Route("DELETE", "model-versions/delete-tag", model_versions.delete_tag, WRITE),
 )
@@ -87,6 +112,10 @@ FILES = (
 ABOUT = (
     Route("GET", "/api/3.0/mlflow/server-info", about.server_info, READ),
     Route("GET", "/ajax-api/3.0/mlflow/server-info", about.server_info, READ),
+    Route("GET", "/get-artifact", single_files.of_run, READ),
+    Route("GET", "/model-versions/get-artifact", single_files.of_version, READ),
+    # MLflow's protocol says so, without the slash.
+    Route("POST", "/api/2.0mlflow/experiments/search-datasets", datasets.search, READ),
     Route("GET", "/version", about.version, READ),
     Route("GET", "/health", about.health, READ),
 )

@@ -8,15 +8,13 @@ import re
 import msgspec
 from flask import Response
 
-from mltrail_server.domain.candidate import ViewType
-from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import search
 
 from . import experiments, run_shapes
-from .wire import experiment_number, orders_of, run_id_of
+from .wire import experiment_number, orders_of, run_id_of, view_of
 
 _METRIC_ALONE = re.compile(r"\s*metrics?\.\S+")
 
@@ -53,7 +51,7 @@ def runs(call: Call) -> Response:
         experiment_iids=[experiment_number(one) for one in body.experiment_ids or () if one.isdigit()],
         filter_text=body.filter or "",
         order_by=_orders(body.order_by),
-        view=_view(body.run_view_type),
+        view=view_of(body.run_view_type),
         limit=1000 if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
@@ -72,7 +70,7 @@ def search_experiments(call: Call) -> Response:
         call.scope,
         filter_text=body.filter or "",
         order_by=_orders(body.order_by),
-        view=_view(body.view_type),
+        view=view_of(body.view_type),
         limit=body.max_results or 0,
         token=body.page_token or None,
     )
@@ -95,17 +93,6 @@ def history(call: Call) -> Response:
     if next_token:
         answer["next_page_token"] = next_token
     return json_answer(answer)
-
-
-def _view(given: str | int | None) -> ViewType:
-    if given is None:
-        return ViewType.ACTIVE_ONLY
-    text = str(given)
-    if text in ViewType.__members__:
-        return ViewType[text]
-    if text.isdigit() and int(text) in list(ViewType):
-        return ViewType(int(text))
-    raise invalid(f"Invalid view type '{given}': use one of {', '.join(ViewType.__members__)}.")
 
 
 def _orders(given: list[str] | str | None) -> list[str]:

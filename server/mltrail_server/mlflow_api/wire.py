@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.candidate import Stage, ViewType
 from mltrail_server.domain.errors import invalid, not_found
 
 MAX_INT64 = 2**63 - 1
@@ -41,6 +41,18 @@ def experiment_number(experiment_id: str) -> int:
     if not (experiment_id.isascii() and experiment_id.isdigit()) or int(experiment_id) > MAX_INT64:
         raise not_found(f"No Experiment with id={experiment_id} exists")
     return int(experiment_id)
+
+
+def view_of(given: str | int | None) -> ViewType:
+    """Read a view type, by name or by its number in MLflow's protocol."""
+    if given is None:
+        return ViewType.ACTIVE_ONLY
+    text = str(given)
+    if text in ViewType.__members__:
+        return ViewType[text]
+    if text.isascii() and text.isdigit() and int(text) in list(ViewType):
+        return ViewType(int(text))
+    raise invalid(f"Invalid view type '{given}': use one of {', '.join(ViewType.__members__)}.")
 
 
 def orders_of(given: list[str] | str | None) -> list[str]:

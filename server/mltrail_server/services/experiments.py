@@ -1,6 +1,6 @@
 """Make, find, rename, delete and restore experiments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -9,10 +9,15 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.domain.model import model_of_experiment
 from mltrail_server.store import experiments as store
-from mltrail_server.store import models
+from mltrail_server.store import inputs, models
 from mltrail_server.store.experiments import Experiment
+from mltrail_server.store.inputs import Summary
 
 from .deps import Scope
+
+_CONTEXT_TAG = "mlflow.data.context"
+_MOST_FOR_DATASETS = 20
+_MOST_SUMMARIES = 1000
 
 
 def create(scope: Scope, *, name: str, tags: Iterable[tuple[str, str]] = ()) -> int:
@@ -85,6 +90,14 @@ def delete_tag(scope: Scope, iid: int, key: str) -> None:
         check_active(existing(connection, scope, iid))
         if not store.delete_tag(connection, scope.project_id, iid, key):
             raise not_found(f"No tag with name: {key} in experiment with id {iid}")
+
+
+def datasets(scope: Scope, iids: Sequence[int]) -> list[Summary]:
+    """Tell which datasets the candidates of up to 20 experiments have used."""
+    if not iids or len(iids) > _MOST_FOR_DATASETS:
+        raise invalid(f"Name from 1 to {_MOST_FOR_DATASETS} experiments in 'experiment_ids', not {len(iids)}.")
+    with scope.deps.db.read() as connection:
+        return inputs.summaries(connection, scope.project_id, iids, context_key=_CONTEXT_TAG, limit=_MOST_SUMMARIES)
 
 
 def existing(connection: sa.Connection, scope: Scope, iid: int) -> Experiment:

@@ -1,5 +1,6 @@
 """Candidates: MLflow's runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -96,6 +97,12 @@ def get_by_iid(connection: sa.Connection, project_id: ProjectId, iid: int) -> Ca
 def of_iids(connection: sa.Connection, project_id: ProjectId, iids: list[int]) -> list[Candidate]:
     query = sa.select(*COLUMNS).where(_T.c.project_id == project_id, _T.c.iid.in_(iids)).order_by(_T.c.iid)
     return [candidate_of(row) for row in connection.execute(query)]
+
+
+def iids_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str]) -> dict[int, str]:
+    """Look up the numbers of candidates by their MLflow run ids; those that are not there are left out."""
+    query = sa.select(_T.c.iid, _T.c.eid).where(_T.c.project_id == project_id, _T.c.eid.in_(eids)).order_by(_T.c.iid)
+    return {row.iid: row.eid for row in connection.execute(query)}
 
 
 def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:

@@ -28,6 +28,16 @@ class Dataset:
     tags: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A dataset that candidates of an experiment have used, and as what, such as `training`."""
+
+    experiment_iid: int
+    name: str
+    digest: str
+    context: str | None
+
+
 class Direction(IntEnum):
     INPUT = 0
     OUTPUT = 1
@@ -101,6 +111,29 @@ def datasets_of(
         dataset = Dataset(name, digest, source_type, source, schema_text, profile, dataset_tags)
         found.setdefault(iid, []).append(dataset)
     return found
+
+
+def summaries(
+    connection: sa.Connection, project_id: ProjectId, experiment_iids: Iterable[int], *, context_key: str, limit: int
+) -> list[Summary]:
+    """Fetch which datasets the candidates of experiments have used, and in which context, each once."""
+    of_tag = (
+        (_TAG.c.project_id == _LINK.c.project_id)
+        & (_TAG.c.candidate_iid == _LINK.c.candidate_iid)
+        & (_TAG.c.dataset_id == _LINK.c.dataset_id)
+        & (_TAG.c.key == context_key)
+    )
+    of_dataset = (_LINK.c.project_id == _DATASET.c.project_id) & (_LINK.c.dataset_id == _DATASET.c.id)
+    columns = (_DATASET.c.experiment_iid, _DATASET.c.name, _DATASET.c.digest, _TAG.c.value)
+    query = (
+        sa.select(*columns)
+        .select_from(_DATASET.join(_LINK, of_dataset).outerjoin(_TAG, of_tag))
+        .where(_DATASET.c.project_id == project_id, _DATASET.c.experiment_iid.in_(list(experiment_iids)))
+        .distinct()
+        .order_by(*columns)
+        .limit(limit)
+    )
+    return [Summary(*row) for row in connection.execute(query)]
 
 
 def models_of(

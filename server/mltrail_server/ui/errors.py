@@ -8,6 +8,7 @@ from mltrail_server.http.errors import Edge
 _STATUSES = {
     Code.NOT_FOUND: 404,
     Code.NO_ENDPOINT: 404,
+    Code.NO_METHOD: 405,
     Code.FORBIDDEN: 403,
     Code.QUOTA: 403,
     Code.UNAVAILABLE: 503,

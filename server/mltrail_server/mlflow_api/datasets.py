@@ -1,0 +1,27 @@
+"""Which datasets the runs of some experiments have used: asked by MLflow's pages."""
+
+import msgspec
+from flask import Response
+
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import body_of
+from mltrail_server.http.call import Call
+from mltrail_server.services import experiments
+
+from .wire import experiment_number
+
+
+class _Search(msgspec.Struct):
+    experiment_ids: list[str] = []
+
+
+def search(call: Call) -> Response:
+    body = body_of(call.request, _Search)
+    iids = [experiment_number(one) for one in body.experiment_ids if one.isdigit()]
+    found = experiments.datasets(call.scope, iids)
+    shown = [
+        {"experiment_id": str(one.experiment_iid), "name": one.name, "digest": one.digest}
+        | ({"context": one.context} if one.context is not None else {})
+        for one in found
+    ]
+    return json_answer({"dataset_summaries": shown} if shown else {})

@@ -1,0 +1,40 @@
+"""The lists of MLflow 1.x and of GitLab, which searches have replaced since."""
+
+import msgspec
+from flask import Response
+
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import query_of
+from mltrail_server.http.call import Call
+from mltrail_server.services import models, search
+
+from . import experiments, registered_models
+from .wire import view_of
+
+
+class _List(msgspec.Struct):
+    view_type: str | int | None = None
+    max_results: int | None = None
+    page_token: str | None = None
+
+
+def of_experiments(call: Call) -> Response:
+    """List experiments, the newest first: all of them where no page is asked for."""
+    query = query_of(call.request, _List)
+    found = search.experiments(
+        call.scope,
+        view=view_of(query.view_type),
+        limit=search.MAX_RESULTS if query.max_results is None else query.max_results,
+        token=query.page_token or None,
+    )
+    answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]} if found.items else {}
+    return json_answer(answer | ({"next_page_token": found.next_token} if found.next_token else {}))
+
+
+def of_models(call: Call) -> Response:
+    query = query_of(call.request, _List)
+    limit = 100 if query.max_results is None else query.max_results
+    found = models.search(call.scope, limit=limit, token=query.page_token or None)
+    shown = [registered_models.shown(one) for one in found.items]
+    answer: dict[str, object] = {"registered_models": shown} if shown else {}
+    return json_answer(answer | ({"next_page_token": found.next_token} if found.next_token else {}))

@@ -1,0 +1,72 @@
+"""Single files by run, version or logged model, as MLflow's pages fetch and send them."""
+
+import msgspec
+from flask import Response
+
+from mltrail_server.domain import paths
+from mltrail_server.domain.errors import Code, MltrailError, invalid
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import query_of
+from mltrail_server.http.call import Call
+from mltrail_server.http.downloads import attachment
+from mltrail_server.http.uploads import announced_size
+from mltrail_server.services import candidates, files, logged_models, versions
+
+from .wire import run_id_of
+
+MOST_BYTES = 10 * 1024 * 1024
+"""What a page may upload. Clients upload through the artifact proxy, which has no such limit."""
+
+
+class _OfRun(msgspec.Struct):
+    path: str
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+
+class _OfVersion(msgspec.Struct):
+    name: str
+    version: str
+    path: str
+
+
+class _OfLoggedModel(msgspec.Struct):
+    artifact_file_path: str
+
+
+def of_run(call: Call) -> Response:
+    query = query_of(call.request, _OfRun)
+    return _sent(call, _folder(call, query), query.path)
+
+
+def of_version(call: Call) -> Response:
+    query = query_of(call.request, _OfVersion)
+    return _sent(call, versions.files_of(call.scope, query.name, query.version), query.path)
+
+
+def of_logged_model(call: Call, model_id: str) -> Response:
+    model = logged_models.get(call.scope, model_id).model
+    folder = f"{model.experiment_iid}/models/{model.model_id}/artifacts"
+    return _sent(call, folder, query_of(call.request, _OfLoggedModel).artifact_file_path)
+
+
+def upload(call: Call) -> Response:
+    query = query_of(call.request, _OfRun)
+    path = paths.clean(query.path)
+    if not path:
+        raise invalid("Missing value for required parameter 'path': name the file.")
+    target = paths.join(_folder(call, query), path)
+    size = announced_size(call.request)
+    if size > MOST_BYTES:
+        raise MltrailError(Code.TOO_LARGE, f"At most {MOST_BYTES} bytes; use `mlflow.log_artifact` for larger files.")
+    files.upload(call.scope, target, call.request.stream, size=size)  # type: ignore[arg-type]
+    return json_answer({})
+
+
+def _folder(call: Call, query: _OfRun) -> str:
+    candidate = candidates.get(call.scope, run_id_of(query)).candidate
+    return f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
+
+
+def _sent(call: Call, folder: str, path: str) -> Response:
+    return attachment(call.scope, files.find(call.scope, paths.join(folder, paths.clean(path))), call.request)

@@ -1,0 +1,78 @@
+"""Histories of one metric over several candidates, thinned out for charts.
+
+A call costs three statements and one for all candidates: their numbers, the metric's number, steps, points.
+"""
+
+import bisect
+from collections.abc import Sequence
+
+from mltrail_server.domain.candidate import Point
+from mltrail_server.domain.errors import invalid
+from mltrail_server.store import candidates
+from mltrail_server.store import metric_histories as store
+
+from .deps import Scope
+
+MOST_RUNS = 100
+MOST_POINTS = 25_000
+MOST_PER_RUN = 2_500
+
+Points = list[tuple[str, Point]]
+
+
+def bulk(scope: Scope, eids: Sequence[str], key: str, *, limit: int = MOST_POINTS) -> Points:
+    """Fetch the points of up to 100 candidates, with the candidate that each belongs to; unknown ones have none."""
+    _check(eids)
+    with scope.deps.db.read() as connection:
+        known = candidates.iids_of(connection, scope.project_id, eids)
+        found = store.bulk(connection, scope.project_id, list(known), key, limit=max(0, min(limit, MOST_POINTS)))
+    return [(known[iid], point) for iid, point in found]
+
+
+def interval(
+    scope: Scope, eids: Sequence[str], key: str, *, start: int | None, end: int | None, limit: int | None
+) -> Points:
+    """Fetch about `limit` steps of each candidate between two steps (both or neither is given), evenly spread.
+
+    All candidates are shown at the same steps, and each at its first and last.
+    """
+    _check(eids)
+    if (start is None) != (end is None):
+        raise invalid("If either start_step or end_step is given, both must be.")
+    if start is not None and end is not None and start > end:
+        raise invalid(f"end_step must be greater than start_step, but {end} is less than {start}.")
+    limit = MOST_PER_RUN if limit is None else limit
+    if not 0 < limit <= MOST_PER_RUN:
+        raise invalid(f"max_results must be from 1 to {MOST_PER_RUN}, got {limit}.")
+    with scope.deps.db.read() as connection:
+        known = candidates.iids_of(connection, scope.project_id, eids)
+        of_each = store.steps_of(connection, scope.project_id, list(known), key)
+        found = store.at_steps(connection, scope.project_id, list(known), key, _sample(of_each, start, end, limit))
+    counts: dict[int, int] = {}
+    shown: Points = []
+    for iid, point in found:
+        counts[iid] = counts.get(iid, 0) + 1
+        if counts[iid] <= MOST_PER_RUN:
+            shown.append((known[iid], point))
+    return shown
+
+
+def _sample(of_each: dict[int, list[int]], start: int | None, end: int | None, limit: int) -> list[int]:
+    every = sorted({step for steps in of_each.values() for step in steps})
+    if not every:
+        return []
+    low, high = (0, every[-1]) if start is None or end is None else (start, end)
+    inside = every[bisect.bisect_left(every, low) : bisect.bisect_right(every, high)]
+    ends = {step for steps in of_each.values() for step in (steps[0], steps[-1]) if low <= step <= high}
+    if len(inside) > limit:
+        picked = {inside[int(place * len(inside) / limit)] for place in range(limit)} | {inside[-1]}
+    else:
+        picked = set(inside)
+    return sorted(picked | ends)
+
+
+def _check(eids: Sequence[str]) -> None:
+    if not eids:
+        raise invalid("Name at least one run: the parameter may be repeated.")
+    if len(eids) > MOST_RUNS:
+        raise invalid(f"At most {MOST_RUNS} runs can be asked for at once, not {len(eids)}.")

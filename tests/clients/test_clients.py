@@ -1,0 +1,90 @@
+"""Every client that a team may have does everything that users do: https://mlflow.org/docs/latest/api_reference/.
+
+The checks are in `checks/`; each runs in the environment of its client, against one real server over HTTP.
+"""
+
+import ast
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.processes import Server
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = HERE.parent.parent / ".venv-clients"
+CLIENTS = {"mlflow-1.28": (1, 28), "mlflow-2.7": (2, 7), "mlflow-2": (2, 22), "mlflow-3": (3, 18)}
+GITLABS_OWN = "mlflow-2"
+TOKEN = "glpat-of-the-client-tests-0123456789"  # gitlab-mlops wants this shape
+
+
+def checks_of(client: str) -> Iterator[str]:
+    """Read from the sources which checks a client has: importing them takes the client."""
+    for module in sorted((HERE / "checks").glob("[a-z]*.py")):
+        if module.stem == "gitlab" and client != GITLABS_OWN:
+            continue
+        for node in ast.parse(module.read_text()).body:
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for mark in node.decorator_list:
+                if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "check":
+                    bounds = {word.arg: ast.literal_eval(word.value) for word in mark.keywords}
+                    if bounds.get("since", (0, 0)) <= CLIENTS[client] < bounds.get("before", (99, 0)):
+                        yield f"{module.stem}.{node.name}"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server.started(tmp_path_factory.mktemp("server"), token=TOKEN) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def outcomes(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Answers the outcome of each check of a client. The client runs once, at its first test."""
+
+    @cache
+    def of(client: str) -> dict[str, str | None]:
+        folder = tmp_path_factory.mktemp(client)
+        project = 100 + list(CLIENTS).index(client)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(HERE),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SETUPTOOLS_USE_DISTUTILS": "stdlib",  # scikit-learn's autologging of old clients asks for distutils
+            "MLFLOW_TRACKING_URI": f"{server.url}/api/v4/projects/{project}/ml/mlflow",
+            "MLFLOW_TRACKING_TOKEN": TOKEN,
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "GIT_PYTHON_REFRESH": "quiet",
+        }
+        python = ENVIRONMENTS / client / "bin/python"
+        assert python.exists(), "the clients' environments are missing: scripts/client_envs makes them"
+        done = subprocess.run(
+            [python, "-m", "checks"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        assert lines, done.stderr[-3000:]
+        return {line["name"]: line["error"] for line in lines}
+
+    return of
+
+
+@pytest.mark.clients
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("client", "check"), [(client, check) for client in CLIENTS for check in checks_of(client)])
+def test_client(outcomes: Any, client: str, check: str) -> None:
+    found = outcomes(client)
+    assert check in found, f"{client} did not run {check}, but {sorted(found)}"
+    assert found[check] is None, found[check]
+
+
+def test_every_client_has_its_checks() -> None:
+    counts = {client: len(list(checks_of(client))) for client in CLIENTS}
+    assert counts["mlflow-3"] > counts["mlflow-2.7"] > 40, counts

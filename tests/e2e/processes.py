@@ -1,0 +1,48 @@
+"""A real server in a process of its own, for tests that need one."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = Path(sys.executable).parent / "mltrail-server"
+_TRACKING_URI = re.compile(r"MLFLOW_TRACKING_URI=(http://127\.0\.0\.1:\d+)/")
+
+
+@dataclass
+class Server:
+    url: str
+    process: "subprocess.Popen[str]"
+
+    @classmethod
+    @contextmanager
+    def started(cls, folder: Path, *, token: str, port: int | None = None) -> Iterator["Server"]:
+        """Start a server in local mode, wait until it serves, and end it afterwards."""
+        command = [str(COMMAND), "serve", "--port", str(port or _free_port()), "--data-dir", str(folder)]
+        environment = os.environ | {"MLTRAIL_LOCAL_TOKEN": token}
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout
+            lines: list[str] = []
+            while not any("Started worker" in line for line in lines):
+                lines.append(process.stdout.readline())
+                assert lines[-1], lines
+            found = next(match for line in lines if (match := _TRACKING_URI.search(line)))
+            try:
+                yield cls(found[1], process)
+            finally:
+                process.terminate()
+
+
+def _free_port() -> int:
+    import socket  # noqa: PLC0415 - only here
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
