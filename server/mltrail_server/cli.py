@@ -1,10 +1,13 @@
 """The `mltrail-server` command."""
 
 import argparse
+import os
+import platform
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import metadata
 
 from .domain.errors import MltrailError
 from .settings import Settings
@@ -58,6 +61,27 @@ def _migrate(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _selftest(settings: Settings, options: argparse.Namespace) -> int:
+    from .domain.clock import system_clock  # noqa: PLC0415
+    from .domain.errors import invalid  # noqa: PLC0415
+    from .services.selftest import Given, SelfTest  # noqa: PLC0415
+
+    if settings.local_mode:
+        raise invalid("The self-test tries a GitLab: set MLTRAIL_GITLAB_URL, and the other variables as the server's.")
+    given = Given(
+        options.project,
+        options.merge_request,
+        id_token=os.environ.get(options.id_token_variable, ""),
+        job_token=os.environ.get("CI_JOB_TOKEN", ""),
+    )
+    test = SelfTest(settings, given, system_clock)
+    print(f"mltrail {metadata.version('mltrail')} against {settings.gitlab_url}, Python {platform.python_version()}")
+    for line in test.run():
+        print(f"{line.outcome:8}{line.name}: {line.told}")
+    print("passed" if test.passed else "FAILED: please send this report, it holds no secrets")
+    return 0 if test.passed else 1
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mltrail-server", description="Model tracking beside a GitLab. Settings are variables: see docs/reference."
@@ -82,6 +106,19 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database's schema up to date")
     migrate.set_defaults(run=_migrate)
+
+    selftest = commands.add_parser(
+        "selftest", parents=[shared], help="try tokens, roles, claims and notes against your GitLab, and report"
+    )
+    selftest.add_argument("--project", required=True, metavar="PATH", help="a sandbox project, by path or number")
+    selftest.add_argument("--merge-request", type=int, metavar="IID", help="an open one, to write a note on")
+    selftest.add_argument(
+        "--id-token-variable",
+        metavar="NAME",
+        default="MLFLOW_TRACKING_TOKEN",
+        help="variable that holds the job's ID token (default %(default)s)",
+    )
+    selftest.set_defaults(run=_selftest)
     return parser
 
 

@@ -115,6 +115,11 @@ class IdTokens:
             checked, source = self._older.completed(checked, project)
         return claims.verified(checked, source=source)
 
+    def unknown_claims(self, token: str) -> list[str]:
+        """Name the claims of a token that stand in none of our tables: a newer GitLab sends more."""
+        known = claims.CHECKED | claims.REQUIRED | claims.SINCE_18_4 | claims.OPTIONAL | claims.IGNORED
+        return sorted(self._checked(token).keys() - known)
+
     def _checked(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN:
             raise unauthenticated("The ID token is longer than any that GitLab makes.")

@@ -1,0 +1,228 @@
+"""Try the whole story against a real GitLab: tokens, roles, claims, merge request, note. Each line names one promise of
+GitLab's that mltrail counts on, so that a report tells where a GitLab differs. It holds versions and no secrets.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mltrail_server.domain.ci import MergeRequest, Project
+from mltrail_server.domain.clock import Clock
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.identity import Role, VerifiedClaims
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab import probe
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.id_tokens import IdTokens
+from mltrail_server.gitlab.job_tokens import JobTokens
+from mltrail_server.gitlab.older_gitlab import OlderGitLab
+from mltrail_server.gitlab.session import Sessions
+from mltrail_server.settings import Settings
+
+OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    name: str
+    outcome: str
+    told: str
+
+
+class _Skip(Exception):  # noqa: N818 - no error: there is nothing to try
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the test may use: a job's tokens where it runs in a job, and a merge request to write a note on."""
+
+    project: str
+    merge_request_iid: int | None = None
+    id_token: str = ""
+    job_token: str = ""
+
+
+@dataclass
+class SelfTest:
+    settings: Settings
+    given: Given
+    clock: Clock
+    lines: list[Line] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        sessions = Sessions(self.settings.gitlab_url, self.clock)
+        self.gitlab = GitLab(sessions, self.settings.gitlab_token, tokens=self.settings.bot_tokens)
+        self.probe = probe.Probe(sessions, self.settings.gitlab_token)
+        self.id_tokens = IdTokens(
+            issuer=self.settings.issuer,
+            audience=self.settings.external_url,
+            clock=self.clock,
+            older=OlderGitLab(self.gitlab),
+        )
+        self.job_tokens = JobTokens(sessions, self.gitlab)
+        self.project: Project | None = None
+        self.request: MergeRequest | None = None
+        self.claims: VerifiedClaims | None = None
+
+    def run(self) -> Sequence[Line]:
+        """Try everything, in an order in which one failure does not hide the next. Never raises."""
+        for name, step in (
+            ("GitLab's version", self._version),
+            ("bot's token", self._token),
+            ("project by path and number", self._project),
+            ("bot's role", self._role),
+            ("issuer and keys", self._issuer),
+            ("ID token", self._id_token),
+            ("CI_JOB_TOKEN", self._job_token),
+            ("job looked up", self._job),
+            ("protected branches", self._protected),
+            ("commits", self._commits),
+            ("merge request found", self._merge_request),
+            ("note written, edited, found, deleted", self._note),
+            ("webhook", self._webhook),
+        ):
+            self._try(name, step)
+        return self.lines
+
+    @property
+    def passed(self) -> bool:
+        return all(line.outcome != FAILED for line in self.lines)
+
+    def _try(self, name: str, step: Callable[[], str]) -> None:
+        try:
+            self.lines.append(Line(name, OK, step()))
+        except _Skip as reason:
+            self.lines.append(Line(name, SKIPPED, str(reason)))
+        except MltrailError as error:
+            self.lines.append(Line(name, FAILED, error.message))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # An answer in another shape: the field's name is what we need to know, its value is nobody's business.
+            told = f" {error}" if isinstance(error, KeyError) else ""
+            self.lines.append(Line(name, FAILED, f"GitLab's answer has another shape: {type(error).__name__}{told}"))
+
+    def _version(self) -> str:
+        version = self.probe.version()
+        numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2])
+        if numbers < probe.OLDEST:
+            raise _wrong(f"GitLab is {version}, and mltrail needs {probe.OLDEST[0]}.{probe.OLDEST[1]} or newer")
+        return version
+
+    def _token(self) -> str:
+        token = self.probe.token()
+        if "api" not in token.scopes:
+            raise _wrong(f"its scopes are {', '.join(token.scopes)}; it needs `api` to write notes")
+        return f"{self.probe.user_name()}, scopes {', '.join(token.scopes)}, ends {token.expires_at or 'never'}"
+
+    def _project(self) -> str:
+        by_name = self.gitlab.project_named(self.given.project)
+        by_number = self.gitlab.project(ProjectId(by_name.id))
+        if by_number != by_name:
+            raise _wrong("path and number lead to different answers")
+        self.project = by_name
+        return f"{by_name.path} is {by_name.id}, default branch {by_name.default_branch}"
+
+    def _role(self) -> str:
+        level = self._known().bot_level
+        if level < Role.REPORTER:
+            raise _wrong(f"its level is {level}; it needs Reporter (20) to read jobs, Developer (30) to write notes")
+        return f"level {level}"
+
+    def _issuer(self) -> str:
+        page = probe.issuer_page(self.settings.issuer)
+        if str(page["issuer"]).rstrip("/") != self.settings.issuer:
+            raise _wrong(f"the issuer calls itself {page['issuer']}; set MLTRAIL_OIDC_ISSUER to that")
+        usable = [key["kid"] for key in page["keys"] if key["kty"] == "RSA"]
+        if not usable:
+            raise _wrong("there is no RSA key, and ID tokens are signed with RS256")
+        return f"{page['issuer']} has {len(usable)} RSA keys"
+
+    def _id_token(self) -> str:
+        if not self.given.id_token:
+            raise _Skip("run it in a CI job that has `id_tokens: {MLFLOW_TRACKING_TOKEN: …}`")
+        claims = self.id_tokens.verify(self.given.id_token, self.given.project)
+        self.claims = claims
+        new = ", ".join(self.id_tokens.unknown_claims(self.given.id_token)) or "none"
+        role = claims.user_role.name.lower()
+        return f"job {claims.job_id} of {claims.job_project_path}, role {role}; claims new to mltrail: {new}"
+
+    def _job_token(self) -> str:
+        if not self.given.job_token:
+            raise _Skip("run it in a CI job")
+        proved = self.job_tokens.verify(self.given.job_token)
+        by_id_token = self.claims
+        if by_id_token is not None:
+            for name in ("job_id", "pipeline_id", "job_project_id", "source_project_id", "ref", "sha", "user_login"):
+                if getattr(proved, name) != getattr(by_id_token, name):
+                    raise _wrong(f"it tells another {name} than the ID token")
+        return f"job {proved.job_id}, role {proved.user_role.name.lower()}"
+
+    def _job(self) -> str:
+        if self.claims is None:
+            raise _Skip("needs an ID token")
+        told = self.gitlab.job(self.claims.job_project_id, self.claims.job_id)
+        pipeline = self.gitlab.pipeline(self.claims.job_project_id, self.claims.pipeline_id)
+        if told.status != "running" or told.pipeline_id != pipeline.id:
+            raise _wrong(f"the job that asks is {told.status!r} in pipeline {told.pipeline_id}")
+        if told.id not in {job.id for job in self.gitlab.pipeline_jobs(self.claims.job_project_id, pipeline.id)}:
+            raise _wrong("the pipeline's list of jobs lacks the job that asks")
+        return f"{told.name} is {told.status}, ref {told.ref}"
+
+    def _protected(self) -> str:
+        project = self._known()
+        branch = project.default_branch or ""
+        protected = self.gitlab.is_protected(ProjectId(project.id), branch, tag=False)
+        return f"{branch} is {'protected' if protected else 'not protected, so that nothing can be promoted'}"
+
+    def _commits(self) -> str:
+        project = self._known()
+        found = self.gitlab.ancestors(ProjectId(project.id), project.default_branch or "", limit=5)
+        requests = self.gitlab.commit_merge_requests(ProjectId(project.id), found[0])
+        return f"{len(found)} read, the newest belongs to {len(requests)} merge requests"
+
+    def _merge_request(self) -> str:
+        if self.given.merge_request_iid is None:
+            raise _Skip("name an open one with --merge-request")
+        number = ProjectId(self._known().id)
+        request = self.gitlab.merge_request(number, self.given.merge_request_iid)
+        self.request = request
+        same = self.gitlab.open_merge_requests(number, request.source_branch)
+        if request.source_project_id == number and request.iid not in {one.iid for one in same}:
+            raise _wrong(f"!{request.iid} is not found by its branch {request.source_branch}; is it open?")
+        if request.base_sha is None:
+            raise _wrong("GitLab tells no merge base (diff_refs)")
+        return f"!{request.iid} from {request.source_branch} into {request.target_branch}"
+
+    def _note(self) -> str:
+        if self.request is None:
+            raise _Skip("needs a merge request")
+        number, iid, mark = ProjectId(self._known().id), self.request.iid, secrets.token_hex(8)
+        made = self.gitlab.create_note(number, iid, f"mltrail selftest {mark}: this note deletes itself.")
+        try:
+            if made.author_id != self.gitlab.bot_id(number):
+                raise _wrong("the note's author is not the bot")
+            self.gitlab.update_note(number, iid, made.id, f"mltrail selftest {mark}: edited.\n\n<!-- {mark} -->")
+            bodies = {one.id: one.body for one in self.gitlab.notes(number, iid)}
+            if f"<!-- {mark} -->" not in bodies.get(made.id, ""):
+                raise _wrong("the edited note is not found again, or its hidden mark is gone")
+        finally:
+            self.gitlab.delete_note(number, iid, made.id)
+        try:
+            self.gitlab.update_note(number, iid, made.id, "still there")
+        except MltrailError as error:
+            if error.code is Code.NOT_FOUND:
+                return f"on !{iid}"
+            raise
+        raise _wrong("a deleted note can still be edited")
+
+    def _webhook(self) -> str:
+        raise _Skip("none is needed: the worker asks GitLab by itself")
+
+    def _known(self) -> Project:
+        if self.project is None:
+            raise _Skip("needs the project")
+        return self.project
+
+
+def _wrong(what: str) -> MltrailError:
+    return MltrailError(Code.CONFLICT, what)

@@ -1,0 +1,135 @@
+"""`mltrail-server selftest`: passes against the stand-in, and names each way in which a GitLab could differ."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mltrail_server import cli
+from mltrail_server.services.selftest import FAILED, OK, Given, SelfTest
+from mltrail_server.settings import Settings
+from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+
+
+@pytest.fixture
+def request_iid(team: Team) -> int:
+    team.gitlab.add_commit(team.project, "b2" * 20, parents=("a1" * 20,), branch="faster")
+    return team.gitlab.add_merge_request(team.project, "faster", "main", "Learn faster").iid
+
+
+@pytest.fixture
+def settings(team: Team) -> Settings:
+    return Settings(external_url=EXTERNAL_URL, gitlab_url=team.gitlab.url, gitlab_token=team.tokens["bot"])
+
+
+@pytest.fixture
+def try_it(team: Team, settings: Settings, request_iid: int, clock: FrozenClock) -> Callable[..., dict[str, Any]]:
+    def run(**given: Any) -> dict[str, Any]:
+        job = team.job()
+        asked = {
+            "project": "team/churn",
+            "merge_request_iid": request_iid,
+            "id_token": team.gitlab.mint(job, EXTERNAL_URL),
+            "job_token": job.token,
+        }
+        return {line.name: line for line in SelfTest(settings, Given(**(asked | given)), clock).run()}
+
+    return run
+
+
+def failures(lines: dict[str, Any]) -> list[str]:
+    return [name for name, line in lines.items() if line.outcome == FAILED]
+
+
+def test_the_stand_in_passes_and_keeps_no_note(
+    try_it: Callable[..., dict[str, Any]], team: Team, request_iid: int
+) -> None:
+    lines = try_it()
+    assert failures(lines) == []
+    assert [name for name, line in lines.items() if line.outcome != OK] == ["webhook"]
+    assert team.gitlab.notes(team.project, request_iid) == []
+
+
+def test_outside_of_a_job_it_tries_what_it_can(try_it: Callable[..., dict[str, Any]]) -> None:
+    lines = try_it(id_token="", job_token="", merge_request_iid=None)
+    assert failures(lines) == []
+    assert lines["project by path and number"].outcome == OK
+    assert "id_tokens" in lines["ID token"].told
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "name"),
+    [
+        ("GET", "/version$", 404, "GitLab's version"),
+        ("GET", "/personal_access_tokens/self", 404, "bot's token"),
+        ("GET", "/openid-configuration", 404, "issuer and keys"),
+        ("GET", "/discovery/keys", 404, "issuer and keys"),
+        ("GET", "/job$", 404, "CI_JOB_TOKEN"),
+        ("GET", "/allowed_agents$", 404, "CI_JOB_TOKEN"),
+        ("GET", r"/jobs/\d+$", 404, "job looked up"),
+        ("GET", r"/pipelines/\d+/jobs$", 404, "job looked up"),
+        ("GET", "/branches/", 500, "CI_JOB_TOKEN"),
+        ("GET", "/commits$", 404, "commits"),
+        ("GET", r"/merge_requests/\d+$", 404, "merge request found"),
+        ("GET", "/42/merge_requests$", 403, "merge request found"),
+        ("GET", "/notes$", 403, "note written, edited, found, deleted"),
+        ("POST", "/notes$", 403, "note written, edited, found, deleted"),
+        ("PUT", "/notes/", 403, "note written, edited, found, deleted"),
+        ("DELETE", "/notes/", 403, "note written, edited, found, deleted"),
+    ],
+)
+def test_a_call_that_gitlab_refuses_is_named(
+    try_it: Callable[..., dict[str, Any]], team: Team, method: str, path: str, status: int, name: str
+) -> None:
+    team.gitlab.fail_next(method, path, status)
+    assert failures(try_it()) == [name]
+
+
+class TestWrongSetUps:
+    def test_a_gitlab_that_is_too_old(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
+        team.gitlab.version = "16.11.3-ee"
+        assert "17.0 or newer" in try_it(id_token="", job_token="")["GitLab's version"].told
+
+    def test_a_bot_without_its_scope(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
+        team.gitlab.tokens[team.tokens["bot"]].scopes = ["read_api"]
+        assert failures(try_it()) == ["bot's token", "note written, edited, found, deleted"]
+
+    def test_a_bot_without_a_role(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
+        team.project.members[team.users["bot"].id] = 10
+        assert "bot's role" in failures(try_it())
+
+    def test_a_token_of_another_audience(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
+        lines = try_it(id_token=team.gitlab.mint(team.job(), "https://vault.example.com"))
+        assert failures(lines) == ["ID token"]
+        assert f"aud: {EXTERNAL_URL}" in lines["ID token"].told
+
+    def test_new_claims_are_named(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
+        told = try_it(id_token=team.gitlab.mint(team.job(), EXTERNAL_URL, moon_phase="full"), job_token="")
+        assert "moon_phase" in told["ID token"].told
+        assert "full" not in told["ID token"].told
+
+    def test_a_gitlab_that_is_away(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
+        team.gitlab.limited = 60
+        assert "GitLab's version" in failures(try_it())
+
+
+def test_the_command_reports_without_secrets(
+    team: Team,
+    settings: Settings,
+    request_iid: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in settings.to_environment().items():
+        monkeypatch.setenv(name, value)
+    job = team.job()
+    monkeypatch.setenv("CI_JOB_TOKEN", job.token)
+    monkeypatch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)
+    assert cli.main(["selftest", "--project", "team/churn", "--merge-request", str(request_iid)]) == 0
+    report = capsys.readouterr().out
+    assert "18.6.0" in report
+    assert report.endswith("passed\n")
+    assert not any(secret in report for secret in (job.token, *team.gitlab.tokens))
+    monkeypatch.setenv("MLTRAIL_GITLAB_TOKEN", "glpat-wrong")
+    assert cli.main(["selftest", "--project", "team/churn"]) == 1
+    assert "FAILED" in capsys.readouterr().out
