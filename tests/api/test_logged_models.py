@@ -90,8 +90,8 @@ def test_search_by_what_was_measured_on_a_dataset(mlflow: Mlflow, run_id: str) -
     test = {"dataset_name": "test"}
     assert found(datasets=[test], order_by=[by_name]) == ["a", "b", "d"]
     assert found(datasets=[{**test, "dataset_digest": "other"}]) == []
-    assert found(filter="metrics.acc > 0.7", datasets=[test], order_by=[by_name]) == ["b", "d"]
     # The newest value of each counts; a model without one comes last, either way.
+    assert found(filter="metrics.acc > 0.7", datasets=[test], order_by=[by_name]) == ["b"]
     assert found(order_by=[{"field_name": "metrics.acc", "ascending": True, **test}]) == ["d", "a", "b", "c"]
     assert found(order_by=[{"field_name": "metrics.acc", "ascending": False, **test}]) == ["b", "a", "d", "c"]
     assert found(filter="experiment_id = '0' AND creation_timestamp_ms > 0", order_by=[by_name]) == list("abcd")
@@ -179,3 +179,30 @@ def test_parameters_of_a_model_are_held_to_the_limits_of_a_run(mlflow: Mlflow, m
     good(mlflow.call("POST", f"{path}/params", json={"params": [{"key": "long", "value": "x" * 7000}]}))
     params = {one["key"]: one["value"] for one in good(mlflow.call("GET", path))["model"]["data"]["params"]}
     assert len(params["long"]) == 6000
+
+
+def test_a_search_looks_at_the_value_of_the_last_step(mlflow: Mlflow) -> None:
+    run_id = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    # Step, time and value of two points each: the last step counts, whenever it came.
+    for name, points in {
+        "a": [(0, 5, 1), (1, 3, 2)],
+        "b": [(0, 3, 1), (1, 5, 2)],
+        "c": [(1, 5, 1), (0, 3, 2)],
+        "nan": [(0, 5, 1), (1, 5, "NaN")],
+    }.items():
+        model_id = mlflow.post("logged-models", experiment_id="0", name=name)["model"]["info"]["model_id"]
+        metrics = [
+            {"key": "loss", "step": step, "timestamp": time, "value": value, "model_id": model_id}
+            for step, time, value in points
+        ]
+        mlflow.post("runs/log-batch", run_id=run_id, metrics=metrics)
+
+    def names(**search: Any) -> list[str]:
+        found = mlflow.post("logged-models/search", experiment_ids=["0"], **search)
+        return [one["info"]["name"] for one in found.get("models", ())]
+
+    assert sorted(names(filter="metrics.loss = 2")) == ["a", "b"]
+    assert names(filter="metrics.loss < 2") == ["c"]
+    by_name = {"field_name": "name"}
+    assert names(order_by=[{"field_name": "metrics.loss"}, by_name]) == ["c", "a", "b", "nan"]
+    assert names(order_by=[{"field_name": "metrics.loss", "ascending": False}, by_name]) == ["a", "b", "c", "nan"]

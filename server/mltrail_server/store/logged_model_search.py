@@ -61,20 +61,7 @@ def conditions(clauses: Sequence[Clause], datasets: Sequence[MeasuredOn]) -> lis
 
 def order(wish: Order) -> list[Sorted]:
     if wish.field.startswith("metrics."):
-        newest = (
-            sa.select(_METRIC.c.value)
-            .where(
-                _METRIC.c.project_id == _T.c.project_id,
-                _METRIC.c.model_id == _T.c.model_id,
-                _METRIC.c.key == wish.field.removeprefix("metrics."),
-                ~_METRIC.c.is_nan,
-                _on([wish.dataset] if wish.dataset else []),
-            )
-            .order_by(_METRIC.c.timestamp_ms.desc(), _METRIC.c.step.desc(), _METRIC.c.eid)
-            .limit(1)
-            .correlate(_T)
-            .scalar_subquery()
-        )
+        newest = _newest(wish.field.removeprefix("metrics."), [wish.dataset] if wish.dataset else [])
         missing = sa.case((newest.is_(None), 1), else_=0)
         return [Sorted(missing), Sorted(sa.func.coalesce(newest, 0.0), not wish.ascending)]
     column = _NUMBERS.get(wish.field, _TEXTS.get(wish.field))
@@ -88,13 +75,29 @@ def _condition(clause: Clause, datasets: Sequence[MeasuredOn]) -> sa.ColumnEleme
         table = _PAIRS[clause.entity]
         return _exists(table, table.c.key == clause.key, compare_text(table.c.value, clause))
     if clause.entity is Entity.METRIC:
-        value = compare_number(_METRIC.c.value, clause)
-        return _exists(_METRIC, _METRIC.c.key == clause.key, ~_METRIC.c.is_nan, value, _on(datasets))
+        return compare_number(_newest(clause.key, datasets), clause)
     if clause.entity is Entity.ATTRIBUTE and clause.key in _NUMBERS:
         return compare_number(_NUMBERS[clause.key], clause)
     if clause.entity is Entity.ATTRIBUTE and clause.key in _TEXTS:
         return compare_text(_TEXTS[clause.key], clause)
     raise _unknown(clause.key)
+
+
+def _newest(key: str, datasets: Sequence[MeasuredOn]) -> sa.ColumnElement[Any]:
+    """Select a model's value of the last step; NULL for NaN, which no comparison takes and orders put last."""
+    return (
+        sa.select(sa.case((_METRIC.c.is_nan, None), else_=_METRIC.c.value))
+        .where(
+            _METRIC.c.project_id == _T.c.project_id,
+            _METRIC.c.model_id == _T.c.model_id,
+            _METRIC.c.key == key,
+            _on(datasets),
+        )
+        .order_by(_METRIC.c.step.desc(), _METRIC.c.timestamp_ms.desc(), _METRIC.c.eid)
+        .limit(1)
+        .correlate(_T)
+        .scalar_subquery()
+    )
 
 
 def _on(datasets: Sequence[MeasuredOn]) -> sa.ColumnElement[bool]:

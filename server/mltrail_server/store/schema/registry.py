@@ -1,6 +1,6 @@
 """Models, their versions and aliases, and the models that MLflow 3 logs."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, SmallInteger, String, Table, Text, UniqueConstraint
 
 from .base import METADATA, belongs_to, number_column, project_column
 from .tracking import experiment
@@ -123,6 +123,14 @@ logged_model = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
+)
+Index(
+    "ix_logged_model_newest",
+    logged_model.c.project_id,
+    logged_model.c.experiment_iid,
+    logged_model.c.stage,
+    logged_model.c.created_ms.desc(),
+    logged_model.c.model_id,
 )
 
 logged_model_tag = Table(

@@ -381,6 +381,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("project_id", "model_id", name=op.f("pk_logged_model")),
     )
+    with op.batch_alter_table("logged_model", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_logged_model_newest",
+            ["project_id", "experiment_iid", "stage", sa.literal_column("created_ms DESC"), "model_id"],
+            unique=False,
+        )
+
     op.create_table(
         "model_alias",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
