@@ -3,6 +3,8 @@
 A row is made by one count when it is first needed; who deletes for good takes off again with `add`.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
@@ -43,7 +45,7 @@ def count(connection: sa.Connection, project_id: ProjectId, name: str) -> int:
     return used
 
 
-def _counting(project_id: ProjectId, name: str) -> sa.Select[tuple[int]]:
+def _counting(project_id: ProjectId, name: str) -> sa.Select[Any]:
     if name == BYTES:
         total = sa.cast(sa.func.coalesce(sa.func.sum(_BLOB.c.size), 0), sa.BigInteger)
         return sa.select(total).where(_BLOB.c.project_id == project_id)

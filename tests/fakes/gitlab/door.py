@@ -7,10 +7,11 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, abort
 from werkzeug.routing import BaseConverter
 
+from . import faults
 from .state import Project, Token, User
 
 if TYPE_CHECKING:
-    from .fake import FakeGitLab, Fault
+    from .fake import FakeGitLab
 
 READ_SCOPES = {"api", "read_api"}
 GUEST, REPORTER, MAINTAINER = 10, 20, 40
@@ -77,7 +78,7 @@ class Door:
         fake.requests.append((request.method, request.path))
         if fake.limited is not None:
             g.fault = None
-            return _limited(fake.limited, bare=fake.limited_bare)
+            return faults.limited(fake.limited, bare=fake.limited_bare)
         fault = next(
             (one for one in fake.faults if one.method == request.method and re.search(one.path, request.path)), None
         )
@@ -85,10 +86,10 @@ class Door:
         if fault is None:
             return None
         fake.faults.remove(fault)
-        return None if fault.after else _failed(fault)
+        return None if fault.after else faults.failed(fake, fault)
 
     def _fail_after(self, response: Response) -> Response:
-        return _failed(g.fault) if g.get("fault") and g.fault.after else response
+        return faults.failed(self.fake, g.fault) if g.get("fault") and g.fault.after else response
 
 
 def missing(what: str = "Not found") -> NoReturn:
@@ -122,23 +123,3 @@ def _told(error: HTTPException) -> Response:
     answer = jsonify(body)
     answer.status_code = error.code or 500
     return answer
-
-
-def _failed(fault: "Fault") -> Response:
-    return Response("something went wrong", status=fault.status, headers=fault.headers)
-
-
-def _limited(seconds: int, *, bare: bool) -> Response:
-    """GitLab's two ways to ask for fewer calls. https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/"""
-    if bare:
-        answer = jsonify(message={"error": "This endpoint has been requested too many times. Try again later."})
-        answer.status_code = 429
-        return answer
-    headers = {
-        "RateLimit-Limit": "60",
-        "RateLimit-Name": "throttle_authenticated_api",
-        "RateLimit-Observed": "61",
-        "RateLimit-Remaining": "0",
-        "Retry-After": str(seconds),
-    }
-    return Response("Retry later\n", 429, headers, content_type="text/plain")

@@ -6,12 +6,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import keys
+from .faults import Fault, How
 from .routes import make_app
 from .state import (
     Application,
@@ -34,17 +36,6 @@ if TYPE_CHECKING:
 _MR_REF = re.compile(r"refs/merge-requests/(\d+)/")
 
 
-@dataclass
-class Fault:
-    """What shall go wrong once: before or after the call took place."""
-
-    method: str
-    path: str
-    status: int
-    after: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 class _Quiet(WSGIRequestHandler):
     """Serves without a line a call; who wants to know looks at `FakeGitLab.requests`."""
 
@@ -55,7 +46,7 @@ class _Quiet(WSGIRequestHandler):
 class FakeGitLab:
     """A small GitLab. Methods may be called from any thread, while it serves."""
 
-    def __init__(self, port: int = 0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, port: int = 0, clock: Callable[[], float] = time.time, *, prefix: str = "") -> None:
         self.lock = threading.RLock()
         self.clock = clock
         self.users: dict[int, User] = {}
@@ -80,8 +71,12 @@ class FakeGitLab:
         self.login_key = keys.SigningKey("login")
         self.ci_key = keys.SigningKey("ci")
         self.more_keys: list[dict[str, str]] = []  # what else stands among the published keys
-        self._server = make_server("127.0.0.1", port, self._one_at_a_time(), threaded=True, request_handler=_Quiet)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.released = threading.Event()  # ends what hangs
+        app = self._one_at_a_time()
+        if prefix:
+            app = DispatcherMiddleware(NotFound(), {prefix: app})
+        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
+        self.url = f"http://127.0.0.1:{self._server.server_port}{prefix}"
         self._thread: threading.Thread | None = None
 
     def _one_at_a_time(self) -> "WSGIApplication":
@@ -99,6 +94,7 @@ class FakeGitLab:
         self._thread.start()
 
     def stop(self) -> None:
+        self.released.set()
         if self._thread is not None:
             self._server.shutdown()
             self._thread.join()
@@ -269,11 +265,18 @@ class FakeGitLab:
             request.notes = [note for note in request.notes if note.id != note_id]
 
     def fail_next(
-        self, method: str, path: str, status: int, *, after: bool = False, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        status: int = 200,
+        *,
+        after: bool = False,
+        headers: dict[str, str] | None = None,
+        how: How = "status",
     ) -> None:
         """Have the next call whose path matches the pattern answer `status`; `after`: once it took place."""
         with self.lock:
-            self.faults.append(Fault(method, path, status, after, headers or {}))
+            self.faults.append(Fault(method, path, status, after, headers or {}, how))
 
     def jobs_of(self, pipeline: Pipeline) -> list[Job]:
         return [job for job in self.jobs.values() if job.pipeline is pipeline]

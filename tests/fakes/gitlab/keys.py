@@ -86,7 +86,7 @@ def sign(claims: dict[str, Any], key: SigningKey) -> str:
 
 def as_of(version: str, claims: dict[str, Any], *, target: Project) -> dict[str, Any]:
     """The claims as an older GitLab sends them."""
-    numbers = tuple(int(part) for part in version.split("-")[0].split("."))
+    numbers = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split("."))
     if numbers < (18, 4):
         claims = {name: value for name, value in claims.items() if not name.startswith("job_")} | {
             "job_id": claims["job_id"]
