@@ -8,9 +8,8 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,42 +44,43 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def outcomes(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Answers the outcome of each check of a client. The client runs once, at its first test."""
+def outcomes(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str | None]]:
+    """Run all clients at once, and answer what became of each check: None, or its traceback."""
+    folders = {client: tmp_path_factory.mktemp(client) for client in CLIENTS}
+    with ThreadPoolExecutor(len(CLIENTS)) as pool:
+        done = pool.map(lambda client: run(client, server, folders[client]), CLIENTS)
+        return dict(zip(CLIENTS, done, strict=True))
 
-    @cache
-    def of(client: str) -> dict[str, str | None]:
-        folder = tmp_path_factory.mktemp(client)
-        project = 100 + list(CLIENTS).index(client)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(HERE),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SETUPTOOLS_USE_DISTUTILS": "stdlib",  # scikit-learn's autologging of old clients asks for distutils
-            "MLFLOW_TRACKING_URI": f"{server.url}/api/v4/projects/{project}/ml/mlflow",
-            "MLFLOW_TRACKING_TOKEN": TOKEN,
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "GIT_PYTHON_REFRESH": "quiet",
-        }
-        python = ENVIRONMENTS / client / "bin/python"
-        assert python.exists(), "the clients' environments are missing: scripts/client_envs makes them"
-        done = subprocess.run(
-            [python, "-m", "checks"], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        assert lines, done.stderr[-3000:]
-        return {line["name"]: line["error"] for line in lines}
 
-    return of
+def run(client: str, server: Server, folder: Path) -> dict[str, str | None]:
+    python = ENVIRONMENTS / client / "bin/python"
+    assert python.exists(), "the clients' environments are missing: `make client-envs` makes them"
+    project = 100 + list(CLIENTS).index(client)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": str(HERE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SETUPTOOLS_USE_DISTUTILS": "stdlib",  # scikit-learn's autologging of old clients asks for distutils
+        "MLFLOW_TRACKING_URI": f"{server.url}/api/v4/projects/{project}/ml/mlflow",
+        "MLFLOW_TRACKING_TOKEN": TOKEN,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    done = subprocess.run(
+        [python, "-m", "checks"], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"name"')]
+    assert lines, done.stderr[-3000:]
+    return {line["name"]: line["error"] for line in lines}
 
 
 @pytest.mark.clients
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # the first of them waits for all clients
 @pytest.mark.parametrize(("client", "check"), [(client, check) for client in CLIENTS for check in checks_of(client)])
-def test_client(outcomes: Any, client: str, check: str) -> None:
-    found = outcomes(client)
+def test_client(outcomes: dict[str, dict[str, str | None]], client: str, check: str) -> None:
+    found = outcomes[client]
     assert check in found, f"{client} did not run {check}, but {sorted(found)}"
     assert found[check] is None, found[check]
 

@@ -33,7 +33,7 @@ def main(wanted: list[str]) -> None:
             error = traceback.format_exc()
         while mlflow.active_run():
             mlflow.end_run()
-        print(json.dumps({"name": name, "error": error, "seconds": time.monotonic() - started}), flush=True)
+        sys.stdout.write(json.dumps({"name": name, "error": error, "seconds": time.monotonic() - started}) + "\n")
 
 
 if __name__ == "__main__":

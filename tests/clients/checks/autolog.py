@@ -32,4 +32,4 @@ def search_a_grid(desk: Desk) -> None:
     finally:
         mlflow.sklearn.autolog(disable=True, silent=True)
     children = mlflow.search_runs([desk.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
-    assert len(children) == 3
+    assert len(children) == 3, list(children.run_id)

@@ -56,9 +56,11 @@ def check(since: tuple[int, int] = (1, 28), before: tuple[int, int] = (99, 0)) -
 
 def refused(code: str, action: Callable[[], object]) -> MlflowException:
     """Do what must be refused, with this error code."""
+    caught: MlflowException | None = None
     try:
         action()
     except MlflowException as error:
-        assert error.error_code == code, (error.error_code, str(error))
-        return error
-    raise AssertionError(f"was not refused with {code}")
+        caught = error
+    assert caught is not None, f"was not refused with {code}"
+    assert caught.error_code == code, (caught.error_code, str(caught))
+    return caught

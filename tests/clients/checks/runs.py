@@ -1,5 +1,6 @@
 """https://mlflow.org/docs/latest/ml/tracking/tracking-api/ on runs."""
 
+import contextlib
 import os
 
 import mlflow
@@ -19,11 +20,8 @@ def start_and_end(desk: Desk) -> None:
 
 @check()
 def a_run_that_raises_has_failed(desk: Desk) -> None:
-    try:
-        with mlflow.start_run() as run:
-            raise RuntimeError("out of memory")
-    except RuntimeError:
-        pass
+    with contextlib.suppress(ZeroDivisionError), mlflow.start_run() as run:
+        1 / 0  # noqa: B018 - the training breaks
     assert desk.client.get_run(run.info.run_id).info.status == "FAILED"
 
 
@@ -214,11 +212,9 @@ def system_metrics(desk: Desk) -> None:
     mlflow.set_system_metrics_sampling_interval(1)
     mlflow.set_system_metrics_samples_before_logging(1)
     with mlflow.start_run(log_system_metrics=True) as run:
-        for _ in range(200):
+        for _ in range(500):
             if any(key.startswith("system/") for key in desk.client.get_run(run.info.run_id).data.metrics):
                 break
-            run_once_more = desk.client.get_run(run.info.run_id)
-            assert run_once_more
     assert any(key.startswith("system/") for key in desk.client.get_run(run.info.run_id).data.metrics)
 
 

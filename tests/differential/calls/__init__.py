@@ -1,0 +1,16 @@
+"""What clients call, one module a noun. Each generator makes one call that is mostly good."""
+
+from tests.differential.model import Generator
+
+from . import artifacts, experiments, logged_models, logging, models, runs, search, versions
+
+GENERATORS: tuple[Generator, ...] = (
+    *experiments.GENERATORS,
+    *runs.GENERATORS,
+    *logging.GENERATORS,
+    *search.GENERATORS,
+    *models.GENERATORS,
+    *versions.GENERATORS,
+    *logged_models.GENERATORS,
+    *artifacts.GENERATORS,
+)

@@ -1,0 +1,19 @@
+"""Short ways to write calls."""
+
+from typing import Any
+
+from tests.differential.model import Call
+
+API = "api/2.0/mlflow/"
+
+
+def post(path: str, /, learns: tuple[str, tuple[str, ...]] | None = None, **fields: Any) -> Call:
+    return Call("POST", API + path, json=fields, learns=learns)
+
+
+def get(path: str, /, **query: Any) -> Call:
+    return Call("GET", API + path, query=query)
+
+
+def send(method: str, path: str, /, **fields: Any) -> Call:
+    return Call(method, API + path, json=fields)

@@ -1,0 +1,86 @@
+from typing import Any
+
+from tests.differential.model import Call, World
+
+from .base import get, post, send
+
+MODEL = ("lm", ("model", "info", "model_id"))
+
+
+def create(world: World) -> Call:
+    rng = world.rng
+    fields: dict[str, Any] = {"experiment_id": world.some("exp"), "name": rng.choice(["m", "n", "long name"])}
+    if rng.random() < 0.6:
+        fields["source_run_id"] = world.some("run")
+    if rng.random() < 0.5:
+        fields |= {"params": [{"key": "depth", "value": "3"}], "tags": [{"key": "a", "value": rng.choice("xy")}]}
+    if rng.random() < 0.3:
+        fields["model_type"] = "agent"
+    return post("logged-models", learns=MODEL, **fields)
+
+
+def get_one(world: World) -> Call:
+    return get(f"logged-models/{world.some('lm')}")
+
+
+def finish(world: World) -> Call:
+    status = world.rng.choice(["LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED", "LOGGED_MODEL_PENDING"])
+    model = world.some("lm")
+    return send("PATCH", f"logged-models/{model}", model_id=model, status=status)
+
+
+def delete(world: World) -> Call:
+    found = world.known.get("lm", ["⟦no_lm⟧"])
+    return send("DELETE", f"logged-models/{found[world.rng.randrange(len(found))]}")
+
+
+def search(world: World) -> Call:
+    rng = world.rng
+    text = rng.choice(["", "name = 'm'", "tags.a = 'x'", "params.depth = '3'", "metrics.loss > 0.4", "status = 'READY'"])
+    orders = [{"field_name": rng.choice(["creation_timestamp", "name"]), "ascending": rng.random() < 0.5}]
+    if orders[0]["field_name"] == "name":
+        orders.append({"field_name": "creation_timestamp", "ascending": True})
+    return post(
+        "logged-models/search",
+        experiment_ids=[world.some("exp") for _ in range(3)],
+        filter=text,
+        order_by=orders,
+        max_results=rng.choice([2, 50]),
+    )
+
+
+def set_tags(world: World) -> Call:
+    tags = [{"key": world.rng.choice("ab"), "value": "z"}]
+    return send("PATCH", f"logged-models/{world.some('lm')}/tags", tags=tags)
+
+
+def delete_tag(world: World) -> Call:
+    call = send("DELETE", f"logged-models/{world.some('lm')}/tags/{world.rng.choice('ab')}")
+    call.endpoint = "DELETE api/2.0/mlflow/logged-models/<id>/tags/<key>"
+    return call
+
+
+def add_params(world: World) -> Call:
+    params = [{"key": world.rng.choice(["p", "q"]), "value": "1"}]
+    return post(f"logged-models/{world.some('lm')}/params", params=params)
+
+
+def outputs(world: World) -> Call:
+    models = [{"model_id": world.some("lm"), "step": world.rng.randrange(3)}]
+    return post("runs/outputs", run_id=world.some("run"), models=models)
+
+
+def log_metric(world: World) -> Call:
+    fields = {"key": "loss", "value": 0.5, "timestamp": world.tick(), "step": 0, "model_id": world.some("lm")}
+    call = post("runs/log-metric", run_id=world.some("run"), **fields)
+    call.endpoint += " (of a logged model)"
+    return call
+
+
+def folder(world: World) -> Call:
+    return get(f"logged-models/{world.some('lm')}/artifacts/directories")
+
+
+GENERATORS = (
+    *(create, create, get_one, finish, delete, search, set_tags, delete_tag, add_params, outputs, log_metric, folder),
+)

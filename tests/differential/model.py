@@ -1,0 +1,95 @@
+"""A call as both sides get it, and what they answer.
+
+Ids differ between the sides, so calls name things by symbols (`⟦run3⟧`), which stand in any text of a call: each side
+gets its own id there, and its answers are turned back into symbols before they are compared.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+_SYMBOL = re.compile(r"⟦\w+⟧")
+SIDES = ("mlflow", "mltrail")
+
+
+@dataclass
+class Call:
+    """`path` is below the tracking URI. `learns` says which id a good answer brings: kind and way to it."""
+
+    method: str
+    path: str
+    json: Any = None
+    query: dict[str, Any] | None = None
+    data: bytes | None = None
+    learns: tuple[str, tuple[str, ...]] | None = None
+    endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        self.endpoint = self.endpoint or f"{self.method} {_SYMBOL.sub('<id>', self.path)}"
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+
+    @property
+    def error_code(self) -> str | None:
+        code = self.body.get("error_code") if isinstance(self.body, dict) else None
+        return code if isinstance(code, str) else None
+
+
+@dataclass
+class World:
+    """What exists, as far as the generators need to know it. Things that were deleted stay in the lists."""
+
+    rng: Random
+    ids: dict[str, dict[str, str]] = field(default_factory=lambda: {side: {} for side in SIDES})
+    known: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    clock: int = 1_700_000_000_000
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.learn("exp", {side: "0" for side in SIDES})
+
+    def learn(self, kind: str, ids: dict[str, str]) -> str:
+        symbol = f"⟦{kind}{len(self.known.setdefault(kind, []))}⟧"
+        self.known[kind].append(symbol)
+        for side in SIDES:
+            self.ids[side][symbol] = ids[side]
+        return symbol
+
+    def some(self, kind: str) -> str:
+        """Pick a thing that exists (or did), the newer ones more often."""
+        found = self.known.get(kind) or [f"⟦no_{kind}⟧"]
+        return found[max(self.rng.randrange(len(found)), self.rng.randrange(len(found)))]
+
+    def name(self, kind: str) -> str:
+        """Pick a name that was given out, or nearly so."""
+        return self.rng.choice(self.names.get(kind) or ["nobody"])
+
+    def new_name(self, kind: str) -> str:
+        self.count += 1
+        made = f"{kind} {self.count}"
+        self.names.setdefault(kind, []).append(made)
+        return made
+
+    def tick(self) -> int:
+        self.clock += 1000
+        return self.clock
+
+    def resolved(self, value: Any, side: str) -> Any:
+        """Put a side's ids into a call."""
+        if isinstance(value, str):
+            return _SYMBOL.sub(lambda match: self.ids[side].get(match[0], "0" * 32), value)
+        if isinstance(value, list):
+            return [self.resolved(one, side) for one in value]
+        if isinstance(value, dict):
+            return {self.resolved(key, side): self.resolved(one, side) for key, one in value.items()}
+        return value
+
+
+Generator = Callable[[World], Call]

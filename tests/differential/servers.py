@@ -1,0 +1,69 @@
+"""Both sides: a real `mlflow server`, and ours."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import urllib3
+
+from tests.e2e.processes import Server
+
+TOKEN = "token-of-the-differential-test"
+MLFLOW = Path(__file__).parents[2] / ".venv-clients/mlflow-3/bin"
+_PATIENCE = 120
+_STEP = 0.2
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """Start MLflow's own server with SQLite, and answer its URL once it serves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        str(MLFLOW / "mlflow"),
+        "server",
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+        *("--artifacts-destination", str(folder / "files"), "--serve-artifacts"),
+    ]
+    environment = os.environ | {
+        "PATH": f"{MLFLOW}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait(f"{url}/health", process, folder / "log")
+            yield url
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(30)
+
+
+@contextmanager
+def mltrail_server(folder: Path) -> Iterator[str]:
+    """Start ours in local mode, and answer its tracking URI."""
+    with Server.started(folder, token=TOKEN) as server:
+        yield f"{server.url}/api/v4/projects/1/ml/mlflow"
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(int(_PATIENCE / _STEP)):
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            if urllib3.request("GET", url, retries=False).status == 200:
+                return
+        except urllib3.exceptions.HTTPError:
+            pass
+        time.sleep(_STEP)  # a foreign process tells of its start in no other way
+    raise AssertionError(log.read_text()[-3000:])
