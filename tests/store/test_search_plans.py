@@ -140,6 +140,12 @@ def test_runs_that_are_added_between_pages_neither_shift_nor_repeat_any(
     assert [eid for eid in found if eid in set(there)] == there
 
 
+@pytest.mark.parametrize("order_by", ORDERS, ids=str)
+def test_no_experiments_hold_no_runs(scope: Scope, order_by: list[str]) -> None:
+    for sizes in (WALK, FEW, SORT):
+        assert ask(scope, "metrics.loss > 0", order_by, sizes=sizes, experiment_iids=[]) == search.Found([], None)
+
+
 def test_a_token_of_another_search_is_refused(scope: Scope) -> None:
     token = ask(scope, "", ["metrics.loss"]).next_token
     for other in (

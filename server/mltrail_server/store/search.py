@@ -49,6 +49,8 @@ def search(  # noqa: PLR0913 - `sizes` is for tests, which make small data take 
     by = arrangement(() if newest_first else orders, project_id)
     after = read_token(token, mark, len(by.columns))
     conditions = [matches(clause, project_id) for clause in clauses]
+    if not experiment_iids:
+        return Found([], None)
     plan = choose(
         connection,
         project_id,
