@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
 from tests.fakes.gitlab import FakeGitLab, Job, Project, User
+from tests.tenancy import leaks
 
 LOCAL_TOKEN = "local-token-of-the-tests"
 START = 1_790_000_000_000
@@ -29,6 +32,20 @@ class FrozenClock:
 
     def advance(self, milliseconds: int) -> None:
         self.now += milliseconds
+
+
+@pytest.fixture(autouse=True)
+def keeps_to_projects() -> Iterator[None]:
+    """Fail every test in which a statement on a tenant's table does not keep to one project."""
+    found: list[str] = []
+
+    def look(_connection: object, statement: object, *_rest: object) -> None:
+        found.extend(f"{', '.join(tables)}: {statement}" for tables in [leaks(statement)] if tables)
+
+    event.listen(sa.Engine, "before_execute", look)
+    yield
+    event.remove(sa.Engine, "before_execute", look)
+    assert found == []
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""Tenant isolation, held where it matters: every statement on a tenant's table keeps to a project.
+
+A table is kept to one by a comparison of its `project_id` in the same statement: with a value, or with the column of
+another table that is kept in its turn.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BinaryExpression
+from sqlalchemy.sql.operators import eq, in_op
+
+PROJECT = "project_id"
+ACROSS = frozenset({"due", "project"})
+"""What the worker takes up next is looked for in all projects, and cleaning up goes from project to project."""
+
+
+def leaks(statement: object) -> list[str]:
+    """Name the tables that a statement reads or changes without keeping to a project."""
+    if isinstance(statement, sa.Insert):
+        return []  # a row without its key's first column can't be stored
+    if not isinstance(statement, (sa.Select, sa.CompoundSelect, sa.Update, sa.Delete)):
+        return []
+    used: set[str] = set()
+    kept: set[str] = set()
+    for element in visitors.iterate(statement):
+        if isinstance(element, (sa.Table, sa.Alias)) and PROJECT in element.c:
+            used.add(str(element.name))
+        if isinstance(element, BinaryExpression) and element.operator in (eq, in_op):
+            for side in (element.left, element.right):
+                if isinstance(side, sa.Column) and side.name == PROJECT:
+                    kept.add(str(getattr(side.table, "name", "")))
+    # An alias stands for its table, which is walked over as well.
+    inner = {
+        str(element.element.name)
+        for element in visitors.iterate(statement)
+        if isinstance(element, sa.Alias) and isinstance(element.element, sa.Table)
+    }
+    return sorted(used - kept - inner - ACROSS)

@@ -1,0 +1,51 @@
+"""The check of `tests/tenancy.py` sees what it should: it runs behind every other test."""
+
+import pytest
+import sqlalchemy as sa
+
+from mltrail_server.store import schema
+from tests.tenancy import leaks
+
+RUN, TAG = schema.candidate, schema.candidate_tag
+OTHER = RUN.alias("other")
+
+
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        (sa.select(RUN.c.iid), ["candidate"]),
+        (sa.select(RUN.c.iid).where(RUN.c.eid == "x"), ["candidate"]),
+        (sa.select(RUN.c.project_id).where(RUN.c.project_id != 1), ["candidate"]),
+        (sa.update(RUN).where(RUN.c.eid == "x").values(amended=True), ["candidate"]),
+        (sa.delete(TAG), ["candidate_tag"]),
+        (sa.select(sa.func.count()).select_from(TAG), ["candidate_tag"]),
+        (
+            sa.select(RUN.c.iid).join(TAG, TAG.c.candidate_iid == RUN.c.iid).where(RUN.c.project_id == 1),
+            ["candidate_tag"],
+        ),
+        (
+            sa.select(RUN.c.iid).where(RUN.c.project_id == 1, RUN.c.iid.in_(sa.select(TAG.c.candidate_iid))),
+            ["candidate_tag"],
+        ),
+        (sa.select(OTHER.c.iid), ["other"]),
+    ],
+)
+def test_a_statement_that_leaks_is_seen(statement: object, tables: list[str]) -> None:
+    assert leaks(statement) == tables
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.select(RUN.c.iid).where(RUN.c.project_id == 1),
+        sa.select(OTHER.c.iid).where(OTHER.c.project_id == 1),
+        sa.select(RUN.c.iid)
+        .join(TAG, (TAG.c.project_id == RUN.c.project_id) & (TAG.c.candidate_iid == RUN.c.iid))
+        .where(RUN.c.project_id == 1),
+        sa.delete(TAG).where(TAG.c.project_id == 1),
+        sa.insert(TAG).values(project_id=1),
+        sa.select(schema.web_session.c.sealed),
+    ],
+)
+def test_a_statement_that_keeps_to_its_project_passes(statement: object) -> None:
+    assert leaks(statement) == []
