@@ -193,6 +193,7 @@ def test_search(mlflow: Mlflow, make: Make, run_id: str, clock: FrozenClock) -> 
     assert found(filter=f"run_id = '{run_id}'") == [("churn", "1")]
     assert found(filter=f"run_id IN ('{run_id}', 'x')") == [("churn", "1")]
     assert found(filter="version_number > 1") == [("churn", "2")]
+    assert found(filter="version_number = '2'") == [("churn", "2")]
     assert found(filter="source_path LIKE 'runs:/%'") == [("churn", "1")]
     assert found(filter="tags.team = 'growth'") == [("churn", "1")]
     assert found(filter="tag.`mlflow.prompt.is_prompt` = 'true'") == []
@@ -202,7 +203,7 @@ def test_search(mlflow: Mlflow, make: Make, run_id: str, clock: FrozenClock) -> 
 
 
 @pytest.mark.parametrize(
-    "query", [{"filter": "stage = 'x'"}, {"filter": "version_number = '1'"}, {"order_by": "x"}, {"max_results": "0"}]
+    "query", [{"filter": "stage = 'x'"}, {"filter": "version_number = 'x'"}, {"order_by": "x"}, {"max_results": "0"}]
 )
 def test_searches_that_cannot_be_understood(mlflow: Mlflow, query: dict[str, str]) -> None:
     assert mlflow.error("GET", "model-versions/search", **query)[:2] == INVALID
