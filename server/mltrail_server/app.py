@@ -18,6 +18,7 @@ from .gitlab_api import routes as gitlab_routes
 from .http import hosts
 from .http.errors import handle_errors
 from .http.routes import ProjectConverter
+from .http.sharinghub import SharingHubPaths
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health
@@ -80,4 +81,5 @@ def create_app(deps: Deps) -> Flask:
     ui_routes.mount_all(app, deps)
     health.mount_all(app, deps)
     handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE])
+    app.wsgi_app = SharingHubPaths(app.wsgi_app)  # type: ignore[method-assign] # Flask's own way to wrap it
     return app

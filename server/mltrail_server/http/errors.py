@@ -35,7 +35,8 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
 
     def unexpected(error: Exception) -> Response:
         incident = secrets.token_hex(4)
-        _log.exception("incident %s: %s %s", incident, request.method, request.path, exc_info=error)
+        # Quoted, so that nobody writes lines of their own into the log by a path with line ends.
+        _log.exception("incident %s: %s %r", incident, request.method, request.path, exc_info=error)
         return answer(
             MltrailError(
                 Code.INTERNAL,
