@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jsonschema
 import jwt
@@ -39,7 +40,14 @@ REQUIRED = {
     "tree": {"id", "name", "type", "path", "mode"},
     "token": {"id", "scopes", "user_id", "active", "revoked", "expires_at"},
     "user": {"id", "username", "name", "state", "web_url"},
-    "member": {"id", "username", "access_level"},
+    "member": {"id", "username", "access_level", "expires_at", "state"},
+    "projects": {"id", "path_with_namespace"},
+    "tag": {"name", "protected", "target", "commit"},
+    "version": {"version", "revision"},
+    "own job": {"id", "status", "ref", "tag", "pipeline", "user", "web_url", "project"},
+    "allowed agents": {"allowed_agents", "job", "pipeline", "project", "user", "environment"},
+    "token info": {"resource_owner_id", "scope", "expires_in", "application", "created_at"},
+    "new tokens": {"access_token", "token_type", "expires_in", "refresh_token", "scope", "created_at"},
 }
 
 SCHEMAS = {
@@ -54,6 +62,8 @@ SCHEMAS = {
     "merge_requests": "public_api/v4/merge_request.json",
     "commit": "public_api/v4/commit/detail.json",
     "user": "public_api/v4/user/basic.json",
+    "own job": "public_api/v4/job.json",
+    "member": "public_api/v4/user/basic.json",
 }
 
 
@@ -85,8 +95,33 @@ def answers(team: Team) -> dict[str, Any]:
         "token": "personal_access_tokens/self",
         "user": "user",
         "member": f"projects/42/members/all/{team.users['developer'].id}",
+        "projects": "projects?id_after=41&id_before=43&min_access_level=20",
+        "tag": "projects/42/repository/tags/v1",
+        "version": "version",
     }
-    return {name: call(team, "GET", path) for name, path in paths.items()}
+    project.tags["v1"] = "a1" * 20
+    return {name: call(team, "GET", path) for name, path in paths.items()} | other_tokens_answers(team)
+
+
+def other_tokens_answers(team: Team) -> dict[str, Any]:
+    """What GitLab says to a job's token, and to OAuth's."""
+    job, gitlab = team.job(), team.gitlab
+    own = {"JOB-TOKEN": job.token}
+    application = gitlab.add_application("https://mltrail.example.com/back", scopes=["read_api"], secret="hush")
+    gitlab.visitor = team.users["guest"]
+    query = {"client_id": application.client_id, "redirect_uri": application.redirect_uri, "scope": "read_api"}
+    there = urllib3.request("GET", f"{gitlab.url}/oauth/authorize?{urlencode(query)}", redirect=False)
+    code = parse_qs(urlsplit(there.headers["Location"]).query)["code"][0]
+    form = {"client_id": application.client_id, "client_secret": "hush", "redirect_uri": application.redirect_uri}
+    grant = form | {"grant_type": "authorization_code", "code": code}
+    made = urllib3.request("POST", f"{gitlab.url}/oauth/token", fields=grant).json()
+    bearer = {"Authorization": f"Bearer {made['access_token']}"}
+    return {
+        "own job": urllib3.request("GET", f"{gitlab.url}/api/v4/job", headers=own).json(),
+        "allowed agents": urllib3.request("GET", f"{gitlab.url}/api/v4/job/allowed_agents", headers=own).json(),
+        "new tokens": made,
+        "token info": urllib3.request("GET", f"{gitlab.url}/oauth/token/info", headers=bearer).json(),
+    }
 
 
 def call(team: Team, method: str, path: str, **options: Any) -> Any:
@@ -122,6 +157,24 @@ def test_answers_validate_against_gitlabs_schemas(answers: dict[str, Any], name:
     validator = jsonschema.Draft4Validator({"$ref": path.as_uri()}, registry=registry)
     for answer in [answers[name]] if whole else items(answers[name]):
         validator.validate(answer)
+
+
+def test_a_jobs_roles_are_all_up_to_its_users_own(answers: dict[str, Any]) -> None:
+    told = answers["allowed agents"]
+    assert told["user"]["roles_in_project"] == ["guest", "planner", "reporter", "developer"]
+    assert told["job"]["id"] == answers["own job"]["id"]
+    assert answers["own job"]["project"] == {"ci_job_token_scope_enabled": False}, "neither id nor path"
+
+
+def test_a_limit_comes_with_headers_or_without(team: Team) -> None:
+    team.gitlab.limited = 7
+    url, headers = f"{team.gitlab.url}/api/v4/projects/42", {"PRIVATE-TOKEN": team.tokens["bot"]}
+    told = urllib3.request("GET", url, headers=headers, retries=False)
+    assert (told.status, told.data, told.headers["Retry-After"]) == (429, b"Retry later\n", "7")
+    team.gitlab.limited_bare = True
+    bare = urllib3.request("GET", url, headers=headers, retries=False)
+    assert (bare.status, "Retry-After" in bare.headers) == (429, False)
+    assert "too many times" in bare.json()["message"]["error"]
 
 
 def test_pages_are_linked(team: Team) -> None:
@@ -162,6 +215,7 @@ def test_tokens_have_gitlabs_claims_and_types(team: Team) -> None:
         (None, "projects/42", 401, {"message": "401 Unauthorized"}),
         ("stranger", "projects/42", 404, {"message": "404 Project Not Found"}),
         ("bot", "projects/team%2Fchurn/pipelines/1", 404, {"message": "404 Not found"}),
+        ("bot", "job", 404, {"message": "404 Job Not Found"}),
         ("bot", "nothing/here", 404, {"error": "404 Not Found"}),
         ("bot", "projects/42/repository/files/x%2Fy.yml/raw?ref=main", 404, {"message": "404 File Not Found"}),
         ("bot", "projects/42/repository/tree?path=x", 404, {"message": "404 invalid revision or path Not Found"}),

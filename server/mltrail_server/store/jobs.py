@@ -71,7 +71,7 @@ def settle_flags(connection: sa.Connection, project_id: ProjectId, told: list[ci
     """
     ends = {job.id: job.finished_ms for job in told if job.finished_ms is not None}
     query = sa.select(_LINK.c.candidate_iid, _LINK.c.job_id, _LINK.c.unchecked_ms).where(
-        _LINK.c.project_id == project_id, _LINK.c.job_id.in_(ends), _LINK.c.unchecked_ms.is_not(None)
+        _LINK.c.project_id == project_id, _LINK.c.job_id.in_(list(ends)), _LINK.c.unchecked_ms.is_not(None)
     )
     for row in connection.execute(query).all():
         if row.unchecked_ms > ends[row.job_id] + grace_ms:
