@@ -169,7 +169,8 @@ class Settings:
             raise _mistake(f"MLTRAIL_REFUSE_FINISHED_JOBS must be on or off, not {self.refuse_finished_jobs!r}")
         if not all(group and token for group, token in self.bot_tokens.items()):
             raise _mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
-        if urlsplit(self.issuer).hostname == "gitlab.com" and not self.namespaces:
+        hosts = {urlsplit(url).hostname for url in (self.issuer, self.gitlab_url)}
+        if "gitlab.com" in hosts and not self.namespaces:
             raise _mistake(
                 "on gitlab.com anybody can get in with a project of their own; set MLTRAIL_ALLOWED_NAMESPACES to the "
                 "groups that may, for example my-company"

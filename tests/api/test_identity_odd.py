@@ -1,13 +1,18 @@
 """Tokens, projects and hosts that somebody made up: refused in words, and never sent on to GitLab."""
 
 import base64
+import json
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from flask.testing import FlaskClient
 
 from tests.api.conftest import Mlflow, failure
 from tests.api.test_identity import READ, WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, Team
+from tests.fakes.gitlab.keys import SigningKey
 
 
 def basic(client: FlaskClient, password: bytes) -> tuple[int, str, str]:
@@ -34,6 +39,45 @@ def test_a_deeply_nested_header_is_refused(gitlab_client: FlaskClient) -> None:
     header = b'{"alg":"RS256","kid":' + b"[" * 5500 + b"]" * 5500 + b"}"
     token = base64.urlsafe_b64encode(header).rstrip(b"=").decode() + ".e30.e30"
     assert refused(gitlab_client, token)[:2] == (401, "CUSTOMER_UNAUTHORIZED")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"kid": "../../../etc/passwd"},
+        {"kid": "ci' OR '1'='1"},
+        {"kid": ["ci"]},
+        {"kid": {"ci": "ci"}},
+        {"kid": None},
+        {"kid": "x" * 5000},
+        {"kid": "ci", "crit": ["exp"]},
+        {"jku": "http://127.0.0.1:9/keys"},
+        {"x5u": "http://127.0.0.1:9/keys"},
+        {"jwk": "own"},
+        {"x5c": ["own"]},
+    ],
+)
+def test_no_header_brings_its_own_key(gitlab_client: FlaskClient, team: Team, header: dict[str, object]) -> None:
+    """A header is written by whoever sends the token: it chooses among the issuer's keys, and nothing else."""
+    foreign = SigningKey("foreign")
+    header = {name: foreign.jwk if value == "own" else value for name, value in header.items()}
+    claims = jwt.decode(team.gitlab.mint(team.job(), EXTERNAL_URL), options={"verify_signature": False})
+    parts = [{"alg": "RS256", "typ": "JWT", "kid": "ci"} | header, claims]
+    signed = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
+    signature = foreign.private.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    token = (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+    assert refused(gitlab_client, token)[:2] == (401, "CUSTOMER_UNAUTHORIZED")
+    assert refused(gitlab_client, token, call=WRITE)[0] == 401
+
+
+def test_a_claim_that_is_there_twice_proves_nothing_more(gitlab_client: FlaskClient, team: Team) -> None:
+    """The signature covers the text, so that only GitLab could send it; the last one counts, and it is checked."""
+    token = team.gitlab.mint(team.job(), EXTERNAL_URL)
+    header, body, signature = token.split(".")
+    text = base64.urlsafe_b64decode(body + "==")
+    doubled = text[:-1] + b', "job_project_id": "77", "user_access_level": "owner"}'
+    forged = base64.urlsafe_b64encode(doubled).rstrip(b"=").decode()
+    assert refused(gitlab_client, f"{header}.{forged}.{signature}")[0] == 401
 
 
 @pytest.mark.parametrize(

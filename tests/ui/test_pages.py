@@ -131,7 +131,7 @@ def test_a_verified_run_shows_its_job(
     sign_in(gitlab_client, team.tokens["guest"], base_url="https://mltrail.example.com")
     answer = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url="https://mltrail.example.com")
     shown = answer.get_data(as_text=True)
-    assert "verified by ID token" in shown
+    assert "verified by its job" in shown
     assert f"/team/churn/-/jobs/{job.id}" in shown
     sign_in(gitlab_client, team.tokens["stranger"], base_url="https://mltrail.example.com")
     hidden = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url="https://mltrail.example.com")
