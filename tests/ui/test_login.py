@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -158,6 +159,19 @@ class TestSessions:
         assert get(browser, PAGE).status_code == 200
         clock.advance(60_000)
         assert get(browser, PAGE).status_code == 200
+
+    def test_requests_that_come_at_once_renew_it_once(
+        self, browser: FlaskClient, login_deps: Deps, team: Team, clock: FrozenClock
+    ) -> None:
+        log_in(browser)
+        clock.advance(2 * HOURS - 60_000)
+        others = [create_app(login_deps).test_client() for _ in range(4)]
+        for other in others:
+            other.set_cookie("mltrail_session", cookie_of(browser), domain="mltrail.example.com", secure=True)
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda other: get(other, PAGE).status_code, others))
+        assert answers == [200] * 4
+        assert team.gitlab.requests.count(("POST", "/oauth/token")) == 2, "the login, and one renewal"
 
     def test_who_took_the_right_back_in_gitlab_is_signed_out(
         self, browser: FlaskClient, team: Team, clock: FrozenClock

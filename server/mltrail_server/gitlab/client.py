@@ -45,7 +45,7 @@ class GitLab:
 
     def project_named(self, project: str) -> ci.Project:
         """Find a project by its number or path."""
-        token = self._token_of_path(None if project.isdigit() else project)
+        token = self._token_of(ProjectId(int(project))) if project.isdigit() else self.token_of_path(project)
         with telling("project", bot=True):
             got = self._session(token).http_get(f"/projects/{gitlab.utils.EncodedId(project)}", **NO_WAITING)
         return _project(_one(got, "project"))
@@ -163,9 +163,9 @@ class GitLab:
 
     def _token_of(self, project_id: ProjectId | None) -> str:
         known = self._path_of(project_id) if self._tokens and project_id is not None else None
-        return self._token_of_path(known)
+        return self.token_of_path(known)
 
-    def _token_of_path(self, path: str | None) -> str:
+    def token_of_path(self, path: str | None) -> str:
         """Choose the token of the nearest namespace that has one."""
         namespace = (path or "").lower()
         while "/" in namespace:

@@ -52,8 +52,11 @@ class SelfTest:
 
     def __post_init__(self) -> None:
         sessions = Sessions(self.settings.gitlab_url, self.clock)
-        self.gitlab = GitLab(sessions, self.settings.gitlab_token, tokens=self.settings.bot_tokens)
-        self.probe = probe.Probe(sessions, self.settings.gitlab_token)
+        path = None if self.given.project.isdigit() else self.given.project
+        self.gitlab = GitLab(
+            sessions, self.settings.gitlab_token, tokens=self.settings.bot_tokens, path_of=lambda _: path
+        )
+        self.probe = probe.Probe(sessions, self.gitlab.token_of_path(path))
         self.id_tokens = IdTokens(
             issuer=self.settings.issuer,
             audience=self.settings.external_url,

@@ -9,11 +9,12 @@ import hashlib
 import hmac
 import json
 import secrets
+import threading
 from dataclasses import asdict, dataclass
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from mltrail_server.domain.errors import Code, MltrailError, unauthenticated
+from mltrail_server.domain.errors import Code, MltrailError, unauthenticated, unavailable
 from mltrail_server.store import web_sessions as store
 
 from .deps import Deps
@@ -23,6 +24,7 @@ _EARLY_MS = 5 * 60_000
 """A token is changed this long before its end, so that one try may fail."""
 _CLAIM_MS = 30_000
 _NEVER_MS = 2**62
+_LOOKS, _LOOK_SECONDS = 60, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,7 @@ def _refreshed(deps: Deps, session_id: str, old: Credentials) -> Credentials:
     with deps.db.write() as connection:
         ours = store.claim(connection, key, now=now, until_ms=now + _CLAIM_MS)
     if not ours:
-        # Another process has changed it, or is about to: its token is there, or the old one is still good.
-        return _find(deps, session_id)[0]
+        return _renewed_elsewhere(deps, session_id, old)
     try:
         made = deps.oauth.refresh(old.refresh_token)
     except MltrailError as error:
@@ -103,13 +104,34 @@ def _refreshed(deps: Deps, session_id: str, old: Credentials) -> Credentials:
             with deps.db.write() as connection:
                 store.delete(connection, key)
             raise _over() from error
-        if old.expires_ms is not None and now < old.expires_ms:
+        # The next try is a while away, as long as the old token is good.
+        good = old.expires_ms is not None and now < old.expires_ms
+        _keep(deps, session_id, old, refresh_ms=now + _CLAIM_MS if good else now)
+        if good:
             return old
         raise
     fresh = Credentials(made.access_token, made.refresh_token, made.expires_ms)
-    with deps.db.write() as connection:
-        store.put(connection, key, sealed=_sealed(deps, session_id, fresh), refresh_ms=_refresh_ms(fresh))
+    _keep(deps, session_id, fresh, refresh_ms=_refresh_ms(fresh))
     return fresh
+
+
+def _keep(deps: Deps, session_id: str, credentials: Credentials, *, refresh_ms: int) -> None:
+    sealed = _sealed(deps, session_id, credentials)
+    with deps.db.write() as connection:
+        store.put(connection, _hash(session_id), sealed=sealed, refresh_ms=refresh_ms)
+
+
+def _renewed_elsewhere(deps: Deps, session_id: str, old: Credentials) -> Credentials:
+    """Wait a moment for the request that changes the token: at GitLab the old one is worthless from then on."""
+    pause = threading.Event()
+    for _ in range(_LOOKS):
+        found = _find(deps, session_id)[0]
+        if found != old:
+            return found
+        pause.wait(_LOOK_SECONDS)
+    if old.expires_ms is not None and deps.clock() < old.expires_ms:
+        return old
+    raise unavailable("Your session is just being renewed; load the page again.")
 
 
 def _refresh_ms(credentials: Credentials) -> int:
