@@ -141,9 +141,11 @@ def update(
 
 
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
-    """Delete or restore; doing it twice is no error."""
+    """Delete or restore, and note who did it; doing it twice is no error."""
     with scope.deps.db.write() as connection:
         candidate = _found(connection, scope, eid)
+        if candidate.stage is not stage:
+            stamp.on_write(connection, scope, candidate.iid)
         deleted = scope.now if stage is Stage.DELETED else None
         candidates.change(connection, scope.project_id, candidate.iid, stage=stage, deleted_ms=deleted)
 
