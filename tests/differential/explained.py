@@ -3,6 +3,7 @@
 A rule makes the two sides equal where, and only where, it explains the difference.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +11,215 @@ from typing import Any
 from .model import Call
 
 Seen = dict[str, Any]
-Explain = Callable[[Call, Seen, Seen], tuple[Seen, Seen]]
+Sides = tuple[Seen, Seen]
+_SEMVER = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True)
 class Rule:
+    """`explain` gets the call and both answers, and gives them back, equal where the rule explains the difference."""
+
     name: str
     reason: str
-    explain: Explain
+    explain: Callable[[Call, Seen, Seen], Sides]
 
 
-RULES: tuple[Rule, ...] = ()
+def _statuses(
+    *, endpoint: str, theirs: tuple[int, ...], ours: tuple[int, ...], when: Callable[[Call], bool] = lambda _: True
+) -> Callable[[Call, Seen, Seen], Sides]:
+    """Explain a pair of statuses at endpoints that match a pattern."""
+
+    def explain(call: Call, mlflow: Seen, mltrail: Seen) -> Sides:
+        meant = re.search(endpoint, call.endpoint) and mlflow["status"] in theirs and mltrail["status"] in ours
+        return (mltrail, mltrail) if meant and when(call) else (mlflow, mltrail)
+
+    return explain
+
+
+def _edited(
+    endpoint: str,
+    *,
+    mlflow: Callable[[Any], Any] = lambda body: body,
+    mltrail: Callable[[Any], Any] = lambda body: body,
+) -> Callable[[Call, Seen, Seen], Sides]:
+    """Explain what good answers hold or lack at endpoints that match a pattern."""
+
+    def explain(call: Call, theirs: Seen, ours: Seen) -> Sides:
+        if not re.search(endpoint, call.endpoint) or theirs["status"] != 200 or ours["status"] != 200:
+            return theirs, ours
+        return theirs | {"body": mlflow(theirs["body"])}, ours | {"body": mltrail(ours["body"])}
+
+    return explain
+
+
+def _without(*names: str) -> Callable[[Any], Any]:
+    def cleaned(body: Any) -> Any:
+        if isinstance(body, dict):
+            return {key: cleaned(value) for key, value in body.items() if key not in names}
+        if isinstance(body, list):
+            return [cleaned(one) for one in body]
+        return body
+
+    return cleaned
+
+
+def _without_semver(body: Any) -> Any:
+    if isinstance(body, dict):
+        found = {key: _without_semver(value) for key, value in body.items()}
+        if isinstance(found.get("aliases"), list):
+            found["aliases"] = [
+                one for one in found["aliases"] if not (isinstance(one, str) and _SEMVER.fullmatch(one))
+            ]
+            if not found["aliases"]:
+                del found["aliases"]
+        return found
+    return [_without_semver(one) for one in body] if isinstance(body, list) else body
+
+
+def _without_model_experiments(body: Any) -> Any:
+    found = [one for one in body.get("experiments", []) if not one["name"].startswith("[model]")]
+    rest = {key: value for key, value in body.items() if key != "experiments"}
+    return rest | ({"experiments": found} if found else {})
+
+
+def _versions_without_aliases(body: Any) -> Any:
+    """Leave a model's own aliases, which are pairs with a version, as they are."""
+    if isinstance(body, dict):
+        drop = "current_stage" in body
+        return {key: _versions_without_aliases(one) for key, one in body.items() if not (drop and key == "aliases")}
+    return [_versions_without_aliases(one) for one in body] if isinstance(body, list) else body
+
+
+def _interval(call: Call, theirs: Seen, ours: Seen) -> Sides:
+    if not call.endpoint.endswith("get-history-bulk-interval") or theirs["status"] != 200 or ours["status"] != 200:
+        return theirs, ours
+    more = [one for one in ours["body"].get("metrics", []) if one not in theirs["body"].get("metrics", [])]
+    kept = [one for one in ours["body"].get("metrics", []) if one not in more]
+    return theirs, ours | {"body": {"metrics": kept} if kept else {}}
+
+
+def _spoiled(call: Call) -> bool:
+    return call.spoiled
+
+
+def _orders_blank(call: Call) -> bool:
+    return (call.json or call.query or {}).get("order_by") == ""
+
+
+def _more_files(call: Call, theirs: Seen, ours: Seen) -> Sides:
+    if "artifacts" not in call.endpoint or theirs["status"] != 200 or ours["status"] != 200:
+        return theirs, ours
+    if not isinstance(theirs["body"], dict) or not isinstance(ours["body"], dict):
+        return theirs, ours
+    kept = [one for one in theirs["body"].get("files", []) if one in ours["body"].get("files", [])]
+    return theirs | {"body": {"files": kept} if kept else {}}, ours
+
+
+def _bad_request(_: Call, theirs: Seen, ours: Seen) -> Sides:
+    refused = theirs.get("error_code") == "BAD_REQUEST" and ours["status"] in (400, 404)
+    return (ours, ours) if refused else (theirs, ours)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "semver as alias",
+        "Each version has a semantic version too: it stands beside the real aliases, so that clients load by it.",
+        _edited(r"registered-models|model-versions", mltrail=_without_semver),
+    ),
+    Rule(
+        "no workspaces",
+        "A project of GitLab is what MLflow calls a workspace: it stands in the URL, not in each experiment.",
+        _edited(r"experiments", mlflow=_without("workspace")),
+    ),
+    Rule(
+        "experiments of models",
+        "Each registered model has an experiment of its own, `[model]<name>`, as in GitLab's registry.",
+        _edited(r"experiments/search$", mltrail=_without_model_experiments),
+    ),
+    Rule(
+        "crashes are refusals",
+        "Where odd input makes `mlflow server` fail with 500, the client gets a 400 that says what is wrong.",
+        _statuses(endpoint=r".", theirs=(500,), ours=(400, 404, 413)),
+    ),
+    Rule(
+        "null is absent",
+        "A search with `null` in a field makes `mlflow server` fail with 500; here the field is absent then.",
+        _statuses(endpoint=r"search$|get", theirs=(500,), ours=(200,), when=_spoiled),
+    ),
+    Rule(
+        "wrong types are refused",
+        "MLflow reads many a value of the wrong type as absent or 0, and loses data in silence; here it is a 400.",
+        _statuses(endpoint=r".", theirs=(200,), ours=(400,), when=_spoiled),
+    ),
+    Rule(
+        "files belong to somebody",
+        "MLflow stores and lists any path; here a folder is a run's or a logged model's, else it is 404 or 400.",
+        _statuses(endpoint=r"(PUT|GET|DELETE) artifacts", theirs=(200, 400, 404), ours=(400, 404)),
+    ),
+    Rule(
+        "files that were refused",
+        "MLflow takes files for deleted runs and for nobody's folders; what was refused here is not listed later.",
+        _more_files,
+    ),
+    Rule(
+        "an upload's answer",
+        "MLflow 3 answers an upload with nothing, older servers and ours with `{}`; clients read neither.",
+        _edited(r"PUT artifacts", mlflow=lambda _: {}),
+    ),
+    Rule(
+        "history of an unknown run",
+        "MLflow answers an empty history for a run that does not exist; GitLab and we answer 404.",
+        _statuses(endpoint=r"metrics/get-history$", theirs=(200,), ours=(404,)),
+    ),
+    Rule(
+        "deleted logged models stay as they are",
+        "MLflow writes to a logged model that was deleted; here it is 404, as for reading it.",
+        _statuses(endpoint=r"logged-models/<id>(/tags|/tags/<key>|/params|$)", theirs=(200, 404), ours=(404,)),
+    ),
+    Rule(
+        "what logged models have may be sent again",
+        "A client whose answer was lost sends again: the same parameter, or the same output of a run, is no error.",
+        _statuses(endpoint=r"logged-models/<id>/params|runs/outputs", theirs=(400,), ours=(200,)),
+    ),
+    Rule(
+        "refusals of MLflow's database",
+        "What MLflow's database refuses is answered with BAD_REQUEST; here the code tells what is wrong.",
+        _bad_request,
+    ),
+    Rule(
+        "which mistake is told",
+        "Both refuse: what has an impossible shape (400) and is not there (404) is told as the one or as the other.",
+        _statuses(
+            endpoint=r"runs/|artifacts/list|experiments/|registered-models|model-versions",
+            theirs=(400, 404),
+            ours=(400, 404),
+            when=_spoiled,
+        ),
+    ),
+    Rule(
+        "aliases in searches",
+        "MLflow leaves aliases out where versions are searched or listed in a model; here they are always shown.",
+        _edited(r"model-versions/search|registered-models", mltrail=_versions_without_aliases),
+    ),
+    Rule(
+        "a version in the place of a stage",
+        "Clients send `models:/m/1.4.0` as a stage, so a number or a semver there names its version.",
+        _statuses(endpoint=r"get-latest-versions", theirs=(400,), ours=(200, 404)),
+    ),
+    Rule(
+        "blank orders",
+        "GitLab's clients send one text as order, which may be empty; MLflow refuses that, here it is no order.",
+        _statuses(endpoint=r"search$", theirs=(400,), ours=(200,), when=_orders_blank),
+    ),
+    Rule(
+        "thinned histories",
+        "MLflow drops some of the steps that it means to keep when few are asked for; here they are all there.",
+        _interval,
+    ),
+)
+
+
+def table() -> str:
+    """Write the rules as the documentation shows them."""
+    lines = ["| What | Why |", "|:--|:--|"]
+    return "\n".join([*lines, *(f"| {rule.name} | {rule.reason} |" for rule in RULES)]) + "\n"

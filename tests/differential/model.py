@@ -25,6 +25,8 @@ class Call:
     data: bytes | None = None
     learns: tuple[str, tuple[str, ...]] | None = None
     endpoint: str = ""
+    keep: frozenset[str] = frozenset()  # fields that are never spoiled, since the two sides would part for good
+    spoiled: bool = False
 
     def __post_init__(self) -> None:
         self.endpoint = self.endpoint or f"{self.method} {_SYMBOL.sub('<id>', self.path)}"
@@ -53,7 +55,7 @@ class World:
     count: int = 0
 
     def __post_init__(self) -> None:
-        self.learn("exp", {side: "0" for side in SIDES})
+        self.learn("exp", dict.fromkeys(SIDES, "0"))
 
     def learn(self, kind: str, ids: dict[str, str]) -> str:
         symbol = f"⟦{kind}{len(self.known.setdefault(kind, []))}⟧"
@@ -65,11 +67,12 @@ class World:
     def some(self, kind: str) -> str:
         """Pick a thing that exists (or did), the newer ones more often."""
         found = self.known.get(kind) or [f"⟦no_{kind}⟧"]
-        return found[max(self.rng.randrange(len(found)), self.rng.randrange(len(found)))]
+        return found[max(self.rng.randrange(len(found)) for _ in range(3))]
 
     def name(self, kind: str) -> str:
         """Pick a name that was given out, or nearly so."""
-        return self.rng.choice(self.names.get(kind) or ["nobody"])
+        found = self.names.get(kind) or ["nobody"]
+        return found[max(self.rng.randrange(len(found)) for _ in range(3))]
 
     def new_name(self, kind: str) -> str:
         self.count += 1
@@ -84,12 +87,17 @@ class World:
     def resolved(self, value: Any, side: str) -> Any:
         """Put a side's ids into a call."""
         if isinstance(value, str):
-            return _SYMBOL.sub(lambda match: self.ids[side].get(match[0], "0" * 32), value)
+            return _SYMBOL.sub(lambda match: self.ids[side].get(match[0], _nobody(match[0])), value)
         if isinstance(value, list):
             return [self.resolved(one, side) for one in value]
         if isinstance(value, dict):
             return {self.resolved(key, side): self.resolved(one, side) for key, one in value.items()}
         return value
+
+
+def _nobody(symbol: str) -> str:
+    """An id of the right shape that nothing has."""
+    return "999999999" if "exp" in symbol else "m-" + "0" * 32 if "lm" in symbol else "f" * 32
 
 
 Generator = Callable[[World], Call]

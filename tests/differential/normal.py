@@ -1,5 +1,6 @@
 """Turn an answer into what has to be equal on both sides."""
 
+import json
 import re
 from typing import Any
 
@@ -23,6 +24,7 @@ _MADE_BY_SERVERS = frozenset(
 )
 _SORTED_BY_KEY = frozenset({"tags", "params", "aliases", "dataset_inputs", "model_inputs", "model_outputs", "models_"})
 _LONG_ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{32}")
+_IN_EXPERIMENT = re.compile(r"mlflow-artifacts:/(\d+)/")
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 
 
@@ -36,33 +38,43 @@ def normal(answer: Answer, world: World, side: str) -> dict[str, Any]:
 
 def _value(value: Any, symbols: dict[str, str], key: str) -> Any:
     if isinstance(value, dict):
-        found = {}
-        for name, inner in value.items():
-            if name in _MADE_BY_SERVERS:
-                continue
-            shown = bool(inner) if name == "next_page_token" else _value(inner, symbols, name)
-            if shown not in (None, [], {}, ""):
-                found[name] = shown
-        return _metrics_in_order(_without_random_name(found))
+        return _metrics_in_order(_without_random_name(_fields(value, symbols)))
     if isinstance(value, list):
         items = [_value(one, symbols, key) for one in value]
         return sorted(items, key=repr) if key in _SORTED_BY_KEY else items
     if isinstance(value, str):
-        if key == "experiment_id":
-            return symbols.get(value, value)
-        return _LONG_ID.sub(lambda match: symbols.get(match[0], "⟦unknown⟧"), value)
+        return _text(value, symbols, key)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
+
+
+def _fields(value: dict[str, Any], symbols: dict[str, str]) -> dict[str, Any]:
+    """Leave out what servers make, and what is empty: protocol buffers don't tell it from what is absent."""
+    found = {}
+    for name, inner in value.items():
+        if name not in _MADE_BY_SERVERS:
+            shown = bool(inner) if name == "next_page_token" else _value(inner, symbols, name)
+            if shown not in (None, [], {}, "") and not (name == "file_size" and not shown):
+                found[name] = shown
+    return found
+
+
+def _text(value: str, symbols: dict[str, str], key: str) -> Any:
+    if key == "experiment_id":
+        return symbols.get(value, value)
+    if key == "value" and value.startswith("[{"):
+        return _value(json.loads(value), symbols, "")  # the history of logged models, written with other blanks
+    value = _IN_EXPERIMENT.sub(lambda match: f"mlflow-artifacts:/{symbols.get(match[1], match[1])}/", value)
+    return _LONG_ID.sub(lambda match: symbols.get(match[0], "⟦unknown⟧"), value)
 
 
 def _without_random_name(found: dict[str, Any]) -> dict[str, Any]:
     """Servers give runs without a name a random one."""
     if found.get("key") == "mlflow.runName" and _RANDOM_NAME.fullmatch(str(found.get("value"))):
         return found | {"value": "⟦random⟧"}
-    if _RANDOM_NAME.fullmatch(str(found.get("run_name"))):
-        return found | {"run_name": "⟦random⟧"}
-    return found
+    random = [name for name in ("run_name", "name") if _RANDOM_NAME.fullmatch(str(found.get(name)))]
+    return found | dict.fromkeys(random, "⟦random⟧")
 
 
 def _metrics_in_order(found: dict[str, Any]) -> dict[str, Any]:

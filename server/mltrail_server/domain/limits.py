@@ -4,6 +4,7 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html#request-limits
 """
 
 import re
+from collections.abc import Iterable, Mapping
 
 from .errors import invalid
 
@@ -12,6 +13,9 @@ MAX_PARAM_VALUE = 6000
 MAX_TAG_VALUE = 8000
 MAX_EXPERIMENT_NAME = 500
 MAX_EXPERIMENT_TAG_VALUE = 20_000
+MAX_DATASET = {"name": 500, "digest": 36, "source": 65_535, "schema": 1_048_575, "profile": 16_777_215}
+MAX_INPUT_TAG_KEY = 255
+MAX_INPUT_TAG_VALUE = 500
 MAX_BATCH_METRICS = 1000
 MAX_BATCH_PARAMS = 100
 MAX_BATCH_TAGS = 100
@@ -25,6 +29,23 @@ def check_experiment_name(name: str) -> None:
         raise invalid("Invalid experiment name: ''. Give it a name that is not empty.")
     if len(name) > MAX_EXPERIMENT_NAME:
         raise invalid(f"'name' exceeds the maximum length of {MAX_EXPERIMENT_NAME} characters")
+
+
+def check_dataset(fields: Mapping[str, str | None], tags: Iterable[tuple[str, str]]) -> None:
+    """Check a dataset that a candidate used, and how it was used."""
+    for name, longest in MAX_DATASET.items():
+        value = fields.get(name)
+        if name in ("name", "digest") and not value:
+            raise invalid(f"Missing value for required parameter 'dataset.{name}'.")
+        if value is not None and len(value) > longest:
+            raise invalid(f"'dataset.{name}' exceeds the maximum length of {longest} characters")
+    for key, value in tags:
+        if not key or len(key) > MAX_INPUT_TAG_KEY:
+            raise invalid(f"The name of a dataset's tag must have from 1 to {MAX_INPUT_TAG_KEY} characters")
+        if len(value) > MAX_INPUT_TAG_VALUE:
+            raise invalid(
+                f"The tag '{key}' of a dataset exceeds the maximum length of {MAX_INPUT_TAG_VALUE} characters"
+            )
 
 
 def check_tag(key: str, value: str) -> None:

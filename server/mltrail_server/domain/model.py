@@ -60,22 +60,31 @@ def parse_stage(text: str) -> VersionStage:
     return stage
 
 
-def check_name(name: str) -> None:
-    if not name.strip():
+def check_given(name: str) -> None:
+    """Check the name of a model that is asked for: one that no model can have is a mistake."""
+    if not name:
         raise invalid("Registered model name cannot be empty.")
+    if "/" in name or ":" in name:
+        raise invalid(f"Invalid model name '{name[:60]}': no '/' and no ':', since models:/ URIs are cut there.")
+
+
+def check_name(name: str) -> None:
+    check_given(name.strip())
     if len(name) > MAX_NAME:
         raise invalid(f"The model name '{name[:40]}…' exceeds the maximum length of {MAX_NAME} characters.")
-    if "/" in name or ":" in name:
-        raise invalid(f"Invalid model name '{name}': it must not hold '/' or ':', since models:/ URIs are cut there.")
 
 
-def check_alias(alias: str) -> None:
-    """Check a new alias. What looks like `latest` or a number would be taken for one."""
+def check_alias_text(alias: str) -> None:
     if _ALIAS.fullmatch(alias) is None or len(alias) > MAX_ALIAS:
         raise invalid(
             f"Invalid alias name '{alias[:60]}': it may hold alphanumerics, underscores and dashes only, "
             f"at most {MAX_ALIAS} of them."
         )
+
+
+def check_alias(alias: str) -> None:
+    """Check a new alias. What looks like `latest` or a number would be taken for one."""
+    check_alias_text(alias)
     if alias.lower() == LATEST:
         raise invalid("'latest' alias name (case insensitive) is reserved: it always is the newest version.")
     if _LIKE_NUMBER.fullmatch(alias):

@@ -17,7 +17,7 @@ class _Search(msgspec.Struct):
 
 def search(call: Call) -> Response:
     body = body_of(call.request, _Search)
-    iids = [experiment_number(one) for one in body.experiment_ids if one.isdigit()]
+    iids = [experiment_number(one) for one in body.experiment_ids]
     found = experiments.datasets(call.scope, iids)
     shown = [
         {"experiment_id": str(one.experiment_iid), "name": one.name, "digest": one.digest}

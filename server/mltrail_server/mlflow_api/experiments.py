@@ -29,13 +29,13 @@ class _ByName(msgspec.Struct):
 
 class _Update(msgspec.Struct):
     experiment_id: str
-    new_name: str | None = None
+    new_name: str
 
 
 class _SetTag(msgspec.Struct):
     experiment_id: str
     key: str
-    value: str
+    value: str = ""
 
 
 class _DeleteTag(msgspec.Struct):

@@ -78,9 +78,9 @@ class _ModelOutput(msgspec.Struct):
 
 
 class _Outputs(msgspec.Struct):
+    models: list[_ModelOutput]
     run_id: str | None = None
     run_uuid: str | None = None
-    models: list[_ModelOutput] | None = None
 
 
 class _LogModel(msgspec.Struct):
@@ -123,7 +123,8 @@ def delete(call: Call, model_id: str) -> Response:
 
 
 def set_tags(call: Call, model_id: str) -> Response:
-    return _answer(logged_models.set_tags(call.scope, model_id, _pairs(body_of(call.request, _Tags).tags)))
+    logged_models.set_tags(call.scope, model_id, _pairs(body_of(call.request, _Tags).tags))
+    return json_answer({})
 
 
 def delete_tag(call: Call, model_id: str, tag_key: str) -> Response:
@@ -140,7 +141,7 @@ def search(call: Call) -> Response:
     body = body_of(call.request, _Search)
     found, token = logged_models.search(
         call.scope,
-        experiment_iids=[experiment_number(one) for one in body.experiment_ids if one.isdigit()],
+        experiment_iids=[experiment_number(one) for one in body.experiment_ids],
         filter_text=body.filter or "",
         datasets=[MeasuredOn(one.dataset_name, one.dataset_digest or "") for one in body.datasets or ()],
         orders=[_order(one) for one in body.order_by or ()],
@@ -168,7 +169,7 @@ def folder(call: Call, model_id: str) -> Response:
 
 def outputs(call: Call) -> Response:
     body = body_of(call.request, _Outputs)
-    links = [ModelLink(one.model_id, Direction.OUTPUT, one.step) for one in body.models or ()]
+    links = [ModelLink(one.model_id, Direction.OUTPUT, one.step) for one in body.models]
     logging.log_inputs(call.scope, run_id_of(body), datasets=[], models=links)
     return json_answer({})
 

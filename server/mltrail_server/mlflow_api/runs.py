@@ -15,7 +15,7 @@ from .wire import Tag, experiment_number, run_id_of
 
 
 class _Create(msgspec.Struct):
-    experiment_id: str = "0"
+    experiment_id: str
     user_id: str | None = None
     run_name: str | None = None
     start_time: int | None = None

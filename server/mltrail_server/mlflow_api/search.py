@@ -48,7 +48,7 @@ def runs(call: Call) -> Response:
     body = body_of(call.request, _SearchRuns)
     found = search.runs(
         call.scope,
-        experiment_iids=[experiment_number(one) for one in body.experiment_ids or () if one.isdigit()],
+        experiment_iids=[experiment_number(one) for one in body.experiment_ids or ()],
         filter_text=body.filter or "",
         order_by=_orders(body.order_by),
         view=view_of(body.run_view_type),

@@ -8,6 +8,7 @@ from mltrail_server.domain.candidate import Stage, ViewType
 from mltrail_server.domain.errors import invalid, not_found
 
 MAX_INT64 = 2**63 - 1
+_MOST_DIGITS = 19
 
 
 class Tag(msgspec.Struct):
@@ -37,9 +38,11 @@ def stage_name(stage: Stage) -> str:
 
 
 def experiment_number(experiment_id: str) -> int:
-    """Read an experiment's id. What is not a number can't exist."""
-    if not (experiment_id.isascii() and experiment_id.isdigit()) or int(experiment_id) > MAX_INT64:
-        raise not_found(f"No Experiment with id={experiment_id} exists")
+    """Read an experiment's id: a number as text. One that no column holds is an experiment that does not exist."""
+    if not (experiment_id.isascii() and experiment_id.isdigit()):
+        raise invalid(f"Invalid experiment ID: '{experiment_id[:60]}'. It must be a number, such as '1'.")
+    if len(experiment_id) > _MOST_DIGITS or int(experiment_id) > MAX_INT64:
+        raise not_found(f"No Experiment with id={experiment_id[:60]} exists")
     return int(experiment_id)
 
 

@@ -24,6 +24,7 @@ class Expected(Enum):
 def put(scope: Scope, name: str, alias: str, version: str) -> None:
     """Point an alias at a version, named by number or semver."""
     rules.check_alias(alias)
+    rules.parse_version(version)  # what can be no version is told so, whatever the model
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
         number = models.version_of(connection, scope, model_id, name, version).number
@@ -32,6 +33,7 @@ def put(scope: Scope, name: str, alias: str, version: str) -> None:
 
 def delete(scope: Scope, name: str, alias: str) -> None:
     """Remove an alias; one that is not there is no error."""
+    rules.check_alias_text(alias)
     with scope.deps.db.write() as connection:
         move(connection, scope, models.id_of(connection, scope, name), alias, None)
 
@@ -41,6 +43,8 @@ def resolve(scope: Scope, name: str, alias: str) -> Version:
 
     Raises NOT_FOUND for an unknown model or semver, INVALID for an unknown alias, as MLflow does.
     """
+    if semver.read(alias) is None:
+        rules.check_alias_text(alias)
     with scope.deps.db.read() as connection:
         return find(connection, scope, name, alias)
 

@@ -42,6 +42,8 @@ def get(scope: Scope, iid: int) -> Experiment:
 
 
 def get_by_name(scope: Scope, name: str) -> Experiment:
+    if not name:
+        raise invalid("Missing value for required parameter 'experiment_name': name the experiment.")
     with scope.deps.db.read() as connection:
         found = store.get_by_name(connection, scope.project_id, name)
     if found is None:

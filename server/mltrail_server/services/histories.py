@@ -61,7 +61,7 @@ def _sample(of_each: dict[int, list[int]], start: int | None, end: int | None, l
     every = sorted({step for steps in of_each.values() for step in steps})
     if not every:
         return []
-    low, high = (0, every[-1]) if start is None or end is None else (start, end)
+    low, high = (every[0], every[-1]) if start is None or end is None else (start, end)
     inside = every[bisect.bisect_left(every, low) : bisect.bisect_right(every, high)]
     ends = {step for steps in of_each.values() for step in (steps[0], steps[-1]) if low <= step <= high}
     if len(inside) > limit:

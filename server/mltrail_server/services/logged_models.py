@@ -12,6 +12,7 @@ from mltrail_server.domain import filters, limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.ids import new_logged_model_id
+from mltrail_server.domain.random_names import random_name
 from mltrail_server.store import candidate_tags, candidates, logged_model_search, logged_models
 from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import LoggedModel, ModelMetric, ModelStatus
@@ -65,7 +66,7 @@ def create(
         model = LoggedModel(
             model_id,
             experiment_iid,
-            name or model_id,
+            name or random_name(),
             model_type,
             source_eid,
             ModelStatus.PENDING,
@@ -76,7 +77,7 @@ def create(
         )
         logged_models.create(connection, scope.project_id, model)
         logged_models.put_tags(connection, scope.project_id, model_id, tags)
-        logged_models.put_params(connection, scope.project_id, model_id, params)
+        logged_models.add_params(connection, scope.project_id, model_id, params)
         return _shown(connection, scope, [model])[0]
 
 
@@ -87,30 +88,30 @@ def get(scope: Scope, model_id: str, *, deleted_too: bool = False) -> Shown:
 
 def finish(scope: Scope, model_id: str, status: ModelStatus) -> Shown:
     with scope.deps.db.write() as connection:
-        _existing(connection, scope, model_id)
+        _to_write(connection, scope, model_id)
         logged_models.change(connection, scope.project_id, model_id, status=status, updated_ms=scope.now)
         return _shown(connection, scope, [_existing(connection, scope, model_id)])[0]
 
 
 def delete(scope: Scope, model_id: str) -> None:
+    """Delete a logged model; one that is deleted already stays so."""
     with scope.deps.db.write() as connection:
-        _existing(connection, scope, model_id)
+        _to_write(connection, scope, model_id, deleted_too=True)
         logged_models.change(connection, scope.project_id, model_id, stage=Stage.DELETED, updated_ms=scope.now)
 
 
-def set_tags(scope: Scope, model_id: str, tags: Iterable[tuple[str, str]]) -> Shown:
+def set_tags(scope: Scope, model_id: str, tags: Iterable[tuple[str, str]]) -> None:
     tags = list(tags)
     for key, value in tags:
         limits.check_tag(key, value)
     with scope.deps.db.write() as connection:
-        model = _existing(connection, scope, model_id)
+        _to_write(connection, scope, model_id)
         logged_models.put_tags(connection, scope.project_id, model_id, tags)
-        return _shown(connection, scope, [model])[0]
 
 
 def delete_tag(scope: Scope, model_id: str, key: str) -> None:
     with scope.deps.db.write() as connection:
-        _existing(connection, scope, model_id)
+        _to_write(connection, scope, model_id)
         if not logged_models.delete_tag(connection, scope.project_id, model_id, key):
             raise not_found(f"No tag with key {key!r} found for model with ID {model_id!r}.")
 
@@ -118,8 +119,10 @@ def delete_tag(scope: Scope, model_id: str, key: str) -> None:
 def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -> None:
     params = _checked(params)
     with scope.deps.db.write() as connection:
-        _existing(connection, scope, model_id)
-        logged_models.put_params(connection, scope.project_id, model_id, params)
+        _to_write(connection, scope, model_id)
+        changed = logged_models.add_params(connection, scope.project_id, model_id, params)
+        if changed:
+            raise invalid(f"The parameter '{min(changed)}' of {model_id} has another value already; it can't change.")
 
 
 def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
@@ -178,6 +181,14 @@ def _checked(params: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     for key, _ in kept:
         limits.check_key(key, "parameter")
     return kept
+
+
+def _to_write(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> None:
+    """Find a logged model that is about to change, and note who writes: it is part of the candidate that made it."""
+    model = _existing(connection, scope, model_id, deleted_too=deleted_too)
+    source = candidates.get(connection, scope.project_id, model.source_eid) if model.source_eid else None
+    if source is not None:
+        stamp.on_write(connection, scope, source.iid)
 
 
 def _existing(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> LoggedModel:

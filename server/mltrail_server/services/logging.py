@@ -44,7 +44,9 @@ def log_batch(
                 "new run."
             )
         metrics.append(connection, scope.project_id, candidate.iid, points)
-        logged_metrics.append(connection, scope.project_id, eid, of_models)
+        unknown = logged_metrics.append(connection, scope.project_id, eid, of_models)
+        if unknown:
+            raise not_found(f"Logged model with ID '{min(unknown)}' not found")
         if wanted:
             wanted = stamp.on_tags(connection, scope, candidate.iid, wanted, claim)
             candidate_tags.put(connection, scope.project_id, candidate.iid, wanted)
@@ -63,6 +65,9 @@ def delete_tag(scope: Scope, eid: str, key: str) -> None:
 
 def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: Sequence[ModelLink] = ()) -> None:
     """Note which data and which logged models a candidate used (or gave out: see `ModelLink.direction`)."""
+    for one in datasets:
+        sizes = {"name": one.name, "digest": one.digest, "source": one.source, "schema": one.schema}
+        limits.check_dataset(sizes | {"profile": one.profile}, one.tags)
     with scope.deps.db.write() as connection:
         candidate = writable(connection, scope, eid)
         inputs.add_datasets(

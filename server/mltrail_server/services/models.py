@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import filters, semver
+from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.store import aliases, model_search, versions
@@ -101,10 +101,10 @@ def rename(scope: Scope, name: str, new_name: str) -> Registered:
 
 
 def describe(scope: Scope, name: str, description: str | None) -> Registered:
+    """Change the description; None leaves it as it is."""
+    changes = {} if description is None else {"description": description}
     with scope.deps.db.write() as connection:
-        store.change(
-            connection, scope.project_id, id_of(connection, scope, name), now=scope.now, description=description
-        )
+        store.change(connection, scope.project_id, id_of(connection, scope, name), now=scope.now, **changes)
         return _one(connection, scope, name)
 
 
@@ -123,6 +123,7 @@ def set_tag(scope: Scope, name: str, key: str, value: str) -> None:
 
 def delete_tag(scope: Scope, name: str, key: str) -> None:
     """Remove a tag; one that is not there is no error."""
+    limits.check_key(key, "tag")
     with scope.deps.db.write() as connection:
         store.delete_tag(connection, scope.project_id, id_of(connection, scope, name), key)
 
@@ -149,6 +150,7 @@ def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list
 
 
 def id_of(connection: sa.Connection, scope: Scope, name: str) -> int:
+    rules.check_given(name)
     found = store.id_of(connection, scope.project_id, name)
     if found is None:
         raise not_found(f"Registered Model with name={name} not found")
@@ -168,6 +170,7 @@ def version_of(connection: sa.Connection, scope: Scope, model_id: int, name: str
 
 
 def _one(connection: sa.Connection, scope: Scope, name: str) -> Registered:
+    rules.check_given(name)
     model = store.get(connection, scope.project_id, name)
     if model is None:
         raise not_found(f"Registered Model with name={name} not found")

@@ -43,8 +43,6 @@ def runs(
     check_limit(limit)
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
-    if not experiment_iids:
-        return Page([], None)
     if len(experiment_iids) > filters.MAX_LIST:
         raise invalid(f"'experiment_ids' has more than {filters.MAX_LIST} elements; use several searches.")
     with scope.deps.db.read() as connection:
@@ -90,6 +88,8 @@ def history(
     scope: Scope, eid: str, key: str, *, limit: int | None = None, token: str | None = None
 ) -> tuple[list[Point], str | None]:
     """Fetch a page of a metric's points by time, or all without `limit`; none for an unknown key."""
+    if not key:
+        raise invalid("Missing value for required parameter 'metric_key'. Name the metric whose history is wanted.")
     if limit is not None:
         check_limit(limit)
     mark = paging.mark_of("history", eid, key)

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import paths
 from mltrail_server.domain import source as rules
-from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.paths import Owner
 from mltrail_server.store import candidates
@@ -52,6 +51,8 @@ def resolve(
 def _of_run(
     connection: sa.Connection, scope: Scope, named: rules.OfRun, *, eid: str | None, logged_model_id: str | None
 ) -> Origin:
+    if named.experiment_iid is not None and candidates.get(connection, scope.project_id, named.eid) is None:
+        raise invalid(f"Invalid model version source: this project has no run {named.eid}.")
     candidate = _candidate(connection, scope, named.eid)
     if named.experiment_iid not in (None, candidate.experiment_iid):
         raise invalid(f"Invalid model version source: the run {named.eid} is not in experiment {named.experiment_iid}.")
@@ -106,8 +107,6 @@ def _candidate(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
     found = candidates.get(connection, scope.project_id, eid)
     if found is None:
         raise not_found(f"Run with id={eid} not found")
-    if found.stage is Stage.DELETED:
-        raise invalid(f"The run {eid} is deleted, so its files may go any time. Restore it first.")
     return found
 
 

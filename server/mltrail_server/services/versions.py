@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import filters, semver
+from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
@@ -50,8 +50,12 @@ def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -
     for key, value in tags.items():
         rules.check_tag(key, value)
     with scope.deps.db.write() as connection:
+        rules.check_given(name)
+        # The source first, as MLflow does: a bad one is told whether or not the model exists.
+        origin = _origin(connection, scope, request, is_prompt=tags.get(PROMPT_TAG) == "true")
         model_id = models.id_of(connection, scope, name)
-        origin = _origin(connection, scope, name, request, is_prompt=tags.get(PROMPT_TAG) == "true")
+        if tags.get(PROMPT_TAG) != "true":
+            origin = _with_run(connection, scope, name, origin)
         number = model_store.take_number(connection, scope.project_id, model_id, now=scope.now)
         new = NewVersion(
             semver=_semver(connection, scope, model_id, tags.get(VERSION_TAG)),
@@ -141,7 +145,9 @@ def files_of(scope: Scope, name: str, version: str) -> str:
 
 
 def describe(scope: Scope, name: str, version: str, description: str | None) -> Version:
-    return _changed(scope, name, version, description=description)
+    """Change the description; None leaves it as it is."""
+    changes = {} if description is None else {"description": description}
+    return _changed(scope, name, version, **changes)
 
 
 def transition(scope: Scope, name: str, version: str, stage: str, *, archive_others: bool) -> Version:
@@ -191,18 +197,22 @@ def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None
 
 def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
     """Remove a tag; one that is not there is no error."""
+    limits.check_key(key, "tag")
     with scope.deps.db.write() as connection:
         found = _existing(connection, scope, name, version)
         store.delete_tags(connection, scope.project_id, found.model_id, found.number, key=key)
 
 
-def _origin(connection: sa.Connection, scope: Scope, name: str, request: Request, *, is_prompt: bool) -> Origin:
-    """Find run and files of a new version. Every version is a candidate, so one without a run gets a new one."""
+def _origin(connection: sa.Connection, scope: Scope, request: Request, *, is_prompt: bool) -> Origin:
     if is_prompt:
         # A prompt is a tag and has no files; MLflow sends some word as its source.
         return Origin("")
     eid, logged_model_id = request.eid or None, request.logged_model_id or None
-    found = sources.resolve(connection, scope, request.source, eid=eid, logged_model_id=logged_model_id)
+    return sources.resolve(connection, scope, request.source, eid=eid, logged_model_id=logged_model_id)
+
+
+def _with_run(connection: sa.Connection, scope: Scope, name: str, found: Origin) -> Origin:
+    """Every version is a candidate, so one without a run gets a new one, whose files are the version's."""
     if found.candidate_iid is not None:
         return found
     made = model_experiments.candidate_for_version(connection, scope, name)
@@ -233,6 +243,7 @@ def _insert(
 
 
 def _existing(connection: sa.Connection, scope: Scope, name: str, version: str) -> Version:
+    rules.parse_version(version)  # what can be no version is told so, whatever the model
     return models.version_of(connection, scope, models.id_of(connection, scope, name), name, version)
 
 

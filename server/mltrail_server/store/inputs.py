@@ -58,13 +58,19 @@ def add_datasets(
     experiment_iid: int,
     datasets: Iterable[Dataset],
 ) -> None:
-    """Note which data a candidate used; the same name and digest in one experiment is the same dataset."""
+    """Note which data a candidate used; the same name and digest in one experiment is the same dataset.
+
+    What was said first of a dataset's use stays, as in MLflow.
+    """
+    known = _datasets_linked(connection, project_id, candidate_iid)
     for dataset in datasets:
         number = _dataset_id(connection, project_id, experiment_iid, dataset)
         owner = {"project_id": project_id, "candidate_iid": candidate_iid, "dataset_id": number}
+        if number in known:
+            continue
         upsert(connection, _LINK, [owner])
         tags = [owner | {"key": key, "value": value} for key, value in dict(dataset.tags).items()]
-        upsert(connection, _TAG, tags, update=["value"])
+        upsert(connection, _TAG, tags)
 
 
 def add_models(
@@ -149,6 +155,13 @@ def models_of(
     for iid, model_id, direction, step in connection.execute(query):
         found.setdefault(iid, []).append(ModelLink(model_id, Direction(direction), step))
     return found
+
+
+def _datasets_linked(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> set[int]:
+    query = sa.select(_LINK.c.dataset_id).where(
+        _LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid
+    )
+    return set(connection.execute(query).scalars())
 
 
 def _dataset_id(connection: sa.Connection, project_id: ProjectId, experiment_iid: int, dataset: Dataset) -> int:

@@ -21,10 +21,10 @@ class ModelPoint:
     dataset_digest: str = ""
 
 
-def append(connection: sa.Connection, project_id: ProjectId, eid: str, points: Sequence[ModelPoint]) -> None:
-    """Store points of logged models that exist; a model that does not is passed over, as the run has the value."""
+def append(connection: sa.Connection, project_id: ProjectId, eid: str, points: Sequence[ModelPoint]) -> set[str]:
+    """Store points of logged models, and answer which of the models do not exist: theirs are not stored."""
     if not points:
-        return
+        return set()
     table = schema.logged_model
     wanted = {point.model_id for point in points}
     query = sa.select(table.c.model_id).where(table.c.project_id == project_id, table.c.model_id.in_(wanted))
@@ -47,3 +47,4 @@ def append(connection: sa.Connection, project_id: ProjectId, eid: str, points: S
         if one.model_id in known:
             rows[(one.model_id, one.point.key, one.point.step, one.point.timestamp_ms)] = row
     upsert(connection, schema.logged_model_metric, rows.values(), update=["value", "is_nan"])
+    return wanted - known

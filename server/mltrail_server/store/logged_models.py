@@ -108,10 +108,16 @@ def put_tags(connection: sa.Connection, project_id: ProjectId, model_id: str, ta
     upsert(connection, _TAG, _pairs(project_id, model_id, tags), update=["value"])
 
 
-def put_params(
+def add_params(
     connection: sa.Connection, project_id: ProjectId, model_id: str, params: Iterable[tuple[str, str]]
-) -> None:
-    upsert(connection, _PARAM, _pairs(project_id, model_id, params), update=["value"])
+) -> set[str]:
+    """Add parameters, and answer which of them are there with another value: these stay as they are."""
+    wanted = dict(params)
+    upsert(connection, _PARAM, _pairs(project_id, model_id, wanted.items()))
+    query = sa.select(_PARAM.c.key, _PARAM.c.value).where(
+        _PARAM.c.project_id == project_id, _PARAM.c.model_id == model_id, _PARAM.c.key.in_(list(wanted))
+    )
+    return {row.key for row in connection.execute(query) if row.value != wanted[row.key]}
 
 
 def delete_tag(connection: sa.Connection, project_id: ProjectId, model_id: str, key: str) -> bool:

@@ -19,6 +19,8 @@ _KEY = schema.metric_key
 _T = schema.metric
 _LATEST = schema.latest_metric
 NAN = float("nan")
+_ORDER = ("step", "timestamp_ms", "value")
+"""What makes a value the latest. A NaN counts as the 0 that it is stored as, in MLflow too."""
 
 
 def append(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, points: Sequence[Point]) -> None:
@@ -32,7 +34,7 @@ def append(connection: sa.Connection, project_id: ProjectId, candidate_iid: int,
     history: list[dict[str, Any]] = [owner | dict(zip(columns, row, strict=True)) for row in rows]
     upsert(connection, _T, history)
     latest: dict[int, dict[str, Any]] = {}
-    for row in sorted(history, key=lambda row: (row["step"], row["timestamp_ms"], row["is_nan"], row["value"])):
+    for row in sorted(history, key=lambda row: tuple(row[name] for name in _ORDER)):
         latest[int(row["key_id"])] = row
     _keep_latest(connection, list(latest.values()))
 
@@ -116,11 +118,10 @@ def stored(value: float) -> tuple[float, bool]:
 
 def _keep_latest(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
     insert = insert_for(connection, _LATEST)
-    order = ("step", "timestamp_ms", "is_nan", "value")
-    newer = sa.tuple_(*(insert.excluded[name] for name in order)) > sa.tuple_(*(_LATEST.c[name] for name in order))
+    newer = sa.tuple_(*(insert.excluded[name] for name in _ORDER)) > sa.tuple_(*(_LATEST.c[name] for name in _ORDER))
     statement = insert.on_conflict_do_update(
         index_elements=[_LATEST.c.project_id, _LATEST.c.candidate_iid, _LATEST.c.key_id],
-        set_={name: insert.excluded[name] for name in order},
+        set_={name: insert.excluded[name] for name in (*_ORDER, "is_nan")},
         where=newer,
     )
     connection.execute(statement, rows)

@@ -7,13 +7,14 @@ from tests.differential.model import Call
 API = "api/2.0/mlflow/"
 
 
-def post(path: str, /, learns: tuple[str, tuple[str, ...]] | None = None, **fields: Any) -> Call:
-    return Call("POST", API + path, json=fields, learns=learns)
+def post(path: str, /, learns: tuple[str, tuple[str, ...]] | None = None, keep: str = "", **fields: Any) -> Call:
+    """`keep` names the fields that are never spoiled."""
+    return Call("POST", API + path, json=fields, learns=learns, keep=frozenset(keep.split()))
 
 
 def get(path: str, /, **query: Any) -> Call:
     return Call("GET", API + path, query=query)
 
 
-def send(method: str, path: str, /, **fields: Any) -> Call:
-    return Call(method, API + path, json=fields)
+def send(method: str, path: str, /, keep: str = "", **fields: Any) -> Call:
+    return Call(method, API + path, json=fields, keep=frozenset(keep.split()))

@@ -50,7 +50,12 @@ def search(world: World) -> Call:
     orders = rng.choice([[], ["name ASC"], ["name DESC"], ["experiment_id ASC"], ["nonsense"]])
     view = rng.choice(["ACTIVE_ONLY", "ALL", "DELETED_ONLY"])
     return post(
-        "experiments/search", filter=text, order_by=orders, view_type=view, max_results=rng.choice([5, 1000, 1000])
+        "experiments/search",
+        keep="max_results",
+        filter=text,
+        order_by=orders,
+        view_type=view,
+        max_results=rng.choice([1000, 50000]),
     )
 
 

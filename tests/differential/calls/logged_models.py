@@ -10,13 +10,13 @@ MODEL = ("lm", ("model", "info", "model_id"))
 def create(world: World) -> Call:
     rng = world.rng
     fields: dict[str, Any] = {"experiment_id": world.some("exp"), "name": rng.choice(["m", "n", "long name"])}
-    if rng.random() < 0.6:
+    if rng.random() < 0.6 and "run" in world.known:
         fields["source_run_id"] = world.some("run")
     if rng.random() < 0.5:
         fields |= {"params": [{"key": "depth", "value": "3"}], "tags": [{"key": "a", "value": rng.choice("xy")}]}
     if rng.random() < 0.3:
         fields["model_type"] = "agent"
-    return post("logged-models", learns=MODEL, **fields)
+    return post("logged-models", learns=MODEL, keep="name source_run_id params tags", **fields)
 
 
 def get_one(world: World) -> Call:
@@ -26,7 +26,7 @@ def get_one(world: World) -> Call:
 def finish(world: World) -> Call:
     status = world.rng.choice(["LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED", "LOGGED_MODEL_PENDING"])
     model = world.some("lm")
-    return send("PATCH", f"logged-models/{model}", model_id=model, status=status)
+    return send("PATCH", f"logged-models/{model}", keep="status model_id", model_id=model, status=status)
 
 
 def delete(world: World) -> Call:
@@ -36,7 +36,9 @@ def delete(world: World) -> Call:
 
 def search(world: World) -> Call:
     rng = world.rng
-    text = rng.choice(["", "name = 'm'", "tags.a = 'x'", "params.depth = '3'", "metrics.loss > 0.4", "status = 'READY'"])
+    text = rng.choice(
+        ["", "name = 'm'", "tags.a = 'x'", "params.depth = '3'", "metrics.loss > 0.4", "status = 'READY'"]
+    )
     orders = [{"field_name": rng.choice(["creation_timestamp", "name"]), "ascending": rng.random() < 0.5}]
     if orders[0]["field_name"] == "name":
         orders.append({"field_name": "creation_timestamp", "ascending": True})
@@ -51,7 +53,8 @@ def search(world: World) -> Call:
 
 def set_tags(world: World) -> Call:
     tags = [{"key": world.rng.choice("ab"), "value": "z"}]
-    return send("PATCH", f"logged-models/{world.some('lm')}/tags", tags=tags)
+    model = world.some("lm")
+    return send("PATCH", f"logged-models/{model}/tags", keep="key model_id", model_id=model, tags=tags)
 
 
 def delete_tag(world: World) -> Call:
@@ -62,17 +65,20 @@ def delete_tag(world: World) -> Call:
 
 def add_params(world: World) -> Call:
     params = [{"key": world.rng.choice(["p", "q"]), "value": "1"}]
-    return post(f"logged-models/{world.some('lm')}/params", params=params)
+    model = world.some("lm")
+    return post(f"logged-models/{model}/params", keep="model_id params", model_id=model, params=params)
 
 
 def outputs(world: World) -> Call:
     models = [{"model_id": world.some("lm"), "step": world.rng.randrange(3)}]
-    return post("runs/outputs", run_id=world.some("run"), models=models)
+    return post("runs/outputs", keep="models", run_id=world.some("run"), models=models)
 
 
 def log_metric(world: World) -> Call:
-    fields = {"key": "loss", "value": 0.5, "timestamp": world.tick(), "step": 0, "model_id": world.some("lm")}
-    call = post("runs/log-metric", run_id=world.some("run"), **fields)
+    fields = {"key": "loss", "value": 0.5, "timestamp": world.tick(), "step": 0}
+    if "lm" in world.known:
+        fields["model_id"] = world.some("lm")
+    call = post("runs/log-metric", keep="model_id", run_id=world.some("run"), **fields)
     call.endpoint += " (of a logged model)"
     return call
 

@@ -48,6 +48,7 @@ def log_batch(world: World) -> Call:
     rng = world.rng
     return post(
         "runs/log-batch",
+        keep="metrics params tags",
         run_id=world.some("run"),
         metrics=[point(world) for _ in range(rng.randrange(4))],
         params=[param(world) for _ in range(rng.randrange(2))],
@@ -59,7 +60,9 @@ def log_inputs(world: World) -> Call:
     rng = world.rng
     dataset = {"name": rng.choice(["d", "e"]), "digest": rng.choice("12"), "source_type": "local", "source": "s"}
     tags = [{"key": "mlflow.data.context", "value": rng.choice(["train", "eval"])}]
-    return post("runs/log-inputs", run_id=world.some("run"), datasets=[{"dataset": dataset, "tags": tags}])
+    return post(
+        "runs/log-inputs", keep="dataset tags", run_id=world.some("run"), datasets=[{"dataset": dataset, "tags": tags}]
+    )
 
 
 def log_model(world: World) -> Call:
@@ -77,7 +80,7 @@ def history(world: World) -> Call:
 
 def interval(world: World) -> Call:
     query: dict[str, Any] = {
-        "run_ids": [world.some("run") for _ in range(2)],
+        "run_ids": sorted({world.some("run") for _ in range(2)}),
         "metric_key": world.rng.choice(KEYS),
         "max_results": world.rng.choice([1, 2, 100]),
     }
@@ -87,9 +90,7 @@ def interval(world: World) -> Call:
 
 
 def datasets(world: World) -> Call:
-    return Call(
-        "POST", "ajax-api/2.0/mlflow/experiments/search-datasets", json={"experiment_ids": [world.some("exp")]}
-    )
+    return Call("POST", "ajax-api/2.0/mlflow/experiments/search-datasets", json={"experiment_ids": [world.some("exp")]})
 
 
 GENERATORS = (

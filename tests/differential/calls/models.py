@@ -24,7 +24,9 @@ def rename(world: World) -> Call:
 
 
 def update(world: World) -> Call:
-    return send("PATCH", "registered-models/update", name=world.name("model"), description="changed")
+    return send(
+        "PATCH", "registered-models/update", keep="description", name=world.name("model"), description="changed"
+    )
 
 
 def delete(world: World) -> Call:
@@ -33,7 +35,9 @@ def delete(world: World) -> Call:
 
 def search(world: World) -> Call:
     rng = world.rng
-    text = rng.choice(["", "name = 'model 3'", "name LIKE 'model%'", "name ILIKE 'MODEL 1%'", "tags.team = 'a'", "x = 1"])
+    text = rng.choice(
+        ["", "name = 'model 3'", "name LIKE 'model%'", "name ILIKE 'MODEL 1%'", "tags.team = 'a'", "x = 1"]
+    )
     orders = rng.choice([[], ["name DESC"], ["name ASC"], ["nonsense"]])
     return get("registered-models/search", filter=text, order_by=orders, max_results=rng.choice([2, 100, 1000]))
 
@@ -72,6 +76,6 @@ def get_alias(world: World) -> Call:
 
 
 GENERATORS = (
-    *(create, create, get_one, rename, update, delete, search, latest),
+    *(create, create, create, get_one, rename, update, delete, search, latest),
     *(set_tag, delete_tag, set_alias, set_alias, delete_alias, get_alias, get_alias),
 )

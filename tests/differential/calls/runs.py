@@ -12,7 +12,7 @@ def create(world: World) -> Call:
         fields["run_name"] = world.new_name("run")
     if rng.random() < 0.5:
         fields["tags"] = [{"key": "kind", "value": rng.choice("ab")}]
-    return post("runs/create", learns=RUN, **fields)
+    return post("runs/create", learns=RUN, keep="start_time tags", **fields)
 
 
 def get_one(world: World) -> Call:
@@ -29,7 +29,7 @@ def update(world: World) -> Call:
         fields["end_time"] = world.tick()
     if rng.random() < 0.3:
         fields["run_name"] = world.new_name("run")
-    return post("runs/update", **fields)
+    return post("runs/update", keep="end_time status", **fields)
 
 
 def delete(world: World) -> Call:
