@@ -9,7 +9,16 @@ from flask.testing import FlaskClient
 from mltrail_server.domain.identity import Access
 from tests.conftest import Team
 
-PUBLIC = {"/", "/healthz", "/readyz", "/-/app.css", "/-/sign-in", "/-/sign-in/gitlab", "/-/sign-in/callback", "/-/sign-out"}
+PUBLIC = {
+    "/",
+    "/healthz",
+    "/readyz",
+    "/-/app.css",
+    "/-/sign-in",
+    "/-/sign-in/gitlab",
+    "/-/sign-in/callback",
+    "/-/sign-out",
+}
 
 
 def url_of(rule: str) -> str:
