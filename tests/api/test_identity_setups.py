@@ -131,6 +131,18 @@ def test_a_gitlab_below_a_path(made_with: Making, clock: FrozenClock) -> None:
         assert tags["gitlab.CI_JOB_URL"] == f"{gitlab.url}/team/churn/-/jobs/{job.id}"
 
 
+def test_the_issuer_may_live_elsewhere(made_with: Making, team: Team, clock: FrozenClock) -> None:
+    with FakeGitLab(clock=lambda: clock() / 1000) as issuer:
+        issuer.rotate_key()
+        client = create_app(made_with(oidc_issuer=issuer.url)).test_client()
+        job = team.job()
+        right = team.gitlab.mint(job, EXTERNAL_URL, key=issuer.ci_key, iss=issuer.url)
+        assert admitted(client, right, call=WRITE)
+        for wrong in (team.gitlab.mint(job, EXTERNAL_URL), team.gitlab.mint(job, EXTERNAL_URL, key=issuer.ci_key)):
+            assert refused(client, wrong)[0] == 401
+        assert admitted(client, team.tokens["developer"]), "people are still GitLab's"
+
+
 @pytest.mark.parametrize("how", ["cut", "garbled"])
 @pytest.mark.parametrize(
     "path", ["/personal_access_tokens/self$", "/user$", "/projects/42$", "/job$", "/allowed_agents$"]

@@ -229,6 +229,14 @@ class TestForms:
         assert browser.post(path, data=data, base_url=EXTERNAL_URL).status_code == 403
         assert get(browser, PAGE).status_code == 200
 
+    def test_a_proxy_may_call_the_server_by_another_name(self, browser: FlaskClient, team: Team) -> None:
+        inside, headers = "https://backend:8080", {"Origin": EXTERNAL_URL, "Sec-Fetch-Site": "same-origin"}
+        data = {"token": team.tokens["guest"], "csrf_token": form_token(browser, base_url=inside)}
+        assert browser.post("/-/sign-in", data=data, base_url=inside, headers=headers).status_code == 303
+        data["csrf_token"] = form_token(browser, base_url=inside)
+        foreign = headers | {"Origin": "https://evil.example.com"}
+        assert browser.post("/-/sign-in", data=data, base_url=inside, headers=foreign).status_code == 403
+
     def test_every_form_has_its_value(self, browser: FlaskClient) -> None:
         log_in(browser)
         for path in ("/-/sign-in", PAGE, "/team/churn/-/ml/models"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, session
+from flask import Flask, Request, current_app, session
 
 from mltrail_server.domain.errors import forbidden, unauthenticated
 from mltrail_server.services import web_sessions
@@ -23,6 +23,7 @@ def configure(app: Flask, settings: Settings) -> None:
     app.secret_key = settings.secret_key
     app.jinja_env.globals["csrf_token"] = csrf_token
     app.config.update(
+        MLTRAIL_HOST=urlsplit(settings.external_url).netloc,
         SESSION_COOKIE_NAME="mltrail_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -72,7 +73,9 @@ def check_form(request: Request) -> None:
     """Refuse a form that is not one of this session's own pages. Raises FORBIDDEN."""
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin")
-    if site not in ("same-origin", "none") or (origin and urlsplit(origin).netloc != request.host):
+    # A proxy may ask us by another name than the one that the browser knows.
+    ours = (request.host, current_app.config["MLTRAIL_HOST"])
+    if site not in ("same-origin", "none") or (origin and urlsplit(origin).netloc not in ours):
         raise forbidden("This form was sent from another site.")
     if not _same(request.form.get("csrf_token", ""), str(session.get(_CSRF, ""))):
         raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")
