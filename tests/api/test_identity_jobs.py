@@ -122,6 +122,51 @@ class TestJobTokens:
         }
 
 
+class TestClaimsThatProveNothing:
+    """Claims that a project configures, that a GitLab leaves out, or that are texts where one expects more."""
+
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            {"sub": None},
+            {"sub": "project_path:other/project"},
+            {"jti": None},
+            {"user_id": ""},
+            {"runner_id": None},
+            {"ref_path": None},
+            {"user_email": None},
+            {"project_visibility": "public"},
+            {"environment": "production", "environment_protected": "false"},
+            {"namespace_id": "1", "namespace_path": "evil"},
+            {"a_claim_of_tomorrow": {"deep": [1]}},
+        ],
+    )
+    def test_they_change_nothing(self, gitlab_client: FlaskClient, team: Team, claims: dict[str, Any]) -> None:
+        assert admitted(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL, **claims), call=WRITE)
+
+    def test_an_administrators_job_has_no_level_and_is_told_so(self, gitlab_client: FlaskClient, team: Team) -> None:
+        team.users["stranger"].admin = True
+        status, _, message = refused(gitlab_client, team.gitlab.mint(team.job(user="stranger"), EXTERNAL_URL))
+        assert status == 403
+        assert "an administrator needs one, too" in message
+
+    def test_a_level_in_the_fork_counts_for_nothing(self, gitlab_client: FlaskClient, team: Team) -> None:
+        token = team.gitlab.mint(fork_job(team), EXTERNAL_URL, user_access_level="owner")
+        assert refused(gitlab_client, token, call=WRITE)[0] == 403
+
+    def test_the_fork_itself_is_another_project(self, gitlab_client: FlaskClient, team: Team) -> None:
+        job = fork_job(team)
+        for token in (job.token, team.gitlab.mint(job, EXTERNAL_URL)):
+            assert refused(gitlab_client, token, project="stranger%2Fchurn")[0] == 404
+
+    def test_a_text_that_says_false_is_false(self, gitlab_deps: Deps, team: Team) -> None:
+        assert gitlab_deps.id_tokens is not None
+        team.gitlab.add_commit(team.project, "c" * 40, branch="side")
+        for ref, protected in (("main", True), ("side", False)):
+            token = team.gitlab.mint(team.job(ref=ref), EXTERNAL_URL)
+            assert gitlab_deps.id_tokens.verify(token, "42").ref_protected is protected
+
+
 class TestOlderGitLab:
     """The oldest GitLab that is supported is 17.0. Before 18.4 no claim tells where a job runs."""
 
