@@ -42,12 +42,17 @@ def search(world: World) -> Call:
     return get("registered-models/search", filter=text, order_by=orders, max_results=rng.choice([2, 100, 1000]))
 
 
+STAGES: tuple[list[str], ...] = ([], ["None"], ["Production"], ["staging", "Archived"], ["nonsense"])
+
+
 def latest(world: World) -> Call:
-    stages = world.rng.choice([[], ["None"], ["Production"], ["staging", "Archived"], ["nonsense"]])
-    name = world.name("model")
-    if world.rng.random() < 0.5:
-        return get("registered-models/get-latest-versions", name=name, stages=stages)
-    return post("registered-models/get-latest-versions", name=name, stages=stages)
+    path = "registered-models/get-latest-versions"
+    return post(path, name=world.name("model"), stages=world.rng.choice(STAGES))
+
+
+def latest_by_get(world: World) -> Call:
+    path = "registered-models/get-latest-versions"
+    return get(path, name=world.name("model"), stages=world.rng.choice(STAGES))
 
 
 def set_tag(world: World) -> Call:
@@ -76,6 +81,6 @@ def get_alias(world: World) -> Call:
 
 
 GENERATORS = (
-    *(create, create, create, get_one, rename, update, delete, search, latest),
+    *(create, create, create, get_one, rename, update, delete, search, latest, latest_by_get),
     *(set_tag, delete_tag, set_alias, set_alias, delete_alias, get_alias, get_alias),
 )

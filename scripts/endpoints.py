@@ -1,0 +1,83 @@
+"""Write docs/reference/endpoints.md: which of MLflow's endpoints are there. A test holds the page to it.
+
+The list of MLflow's endpoints is `mlflow_endpoints.txt`; the rest comes from the route table and from the tests.
+"""
+
+import re
+from pathlib import Path
+
+from mltrail_server.http.routes import Route
+from mltrail_server.mlflow_api import artifacts
+from mltrail_server.mlflow_api.routes import ABOUT, FILE_PREFIXES, FILES, PREFIXES, REGISTRY, TRACKING
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/reference/endpoints.md"
+LIST = Path(__file__).with_name("mlflow_endpoints.txt")
+_TESTS = ("tests/api", "tests/contract", "tests/clients", "tests/differential/calls", "tests/e2e")
+_MOST_TESTS = 3
+_PARAMETER = re.compile(r"<(?:\w+:)?\w+>|\{[^}]+\}")
+
+_HEAD = """\
+# Endpoints
+
+What MLflow's REST API has, below the tracking URI `…/api/v4/projects/<project>/ml/mlflow`. *Since* is the oldest of
+MLflow 1.28, 2.7 and 3 whose protocol has it. Every `/api/2.0/mlflow/…` answers under `/ajax-api/2.0/mlflow/…` and
+`/api/2.0/preview/mlflow/…` too, with the same rights. What is *missing* answers 404 with `ENDPOINT_NOT_FOUND`; what is
+*refused* answers 501, which clients take as a hint to use the plain call. This page is generated: `python -m
+scripts.endpoints`.
+
+GitLab's own routes: `GET` and `PUT …/packages/ml_models/<version id>/files/<path>`.
+"""
+
+
+def page() -> str:
+    routes = _routes()
+    sources = _sources()
+    rows = ["| Endpoint | Since | Status | Access | Tested by |", "|:--|:--|:--|:--|:--|"]
+    counts: dict[str, int] = {}
+    for line in LIST.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        method, path, since = line.split(" ", 2)
+        route = routes.get((method, _shape(path)))
+        status = "missing" if route is None else "refused" if route.handler is artifacts.not_here else "supported"
+        counts[status] = counts.get(status, 0) + 1
+        access = route.access.name.lower() if route else ""
+        tests = ", ".join(_tests(path, sources)) if route else ""
+        rows.append(f"| `{method} {path}` | {since} | {status} | {access} | {tests} |")
+    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: -item[1]))
+    return f"{_HEAD}\nOf {sum(counts.values())} endpoints: {told}.\n\n" + "\n".join(rows) + "\n"
+
+
+def _routes() -> dict[tuple[str, str], Route]:
+    """Map method and shape of a path to our route."""
+    below = [(prefix, (*TRACKING, *REGISTRY)) for prefix in PREFIXES] + [(prefix, FILES) for prefix in FILE_PREFIXES]
+    found = {(route.method, _shape(prefix + route.path)): route for prefix, routes in below for route in routes}
+    return found | {(route.method, _shape(route.path)): route for route in ABOUT}
+
+
+def _shape(path: str) -> str:
+    return _PARAMETER.sub("*", "/" + path.lstrip("/"))
+
+
+def _sources() -> dict[str, str]:
+    """Map the names of test modules to their text."""
+    texts: dict[str, str] = {}
+    for path in (path for folder in _TESTS for path in sorted((ROOT / folder).rglob("*.py"))):
+        if path.stem in ("__init__", "conftest"):
+            continue
+        name = "differential" if "calls" in path.parts else path.stem.removeprefix("test_")
+        texts[name] = texts.get(name, "") + path.read_text(encoding="utf-8")
+    return texts
+
+
+def _tests(path: str, sources: dict[str, str]) -> list[str]:
+    """Name test modules that call a path: they hold its last words, as text."""
+    words = _PARAMETER.sub("", path.partition("/mlflow/")[2] or path.partition("/mlflow-artifacts/")[2] or path)
+    parts = [part for part in words.split("/") if part]
+    wanted = "/".join(parts[:2]) if "{" not in path.partition("/mlflow/")[2] else parts[0]
+    return [name for name, text in sorted(sources.items()) if wanted and wanted in text][:_MOST_TESTS]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
