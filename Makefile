@@ -5,7 +5,7 @@ DEV := .venv
 TRAIN := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean env train-env
+.PHONY: help demo test lint format lock clean env train-env client-envs
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help: ## Print this help
 demo: env train-env ## Show the whole trail on real input; ONCE=1 leaves when it is told, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
-test: env train-env ## Run all tests, in random order; ARGS="-k name" picks some
+test: env train-env client-envs ## Run all tests, in random order; ARGS="-k name" picks some
 	$(DEV)/bin/python -m pytest $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -33,8 +33,16 @@ lock: env ## Choose the newest versions that the ranges in pyproject.toml allow
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --group train --output-file requirements/train.txt
 
+	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3; do \
+	  $(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
+	    --no-annotate requirements/clients/$$clients.in $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
+	    --output-file requirements/clients/$$clients.txt; done
+
 clean: ## Remove environments, caches and the demo's data
-	rm -rf $(DEV) $(TRAIN) .cache .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(DEV) $(TRAIN) .venv-clients .cache .hypothesis .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+client-envs: ## Make the environments of the MLflow clients that we test with
+	PYTHON=$(PYTHON) scripts/client_envs
 
 env: $(DEV)/.ready
 train-env: $(TRAIN)/.ready

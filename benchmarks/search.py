@@ -4,7 +4,7 @@ Candidates are put into an empty database by bulk insert, with 20 metrics, 10 pa
 then asked as the API asks it, in-process; the time includes all that was logged to the page's candidates.
 """
 
-# ruff: noqa: T201, S106 - a benchmark prints, and its server has no secrets
+# ruff: noqa: S106 - a benchmark prints, and its server has no secrets
 
 import argparse
 import random

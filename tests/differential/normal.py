@@ -22,7 +22,9 @@ _MADE_BY_SERVERS = frozenset(
         "upload_id",
     }
 )
-_SORTED_BY_KEY = frozenset({"tags", "params", "aliases", "dataset_inputs", "model_inputs", "model_outputs", "models_"})
+_SORTED_BY_KEY = frozenset(
+    {"latest_versions", "tags", "params", "aliases", "dataset_inputs", "model_inputs", "model_outputs", "models_"}
+)
 _LONG_ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{32}")
 _IN_EXPERIMENT = re.compile(r"mlflow-artifacts:/(\d+)/")
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")

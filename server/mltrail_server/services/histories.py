@@ -22,7 +22,7 @@ Points = list[tuple[str, Point]]
 
 def bulk(scope: Scope, eids: Sequence[str], key: str, *, limit: int = MOST_POINTS) -> Points:
     """Fetch the points of up to 100 candidates, with the candidate that each belongs to; unknown ones have none."""
-    _check(eids)
+    _check(eids, key)
     with scope.deps.db.read() as connection:
         known = candidates.iids_of(connection, scope.project_id, eids)
         found = store.bulk(connection, scope.project_id, list(known), key, limit=max(0, min(limit, MOST_POINTS)))
@@ -36,7 +36,7 @@ def interval(
 
     All candidates are shown at the same steps, and each at its first and last.
     """
-    _check(eids)
+    _check(eids, key)
     if (start is None) != (end is None):
         raise invalid("If either start_step or end_step is given, both must be.")
     if start is not None and end is not None and start > end:
@@ -48,13 +48,10 @@ def interval(
         known = candidates.iids_of(connection, scope.project_id, eids)
         of_each = store.steps_of(connection, scope.project_id, list(known), key)
         found = store.at_steps(connection, scope.project_id, list(known), key, _sample(of_each, start, end, limit))
-    counts: dict[int, int] = {}
-    shown: Points = []
+    by_run: dict[str, list[Point]] = {}
     for iid, point in found:
-        counts[iid] = counts.get(iid, 0) + 1
-        if counts[iid] <= MOST_PER_RUN:
-            shown.append((known[iid], point))
-    return shown
+        by_run.setdefault(known[iid], []).append(point)
+    return [(eid, point) for eid in dict.fromkeys(eids) for point in by_run.get(eid, [])[:MOST_PER_RUN]]
 
 
 def _sample(of_each: dict[int, list[int]], start: int | None, end: int | None, limit: int) -> list[int]:
@@ -71,7 +68,9 @@ def _sample(of_each: dict[int, list[int]], start: int | None, end: int | None, l
     return sorted(picked | ends)
 
 
-def _check(eids: Sequence[str]) -> None:
+def _check(eids: Sequence[str], key: str) -> None:
+    if not key:
+        raise invalid("Missing value for required parameter 'metric_key'. Name the metric whose history is wanted.")
     if not eids:
         raise invalid("Name at least one run: the parameter may be repeated.")
     if len(eids) > MOST_RUNS:

@@ -34,8 +34,10 @@ def append(connection: sa.Connection, project_id: ProjectId, candidate_iid: int,
     history: list[dict[str, Any]] = [owner | dict(zip(columns, row, strict=True)) for row in rows]
     upsert(connection, _T, history)
     latest: dict[int, dict[str, Any]] = {}
-    for row in sorted(history, key=lambda row: tuple(row[name] for name in _ORDER)):
-        latest[int(row["key_id"])] = row
+    for row in history:
+        kept = latest.get(int(row["key_id"]))
+        if kept is None or _place(row) > _place(kept):
+            latest[int(row["key_id"])] = row
     _keep_latest(connection, list(latest.values()))
 
 
@@ -114,6 +116,10 @@ def _known_ids(connection: sa.Connection, project_id: ProjectId, names: Iterable
 def stored(value: float) -> tuple[float, bool]:
     """SQLite has no NaN: it stands as 0 beside a mark."""
     return (0.0, True) if value != value else (value, False)  # noqa: PLR0124 - only NaN differs from itself
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in _ORDER)
 
 
 def _keep_latest(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:

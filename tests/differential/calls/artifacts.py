@@ -16,6 +16,16 @@ def upload(world: World) -> Call:
     return Call("PUT", path, data=world.rng.choice([b"", b"content", b"x" * 5000]), endpoint="PUT artifacts/<path>")
 
 
+def upload_to_deleted(world: World) -> Call:
+    """Send a file to where a run's files are said to be, whether the run is deleted or not."""
+    owner = f"{world.some('exp')}/{world.known.get('run', ['⟦no_run⟧'])[0]}/artifacts"
+    return Call("PUT", f"{PROXY}/{owner}/late.txt", data=b"late", endpoint="PUT artifacts/<path>")
+
+
+def listing_of_deleted(world: World) -> Call:
+    return get("artifacts/list", run_id=world.known.get("run", ["⟦no_run⟧"])[0])
+
+
 def download(world: World) -> Call:
     path = f"{PROXY}/{folder(world)}/{world.rng.choice(NAMES)}"
     return Call("GET", path, endpoint="GET artifacts/<path>")
@@ -35,4 +45,4 @@ def delete(world: World) -> Call:
     return Call("DELETE", path, json={}, endpoint="DELETE artifacts/<path>")
 
 
-GENERATORS = (upload, upload, download, listing, of_run, delete)
+GENERATORS = (upload, upload, upload_to_deleted, download, listing, of_run, listing_of_deleted, delete)

@@ -38,11 +38,11 @@ def search(world: World) -> Call:
     text = rng.choice(
         ["", "name = 'model 3'", "name LIKE 'model%'", "name ILIKE 'MODEL 1%'", "tags.team = 'a'", "x = 1"]
     )
-    orders = rng.choice([[], ["name DESC"], ["name ASC"], ["nonsense"]])
+    orders = rng.choice([[], ["name DESC"], ["name ASC"], ["nonsense"], ""])
     return get("registered-models/search", filter=text, order_by=orders, max_results=rng.choice([2, 100, 1000]))
 
 
-STAGES: tuple[list[str], ...] = ([], ["None"], ["Production"], ["staging", "Archived"], ["nonsense"])
+STAGES: tuple[list[str], ...] = ([], ["None"], ["Production"], ["staging", "Archived"], ["nonsense"], ["7"])
 
 
 def latest(world: World) -> Call:

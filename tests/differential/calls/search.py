@@ -62,7 +62,7 @@ def runs(world: World) -> Call:
         filter=rng.choice(FILTERS),
         order_by=rng.choice(ORDERS),
         run_view_type=rng.choice(["ACTIVE_ONLY", "ACTIVE_ONLY", "ALL", "DELETED_ONLY"]),
-        max_results=rng.choice([3, 100, 1000, 1000]),
+        max_results=rng.choice([3, 100, 1000, 1000, 1000, None]),
     )
 
 

@@ -27,6 +27,8 @@ def create(world: World) -> Call:
         ]
     )
     fields["source"] = source
+    if "no_run" in run:
+        source = fields["source"] = "../model"
     if run in source:
         fields["run_id"] = run
     if rng.random() < 0.3:
