@@ -57,9 +57,14 @@ def test_tags_are_overwritten_and_deleted(mlflow: Mlflow) -> None:
     assert "tags" not in mlflow.get("experiments/get", experiment_id="1")["experiment"]
 
 
-@pytest.mark.parametrize("experiment_id", ["7", "seven", "-1", "1e3", "²", "9" * 30])
+@pytest.mark.parametrize("experiment_id", ["7", "9" * 30])
 def test_what_is_no_experiment_is_not_found(mlflow: Mlflow, experiment_id: str) -> None:
     assert mlflow.error("GET", "experiments/get", experiment_id=experiment_id)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+@pytest.mark.parametrize("experiment_id", ["seven", "-1", "1e3", "²", ""])
+def test_what_can_be_no_experiment_is_refused(mlflow: Mlflow, experiment_id: str) -> None:
+    assert mlflow.error("GET", "experiments/get", experiment_id=experiment_id)[:2] == (400, "INVALID_PARAMETER_VALUE")
 
 
 def test_every_prefix_reaches_the_same_experiment(mlflow: Mlflow) -> None:

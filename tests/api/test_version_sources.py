@@ -137,12 +137,18 @@ def test_a_source_has_to_be_of_the_run_and_of_the_project(mlflow: Mlflow, make: 
     second = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
     create = ("POST", "model-versions/create")
     assert mlflow.error(*create, name="churn", source=f"runs:/{run_id}/m", run_id=second)[:2] == INVALID
-    for source in (f"runs:/{'0' * 32}/m", f"mlflow-artifacts:/0/{'0' * 32}/artifacts", "models:/churn/9"):
+    for source in (f"runs:/{'0' * 32}/m", "models:/churn/9"):
         assert mlflow.error(*create, name="churn", source=source)[:2] == MISSING
+    elsewhere = f"mlflow-artifacts:/0/{'0' * 32}/artifacts"
+    assert mlflow.error(*create, name="churn", source=elsewhere)[:2] == INVALID
     assert mlflow.error(*create, name="churn", run_id="0" * 32)[:2] == MISSING
     other = Mlflow(mlflow.client, project="2")
     other.post("registered-models/create", name="churn")
-    for source in (f"runs:/{run_id}/m", f"mlflow-artifacts:/0/{run_id}/artifacts", "models:/churn/1"):
+    for source in (f"runs:/{run_id}/m", "models:/churn/1"):
         assert other.error(*create, name="churn", source=source)[:2] == MISSING
+    assert other.error(*create, name="churn", source=f"mlflow-artifacts:/0/{run_id}/artifacts")[:2] == INVALID
+
+
+def test_a_deleted_runs_files_can_be_registered_as_in_mlflow(mlflow: Mlflow, make: Make, run_id: str) -> None:
     mlflow.post("runs/delete", run_id=run_id)
-    assert mlflow.error(*create, name="churn", source=f"runs:/{run_id}/m")[:2] == INVALID
+    assert make(source=f"runs:/{run_id}/m", run_id=run_id)["run_id"] == run_id

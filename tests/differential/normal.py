@@ -23,7 +23,16 @@ _MADE_BY_SERVERS = frozenset(
     }
 )
 _SORTED_BY_KEY = frozenset(
-    {"latest_versions", "tags", "params", "aliases", "dataset_inputs", "model_inputs", "model_outputs", "models_"}
+    {
+        "latest_versions",
+        "tags",
+        "params",
+        "aliases",
+        "dataset_inputs",
+        "dataset_summaries",
+        "model_inputs",
+        "model_outputs",
+    }
 )
 _LONG_ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{32}")
 _IN_EXPERIMENT = re.compile(r"mlflow-artifacts:/(\d+)/")

@@ -22,7 +22,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"mltrail_server", "mltrail_ci", "mltrail"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {
+        "mltrail_server",
+        "mltrail_ci",
+        "mltrail_contract",
+        "mltrail",
+    }
     migrations = "mltrail_server/store/migrations/versions/"
     assert any(name.startswith(migrations) for name in names)
 
@@ -36,4 +41,4 @@ def test_a_bare_install_runs_the_job_side(wheel: Path, tmp_path: Path) -> None:
     assert told.stdout.startswith("mltrail ")
     listed = "import importlib.metadata as m; print(*(d.name.lower() for d in m.distributions()))"
     installed = subprocess.run([python, "-c", listed], check=True, capture_output=True, text=True).stdout.split()
-    assert set(installed) == {"mltrail", "urllib3"}
+    assert set(installed) == {"mltrail", "pyyaml", "urllib3"}
