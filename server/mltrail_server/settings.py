@@ -152,6 +152,8 @@ class Settings:
         for url, variable in ((self.gitlab_url, "MLTRAIL_GITLAB_URL"), (self.external_url, "MLTRAIL_EXTERNAL_URL")):
             if url and urlsplit(url).scheme not in ("http", "https"):
                 raise _mistake(f"{variable} must be an http or https URL, not {url!r}")
+        if "://" in self.artifacts:
+            raise _mistake(f"MLTRAIL_ARTIFACTS must be a folder; stores such as {self.artifacts!r} are not there yet")
         self._check_words()
         if self.local_mode:
             if self.database_url and not self.database_url.startswith("sqlite:"):

@@ -33,6 +33,7 @@ def test_secrets_are_not_shown() -> None:
         ({"MLTRAIL_GITLAB_URL": "https://gitlab.example.com"}, "MLTRAIL_EXTERNAL_URL must name"),
         ({"MLTRAIL_DATABASE_URL": "postgresql://db/x"}, "set MLTRAIL_GITLAB_URL to run a team"),
         ({"MLTRAIL_EXTERNAL_URL": "https://mltrail.example.com"}, "this machine only"),
+        ({"MLTRAIL_ARTIFACTS": "s3://bucket/prefix"}, "MLTRAIL_ARTIFACTS must be a folder"),
     ],
 )
 def test_a_mistake_is_told_with_its_remedy(environment: dict[str, str], says: str) -> None:

@@ -1,8 +1,10 @@
 """Files in a folder: `<project>/<first two digits>/<blob id>`."""
 
 import hashlib
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +14,8 @@ from mltrail_server.domain.ids import ProjectId, new_blob_id
 from .base import Stored
 
 CHUNK = 1 << 20
+
+_log = logging.getLogger(__name__)
 
 
 class LocalFiles:
@@ -23,19 +27,25 @@ class LocalFiles:
     def put(self, project_id: ProjectId, stream: BinaryIO, *, limit: int | None = None) -> Stored:
         blob_id = new_blob_id()
         path = self._path(project_id, blob_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".part")
         digest, size = hashlib.sha256(), 0
         try:
-            with aside.open("wb") as file:
+            with _told():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = aside.open("wb")
+            with file:
                 while chunk := stream.read(CHUNK):
                     size += len(chunk)
                     _check_size(size, limit)
                     digest.update(chunk)
-                    file.write(chunk)
+                    with _told():
+                        file.write(chunk)
+                with _told():
+                    file.flush()
             aside.rename(path)
         except BaseException:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
             raise
         return Stored(blob_id, size, digest.hexdigest())
 
@@ -90,3 +100,16 @@ def _chunks(file: BinaryIO, start: int, length: int | None) -> Generator[bytes, 
             if left is not None:
                 left -= len(chunk)
             yield chunk
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the file system refuses, a full disk for one, into words for the client; the log holds the rest."""
+    try:
+        yield
+    except OSError as error:
+        _log.exception("the file store can't be written to")
+        raise unavailable(
+            f"The server can't store files just now ({error.strerror}). Nothing of this one was kept; try again later, "
+            "or tell whoever runs the server."
+        ) from error

@@ -43,6 +43,6 @@ def _refused(scope: Scope, name: str, used: int, limit: int) -> MltrailError:
     return MltrailError(
         Code.QUOTA,
         f"{scope.actor.project_path} has {used:,} of {limit:,} {what}, and this call would go beyond that. Nothing of "
-        "this call was stored, and nothing that was logged before is lost. Delete what is no longer needed, or ask the "
+        "this call was stored, and nothing that was logged before is lost. Ask the "
         f"operator for more ({variable}).",
     )

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 
-from . import schema
+from . import models, schema
 from .sql import next_number, upsert
 
 _T = schema.model_alias
@@ -49,6 +49,7 @@ def record(connection: sa.Connection, project_id: ProjectId, model_id: int, move
             project_id=project_id,
             id=next_number(connection, project_id, "alias_event"),
             model_id=model_id,
+            model_name=models.name_of(project_id, model_id),
             alias=move.alias,
             from_number=move.from_number,
             to_number=move.to_number,

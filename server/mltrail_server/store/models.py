@@ -69,6 +69,11 @@ def id_of(connection: sa.Connection, project_id: ProjectId, name: str) -> int | 
     return found
 
 
+def name_of(project_id: ProjectId, model_id: int) -> sa.ScalarSelect[str]:
+    """Answer a model's name as a part of a statement: histories keep it, since they outlive the model."""
+    return sa.select(_T.c.name).where(_T.c.project_id == project_id, _T.c.id == model_id).scalar_subquery()
+
+
 def lock(connection: sa.Connection, project_id: ProjectId, model_id: int) -> None:
     """Have other writers of this model wait until the transaction ends. SQLite has one writer anyway."""
     query = sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.id == model_id)
@@ -90,7 +95,7 @@ def take_number(connection: sa.Connection, project_id: ProjectId, model_id: int,
 
 
 def delete(connection: sa.Connection, project_id: ProjectId, model_id: int) -> None:
-    """Delete a model with versions, aliases and their history; name and numbering are free again."""
+    """Delete a model with versions and aliases; name and numbering are free again. What was done with them is kept."""
     connection.execute(sa.delete(_T).where(_T.c.project_id == project_id, _T.c.id == model_id))
 
 

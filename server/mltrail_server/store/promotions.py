@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 
-from . import schema
+from . import models, schema
 
 _T = schema.promotion
 _VERSION = schema.model_version
@@ -39,7 +39,8 @@ def add(  # noqa: PLR0913 - one argument a column
 ) -> None:
     values = {"project_id": project_id, "model_id": model_id, "pipeline_id": pipeline_id, "number": number}
     values |= {"candidate_iid": candidate_iid, "job_id": job_id, "at_ms": now}
-    connection.execute(sa.insert(_T).values(**values, bump=bump, reason=reason, user_name=user_name))
+    name = models.name_of(project_id, model_id)
+    connection.execute(sa.insert(_T).values(**values, bump=bump, reason=reason, user_name=user_name, model_name=name))
 
 
 def of_pipeline(connection: sa.Connection, project_id: ProjectId, model_id: int, pipeline_id: int) -> Promotion | None:

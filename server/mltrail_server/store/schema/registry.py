@@ -78,25 +78,27 @@ model_alias = Table(
 )
 
 alias_event = Table(
-    "alias_event",  # who moved which alias, when and from which pipeline
+    "alias_event",  # who moved which alias, when and from which pipeline; it outlives its model
     METADATA,
     project_column(),
     number_column("id"),
     Column("model_id", BigInteger, nullable=False),
+    Column("model_name", String(256)),  # at that time
     Column("alias", String(255), nullable=False),
     Column("from_number", BigInteger),
     Column("to_number", BigInteger),
     Column("at_ms", BigInteger, nullable=False),
     Column("user_name", Text, nullable=False),
     Column("pipeline_id", BigInteger),
-    belongs_to(model, by=["model_id"], key=["id"]),
+    Index("ix_alias_event_model", "project_id", "model_id", "id"),
 )
 
 promotion = Table(
-    "promotion",  # one a model and pipeline
+    "promotion",  # one a model and pipeline; it outlives its model
     METADATA,
     project_column(),
     number_column("model_id"),
+    Column("model_name", String(256)),  # at that time
     number_column("pipeline_id"),
     Column("number", BigInteger, nullable=False),
     Column("candidate_iid", BigInteger, nullable=False),
@@ -105,7 +107,6 @@ promotion = Table(
     Column("reason", Text, nullable=False),
     Column("user_name", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    belongs_to(model, by=["model_id"], key=["id"]),
 )
 
 logged_model = Table(

@@ -1,0 +1,29 @@
+"""A file system that takes no more files is told to the client in words, and nothing of the file is left."""
+
+import io
+import resource
+from pathlib import Path
+
+import pytest
+
+from mltrail_server.artifacts.local import LocalFiles
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.ids import ProjectId
+
+
+def test_a_store_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "files").write_text("in the way")
+    with pytest.raises(MltrailError, match="can't store files just now") as caught:
+        LocalFiles(tmp_path / "files").put(ProjectId(1), io.BytesIO(b"content"))
+    assert caught.value.code is Code.UNAVAILABLE
+
+
+def test_a_file_system_that_takes_no_more(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(MltrailError, match="File too large"):
+            LocalFiles(tmp_path).put(ProjectId(1), io.BytesIO(b"x" * 5_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
