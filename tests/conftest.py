@@ -14,6 +14,7 @@ from sqlalchemy import event
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
+from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
 from tests.fakes.gitlab import FakeGitLab, Job, Project, User
 from tests.tenancy import leaks
 

@@ -1,0 +1,34 @@
+"""What each suite may take, in seconds on two cores, and what it took: printed at the end of a run.
+
+A suite beyond its budget is a suite to mend, and no failure: machines differ.
+"""
+
+from collections import Counter
+
+import pytest
+
+BUDGETS = {
+    "api": 300,
+    "clients": 180,
+    "component": 90,
+    "contract": 60,
+    "differential": 180,
+    "e2e": 120,
+    "packaging": 30,
+    "store": 60,
+    "ui": 30,
+    "unit": 60,
+}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    spent: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent[report.nodeid.split("/")[1]] += round(report.duration * 1000)
+    if len(spent) < 2:
+        return
+    terminalreporter.section("seconds by suite")
+    for suite, milliseconds in sorted(spent.items()):
+        terminalreporter.write_line(f"{suite:13} {milliseconds / 1000:6.1f} of {BUDGETS.get(suite, 0)}")
