@@ -4,7 +4,6 @@ Why granian: see docs/decisions/0003-granian.md.
 """
 
 import logging
-import multiprocessing
 import os
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 from flask import Flask
 from granian.constants import Interfaces
@@ -76,6 +76,9 @@ def worker_process() -> Iterator[None]:
 
 
 def _serve_http(host: str, port: int, workers: int) -> None:
+    # A Ctrl-C in the terminal reaches every process of the group. It is for this one, which ends the web processes in
+    # order; one that is told twice hangs until it is killed. So they leave the group as soon as they are forked.
+    os.register_at_fork(after_in_child=partial(os.setpgid, 0, 0))
     Server(
         "mltrail_server.serve:web_process",
         factory=True,
@@ -92,10 +95,6 @@ def _serve_http(host: str, port: int, workers: int) -> None:
 
 def web_process() -> Flask:
     """Make the application of one web process. Called by granian."""
-    if multiprocessing.parent_process() is not None:
-        # A Ctrl-C in the terminal reaches every process of the group. It is for the supervising one, which ends the
-        # others in order; a web process that is told twice hangs until it is killed.
-        os.setpgid(0, 0)
     log_to_stderr()
     return create_app(create_deps(Settings.from_environment()))
 

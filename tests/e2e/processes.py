@@ -2,12 +2,15 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import urllib3
 
 COMMAND = Path(sys.executable).parent / "mltrail-server"
 _TRACKING_URI = re.compile(r"MLFLOW_TRACKING_URI=(http://127\.0\.0\.1:\d+)/")
@@ -34,14 +37,19 @@ class Server:
                 assert lines[-1], lines
             found = next(match for line in lines if (match := _TRACKING_URI.search(line)))
             try:
+                _wait_until_it_answers(found[1])
                 yield cls(found[1], process)
             finally:
                 process.terminate()
 
 
-def _free_port() -> int:
-    import socket  # noqa: PLC0415 - only here
+def _wait_until_it_answers(url: str) -> None:
+    """Ask until there is an answer: a process says that it has started a little before it listens."""
+    patient = urllib3.Retry(total=200, backoff_factor=0.05, backoff_max=0.2)
+    assert urllib3.request("GET", f"{url}/healthz", retries=patient).status == 200
 
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         number: int = probe.getsockname()[1]
