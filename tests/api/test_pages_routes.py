@@ -162,3 +162,12 @@ def test_a_wrong_method_names_the_right_one(mlflow: Mlflow) -> None:
     answer = mlflow.call("GET", "api/2.0/mlflow/runs/search")
     assert failure(answer)[:2] == (405, "ENDPOINT_NOT_FOUND")
     assert answer.headers["Allow"] == "POST"
+
+
+def test_what_the_server_says_of_itself(mlflow: Mlflow) -> None:
+    for path, text in (("health", "OK"), ("version", "3.18.0")):
+        answer = mlflow.call("GET", path)
+        assert (answer.status_code, answer.get_data(as_text=True)) == (200, text)
+    info = good(mlflow.call("GET", "api/3.0/mlflow/server-info"))
+    # A wrong promise would send clients to calls that are not there.
+    assert not any(info[name] for name in info if name != "store_type")
