@@ -174,5 +174,6 @@ def test_an_upload_that_breaks_off_is_not_there(server: Server, whole: int) -> N
 def test_a_body_that_breaks_off_changes_nothing(server: Server) -> None:
     run = a_run(server)
     lines = ("Content-Type: application/json", "Content-Length: 500")
-    spoken(server, head("POST", f"{API}/runs/set-tag", *lines), f'{{"run_id": "{run}"'.encode(), end=True)
+    body = json.dumps({"run_id": run, "key": "a", "value": "b"}).encode()
+    spoken(server, head("POST", f"{API}/runs/set-tag", *lines), body, end=True)
     assert "a" not in [tag["key"] for tag in call(server, "GET", f"runs/get?run_id={run}")["run"]["data"]["tags"]]

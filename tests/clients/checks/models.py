@@ -194,7 +194,8 @@ def a_model_from_elsewhere(desk: Desk) -> None:
     assert made.status.value == "PENDING"
     mlflow.finalize_logged_model(made.model_id, "READY")
     assert mlflow.get_logged_model(made.model_id).status.value == "READY"
-    mlflow.delete_logged_model(made.model_id) if hasattr(mlflow, "delete_logged_model") else None
+    desk.client.delete_logged_model(made.model_id)
+    refused("RESOURCE_DOES_NOT_EXIST", lambda: mlflow.get_logged_model(made.model_id))
 
 
 @check(since=(3, 0))
