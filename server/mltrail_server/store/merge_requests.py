@@ -20,6 +20,7 @@ class MergeRequest:
     iid: int
     target_branch: str
     base_sha: str | None
+    head_sha: str | None
     web_url: str
     note_id: int | None
     note_pipeline_id: int | None
@@ -37,6 +38,7 @@ def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeR
         "source_branch": request.source_branch,
         "target_branch": request.target_branch,
         "base_sha": request.base_sha,
+        "head_sha": request.sha,
         "web_url": request.web_url,
         "refreshed_ms": now,
     }
@@ -48,6 +50,7 @@ def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequ
         _T.c.iid,
         _T.c.target_branch,
         _T.c.base_sha,
+        _T.c.head_sha,
         _T.c.web_url,
         _T.c.note_id,
         _T.c.note_pipeline_id,

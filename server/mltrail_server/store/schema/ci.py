@@ -20,6 +20,10 @@ pipeline = Table(
     Column("on_default_branch", Boolean, nullable=False, default=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("refreshed_ms", BigInteger),
+    Column("contract", Text),  # the contract file that binds it: the target branch's; null where there is none
+    Column("proposed_contract", Text),  # the merge request's own, where it differs; "" where it is removed
+    Column("changed_paths", Text),  # what the merge request changes, as a JSON list; null where that is not known
+    Column("contract_ms", BigInteger),  # when the file was asked for; null until it was
     Index("ix_pipeline_ref", "project_id", "ref", "id"),
     Index("ix_pipeline_merge_request", "project_id", "merge_request_iid"),
 )
@@ -64,6 +68,7 @@ merge_request = Table(
     Column("source_branch", Text, nullable=False),
     Column("target_branch", Text, nullable=False),
     Column("base_sha", String(64)),
+    Column("head_sha", String(64)),
     Column("web_url", Text, nullable=False),
     Column("refreshed_ms", BigInteger, nullable=False),
     Column("note_id", BigInteger),

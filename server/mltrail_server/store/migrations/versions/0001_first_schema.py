@@ -186,6 +186,7 @@ def upgrade() -> None:
         sa.Column("source_branch", sa.Text(), nullable=False),
         sa.Column("target_branch", sa.Text(), nullable=False),
         sa.Column("base_sha", sa.String(length=64), nullable=True),
+        sa.Column("head_sha", sa.String(length=64), nullable=True),
         sa.Column("web_url", sa.Text(), nullable=False),
         sa.Column("refreshed_ms", sa.BigInteger(), nullable=False),
         sa.Column("note_id", sa.BigInteger(), nullable=True),
@@ -259,6 +260,10 @@ def upgrade() -> None:
         sa.Column("on_default_branch", sa.Boolean(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("refreshed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("contract", sa.Text(), nullable=True),
+        sa.Column("proposed_contract", sa.Text(), nullable=True),
+        sa.Column("changed_paths", sa.Text(), nullable=True),
+        sa.Column("contract_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_pipeline")),
     )
     with op.batch_alter_table("pipeline", schema=None) as batch_op:
