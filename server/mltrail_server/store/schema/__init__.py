@@ -2,7 +2,8 @@
 
 from .base import METADATA
 from .ci import candidate_job, due, job, merge_request, pipeline
-from .files import blob, file
+from .faces import commit_status, gate_override, gate_thread, regression_issue, webhook
+from .files import blob, file, upload
 from .registry import (
     alias_event,
     candidate_model,
@@ -44,12 +45,15 @@ __all__ = [
     "candidate_job",
     "candidate_model",
     "candidate_tag",
+    "commit_status",
     "counter",
     "dataset",
     "due",
     "experiment",
     "experiment_tag",
     "file",
+    "gate_override",
+    "gate_thread",
     "job",
     "latest_metric",
     "logged_model",
@@ -68,5 +72,7 @@ __all__ = [
     "pipeline",
     "project",
     "promotion",
+    "upload",
     "web_session",
+    "webhook",
 ]

@@ -75,6 +75,11 @@ merge_request = Table(
     Column("note_pipeline_id", BigInteger),  # the pipeline that the note speaks of; an older one never overwrites it
     Column("note_sha256", String(64)),  # of the body that was written last: the same again is not sent
     Column("note_problem", Text),  # why the last attempt to post failed
+    Column("note_failures", BigInteger, nullable=False, default=0),  # attempts in a row that failed
+    Column("note_next_ms", BigInteger),  # not to be tried before, unless somebody asks
+    Column("note_written_ms", BigInteger),
+    Column("note_lease", String(32)),  # who is posting just now, and until when nobody else may
+    Column("note_lease_until_ms", BigInteger),
 )
 
 due = Table(
@@ -86,5 +91,6 @@ due = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("attempts", BigInteger, nullable=False, default=0),
     Column("claimed_until_ms", BigInteger),
+    Column("looked_ms", BigInteger),  # when the last look began: looks keep a distance, however much news there is
     Index("ix_due_due", "due_ms"),
 )

@@ -4,7 +4,7 @@ Bytes are never changed in place. An upload makes a new blob, and the name point
 promoted version keeps its files) is a copy of names.
 """
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, String, Table, Text
 
 from .base import METADATA, project_column
 
@@ -14,8 +14,16 @@ blob = Table(
     project_column(),
     Column("id", String(32), primary_key=True),
     Column("size", BigInteger, nullable=False),
-    Column("sha256", String(64), nullable=False),
+    Column("sha256", String(64)),  # NULL until somebody has read what a client sent straight to S3
     Column("created_ms", BigInteger, nullable=False),
+    Column("unreferenced_ms", BigInteger),  # since when no name points at it; what garbage collection looks for
+)
+Index(
+    "ix_blob_unreferenced",
+    blob.c.project_id,
+    blob.c.unreferenced_ms,
+    postgresql_where=blob.c.unreferenced_ms.is_not(None),
+    sqlite_where=blob.c.unreferenced_ms.is_not(None),
 )
 
 file = Table(
@@ -26,5 +34,20 @@ file = Table(
     Column("path", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
     Column("blob_id", String(32), nullable=False),
     Index("ix_file_blob", "project_id", "blob_id"),
+    # Without a cascade: bytes that a name points at can't be forgotten, whatever happens at the same time.
+    ForeignKeyConstraint(["project_id", "blob_id"], [blob.c.project_id, blob.c.id]),
+    sqlite_with_rowid=False,
+)
+
+upload = Table(
+    "upload",  # in parts, under way: the client sends the parts, and tells when it is done
+    METADATA,
+    project_column(),
+    Column("id", String(64), primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("blob_id", String(32), nullable=False),
+    Column("store_id", Text, nullable=False),  # what the store calls it
+    Column("parts", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

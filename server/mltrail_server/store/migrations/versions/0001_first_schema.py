@@ -33,10 +33,20 @@ def upgrade() -> None:
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("unreferenced_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_blob")),
     )
+    with op.batch_alter_table("blob", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_blob_unreferenced",
+            ["project_id", "unreferenced_ms"],
+            unique=False,
+            postgresql_where=sa.text("unreferenced_ms IS NOT NULL"),
+            sqlite_where=sa.text("unreferenced_ms IS NOT NULL"),
+        )
+
     op.create_table(
         "candidate_dataset",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -103,6 +113,13 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "commit_status",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("pipeline_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("told", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "pipeline_id", name=op.f("pk_commit_status")),
+    )
+    op.create_table(
         "counter",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(length=32), nullable=False),
@@ -117,6 +134,7 @@ def upgrade() -> None:
         sa.Column("due_ms", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("claimed_until_ms", sa.BigInteger(), nullable=True),
+        sa.Column("looked_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "kind", "key", name=op.f("pk_due")),
     )
     with op.batch_alter_table("due", schema=None) as batch_op:
@@ -134,16 +152,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_experiment_project_id_name")),
     )
     op.create_table(
-        "file",
+        "gate_override",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("blob_id", sa.String(length=32), nullable=False),
-        sa.PrimaryKeyConstraint("project_id", "path", name=op.f("pk_file")),
-        sqlite_with_rowid=False,
+        sa.Column("merge_request_iid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("pipeline_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("rules", sa.Text(), nullable=False),
+        sa.Column("user_name", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "merge_request_iid", "pipeline_id", name=op.f("pk_gate_override")),
     )
-    with op.batch_alter_table("file", schema=None) as batch_op:
-        batch_op.create_index("ix_file_blob", ["project_id", "blob_id"], unique=False)
-
+    op.create_table(
+        "gate_thread",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("merge_request_iid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("discussion_id", sa.String(length=64), nullable=False),
+        sa.Column("note_id", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("resolved", sa.Boolean(), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "merge_request_iid", name=op.f("pk_gate_thread")),
+    )
     op.create_table(
         "job",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -193,6 +222,11 @@ def upgrade() -> None:
         sa.Column("note_pipeline_id", sa.BigInteger(), nullable=True),
         sa.Column("note_sha256", sa.String(length=64), nullable=True),
         sa.Column("note_problem", sa.Text(), nullable=True),
+        sa.Column("note_failures", sa.BigInteger(), nullable=False),
+        sa.Column("note_next_ms", sa.BigInteger(), nullable=True),
+        sa.Column("note_written_ms", sa.BigInteger(), nullable=True),
+        sa.Column("note_lease", sa.String(length=32), nullable=True),
+        sa.Column("note_lease_until_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "iid", name=op.f("pk_merge_request")),
     )
     op.create_table(
@@ -294,6 +328,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "model_id", "pipeline_id", name=op.f("pk_promotion")),
     )
     op.create_table(
+        "regression_issue",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("model_name", sa.String(length=500), nullable=False),
+        sa.Column("issue_iid", sa.BigInteger(), nullable=False),
+        sa.Column("pipeline_id", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "model_name", name=op.f("pk_regression_issue")),
+    )
+    op.create_table(
+        "upload",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("blob_id", sa.String(length=32), nullable=False),
+        sa.Column("store_id", sa.Text(), nullable=False),
+        sa.Column("parts", sa.Integer(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_upload")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "web_session",
         sa.Column("id_sha256", sa.String(length=64), nullable=False),
         sa.Column("sealed", sa.Text(), nullable=False),
@@ -305,6 +360,13 @@ def upgrade() -> None:
     with op.batch_alter_table("web_session", schema=None) as batch_op:
         batch_op.create_index("ix_web_session_expires", ["expires_ms"], unique=False)
 
+    op.create_table(
+        "webhook",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "kind", name=op.f("pk_webhook")),
+    )
     op.create_table(
         "candidate",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -378,6 +440,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "experiment_iid", "key", name=op.f("pk_experiment_tag")),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "file",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("blob_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["project_id", "blob_id"], ["blob.project_id", "blob.id"], name=op.f("fk_file_blob")),
+        sa.PrimaryKeyConstraint("project_id", "path", name=op.f("pk_file")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("file", schema=None) as batch_op:
+        batch_op.create_index("ix_file_blob", ["project_id", "blob_id"], unique=False)
+
     op.create_table(
         "logged_model",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),

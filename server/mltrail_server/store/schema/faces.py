@@ -1,0 +1,55 @@
+"""Where the gate shows itself in GitLab beside the note: thread, commit status, issue. And what webhooks have told."""
+
+from sqlalchemy import BigInteger, Boolean, Column, String, Table, Text
+
+from .base import METADATA, number_column, project_column
+
+gate_thread = Table(
+    "gate_thread",  # the thread that blocks a merge request while the gate fails
+    METADATA,
+    project_column(),
+    number_column("merge_request_iid"),
+    Column("discussion_id", String(64), nullable=False),
+    Column("note_id", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),  # of its first note's body
+    Column("resolved", Boolean, nullable=False),  # by us; a person's resolving is seen in GitLab
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+gate_override = Table(
+    "gate_override",  # who has let which failures pass, and why; never changed
+    METADATA,
+    project_column(),
+    number_column("merge_request_iid"),
+    number_column("pipeline_id"),
+    Column("rules", Text, nullable=False),  # the broken rules that were let pass, as a JSON list
+    Column("user_name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+commit_status = Table(
+    "commit_status",  # what was told as a pipeline's status last
+    METADATA,
+    project_column(),
+    number_column("pipeline_id"),
+    Column("told", Text, nullable=False),
+)
+
+regression_issue = Table(
+    "regression_issue",  # the open issue of a model that scheduled training has made worse
+    METADATA,
+    project_column(),
+    Column("model_name", String(500), primary_key=True),
+    Column("issue_iid", BigInteger, nullable=False),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+webhook = Table(
+    "webhook",  # when a kind of event came last
+    METADATA,
+    project_column(),
+    Column("kind", String(32), primary_key=True),
+    Column("received_ms", BigInteger, nullable=False),
+)
