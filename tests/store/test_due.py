@@ -13,7 +13,7 @@ LEASE = 1_000
 
 def mark(deps: Deps, key: int, at: int, project: ProjectId = ONE) -> None:
     with deps.db.write() as connection:
-        due.mark(connection, project, kind=due.PIPELINE, key=key, at=at)
+        due.mark(connection, project, kind=due.PIPELINE, key=key, at=at, now=at)
 
 
 def claim(deps: Deps, now: int) -> Due | None:
@@ -36,8 +36,8 @@ def test_what_is_due_longest_comes_first_in_every_project(deps: Deps) -> None:
     mark(deps, 1, 30)
     mark(deps, 2, 10, TWO)
     mark(deps, 3, 99)
-    assert claimed(deps, 50) == Due(TWO, due.PIPELINE, 2, 0)
-    assert claimed(deps, 50) == Due(ONE, due.PIPELINE, 1, 0)
+    assert claimed(deps, 50) == Due(TWO, due.PIPELINE, 2, 0, 10)
+    assert claimed(deps, 50) == Due(ONE, due.PIPELINE, 1, 0, 30)
     assert claim(deps, 50) is None
 
 
@@ -82,3 +82,11 @@ def test_news_begin_the_waiting_anew(deps: Deps) -> None:
         settle(deps, one, claimed_at=now, again_at=now + 1)
     mark(deps, 1, 5)
     assert claimed(deps, 5).attempts == 0
+
+
+def test_what_is_looked_at_from_time_to_time_is_not_pushed_back(deps: Deps) -> None:
+    with deps.db.write() as connection:
+        due.keep(connection, ONE, kind=due.PROJECT, key=0, at=50, now=10)
+        due.keep(connection, ONE, kind=due.PROJECT, key=0, at=90, now=40)
+    assert claim(deps, 49) is None
+    assert claimed(deps, 50) == Due(ONE, due.PROJECT, 0, 0, 10)

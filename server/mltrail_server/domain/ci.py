@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 SUCCEEDED = "success"
-ENDED = frozenset({"success", "failed", "canceled", "skipped"})
+DELETED = "deleted"
+"""Our own word for a job or pipeline that GitLab does not have any more, and whose end we have not seen."""
+
+ENDED = frozenset({"success", "failed", "canceled", "skipped", DELETED})
 """The statuses in which a job or a pipeline stays, unless a person retries it.
 
 https://docs.gitlab.com/api/jobs/#job-status-values
@@ -17,6 +20,7 @@ class Project:
     default_branch: str | None
     web_url: str
     bot_level: int = 0  # the access level of who asked
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class MergeRequest:
     web_url: str
     merge_commit_sha: str | None = None
     squash_commit_sha: str | None = None
+    locked: bool = False  # the discussion is for members of the project only
 
 
 @dataclass(frozen=True, slots=True)

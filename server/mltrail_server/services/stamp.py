@@ -38,8 +38,11 @@ KEYS = frozenset(
     }
 )
 
-_FIRST_LOOK_MS = 60_000
+_FIRST_LOOK_MS = 5 * 60_000
 """A pipeline is looked at this long after its candidate began, in case the job dies without a word."""
+
+_END_LOOK_MS = 15_000
+"""And this long after a candidate has ended: its job has some tidying up to do, and the next trial may end, too."""
 
 _MAX_KNOWN_WRITERS = 50_000
 
@@ -65,7 +68,7 @@ def on_create(
     pipelines.ensure(connection, scope.project_id, job, now=scope.now)
     _tie(connection, scope, candidate_iid, job, Part.CREATOR)
     _flag(connection, scope, candidate_iid, job)
-    _look(connection, scope, job.pipeline_id, scope.now + _FIRST_LOOK_MS)
+    _look(connection, scope, job.pipeline_id, in_ms=_FIRST_LOOK_MS)
     return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
 
@@ -98,7 +101,7 @@ def on_end(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
     if scope.deps.settings.local_mode:
         return
     for pipeline_id in {link.pipeline_id for link in jobs.links_of(connection, scope.project_id, candidate_iid)}:
-        _look(connection, scope, pipeline_id, scope.now)
+        _look(connection, scope, pipeline_id, in_ms=_END_LOOK_MS)
 
 
 def on_tags(
@@ -176,8 +179,9 @@ def _remember(scope: Scope, candidate_iid: int, job: VerifiedClaims) -> None:
     known.add((scope.project_id, candidate_iid, job.job_id))
 
 
-def _look(connection: sa.Connection, scope: Scope, pipeline_id: int, at: int) -> None:
-    due.mark(connection, scope.project_id, kind=due.PIPELINE, key=pipeline_id, at=at)
+def _look(connection: sa.Connection, scope: Scope, pipeline_id: int, *, in_ms: int) -> None:
+    now = scope.now
+    due.mark(connection, scope.project_id, kind=due.PIPELINE, key=pipeline_id, at=now + in_ms, now=now)
 
 
 def _truth(scope: Scope, job: VerifiedClaims) -> dict[str, str]:

@@ -12,6 +12,7 @@ from .sql import insert_for
 _T = schema.due
 
 PIPELINE = "pipeline"
+PROJECT = "project"  # its open merge requests; the key is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +20,33 @@ class Due:
     project_id: ProjectId
     kind: str
     key: int
-    attempts: int  # looks so far
+    attempts: int  # looks since the news
+    news_ms: int  # when it was marked last
 
 
-def mark(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int) -> None:
+def mark(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int, now: int) -> None:
     """Have something looked at, at the time `at` or earlier when that is planned already.
 
     News begin the waiting anew: who has looked in vain at a long training looks often again once it ends.
     """
-    insert = insert_for(connection, _T).values(project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0)
+    insert = insert_for(connection, _T).values(
+        project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=now
+    )
     earlier = sa.case((_T.c.due_ms < at, _T.c.due_ms), else_=at)
     connection.execute(
         insert.on_conflict_do_update(
-            index_elements=[_T.c.project_id, _T.c.kind, _T.c.key], set_={"due_ms": earlier, "attempts": 0}
+            index_elements=[_T.c.project_id, _T.c.kind, _T.c.key],
+            set_={"due_ms": earlier, "attempts": 0, "news_ms": now},
         )
     )
+
+
+def keep(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int, now: int) -> None:
+    """Have something looked at from time to time; where that is planned already, nothing changes."""
+    insert = insert_for(connection, _T).values(
+        project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=now
+    )
+    connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
 
 
 def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:
@@ -43,11 +56,12 @@ def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:
     The only statement that looks at all projects: the worker serves them all.
     """
     free = sa.or_(_T.c.claimed_until_ms.is_(None), _T.c.claimed_until_ms <= now)
-    query = sa.select(_T.c.project_id, _T.c.kind, _T.c.key, _T.c.attempts).where(_T.c.due_ms <= now, free)
+    columns = (_T.c.project_id, _T.c.kind, _T.c.key, _T.c.attempts, _T.c.news_ms)
+    query = sa.select(*columns).where(_T.c.due_ms <= now, free)
     row = connection.execute(query.order_by(_T.c.due_ms).limit(1).with_for_update(skip_locked=True)).one_or_none()
     if row is None:
         return None
-    due = Due(ProjectId(row.project_id), row.kind, row.key, row.attempts)
+    due = Due(ProjectId(row.project_id), row.kind, row.key, row.attempts, row.news_ms)
     until = now + lease_ms
     _change(connection, due, due_ms=until, claimed_until_ms=until, attempts=due.attempts + 1)
     return due

@@ -15,9 +15,11 @@ pipeline = Table(
     Column("source", String(64), nullable=False),
     Column("status", String(32)),  # GitLab's word; null until it was asked
     Column("web_url", Text),
+    Column("root_id", BigInteger),  # the pipeline that has started this one as its child; null for all others
     Column("merge_request_iid", BigInteger),
     Column("resolved", Boolean, nullable=False, default=False),  # whether the merge request was looked for
     Column("on_default_branch", Boolean, nullable=False, default=False),
+    Column("tree", String(64)),  # digest of the commit's files, see domain/reviewed.py; the commit itself may vanish
     Column("created_ms", BigInteger, nullable=False),
     Column("refreshed_ms", BigInteger),
     Column("contract", Text),  # the contract file that binds it: the target branch's; null where there is none
@@ -91,6 +93,6 @@ due = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("attempts", BigInteger, nullable=False, default=0),
     Column("claimed_until_ms", BigInteger),
-    Column("looked_ms", BigInteger),  # when the last look began: looks keep a distance, however much news there is
+    Column("news_ms", BigInteger, nullable=False),  # of the newest mark: the longer ago, the rarer the looks
     Index("ix_due_due", "due_ms"),
 )

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("user_name", sa.Text(), nullable=False),
         sa.Column("pipeline_id", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_alias_event")),
     )
     with op.batch_alter_table("alias_event", schema=None) as batch_op:
@@ -134,7 +135,7 @@ def upgrade() -> None:
         sa.Column("due_ms", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("claimed_until_ms", sa.BigInteger(), nullable=True),
-        sa.Column("looked_ms", sa.BigInteger(), nullable=True),
+        sa.Column("news_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "kind", "key", name=op.f("pk_due")),
     )
     with op.batch_alter_table("due", schema=None) as batch_op:
@@ -289,9 +290,11 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=64), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=True),
         sa.Column("web_url", sa.Text(), nullable=True),
+        sa.Column("root_id", sa.BigInteger(), nullable=True),
         sa.Column("merge_request_iid", sa.BigInteger(), nullable=True),
         sa.Column("resolved", sa.Boolean(), nullable=False),
         sa.Column("on_default_branch", sa.Boolean(), nullable=False),
+        sa.Column("tree", sa.String(length=64), nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("refreshed_ms", sa.BigInteger(), nullable=True),
         sa.Column("contract", sa.Text(), nullable=True),
@@ -319,14 +322,23 @@ def upgrade() -> None:
         sa.Column("model_name", sa.String(length=256), nullable=True),
         sa.Column("pipeline_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("semver", sa.String(length=255), nullable=False),
+        sa.Column("pre_release", sa.Boolean(), nullable=False),
+        sa.Column("alias", sa.String(length=255), nullable=True),
         sa.Column("candidate_iid", sa.BigInteger(), nullable=False),
+        sa.Column("trained_in", sa.BigInteger(), nullable=False),
+        sa.Column("merge_request_iid", sa.BigInteger(), nullable=True),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
         sa.Column("bump", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("user_name", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("attestation", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "model_id", "pipeline_id", name=op.f("pk_promotion")),
     )
+    with op.batch_alter_table("promotion", schema=None) as batch_op:
+        batch_op.create_index("ix_promotion_name", ["project_id", "model_name"], unique=False)
+
     op.create_table(
         "regression_issue",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -383,6 +395,7 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("deleted_ms", sa.BigInteger(), nullable=True),
         sa.Column("amended", sa.Boolean(), nullable=False),
+        sa.Column("promoted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id", "experiment_iid"],
             ["experiment.project_id", "experiment.iid"],
@@ -528,6 +541,8 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_ms", sa.BigInteger(), nullable=False),
         sa.Column("deleted_ms", sa.BigInteger(), nullable=True),
+        sa.Column("deleted_by", sa.Text(), nullable=True),
+        sa.Column("promoted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id", "model_id"],
             ["model.project_id", "model.id"],

@@ -1,0 +1,38 @@
+"""What becomes of a candidate whose jobs are over while it still calls itself running: its client died without a word."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from . import ci
+from .candidate import Status
+
+
+class Ended(Protocol):
+    @property
+    def status(self) -> str | None: ...
+
+    @property
+    def failure_reason(self) -> str | None: ...
+
+
+_TIMED_OUT = frozenset({"job_execution_timeout", "job_router_failure", "stuck_or_timeout_failure"})
+
+
+def over(jobs: Iterable[Ended]) -> bool:
+    """Tell whether no job will write any more. A job that GitLab was never asked about may still run."""
+    return all(job.status in ci.ENDED for job in jobs)
+
+
+def of(jobs: Iterable[Ended]) -> tuple[Status, str]:
+    """Judge by all jobs of a candidate, which are over: the worst decides. Answers the status and why, for people."""
+    by_status = {job.status: job for job in jobs}
+    if failed := by_status.get("failed"):
+        if failed.failure_reason in _TIMED_OUT:
+            return Status.FAILED, f"job timed out: {failed.failure_reason}"
+        return Status.FAILED, f"job failed: {failed.failure_reason or 'no reason told'}"
+    for status in ("canceled", "skipped"):
+        if status in by_status:
+            return Status.KILLED, f"job {status}"
+    if ci.DELETED in by_status:
+        return Status.KILLED, "job vanished: it was deleted in GitLab while the run was open"
+    return Status.FINISHED, "job succeeded"
