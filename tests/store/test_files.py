@@ -1,15 +1,19 @@
 """Names of files: one level of a folder is a range of the key, however much lies below it."""
 
+import itertools
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
-from mltrail_server.store import files
-from mltrail_server.store.files import Entry
+from mltrail_server.store import blobs, files, folders
+from mltrail_server.store.folders import Entry
+from mltrail_server.store.paging import mark_of, written_token
 
 ONE, TWO = ProjectId(1), ProjectId(2)
 SHA = "0" * 64
@@ -30,18 +34,54 @@ def put(connection: sa.Connection, *paths: str, project: ProjectId = ONE) -> Non
 def test_one_level_of_a_folder(connection: sa.Connection) -> None:
     put(connection, "r/a/1", "r/a/b/2", "r/a/b/3", "r/a/ü/4", "r/a-b", "r/a.txt", "r/a0", "r/b")
     put(connection, "r/a/theirs", project=TWO)
-    assert files.entries(connection, ONE, "r/a") == [Entry("1", 5), Entry("b", None), Entry("ü", None)]
-    assert [one.name for one in files.entries(connection, ONE, "r")] == ["a", "a-b", "a.txt", "a0", "b"]
-    assert files.entries(connection, ONE, "r/b") == []
+    assert folders.entries(connection, ONE, "r/a") == [Entry("1", 5), Entry("b", None), Entry("ü", None)]
+    assert [one.name for one in folders.entries(connection, ONE, "r")] == ["a", "a-b", "a.txt", "a0", "b"]
+    assert folders.entries(connection, ONE, "r/b") == []
     assert [one.path for one in files.below(connection, ONE, "r/a")] == ["r/a/1", "r/a/b/2", "r/a/b/3", "r/a/ü/4"]
 
 
-def test_a_listing_costs_two_statements_whatever_lies_below(connection: sa.Connection) -> None:
+def test_a_listing_hops_over_what_lies_below_in_one_statement(connection: sa.Connection) -> None:
     put(connection, *(f"r/checkpoints/{number}/weights" for number in range(300)), "r/MLmodel")
     statements: list[str] = []
     event.listen(connection, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
-    assert [one.name for one in files.entries(connection, ONE, "r")] == ["MLmodel", "checkpoints"]
-    assert len(statements) == 2
+    assert [one.name for one in folders.entries(connection, ONE, "r")] == ["MLmodel", "checkpoints"]
+    assert len(statements) == 1
+
+
+def test_a_listing_reads_no_more_of_a_folder_than_its_name(deps: Deps) -> None:
+    """Counted by the database itself: the steps of its program."""
+    steps = []
+    for deep in (10, 2_000):
+        with deps.db.write() as connection:
+            put(connection, *(f"{deep}/a/{number}" for number in range(deep)), f"{deep}/b")
+            raw = connection.connection.driver_connection
+            if not isinstance(raw, sqlite3.Connection):
+                return  # one database is enough to tell, and this is the one that counts its steps
+            count = itertools.count()
+            raw.set_progress_handler(lambda count=count: next(count) and None, 1)
+            assert len(folders.entries(connection, ONE, str(deep))) == 2
+            raw.set_progress_handler(None, 0)
+            steps.append(next(count))
+    assert steps[1] < 2 * steps[0]
+
+
+def test_pages_of_a_folder(connection: sa.Connection) -> None:
+    put(connection, "r/a/1", "r/a-b", "r/a.txt", "r/a0/x/y", "r/b", "r/ü")
+    put(connection, "q/secret")
+    seen: list[str] = []
+    token = None
+    pages = 0
+    while pages == 0 or token:
+        found, token = folders.page(connection, ONE, "r", token=token, size=2)
+        seen += [one.name for one in found]
+        pages += 1
+    assert pages == 3
+    assert sorted(seen) == ["a", "a-b", "a.txt", "a0", "b", "ü"]
+    _, other = folders.page(connection, ONE, "r", token=None, size=1)
+    with pytest.raises(MltrailError, match="page token"):
+        folders.page(connection, ONE, "q", token=other)
+    forged = written_token(["a"], mark_of("files", "r"))
+    assert folders.page(connection, ONE, "r", token=forged)[0][0].name == "a"
 
 
 def test_a_name_moves_to_the_new_bytes_and_the_old_ones_stay_known(connection: sa.Connection) -> None:
@@ -51,7 +91,9 @@ def test_a_name_moves_to_the_new_bytes_and_the_old_ones_stay_known(connection: s
     assert found is not None
     assert (found.blob_id, found.size) == ("new", 4)
     assert files.get(connection, TWO, "r/f") is None
-    assert connection.execute(sa.text("SELECT count(*) FROM blob")).scalar() == 2
+    forgotten = blobs.unreferenced(connection, ONE, before=2, limit=10)
+    assert [one.id for one in forgotten] == ["old"]
+    assert blobs.unreferenced(connection, ONE, before=1, limit=10) == []
 
 
 def test_a_file_and_a_folder_never_share_a_name(connection: sa.Connection) -> None:
@@ -66,13 +108,13 @@ def test_a_file_and_a_folder_never_share_a_name(connection: sa.Connection) -> No
 def test_deleting_a_folder_leaves_its_namesakes(connection: sa.Connection) -> None:
     put(connection, "r/a/1", "r/a/b/2", "r/a-b", "r/a0", "r/ab/3")
     put(connection, "r/a/1", project=TWO)
-    files.delete(connection, ONE, "r/a")
-    assert [one.name for one in files.entries(connection, ONE, "r")] == ["a-b", "a0", "ab"]
+    files.delete(connection, ONE, "r/a", now=3)
+    assert [one.name for one in folders.entries(connection, ONE, "r")] == ["a-b", "a0", "ab"]
     assert files.get(connection, TWO, "r/a/1") is not None
 
 
 def test_a_copy_shares_the_bytes(connection: sa.Connection) -> None:
     put(connection, "r/m/1", "r/m/d/2")
     files.copy(connection, ONE, files.below(connection, ONE, "r/m"), source="r/m", target="p")
-    files.delete(connection, ONE, "r")
+    files.delete(connection, ONE, "r", now=3)
     assert [one.path for one in files.below(connection, ONE, "p")] == ["p/1", "p/d/2"]

@@ -24,6 +24,7 @@ class _ListOfRun(msgspec.Struct):
     run_id: str | None = None
     run_uuid: str | None = None
     path: str = ""
+    page_token: str | None = None
 
 
 def upload(call: Call, path: str) -> Response:
@@ -53,13 +54,12 @@ def listing_of_run(call: Call) -> Response:
     candidate = candidates.get(call.scope, run_id_of(query)).candidate
     inner = paths.clean(query.path)
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
-    entries = files.listing(call.scope, paths.join(root, inner))
-    return json_answer(
-        {
-            "root_uri": run_shapes.artifact_uri(candidate),
-            "files": [run_shapes.entry(one, inner) for one in entries],
-        }
-    )
+    entries, following = files.page(call.scope, paths.join(root, inner), query.page_token)
+    listed = {
+        "root_uri": run_shapes.artifact_uri(candidate),
+        "files": [run_shapes.entry(one, inner) for one in entries],
+    }
+    return json_answer(listed | ({"next_page_token": following} if following else {}))
 
 
 def not_here(call: Call, path: str = "") -> Response:

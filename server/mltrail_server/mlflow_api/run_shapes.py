@@ -9,7 +9,7 @@ from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.paths import join
 from mltrail_server.services.candidates import Logged
 from mltrail_server.store.candidates import Candidate
-from mltrail_server.store.files import Entry
+from mltrail_server.store.folders import Entry
 from mltrail_server.store.inputs import Dataset, Direction
 
 from .wire import stage_name

@@ -9,10 +9,11 @@ from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.paths import Owner
-from mltrail_server.store import candidates, files, logged_models, usage
-from mltrail_server.store.files import Entry, File
+from mltrail_server.store import candidates, files, folders, logged_models, usage
+from mltrail_server.store.files import File
+from mltrail_server.store.folders import Entry
 
-from . import quotas, stamp
+from . import quotas, stamp, stewards
 from .deps import Scope
 
 
@@ -79,7 +80,15 @@ def listing(scope: Scope, path: str) -> list[Entry]:
     path, owner, _ = _resolved(path)
     with scope.deps.db.read() as connection:
         _check_owner(connection, scope, owner)
-        return files.entries(connection, scope.project_id, path)
+        return folders.entries(connection, scope.project_id, path)
+
+
+def page(scope: Scope, path: str, token: str | None) -> tuple[list[Entry], str | None]:
+    """List a page of one level of a folder, and the token of the next page."""
+    path, owner, _ = _resolved(path)
+    with scope.deps.db.read() as connection:
+        _check_owner(connection, scope, owner)
+        return folders.page(connection, scope.project_id, path, token=token)
 
 
 def delete(scope: Scope, path: str) -> None:
@@ -88,7 +97,7 @@ def delete(scope: Scope, path: str) -> None:
     with scope.deps.db.write() as connection:
         _check_owner(connection, scope, owner, write=True)
         _note_writer(connection, scope, owner)
-        files.delete(connection, scope.project_id, path)
+        files.delete(connection, scope.project_id, path, now=scope.now)
 
 
 def _resolved(path: str) -> tuple[str, Owner, str]:
@@ -124,6 +133,7 @@ def _note_writer(connection: sa.Connection, scope: Scope, owner: Owner) -> None:
         eid = model.source_eid if model is not None else None
     candidate = candidates.get(connection, scope.project_id, eid) if eid else None
     if candidate is not None:
+        stewards.check_frozen(scope, candidate)
         stamp.on_write(connection, scope, candidate.iid)
 
 

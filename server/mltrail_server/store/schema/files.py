@@ -43,9 +43,8 @@ upload = Table(
     "upload",  # in parts, under way: the client sends the parts, and tells when it is done
     METADATA,
     project_column(),
-    Column("id", String(64), primary_key=True),
+    Column("id", String(32), primary_key=True),  # the blob's, once it is one
     Column("path", Text, nullable=False),
-    Column("blob_id", String(32), nullable=False),
     Column("store_id", Text, nullable=False),  # what the store calls it
     Column("parts", Integer, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
