@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.filter_text import written, written_order
-from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_order
+from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_order, parse_orders
 
 T = TypeVar("T")
 WORDS = st.sampled_from(
@@ -146,6 +146,20 @@ def test_an_error_tells_the_place_and_what_to_write(text: str, place: int, says:
 def test_an_order_that_is_wrong_is_told_what_to_do(text: str, says: str) -> None:
     with pytest.raises(MltrailError, match=re.escape(says)):
         parse_order(text)
+
+
+@pytest.mark.parametrize("text", [f"metrics.a > {'1' * 400_000}x", f"metrics.a > {'1' * 400_000}.5.", "'" * 400_001])
+def test_a_long_filter_that_is_wrong_is_refused_in_one_pass(text: str) -> None:
+    # Tried in every way to part the digits, this would take an hour.
+    with pytest.raises(MltrailError, match="Invalid clause"):
+        parse(text)
+
+
+def test_filters_and_orders_have_a_longest() -> None:
+    with pytest.raises(MltrailError, match="longer than 500000 characters"):
+        parse("a" * 500_001)
+    with pytest.raises(MltrailError, match="at most 20"):
+        parse_orders(["?" * 1000] * 21)
 
 
 @pytest.mark.parametrize("name", ["run_name", "`run_name`", '"run_name"', "attributes.'run_name'", 'run."run_name"'])

@@ -7,13 +7,16 @@ from .errors import MltrailError, invalid
 
 _EXAMPLE = "write for example: metrics.accuracy > 0.9 AND params.model = 'tree'"
 _SHOWN = 500
+MAX_LENGTH = 500_000
+"""Ten thousand run ids in a list need 360,000 characters."""
 
+# Digits are possessive: a long row of them before a letter would otherwise be tried in every way to part it.
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<name>
             (?: [^\W\d]\w* | `[^`]*` ) (?: \. (?: `[^`]*` | "[^"]*" | '[^']*' | [\w\-]+ (?:\.[\w\-]+)* ) )?
         )
-      | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+      | (?P<number>[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?(?![\w.]))
       | (?P<text> '(?:[^']|'')*' | "(?:[^"]|"")*" )
       | (?P<operator>!=|>=|<=|=|>|<)
       | (?P<mark>[(),])
@@ -40,6 +43,8 @@ class Token:
 
 def cut(text: str) -> list[Token]:
     """Cut a filter into tokens, of which the last has the kind "end". Raises INVALID where nothing fits."""
+    if len(text) > MAX_LENGTH:
+        raise invalid(f"The filter is longer than {MAX_LENGTH} characters; use several searches.")
     tokens: list[Token] = []
     stop = len(text.rstrip())
     position = 0

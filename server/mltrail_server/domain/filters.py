@@ -77,10 +77,10 @@ def parse(text: str) -> tuple[Clause, ...]:
 
 def parse_orders(texts: Sequence[str]) -> list[Order]:
     """Read `order_by`; empty elements are passed over."""
-    orders = [parse_order(text) for text in texts if text.strip()]
-    if len(orders) > MAX_ORDERS:
-        raise invalid(f"order_by has {len(orders)} elements; at most {MAX_ORDERS} are possible.")
-    return orders
+    given = [text for text in texts if text.strip()]
+    if len(given) > MAX_ORDERS:
+        raise invalid(f"order_by has {len(given)} elements; at most {MAX_ORDERS} are possible.")
+    return [parse_order(text) for text in given]
 
 
 def parse_order(text: str) -> Order:

@@ -19,6 +19,9 @@ NUMBER_OPERATORS: dict[str, Callable[[Column, Any], sa.ColumnElement[bool]]] = {
     "<=": lambda column, value: column <= value,
 }
 
+_LONGEST_PATTERN = 10_000
+"""Longer than nearly all values. SQLite refuses more than 50,000 bytes."""
+
 
 def compare_number(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
     if not isinstance(clause.value, float):
@@ -50,4 +53,6 @@ def compare_text(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
 
 def _pattern(value: str) -> str:
     """Take `_` and `%` as wildcards. MLflow's filters have no escape, so a backslash is itself."""
+    if len(value) > _LONGEST_PATTERN:
+        raise invalid(f"A pattern of LIKE or ILIKE has {_LONGEST_PATTERN} characters at most.")
     return value.replace("\\", "\\\\")
