@@ -5,6 +5,7 @@ https://docs.gitlab.com/api/rest/
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import gitlab
@@ -12,11 +13,13 @@ import gitlab
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.reviewed import Entry
 
 from .answers import milliseconds
 from .errors import telling
 from .session import NO_WAITING, Sessions
 
+_PIECE = 65_536
 _BLOCKED = frozenset({"blocked", "ldap_blocked", "banned", "deactivated", "blocked_pending_approval"})
 
 
@@ -39,9 +42,16 @@ class GitLab:
         self._tokens = {namespace.lower(): own for namespace, own in (tokens or {}).items()}
         self._path_of = path_of
         self._bot_ids: dict[str, int] = {}
+        self._projects: dict[ProjectId, tuple[int, ci.Project]] = {}
 
-    def project(self, project_id: ProjectId) -> ci.Project:
-        return _project(self._get(project_id, "", "project"))
+    def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> ci.Project:
+        """Ask about a project, or answer what GitLab said of it at most `max_age_ms` ago."""
+        now = self._sessions.clock()
+        told_ms, known = self._projects.get(project_id, (0, None))
+        if known is None or now - told_ms >= max_age_ms:
+            known = _project(self._get(project_id, "", "project"))
+            self._projects[project_id] = now, known
+        return known
 
     def project_named(self, project: str) -> ci.Project:
         """Find a project by its number or path."""
@@ -52,23 +62,22 @@ class GitLab:
 
     def pipeline(self, project_id: ProjectId, pipeline_id: int) -> ci.Pipeline:
         got = self._get(project_id, f"/pipelines/{pipeline_id}", "pipeline")
-        return ci.Pipeline(
-            got["id"],
-            got.get("iid"),
-            got["sha"],
-            got["ref"],
-            got["source"],
-            got["status"],
-            got["web_url"],
-            bool(got.get("tag")),
-        )
+        return _pipeline(got, tag=bool(got.get("tag")))
+
+    def look(self, project_id: ProjectId, pipeline_id: int) -> tuple[ci.Pipeline, list[ci.Job]]:
+        """Ask for a pipeline and its jobs (see `pipeline_jobs`), in one call where that tells both."""
+        found = self._jobs(project_id, pipeline_id)
+        jobs = _newest_marked([_job(got) for got in found])
+        if found and found[0]["pipeline"].keys() >= _PIPELINE_FIELDS and "tag" in found[0]:
+            return _pipeline(found[0]["pipeline"], tag=bool(found[0]["tag"])), jobs
+        return self.pipeline(project_id, pipeline_id), jobs
 
     def pipeline_jobs(self, project_id: ProjectId, pipeline_id: int) -> list[ci.Job]:
         """List a pipeline's jobs, newest first, earlier attempts included and marked as retried."""
-        path = f"/pipelines/{pipeline_id}/jobs"
-        everything = [_job(got) for got in self._list(project_id, path, "pipeline", include_retried="true")]
-        newest = {job.name: job.id for job in reversed(everything)}
-        return [job if newest[job.name] == job.id else replace(job, retried=True) for job in everything]
+        return _newest_marked([_job(got) for got in self._jobs(project_id, pipeline_id)])
+
+    def _jobs(self, project_id: ProjectId, pipeline_id: int) -> list[dict[str, Any]]:
+        return self._list(project_id, f"/pipelines/{pipeline_id}/jobs", "pipeline", include_retried="true")
 
     def job(self, project_id: ProjectId, job_id: int, *, timeout: float | None = None) -> ci.Job:
         return _job(self._get(project_id, f"/jobs/{job_id}", "job", timeout=timeout))
@@ -104,6 +113,40 @@ class GitLab:
                 path, ref_name=sha, per_page=limit, page=1, get_all=False, **NO_WAITING
             )
             return [one["id"] for one in got]
+
+    def tree(self, project_id: ProjectId, sha: str) -> list[Entry]:
+        """List the root folder of a commit. Raises NOT_FOUND for a commit that is gone."""
+        path = "/repository/tree"
+        found = self._list(project_id, path, "commit's files", ref=sha)
+        return [Entry(got["name"], got["type"], got["mode"], got["id"]) for got in found]
+
+    def compared_paths(self, project_id: ProjectId, before: str, after: str) -> set[str]:
+        """List the files that differ between two commits, under their old and new names."""
+        path = f"/projects/{project_id}/repository/compare"
+        with telling("commits", bot=True):
+            got = self._bot(project_id).http_get(
+                path, query_data={"from": before, "to": after, "straight": "true"}, **NO_WAITING
+            )
+        diffs = _one(got, "commits").get("diffs") or []
+        return {path for diff in diffs for path in (diff["old_path"], diff["new_path"])}
+
+    def branch_head(self, project_id: ProjectId, branch: str) -> str | None:
+        """Tell the newest commit of a branch; None when there is no such branch."""
+        try:
+            got = self._get(project_id, f"/repository/branches/{gitlab.utils.EncodedId(branch)}", "branch")
+        except MltrailError as error:
+            if error.code is Code.NOT_FOUND:
+                return None
+            raise
+        return str(got["commit"]["id"])
+
+    def commit_message(self, project_id: ProjectId, sha: str) -> str:
+        return str(self._get(project_id, f"/repository/commits/{sha}", "commit").get("message") or "")
+
+    def merge_request_messages(self, project_id: ProjectId, iid: int) -> list[str]:
+        """List the messages of a merge request's commits."""
+        found = self._list(project_id, f"/merge_requests/{iid}/commits", "merge request")
+        return [str(got.get("message") or "") for got in found]
 
     def notes(self, project_id: ProjectId, iid: int) -> Iterator[ci.Note]:
         """List a merge request's notes, oldest first."""
@@ -141,17 +184,39 @@ class GitLab:
             self._bot_ids[token] = int(_one(got, "user of the bot's token")["id"])
         return self._bot_ids[token]
 
-    def raw_file(self, project_id: ProjectId, path: str, ref: str) -> bytes | None:
-        """Read a file of the repository; None when there is none."""
+    def changed_paths(self, project_id: ProjectId, iid: int, *, most: int = 1000) -> list[str] | None:
+        """List the paths that a merge request touches, old names of moved files too; None when it touches too many.
+
+        https://docs.gitlab.com/api/merge_requests/#list-merge-request-diffs
+        """
+        path = f"/projects/{project_id}/merge_requests/{iid}/diffs"
+        with telling("merge request", bot=True):
+            got_all = self._bot(project_id).http_list(path, per_page=100, iterator=True, **NO_WAITING)
+            found = list(islice(got_all, most))
+        if len(found) == most:
+            return None
+        return sorted({got[side] for got in found for side in ("old_path", "new_path") if got.get(side)})
+
+    def raw_file(self, project_id: ProjectId, path: str, ref: str, *, most: int = 1_000_000) -> bytes | None:
+        """Read the first `most` bytes of a file of the repository; None when there is none."""
         url = f"/projects/{project_id}/repository/files/{gitlab.utils.EncodedId(path)}/raw"
         try:
             with telling("file", bot=True):
-                got = self._bot(project_id).http_get(url, ref=ref, raw=True, **NO_WAITING)
+                got = self._bot(project_id).http_get(url, ref=ref, raw=True, streamed=True, **NO_WAITING)
+                if isinstance(got, dict):
+                    return None
+                content = bytearray()
+                with got:
+                    # Anybody may commit a file of any size; unpacked it may be larger still.
+                    for piece in got.iter_content(min(most, _PIECE)):
+                        content += piece
+                        if len(content) >= most:
+                            break
+                return bytes(content[:most])
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
                 return None
             raise
-        return bytes(got.content) if not isinstance(got, dict) else None
 
     def _bot(self, project_id: ProjectId | None) -> gitlab.Gitlab:
         return self._session(self._token_of(project_id))
@@ -196,7 +261,27 @@ def _one(got: object, what: str) -> dict[str, Any]:
 def _project(got: dict[str, Any]) -> ci.Project:
     permissions = got.get("permissions") or {}
     levels = [(permissions.get(name) or {}).get("access_level") or 0 for name in ("project_access", "group_access")]
-    return ci.Project(got["id"], got["path_with_namespace"], got.get("default_branch"), got["web_url"], max(levels))
+    return ci.Project(
+        got["id"],
+        got["path_with_namespace"],
+        got.get("default_branch"),
+        got["web_url"],
+        max(levels),
+        archived=bool(got.get("archived")),
+    )
+
+
+_PIPELINE_FIELDS = frozenset({"id", "sha", "ref", "source", "status", "web_url"})
+
+
+def _pipeline(got: dict[str, Any], *, tag: bool) -> ci.Pipeline:
+    names = ("sha", "ref", "source", "status", "web_url")
+    return ci.Pipeline(got["id"], got.get("iid"), *(got[name] for name in names), tag)
+
+
+def _newest_marked(jobs: list[ci.Job]) -> list[ci.Job]:
+    newest = {job.name: job.id for job in reversed(jobs)}
+    return [job if newest[job.name] == job.id else replace(job, retried=True) for job in jobs]
 
 
 def _job(got: dict[str, Any]) -> ci.Job:
@@ -229,4 +314,5 @@ def _merge_request(got: dict[str, Any]) -> ci.MergeRequest:
         got["web_url"],
         got.get("merge_commit_sha"),
         got.get("squash_commit_sha"),
+        locked=bool(got.get("discussion_locked")),
     )

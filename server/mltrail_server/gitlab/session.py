@@ -42,7 +42,7 @@ class Sessions:
 
     def __init__(self, url: str, clock: Clock = system_clock) -> None:
         self.url = url.rstrip("/")
-        self._clock = clock
+        self.clock = clock
         self._local = threading.local()
         self._pauses: dict[bytes, int] = {}  # until when, in milliseconds, by the token's hash
 
@@ -71,7 +71,7 @@ class Sessions:
         def look(response: requests.Response, **_: object) -> requests.Response:
             if response.status_code == 429:
                 pause = _pause_of(response)
-                self._pauses[key] = self._clock() + pause * 1000
+                self._pauses[key] = self.clock() + pause * 1000
                 response.close()
                 raise RateLimitedError(pause)
             keep_to_host(response)
@@ -84,7 +84,7 @@ class Sessions:
         until = self._pauses.get(key := _hash(token))
         if until is None:
             return
-        left = until - self._clock()
+        left = until - self.clock()
         if left > 0:
             raise RateLimitedError(-(-left // 1000))
         self._pauses.pop(key, None)

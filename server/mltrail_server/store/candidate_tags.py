@@ -19,6 +19,18 @@ def put(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, ta
     upsert(connection, _T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
 
 
+def put_all(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int], tags: Mapping[str, str]
+) -> None:
+    """Store the same tags with several candidates, in one statement."""
+    rows = [
+        {"project_id": project_id, "candidate_iid": iid, "key": key, "value": value}
+        for iid in candidate_iids
+        for key, value in tags.items()
+    ]
+    upsert(connection, _T, rows, update=["value"])
+
+
 def delete(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, key: str) -> bool:
     """Remove a tag, and tell whether it was there."""
     where = (_T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key)

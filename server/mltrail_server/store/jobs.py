@@ -115,6 +115,14 @@ def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[ci.Job]
     upsert(connection, schema.job, rows, update=changing)
 
 
+def vanish(connection: sa.Connection, project_id: ProjectId, ids: list[int], *, now: int) -> None:
+    """Note that GitLab does not have these jobs any more. What was seen of a job's end stays."""
+    job = schema.job
+    open_still = sa.func.coalesce(job.c.status, "").not_in(list(ci.ENDED))
+    where = (job.c.project_id == project_id, job.c.id.in_(ids), open_still)
+    connection.execute(sa.update(job).where(*where).values(status=ci.DELETED, refreshed_ms=now))
+
+
 def tied_in(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> list[TiedJob]:
     """List the jobs of all candidates of a pipeline: creators first, then by number."""
     job = schema.job

@@ -51,6 +51,33 @@ def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> P
     return None if row is None else Pipeline(*row)
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What we know of a pipeline's merge request: `resolved` once GitLab was asked which one it is."""
+
+    merge_request_iid: int | None
+    resolved: bool
+    refreshed_ms: int | None  # when the merge request was asked about last
+
+
+def link_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Link:
+    request = schema.merge_request
+    of_request = sa.and_(request.c.project_id == _T.c.project_id, request.c.iid == _T.c.merge_request_iid)
+    query = (
+        sa.select(_T.c.merge_request_iid, _T.c.resolved, request.c.refreshed_ms)
+        .join_from(_T, request, of_request, isouter=True)
+        .where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    )
+    row = connection.execute(query).one_or_none()
+    return Link(None, resolved=False, refreshed_ms=None) if row is None else Link(*row)
+
+
+def vanish(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, now: int) -> None:
+    """Note that GitLab does not have this pipeline any more."""
+    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    connection.execute(sa.update(_T).where(*where).values(status=ci.DELETED, refreshed_ms=now))
+
+
 def refresh(
     connection: sa.Connection,
     project_id: ProjectId,
