@@ -64,6 +64,11 @@ class Settings:
         "`on`: a job that has been over for two minutes can't log any more; `off`: its ID token's time decides",
         "on",
     )
+    promoted_runs: str = _setting(
+        "MLTRAIL_PROMOTED_RUNS",
+        "`frozen`: what was logged to a run that became a promoted version can't change any more; `open`: it can",
+        "frozen",
+    )
     quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "The most bytes of files in a project. Unset: no limit")
     quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "The most runs in a project. Unset: no limit")
     quota_metric_points: str = _setting(
@@ -120,6 +125,10 @@ class Settings:
     def refuses_finished_jobs(self) -> bool:
         return self.refuse_finished_jobs == "on"
 
+    @property
+    def freezes_promoted_runs(self) -> bool:
+        return self.promoted_runs == "frozen"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: str | None) -> "Settings":
         """Read the settings; options given on the command line win over variables.
@@ -169,6 +178,8 @@ class Settings:
                 raise _mistake(f"MLTRAIL_{name.upper()} must be a whole number, not {value!r}")
         if self.refuse_finished_jobs not in ("on", "off"):
             raise _mistake(f"MLTRAIL_REFUSE_FINISHED_JOBS must be on or off, not {self.refuse_finished_jobs!r}")
+        if self.promoted_runs not in ("frozen", "open"):
+            raise _mistake(f"MLTRAIL_PROMOTED_RUNS must be frozen or open, not {self.promoted_runs!r}")
         if not all(group and token for group, token in self.bot_tokens.items()):
             raise _mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
         hosts = {urlsplit(url).hostname for url in (self.issuer, self.gitlab_url)}

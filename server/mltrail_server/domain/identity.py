@@ -88,6 +88,17 @@ class Actor:
     user_id: int | None = None
     limit: str = ""  # why it may read only, in words for the person who wants to write
     unchecked: bool = False  # GitLab could not be asked whether the job still runs
+    role: Role = Role.NONE  # a person's; a job's is in its claims
 
     def may(self, access: Access) -> bool:
         return self.access >= access
+
+    @property
+    def is_steward(self) -> bool:
+        """Tell whether they may change what was promoted: a Maintainer, or a job on a protected branch or tag."""
+        if self.kind is TokenKind.LOCAL:
+            return True
+        if self.job is not None:
+            reviewed = self.job.ref_protected and self.job.pipeline_source != "merge_request_event"
+            return reviewed and not self.job.from_fork
+        return self.access is Access.WRITE and self.role >= Role.MAINTAINER

@@ -35,6 +35,7 @@ class Membership:
     access: Access | None
     limit: str = ""  # why it is for reading only, although another token, role or project would do
     oauth: bool = False
+    role: Role = Role.NONE
 
 
 class AccessTokens:
@@ -58,7 +59,7 @@ class AccessTokens:
             role = roles.role_in(session, found, user, today=self._today())
         access, limit = _judged(found, role, scopes, user["username"])
         path = found["path_with_namespace"]
-        return Membership(ProjectId(found["id"]), path, user["id"], user["username"], access, limit, oauth)
+        return Membership(ProjectId(found["id"]), path, user["id"], user["username"], access, limit, oauth, role)
 
     def check(self, token: str) -> None:
         """Raise UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one that could not even read."""

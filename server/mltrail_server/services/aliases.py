@@ -13,7 +13,7 @@ from mltrail_server.store import versions
 from mltrail_server.store.aliases import Move
 from mltrail_server.store.versions import Version
 
-from . import models
+from . import models, stewards
 from .deps import Scope
 
 
@@ -27,15 +27,18 @@ def put(scope: Scope, name: str, alias: str, version: str) -> None:
     rules.parse_version(version)  # what can be no version is told so, whatever the model
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
-        number = models.version_of(connection, scope, model_id, name, version).number
-        move(connection, scope, model_id, alias, number)
+        found = models.version_of(connection, scope, model_id, name, version)
+        stewards.check_alias(connection, scope, model_id, alias, found)
+        move(connection, scope, model_id, alias, found.number)
 
 
 def delete(scope: Scope, name: str, alias: str) -> None:
     """Remove an alias; one that is not there is no error."""
     rules.check_alias_text(alias)
     with scope.deps.db.write() as connection:
-        move(connection, scope, models.id_of(connection, scope, name), alias, None)
+        model_id = models.id_of(connection, scope, name)
+        stewards.check_alias(connection, scope, model_id, alias, None)
+        move(connection, scope, model_id, alias, None)
 
 
 def resolve(scope: Scope, name: str, alias: str) -> Version:
@@ -76,6 +79,7 @@ def move(
     *,
     expected_from: int | Expected | None = Expected.ANYTHING,
     pipeline_id: int | None = None,
+    reason: str | None = None,
 ) -> int | None:
     """Move an alias in the caller's transaction, leave a row in its history, and answer where it pointed before.
 
@@ -98,7 +102,7 @@ def move(
         store.put(connection, scope.project_id, model_id, alias, to_number)
     job = scope.actor.job
     pipeline = pipeline_id if pipeline_id is not None or job is None else job.pipeline_id
-    moved = Move(alias, before, to_number, scope.now, scope.actor.user_name, pipeline)
+    moved = Move(alias, before, to_number, scope.now, scope.actor.user_name, pipeline, reason)
     store.record(connection, scope.project_id, model_id, moved)
     return before
 

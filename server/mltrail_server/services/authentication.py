@@ -118,6 +118,7 @@ def _access_token(deps: Deps, token: str, project: str) -> Actor:
         found.access,
         user_id=found.user_id,
         limit=found.limit,
+        role=found.role,
     )
 
 

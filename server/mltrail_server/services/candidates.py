@@ -14,7 +14,7 @@ from mltrail_server.store import candidate_tags, candidates, inputs, metrics, pa
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.inputs import Dataset, ModelLink
 
-from . import experiments, job_claims, quotas, stamp
+from . import experiments, job_claims, quotas, stamp, stewards
 from .deps import Scope
 
 NAME_TAG = "mlflow.runName"
@@ -144,6 +144,7 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
     """Delete or restore, and note who did it; doing it twice is no error."""
     with scope.deps.db.write() as connection:
         candidate = _found(connection, scope, eid)
+        stewards.check_deletable(scope, candidate, stage)
         if candidate.stage is not stage:
             stamp.on_write(connection, scope, candidate.iid)
         deleted = scope.now if stage is Stage.DELETED else None
@@ -151,10 +152,11 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
 
 
 def writable(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
-    """Find a candidate that is about to be written to, and note who writes."""
+    """Find a candidate that is about to be written to, and note who writes. Raises CONFLICT for a promoted one."""
     candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
     if candidate.stage is Stage.DELETED:
         raise invalid(f"The run {eid} must be in the 'active' state. Current state is deleted. Restore it first.")
+    stewards.check_frozen(scope, candidate)
     stamp.on_write(connection, scope, candidate.iid)
     return candidate
 

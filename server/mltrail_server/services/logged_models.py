@@ -18,7 +18,7 @@ from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import LoggedModel, ModelMetric, ModelStatus
 from mltrail_server.store.paging import mark_of
 
-from . import experiments, stamp
+from . import experiments, stamp, stewards
 from .candidates import writable
 from .deps import Scope
 
@@ -62,6 +62,7 @@ def create(
             candidate = candidates.get(connection, scope.project_id, source_eid)
             if candidate is None:
                 raise not_found(f"Run with id={source_eid} not found")
+            stewards.check_frozen(scope, candidate)
             stamp.on_write(connection, scope, candidate.iid)
         model = LoggedModel(
             model_id,
@@ -188,6 +189,7 @@ def _to_write(connection: sa.Connection, scope: Scope, model_id: str, *, deleted
     model = _existing(connection, scope, model_id, deleted_too=deleted_too)
     source = candidates.get(connection, scope.project_id, model.source_eid) if model.source_eid else None
     if source is not None:
+        stewards.check_frozen(scope, source)
         stamp.on_write(connection, scope, source.iid)
 
 

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
-from mltrail_server.store import aliases, model_search, versions
+from mltrail_server.store import aliases, model_search, promotions, versions
 from mltrail_server.store import models as store
 from mltrail_server.store.models import Model
 from mltrail_server.store.versions import Version
 
-from . import model_experiments
+from . import model_experiments, stewards
 from .deps import Scope
 
 MAX_RESULTS = 1000
@@ -60,6 +60,10 @@ def make(
     )
     if made is None:
         raise _taken(name)
+    numbers = [number for number, _ in promotions.taken(connection, scope.project_id, made)]
+    if numbers:
+        # A model of this name had promoted versions: their numbers stay theirs.
+        store.change(connection, scope.project_id, made, now=scope.now, last_number=max(numbers))
     store.put_tags(connection, scope.project_id, made, tags)
     if tags.get(rules.PROMPT_TAG) != "true":
         model_experiments.make(connection, scope, name)
@@ -93,6 +97,7 @@ def rename(scope: Scope, name: str, new_name: str) -> Registered:
     rules.check_name(new_name)
     with scope.deps.db.write() as connection:
         model_id = id_of(connection, scope, name)
+        stewards.check_model(connection, scope, model_id, name, "Renaming")
         if store.id_of(connection, scope.project_id, new_name) not in (None, model_id):
             raise _taken(new_name)
         model_experiments.rename(connection, scope, name, new_name)
@@ -109,9 +114,15 @@ def describe(scope: Scope, name: str, description: str | None) -> Registered:
 
 
 def delete(scope: Scope, name: str) -> None:
-    """Delete a model with all its versions. Its name is free again, and so is its numbering."""
+    """Delete a model with all its versions. Its name is free again, and so is its numbering up to what was promoted.
+
+    A model with promoted versions is deleted by stewards only.
+    """
     with scope.deps.db.write() as connection:
-        store.delete(connection, scope.project_id, id_of(connection, scope, name))
+        model_id = id_of(connection, scope, name)
+        stewards.check_model(connection, scope, model_id, name, "Deleting")
+        stewards.check_unaliased(connection, scope, model_id, name)
+        store.delete(connection, scope.project_id, model_id)
         model_experiments.delete(connection, scope, name)
 
 

@@ -16,6 +16,7 @@ from mltrail_server.store import candidates, files, inputs, params, promotions
 from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as version_store
 from mltrail_server.store.inputs import Direction as LinkDirection
+from mltrail_server.store.promotions import Promotion
 
 from . import aliases, links, pipeline_runs, reconcile, versions
 from .deps import Scope
@@ -155,19 +156,24 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
     )
     made_id = model_store.id_of(connection, scope.project_id, name) or 0
     aliases.move(connection, scope, made_id, wish.alias, number, expected_from=current, pipeline_id=wish.pipeline_id)
-    promotions.add(
-        connection,
-        scope.project_id,
-        model_id=made_id,
-        pipeline_id=wish.pipeline_id,
-        number=number,
+    candidates.change(connection, scope.project_id, winner.iid, promoted=True)
+    made = Promotion(
+        made_id,
+        wish.pipeline_id,
+        number,
+        chosen,
+        pre_release=False,
+        alias=wish.alias,
         candidate_iid=winner.iid,
+        trained_in=wish.pipeline_id,
+        merge_request_iid=None,
         job_id=job.job_id,
         bump=bump,
         reason=reason,
         user_name=scope.actor.user_name,
-        now=scope.now,
+        at_ms=scope.now,
     )
+    promotions.add(connection, scope.project_id, made, attestation=None)
     return _told(scope, wish, name, chosen, number, "promoted", bump, reason, winner=winner, replaces=replaces)
 
 

@@ -7,15 +7,15 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
-from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
+from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
 from mltrail_server.domain.paths import Owner
-from mltrail_server.store import model_search
+from mltrail_server.store import model_search, promotions
 from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as store
 from mltrail_server.store.versions import NewVersion, Version
 
-from . import aliases, model_experiments, models, sources
+from . import aliases, model_experiments, models, sources, stewards
 from .deps import Scope
 from .sources import Origin
 
@@ -84,6 +84,7 @@ def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and 
     semver: str | None,
     description: str | None,
     tags: Mapping[str, str],
+    promoted: bool = True,
 ) -> tuple[int, str]:
     """Make a version of a candidate in the caller's transaction, and its model when that is missing.
 
@@ -105,6 +106,7 @@ def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and 
         run_link=None,
         description=description,
         user_name=scope.actor.user_name,
+        promoted=promoted,
     )
     _insert(connection, scope, model_id, number, new=new, tags=tags)
     return number, chosen
@@ -147,7 +149,10 @@ def files_of(scope: Scope, name: str, version: str) -> str:
 def describe(scope: Scope, name: str, version: str, description: str | None) -> Version:
     """Change the description; None leaves it as it is."""
     changes = {} if description is None else {"description": description}
-    return _changed(scope, name, version, **changes)
+    with scope.deps.db.write() as connection:
+        found = _existing(connection, scope, name, version)
+        stewards.check_version(scope, found, "Describing")
+        return _change(connection, scope, found, **changes)
 
 
 def transition(scope: Scope, name: str, version: str, stage: str, *, archive_others: bool) -> Version:
@@ -159,7 +164,10 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
         )
     with scope.deps.db.write() as connection:
         found = _existing(connection, scope, name, version)
+        stewards.check_version(scope, found, "Changing the stage of")
         if archive_others:
+            if store.any_promoted(connection, scope.project_id, found.model_id, stage=wanted):
+                stewards.check(scope, f"Archiving promoted versions of {found.model_name}")
             store.archive_others(
                 connection,
                 scope.project_id,
@@ -173,13 +181,20 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
 
 
 def delete(scope: Scope, name: str, version: str) -> None:
-    """Delete a version: number and semver are never used again, its aliases and tags go."""
+    """Delete a version: number and semver are never used again, its aliases and tags go.
+
+    A promoted one is deleted by stewards only, and not while an alias that promotions move points at it. Its row, its
+    promotion and what it rests on stay.
+    """
     with scope.deps.db.write() as connection:
         found = _existing(connection, scope, name, version)
+        stewards.check_version(scope, found, "Deleting")
         for alias in found.aliases:
-            aliases.move(connection, scope, found.model_id, alias, None)
+            _check_spare(connection, scope, found, alias)
+            aliases.move(connection, scope, found.model_id, alias, None, reason=f"{found.semver} was deleted")
         store.delete_tags(connection, scope.project_id, found.model_id, found.number)
-        store.change(connection, scope.project_id, found.model_id, found.number, now=scope.now, deleted_ms=scope.now)
+        gone = {"deleted_ms": scope.now, "deleted_by": scope.actor.user_name}
+        store.change(connection, scope.project_id, found.model_id, found.number, now=scope.now, **gone)
         model_store.change(connection, scope.project_id, found.model_id, now=scope.now)
 
 
@@ -187,6 +202,7 @@ def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None
     rules.check_tag(key, value)
     with scope.deps.db.write() as connection:
         found = _existing(connection, scope, name, version)
+        stewards.check_version(scope, found, "Tagging")
         if key == VERSION_TAG and value != found.semver:
             raise invalid(
                 f"The tag '{VERSION_TAG}' names a version when it is created and can't change afterwards: this one is "
@@ -200,7 +216,17 @@ def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
     limits.check_key(key, "tag")
     with scope.deps.db.write() as connection:
         found = _existing(connection, scope, name, version)
+        stewards.check_version(scope, found, "Removing a tag of")
         store.delete_tags(connection, scope.project_id, found.model_id, found.number, key=key)
+
+
+def _check_spare(connection: sa.Connection, scope: Scope, found: Version, alias: str) -> None:
+    """Refuse to take a version away from under an alias that promotions move: who loads by it would load nothing."""
+    if found.promoted and stewards.manages(connection, scope, found.model_id, alias):
+        raise conflict(
+            f"{found.model_name} {found.semver} is '{alias}' just now. Point that alias at another version first: "
+            f"mltrail rollback --model {found.model_name} --alias {alias}"
+        )
 
 
 def _origin(connection: sa.Connection, scope: Scope, request: Request, *, is_prompt: bool) -> Origin:
@@ -222,7 +248,7 @@ def _with_run(connection: sa.Connection, scope: Scope, name: str, found: Origin)
 
 def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str | None) -> str:
     """Choose a new version's semver. The caller holds the model, so nobody else takes it meanwhile."""
-    used = store.all_semvers(connection, scope.project_id, model_id)
+    used = used_semvers(connection, scope, model_id)
     if wanted is None:
         return semver.following(max(used, key=semver.parse, default=None))
     semver.parse(wanted)
@@ -235,6 +261,12 @@ def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str 
     return wanted
 
 
+def used_semvers(connection: sa.Connection, scope: Scope, model_id: int) -> set[str]:
+    """List every semver that ever named a version: of this model, and promoted ones of earlier models of its name."""
+    promoted = promotions.taken(connection, scope.project_id, model_id)
+    return {*store.all_semvers(connection, scope.project_id, model_id), *(semver for _, semver in promoted)}
+
+
 def _insert(
     connection: sa.Connection, scope: Scope, model_id: int, number: int, *, new: NewVersion, tags: Mapping[str, str]
 ) -> None:
@@ -245,11 +277,6 @@ def _insert(
 def _existing(connection: sa.Connection, scope: Scope, name: str, version: str) -> Version:
     rules.parse_version(version)  # what can be no version is told so, whatever the model
     return models.version_of(connection, scope, models.id_of(connection, scope, name), name, version)
-
-
-def _changed(scope: Scope, name: str, version: str, **values: object) -> Version:
-    with scope.deps.db.write() as connection:
-        return _change(connection, scope, _existing(connection, scope, name, version), **values)
 
 
 def _change(connection: sa.Connection, scope: Scope, found: Version, **values: object) -> Version:

@@ -24,6 +24,7 @@ class Move:
     at_ms: int
     user_name: str
     pipeline_id: int | None
+    reason: str | None = None
 
 
 def target(connection: sa.Connection, project_id: ProjectId, model_id: int, alias: str) -> int | None:
@@ -56,6 +57,7 @@ def record(connection: sa.Connection, project_id: ProjectId, model_id: int, move
             at_ms=move.at_ms,
             user_name=move.user_name,
             pipeline_id=move.pipeline_id,
+            reason=move.reason,
         )
     )
 
@@ -70,6 +72,7 @@ def history(connection: sa.Connection, project_id: ProjectId, model_id: int) -> 
             _EVENT.c.at_ms,
             _EVENT.c.user_name,
             _EVENT.c.pipeline_id,
+            _EVENT.c.reason,
         )
         .where(_EVENT.c.project_id == project_id, _EVENT.c.model_id == model_id)
         .order_by(_EVENT.c.id.desc())

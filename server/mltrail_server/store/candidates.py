@@ -29,6 +29,7 @@ class Candidate:
     ended_ms: int | None
     amended: bool
     status_reason: str | None
+    promoted: bool = False  # a promoted version rests on it
 
 
 COLUMNS = (
@@ -43,6 +44,7 @@ COLUMNS = (
     _T.c.ended_ms,
     _T.c.amended,
     _T.c.status_reason,
+    _T.c.promoted,
 )
 
 
@@ -125,6 +127,7 @@ def candidate_of(row: Row) -> Candidate:
         row.ended_ms,
         bool(row.amended),
         row.status_reason,
+        bool(row.promoted),
     )
 
 

@@ -1,4 +1,7 @@
-"""Promotions: which pipeline made which candidate a version. One a model and pipeline, kept for ever."""
+"""Promotions: which pipeline made which candidate a version. One a model and pipeline, kept for ever.
+
+A promotion outlives its model: a model that comes again under the name goes on with the numbers.
+"""
 
 from dataclasses import dataclass
 
@@ -9,71 +12,106 @@ from mltrail_server.domain.ids import ProjectId
 from . import models, schema
 
 _T = schema.promotion
-_VERSION = schema.model_version
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
+    """`trained_in` is the pipeline that made the candidate, `pipeline_id` the one that it was promoted for; `job_id` is
+    None when a person promoted. `alias` is the one that moved, if any.
+    """
+
     model_id: int
     pipeline_id: int
     number: int
     semver: str
+    pre_release: bool
+    alias: str | None
     candidate_iid: int
+    trained_in: int
+    merge_request_iid: int | None
+    job_id: int | None
     bump: str
     reason: str
+    user_name: str
+    at_ms: int
 
 
-def add(  # noqa: PLR0913 - one argument a column
-    connection: sa.Connection,
-    project_id: ProjectId,
-    *,
-    model_id: int,
-    pipeline_id: int,
-    number: int,
-    candidate_iid: int,
-    job_id: int,
-    bump: str,
-    reason: str,
-    user_name: str,
-    now: int,
-) -> None:
-    values = {"project_id": project_id, "model_id": model_id, "pipeline_id": pipeline_id, "number": number}
-    values |= {"candidate_iid": candidate_iid, "job_id": job_id, "at_ms": now}
-    name = models.name_of(project_id, model_id)
-    connection.execute(sa.insert(_T).values(**values, bump=bump, reason=reason, user_name=user_name, model_name=name))
+_COLUMNS = (
+    _T.c.model_id,
+    _T.c.pipeline_id,
+    _T.c.number,
+    _T.c.semver,
+    _T.c.pre_release,
+    _T.c.alias,
+    _T.c.candidate_iid,
+    _T.c.trained_in,
+    _T.c.merge_request_iid,
+    _T.c.job_id,
+    _T.c.bump,
+    _T.c.reason,
+    _T.c.user_name,
+    _T.c.at_ms,
+)
+
+
+def add(connection: sa.Connection, project_id: ProjectId, made: Promotion, *, attestation: str | None) -> None:
+    values = {column.name: getattr(made, column.name) for column in _COLUMNS}
+    name = models.name_of(project_id, made.model_id)
+    row = {"project_id": project_id, "model_name": name, "attestation": attestation}
+    connection.execute(sa.insert(_T).values(**row, **values))
 
 
 def of_pipeline(connection: sa.Connection, project_id: ProjectId, model_id: int, pipeline_id: int) -> Promotion | None:
     return _one(connection, project_id, model_id, _T.c.pipeline_id == pipeline_id)
 
 
+def of_candidate(
+    connection: sa.Connection, project_id: ProjectId, model_id: int, candidate_iid: int
+) -> Promotion | None:
+    """Find what made a candidate a version, pre-releases left out."""
+    return _one(connection, project_id, model_id, _T.c.candidate_iid == candidate_iid, _released())
+
+
+def of_version(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> Promotion | None:
+    return _one(connection, project_id, model_id, _T.c.number == number)
+
+
 def newest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Promotion | None:
-    """Find the promotion by the newest pipeline."""
-    return _one(connection, project_id, model_id)
+    """Find the promotion for the newest pipeline, pre-releases left out."""
+    return _one(connection, project_id, model_id, _released())
+
+
+def attestation(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> str | None:
+    """Fetch what vouches for a version: the provenance statement in its envelope, as JSON."""
+    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number == number)
+    found: str | None = connection.execute(sa.select(_T.c.attestation).where(*where)).scalar()
+    return found
+
+
+def managed_aliases(connection: sa.Connection, project_id: ProjectId, model_id: int) -> set[str]:
+    """List the aliases that promotions have moved, of this model and of earlier ones of its name."""
+    query = sa.select(_T.c.alias).where(*_of_name(project_id, model_id), _T.c.alias.is_not(None)).distinct()
+    return set(connection.execute(query).scalars())
+
+
+def taken(connection: sa.Connection, project_id: ProjectId, model_id: int) -> list[tuple[int, str]]:
+    """List numbers and semvers that promotions have used up, of this model and of earlier ones of its name."""
+    query = sa.select(_T.c.number, _T.c.semver).where(*_of_name(project_id, model_id))
+    return [(number, semver) for number, semver in connection.execute(query)]
+
+
+def _of_name(project_id: ProjectId, model_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    named = _T.c.model_name == models.name_of(project_id, model_id)
+    return _T.c.project_id == project_id, sa.or_(_T.c.model_id == model_id, named)
+
+
+def _released() -> sa.ColumnElement[bool]:
+    return _T.c.pre_release.is_(sa.false())
 
 
 def _one(
     connection: sa.Connection, project_id: ProjectId, model_id: int, *which: sa.ColumnElement[bool]
 ) -> Promotion | None:
-    version = sa.and_(
-        _VERSION.c.project_id == _T.c.project_id,
-        _VERSION.c.model_id == _T.c.model_id,
-        _VERSION.c.number == _T.c.number,
-    )
-    query = (
-        sa.select(
-            _T.c.model_id,
-            _T.c.pipeline_id,
-            _T.c.number,
-            _VERSION.c.semver,
-            _T.c.candidate_iid,
-            _T.c.bump,
-            _T.c.reason,
-        )
-        .join(_VERSION, version)
-        .where(_T.c.project_id == project_id, _T.c.model_id == model_id, *which)
-        .order_by(_T.c.pipeline_id.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else Promotion(*row)
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.model_id == model_id, *which)
+    row = connection.execute(query.order_by(_T.c.pipeline_id.desc()).limit(1)).one_or_none()
+    return None if row is None else Promotion(*tuple(row))

@@ -40,6 +40,7 @@ class Version:
     updated_ms: int
     tags: Tags = ()
     aliases: tuple[str, ...] = ()
+    promoted: bool = False  # by a promotion: verified, its files its own, changed by stewards only
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class NewVersion:
     run_link: str | None
     description: str | None
     user_name: str
+    promoted: bool = False
 
 
 def select() -> sa.Select[Row]:
@@ -91,6 +93,7 @@ def insert(
             run_link=new.run_link,
             description=new.description,
             user_name=new.user_name,
+            promoted=new.promoted,
             stage=stage,
             created_ms=now,
             updated_ms=now,
@@ -136,6 +139,15 @@ def all_semvers(connection: sa.Connection, project_id: ProjectId, model_id: int)
     """Fetch every semver that was ever given to a version of this model, deleted ones too."""
     query = sa.select(_T.c.semver).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
     return list(connection.execute(query).scalars())
+
+
+def any_promoted(connection: sa.Connection, project_id: ProjectId, model_id: int, *, stage: str | None = None) -> bool:
+    """Tell whether a model has a promoted version that is not deleted (of one stage)."""
+    where = [_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)]
+    if stage is not None:
+        where.append(_T.c.stage == stage)
+    query = sa.select(sa.literal(1)).where(*where, _T.c.promoted.is_(sa.true())).limit(1)
+    return connection.execute(query).scalar() is not None
 
 
 def latest_per_stage(
@@ -251,4 +263,5 @@ def _version(row: Row, tags: Tags, names: tuple[str, ...]) -> Version:
         row.updated_ms,
         tags,
         names,
+        bool(row.promoted),
     )

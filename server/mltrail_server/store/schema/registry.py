@@ -49,6 +49,8 @@ model_version = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),  # a deleted version keeps its row, so that its semver is never used again
+    Column("deleted_by", Text),
+    Column("promoted", Boolean, nullable=False, default=False),  # by a promotion, and changed by stewards only
     UniqueConstraint("project_id", "id"),
     UniqueConstraint("project_id", "model_id", "semver"),
     belongs_to(model, by=["model_id"], key=["id"]),
@@ -90,23 +92,31 @@ alias_event = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("user_name", Text, nullable=False),
     Column("pipeline_id", BigInteger),
+    Column("reason", Text),  # why, where somebody has said it
     Index("ix_alias_event_model", "project_id", "model_id", "id"),
 )
 
 promotion = Table(
-    "promotion",  # one a model and pipeline; it outlives its model
+    "promotion",  # one a model and pipeline; it outlives its model, and keeps its numbers taken
     METADATA,
     project_column(),
     number_column("model_id"),
     Column("model_name", String(256)),  # at that time
     number_column("pipeline_id"),
     Column("number", BigInteger, nullable=False),
+    Column("semver", String(255), nullable=False),
+    Column("pre_release", Boolean, nullable=False, default=False),  # of a merge request; it never gets the alias
+    Column("alias", String(255)),  # that it moved; from then on only stewards move it
     Column("candidate_iid", BigInteger, nullable=False),
-    Column("job_id", BigInteger),
+    Column("trained_in", BigInteger, nullable=False),  # the pipeline that made the candidate
+    Column("merge_request_iid", BigInteger),
+    Column("job_id", BigInteger),  # null when a person promoted
     Column("bump", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("user_name", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    Column("attestation", Text),  # the provenance statement in its envelope, as JSON
+    Index("ix_promotion_name", "project_id", "model_name"),
 )
 
 logged_model = Table(

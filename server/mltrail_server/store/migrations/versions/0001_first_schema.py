@@ -351,9 +351,8 @@ def upgrade() -> None:
     op.create_table(
         "upload",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("blob_id", sa.String(length=32), nullable=False),
         sa.Column("store_id", sa.Text(), nullable=False),
         sa.Column("parts", sa.Integer(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),

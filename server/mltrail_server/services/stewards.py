@@ -1,0 +1,78 @@
+"""What was promoted is changed by stewards only: Maintainers, and jobs on protected branches and tags.
+
+Everything here holds on every route: MLflow's registry, our own API and the pages call the same services.
+"""
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import conflict, forbidden
+from mltrail_server.store import aliases, promotions
+from mltrail_server.store import versions as version_store
+from mltrail_server.store.candidates import Candidate
+from mltrail_server.store.versions import Version
+
+from .deps import Scope
+
+
+def check(scope: Scope, doing: str) -> None:
+    """Raises FORBIDDEN when the caller is no steward; `doing` begins the sentence that says what they can't do."""
+    if not scope.actor.is_steward:
+        raise forbidden(
+            f"{doing} takes the Maintainer role, or a job on a protected branch or tag, since it was promoted by a "
+            "pipeline. Promote another version with `mltrail promote`, or ask a Maintainer."
+        )
+
+
+def check_version(scope: Scope, version: Version, doing: str) -> None:
+    """Refuse a change of a promoted version by anybody but a steward."""
+    if version.promoted:
+        check(scope, f"{doing} {version.model_name} {version.semver}")
+
+
+def check_model(connection: sa.Connection, scope: Scope, model_id: int, name: str, doing: str) -> None:
+    """Refuse to touch the name under which promoted versions are known."""
+    if version_store.any_promoted(connection, scope.project_id, model_id):
+        check(scope, f"{doing} the model {name}, which has promoted versions,")
+
+
+def check_unaliased(connection: sa.Connection, scope: Scope, model_id: int, name: str) -> None:
+    """Refuse to take a model away from under an alias that promotions move. Raises CONFLICT."""
+    managed = promotions.managed_aliases(connection, scope.project_id, model_id)
+    held = [alias for alias, _ in aliases.of_models(connection, scope.project_id, [model_id]).get(model_id, [])]
+    if managed.intersection(held):
+        raise conflict(
+            f"The model {name} has the alias '{min(managed.intersection(held))}', by which it is loaded. Take the "
+            "alias away first."
+        )
+
+
+def manages(connection: sa.Connection, scope: Scope, model_id: int, alias: str) -> bool:
+    """Tell whether an alias is moved by promotions, so that not everybody may move it."""
+    return alias in promotions.managed_aliases(connection, scope.project_id, model_id)
+
+
+def check_alias(connection: sa.Connection, scope: Scope, model_id: int, alias: str, target: Version | None) -> None:
+    """Let a managed alias be moved by stewards, and to promoted versions only. `target` None takes it away."""
+    if not manages(connection, scope, model_id, alias):
+        return
+    check(scope, f"Moving the alias '{alias}'")
+    if target is not None and not target.promoted:
+        raise conflict(
+            f"{target.model_name} {target.semver} was registered by hand and never promoted, so it can't become "
+            f"'{alias}'. Promote the run that it came from: its job, gate and files are checked then."
+        )
+
+
+def check_frozen(scope: Scope, candidate: Candidate) -> None:
+    """Refuse a change of what a promoted version rests on. Raises CONFLICT."""
+    if candidate.promoted and scope.deps.settings.freezes_promoted_runs:
+        raise conflict(
+            f"The run {candidate.eid} became a promoted version, so what was logged to it never changes. Log to a new "
+            "run; what you want to say of the version, say in its description."
+        )
+
+
+def check_deletable(scope: Scope, candidate: Candidate, stage: Stage) -> None:
+    if stage is Stage.DELETED:
+        check_frozen(scope, candidate)
