@@ -17,7 +17,7 @@ from .gitlab_api import errors as gitlab_errors
 from .gitlab_api import routes as gitlab_routes
 from .http import hosts
 from .http.errors import handle_errors
-from .http.routes import ProjectConverter
+from .http.project_paths import ProjectApp
 from .http.sharinghub import SharingHubPaths
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
@@ -71,9 +71,7 @@ def _oauth(settings: Settings, clock: Clock) -> OAuth | None:
 
 
 def create_app(deps: Deps) -> Flask:
-    app = Flask("mltrail_server", static_folder=None, template_folder="ui/templates")
-    app.url_map.converters["project"] = ProjectConverter
-    app.url_map.merge_slashes = False
+    app = ProjectApp("mltrail_server", template_folder="ui/templates")
     if deps.settings.local_mode:
         hosts.keep_to_loopback(app)
     mlflow_routes.mount_all(app, deps)

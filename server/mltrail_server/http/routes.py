@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Flask, Request, request
 from flask.typing import ResponseReturnValue
-from werkzeug.routing import BaseConverter
 
 from mltrail_server.domain.errors import forbidden
 from mltrail_server.domain.identity import Access, Actor
@@ -21,13 +20,6 @@ from .call import Call
 from .tokens import token_of
 
 Handler = Callable[..., ResponseReturnValue]
-
-
-class ProjectConverter(BaseConverter):
-    """A project in a URL: its number, or its full path with `/` sent as it is or as `%2F`."""
-
-    regex = r"[^/].*?"
-    part_isolating = False
 
 
 @dataclass(frozen=True, slots=True)

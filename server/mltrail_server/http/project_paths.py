@@ -1,0 +1,79 @@
+"""Where a project ends in a URL.
+
+A project's path holds slashes, sent as they are or as `%2F`, which a WSGI server has decoded. So before a route is
+looked for, the project is made one segment: then Werkzeug finds a route by one look-up a segment, where it would else
+try a regular expression for each of some two hundred routes.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+
+from flask import Flask, Request
+from werkzeug.routing import BaseConverter, MapAdapter
+
+_VARIABLE = "<project:project>"
+_MARK = "\0"
+"""Stands for a slash in the project. No path of a project holds it; a URL that does is no route of ours."""
+
+_DEPTH = 3
+"""So many segments after the project tell that it ends there: a group may be called `ml`, too."""
+
+
+class ProjectConverter(BaseConverter):
+    """A project in a URL: its number, or its full path with `/` sent as it is or as `%2F`."""
+
+    regex = rf"[^/{_MARK}][^/]*"
+    part_isolating = True  # Werkzeug takes the slash in the expression for one in the project
+
+    def to_python(self, value: str) -> str:
+        return value.replace(_MARK, "/")
+
+
+class ProjectPaths:
+    """Finds the project in paths, from the rules that hold one."""
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        starts: dict[str, set[str]] = {}
+        for rule in rules:
+            before, found, after = rule.partition(_VARIABLE)
+            if found:
+                fixed = after.split("<")[0].rstrip("/")
+                starts.setdefault(before, set()).add("/".join(fixed.split("/")[: _DEPTH + 1]))
+        # A longer beginning is the more exact one: `/api/v4/projects/` before `/`.
+        self._forms = [
+            re.compile(
+                rf"(?P<before>{re.escape(before)})(?P<project>[^/].*?)"
+                rf"(?P<rest>(?:{'|'.join(map(re.escape, sorted(starts[before])))})(?:/.*)?)",
+                re.DOTALL,
+            )
+            for before in sorted(starts, key=len, reverse=True)
+        ]
+
+    def isolated(self, path: str) -> str:
+        """Make the project one segment; a path without one stays as it is."""
+        if _MARK in path:
+            return f"/{_MARK}"
+        for form in self._forms:
+            if found := form.fullmatch(path):
+                return f"{found['before']}{found['project'].replace('/', _MARK)}{found['rest']}"
+        return path
+
+
+class ProjectApp(Flask):
+    """Flask with `<project:project>` in its rules."""
+
+    def __init__(self, name: str, *, template_folder: str) -> None:
+        super().__init__(name, static_folder=None, template_folder=template_folder)
+        self.url_map.converters["project"] = ProjectConverter
+        self.url_map.merge_slashes = False
+
+    @cached_property
+    def _project_paths(self) -> ProjectPaths:
+        return ProjectPaths(rule.rule for rule in self.url_map.iter_rules())
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        adapter = super().create_url_adapter(request)
+        if adapter is not None and request is not None:
+            adapter.path_info = self._project_paths.isolated(adapter.path_info)
+        return adapter
