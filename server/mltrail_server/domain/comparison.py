@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from mltrail_contract import Model
 
-from . import direction, evidence, folds
+from . import direction, evidence, folds, sweeps
 from .direction import Direction, Goal
 from .evidence import Evidence, Level
 from .grouping import Group, Run, best, group, ranking_metric, representative
@@ -66,7 +66,9 @@ class ParameterChange:
 class Comparison:
     """The best group against the baseline's best. `metrics` begins with the one that ranks, then what matters most.
 
-    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's.
+    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's. `groups` is how
+    many candidates the best was chosen from; `luck` tells that it is the best of several by no more than chance gives.
+    `trend` is the ranking metric of the history's pipelines, in its order.
     """
 
     rank_by: str | None
@@ -78,6 +80,8 @@ class Comparison:
     groups: int
     datasets: tuple[ParameterChange, ...] = ()
     incomparable: str | None = None
+    trend: tuple[float | None, ...] = ()
+    luck: bool = False
 
     @property
     def headline(self) -> MetricChange | None:
@@ -114,25 +118,32 @@ def compare(
     baseline, newest first. `rank_by` and `better` (its direction) overrule the contract.
     """
     chance = model.repeat_over | frozenset(model.pair_by)
-    ours, theirs = group(current, repeat_over=chance), group(baseline, repeat_over=chance)
+    wanted = [name for name in (rank_by or model.rank_by, *(rule.metric for rule in model.rules)) if name]
+    folded = sweeps.fold(tuple(current), wanted)
+    ours = group(folded.runs, repeat_over=chance)
+    theirs = group(sweeps.fold(tuple(baseline), wanted).runs, repeat_over=chance)
     metric = rank_by or model.rank_by or ranking_metric(ours)
     goal = Goal(better, guessed=False) if better else goal_of(metric or "", model)
     mine, yours = best(ours, metric, goal), best(theirs, metric, goal)
     if mine is None:
         return Comparison(metric, None, None, yours, (), (), 0)
-    earlier = [best(group(runs, repeat_over=chance), metric, goal) for runs in history]
+    among = len(ours) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in ours)
+    earlier = [best(group(sweeps.fold(tuple(runs), wanted).runs, repeat_over=chance), metric, goal) for runs in history]
     reason = _incomparable(mine, yours, model.same_dataset) if yours else None
     sides = _Sides(mine, yours, [one for one in earlier if one is not None], model, reason)
+    changes = tuple(_metrics(sides, metric, goal, among=among))
     return Comparison(
         metric,
         mine,
         representative(mine, metric, goal),
         yours,
-        tuple(_metrics(sides, metric, goal, among=len(ours))),
+        changes,
         tuple(changed_parameters(yours.params, mine.params)) if yours else (),
-        len(ours),
+        among,
         tuple(changed_parameters(_datasets(yours), _datasets(mine))) if yours else (),
         reason,
+        tuple(_mean(one, metric) for one in earlier),
+        any(_lucky(one, among) for one in changes if one.name == metric),
     )
 
 
@@ -161,6 +172,18 @@ def told(name: str, goal: Goal, before: float, now: float) -> str:
         rate=direction.is_rate(name) and 0 <= before <= 1 and 0 <= now <= 1,
         show_relative=goal.direction is Direction.LOWER and before > 0 and now > 0,
     )
+
+
+def _mean(one: Group | None, metric: str | None) -> float | None:
+    found = one.metrics.get(metric) if one is not None and metric is not None else None
+    return found.mean if found is not None else None
+
+
+def _lucky(one: MetricChange, among: int) -> bool:
+    """Tell a gain that would be real for one candidate, but not for the best of so many."""
+    if one.evidence is None or one.delta is None or one.goal.gain(one.delta) <= 0:
+        return False
+    return one.evidence.real() and not one.evidence.real(among=among)
 
 
 def _metrics(sides: _Sides, rank_by: str | None, goal: Goal, *, among: int) -> list[MetricChange]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
 
 from . import evidence
-from .comparison import Comparison, MetricChange, told
+from .comparison import Comparison, MetricChange
+from .comparison import told as difference_of
 from .direction import Direction, Goal
 from .grouping import Group, usable
 from .numbers import number
@@ -49,6 +50,17 @@ def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, .
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.index, default=Outcome.PASS)
+
+
+def told(outcomes: Iterable[Outcome]) -> str:
+    """Sum up rulings in words."""
+    found = list(outcomes)
+    broken, warnings = found.count(Outcome.FAIL), found.count(Outcome.WARN)
+    beside = f"{warnings} {'warning' if warnings == 1 else 'warnings'}" if warnings else ""
+    if broken:
+        rules = "1 rule" if broken == 1 else f"{broken} rules"
+        return f"gate failed: {rules} broken" + (f", {beside}" if beside else "")
+    return f"gate passed with {beside}" if beside else "gate passed"
 
 
 def expectation(rule: Rule) -> str:
@@ -112,7 +124,7 @@ def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that
     goal = Goal(Direction.LOWER if rule.better is Way.LOWER else Direction.HIGHER, guessed=False)
     loss = -goal.gain(value - before)
     allowed = abs(before) * tolerance.amount / 100 if tolerance.percent else tolerance.amount
-    difference = told(one.name, goal, before, value)
+    difference = difference_of(one.name, goal, before, value)
     if loss <= 0 or loss <= allowed * (1 + 1e-9):
         return say(Outcome.PASS, "unchanged" if loss == 0 else difference)
     if one.evidence is None:

@@ -23,6 +23,7 @@ class State(StrEnum):
     RUNNING = "running"
     SUPERSEDED = "superseded"  # its job was retried: the newest attempt counts
     AMENDED = "amended"  # somebody else than its own jobs has written to it, or no job vouches for it
+    LOCAL = "local"  # logged at somebody's own machine, for the same commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
+    parent_iid: int | None = None  # the sweep that it is a trial of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,13 @@ def group(runs: Iterable[Run], *, repeat_over: frozenset[str] = REPEAT_OVER) -> 
     found: dict[frozenset[tuple[str, str]], list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.iid):
         if run.state is State.SUCCEEDED:
-            choice = frozenset((key, value) for key, value in run.params.items() if key not in repeat_over)
-            found.setdefault(choice, []).append(run)
-    return [Group(dict(sorted(choice)), tuple(members), _summaries(members)) for choice, members in found.items()]
+            found.setdefault(choice(run, repeat_over), []).append(run)
+    return [Group(dict(sorted(chosen)), tuple(members), _summaries(members)) for chosen, members in found.items()]
+
+
+def choice(run: Run, repeat_over: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """What was chosen for a run: its parameters without those that stand for chance."""
+    return frozenset((key, value) for key, value in run.params.items() if key not in repeat_over)
 
 
 def best(groups: Iterable[Group], metric: str | None, goal: Goal) -> Group | None:

@@ -11,7 +11,7 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.services import links, pipeline_report
 from mltrail_server.services.pipeline_report import Told
-from mltrail_server.services.reports import ModelReport
+from mltrail_server.services.judging import ModelReport
 
 
 def show(call: Call, pipeline_id: int) -> Response:

@@ -19,7 +19,8 @@ from mltrail_server.domain.verdict import Level
 from mltrail_server.settings import Settings
 
 from . import links
-from .reports import ModelReport, Report
+from .judging import ModelReport
+from .reports import Report
 
 _MOST_ROWS = 8
 _MOST_RUNS = 50

@@ -1,6 +1,7 @@
-"""The candidates of a pipeline, with what became of their jobs."""
+"""The candidates of pipelines, with what became of their jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -8,48 +9,84 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ci import SUCCEEDED
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.domain.model import model_of_experiment
-from mltrail_server.store import candidates, experiments, jobs, metrics, params
+from mltrail_server.domain.selection import model_of
+from mltrail_server.store import experiments, metrics, params, pipeline_candidates, run_data
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.jobs import TiedJob
 
-_STATES = {"failed": State.FAILED, "canceled": State.CANCELED, "skipped": State.CANCELED}
+PARENT = "mlflow.parentRunId"
+_STATES = {"failed": State.FAILED, "canceled": State.CANCELED, "skipped": State.CANCELED, "deleted": State.CANCELED}
 
 
-def of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> dict[str, list[Run]]:
-    """Fetch a pipeline's runs by the model that they train, which is their experiment's name until a contract file says
-    more. Six statements.
+def of(
+    connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, deleted_too: bool = False
+) -> dict[str, list[Run]]:
+    """Fetch a pipeline's runs by their experiment's name, which is the model's where no contract file says more.
+
+    Seven statements.
     """
-    tied: dict[int, list[TiedJob]] = {}
-    for job in jobs.tied_in(connection, project_id, pipeline_id):
-        tied.setdefault(job.candidate_iid, []).append(job)
-    iids = list(tied)
-    if not iids:
-        return {}
-    found = [one for one in candidates.of_iids(connection, project_id, iids) if one.stage is Stage.ACTIVE]
-    names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found})
-    of_params = params.of(connection, project_id, iids)
-    of_metrics = metrics.latest_of(connection, project_id, iids)
+    found = outlines(connection, project_id, [pipeline_id], deleted_too=deleted_too).get(pipeline_id, [])
     by_model: dict[str, list[Run]] = {}
-    for candidate in found:
-        creator = tied[candidate.iid][0]
-        run = Run(
-            candidate.iid,
-            candidate.name,
-            state_of(candidate, tied[candidate.iid]),
-            dict(of_params.get(candidate.iid, [])),
-            {point.key: point.value for point in of_metrics.get(candidate.iid, [])},
-            creator.job_id,
-            creator.name or f"job {creator.job_id}",
-            creator.web_url or "",
-        )
-        by_model.setdefault(model_of(names[candidate.experiment_iid]), []).append(run)
+    for run in filled(connection, project_id, found):
+        by_model.setdefault(model_of(run.experiment), []).append(run)
     return by_model
 
 
-def model_of(experiment: str) -> str:
-    """Name the model of an experiment: GitLab calls a model's own experiment `[model]<name>`."""
-    return model_of_experiment(experiment) or experiment
+def outlines(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    pipeline_ids: Sequence[int],
+    *,
+    tags: Iterable[str] = (),
+    deleted_too: bool = False,
+) -> dict[int, list[Run]]:
+    """Fetch the runs of pipelines without what was logged to them, except for some tags. Four statements."""
+    tied = pipeline_candidates.tied_in(connection, project_id, pipeline_ids)
+    if not tied:
+        return {}
+    stages = tuple(Stage) if deleted_too else (Stage.ACTIVE,)
+    listed = pipeline_candidates.candidates(connection, project_id, pipeline_ids, stages=stages)
+    found = {one.iid: one for one in listed}
+    names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found.values()})
+    of_tags = pipeline_candidates.tags(connection, project_id, pipeline_ids, {PARENT, *tags})
+    iids = {one.eid: one.iid for one in found.values()}
+    return {
+        pipeline_id: [
+            _run(found[iid], jobs, names[found[iid].experiment_iid], of_tags.get(iid, {}), iids)
+            for iid, jobs in sorted(of_pipeline.items())
+            if iid in found
+        ]
+        for pipeline_id, of_pipeline in tied.items()
+    }
+
+
+def local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str], *, limit: int) -> list[Run]:
+    """Fetch the newest runs of these commits that no job has made, with what was logged. Five statements."""
+    found = pipeline_candidates.without_job(connection, project_id, shas, limit=limit)
+    if not found:
+        return []
+    names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found})
+    runs = [Run(one.iid, one.name, State.LOCAL, {}, {}, experiment=names[one.experiment_iid]) for one in found]
+    return filled(connection, project_id, runs)
+
+
+def filled(connection: sa.Connection, project_id: ProjectId, runs: Sequence[Run]) -> list[Run]:
+    """Add parameters, latest metrics and datasets. Three statements."""
+    iids = [run.iid for run in runs]
+    if not iids:
+        return []
+    of_params = params.of(connection, project_id, iids)
+    of_metrics = metrics.latest_of(connection, project_id, iids)
+    of_datasets = run_data.datasets(connection, project_id, iids)
+    return [
+        replace(
+            run,
+            params=dict(of_params.get(run.iid, [])),
+            metrics={point.key: point.value for point in of_metrics.get(run.iid, [])},
+            datasets=of_datasets.get(run.iid, {}),
+        )
+        for run in runs
+    ]
 
 
 def state_of(candidate: Candidate, tied: Sequence[TiedJob]) -> State:
@@ -64,3 +101,22 @@ def state_of(candidate: Candidate, tied: Sequence[TiedJob]) -> State:
     if candidate.status in (Status.FAILED, Status.KILLED):
         return State.FAILED if candidate.status is Status.FAILED else State.CANCELED
     return State.SUCCEEDED if all(job.status == SUCCEEDED for job in tied) else State.RUNNING
+
+
+def _run(
+    candidate: Candidate, tied: Sequence[TiedJob], experiment: str, tags: dict[str, str], iids: dict[str, int]
+) -> Run:
+    creator = tied[0]
+    return Run(
+        candidate.iid,
+        candidate.name,
+        state_of(candidate, tied),
+        {},
+        {},
+        creator.job_id,
+        creator.name or f"job {creator.job_id}",
+        creator.web_url or "",
+        experiment=experiment,
+        tags=tags,
+        parent_iid=iids.get(tags.get(PARENT, "")),
+    )

@@ -1,59 +1,67 @@
-"""What a pipeline does to the models: each compared with its baseline on the target branch."""
+"""What a pipeline does to the models: each compared with its baseline, and held to the contract's rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import comparison, verdict
-from mltrail_server.domain.comparison import Comparison
+from mltrail_contract import Outcome
+from mltrail_server.domain import selection, verdict
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.domain.model import experiment_name
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.store import merge_requests, pipelines
 from mltrail_server.store.merge_requests import MergeRequest
 from mltrail_server.store.pipelines import Pipeline
 
-from . import pipeline_runs
+from . import baselines, contracts, judging, pipeline_runs
+from .judging import Bench, Judged, ModelReport
 
+MOST_RUNS = 20_000
+"""So many runs of a pipeline are looked at."""
 
-@dataclass(frozen=True, slots=True)
-class ModelReport:
-    """One model: all runs of the pipeline, and the best of them against the baseline pipeline's best."""
-
-    name: str
-    runs: tuple[Run, ...]
-    comparison: Comparison
-    baseline: Pipeline | None
-    verdict: Verdict
+_MOST_LOCAL = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """`gate` is what the binding contract says, `proposed` what the merge request's own version would say, None where
+    it leaves the contract alone. `runs` are all of the pipeline; `local` are runs of the same commit that no job has
+    made, which are shown and never count. `target` is the branch that the merge request goes into, else the default.
+    """
+
     pipeline: Pipeline
     merge_request: MergeRequest | None
     models: tuple[ModelReport, ...]
     verdict: Verdict
+    gate: Judged
+    proposed: Judged | None
+    runs: tuple[Run, ...]
+    local: tuple[Run, ...]
+    target: str
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the contract says of the merge request; None where nothing gates."""
+        return self.gate.outcome
 
     @property
     def running(self) -> int:
         """How many runs are not done yet."""
-        return sum(run.state is State.RUNNING for model in self.models for run in model.runs)
+        return sum(run.state is State.RUNNING for run in self.runs)
 
     @property
     def state(self) -> str:
-        if not self.models:
+        if not self.runs:
             return "empty"
         return "waiting" if self.running else "ready"
 
     @property
     def reason(self) -> str:
-        if not self.models:
+        if not self.runs:
             return "this pipeline has logged no runs (yet)"
-        total = sum(len(model.runs) for model in self.models)
-        return f"{self.running} of {total} runs are not done" if self.running else ""
+        return f"{self.running} of {len(self.runs)} runs are not done" if self.running else ""
 
 
 def compute(
@@ -63,11 +71,13 @@ def compute(
     *,
     default_branch: str | None,
     ancestors: Sequence[str] = (),
+    if_invalid: Outcome = Outcome.WARN,
 ) -> Report:
-    """Compare a pipeline with its baselines, from what is stored.
+    """Compare a pipeline with its baselines, from what is stored, and judge it by the contract that binds it.
 
     `ancestors` are the commits at and before the merge base, the newest first: the baseline is the target branch's
-    newest pipeline on one of them, or its newest at all. Raises NOT_FOUND for a pipeline that has never logged.
+    newest pipeline on one of them, or its newest at all. `if_invalid` is what a contract leads to that can't be read.
+    Raises NOT_FOUND for a pipeline that has never logged.
     """
     pipeline = pipelines.get(connection, project_id, pipeline_id)
     if pipeline is None:
@@ -77,46 +87,26 @@ def compute(
     iid = pipeline.merge_request_iid
     request = merge_requests.get(connection, project_id, iid) if iid is not None else None
     target = request.target_branch if request else default_branch or pipeline.ref
-    by_model = pipeline_runs.of(connection, project_id, pipeline_id)
-    models = tuple(
-        _model(connection, project_id, pipeline, name, runs, target=target, ancestors=ancestors)
-        for name, runs in sorted(by_model.items())
+    known = contracts.of(connection, project_id, pipeline_id)
+    versions = [one for one in (known.binding, known.proposed) if one is not None]
+    tags = {tag for one in versions for tag in selection.tags_of(one.contract)}
+    mine = pipeline_runs.outlines(connection, project_id, [pipeline_id], tags=tags).get(pipeline_id, [])
+    runs = pipeline_runs.filled(connection, project_id, mine[:MOST_RUNS])
+    found = baselines.branch(connection, project_id, target, before=pipeline_id, ancestors=ancestors, tags=tags)
+    bench = Bench(connection, project_id, runs, found, known, target, if_invalid)
+    binding = judging.judge(bench, known.binding)
+    return Report(
+        pipeline,
+        request,
+        binding.models,
+        verdict.overall(model.verdict for model in binding.models if model.runs),
+        binding,
+        judging.judge(bench, known.proposed) if known.proposed is not None else None,
+        tuple(runs),
+        tuple(_local(connection, project_id, [pipeline.sha, request.head_sha or ""])) if request else (),
+        target,
     )
-    return Report(pipeline, request, models, verdict.overall(model.verdict for model in models))
 
 
-def _model(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    pipeline: Pipeline,
-    name: str,
-    runs: list[Run],
-    *,
-    target: str,
-    ancestors: Sequence[str],
-) -> ModelReport:
-    baseline, theirs = _baseline(connection, project_id, pipeline, name, target, ancestors)
-    compared = comparison.compare(runs, theirs)
-    return ModelReport(name, tuple(runs), compared, baseline, verdict.of_model(compared))
-
-
-def _baseline(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    pipeline: Pipeline,
-    model: str,
-    target: str,
-    ancestors: Sequence[str],
-) -> tuple[Pipeline | None, list[Run]]:
-    age = {sha: number for number, sha in enumerate(ancestors)}
-    before = pipeline.id
-    found: list[Pipeline] = []
-    for experiment in (model, experiment_name(model)):
-        found += pipelines.of_branch(connection, project_id, target, experiment=experiment, before=before)
-    # At or before the merge base first, by nearness to it; then whatever is newest.
-    found.sort(key=lambda one: (age.get(one.sha, len(age)), -one.id))
-    for one in found:
-        runs = pipeline_runs.of(connection, project_id, one.id).get(model, [])
-        if any(run.state is State.SUCCEEDED for run in runs):
-            return one, runs
-    return None, []
+def _local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str]) -> list[Run]:
+    return pipeline_runs.local(connection, project_id, sorted({sha for sha in shas if sha}), limit=_MOST_LOCAL)

@@ -43,6 +43,14 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         where = door.project(ref)
         return shown(where, existing(where, iid))
 
+    @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/diffs")
+    def diffs(ref: str, iid: int) -> Response:
+        where = door.project(ref)
+        one = existing(where, iid)
+        sides = [where.commits[sha].files if sha else {} for sha in (one.base_sha, fake.head_of(one))]
+        changed = sorted(name for name in sides[0].keys() | sides[1].keys() if sides[0].get(name) != sides[1].get(name))
+        return paged([shapes.diff(name, new=name not in sides[0], gone=name not in sides[1]) for name in changed])
+
     @app.get("/api/v4/projects/<project:ref>/repository/commits/<sha>/merge_requests")
     def commit_merge_requests(ref: str, sha: str) -> Response:
         where = door.project(ref)

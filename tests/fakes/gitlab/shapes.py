@@ -209,6 +209,22 @@ def note(url: str, one: Note) -> dict[str, Any]:
     }
 
 
+def diff(name: str, *, new: bool, gone: bool) -> dict[str, Any]:
+    return {
+        "old_path": name,
+        "new_path": name,
+        "a_mode": "0" if new else "100644",
+        "b_mode": "0" if gone else "100644",
+        "diff": "",
+        "new_file": new,
+        "renamed_file": False,
+        "deleted_file": gone,
+        "generated_file": False,
+        "collapsed": False,
+        "too_large": False,
+    }
+
+
 def tree(names: list[str], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
     """What stands in a folder of the repository: folders first, then files."""
     start = len(folder) + 1 if folder else 0

@@ -1,0 +1,58 @@
+"""A sweep is a parent run with its trials below it. One of the two speaks for it in a comparison, never both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from .grouping import Run, State, usable
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """`runs` are those that count; `trials` tells for a parent that counts how many trials it was chosen from."""
+
+    runs: tuple[Run, ...]
+    trials: Mapping[int, int]
+
+
+def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
+    """Choose who speaks for each sweep: the parent where it has logged a metric that no trial of it has (the final
+    evaluation, as scikit-learn's searches log it), else the trials. `wanted` are globs of the metrics that matter, all
+    when empty.
+    """
+    children: dict[int, list[Run]] = {}
+    for run in runs:
+        if run.parent_iid is not None and run.state is State.SUCCEEDED:
+            children.setdefault(run.parent_iid, []).append(run)
+    if not children:
+        return Folded(tuple(runs), {})
+    dropped: set[int] = set()
+    trials: dict[int, int] = {}
+    for parent in runs:
+        below = children.get(parent.iid)
+        if below is None or parent.state is not State.SUCCEEDED or parent.iid in dropped:
+            continue
+        theirs = {name for child in below for name in _logged(child, wanted)}
+        if _logged(parent, wanted) - theirs:
+            beneath = _all_below(parent.iid, children)
+            dropped |= beneath
+            trials[parent.iid] = len(beneath)
+        else:
+            dropped.add(parent.iid)
+    return Folded(tuple(run for run in runs if run.iid not in dropped), trials)
+
+
+def _logged(run: Run, wanted: Sequence[str]) -> set[str]:
+    names = {name for name, value in run.metrics.items() if usable(value)}
+    return {name for name in names if any(fnmatchcase(name, glob) for glob in wanted)} if wanted else names
+
+
+def _all_below(iid: int, children: Mapping[int, Sequence[Run]]) -> set[int]:
+    found: set[int] = set()
+    waiting = [iid]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child.iid not in found and child.iid != iid:
+                found.add(child.iid)
+                waiting.append(child.iid)
+    return found

@@ -1,0 +1,165 @@
+"""What a model is compared with: the runs of the target branch's pipeline, or the version that the contract names, and
+the target branch's pipelines before it, which tell what chance does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_contract import Baseline, BaselineKind, Contract, Model
+from mltrail_server.domain import selection
+from mltrail_server.domain.comparison import UNWRITTEN
+from mltrail_server.domain.grouping import Run, State, choice
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import aliases, candidate_pipelines, models, pipeline_candidates, versions
+from mltrail_server.store.pipelines import Pipeline
+from mltrail_server.store.versions import Version
+
+from . import pipeline_runs
+
+HISTORY = 20
+"""So many pipelines of the target branch, the baseline's among them, tell what chance does."""
+
+_MOST_PIPELINES = 30
+_MOST_CANDIDATES = 5_000
+_MOST_RUNS = 2_000
+"""In all models' histories together: what is older is left out, so that sweeps on the target branch stay cheap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """`pipeline` holds the runs, None where there are none; `version` is the one that the contract names, if it names
+    one. `history` are the target branch's pipelines before it with their runs of the model, newest first.
+    """
+
+    pipeline: Pipeline | None = None
+    runs: Sequence[Run] = ()
+    version: Version | None = None
+    history: Sequence[tuple[Pipeline, Sequence[Run]]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The target branch's pipelines, in the order in which they are taken as a baseline, and all their runs."""
+
+    pipelines: Sequence[Pipeline]
+    runs: Mapping[int, Sequence[Run]]
+
+
+def branch(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    target: str,
+    *,
+    before: int,
+    ancestors: Sequence[str],
+    tags: set[str],
+) -> Branch:
+    """Fetch the target branch's pipelines: those at and before the merge base first, by nearness to it, then others.
+
+    What is deleted stays a baseline. Six statements. The runs' parameters and metrics are not there yet.
+    """
+    newest = pipeline_candidates.of_branch(connection, project_id, target, before=before, limit=_MOST_PIPELINES)
+    at_base = pipeline_candidates.of_branch(
+        connection, project_id, target, before=before, limit=_MOST_PIPELINES, shas=ancestors
+    )
+    age = {sha: number for number, sha in enumerate(ancestors)}
+    counted = {one.pipeline.id: one for one in (*at_base, *newest)}.values()
+    ordered = sorted(counted, key=lambda one: (age.get(one.pipeline.sha, len(age)), -one.pipeline.id))
+    kept: list[Pipeline] = []
+    total = 0
+    for one in ordered:
+        total += one.candidates
+        if kept and total > _MOST_CANDIDATES:
+            break
+        kept.append(one.pipeline)
+    found = pipeline_runs.outlines(connection, project_id, [one.id for one in kept], tags=tags, deleted_too=True)
+    return Branch(kept, found)
+
+
+def choose(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    contract: Contract | None,
+    names: Sequence[str],
+    found: Branch,
+) -> dict[str, Against]:
+    """Choose each model's baseline and history, and fetch what their runs have logged: three statements for all models
+    together, and five or six for each that the contract compares with a version.
+    """
+    chosen: dict[str, Against] = {}
+    known = contract.models if contract else {}
+    by_pipeline = {one.id: selection.select(contract, found.runs.get(one.id, ())) for one in found.pipelines}
+    for name in names:
+        of_model = {
+            number: [run for run in of_pipeline.get(name, ()) if run.state is State.SUCCEEDED]
+            for number, of_pipeline in by_pipeline.items()
+        }
+        trained = [one for one in found.pipelines if of_model[one.id]]
+        model = known.get(name, UNWRITTEN)
+        if model.baseline.kind is BaselineKind.TARGET:
+            pipeline = trained[0] if trained else None
+            against = Against(pipeline, of_model[pipeline.id] if pipeline else ())
+        else:
+            against = _of_version(connection, project_id, name, model, contract)
+        limit = against.pipeline.id if against.pipeline else 0
+        earlier = sorted((one for one in trained if one.id < limit), key=lambda one: -one.id)[: HISTORY - 1]
+        history = [(one, of_model[one.id]) for one in earlier]
+        chosen[name] = Against(against.pipeline, against.runs, against.version, history)
+    return _filled(connection, project_id, chosen)
+
+
+def _filled(connection: sa.Connection, project_id: ProjectId, chosen: dict[str, Against]) -> dict[str, Against]:
+    wanted = {run.iid: run for against in chosen.values() if not against.version for run in against.runs}
+    left = _MOST_RUNS
+    kept: dict[str, list[tuple[Pipeline, Sequence[Run]]]] = {name: [] for name in chosen}
+    for place in range(HISTORY):
+        for name, against in chosen.items():
+            if place < len(against.history) and len(against.history[place][1]) <= left:
+                kept[name].append(against.history[place])
+                left -= len(against.history[place][1])
+                wanted |= {run.iid: run for run in against.history[place][1]}
+    filled = {run.iid: run for run in pipeline_runs.filled(connection, project_id, list(wanted.values()))}
+    return {
+        name: Against(
+            against.pipeline,
+            against.runs if against.version else [filled[run.iid] for run in against.runs],
+            against.version,
+            [(one, [filled[run.iid] for run in runs]) for one, runs in kept[name]],
+        )
+        for name, against in chosen.items()
+    }
+
+
+def _of_version(
+    connection: sa.Connection, project_id: ProjectId, name: str, model: Model, contract: Contract | None
+) -> Against:
+    """Find the runs of a version: its candidate, and those of the same pipeline that differ from it only by chance."""
+    version = _version(connection, project_id, name, model.baseline)
+    if version is None or version.candidate_iid is None:
+        return Against(version=version)
+    pipeline = candidate_pipelines.of(connection, project_id, version.candidate_iid)
+    if pipeline is None:
+        return Against(version=version)
+    outlines = pipeline_runs.outlines(
+        connection, project_id, [pipeline.id], tags=selection.tags_of(contract), deleted_too=True
+    )
+    runs = selection.select(contract, outlines.get(pipeline.id, [])).get(name, [])
+    runs = pipeline_runs.filled(connection, project_id, [run for run in runs if run.state is State.SUCCEEDED])
+    chance = model.repeat_over | frozenset(model.pair_by)
+    winner = next((run for run in runs if run.iid == version.candidate_iid), None)
+    if winner is None:
+        return Against(version=version)
+    same = [run for run in runs if choice(run, chance) == choice(winner, chance)]
+    return Against(pipeline, same, version)
+
+
+def _version(connection: sa.Connection, project_id: ProjectId, name: str, baseline: Baseline) -> Version | None:
+    model_id = models.id_of(connection, project_id, name)
+    if model_id is None:
+        return None
+    if baseline.kind is BaselineKind.VERSION:
+        return versions.get_by_semver(connection, project_id, model_id, baseline.name)
+    number = aliases.target(connection, project_id, model_id, baseline.name)
+    return None if number is None else versions.get(connection, project_id, model_id, number)

@@ -1,0 +1,163 @@
+"""Hold a pipeline against one version of the contract: the one that binds, or the one that a merge request proposes."""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from mltrail_contract import Contract, Model, Outcome, Value
+from mltrail_server.domain import gate, selection, verdict
+from mltrail_server.domain.comparison import UNWRITTEN, Comparison, compare
+from mltrail_server.domain.gate import Ruling
+from mltrail_server.domain.grouping import Group, Run, State
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.verdict import Verdict
+from mltrail_server.store import run_data
+from mltrail_server.store.pipelines import Pipeline
+from mltrail_server.store.versions import Version
+
+from . import baselines, contracts
+from .baselines import Against, Branch
+from .contracts import Known
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """One model: all runs of the pipeline, and the best of them against the baseline's best.
+
+    `model` is what the contract says, None where it does not speak of it. `touched` is False where the merge request
+    changes nothing of the model, so that no rule is held against it. `version` is the baseline where the contract names
+    one. `history` are the target branch's pipelines before the baseline, newest first.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    comparison: Comparison
+    baseline: Pipeline | None
+    verdict: Verdict
+    model: Model | None = None
+    touched: bool = True
+    rulings: tuple[Ruling, ...] = ()
+    outcome: Outcome | None = None
+    version: Version | None = None
+    history: tuple[Pipeline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one version of the contract says. `outcome` is None where nothing gates; `sentence` holds nothing that a
+    user wrote.
+    """
+
+    contract: contracts.Version
+    outcome: Outcome | None
+    sentence: str
+    models: tuple[ModelReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is the same for each version of the contract: the pipeline's runs and the target branch's."""
+
+    connection: sa.Connection
+    project_id: ProjectId
+    runs: Sequence[Run]
+    found: Branch
+    known: Known
+    target: str
+    if_invalid: Outcome
+
+
+def judge(bench: Bench, version: contracts.Version) -> Judged:
+    """Compare all models of a pipeline as one version of the contract wants it, and hold its rules against them."""
+    contract = version.contract
+    selected = selection.select(contract, bench.runs)
+    against = baselines.choose(bench.connection, bench.project_id, contract, list(selected), bench.found)
+    compared = {
+        name: compare(
+            runs,
+            against[name].runs,
+            history=[earlier for _, earlier in against[name].history],
+            model=contract.models.get(name, UNWRITTEN) if contract else UNWRITTEN,
+        )
+        for name, runs in selected.items()
+    }
+    if contract:
+        compared = _with_extremes(bench, contract, compared)
+    models = tuple(
+        _model(bench, name, runs, compared[name], against[name], contract.models.get(name) if contract else None)
+        for name, runs in sorted(selected.items())
+    )
+    # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
+    models = tuple(one for one in models if one.runs or one.outcome is not None)
+    outcome, sentence = _gate(bench, version, models)
+    return Judged(version, outcome, sentence, models)
+
+
+def _model(
+    bench: Bench, name: str, runs: Sequence[Run], compared: Comparison, against: Against, model: Model | None
+) -> ModelReport:
+    touched = model is None or selection.touched(model, bench.known.changed_paths)
+    rulings: tuple[Ruling, ...] = ()
+    outcome = None
+    if model is not None and model.rules and touched and (bench.runs or model.paths):
+        rulings = gate.judge(compared, model, target=bench.target)
+        missing = compared.best is None and not any(run.state is State.RUNNING for run in runs)
+        outcome = gate.worst([one.outcome for one in rulings] + ([model.if_unknown] if missing else []))
+    return ModelReport(
+        name,
+        tuple(runs),
+        compared,
+        against.pipeline,
+        verdict.of_model(compared),
+        model,
+        touched,
+        rulings,
+        outcome,
+        against.version,
+        tuple(one for one, _ in against.history),
+    )
+
+
+def _gate(bench: Bench, version: contracts.Version, models: Sequence[ModelReport]) -> tuple[Outcome | None, str]:
+    if version.problems:
+        return bench.if_invalid, "contract invalid"
+    if version is bench.known.binding and not bench.known.read:
+        return bench.if_invalid, "the contract file has not been read yet"
+    outcomes = [model.outcome for model in models if model.outcome is not None]
+    if not outcomes:
+        return None, "no rules" if version.contract else "no contract file"
+    rulings = [ruling for model in models for ruling in model.rulings]
+    missing = [model.outcome for model in models if model.outcome is not None and model.comparison.best is None]
+    return gate.worst(outcomes), gate.told([*(one.outcome for one in rulings), *missing])
+
+
+def _with_extremes(bench: Bench, contract: Contract, compared: dict[str, Comparison]) -> dict[str, Comparison]:
+    """Add the extremes of histories where a rule looks at the best value. Two statements for all models together."""
+    globs = {
+        name: [rule.metric for rule in model.rules if rule.value is Value.BEST]
+        for name, model in contract.models.items()
+    }
+    names: set[str] = set()
+    iids: set[int] = set()
+    for name, one in compared.items():
+        if globs.get(name):
+            names |= {
+                change.name
+                for change in one.metrics
+                if any(fnmatch.fnmatchcase(change.name, glob) for glob in globs[name])
+            }
+            iids |= {run.iid for group in (one.best, one.baseline) if group for run in group.runs}
+    found = run_data.extremes(bench.connection, bench.project_id, iids, names)
+
+    def extended(group: Group | None) -> Group | None:
+        if group is None:
+            return None
+        return replace(group, runs=tuple(replace(run, extremes=found.get(run.iid, {})) for run in group.runs))
+
+    if not found:
+        return compared
+    return {
+        name: replace(one, best=extended(one.best), baseline=extended(one.baseline)) for name, one in compared.items()
+    }

@@ -1,0 +1,166 @@
+"""The candidates of several pipelines at once: as many statements for one pipeline as for fifty."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .candidates import COLUMNS, Candidate, candidate_of
+from .jobs import Part, TiedJob
+from .pipelines import MERGE_REQUEST_SOURCE, Pipeline
+
+_LINK = schema.candidate_job
+_JOB = schema.job
+_PIPELINE = schema.pipeline
+_CANDIDATE = schema.candidate
+_TAG = schema.candidate_tag
+_COMMIT = "mlflow.source.git.commit"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A pipeline, and how many candidates are tied to its jobs."""
+
+    pipeline: Pipeline
+    candidates: int
+
+
+def of_branch(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    branch: str,
+    *,
+    before: int,
+    limit: int,
+    shas: Sequence[str] | None = None,
+) -> list[Counted]:
+    """List the pipelines of a branch (not of merge requests) older than `before` that have candidates, newest first;
+    with `shas` only those of these commits.
+    """
+    count = (
+        sa.select(sa.func.count())
+        .where(_LINK.c.project_id == _PIPELINE.c.project_id, _LINK.c.pipeline_id == _PIPELINE.c.id)
+        .correlate(_PIPELINE)
+        .scalar_subquery()
+    )
+    has_some = (
+        sa.select(sa.literal(1))
+        .where(_LINK.c.project_id == _PIPELINE.c.project_id, _LINK.c.pipeline_id == _PIPELINE.c.id)
+        .correlate(_PIPELINE)
+        .exists()
+    )
+    columns = ("id", "sha", "ref", "source", "status", "web_url", "merge_request_iid")
+    query = sa.select(*(_PIPELINE.c[name] for name in columns), count.label("tied")).where(
+        _PIPELINE.c.project_id == project_id,
+        _PIPELINE.c.ref == branch,
+        _PIPELINE.c.source != MERGE_REQUEST_SOURCE,
+        _PIPELINE.c.id < before,
+        has_some,
+    )
+    if shas is not None:
+        query = query.where(_PIPELINE.c.sha.in_(shas))
+    rows = connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))
+    return [Counted(Pipeline(*row[:-1]), row.tied) for row in rows]
+
+
+def tied_in(
+    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Sequence[int]
+) -> dict[int, dict[int, list[TiedJob]]]:
+    """Fetch the jobs of all candidates, by pipeline and candidate: creators first, then by number."""
+    query = (
+        sa.select(
+            _LINK.c.pipeline_id,
+            _LINK.c.candidate_iid,
+            _LINK.c.job_id,
+            _LINK.c.part,
+            _LINK.c.verified,
+            _JOB.c.name,
+            _JOB.c.status,
+            _JOB.c.failure_reason,
+            _JOB.c.web_url,
+            _JOB.c.retried,
+        )
+        .join(_JOB, (_JOB.c.project_id == _LINK.c.project_id) & (_JOB.c.id == _LINK.c.job_id))
+        .where(_LINK.c.project_id == project_id, _LINK.c.pipeline_id.in_(pipeline_ids))
+        .order_by(_LINK.c.candidate_iid, _LINK.c.part, _LINK.c.job_id)
+    )
+    found: dict[int, dict[int, list[TiedJob]]] = {}
+    for row in connection.execute(query):
+        job = TiedJob(
+            row.candidate_iid,
+            row.job_id,
+            Part(row.part),
+            bool(row.verified),
+            row.name,
+            row.status,
+            row.failure_reason,
+            row.web_url,
+            bool(row.retried),
+        )
+        found.setdefault(row.pipeline_id, {}).setdefault(row.candidate_iid, []).append(job)
+    return found
+
+
+def candidates(
+    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Sequence[int], *, stages: Sequence[Stage]
+) -> list[Candidate]:
+    """Fetch the candidates of these lifecycle stages, by number."""
+    query = sa.select(*COLUMNS).where(
+        _CANDIDATE.c.project_id == project_id,
+        _CANDIDATE.c.iid.in_(_iids(project_id, pipeline_ids)),
+        _CANDIDATE.c.stage.in_(stages),
+    )
+    return [candidate_of(row) for row in connection.execute(query.order_by(_CANDIDATE.c.iid))]
+
+
+def tags(
+    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Sequence[int], keys: Iterable[str]
+) -> dict[int, dict[str, str]]:
+    """Fetch some tags of all candidates."""
+    query = sa.select(_TAG.c.candidate_iid, _TAG.c.key, _TAG.c.value).where(
+        _TAG.c.project_id == project_id,
+        _TAG.c.candidate_iid.in_(_iids(project_id, pipeline_ids)),
+        _TAG.c.key.in_(sorted(keys)),
+    )
+    found: dict[int, dict[str, str]] = {}
+    for iid, key, value in connection.execute(query):
+        found.setdefault(iid, {})[key] = value
+    return found
+
+
+def without_job(
+    connection: sa.Connection, project_id: ProjectId, shas: Sequence[str], *, limit: int
+) -> list[Candidate]:
+    """Fetch the newest candidates that say to be of these commits and that no job has made: somebody's own machine."""
+    tied = (
+        sa.select(sa.literal(1))
+        .where(_LINK.c.project_id == _TAG.c.project_id, _LINK.c.candidate_iid == _TAG.c.candidate_iid)
+        .correlate(_TAG)
+        .exists()
+    )
+    query = (
+        sa.select(*COLUMNS)
+        .join(_TAG, (_TAG.c.project_id == _CANDIDATE.c.project_id) & (_TAG.c.candidate_iid == _CANDIDATE.c.iid))
+        .where(
+            _CANDIDATE.c.project_id == project_id,
+            _TAG.c.project_id == project_id,
+            _TAG.c.key == _COMMIT,
+            # The index knows the first 32 characters.
+            _TAG.c.value_start.in_([sha[:32] for sha in shas]),
+            _TAG.c.value.in_(shas),
+            _CANDIDATE.c.stage == Stage.ACTIVE,
+            ~tied,
+        )
+    )
+    rows = connection.execute(query.order_by(_CANDIDATE.c.iid.desc()).limit(limit))
+    return [candidate_of(row) for row in rows]
+
+
+def _iids(project_id: ProjectId, pipeline_ids: Sequence[int]) -> sa.Select[int]:
+    return sa.select(_LINK.c.candidate_iid).where(
+        _LINK.c.project_id == project_id, _LINK.c.pipeline_id.in_(pipeline_ids)
+    )

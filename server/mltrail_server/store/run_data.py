@@ -1,0 +1,67 @@
+"""What a comparison looks at beside parameters and latest metrics: datasets, and the extremes of a metric's history."""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+
+from . import schema
+from .metrics import key_ids
+
+_METRIC = schema.metric
+_LINK = schema.candidate_dataset
+_TAG = schema.candidate_dataset_tag
+_DATASET = schema.dataset
+_CONTEXT = "mlflow.data.context"
+
+
+def datasets(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[int, dict[str, str]]:
+    """Fetch name and digest of candidates' datasets by what they were used as, such as `test`; "" is untold."""
+    of_dataset = sa.and_(_DATASET.c.project_id == _LINK.c.project_id, _DATASET.c.id == _LINK.c.dataset_id)
+    of_link = sa.and_(
+        _TAG.c.project_id == _LINK.c.project_id,
+        _TAG.c.candidate_iid == _LINK.c.candidate_iid,
+        _TAG.c.dataset_id == _LINK.c.dataset_id,
+        _TAG.c.key == _CONTEXT,
+    )
+    query = (
+        sa.select(_LINK.c.candidate_iid, _TAG.c.value, _DATASET.c.name, _DATASET.c.digest)
+        .select_from(_LINK.join(_DATASET, of_dataset).outerjoin(_TAG, of_link))
+        .where(_LINK.c.project_id == project_id, _LINK.c.candidate_iid.in_(list(candidate_iids)))
+        .order_by(_LINK.c.candidate_iid, _DATASET.c.name, _DATASET.c.digest)
+    )
+    found: dict[int, dict[str, str]] = {}
+    for iid, context, name, digest in connection.execute(query):
+        of_run = found.setdefault(iid, {})
+        told = f"{name} ({digest})"
+        known = of_run.get(context or "")
+        of_run[context or ""] = f"{known}, {told}" if known else told
+    return found
+
+
+def extremes(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int], names: set[str]
+) -> dict[int, dict[str, tuple[float, float]]]:
+    """Fetch the lowest and the highest value that candidates have ever logged of some metrics. Two statements."""
+    iids = list(candidate_iids)
+    ids = key_ids(connection, project_id, names) if names and iids else {}
+    if not ids:
+        return {}
+    names_of = {number: name for name, number in ids.items()}
+    query = (
+        sa.select(_METRIC.c.candidate_iid, _METRIC.c.key_id, sa.func.min(_METRIC.c.value), sa.func.max(_METRIC.c.value))
+        .where(
+            _METRIC.c.project_id == project_id,
+            _METRIC.c.candidate_iid.in_(iids),
+            _METRIC.c.key_id.in_(list(names_of)),
+            _METRIC.c.is_nan.is_(False),
+        )
+        .group_by(_METRIC.c.candidate_iid, _METRIC.c.key_id)
+    )
+    found: dict[int, dict[str, tuple[float, float]]] = {}
+    for iid, key, low, high in connection.execute(query):
+        found.setdefault(iid, {})[names_of[key]] = (low, high)
+    return found
