@@ -13,7 +13,7 @@ PUBLIC = {
     "/",
     "/healthz",
     "/readyz",
-    "/-/app.css",
+    "/-/assets/<name>",
     "/-/sign-in",
     "/-/sign-in/gitlab",
     "/-/sign-in/callback",

@@ -98,7 +98,7 @@ def test_a_run_shows_what_was_logged_and_gives_its_files(client: FlaskClient, ru
     assert run_id in shown
     assert "plots/" in shown
     inside = page(client, "/1/-/ml/candidates/1?folder=plots")
-    link = re.search(r'href="([^"]+a%20b\.html)"', inside)
+    link = re.search(r'href="([^"]+/files/[^"]+a%20b\.html)"', inside)
     assert link
     file = client.get(link[1], buffered=True)
     assert file.headers["Content-Disposition"].startswith("attachment")

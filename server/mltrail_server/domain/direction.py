@@ -93,10 +93,11 @@ def is_system(name: str) -> bool:
 def primary(names: set[str]) -> str | None:
     """Choose the metric that most likely ranks candidates: validation before test before the rest, training last."""
     known = [name for name in names if guess(name).direction is not Direction.UNKNOWN and not is_system(name)]
-    return min(known, key=_rank, default=None)
+    return min(known, key=rank, default=None)
 
 
-def _rank(name: str) -> tuple[int, int, int, str]:
+def rank(name: str) -> tuple[int, int, int, str]:
+    """Give the sort key by which metrics stand in the order of what they are worth looking at."""
     found = words(name)
     split = 3 if not _TRAIN.isdisjoint(found) else 2
     for place, split_words in enumerate(_SPLITS):

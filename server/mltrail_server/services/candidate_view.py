@@ -1,0 +1,44 @@
+"""All that a candidate's page shows beside what was logged: its jobs, its experiment, the versions made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mltrail_server.domain.errors import not_found
+from mltrail_server.store import candidates as store
+from mltrail_server.store import tables
+from mltrail_server.store.experiments import Experiment
+from mltrail_server.store.tables import Made
+
+from . import experiments as experiment_service
+from .candidates import Logged, with_data
+from .deps import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`jobs`: the creator first. `parent` is the number of the run that this one is a part of, if it is one."""
+
+    run: Logged
+    experiment: Experiment
+    jobs: Sequence[Made]
+    parent: int | None
+
+
+def get(scope: Scope, iid: int) -> View:
+    """Fetch a candidate by its number in the project, in a fixed number of statements. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        candidate = store.get_by_iid(connection, scope.project_id, iid)
+        if candidate is None:
+            raise not_found(f"This project has no run number {iid}.")
+        run = with_data(connection, scope, [candidate])[0]
+        experiment = experiment_service.existing(connection, scope, candidate.experiment_iid)
+        jobs = tables.made_by(connection, scope.project_id, [iid])
+        parent_eid = dict(run.tags).get("mlflow.parentRunId", "")
+        parent = store.iids_of(connection, scope.project_id, [parent_eid]) if parent_eid else {}
+    return View(run, experiment, jobs[::-1], next(iter(parent), None))
+
+
+def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:
+    """Fetch the names of some candidates."""
+    with scope.deps.db.read() as connection:
+        return {one.iid: one.name for one in store.of_iids(connection, scope.project_id, list(iids))}

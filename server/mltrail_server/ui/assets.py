@@ -1,0 +1,78 @@
+"""Our style sheets and scripts, and those that were taken from npm when the wheel was built (`assets/hatch_build.py`).
+
+They are small and are kept in memory. A URL holds a hash of the content, so that browsers may keep it for good.
+"""
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from flask import Flask, Response
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup, escape
+
+from mltrail_server.domain.errors import not_found
+from mltrail_server.http.routes import mount_public
+
+_KEEP = "public, max-age=31536000, immutable"
+_SUFFIXES = (".css", ".js", ".svg")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    url: str
+    body: bytes
+    content_type: str
+
+    def answer(self) -> ResponseReturnValue:
+        return Response(self.body, content_type=self.content_type, headers={"Cache-Control": _KEEP})
+
+
+def mount_all(app: Flask) -> None:
+    """Serve every asset, and let templates name them: `asset("app.css")`, `icon("job")`. One that was not built is
+    left out of the page, which looks plain then.
+    """
+    found = {asset_name: _read(source) for asset_name, source in _sources()}
+
+    def answer(name: str) -> ResponseReturnValue:
+        if name not in found:
+            raise not_found(f"There is no file '{name}' here.")
+        return found[name].answer()
+
+    mount_public(app, "/-/assets/<name>", answer)
+    sprite = found.get("icons.svg")
+
+    def url(name: str) -> str | None:
+        return found[name].url if name in found else None
+
+    def icon(name: str) -> Markup:
+        if sprite is None:
+            return Markup("")
+        # Both parts are our own.
+        return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
+            sprite.url, escape(name)
+        )
+
+    app.jinja_env.globals.update(asset=url, icon=icon)
+
+
+def _sources() -> list[tuple[str, Traversable]]:
+    root = files("mltrail_server.ui").joinpath("static")
+    folders = [root, root.joinpath("vendor")]
+    return [
+        (one.name, one)
+        for folder in folders
+        if folder.is_dir()
+        for one in folder.iterdir()
+        if one.name.endswith(_SUFFIXES)
+    ]
+
+
+def _read(source: Traversable) -> Asset:
+    body = source.read_bytes()
+    mark = hashlib.sha256(body).hexdigest()[:12]
+    kind = mimetypes.guess_type(source.name)[0] or "application/octet-stream"
+    charset = "; charset=utf-8" if kind.startswith("text/") else ""
+    return Asset(f"/-/assets/{source.name}?v={mark}", body, kind + charset)

@@ -1,0 +1,110 @@
+"""One run: what was logged to it, which job made it, its files, and how to load it."""
+
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.domain import paths
+from mltrail_server.http.call import Call
+from mltrail_server.http.downloads import attachment
+from mltrail_server.services import candidate_view, files, search, versions
+from mltrail_server.services.candidate_view import View
+from mltrail_server.services.candidates import NAME_TAG
+from mltrail_server.store.files import File
+from mltrail_server.store.inputs import Direction
+
+from . import previews
+from .render import page
+
+NOTE = "mlflow.note.content"
+_MOST_ROWS = 300
+_MOST_CHARTS = 12
+_POINTS = 200
+_HIDDEN = (NAME_TAG, NOTE)
+
+
+def show(call: Call, iid: int) -> ResponseReturnValue:
+    view = candidate_view.get(call.scope, iid)
+    arguments = call.request.args
+    find = arguments.get("find", "").strip()
+    folder = paths.clean(arguments.get("folder", ""))
+    tags = dict(view.run.tags)
+    metrics = [point for point in view.run.metrics if find.lower() in point.key.lower()]
+    charts = [point.key for point in metrics if point.step > 0]
+    most = len(charts) if "charts" in arguments else _MOST_CHARTS
+    made = versions.search(call.scope, filter_text=f"run_id = '{view.run.candidate.eid}'", limit=50)
+    return page(
+        call,
+        "candidate.html",
+        section="experiments",
+        view=view,
+        run=view.run,
+        one=view.run.candidate,
+        find=find,
+        metrics=metrics[:_MOST_ROWS],
+        metrics_count=len(metrics),
+        charts=charts[:most],
+        charts_count=len(charts),
+        params=[(key, value) for key, value in view.run.params if find.lower() in key.lower()],
+        tags=[(key, value) for key, value in tags.items() if key not in _HIDDEN and find.lower() in key.lower()],
+        note=tags.get(NOTE, ""),
+        commit=tags.get("mlflow.source.git.commit"),
+        folder=folder,
+        above=folder.rpartition("/")[0],
+        entries=files.listing(call.scope, paths.join(_root(view), folder)),
+        versions=made.items,
+        model_ids=[link.model_id for link in view.run.models if link.direction is Direction.OUTPUT],
+        input_ids=[link.model_id for link in view.run.models if link.direction is Direction.INPUT],
+    )
+
+
+def metric(call: Call, iid: int) -> ResponseReturnValue:
+    """Show one metric of a run: its chart, and a page of its points."""
+    view = candidate_view.get(call.scope, iid)
+    key = call.request.args.get("key", "")
+    points, token = search.history(
+        call.scope, view.run.candidate.eid, key, limit=_POINTS, token=call.request.args.get("page")
+    )
+    latest = next((point for point in view.run.metrics if point.key == key), None)
+    return page(
+        call,
+        "metric.html",
+        section="experiments",
+        view=view,
+        one=view.run.candidate,
+        key=key,
+        points=points,
+        latest=latest,
+        next_token=token,
+    )
+
+
+def preview(call: Call, iid: int, path: str) -> ResponseReturnValue:
+    """Show a file, or its beginning, and offer it as a download."""
+    view = candidate_view.get(call.scope, iid)
+    file = _file(call, view, path)
+    return page(
+        call,
+        "file.html",
+        section="experiments",
+        view=view,
+        one=view.run.candidate,
+        path=path,
+        file=file,
+        preview=previews.of(call.scope, file),
+    )
+
+
+def download(call: Call, iid: int, path: str) -> ResponseReturnValue:
+    return attachment(call.scope, _file(call, candidate_view.get(call.scope, iid), path), call.request)
+
+
+def picture(call: Call, iid: int, path: str) -> ResponseReturnValue:
+    return previews.picture(call, _file(call, candidate_view.get(call.scope, iid), path))
+
+
+def _file(call: Call, view: View, path: str) -> File:
+    return files.find(call.scope, f"{_root(view)}/{path}")
+
+
+def _root(view: View) -> str:
+    one = view.run.candidate
+    return f"{one.experiment_iid}/{one.eid}/artifacts"

@@ -1,0 +1,65 @@
+"""Fill a template for somebody who looks at a project."""
+
+from flask import Flask, render_template
+
+from mltrail_server.domain import numbers
+from mltrail_server.domain.clock import iso
+from mltrail_server.domain.identity import Access
+from mltrail_server.http.call import Call
+
+
+def page(call: Call, template: str, **values: object) -> str:
+    """Render a page of a project. Templates find there who looks, whether they may write, and the project's URLs."""
+    settings = call.deps.settings
+    path = call.actor.project_path
+    return render_template(
+        template,
+        base=f"/{path}/-/ml",
+        project=path,
+        user=call.actor.user_name,
+        may_write=call.actor.may(Access.WRITE),
+        gitlab=None if settings.local_mode else f"{settings.gitlab_url.rstrip('/')}/{path}/-",
+        gitlab_root=settings.gitlab_url.rstrip("/"),
+        tracking_uri=f"{_url(call)}/api/v4/projects/{call.project_id}/ml/mlflow",
+        **values,
+    )
+
+
+def configure(app: Flask) -> None:
+    env = app.jinja_env
+    env.trim_blocks = env.lstrip_blocks = True
+    env.filters.update(time=_time, iso=_iso, duration=duration, number=numbers.number)
+
+
+def _url(call: Call) -> str:
+    return call.deps.settings.external_url.rstrip("/") or call.request.host_url.rstrip("/")
+
+
+def _time(milliseconds: int) -> str:
+    try:
+        return iso(milliseconds)[:16].replace("T", " ") + " UTC"
+    except (ValueError, OverflowError, OSError):
+        # A client may log any number as a time.
+        return f"{milliseconds} ms"
+
+
+def _iso(milliseconds: int) -> str:
+    try:
+        return iso(milliseconds)
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def duration(milliseconds: int) -> str:
+    """Write a time span in its two largest units."""
+    seconds = max(0, milliseconds) / 1000
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

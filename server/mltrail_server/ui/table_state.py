@@ -1,0 +1,151 @@
+"""The state of a table of candidates, all of it in the URL: a link shows somebody else the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+from urllib.parse import urlencode
+
+from werkzeug.datastructures import MultiDict
+
+from mltrail_server.domain import filter_text as text
+from mltrail_server.domain.candidate import ViewType
+from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_orders
+
+METRIC, PARAM = "metrics.", "params."
+_VIEWS = {"active": ViewType.ACTIVE_ONLY, "deleted": ViewType.DELETED_ONLY, "all": ViewType.ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that every table has. `order` is the name that it is sorted by."""
+
+    key: str
+    label: str
+    order: str
+    by_default: bool = True
+
+
+FIXED = (
+    Column("created", "Created", "start_time"),
+    Column("ended", "Ended", "end_time", by_default=False),
+    Column("author", "Author", "user_id"),
+)
+GITLAB = (
+    Column("job", "Job", "tags.`gitlab.CI_JOB_ID`"),
+    Column("pipeline", "Pipeline", "tags.`gitlab.CI_PIPELINE_ID`", by_default=False),
+    Column("mr", "Merge request", "tags.`gitlab.CI_MERGE_REQUEST_IID`"),
+    Column("commit", "Commit", "tags.`gitlab.CI_COMMIT_SHA`"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One comparison of the filter, and the URL without it."""
+
+    text: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    filter: str = ""
+    order: str = ""
+    columns: tuple[str, ...] | None = None  # None: those that are worth showing
+    view: str = "active"
+    page: str | None = None
+    clauses: Sequence[Clause] = ()
+    orders: Sequence[Order] = ()
+    problem: str | None = None
+
+    @classmethod
+    def read(cls, arguments: MultiDict[str, str]) -> Self:
+        """Read a query string. What is wrong with filter or order stands in `problem`, and is left out otherwise."""
+        columns = tuple(dict.fromkeys(key for key in arguments.getlist("c") if key)) if "c" in arguments else None
+        view = arguments.get("view", "active")
+        state = cls(
+            arguments.get("filter", "").strip(),
+            arguments.get("order", "").strip(),
+            columns,
+            view if view in _VIEWS else "active",
+            arguments.get("page"),
+        )
+        try:
+            return replace(state, clauses=parse(state.filter), orders=parse_orders([state.order]))
+        except MltrailError as error:
+            return replace(state, problem=error.message)
+
+    @property
+    def view_type(self) -> ViewType:
+        return _VIEWS[self.view]
+
+    def chosen(self, prefix: str) -> list[str] | None:
+        """Name the chosen metrics or parameters; None when the choice is left to us."""
+        if self.columns is None:
+            return None
+        return [key.removeprefix(prefix) for key in self.columns if key.startswith(prefix)]
+
+    def shows(self, column: Column) -> bool:
+        return column.by_default if self.columns is None else column.key in self.columns
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """List the query's names and values, for links and for hidden fields of forms."""
+        found = [("filter", self.filter), ("order", self.order), ("view", "" if self.view == "active" else self.view)]
+        found += [("c", key) for key in self.columns or ()]
+        found = [(name, value) for name, value in found if value]
+        return [*found, ("c", "")] if self.columns == () else found
+
+    def url(self, **changes: object) -> str:
+        """Write the query of this state with some of it changed; from the first page on, unless `page` is given."""
+        changed = replace(self, **{"page": None, **changes})  # type: ignore[arg-type] # the fields are named by hand
+        pairs = changed.pairs()
+        if changed.page:
+            pairs.append(("page", changed.page))
+        return "?" + urlencode(pairs)
+
+    def sorted_by(self, order: str) -> str | None:
+        """Tell which way the table is sorted by a column: ascending, descending or not at all."""
+        if not self.orders:
+            return None
+        try:
+            wanted = parse_orders([order])[0]
+        except MltrailError:
+            return None
+        first = self.orders[0]
+        if (first.entity, first.key) != (wanted.entity, wanted.key):
+            return None
+        return "descending" if first.descending else "ascending"
+
+    def chips(self) -> list[Chip]:
+        """Split the filter into its comparisons, each with the URL that drops it."""
+        made = []
+        for place, clause in enumerate(self.clauses):
+            rest = [one for number, one in enumerate(self.clauses) if number != place]
+            try:
+                made.append(Chip(text.written([clause]), self.url(filter=text.written(rest))))
+            except ValueError:
+                continue
+        return made
+
+    def with_clause(self, key: str, operator: str, value: str) -> Self:
+        """Add a comparison, as the form beside the filter sends it. Raises INVALID for what can't be compared."""
+        entity = next(
+            (one for prefix, one in ((METRIC, Entity.METRIC), (PARAM, Entity.PARAM)) if key.startswith(prefix)),
+            Entity.TAG if key.startswith("tags.") else Entity.ATTRIBUTE,
+        )
+        name = key if entity is Entity.ATTRIBUTE else key.partition(".")[2]
+        try:
+            compared: str | float = float(value) if entity is Entity.METRIC else value
+            added = text.written([Clause(entity, name, operator, compared)])
+        except ValueError as error:
+            raise invalid(f"'{key}' can't be compared with '{value}': a metric needs a number.") from error
+        return replace(self, filter=f"{self.filter} AND {added}" if self.filter else added)
+
+
+def order_of(prefix: str, name: str) -> str:
+    """Write a metric's or parameter's name as an order has it."""
+    entity = Entity.METRIC if prefix == METRIC else Entity.PARAM
+    try:
+        return text.written_order(Order(entity, name, descending=False)).removesuffix(" ASC")
+    except ValueError:
+        return ""
