@@ -1,5 +1,6 @@
 """Web login by GitLab, sessions, and forms. https://docs.gitlab.com/api/oauth2/"""
 
+import io
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -261,3 +262,18 @@ def test_without_an_application_there_is_the_token_form(gitlab_client: FlaskClie
     answer = gitlab_client.get("/-/sign-in/gitlab")
     assert answer.status_code == 400
     assert "MLTRAIL_OAUTH_CLIENT_ID" in answer.get_data(as_text=True)
+
+
+def test_addresses_that_nobody_can_read_are_no_error_of_the_server(browser: FlaskClient) -> None:
+    assert get(browser, "/-/sign-in?next=//[").status_code == 200
+    assert get(browser, "/-/sign-in/gitlab?next=//[").status_code == 303
+    form = {"csrf_token": "x", "token": "t"}
+    for origin in ("http://[", "null", "http://"):
+        answer = browser.post("/-/sign-in", data=form, headers={"Origin": origin}, base_url=EXTERNAL_URL)
+        assert answer.status_code == 403
+
+
+def test_strangers_fill_no_disk_with_forms(browser: FlaskClient) -> None:
+    huge = {"csrf_token": "x", "file": (io.BytesIO(b"x" * 100_000), "name")}
+    answer = browser.post("/-/sign-in", data=huge, base_url=EXTERNAL_URL)
+    assert answer.status_code == 413

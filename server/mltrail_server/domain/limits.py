@@ -1,4 +1,5 @@
-"""How long names and values may be, and which characters a key may hold. The numbers and texts are MLflow's.
+"""How long names and values may be, and which characters a key may hold. Numbers and texts are MLflow's where it has
+some. `docs/reference/limits.md` is written from the table `ALL`.
 
 https://mlflow.org/docs/latest/api_reference/rest-api.html#request-limits
 """
@@ -8,18 +9,53 @@ from collections.abc import Iterable, Mapping
 
 from .errors import invalid
 
+MAX_BODY = 16 * 1024**2
+MAX_FORM = 65_536
 MAX_KEY = 250
+MAX_RUN_NAME = 500
+MAX_USER_NAME = 256
 MAX_PARAM_VALUE = 6000
 MAX_TAG_VALUE = 8000
 MAX_EXPERIMENT_NAME = 500
 MAX_EXPERIMENT_TAG_VALUE = 20_000
 MAX_DATASET = {"name": 500, "digest": 36, "source": 65_535, "schema": 1_048_575, "profile": 16_777_215}
+MAX_DATASET_SOURCE_TYPE = 255
 MAX_INPUT_TAG_KEY = 255
 MAX_INPUT_TAG_VALUE = 500
 MAX_BATCH_METRICS = 1000
 MAX_BATCH_PARAMS = 100
 MAX_BATCH_TAGS = 100
 MAX_BATCH_TOTAL = 1000
+MAX_LIST = 1000
+MAX_DESCRIPTION = 100_000
+MAX_LOCATION = 4000
+MAX_LOGGED_MODEL_NAME = 500
+MAX_MODEL_HISTORY = 8_000_000
+
+ALL = (
+    ("A JSON body", MAX_BODY, "bytes"),
+    ("A form of a web page", MAX_FORM, "bytes"),
+    ("Name of a metric, a parameter or a tag", MAX_KEY, "characters"),
+    ("Value of a parameter; longer ones are cut", MAX_PARAM_VALUE, "characters"),
+    ("Value of a run's tag; longer ones are cut", MAX_TAG_VALUE, "characters"),
+    ("Value of a tag of an experiment or logged model", MAX_EXPERIMENT_TAG_VALUE, "characters"),
+    ("Name of an experiment", MAX_EXPERIMENT_NAME, "characters"),
+    ("Name of a run", MAX_RUN_NAME, "characters"),
+    ("Name and type of a logged model", MAX_LOGGED_MODEL_NAME, "characters"),
+    ("Description of a model or version", MAX_DESCRIPTION, "characters"),
+    ("Source and run link of a version", MAX_LOCATION, "characters"),
+    ("What `log-model` tells of a run's models, together", MAX_MODEL_HISTORY, "characters"),
+    ("Metrics in a batch", MAX_BATCH_METRICS, "at once"),
+    ("Parameters in a batch", MAX_BATCH_PARAMS, "at once"),
+    ("Tags in a batch", MAX_BATCH_TAGS, "at once"),
+    ("Metrics, parameters and tags in a batch, together", MAX_BATCH_TOTAL, "at once"),
+    ("Tags, parameters, datasets or models in any other call", MAX_LIST, "at once"),
+    *((f"A dataset's {name}", longest, "characters") for name, longest in MAX_DATASET.items()),
+    ("A dataset's type of source", MAX_DATASET_SOURCE_TYPE, "characters"),
+    ("Name of a dataset's tag", MAX_INPUT_TAG_KEY, "characters"),
+    ("Value of a dataset's tag", MAX_INPUT_TAG_VALUE, "characters"),
+)
+"""What is limited, the limit, and its unit."""
 
 _KEY = re.compile(r"[/\w.\- :]*")
 
@@ -29,6 +65,12 @@ def check_experiment_name(name: str) -> None:
         raise invalid("Invalid experiment name: ''. Give it a name that is not empty.")
     if len(name) > MAX_EXPERIMENT_NAME:
         raise invalid(f"'name' exceeds the maximum length of {MAX_EXPERIMENT_NAME} characters")
+
+
+def check_run_name(name: str) -> None:
+    """Check a run's name, which clients send as a field or as a tag."""
+    if len(name) > MAX_RUN_NAME:
+        raise invalid(f"The run's name exceeds the maximum length of {MAX_RUN_NAME} characters")
 
 
 def check_dataset(fields: Mapping[str, str | None], tags: Iterable[tuple[str, str]]) -> None:

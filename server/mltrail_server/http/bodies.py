@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 import msgspec
 from flask import Request
 
-from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.domain import limits
+from mltrail_server.domain.errors import Code, MltrailError, invalid
 
 T = TypeVar("T")
 
@@ -18,13 +19,13 @@ def body_of(request: Request, kind: type[T]) -> T:
     """Decode a JSON body. Numbers may come as strings, `null` means absent, unknown fields are passed over: newer
     clients send fields that older servers have not heard of, and MLflow's own server takes them in silence.
 
-    Raises INVALID with the field's name.
+    Raises INVALID with the field's name, TOO_LARGE for more than `limits.MAX_BODY`.
     """
     if request.mimetype != "application/json":
         raise invalid(
             f"The body must be JSON with `Content-Type: application/json`, not {request.mimetype or 'without a type'}."
         )
-    data = request.get_data(cache=False)
+    data = _read(request)
     try:
         try:
             return msgspec.json.decode(data, type=kind, strict=False)
@@ -39,6 +40,20 @@ def body_of(request: Request, kind: type[T]) -> T:
         raise invalid("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The body is not JSON: {error}. Check for a cut-off or doubly encoded request.") from error
+
+
+def _read(request: Request) -> bytes:
+    """Read a body of bounded size, whether or not its size was announced."""
+    if (request.content_length or 0) <= limits.MAX_BODY:
+        # One byte more: a body without a length is cut off there in silence.
+        request.max_content_length = limits.MAX_BODY + 1
+        data = request.get_data(cache=False)
+        if len(data) <= limits.MAX_BODY:
+            return data
+    raise MltrailError(
+        Code.TOO_LARGE,
+        f"The body is larger than {limits.MAX_BODY} bytes. Send it in smaller batches, and long texts as files.",
+    )
 
 
 def query_of(request: Request, kind: type[T], *, lists: frozenset[str] = frozenset()) -> T:

@@ -10,12 +10,12 @@ from mltrail_server.http.call import Call
 from mltrail_server.services import experiments
 from mltrail_server.store.experiments import Experiment
 
-from .wire import Tag, experiment_number, stage_name
+from .wire import Tags, experiment_number, stage_name
 
 
 class _Create(msgspec.Struct):
     name: str
-    tags: list[Tag] | None = None
+    tags: Tags | None = None
     # `artifact_location` is not read: files live where the operator put them.
 
 

@@ -1,11 +1,13 @@
 """Logged models of MLflow 3: https://mlflow.org/docs/latest/ml/mlflow-3/."""
 
 import json
+from typing import Annotated
 
 import msgspec
 from flask import Response
+from msgspec import Meta
 
-from mltrail_server.domain import paths
+from mltrail_server.domain import limits, paths
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of, query_of
@@ -17,18 +19,19 @@ from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import ModelStatus
 
 from . import run_shapes
-from .wire import Tag, experiment_number, run_id_of
+from .wire import Tag, Tags, experiment_number, run_id_of
 
 _PREFIX = "LOGGED_MODEL_"
+_Name = Annotated[str, Meta(max_length=limits.MAX_LOGGED_MODEL_NAME)]
 
 
 class _Create(msgspec.Struct):
     experiment_id: str
-    name: str | None = None
-    model_type: str | None = None
+    name: _Name | None = None
+    model_type: _Name | None = None
     source_run_id: str | None = None
-    params: list[Tag] | None = None
-    tags: list[Tag] | None = None
+    params: Tags | None = None
+    tags: Tags | None = None
 
 
 class _Finish(msgspec.Struct):
@@ -36,11 +39,11 @@ class _Finish(msgspec.Struct):
 
 
 class _Tags(msgspec.Struct):
-    tags: list[Tag] | None = None
+    tags: Tags | None = None
 
 
 class _Params(msgspec.Struct):
-    params: list[Tag] | None = None
+    params: Tags | None = None
 
 
 class _Dataset(msgspec.Struct):
@@ -78,7 +81,7 @@ class _ModelOutput(msgspec.Struct):
 
 
 class _Outputs(msgspec.Struct):
-    models: list[_ModelOutput]
+    models: Annotated[list[_ModelOutput], Meta(max_length=limits.MAX_LIST)]
     run_id: str | None = None
     run_uuid: str | None = None
 

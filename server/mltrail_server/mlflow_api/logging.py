@@ -1,9 +1,11 @@
 """Log metrics, parameters, tags and inputs: https://mlflow.org/docs/latest/api_reference/rest-api.html#log-metric."""
 
 import math
+from typing import Annotated
 
 import msgspec
 from flask import Response
+from msgspec import Meta
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
@@ -15,7 +17,7 @@ from mltrail_server.services import logging
 from mltrail_server.store.inputs import Dataset, Direction, ModelLink
 from mltrail_server.store.logged_metrics import ModelPoint
 
-from .wire import MAX_INT64, Tag, run_id_of
+from .wire import MAX_INT64, Tag, Tags, run_id_of
 
 
 class _Metric(msgspec.Struct):
@@ -57,7 +59,7 @@ class _LogBatch(msgspec.Struct):
 class _DatasetShape(msgspec.Struct):
     name: str
     digest: str
-    source_type: str
+    source_type: Annotated[str, Meta(max_length=limits.MAX_DATASET_SOURCE_TYPE)]
     source: str
     schema: str | None = None
     profile: str | None = None
@@ -65,7 +67,7 @@ class _DatasetShape(msgspec.Struct):
 
 class _DatasetInput(msgspec.Struct):
     dataset: _DatasetShape
-    tags: list[Tag] | None = None
+    tags: Tags | None = None
 
 
 class _ModelInput(msgspec.Struct):
@@ -75,8 +77,8 @@ class _ModelInput(msgspec.Struct):
 class _LogInputs(msgspec.Struct):
     run_id: str | None = None
     run_uuid: str | None = None
-    datasets: list[_DatasetInput] | None = None
-    models: list[_ModelInput] | None = None
+    datasets: Annotated[list[_DatasetInput], Meta(max_length=limits.MAX_LIST)] | None = None
+    models: Annotated[list[_ModelInput], Meta(max_length=limits.MAX_LIST)] | None = None
 
 
 def log_metric(call: Call) -> Response:

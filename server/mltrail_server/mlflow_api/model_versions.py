@@ -9,17 +9,17 @@ from mltrail_server.http.call import Call
 from mltrail_server.services import versions
 from mltrail_server.store.versions import Version
 
-from .wire import Tag, orders_of
+from .wire import Description, Location, Tags, orders_of
 
 
 class _Create(msgspec.Struct):
     name: str
-    source: str | None = None
+    source: Location | None = None
     run_id: str | None = None
     model_id: str | None = None
-    run_link: str | None = None
-    description: str | None = None
-    tags: list[Tag] | None = None
+    run_link: Location | None = None
+    description: Description | None = None
+    tags: Tags | None = None
 
 
 class _Which(msgspec.Struct):
@@ -30,7 +30,7 @@ class _Which(msgspec.Struct):
 class _Update(msgspec.Struct):
     name: str
     version: str | int
-    description: str | None = None
+    description: Description | None = None
 
 
 class _Transition(msgspec.Struct):

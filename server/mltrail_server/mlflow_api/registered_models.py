@@ -13,13 +13,13 @@ from mltrail_server.services import aliases, models
 from mltrail_server.services.models import Registered
 
 from . import model_versions
-from .wire import Tag, orders_of
+from .wire import Description, Tags, orders_of
 
 
 class _Create(msgspec.Struct):
     name: str
-    tags: list[Tag] | None = None
-    description: str | None = None
+    tags: Tags | None = None
+    description: Description | None = None
 
 
 class _ByName(msgspec.Struct):
@@ -33,7 +33,7 @@ class _Rename(msgspec.Struct):
 
 class _Update(msgspec.Struct):
     name: str
-    description: str | None = None
+    description: Description | None = None
 
 
 class _Search(msgspec.Struct):

@@ -1,8 +1,11 @@
 """Runs: https://mlflow.org/docs/latest/api_reference/rest-api.html#create-run."""
 
+from typing import Annotated
+
 import msgspec
 from flask import Response
 
+from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
@@ -11,15 +14,15 @@ from mltrail_server.http.call import Call
 from mltrail_server.services import candidates
 
 from . import run_shapes
-from .wire import Tag, experiment_number, run_id_of
+from .wire import Tags, experiment_number, run_id_of
 
 
 class _Create(msgspec.Struct):
     experiment_id: str
-    user_id: str | None = None
+    user_id: Annotated[str, msgspec.Meta(max_length=limits.MAX_USER_NAME)] | None = None
     run_name: str | None = None
     start_time: int | None = None
-    tags: list[Tag] | None = None
+    tags: Tags | None = None
 
 
 class _Which(msgspec.Struct):
@@ -80,7 +83,7 @@ def _status(given: str | int | None) -> Status | None:
     text = str(given)
     if text in Status.__members__:
         return Status[text]
-    if text.isdigit() and int(text) in list(Status):
+    if text.isascii() and text.isdigit() and len(text) == 1 and int(text) in list(Status):
         return Status(int(text))
     raise invalid(
         f"Invalid value '{given}' for parameter 'status' supplied: use one of {', '.join(Status.__members__)}."

@@ -1,9 +1,11 @@
 """Pieces that several of MLflow's messages share."""
 
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
+from msgspec import Meta
 
+from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage, ViewType
 from mltrail_server.domain.errors import invalid, not_found
 
@@ -14,6 +16,11 @@ _MOST_DIGITS = 19
 class Tag(msgspec.Struct):
     key: str
     value: str = ""
+
+
+Tags = Annotated[list[Tag], Meta(max_length=limits.MAX_LIST)]
+Description = Annotated[str, Meta(max_length=limits.MAX_DESCRIPTION)]
+Location = Annotated[str, Meta(max_length=limits.MAX_LOCATION)]
 
 
 class NamesRun(Protocol):

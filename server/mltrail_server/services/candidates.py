@@ -58,6 +58,7 @@ def create(
             "values. Give one of them, or the same value."
         )
     name = name or wanted.get(NAME_TAG) or random_name()
+    limits.check_run_name(name)
     claim = job_claims.look_up(scope, wanted)
     with scope.deps.db.write() as connection:
         experiment = experiments.existing(connection, scope, experiment_iid)
@@ -124,6 +125,7 @@ def update(
     scope: Scope, eid: str, *, status: Status | None = None, ended_ms: int | None = None, name: str | None = None
 ) -> Candidate:
     """Change status, end and name. An empty name changes nothing, as in MLflow."""
+    limits.check_run_name(name or "")
     with scope.deps.db.write() as connection:
         candidate = writable(connection, scope, eid)
         changes: dict[str, object] = {}

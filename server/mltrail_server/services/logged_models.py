@@ -132,6 +132,11 @@ def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
         candidate = writable(connection, scope, eid)
         kept = candidate_tags.get(connection, scope.project_id, candidate.iid, HISTORY_TAG)
         history = json.dumps([*_history(kept), told])
+        if len(history) > limits.MAX_MODEL_HISTORY:
+            raise invalid(
+                f"What this run tells of its models exceeds the maximum length of {limits.MAX_MODEL_HISTORY} "
+                "characters together."
+            )
         candidate_tags.put(connection, scope.project_id, candidate.iid, {HISTORY_TAG: history})
 
 

@@ -32,6 +32,7 @@ def log_batch(
     points = [_finite(point) for point in points]
     by_key = _once(new_params)
     wanted = dict(tags)
+    limits.check_run_name(wanted.get(NAME_TAG, ""))
     claim = job_claims.look_up(scope, wanted)
     with scope.deps.db.write() as connection:
         candidate = writable(connection, scope, eid)

@@ -11,6 +11,7 @@ _STATUSES = {
     Code.NO_METHOD: 405,
     Code.FORBIDDEN: 403,
     Code.QUOTA: 403,
+    Code.TOO_LARGE: 413,
     Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }

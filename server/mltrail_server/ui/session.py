@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Request, current_app, session
 
+from mltrail_server.domain import limits
 from mltrail_server.domain.errors import forbidden, unauthenticated
 from mltrail_server.services import web_sessions
 from mltrail_server.services.deps import Deps
@@ -70,12 +71,16 @@ def csrf_token() -> str:
 
 
 def check_form(request: Request) -> None:
-    """Refuse a form that is not one of this session's own pages. Raises FORBIDDEN."""
+    """Refuse a form that is not one of this session's own pages, or larger than any of them.
+
+    Raises FORBIDDEN or TOO_LARGE.
+    """
+    request.max_content_length = limits.MAX_FORM
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin")
     # A proxy may ask us by another name than the one that the browser knows.
-    ours = (request.host, current_app.config["MLTRAIL_HOST"])
-    if site not in ("same-origin", "none") or (origin and urlsplit(origin).netloc not in ours):
+    ours = (request.host, current_app.config["MLTRAIL_HOST"] or request.host)
+    if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] not in ours):
         raise forbidden("This form was sent from another site.")
     if not _same(request.form.get("csrf_token", ""), str(session.get(_CSRF, ""))):
         raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")

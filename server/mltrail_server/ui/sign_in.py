@@ -65,7 +65,10 @@ class SignIn:
 
 def _inside(target: str) -> str:
     """Keep a redirection on this site: a path with one slash in front, no other host."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
     plain = not parts.scheme and not parts.netloc and target.startswith("/") and target[1:2] not in ("/", "\\")
     return target if plain and "\\" not in target else "/"
 
