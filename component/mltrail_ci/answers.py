@@ -35,6 +35,32 @@ class Parameter(NamedTuple):
     after: str | None
 
 
+class Problem(NamedTuple):
+    """What is wrong with the contract file."""
+
+    line: int
+    key: str
+    message: str
+
+
+class Gate(NamedTuple):
+    """What the contract file says: `outcome` is pass, warn or fail, or empty where nothing gates."""
+
+    outcome: str
+    sentence: str
+    problems: list[Problem]
+
+
+class Rule(NamedTuple):
+    """One rule of the contract held against one metric. `known` is False where nobody can tell."""
+
+    metric: str
+    expects: str
+    outcome: str
+    known: bool
+    sentence: str
+
+
 class Candidate(NamedTuple):
     iid: int
     name: str
@@ -58,6 +84,8 @@ class Model(NamedTuple):
     metrics: list[Metric]
     parameters: list[Parameter]
     candidates: list[Candidate]
+    gate: str
+    rules: list[Rule]
 
 
 class Report(NamedTuple):
@@ -72,6 +100,8 @@ class Report(NamedTuple):
     note_url: str
     note_problem: str
     markdown: str
+    gate: Gate
+    proposed: Gate | None
 
 
 class Promotion(NamedTuple):
@@ -121,7 +151,17 @@ def _report(body: Mapping[str, Any]) -> Report:
         note_url=_text(note.get("url")),
         note_problem=_text(note.get("problem")),
         markdown=_text(body.get("markdown")),
+        gate=gate(body.get("gate") or {}),
+        proposed=gate(body["proposed"]) if body.get("proposed") else None,
     )
+
+
+def gate(body: Mapping[str, Any]) -> Gate:
+    problems = [
+        Problem(int(one["line"]), _text(one.get("key")), _text(one.get("message")))
+        for one in body.get("problems") or ()
+    ]
+    return Gate(_text(body.get("outcome")), _text(body.get("sentence")), problems)
 
 
 def _model(body: Mapping[str, Any]) -> Model:
@@ -135,6 +175,18 @@ def _model(body: Mapping[str, Any]) -> Model:
             for one in body.get("parameters") or ()
         ],
         candidates=[_candidate(one) for one in body.get("candidates") or ()],
+        gate=_text(body.get("gate")),
+        rules=[_rule(one) for one in body.get("rules") or ()],
+    )
+
+
+def _rule(body: Mapping[str, Any]) -> Rule:
+    return Rule(
+        metric=str(body["metric"]),
+        expects=_text(body.get("expects")),
+        outcome=str(body["outcome"]),
+        known=bool(body.get("known", True)),
+        sentence=_text(body.get("sentence")),
     )
 
 

@@ -122,5 +122,17 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Faces:
+    """Where the gate shows itself beside the note: a thread that blocks the merge, a commit status, and an issue when a
+    training on the default branch gets worse.
+    """
+
+    thread: bool = False
+    status: bool = False
+    issue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     models: Mapping[str, Model]
+    faces: Faces = Faces()

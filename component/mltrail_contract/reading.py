@@ -9,6 +9,7 @@ from .model import (
     BaselineKind,
     Bump,
     Contract,
+    Faces,
     Keep,
     Model,
     Outcome,
@@ -30,7 +31,8 @@ _SPAN = re.compile(r"(\d{1,6})([hdw])")
 _HOUR_MS = 3_600_000
 _UNITS_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS, "w": 7 * 24 * _HOUR_MS}
 
-TOP = ("version", "defaults", "models")
+TOP = ("version", "defaults", "gate", "models")
+GATE = ("thread", "status", "issue")
 DEFAULTS = ("repeat_over", "pair_by", "if_unknown")
 MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", *DEFAULTS)
 RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "then", "target")
@@ -46,6 +48,7 @@ def read(text: str) -> Contract:
     top = reader.mapping(root, "", TOP)
     _version(reader, root, top.get("version"))
     defaults = _defaults(top["defaults"].mapping(DEFAULTS), Model("")) if "defaults" in top else Model("")
+    faces = _faces(top["gate"]) if "gate" in top else Faces()
     models: dict[str, Model] = {}
     if "models" in top:
         for name, entry in top["models"].mapping().items():
@@ -54,7 +57,7 @@ def read(text: str) -> Contract:
         reader.complain(root, "models", "is missing: name at least one model")
     if reader.problems:
         raise ContractError(reader.problems)
-    return Contract(models)
+    return Contract(models, faces)
 
 
 def _compose(text: str) -> yaml.Node:
@@ -76,6 +79,10 @@ def _version(reader: Reader, root: yaml.Node, entry: Entry | None) -> None:
         reader.complain(root, "version", "is missing; write `version: 1`")
     elif (text := entry.text()) not in (None, "1"):
         entry.complain(f"this mltrail reads version 1, not {shown(text or '')}")
+
+
+def _faces(entry: Entry) -> Faces:
+    return Faces(**{name: bool(value.truth()) for name, value in entry.mapping(GATE).items()})
 
 
 def _defaults(found: dict[str, Entry], given: Model) -> Model:

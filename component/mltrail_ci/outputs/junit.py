@@ -1,9 +1,13 @@
-"""JUnit: one test case a metric, so that GitLab's free merge request widget shows the comparison.
+"""JUnit: one test case a rule of the contract, so that GitLab's free merge request widget shows the gate; without
+rules, one a metric.
 
 https://docs.gitlab.com/ci/testing/unit_test_reports/
 """
 
-from mltrail_ci.answers import Report
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mltrail_ci.answers import Model, Report
 
 from .text import clean
 
@@ -11,24 +15,46 @@ from .text import clean
 _FAILURES = frozenset({"worse", "gone"})
 
 
+class _Case(NamedTuple):
+    """`state` is failure, skipped or system-out: JUnit knows no warning, so what only warns is skipped, and seen."""
+
+    name: str
+    state: str
+    kind: str
+    sentence: str
+
+
 def render(report: Report) -> str:
-    """A metric that got worse or is gone is a failure, one that can't be told is skipped."""
+    """A broken rule is a failure; one that only warns, or that can't be told, is skipped. Without rules, a metric that
+    got worse or is gone is a failure.
+    """
     # XML is loaded only by those who want some.
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - it is written here, never read
 
     root = ET.Element("testsuites", name="mltrail")
     for model in report.models:
         suite = ET.SubElement(root, "testsuite", name=clean(f"model {model.name}"))
-        for metric in model.metrics:
-            case = ET.SubElement(suite, "testcase", classname=clean(f"model {model.name}"), name=clean(metric.name))
-            sentence = clean(metric.sentence)
-            if metric.judgement in _FAILURES:
-                ET.SubElement(case, "failure", message=sentence, type=metric.judgement).text = sentence
-            elif metric.judgement == "unknown":
+        for one in _cases(model):
+            case = ET.SubElement(suite, "testcase", classname=clean(f"model {model.name}"), name=clean(one.name))
+            sentence = clean(one.sentence)
+            if one.state == "failure":
+                ET.SubElement(case, "failure", message=sentence, type=one.kind).text = sentence
+            elif one.state == "skipped":
                 ET.SubElement(case, "skipped", message=sentence)
             else:
                 ET.SubElement(case, "system-out").text = sentence
-        suite.set("tests", str(len(model.metrics)))
+        suite.set("tests", str(len(suite)))
         suite.set("failures", str(len(suite.findall("testcase/failure"))))
         suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _cases(model: Model) -> Iterator[_Case]:
+    for rule in model.rules:
+        state = {"fail": "failure", "warn": "skipped"}.get(rule.outcome, "system-out")
+        yield _Case(f"{rule.metric}: {rule.expects}", state, "rule", rule.sentence)
+    if not model.rules:
+        for metric in model.metrics:
+            state = "failure" if metric.judgement in _FAILURES else "system-out"
+            state = "skipped" if metric.judgement == "unknown" else state
+            yield _Case(metric.name, state, metric.judgement, metric.sentence)

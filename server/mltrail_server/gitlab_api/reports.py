@@ -5,13 +5,14 @@ from typing import Any
 from flask import Response
 
 from mltrail_server.domain.comparison import MetricChange
+from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.services import links, pipeline_report
+from mltrail_server.services.judging import Judged, ModelReport
 from mltrail_server.services.pipeline_report import Told
-from mltrail_server.services.judging import ModelReport
 
 
 def show(call: Call, pipeline_id: int) -> Response:
@@ -41,9 +42,33 @@ def _report(call: Call, told: Told) -> dict[str, Any]:
         "merge_request": request
         and {"iid": request.iid, "url": request.web_url, "target_branch": request.target_branch},
         "verdict": {"level": report.verdict.level, "sentence": report.verdict.sentence},
+        "gate": _judged(report.gate),
+        "proposed": report.proposed and _judged(report.proposed),
         "models": [_model(call, model) for model in report.models],
         "note": {"state": told.note_state, "url": told.note_url, "problem": told.note_problem},
         "markdown": told.text,
+    }
+
+
+def _judged(judged: Judged) -> dict[str, Any]:
+    return {
+        "outcome": judged.outcome,
+        "sentence": judged.sentence,
+        "problems": [
+            {"line": one.line, "column": one.column, "key": one.key, "message": one.message}
+            for one in judged.contract.problems
+        ],
+    }
+
+
+def _rule(one: Ruling) -> dict[str, Any]:
+    return {
+        "metric": one.metric,
+        "line": one.rule.line,
+        "expects": one.expects,
+        "outcome": one.outcome,
+        "known": one.known,
+        "sentence": one.sentence,
     }
 
 
@@ -53,11 +78,15 @@ def _model(call: Call, model: ModelReport) -> dict[str, Any]:
     return {
         "name": model.name,
         "verdict": {"level": model.verdict.level, "sentence": model.verdict.sentence},
+        "gate": model.outcome,
+        "touched": model.touched,
+        "rules": [_rule(one) for one in model.rulings],
         "rank_by": compared.rank_by,
         "baseline": theirs
         and {
             "pipeline_id": theirs.id,
             "sha": theirs.sha,
+            "version": model.version and model.version.semver,
             "runs": len(compared.baseline.runs) if compared.baseline else 0,
         },
         "best": best

@@ -13,6 +13,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import contracts
 from mltrail_server.store.contracts import Kept
+from mltrail_server.store.merge_requests import MergeRequest
 
 from .deps import Deps
 
@@ -49,7 +50,7 @@ def refresh(
     gitlab: GitLab,
     project_id: ProjectId,
     pipeline: ci.Pipeline,
-    request: ci.MergeRequest | None,
+    request: MergeRequest | ci.MergeRequest | None,
     *,
     default_branch: str | None,
 ) -> None:
@@ -103,7 +104,7 @@ def parsed(text: str | None) -> Version:
 
 
 def _of_request(
-    gitlab: GitLab, project_id: ProjectId, pipeline: ci.Pipeline, request: ci.MergeRequest, before: Kept
+    gitlab: GitLab, project_id: ProjectId, pipeline: ci.Pipeline, request: MergeRequest | ci.MergeRequest, before: Kept
 ) -> Kept:
     text = _read(gitlab, project_id, request.target_branch)
     changed = before.changed_paths
