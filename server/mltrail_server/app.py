@@ -4,7 +4,9 @@ from functools import partial
 
 from flask import Flask
 
+from .artifacts.base import FileStore
 from .artifacts.local import LocalFiles
+from .artifacts.s3 import S3Files
 from .domain.clock import Clock, system_clock
 from .gitlab.access_tokens import AccessTokens
 from .gitlab.client import GitLab
@@ -36,7 +38,7 @@ def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
     settings.data_path.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
     prepare(database)
-    files = LocalFiles(settings.artifacts_path)
+    files = create_files(settings)
     if settings.local_mode:
         return Deps(settings, database, files, clock)
     sessions = Sessions(settings.gitlab_url, clock)
@@ -56,6 +58,12 @@ def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
         access_tokens=AccessTokens(sessions, clock),
         oauth=_oauth(settings, clock),
     )
+
+
+def create_files(settings: Settings) -> FileStore:
+    if settings.s3_place is None:
+        return LocalFiles(settings.artifacts_path)
+    return S3Files(*settings.s3_place, endpoint_url=settings.s3_endpoint_url)
 
 
 def _oauth(settings: Settings, clock: Clock) -> OAuth | None:

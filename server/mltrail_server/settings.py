@@ -27,7 +27,18 @@ class Settings:
         "Database; `postgresql://…` for a team. Unset: SQLite in the data folder",
         secret=True,
     )
-    artifacts: str = _setting("MLTRAIL_ARTIFACTS", "Folder for files. Unset: a folder in the data folder")
+    artifacts: str = _setting(
+        "MLTRAIL_ARTIFACTS", "Folder for files, or `s3://bucket/prefix`. Unset: a folder in the data folder"
+    )
+    s3_endpoint_url: str = _setting(
+        "MLTRAIL_S3_ENDPOINT_URL", "URL of what speaks S3's protocol, for example MinIO. Unset: AWS"
+    )
+    s3_direct: str = _setting(
+        "MLTRAIL_S3_DIRECT",
+        "Whether clients send and fetch large files at S3 itself, by URLs that hold for minutes. `asked`: those that "
+        "are set up to ask for it; `announced`: MLflow 3 does so by itself; `off`: nobody",
+        "asked",
+    )
     external_url: str = _setting(
         "MLTRAIL_EXTERNAL_URL",
         "The URL that users and jobs see; also the audience (`aud`) that ID tokens must name. Needed with GitLab",
@@ -98,6 +109,14 @@ class Settings:
         return Path(self.artifacts) if self.artifacts else self.data_path / "artifacts"
 
     @property
+    def s3_place(self) -> tuple[str, str] | None:
+        """Bucket and prefix; None where files are in a folder."""
+        if not self.artifacts.startswith("s3://"):
+            return None
+        bucket, _, prefix = self.artifacts.removeprefix("s3://").partition("/")
+        return bucket, prefix.strip("/")
+
+    @property
     def issuer(self) -> str:
         return (self.oidc_issuer or self.gitlab_url).rstrip("/")
 
@@ -161,8 +180,7 @@ class Settings:
         for url, variable in ((self.gitlab_url, "MLTRAIL_GITLAB_URL"), (self.external_url, "MLTRAIL_EXTERNAL_URL")):
             if url and urlsplit(url).scheme not in ("http", "https"):
                 raise _mistake(f"{variable} must be an http or https URL, not {url!r}")
-        if "://" in self.artifacts:
-            raise _mistake(f"MLTRAIL_ARTIFACTS must be a folder; stores such as {self.artifacts!r} are not there yet")
+        self._check_artifacts()
         self._check_words()
         if self.local_mode:
             if self.database_url and not self.database_url.startswith("sqlite:"):
@@ -171,6 +189,18 @@ class Settings:
                 raise _mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve others")
         elif not self.external_url:
             raise _mistake("with MLTRAIL_GITLAB_URL set, MLTRAIL_EXTERNAL_URL must name the URL that jobs see")
+
+    def _check_artifacts(self) -> None:
+        if self.s3_place is None and "://" in self.artifacts:
+            raise _mistake(f"MLTRAIL_ARTIFACTS must be a folder or s3://bucket/prefix, not {self.artifacts!r}")
+        if self.s3_place is not None and not self.s3_place[0]:
+            raise _mistake("MLTRAIL_ARTIFACTS names no bucket; it must look like s3://bucket/prefix")
+        if self.s3_endpoint_url and urlsplit(self.s3_endpoint_url).scheme not in ("http", "https"):
+            raise _mistake(f"MLTRAIL_S3_ENDPOINT_URL must be an http or https URL, not {self.s3_endpoint_url!r}")
+        if self.s3_endpoint_url and self.s3_place is None:
+            raise _mistake("MLTRAIL_S3_ENDPOINT_URL is set, but MLTRAIL_ARTIFACTS is not s3://bucket/prefix")
+        if self.s3_direct not in ("asked", "announced", "off"):
+            raise _mistake(f"MLTRAIL_S3_DIRECT must be asked, announced or off, not {self.s3_direct!r}")
 
     def _check_words(self) -> None:
         for name in ("quota_bytes", "quota_candidates", "quota_metric_points"):

@@ -1,18 +1,31 @@
-"""Files through the server."""
+"""Files through the server, in a folder and in S3."""
 
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
+from mltrail_server.settings import Settings
 from tests.api.conftest import Mlflow, failure, good
 from tests.api.test_runs import run_id  # noqa: F401 - a fixture
+from tests.s3 import Bucket
 
 FILES = "api/2.0/mlflow-artifacts/artifacts"
+
+
+@pytest.fixture
+def settings(settings: Settings, backend: str, request: pytest.FixtureRequest) -> Settings:
+    """A laptop's setting and a team's: a folder beside SQLite, S3 beside PostgreSQL."""
+    if backend == "sqlite":
+        return settings
+    bucket: Bucket = request.getfixturevalue("bucket")
+    return replace(settings, artifacts=bucket.url, s3_endpoint_url=bucket.endpoint_url)
 
 
 @pytest.fixture
@@ -71,7 +84,10 @@ def test_ranges_and_validators(mlflow: Mlflow, root: str) -> None:
     whole = fetch(mlflow, f"{root}/f")
     assert whole.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
     assert whole.headers["Accept-Ranges"] == "bytes"
-    assert fetch(mlflow, f"{root}/f", **{"If-None-Match": whole.headers["ETag"]}).status_code == 304
+    known = {"If-None-Match": whole.headers["ETag"]}
+    assert fetch(mlflow, f"{root}/f", **known).status_code == 304
+    assert fetch(mlflow, f"{root}/f", Range="bytes=10-19", **known).status_code == 304
+    assert fetch(mlflow, f"{root}/f", Range="bytes=10-19", **{"If-None-Match": '"other"'}).status_code == 206
     assert fetch(mlflow, f"{root}/f", Range="bytes=10-19", **{"If-Range": '"other"'}).get_data() == content
     for several_or_unreadable in ("bytes=0-1,4-5", "lines=1-2", "bytes=x"):
         assert fetch(mlflow, f"{root}/f", Range=several_or_unreadable).get_data() == content
@@ -105,7 +121,8 @@ def test_an_upload_that_was_cut_off_is_not_stored(mlflow: Mlflow, root: str, dep
     )
     assert failure(answer)[0] == 400
     assert names(mlflow, root) == []
-    assert not [path for path in deps.settings.artifacts_path.rglob("*") if path.is_file()]
+    assert list(deps.files.stored(ProjectId(1))) == []
+    assert list(deps.files.leftovers(before_ms=2**60)) == []
 
 
 def test_a_body_without_a_length_is_stored_when_it_is_empty_only(mlflow: Mlflow, root: str) -> None:
@@ -151,8 +168,7 @@ def test_what_happens_during_an_upload_counts(mlflow: Mlflow, run_id: str, root:
     assert "can't stand where a folder is" in late("a", lambda: put(mlflow, f"{root}/a/b"))
     assert "Restore it first" in late("c", lambda: mlflow.post("runs/delete", run_id=run_id))
     assert names(mlflow, root) == [("a", True, None)]
-    stored = [path.read_bytes() for path in deps.settings.artifacts_path.rglob("*") if path.is_file()]
-    assert b"late" not in stored
+    assert [one.size for one in deps.files.stored(ProjectId(1))] == [len(b"bytes")]
 
 
 def test_files_and_folders_do_not_share_a_name(mlflow: Mlflow, root: str) -> None:
@@ -216,9 +232,10 @@ def test_a_deleted_runs_files_are_read_only(mlflow: Mlflow, run_id: str, root: s
     assert "Restore it first" in failure(put(mlflow, f"{root}/g"))[2]
 
 
-def test_multipart_and_presigned_say_that_there_is_another_way(mlflow: Mlflow, root: str) -> None:
-    for method, path in (("POST", "mpu/create"), ("GET", "presigned")):
-        answer = mlflow.call(method, f"api/2.0/mlflow-artifacts/{path}/{root}/f", json={} if method == "POST" else None)
-        assert failure(answer)[:2] == (501, "NOT_IMPLEMENTED")
-    info = good(mlflow.call("GET", "api/3.0/mlflow/server-info"))
-    assert info["multipart_uploads_enabled"] is False
+def test_a_page_of_a_folder_continues_where_its_token_says(mlflow: Mlflow, run_id: str, root: str) -> None:
+    put(mlflow, f"{root}/f")
+    listed = good(mlflow.call("GET", "api/2.0/mlflow/artifacts/list", query_string={"run_id": run_id}))
+    assert "next_page_token" not in listed
+    status, code, message = mlflow.error("GET", "artifacts/list", run_id=run_id, page_token="made up")
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert "page token" in message

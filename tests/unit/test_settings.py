@@ -33,12 +33,22 @@ def test_secrets_are_not_shown() -> None:
         ({"MLTRAIL_GITLAB_URL": "https://gitlab.example.com"}, "MLTRAIL_EXTERNAL_URL must name"),
         ({"MLTRAIL_DATABASE_URL": "postgresql://db/x"}, "set MLTRAIL_GITLAB_URL to run a team"),
         ({"MLTRAIL_EXTERNAL_URL": "https://mltrail.example.com"}, "this machine only"),
-        ({"MLTRAIL_ARTIFACTS": "s3://bucket/prefix"}, "MLTRAIL_ARTIFACTS must be a folder"),
+        ({"MLTRAIL_ARTIFACTS": "gs://bucket/prefix"}, "must be a folder or s3://bucket/prefix"),
+        ({"MLTRAIL_ARTIFACTS": "s3:///prefix"}, "names no bucket"),
+        ({"MLTRAIL_S3_ENDPOINT_URL": "https://minio.example.com"}, "MLTRAIL_ARTIFACTS is not s3"),
+        ({"MLTRAIL_ARTIFACTS": "s3://b", "MLTRAIL_S3_ENDPOINT_URL": "minio:9000"}, "must be an http or https URL"),
+        ({"MLTRAIL_ARTIFACTS": "s3://b", "MLTRAIL_S3_DIRECT": "on"}, "asked, announced or off"),
     ],
 )
 def test_a_mistake_is_told_with_its_remedy(environment: dict[str, str], says: str) -> None:
     with pytest.raises(MltrailError, match=says):
         Settings.from_environment(environment)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/"])
+def test_a_bucket_needs_no_prefix(url: str) -> None:
+    assert Settings(artifacts=url).s3_place == ("bucket", "")
+    assert Settings(artifacts=f"{url.rstrip('/')}/a/b/").s3_place == ("bucket", "a/b")
 
 
 def test_a_child_process_gets_the_same_settings(tmp_path: Path) -> None:

@@ -8,35 +8,41 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mltrail_server.domain.errors import Code, MltrailError, not_found, unavailable
+from mltrail_server.domain.errors import MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
-from .base import Stored
+from .base import Found, Leftover, Stored
+from .limits import check_size
+from .whole_files import WholeFiles
 
 CHUNK = 1 << 20
+_ASIDE = ".part"
 
 _log = logging.getLogger(__name__)
 
 
-class LocalFiles:
+class LocalFiles(WholeFiles):
     """See `base.FileStore`. An upload is written aside and renamed into place, so that half a file is never seen."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, project_id: ProjectId, stream: BinaryIO, *, limit: int | None = None) -> Stored:
+    def put(
+        self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
+    ) -> Stored:
+        del size
         blob_id = new_blob_id()
         path = self._path(project_id, blob_id)
-        aside = path.with_suffix(".part")
-        digest, size = hashlib.sha256(), 0
+        aside = path.with_suffix(_ASIDE)
+        digest, total = hashlib.sha256(), 0
         try:
             with _told():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 file = aside.open("wb")
             with file:
                 while chunk := stream.read(CHUNK):
-                    size += len(chunk)
-                    _check_size(size, limit)
+                    total += len(chunk)
+                    check_size(total, limit)
                     digest.update(chunk)
                     with _told():
                         file.write(chunk)
@@ -47,11 +53,9 @@ class LocalFiles:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
             raise
-        return Stored(blob_id, size, digest.hexdigest())
+        return Stored(blob_id, total, digest.hexdigest())
 
-    def get(
-        self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int | None = None
-    ) -> Generator[bytes, None, None]:
+    def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int) -> Generator[bytes, None, None]:
         path = self._path(project_id, blob_id)
         try:
             file = path.open("rb")
@@ -68,6 +72,37 @@ class LocalFiles:
     def delete(self, project_id: ProjectId, blob_id: str) -> None:
         self._path(project_id, blob_id).unlink(missing_ok=True)
 
+    def size(self, project_id: ProjectId, blob_id: str) -> int | None:
+        try:
+            return self._path(project_id, blob_id).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def projects(self) -> list[ProjectId]:
+        return [ProjectId(int(one.name)) for one in _folders(self._folder) if one.name.isascii() and one.name.isdigit()]
+
+    def stored(self, project_id: ProjectId) -> Iterator[Found]:
+        for path in self._files(project_id):
+            if path.suffix != _ASIDE:
+                with suppress(FileNotFoundError):  # it may go while the folder is read
+                    told = path.stat()
+                    yield Found(path.name, told.st_size, told.st_mtime_ns // 1_000_000)
+
+    def leftovers(self, *, before_ms: int) -> Iterator[Leftover]:
+        for project_id in self.projects():
+            for path in self._files(project_id):
+                with suppress(FileNotFoundError):
+                    if path.suffix == _ASIDE and path.stat().st_mtime_ns // 1_000_000 <= before_ms:
+                        yield Leftover(project_id, path.stem, str(path))
+
+    def drop(self, leftover: Leftover) -> None:
+        Path(leftover.name).unlink(missing_ok=True)
+
+    def _files(self, project_id: ProjectId) -> Iterator[Path]:
+        """List the files of a project by name, one small folder at a time."""
+        for folder in _folders(self._folder / str(project_id)):
+            yield from sorted(folder.iterdir())
+
     def ping(self) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -80,25 +115,19 @@ class LocalFiles:
         return self._folder / str(project_id) / blob_id[:2] / blob_id
 
 
+def _folders(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+
+
 def _missing() -> MltrailError:
     return not_found("The file's content is missing from the store; tell the operator.")
 
 
-def _check_size(size: int, limit: int | None) -> None:
-    if limit is not None and size > limit:
-        raise MltrailError(Code.TOO_LARGE, f"The file is larger than the {limit} bytes allowed here.")
-
-
-def _chunks(file: BinaryIO, start: int, length: int | None) -> Generator[bytes, None, None]:
+def _chunks(file: BinaryIO, start: int, length: int) -> Generator[bytes, None, None]:
     with file:
         file.seek(start)
-        left = length
-        while left is None or left > 0:
-            chunk = file.read(CHUNK if left is None else min(CHUNK, left))
-            if not chunk:
-                return
-            if left is not None:
-                left -= len(chunk)
+        while length > 0 and (chunk := file.read(min(CHUNK, length))):
+            length -= len(chunk)
             yield chunk
 
 

@@ -20,17 +20,39 @@ _TYPE = "application/octet-stream"
 
 
 def attachment(scope: Scope, file: File, request: Request) -> Response:
-    """Answer with a file's bytes, or the range of them that was asked for (one range; several get the whole file)."""
-    wanted = _wanted(file, request)
-    if wanted == (0, 0):
-        response = Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
-    elif wanted is not None:
-        response = _part(scope, file, *wanted)
+    """Answer with a file's bytes, or the range of them that was asked for (one range; several get the whole file).
+
+    What the client has already is not sent again, and a range of it neither:
+    https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
+    """
+    etag = _etag(file)
+    if request.if_none_match.contains_weak(etag):
+        response = Response(status=304)
+        response.set_etag(etag)
     else:
-        response = _whole(scope, file)
-        response.make_conditional(request)
+        wanted = _wanted(file, request)
+        if wanted == (0, 0):
+            response = Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
+        elif wanted is not None:
+            response = _part(scope, file, *wanted)
+        else:
+            response = _whole(scope, file)
     response.headers.update(_HEADERS)
     return response
+
+
+def disposition(file: File) -> str:
+    """Say that a file is to be saved, and under which name."""
+    name = PurePosixPath(file.path).name
+    if name.isascii():
+        return dump_options_header("attachment", {"filename": name})
+    # RFC 5987, for names that are not plain ASCII.
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _etag(file: File) -> str:
+    """Name the content: a blob never changes, so its id does as well as a digest that is not known yet."""
+    return file.sha256 or file.blob_id
 
 
 def _wanted(file: File, request: Request) -> tuple[int, int] | None:
@@ -41,7 +63,7 @@ def _wanted(file: File, request: Request) -> tuple[int, int] | None:
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return None
-    if request.if_range.etag not in (None, file.sha256) or request.if_range.date is not None:
+    if request.if_range.etag not in (None, _etag(file)) or request.if_range.date is not None:
         return None
     return asked.range_for_length(file.size) or (0, 0)
 
@@ -49,12 +71,12 @@ def _wanted(file: File, request: Request) -> tuple[int, int] | None:
 def _whole(scope: Scope, file: File) -> Response:
     path = scope.deps.files.local_path(scope.project_id, file.blob_id)
     if path is not None:
-        response = send_file(path, mimetype=_TYPE, conditional=False, etag=file.sha256, max_age=0)
+        response = send_file(path, mimetype=_TYPE, conditional=False, etag=_etag(file), max_age=0)
     else:
-        body: Any = scope.deps.files.get(scope.project_id, file.blob_id)
+        body: Any = scope.deps.files.get(scope.project_id, file.blob_id, start=0, length=file.size)
         response = Response(body, content_type=_TYPE)
         response.content_length = file.size
-        response.set_etag(file.sha256)
+        response.set_etag(_etag(file))
     return _named(response, file)
 
 
@@ -63,15 +85,10 @@ def _part(scope: Scope, file: File, start: int, stop: int) -> Response:
     response = Response(body, status=206, content_type=_TYPE)
     response.content_length = stop - start
     response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
-    response.set_etag(file.sha256)
+    response.set_etag(_etag(file))
     return _named(response, file)
 
 
 def _named(response: Response, file: File) -> Response:
-    name = PurePosixPath(file.path).name
-    plain = dump_options_header("attachment", {"filename": name})
-    # RFC 5987, for names that are not plain ASCII.
-    response.headers["Content-Disposition"] = (
-        plain if name.isascii() else f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    )
+    response.headers["Content-Disposition"] = disposition(file)
     return response

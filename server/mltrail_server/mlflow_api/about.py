@@ -10,12 +10,13 @@ MLFLOW_VERSION = "3.18.0"
 
 
 def server_info(call: Call) -> Response:
-    del call
+    settings = call.scope.deps.settings
+    direct = settings.s3_place is not None and settings.s3_direct == "announced"
     return json_answer(
         {
             "store_type": "mltrail",
-            "multipart_uploads_enabled": False,
-            "multipart_downloads_enabled": False,
+            "multipart_uploads_enabled": direct,
+            "multipart_downloads_enabled": direct,
             "artifacts_presigned_only": False,
             "workspaces_enabled": False,
         }

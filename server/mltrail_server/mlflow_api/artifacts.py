@@ -4,7 +4,6 @@ import msgspec
 from flask import Response
 
 from mltrail_server.domain import paths
-from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import query_of
 from mltrail_server.http.call import Call
@@ -60,11 +59,3 @@ def listing_of_run(call: Call) -> Response:
         "files": [run_shapes.entry(one, inner) for one in entries],
     }
     return json_answer(listed | ({"next_page_token": following} if following else {}))
-
-
-def not_here(call: Call, path: str = "") -> Response:
-    """Multipart uploads and presigned URLs: clients fall back to the plain calls on 501."""
-    del call, path
-    raise MltrailError(
-        Code.NOT_IMPLEMENTED, "This server's file store takes whole files only; send or fetch the file in one call."
-    )

@@ -20,6 +20,7 @@ from . import (
     runs,
     search,
     single_files,
+    transfers,
 )
 
 READ, WRITE = Access.READ, Access.WRITE
@@ -55,8 +56,8 @@ TRACKING = (
     Route("POST", "runs/outputs", logged_models.outputs, WRITE),
     Route("POST", "runs/log-model", logged_models.log_model, WRITE),
     Route("GET", "artifacts/list", artifacts.listing_of_run, READ),
-    Route("POST", "artifacts/presigned-upload-url", artifacts.not_here, WRITE),
-    Route("POST", "artifacts/presigned-download-url", artifacts.not_here, READ),
+    Route("POST", "artifacts/presigned-upload-url", transfers.not_here, WRITE),
+    Route("POST", "artifacts/presigned-download-url", transfers.presigned_of_run, READ),
     Route("GET", "get-artifact", single_files.of_run, READ),
     Route("POST", "upload-artifact", single_files.upload, WRITE),
     Route("POST", "logged-models", logged_models.create, WRITE),
@@ -103,10 +104,10 @@ FILES = (
     Route("GET", "artifacts/<path:path>", artifacts.download, READ),
     Route("PUT", "artifacts/<path:path>", artifacts.upload, WRITE),
     Route("DELETE", "artifacts/<path:path>", artifacts.delete, WRITE),
-    Route("POST", "mpu/create/<path:path>", artifacts.not_here, WRITE),
-    Route("POST", "mpu/complete/<path:path>", artifacts.not_here, WRITE),
-    Route("POST", "mpu/abort/<path:path>", artifacts.not_here, WRITE),
-    Route("GET", "presigned/<path:path>", artifacts.not_here, READ),
+    Route("POST", "mpu/create/<path:path>", transfers.begin, WRITE),
+    Route("POST", "mpu/complete/<path:path>", transfers.complete, WRITE),
+    Route("POST", "mpu/abort/<path:path>", transfers.abort, WRITE),
+    Route("GET", "presigned/<path:path>", transfers.presigned, READ),
 )
 
 ABOUT = (

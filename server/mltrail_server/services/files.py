@@ -1,5 +1,6 @@
 """Upload, read, list and delete files of candidates and logged models."""
 
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import sqlalchemy as sa
@@ -17,25 +18,32 @@ from . import quotas, stamp, stewards
 from .deps import Scope
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a file is to be: a clean path, and whose folder that is in."""
+
+    path: str
+    owner: Owner
+
+
 def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int) -> None:
     """Store a file, whole or not at all; one of that name is replaced in one step.
 
     `size` is what the client announced, in bytes: a body that ends early is not stored. Raises NOT_FOUND for a folder
     that is no run's or logged model's of this project.
     """
-    path, owner, inner = _resolved(path)
-    if not inner:
-        raise invalid(f"Invalid path: '{path}' is the folder itself; name a file in it.")
+    target = target_of(path)
     with scope.deps.db.read() as connection:
-        _check_owner(connection, scope, owner, write=True)
-        _check_clash(connection, scope, path)
-        quotas.check(connection, scope, usage.BYTES, size)
+        check_target(connection, scope, target, size=size)
     # The bytes come without any lock held: a large file may take minutes.
-    stored = scope.deps.files.put(scope.project_id, stream)
+    stored = scope.deps.files.put(scope.project_id, stream, size=size)
     try:
         if stored.size != size:
-            raise invalid(f"The upload of '{path}' was cut off after {stored.size} of {size} bytes; send it again.")
-        _name(scope, path, owner, stored)
+            raise invalid(
+                f"The upload of '{target.path}' was cut off after {stored.size} of {size} bytes; send it again."
+            )
+        with scope.deps.db.write() as connection:
+            name(connection, scope, target, stored)
     except MltrailError as error:
         # A database that does not answer may have kept the name all the same, so the bytes stay then.
         if error.code is not Code.UNAVAILABLE:
@@ -43,24 +51,38 @@ def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int) -> None:
         raise
 
 
-def _name(scope: Scope, path: str, owner: Owner, stored: Stored) -> None:
+def target_of(path: str) -> Target:
+    """Read where a file is to be. Raises INVALID for a folder itself, and for paths in nobody's folder."""
+    path, owner, inner = _resolved(path)
+    if not inner:
+        raise invalid(f"Invalid path: '{path}' is the folder itself; name a file in it.")
+    return Target(path, owner)
+
+
+def check_target(connection: sa.Connection, scope: Scope, target: Target, *, size: int) -> None:
+    """Refuse early what could not be stored in the end, before a large file is sent."""
+    _check_owner(connection, scope, target.owner, write=True)
+    _check_clash(connection, scope, target.path)
+    quotas.check(connection, scope, usage.BYTES, size)
+
+
+def name(connection: sa.Connection, scope: Scope, target: Target, stored: Stored) -> None:
     """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
-    with scope.deps.db.write() as connection:
-        _check_owner(connection, scope, owner, write=True)
-        # One at a time in a folder, so that `a` and `a/b` can't both come to be.
-        files.lock(connection, scope.project_id, owner.folder)
-        _check_clash(connection, scope, path)
-        _note_writer(connection, scope, owner)
-        files.put(
-            connection,
-            scope.project_id,
-            path=path,
-            blob_id=stored.blob_id,
-            size=stored.size,
-            sha256=stored.sha256,
-            now=scope.now,
-        )
-        quotas.take(connection, scope, usage.BYTES, stored.size)
+    _check_owner(connection, scope, target.owner, write=True)
+    # One at a time in a folder, so that `a` and `a/b` can't both come to be.
+    files.lock(connection, scope.project_id, target.owner.folder)
+    _check_clash(connection, scope, target.path)
+    _note_writer(connection, scope, target.owner)
+    files.put(
+        connection,
+        scope.project_id,
+        path=target.path,
+        blob_id=stored.blob_id,
+        size=stored.size,
+        sha256=stored.sha256,
+        now=scope.now,
+    )
+    quotas.take(connection, scope, usage.BYTES, stored.size)
 
 
 def find(scope: Scope, path: str) -> File:

@@ -60,7 +60,7 @@ def _walked(
     )
     deeper = _T.alias("deeper")
     following = sa.select(sa.func.min(deeper.c.path)).where(_between(deeper, project_id, onward, folder))
-    more = walk.c.path.is_not(None)
+    more: sa.ColumnElement[bool] = walk.c.path.is_not(None)
     if limit is not None:
         more &= walk.c.number < limit
     walk = walk.union_all(sa.select(following.correlate(walk).scalar_subquery(), walk.c.number + 1).where(more))

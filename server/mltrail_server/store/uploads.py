@@ -27,7 +27,7 @@ def add(connection: sa.Connection, project_id: ProjectId, upload: Upload, *, now
 def get(connection: sa.Connection, project_id: ProjectId, upload_id: str) -> Upload | None:
     query = _uploads(project_id).where(_T.c.id == upload_id)
     row = connection.execute(query).one_or_none()
-    return None if row is None else Upload(*row)
+    return None if row is None else Upload(row.id, row.path, row.store_id, row.parts)
 
 
 def remove(connection: sa.Connection, project_id: ProjectId, upload_id: str) -> bool:
@@ -38,7 +38,7 @@ def remove(connection: sa.Connection, project_id: ProjectId, upload_id: str) -> 
 
 def begun_before(connection: sa.Connection, project_id: ProjectId, moment: int, *, limit: int) -> list[Upload]:
     query = _uploads(project_id).where(_T.c.created_ms <= moment).order_by(_T.c.created_ms, _T.c.id).limit(limit)
-    return [Upload(*row) for row in connection.execute(query)]
+    return [Upload(row.id, row.path, row.store_id, row.parts) for row in connection.execute(query)]
 
 
 def _uploads(project_id: ProjectId) -> sa.Select[tuple[str, str, str, int]]:

@@ -1,0 +1,266 @@
+"""Files in a bucket of S3, or of what speaks its protocol: `<prefix>/<project>/<blob id>`.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+"""
+
+import hashlib
+import logging
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+from mltrail_server.domain.errors import Code, MltrailError, not_found
+from mltrail_server.domain.ids import ProjectId, new_blob_id
+
+from .base import Begun, Found, Leftover, Part, Stored
+from .limits import check_size
+from .s3_client import LazyClient, answering
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+CHUNK = 1 << 20
+PART = 8 << 20
+"""What is held in memory of an upload. A file of more than 80 GB is held in larger parts: S3 takes 10,000 of them."""
+
+RANGE = 64 << 20
+"""What is asked of S3 at once. A slow reader must not keep one answer open for hours."""
+
+MOST_PARTS = 10_000
+DOWNLOAD_SECONDS = 300
+PART_SECONDS = 3600
+
+_TRIES = 3
+_log = logging.getLogger(__name__)
+
+
+class S3Files:
+    """See `base.FileStore`. Credentials and region are found as all of AWS's tools find them."""
+
+    def __init__(self, bucket: str, prefix: str, *, endpoint_url: str = "") -> None:
+        self._bucket = bucket
+        self._root = f"{prefix}/" if prefix else ""
+        self._client = LazyClient(endpoint_url)
+
+    def put(
+        self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
+    ) -> Stored:
+        blob_id = new_blob_id()
+        part = max(PART, -(-(size or 0) // MOST_PARTS))
+        digest = hashlib.sha256()
+        first = _read(stream, part)
+        check_size(len(first), limit)
+        digest.update(first)
+        if len(first) < part:
+            with answering("store files"):
+                self._client.api.put_object(Bucket=self._bucket, Key=self._key(project_id, blob_id), Body=first)
+            return Stored(blob_id, len(first), digest.hexdigest())
+        begun = self._begin(project_id, blob_id)
+        try:
+            total = self._put_parts(project_id, begun, first, stream, digest=digest, limit=limit)
+        except BaseException:
+            with suppress(MltrailError):
+                self.abort(project_id, begun)
+            raise
+        return Stored(blob_id, total, digest.hexdigest())
+
+    def _put_parts(
+        self,
+        project_id: ProjectId,
+        begun: Begun,
+        content: bytes,
+        stream: BinaryIO,
+        *,
+        digest: "hashlib._Hash",
+        limit: int | None,
+    ) -> int:
+        full, total = len(content), len(content)
+        done: list[Part] = []
+        while content:
+            number = len(done) + 1
+            with answering("store files"):
+                sent = self._client.api.upload_part(
+                    Bucket=self._bucket,
+                    Key=self._key(project_id, begun.blob_id),
+                    UploadId=begun.store_id,
+                    PartNumber=number,
+                    Body=content,
+                )
+            done.append(Part(number, sent["ETag"]))
+            content = _read(stream, full)
+            total += len(content)
+            check_size(total, limit)
+            digest.update(content)
+        self._complete(project_id, begun, done)
+        return total
+
+    def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int) -> Generator[bytes, None, None]:
+        stop = start + length
+        if start == stop:
+            return _nothing()
+        # The first answer is waited for here, so that missing bytes are told before any byte is sent.
+        return self._chunks(project_id, blob_id, self._range(project_id, blob_id, start, stop), start, stop)
+
+    def _chunks(
+        self, project_id: ProjectId, blob_id: str, body: "StreamingBody", start: int, stop: int
+    ) -> Generator[bytes, None, None]:
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see s3_client
+
+        failures = 0
+        while True:
+            try:
+                with body:
+                    for chunk in iter(partial(body.read, CHUNK), b""):
+                        start += len(chunk)
+                        failures = 0
+                        yield chunk
+            except BotoCoreError as error:
+                failures += 1
+                if failures == _TRIES:
+                    raise
+                _log.warning("reading %s went on after: %s", blob_id, error)
+            if start >= stop:
+                return
+            body = self._range(project_id, blob_id, start, stop)
+
+    def _range(self, project_id: ProjectId, blob_id: str, start: int, stop: int) -> "StreamingBody":
+        last = min(start + RANGE, stop) - 1
+        with answering("read files"):
+            return self._client.api.get_object(
+                Bucket=self._bucket, Key=self._key(project_id, blob_id), Range=f"bytes={start}-{last}"
+            )["Body"]
+
+    def local_path(self, _project_id: ProjectId, _blob_id: str) -> str | None:
+        return None
+
+    def delete(self, project_id: ProjectId, blob_id: str) -> None:
+        with answering("delete files"):
+            self._client.api.delete_object(Bucket=self._bucket, Key=self._key(project_id, blob_id))
+
+    def size(self, project_id: ProjectId, blob_id: str) -> int | None:
+        try:
+            with answering("look at files"):
+                return self._client.api.head_object(Bucket=self._bucket, Key=self._key(project_id, blob_id))[
+                    "ContentLength"
+                ]
+        except MltrailError as error:
+            if error.code is Code.NOT_FOUND:
+                return None
+            raise
+
+    def ping(self) -> None:
+        with answering("reach files"):
+            self._client.api.head_bucket(Bucket=self._bucket)
+
+    def projects(self) -> list[ProjectId]:
+        found: list[ProjectId] = []
+        with answering("list files"):
+            for page in self._client.api.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._root, Delimiter="/"
+            ):
+                names = (one["Prefix"].removeprefix(self._root).rstrip("/") for one in page.get("CommonPrefixes", ()))
+                found += [ProjectId(int(name)) for name in names if name.isascii() and name.isdigit()]
+        return found
+
+    def stored(self, project_id: ProjectId) -> Iterator[Found]:
+        prefix = f"{self._root}{project_id}/"
+        with answering("list files"):
+            for page in self._client.api.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                for one in page.get("Contents", ()):
+                    modified = int(one["LastModified"].timestamp() * 1000)
+                    yield Found(one["Key"].removeprefix(prefix), one["Size"], modified)
+
+    def leftovers(self, *, before_ms: int) -> Iterator[Leftover]:
+        with answering("list uploads"):
+            for page in self._client.api.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._root
+            ):
+                for one in page.get("Uploads", ()):
+                    project, _, blob_id = one["Key"].removeprefix(self._root).partition("/")
+                    begun_ms = int(one["Initiated"].timestamp() * 1000)
+                    if begun_ms <= before_ms and project.isascii() and project.isdigit():
+                        yield Leftover(ProjectId(int(project)), blob_id, one["UploadId"])
+
+    def drop(self, leftover: Leftover) -> None:
+        self.abort(leftover.project_id, Begun(leftover.blob_id, leftover.name))
+
+    def begin(self, project_id: ProjectId) -> Begun:
+        return self._begin(project_id, new_blob_id())
+
+    def _begin(self, project_id: ProjectId, blob_id: str) -> Begun:
+        with answering("store files"):
+            begun = self._client.api.create_multipart_upload(Bucket=self._bucket, Key=self._key(project_id, blob_id))
+        return Begun(blob_id, begun["UploadId"])
+
+    def part_url(self, project_id: ProjectId, begun: Begun, number: int) -> str:
+        wanted: dict[str, str | int] = {"UploadId": begun.store_id, "PartNumber": number}
+        return self._url("upload_part", project_id, begun.blob_id, PART_SECONDS, wanted)
+
+    def complete(self, project_id: ProjectId, begun: Begun, parts: Iterable[Part]) -> int:
+        try:
+            self._complete(project_id, begun, parts)
+        except MltrailError as error:
+            # The answer of an earlier call may have been lost: then the upload is gone and the blob is there.
+            size = self.size(project_id, begun.blob_id) if error.code is Code.NOT_FOUND else None
+            if size is None:
+                raise
+            return size
+        size = self.size(project_id, begun.blob_id)
+        if size is None:
+            raise not_found("The store has lost the upload; send the file again.")
+        return size
+
+    def _complete(self, project_id: ProjectId, begun: Begun, parts: Iterable[Part]) -> None:
+        told: list[CompletedPartTypeDef] = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+        with answering("store files"):
+            self._client.api.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=self._key(project_id, begun.blob_id),
+                UploadId=begun.store_id,
+                MultipartUpload={"Parts": told},
+            )
+
+    def abort(self, project_id: ProjectId, begun: Begun) -> None:
+        with _even_when_gone(), answering("store files"):
+            self._client.api.abort_multipart_upload(
+                Bucket=self._bucket, Key=self._key(project_id, begun.blob_id), UploadId=begun.store_id
+            )
+
+    def download_url(self, project_id: ProjectId, blob_id: str, *, disposition: str) -> str:
+        shown = {"ResponseContentDisposition": disposition, "ResponseContentType": "application/octet-stream"}
+        return self._url("get_object", project_id, blob_id, DOWNLOAD_SECONDS, shown)
+
+    def _url(
+        self, call: str, project_id: ProjectId, blob_id: str, seconds: int, wanted: Mapping[str, str | int]
+    ) -> str:
+        """Sign a call, which asks nobody."""
+        named = {"Bucket": self._bucket, "Key": self._key(project_id, blob_id), **wanted}
+        with answering("sign URLs"):
+            return self._client.api.generate_presigned_url(call, Params=named, ExpiresIn=seconds)
+
+    def _key(self, project_id: ProjectId, blob_id: str) -> str:
+        return f"{self._root}{project_id}/{blob_id}"
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """Read so many bytes, or what is left: a connection gives what has come."""
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+@contextmanager
+def _even_when_gone() -> Iterator[None]:
+    try:
+        yield
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+
+
+def _nothing() -> Generator[bytes, None, None]:
+    yield from ()

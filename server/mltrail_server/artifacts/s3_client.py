@@ -1,0 +1,90 @@
+"""The client for S3, made when it is first needed, and its errors in words for users.
+
+boto3 is imported here and nowhere else, and not before: it costs a server with a folder neither time nor memory.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mltrail_server.domain.errors import MltrailError, invalid, not_found, unavailable
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_s3 import S3Client
+
+_MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+_WRONG_PARTS = frozenset({"EntityTooSmall", "InvalidPart", "InvalidPartOrder", "MalformedXML"})
+_CONNECTIONS = 32
+
+_log = logging.getLogger(__name__)
+
+
+class LazyClient:
+    """Makes boto3's client once, for all threads. Credentials and region come from the environment, as for all tools of
+    AWS: variables, a profile, the machine's role.
+    """
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._making = threading.Lock()
+        self._made: S3Client | None = None
+
+    @property
+    def api(self) -> "S3Client":
+        with self._making:
+            if self._made is None:
+                self._made = _make(self._endpoint_url)
+            return self._made
+
+
+def _make(endpoint_url: str) -> "S3Client":
+    import boto3  # noqa: PLC0415 - see above
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        # Names of buckets are seldom names of hosts outside of AWS.
+        s3={"addressing_style": "path" if endpoint_url else "auto"},
+        # Other stores than AWS's don't know its newer checksums. TLS, or the signature, guards what is sent.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.client("s3", endpoint_url=endpoint_url or None, config=config)
+
+
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Turn what S3 refuses into words for the client; the log holds the rest. `what` says what could not be done."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
+
+    try:
+        yield
+    except ClientError as error:
+        raise _translated(error, what) from error
+    except BotoCoreError as error:
+        _log.exception("S3 does not answer")
+        raise _unavailable(what) from error
+
+
+def _translated(error: "ClientError", what: str) -> MltrailError:
+    code = error.response.get("Error", {}).get("Code", "")
+    if code in _MISSING:
+        return not_found("The file's content is missing from the store; tell the operator.")
+    if code in _WRONG_PARTS:
+        return invalid(f"The parts do not make up the file ({code}). Send the file again.")
+    _log.error("S3 refuses to %s: %s", what, error)
+    return _unavailable(what)
+
+
+def _unavailable(what: str) -> MltrailError:
+    return unavailable(
+        f"The server can't {what} just now: its store does not answer as it should. Nothing was changed; try again "
+        "later, or tell whoever runs the server."
+    )

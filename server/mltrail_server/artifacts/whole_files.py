@@ -1,0 +1,34 @@
+"""A store to which clients have no way of their own: all goes through the server, in whole files."""
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.ids import ProjectId
+
+from .base import Begun, Part
+
+
+def refused() -> MltrailError:
+    return MltrailError(
+        Code.NOT_IMPLEMENTED, "This server's file store takes whole files only; send or fetch the file in one call."
+    )
+
+
+class WholeFiles:
+    """The part of `base.FileStore` that such a store can't do."""
+
+    def begin(self, _project_id: ProjectId) -> Begun:
+        raise refused()
+
+    def part_url(self, _project_id: ProjectId, _begun: Begun, _number: int) -> str:
+        raise refused()
+
+    def complete(self, _project_id: ProjectId, _begun: Begun, _parts: Iterable[Part]) -> int:
+        raise refused()
+
+    def abort(self, _project_id: ProjectId, _begun: Begun) -> NoReturn:
+        raise refused()
+
+    def download_url(self, _project_id: ProjectId, _blob_id: str, *, disposition: str) -> str:  # noqa: ARG002 - the protocol's
+        raise refused()
