@@ -8,6 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mltrail_contract import Outcome
+
 from .domain.errors import Code, MltrailError
 
 
@@ -80,6 +82,11 @@ class Settings:
         "`frozen`: what was logged to a run that became a promoted version can't change any more; `open`: it can",
         "frozen",
     )
+    invalid_contract: str = _setting(
+        "MLTRAIL_INVALID_CONTRACT",
+        "What a contract file that can't be read leads to on the target branch: `warn` or `fail`",
+        "warn",
+    )
     quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "The most bytes of files in a project. Unset: no limit")
     quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "The most runs in a project. Unset: no limit")
     quota_metric_points: str = _setting(
@@ -148,6 +155,10 @@ class Settings:
     def freezes_promoted_runs(self) -> bool:
         return self.promoted_runs == "frozen"
 
+    @property
+    def if_invalid_contract(self) -> Outcome:
+        return Outcome(self.invalid_contract)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: str | None) -> "Settings":
         """Read the settings; options given on the command line win over variables.
@@ -210,6 +221,8 @@ class Settings:
             raise _mistake(f"MLTRAIL_REFUSE_FINISHED_JOBS must be on or off, not {self.refuse_finished_jobs!r}")
         if self.promoted_runs not in ("frozen", "open"):
             raise _mistake(f"MLTRAIL_PROMOTED_RUNS must be frozen or open, not {self.promoted_runs!r}")
+        if self.invalid_contract not in ("warn", "fail"):
+            raise _mistake(f"MLTRAIL_INVALID_CONTRACT must be warn or fail, not {self.invalid_contract!r}")
         if not all(group and token for group, token in self.bot_tokens.items()):
             raise _mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
         hosts = {urlsplit(url).hostname for url in (self.issuer, self.gitlab_url)}
