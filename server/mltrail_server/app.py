@@ -31,6 +31,7 @@ from .store.db import Database
 from .store.migrate import prepare
 from .ui import errors as ui_errors
 from .ui import routes as ui_routes
+from .webhooks import receiver
 
 
 def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
@@ -84,6 +85,7 @@ def create_app(deps: Deps) -> Flask:
         hosts.keep_to_loopback(app)
     mlflow_routes.mount_all(app, deps)
     gitlab_routes.mount_all(app, deps)
+    receiver.mount_all(app, deps)
     ui_routes.mount_all(app, deps)
     health.mount_all(app, deps)
     handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE])

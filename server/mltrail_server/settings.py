@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mltrail_contract import Outcome
 
+from .domain import hooks
 from .domain.errors import Code, MltrailError
 
 
@@ -71,6 +72,13 @@ class Settings:
     )
     oauth_client_secret: str = _setting(
         "MLTRAIL_OAUTH_CLIENT_SECRET", "Secret of that application, when it is confidential", secret=True
+    )
+    webhook_secret: str = _setting(
+        "MLTRAIL_WEBHOOK_SECRET",
+        "Secrets of GitLab's webhooks, separated by commas: the secret token set there, or from GitLab 19 on the "
+        "signing token (`whsec_…`). The URL is `<external URL>/api/webhooks/gitlab`. Unset: no webhooks, and none is "
+        "needed",
+        secret=True,
     )
     refuse_finished_jobs: str = _setting(
         "MLTRAIL_REFUSE_FINISHED_JOBS",
@@ -137,6 +145,10 @@ class Settings:
         """The bots of single groups: token by group."""
         pairs = (pair.partition("=") for pair in self.gitlab_tokens.split(",") if pair.strip())
         return {group.strip().strip("/"): token.strip() for group, _, token in pairs}
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        return [secret.strip() for secret in self.webhook_secret.split(",") if secret.strip()]
 
     def quota(self, name: str) -> int | None:
         """The limit for what `store.usage` counts under this name; None for no limit."""
@@ -225,6 +237,9 @@ class Settings:
             raise _mistake(f"MLTRAIL_INVALID_CONTRACT must be warn or fail, not {self.invalid_contract!r}")
         if not all(group and token for group, token in self.bot_tokens.items()):
             raise _mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
+        for secret in self.webhook_secrets:
+            if secret.startswith(hooks.SIGNING_PREFIX) and not hooks.key_of(secret):
+                raise _mistake("MLTRAIL_WEBHOOK_SECRET holds a signing token that is not whsec_ and base64")
         hosts = {urlsplit(url).hostname for url in (self.issuer, self.gitlab_url)}
         if "gitlab.com" in hosts and not self.namespaces:
             raise _mistake(

@@ -5,7 +5,7 @@ import os
 import threading
 
 from .domain.errors import Code, MltrailError
-from .services import reconcile
+from .services import reconcile, refusals, sweep
 from .services.deps import Deps
 from .store import due
 from .store.due import Due
@@ -13,9 +13,9 @@ from .store.due import Due
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
 LEASE_MS = 120_000
-_FIRST_WAIT_MS = 5_000
-_LONGEST_WAIT_MS = 15 * 60_000
-_MOST_ATTEMPTS = 200  # some two days
+_SHORTEST_WAIT_MS = 15_000
+_LONGEST_WAIT_MS = 30 * 60_000
+_MOST_FAILURES = 200  # some two days
 
 
 def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None:
@@ -51,17 +51,29 @@ def _claim(deps: Deps) -> tuple[Due, int] | None:
 
 def _again(deps: Deps, one: Due) -> int | None:
     """Reconcile one thing; answer when to look again, or None when there is no more to see."""
+    told = f"{one.kind} {one.key} of project {one.project_id}"
     try:
-        if reconcile.pipeline(deps, one.project_id, one.key).settled:
+        if one.kind == due.PROJECT:
+            return sweep.project(deps, one.project_id)
+        looked = reconcile.look(deps, one.project_id, one.key)
+        if looked.settled:
             return None
+        # The longer it trains, the rarer the looks: what ends tells us so itself, most of the time.
+        now = deps.clock()
+        return now + (_between(now - one.news_ms) if looked.wait_ms is None else looked.wait_ms)
     except MltrailError as error:
-        _log.warning("pipeline %s of project %s: %s", one.key, one.project_id, error.message)
+        _log.warning("%s: %s", told, error.message)
         if error.code is Code.NOT_FOUND:
             return None
+        wait = refusals.wait_ms(error, failures=one.attempts)
     except Exception:  # noqa: BLE001 - one bad pipeline must not keep the others waiting
-        _log.exception("pipeline %s of project %s could not be reconciled", one.key, one.project_id)
-    if one.attempts >= _MOST_ATTEMPTS:
-        _log.warning("pipeline %s of project %s is given up", one.key, one.project_id)
+        _log.exception("%s could not be reconciled", told)
+        wait = _between(_SHORTEST_WAIT_MS << min(one.attempts, 10))
+    if one.attempts >= _MOST_FAILURES:
+        _log.warning("%s is given up", told)
         return None
-    wait = min(_FIRST_WAIT_MS << min(one.attempts, 10), _LONGEST_WAIT_MS)
     return deps.clock() + wait
+
+
+def _between(milliseconds: int) -> int:
+    return max(_SHORTEST_WAIT_MS, min(milliseconds, _LONGEST_WAIT_MS))

@@ -77,7 +77,7 @@ class TestNamespaces:
             Settings.from_environment({name: "many"})
 
 
-def test_a_groups_own_bot_does_the_work_there(made_with: Making, team: Team) -> None:
+def test_a_groups_own_bot_does_the_work_there(made_with: Making, team: Team, clock: FrozenClock) -> None:
     """The default bot is no member of that group's projects."""
     own = team.gitlab.add_project("lab/deep/fold", id=81)
     team.gitlab.add_commit(own, "d" * 40, branch="main")
@@ -96,6 +96,7 @@ def test_a_groups_own_bot_does_the_work_there(made_with: Making, team: Team) -> 
     mlflow.post("runs/log-metric", run_id=run, key="accuracy", value=0.5, timestamp=1)
     mlflow.post("runs/update", run_id=run, status="FINISHED")
     team.gitlab.set_job(job, "success")
+    clock.advance(15_000)
     worker.run_once(deps)
     assert [note.author.username for note in team.gitlab.notes(own, request.iid)] == ["deep_bot"]
     assert deps.gitlab is not None

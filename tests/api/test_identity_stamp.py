@@ -81,11 +81,12 @@ class TestClaims:
         assert mlflow.error("POST", "runs/create", experiment_id="0", tags=[tag])[0] == 503
 
     def test_the_worker_takes_claimed_runs_as_they_are(
-        self, gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team
+        self, gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team, clock: FrozenClock
     ) -> None:
         mlflow = by(gitlab_client, team.tokens["developer"])
         run_id = new_run(mlflow, {CLAIM: str(team.job().id)})
         mlflow.post("runs/update", run_id=run_id, status="FINISHED")
+        clock.advance(15_000)
         assert worker.run_once(gitlab_deps) == 1
 
 

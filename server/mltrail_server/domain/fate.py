@@ -1,4 +1,4 @@
-"""What becomes of a candidate whose jobs are over while it still calls itself running: its client died without a word."""
+"""What becomes of a candidate that calls itself running while its jobs are over: its client died without a word."""
 
 from collections.abc import Iterable
 from typing import Protocol

@@ -3,6 +3,7 @@
 https://docs.gitlab.com/api/rest/
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -20,6 +21,8 @@ from .errors import telling
 from .session import NO_WAITING, Sessions
 
 _PIECE = 65_536
+_MOST_ANCESTRIES = 500
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BLOCKED = frozenset({"blocked", "ldap_blocked", "banned", "deactivated", "blocked_pending_approval"})
 
 
@@ -42,6 +45,7 @@ class GitLab:
         self._tokens = {namespace.lower(): own for namespace, own in (tokens or {}).items()}
         self._path_of = path_of
         self._bot_ids: dict[str, int] = {}
+        self._ancestors: dict[tuple[ProjectId, str, int], list[str]] = {}
         self._projects: dict[ProjectId, tuple[int, ci.Project]] = {}
 
     def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> ci.Project:
@@ -105,14 +109,28 @@ class GitLab:
         path = f"/repository/commits/{sha}/merge_requests"
         return [_merge_request(got) for got in self._list(project_id, path, "commit")]
 
+    def open_requests(self, project_id: ProjectId) -> list[ci.MergeRequest]:
+        """List all open merge requests of a project. The list tells no merge base."""
+        return [_merge_request(got) for got in self._list(project_id, "/merge_requests", "project", state="opened")]
+
     def ancestors(self, project_id: ProjectId, sha: str, *, limit: int = 100) -> list[str]:
-        """List the commit itself and what it is built on, newest first."""
+        """List the commit itself and what it is built on, newest first. What a commit is built on never changes, so
+        that it is asked for once.
+        """
+        key = (project_id, sha, limit)
+        if key in self._ancestors:
+            return self._ancestors[key]
         path = f"/projects/{project_id}/repository/commits"
         with telling("commit", bot=True):
             got = self._bot(project_id).http_list(
                 path, ref_name=sha, per_page=limit, page=1, get_all=False, **NO_WAITING
             )
-            return [one["id"] for one in got]
+            found = [one["id"] for one in got]
+        if _SHA.fullmatch(sha):
+            while len(self._ancestors) >= _MOST_ANCESTRIES:
+                self._ancestors.pop(next(iter(self._ancestors)), None)
+            self._ancestors[key] = found
+        return found
 
     def tree(self, project_id: ProjectId, sha: str) -> list[Entry]:
         """List the root folder of a commit. Raises NOT_FOUND for a commit that is gone."""
@@ -275,8 +293,9 @@ _PIPELINE_FIELDS = frozenset({"id", "sha", "ref", "source", "status", "web_url"}
 
 
 def _pipeline(got: dict[str, Any], *, tag: bool) -> ci.Pipeline:
-    names = ("sha", "ref", "source", "status", "web_url")
-    return ci.Pipeline(got["id"], got.get("iid"), *(got[name] for name in names), tag)
+    return ci.Pipeline(
+        got["id"], got.get("iid"), got["sha"], got["ref"], got["source"], got["status"], got["web_url"], tag
+    )
 
 
 def _newest_marked(jobs: list[ci.Job]) -> list[ci.Job]:

@@ -25,7 +25,7 @@ def body_of(request: Request, kind: type[T]) -> T:
         raise invalid(
             f"The body must be JSON with `Content-Type: application/json`, not {request.mimetype or 'without a type'}."
         )
-    data = _read(request)
+    data = bounded(request)
     try:
         try:
             return msgspec.json.decode(data, type=kind, strict=False)
@@ -42,8 +42,8 @@ def body_of(request: Request, kind: type[T]) -> T:
         raise invalid(f"The body is not JSON: {error}. Check for a cut-off or doubly encoded request.") from error
 
 
-def _read(request: Request) -> bytes:
-    """Read a body of bounded size, whether or not its size was announced."""
+def bounded(request: Request) -> bytes:
+    """Read a body of bounded size, whether or not its size was announced. Raises TOO_LARGE."""
     if (request.content_length or 0) <= limits.MAX_BODY:
         # One byte more: a body without a length is cut off there in silence.
         request.max_content_length = limits.MAX_BODY + 1

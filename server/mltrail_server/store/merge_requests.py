@@ -1,5 +1,6 @@
 """Merge requests of GitLab, and the one note that each has from us."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -65,3 +66,17 @@ def keep_note(connection: sa.Connection, project_id: ProjectId, iid: int, **valu
     """Keep what became of the note: columns that begin with `note_`."""
     where = (_T.c.project_id == project_id, _T.c.iid == iid)
     connection.execute(sa.update(_T).where(*where).values(**values))
+
+
+def opened(connection: sa.Connection, project_id: ProjectId) -> dict[int, tuple[str | None, str]]:
+    """List the merge requests that are open as far as we know: head and target branch by number."""
+    query = sa.select(_T.c.iid, _T.c.head_sha, _T.c.target_branch).where(
+        _T.c.project_id == project_id, _T.c.state == "opened"
+    )
+    return {row.iid: (row.head_sha, row.target_branch) for row in connection.execute(query)}
+
+
+def distrust(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> None:
+    """Have merge requests asked about again, however lately that was done."""
+    where = (_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
+    connection.execute(sa.update(_T).where(*where).values(refreshed_ms=0))

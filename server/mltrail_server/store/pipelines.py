@@ -72,6 +72,52 @@ def link_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) 
     return Link(None, resolved=False, refreshed_ms=None) if row is None else Link(*row)
 
 
+def newest_of_requests(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, int]:
+    """Find the newest pipeline with candidates of each merge request: pipeline by merge request."""
+    query = sa.select(_T.c.merge_request_iid, sa.func.max(_T.c.id)).where(
+        _T.c.project_id == project_id, _T.c.merge_request_iid.in_(list(iids)), _has_candidates()
+    )
+    return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.merge_request_iid))}
+
+
+def newest_of_branches(connection: sa.Connection, project_id: ProjectId, branches: Iterable[str]) -> dict[str, int]:
+    """Find the newest pipeline with candidates of each branch that has no merge request as far as we know."""
+    query = sa.select(_T.c.ref, sa.func.max(_T.c.id)).where(
+        _T.c.project_id == project_id,
+        _T.c.ref.in_(list(branches)),
+        _T.c.merge_request_iid.is_(None),
+        _T.c.on_default_branch.is_(False),
+        _has_candidates(),
+    )
+    return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.ref))}
+
+
+def without_request_since(connection: sa.Connection, project_id: ProjectId, since: int) -> bool:
+    """Tell whether a branch has trained since then for which a merge request may still be opened."""
+    query = sa.select(sa.literal(1)).where(
+        _T.c.project_id == project_id,
+        _T.c.created_ms >= since,
+        _T.c.merge_request_iid.is_(None),
+        _T.c.on_default_branch.is_(False),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def unresolve(connection: sa.Connection, project_id: ProjectId, pipeline_ids: Iterable[int]) -> None:
+    """Have the merge request of pipelines looked for again."""
+    where = (_T.c.project_id == project_id, _T.c.id.in_(list(pipeline_ids)))
+    connection.execute(sa.update(_T).where(*where).values(resolved=False))
+
+
+def _has_candidates() -> sa.ColumnElement[bool]:
+    return (
+        sa.select(sa.literal(1))
+        .where(_LINK.c.project_id == _T.c.project_id, _LINK.c.pipeline_id == _T.c.id)
+        .correlate(_T)
+        .exists()
+    )
+
+
 def vanish(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, now: int) -> None:
     """Note that GitLab does not have this pipeline any more."""
     where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)

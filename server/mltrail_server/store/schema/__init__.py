@@ -72,6 +72,7 @@ __all__ = [
     "pipeline",
     "project",
     "promotion",
+    "regression_issue",
     "upload",
     "web_session",
     "webhook",

@@ -1,0 +1,51 @@
+"""What GitLab tells by a webhook: a hint where to look sooner. Nothing in it is believed; the worker asks GitLab."""
+
+from dataclasses import dataclass
+
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import due, merge_requests, pipelines, projects, webhooks
+
+from . import namespaces
+from .deps import Deps
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something has happened to a pipeline, or to a merge request."""
+
+    kind: str
+    project_id: ProjectId
+    pipeline_id: int | None = None
+    merge_request_iid: int | None = None
+    source_branch: str | None = None
+
+
+def take(deps: Deps, news: News) -> None:
+    """Have what it speaks of looked at, as far as it is known here. A doubled, late or invented one costs a look."""
+    now = deps.clock()
+    with deps.db.write() as connection:
+        path = projects.path_of(connection, news.project_id)
+        if path is None or not _may_come(deps, path):
+            return
+        webhooks.received(connection, news.project_id, kind=news.kind, now=now)
+        found: set[int] = set()
+        if news.pipeline_id is not None and pipelines.get(connection, news.project_id, news.pipeline_id) is not None:
+            found.add(news.pipeline_id)
+        if news.merge_request_iid is not None:
+            merge_requests.distrust(connection, news.project_id, [news.merge_request_iid])
+            found |= set(pipelines.newest_of_requests(connection, news.project_id, [news.merge_request_iid]).values())
+        if news.source_branch is not None and not found:
+            new = pipelines.newest_of_branches(connection, news.project_id, [news.source_branch]).values()
+            pipelines.unresolve(connection, news.project_id, new)
+            found |= set(new)
+        for pipeline_id in found:
+            due.mark(connection, news.project_id, kind=due.PIPELINE, key=pipeline_id, at=now, now=now)
+
+
+def _may_come(deps: Deps, path: str) -> bool:
+    try:
+        namespaces.check(deps.settings.namespaces, path)
+    except MltrailError:
+        return False
+    return True

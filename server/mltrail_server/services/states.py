@@ -1,0 +1,167 @@
+"""What GitLab says of a pipeline now: its jobs, its merge request. Candidates follow their jobs."""
+
+import re
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import ci, fate
+from mltrail_server.domain.errors import Code, MltrailError, unavailable
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.store import candidate_tags, candidates, jobs, merge_requests, pipelines
+from mltrail_server.store.jobs import TiedJob
+
+from .deps import Deps
+from .job_states import GRACE_MS
+from .stamp import MERGE_REQUEST
+
+PROJECT_AGE_MS = 60 * 60_000
+REQUEST_AGE_MS = 10 * 60_000
+"""So old may be what we know of a project, and of a merge request, when nobody asks for the newest. What changes of a
+merge request meanwhile is seen by webhooks and by the sweep over a project's open ones.
+"""
+
+_MERGE_REQUEST_REF = re.compile(r"refs/merge-requests/(\d+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`settled`: every job of every candidate is over. `pipeline` is None when GitLab does not have it any more."""
+
+    project: ci.Project
+    pipeline: ci.Pipeline | None
+    merge_request_iid: int | None
+    settled: bool
+
+    @property
+    def has_or_may_get_a_request(self) -> bool:
+        """Tell whether a merge request is there or may be opened for what this pipeline has trained."""
+        told = self.pipeline
+        return told is not None and not told.tag and told.ref != self.project.default_branch
+
+
+def gitlab_of(deps: Deps) -> GitLab:
+    if deps.gitlab is None:
+        raise unavailable("This server has no connection to a GitLab: local mode knows no pipelines.")
+    return deps.gitlab
+
+
+def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool) -> State:
+    """Ask GitLab about a pipeline, close what its jobs have left open, and find its merge request.
+
+    One call while it trains, two or three when it is over; `fresh` asks for everything. Raises what GitLab's refusal
+    means, NOT_FOUND for a pipeline that neither GitLab nor we know.
+    """
+    gitlab = gitlab_of(deps)
+    project = gitlab.project(project_id, max_age_ms=0 if fresh else PROJECT_AGE_MS)
+    with deps.db.read() as connection:
+        link = pipelines.link_of(connection, project_id, pipeline_id)
+        before = jobs.tied_in(connection, project_id, pipeline_id)
+    told, told_jobs = _look(gitlab, project_id, pipeline_id, known=bool(before))
+    gone = _gone(gitlab, project_id, told_jobs, before, all_are=told is None)
+    on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
+    found = None
+    if told is not None and not on_default_branch and not told.tag:
+        over = {job.id for job in told_jobs if job.status in ci.ENDED} | set(gone)
+        if fresh or not link.resolved or all(job.job_id in over for job in before):
+            found = _merge_request(
+                gitlab, project_id, told, link, since=deps.clock() - (0 if fresh else REQUEST_AGE_MS)
+            )
+    iid = found.iid if found else link.merge_request_iid
+    with deps.db.write() as connection:
+        now = deps.clock()
+        if told is None:
+            pipelines.vanish(connection, project_id, pipeline_id, now=now)
+        else:
+            pipelines.refresh(
+                connection, project_id, told, merge_request_iid=iid, on_default_branch=on_default_branch, now=now
+            )
+        jobs.refresh(connection, project_id, told_jobs, now=now)
+        jobs.vanish(connection, project_id, gone, now=now)
+        jobs.settle_flags(connection, project_id, told_jobs, grace_ms=GRACE_MS)
+        if found is not None:
+            merge_requests.refresh(connection, project_id, found, now=now)
+        tied = jobs.tied_in(connection, project_id, pipeline_id)
+        if iid is not None:
+            stamped = {job.candidate_iid for job in tied if job.verified}
+            candidate_tags.put_all(connection, project_id, stamped, {MERGE_REQUEST: str(iid)})
+        _close(connection, project_id, tied, now=now)
+    return State(project, told, iid, fate.over(tied))
+
+
+def _look(
+    gitlab: GitLab, project_id: ProjectId, pipeline_id: int, *, known: bool
+) -> tuple[ci.Pipeline | None, list[ci.Job]]:
+    """Ask for a pipeline and its jobs; None for one that we know and GitLab does not have any more."""
+    try:
+        return gitlab.look(project_id, pipeline_id)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND or not known:
+            raise
+    # Not the pipeline may have gone, but the project, or the bot's sight of it: then this raises.
+    gitlab.project(project_id)
+    return None, []
+
+
+def _gone(
+    gitlab: GitLab, project_id: ProjectId, told: list[ci.Job], before: list[TiedJob], *, all_are: bool
+) -> list[int]:
+    """List the jobs of candidates that GitLab does not have any more, without having told us of their end."""
+    listed = {job.id for job in told}
+    missing = {job.job_id for job in before if job.job_id not in listed and job.status not in ci.ENDED}
+    return sorted(missing) if all_are else [one for one in sorted(missing) if _is_deleted(gitlab, project_id, one)]
+
+
+def _is_deleted(gitlab: GitLab, project_id: ProjectId, job_id: int) -> bool:
+    """Make sure: a list may lack a job because its pages were cut while others went."""
+    try:
+        gitlab.job(project_id, job_id)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return True
+    return False
+
+
+def _merge_request(
+    gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, link: pipelines.Link, *, since: int
+) -> ci.MergeRequest | None:
+    """Find the merge request of a pipeline: its own, or the oldest open one of its branch. None also where we know it
+    well enough, or where it was deleted.
+    """
+    if link.merge_request_iid is not None and (link.refreshed_ms or 0) > since:
+        return None
+    match = _MERGE_REQUEST_REF.match(told.ref)
+    iid = int(match[1]) if match else link.merge_request_iid
+    if iid is None:
+        found = sorted(gitlab.open_merge_requests(project_id, told.ref), key=lambda one: one.iid)
+        iid = found[0].iid if found else None
+    if iid is None:
+        return None
+    try:
+        return gitlab.merge_request(project_id, iid)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return None
+
+
+def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob], *, now: int) -> None:
+    """End candidates that are still running though all their jobs have ended: a client may die without a word."""
+    of_candidate: dict[int, list[TiedJob]] = {}
+    for job in tied:
+        of_candidate.setdefault(job.candidate_iid, []).append(job)
+    over = [iid for iid, its_jobs in of_candidate.items() if fate.over(its_jobs)]
+    for candidate in candidates.of_iids(connection, project_id, over):
+        if candidate.status.ended:
+            continue
+        status, reason = fate.of(of_candidate[candidate.iid])
+        candidates.change(
+            connection,
+            project_id,
+            candidate.iid,
+            status=status,
+            status_reason=reason,
+            ended_ms=candidate.ended_ms or now,
+        )

@@ -1,0 +1,64 @@
+"""GitLab's events, cut down to where to look. https://docs.gitlab.com/user/project/integrations/webhook_events/
+
+A hook's owner may replace the payload by a template of their own, so nothing is sure to be there.
+"""
+
+import msgspec
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.news import News
+
+_MOST = 2**53
+_LONGEST_BRANCH = 1024
+
+
+class _Project(msgspec.Struct):
+    id: int = 0
+
+
+class _Request(msgspec.Struct):
+    iid: int | None = None
+    target_project_id: int | None = None
+
+
+class _Attributes(msgspec.Struct):
+    id: int | None = None
+    iid: int | None = None
+    target_project_id: int | None = None
+    source_branch: str | None = None
+
+
+class Event(msgspec.Struct):
+    object_kind: str = ""
+    project: _Project | None = None
+    project_id: int | None = None  # of a job
+    pipeline_id: int | None = None  # of a job
+    object_attributes: _Attributes | None = None
+    merge_request: _Request | None = None
+
+
+def news_of(body: bytes) -> News | None:
+    """Read an event. None for events of other kinds, and for what can't be read: GitLab would switch the hook off if
+    that were an error.
+    """
+    try:
+        event = msgspec.json.decode(body, type=Event)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    attributes = event.object_attributes or _Attributes()
+    project = event.project_id or (event.project.id if event.project else 0)
+    if event.object_kind == "pipeline":
+        found = News("pipeline", ProjectId(project), pipeline_id=attributes.id)
+    elif event.object_kind == "build":
+        found = News("job", ProjectId(project), pipeline_id=event.pipeline_id)
+    elif event.object_kind == "merge_request":
+        found = News(
+            "merge_request",
+            ProjectId(attributes.target_project_id or project),
+            merge_request_iid=attributes.iid,
+            source_branch=(attributes.source_branch or "").replace("\0", "")[:_LONGEST_BRANCH] or None,
+        )
+    else:
+        return None
+    numbers = (found.project_id, found.pipeline_id, found.merge_request_iid)
+    return found if all(number is None or 0 < number < _MOST for number in numbers) else None

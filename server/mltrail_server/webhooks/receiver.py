@@ -1,0 +1,42 @@
+"""Where GitLab delivers its webhooks. What it brings is noted, and looked at by the worker, never in the request."""
+
+from flask import Flask, Response, request
+
+from mltrail_server.domain import hooks
+from mltrail_server.domain.errors import MltrailError, unauthenticated
+from mltrail_server.http.bodies import bounded
+from mltrail_server.http.routes import mount_public
+from mltrail_server.services import news
+from mltrail_server.services.deps import Deps
+
+from .payloads import news_of
+
+PATH = "/api/webhooks/gitlab"
+
+
+def mount_all(app: Flask, deps: Deps) -> None:
+    """Register the URL, where the operator has set a secret for it."""
+    secrets = deps.settings.webhook_secrets
+    if secrets and not deps.settings.local_mode:
+        mount_public(app, PATH, lambda: _receive(deps, secrets), method="POST")
+
+
+def _receive(deps: Deps, secrets: list[str]) -> Response:
+    # Before the body is read, which may be large.
+    if not any(name in request.headers for name in ("X-Gitlab-Token", "webhook-signature")):
+        raise _refused()
+    body = bounded(request)
+    if not hooks.genuine(secrets, dict(request.headers), body, now_ms=deps.clock()):
+        raise _refused()
+    found = news_of(body)
+    if found is not None:
+        news.take(deps, found)
+    # The same for every project, known here or not.
+    return Response(status=204)
+
+
+def _refused() -> MltrailError:
+    return unauthenticated(
+        "This is not a webhook of a GitLab that this server knows: the secret is missing or wrong. It is set in GitLab "
+        "(Settings > Webhooks) and as MLTRAIL_WEBHOOK_SECRET."
+    )
