@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from mltrail_server.http.routes import Route
-from mltrail_server.mlflow_api import artifacts
+from mltrail_server.mlflow_api import transfers
 from mltrail_server.mlflow_api.routes import ABOUT, FILE_PREFIXES, FILES, PREFIXES, REGISTRY, TRACKING
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ def page() -> str:
             continue
         method, path, since = line.split(" ", 2)
         route = routes.get((method, _shape(path)))
-        status = "missing" if route is None else "refused" if route.handler is artifacts.not_here else "supported"
+        status = "missing" if route is None else "refused" if route.handler is transfers.not_here else "supported"
         counts[status] = counts.get(status, 0) + 1
         access = route.access.name.lower() if route else ""
         tests = ", ".join(_tests(path, sources)) if route else ""

@@ -33,3 +33,9 @@ def ensure(connection: sa.Connection, project_id: ProjectId, *, path: str, now: 
 def path_of(connection: sa.Connection, project_id: ProjectId) -> str | None:
     table = schema.project
     return connection.execute(sa.select(table.c.path).where(table.c.project_id == project_id)).scalar()
+
+
+def ids(connection: sa.Connection) -> list[ProjectId]:
+    """List every project that has been used here: for cleaning up, which goes from project to project."""
+    query = sa.select(schema.project.c.project_id).order_by(schema.project.c.project_id)
+    return [ProjectId(one) for one in connection.execute(query).scalars()]

@@ -36,8 +36,8 @@ def remove(connection: sa.Connection, project_id: ProjectId, upload_id: str) -> 
     return connection.execute(gone.returning(_T.c.id)).first() is not None
 
 
-def begun_before(connection: sa.Connection, project_id: ProjectId, moment: int, *, limit: int) -> list[Upload]:
-    query = _uploads(project_id).where(_T.c.created_ms <= moment).order_by(_T.c.created_ms, _T.c.id).limit(limit)
+def begun_before(connection: sa.Connection, project_id: ProjectId, moment: int) -> list[Upload]:
+    query = _uploads(project_id).where(_T.c.created_ms <= moment).order_by(_T.c.created_ms, _T.c.id)
     return [Upload(row.id, row.path, row.store_id, row.parts) for row in connection.execute(query)]
 
 
