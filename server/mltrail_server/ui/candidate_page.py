@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from mltrail_server.domain import paths
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.services import candidate_view, files, search, versions
+from mltrail_server.services import candidate_view, files, search, stamp, versions
 from mltrail_server.services.candidate_view import View
 from mltrail_server.services.candidates import NAME_TAG
 from mltrail_server.store.files import File
@@ -18,7 +18,7 @@ NOTE = "mlflow.note.content"
 _MOST_ROWS = 300
 _MOST_CHARTS = 12
 _POINTS = 200
-_HIDDEN = (NAME_TAG, NOTE)
+_HIDDEN = frozenset({NAME_TAG, NOTE})
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
@@ -27,6 +27,8 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     find = arguments.get("find", "").strip()
     folder = paths.clean(arguments.get("folder", ""))
     tags = dict(view.run.tags)
+    # What the page tells under CI anyway.
+    hidden = {*_HIDDEN, *stamp.KEYS} if view.jobs else _HIDDEN
     metrics = [point for point in view.run.metrics if find.lower() in point.key.lower()]
     charts = [point.key for point in metrics if point.step > 0]
     most = len(charts) if "charts" in arguments else _MOST_CHARTS
@@ -44,7 +46,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         charts=charts[:most],
         charts_count=len(charts),
         params=[(key, value) for key, value in view.run.params if find.lower() in key.lower()],
-        tags=[(key, value) for key, value in tags.items() if key not in _HIDDEN and find.lower() in key.lower()],
+        tags=[(key, value) for key, value in tags.items() if key not in hidden and find.lower() in key.lower()],
         note=tags.get(NOTE, ""),
         commit=tags.get("mlflow.source.git.commit"),
         folder=folder,

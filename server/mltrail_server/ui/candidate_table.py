@@ -41,6 +41,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     return page(
         call,
         "candidates.html",
+        section="experiments",
         table=table,
         state=state,
         problem=problem,

@@ -8,7 +8,7 @@ from mltrail_server.gitlab.oauth import CALLBACK
 from mltrail_server.http.routes import Route, mount, mount_public
 from mltrail_server.services.deps import Deps
 
-from . import assets, candidate_page, candidate_table, charts, pages, render, session, sign_in
+from . import assets, candidate_page, candidate_table, charts, compare, pages, render, session, sign_in
 
 READ = Access.READ
 
@@ -21,6 +21,7 @@ ROUTES = (
     Route("GET", "candidates/<int:iid>/preview/<path:path>", candidate_page.preview, READ),
     Route("GET", "candidates/<int:iid>/pictures/<path:path>", candidate_page.picture, READ),
     Route("GET", "candidates/<int:iid>/files/<path:path>", candidate_page.download, READ),
+    Route("GET", "compare", compare.show, READ),
     Route("GET", "curves", charts.as_json, READ),
     Route("GET", "curves.svg", charts.as_picture, READ),
     Route("GET", "models", pages.model_list, READ),

@@ -72,11 +72,11 @@ function draw(figure, curves, options) {
   return new uPlot(
     {
       width,
-      height: Math.max(180, Math.min(420, width * (figure.hasAttribute("data-controls") ? 0.4 : 0.5))),
+      height: Math.max(180, Math.min(420, width * (figure.matches("[data-controls]") ? 0.4 : 0.5))),
       scales: { x: { time: false }, y: { distr: options.log ? 3 : 1 } },
       series,
       axes: [axis, { ...axis, size }],
-      legend: { show: shown.length > 1 || figure.hasAttribute("data-controls") },
+      legend: { show: shown.length > 1 || figure.matches("[data-controls]") },
       cursor: { drag: { x: true, y: true, uni: 20 } },
     },
     data,
@@ -90,24 +90,26 @@ function control(label, input) {
   return element;
 }
 
-function controls(figure, options, redraw, reload) {
+// One bar for all charts of a group: it tells each of them what has changed.
+function controls(group) {
+  const tell = (changes) => group.dispatchEvent(new CustomEvent("options", { detail: changes }));
   const bar = document.createElement("div");
   bar.className = "bar";
   const axis = document.createElement("select");
   axis.append(new Option("step", "step"), new Option("time", "time"));
-  axis.addEventListener("change", () => reload({ ...options, axis: axis.value }));
+  axis.addEventListener("change", () => tell({ axis: axis.value }));
   const log = document.createElement("input");
   log.type = "checkbox";
-  log.addEventListener("change", () => redraw({ log: log.checked }));
+  log.addEventListener("change", () => tell({ log: log.checked }));
   const smoothing = document.createElement("input");
   smoothing.type = "range";
   smoothing.min = "0";
   smoothing.max = "0.99";
   smoothing.step = "0.01";
   smoothing.value = "0";
-  smoothing.addEventListener("input", () => redraw({ smoothing: Number(smoothing.value) }));
+  smoothing.addEventListener("input", () => tell({ smoothing: Number(smoothing.value) }));
   bar.append(control("Axis", axis), control("Logarithmic", log), control("Smoothing", smoothing));
-  figure.querySelector(".plot").before(bar);
+  (group.querySelector(":scope > .plot") || group).before(bar);
 }
 
 function load(figure) {
@@ -138,7 +140,11 @@ function load(figure) {
     }
   }
 
-  if (figure.hasAttribute("data-controls")) controls(figure, options, redraw, reload);
+  const group = figure.closest("[data-controls]");
+  if (group) {
+    Object.assign(options, group.options);
+    group.addEventListener("options", ({ detail }) => ("axis" in detail ? reload(detail) : redraw(detail)));
+  }
   let width = 0;
   new ResizeObserver(() => {
     const now = figure.querySelector(".plot").clientWidth;
@@ -147,6 +153,12 @@ function load(figure) {
   }).observe(figure);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw({}));
   reload({});
+}
+
+for (const group of document.querySelectorAll("[data-controls]")) {
+  group.options = {};
+  group.addEventListener("options", ({ detail }) => Object.assign(group.options, detail));
+  controls(group);
 }
 
 const seen = new IntersectionObserver((entries) => {

@@ -1,0 +1,133 @@
+"""Runs side by side: what differs, how far each is from a baseline, and their curves over each other."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flask import redirect
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.domain import direction, numbers
+from mltrail_server.domain.direction import Direction, Goal
+from mltrail_server.domain.errors import invalid
+from mltrail_server.http.call import Call
+from mltrail_server.services import compare_view
+from mltrail_server.services.compare_view import Side
+
+from .charts import COLOURS
+from .parallel import plot
+from .render import page
+
+NONE = "\N{EN DASH}"
+_MOST_ROWS = 400
+_MOST_CHARTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value, and for a metric its signed distance from the baseline; `verdict` is better, worse or nothing."""
+
+    text: str
+    delta: str = ""
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    cells: list[Cell]
+    differs: bool
+    goal: Direction = Direction.UNKNOWN
+
+
+def show(call: Call) -> ResponseReturnValue:
+    arguments = call.request.args
+    try:
+        iids = [int(part) for text in arguments.getlist("run") for part in text.split(",") if part.strip()]
+        base = int(arguments.get("base", iids[0] if iids else 0))
+    except ValueError as error:
+        raise invalid("`run` and `base` are numbers of runs.") from error
+    if not iids:
+        return redirect(f"/{call.actor.project_path}/-/ml/experiments", 303)
+    sides = compare_view.sides(call.scope, iids)
+    baseline = next((side for side in sides if side.candidate.iid == base), sides[0])
+    params = _rows(sides, lambda side: side.params, _text)
+    metrics = _metric_rows(sides, baseline)
+    everything = arguments.get("all") == "1"
+    curves = sorted({key for side in sides for key in side.curves}, key=direction.rank)
+    chosen = [key for key in arguments.getlist("m") if key in curves] or curves[:_MOST_CHARTS]
+    return page(
+        call,
+        "compare.html",
+        section="experiments",
+        sides=sides,
+        baseline=baseline,
+        everything=everything,
+        params=_shown(params, everything=everything),
+        metrics=_shown(metrics, everything=everything),
+        equal=sum(not row.differs for row in [*params, *metrics]),
+        query=[("run", side.candidate.iid) for side in sides],
+        curves=curves,
+        chosen=chosen,
+        names=json.dumps({str(side.candidate.iid): side.candidate.name for side in sides}),
+        plot=plot(
+            sides,
+            [row.key for row in params if row.differs],
+            _ranking(metrics),
+        ),
+        colours=COLOURS,
+        arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
+    )
+
+
+def _ranking(metrics: list[Row]) -> list[str]:
+    known = [row.key for row in metrics if row.differs and row.goal is not Direction.UNKNOWN]
+    return sorted(known, key=direction.rank)[:4]
+
+
+def _shown(rows: list[Row], *, everything: bool) -> list[Row]:
+    return [row for row in rows if everything or row.differs][:_MOST_ROWS]
+
+
+def _rows(sides: Sequence[Side], of: Callable[[Side], dict[str, str]], cell: Callable[[str | None], Cell]) -> list[Row]:
+    keys = sorted({key for side in sides for key in of(side)})
+    made = []
+    for key in keys:
+        values = [of(side).get(key) for side in sides]
+        made.append(Row(key, [cell(value) for value in values], len(set(values)) > 1))
+    return made
+
+
+def _text(value: str | None) -> Cell:
+    return Cell(NONE if value is None else value)
+
+
+def _metric_rows(sides: Sequence[Side], baseline: Side) -> list[Row]:
+    keys = sorted({key for side in sides for key in side.metrics}, key=direction.rank)
+    made = []
+    for key in keys:
+        goal = direction.guess(key)
+        values = [side.metrics.get(key) for side in sides]
+        before = baseline.metrics.get(key)
+        cells = [
+            _metric(value, None if side is baseline else before, key, goal)
+            for side, value in zip(sides, values, strict=True)
+        ]
+        # Not as numbers: NaN differs from itself.
+        made.append(Row(key, cells, len({repr(value) for value in values}) > 1, goal.direction))
+    return made
+
+
+def _metric(value: float | None, before: float | None, key: str, goal: Goal) -> Cell:
+    if value is None:
+        return Cell(NONE)
+    if before is None or not abs(value - before) < float("inf"):
+        return Cell(numbers.number(value))
+    delta = value - before
+    if delta == 0:
+        return Cell(numbers.number(value), "=")
+    relative = delta / abs(before) if before else None
+    text = numbers.change(delta, relative=relative, rate=direction.is_rate(key), show_relative=True)
+    gain = goal.gain(delta)
+    verdict = "" if goal.direction is Direction.UNKNOWN else "better" if gain > 0 else "worse"
+    return Cell(numbers.number(value), text, verdict)
