@@ -19,7 +19,10 @@ def arguments(parser: ArgumentParser) -> None:
         "--timeout", type=float, default=600, metavar="SECONDS", help="longest wait for runs to end (default 600)"
     )
     parser.add_argument("--poll", type=float, default=3, metavar="SECONDS", help="ask this often (default 3)")
-    parser.add_argument("--no-wait", action="store_true", help="tell what is known now, and leave")
+    parser.add_argument(
+        "--wait", choices=["true", "false"], default="true", help="wait for runs that have not ended (default true)"
+    )
+    parser.add_argument("--no-wait", action="store_const", const="false", dest="wait", help="the same as --wait=false")
     parser.add_argument(
         "--fail-on",
         choices=["never", "bad", "unknown"],
@@ -42,7 +45,7 @@ def run(api: Api, options: Namespace) -> int:
     files.write(options.annotations, annotations.of_report(report))
     files.write(options.markdown, report.markdown)
     print(json.dumps(answer, indent=2) if options.json else _told(report))
-    if report.state == "waiting" and not options.no_wait:
+    if report.state == "waiting" and options.wait == "true":
         raise errors.CommandError(
             f"Time is up after {options.timeout:g} s: {report.reason} The comment will follow by itself when they end; "
             "give more time with --timeout, or leave at once with --no-wait.",
@@ -56,7 +59,7 @@ def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
     """Answer the report once it is ready, or as it is when time is up."""
     started = time.monotonic()
     answer, told = api.ask_for_report(), None
-    while answers.report(answer).state == "waiting" and not options.no_wait:
+    while answers.report(answer).state == "waiting" and options.wait == "true":
         waited = time.monotonic() - started
         if waited + options.poll > options.timeout:
             break

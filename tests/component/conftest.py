@@ -1,72 +1,19 @@
-"""A job with a server to talk to; and gitlab-ci-local, which expands a `.gitlab-ci.yml` without a GitLab.
+"""A job with a server to talk to; and gitlab-ci-local, which npm installs below `.cache`."""
 
-npm installs the latter below `.cache`.
-"""
-
-import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from mltrail_ci.cli import main
+from tests.component.runner import ROOT, SCRIPTS, Runner, runner_in
 from tests.component.server import Server
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = Path(__file__).parent / "node"
-SCRIPTS = Path(sys.executable).parent
-HOST = "gitlab.example.com"
-
-# What GitLab sets in pipelines of other kinds than a branch's; the runner here has to be told.
-MERGE_REQUEST = {
-    "CI_PIPELINE_SOURCE": "merge_request_event",
-    "CI_MERGE_REQUEST_IID": "7",
-    "CI_MERGE_REQUEST_PROJECT_ID": "42",
-    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "42",
-    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "faster",
-    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
-    "CI_MERGE_REQUEST_EVENT_TYPE": "detached",
-}
-TAG = {"CI_COMMIT_TAG": "1.0.0", "CI_COMMIT_REF_NAME": "1.0.0", "CI_COMMIT_REF_SLUG": "1-0-0"}
-SCHEDULE = {"CI_PIPELINE_SOURCE": "schedule"}
-
-
-@dataclass
-class Runner:
-    """gitlab-ci-local in one checkout; the components come from a repository of their own, by a tag."""
-
-    script: Path
-    checkout: Path
-    environment: dict[str, str]
-
-    def preview(self) -> Any:
-        """The whole configuration, expanded."""
-        return yaml.safe_load(self._run("--preview"))
-
-    def jobs(self, variables: dict[str, str] | None = None) -> dict[str, Any]:
-        """The jobs that a pipeline would have, by name."""
-        arguments = [part for name, value in (variables or {}).items() for part in ("--variable", f"{name}={value}")]
-        if variables:
-            arguments += ["--ignore-predefined-vars", ",".join(variables)]
-        if variables and not variables.keys().isdisjoint({"CI_COMMIT_TAG", "CI_MERGE_REQUEST_IID"}):
-            arguments += ["--unset-variable", "CI_COMMIT_BRANCH"]
-        jobs = json.loads(self._run("--list-json", *arguments))
-        return {job["name"]: job for job in jobs if job["when"] != "never"}
-
-    def _run(self, *arguments: str) -> str:
-        command = [SCRIPTS / "node", self.script, "--color=false", "--force-shell-executor", *arguments]
-        ran = subprocess.run(
-            command, cwd=self.checkout, env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
 
 
 @pytest.fixture(scope="session")
@@ -90,46 +37,7 @@ def gitlab_ci_local() -> Path:
 
 @pytest.fixture
 def runner(gitlab_ci_local: Path, tmp_path: Path) -> Runner:
-    """A runner in an empty repository `team/churn`, for which the components are at `mlops/mltrail`, tag 0.1.0."""
-    group = tmp_path / "mlops"
-    components = group / "mltrail.git"
-    shutil.copytree(ROOT / "templates", components / "templates")
-    environment = {
-        "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "GIT_AUTHOR_NAME": "Dana",
-        "GIT_AUTHOR_EMAIL": "dana@example.com",
-        "GIT_COMMITTER_NAME": "Dana",
-        "GIT_COMMITTER_EMAIL": "dana@example.com",
-        # Git finds GitLab's group of components in a folder; by SSH and with a port in the name, too.
-        "GIT_CONFIG_COUNT": "3",
-        "GIT_CONFIG_KEY_0": f"url.file://{group}/.insteadOf",
-        "GIT_CONFIG_VALUE_0": f"https://{HOST}/mlops/",
-        "GIT_CONFIG_KEY_1": f"url.file://{group}/.insteadOf",
-        "GIT_CONFIG_VALUE_1": f"https://{HOST}:443/mlops/",
-        "GIT_CONFIG_KEY_2": f"url.file://{group}/.insteadOf",
-        "GIT_CONFIG_VALUE_2": f"git@{HOST}:mlops/",
-    }
-    commit(components, environment)
-    subprocess.run(["git", "tag", "0.1.0"], cwd=components, env=environment, check=True)
-    subprocess.run(["git", "config", "uploadpack.allowFilter", "true"], cwd=components, env=environment, check=True)
-    checkout = tmp_path / "churn"
-    # The runner fetches our three components at the same time, and each fetch wants to make this folder.
-    (checkout / f".gitlab-ci-local/includes/{HOST}/mlops/mltrail/0.1.0/templates").mkdir(parents=True)
-    return Runner(gitlab_ci_local, checkout, environment)
-
-
-def commit(folder: Path, environment: dict[str, str], path: str = "team/churn") -> None:
-    """Make a folder a repository with one commit on `main`, whose origin is `path` on our GitLab."""
-    for command in (
-        ["init", "--quiet", "--initial-branch=main"],
-        ["remote", "add", "origin", f"https://{HOST}/{path}.git"],
-        ["add", "--all"],
-        ["commit", "--quiet", "--message=First"],
-        # The runner asks it for the default branch.
-        ["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"],
-    ):
-        subprocess.run(["git", *command], cwd=folder, env=environment, check=True)
+    return runner_in(tmp_path, gitlab_ci_local)
 
 
 @dataclass

@@ -1,11 +1,16 @@
 """Whole `.gitlab-ci.yml` files, expanded by gitlab-ci-local with our templates as they are."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.component.conftest import MERGE_REQUEST, ROOT, SCHEDULE, TAG, Runner, commit
+from tests.component.runner import MERGE_REQUEST, ROOT, SCHEDULE, TAG, Runner, commit
+
+GOLDEN = Path(__file__).parent / "golden"
 
 pytestmark = pytest.mark.node
 
@@ -34,6 +39,33 @@ def test_the_example_expands(example: Runner) -> None:
     assert json.loads(train["variables"]["MLFLOW_RUN_CONTEXT"])["gitlab.CI_JOB_ID"] == "$CI_JOB_ID"
     assert train["script"][-1] == 'python train.py --max-depth "$MAX_DEPTH"'
     assert config["mltrail-report"]["needs"] == config["mltrail-promote"]["needs"]
+
+
+def test_the_examples_expansion_is_as_it_was(example: Runner) -> None:
+    """UPDATE_GOLDEN=1 writes the file anew."""
+    text = yaml.safe_dump(example.preview(), sort_keys=True, width=120)
+    file = GOLDEN / "example.yml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text)
+    assert file.read_text() == text
+
+
+def test_three_includes_are_the_one(example: Runner) -> None:
+    composed = example.preview()
+    file = example.checkout / ".gitlab-ci.yml"
+    config = yaml.safe_load(file.read_text())
+    (one,) = config["include"]
+    given = one["inputs"]
+    mine = {"track": ["server"], "report": ["server", "needs"], "promote": list(given)}
+    config["include"] = [
+        {
+            "component": one["component"].replace("/pipeline@", f"/{name}@"),
+            "inputs": {key: given[key] for key in keys},
+        }
+        for name, keys in mine.items()
+    ]
+    file.write_text(yaml.safe_dump(config))
+    assert example.preview() == composed
 
 
 @pytest.mark.parametrize(
