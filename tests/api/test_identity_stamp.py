@@ -3,7 +3,9 @@
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
+from mltrail_server.store import jobs
 from tests.api.conftest import Mlflow
 from tests.api.test_identity import refused
 from tests.api.test_identity_jobs import tags_of_new_run
@@ -131,3 +133,19 @@ def test_a_job_token_is_never_shown(gitlab_client: FlaskClient, team: Team) -> N
     late = team.job()
     team.gitlab.set_job(late, "failed")
     assert late.token not in str(refused(gitlab_client, late.token))
+
+
+def test_a_job_whose_first_call_was_refused_is_tied_by_its_next(
+    gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team
+) -> None:
+    creator = team.job()
+    evaluation = team.gitlab.add_job(creator.pipeline, "evaluate", "test", team.users["developer"], "running")
+    training = by(gitlab_client, team.gitlab.mint(creator, EXTERNAL_URL))
+    run_id = new_run(training)
+    training.post("runs/log-parameter", run_id=run_id, key="depth", value="2")
+    later = by(gitlab_client, team.gitlab.mint(evaluation, EXTERNAL_URL))
+    assert later.error("POST", "runs/log-parameter", run_id=run_id, key="depth", value="3")[0] == 400
+    later.post("runs/log-metric", run_id=run_id, key="loss", value=1, timestamp=1)
+    with gitlab_deps.db.read() as connection:
+        tied = {link.job_id for link in jobs.links_of(connection, ProjectId(42), 1)}
+    assert tied == {creator.id, evaluation.id}

@@ -14,7 +14,7 @@ from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services import candidates, experiments, projects
 from mltrail_server.services.deps import Deps, Scope
-from mltrail_server.store import candidate_tags, metrics, params, search
+from mltrail_server.store import candidate_tags, metric_keys, metrics, params, search
 from mltrail_server.store.search_plans import Sizes
 
 WALK = Sizes(few=-1, small=-1)
@@ -46,7 +46,8 @@ def run(scope: Scope, number: int, random_: random.Random, *, started_ms: int | 
             for key in ("loss", "acc")
             if random_.random() < 0.8
         ]
-        metrics.append(connection, scope.project_id, made.iid, points)
+        numbers = metric_keys.make(connection, scope.project_id, {point.key for point in points}, known={})
+        metrics.append(connection, scope.project_id, made.iid, points, numbers=numbers)
         if random_.random() < 0.8:
             params.add(
                 connection, scope.project_id, made.iid, {"lr": random_.choice(["1", "2", "x" * 40, "x" * 40 + "y"])}

@@ -115,7 +115,7 @@ def log_batch(call: Call) -> Response:
     logging.log_batch(
         call.scope,
         run_id_of(body),
-        points=[_point(metric, f"metrics[{number}].") for number, metric in enumerate(metrics)],
+        points=_points(metrics),
         new_params=[(param.key, param.value) for param in params],
         tags=[_tag(tag.key, tag.value, f"tags[{number}].key") for number, tag in enumerate(tags)],
         of_models=_of_models(metrics),
@@ -142,8 +142,27 @@ def log_inputs(call: Call) -> Response:
     return json_answer({})
 
 
+def _points(metrics: list[_Metric]) -> list[Point]:
+    """Check a batch of metrics. Each name is looked at once: a thousand values seldom have more than some ten."""
+    checked: set[str] = set()
+    points = []
+    for number, metric in enumerate(metrics):
+        if metric.key not in checked:
+            _naming(f"metrics[{number}].key", metric.key, "metric")
+            checked.add(metric.key)
+        points.append(_value(metric, f"metrics[{number}]."))
+    return points
+
+
 def _point(metric: _Metric, where: str) -> Point:
     _naming(f"{where}key", metric.key, "metric")
+    return _value(metric, where)
+
+
+def _value(metric: _Metric, where: str) -> Point:
+    value, timestamp, step = metric.value, metric.timestamp, metric.step
+    if isinstance(value, float) and 0 <= timestamp <= MAX_INT64 and -MAX_INT64 <= step <= MAX_INT64:
+        return Point(metric.key, value, timestamp, step)
     if not 0 <= metric.timestamp <= MAX_INT64:
         raise invalid(
             f"Invalid value {metric.timestamp} for parameter '{where}timestamp' supplied: "

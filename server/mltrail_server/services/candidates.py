@@ -61,9 +61,8 @@ def create(
     limits.check_run_name(name)
     claim = job_claims.look_up(scope, wanted)
     with scope.deps.db.write() as connection:
-        experiment = experiments.existing(connection, scope, experiment_iid)
-        experiments.check_active(experiment)
-        made = make(
+        experiments.check_accepts(connection, scope, experiment_iid)
+        return make(
             connection,
             scope,
             experiment_iid=experiment_iid,
@@ -73,7 +72,6 @@ def create(
             tags=wanted,
             claim=claim,
         )
-        return _logged(connection, scope, made)
 
 
 def make(
@@ -86,25 +84,24 @@ def make(
     started_ms: int | None = None,
     tags: Mapping[str, str] | None = None,
     claim: ci.Job | None = None,
-) -> Candidate:
+) -> Logged:
     """Begin a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
     that the tags claim.
     """
-    eid = new_eid()
-    iid = candidates.create(
+    made = candidates.create(
         connection,
         scope.project_id,
-        eid=eid,
+        eid=new_eid(),
         experiment_iid=experiment_iid,
         name=name,
         user_name=_user(scope, user_name),
         started_ms=scope.now if started_ms is None else started_ms,
         now=scope.now,
     )
-    given = {**(tags or {}), NAME_TAG: name}
-    candidate_tags.put(connection, scope.project_id, iid, stamp.on_create(connection, scope, iid, given, claim))
+    given = stamp.on_create(connection, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
+    candidate_tags.put(connection, scope.project_id, made.iid, given)
     quotas.take(connection, scope, usage.CANDIDATES, 1)
-    return _found(connection, scope, eid)
+    return Logged(made, metrics=[], params=[], tags=sorted(given.items()), datasets=[], models=[])
 
 
 def get(scope: Scope, eid: str) -> Logged:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from mltrail_server.domain.errors import invalid
 from mltrail_server.store import chart_points as store
-from mltrail_server.store import metrics
 from mltrail_server.store.chart_points import Axis, Extent
 
 from .deps import Scope
@@ -37,7 +36,7 @@ def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: Axis = A
     if len(candidate_iids) > MOST_CURVES:
         raise invalid(f"At most {MOST_CURVES} runs can be shown in one chart, not {len(candidate_iids)}.")
     with scope.deps.db.read() as connection:
-        number = metrics.key_ids(connection, scope.project_id, {key}).get(key)
+        number = metric_keys.find(connection, scope.project_id, [key]).get(key)
         if number is None:
             return []
         extents = store.extents(connection, scope.project_id, candidate_iids, number, axis)

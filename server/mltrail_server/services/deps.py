@@ -13,9 +13,11 @@ from mltrail_server.gitlab.job_tokens import JobTokens
 from mltrail_server.gitlab.oauth import OAuth
 from mltrail_server.settings import Settings
 from mltrail_server.store.db import Database
+from mltrail_server.store.metric_keys import KnownKeys
 
 from .admissions import Admissions
 from .job_states import JobStates
+from .writers import Writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class Deps:
     job_states: JobStates = field(default_factory=JobStates)
     # A project's rows cost one write per process; after that it is known here.
     known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
-    # Pairs of candidate and job that are tied already, so that a training loop does not ask again at every call.
-    known_writers: set[tuple[ProjectId, int, int]] = field(default_factory=set)
+    writers: Writers = field(default_factory=Writers)
+    metric_keys: KnownKeys = field(default_factory=KnownKeys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,16 +114,32 @@ def datasets(scope: Scope, iids: Sequence[int]) -> list[Summary]:
 def existing(connection: sa.Connection, scope: Scope, iid: int) -> Experiment:
     found = store.get(connection, scope.project_id, iid)
     if found is None:
-        raise not_found(f"No Experiment with id={iid} exists")
+        raise _no_experiment(iid)
     return found
 
 
 def check_active(experiment: Experiment) -> None:
-    if experiment.stage is Stage.DELETED:
+    _check_stage(experiment.iid, experiment.stage)
+
+
+def check_accepts(connection: sa.Connection, scope: Scope, iid: int) -> None:
+    """Make sure that runs may begin in an experiment. Raises NOT_FOUND, INVALID for a deleted one."""
+    stage = store.stage_of(connection, scope.project_id, iid)
+    if stage is None:
+        raise _no_experiment(iid)
+    _check_stage(iid, stage)
+
+
+def _check_stage(iid: int, stage: Stage) -> None:
+    if stage is Stage.DELETED:
         raise invalid(
-            f"The experiment {experiment.iid} must be in the 'active' state. Current state is deleted. "
+            f"The experiment {iid} must be in the 'active' state. Current state is deleted. "
             "Restore it first, or use another."
         )
+
+
+def _no_experiment(iid: int) -> MltrailError:
+    return not_found(f"No Experiment with id={iid} exists")
 
 
 def _check_no_models(connection: sa.Connection, scope: Scope, experiment: Experiment, doing: str) -> None:

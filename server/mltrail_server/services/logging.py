@@ -1,12 +1,13 @@
 """Log metrics, parameters and tags: what a training loop waits for."""
 
+import math
 import sys
 from collections.abc import Sequence
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid, not_found
-from mltrail_server.store import candidate_tags, candidates, inputs, logged_metrics, metrics, params, usage
+from mltrail_server.store import candidate_tags, candidates, inputs, logged_metrics, metric_keys, metrics, params, usage
 from mltrail_server.store.inputs import Dataset, ModelLink
 from mltrail_server.store.logged_metrics import ModelPoint
 
@@ -29,11 +30,13 @@ def log_batch(
     A metric's exact repetition and a parameter's same value again are no errors, so that a client whose answer was lost
     can send again. Raises INVALID for a parameter that is there with another value.
     """
-    points = [_finite(point) for point in points]
+    if not all(math.isfinite(point.value) for point in points):
+        points = [_finite(point) for point in points]
     by_key = _once(new_params)
     wanted = dict(tags)
     limits.check_run_name(wanted.get(NAME_TAG, ""))
     claim = job_claims.look_up(scope, wanted)
+    known = scope.deps.metric_keys.of(scope.project_id)
     with scope.deps.db.write() as connection:
         candidate = writable(connection, scope, eid)
         changed = params.add(connection, scope.project_id, candidate.iid, by_key)
@@ -44,7 +47,8 @@ def log_batch(
                 f"for run ID='{eid}'. Attempted logging new value '{by_key[key]}'. Log it under another name, or in a "
                 "new run."
             )
-        metrics.append(connection, scope.project_id, candidate.iid, points)
+        numbers = metric_keys.make(connection, scope.project_id, {point.key for point in points}, known=known)
+        metrics.append(connection, scope.project_id, candidate.iid, points, numbers=numbers)
         unknown = logged_metrics.append(connection, scope.project_id, eid, of_models)
         if unknown:
             raise not_found(f"Logged model with ID '{min(unknown)}' not found")
@@ -54,6 +58,7 @@ def log_batch(
             if wanted.get(NAME_TAG):
                 candidates.change(connection, scope.project_id, candidate.iid, name=wanted[NAME_TAG])
         quotas.take(connection, scope, usage.POINTS, len(points))
+    scope.deps.metric_keys.learn(scope.project_id, numbers)
 
 
 def delete_tag(scope: Scope, eid: str, key: str) -> None:

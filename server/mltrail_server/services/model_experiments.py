@@ -53,6 +53,6 @@ def delete(connection: sa.Connection, scope: Scope, model: str) -> None:
 def candidate_for_version(connection: sa.Connection, scope: Scope, model: str) -> Candidate:
     """Make the candidate that a version without a run is: metrics, parameters, tags and files can be logged to it."""
     iid = make(connection, scope, model)
-    made = candidate_service.make(connection, scope, experiment_iid=iid, name=random_name())
+    made = candidate_service.make(connection, scope, experiment_iid=iid, name=random_name()).candidate
     candidates.change(connection, scope.project_id, made.iid, status=Status.FINISHED, ended_ms=scope.now)
     return made

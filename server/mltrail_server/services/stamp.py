@@ -44,8 +44,6 @@ _FIRST_LOOK_MS = 5 * 60_000
 _END_LOOK_MS = 15_000
 """And this long after a candidate has ended: its job has some tidying up to do, and the next trial may end, too."""
 
-_MAX_KNOWN_WRITERS = 50_000
-
 
 def on_create(
     connection: sa.Connection,
@@ -65,10 +63,12 @@ def on_create(
     if job is None:
         own = {key: value for key, value in tags.items() if key not in KEYS}
         return own | (_claimed(connection, scope, candidate_iid, claim) if claim is not None else {})
-    pipelines.ensure(connection, scope.project_id, job, now=scope.now)
+    if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
+        pipelines.ensure(connection, scope.project_id, job, now=scope.now)
     _tie(connection, scope, candidate_iid, job, Part.CREATOR)
     _flag(connection, scope, candidate_iid, job)
-    _look(connection, scope, job.pipeline_id, in_ms=_FIRST_LOOK_MS)
+    if scope.deps.writers.is_news(scope.project_id, job.pipeline_id, scope.now):
+        _look(connection, scope, job.pipeline_id, in_ms=_FIRST_LOOK_MS)
     return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
 
@@ -80,7 +80,7 @@ def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Non
     if scope.deps.settings.local_mode:
         return
     job = scope.actor.job
-    if job is not None and (scope.project_id, candidate_iid, job.job_id) in scope.deps.known_writers:
+    if job is not None and scope.deps.writers.knows_tie(scope.project_id, candidate_iid, job.job_id):
         _flag(connection, scope, candidate_iid, job)
         return
     links = [link for link in jobs.links_of(connection, scope.project_id, candidate_iid) if link.verified]
@@ -88,10 +88,11 @@ def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Non
         if links:
             jobs.amend(connection, scope.project_id, candidate_iid)
     elif any(link.pipeline_id == job.pipeline_id for link in links):
-        if all(link.job_id != job.job_id for link in links):
+        if any(link.job_id == job.job_id for link in links):
+            scope.deps.writers.remember(scope.project_id, candidate_iid, job.job_id)
+        else:
             _tie(connection, scope, candidate_iid, job, Part.CONTRIBUTOR)
         _flag(connection, scope, candidate_iid, job)
-        _remember(scope, candidate_iid, job)
     else:
         jobs.amend(connection, scope.project_id, candidate_iid)
 
@@ -169,14 +170,8 @@ def _tie(connection: sa.Connection, scope: Scope, candidate_iid: int, job: Verif
         pipeline_id=job.pipeline_id,
         part=part,
         verified=True,
+        known=scope.deps.writers.knows_job(scope.project_id, job.job_id),
     )
-
-
-def _remember(scope: Scope, candidate_iid: int, job: VerifiedClaims) -> None:
-    known = scope.deps.known_writers
-    if len(known) >= _MAX_KNOWN_WRITERS:
-        known.clear()
-    known.add((scope.project_id, candidate_iid, job.job_id))
 
 
 def _look(connection: sa.Connection, scope: Scope, pipeline_id: int, *, in_ms: int) -> None:

@@ -9,7 +9,7 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .sql import Row, next_number
+from .sql import Query, Row, Values, next_number
 
 _T = schema.candidate
 
@@ -47,6 +47,12 @@ COLUMNS = (
     _T.c.promoted,
 )
 
+_IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
+_BY_EID = _IN_PROJECT.where(_T.c.eid == sa.bindparam("eid"))
+_BY_EID_TO_WRITE = _BY_EID.with_for_update(key_share=True)
+_BY_IID = _IN_PROJECT.where(_T.c.iid == sa.bindparam("iid"))
+_INSERT = sa.insert(_T)
+
 
 def create(
     connection: sa.Connection,
@@ -58,29 +64,31 @@ def create(
     user_name: str,
     started_ms: int,
     now: int,
-) -> int:
-    """Insert a running candidate and answer its number in the project."""
+) -> Candidate:
+    """Insert a running candidate, and give it the next number in the project."""
     iid = next_number(connection, project_id, "candidate")
-    connection.execute(
-        sa.insert(_T).values(
-            project_id=project_id,
-            iid=iid,
-            eid=eid,
-            experiment_iid=experiment_iid,
-            name=name,
-            user_name=user_name,
-            status=Status.RUNNING,
-            stage=Stage.ACTIVE,
-            started_ms=started_ms,
-            created_ms=now,
-            amended=False,
-        )
+    values = {
+        "project_id": project_id,
+        "iid": iid,
+        "eid": eid,
+        "experiment_iid": experiment_iid,
+        "name": name,
+        "user_name": user_name,
+        "status": Status.RUNNING,
+        "stage": Stage.ACTIVE,
+        "started_ms": started_ms,
+        "created_ms": now,
+        "amended": False,
+        "promoted": False,
+    }
+    connection.execute(_INSERT, values)
+    return Candidate(
+        iid, eid, experiment_iid, name, user_name, Status.RUNNING, Stage.ACTIVE, started_ms, None, False, None, False
     )
-    return iid
 
 
 def get(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
-    return _one(connection, project_id, _T.c.eid == eid)
+    return _one(connection, _BY_EID, {"project_id": project_id, "eid": eid})
 
 
 def get_to_write(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
@@ -89,11 +97,11 @@ def get_to_write(connection: sa.Connection, project_id: ProjectId, eid: str) -> 
     On PostgreSQL, batches to one candidate would else wait for each other's rows in different orders, and two different
     values of one parameter would both be told stored. On SQLite a write has the whole database anyway.
     """
-    return _one(connection, project_id, _T.c.eid == eid, lock=True)
+    return _one(connection, _BY_EID_TO_WRITE, {"project_id": project_id, "eid": eid})
 
 
 def get_by_iid(connection: sa.Connection, project_id: ProjectId, iid: int) -> Candidate | None:
-    return _one(connection, project_id, _T.c.iid == iid)
+    return _one(connection, _BY_IID, {"project_id": project_id, "iid": iid})
 
 
 def of_iids(connection: sa.Connection, project_id: ProjectId, iids: list[int]) -> list[Candidate]:
@@ -131,11 +139,6 @@ def candidate_of(row: Row) -> Candidate:
     )
 
 
-def _one(
-    connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool], *, lock: bool = False
-) -> Candidate | None:
-    query = sa.select(*COLUMNS).where(_T.c.project_id == project_id, which)
-    if lock:
-        query = query.with_for_update(key_share=True)
-    row = connection.execute(query).one_or_none()
+def _one(connection: sa.Connection, query: Query, given: Values) -> Candidate | None:
+    row = connection.execute(query, given).one_or_none()
     return None if row is None else candidate_of(row)

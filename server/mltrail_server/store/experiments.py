@@ -9,10 +9,25 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .sql import next_number, upsert
+from .sql import Query, Values, next_number, upsert
 
 _T = schema.experiment
 _TAG = schema.experiment_tag
+
+_IN_PROJECT = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms).where(
+    _T.c.project_id == sa.bindparam("project_id")
+)
+_BY_IID = _IN_PROJECT.where(_T.c.iid == sa.bindparam("iid"))
+_BY_NAME = _IN_PROJECT.where(_T.c.name == sa.bindparam("name"))
+_STAGE = sa.select(_T.c.stage).where(_T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid"))
+_TAGS = (
+    sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
+    .where(
+        _TAG.c.project_id == sa.bindparam("project_id"),
+        _TAG.c.experiment_iid.in_(sa.bindparam("iids", expanding=True)),
+    )
+    .order_by(_TAG.c.experiment_iid, _TAG.c.key)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +49,16 @@ def create(connection: sa.Connection, project_id: ProjectId, *, name: str, now: 
 
 
 def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Experiment | None:
-    return _one(connection, project_id, _T.c.iid == iid)
+    return _one(connection, project_id, _BY_IID, {"project_id": project_id, "iid": iid})
+
+
+def stage_of(connection: sa.Connection, project_id: ProjectId, iid: int) -> Stage | None:
+    stage = connection.execute(_STAGE, {"project_id": project_id, "iid": iid}).scalar()
+    return None if stage is None else Stage(stage)
 
 
 def get_by_name(connection: sa.Connection, project_id: ProjectId, name: str) -> Experiment | None:
-    return _one(connection, project_id, _T.c.name == name)
+    return _one(connection, project_id, _BY_NAME, {"project_id": project_id, "name": name})
 
 
 def names_of(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, str]:
@@ -89,20 +109,14 @@ def tags_of(
     connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]
 ) -> dict[int, tuple[tuple[str, str], ...]]:
     """Fetch the tags of several experiments in one statement, by key."""
-    query = (
-        sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
-        .where(_TAG.c.project_id == project_id, _TAG.c.experiment_iid.in_(list(iids)))
-        .order_by(_TAG.c.experiment_iid, _TAG.c.key)
-    )
     found: dict[int, list[tuple[str, str]]] = {}
-    for iid, key, value in connection.execute(query):
+    for iid, key, value in connection.execute(_TAGS, {"project_id": project_id, "iids": list(iids)}):
         found.setdefault(iid, []).append((key, value))
     return {iid: tuple(tags) for iid, tags in found.items()}
 
 
-def _one(connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool]) -> Experiment | None:
-    query = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms)
-    row = connection.execute(query.where(_T.c.project_id == project_id, which)).one_or_none()
+def _one(connection: sa.Connection, project_id: ProjectId, query: Query, given: Values) -> Experiment | None:
+    row = connection.execute(query, given).one_or_none()
     if row is None:
         return None
     tags = tags_of(connection, project_id, [row.iid]).get(row.iid, ())

@@ -16,6 +16,34 @@ _LINK = schema.candidate_dataset
 _TAG = schema.candidate_dataset_tag
 _MODEL = schema.candidate_model
 
+_PROJECT: sa.BindParameter[int] = sa.bindparam("project_id")
+_CANDIDATES: sa.BindParameter[list[int]] = sa.bindparam("candidate_iids", expanding=True)
+_DATASETS = (
+    sa.select(
+        _LINK.c.candidate_iid,
+        _DATASET.c.id,
+        _DATASET.c.name,
+        _DATASET.c.digest,
+        _DATASET.c.source_type,
+        _DATASET.c.source,
+        _DATASET.c.schema,
+        _DATASET.c.profile,
+    )
+    .join(_DATASET, (_DATASET.c.project_id == _LINK.c.project_id) & (_DATASET.c.id == _LINK.c.dataset_id))
+    .where(_LINK.c.project_id == _PROJECT, _LINK.c.candidate_iid.in_(_CANDIDATES))
+    .order_by(_LINK.c.candidate_iid, _DATASET.c.id)
+)
+_DATASET_TAGS = (
+    sa.select(_TAG.c.candidate_iid, _TAG.c.dataset_id, _TAG.c.key, _TAG.c.value)
+    .where(_TAG.c.project_id == _PROJECT, _TAG.c.candidate_iid.in_(_CANDIDATES))
+    .order_by(_TAG.c.key)
+)
+_MODELS = (
+    sa.select(_MODEL.c.candidate_iid, _MODEL.c.model_id, _MODEL.c.direction, _MODEL.c.step)
+    .where(_MODEL.c.project_id == _PROJECT, _MODEL.c.candidate_iid.in_(_CANDIDATES))
+    .order_by(_MODEL.c.candidate_iid, _MODEL.c.step, _MODEL.c.model_id)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -88,31 +116,16 @@ def add_models(
 def datasets_of(
     connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
 ) -> dict[int, list[Dataset]]:
-    """Fetch the datasets of several candidates, in two statements."""
-    iids = list(candidate_iids)
-    tag_query = sa.select(_TAG.c.candidate_iid, _TAG.c.dataset_id, _TAG.c.key, _TAG.c.value).where(
-        _TAG.c.project_id == project_id, _TAG.c.candidate_iid.in_(iids)
-    )
+    """Fetch the datasets of several candidates, in two statements at most."""
+    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
+    rows = connection.execute(_DATASETS, given).all()
+    if not rows:
+        return {}
     tags: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for iid, dataset_id, key, value in connection.execute(tag_query.order_by(_TAG.c.key)):
+    for iid, dataset_id, key, value in connection.execute(_DATASET_TAGS, given):
         tags.setdefault((iid, dataset_id), []).append((key, value))
-    query = (
-        sa.select(
-            _LINK.c.candidate_iid,
-            _DATASET.c.id,
-            _DATASET.c.name,
-            _DATASET.c.digest,
-            _DATASET.c.source_type,
-            _DATASET.c.source,
-            _DATASET.c.schema,
-            _DATASET.c.profile,
-        )
-        .join(_DATASET, (_DATASET.c.project_id == _LINK.c.project_id) & (_DATASET.c.id == _LINK.c.dataset_id))
-        .where(_LINK.c.project_id == project_id, _LINK.c.candidate_iid.in_(iids))
-        .order_by(_LINK.c.candidate_iid, _DATASET.c.id)
-    )
     found: dict[int, list[Dataset]] = {}
-    for iid, number, name, digest, source_type, source, schema_text, profile in connection.execute(query):
+    for iid, number, name, digest, source_type, source, schema_text, profile in rows:
         dataset_tags = tuple(tags.get((iid, number), ()))
         dataset = Dataset(name, digest, source_type, source, schema_text, profile, dataset_tags)
         found.setdefault(iid, []).append(dataset)
@@ -146,13 +159,9 @@ def models_of(
     connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
 ) -> dict[int, list[ModelLink]]:
     """Fetch which logged models several candidates took in or gave out."""
-    query = (
-        sa.select(_MODEL.c.candidate_iid, _MODEL.c.model_id, _MODEL.c.direction, _MODEL.c.step)
-        .where(_MODEL.c.project_id == project_id, _MODEL.c.candidate_iid.in_(list(candidate_iids)))
-        .order_by(_MODEL.c.candidate_iid, _MODEL.c.step, _MODEL.c.model_id)
-    )
+    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[ModelLink]] = {}
-    for iid, model_id, direction, step in connection.execute(query):
+    for iid, model_id, direction, step in connection.execute(_MODELS, given):
         found.setdefault(iid, []).append(ModelLink(model_id, Direction(direction), step))
     return found
 

@@ -12,6 +12,11 @@ from . import schema
 from .sql import upsert
 
 _LINK = schema.candidate_job
+_OF_CANDIDATE = (
+    sa.select(_LINK.c.job_id, _LINK.c.pipeline_id, _LINK.c.part, _LINK.c.verified)
+    .where(_LINK.c.project_id == sa.bindparam("project_id"), _LINK.c.candidate_iid == sa.bindparam("candidate_iid"))
+    .order_by(_LINK.c.part, _LINK.c.job_id)
+)
 
 
 class Part(IntEnum):
@@ -36,19 +41,18 @@ def tie(
     pipeline_id: int,
     part: Part,
     verified: bool,
+    known: bool = False,
 ) -> None:
-    """Tie a candidate to a job; the job becomes known, GitLab is asked about it later."""
-    upsert(connection, schema.job, [{"project_id": project_id, "id": job_id, "pipeline_id": pipeline_id}])
+    """Tie a candidate to a job; the job becomes known (or is), GitLab is asked about it later."""
+    if not known:
+        upsert(connection, schema.job, [{"project_id": project_id, "id": job_id, "pipeline_id": pipeline_id}])
     link = {"project_id": project_id, "candidate_iid": candidate_iid, "job_id": job_id, "pipeline_id": pipeline_id}
     upsert(connection, _LINK, [link | {"part": part, "verified": verified}])
 
 
 def links_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> list[Link]:
     """Fetch the jobs of a candidate, its creator first."""
-    query = sa.select(_LINK.c.job_id, _LINK.c.pipeline_id, _LINK.c.part, _LINK.c.verified).where(
-        _LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid
-    )
-    rows = connection.execute(query.order_by(_LINK.c.part, _LINK.c.job_id))
+    rows = connection.execute(_OF_CANDIDATE, {"project_id": project_id, "candidate_iid": candidate_iid})
     return [Link(row.job_id, row.pipeline_id, Part(row.part), row.verified) for row in rows]
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.ids import ProjectId
 
-from . import metrics, schema
+from . import metric_keys, metrics, schema
 
 _T = schema.metric
 
@@ -30,7 +30,7 @@ def steps_of(
     connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key: str
 ) -> dict[int, list[int]]:
     """Fetch the steps that each candidate has logged the metric at, in order."""
-    number = metrics.key_ids(connection, project_id, {key}).get(key)
+    number = metric_keys.find(connection, project_id, [key]).get(key)
     if number is None:
         return {}
     query = sa.select(_T.c.candidate_iid, _T.c.step).where(*_of(project_id, candidate_iids, number)).distinct()
@@ -49,7 +49,7 @@ def _points(
     steps: list[int] | None = None,
     limit: int | None = None,
 ) -> list[tuple[int, Point]]:
-    number = metrics.key_ids(connection, project_id, {key}).get(key)
+    number = metric_keys.find(connection, project_id, [key]).get(key)
     if number is None:
         return []
     order = (_T.c.timestamp_ms, _T.c.step, _T.c.value) if steps is None else (_T.c.step, _T.c.timestamp_ms, _T.c.value)

@@ -1,15 +1,21 @@
 """Parameters: written once."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .sql import upsert
+from .sql import Query, upsert
 
 _T = schema.param
+_THERE = sa.select(_T.c.key, _T.c.value).where(
+    _T.c.project_id == sa.bindparam("project_id"),
+    _T.c.candidate_iid == sa.bindparam("candidate_iid"),
+    _T.c.key.in_(sa.bindparam("keys", expanding=True)),
+)
 
 
 def add(
@@ -20,10 +26,8 @@ def add(
     """
     if not params:
         return {}
-    query = sa.select(_T.c.key, _T.c.value).where(
-        _T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key.in_(list(params))
-    )
-    there: dict[str, str] = {row.key: row.value for row in connection.execute(query)}
+    given = {"project_id": project_id, "candidate_iid": candidate_iid, "keys": list(params)}
+    there: dict[str, str] = {row.key: row.value for row in connection.execute(_THERE, given)}
     changed = {key: value for key, value in there.items() if value != params[key]}
     if not changed:
         owner = {"project_id": project_id, "candidate_iid": candidate_iid}
@@ -43,12 +47,20 @@ def pairs_of(
     connection: sa.Connection, table: sa.Table, project_id: ProjectId, candidate_iids: Iterable[int]
 ) -> dict[int, list[tuple[str, str]]]:
     """Fetch rows of key and value, for parameters and tags alike."""
-    query = (
-        sa.select(table.c.candidate_iid, table.c.key, table.c.value)
-        .where(table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids)))
-        .order_by(table.c.candidate_iid, table.c.key)
-    )
+    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[tuple[str, str]]] = {}
-    for iid, key, value in connection.execute(query):
+    for iid, key, value in connection.execute(_pairs(table), given):
         found.setdefault(iid, []).append((key, value))
     return found
+
+
+@cache
+def _pairs(table: sa.Table) -> Query:
+    return (
+        sa.select(table.c.candidate_iid, table.c.key, table.c.value)
+        .where(
+            table.c.project_id == sa.bindparam("project_id"),
+            table.c.candidate_iid.in_(sa.bindparam("candidate_iids", expanding=True)),
+        )
+        .order_by(table.c.candidate_iid, table.c.key)
+    )

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .metrics import key_ids
+from .metric_keys import find
 
 _METRIC = schema.metric
 _LINK = schema.candidate_dataset
@@ -47,7 +47,7 @@ def extremes(
 ) -> dict[int, dict[str, tuple[float, float]]]:
     """Fetch the lowest and the highest value that candidates have ever logged of some metrics. Two statements."""
     iids = list(candidate_iids)
-    ids = key_ids(connection, project_id, names) if names and iids else {}
+    ids = find(connection, project_id, names) if names and iids else {}
     if not ids:
         return {}
     names_of = {number: name for name, number in ids.items()}

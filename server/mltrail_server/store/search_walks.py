@@ -12,7 +12,7 @@ from mltrail_server.domain.ids import ProjectId
 
 from . import schema
 from .candidates import COLUMNS
-from .metrics import key_ids
+from .metric_keys import find
 from .paging import Sorted, arranged, directed
 from .search_orders import MISSING, NUMBER, Arrangement, arrangement, is_newest_first
 from .sql import Row
@@ -74,7 +74,7 @@ class Walk:
         pages only.
         """
         name = orders[0].key
-        number = key_ids(self.connection, self.project_id, {name}).get(name)
+        number = find(self.connection, self.project_id, [name]).get(name)
         reached = after[0] if after is not None else NUMBER
         rows: list[Row] = []
         for rank in range(reached if number is not None else MISSING, MISSING + 1):

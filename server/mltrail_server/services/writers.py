@@ -1,0 +1,43 @@
+"""What one process remembers of the jobs that write through it, so that a training loop does not pay for it each call.
+
+Only what was read back from the database is remembered: what a transaction has written may still be rolled back.
+"""
+
+from mltrail_server.domain.ids import ProjectId
+
+_MOST = 50_000
+_QUIET_MS = 60_000
+
+
+class Writers:
+    def __init__(self) -> None:
+        self._ties: set[tuple[ProjectId, int, int]] = set()
+        self._jobs: set[tuple[ProjectId, int]] = set()
+        self._looks: dict[tuple[ProjectId, int], int] = {}
+
+    def knows_tie(self, project_id: ProjectId, candidate_iid: int, job_id: int) -> bool:
+        """Tell whether a candidate is known to be tied to a job."""
+        return (project_id, candidate_iid, job_id) in self._ties
+
+    def knows_job(self, project_id: ProjectId, job_id: int) -> bool:
+        """Tell whether a job and its pipeline are known to have their rows."""
+        return (project_id, job_id) in self._jobs
+
+    def remember(self, project_id: ProjectId, candidate_iid: int, job_id: int) -> None:
+        """Remember a tie that stands in the database."""
+        if len(self._ties) >= _MOST:
+            self._ties.clear()
+            self._jobs.clear()
+        self._ties.add((project_id, candidate_iid, job_id))
+        self._jobs.add((project_id, job_id))
+
+    def is_news(self, project_id: ProjectId, pipeline_id: int, now: int) -> bool:
+        """Tell, at most once a minute, that a pipeline goes on: a first look at it is minutes away, and a sweep of 500
+        trials need not put it off 500 times.
+        """
+        if now - self._looks.get((project_id, pipeline_id), -_QUIET_MS) < _QUIET_MS:
+            return False
+        if len(self._looks) >= _MOST:
+            self._looks.clear()
+        self._looks[project_id, pipeline_id] = now
+        return True
