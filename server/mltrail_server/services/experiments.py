@@ -13,6 +13,7 @@ from mltrail_server.store import inputs, models
 from mltrail_server.store.experiments import Experiment
 from mltrail_server.store.inputs import Summary
 
+from . import stewards
 from .deps import Scope
 
 _CONTEXT_TAG = "mlflow.data.context"
@@ -67,6 +68,7 @@ def rename(scope: Scope, iid: int, name: str) -> None:
         check_active(experiment)
         if experiment.name != name:
             _check_no_models(connection, scope, experiment, "rename")
+            stewards.check_name_is_free_to_change(connection, scope, iid)
         taken = store.get_by_name(connection, scope.project_id, name)
         if taken is not None and taken.iid != iid:
             raise _taken(taken)
@@ -85,6 +87,7 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
             raise not_found(f"No {word} Experiment with id={iid} exists")
         if stage is Stage.DELETED:
             _check_no_models(connection, scope, experiment, "delete")
+            stewards.check_nothing_promoted(connection, scope, iid)
         store.change(connection, scope.project_id, iid, now=scope.now, stage=stage)
         store.change_candidates(connection, scope.project_id, iid, now=scope.now, stage=stage)
 

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import conflict, forbidden
-from mltrail_server.store import aliases, promotions
+from mltrail_server.store import aliases, jobs, promotions
+from mltrail_server.store import candidates as candidate_store
 from mltrail_server.store import versions as version_store
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.versions import Version
@@ -76,3 +77,24 @@ def check_frozen(scope: Scope, candidate: Candidate) -> None:
 def check_deletable(scope: Scope, candidate: Candidate, stage: Stage) -> None:
     if stage is Stage.DELETED:
         check_frozen(scope, candidate)
+
+
+def check_nothing_promoted(connection: sa.Connection, scope: Scope, experiment_iid: int) -> None:
+    """Refuse to delete an experiment, and with it what a promoted version rests on. Raises CONFLICT."""
+    frozen = scope.deps.settings.freezes_promoted_runs
+    if frozen and candidate_store.any_promoted_in(connection, scope.project_id, experiment_iid):
+        raise conflict(
+            "This experiment holds a run that became a promoted version, so it stays. Delete other runs of it."
+        )
+
+
+def check_name_is_free_to_change(connection: sa.Connection, scope: Scope, experiment_iid: int) -> None:
+    """Refuse to rename an experiment with runs of CI jobs: reports, gates and promotions take its name for the model's.
+
+    Raises FORBIDDEN for everybody but stewards.
+    """
+    if not scope.actor.is_steward and jobs.any_verified_in(connection, scope.project_id, experiment_iid):
+        raise forbidden(
+            "Renaming an experiment that holds runs of CI jobs takes the Maintainer role, or a job on a protected "
+            "branch or tag, since its name says which model they are of. Log to an experiment of another name instead."
+        )

@@ -56,6 +56,15 @@ def links_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: in
     return [Link(row.job_id, row.pipeline_id, Part(row.part), row.verified) for row in rows]
 
 
+def any_verified_in(connection: sa.Connection, project_id: ProjectId, experiment_iid: int) -> bool:
+    """Tell whether an experiment holds a candidate that a job's token vouches for."""
+    made = schema.candidate
+    of_candidate = (made.c.project_id == _LINK.c.project_id) & (made.c.iid == _LINK.c.candidate_iid)
+    query = sa.select(sa.literal(1)).select_from(_LINK.join(made, of_candidate))
+    query = query.where(_LINK.c.project_id == project_id, made.c.experiment_iid == experiment_iid, _LINK.c.verified)
+    return connection.execute(query.limit(1)).scalar() is not None
+
+
 def amend(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> None:
     """Note that somebody else than its own jobs has written to a candidate."""
     table = schema.candidate
