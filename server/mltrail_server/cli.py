@@ -1,6 +1,7 @@
 """The `mltrail-server` command."""
 
 import argparse
+import json
 import os
 import platform
 import signal
@@ -61,6 +62,35 @@ def _migrate(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _gc(settings: Settings, options: argparse.Namespace) -> int:
+    from .app import create_deps  # noqa: PLC0415
+    from .services import garbage, store_check  # noqa: PLC0415
+
+    deps = create_deps(settings)
+    done = garbage.collect(deps, dry_run=options.dry_run)
+    would = "Would remove" if options.dry_run else "Removed"
+    print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
+    print(f"{would} {done.uploads:,} uploads in parts and {done.leftovers:,} others that never came to their end.")
+    if done.noticed:
+        print(f"{done.noticed:,} more have been found without a name just now; they go in a day.")
+    if options.orphans and not options.dry_run:
+        orphans = store_check.remove_orphans(deps)
+        print(f"Removed {orphans.files:,} files that the database does not know ({orphans.size:,} bytes).")
+    return 0
+
+
+def _check(settings: Settings, options: argparse.Namespace) -> int:
+    from .app import create_deps  # noqa: PLC0415
+    from .services import store_check  # noqa: PLC0415
+
+    def report(problem: store_check.Problem) -> None:
+        print(json.dumps(problem.told()) if options.json else problem.line(), flush=True)
+
+    totals = store_check.check(create_deps(settings), report, with_digests=options.digests)
+    print(json.dumps(totals.told()) if options.json else totals.line())
+    return 1 if totals.lost else 0
+
+
 def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     from .domain.clock import system_clock  # noqa: PLC0415
     from .domain.errors import invalid  # noqa: PLC0415
@@ -106,6 +136,18 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database's schema up to date")
     migrate.set_defaults(run=_migrate)
+
+    collect = commands.add_parser("gc", parents=[shared], help="remove files that nothing has referred to for a day")
+    collect.add_argument("--dry-run", action="store_true", help="tell what would go, and change nothing")
+    collect.add_argument(
+        "--orphans", action="store_true", help="also files that the database does not know (see check); never undone"
+    )
+    collect.set_defaults(run=_gc)
+
+    check = commands.add_parser("check", parents=[shared], help="find missing, damaged and orphaned files")
+    check.add_argument("--digests", action="store_true", help="read every file and compare its SHA-256: slow")
+    check.add_argument("--json", action="store_true", help="one JSON object a line, the totals last")
+    check.set_defaults(run=_check)
 
     selftest = commands.add_parser(
         "selftest", parents=[shared], help="try tokens, roles, claims and notes against your GitLab, and report"

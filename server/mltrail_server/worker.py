@@ -5,13 +5,14 @@ import os
 import threading
 
 from .domain.errors import Code, MltrailError
-from .services import reconcile, refusals, sweep
+from .services import garbage, reconcile, refusals, sweep
 from .services.deps import Deps
 from .store import due
 from .store.due import Due
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
+GARBAGE_SECONDS = 6 * 60 * 60.0
 LEASE_MS = 120_000
 _SHORTEST_WAIT_MS = 15_000
 _LONGEST_WAIT_MS = 30 * 60_000
@@ -22,12 +23,22 @@ def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None
     """Reconcile until `stop` is set, or until the process `parent` that has started us has gone. An error is logged and
     the loop goes on.
     """
+    threading.Thread(target=_collect_garbage, args=(deps, stop), name="garbage collection", daemon=True).start()
     while not stop.is_set() and parent in (None, os.getppid()):
         try:
             run_once(deps)
         except Exception:  # noqa: BLE001 - the loop must outlive any one mistake
             _log.exception("the worker's pass failed; the next one begins in a moment")
         stop.wait(_PAUSE_SECONDS)
+
+
+def _collect_garbage(deps: Deps, stop: threading.Event) -> None:
+    """Collect garbage now and then, beside the loop: a large store takes its time, and merge requests must not wait."""
+    while not stop.wait(GARBAGE_SECONDS):
+        try:
+            garbage.collect(deps, stopped=stop.is_set)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("garbage collection failed; the next one comes in some hours")
 
 
 def run_once(deps: Deps) -> int:

@@ -9,9 +9,13 @@ import pytest
 import urllib3
 
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import digests, garbage
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
+from mltrail_server.store import files
+from mltrail_server.store.files import File
 from tests.api.conftest import Mlflow, failure, good
+from tests.conftest import FrozenClock
 from tests.s3 import Bucket
 
 BACKENDS = ("postgresql",)  # what a team has that has S3
@@ -195,3 +199,38 @@ class TestNotHere:
         assert failure(begun)[:2] == (501, "NOT_IMPLEMENTED")
         assert failure(mlflow.call("GET", f"{FILES}/presigned/{root}/f"))[:2] == (501, "NOT_IMPLEMENTED")
         assert told_of(mlflow) == (False, False)
+
+
+class TestLater:
+    def test_an_upload_that_is_never_finished_goes_after_a_day(
+        self, mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock, bucket: Bucket
+    ) -> None:
+        begin(mlflow, root)
+        clock.advance(garbage.GRACE_MS - 1)
+        begun = begin(mlflow, root)
+        clock.advance(1)
+        assert garbage.collect(deps, dry_run=True).uploads == 1
+        assert garbage.collect(deps).uploads == 1
+        assert len(bucket.uploads()) == 1
+        assert good(finish(mlflow, root, begun, send(begun))) == {}
+
+    def test_one_that_the_database_does_not_know_goes_too(self, deps: Deps, clock: FrozenClock, bucket: Bucket) -> None:
+        deps.files.begin(ProjectId(1))
+        clock.now = 0
+        assert garbage.collect(deps).leftovers == 0
+        clock.now = 2**52
+        assert garbage.collect(deps).leftovers == 1
+        assert bucket.uploads() == []
+
+    def test_the_digest_is_learned_by_who_reads(self, mlflow: Mlflow, root: str, deps: Deps) -> None:
+        begun = begin(mlflow, root)
+        good(finish(mlflow, root, begun, send(begun)))
+
+        def held() -> list[File]:
+            with deps.db.read() as connection:
+                return files.below(connection, ProjectId(1), root)
+
+        assert [one.sha256 for one in held()] == [None]
+        right = hashlib.sha256(CONTENT).hexdigest()
+        assert [one.sha256 for one in digests.known(deps, ProjectId(1), held())] == [right]
+        assert [one.sha256 for one in held()] == [right]

@@ -38,6 +38,25 @@ class Problem:
     expected_size: int | None = None
     found_size: int | None = None
 
+    def line(self) -> str:
+        sizes = {
+            Kind.MISSING: f"{self.expected_size} bytes",
+            Kind.SIZE: f"{self.found_size} bytes instead of {self.expected_size}",
+            Kind.DIGEST: f"{self.expected_size} bytes, of another content",
+        }.get(self.kind, f"{self.found_size} bytes")
+        names = f": {', '.join(self.names)}" if self.names else ""
+        return f"{self.kind.value}: project {self.project_id}, {self.blob_id}, {sizes}{names}"
+
+    def told(self) -> dict[str, object]:
+        return {
+            "problem": self.kind.value,
+            "project_id": self.project_id,
+            "blob_id": self.blob_id,
+            "names": list(self.names),
+            "expected_size": self.expected_size,
+            "found_size": self.found_size,
+        }
+
 
 @dataclass(slots=True)
 class Totals:
@@ -49,6 +68,15 @@ class Totals:
     @property
     def lost(self) -> int:
         return sum(self.problems[kind] for kind in LOST)
+
+    def line(self) -> str:
+        problems = ", ".join(f"{count:,} {kind.value}" for kind, count in self.problems.items())
+        learned = f" {self.learned:,} digests were learned." if self.learned else ""
+        return f"Checked {self.files:,} files ({self.size:,} bytes): {problems}.{learned}"
+
+    def told(self) -> dict[str, object]:
+        problems = {kind.value: count for kind, count in self.problems.items()}
+        return {"files": self.files, "bytes": self.size, "digests_learned": self.learned, "problems": problems}
 
 
 def check(deps: Deps, report: Callable[[Problem], None], *, with_digests: bool = False) -> Totals:
