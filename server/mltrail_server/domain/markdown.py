@@ -19,8 +19,11 @@ class Markdown(str):
     __slots__ = ()
 
 
-def code(text: str, *, most: int = MOST) -> Markdown:
-    """Put text in a code span that it can't leave, on one line, cut after `most` characters; safe in a table too."""
+def code(text: str, *, most: int = MOST, in_table: bool = True) -> Markdown:
+    """Put text in a code span that it can't leave, on one line, cut after `most` characters; safe in a table too.
+
+    Where no table of Markdown is around it, `in_table=False` leaves pipes as they are.
+    """
     line = "".join(" " if unicodedata.category(one) in _INVISIBLE else one for one in text[: most * 4])
     line = " ".join(line.split())
     if len(line) > most or len(text) > most * 4:
@@ -31,7 +34,8 @@ def code(text: str, *, most: int = MOST) -> Markdown:
     if run > _LONGEST_RUN:
         line, run = line.replace("`", "'"), 0
     # A backslash of the user's before a pipe would escape ours; a space keeps them apart.
-    line = line.replace("\\|", "\\ |").replace("|", "\\|")
+    if in_table:
+        line = line.replace("\\|", "\\ |").replace("|", "\\|")
     fence = "`" * (run + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Markdown(f"{fence}{pad}{line}{pad}{fence}")
