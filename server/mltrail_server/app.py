@@ -14,7 +14,7 @@ from .gitlab.id_tokens import IdTokens
 from .gitlab.job_tokens import JobTokens
 from .gitlab.oauth import OAuth
 from .gitlab.older_gitlab import OlderGitLab
-from .gitlab.session import Sessions
+from .gitlab.session import TIMEOUT_SECONDS, Sessions
 from .gitlab_api import errors as gitlab_errors
 from .gitlab_api import routes as gitlab_routes
 from .http import hosts
@@ -34,7 +34,9 @@ from .ui import routes as ui_routes
 from .webhooks import receiver
 
 
-def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
+def create_deps(
+    settings: Settings, *, clock: Clock = system_clock, gitlab_timeout_seconds: float = TIMEOUT_SECONDS
+) -> Deps:
     """Open database and files. Refuses a database whose schema is behind."""
     settings.data_path.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
@@ -42,7 +44,7 @@ def create_deps(settings: Settings, *, clock: Clock = system_clock) -> Deps:
     files = create_files(settings)
     if settings.local_mode:
         return Deps(settings, database, files, clock)
-    sessions = Sessions(settings.gitlab_url, clock)
+    sessions = Sessions(settings.gitlab_url, clock, timeout_seconds=gitlab_timeout_seconds)
     gitlab = GitLab(
         sessions, settings.gitlab_token, tokens=settings.bot_tokens, path_of=partial(projects.path_of, database)
     )

@@ -40,7 +40,8 @@ class Sessions:
     GitLab names has come, calls with that token fail here, and GitLab is left alone.
     """
 
-    def __init__(self, url: str, clock: Clock = system_clock) -> None:
+    def __init__(self, url: str, clock: Clock = system_clock, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._timeout_seconds = timeout_seconds
         self.url = url.rstrip("/")
         self.clock = clock
         self._local = threading.local()
@@ -61,7 +62,7 @@ class Sessions:
             self.url,
             oauth_token=None if of_job else token,
             job_token=token if of_job else None,
-            timeout=TIMEOUT_SECONDS,
+            timeout=self._timeout_seconds,
             retry_transient_errors=False,
             keep_base_url=True,
             user_agent=USER_AGENT,

@@ -18,7 +18,7 @@ ASK_EVERY_MS = 120_000
 QUIET_MS = 30_000
 """So long GitLab is left alone after it did not answer, whichever job asks: it may hang, and hold up a web thread."""
 
-_TIMEOUT_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 _MAX_ENTRIES = 10_000
 
 
@@ -33,7 +33,8 @@ class _Seen:
 class JobStates:
     """What one process knows of the jobs that write through it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._timeout_seconds = timeout_seconds
         self._seen: OrderedDict[tuple[int, int], _Seen] = OrderedDict()
         self._quiet_until_ms = 0
         self._lock = threading.Lock()
@@ -67,7 +68,7 @@ class JobStates:
     def _ask(self, gitlab: GitLab, job: VerifiedClaims, now: int) -> _Seen:
         seen = _Seen(now, unknown=True)
         try:
-            told = gitlab.job(job.job_project_id, job.job_id, timeout=_TIMEOUT_SECONDS)
+            told = gitlab.job(job.job_project_id, job.job_id, timeout=self._timeout_seconds)
         except MltrailError as error:
             if error.code is Code.UNAVAILABLE:
                 self._quiet_until_ms = now + QUIET_MS

@@ -74,11 +74,10 @@ class _Turn:
         if self.until - self.deps.clock() < _MOST_IN_FLIGHT_MS and not self.take():
             raise MltrailError(Code.UNAVAILABLE, "Another process writes this note.", retry_after=5)
 
-    def end(self, **values: object) -> None:
+    def end(self, **values: object) -> bool:
+        """Give the turn back. False when another process had taken it meanwhile."""
         with self.deps.db.write() as connection:
-            kept = posts.settle(connection, self.project_id, self.iid, lease=self.lease, **values)
-        if not kept:
-            _log.warning("the turn at the note of !%s of project %s was lost", self.iid, self.project_id)
+            return posts.settle(connection, self.project_id, self.iid, lease=self.lease, **values)
 
 
 def write(
@@ -133,7 +132,7 @@ def _in_turn(turn: _Turn, *, pipeline_id: int, body: Callable[[], str], asked: b
     if stands is None:
         turn.end(problem=DELETED, failures=0, next_ms=None)
         return End.NOTHING
-    turn.end(
+    kept = turn.end(
         id=stands.note_id,
         pipeline_id=stands.pipeline_id,
         sha256=digest if stands.pipeline_id == pipeline_id else None,
@@ -142,6 +141,9 @@ def _in_turn(turn: _Turn, *, pipeline_id: int, body: Callable[[], str], asked: b
         next_ms=None,
         written_ms=now,
     )
+    if not kept:
+        _log.warning("the note of !%s of project %s took longer than its turn", turn.iid, turn.project_id)
+        _ours(turn)  # removes a second one, should the other process have written its own
     return End.WRITTEN
 
 

@@ -80,3 +80,8 @@ def distrust(connection: sa.Connection, project_id: ProjectId, iids: Iterable[in
     """Have merge requests asked about again, however lately that was done."""
     where = (_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
     connection.execute(sa.update(_T).where(*where).values(refreshed_ms=0))
+
+
+def urls(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, str]:
+    query = sa.select(_T.c.iid, _T.c.web_url).where(_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
+    return {row.iid: row.web_url for row in connection.execute(query)}

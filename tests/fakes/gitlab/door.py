@@ -86,10 +86,16 @@ class Door:
         if fault is None:
             return None
         fake.faults.remove(fault)
-        return None if fault.after else faults.failed(fake, fault)
+        if fault.after:
+            return None
+        answer = faults.failed(fake, fault)
+        return None if fault.goes_well else answer
 
     def _fail_after(self, response: Response) -> Response:
-        return faults.failed(self.fake, g.fault) if g.get("fault") and g.fault.after else response
+        if not g.get("fault") or not g.fault.after:
+            return response
+        answer = faults.failed(self.fake, g.fault)
+        return response if g.fault.goes_well else answer
 
 
 def missing(what: str = "Not found") -> NoReturn:

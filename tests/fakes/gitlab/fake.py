@@ -220,6 +220,15 @@ class FakeGitLab:
             job.status, job.failure_reason = status, failure_reason
             job.finished = self.clock() if status in ("success", "failed", "canceled") else None
 
+    def delete_job(self, job: Job) -> None:
+        with self.lock:
+            del self.jobs[job.id]
+
+    def delete_pipeline(self, pipeline: Pipeline) -> None:
+        with self.lock:
+            self.jobs = {number: job for number, job in self.jobs.items() if job.pipeline is not pipeline}
+            del self.pipelines[pipeline.id]
+
     def retry_job(self, job: Job) -> Job:
         with self.lock:
             job.retried = True
@@ -273,10 +282,13 @@ class FakeGitLab:
         after: bool = False,
         headers: dict[str, str] | None = None,
         how: How = "status",
+        act: Callable[[], None] | None = None,
     ) -> None:
-        """Have the next call whose path matches the pattern answer `status`; `after`: once it took place."""
+        """Have the next call whose path matches the pattern answer `status`; `after`: once it took place. `act` happens
+        meanwhile; with status 200 the call itself goes well.
+        """
         with self.lock:
-            self.faults.append(Fault(method, path, status, after, headers or {}, how))
+            self.faults.append(Fault(method, path, status, after, headers or {}, how, act))
 
     def jobs_of(self, pipeline: Pipeline) -> list[Job]:
         return [job for job in self.jobs.values() if job.pipeline is pipeline]

@@ -1,6 +1,6 @@
 """What can go wrong on the way to GitLab, once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -23,11 +23,18 @@ class Fault:
     after: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     how: How = "status"
+    act: Callable[[], None] | None = None  # happens first, while others are served
+
+    @property
+    def goes_well(self) -> bool:
+        return self.act is not None and self.how == "status" and self.status == 200
 
 
 def failed(fake: "FakeGitLab", fault: Fault) -> Response:
+    if fault.act is not None:
+        aside(fake, fault.act)
     if fault.how == "hang":
-        fake.released.wait(30)
+        aside(fake, lambda: fake.released.wait(30))
     if fault.how == "cut":
         answer = Response(_half(), 200, {"Content-Length": "1000"}, content_type="application/json")
         answer.automatically_set_content_length = False
@@ -35,6 +42,15 @@ def failed(fake: "FakeGitLab", fault: Fault) -> Response:
     if fault.how == "garbled":
         return Response("<html>Welcome!</html>", 200, content_type="text/html")
     return Response("something went wrong", status=fault.status, headers=fault.headers)
+
+
+def aside(fake: "FakeGitLab", act: Callable[[], object]) -> None:
+    """Let something happen in the middle of a call, while other calls are served."""
+    fake.lock.release()
+    try:
+        act()
+    finally:
+        fake.lock.acquire()
 
 
 def limited(seconds: int, *, bare: bool) -> Response:

@@ -24,6 +24,14 @@ def existing(where: Project, iid: int) -> MergeRequest:
     return where.merge_requests.get(iid) or missing()
 
 
+def writable(door: Door, ref: str) -> Project:
+    """A project that takes notes of the caller."""
+    where = door.project(ref, REPORTER)
+    if where.archived:
+        abort(403, "403 Forbidden")
+    return where
+
+
 def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     def shown(where: Project, one: MergeRequest) -> dict[str, Any]:
         return shapes.merge_request(fake.url, where, one, fake.head_of(one))
@@ -90,7 +98,7 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.post(notes)
     def create_note(ref: str, iid: int) -> tuple[Response, int]:
-        where = door.project(ref, REPORTER)
+        where = writable(door, ref)
         found = existing(where, iid)
         body = _read(fake)
         if detectors.only_quick_actions(body):

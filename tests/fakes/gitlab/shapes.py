@@ -183,6 +183,7 @@ def merge_request(url: str, where: Project, one: MergeRequest, head: str | None)
         "detailed_merge_status": "mergeable",
         "sha": head,
         "merge_commit_sha": one.merge_commit_sha,
+        "discussion_locked": one.locked or None,
         "squash_commit_sha": None,
         "web_url": f"{url}/{where.path}/-/merge_requests/{one.iid}",
         "diff_refs": {"base_sha": one.base_sha, "head_sha": head, "start_sha": one.base_sha},

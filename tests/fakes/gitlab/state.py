@@ -75,6 +75,7 @@ class MergeRequest:
     state: str = "opened"
     merge_commit_sha: str | None = None
     base_sha: str | None = None
+    locked: bool = False  # the discussion is for members only
     notes: list[Note] = field(default_factory=list)
 
 

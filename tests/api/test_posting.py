@@ -1,0 +1,294 @@
+"""Exactly one note, whatever fails on the way.
+
+https://docs.gitlab.com/api/notes/#merge-requests
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from mltrail_server import worker
+from mltrail_server.app import create_app, create_deps
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import postings, reconcile
+from mltrail_server.services.deps import Deps
+from mltrail_server.services.postings import Problem
+from tests.api.test_report import SHAS, Trail
+from tests.conftest import FrozenClock, Team
+from tests.fakes.gitlab import MergeRequest, Note, Pipeline
+
+PATIENCE = 0.4  # seconds for GitLab's answer
+
+
+@pytest.fixture
+def quick(gitlab_deps: Deps, clock: FrozenClock) -> Iterator[Deps]:
+    """A server that does not wait long for GitLab."""
+    made = create_deps(gitlab_deps.settings, clock=clock, gitlab_timeout_seconds=PATIENCE)
+    yield made
+    made.db.dispose()
+
+
+@pytest.fixture
+def other(gitlab_deps: Deps, clock: FrozenClock) -> Iterator[Deps]:
+    """Another process of the same server: it shares the database and nothing else."""
+    made = create_deps(gitlab_deps.settings, clock=clock)
+    yield made
+    made.db.dispose()
+
+
+@pytest.fixture
+def trail(team: Team, quick: Deps, clock: FrozenClock) -> Trail:
+    return Trail(team, create_app(quick).test_client(), quick, clock)
+
+
+@pytest.fixture
+def reviewed(trail: Trail) -> tuple[MergeRequest, Pipeline]:
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.9, 0.91])
+    return request, pipeline
+
+
+def problem(trail: Trail) -> Problem:
+    with trail.deps.db.read() as connection:
+        (found,) = postings.problems(connection, ProjectId(42))
+    return found
+
+
+def no_problems(trail: Trail) -> bool:
+    with trail.deps.db.read() as connection:
+        return postings.problems(connection, ProjectId(42)) == []
+
+
+def posts(trail: Trail) -> int:
+    return sum(method == "POST" and path.endswith("/notes") for method, path in trail.team.gitlab.requests)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 502, "after": True},
+        {"status": 500, "after": False},
+        {"how": "cut", "after": True},
+        {"how": "garbled", "after": True},
+        {"how": "hang", "after": True},
+        {"how": "hang", "after": False},
+    ],
+    ids=["502 after the write", "500 before it", "cut", "no JSON", "hangs after the write", "hangs before it"],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_lost_answer_leaves_one_note(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], method: str, fault: dict[str, Any]
+) -> None:
+    request, pipeline = reviewed
+    if method == "PUT":
+        trail.work()
+        trail.train(pipeline, [0.5], job_name="more")
+    trail.team.gitlab.fail_next(method, r"/notes(/\d+)?$", **fault)
+    trail.work()
+    trail.team.gitlab.released.set()
+    if not no_problems(trail):
+        assert problem(trail).attempts == 1
+    for _ in range(3):
+        trail.work(seconds=60)
+    (note,) = trail.notes(request)
+    assert "0.5" in note or method == "POST"
+    assert no_problems(trail)
+    assert posts(trail) <= 2
+
+
+@pytest.mark.parametrize(("bare", "pause"), [(False, 300), (True, 60)])
+def test_a_rate_limit_is_obeyed(trail: Trail, reviewed: tuple[MergeRequest, Pipeline], bare: bool, pause: int) -> None:
+    gitlab = trail.team.gitlab
+    gitlab.limited, gitlab.limited_bare = 300, bare
+    trail.work()
+    calls = len(gitlab.requests)
+    trail.work(seconds=pause - 2)
+    assert len(gitlab.requests) == calls, "nothing is asked before the time has come"
+    gitlab.limited = None
+    trail.work(seconds=2)
+    assert len(trail.notes(reviewed[0])) == 1
+
+
+def archived(trail: Trail, _: MergeRequest) -> None:
+    trail.team.project.archived = True
+
+
+def locked(trail: Trail, request: MergeRequest) -> None:
+    request.locked = True
+    trail.team.project.members[trail.team.users["bot"].id] = 10
+
+
+def guest(trail: Trail, _: MergeRequest) -> None:
+    trail.team.project.members[trail.team.users["bot"].id] = 10
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"), [(archived, "archived"), (locked, "discussion is locked"), (guest, "needs the Reporter role")]
+)
+def test_a_refusal_is_explained_and_tried_again(
+    trail: Trail,
+    reviewed: tuple[MergeRequest, Pipeline],
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[Trail, MergeRequest], None],
+    told: str,
+) -> None:
+    request, pipeline = reviewed
+    spoil(trail, request)
+    with caplog.at_level(logging.WARNING):
+        trail.work()
+    found = problem(trail)
+    assert told in found.told
+    assert told in caplog.text
+    assert found.again_ms is not None
+    assert found.again_ms >= trail.clock() + 10 * 60_000, "a person has to do something first"
+    assert told in trail.report(pipeline)["note"]["problem"]
+    tried = posts(trail)
+    trail.work(seconds=60)
+    assert posts(trail) == tried
+    trail.team.project.archived, request.locked = False, False
+    trail.team.project.members[trail.team.users["bot"].id] = 20
+    trail.work(seconds=60 * 60)
+    assert len(trail.notes(request)) == 1
+    assert no_problems(trail)
+
+
+def test_a_deleted_note_is_told_and_not_tried_again(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
+    request, pipeline = reviewed
+    trail.work()
+    request.notes.clear()
+    trail.train(pipeline, [0.5], job_name="more")
+    trail.work()
+    assert (problem(trail).told, problem(trail).again_ms) == (postings.DELETED, None)
+    trail.work(seconds=24 * 60 * 60)
+    assert trail.notes(request) == []
+
+
+def test_a_deleted_merge_request_is_no_deleted_note(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
+    request, pipeline = reviewed
+    trail.work()
+    del trail.team.project.merge_requests[request.iid]
+    trail.train(pipeline, [0.5], job_name="more")
+    trail.work()
+    assert "GitLab knows no merge request" in problem(trail).told
+
+
+def test_two_processes_at_once_write_one_note(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], other: Deps
+) -> None:
+    """The second comes while the first one's note is under way to GitLab."""
+    request, pipeline = reviewed
+    outcomes = []
+    trail.team.gitlab.fail_next(
+        "POST",
+        "/notes$",
+        act=lambda: outcomes.append(reconcile.look(other, ProjectId(42), pipeline.id)),
+    )
+    trail.work()
+    assert [(one.settled, one.wait_ms) for one in outcomes] == [(False, 15_000)], "it comes again, and soon"
+    assert len(trail.notes(request)) == posts(trail) == 1
+
+
+def test_a_job_that_asks_meanwhile_is_told_that_it_will_come(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], other: Deps
+) -> None:
+    request, pipeline = reviewed
+    second = replace(trail, client=create_app(other).test_client())
+    answers = []
+    trail.team.gitlab.fail_next("POST", "/notes$", act=lambda: answers.append(second.report(pipeline)["note"]))
+    trail.work()
+    assert [answer["state"] for answer in answers] == ["pending"]
+    assert len(trail.notes(request)) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_who_takes_longer_than_the_turn_leaves_no_second_note(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], other: Deps, after: bool
+) -> None:
+    request, pipeline = reviewed
+
+    def meanwhile() -> None:
+        trail.clock.advance(121_000)
+        reconcile.look(other, ProjectId(42), pipeline.id)
+
+    trail.team.gitlab.fail_next("POST", "/notes$", after=after, act=meanwhile)
+    trail.work()
+    assert len(trail.notes(request)) == 1
+    trail.train(pipeline, [0.5], job_name="more")
+    trail.work()
+    (note,) = trail.notes(request)
+    assert "0.5" in note
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_worker_killed_while_it_posts_leaves_one_note(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], after: bool
+) -> None:
+    """A real process, killed without a chance to tidy up: before the note is stored, or before it learns of it."""
+    request, _ = reviewed
+    started: list[subprocess.Popen[bytes]] = []
+    trail.team.gitlab.fail_next(
+        "POST", "/notes$", 502, after=after, act=lambda: os.kill(started[0].pid, signal.SIGKILL)
+    )
+    started.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "mltrail_server.cli", "worker", "--once"],
+            env=os.environ | trail.deps.settings.to_environment(),
+        )
+    )
+    assert started[0].wait(timeout=60) == -signal.SIGKILL
+    assert len(trail.notes(request)) == (1 if after else 0)
+    # The killed one's leases end by the real clock.
+    trail.clock.now = int(time.time() * 1000)
+    trail.work(seconds=125)
+    trail.work(seconds=125)
+    assert len(trail.notes(request)) == 1
+    assert no_problems(trail)
+
+
+def test_extra_notes_of_ours_go(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
+    request, pipeline = reviewed
+    bot, gitlab = trail.team.users["bot"], trail.team.gitlab
+    for number in (7, 8):
+        body = f"<!-- mltrail v1 pipeline={pipeline.id} -->\nold {number}"
+        request.notes.append(Note(number, body, bot, request.id, request.iid, 42))
+    trail.work()
+    assert [note.id for note in gitlab.notes(trail.team.project, request.iid)] == [7]
+
+
+def test_a_note_is_not_begun_while_it_trains(trail: Trail) -> None:
+    request = trail.request(SHAS["c"])
+    first = trail.of_request(request, SHAS["c"])
+    job = trail.train(first, [0.9], status=None)
+    trail.work(seconds=600)
+    assert trail.notes(request) == [], "its e-mail would tell nothing"
+    trail.team.gitlab.set_job(job, "success")
+    trail.work(seconds=1800)
+    assert len(trail.notes(request)) == 1
+    second = trail.of_request(request, SHAS["c"])
+    trail.train(second, [0.8], status=None)
+    trail.work(seconds=600)
+    (note,) = trail.notes(request)
+    assert "Still training" in note, "but what stands does not go on telling of an older pipeline"
+
+
+def test_a_sweep_of_many_trials_is_no_storm(trail: Trail, gitlab_client: FlaskClient) -> None:
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.1], status=None)
+    calls = len(trail.team.gitlab.requests)
+    for trial in range(40):
+        trail.clock.advance(7_000)
+        trail.train(pipeline, [0.9], job_name=f"trial {trial}")
+        worker.run_once(trail.deps)
+    assert len(trail.team.gitlab.requests) - calls <= 40 * 7 / 15 * 1.2
+    assert trail.notes(request) == []
