@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from . import answers, errors
-from .answers import Metric, Model, Report, Spread
+from .answers import Gate, Metric, Model, Report, Spread
 from .api import Api
 from .outputs import annotations, dotenv, files, junit, openmetrics, text
 
@@ -25,11 +25,14 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--no-wait", action="store_const", const="false", dest="wait", help="the same as --wait=false")
     parser.add_argument(
         "--fail-on",
-        choices=["never", "bad", "unknown"],
-        default="never",
-        help="verdict that makes this command exit with 1; `unknown` includes bad (default never)",
+        choices=["gate", "never", "bad", "unknown"],
+        default="gate",
+        help="what makes this command exit with 1: the contract file's rules alone, nothing, a bad verdict too, "
+        "or an unknown one too (default gate)",
     )
-    parser.add_argument("--junit", metavar="FILE", help="write JUnit: one case a metric")
+    parser.add_argument(
+        "--junit", metavar="FILE", help="write JUnit: one case a rule, or a metric where there are no rules"
+    )
     parser.add_argument("--metrics", metavar="FILE", help="write OpenMetrics")
     parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
     parser.add_argument("--annotations", metavar="FILE", help="write links for the job's page")
@@ -51,8 +54,14 @@ def run(api: Api, options: Namespace) -> int:
             "give more time with --timeout, or leave at once with --no-wait.",
             errors.TIME_IS_UP,
         )
-    failing = {"never": (), "bad": ("bad",), "unknown": ("bad", "unknown")}[options.fail_on]
-    return errors.NO if report.state == "ready" and report.level in failing else errors.DONE
+    return errors.NO if _fails(report, options.fail_on) else errors.DONE
+
+
+def _fails(report: Report, fail_on: str) -> bool:
+    if fail_on == "never" or report.state == "waiting":
+        return False
+    failing = {"gate": (), "bad": ("bad",), "unknown": ("bad", "unknown")}[fail_on]
+    return report.gate.outcome == "fail" or (report.state == "ready" and report.level in failing)
 
 
 def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
@@ -73,15 +82,25 @@ def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
 
 
 def _told(report: Report) -> str:
+    parts = [_gate(report.gate)] if report.gate.outcome else []
     if report.state != "ready":
-        return text.clean(f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet.")
-    parts = [text.coloured(text.clean(report.sentence), report.level)]
+        waiting = f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet."
+        return "\n\n".join([*(parts if report.state == "empty" else []), text.clean(waiting)])
+    parts += [text.coloured(text.clean(report.sentence), report.level)]
     parts += [_model(model) for model in report.models]
+    if report.proposed:
+        parts.append("With this merge request's own contract file: " + _gate(report.proposed))
     if report.note_url:
         parts.append(f"Comment: {text.clean(report.note_url)}")
     elif report.note_problem:
         parts.append(f"No comment was written: {text.clean(report.note_problem)}")
     return "\n\n".join(parts)
+
+
+def _gate(gate: Gate) -> str:
+    told = text.coloured(text.clean(gate.sentence), {"pass": "good", "fail": "bad"}.get(gate.outcome, "unknown"))
+    problems = (f"  line {one.line}: {one.key}: {one.message}" for one in gate.problems)
+    return "\n".join([told, *map(text.clean, problems)])
 
 
 def _model(model: Model) -> str:
@@ -90,6 +109,10 @@ def _model(model: Model) -> str:
         runs = "1 run" if model.best.runs == 1 else f"{model.best.runs} runs"
         name = model.best.name or f"candidate {model.best.iid}"
         lines[0] += text.clean(f": best is {name} ({runs})  {model.best.url}").rstrip()
+    if model.rules:
+        head = ["rule", "metric", "must", "found"]
+        rows = [[rule.outcome, rule.metric, rule.expects, rule.sentence] for rule in model.rules]
+        lines.append(text.table([head, *rows]) + "\n")
     if model.metrics:
         head = ["metric", "goal", "target", "this", "change", "what it means"]
         lines.append(text.table([head, *(_row(metric) for metric in model.metrics)], right=(2, 3, 4)))
