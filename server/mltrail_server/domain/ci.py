@@ -65,6 +65,7 @@ class MergeRequest:
     merge_commit_sha: str | None = None
     squash_commit_sha: str | None = None
     locked: bool = False  # the discussion is for members of the project only
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,4 +334,5 @@ def _merge_request(got: dict[str, Any]) -> ci.MergeRequest:
         got.get("merge_commit_sha"),
         got.get("squash_commit_sha"),
         locked=bool(got.get("discussion_locked")),
+        labels=tuple(str(label) for label in got.get("labels") or ()),
     )

@@ -1,4 +1,4 @@
-"""Promote: asked by the `promote` job."""
+"""Promote: asked by the `promote` job, or by a person."""
 
 from typing import Literal
 
@@ -11,17 +11,19 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import links, promotion
-from mltrail_server.services.promotion import Promoted, Wish
+from mltrail_server.services.promotion_plan import Promoted, Wish
 
 
 class _Promote(msgspec.Struct, forbid_unknown_fields=True):
-    pipeline_id: int
+    pipeline_id: int | None = None
+    candidate: int | None = None
     model: str | None = None
-    alias: str = "champion"
+    alias: str | None = None
     rank_by: str | None = None
     better: Literal["higher", "lower"] | None = None
     bump: Literal["auto", "major", "minor", "patch"] = "auto"
     version: str | None = None
+    pre_release: bool = False
     dry_run: bool = False
 
 
@@ -29,12 +31,14 @@ def create(call: Call) -> Response:
     body = body_of(call.request, _Promote)
     wish = Wish(
         body.pipeline_id,
+        body.candidate,
         body.model,
         body.alias,
         body.rank_by,
         Direction(body.better) if body.better else None,
         None if body.bump == "auto" else Bump(body.bump),
         body.version,
+        body.pre_release,
         body.dry_run,
     )
     return json_answer({"promotions": [_shown(call, one) for one in promotion.promote(call.scope, wish)]})
@@ -55,6 +59,7 @@ def _shown(call: Call, one: Promoted) -> dict[str, object]:
         "bump": one.bump,
         "reason": one.reason,
         "replaces": one.replaces,
+        "merge_request": one.merge_request_iid,
         "candidate": candidate or None,
         "url": one.url,
     }

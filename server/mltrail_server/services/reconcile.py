@@ -9,7 +9,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import jobs, merge_requests, pipelines, posts
 from mltrail_server.store.posts import Post
 
-from . import contracts, note, notes, reports, states, sweep
+from . import contracts, note, notes, reports, states, sweep, trees
 from .deps import Deps
 from .notes import End
 from .reports import Report
@@ -97,6 +97,9 @@ def _prepare(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int) 
     if state.pipeline is not None:
         default_branch = state.project.default_branch
         contracts.refresh(deps, gitlab, project_id, state.pipeline, request, default_branch=default_branch)
+        if request is not None and state.pipeline.sha != request.head_sha:
+            # A merged results pipeline's commit is on no branch; what it holds decides whether its candidate ships.
+            trees.remember(deps, gitlab, project_id, pipeline_id, state.pipeline.sha)
     target = request.target_branch if request else state.project.default_branch
     if target is not None:
         _refresh_baselines(deps, gitlab, project_id, target, but=pipeline_id)

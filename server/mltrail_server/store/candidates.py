@@ -30,7 +30,6 @@ class Candidate:
     amended: bool
     status_reason: str | None
     promoted: bool = False  # a promoted version rests on it
-    detached_until_ms: int | None = None  # it outlives its job, until then
 
 
 COLUMNS = (
@@ -46,7 +45,6 @@ COLUMNS = (
     _T.c.amended,
     _T.c.status_reason,
     _T.c.promoted,
-    _T.c.detached_until_ms,
 )
 
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
@@ -146,7 +144,6 @@ def candidate_of(row: Row) -> Candidate:
         bool(row.amended),
         row.status_reason,
         bool(row.promoted),
-        row.detached_until_ms,
     )
 
 

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -33,6 +33,7 @@ from .state import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+Method = Literal["merge", "squash", "rebase", "fast-forward"]
 _MR_REF = re.compile(r"refs/merge-requests/(\d+)/")
 
 
@@ -162,10 +163,11 @@ class FakeGitLab:
         parents: tuple[str, ...] = (),
         branch: str | None = None,
         files: dict[str, str] | None = None,
+        message: str = "a change",
     ) -> str:
         with self.lock:
             inherited = project.commits[parents[0]].files if parents else {}
-            project.commits[sha] = Commit(sha, parents, inherited | (files or {}))
+            project.commits[sha] = Commit(sha, parents, inherited | (files or {}), message)
             if branch:
                 project.branches[branch] = sha
         return sha
@@ -234,22 +236,44 @@ class FakeGitLab:
             job.retried = True
             return self.add_job(job.pipeline, job.name, job.stage, job.user)
 
-    def merge(self, project: Project, iid: int) -> str:
+    def merge(self, project: Project, iid: int, how: Method = "merge") -> str:
+        """Merge as one of GitLab's merge methods does, and answer the target branch's new commit."""
         with self.lock:
             request = project.merge_requests[iid]
             source = self.projects[request.source_project_id]
-            head = source.branches[request.source_branch]
+            head, target = source.branches[request.source_branch], project.branches[request.target_branch]
             project.commits |= {known: source.commits[known] for known in source.ancestors(head)}
-            sha = secrets.token_hex(20)
-            self.add_commit(
-                project,
-                sha,
-                parents=(project.branches[request.target_branch], head),
-                branch=request.target_branch,
-                files=project.commits[head].files,
-            )
-            request.state, request.merge_commit_sha = "merged", sha
+            files = self._merged_files(project, request, head)
+            sha = head if how == "fast-forward" else secrets.token_hex(20)
+            parents = (target, head) if how == "merge" else (target,)
+            if how != "fast-forward":
+                message = f"Merge branch '{request.source_branch}'" if how == "merge" else project.commits[head].message
+                project.commits[sha] = Commit(sha, parents, files, message)
+            if how == "merge":
+                request.merge_commit_sha = sha
+            elif how == "squash":
+                request.squash_commit_sha = sha
+            elif how == "rebase":
+                source.branches[request.source_branch] = sha
+            project.branches[request.target_branch] = sha
+            request.state = "merged"
             return sha
+
+    def merged_result(self, project: Project, iid: int) -> str:
+        """Make the commit that a merged results or train pipeline runs on: it is on no branch."""
+        with self.lock:
+            request = project.merge_requests[iid]
+            head, target = project.branches[request.source_branch], project.branches[request.target_branch]
+            sha = secrets.token_hex(20)
+            project.commits[sha] = Commit(sha, (target, head), self._merged_files(project, request, head))
+            return sha
+
+    def _merged_files(self, project: Project, request: MergeRequest, head: str) -> dict[str, str]:
+        """What both sides have changed since they parted; the source wins."""
+        base = project.commits[request.base_sha].files if request.base_sha in project.commits else {}
+        mine, theirs = project.commits[head].files, project.commits[project.branches[request.target_branch]].files
+        kept = {name: content for name, content in theirs.items() if name in mine or name not in base}
+        return kept | {name: content for name, content in mine.items() if base.get(name) != content}
 
     def mint(self, job: Job, aud: str | list[str], *, key: keys.SigningKey | None = None, **overrides: Any) -> str:
         """Sign an ID token as GitLab would for this job; a claim overridden by None is left out."""

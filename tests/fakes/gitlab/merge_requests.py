@@ -51,6 +51,14 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         where = door.project(ref)
         return shown(where, existing(where, iid))
 
+    @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/commits")
+    def merge_request_commits(ref: str, iid: int) -> Response:
+        where = door.project(ref)
+        one = existing(where, iid)
+        shas = where.between(one.base_sha, fake.head_of(one) or "")
+        told = [(sha, where.commits[sha]) for sha in shas]
+        return paged([shapes.commit(fake.url, where.path, sha, each.parents, each.message) for sha, each in told])
+
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/diffs")
     def diffs(ref: str, iid: int) -> Response:
         where = door.project(ref)
@@ -68,7 +76,10 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
             one
             for one in where.merge_requests.values()
             if wanted(one)
-            and (one.merge_commit_sha == sha or sha in where.between(one.base_sha, fake.head_of(one) or ""))
+            and (
+                sha in (one.merge_commit_sha, one.squash_commit_sha)
+                or sha in where.between(one.base_sha, fake.head_of(one) or "")
+            )
         ]
         return paged([shown(where, one) for one in found])
 

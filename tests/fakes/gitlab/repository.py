@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
+    _mount_compare(app, fake, door)
     base = "/api/v4/projects/<project:ref>/repository"
 
     def at(where: Project, name: str | None, what: str) -> Commit:
@@ -21,7 +22,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         return where.commits.get(where.branches.get(name, name)) or missing(what)
 
     def shown(where: Project, sha: str) -> dict[str, Any]:
-        return shapes.commit(fake.url, where.path, sha, where.commits[sha].parents)
+        return shapes.commit(fake.url, where.path, sha, where.commits[sha].parents, where.commits[sha].message)
 
     @app.get(f"{base}/commits")
     def commits(ref: str) -> Response:
@@ -72,4 +73,25 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         if folder and not inside:
             missing("invalid revision or path Not Found")
         recursive = request.args.get("recursive", "false").lower() in ("true", "1")
-        return paged(shapes.tree(inside, folder, recursive=recursive))
+        return paged(shapes.tree(files, folder, recursive=recursive))
+
+
+def _mount_compare(app: Flask, fake: "FakeGitLab", door: Door) -> None:
+    @app.get("/api/v4/projects/<project:ref>/repository/compare")
+    def compare(ref: str) -> dict[str, Any]:
+        where = door.project(ref)
+        old, new = (
+            where.commits.get(request.args.get(side, "")) or missing("Ref Not Found") for side in ("from", "to")
+        )
+        names = sorted(
+            name for name in old.files.keys() | new.files.keys() if old.files.get(name) != new.files.get(name)
+        )
+        told = [(sha, where.commits[sha]) for sha in where.between(old.sha, new.sha)]
+        return {
+            "commit": shapes.commit(fake.url, where.path, new.sha, new.parents, new.message),
+            "commits": [shapes.commit(fake.url, where.path, sha, one.parents, one.message) for sha, one in told],
+            "diffs": [shapes.diff(name, new=name not in old.files, gone=name not in new.files) for name in names],
+            "compare_timeout": False,
+            "compare_same_ref": old.sha == new.sha,
+            "web_url": f"{fake.url}/{where.path}/-/compare/{old.sha}...{new.sha}",
+        }

@@ -129,14 +129,14 @@ def job(url: str, path: str, one: Job, pipeline_state: str) -> dict[str, Any]:
     return shape | ({"failure_reason": one.failure_reason} if one.failure_reason else {})
 
 
-def commit(url: str, path: str, sha: str, parents: tuple[str, ...] = ()) -> dict[str, Any]:
+def commit(url: str, path: str, sha: str, parents: tuple[str, ...] = (), message: str = "a change") -> dict[str, Any]:
     return {
         "id": sha,
         "short_id": sha[:8],
         "created_at": AT,
         "parent_ids": list(parents),
-        "title": "a change",
-        "message": "a change",
+        "title": message.partition("\n")[0],
+        "message": message,
         "author_name": "Dana",
         "author_email": "dana@example.com",
         "authored_date": AT,
@@ -168,7 +168,7 @@ def merge_request(url: str, where: Project, one: MergeRequest, head: str | None)
         "assignee": None,
         "assignees": [],
         "reviewers": [],
-        "labels": [],
+        "labels": one.labels,
         "milestone": None,
         "upvotes": 0,
         "downvotes": 0,
@@ -184,7 +184,7 @@ def merge_request(url: str, where: Project, one: MergeRequest, head: str | None)
         "sha": head,
         "merge_commit_sha": one.merge_commit_sha,
         "discussion_locked": one.locked or None,
-        "squash_commit_sha": None,
+        "squash_commit_sha": one.squash_commit_sha,
         "web_url": f"{url}/{where.path}/-/merge_requests/{one.iid}",
         "diff_refs": {"base_sha": one.base_sha, "head_sha": head, "start_sha": one.base_sha},
     }
@@ -226,18 +226,19 @@ def diff(name: str, *, new: bool, gone: bool) -> dict[str, Any]:
     }
 
 
-def tree(names: list[str], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """What stands in a folder of the repository: folders first, then files."""
+def tree(files: dict[str, str], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
+    """What stands in a folder of the repository: folders first, then files. Ids depend on the content, as Git's do."""
     start = len(folder) + 1 if folder else 0
+    inside = {name: content for name, content in files.items() if not folder or name.startswith(f"{folder}/")}
     found: dict[str, str] = {}
-    for name in sorted(names):
+    for name in sorted(inside):
         parts = name[start:].split("/")
         for depth in range(1, (len(parts) if recursive else 1) + 1):
             path = name[:start] + "/".join(parts[:depth])
             found[path] = "blob" if path == name else "tree"
     return [
         {
-            "id": hashlib.sha1(path.encode()).hexdigest(),
+            "id": _object_id(inside, path),
             "name": path.rpartition("/")[2],
             "type": kind,
             "path": path,
@@ -245,3 +246,12 @@ def tree(names: list[str], folder: str, *, recursive: bool) -> list[dict[str, An
         }
         for path, kind in sorted(found.items(), key=lambda item: (item[1] != "tree", item[0]))
     ]
+
+
+def _object_id(files: dict[str, str], path: str) -> str:
+    below = [
+        [name.removeprefix(path), content]
+        for name, content in sorted(files.items())
+        if name == path or name.startswith(f"{path}/")
+    ]
+    return hashlib.sha1(repr(below).encode(), usedforsecurity=False).hexdigest()

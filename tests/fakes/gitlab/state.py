@@ -51,6 +51,7 @@ class Commit:
     sha: str
     parents: tuple[str, ...]
     files: dict[str, str]
+    message: str = "a change"
 
 
 @dataclass
@@ -76,6 +77,8 @@ class MergeRequest:
     merge_commit_sha: str | None = None
     base_sha: str | None = None
     locked: bool = False  # the discussion is for members only
+    squash_commit_sha: str | None = None
+    labels: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 

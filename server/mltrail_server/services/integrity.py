@@ -1,0 +1,33 @@
+"""Are the stored bytes still those that were uploaded?"""
+
+import hashlib
+from collections.abc import Iterable
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.store.files import File
+
+from .deps import Scope
+
+
+def broken(scope: Scope, held: Iterable[File]) -> str:
+    """Read files whole and name the first whose bytes are not what was uploaded; "" when all are as they were.
+
+    Call it outside of a transaction: a large model takes its time.
+    """
+    for file in held:
+        try:
+            digest = hashlib.sha256()
+            for piece in scope.deps.files.get(scope.project_id, file.blob_id, length=file.size):
+                digest.update(piece)
+        except MltrailError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            return file.path
+        if file.sha256 is not None and digest.hexdigest() != file.sha256:
+            return file.path
+    return ""
+
+
+def content(scope: Scope, file: File, *, most: int) -> bytes:
+    """Read the beginning of a small file."""
+    return b"".join(scope.deps.files.get(scope.project_id, file.blob_id, length=min(file.size, most)))

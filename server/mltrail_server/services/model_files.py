@@ -1,0 +1,73 @@
+"""Where a candidate's model lies, and what its MLmodel file says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.store import candidates, files, inputs, sources
+from mltrail_server.store.files import File
+from mltrail_server.store.inputs import Direction
+
+from . import integrity
+from .deps import Scope
+
+_MLMODEL = "MLmodel"
+_MOST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The files of a model: `location` is their folder, `source` how MLflow names it."""
+
+    source: str
+    location: str
+    logged_model_id: str | None
+    files: tuple[File, ...]
+
+
+def of_candidate(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Held | None:
+    """Find the model that a candidate has logged: MLflow 3's logged model, or a folder with an MLmodel file.
+
+    A logged model that another run made is not this candidate's, even if it says to have given it out.
+    """
+    candidate = candidates.get_by_iid(connection, scope.project_id, candidate_iid)
+    if candidate is None:
+        return None
+    linked = inputs.models_of(connection, scope.project_id, [candidate_iid]).get(candidate_iid, [])
+    for model_id in [link.model_id for link in linked if link.direction is Direction.OUTPUT][::-1]:
+        logged = sources.logged_model(connection, scope.project_id, model_id)
+        if logged is None or logged.source_eid != candidate.eid:
+            continue
+        folder = f"{logged.experiment_iid}/models/{model_id}/artifacts"
+        found = files.below(connection, scope.project_id, folder)
+        if any(file.path == f"{folder}/{_MLMODEL}" for file in found):
+            return Held(f"models:/{model_id}", folder, model_id, tuple(found))
+    root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
+    below = files.below(connection, scope.project_id, root)
+    for file in below:
+        folder, _, base = file.path.rpartition("/")
+        if base == _MLMODEL:
+            inside = tuple(one for one in below if one.path.startswith(f"{folder}/"))
+            return Held(f"runs:/{candidate.eid}/{folder.removeprefix(root).strip('/')}", folder, None, inside)
+    return None
+
+
+def described(scope: Scope, held: Mapping[str, File]) -> Mapping[str, Any]:
+    """Decode the MLmodel file of a folder, given its files by name; empty when it can't be read."""
+    file = held.get(_MLMODEL)
+    if file is None or file.size > _MOST_BYTES:
+        return {}
+    try:
+        found = yaml.safe_load(integrity.content(scope, file, most=_MOST_BYTES))
+    except (yaml.YAMLError, MltrailError, RecursionError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def by_name(held: tuple[File, ...], folder: str) -> dict[str, File]:
+    """Name files relative to their folder."""
+    return {file.path.removeprefix(f"{folder}/"): file for file in held}

@@ -1,0 +1,145 @@
+"""Which semver a new version gets: as told, as the Git tag says, or by what changed since the last promotion."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import bump, ci, selection, semver
+from mltrail_server.domain.bump import Data, Facts, Step
+from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.domain.grouping import Run
+from mltrail_server.domain.semver import Bump, Semver
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.store import files, inputs, params, pipeline_trees, pipelines, promotions
+from mltrail_server.store import versions as version_store
+from mltrail_server.store.promotions import Promotion
+
+from . import model_files, trees
+from .deps import Scope
+from .model_files import Held
+from .terms import Terms
+
+_CONTEXT = "mlflow.data.context"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a person or a job has said about the number."""
+
+    version: str | None = None
+    bump: Bump | None = None
+
+
+def step(
+    scope: Scope,
+    gitlab: GitLab,
+    told: ci.Pipeline,
+    terms: Terms,
+    *,
+    model_id: int | None,
+    winner: Run,
+    held: Held,
+    wish: Bump | None,
+) -> Step | None:
+    """Decide how large the step from the last promoted version is; None when there is none to compare with.
+
+    Labels (`model::major`) and commit trailers (`Model-Bump: major`) make it larger, never smaller.
+    """
+    with scope.deps.db.read() as connection:
+        last = promotions.newest(connection, scope.project_id, model_id) if model_id is not None else None
+    fixed = wish or (Bump(terms.promote.bump) if terms.promote and terms.promote.bump != "auto" else None)
+    if fixed is not None:
+        decided = Step(fixed, "as told")
+    elif last is None:
+        return None
+    else:
+        tree = trees.of_pipeline(scope.deps, gitlab, scope.project_id, told.id, told.sha)
+        same = _same_code(scope, gitlab, told, terms, last)
+        with scope.deps.db.read() as connection:
+            before = _before(connection, scope, last)
+            now = _facts(connection, scope, winner.iid, held.files, held.location, tree=tree)
+        decided = bump.decide(before, now, chance=terms.model.repeat_over, same_code=same)
+    return bump.raised(decided, _wishes(scope, gitlab, told))
+
+
+def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: set[str]) -> tuple[str, str, Semver]:
+    """Answer what the step is called, why, and the version. `used` are all semvers that were ever given out.
+
+    Raises INVALID for a version or tag that is none.
+    """
+    if wish.version is not None:
+        return "explicit", "as told", semver.parse(wish.version)
+    if told.tag:
+        tagged = semver.read(told.ref.removeprefix("v"))
+        if tagged is None:
+            raise invalid(f"The tag '{told.ref}' is no semantic version. Tag as in v1.4.0, or give --version.")
+        return "tag", f"the tag {told.ref}", tagged
+    known = [semver.parse(one) for one in used]
+    if not known:
+        return "first", "the first version", semver.parse(semver.FIRST)
+    decided = decided or Step(Bump.MINOR, "no earlier promotion to compare with")
+    released = [one for one in known if not one.pre]
+    highest = max(released) if released else None
+    following = highest.bump(decided.bump) if highest else semver.parse(semver.FIRST)
+    return decided.bump.value, decided.reason, following
+
+
+def pre_release(target: Semver, used: set[str]) -> Semver:
+    """Name the next release candidate of a version to come."""
+    pres = [one.pre for one in map(semver.parse, used) if one.pre and _core(one) == _core(target)]
+    numbers = [int(pre[1]) for pre in pres if len(pre) == 2 and pre[0] == "rc" and pre[1].isdigit()]
+    return Semver(*_core(target), ("rc", str(max(numbers, default=0) + 1)))
+
+
+def _core(one: Semver) -> tuple[int, int, int]:
+    return one.major, one.minor, one.patch
+
+
+def _wishes(scope: Scope, gitlab: GitLab, told: ci.Pipeline) -> list[Step]:
+    """Read labels and trailers of the merge request that brought the commit. Without GitLab's answer there are none."""
+    try:
+        requests = gitlab.commit_merge_requests(scope.project_id, told.sha)
+        messages = [gitlab.commit_message(scope.project_id, told.sha)]
+        for request in requests[:1]:
+            messages += gitlab.merge_request_messages(scope.project_id, request.iid)
+    except MltrailError:
+        return []
+    return bump.wished(requests[0].labels if requests else (), messages)
+
+
+def _same_code(scope: Scope, gitlab: GitLab, told: ci.Pipeline, terms: Terms, last: Promotion) -> bool | None:
+    """Tell whether the model's own files are unchanged, where the contract names them; None where it does not."""
+    if not terms.model.paths:
+        return None
+    with scope.deps.db.read() as connection:
+        before = pipelines.get(connection, scope.project_id, last.pipeline_id)
+    if before is None:
+        return None
+    try:
+        changed = gitlab.compared_paths(scope.project_id, before.sha, told.sha)
+    except MltrailError:
+        return None
+    return not selection.touched(terms.model, changed)
+
+
+def _before(connection: sa.Connection, scope: Scope, last: Promotion) -> Facts:
+    version = version_store.get(connection, scope.project_id, last.model_id, last.number)
+    folder = version.location if version else ""
+    held = tuple(files.below(connection, scope.project_id, folder)) if folder else ()
+    tree = pipeline_trees.get(connection, scope.project_id, last.pipeline_id)
+    return _facts(connection, scope, last.candidate_iid, held, folder, tree=tree)
+
+
+def _facts(
+    connection: sa.Connection, scope: Scope, iid: int, held: tuple[files.File, ...], folder: str, *, tree: str | None
+) -> Facts:
+    inputs_, outputs, task = bump.signature_of(model_files.described(scope, model_files.by_name(held, folder)))
+    used = inputs.datasets_of(connection, scope.project_id, [iid]).get(iid, [])
+    return Facts(
+        dict(params.of(connection, scope.project_id, [iid]).get(iid, [])),
+        inputs_,
+        outputs,
+        task,
+        tree,
+        {dict(one.tags).get(_CONTEXT) or one.name: Data(one.digest, one.schema) for one in used},
+    )

@@ -1,0 +1,164 @@
+"""Carry out a promotion: version, alias and promotion in one transaction, or none of them."""
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import paths
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.store import aliases as alias_store
+from mltrail_server.store import candidates, files, promotions
+from mltrail_server.store import models as model_store
+from mltrail_server.store import versions as version_store
+from mltrail_server.store.candidates import Candidate
+from mltrail_server.store.promotions import Promotion
+
+from . import aliases, links, models, versions
+from .deps import Scope
+from .promotion_choice import Choices
+from .promotion_plan import Plan, Promoted, Wish, number_of, told
+
+
+def settled(  # noqa: PLR0917 - what a promotion is about
+    connection: sa.Connection,
+    scope: Scope,
+    wish: Wish,
+    choices: Choices,
+    model: str,
+    model_id: int | None,
+    alias: str | None,
+) -> Promoted | None:
+    """Tell what earlier promotions leave to do: nothing, where this pipeline or a newer one has promoted."""
+    if model_id is None:
+        return None
+    before = promotions.of_pipeline(connection, scope.project_id, model_id, choices.pipeline.id)
+    if before is None and choices.only is not None:
+        before = promotions.of_candidate(connection, scope.project_id, model_id, choices.only)
+    if before is not None and before.pre_release and not wish.pre_release:
+        told = f"it is the pre-release {before.semver}; promote by a pipeline of the branch that it was merged into"
+        return Promoted("refused", model, alias, told)
+    if before is not None:
+        return Promoted(
+            "already",
+            model,
+            before.alias or alias,
+            before.reason,
+            before.semver,
+            before.number,
+            before.bump,
+            candidate_iid=before.candidate_iid,
+            merge_request_iid=before.merge_request_iid,
+            url=links.model(scope.deps.settings, scope.actor.project_path, model),
+        )
+    newest = promotions.newest(connection, scope.project_id, model_id)
+    if not wish.pre_release and newest is not None and newest.pipeline_id > choices.pipeline.id:
+        told = f"the newer pipeline {newest.pipeline_id} has promoted {newest.semver} already"
+        return Promoted("nothing", model, alias, told)
+    return None
+
+
+def planned(connection: sa.Connection, scope: Scope, plan: Plan, model_id: int | None) -> Promoted:
+    used = versions.used_semvers(connection, scope, model_id) if model_id is not None else set()
+    called, reason, version = number_of(plan, used)
+    return told(scope, plan, "dry_run", version, called, reason, replaces=_replaced(connection, scope, plan, model_id))
+
+
+def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted:
+    name = plan.choice.model
+    model_id = _model_id(connection, scope, name)
+    model_store.lock(connection, scope.project_id, model_id)
+    before = settled(connection, scope, plan.wish, plan.choices, name, model_id, plan.alias)
+    if before is not None:
+        return before
+    candidate = _unchanged(connection, scope, plan)
+    called, reason, version = number_of(plan, versions.used_semvers(connection, scope, model_id))
+    replaces = _replaced(connection, scope, plan, model_id)
+    # The version gets names of its own for the files as they are now: whatever becomes of the run, they stay.
+    folder = paths.of_promotion(plan.choices.pipeline.id, plan.winner.iid).folder
+    files.copy(connection, scope.project_id, plan.held.files, source=plan.held.location, target=folder)
+    number, chosen = versions.create_promoted(
+        connection,
+        scope,
+        model_name=name,
+        candidate_iid=candidate.iid,
+        eid=candidate.eid,
+        source=plan.held.source,
+        location=folder,
+        logged_model_id=plan.held.logged_model_id,
+        semver=str(version),
+        description=None,
+        tags={},
+        promoted=not plan.wish.pre_release,
+    )
+    candidates.change(connection, scope.project_id, candidate.iid, promoted=True)
+    made = _promotion(scope, plan, model_id=model_id, number=number, semver=chosen, called=called, reason=reason)
+    if plan.alias is not None:
+        aliases.move(
+            connection,
+            scope,
+            model_id,
+            plan.alias,
+            number,
+            expected_from=alias_store.target(connection, scope.project_id, model_id, plan.alias),
+            pipeline_id=plan.choices.pipeline.id,
+            reason=f"promoted {chosen} ({called}: {reason})",
+        )
+    promotions.add(connection, scope.project_id, made, attestation=None)
+    return told(scope, plan, "promoted", version, called, reason, replaces=replaces, number=number)
+
+
+def _model_id(connection: sa.Connection, scope: Scope, name: str) -> int:
+    """Find the model or make it; another promotion may make it at the same moment."""
+    found = model_store.id_of(connection, scope.project_id, name)
+    if found is not None:
+        return found
+    try:
+        return models.make(connection, scope, name=name, description=None, tags={})
+    except MltrailError as error:
+        other = model_store.id_of(connection, scope.project_id, name)
+        if error.code is not Code.ALREADY_EXISTS or other is None:
+            raise
+        return other
+
+
+def _unchanged(connection: sa.Connection, scope: Scope, plan: Plan) -> Candidate:
+    """Hold the candidate until the end, and see that nobody has written to it since it was checked."""
+    found = candidates.get_by_iid(connection, scope.project_id, plan.winner.iid)
+    held = candidates.get_to_write(connection, scope.project_id, found.eid) if found is not None else None
+    now = files.below(connection, scope.project_id, plan.held.location)
+    same = {file.path: file.blob_id for file in now} == {file.path: file.blob_id for file in plan.held.files}
+    if held is None or held.amended or not same:
+        raise MltrailError(
+            Code.CONFLICT,
+            f"Somebody has changed the run {plan.winner.name} while it was being checked. Look at it, and ask again.",
+        )
+    return held
+
+
+def _promotion(
+    scope: Scope, plan: Plan, *, model_id: int, number: int, semver: str, called: str, reason: str
+) -> Promotion:
+    job = scope.actor.job
+    return Promotion(
+        model_id,
+        plan.choices.pipeline.id,
+        number,
+        semver,
+        plan.wish.pre_release,
+        plan.alias,
+        plan.winner.iid,
+        plan.choice.trained_in,
+        plan.choice.merge_request_iid,
+        job.job_id if job is not None else None,
+        called,
+        reason,
+        scope.actor.user_name,
+        scope.now,
+    )
+
+
+def _replaced(connection: sa.Connection, scope: Scope, plan: Plan, model_id: int | None) -> str | None:
+    """Name the version that the alias points at now."""
+    if model_id is None or plan.alias is None:
+        return None
+    number = alias_store.target(connection, scope.project_id, model_id, plan.alias)
+    found = version_store.get(connection, scope.project_id, model_id, number) if number is not None else None
+    return found.semver if found else None

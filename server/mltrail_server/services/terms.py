@@ -1,0 +1,47 @@
+"""On which terms a model is promoted: what the contract file says of it, or what holds where there is none."""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mltrail_contract import Contract, Model, Problem, Promote
+
+_DEFAULT = Promote(reuse_reviewed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`model` is the contract's; `promote` is None where the contract speaks of the model and does not permit it."""
+
+    model: Model
+    promote: Promote | None
+    problem: str = ""  # why nothing may be promoted at all
+    by_contract: bool = True
+
+    def refusal(self, ref: str, *, default_branch: str | None, tag: bool) -> str | None:
+        """Say why this ref does not promote the model; None when it does."""
+        if self.problem:
+            return self.problem
+        if self.promote is None:
+            return "the contract file has no `promote:` for it"
+        origins = self.promote.origins
+        if tag and "tags" in origins:
+            return None
+        if not tag and "default" in origins and ref == default_branch:
+            return None
+        others = [origin for origin in origins if origin not in ("default", "tags")]
+        if not tag and any(fnmatch.fnmatchcase(ref, origin) for origin in others):
+            return None
+        names = {"default": f"the default branch ({default_branch})", "tags": "tags"}
+        allowed = ", ".join(names.get(origin, f"branches like {origin}") for origin in origins)
+        return f"promotion is for {allowed or 'no branch'}, not for '{ref}'"
+
+
+def of(contract: Contract | None, problems: Sequence[Problem], model: str) -> Terms:
+    """Tell the terms for a model, by the contract that binds a pipeline or by what is wrong with it."""
+    if problems:
+        return Terms(Model(model), None, f"the contract file can't be read ({problems[0]})")
+    if contract is None:
+        return Terms(Model(model), _DEFAULT, by_contract=False)
+    found = contract.models.get(model)
+    return Terms(Model(model), None) if found is None else Terms(found, found.promote)
