@@ -12,12 +12,15 @@ from typing import TypeVar
 
 import yaml
 
-from .problems import Problem
+from .problems import ContractError, Problem
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _LONGEST_SHOWN = 40
+_LONGEST_KEY = 200
+_MOST_PROBLEMS = 100
+_MOST_VALUES = 50_000
 
 
 def shown(text: str) -> str:
@@ -31,16 +34,28 @@ class Reader:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self._values = 0
 
     def complain(self, node: yaml.Node, key: str, message: str) -> None:
+        """Note a problem. Raises ContractError once there are so many that nobody reads them all."""
         mark = node.start_mark
-        self.problems.append(Problem(mark.line + 1, mark.column + 1, key, message))
+        self.problems.append(Problem(mark.line + 1, mark.column + 1, key[:_LONGEST_KEY], message))
+        if len(self.problems) == _MOST_PROBLEMS:
+            raise ContractError(self.problems)
+
+    def count(self, node: yaml.Node, key: str, more: int) -> None:
+        """Count values. A small file can say very many by aliases of aliases; raises ContractError for those."""
+        self._values += more
+        if self._values > _MOST_VALUES:
+            self.complain(node, key, f"the file holds more than {_MOST_VALUES} values, with its aliases (`*name`)")
+            raise ContractError(self.problems)
 
     def mapping(self, node: yaml.Node, key: str, known: Iterable[str] | None = None) -> "dict[str, Entry]":
         """Read a mapping. `known` names all keys that it may have; None lets it have any."""
         if not isinstance(node, yaml.MappingNode):
             self.complain(node, key, f"expected a mapping (`name: value` lines), found {_kind(node)}")
             return {}
+        self.count(node, key, len(node.value))
         names = None if known is None else tuple(known)
         found: dict[str, Entry] = {}
         for name_node, value in node.value:
@@ -78,6 +93,7 @@ class Entry:
         if not isinstance(self.node, yaml.SequenceNode):
             self.complain(f"expected a list (`[a, b]` or `- a` lines), found {_kind(self.node)}")
             return []
+        self.reader.count(self.node, self.key, len(self.node.value))
         return [
             Entry(self.reader, node, f"{self.key}[{number}]", node.start_mark.line + 1)
             for number, node in enumerate(self.node.value)

@@ -140,3 +140,17 @@ def test_any_text_is_a_contract_or_an_explained_error(text: str) -> None:
 @given(st.recursive(st.text(max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner)))
 def test_any_document_under_models_is_a_contract_or_an_explained_error(document: object) -> None:
     assert is_read_or_explained(f"version: 1\nmodels: {json.dumps(document)}")  # JSON is YAML
+
+
+def test_aliases_do_not_make_a_small_file_large() -> None:
+    rules = "&r {metric: x, at_least: 1}" + ", *r" * 30_000
+    models = "".join(f"  m{number}: *m\n" for number in range(8_000))
+    with pytest.raises(ContractError, match="more than 50000 values, with its aliases") as caught:
+        read(f"version: 1\nmodels:\n  m: &m {{rules: [{rules}]}}\n{models}")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_file_full_of_mistakes_names_the_first_hundred() -> None:
+    with pytest.raises(ContractError) as caught:
+        read("version: 1\nmodels:\n  churn:\n" + "".join(f"    rule{number}: x\n" for number in range(10_000)))
+    assert len(caught.value.problems) == 100

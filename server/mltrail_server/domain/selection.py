@@ -1,7 +1,6 @@
 """Which runs are a model's, and whether a merge request touches it."""
 
 import fnmatch
-import re
 from collections.abc import Iterable, Sequence
 
 from mltrail_contract import Contract, Model
@@ -37,8 +36,8 @@ def touched(model: Model, changed_paths: Iterable[str] | None) -> bool:
     """Tell whether a change concerns a model: it does where nobody knows what was changed."""
     if not model.paths or changed_paths is None:
         return True
-    patterns = [_pattern(path) for path in model.paths]
-    return any(pattern.fullmatch(path) for path in changed_paths for pattern in patterns)
+    globs = [_parts(glob) for glob in model.paths]
+    return any(_holds(parts, path.split("/")) for path in changed_paths for parts in globs)
 
 
 def _is_of(run: Run, model: Model, *, alone: bool) -> bool:
@@ -52,9 +51,24 @@ def _is_of(run: Run, model: Model, *, alone: bool) -> bool:
     return all(key in run.tags and fnmatch.fnmatchcase(run.tags[key], glob) for key, glob in wanted.tags.items())
 
 
-def _pattern(glob: str) -> re.Pattern[str]:
-    """Read a glob over paths: `*` stays in a folder, `**` does not; a folder stands for all that is in it."""
-    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    glob = glob.strip("/")
-    text = "".join(parts.get(part) or re.escape(part) for part in re.split(r"(\*\*/|\*\*|\*|\?)", glob))
-    return re.compile(f"{text}(?:/.*)?")
+def _parts(glob: str) -> list[str]:
+    """Cut a glob over paths into its folders. A bracket is itself."""
+    parts = glob.strip("/").replace("[", "[[]").split("/")
+    # What lies in a folder is held by the folder already; `**` at the end asks that there is something in it.
+    return [*parts[:-1], "*"] if parts[-1] == "**" else parts
+
+
+def _holds(parts: Sequence[str], path: Sequence[str]) -> bool:
+    """Match a path, or a folder above it, folder by folder: `*` stays in a folder, `**` is any number of them.
+
+    One regular expression for the whole would take for ever on a few `**` and a long path.
+    """
+    places = {0}  # how many folders of the path the glob may have passed
+    for part in parts:
+        if part == "**":
+            places = set(range(min(places), len(path) + 1))
+        else:
+            places = {place + 1 for place in places if place < len(path) and fnmatch.fnmatchcase(path[place], part)}
+        if not places:
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -94,7 +95,9 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Kn
     return Known(kept.asked_ms is not None, parsed(kept.text), proposed, kept.changed_paths)
 
 
+@lru_cache(maxsize=64)
 def parsed(text: str | None) -> Version:
+    """Read a text of the file. Remembered, since every report needs it and a long one takes a second."""
     if text is None:
         return Version()
     try:
