@@ -117,6 +117,15 @@ class Promotion(NamedTuple):
     url: str
 
 
+class Detached(NamedTuple):
+    """A run that outlives its job, with a token for it alone. `until_ms` is in milliseconds since the epoch."""
+
+    run_id: str
+    token: str
+    until_ms: int
+    url: str
+
+
 def report(answer: Mapping[str, Any]) -> Report:
     return _decoded(_report, answer)
 
@@ -127,6 +136,13 @@ def promotions(answer: Mapping[str, Any]) -> list[Promotion]:
 
 def candidates(answer: Mapping[str, Any]) -> list[Candidate]:
     return _decoded(lambda body: [_candidate(one) for one in body["candidates"]], answer)
+
+
+def detached(answer: Mapping[str, Any]) -> Detached:
+    return _decoded(
+        lambda body: Detached(str(body["run_id"]), str(body["token"]), int(body["until_ms"]), _text(body.get("url"))),
+        answer,
+    )
 
 
 def _decoded(decode: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]) -> _T:

@@ -43,12 +43,16 @@ class Api:
         wishes = {"pipeline_id": int(self.settings.pipeline), **wishes}
         return self._call("POST", f"{self.settings.base}/promotions", wishes)
 
+    def detach(self, wishes: dict[str, Any]) -> dict[str, Any]:
+        """Detach a run from this job. Asking again for a new run begins another one, so this is not sent twice."""
+        return self._call("POST", f"{self.settings.base}/detachments", wishes, once=True)
+
     def health(self) -> "urllib3.BaseHTTPResponse":
         """The server's answer to `/healthz`, which needs no token."""
         return self._send("GET", f"{self.settings.server}/healthz", None, {})
 
-    def _call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        response = self._send(method, url, body, {"Authorization": f"Bearer {self.settings.token}"})
+    def _call(self, method: str, url: str, body: dict[str, Any] | None = None, *, once: bool = False) -> dict[str, Any]:
+        response = self._send(method, url, body, {"Authorization": f"Bearer {self.settings.token}"}, once=once)
         try:
             answer = response.json()
         except ValueError:
@@ -63,12 +67,12 @@ class Api:
         return answer
 
     def _send(
-        self, method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]
+        self, method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str], *, once: bool = False
     ) -> "urllib3.BaseHTTPResponse":
         import urllib3  # noqa: PLC0415 - it takes longer to load than the rest of the command
 
         if self._pool is None:
-            # Every call here may be repeated: the server answers a second one as it did the first.
+            # All but those that are sent once may be repeated: the server answers a second one as it did the first.
             retries = urllib3.Retry(
                 _TRIES,
                 redirect=False,
@@ -90,6 +94,7 @@ class Api:
                 url,
                 body=None if body is None else json.dumps(body),
                 headers=headers | {"Accept": "application/json", "Content-Type": "application/json"},
+                retries=False if once else None,
             )
         except urllib3.exceptions.HTTPError as error:
             raise _unreachable(method, url, error) from error

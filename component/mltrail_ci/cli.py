@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__, doctor, errors, promote, report, runs, settings
+from . import __version__, detach, doctor, errors, promote, report, runs, settings
 from .api import Api
 
-COMMANDS = {"report": report, "promote": promote, "runs": runs, "doctor": doctor}
+COMMANDS = {"report": report, "promote": promote, "runs": runs, "detach": detach, "doctor": doctor}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

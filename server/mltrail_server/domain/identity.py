@@ -44,12 +44,14 @@ class TokenKind(StrEnum):
     JOB_TOKEN = "job_token"  # noqa: S105
     ACCESS_TOKEN = "access_token"  # noqa: S105
     OAUTH = "oauth"
+    DETACHED = "detached"  # what `mltrail detach` gives to a training that outlives its job
     LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedClaims:
-    """What a job's token proves. Made by `gitlab.id_tokens` and `gitlab.job_tokens` only, after every check has passed.
+    """What a job's token proves. Made by `gitlab.id_tokens` and `gitlab.job_tokens` only, after every check has passed;
+    what `domain.detachment` has signed of it counts, too.
 
     https://docs.gitlab.com/ci/secrets/id_token_authentication/#token-payload
     """
@@ -87,6 +89,7 @@ class Actor:
     job: VerifiedClaims | None = None  # set when the token proves a CI job
     user_id: int | None = None
     limit: str = ""  # why it may read only, in words for the person who wants to write
+    candidate_iid: int | None = None  # the only candidate that it may write to
     unchecked: bool = False  # GitLab could not be asked whether the job still runs
     role: Role = Role.NONE  # a person's; a job's is in its claims
 
@@ -98,6 +101,8 @@ class Actor:
         """Tell whether they may change what was promoted: a Maintainer, or a job on a protected branch or tag."""
         if self.kind is TokenKind.LOCAL:
             return True
+        if self.kind is TokenKind.DETACHED:
+            return False
         if self.job is not None:
             reviewed = self.job.ref_protected and self.job.pipeline_source != "merge_request_event"
             return reviewed and not self.job.from_fork

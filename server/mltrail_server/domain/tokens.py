@@ -6,6 +6,7 @@ https://docs.gitlab.com/security/tokens/#token-prefixes
 from .errors import MltrailError, unauthenticated
 
 JOB_TOKEN_PREFIX = "glcbt-"  # noqa: S105 - a prefix, not a secret
+DETACHED_PREFIX = "mltd-"
 _PERSONAL_PREFIX = "glpat-"
 _LONGEST_JWT = 16_384
 _LONGEST = 1024
@@ -39,10 +40,15 @@ def is_job_token(token: str) -> bool:
     return token.startswith(JOB_TOKEN_PREFIX)
 
 
+def is_detached(token: str) -> bool:
+    """Tell a token that this server has given to a training that outlives its job."""
+    return token.startswith(DETACHED_PREFIX)
+
+
 def bare(token: str) -> str:
     """Take off the prefix of personal tokens before a JWT: the gitlab-mlops client insists on that prefix."""
     rest = token.removeprefix(_PERSONAL_PREFIX)
-    return rest if is_jwt(rest) else token
+    return rest if is_jwt(rest) or is_detached(rest) else token
 
 
 def check_form(token: str) -> None:
@@ -50,7 +56,7 @@ def check_form(token: str) -> None:
 
     Raises UNAUTHENTICATED with what it seems to be and what to use instead.
     """
-    longest = _LONGEST_JWT if is_jwt(token) or is_job_token(token) else _LONGEST
+    longest = _LONGEST_JWT if is_jwt(token) or is_job_token(token) or is_detached(token) else _LONGEST
     if len(token) > longest or not (token.isascii() and token.isprintable()) or " " in token:
         raise unauthenticated(
             "This is no token that GitLab makes: it is too long, or holds spaces or odd characters. "

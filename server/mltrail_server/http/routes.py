@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.errors import forbidden
 from mltrail_server.domain.identity import Access, Actor
-from mltrail_server.services import authentication
+from mltrail_server.services import authentication, detachments
 from mltrail_server.services.deps import Deps
 
 from .call import Call
@@ -56,6 +56,7 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
         actor = authentication.admit(deps, find_token(request), project)
         require(actor, route.access)
         if route.access is Access.WRITE:
+            detachments.check_route(actor, route.path)
             actor = authentication.about_to_write(deps, actor)
         return route.handler(Call(deps, actor, request), **parts)
 

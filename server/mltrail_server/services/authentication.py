@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import re
+from dataclasses import replace
 
-from mltrail_server.domain import tokens
+from mltrail_server.domain import detachment, tokens
 from mltrail_server.domain.errors import Code, MltrailError, not_found, unauthenticated, unavailable
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
@@ -79,6 +80,8 @@ def _gitlab(deps: Deps, token: str, project: str) -> Actor:
         namespaces.check(deps.settings.namespaces, project)
     if tokens.is_job_token(token):
         actor = _job_token(deps, token, project)
+    elif tokens.is_detached(token):
+        actor = _detached(deps, token, project)
     elif tokens.is_jwt(token):
         actor = _id_token(deps, token, project)
     else:
@@ -97,6 +100,12 @@ def _job_token(deps: Deps, token: str, project: str) -> Actor:
     if deps.job_tokens is None:
         raise _no_gitlab()
     return job_access.actor_of(TokenKind.JOB_TOKEN, deps.job_tokens.verify(token), project)
+
+
+def _detached(deps: Deps, token: str, project: str) -> Actor:
+    claims, candidate_iid = detachment.read(token, secret=deps.settings.secret_key, now=deps.clock())
+    actor = job_access.actor_of(TokenKind.DETACHED, claims, project)
+    return replace(actor, candidate_iid=candidate_iid)
 
 
 def _access_token(deps: Deps, token: str, project: str) -> Actor:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from mltrail_server.domain import ci, limits
 from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.ids import new_eid
 from mltrail_server.domain.random_names import random_name
 from mltrail_server.store import candidate_tags, candidates, inputs, metrics, params, usage
@@ -126,6 +127,8 @@ def update(
     with scope.deps.db.write() as connection:
         candidate = writable(connection, scope, eid)
         changes: dict[str, object] = {}
+        if status is not None and status.ended and _is_elsewhere(scope, candidate):
+            status = ended_ms = None
         if status is not None:
             changes["status"] = status
         if ended_ms is not None:
@@ -137,6 +140,12 @@ def update(
         if status is not None and status.ended:
             stamp.on_end(connection, scope, candidate.iid)
         return _found(connection, scope, eid)
+
+
+def _is_elsewhere(scope: Scope, candidate: Candidate) -> bool:
+    """Tell whether a candidate trains on without its job, whose `with mlflow.start_run()` may say that it is over."""
+    until = candidate.detached_until_ms
+    return until is not None and scope.now < until and scope.actor.kind is not TokenKind.DETACHED
 
 
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:

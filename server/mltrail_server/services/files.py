@@ -154,7 +154,9 @@ def _note_writer(connection: sa.Connection, scope: Scope, owner: Owner) -> None:
         model = logged_models.get(connection, scope.project_id, owner.logged_model_id)
         eid = model.source_eid if model is not None else None
     candidate = candidates.get(connection, scope.project_id, eid) if eid else None
-    if candidate is not None:
+    if candidate is None:
+        stamp.on_ownerless(scope)
+    else:
         stewards.check_frozen(scope, candidate)
         stamp.on_write(connection, scope, candidate.iid)
 

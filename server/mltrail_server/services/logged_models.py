@@ -64,6 +64,8 @@ def create(
                 raise not_found(f"Run with id={source_eid} not found")
             stewards.check_frozen(scope, candidate)
             stamp.on_write(connection, scope, candidate.iid)
+        else:
+            stamp.on_ownerless(scope)
         model = LoggedModel(
             model_id,
             experiment_iid,
@@ -193,7 +195,9 @@ def _to_write(connection: sa.Connection, scope: Scope, model_id: str, *, deleted
     """Find a logged model that is about to change, and note who writes: it is part of the candidate that made it."""
     model = _existing(connection, scope, model_id, deleted_too=deleted_too)
     source = candidates.get(connection, scope.project_id, model.source_eid) if model.source_eid else None
-    if source is not None:
+    if source is None:
+        stamp.on_ownerless(scope)
+    else:
         stewards.check_frozen(scope, source)
         stamp.on_write(connection, scope, source.iid)
 

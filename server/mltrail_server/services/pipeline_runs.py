@@ -100,6 +100,8 @@ def state_of(candidate: Candidate, tied: Sequence[TiedJob]) -> State:
             return _STATES[job.status]
     if candidate.status in (Status.FAILED, Status.KILLED):
         return State.FAILED if candidate.status is Status.FAILED else State.CANCELED
+    if candidate.detached_until_ms is not None and not candidate.status.ended:
+        return State.RUNNING  # its jobs are over, its training is not
     return State.SUCCEEDED if all(job.status == SUCCEEDED for job in tied) else State.RUNNING
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from mltrail_server.domain import ci
-from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.errors import MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import VerifiedClaims
 from mltrail_server.store import due, jobs, pipelines
 from mltrail_server.store.jobs import Part
@@ -57,6 +57,7 @@ def on_create(
 
     What the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT sends some) gives way to the truth.
     """
+    on_ownerless(scope)
     if scope.deps.settings.local_mode:
         return dict(tags)
     job = scope.actor.job
@@ -75,8 +76,11 @@ def on_create(
 def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
     """Note who writes to a candidate that exists: another job of its pipeline contributes, a stranger amends.
 
-    An amended candidate keeps its data and is never baseline, gate or promotion.
+    An amended candidate keeps its data and is never baseline, gate or promotion. Raises FORBIDDEN for a token that is
+    for another candidate.
     """
+    if scope.actor.candidate_iid not in (None, candidate_iid):
+        raise _for_one_alone()
     if scope.deps.settings.local_mode:
         return
     job = scope.actor.job
@@ -95,6 +99,19 @@ def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Non
         _flag(connection, scope, candidate_iid, job)
     else:
         jobs.amend(connection, scope.project_id, candidate_iid)
+
+
+def on_ownerless(scope: Scope) -> None:
+    """Look who makes something that belongs to no candidate yet. Raises FORBIDDEN for a token that is for one alone."""
+    if scope.actor.candidate_iid is not None:
+        raise _for_one_alone()
+
+
+def _for_one_alone() -> MltrailError:
+    return forbidden(
+        "This token is for one detached run alone. Set MLFLOW_RUN_ID to that run, as `mltrail detach` says, and begin "
+        "no other."
+    )
 
 
 def on_end(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain import ci, fate
+from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
@@ -86,8 +87,8 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
         if iid is not None:
             stamped = {job.candidate_iid for job in tied if job.verified}
             candidate_tags.put_all(connection, project_id, stamped, {MERGE_REQUEST: str(iid)})
-        _close(connection, project_id, tied, now=now)
-    return State(project, told, iid, fate.over(tied))
+        detached = _close(connection, project_id, tied, now=now)
+    return State(project, told, iid, fate.over(tied) and not detached)
 
 
 def _look(
@@ -147,16 +148,25 @@ def _merge_request(
         return None
 
 
-def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob], *, now: int) -> None:
-    """End candidates that are still running though all their jobs have ended: a client may die without a word."""
+def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob], *, now: int) -> bool:
+    """End candidates that are still running though all their jobs have ended: a client may die without a word.
+
+    A detached one has its own time. Answers whether there is such a one.
+    """
     of_candidate: dict[int, list[TiedJob]] = {}
     for job in tied:
         of_candidate.setdefault(job.candidate_iid, []).append(job)
+    detached = False
     over = [iid for iid, its_jobs in of_candidate.items() if fate.over(its_jobs)]
     for candidate in candidates.of_iids(connection, project_id, over):
         if candidate.status.ended:
             continue
+        if candidate.detached_until_ms is not None and now < candidate.detached_until_ms:
+            detached = True
+            continue
         status, reason = fate.of(of_candidate[candidate.iid])
+        if candidate.detached_until_ms is not None:
+            status, reason = Status.KILLED, "detached from its job, and not ended in time"
         candidates.change(
             connection,
             project_id,
@@ -165,3 +175,4 @@ def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob]
             status_reason=reason,
             ended_ms=candidate.ended_ms or now,
         )
+    return detached

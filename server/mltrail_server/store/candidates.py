@@ -30,6 +30,7 @@ class Candidate:
     amended: bool
     status_reason: str | None
     promoted: bool = False  # a promoted version rests on it
+    detached_until_ms: int | None = None  # it outlives its job, until then
 
 
 COLUMNS = (
@@ -45,6 +46,7 @@ COLUMNS = (
     _T.c.amended,
     _T.c.status_reason,
     _T.c.promoted,
+    _T.c.detached_until_ms,
 )
 
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
@@ -144,6 +146,7 @@ def candidate_of(row: Row) -> Candidate:
         bool(row.amended),
         row.status_reason,
         bool(row.promoted),
+        row.detached_until_ms,
     )
 
 

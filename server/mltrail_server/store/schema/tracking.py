@@ -61,6 +61,7 @@ candidate = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),
     Column("amended", Boolean, nullable=False, default=False),  # written to by somebody else than its own jobs
+    Column("detached_until_ms", BigInteger),  # outlives its job until then, see services/detachments.py
     Column("promoted", Boolean, nullable=False, default=False),  # a promoted version rests on it, so it is frozen
     UniqueConstraint("project_id", "eid"),
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),

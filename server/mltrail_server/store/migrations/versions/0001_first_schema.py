@@ -394,6 +394,7 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("deleted_ms", sa.BigInteger(), nullable=True),
         sa.Column("amended", sa.Boolean(), nullable=False),
+        sa.Column("detached_until_ms", sa.BigInteger(), nullable=True),
         sa.Column("promoted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id", "experiment_iid"],
