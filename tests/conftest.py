@@ -1,7 +1,8 @@
 """Fixtures that all tests share: a clock that stands still, a database of one's own, the application."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from sqlalchemy import event
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
+from tests import databases
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
+from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, Job, Project, User
+from tests.postgresql import Cluster
 from tests.tenancy import leaks
 
 LOCAL_TOKEN = "local-token-of-the-tests"
@@ -54,9 +58,47 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        suite = metafunc.definition.path.parent.name
+        on_both = databases.BACKENDS if suite in databases.ON_BOTH else ("sqlite",)
+        metafunc.parametrize("backend", getattr(metafunc.module, "BACKENDS", on_both))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """PostgreSQL, started by the first test that asks for it."""
+    with Cluster.started() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(cluster: Cluster) -> PostgresqlDatabases:
+    return PostgresqlDatabases(cluster)
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=str(tmp_path / "data"), local_token=LOCAL_TOKEN, secret_key="key-of-the-tests")
+def new_database(backend: str, request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
+    """Answer the URL of an empty database, for the server whose data folder is given. It is of this test alone."""
+    lender: Databases = request.getfixturevalue(f"{backend}_databases")
+    with ExitStack() as lent:
+        yield lambda folder: lent.enter_context(lender.lent(folder))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, new_database: Callable[[Path], str]) -> Settings:
+    return Settings(
+        data_dir=str(tmp_path / "data"),
+        database_url=new_database(tmp_path / "data"),
+        local_token=LOCAL_TOKEN,
+        secret_key="key-of-the-tests",
+    )
 
 
 @pytest.fixture
@@ -107,9 +149,10 @@ def gitlab(team: Team) -> FakeGitLab:
 
 
 @pytest.fixture
-def gitlab_deps(team: Team, tmp_path: Path, clock: FrozenClock) -> Iterator[Deps]:
+def gitlab_deps(team: Team, tmp_path: Path, clock: FrozenClock, new_database: Callable[[Path], str]) -> Iterator[Deps]:
     settings = Settings(
         data_dir=str(tmp_path / "team-data"),
+        database_url=new_database(tmp_path / "team-data"),
         secret_key="key-of-the-tests",
         external_url=EXTERNAL_URL,
         gitlab_url=team.gitlab.url,

@@ -36,12 +36,12 @@ def create(scope: Scope, *, name: str, tags: Iterable[tuple[str, str]] = ()) -> 
     for key, value in tags:
         limits.check_tag(key, value)
     with scope.deps.db.write() as connection:
-        taken = store.get_by_name(connection, scope.project_id, name)
-        if taken is not None:
+        iid = store.create(connection, scope.project_id, name=name, now=scope.now)
+        if iid is None:
+            taken = existing_name(connection, scope, name)
             if scope.actor.job is None or taken.stage is not Stage.ACTIVE or scope.now - taken.created_ms > _SAME_MS:
                 raise _taken(taken)
             return taken.iid
-        iid = store.create(connection, scope.project_id, name=name, now=scope.now)
         store.set_tags(connection, scope.project_id, iid, tags)
     return iid
 
@@ -55,10 +55,7 @@ def get_by_name(scope: Scope, name: str) -> Experiment:
     if not name:
         raise invalid("Missing value for required parameter 'experiment_name': name the experiment.")
     with scope.deps.db.read() as connection:
-        found = store.get_by_name(connection, scope.project_id, name)
-    if found is None:
-        raise not_found(f"Could not find experiment with name '{name}'")
-    return found
+        return existing_name(connection, scope, name)
 
 
 def rename(scope: Scope, iid: int, name: str) -> None:
@@ -118,6 +115,13 @@ def existing(connection: sa.Connection, scope: Scope, iid: int) -> Experiment:
     found = store.get(connection, scope.project_id, iid)
     if found is None:
         raise _no_experiment(iid)
+    return found
+
+
+def existing_name(connection: sa.Connection, scope: Scope, name: str) -> Experiment:
+    found = store.get_by_name(connection, scope.project_id, name)
+    if found is None:
+        raise not_found(f"Could not find experiment with name '{name}'")
     return found
 
 

@@ -13,15 +13,17 @@ from mltrail_server.store import candidates, experiments
 from mltrail_server.store.candidates import Candidate
 
 from . import candidates as candidate_service
+from . import experiments as experiment_service
 from .deps import Scope
 
 
 def make(connection: sa.Connection, scope: Scope, model: str) -> int:
     """Make a model's experiment, or take the one of that name that is there, and answer its number."""
     name = experiment_name(model)
-    found = experiments.get_by_name(connection, scope.project_id, name)
-    if found is None:
-        return experiments.create(connection, scope.project_id, name=name, now=scope.now)
+    made = experiments.create(connection, scope.project_id, name=name, now=scope.now)
+    if made is not None:
+        return made
+    found = experiment_service.existing_name(connection, scope, name)
     if found.stage is Stage.DELETED:
         experiments.change(connection, scope.project_id, found.iid, now=scope.now, stage=Stage.ACTIVE)
     return found.iid

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
 from mltrail_server.domain.errors import invalid, unavailable
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 _BUSY_SECONDS = 30
+_UNIQUE_VIOLATION = "23505"
 
 
 class Database:
@@ -69,6 +70,11 @@ def _answering() -> Iterator[None]:
         raise invalid(
             "The request holds a value that can't be stored: a NUL character in a text, or a number out of range."
         ) from error
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
+            raise
+        # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
+        raise unavailable("Another call has just stored the same; try again.", retry_after=1) from error
     except OperationalError as error:
         raise unavailable("The database does not answer just now; try again in a moment.") from error
     except DBAPIError as error:

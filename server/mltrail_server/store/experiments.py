@@ -9,7 +9,7 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .sql import Query, Values, next_number, upsert
+from .sql import Query, Values, insert_for, next_number, upsert
 
 _T = schema.experiment
 _TAG = schema.experiment_tag
@@ -40,12 +40,14 @@ class Experiment:
     tags: tuple[tuple[str, str], ...] = ()
 
 
-def create(connection: sa.Connection, project_id: ProjectId, *, name: str, now: int) -> int:
-    """Insert an experiment and answer its number. The caller has made sure that the name is free."""
+def create(connection: sa.Connection, project_id: ProjectId, *, name: str, now: int) -> int | None:
+    """Insert an experiment and answer its number, or None when the name is taken."""
     iid = next_number(connection, project_id, "experiment")
     values = {"project_id": project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
-    connection.execute(sa.insert(_T).values(**values, created_ms=now, updated_ms=now))
-    return iid
+    insert = insert_for(connection, _T).values(**values, created_ms=now, updated_ms=now)
+    insert = insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
+    made: int | None = connection.execute(insert.returning(_T.c.iid)).scalar()
+    return made
 
 
 def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Experiment | None:

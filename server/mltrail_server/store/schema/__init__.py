@@ -1,6 +1,6 @@
 """The tables, in one namespace: `schema.candidate`, `schema.metric`, …"""
 
-from .base import METADATA
+from .base import METADATA, sort_by_bytes
 from .ci import candidate_job, due, job, merge_request, pipeline
 from .faces import commit_status, gate_override, gate_thread, regression_issue, webhook
 from .files import blob, file, upload
@@ -34,6 +34,8 @@ from .tracking import (
     project,
 )
 from .web import web_session
+
+sort_by_bytes(METADATA)
 
 __all__ = [
     "METADATA",

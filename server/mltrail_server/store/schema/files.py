@@ -31,7 +31,7 @@ file = Table(
     METADATA,
     project_column(),
     # E.g. `1/<eid>/artifacts/model/MLmodel`. Sorted by bytes, so that a folder is a range of the key.
-    Column("path", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("path", Text, primary_key=True),
     Column("blob_id", String(32), nullable=False),
     Index("ix_file_blob", "project_id", "blob_id"),
     # Without a cascade: bytes that a name points at can't be forgotten, whatever happens at the same time.

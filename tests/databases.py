@@ -1,0 +1,74 @@
+"""Databases for tests, set up before they are asked for: making the schema takes longer than most tests."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from mltrail_server.store import migrate, schema
+from mltrail_server.store.db import Database
+from tests.postgresql import Cluster
+
+BACKENDS = ("sqlite", "postgresql")
+ON_BOTH = ("api", "contract", "store")
+"""The suites that run on both. A module may name its own: `BACKENDS = ("sqlite",)`."""
+
+
+class Databases(Protocol):
+    """Lends empty databases."""
+
+    def lent(self, folder: Path) -> AbstractContextManager[str]: ...
+
+
+class SqliteDatabases:
+    """Copies of one file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._template = folder / "template.db"
+        set_up(f"sqlite:///{self._template}")
+
+    @contextmanager
+    def lent(self, folder: Path) -> Iterator[str]:
+        """Lend a database in a server's data folder, where it looks by itself."""
+        folder.mkdir(parents=True)
+        shutil.copy(self._template, folder / "mltrail.db")
+        yield f"sqlite:///{folder / 'mltrail.db'}"
+
+
+class PostgresqlDatabases:
+    """Databases of one cluster, which are emptied and lent again: faster than making one for every test."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._free: list[str] = []
+        self._made = 0
+
+    @contextmanager
+    def lent(self, folder: Path) -> Iterator[str]:
+        folder.mkdir(parents=True)
+        name = self._free.pop() if self._free else self._new()
+        yield self._cluster.url(name)
+        self._empty(name)
+        self._free.append(name)
+
+    def _new(self) -> str:
+        if not self._made:
+            self._cluster.run("CREATE DATABASE template_of_tests")
+            set_up(self._cluster.url("template_of_tests"))
+        self._made += 1
+        name = f"test_{self._made}"
+        self._cluster.run(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
+        return name
+
+    def _empty(self, name: str) -> None:
+        tables = [table.name for table in reversed(schema.METADATA.sorted_tables)]
+        # Foreign keys are not followed: everything goes.
+        statements = "SET session_replication_role = replica; SET lock_timeout = '10s';"
+        self._cluster.run(statements + ";".join(f'DELETE FROM "{table}"' for table in tables), name)
+
+
+def set_up(url: str) -> None:
+    database = Database(url)
+    migrate.upgrade(database)
+    database.dispose()

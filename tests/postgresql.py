@@ -1,0 +1,132 @@
+"""A PostgreSQL of the tests' own: in a temporary folder, on a free port, gone when the tests are."""
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+_USER = "postgres"
+# Nothing outlives the tests, so nothing has to reach the disk.
+_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Cluster:
+    folder: Path
+    port: int
+    password: str
+    options: tuple[str, ...]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @classmethod
+    @contextmanager
+    def started(cls, *options: str, durable: bool = False) -> Iterator["Cluster"]:
+        """Start a cluster with further options such as `max_connections=10`, and remove it afterwards."""
+        folder = Path(tempfile.mkdtemp(prefix="mltrail-postgresql-"))
+        cluster = cls(folder, _free_port(), secrets.token_hex(8), options if durable else (*_FORGETFUL, *options))
+        try:
+            cluster._make()
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+            shutil.rmtree(folder)
+
+    def url(self, database: str = "postgres", *, driver: str = "postgresql") -> str:
+        return f"{driver}://{_USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start the server, also after `kill`, and wait until it answers."""
+        told = [
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self.folder}",
+            *self.options,
+        ]
+        command = [programs() / "postgres", "-D", self.folder / "data", *(part for one in told for part in ("-c", one))]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                user=_unix_user(),
+                start_new_session=True,
+                preexec_fn=_end_with_the_tests,  # noqa: PLW1509 - it takes no lock
+            )
+        ready = [programs() / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGINT)  # ends sessions, too
+            self.process.wait(timeout=30)
+            self.process = None
+
+    def kill(self) -> None:
+        """End all its processes at once; none gets to tidy up."""
+        assert self.process
+        for pid in (self.process.pid, *_children(self.process.pid)):
+            with suppress(ProcessLookupError):  # a session that has ended meanwhile
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
+        self.process = None
+
+    def run(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _make(self) -> None:
+        password = self.folder / "password"
+        password.write_text(self.password)
+        owner = _unix_user()
+        if owner is not None:
+            for path in (self.folder, password):
+                shutil.chown(path, owner)
+        # Sorts words as people do, as most installations: who relies on the order of bytes has to say so.
+        locale = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
+        command = [programs() / "initdb", "-D", self.folder / "data", "--no-sync", "--auth=password", *locale]
+        command += [f"--username={_USER}", f"--pwfile={password}"]
+        done = subprocess.run(command, user=owner, cwd=self.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's programs: that of the newest version here. Debian keeps them off the PATH."""
+    if found := sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4])):
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    assert on_path, "PostgreSQL is missing: scripts/postgresql installs it (Debian: apt-get install postgresql)"
+    return Path(on_path).resolve().parent
+
+
+def _unix_user() -> int | None:
+    """PostgreSQL refuses to run as root."""
+    return pwd.getpwnam(_USER).pw_uid if os.getuid() == 0 else None
+
+
+def _end_with_the_tests() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
