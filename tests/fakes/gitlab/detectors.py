@@ -7,9 +7,13 @@ https://docs.gitlab.com/user/project/quick_actions/
 
 import re
 
-_FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+# What begins first counts: a comment's beginning in a code span is none.
+_LEFT_OUT = re.compile(
+    r"(?m:^(?P<fence>`{3,}|~{3,})).*?(?m:^(?P=fence)[`~]*[ \t]*$)"
+    r"|<!--.*?-->"
+    r"|(?<!`)(?P<span>`+)(?!`)(.+?)(?<!`)(?P=span)(?!`)",
+    re.DOTALL,
+)
 _LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\([^()\s]*\)")
 _QUICK_ACTION = re.compile(r"^[ ]{0,3}/(?P<name>[a-z][a-z_]*)\b", re.MULTILINE)
 _MENTION = re.compile(r"(?<![\w@])@(?P<name>[A-Za-z0-9_][\w.\-/]*)")
@@ -18,9 +22,7 @@ _REFERENCE = re.compile(r"(?<![\w&])(?P<reference>[#!~%$&][0-9]+)\b")
 
 def plain(body: str) -> str:
     """The note without what GitLab takes as code."""
-    for pattern in (_FENCE, _COMMENT):
-        body = pattern.sub("", body)
-    body = _SPAN.sub("", body)
+    body = _LEFT_OUT.sub("", body)
     # The text of a link is read, but a reference inside a link makes no second link.
     return _LINK.sub(lambda match: re.sub(r"[#!]", "", match["text"]), body)
 

@@ -1,7 +1,8 @@
 """The body of a merge request's note.
 
 Whatever goes into the template is `Markdown`, which only `domain.markdown` makes of a user's text: the environment
-refuses anything else, so that no path leads from a parameter to a quick action.
+refuses anything else, so that no path leads from a parameter to a quick action. A `<summary>` is HTML, in which a code
+span is none: nothing that a user wrote may stand there.
 """
 
 import re
@@ -150,7 +151,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "evidence": weighed[:_MOST_ROWS] if page.detail else [],
         "changes": changes(page, model),
         "chart": chart(model) if page.detail else None,
-        "chart_summary": Markdown(f"History of {code(compared.rank_by or '')} on {page.target}, then here"),
+        "chart_told": Markdown(f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."),
         "runs": runs.table(page, model),
     }
 

@@ -31,7 +31,7 @@ def rows(model: ModelReport) -> list[dict[str, Markdown]]:
                 "icon": Markdown(ICONS[one.outcome]),
                 "metric": Markdown(code(one.metric) + (arrow(change.goal) if change else "")),
                 "means": values(change.baseline, change.current) if change else Markdown("–"),
-                "sentence": Markdown(f"{one.sentence} ({one.expects})"),
+                "sentence": Markdown(f"{one.expects}: {one.sentence}"),
             }
         )
     return told

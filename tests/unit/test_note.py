@@ -1,0 +1,211 @@
+"""What a note says, and that nothing which a user names gets out of its place in it.
+
+https://docs.gitlab.com/user/markdown/
+"""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import comrak
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mltrail_contract import FILE_NAME
+from mltrail_server.domain.grouping import Run, State
+from mltrail_server.services import note
+from mltrail_server.settings import Settings
+from tests.fakes.gitlab import detectors
+from tests.reports import Sides, a_report, a_run
+
+SETTINGS = Settings(external_url="https://mltrail.example.com", gitlab_url="https://gitlab.example.com")
+MARK = "Zq9"
+TAGS = {
+    *("a", "h3", "h4", "p", "code", "pre", "strong", "em", "ul", "li", "sub", "details", "summary"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
+PIECES = [
+    *("`", "``", "```", "|", "\\", "\n", "\r", "\u2028", "\u202e", "\t", "@all", "#1", "!2", "~bug", "%v1", "&3", "$5"),
+    *("/merge", "\n/close\n", "<img src=x>", "</code>", "</details>", "<!--", "-->", "](https://evil.example)", "[x]"),
+    *("**", "_", "~~~", "---", "- [ ]", ">", "\N{GRINNING FACE}", "\x00", "\ud800", '"', "'", "{", "}", ":table", "é"),
+]
+hostile = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=6).map("".join)
+
+
+def names() -> st.SearchStrategy[str]:
+    return st.tuples(hostile, hostile).map(lambda pair: f"{pair[0]}{MARK}{pair[1]}")
+
+
+def written(*arguments: object, **options: object) -> str:
+    report = a_report(*arguments, **options)  # type: ignore[arg-type] # passed on
+    return note.body(report, settings=SETTINGS, project_path="team/churn")
+
+
+class Seen(HTMLParser):
+    """Collects the tags of a rendered note, and where the mark stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.outside: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.open.append(tag)
+        self.links += [value or "" for name, value in attrs if name == "href"]
+        assert not [value for name, value in attrs if name != "href" and MARK in (value or "")]
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if MARK in data and "code" not in self.open:
+            self.outside.append(data)
+
+
+def rendered(body: str) -> Seen:
+    extensions, options = comrak.ExtensionOptions(), comrak.RenderOptions()
+    extensions.table = extensions.autolink = extensions.strikethrough = extensions.tasklist = True
+    options.unsafe_ = True
+    seen = Seen()
+    seen.feed(comrak.render_markdown(body, extension_options=extensions, render_options=options))
+    return seen
+
+
+@settings(max_examples=100, deadline=None)
+@given(names(), names(), names(), names())
+@example(f"<b>{MARK}", f"@all {MARK}", f"|{MARK}", f"`{MARK}\n/merge")
+def test_what_a_user_names_stays_in_its_place(metric: str, param: str, run: str, branch: str) -> None:
+    quoted = json.dumps(metric, ensure_ascii=True)
+    text = f"version: 1\nmodels:\n  {json.dumps(run)}:\n    rules:\n      - {{metric: {quoted}, at_least: 1}}\n"
+    sides = Sides(
+        [
+            a_run(1, {metric: 0.9, f"2{metric}": 1.0}, params={param: param}, name=run, job_name=branch),
+            a_run(2, {metric: 0.8}, params={param: run}, name=run, job_name=run, state=State.FAILED),
+        ],
+        [a_run(3, {metric: 0.7}, params={param: branch}, datasets={run: metric})],
+    )
+    body = written({run: sides, branch: sides}, text, proposed=f"{text}# ", target=branch, local=[sides.runs[0]])
+    body += written({run: sides}, f"{branch}: 1", proposed=f"version: 1\nmodels: {{a: {{{quoted}: 1}}}}", target=branch)
+    assert (detectors.quick_actions(body), detectors.mentions(body), detectors.references(body)) == ([], [], [])
+    seen = rendered(body)
+    assert seen.tags <= TAGS
+    assert seen.outside == []
+    assert all(link.startswith(("https://mltrail.example.com/", "https://gitlab.example.com/")) for link in seen.links)
+    for table in re.findall(r"(?m)^\| .*(?:\n\|.*)+", body):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(widths) == 1, table
+    for block in re.findall(r"(?ms)^```json:table\n(.*?)\n```$", body):
+        cells = [cell for row in json.loads(block)["items"] for cell in row.values()]
+        assert rendered("\n\n".join(cells)).outside == []
+        assert not set("<>@#!~") & set(block)
+
+
+CONTRACT = """
+version: 1
+models:
+  churn:
+    rules:
+      - {metric: accuracy, better: higher, worse_by: 0.01}
+      - {metric: latency, better: lower, worse_by: {percent: 5}, then: warn}
+      - {metric: loss, at_most: 0.4}
+"""
+
+
+def runs(first: int, accuracy: float, latency: float = 10, **changes: object) -> list[Run]:
+    return [
+        a_run(first + place, {"accuracy": accuracy + place / 1000, "latency": latency, "loss": 0.3}, **changes)
+        for place in range(3)
+    ]
+
+
+def test_the_verdict_stands_first_and_the_worst_rule_on_top() -> None:
+    lines = written({"churn": Sides(runs(1, 0.7, 12), runs(11, 0.8))}, CONTRACT).splitlines()
+    assert lines[1].startswith("### ❌ Gate failed: 1 rule broken, 1 warning · `churn` · `accuracy` **0.7010** · ")
+    rows = [line for line in lines if line.startswith(("| ❌", "| ⚠️", "| ✅"))]
+    assert [row.split("|")[2].strip() for row in rows[:3]] == ["`accuracy` ↑", "`latency` ↓", "`loss` ↓"]
+    assert rows[0].endswith("| must not drop by more than 0.01: \N{MINUS SIGN}10 pp, real |")
+
+
+def test_the_first_table_fits_a_phone() -> None:
+    body = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT)
+    head = next(line for line in body.splitlines() if line.startswith("|"))
+    assert head.count("|") == 5
+
+
+def test_without_rules_the_comparison_is_the_verdict() -> None:
+    lines = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}).splitlines()
+    assert lines[1].startswith("### ✅ `churn` · `accuracy` **0.9010** · +10 pp, better, real (3 v 3 runs)")
+
+
+def test_a_file_that_can_t_be_read_is_told_first() -> None:
+    body = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}, "version: 1\nmodels: {churn: {ruls: []}}")
+    assert body.splitlines()[1].startswith("### ⚠️ Contract invalid · ")
+    assert f"`{FILE_NAME}` on `main` can't be read, so no rule was checked:" in body
+    assert "- line 2: `models.churn.ruls: unknown key; known are" in body
+
+
+def test_a_changed_contract_tells_what_it_would_say() -> None:
+    relaxed = CONTRACT.replace("worse_by: 0.01", "worse_by: 0.5")
+    body = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT, proposed=relaxed)
+    assert body.splitlines()[1].startswith("### ❌ Gate failed: 1 rule broken")
+    assert f"This merge request changes `{FILE_NAME}`. With its version: **gate passed**." in body
+    removed = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT, proposed="")
+    assert f"This merge request removes `{FILE_NAME}`: nothing would gate any more." in removed
+
+
+@pytest.mark.parametrize(
+    ("sides", "sentence"),
+    [
+        (Sides(runs(1, 0.9)), "no pipeline of `main` has trained this model yet, so there is nothing to compare with"),
+        (Sides(runs(1, 0.9, state=State.RUNNING), runs(11, 0.8)), "### ⏳ Still training: 3 of 3 runs are not done"),
+        (
+            Sides(runs(1, 0.9, state=State.FAILED), runs(11, 0.8)),
+            "Not counted: 3 runs failed. See [`train`](https://gitlab.example.com/team/churn/-/jobs/7).",
+        ),
+        (Sides([], runs(11, 0.8)), "### ❔ No runs: this pipeline has logged none"),
+    ],
+)
+def test_what_can_t_be_compared_is_said_in_a_sentence(sides: Sides, sentence: str) -> None:
+    assert sentence in written({"churn": sides})
+
+
+def test_the_chart_keeps_within_gitlab_s_limits() -> None:
+    history = [runs(100 + 10 * place, 0.8 - place / 100) for place in range(19)]
+    body = written({"churn": Sides(runs(1, 0.85), runs(11, 0.81), history)}, CONTRACT)
+    (chart,) = re.findall(r"(?s)```mermaid\n(.*?)\n```", body)
+    assert len(chart) < 2000
+    assert "xychart-beta" in chart
+    (line, _) = re.findall(r"line \[(.*)\]", chart)
+    assert [float(value) for value in line.split(", ")][-2:] == pytest.approx([0.811, 0.851])
+    assert "theme:" not in chart
+    # It stands in a fold of its own, so that it counts by itself.
+    assert body.index("<details><summary>History") < body.index("```mermaid")
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_no_number_breaks_a_note(values: list[float]) -> None:
+    made = [a_run(place, {"accuracy": value}) for place, value in enumerate(values)]
+    body = written({"churn": Sides(made[:1], made[1:2], [made[2:]])}, CONTRACT)
+    for line in re.findall(r"line \[(.*)\]", body):
+        assert all(re.fullmatch(r"-?\d+\.\d+", value) for value in line.split(", "))
+
+
+def test_a_note_on_very_many_runs_and_models_stays_short() -> None:
+    sides = Sides([a_run(place, {f"m{n}": 0.5 for n in range(40)}) for place in range(300)], runs(1000, 0.8))
+    body = written({f"model-{place}": sides for place in range(30)}, CONTRACT.replace("churn", "model-1"))
+    assert len(body) <= 60_000
+    assert "`model-29`" in body
+
+
+def test_runs_of_people_s_own_machines_are_shown_beside() -> None:
+    mine = a_run(77, {"accuracy": 0.99}, state=State.LOCAL, name="laptop")
+    body = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}, local=[mine])
+    assert "Runs of this commit from people's own machines (not verified, they don't count)" in body
+    assert "| [`laptop`](https://mltrail.example.com/team/churn/-/ml/candidates/77) | `accuracy` | 0.9900 |" in body
+    assert "**0.9010**" in body
