@@ -126,6 +126,17 @@ class Detached(NamedTuple):
     url: str
 
 
+class Setup(NamedTuple):
+    """What the server knows of the caller; `limit` says why it may only read, `bot_problem` what mends the bot."""
+
+    version: str
+    user: str
+    may_write: bool
+    limit: str
+    job_id: str
+    bot_problem: str
+
+
 def report(answer: Mapping[str, Any]) -> Report:
     return _decoded(_report, answer)
 
@@ -141,6 +152,30 @@ def candidates(answer: Mapping[str, Any]) -> list[Candidate]:
 def detached(answer: Mapping[str, Any]) -> Detached:
     return _decoded(
         lambda body: Detached(str(body["run_id"]), str(body["token"]), int(body["until_ms"]), _text(body.get("url"))),
+        answer,
+    )
+
+
+def setup(answer: Mapping[str, Any]) -> Setup:
+    return _decoded(
+        lambda body: Setup(
+            str(body["version"]),
+            _text(body.get("user")),
+            body["access"] == "write",
+            _text(body.get("limit")),
+            _text(body.get("job_id")),
+            _text(body["bot"].get("problem")),
+        ),
+        answer,
+    )
+
+
+def pipeline_of_run(answer: Mapping[str, Any]) -> str:
+    """The pipeline that made a run; empty where it was none. https://mlflow.org/docs/latest/rest-api.html#get-run"""
+    return _decoded(
+        lambda body: next(
+            (tag["value"] for tag in body["run"]["data"].get("tags", ()) if tag["key"] == "gitlab.CI_PIPELINE_ID"), ""
+        ),
         answer,
     )
 

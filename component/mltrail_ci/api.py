@@ -47,6 +47,16 @@ class Api:
         """Detach a run from this job. Asking again for a new run begins another one, so this is not sent twice."""
         return self._call("POST", f"{self.settings.base}/detachments", wishes, once=True)
 
+    def setup(self) -> dict[str, Any]:
+        """What the server knows of the job's set-up."""
+        return self._call("GET", f"{self.settings.base}/setup")
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """A run, as MLflow's API tells it."""
+        from urllib.parse import quote  # noqa: PLC0415
+
+        return self._call("GET", f"{self.settings.base}/mlflow/api/2.0/mlflow/runs/get?run_id={quote(run_id, safe='')}")
+
     def health(self) -> "urllib3.BaseHTTPResponse":
         """The server's answer to `/healthz`, which needs no token."""
         return self._send("GET", f"{self.settings.server}/healthz", None, {})

@@ -10,6 +10,11 @@ from .errors import usage
 
 _TRACKING_URI = re.compile(r"(?P<server>https?://.+)/api/v4/projects/(?P<project>.+?)/ml/mlflow/?")
 
+TOKENS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN")
+"""Variables that may hold the token; the first one that is set counts."""
+
+_WITHOUT_PIPELINE = frozenset({"doctor", "detach"})
+
 
 class Settings(NamedTuple):
     """`project` is a number or a full path; `token_name` is the variable that held the token."""
@@ -25,6 +30,11 @@ class Settings(NamedTuple):
         """The URL below which everything of the project is."""
         return f"{self.server}/api/v4/projects/{quote(self.project, safe='')}/ml"
 
+    def tracks(self, tracking_uri: str) -> bool:
+        """Tell whether MLflow with this tracking URI logs to this server and project."""
+        found = _TRACKING_URI.fullmatch(tracking_uri)
+        return found is not None and (found["server"], unquote(found["project"])) == (self.server, self.project)
+
     @property
     def pipeline_url(self) -> str:
         return f"{self.base}/pipelines/{self.pipeline}"
@@ -35,6 +45,13 @@ def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
     tracking = _TRACKING_URI.fullmatch(environment.get("MLFLOW_TRACKING_URI", ""))
     server = options.server or environment.get("MLTRAIL_SERVER") or (tracking and tracking["server"])
     if not server:
+        told = environment.get("MLFLOW_TRACKING_URI")
+        if told:
+            raise usage(
+                f"MLFLOW_TRACKING_URI is {told}, which is no project of an mltrail server "
+                "(https://…/api/v4/projects/<id>/ml/mlflow). A CI/CD variable of that name in the settings of project "
+                "or group wins over the component's: delete it there, or give --server https://…"
+            )
         raise usage(
             "Which server? Extend the hidden job of the `track` component, which sets MLFLOW_TRACKING_URI, "
             "or give --server https://…"
@@ -45,9 +62,9 @@ def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
     if not project:
         raise usage("Which project? In a job CI_PROJECT_ID says it; elsewhere give --project with its number or path.")
     pipeline = options.pipeline or environment.get("CI_PIPELINE_ID", "")
-    if not pipeline.isascii() or not pipeline.isdecimal():
+    if (pipeline or options.command not in _WITHOUT_PIPELINE) and not (pipeline.isascii() and pipeline.isdecimal()):
         raise usage("Which pipeline? In a job CI_PIPELINE_ID says it; elsewhere give --pipeline with its number.")
-    token_name = next((name for name in ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN") if environment.get(name)), "")
+    token_name = next((name for name in TOKENS if environment.get(name)), "")
     return Settings(server.rstrip("/"), project, pipeline, environment.get(token_name, ""), token_name)
 
 

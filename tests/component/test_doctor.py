@@ -3,8 +3,12 @@
 import base64
 import json
 import time
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mltrail_ci import __version__
 from tests.component.conftest import Job
 
 
@@ -14,13 +18,25 @@ def token(job: Job, **changes: Any) -> str:
     return f"header.{payload}.signature"
 
 
+def a_setup(**changes: Any) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "user": "dana",
+        "access": "write",
+        "limit": "",
+        "job_id": 4711,
+        "bot": {"ok": True, "problem": ""},
+        **changes,
+    }
+
+
 def doctor(job: Job, token: str, **variables: str) -> tuple[int, dict[str, dict[str, Any]]]:
     job.environment.setenv("CI_JOB_ID", "4711")
     job.environment.setenv("MLFLOW_TRACKING_TOKEN", token)
     for name, value in variables.items():
         job.environment.setenv(name, value)
     job.server.answers.setdefault("GET /healthz", [(200, {})])
-    job.server.answers.setdefault(f"GET {job.base}/pipelines/1001/candidates", [(200, {"candidates": []})])
+    job.server.answers.setdefault(f"GET {job.base}/setup", [(200, a_setup())])
     code, told, _ = job.run("doctor", "--json")
     return code, {check["name"]: check for check in json.loads(told)["checks"]}
 
@@ -34,7 +50,10 @@ def problems(found: tuple[int, dict[str, dict[str, Any]]]) -> dict[str, str]:
 
 def test_all_is_well(job: Job) -> None:
     code, checks = doctor(job, token(job))
-    assert (code, set(checks)) == (0, {"token", "audience", "expiry", "server", "clock", "access"})
+    assert code == 0
+    assert set(checks) == {
+        *("token", "audience", "expiry", "tracking URI", "server", "clock", "access", "bot", "version"),
+    }
 
 
 def test_clocks_that_differ(job: Job) -> None:
@@ -67,12 +86,95 @@ def test_an_expired_token(job: Job) -> None:
     assert "expired" in problems(doctor(job, token(job, exp=1)))["expiry"]
 
 
-def test_a_run_id_that_was_handed_on(job: Job) -> None:
-    assert "dotenv" in problems(doctor(job, token(job), MLFLOW_RUN_ID="abc"))["MLFLOW_RUN_ID"]
+def lay_run(job: Job, pipeline: str | None) -> None:
+    tags = [{"key": "gitlab.CI_PIPELINE_ID", "value": pipeline}] if pipeline else []
+    job.server.lay(f"GET {job.base}/mlflow/api/2.0/mlflow/runs/get?run_id=abc", {"run": {"data": {"tags": tags}}})
+
+
+@pytest.mark.parametrize("pipeline", ["999", None])
+def test_a_run_id_of_another_pipeline(job: Job, pipeline: str | None) -> None:
+    lay_run(job, pipeline)
+    wrong = problems(doctor(job, token(job), MLFLOW_RUN_ID="abc"))["MLFLOW_RUN_ID"]
+    assert "dotenv" in wrong
+    assert (f"pipeline {pipeline}" if pipeline else "no pipeline") in wrong
+
+
+def test_a_run_id_that_nobody_knows(job: Job) -> None:
+    assert "can't be read" in problems(doctor(job, token(job), MLFLOW_RUN_ID="abc"))["MLFLOW_RUN_ID"]
+
+
+def test_a_run_id_of_this_pipeline_is_fine(job: Job) -> None:
+    lay_run(job, "1001")
+    assert problems(doctor(job, token(job), MLFLOW_RUN_ID="abc")) == {}
+
+
+def test_a_branch_pipeline_beside_an_open_merge_request(job: Job) -> None:
+    wrong = problems(doctor(job, token(job), CI_PIPELINE_SOURCE="push", CI_OPEN_MERGE_REQUESTS="team/churn!3"))
+    assert "team/churn!3 is open" in wrong["pipeline"]
+    assert "workflow:" in wrong["pipeline"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"CI_PIPELINE_SOURCE": "merge_request_event"}, {"CI_PIPELINE_SOURCE": "push"}, {"CI_PIPELINE_SOURCE": "web"}],
+)
+def test_other_pipelines_are_fine(job: Job, variables: dict[str, str]) -> None:
+    assert problems(doctor(job, token(job), **variables)) == {}
+
+
+def test_a_bot_that_is_no_member(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/setup", a_setup(bot={"ok": False, "problem": "mltrail's bot is not a member"}))
+    assert "not a member" in problems(doctor(job, token(job)))["bot"]
+
+
+def test_a_job_that_may_only_read(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/setup", a_setup(access="read", limit="This job runs a fork's code."))
+    assert "a fork's code" in problems(doctor(job, token(job)))["access"]
+
+
+def test_a_server_of_another_version(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/setup", a_setup(version="7.0.0"))
+    assert "the server 7.0.0" in problems(doctor(job, token(job)))["version"]
+
+
+def test_a_tracking_uri_of_another_project_or_server(job: Job) -> None:
+    wrong = problems(doctor(job, token(job), MLFLOW_TRACKING_URI=f"{job.server.url}/api/v4/projects/43/ml/mlflow"))
+    assert "/projects/42/" in wrong["tracking URI"]
+    job.environment.setenv("MLFLOW_TRACKING_URI", "https://old-mlflow.example.com")
+    code, _, error = job.run("doctor")
+    assert (code, "CI/CD variable" in error) == (2, True)
+
+
+def test_basic_auth_that_mlflow_would_send_instead(job: Job) -> None:
+    variables = {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "secret"}
+    wrong = problems(doctor(job, token(job), **variables))["basic auth"]
+    assert "instead of the token" in wrong
+    assert "secret" not in wrong
+
+
+@pytest.mark.parametrize(("version", "ok"), [("1.27.0", False), ("1.28.0", True), ("3.18.0rc1", True)])
+def test_an_old_mlflow(job: Job, tmp_path: Path, version: str, ok: bool) -> None:
+    folder = tmp_path / f"mlflow_skinny-{version}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mlflow-skinny\nVersion: {version}\n")
+    job.environment.syspath_prepend(str(tmp_path))
+    found = doctor(job, token(job))
+    assert found[1]["MLflow"]["ok"] is ok
+    assert version in found[1]["MLflow"]["message"]
+
+
+def test_mlflows_token_is_looked_at_beside_the_commands(job: Job) -> None:
+    wrong = problems(doctor(job, "glpat-forgotten", MLTRAIL_TOKEN=token(job)))
+    assert list(wrong) == ["token of MLflow"]
+
+
+def test_no_pipeline_is_needed(job: Job) -> None:
+    job.environment.delenv("CI_PIPELINE_ID")
+    assert problems(doctor(job, token(job))) == {}
 
 
 def test_a_refused_token(job: Job) -> None:
-    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", {"message": "Unknown issuer."}, status=401)
+    job.server.lay(f"GET {job.base}/setup", {"message": "Unknown issuer."}, status=401)
     assert "Unknown issuer." in problems(doctor(job, token(job)))["access"]
 
 

@@ -6,7 +6,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.deps import Deps
 
-from . import detachments, packages, promotions, reports
+from . import detachments, packages, promotions, reports, setup
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -14,6 +14,7 @@ ROUTES = (
     Route("GET", "pipelines/<int:pipeline_id>/candidates", reports.candidates, READ),
     Route("GET", "pipelines/<int:pipeline_id>/report", reports.show, READ),
     Route("POST", "pipelines/<int:pipeline_id>/report", reports.refresh, WRITE),
+    Route("GET", "setup", setup.show, READ),
     Route("POST", "detachments", detachments.create, WRITE),
     Route("POST", "promotions", promotions.create, WRITE),
 )

@@ -1,0 +1,78 @@
+"""The job's other variables, and the MLflow that it has installed."""
+
+from collections.abc import Iterator, Mapping
+
+from mltrail_ci.settings import Settings
+
+from . import Check
+
+_OLDEST_MLFLOW = (1, 28)
+
+
+def checks(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
+    yield from _tracking_uri(settings, variables)
+    yield from _basic_auth(variables)
+    yield from _pipeline(variables)
+    yield from _mlflow()
+
+
+def _tracking_uri(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
+    told = variables.get("MLFLOW_TRACKING_URI")
+    if told is None:
+        return
+    project = variables.get("CI_PROJECT_ID", settings.project)
+    right = f"{settings.server}/api/v4/projects/{project}/ml/mlflow"
+    if told.rstrip("/") == right or settings.tracks(told):
+        yield Check("tracking URI", ok=True, message=told)
+    else:
+        yield Check(
+            "tracking URI",
+            ok=False,
+            message=f"MLFLOW_TRACKING_URI is {told}, and for this project it would be {right}. A CI/CD variable of "
+            "that name (project, group or instance settings) wins over the component's: delete it there.",
+        )
+
+
+def _basic_auth(variables: Mapping[str, str]) -> Iterator[Check]:
+    if variables.get("MLFLOW_TRACKING_USERNAME") and variables.get("MLFLOW_TRACKING_PASSWORD"):
+        yield Check(
+            "basic auth",
+            ok=False,
+            message="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are set. MLflow sends them instead of the "
+            "token: unset them.",
+        )
+
+
+def _pipeline(variables: Mapping[str, str]) -> Iterator[Check]:
+    source = variables.get("CI_PIPELINE_SOURCE")
+    if source == "merge_request_event":
+        yield Check(
+            "pipeline", ok=True, message=f"it is of merge request !{variables.get('CI_MERGE_REQUEST_IID', '?')}"
+        )
+    elif source == "push" and variables.get("CI_OPEN_MERGE_REQUESTS"):
+        open_ones = variables["CI_OPEN_MERGE_REQUESTS"]
+        yield Check(
+            "pipeline",
+            ok=False,
+            message=f"It is a branch's, though {open_ones} is open: the job `mltrail-report` runs in merge request "
+            "pipelines only. Add the `workflow:` of docs/how-to/add-to-a-pipeline.md to .gitlab-ci.yml.",
+        )
+    elif source:
+        yield Check("pipeline", ok=True, message=f"its source is {source}, and no merge request is open for its branch")
+
+
+def _mlflow() -> Iterator[Check]:
+    from importlib import metadata  # noqa: PLC0415 - only here, and it is slow to load
+
+    for name in ("mlflow", "mlflow-skinny"):
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+        old = numbers < _OLDEST_MLFLOW
+        hint = (
+            ". It is older than 1.28, the oldest that is tested: some calls may fail. Take a newer one" if old else ""
+        )
+        yield Check("MLflow", ok=not old, message=f"{name} {version} is installed here{hint}")
+        return

@@ -1,0 +1,94 @@
+"""The job's token: is it there, is it this job's, and is it for this server?"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mltrail_ci.settings import TOKENS, Settings
+
+from . import Check
+
+
+def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iterator[Check]:
+    """Look at the token that the command uses, and at MLflow's where that is another one."""
+    names = [name for name in TOKENS if variables.get(name)]
+    if not names:
+        yield Check(
+            "token",
+            ok=False,
+            message=f"There is none. The job needs `id_tokens: {{MLTRAIL_TOKEN: {{aud: {settings.server}}}}}`.",
+        )
+    for number, name in enumerate(names):
+        for check in _one(name, variables[name], settings.server, variables, now):
+            yield check if number == 0 else check._replace(name=f"{check.name} of MLflow")
+
+
+def _one(name: str, token: str, server: str, variables: Mapping[str, str], now: float) -> Iterator[Check]:
+    if token.startswith("mltd-"):
+        yield Check("token", ok=True, message=f"{name} is the token of a detached run")
+        return
+    claims = _claims(token)
+    if claims is None:
+        yield _no_id_token(name, in_job="CI_JOB_ID" in variables)
+        return
+    job, of_job = variables.get("CI_JOB_ID"), str(claims.get("job_id", ""))
+    if job and of_job != job:
+        yield Check(
+            "token",
+            ok=False,
+            message=f"{name} is the ID token of job {of_job or '(none)'}, this is job {job}. Each job needs its own: "
+            "don't hand one on.",
+        )
+    else:
+        yield Check("token", ok=True, message=f"{name} is the ID token of job {of_job}")
+    yield _audience(claims.get("aud"), server)
+    yield _expiry(claims.get("exp"), now)
+
+
+def _no_id_token(name: str, *, in_job: bool) -> Check:
+    if not in_job:
+        return Check("token", ok=True, message=f"{name} holds an access token")
+    return Check(
+        "token",
+        ok=False,
+        message=f"{name} is no ID token. A CI/CD variable of that name (project, group or instance settings) wins over "
+        "`id_tokens`: delete it there.",
+    )
+
+
+def _audience(told: object, server: str) -> Check:
+    audiences = [str(one).rstrip("/") for one in (told if isinstance(told, list) else [told])]
+    if server in audiences:
+        return Check("audience", ok=True, message=server)
+    return Check(
+        "audience",
+        ok=False,
+        message=f"{', '.join(audiences)}, but the server is {server}. `aud` must be the server's URL, exactly.",
+    )
+
+
+def _expiry(told: object, now: float) -> Check:
+    left = (float(told) if isinstance(told, int | float) else now) - now
+    if left > 0:
+        return Check("expiry", ok=True, message=f"the token is good for {left / 60:.0f} more minutes")
+    return Check(
+        "expiry",
+        ok=False,
+        message="The token has expired: a job's token ends with the job's timeout, or after 5 minutes without one. "
+        "Give the job a longer `timeout:`.",
+    )
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    """Read what a JWT says, without verifying it: that is the server's work. None for anything else."""
+    import base64  # noqa: PLC0415 - only here
+    import binascii  # noqa: PLC0415
+
+    parts = token.removeprefix("glpat-").split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    return claims if isinstance(claims, dict) else None
