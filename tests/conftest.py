@@ -20,6 +20,8 @@ from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # 
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, Job, Project, User
 from tests.postgresql import Cluster
+from tests.s3 import bucket as bucket  # noqa: PLC0414
+from tests.s3 import s3_endpoint as s3_endpoint  # noqa: PLC0414
 from tests.tenancy import leaks
 
 LOCAL_TOKEN = "local-token-of-the-tests"
