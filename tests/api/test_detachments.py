@@ -198,3 +198,29 @@ def test_it_is_of_no_use_in_another_project_or_with_another_secret(launcher: Lau
 def test_a_job_of_a_fork_detaches_nothing(launcher: Launcher) -> None:
     token = launcher.team.gitlab.mint(launcher.job, EXTERNAL_URL, project_id="99", project_path="fork/churn")
     assert launcher.detach(token, experiment="churn").status_code == 403
+
+
+def test_what_its_token_writes_after_the_end_takes_it_out_of_the_comparison(launcher: Launcher) -> None:
+    run_id, training = launcher.detached()
+    training.post("runs/log-metric", run_id=run_id, key="auc", value=0.9, timestamp=1, step=0)
+    for _ in range(2):  # an answer may be lost, so that the client says it again
+        training.post("runs/update", run_id=run_id, status="FINISHED", end_time=2)
+    launcher.end()
+    (candidate,) = launcher.report()["models"][0]["candidates"]
+    assert candidate["status"] == "succeeded"
+    number = launcher.info(run_id)["experiment_id"]
+    path = f"api/2.0/mlflow-artifacts/artifacts/{number}/{run_id}/artifacts/model/MLmodel"
+    assert training.call("PUT", path, data=b"another").status_code == 200
+    (candidate,) = launcher.report()["models"][0]["candidates"]
+    assert candidate["status"] == "amended"
+
+
+def test_its_token_writes_no_more_once_its_user_is_blocked(launcher: Launcher) -> None:
+    run_id, training = launcher.detached()
+    launcher.end()
+    training.post("runs/log-metric", run_id=run_id, key="auc", value=0.8, timestamp=1)
+    launcher.team.users["developer"].state = "blocked"
+    launcher.pass_time(5 * 60_000)
+    status, code, message = training.error("POST", "runs/log-metric", run_id=run_id, key="auc", value=0.9, timestamp=2)
+    assert (status, code) == (403, "PERMISSION_DENIED")
+    assert "blocked in GitLab" in message

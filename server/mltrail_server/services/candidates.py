@@ -125,6 +125,10 @@ def update(
     """Change status, end and name. An empty name changes nothing, as in MLflow."""
     limits.check_run_name(name or "")
     with scope.deps.db.write() as connection:
+        if scope.actor.kind is TokenKind.DETACHED and not name:
+            before = _found(connection, scope, eid)
+            if before.status is status and status.ended:
+                return before  # asked again after a lost answer: see `stamp.on_write`
         candidate = writable(connection, scope, eid)
         changes: dict[str, object] = {}
         if status is not None and status.ended and _is_elsewhere(scope, candidate):

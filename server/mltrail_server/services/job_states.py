@@ -45,12 +45,16 @@ class JobStates:
         Raises FORBIDDEN for a job that is over. A CI_JOB_TOKEN needs no look: GitLab itself refuses it then.
         """
         job = actor.job
+        detached = actor.kind is TokenKind.DETACHED
+        looked_at = detached or actor.kind is TokenKind.ID_TOKEN
         # A young token's job can't have been over for longer than the grace.
-        if job is None or gitlab is None or actor.kind is not TokenKind.ID_TOKEN or now - job.issued_ms < GRACE_MS:
+        if job is None or gitlab is None or not looked_at or now - job.issued_ms < GRACE_MS:
             return actor
-        seen = self._known(job, now) or self._ask(gitlab, job, now)
+        seen = self._known(job, now, over_too=detached) or self._ask(gitlab, job, now)
         if seen.blocked:
             raise forbidden(f"{job.user_login}, who started this job, is blocked in GitLab.")
+        if detached:
+            return actor  # it may outlive its job
         if seen.ended_ms is not None and now - seen.ended_ms > GRACE_MS:
             raise forbidden(
                 f"Job {job.job_id} is over, and its token no longer logs. Log from the job itself, or from elsewhere "
@@ -58,9 +62,11 @@ class JobStates:
             )
         return replace(actor, unchecked=True) if seen.unknown else actor
 
-    def _known(self, job: VerifiedClaims, now: int) -> _Seen | None:
+    def _known(self, job: VerifiedClaims, now: int, *, over_too: bool) -> _Seen | None:
+        """Tell what was seen of a job; with `over_too` one that is over is asked for again, for its user's sake."""
         seen = self._seen.get((job.job_project_id, job.job_id))
-        if seen is not None and (seen.ended_ms is not None or now - seen.asked_ms < ASK_EVERY_MS):
+        settled = seen is not None and seen.ended_ms is not None and not over_too
+        if seen is not None and (settled or now - seen.asked_ms < ASK_EVERY_MS):
             # An unknown state is asked for again as soon as GitLab may be disturbed.
             return seen if not seen.unknown or now < self._quiet_until_ms else None
         return _Seen(now, unknown=True) if now < self._quiet_until_ms else None

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError, forbidden, invalid
-from mltrail_server.domain.identity import VerifiedClaims
-from mltrail_server.store import due, jobs, pipelines
+from mltrail_server.domain.identity import TokenKind, VerifiedClaims
+from mltrail_server.store import candidates, due, jobs, pipelines
 from mltrail_server.store.jobs import Part
 
 from . import job_claims
@@ -76,7 +76,8 @@ def on_create(
 def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
     """Note who writes to a candidate that exists: another job of its pipeline contributes, a stranger amends.
 
-    An amended candidate keeps its data and is never baseline, gate or promotion. Raises FORBIDDEN for a token that is
+    So does a detached candidate's own token once the candidate has ended. An amended candidate keeps its data and is
+    never baseline, gate or promotion. Raises FORBIDDEN for a token that is
     for another candidate.
     """
     if scope.actor.candidate_iid not in (None, candidate_iid):
@@ -84,6 +85,10 @@ def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Non
     if scope.deps.settings.local_mode:
         return
     job = scope.actor.job
+    if scope.actor.kind is TokenKind.DETACHED and candidates.has_ended(connection, scope.project_id, candidate_iid):
+        # Its token may live on for weeks. What was reported and reviewed must not change under it.
+        jobs.amend(connection, scope.project_id, candidate_iid)
+        return
     if job is not None and scope.deps.writers.knows_tie(scope.project_id, candidate_iid, job.job_id):
         _flag(connection, scope, candidate_iid, job)
         return

@@ -117,6 +117,11 @@ def iids_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str
     return {row.iid: row.eid for row in connection.execute(query)}
 
 
+def has_ended(connection: sa.Connection, project_id: ProjectId, iid: int) -> bool:
+    status = sa.select(_T.c.status).where(_T.c.project_id == project_id, _T.c.iid == iid)
+    return Status(connection.execute(status).scalar_one()).ended
+
+
 def any_promoted_in(connection: sa.Connection, project_id: ProjectId, experiment_iid: int) -> bool:
     """Tell whether a promoted version rests on a candidate of an experiment."""
     query = sa.select(sa.literal(1)).where(
