@@ -39,6 +39,8 @@ def create_deps(
 ) -> Deps:
     """Open database and files. Refuses a database whose schema is behind."""
     settings.data_path.mkdir(parents=True, exist_ok=True)
+    # Whatever server runs the application: an empty secret would let anybody sign what we sign.
+    settings = settings.with_kept_secrets()
     database = Database(settings.database)
     prepare(database)
     files = create_files(settings)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from scripts.settings_table import table
 
+from mltrail_server.app import create_deps
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.settings import Settings
 
@@ -60,3 +61,13 @@ def test_made_secrets_are_kept_and_only_their_owner_reads_them(tmp_path: Path) -
     first = Settings(data_dir=str(tmp_path)).with_kept_secrets()
     assert Settings(data_dir=str(tmp_path)).with_kept_secrets() == first
     assert (tmp_path / "local-token").stat().st_mode & 0o077 == 0
+
+
+def test_no_application_runs_with_an_empty_secret(tmp_path: Path) -> None:
+    first = create_deps(Settings(data_dir=str(tmp_path)))
+    again = create_deps(Settings(data_dir=str(tmp_path)))
+    assert len(first.settings.secret_key) >= 24
+    assert len(first.settings.local_token) >= 24
+    assert again.settings == first.settings
+    for made in (first, again):
+        made.db.dispose()
