@@ -111,6 +111,8 @@ def test_every_route_says_what_the_table_says(gitlab_client: FlaskClient, team: 
     wrong = []
     everything = calls(client.application)
     for column, method, url in everything:
+        if column == "pages" and method == "POST" and who.startswith("session"):
+            continue  # these want the form's own token first: see tests/ui/test_edits.py
         body = {} if method == "GET" else {"json": {}}
         answer = client.open(url, method=method, headers=headers, base_url=EXTERNAL_URL, buffered=True, **body)
         if outcome(answer) != expected[column]:

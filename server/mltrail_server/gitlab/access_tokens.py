@@ -38,6 +38,9 @@ class Membership:
     role: Role = Role.NONE
 
 
+_PAGE, _MOST_PAGES = 100, 5
+
+
 class AccessTokens:
     def __init__(self, sessions: Sessions, clock: Clock = system_clock) -> None:
         self._sessions = sessions
@@ -60,6 +63,30 @@ class AccessTokens:
         access, limit = _judged(found, role, scopes, user["username"])
         path = found["path_with_namespace"]
         return Membership(ProjectId(found["id"]), path, user["id"], user["username"], access, limit, oauth, role)
+
+    def projects(self, token: str) -> dict[ProjectId, str]:
+        """List the projects that the bearer is a member of, paths by number; the first five hundred."""
+        found: dict[ProjectId, str] = {}
+        with telling("projects"), self._sessions.of(token) as session:
+            _check_scopes(self._scopes(session)[0])
+            for _ in range(_MOST_PAGES):
+                got = session.http_list(
+                    "/projects",
+                    min_access_level=Role.GUEST.value,
+                    simple=True,
+                    order_by="id",
+                    sort="asc",
+                    id_after=max(found, default=0),
+                    per_page=_PAGE,
+                    page=1,
+                    get_all=False,
+                    **NO_WAITING,
+                )
+                page = {ProjectId(one["id"]): one["path_with_namespace"] for one in got}
+                found |= page
+                if len(page) < _PAGE:
+                    break
+        return found
 
     def check(self, token: str) -> None:
         """Raise UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one that could not even read."""

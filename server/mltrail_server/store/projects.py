@@ -1,5 +1,7 @@
 """Projects that have been used here."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
@@ -39,3 +41,12 @@ def ids(connection: sa.Connection) -> list[ProjectId]:
     """List every project that has been used here: for cleaning up, which goes from project to project."""
     query = sa.select(schema.project.c.project_id).order_by(schema.project.c.project_id)
     return [ProjectId(one) for one in connection.execute(query).scalars()]
+
+
+def known(connection: sa.Connection, project_ids: Sequence[ProjectId] | None) -> list[tuple[ProjectId, str]]:
+    """List number and path of the projects that have been used here: of some, or with None of all, by number."""
+    table = schema.project
+    query = sa.select(table.c.project_id, table.c.path).order_by(table.c.project_id)
+    if project_ids is not None:
+        query = query.where(table.c.project_id.in_(project_ids))
+    return [(ProjectId(number), path or str(number)) for number, path in connection.execute(query)]

@@ -60,6 +60,32 @@ def count(
     return found
 
 
+def counts(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    experiment_iids: Sequence[int],
+    stages: Sequence[Stage],
+    *,
+    most: int,
+) -> dict[int, int]:
+    """Count the candidates of several experiments in one statement, each up to one more than `most`."""
+    parts = [
+        sa.select(
+            sa.literal(iid).label("iid"),
+            sa.select(sa.func.count())
+            .select_from(
+                sa.select(sa.literal(1))
+                .where(_T.c.project_id == project_id, _T.c.experiment_iid == iid, _T.c.stage.in_(stages))
+                .limit(most + 1)
+                .subquery()
+            )
+            .scalar_subquery(),
+        )
+        for iid in experiment_iids
+    ]
+    return {row[0]: row[1] for row in connection.execute(sa.union_all(*parts))} if parts else {}
+
+
 def metric_names(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> list[str]:
     """List the names of the metrics that some candidates have, each once."""
     ids = sa.select(_LATEST.c.key_id).where(

@@ -18,10 +18,12 @@ _STATUSES = {
 
 
 def render(error: MltrailError) -> Response:
-    if error.code is Code.UNAUTHENTICATED and request.method == "GET":
-        answer = redirect(url_for("public:/-/sign-in", next=request.full_path.rstrip("?")))
+    if error.code is Code.UNAUTHENTICATED:
+        # After a form the page that it was on comes again: what was typed is not kept anywhere.
+        target = request.full_path.rstrip("?") if request.method == "GET" else request.path
+        answer = redirect(url_for("public:/-/sign-in", next=target))
         return Response(answer.get_data(), 302, answer.headers)
-    status = _STATUSES.get(error.code, 401 if error.code is Code.UNAUTHENTICATED else 400)
+    status = _STATUSES.get(error.code, 400)
     return Response(render_template("error.html", status=status, message=error.message), status)
 
 

@@ -1,11 +1,16 @@
 """Fill a template for somebody who looks at a project."""
 
+from importlib import metadata
+from urllib.parse import quote
+
 from flask import Flask, render_template
 
 from mltrail_server.domain import numbers
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call
+
+_RELEASE = metadata.version("mltrail")
 
 
 def page(call: Call, template: str, **values: object) -> str:
@@ -20,15 +25,22 @@ def page(call: Call, template: str, **values: object) -> str:
         may_write=call.actor.may(Access.WRITE),
         gitlab=None if settings.local_mode else f"{settings.gitlab_url.rstrip('/')}/{path}/-",
         gitlab_root=settings.gitlab_url.rstrip("/"),
+        server_url=_url(call),
+        release=_RELEASE,
         tracking_uri=f"{_url(call)}/api/v4/projects/{call.project_id}/ml/mlflow",
         **values,
     )
 
 
+def segment(text: str) -> str:
+    """Escape a text so that it is one part of a path."""
+    return quote(text, safe="")
+
+
 def configure(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
-    env.filters.update(time=_time, iso=_iso, duration=duration, number=numbers.number)
+    env.filters.update(time=_time, iso=_iso, segment=segment, duration=duration, number=numbers.number)
 
 
 def _url(call: Call) -> str:

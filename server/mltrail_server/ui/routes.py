@@ -1,22 +1,39 @@
 """The route table of the pages, under GitLab's paths."""
 
-from flask import Flask, render_template
-from flask.typing import ResponseReturnValue
+from flask import Flask
 
 from mltrail_server.domain.identity import Access
 from mltrail_server.gitlab.oauth import CALLBACK
 from mltrail_server.http.routes import Route, mount, mount_public
 from mltrail_server.services.deps import Deps
 
-from . import assets, candidate_page, candidate_table, charts, compare, pages, render, session, sign_in
+from . import (
+    assets,
+    candidate_page,
+    candidate_table,
+    charts,
+    compare,
+    edits,
+    experiments,
+    home,
+    merge_requests,
+    models,
+    project_settings,
+    render,
+    session,
+    sign_in,
+)
 
-READ = Access.READ
+READ, WRITE = Access.READ, Access.WRITE
 
 ROUTES = (
-    Route("GET", "experiments", pages.experiment_list, READ),
+    Route("GET", "experiments", experiments.show, READ),
+    Route("POST", "experiments", edits.new_experiment, WRITE),
     Route("GET", "experiments/<int:iid>", candidate_table.show, READ),
+    Route("POST", "experiments/<int:iid>", edits.experiment, WRITE),
     Route("GET", "experiments/<int:iid>.csv", candidate_table.as_csv, READ),
     Route("GET", "candidates/<int:iid>", candidate_page.show, READ),
+    Route("POST", "candidates/<int:iid>", edits.candidate, WRITE),
     Route("GET", "candidates/<int:iid>/metric", candidate_page.metric, READ),
     Route("GET", "candidates/<int:iid>/preview/<path:path>", candidate_page.preview, READ),
     Route("GET", "candidates/<int:iid>/pictures/<path:path>", candidate_page.picture, READ),
@@ -24,8 +41,18 @@ ROUTES = (
     Route("GET", "compare", compare.show, READ),
     Route("GET", "curves", charts.as_json, READ),
     Route("GET", "curves.svg", charts.as_picture, READ),
-    Route("GET", "models", pages.model_list, READ),
-    Route("GET", "models/<path:name>", pages.model, READ),
+    Route("GET", "models", models.models, READ),
+    Route("POST", "models", edits.new_model, WRITE),
+    Route("GET", "models/<path:name>", models.model, READ),
+    Route("POST", "models/<path:name>", edits.model, WRITE),
+    Route("GET", "models/<path:name>/versions/<which>", models.version, READ),
+    Route("POST", "models/<path:name>/versions/<which>", edits.version, WRITE),
+    Route("GET", "models/<path:name>/versions/<which>/preview/<path:path>", models.preview, READ),
+    Route("GET", "models/<path:name>/versions/<which>/pictures/<path:path>", models.picture, READ),
+    Route("GET", "models/<path:name>/versions/<which>/files/<path:path>", models.download, READ),
+    Route("GET", "merge_requests", merge_requests.listed, READ),
+    Route("GET", "merge_requests/<int:iid>", merge_requests.show, READ),
+    Route("GET", "settings", project_settings.show, READ),
 )
 
 
@@ -35,10 +62,7 @@ def mount_all(app: Flask, deps: Deps) -> None:
     assets.mount_all(app)
     app.after_request(sign_in.secured)
 
-    def home() -> ResponseReturnValue:
-        return render_template("home.html")
-
-    mount_public(app, "/", home)
+    mount_public(app, "/", home.page(deps))
     door = sign_in.SignIn(deps)
     for path, method, handler in (
         ("/-/sign-in", "GET", door.form),

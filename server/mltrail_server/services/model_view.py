@@ -1,0 +1,157 @@
+"""What the pages of models and of their versions show."""
+
+from dataclasses import dataclass
+
+from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.store import aliases as alias_store
+from mltrail_server.store import files as file_store
+from mltrail_server.store import folders, metrics, model_pages, model_search, params, promotions
+from mltrail_server.store import models as store
+from mltrail_server.store.aliases import Move
+from mltrail_server.store.files import File
+from mltrail_server.store.folders import Entry
+from mltrail_server.store.model_pages import Count
+from mltrail_server.store.models import Model
+from mltrail_server.store.promotions import Promotion
+from mltrail_server.store.versions import Version
+
+from . import models
+from .deps import Scope
+
+_MOST_MOVES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model in a list: its aliases with the semvers that they point at."""
+
+    model: Model
+    aliases: list[tuple[str, str]]
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    items: list[Listed]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A model, a page of its versions, and the moves of its aliases, newest first. `managed` are the aliases that
+    promotions move, and so stewards only; `semvers` names every version that an alias points or pointed at.
+    """
+
+    model: Model
+    versions: list[Version]
+    next_token: str | None
+    aliases: list[tuple[str, int]]
+    moves: list[Move]
+    managed: set[str]
+    semvers: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version, what its run logged, how it was promoted, and what vouches for it (a signed statement as JSON)."""
+
+    version: Version
+    promotion: Promotion | None
+    attestation: str | None
+    metrics: dict[str, float]
+    params: dict[str, str]
+
+
+def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None) -> ModelList:
+    """List models whose name holds a text, the last changed first, in a fixed number of statements."""
+    clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
+    orders = [Order(Entity.ATTRIBUTE, "last_updated_timestamp", descending=True)]
+    with scope.deps.db.read() as connection:
+        found, next_token = model_search.search_models(
+            connection, scope.project_id, clauses=clauses, orders=orders, limit=limit, token=token
+        )
+        ids = [model.id for model in found]
+        counts = model_pages.counts(connection, scope.project_id, ids)
+        aliases = alias_store.of_models(connection, scope.project_id, ids)
+    items = [
+        Listed(
+            model,
+            [(alias, str(number)) for alias, number in aliases.get(model.id, [])],
+            counts.get(model.id, Count(0, None)),
+        )
+        for model in found
+    ]
+    return ModelList(items, next_token)
+
+
+def name_of(scope: Scope, text: str) -> str:
+    """Find the name of a model that a URL names by name, or by number as GitLab's URLs do. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        if store.id_of(connection, scope.project_id, text) is not None:
+            return text
+        by_number = text.isascii() and text.isdecimal() and len(text) < 18
+        found = model_pages.name_by_id(connection, scope.project_id, int(text)) if by_number else None
+    if found is None:
+        raise not_found(f"This project has no model '{text}'.")
+    return found
+
+
+def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> ModelView:
+    """Fetch a model with a page of its versions. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        model = store.get(connection, scope.project_id, name)
+        if model is None:
+            raise not_found(f"This project has no model '{name}'.")
+        found, next_token = model_search.search_versions(
+            connection,
+            scope.project_id,
+            clauses=[Clause(Entity.ATTRIBUTE, "name", "=", name)],
+            orders=[Order(Entity.ATTRIBUTE, "version_number", descending=True)],
+            limit=limit,
+            token=token,
+        )
+        aliases = alias_store.of_models(connection, scope.project_id, [model.id]).get(model.id, [])
+        moves = alias_store.history(connection, scope.project_id, model.id)[:_MOST_MOVES]
+        managed = promotions.managed_aliases(connection, scope.project_id, model.id)
+        named = {number for _, number in aliases} | {move.to_number for move in moves if move.to_number}
+        named |= {move.from_number for move in moves if move.from_number}
+        semvers = model_pages.semvers(connection, scope.project_id, model.id, named)
+    return ModelView(model, found, next_token, aliases, moves, managed, semvers)
+
+
+def version(scope: Scope, name: str, which: str) -> VersionView:
+    """Fetch a version by semver or number. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        model_id = models.id_of(connection, scope, name)
+        found = models.version_of(connection, scope, model_id, name, which)
+        promotion = promotions.of_version(connection, scope.project_id, model_id, found.number)
+        vouched = promotions.attestation(connection, scope.project_id, model_id, found.number)
+        iids = [found.candidate_iid] if found.candidate_iid is not None else []
+        points = metrics.latest_of(connection, scope.project_id, iids)
+        pairs = params.of(connection, scope.project_id, iids)
+    return VersionView(
+        found,
+        promotion,
+        vouched,
+        {point.key: point.value for of_run in points.values() for point in of_run},
+        {key: value for of_run in pairs.values() for key, value in of_run},
+    )
+
+
+def entries(scope: Scope, found: Version, folder: str) -> list[Entry]:
+    """List a folder of a version's files."""
+    if not found.location:
+        return []
+    with scope.deps.db.read() as connection:
+        path = f"{found.location}/{folder}" if folder else found.location
+        return folders.entries(connection, scope.project_id, path)
+
+
+def file(scope: Scope, found: Version, path: str) -> File:
+    """Find a file of a version. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        one = file_store.get(connection, scope.project_id, f"{found.location}/{path}") if found.location else None
+    if one is None:
+        raise not_found(f"{found.model_name} {found.semver} has no file '{path}'.")
+    return one

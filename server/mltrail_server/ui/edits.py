@@ -1,0 +1,145 @@
+"""Changes that people make on pages: a form, one service call, and back to the page with what became of it.
+
+Each form carries the session's own token (`ui.session`), and each route declares that it writes.
+"""
+
+from collections.abc import Callable, Mapping
+
+from flask import flash, redirect
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import Code, MltrailError, invalid
+from mltrail_server.http.call import Call
+from mltrail_server.services import aliases, candidates, experiments, logging, models, versions
+
+from .candidate_page import NOTE
+from .render import segment
+
+_TOLD = frozenset({Code.INVALID, Code.CONFLICT, Code.ALREADY_EXISTS, Code.FORBIDDEN, Code.QUOTA, Code.NOT_FOUND})
+"""Errors that stand on the page that the form was on; others are a page of their own."""
+_MOST_TOLD = 600
+
+
+def candidate(call: Call, iid: int) -> ResponseReturnValue:
+    run = candidates.get_by_iid(call.scope, iid).candidate
+
+    def rename(name: str) -> None:
+        if not name.strip():
+            raise invalid("A run needs a name.")
+        candidates.update(call.scope, run.eid, name=name.strip())
+
+    changes: Mapping[str, Callable[[], object]] = {
+        "rename": lambda: rename(_field(call, "name")),
+        "describe": lambda: logging.log_batch(call.scope, run.eid, tags=[(NOTE, _field(call, "note"))]),
+        "tag": lambda: logging.log_batch(call.scope, run.eid, tags=[(_key(call), _field(call, "value"))]),
+        "untag": lambda: logging.delete_tag(call.scope, run.eid, _key(call)),
+        "delete": lambda: candidates.change_stage(call.scope, run.eid, Stage.DELETED),
+        "restore": lambda: candidates.change_stage(call.scope, run.eid, Stage.ACTIVE),
+    }
+    return _done(call, changes, f"candidates/{iid}", sure=False)
+
+
+def new_experiment(call: Call) -> ResponseReturnValue:
+    made: list[int] = []
+
+    def create() -> None:
+        made.append(experiments.create(call.scope, name=_field(call, "name").strip()))
+
+    answer = _done(call, {"": create}, "experiments")
+    return redirect(_address(call, f"experiments/{made[0]}"), 303) if made else answer
+
+
+def experiment(call: Call, iid: int) -> ResponseReturnValue:
+    changes: Mapping[str, Callable[[], object]] = {
+        "rename": lambda: experiments.rename(call.scope, iid, _field(call, "name").strip()),
+        "describe": lambda: experiments.set_tag(call.scope, iid, NOTE, _field(call, "note")),
+        "delete": lambda: experiments.change_stage(call.scope, iid, Stage.DELETED),
+        "restore": lambda: experiments.change_stage(call.scope, iid, Stage.ACTIVE),
+    }
+    return _done(call, changes, f"experiments/{iid}")
+
+
+def new_model(call: Call) -> ResponseReturnValue:
+    name = _field(call, "name").strip()
+
+    def create() -> None:
+        models.create(call.scope, name=name, description=_field(call, "description") or None)
+
+    return _done(call, {"": create}, f"models/{segment(name)}", otherwise="models")
+
+
+def model(call: Call, name: str) -> ResponseReturnValue:
+    new_name = _field(call, "name").strip()
+    action, _, version = _field(call, "do").partition(":")
+    changes: Mapping[str, Callable[[], object]] = {
+        "describe": lambda: models.describe(call.scope, name, _field(call, "description")),
+        "rename": lambda: models.rename(call.scope, name, new_name),
+        "delete": lambda: models.delete(call.scope, name),
+        "alias": lambda: aliases.put(call.scope, name, _field(call, "alias").strip(), _field(call, "version")),
+        "roll-back": lambda: aliases.put(call.scope, name, _field(call, "alias"), version),
+        "unalias": lambda: aliases.delete(call.scope, name, _field(call, "alias")),
+    }
+    here = f"models/{segment(name)}"
+    there = {"rename": f"models/{segment(new_name)}", "delete": "models"}.get(action, here)
+    return _done(call, changes, there, otherwise=here)
+
+
+def version(call: Call, name: str, which: str) -> ResponseReturnValue:
+    changes: Mapping[str, Callable[[], object]] = {
+        "describe": lambda: versions.describe(call.scope, name, which, _field(call, "description")),
+        "tag": lambda: versions.set_tag(call.scope, name, which, _key(call), _field(call, "value")),
+        "untag": lambda: versions.delete_tag(call.scope, name, which, _key(call)),
+        "delete": lambda: versions.delete(call.scope, name, which),
+    }
+    here = f"models/{segment(name)}/versions/{segment(which)}"
+    there = f"models/{segment(name)}" if _field(call, "do") == "delete" else here
+    return _done(call, changes, there, otherwise=here)
+
+
+def _done(
+    call: Call,
+    changes: Mapping[str, Callable[[], object]],
+    there: str,
+    *,
+    otherwise: str | None = None,
+    sure: bool = True,
+) -> ResponseReturnValue:
+    """Carry out what the form asks for and go on to `there`; back to `otherwise` when it can't be done.
+
+    `sure`: a deletion wants a box ticked.
+    """
+    change = changes.get(_field(call, "do").partition(":")[0])
+    if change is None:
+        raise invalid("This form asks for nothing that can be done here. Load the page again.")
+    try:
+        if sure and _field(call, "do") == "delete":
+            _check_sure(call)
+        change()
+    except MltrailError as error:
+        if error.code not in _TOLD:
+            raise
+        flash(error.message[:_MOST_TOLD], "danger")
+        return redirect(_address(call, otherwise or there), 303)
+    flash("Done.", "success")
+    return redirect(_address(call, there), 303)
+
+
+def _address(call: Call, below: str) -> str:
+    return f"/{call.actor.project_path}/-/ml/{below}"
+
+
+def _field(call: Call, name: str) -> str:
+    return call.request.form.get(name, "")
+
+
+def _key(call: Call) -> str:
+    key = _field(call, "key").strip()
+    if not key:
+        raise invalid("Give the name of the entry.")
+    return key
+
+
+def _check_sure(call: Call) -> None:
+    if not _field(call, "sure"):
+        raise invalid("Tick the box to say that you are sure: this takes away more than one thing.")

@@ -1,0 +1,36 @@
+"""The experiments of a project."""
+
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.domain.candidate import ViewType
+from mltrail_server.http.call import Call
+from mltrail_server.services import experiment_list
+
+from .render import page
+
+_PAGE = 50
+
+
+def show(call: Call) -> ResponseReturnValue:
+    arguments = call.request.args
+    find, order = arguments.get("find", "").strip(), arguments.get("order", "")
+    deleted = arguments.get("view") == "deleted"
+    found = experiment_list.page(
+        call.scope,
+        text=find,
+        order=order,
+        view=ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
+        limit=_PAGE,
+        token=arguments.get("page"),
+    )
+    return page(
+        call,
+        "experiments.html",
+        section="experiments",
+        experiments=found.items,
+        next_token=found.next_token,
+        most=experiment_list.MOST_COUNTED,
+        find=find,
+        order=order,
+        deleted=deleted,
+    )

@@ -1,0 +1,27 @@
+"""The first page: the projects that somebody may see; for strangers only what this is."""
+
+from collections.abc import Callable
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.services import seen_projects
+from mltrail_server.services.deps import Deps
+
+from . import session
+
+
+def page(deps: Deps) -> Callable[[], ResponseReturnValue]:
+    find_token = session.finder(deps)
+
+    def show() -> ResponseReturnValue:
+        try:
+            projects = seen_projects.of(deps, find_token(request))
+        except MltrailError as error:
+            if error.code is not Code.UNAUTHENTICATED:
+                raise
+            projects = None
+        return render_template("home.html", projects=projects, local=deps.settings.local_mode)
+
+    return show

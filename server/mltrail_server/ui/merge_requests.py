@@ -1,0 +1,48 @@
+"""Merge requests: what the note says, what it said for earlier pipelines, and why it was not posted."""
+
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.domain.comparison import Judgement
+from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.verdict import Level
+from mltrail_server.http.call import Call
+from mltrail_server.services import merge_request_view
+
+from .render import page
+
+_PAGE = 50
+_KINDS = {Level.GOOD: "success", Level.BAD: "danger", Level.NEUTRAL: "neutral", Level.UNKNOWN: "warning"}
+_JUDGED = {Judgement.BETTER: "success", Judgement.WORSE: "danger", Judgement.UNKNOWN: "warning"}
+_OUTCOMES = {"pass": "success", "warn": "warning", "fail": "danger"}
+
+
+def listed(call: Call) -> ResponseReturnValue:
+    found, more = merge_request_view.listed(call.scope, before=_number(call, "before"), limit=_PAGE)
+    return page(call, "merge_requests.html", section="merge_requests", requests=found, more=more)
+
+
+def show(call: Call, iid: int) -> ResponseReturnValue:
+    view = merge_request_view.get(call.scope, iid, _number(call, "pipeline"))
+    return page(
+        call,
+        "merge_request.html",
+        section="merge_requests",
+        view=view,
+        request=view.request,
+        told=view.told,
+        report=view.told.report if view.told else None,
+        kinds=_KINDS,
+        judged=_JUDGED,
+        outcomes=_OUTCOMES,
+        arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
+    )
+
+
+def _number(call: Call, name: str) -> int | None:
+    text = call.request.args.get(name, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 18):
+        raise invalid(f"`{name}` is a number.")
+    return int(text)

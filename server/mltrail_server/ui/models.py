@@ -1,0 +1,89 @@
+"""Models, their versions and aliases."""
+
+import json
+
+from flask import redirect
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.domain import paths
+from mltrail_server.http.call import Call
+from mltrail_server.http.downloads import attachment
+from mltrail_server.services import model_view
+from mltrail_server.store.files import File
+
+from . import previews
+from .render import page, segment
+
+_MODELS = 50
+_VERSIONS = 50
+_MOST_STATEMENT = 60_000
+
+
+def models(call: Call) -> ResponseReturnValue:
+    arguments = call.request.args
+    find = arguments.get("find", "").strip()
+    found = model_view.listed(call.scope, text=find, limit=_MODELS, token=arguments.get("page"))
+    return page(call, "models.html", section="models", models=found.items, next_token=found.next_token, find=find)
+
+
+def model(call: Call, name: str) -> ResponseReturnValue:
+    """Show a model, also under the number that GitLab's URLs hold."""
+    real = model_view.name_of(call.scope, name)
+    if real != name:
+        return redirect(f"/{call.actor.project_path}/-/ml/models/{segment(real)}", 302)
+    view = model_view.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
+    return page(call, "model.html", section="models", view=view, name=name, steward=call.actor.is_steward)
+
+
+def version(call: Call, name: str, which: str) -> ResponseReturnValue:
+    view = model_view.version(call.scope, model_view.name_of(call.scope, name), which)
+    folder = paths.clean(call.request.args.get("folder", ""))
+    return page(
+        call,
+        "version.html",
+        section="models",
+        view=view,
+        one=view.version,
+        name=view.version.model_name,
+        folder=folder,
+        above=folder.rpartition("/")[0],
+        entries=model_view.entries(call.scope, view.version, folder),
+        statement=_indented(view.attestation),
+    )
+
+
+def preview(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
+    view = model_view.version(call.scope, model_view.name_of(call.scope, name), which)
+    file = model_view.file(call.scope, view.version, paths.clean(path))
+    return page(
+        call,
+        "version_file.html",
+        section="models",
+        one=view.version,
+        path=path,
+        file=file,
+        preview=previews.of(call.scope, file),
+    )
+
+
+def download(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
+    return attachment(call.scope, _file(call, name, which, path), call.request)
+
+
+def picture(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
+    return previews.picture(call, _file(call, name, which, path))
+
+
+def _file(call: Call, name: str, which: str, path: str) -> File:
+    view = model_view.version(call.scope, model_view.name_of(call.scope, name), which)
+    return model_view.file(call.scope, view.version, paths.clean(path))
+
+
+def _indented(statement: str | None) -> str:
+    if statement is None:
+        return ""
+    try:
+        text = json.dumps(json.loads(statement), indent=2, ensure_ascii=False)
+    except ValueError:
+        text = statement
+    return text[:_MOST_STATEMENT]

@@ -1,0 +1,20 @@
+"""How a project is set up: what to include, who is who, and how much is used."""
+
+from flask.typing import ResponseReturnValue
+
+from mltrail_server.http.call import Call
+from mltrail_server.services import project_use
+
+from .render import page
+
+
+def show(call: Call) -> ResponseReturnValue:
+    return page(
+        call,
+        "settings.html",
+        section="settings",
+        project_id=call.project_id,
+        role=call.actor.role.name.capitalize() if call.actor.role else "",
+        use=project_use.of(call.scope),
+        local=call.deps.settings.local_mode,
+    )

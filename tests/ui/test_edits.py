@@ -1,0 +1,163 @@
+"""Changes by forms on pages: who may, what they do, and what happens without the form's own token."""
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from mltrail_server.services.deps import Deps
+from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
+from tests.api.test_report import SHAS, Trail
+from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, FrozenClock, Team
+from tests.ui.test_pages import form_token, page, run_id, sign_in  # noqa: F401 - a fixture
+
+ML = "/1/-/ml"
+
+
+def send(client: FlaskClient, path: str, **fields: Any) -> TestResponse:
+    return client.post(path, data={"csrf_token": form_token(client)} | fields)
+
+
+def alert(client: FlaskClient, path: str) -> str:
+    found = re.search(r'<div class="alert (?:danger|success)".*?<div>(.*?)</div>', page(client, path), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_a_run_is_renamed_described_and_tagged(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+    here = f"{ML}/candidates/1"
+    for fields in (
+        {"do": "rename", "name": "the better one"},
+        {"do": "describe", "note": "Trained on Sunday."},
+        {"do": "tag", "key": "team", "value": "green"},
+    ):
+        answer = send(client, here, **fields)
+        assert (answer.status_code, answer.headers["Location"]) == (303, here)
+    shown = page(client, here)
+    assert "the better one</h1>" in shown
+    assert "Trained on Sunday." in shown
+    assert mlflow.get("runs/get", run_id=run_id)["run"]["info"]["run_name"] == "the better one"
+    send(client, here, do="untag", key="team")
+    assert "green" not in page(client, here)
+
+
+def test_a_run_is_deleted_and_comes_back(client: FlaskClient, run_id: str) -> None:
+    send(client, f"{ML}/candidates/1", do="delete")
+    assert "No runs yet" in page(client, f"{ML}/experiments/0")
+    assert "/candidates/1" in page(client, f"{ML}/experiments/0?view=deleted")
+    send(client, f"{ML}/candidates/1", do="restore")
+    assert "/candidates/1" in page(client, f"{ML}/experiments/0")
+
+
+def test_an_experiment_is_made_renamed_and_deleted(client: FlaskClient, run_id: str) -> None:
+    made = send(client, f"{ML}/experiments", name="sweeps")
+    here = made.headers["Location"]
+    assert "sweeps</h1>" in page(client, here)
+    send(client, here, do="rename", name="old sweeps")
+    send(client, here, do="describe", note="Of last year")
+    assert "Of last year" in page(client, f"{ML}/experiments")
+    send(client, here, do="delete")
+    assert "sure" in alert(client, here)
+    send(client, here, do="delete", sure="1")
+    assert "old sweeps" not in page(client, f"{ML}/experiments")
+    assert "old sweeps" in page(client, f"{ML}/experiments?view=deleted")
+    assert send(client, f"{ML}/experiments", name="").status_code == 303
+
+
+def test_models_aliases_and_versions(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+    send(client, f"{ML}/models", name="churn eu", description="Who leaves")
+    here = f"{ML}/models/churn%20eu"
+    assert "Who leaves" in page(client, here)
+    for _ in range(2):
+        mlflow.post("model-versions/create", name="churn eu", source=f"runs:/{run_id}/plots", run_id=run_id)
+    send(client, here, do="alias", alias="champion", version="1")
+    send(client, here, do="alias", alias="champion", version="2")
+    shown = page(client, here)
+    assert "Roll back to 1.0.0" in shown
+    send(client, here, do="roll-back:1", alias="champion")
+    assert mlflow.get("registered-models/alias", name="churn eu", alias="champion")["model_version"]["version"] == "1"
+    send(client, f"{here}/versions/1.0.0", do="describe", description="Shipped in May")
+    assert "Shipped in May" in page(client, f"{here}/versions/1")
+    assert "a b.html" in page(client, f"{here}/versions/1")
+    send(client, here, do="unalias", alias="champion")
+    send(client, f"{here}/versions/1.0.0", do="delete", sure="1")
+    assert ">1.0.0</a></th>" not in page(client, here)
+    answer = send(client, here, do="rename", name="churn")
+    assert answer.headers["Location"] == f"{ML}/models/churn"
+    send(client, f"{ML}/models/churn", do="delete", sure="1")
+    assert "No models yet" in page(client, f"{ML}/models")
+
+
+def test_what_cannot_be_done_is_told_on_the_page(client: FlaskClient, run_id: str) -> None:
+    send(client, f"{ML}/models", name="churn")
+    send(client, f"{ML}/models", name="churn")
+    assert "already exists" in alert(client, f"{ML}/models")
+    send(client, f"{ML}/models/churn", do="alias", alias="champion", version="7")
+    assert "not found" in alert(client, f"{ML}/models/churn")
+    send(client, f"{ML}/candidates/1", do="rename", name=" ")
+    assert "needs a name" in alert(client, f"{ML}/candidates/1")
+    assert send(client, f"{ML}/candidates/1", do="explode").status_code == 400
+
+
+def test_a_form_without_the_sessions_token_changes_nothing(client: FlaskClient, run_id: str) -> None:
+    for data in ({}, {"csrf_token": "guessed"}):
+        answer = client.post(f"{ML}/candidates/1", data={"do": "delete", **data})
+        assert answer.status_code == 403
+    foreign = {"Origin": "https://evil.example.com"}
+    data = {"do": "delete", "csrf_token": form_token(client)}
+    assert client.post(f"{ML}/candidates/1", data=data, headers=foreign).status_code == 403
+    assert "/candidates/1" in page(client, f"{ML}/experiments/0")
+    client.post("/-/sign-out", data={"csrf_token": form_token(client)})
+    answer = send(client, f"{ML}/candidates/1", do="delete")
+    assert answer.headers["Location"].startswith("/-/sign-in?next=")
+
+
+@pytest.mark.parametrize(("role", "status"), [("stranger", 404), ("guest", 403), ("reporter", 403), ("developer", 303)])
+def test_roles_decide(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock, role: str, status: int
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    trail.train(trail.main(SHAS["b"]), [0.5])
+    sign_in(gitlab_client, team.tokens[role], base_url=EXTERNAL_URL)
+    data = {"csrf_token": form_token(gitlab_client, base_url=EXTERNAL_URL), "do": "rename", "name": "mine"}
+    answer = gitlab_client.post("/team/churn/-/ml/candidates/1", data=data, base_url=EXTERNAL_URL)
+    assert answer.status_code == status
+    if role == "stranger":
+        return
+    shown = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url=EXTERNAL_URL).get_data(as_text=True)
+    assert ("mine</h1>" in shown) == (role == "developer")
+    assert ('do" value="rename"' in shown) == (role == "developer")
+    assert ("Amended" in shown) == (role == "developer")
+
+
+def test_a_promoted_alias_is_moved_by_maintainers(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    for name, lr in (("b", "0.1"), ("d", "0.2")):
+        pipeline = trail.main(SHAS[name])
+        trail.train(pipeline, [0.8], lr=lr)
+        job = team.gitlab.add_job(pipeline, "promote", "deploy", team.users["maintainer"], "running")
+        headers = {"Authorization": f"Bearer {team.gitlab.mint(job, EXTERNAL_URL)}"}
+        done = gitlab_client.post(
+            "/api/v4/projects/42/ml/promotions", headers=headers, json={"pipeline_id": pipeline.id}
+        )
+        assert done.status_code == 200
+    here = "/team/churn/-/ml/models/churn"
+    for role, offered in (("developer", False), ("maintainer", True)):
+        sign_in(gitlab_client, team.tokens[role], base_url=EXTERNAL_URL)
+        shown = gitlab_client.get(here, base_url=EXTERNAL_URL).get_data(as_text=True)
+        assert ("Roll back to 1.0.0" in shown) == offered
+        data = {
+            "csrf_token": form_token(gitlab_client, base_url=EXTERNAL_URL),
+            "do": "roll-back:1",
+            "alias": "champion",
+        }
+        gitlab_client.post(here, data=data, base_url=EXTERNAL_URL)
+        shown = gitlab_client.get(here, base_url=EXTERNAL_URL).get_data(as_text=True)
+        assert ("Maintainer role" in shown) != offered
+    assert LOCAL_TOKEN not in shown
+    mlflow = Mlflow(gitlab_client, project="42", token=team.tokens["guest"])
+    assert mlflow.get("registered-models/alias", name="churn", alias="champion")["model_version"]["version"] == "1"
