@@ -8,14 +8,15 @@ from collections import Counter
 import pytest
 
 BUDGETS = {
-    "api": 300,
+    "api": 480,
     "clients": 180,
     "component": 90,
-    "contract": 60,
+    "contract": 90,
     "differential": 180,
     "e2e": 120,
+    "faults": 90,
     "packaging": 30,
-    "store": 60,
+    "store": 90,
     "ui": 30,
     "unit": 60,
 }

@@ -1,0 +1,114 @@
+"""A whole server as a team runs it: web processes and worker beside a GitLab, on either database."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from tests.fakes.gitlab import FakeGitLab
+
+COMMAND = Path(sys.executable).parent / "mltrail-server"
+PROJECT_ID = 42
+
+
+class TeamServer:
+    """Made with an address that it keeps when it is started again. `variables` are further settings."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database_url: str = "",
+        workers: int = 2,
+        command: list[str] | None = None,
+        **variables: str,
+    ) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.gitlab = FakeGitLab()
+        self.log = folder / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._command = command or [str(COMMAND), "serve", "--port", str(self.port), "--workers", str(workers)]
+        self._variables = variables | ({"MLTRAIL_DATABASE_URL": database_url} if database_url else {})
+
+    def __enter__(self) -> "TeamServer":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.gitlab.start()
+        project = self.gitlab.add_project("team/churn", id=PROJECT_ID)
+        developer, bot = self.gitlab.add_user("developer"), self.gitlab.add_user("bot")
+        for user in (developer, bot):
+            self.gitlab.add_member(project, user, 30)
+        sha = self.gitlab.add_commit(project, "a1" * 20, branch="main")
+        pipeline = self.gitlab.add_pipeline(project, sha, "main", "push")
+        self.job = self.gitlab.add_job(pipeline, "train", "train", developer, "running")
+        self.bot_token = self.gitlab.add_token(bot, ["api"])
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process:
+            self.stop()
+        self.gitlab.stop()
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"{self.url}/api/v4/projects/{PROJECT_ID}/ml/mlflow"
+
+    def token(self) -> str:
+        """The ID token of a job that is running."""
+        return self.gitlab.mint(self.job, self.url)
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, env=self.environment(), stdout=log, stderr=log)
+        patient = urllib3.Retry(total=400, backoff_factor=0.05, backoff_max=0.1)
+        assert urllib3.request("GET", f"{self.url}/readyz", retries=patient).status == 200, self.log.read_text()
+
+    def environment(self) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
+        settings = {
+            "MLTRAIL_DATA_DIR": str(self.folder / "data"),
+            "MLTRAIL_EXTERNAL_URL": self.url,
+            "MLTRAIL_GITLAB_URL": self.gitlab.url,
+            "MLTRAIL_GITLAB_TOKEN": self.bot_token,
+        }
+        return own | settings | self._variables
+
+    def stop(self, *, seconds: float = 60) -> None:
+        """Ask it to leave, as systemd and Kubernetes do, and wait until it has."""
+        assert self.process
+        self.process.terminate()
+        self.process.wait(timeout=seconds)
+        self.process = None
+
+    def processes(self, kind: str) -> list[int]:
+        """The web processes (`web`), or the one that reconciles (`worker`)."""
+        assert self.process
+        parent = self.process.pid
+        children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+        return [pid for pid in children if (b"worker" in _arguments(pid)) == (kind == "worker")]
+
+    def kill(self, kind: str) -> None:
+        """End one process at once."""
+        for pid in self.processes(kind)[:1]:
+            os.kill(pid, signal.SIGKILL)
+
+    def get(self, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        return urllib3.request("GET", self.url + path, **options)
+
+
+def _arguments(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
