@@ -2,6 +2,7 @@
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .errors import CommandError, server
 from .settings import Settings
@@ -40,8 +41,20 @@ class Api:
 
     def promote(self, wishes: dict[str, Any]) -> dict[str, Any]:
         """Promote the pipeline's best candidates. Asking again changes nothing, so that a retry is safe."""
-        wishes = {"pipeline_id": int(self.settings.pipeline), **wishes}
+        if "candidate" not in wishes:
+            wishes = {"pipeline_id": int(self.settings.pipeline), **wishes}
         return self._call("POST", f"{self.settings.base}/promotions", wishes)
+
+    def move_alias(self, model: str, alias: str, wishes: dict[str, Any]) -> dict[str, Any]:
+        """Point an alias at a version. It is told which one is expected there, so that a retry is safe."""
+        return self._call("PUT", self._alias_url(model, alias), wishes)
+
+    def roll_back(self, model: str, alias: str, wishes: dict[str, Any]) -> dict[str, Any]:
+        """Point an alias at the version before. Each call goes one further back, so this is not sent twice."""
+        return self._call("POST", f"{self._alias_url(model, alias)}/rollback", wishes, once=True)
+
+    def _alias_url(self, model: str, alias: str) -> str:
+        return f"{self.settings.base}/models/{quote(model, safe='')}/aliases/{quote(alias, safe='')}"
 
     def detach(self, wishes: dict[str, Any]) -> dict[str, Any]:
         """Detach a run from this job. Asking again for a new run begins another one, so this is not sent twice."""

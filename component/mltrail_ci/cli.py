@@ -5,10 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__, detach, doctor, errors, promote, report, runs, settings
+from . import __version__, detach, doctor, errors, promote, report, rollback, runs, settings
 from .api import Api
 
-COMMANDS = {"report": report, "promote": promote, "runs": runs, "detach": detach, "doctor": doctor}
+COMMANDS = {
+    "report": report,
+    "promote": promote,
+    "rollback": rollback,
+    "runs": runs,
+    "detach": detach,
+    "doctor": doctor,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

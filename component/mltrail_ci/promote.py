@@ -13,6 +13,8 @@ HELP = "make this pipeline's best candidate a model version with an alias"
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", help="only this model (default: every model of the pipeline)")
+    parser.add_argument("--candidate", metavar="NUMBER", type=int, help="this very run, by hand (needs Maintainer)")
+    parser.add_argument("--pre-release", action="store_true", help="of a merge request: X.Y.Z-rc.N, without an alias")
     parser.add_argument("--alias", help="alias that the version gets (default: the server's, champion)")
     parser.add_argument("--rank-by", metavar="METRIC", help="metric that picks the best candidate")
     parser.add_argument("--better", choices=["auto", "higher", "lower"], help="direction of that metric (default auto)")
@@ -32,6 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(api: Api, options: Namespace) -> int:
     wishes = {
+        "candidate": options.candidate,
         "model": options.model,
         "alias": options.alias,
         "rank_by": options.rank_by,
@@ -40,6 +43,8 @@ def run(api: Api, options: Namespace) -> int:
         "version": options.version and options.version.removeprefix("v"),
     }
     told = {key: value for key, value in wishes.items() if value not in {None, "", "auto"}}
+    if options.pre_release:
+        told["pre_release"] = True
     answer = api.promote(told | {"dry_run": options.dry_run == "true"})
     promotions = answers.promotions(answer)
     files.write(options.dotenv, dotenv.of_promotions(promotions))
@@ -48,7 +53,7 @@ def run(api: Api, options: Namespace) -> int:
         print(json.dumps(answer, indent=2))
     else:
         print("\n".join(map(_told, promotions)) or "Nothing to promote: this pipeline has no candidates.")
-    return errors.DONE
+    return errors.NO if any(one.state == "refused" for one in promotions) else errors.DONE
 
 
 def _told(promotion: Promotion) -> str:
@@ -56,12 +61,16 @@ def _told(promotion: Promotion) -> str:
     step = ": ".join(filter(None, (promotion.bump, promotion.reason)))
     step = f" ({step})" if step else ""
     replaced = f", was {promotion.replaces}" if promotion.replaces else ""
-    if promotion.state == "promoted":
+    if promotion.state == "promoted" and not promotion.alias:
+        told = f"{version}{step} is there to try out"
+    elif promotion.state == "promoted":
         told = f"{version}{step} is now {promotion.alias}{replaced}"
     elif promotion.state == "already":
         told = f"{version} is {promotion.alias} already; this pipeline has promoted before"
     elif promotion.state == "dry_run":
-        told = f"{version}{step} would become {promotion.alias}{replaced}"
+        told = f"{version}{step} would become {promotion.alias or 'a version to try out'}{replaced}"
+    elif promotion.state == "refused":
+        told = f"{promotion.model or 'nothing'}: refused: {promotion.reason or 'no reason given'}"
     else:
         told = f"{promotion.model or 'nothing'}: not promoted: {promotion.reason or 'no reason given'}"
     return text.clean(f"{told}  {promotion.url}".rstrip())

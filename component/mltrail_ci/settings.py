@@ -13,7 +13,7 @@ _TRACKING_URI = re.compile(r"(?P<server>https?://.+)/api/v4/projects/(?P<project
 TOKENS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN")
 """Variables that may hold the token; the first one that is set counts."""
 
-_WITHOUT_PIPELINE = frozenset({"doctor", "detach"})
+_WITHOUT_PIPELINE = frozenset({"doctor", "detach", "rollback", "card", "verify"})
 
 
 class Settings(NamedTuple):
@@ -62,7 +62,8 @@ def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
     if not project:
         raise usage("Which project? In a job CI_PROJECT_ID says it; elsewhere give --project with its number or path.")
     pipeline = options.pipeline or environment.get("CI_PIPELINE_ID", "")
-    if (pipeline or options.command not in _WITHOUT_PIPELINE) and not (pipeline.isascii() and pipeline.isdecimal()):
+    needs_one = options.command not in _WITHOUT_PIPELINE and getattr(options, "candidate", None) is None
+    if (pipeline or needs_one) and not (pipeline.isascii() and pipeline.isdecimal()):
         raise usage("Which pipeline? In a job CI_PIPELINE_ID says it; elsewhere give --pipeline with its number.")
     token_name = next((name for name in TOKENS if environment.get(name)), "")
     return Settings(server.rstrip("/"), project, pipeline, environment.get(token_name, ""), token_name)

@@ -188,3 +188,76 @@ def test_what_was_promoted_stays_whatever_becomes_of_the_run(trail: Trail) -> No
     listed = person.call("GET", files, query_string={"path": folder}).get_json()["files"]
     assert [one["path"] for one in listed] == ["MLmodel"]
     assert person.call("GET", f"{files}/{folder}/MLmodel", buffered=True).get_data() == b"flavors: {}"
+
+
+class TestPreReleases:
+    def test_a_merge_requests_candidate_gets_a_number_to_try_it_out(self, trail: Trail) -> None:
+        first = trail.main(SHAS["b"])
+        trail.train(first, [0.8])
+        promote(trail, first)
+        request = trail.request(SHAS["c"])
+        for number in (1, 2):
+            pipeline = trail.of_request(request, SHAS["c"])
+            trail.train(pipeline, [0.9], lr="0.2")
+            (done,) = promote(trail, pipeline, pre_release=True)
+            assert (done["state"], done["version"], done["alias"]) == ("promoted", f"1.1.0-rc.{number}", None)
+        assert aliases(trail) == {"champion": "1"}
+
+    def test_it_never_becomes_champion(self, trail: Trail) -> None:
+        first = trail.main(SHAS["b"])
+        trail.train(first, [0.8])
+        promote(trail, first)
+        pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
+        trail.train(pipeline, [0.9])
+        promote(trail, pipeline, pre_release=True)
+        owner = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+        told = owner.error("POST", "registered-models/alias", name="churn", alias="champion", version="2")[2]
+        assert "never promoted" in told
+
+    def test_the_release_follows_after_the_merge(self, trail: Trail) -> None:
+        first = trail.main(SHAS["b"])
+        trail.train(first, [0.8])
+        promote(trail, first)
+        request = trail.request(SHAS["c"])
+        pipeline = trail.of_request(request, SHAS["c"])
+        trail.train(pipeline, [0.9], lr="0.2")
+        promote(trail, pipeline, pre_release=True)
+        sha = trail.team.gitlab.merge(trail.team.project, request.iid)
+        (done,) = promote(trail, trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push"))
+        assert (done["state"], done["version"], done["merge_request"]) == ("promoted", "1.1.0", request.iid)
+
+
+def test_a_number_that_somebody_took_by_hand_is_passed_over(trail: Trail) -> None:
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.8])
+    promote(trail, first)
+    developer = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    for taken in ("1.1.0", "999999.0.0"):
+        tags = [{"key": "gitlab.version", "value": taken}]
+        developer.post("model-versions/create", name="churn", source="", tags=tags)
+    second = trail.main(SHAS["d"])
+    trail.train(second, [0.8], lr="0.2")
+    assert promote(trail, second)[0]["version"] == "1.2.0"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message", "version", "reason"),
+    [
+        (["model::major"], "a change", "2.0.0", "the label model::major"),
+        ([], "a change\n\nModel-Bump: minor", "1.1.0", "the trailer Model-Bump: minor"),
+        ([], "a change", "1.0.1", "the same parameters, trained again"),
+    ],
+)
+def test_labels_and_trailers_of_the_merge_request_raise_the_step(
+    trail: Trail, labels: list[str], message: str, version: str, reason: str
+) -> None:
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.8])
+    promote(trail, first)
+    request = trail.request(SHAS["c"])
+    request.labels += labels
+    trail.team.project.commits[SHAS["c"]].message = message
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9])
+    sha = trail.team.gitlab.merge(trail.team.project, request.iid)
+    (done,) = promote(trail, trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push"))
+    assert (done["version"], done["reason"]) == (version, reason)

@@ -49,7 +49,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_POST = do_GET  # noqa: N815 - the names are those of http.server
+            do_POST = do_PUT = do_GET  # noqa: N815 - the names are those of http.server
 
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return super().date_time_string((timestamp or time.time()) + server.clock_is_off_by)

@@ -68,6 +68,25 @@ def test_all_that_was_wished_is_sent(job: Job) -> None:
     }
 
 
+def test_a_refusal_of_the_model_fails_the_job(job: Job) -> None:
+    refused = a_promotion(state="refused", version=None, reason="the gate is red: accuracy: 0.7 is less")
+    job.server.lay(f"POST {job.base}/promotions", {"promotions": [refused]})
+    code, told, _ = job.run("promote")
+    assert (code, told.startswith("churn: refused: the gate is red")) == (1, True)
+
+
+def test_a_person_names_a_run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI_PIPELINE_ID")
+    promote(job, "--candidate", "17")
+    assert job.server.asked[0].body == {"candidate": 17, "dry_run": False}
+
+
+def test_a_pre_release_has_no_alias(job: Job) -> None:
+    told = promote(job, "--pre-release", version="1.1.0-rc.1", alias=None, replaces=None, bump=None, reason="")
+    assert told.startswith("churn 1.1.0-rc.1 is there to try out")
+    assert job.server.asked[0].body["pre_release"] is True
+
+
 def test_later_jobs_get_the_version(job: Job, tmp_path: Path) -> None:
     promote(job, "--dotenv", str(tmp_path / "env"), "--annotations", str(tmp_path / "links"))
     assert "MLTRAIL_VERSION=1.1.0\n" in (tmp_path / "env").read_text()

@@ -108,8 +108,6 @@ def _has_task(flavor: object) -> bool:
 
 
 def _decoded(text: object) -> list[Any] | None:
-    if isinstance(text, list):
-        return text
     try:
         found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):

@@ -6,7 +6,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.deps import Deps
 
-from . import detachments, packages, promotions, reports, setup
+from . import aliases, detachments, packages, promotions, reports, setup
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -17,6 +17,9 @@ ROUTES = (
     Route("GET", "setup", setup.show, READ),
     Route("POST", "detachments", detachments.create, WRITE),
     Route("POST", "promotions", promotions.create, WRITE),
+    Route("GET", "models/<model>/aliases", aliases.show, READ),
+    Route("PUT", "models/<model>/aliases/<alias>", aliases.put, WRITE),
+    Route("POST", "models/<model>/aliases/<alias>/rollback", aliases.rollback, WRITE),
 )
 
 PACKAGES = (

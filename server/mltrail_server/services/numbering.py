@@ -30,6 +30,19 @@ class Told:
     bump: Bump | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """All semvers that a model has ever had: `promoted` by promotions, `taken` by anybody."""
+
+    promoted: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
+
+
+def used(connection: sa.Connection, scope: Scope, model_id: int) -> Used:
+    promoted = frozenset(semver for _, semver in promotions.taken(connection, scope.project_id, model_id))
+    return Used(promoted, promoted.union(version_store.all_semvers(connection, scope.project_id, model_id)))
+
+
 def step(
     scope: Scope,
     gitlab: GitLab,
@@ -62,8 +75,8 @@ def step(
     return bump.raised(decided, _wishes(scope, gitlab, told))
 
 
-def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: set[str]) -> tuple[str, str, Semver]:
-    """Answer what the step is called, why, and the version. `used` are all semvers that were ever given out.
+def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: Used) -> tuple[str, str, Semver]:
+    """Answer what the step is called, why, and the version.
 
     Raises INVALID for a version or tag that is none.
     """
@@ -74,19 +87,21 @@ def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: set[str]) 
         if tagged is None:
             raise invalid(f"The tag '{told.ref}' is no semantic version. Tag as in v1.4.0, or give --version.")
         return "tag", f"the tag {told.ref}", tagged
-    known = [semver.parse(one) for one in used]
-    if not known:
-        return "first", "the first version", semver.parse(semver.FIRST)
-    decided = decided or Step(Bump.MINOR, "no earlier promotion to compare with")
-    released = [one for one in known if not one.pre]
-    highest = max(released) if released else None
-    following = highest.bump(decided.bump) if highest else semver.parse(semver.FIRST)
-    return decided.bump.value, decided.reason, following
+    # Numbers that somebody has given by hand count as long as nothing was promoted; later they are passed over.
+    released = [one for one in map(semver.parse, used.promoted or used.taken) if not one.pre]
+    if not released:
+        called, reason, following = "first", "the first version", semver.parse(semver.FIRST)
+    else:
+        decided = decided or Step(Bump.MINOR, "no earlier promotion to compare with")
+        called, reason, following = decided.bump.value, decided.reason, max(released).bump(decided.bump)
+    while str(following) in used.taken:
+        following = following.bump(decided.bump if decided else Bump.PATCH)
+    return called, reason, following
 
 
-def pre_release(target: Semver, used: set[str]) -> Semver:
+def pre_release(target: Semver, used: Used) -> Semver:
     """Name the next release candidate of a version to come."""
-    pres = [one.pre for one in map(semver.parse, used) if one.pre and _core(one) == _core(target)]
+    pres = [one.pre for one in map(semver.parse, used.taken) if one.pre and _core(one) == _core(target)]
     numbers = [int(pre[1]) for pre in pres if len(pre) == 2 and pre[0] == "rc" and pre[1].isdigit()]
     return Semver(*_core(target), ("rc", str(max(numbers, default=0) + 1)))
 

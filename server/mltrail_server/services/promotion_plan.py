@@ -10,6 +10,7 @@ from mltrail_server.domain.semver import Bump, Semver
 from . import links, numbering
 from .deps import Scope
 from .model_files import Held
+from .numbering import Used
 from .promotion_choice import Choice, Choices
 
 
@@ -62,7 +63,7 @@ class Plan:
     alias: str | None
 
 
-def number_of(plan: Plan, used: set[str]) -> tuple[str, str, Semver]:
+def number_of(plan: Plan, used: Used) -> tuple[str, str, Semver]:
     told = numbering.Told(plan.wish.version, plan.wish.bump)
     called, reason, version = numbering.choose(plan.choices.pipeline, told, plan.step, used)
     return called, reason, numbering.pre_release(version, used) if plan.wish.pre_release else version

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from mltrail_server.domain import paths
+from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.store import aliases as alias_store
 from mltrail_server.store import candidates, files, promotions
@@ -11,7 +12,7 @@ from mltrail_server.store import versions as version_store
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.promotions import Promotion
 
-from . import aliases, links, models, versions
+from . import aliases, links, models, numbering, versions
 from .deps import Scope
 from .promotion_choice import Choices
 from .promotion_plan import Plan, Promoted, Wish, number_of, told
@@ -56,7 +57,7 @@ def settled(  # noqa: PLR0917 - what a promotion is about
 
 
 def planned(connection: sa.Connection, scope: Scope, plan: Plan, model_id: int | None) -> Promoted:
-    used = versions.used_semvers(connection, scope, model_id) if model_id is not None else set()
+    used = numbering.used(connection, scope, model_id) if model_id is not None else numbering.Used()
     called, reason, version = number_of(plan, used)
     return told(scope, plan, "dry_run", version, called, reason, replaces=_replaced(connection, scope, plan, model_id))
 
@@ -69,7 +70,7 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
     if before is not None:
         return before
     candidate = _unchanged(connection, scope, plan)
-    called, reason, version = number_of(plan, versions.used_semvers(connection, scope, model_id))
+    called, reason, version = number_of(plan, numbering.used(connection, scope, model_id))
     replaces = _replaced(connection, scope, plan, model_id)
     # The version gets names of its own for the files as they are now: whatever becomes of the run, they stay.
     folder = paths.of_promotion(plan.choices.pipeline.id, plan.winner.iid).folder
@@ -125,7 +126,7 @@ def _unchanged(connection: sa.Connection, scope: Scope, plan: Plan) -> Candidate
     held = candidates.get_to_write(connection, scope.project_id, found.eid) if found is not None else None
     now = files.below(connection, scope.project_id, plan.held.location)
     same = {file.path: file.blob_id for file in now} == {file.path: file.blob_id for file in plan.held.files}
-    if held is None or held.amended or not same:
+    if held is None or held.amended or held.stage is Stage.DELETED or not same:
         raise MltrailError(
             Code.CONFLICT,
             f"Somebody has changed the run {plan.winner.name} while it was being checked. Look at it, and ask again.",

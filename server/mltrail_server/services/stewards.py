@@ -49,8 +49,9 @@ def check_unaliased(connection: sa.Connection, scope: Scope, model_id: int, name
 
 
 def manages(connection: sa.Connection, scope: Scope, model_id: int, alias: str) -> bool:
-    """Tell whether an alias is moved by promotions, so that not everybody may move it."""
-    return alias in promotions.managed_aliases(connection, scope.project_id, model_id)
+    """Tell whether an alias is moved by promotions, so that not everybody may move it: also under another case."""
+    managed = promotions.managed_aliases(connection, scope.project_id, model_id)
+    return alias.lower() in {one.lower() for one in managed}
 
 
 def check_alias(connection: sa.Connection, scope: Scope, model_id: int, alias: str, target: Version | None) -> None:

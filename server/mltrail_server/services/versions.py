@@ -248,7 +248,8 @@ def _with_run(connection: sa.Connection, scope: Scope, name: str, found: Origin)
 
 def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str | None) -> str:
     """Choose a new version's semver. The caller holds the model, so nobody else takes it meanwhile."""
-    used = used_semvers(connection, scope, model_id)
+    promoted = [semver for _, semver in promotions.taken(connection, scope.project_id, model_id)]
+    used = {*promoted, *store.all_semvers(connection, scope.project_id, model_id)}
     if wanted is None:
         return semver.following(max(used, key=semver.parse, default=None))
     semver.parse(wanted)
@@ -259,12 +260,6 @@ def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str 
             "Choose a higher one.",
         )
     return wanted
-
-
-def used_semvers(connection: sa.Connection, scope: Scope, model_id: int) -> set[str]:
-    """List every semver that ever named a version: of this model, and promoted ones of earlier models of its name."""
-    promoted = promotions.taken(connection, scope.project_id, model_id)
-    return {*store.all_semvers(connection, scope.project_id, model_id), *(semver for _, semver in promoted)}
 
 
 def _insert(

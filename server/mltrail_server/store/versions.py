@@ -141,6 +141,12 @@ def all_semvers(connection: sa.Connection, project_id: ProjectId, model_id: int)
     return list(connection.execute(query).scalars())
 
 
+def semvers(connection: sa.Connection, project_id: ProjectId, model_id: int) -> dict[int, str]:
+    """Name every version of a model by number, deleted ones too."""
+    query = sa.select(_T.c.number, _T.c.semver).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
+    return {row.number: row.semver for row in connection.execute(query)}
+
+
 def any_promoted(connection: sa.Connection, project_id: ProjectId, model_id: int, *, stage: str | None = None) -> bool:
     """Tell whether a model has a promoted version that is not deleted (of one stage)."""
     where = [_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)]
