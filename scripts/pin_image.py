@@ -1,6 +1,6 @@
 """Write the digest of the image into the templates, or tell which one they name.
 
-python -m scripts.pin_image sha256:…    the digest that the job `image` prints
+python -m scripts.pin_image sha256:…    the digest that the job `cli-image` prints
 python -m scripts.pin_image             print the image of the templates; fail where they disagree, name another
                                         version than this one, or have no digest (`--unpinned` lets that pass)
 """

@@ -5,9 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
+from tests.component.render import schema
 from tests.component.runner import MERGE_REQUEST, ROOT, SCHEDULE, TAG, Runner, commit
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -89,11 +91,31 @@ def test_the_report_comes_after_a_failed_training_too(example: Runner) -> None:
 
 
 def test_this_projects_own_pipeline_uses_its_component(ourselves: Runner) -> None:
-    selftest = ourselves.preview()["selftest"]
-    assert selftest["variables"]["MLFLOW_TRACKING_URI"].startswith("http://127.0.0.1:5000/")
+    config = ourselves.preview()
+    assert config["selftest"]["variables"]["MLFLOW_TRACKING_URI"].startswith("http://127.0.0.1:5000/")
+    assert {"mltrail-report", "mltrail-promote"} <= config.keys(), "all templates are expanded at this commit"
+
+
+def test_this_projects_own_pipeline_is_as_gitlabs_schema_has_it() -> None:
+    jsonschema.Draft7Validator(schema()).validate(yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text()))
 
 
 def test_this_project_releases_on_version_tags_only(ourselves: Runner) -> None:
-    assert {"check", "build", "bare-install", "selftest"} == set(ourselves.jobs())
-    assert {"publish", "release"} <= set(ourselves.jobs(TAG))
-    assert "release" not in ourselves.jobs(TAG | {"CI_COMMIT_TAG": "v1.0.0-old"})
+    always = {"check", "build", "bare-install", "selftest"}
+    assert set(ourselves.jobs()) == always | {"cli-image"}
+    assert set(ourselves.jobs(TAG)) == always | {"pinned", "publish", "release"}
+    assert set(ourselves.jobs(TAG | {"CI_COMMIT_TAG": "v1.0.0-old"})) == always
+    assert set(ourselves.jobs(MERGE_REQUEST)) == always
+
+
+def test_nothing_is_released_before_all_that_checks_it(ourselves: Runner) -> None:
+    config = ourselves.preview()
+    assert {need["job"] for need in config["publish"]["needs"]} == {
+        "check",
+        "pinned",
+        "build",
+        "bare-install",
+        "selftest",
+    }
+    assert [need["job"] for need in config["release"]["needs"]] == ["publish"]
+    assert config["release"]["release"]["tag_name"] == "$CI_COMMIT_TAG"

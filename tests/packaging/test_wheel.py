@@ -5,19 +5,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
 SERVER_ONLY = {"flask", "sqlalchemy", "alembic", "granian", "jinja2", "msgspec", "jwt", "gitlab", "boto3"}
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    uv = Path(sys.executable).parent / "uv"
-    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
