@@ -22,7 +22,8 @@ def _table(command: str) -> str:
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of options
         values = "\\|".join(action.choices or ()) or action.metavar or ("" if action.nargs == 0 else "NAME")
         values = f"[{values}]" if action.nargs == "?" else values
-        rows.append(f"| `{' '.join(filter(None, (action.option_strings[0], str(values))))}` | {action.help} |")
+        names = [*action.option_strings[:1], str(values)]
+        rows.append(f"| `{' '.join(filter(None, names))}` | {action.help} |")
     return "\n".join(rows) + "\n"
 
 

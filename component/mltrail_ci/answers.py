@@ -227,11 +227,11 @@ def _model(body: Mapping[str, Any]) -> Model:
         ],
         candidates=[_candidate(one) for one in body.get("candidates") or ()],
         gate=_text(body.get("gate")),
-        rules=[_rule(one) for one in body.get("rules") or ()],
+        rules=[rule(one) for one in body.get("rules") or ()],
     )
 
 
-def _rule(body: Mapping[str, Any]) -> Rule:
+def rule(body: Mapping[str, Any]) -> Rule:
     return Rule(
         metric=str(body["metric"]),
         expects=_text(body.get("expects")),

@@ -36,6 +36,10 @@ class Api:
         """Have the server compare the pipeline's candidates now, and answer the report as far as it is."""
         return self._call("POST", f"{self.settings.pipeline_url}/report", {})
 
+    def try_contract(self, content: str) -> dict[str, Any]:
+        """Have the server tell what its gate would say of the pipeline with this contract. It keeps nothing."""
+        return self._call("POST", f"{self.settings.pipeline_url}/contract", {"contract": content})
+
     def report(self) -> dict[str, Any]:
         return self._call("GET", f"{self.settings.pipeline_url}/report")
 

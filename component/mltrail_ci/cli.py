@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__, detach, doctor, errors, promote, report, rollback, runs, settings
+from . import __version__, contract, detach, doctor, errors, promote, report, rollback, runs, settings
 from .api import Api
 
 COMMANDS = {
@@ -14,6 +14,7 @@ COMMANDS = {
     "rollback": rollback,
     "runs": runs,
     "detach": detach,
+    "contract": contract,
     "doctor": doctor,
 }
 
@@ -21,6 +22,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
+        if options.command == "contract":  # which needs no server
+            return contract.run(options)
         read = settings.read(options, os.environ)
         if options.command != "doctor":  # which tells more about a missing token
             settings.require_token(read)

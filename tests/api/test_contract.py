@@ -6,7 +6,7 @@ import pytest
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.services import contracts
-from tests.api.conftest import Mlflow
+from tests.api.conftest import Mlflow, good
 from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
@@ -224,3 +224,20 @@ def test_a_deleted_experiment_is_a_baseline_still(trail: Trail) -> None:
     person.post("experiments/delete", experiment_id="1")
     _, pipeline = a_request(trail, [0.70, 0.71, 0.72], experiment="churn2")
     assert trail.report(pipeline)["gate"]["outcome"] == "fail"
+
+
+def test_a_contract_can_be_tried_before_it_is_in_any_branch(trail: Trail) -> None:
+    a_main(trail, SHAS["b"], None, [0.80, 0.81, 0.82])
+    _, pipeline = a_request(trail, [0.70, 0.71, 0.72])
+    trail.report(pipeline)
+    url = f"/api/v4/projects/42/ml/pipelines/{pipeline.id}/contract"
+    headers = {"Authorization": f"Bearer {trail.team.tokens['reporter']}"}
+
+    def tried(text: str) -> Any:
+        return good(trail.client.post(url, json={"contract": text}, headers=headers))
+
+    answer = tried(contract(RULE))
+    assert answer["gate"]["sentence"] == "gate failed: 1 rule broken"
+    assert answer["models"][0]["rules"][0]["metric"] == "val_accuracy"
+    assert tried("version: 2")["gate"]["problems"][0]["key"] == "version"
+    assert trail.report(pipeline, "GET")["gate"]["outcome"] is None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from flask import Response
 
 from mltrail_server.domain.comparison import MetricChange
@@ -9,6 +10,7 @@ from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.http.answers import json_answer
+from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import links, pipeline_report
 from mltrail_server.services.judging import Judged, ModelReport
@@ -21,6 +23,19 @@ def show(call: Call, pipeline_id: int) -> Response:
 
 def refresh(call: Call, pipeline_id: int) -> Response:
     return json_answer(_report(call, pipeline_report.fresh(call.scope, pipeline_id)))
+
+
+class _Contract(msgspec.Struct, forbid_unknown_fields=True):
+    contract: str
+
+
+def try_contract(call: Call, pipeline_id: int) -> Response:
+    """Tell what the gate would say with a contract that is in no branch yet; nothing is stored."""
+    judged = pipeline_report.tried(call.scope, pipeline_id, body_of(call.request, _Contract).contract)
+    models = [
+        {"name": one.name, "gate": one.outcome, "rules": [_rule(rule) for rule in one.rulings]} for one in judged.models
+    ]
+    return json_answer({"gate": _judged(judged), "models": models})
 
 
 def candidates(call: Call, pipeline_id: int) -> Response:

@@ -7,6 +7,7 @@ from mltrail_server.store import merge_requests
 
 from . import note, notes, reconcile
 from .deps import Scope
+from .judging import Judged
 from .reports import Report
 
 
@@ -26,6 +27,12 @@ def known(scope: Scope, pipeline_id: int) -> Told:
     report = reconcile.known(scope.deps, scope.project_id, pipeline_id)
     text = note.body(report, settings=scope.deps.settings, project_path=scope.actor.project_path)
     return _told(scope, report, text)
+
+
+def tried(scope: Scope, pipeline_id: int, text: str) -> Judged:
+    """Tell what the gate would say of a pipeline with this contract. Raises NOT_FOUND for one that has never logged."""
+    report = reconcile.known(scope.deps, scope.project_id, pipeline_id, trial=text)
+    return report.proposed or report.gate
 
 
 def fresh(scope: Scope, pipeline_id: int) -> Told:

@@ -154,14 +154,18 @@ def _refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target
             jobs.refresh(connection, project_id, told, now=deps.clock())
 
 
-def known(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Report:
+def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | None = None) -> Report:
     """Compute a pipeline's report from what is stored. GitLab is asked only where the branches part, and when it does
-    not answer, the target branch's newest pipeline is the baseline.
+    not answer, the target branch's newest pipeline is the baseline. `trial` is a contract to try beside the one that
+    binds.
 
     Raises NOT_FOUND for a pipeline that has never logged.
     """
+    if_invalid = deps.settings.if_invalid_contract
     with deps.db.read() as connection:
-        report = reports.compute(connection, project_id, pipeline_id, default_branch=None)
+        report = reports.compute(
+            connection, project_id, pipeline_id, default_branch=None, if_invalid=if_invalid, trial=trial
+        )
     if report.state != "ready" or deps.gitlab is None:
         return report
     base = report.merge_request.base_sha if report.merge_request else None
@@ -171,4 +175,12 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Report:
     except MltrailError:
         return report
     with deps.db.read() as connection:
-        return reports.compute(connection, project_id, pipeline_id, default_branch=default_branch, ancestors=ancestors)
+        return reports.compute(
+            connection,
+            project_id,
+            pipeline_id,
+            default_branch=default_branch,
+            ancestors=ancestors,
+            if_invalid=if_invalid,
+            trial=trial,
+        )

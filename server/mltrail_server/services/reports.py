@@ -1,7 +1,7 @@
 """What a pipeline does to the models: each compared with its baseline, and held to the contract's rules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -72,11 +72,13 @@ def compute(
     default_branch: str | None,
     ancestors: Sequence[str] = (),
     if_invalid: Outcome = Outcome.WARN,
+    trial: str | None = None,
 ) -> Report:
     """Compare a pipeline with its baselines, from what is stored, and judge it by the contract that binds it.
 
     `ancestors` are the commits at and before the merge base, the newest first: the baseline is the target branch's
     newest pipeline on one of them, or its newest at all. `if_invalid` is what a contract leads to that can't be read.
+    `trial` is a contract's text that stands for the merge request's own.
     Raises NOT_FOUND for a pipeline that has never logged.
     """
     pipeline = pipelines.get(connection, project_id, pipeline_id)
@@ -88,6 +90,8 @@ def compute(
     request = merge_requests.get(connection, project_id, iid) if iid is not None else None
     target = request.target_branch if request else default_branch or pipeline.ref
     known = contracts.of(connection, project_id, pipeline_id)
+    if trial is not None:
+        known = replace(known, proposed=contracts.parsed(trial))
     versions = [one for one in (known.binding, known.proposed) if one is not None]
     tags = {tag for one in versions for tag in selection.tags_of(one.contract)}
     mine = pipeline_runs.outlines(connection, project_id, [pipeline_id], tags=tags).get(pipeline_id, [])

@@ -1,0 +1,83 @@
+"""`mltrail contract check`: read the contract file as the server will, and have it tried on a pipeline."""
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+import mltrail_contract
+from mltrail_contract import FILE_NAME, Contract, ContractError, Problem
+
+from . import answers, errors, settings
+from .answers import Gate, Rule
+from .api import Api
+from .outputs import text
+
+HELP = "check the contract file, and tell what it would say of a pipeline"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=["check"], help="what to do")
+    parser.add_argument("file", nargs="?", default=FILE_NAME, metavar="FILE", help=f"the file (default {FILE_NAME})")
+
+
+def run(options: Namespace) -> int:
+    """Check at a desk, without a server; with `--pipeline` the server tells what it would say of that one."""
+    content = _content(options.file)
+    try:
+        contract = mltrail_contract.read(content)
+    except ContractError as error:
+        _tell(options, {"problems": [_shown(one) for one in error.problems]}, _problems(options.file, error.problems))
+        return errors.NO
+    if not options.pipeline:
+        _tell(options, {"problems": []}, _summary(options.file, contract))
+        return errors.DONE
+    where = settings.read(options, os.environ)
+    settings.require_token(where)
+    answer = Api(where).try_contract(content)
+    gate = answers.gate(answer.get("gate") or {})
+    rules = [(str(one["name"]), answers.rule(rule)) for one in answer.get("models") or () for rule in one["rules"]]
+    _tell(options, answer, _tried(where.pipeline, gate, rules))
+    return errors.NO if gate.outcome == "fail" else errors.DONE
+
+
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig", "replace")
+    except OSError as error:
+        raise errors.usage(f"Can't read {path}: {error.strerror}.") from error
+
+
+def _tell(options: Namespace, answer: Any, told: str) -> None:  # noqa: ANN401 - any JSON
+    print(json.dumps(answer, indent=2) if options.json else told)
+
+
+def _problems(path: str, problems: tuple[Problem, ...]) -> str:
+    """Write them as compilers do, so that editors find the place."""
+    lines = (f"{path}:{one.line}:{one.column}: {f'{one.key}: ' if one.key else ''}{one.message}" for one in problems)
+    return "\n".join(map(text.clean, lines))
+
+
+def _shown(one: Problem) -> dict[str, Any]:
+    return {"line": one.line, "column": one.column, "key": one.key, "message": one.message}
+
+
+def _summary(path: str, contract: Contract) -> str:
+    rules = sum(len(model.rules) for model in contract.models.values())
+    return text.clean(f"{path} is good: {_count(len(contract.models), 'model')}, {_count(rules, 'rule')}.")
+
+
+def _tried(pipeline: str, gate: Gate, rules: list[tuple[str, Rule]]) -> str:
+    level = {"pass": "good", "fail": "bad"}.get(gate.outcome, "unknown")
+    parts = [text.coloured(text.clean(f"Pipeline {pipeline}: {gate.sentence}"), level)]
+    if rules:
+        head = ["rule", "model", "metric", "must", "found"]
+        parts.append(
+            text.table([head, *([one.outcome, of, one.metric, one.expects, one.sentence] for of, one in rules)])
+        )
+    return "\n\n".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
