@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
-from mltrail_server.domain.errors import invalid, unavailable
+from mltrail_server.domain.errors import conflict, invalid, unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
 _BUSY_SECONDS = 30
-_UNIQUE_VIOLATION = "23505"
+_FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
 
 
 class Database:
@@ -71,7 +71,10 @@ def _answering() -> Iterator[None]:
             "The request holds a value that can't be stored: a NUL character in a text, or a number out of range."
         ) from error
     except IntegrityError as error:
-        if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == _FOREIGN_KEY_VIOLATION:
+            raise conflict("Another call has just deleted what this one is about; nothing was stored.") from error
+        if state != _UNIQUE_VIOLATION:
             raise
         # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
         raise unavailable("Another call has just stored the same; try again.", retry_after=1) from error

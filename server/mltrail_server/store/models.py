@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from mltrail_server.domain.errors import conflict
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
@@ -87,10 +88,15 @@ def change(connection: sa.Connection, project_id: ProjectId, model_id: int, *, n
 
 
 def take_number(connection: sa.Connection, project_id: ProjectId, model_id: int, *, now: int) -> int:
-    """Give out the model's next version number, and hold the model until the transaction ends."""
+    """Give out the model's next version number, and hold the model until the transaction ends.
+
+    Raises CONFLICT when somebody else has deleted the model since it was found.
+    """
     where = (_T.c.project_id == project_id, _T.c.id == model_id)
     statement = sa.update(_T).where(*where).values(last_number=_T.c.last_number + 1, updated_ms=now)
-    number: int = connection.execute(statement.returning(_T.c.last_number)).scalar_one()
+    number: int | None = connection.execute(statement.returning(_T.c.last_number)).scalar()
+    if number is None:
+        raise conflict("Another call has just deleted this model; nothing was stored.")
     return number
 
 

@@ -1,0 +1,34 @@
+"""PostgreSQL has many writers: what one of them has found may be gone when it writes."""
+
+import pytest
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.deps import Deps
+from mltrail_server.store import models, projects
+
+BACKENDS = ("postgresql",)
+PROJECT = ProjectId(1)
+
+
+def write_late(deps: Deps, model_id: int, what: str) -> None:
+    """Find a model, have it deleted by somebody else, and write to it."""
+    with deps.db.write() as first:
+        assert models.id_of(first, PROJECT, "churn") == model_id
+        with deps.db.write() as second:
+            models.delete(second, PROJECT, model_id)
+        if what == "number":
+            models.take_number(first, PROJECT, model_id, now=1)
+        else:
+            models.put_tags(first, PROJECT, model_id, {"team": "growth"})
+
+
+@pytest.mark.parametrize("what", ["number", "tag"])
+def test_a_model_that_goes_before_it_is_written_to_is_a_conflict(deps: Deps, what: str) -> None:
+    with deps.db.write() as connection:
+        projects.ensure(connection, PROJECT, path="team/churn", now=0)
+        made = models.create(connection, PROJECT, name="churn", description=None, user_name="dana", now=0)
+    assert made is not None
+    with pytest.raises(MltrailError, match="has just deleted") as caught:
+        write_late(deps, made, what)
+    assert caught.value.code is Code.CONFLICT
