@@ -1,6 +1,7 @@
 """Files in a folder: `<project>/<first two digits>/<blob id>`."""
 
 import hashlib
+import io
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -15,7 +16,9 @@ from .base import Found, Leftover, Stored
 from .limits import check_size
 from .whole_files import WholeFiles
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
+"""Small enough for a processor's cache: measured with granian, downloads in chunks of 1 MiB took twice as long."""
+
 _ASIDE = ".part"
 
 _log = logging.getLogger(__name__)
@@ -24,8 +27,10 @@ _log = logging.getLogger(__name__)
 class LocalFiles(WholeFiles):
     """See `base.FileStore`. An upload is written aside and renamed into place, so that half a file is never seen."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        """`durable`: wait until the disk has what was stored, so that a power failure takes nothing that was told."""
         self._folder = folder
+        self._durable = durable
 
     def put(
         self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
@@ -37,8 +42,7 @@ class LocalFiles(WholeFiles):
         digest, total = hashlib.sha256(), 0
         try:
             with _told():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = aside.open("wb")
+                file = _create(aside)
             with file:
                 while chunk := stream.read(CHUNK):
                     total += len(chunk)
@@ -46,19 +50,23 @@ class LocalFiles(WholeFiles):
                     digest.update(chunk)
                     with _told():
                         file.write(chunk)
-                with _told():
-                    file.flush()
-            aside.rename(path)
+                if self._durable:
+                    with _told():
+                        os.fsync(file.fileno())
+            with _told():
+                aside.rename(path)
+                if self._durable:
+                    _sync_folder(path.parent)
         except BaseException:
             with suppress(OSError):
-                aside.unlink(missing_ok=True)
+                aside.unlink()
             raise
         return Stored(blob_id, total, digest.hexdigest())
 
     def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int) -> Generator[bytes, None, None]:
         path = self._path(project_id, blob_id)
         try:
-            file = path.open("rb")
+            file = path.open("rb", buffering=0)
         except FileNotFoundError as error:
             raise _missing() from error
         return _chunks(file, start, length)
@@ -113,6 +121,24 @@ class LocalFiles(WholeFiles):
 
     def _path(self, project_id: ProjectId, blob_id: str) -> Path:
         return self._folder / str(project_id) / blob_id[:2] / blob_id
+
+
+def _create(path: Path) -> "io.FileIO":
+    """Open a new file to write to; its folder is made where it is missing, which is seldom."""
+    try:
+        return io.FileIO(path, "xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return io.FileIO(path, "xb")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _folders(folder: Path) -> list[Path]:

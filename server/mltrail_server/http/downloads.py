@@ -1,11 +1,11 @@
 """Send users' files so that a browser never runs them: as attachments, without sniffing, in a sandbox."""
 
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from flask import Request, Response, send_file
-from werkzeug.http import dump_options_header
+from flask import Request, Response
+from werkzeug.http import dump_options_header, quote_etag
 
 from mltrail_server.services.deps import Scope
 from mltrail_server.store.files import File
@@ -16,7 +16,8 @@ _HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-_TYPE = "application/octet-stream"
+_AT_ONCE = 1 << 18
+_CHUNK = 1 << 18
 
 
 def attachment(scope: Scope, file: File, request: Request) -> Response:
@@ -26,19 +27,39 @@ def attachment(scope: Scope, file: File, request: Request) -> Response:
     https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
     """
     etag = _etag(file)
+    headers = _HEADERS | {"ETag": quote_etag(etag)}
     if request.if_none_match.contains_weak(etag):
-        response = Response(status=304)
-        response.set_etag(etag)
-    else:
-        wanted = _wanted(file, request)
-        if wanted == (0, 0):
-            response = Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
-        elif wanted is not None:
-            response = _part(scope, file, *wanted)
-        else:
-            response = _whole(scope, file)
-    response.headers.update(_HEADERS)
-    return response
+        return Response(status=304, headers=headers)
+    wanted = _wanted(file, request)
+    if wanted == (0, 0):
+        return Response(status=416, headers=headers | {"Content-Range": f"bytes */{file.size}"})
+    start, stop = wanted or (0, file.size)
+    headers |= {
+        "Content-Disposition": disposition(file),
+        "Content-Length": str(stop - start),
+        "Content-Type": "application/octet-stream",
+    }
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    status = 200 if wanted is None else 206
+    if request.method == "HEAD":
+        return Response(status=status, headers=headers)
+    # Passed through as it is: nothing of ours is to be done to it chunk by chunk.
+    return Response(_body(scope, file, start, stop, request), status, headers, direct_passthrough=True)
+
+
+def _body(scope: Scope, file: File, start: int, stop: int, request: Request) -> Iterable[bytes]:
+    """Make the body in the way that costs the least: at once, by the web server's own means, or in chunks."""
+    send_file = request.environ.get("wsgi.file_wrapper")
+    if send_file is not None and stop - start > _AT_ONCE:
+        path = scope.deps.files.local_path(scope.project_id, file.blob_id)
+        if path is not None:
+            opened = Path(path).open("rb")  # noqa: SIM115 - the web server closes it
+            opened.seek(start)
+            wrapped: Iterable[bytes] = send_file(opened, _CHUNK)
+            return wrapped
+    chunks = scope.deps.files.get(scope.project_id, file.blob_id, start=start, length=stop - start)
+    return [b"".join(chunks)] if stop - start <= _AT_ONCE else chunks
 
 
 def disposition(file: File) -> str:
@@ -66,29 +87,3 @@ def _wanted(file: File, request: Request) -> tuple[int, int] | None:
     if request.if_range.etag not in (None, _etag(file)) or request.if_range.date is not None:
         return None
     return asked.range_for_length(file.size) or (0, 0)
-
-
-def _whole(scope: Scope, file: File) -> Response:
-    path = scope.deps.files.local_path(scope.project_id, file.blob_id)
-    if path is not None:
-        response = send_file(path, mimetype=_TYPE, conditional=False, etag=_etag(file), max_age=0)
-    else:
-        body: Any = scope.deps.files.get(scope.project_id, file.blob_id, start=0, length=file.size)
-        response = Response(body, content_type=_TYPE)
-        response.content_length = file.size
-        response.set_etag(_etag(file))
-    return _named(response, file)
-
-
-def _part(scope: Scope, file: File, start: int, stop: int) -> Response:
-    body: Any = scope.deps.files.get(scope.project_id, file.blob_id, start=start, length=stop - start)
-    response = Response(body, status=206, content_type=_TYPE)
-    response.content_length = stop - start
-    response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
-    response.set_etag(_etag(file))
-    return _named(response, file)
-
-
-def _named(response: Response, file: File) -> Response:
-    response.headers["Content-Disposition"] = disposition(file)
-    return response

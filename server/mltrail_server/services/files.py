@@ -11,11 +11,16 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.paths import Owner
 from mltrail_server.store import candidates, files, folders, logged_models, usage
+from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.files import File
 from mltrail_server.store.folders import Entry
+from mltrail_server.store.logged_models import LoggedModel
 
 from . import quotas, stamp, stewards
 from .deps import Scope
+
+_CHECKED_FIRST = 1 << 20
+"""What is smaller is sent by the time it could be refused, so it is checked once, when it gets its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,9 @@ def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int) -> None:
     that is no run's or logged model's of this project.
     """
     target = target_of(path)
-    with scope.deps.db.read() as connection:
-        check_target(connection, scope, target, size=size)
+    if size > _CHECKED_FIRST:
+        with scope.deps.db.read() as connection:
+            check_target(connection, scope, target, size=size)
     # The bytes come without any lock held: a large file may take minutes.
     stored = scope.deps.files.put(scope.project_id, stream, size=size)
     try:
@@ -61,18 +67,18 @@ def target_of(path: str) -> Target:
 
 def check_target(connection: sa.Connection, scope: Scope, target: Target, *, size: int) -> None:
     """Refuse early what could not be stored in the end, before a large file is sent."""
-    _check_owner(connection, scope, target.owner, write=True)
+    _check_writable(connection, scope, target.owner)
     _check_clash(connection, scope, target.path)
     quotas.check(connection, scope, usage.BYTES, size)
 
 
 def name(connection: sa.Connection, scope: Scope, target: Target, stored: Stored) -> None:
     """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
-    _check_owner(connection, scope, target.owner, write=True)
+    candidate = _check_writable(connection, scope, target.owner)
     # One at a time in a folder, so that `a` and `a/b` can't both come to be.
     files.lock(connection, scope.project_id, target.owner.folder)
     _check_clash(connection, scope, target.path)
-    _note_writer(connection, scope, target.owner)
+    _note_writer(connection, scope, candidate)
     files.put(
         connection,
         scope.project_id,
@@ -117,8 +123,7 @@ def delete(scope: Scope, path: str) -> None:
     """Delete a file or a whole folder; what is not there is no error."""
     path, owner, _ = _resolved(path)
     with scope.deps.db.write() as connection:
-        _check_owner(connection, scope, owner, write=True)
-        _note_writer(connection, scope, owner)
+        _note_writer(connection, scope, _check_writable(connection, scope, owner))
         files.delete(connection, scope.project_id, path, now=scope.now)
 
 
@@ -128,32 +133,36 @@ def _resolved(path: str) -> tuple[str, Owner, str]:
     return cleaned, owner, inner
 
 
-def _check_owner(connection: sa.Connection, scope: Scope, owner: Owner, *, write: bool = False) -> None:
-    stage: Stage | None
+def _check_owner(connection: sa.Connection, scope: Scope, owner: Owner) -> None:
+    """Raise NOT_FOUND for a folder that is nobody's."""
+    if owner.promotion is None:
+        _held_by(connection, scope, owner)
+
+
+def _check_writable(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate | None:
+    """Refuse a change in a folder that does not allow it, and answer the run that it would be a change of."""
     if owner.promotion is not None:
-        if write:
-            raise conflict("The files of a promoted version never change. Promote another candidate instead.")
-        return
-    if owner.eid is not None:
-        candidate = candidates.get(connection, scope.project_id, owner.eid)
-        right = candidate is not None and candidate.experiment_iid == owner.experiment_iid
-        stage = candidate.stage if candidate is not None and right else None
-    else:
-        model = logged_models.get(connection, scope.project_id, str(owner.logged_model_id))
-        right = model is not None and model.experiment_iid == owner.experiment_iid
-        stage = model.stage if model is not None and right else None
-    if stage is None:
-        raise not_found(f"No run or logged model has the folder '{owner.folder}' in this project.")
-    if write and stage is Stage.DELETED:
+        raise conflict("The files of a promoted version never change. Promote another candidate instead.")
+    held_by = _held_by(connection, scope, owner)
+    if held_by.stage is Stage.DELETED:
         raise invalid(f"The owner of '{owner.folder}' is deleted. Restore it first.")
+    if isinstance(held_by, Candidate):
+        return held_by
+    return candidates.get(connection, scope.project_id, held_by.source_eid) if held_by.source_eid else None
 
 
-def _note_writer(connection: sa.Connection, scope: Scope, owner: Owner) -> None:
-    eid = owner.eid
-    if owner.logged_model_id is not None:
-        model = logged_models.get(connection, scope.project_id, owner.logged_model_id)
-        eid = model.source_eid if model is not None else None
-    candidate = candidates.get(connection, scope.project_id, eid) if eid else None
+def _held_by(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate | LoggedModel:
+    found: Candidate | LoggedModel | None
+    if owner.eid is not None:
+        found = candidates.get(connection, scope.project_id, owner.eid)
+    else:
+        found = logged_models.get(connection, scope.project_id, str(owner.logged_model_id))
+    if found is None or found.experiment_iid != owner.experiment_iid:
+        raise not_found(f"No run or logged model has the folder '{owner.folder}' in this project.")
+    return found
+
+
+def _note_writer(connection: sa.Connection, scope: Scope, candidate: Candidate | None) -> None:
     if candidate is None:
         stamp.on_ownerless(scope)
     else:

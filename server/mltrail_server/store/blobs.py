@@ -11,6 +11,7 @@ from . import schema
 
 _T = schema.blob
 _FILE = schema.file
+_INSERT = sa.insert(_T)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ def add(
     connection: sa.Connection, project_id: ProjectId, blob_id: str, *, size: int, sha256: str | None, now: int
 ) -> None:
     row = {"project_id": project_id, "id": blob_id, "size": size, "sha256": sha256, "created_ms": now}
-    connection.execute(sa.insert(_T).values(**row))
+    connection.execute(_INSERT, row)
 
 
 def after(connection: sa.Connection, project_id: ProjectId, blob_id: str, *, limit: int) -> list[Blob]:

@@ -2,16 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 
 from . import blobs, schema
-from .sql import insert_for, upsert
+from .sql import add_new, upsert
 
 _T = schema.file
 _BLOB = schema.blob
+
+
+_FILES = sa.select(_T.c.path, _T.c.blob_id, _BLOB.c.size, _BLOB.c.sha256).join(
+    _BLOB, (_BLOB.c.project_id == _T.c.project_id) & (_BLOB.c.id == _T.c.blob_id)
+)
+_OF_PROJECT = _T.c.project_id == sa.bindparam("project_id")
+_BY_PATH = _FILES.where(_OF_PROJECT, _T.c.path == sa.bindparam("path"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +43,8 @@ def put(
 ) -> None:
     """Note a blob and let the name point at it. What it pointed at before is left for the garbage collection."""
     blobs.add(connection, project_id, blob_id, size=size, sha256=sha256, now=now)
-    insert = insert_for(connection, _T).values(project_id=project_id, path=path, blob_id=blob_id)
-    fresh = insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.path]).returning(_T.c.path)
-    if connection.execute(fresh).first() is not None:
+    row = {"project_id": project_id, "path": path, "blob_id": blob_id}
+    if connection.execute(_add(connection.dialect.name), row).first() is not None:
         return
     where = (_T.c.project_id == project_id, _T.c.path == path)
     before = connection.execute(sa.select(_T.c.blob_id).where(*where)).scalar_one()
@@ -52,7 +60,7 @@ def lock(connection: sa.Connection, project_id: ProjectId, folder: str) -> None:
 
 
 def get(connection: sa.Connection, project_id: ProjectId, path: str) -> File | None:
-    row = connection.execute(_files(project_id).where(_T.c.path == path)).one_or_none()
+    row = connection.execute(_BY_PATH, {"project_id": project_id, "path": path}).one_or_none()
     return None if row is None else File(row.path, row.blob_id, row.size, row.sha256)
 
 
@@ -71,10 +79,10 @@ def is_folder(connection: sa.Connection, project_id: ProjectId, path: str) -> bo
 def clash(connection: sa.Connection, project_id: ProjectId, path: str) -> str | None:
     """Find what stands in the way of a file at `path`: a file where a folder is needed, or files below the path."""
     parts = path.split("/")
-    parents = ["/".join(parts[:end]) for end in range(1, len(parts))]
-    above = sa.select(_T.c.path).where(_T.c.project_id == project_id, _T.c.path.in_(parents))
-    below_it = sa.select(_T.c.path).where(_T.c.project_id == project_id, _inside(path))
-    return connection.execute(above.union_all(below_it).limit(1)).scalar()
+    parents = {f"parent_{end}": "/".join(parts[:end]) for end in range(1, len(parts))}
+    values = {"project_id": project_id, "start": f"{path}/", "stop": f"{path}0"}
+    found: str | None = connection.execute(_clash(len(parents)), values | parents).scalar()
+    return found
 
 
 def delete(connection: sa.Connection, project_id: ProjectId, path: str, *, now: int) -> None:
@@ -105,11 +113,24 @@ def copy(connection: sa.Connection, project_id: ProjectId, files: Sequence[File]
 
 
 def _files(project_id: ProjectId) -> sa.Select[tuple[str, str, int, str | None]]:
-    join = (_BLOB.c.project_id == _T.c.project_id) & (_BLOB.c.id == _T.c.blob_id)
-    columns = (_T.c.path, _T.c.blob_id, _BLOB.c.size, _BLOB.c.sha256)
-    return sa.select(*columns).join(_BLOB, join).where(_T.c.project_id == project_id)
+    return _FILES.where(_T.c.project_id == project_id)
+
+
+@cache
+def _add(dialect: str) -> sa.Executable:
+    """Build the INSERT of a name, which answers a row where there was none of that name."""
+    return add_new(dialect, _T).returning(_T.c.path)
 
 
 def _inside(folder: str) -> sa.ColumnElement[bool]:
     """Match what is below a folder by a range of the key: "0" is the character after "/"."""
     return sa.and_(_T.c.path > f"{folder}/", _T.c.path < f"{folder}0")
+
+
+@cache
+def _clash(depth: int) -> sa.CompoundSelect[Any]:
+    """Build the query for what stands in the way of a path in so many folders."""
+    parents: list[sa.BindParameter[str]] = [sa.bindparam(f"parent_{number}") for number in range(1, depth + 1)]
+    above = sa.select(_T.c.path).where(_OF_PROJECT, _T.c.path.in_(parents))
+    below_it = (_T.c.path > sa.bindparam("start"), _T.c.path < sa.bindparam("stop"))
+    return above.union_all(sa.select(_T.c.path).where(_OF_PROJECT, *below_it)).limit(1)

@@ -29,6 +29,11 @@ def _insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
+def add_new(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """Build an INSERT that passes over rows whose key is there already."""
+    return _insert(dialect, table).on_conflict_do_nothing(index_elements=[one.name for one in table.primary_key])
+
+
 def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *, update: Iterable[str] = ()) -> None:
     """Insert rows in one statement; where the key is there already, overwrite the columns `update`, or keep the row.
 

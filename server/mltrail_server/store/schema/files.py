@@ -17,6 +17,7 @@ blob = Table(
     Column("sha256", String(64)),  # NULL until somebody has read what a client sent straight to S3
     Column("created_ms", BigInteger, nullable=False),
     Column("unreferenced_ms", BigInteger),  # since when no name points at it; what garbage collection looks for
+    sqlite_with_rowid=False,
 )
 Index(
     "ix_blob_unreferenced",

@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("unreferenced_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_blob")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("blob", schema=None) as batch_op:
         batch_op.create_index(
