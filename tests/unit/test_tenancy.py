@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
+from mltrail_server.store.prepared import Prepared
 from tests.tenancy import leaks
 
 RUN, TAG = schema.candidate, schema.candidate_tag
@@ -49,3 +50,8 @@ def test_a_statement_that_leaks_is_seen(statement: object, tables: list[str]) ->
 )
 def test_a_statement_that_keeps_to_its_project_passes(statement: object) -> None:
     assert leaks(statement) == []
+
+
+def test_statements_that_go_straight_to_the_driver_keep_to_a_project() -> None:
+    assert len(Prepared.statements) > 10
+    assert [str(one.statement) for one in Prepared.statements if leaks(one.statement)] == []

@@ -11,8 +11,9 @@ from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.ids import new_eid
 from mltrail_server.domain.random_names import random_name
-from mltrail_server.store import candidate_tags, candidates, inputs, metrics, params, usage
+from mltrail_server.store import candidate_tags, candidates, contents, usage
 from mltrail_server.store.candidates import Candidate
+from mltrail_server.store.contents import Contents
 from mltrail_server.store.inputs import Dataset, ModelLink
 
 from . import experiments, job_claims, quotas, stamp, stewards
@@ -174,31 +175,17 @@ def writable(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
 
 
 def with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate]) -> list[Logged]:
-    """Fetch what was logged to several candidates, in six statements for each ten thousand of them."""
+    """Fetch what was logged to several candidates, in one statement for each ten thousand of them."""
     logged: list[Logged] = []
     for start in range(0, len(found), _AT_ONCE):
-        logged += _with_data(connection, scope, found[start : start + _AT_ONCE])
+        part = found[start : start + _AT_ONCE]
+        of = contents.of(connection, scope.project_id, [candidate.iid for candidate in part])
+        logged += [_with(candidate, of[candidate.iid]) for candidate in part]
     return logged
 
 
-def _with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate]) -> list[Logged]:
-    iids = [candidate.iid for candidate in found]
-    of_metrics = metrics.latest_of(connection, scope.project_id, iids)
-    of_params = params.of(connection, scope.project_id, iids)
-    of_tags = candidate_tags.of(connection, scope.project_id, iids)
-    of_datasets = inputs.datasets_of(connection, scope.project_id, iids)
-    of_models = inputs.models_of(connection, scope.project_id, iids)
-    return [
-        Logged(
-            candidate,
-            of_metrics.get(candidate.iid, []),
-            of_params.get(candidate.iid, []),
-            of_tags.get(candidate.iid, []),
-            of_datasets.get(candidate.iid, []),
-            of_models.get(candidate.iid, []),
-        )
-        for candidate in found
-    ]
+def _with(candidate: Candidate, has: Contents) -> Logged:
+    return Logged(candidate, has.metrics, has.params, has.tags, has.datasets, has.models)
 
 
 def _user(scope: Scope, told: str | None) -> str:

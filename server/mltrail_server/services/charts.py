@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mltrail_server.domain.errors import invalid
 from mltrail_server.store import chart_points as store
+from mltrail_server.store import metric_keys
 from mltrail_server.store.chart_points import Axis, Extent
 
 from .deps import Scope

@@ -9,7 +9,8 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .sql import Query, Row, Values, next_number
+from .prepared import Given, Prepared, Tuple
+from .sql import Row, next_number
 
 _T = schema.candidate
 
@@ -50,10 +51,25 @@ COLUMNS = (
 )
 
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
-_BY_EID = _IN_PROJECT.where(_T.c.eid == sa.bindparam("eid"))
-_BY_EID_TO_WRITE = _BY_EID.with_for_update(key_share=True)
-_BY_IID = _IN_PROJECT.where(_T.c.iid == sa.bindparam("iid"))
-_INSERT = sa.insert(_T)
+_OF_EID = _IN_PROJECT.where(_T.c.eid == sa.bindparam("eid"))
+_BY_EID = Prepared(_OF_EID)
+_BY_EID_TO_WRITE = Prepared(_OF_EID.with_for_update(key_share=True))
+_BY_IID = Prepared(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
+_NEW = (
+    "project_id",
+    "iid",
+    "eid",
+    "experiment_iid",
+    "name",
+    "user_name",
+    "status",
+    "stage",
+    "started_ms",
+    "created_ms",
+    "amended",
+    "promoted",
+)
+_INSERT = Prepared(sa.insert(_T), columns=_NEW)
 
 
 def create(
@@ -83,7 +99,7 @@ def create(
         "amended": False,
         "promoted": False,
     }
-    connection.execute(_INSERT, values)
+    _INSERT.run(connection, values)
     return Candidate(
         iid, eid, experiment_iid, name, user_name, Status.RUNNING, Stage.ACTIVE, started_ms, None, False, None, False
     )
@@ -137,24 +153,27 @@ def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values:
         connection.execute(sa.update(_T).where(*where).values(**values))
 
 
-def candidate_of(row: Row) -> Candidate:
+def candidate_of(row: Row | Tuple) -> Candidate:
+    """Make a candidate of a row with `COLUMNS`, and perhaps more after them."""
+    iid, eid, experiment_iid, name, user_name, status, stage, *rest = row[: len(COLUMNS)]
+    started_ms, ended_ms, amended, reason, promoted, detached_until_ms = rest
     return Candidate(
-        row.iid,
-        row.eid,
-        row.experiment_iid,
-        row.name,
-        row.user_name,
-        Status(row.status),
-        Stage(row.stage),
-        row.started_ms,
-        row.ended_ms,
-        bool(row.amended),
-        row.status_reason,
-        bool(row.promoted),
-        row.detached_until_ms,
+        iid,
+        eid,
+        experiment_iid,
+        name,
+        user_name,
+        Status(status),
+        Stage(stage),
+        started_ms,
+        ended_ms,
+        bool(amended),
+        reason,
+        bool(promoted),
+        detached_until_ms,
     )
 
 
-def _one(connection: sa.Connection, query: Query, given: Values) -> Candidate | None:
-    row = connection.execute(query, given).one_or_none()
+def _one(connection: sa.Connection, query: Prepared, given: Given) -> Candidate | None:
+    row = query.one(connection, given)
     return None if row is None else candidate_of(row)

@@ -1,16 +1,19 @@
 """The connection to SQLite or PostgreSQL."""
 
+import fcntl
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 
-from mltrail_server.domain.errors import conflict, invalid, unavailable
+from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -18,14 +21,14 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 30
 _FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
+_IDLE_SECONDS = 2.0
 
 
 class Database:
     """Gives out transactions: `read()` and `write()` are the only ways to a connection.
 
     A `write()` on SQLite takes the write lock when it begins (`BEGIN IMMEDIATE`), so that no transaction that has read
-    is refused when it comes to write. Threads of one process queue for it on a lock of ours, which is fair and wakes at
-    once, where SQLite would sleep and poll.
+    is refused when it comes to write; see `_WriteTurn` for how writers queue.
     """
 
     def __init__(self, url: str) -> None:
@@ -33,23 +36,33 @@ class Database:
         if url.startswith("postgresql:"):
             url = url.replace("postgresql:", "postgresql+psycopg:", 1)
         connect_args = {"timeout": _BUSY_SECONDS} if self.is_sqlite else {}
-        self.engine = sa.create_engine(url, connect_args=connect_args, pool_pre_ping=not self.is_sqlite, pool_size=16)
+        self.engine = sa.create_engine(url, connect_args=connect_args, pool_size=16)
         self._writer = self.engine.execution_options(mltrail_write=True)
-        self._write_turn = threading.Lock() if self.is_sqlite else nullcontext()
+        # PostgreSQL shows each statement what is committed by then, in a transaction or out of one: for what only
+        # reads, BEGIN and COMMIT would be two round trips for nothing.
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        path = self.engine.url.database
+        self._write_turn = _WriteTurn(path) if self.is_sqlite and path else nullcontext()
+        self._driver: Any = self.engine.dialect.dbapi  # the module: sqlite3 or psycopg
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self.engine, "checkin", _note_time)
+            event.listen(self.engine, "checkout", _check_idle)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Open a transaction that only reads: one consistent view."""
-        with _answering(), self.engine.begin() as connection:
+        """Open a connection for what only reads. On SQLite it is one consistent view; on PostgreSQL each statement sees
+        what is committed by then.
+        """
+        with self._answering(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Open a transaction that is committed at the end, or rolled back when an error leaves the block."""
-        with self._write_turn, _answering(), self._writer.begin() as connection:
+        with self._write_turn, self._answering(), self._writer.begin() as connection:
             yield connection
 
     def ping(self) -> None:
@@ -58,32 +71,83 @@ class Database:
             connection.exec_driver_sql("SELECT 1")
 
     def dispose(self) -> None:
+        """Close what is open. Nothing is read or written afterwards."""
         self.engine.dispose()
+        if isinstance(self._write_turn, _WriteTurn):
+            self._write_turn.close()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            # SQLAlchemy wraps what goes through it; what goes straight to the driver (see `prepared`) comes as it is.
+            told = self._in_words(getattr(error, "orig", None) or error, error)
+            if told is None:
+                raise
+            raise told from error
+
+    def _in_words(self, error: BaseException, wrapper: Exception) -> MltrailError | None:
+        """Say what the database can't do; None for what is no fault of the database, or nobody has foreseen."""
+        driver = self._driver
+        if isinstance(error, (OverflowError, driver.DataError)):
+            # PostgreSQL keeps no NUL in a text, and neither database keeps an integer of more than 64 bits.
+            return invalid(
+                "The request holds a value that can't be stored: a NUL character in a text, or a number out of range."
+            )
+        if isinstance(error, driver.IntegrityError):
+            state = getattr(error, "sqlstate", None)
+            if state == _FOREIGN_KEY_VIOLATION:
+                return conflict("Another call has just deleted what this one is about; nothing was stored.")
+            # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
+            lost = state == _UNIQUE_VIOLATION
+            return unavailable("Another call has just stored the same; try again.", retry_after=1) if lost else None
+        if isinstance(error, (driver.OperationalError, OperationalError)):
+            return unavailable("The database does not answer just now; try again in a moment.")
+        if isinstance(wrapper, DBAPIError) and wrapper.connection_invalidated:
+            return unavailable("The connection to the database was lost; try again in a moment.")
+        return None
 
 
-@contextmanager
-def _answering() -> Iterator[None]:
+class _WriteTurn:
+    """Whose turn it is to write to an SQLite database: threads queue on a lock, processes on a locked file.
+
+    Both are fair and wake the next at once. SQLite itself has a writer sleep and look again, for up to 100 ms.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._lock = threading.Lock()
+        self._file = os.open(f"{database}-turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._lock.release()
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _note_time(_connection: "DBAPIConnection | None", record: "ConnectionPoolEntry") -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _check_idle(connection: "DBAPIConnection", record: "ConnectionPoolEntry", _proxy: object) -> None:
+    """Make sure that a connection that has lain about is alive: the server may have been restarted. One that was used
+    a moment ago is taken as it is, since asking costs a round trip.
+    """
+    idle_since = record.info.get("idle_since")
+    if idle_since is None or time.monotonic() - idle_since < _IDLE_SECONDS:
+        return
     try:
-        yield
-    except (DataError, OverflowError) as error:
-        # PostgreSQL keeps no NUL in a text, and neither database keeps an integer of more than 64 bits.
-        raise invalid(
-            "The request holds a value that can't be stored: a NUL character in a text, or a number out of range."
-        ) from error
-    except IntegrityError as error:
-        state = getattr(error.orig, "sqlstate", None)
-        if state == _FOREIGN_KEY_VIOLATION:
-            raise conflict("Another call has just deleted what this one is about; nothing was stored.") from error
-        if state != _UNIQUE_VIOLATION:
-            raise
-        # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
-        raise unavailable("Another call has just stored the same; try again.", retry_after=1) from error
-    except OperationalError as error:
-        raise unavailable("The database does not answer just now; try again in a moment.") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise unavailable("The connection to the database was lost; try again in a moment.") from error
-        raise
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError from error  # the pool makes a new one
 
 
 def _prepare_sqlite(connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:

@@ -9,7 +9,8 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .sql import Query, Values, insert_for, next_number, upsert
+from .prepared import Given, Prepared
+from .sql import insert_for, next_number, upsert
 
 _T = schema.experiment
 _TAG = schema.experiment_tag
@@ -17,9 +18,16 @@ _TAG = schema.experiment_tag
 _IN_PROJECT = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms).where(
     _T.c.project_id == sa.bindparam("project_id")
 )
-_BY_IID = _IN_PROJECT.where(_T.c.iid == sa.bindparam("iid"))
-_BY_NAME = _IN_PROJECT.where(_T.c.name == sa.bindparam("name"))
-_STAGE = sa.select(_T.c.stage).where(_T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid"))
+_BY_IID = Prepared(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
+_BY_NAME = Prepared(_IN_PROJECT.where(_T.c.name == sa.bindparam("name")))
+_STAGE = Prepared(
+    sa.select(_T.c.stage).where(_T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid"))
+)
+_TAGS_OF_ONE = Prepared(
+    sa.select(_TAG.c.key, _TAG.c.value)
+    .where(_TAG.c.project_id == sa.bindparam("project_id"), _TAG.c.experiment_iid == sa.bindparam("iid"))
+    .order_by(_TAG.c.key)
+)
 _TAGS = (
     sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
     .where(
@@ -55,8 +63,8 @@ def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Experimen
 
 
 def stage_of(connection: sa.Connection, project_id: ProjectId, iid: int) -> Stage | None:
-    stage = connection.execute(_STAGE, {"project_id": project_id, "iid": iid}).scalar()
-    return None if stage is None else Stage(stage)
+    row = _STAGE.one(connection, {"project_id": project_id, "iid": iid})
+    return None if row is None else Stage(row[0])
 
 
 def get_by_name(connection: sa.Connection, project_id: ProjectId, name: str) -> Experiment | None:
@@ -117,9 +125,10 @@ def tags_of(
     return {iid: tuple(tags) for iid, tags in found.items()}
 
 
-def _one(connection: sa.Connection, project_id: ProjectId, query: Query, given: Values) -> Experiment | None:
-    row = connection.execute(query, given).one_or_none()
+def _one(connection: sa.Connection, project_id: ProjectId, query: Prepared, given: Given) -> Experiment | None:
+    row = query.one(connection, given)
     if row is None:
         return None
-    tags = tags_of(connection, project_id, [row.iid]).get(row.iid, ())
-    return Experiment(row.iid, row.name, Stage(row.stage), row.created_ms, row.updated_ms, tags)
+    iid, name, stage, created_ms, updated_ms = row
+    tags = _TAGS_OF_ONE.all(connection, {"project_id": project_id, "iid": iid})
+    return Experiment(iid, name, Stage(stage), created_ms, updated_ms, tuple((key, value) for key, value in tags))

@@ -9,10 +9,11 @@ from mltrail_server.domain import ci
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
+from .prepared import Prepared
 from .sql import upsert
 
 _LINK = schema.candidate_job
-_OF_CANDIDATE = (
+_OF_CANDIDATE = Prepared(
     sa.select(_LINK.c.job_id, _LINK.c.pipeline_id, _LINK.c.part, _LINK.c.verified)
     .where(_LINK.c.project_id == sa.bindparam("project_id"), _LINK.c.candidate_iid == sa.bindparam("candidate_iid"))
     .order_by(_LINK.c.part, _LINK.c.job_id)
@@ -52,8 +53,8 @@ def tie(
 
 def links_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> list[Link]:
     """Fetch the jobs of a candidate, its creator first."""
-    rows = connection.execute(_OF_CANDIDATE, {"project_id": project_id, "candidate_iid": candidate_iid})
-    return [Link(row.job_id, row.pipeline_id, Part(row.part), row.verified) for row in rows]
+    rows = _OF_CANDIDATE.all(connection, {"project_id": project_id, "candidate_iid": candidate_iid})
+    return [Link(job_id, pipeline_id, Part(part), bool(verified)) for job_id, pipeline_id, part, verified in rows]
 
 
 def any_verified_in(connection: sa.Connection, project_id: ProjectId, experiment_iid: int) -> bool:

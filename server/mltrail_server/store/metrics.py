@@ -15,6 +15,7 @@ from mltrail_server.domain.ids import ProjectId
 
 from . import schema
 from .metric_keys import find
+from .prepared import announce, driver
 
 _KEY = schema.metric_key
 _T = schema.metric
@@ -34,10 +35,10 @@ _KEEP_NEWER = (
     " > (latest_metric.step, latest_metric.timestamp_ms, latest_metric.value)"
 )
 _SQLITE_LATEST = f"INSERT INTO latest_metric ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)" + _KEEP_NEWER  # noqa: S608
-_POSTGRESQL = sa.text(
-    f"WITH sent ({_COLUMNS}) AS (SELECT CAST(:project_id AS BIGINT), CAST(:candidate_iid AS BIGINT), point.*"  # noqa: S608
-    " FROM unnest(CAST(:keys AS BIGINT[]), CAST(:steps AS BIGINT[]), CAST(:times AS BIGINT[]),"
-    " CAST(:numbers AS DOUBLE PRECISION[]), CAST(:nans AS BOOLEAN[])) AS point),"
+_POSTGRESQL = (
+    f"WITH sent ({_COLUMNS}) AS (SELECT CAST(%(project_id)s AS BIGINT), CAST(%(candidate_iid)s AS BIGINT), point.*"  # noqa: S608
+    " FROM unnest(CAST(%(keys)s AS BIGINT[]), CAST(%(steps)s AS BIGINT[]), CAST(%(times)s AS BIGINT[]),"
+    " CAST(%(numbers)s AS DOUBLE PRECISION[]), CAST(%(nans)s AS BOOLEAN[])) AS point),"
     f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING)"
     f" INSERT INTO latest_metric ({_COLUMNS}) SELECT DISTINCT ON (key_id) * FROM sent"
     " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC" + _KEEP_NEWER
@@ -76,10 +77,13 @@ def append(
         _, _, keys, steps, times, values, nans = map(list, zip(*rows, strict=True))
         owner: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid}
         given = owner | {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
-        connection.execute(_POSTGRESQL, given)
+        announce(connection, _POSTGRESQL, given)
+        driver(connection).execute(_POSTGRESQL, given)
         return
-    connection.exec_driver_sql(_SQLITE_HISTORY, rows)
-    connection.exec_driver_sql(_SQLITE_LATEST, list({row[2]: row for row in rows}.values()))
+    latest = list({row[2]: row for row in rows}.values())
+    for sql, values in ((_SQLITE_HISTORY, rows), (_SQLITE_LATEST, latest)):
+        announce(connection, sql, values, many=True)
+        driver(connection).executemany(sql, values)
 
 
 def latest_of(
@@ -88,7 +92,7 @@ def latest_of(
     """Fetch the latest values of several candidates in one statement, by key."""
     given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[Point]] = {}
-    for iid, key, value, is_nan, timestamp_ms, step in connection.execute(_LATEST_OF, given):
+    for iid, key, value, is_nan, timestamp_ms, step in connection.execute(_LATEST_OF, given).all():
         found.setdefault(iid, []).append(Point(key, NAN if is_nan else value, timestamp_ms, step))
     return found
 
@@ -118,7 +122,9 @@ def history(
             sa.tuple_(*order)
             > sa.tuple_(*(sa.literal(part, column.type) for part, column in zip(after, order, strict=True)))
         )
-    return [Point(key, NAN if is_nan else value, at, step) for value, is_nan, at, step in connection.execute(query)]
+    return [
+        Point(key, NAN if is_nan else value, at, step) for value, is_nan, at, step in connection.execute(query).all()
+    ]
 
 
 def stored(value: float) -> tuple[float, bool]:

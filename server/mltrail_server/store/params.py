@@ -49,8 +49,8 @@ def pairs_of(
     """Fetch rows of key and value, for parameters and tags alike."""
     given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[tuple[str, str]]] = {}
-    for iid, key, value in connection.execute(_pairs(table), given):
-        found.setdefault(iid, []).append((key, value))
+    for row in connection.execute(_pairs(table), given).all():
+        found.setdefault(row.candidate_iid, []).append((row.key, row.value))
     return found
 
 
