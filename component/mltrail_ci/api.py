@@ -74,6 +74,34 @@ class Api:
 
         return self._call("GET", f"{self.settings.base}/mlflow/api/2.0/mlflow/runs/get?run_id={quote(run_id, safe='')}")
 
+    def provenance(self, model: str, version: str) -> dict[str, Any]:
+        """What vouches for a version (by number, semver or alias), and the names of its files."""
+        return self._call("GET", f"{self._version_url(model, version)}/provenance")
+
+    def card(self, model: str, version: str) -> dict[str, Any]:
+        return self._call("GET", f"{self._version_url(model, version)}/card")
+
+    def file_digest(self, path: str) -> str | None:
+        """The SHA-256 of a file's bytes as the server gives them out; None when there is no such file."""
+        import hashlib  # noqa: PLC0415
+
+        url = f"{self.settings.base}/mlflow/api/2.0/mlflow-artifacts/artifacts/{quote(path)}"
+        response = self._send("GET", url, None, {"Authorization": f"Bearer {self.settings.token}"}, stream=True)
+        try:
+            if response.status == 404:
+                return None
+            if response.status >= 400:
+                raise _refused("GET", url, response.status, None)
+            digest = hashlib.sha256()
+            for piece in response.stream(1 << 20):
+                digest.update(piece)
+            return digest.hexdigest()
+        finally:
+            response.release_conn()
+
+    def _version_url(self, model: str, version: str) -> str:
+        return f"{self.settings.base}/models/{quote(model, safe='')}/versions/{quote(version, safe='')}"
+
     def health(self) -> "urllib3.BaseHTTPResponse":
         """The server's answer to `/healthz`, which needs no token."""
         return self._send("GET", f"{self.settings.server}/healthz", None, {})
@@ -94,7 +122,14 @@ class Api:
         return answer
 
     def _send(
-        self, method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str], *, once: bool = False
+        self,
+        method: str,
+        url: str,
+        body: dict[str, Any] | None,
+        headers: dict[str, str],
+        *,
+        once: bool = False,
+        stream: bool = False,
     ) -> "urllib3.BaseHTTPResponse":
         import urllib3  # noqa: PLC0415 - it takes longer to load than the rest of the command
 
@@ -122,6 +157,7 @@ class Api:
                 body=None if body is None else json.dumps(body),
                 headers=headers | {"Accept": "application/json", "Content-Type": "application/json"},
                 retries=False if once else None,
+                preload_content=not stream,
             )
         except urllib3.exceptions.HTTPError as error:
             raise _unreachable(method, url, error) from error

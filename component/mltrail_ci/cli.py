@@ -5,13 +5,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__, contract, detach, doctor, errors, promote, report, rollback, runs, settings
+from . import __version__, contract, detach, doctor, errors, promote, report, rollback, runs, settings, verify
 from .api import Api
 
 COMMANDS = {
     "report": report,
     "promote": promote,
     "rollback": rollback,
+    "verify": verify,
     "runs": runs,
     "detach": detach,
     "contract": contract,
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "contract":  # which needs no server
             return contract.run(options)
+        if options.command == "verify" and verify.is_offline(options):
+            return verify.run(None, options)
         read = settings.read(options, os.environ)
         if options.command != "doctor":  # which tells more about a missing token
             settings.require_token(read)

@@ -24,7 +24,7 @@ from .http.sharinghub import SharingHubPaths
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health
-from .services import projects
+from .services import projects, signing
 from .services.deps import Deps
 from .settings import Settings
 from .store.db import Database
@@ -38,6 +38,7 @@ def create_deps(
     settings: Settings, *, clock: Clock = system_clock, gitlab_timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Deps:
     """Open database and files. Refuses a database whose schema is behind."""
+    signing.signer(settings)  # refuses a key that is none before anything is opened
     settings.data_path.mkdir(parents=True, exist_ok=True)
     # Whatever server runs the application: an empty secret would let anybody sign what we sign.
     settings = settings.with_kept_secrets()

@@ -85,6 +85,12 @@ class Settings:
         "`on`: a job that has been over for two minutes can't log any more; `off`: its ID token's time decides",
         "on",
     )
+    signing_key: str = _setting(
+        "MLTRAIL_SIGNING_KEY",
+        "Signs the provenance of promoted versions: an Ed25519 private key in PEM, or a file that holds one. Unset: "
+        "the provenance is not signed",
+        secret=True,
+    )
     promoted_runs: str = _setting(
         "MLTRAIL_PROMOTED_RUNS",
         "`frozen`: what was logged to a run that became a promoted version can't change any more; `open`: it can",

@@ -166,6 +166,11 @@ class GitLab:
         found = self._list(project_id, f"/merge_requests/{iid}/commits", "merge request")
         return [str(got.get("message") or "") for got in found]
 
+    def approvers(self, project_id: ProjectId, iid: int) -> list[str]:
+        """Name who has approved a merge request."""
+        got = self._get(project_id, f"/merge_requests/{iid}/approvals", "merge request")
+        return [str(one["user"]["username"]) for one in got.get("approved_by") or ()]
+
     def notes(self, project_id: ProjectId, iid: int) -> Iterator[ci.Note]:
         """List a merge request's notes, oldest first."""
         path = f"/merge_requests/{iid}/notes"

@@ -6,7 +6,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.deps import Deps
 
-from . import aliases, detachments, packages, promotions, reports, setup
+from . import aliases, detachments, packages, promotions, reports, setup, versions
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -18,6 +18,7 @@ ROUTES = (
     Route("POST", "detachments", detachments.create, WRITE),
     Route("POST", "pipelines/<int:pipeline_id>/contract", reports.try_contract, READ),
     Route("POST", "promotions", promotions.create, WRITE),
+    Route("GET", "models/<model>/versions/<version>/provenance", versions.provenance, READ),
     Route("GET", "models/<model>/aliases", aliases.show, READ),
     Route("PUT", "models/<model>/aliases/<alias>", aliases.put, WRITE),
     Route("POST", "models/<model>/aliases/<alias>/rollback", aliases.rollback, WRITE),

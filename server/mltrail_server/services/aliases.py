@@ -70,6 +70,13 @@ def find(connection: sa.Connection, scope: Scope, name: str, alias: str) -> Vers
     return found
 
 
+def version_named(connection: sa.Connection, scope: Scope, name: str, text: str) -> Version:
+    """Find a version by number, semver or alias."""
+    if text.isdigit() or semver.read(text) is not None:
+        return models.version_of(connection, scope, models.id_of(connection, scope, name), name, text)
+    return find(connection, scope, name, text)
+
+
 def move(
     connection: sa.Connection,
     scope: Scope,

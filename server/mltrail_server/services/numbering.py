@@ -43,7 +43,7 @@ def used(connection: sa.Connection, scope: Scope, model_id: int) -> Used:
     return Used(promoted, promoted.union(version_store.all_semvers(connection, scope.project_id, model_id)))
 
 
-def step(
+def step(  # noqa: PLR0913 - all that tells two versions apart
     scope: Scope,
     gitlab: GitLab,
     told: ci.Pipeline,
@@ -53,6 +53,7 @@ def step(
     winner: Run,
     held: Held,
     wish: Bump | None,
+    request: ci.MergeRequest | None,
 ) -> Step | None:
     """Decide how large the step from the last promoted version is; None when there is none to compare with.
 
@@ -72,7 +73,7 @@ def step(
             before = _before(connection, scope, last)
             now = _facts(connection, scope, winner.iid, held.files, held.location, tree=tree)
         decided = bump.decide(before, now, chance=terms.model.repeat_over, same_code=same)
-    return bump.raised(decided, _wishes(scope, gitlab, told))
+    return bump.raised(decided, _wishes(scope, gitlab, told, request))
 
 
 def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: Used) -> tuple[str, str, Semver]:
@@ -110,16 +111,15 @@ def _core(one: Semver) -> tuple[int, int, int]:
     return one.major, one.minor, one.patch
 
 
-def _wishes(scope: Scope, gitlab: GitLab, told: ci.Pipeline) -> list[Step]:
+def _wishes(scope: Scope, gitlab: GitLab, told: ci.Pipeline, request: ci.MergeRequest | None) -> list[Step]:
     """Read labels and trailers of the merge request that brought the commit. Without GitLab's answer there are none."""
     try:
-        requests = gitlab.commit_merge_requests(scope.project_id, told.sha)
         messages = [gitlab.commit_message(scope.project_id, told.sha)]
-        for request in requests[:1]:
+        if request is not None:
             messages += gitlab.merge_request_messages(scope.project_id, request.iid)
     except MltrailError:
         return []
-    return bump.wished(requests[0].labels if requests else (), messages)
+    return bump.wished(request.labels if request else (), messages)
 
 
 def _same_code(scope: Scope, gitlab: GitLab, told: ci.Pipeline, terms: Terms, last: Promotion) -> bool | None:

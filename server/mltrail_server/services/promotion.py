@@ -4,8 +4,8 @@ and a person. What both want is checked alike.
 
 from dataclasses import replace
 
-from mltrail_server.domain import comparison
-from mltrail_server.domain.errors import invalid
+from mltrail_server.domain import ci, comparison
+from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.model import check_alias
 from mltrail_server.gitlab.client import GitLab
@@ -83,6 +83,7 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
     held = replace(held, files=tuple(digests.known(scope.deps, scope.project_id, held.files)))
     # Remembered now, so that the next version can tell whether the code is another.
     trees.of_pipeline(scope.deps, gitlab, scope.project_id, choices.pipeline.id, choices.pipeline.sha)
+    request = _request(scope, gitlab, choices, choice)
     step = numbering.step(
         scope,
         gitlab,
@@ -92,13 +93,33 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
         winner=winner,
         held=held,
         wish=wish.bump,
+        request=request,
     )
-    plan = Plan(wish, choices, choice, winner, held, step, alias)
+    approvers = _approvers(scope, gitlab, request)
+    plan = Plan(wish, choices, choice, winner, held, step, alias, approvers)
     if wish.dry_run:
         with scope.deps.db.read() as connection:
             return promotion_write.planned(connection, scope, plan, model_id)
     with scope.deps.db.write() as connection:
         return promotion_write.carried_out(connection, scope, plan)
+
+
+def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> ci.MergeRequest | None:
+    """Find the merge request that brought what is promoted; None without GitLab's answer, which is no hindrance."""
+    try:
+        if choice.merge_request_iid is not None:
+            return gitlab.merge_request(scope.project_id, choice.merge_request_iid)
+        found = gitlab.commit_merge_requests(scope.project_id, choices.pipeline.sha)
+    except MltrailError:
+        return None
+    return max(found, key=lambda one: one.iid, default=None)
+
+
+def _approvers(scope: Scope, gitlab: GitLab, request: ci.MergeRequest | None) -> tuple[str, ...]:
+    try:
+        return tuple(gitlab.approvers(scope.project_id, request.iid)) if request is not None else ()
+    except MltrailError:
+        return ()
 
 
 def _winner(wish: Wish, choices: Choices, choice: Choice) -> Run | str:

@@ -61,6 +61,7 @@ class Plan:
     held: Held
     step: Step | None
     alias: str | None
+    approvers: tuple[str, ...] = ()
 
 
 def number_of(plan: Plan, used: Used) -> tuple[str, str, Semver]:

@@ -12,7 +12,7 @@ from mltrail_server.store import versions as version_store
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.promotions import Promotion
 
-from . import aliases, links, models, numbering, versions
+from . import aliases, attestations, links, models, numbering, versions
 from .deps import Scope
 from .promotion_choice import Choices
 from .promotion_plan import Plan, Promoted, Wish, number_of, told
@@ -102,7 +102,8 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
             pipeline_id=plan.choices.pipeline.id,
             reason=f"promoted {chosen} ({called}: {reason})",
         )
-    promotions.add(connection, scope.project_id, made, attestation=None)
+    attestation = attestations.made(connection, scope, made, candidate, plan.held, model=name, approvers=plan.approvers)
+    promotions.add(connection, scope.project_id, made, attestation=attestation)
     return told(scope, plan, "promoted", version, called, reason, replaces=replaces, number=number)
 
 

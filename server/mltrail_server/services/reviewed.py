@@ -92,7 +92,12 @@ def _sources(scope: Scope, gitlab: GitLab, told: ci.Pipeline, default_branch: st
         found = [one for one in same if one.id != told.id]
         for request in requests:
             of_request = pipeline_trees.of_merge_request(
-                connection, scope.project_id, request.iid, branch=request.source_branch, limit=_MOST_PIPELINES
+                connection,
+                scope.project_id,
+                request.iid,
+                branch=request.source_branch,
+                before=told.id,
+                limit=_MOST_PIPELINES,
             )
             found += [one for one in of_request if one.id not in {told.id, *(known.id for known in found)}]
     return found[:_MOST_PIPELINES]

@@ -31,14 +31,14 @@ def trained_at(connection: sa.Connection, project_id: ProjectId, sha: str, *, li
 
 
 def of_merge_request(
-    connection: sa.Connection, project_id: ProjectId, iid: int, *, branch: str, limit: int
+    connection: sa.Connection, project_id: ProjectId, iid: int, *, branch: str, before: int, limit: int
 ) -> list[Pipeline]:
-    """List a merge request's pipelines that have candidates, the newest first; also those of its source branch of which
-    nobody has asked GitLab yet whose they are.
+    """List a merge request's pipelines older than `before` that have candidates, the newest first; also those of its
+    source branch of which nobody has asked GitLab yet whose they are.
     """
     unasked = sa.and_(_T.c.resolved.is_(sa.false()), _T.c.ref == branch, _T.c.source == MERGE_REQUEST_SOURCE)
     of_request = sa.or_(_T.c.merge_request_iid == iid, unasked)
-    return _list(connection, project_id, of_request, limit=limit)
+    return _list(connection, project_id, of_request, _T.c.id < before, limit=limit)
 
 
 def _list(

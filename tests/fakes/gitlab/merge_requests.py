@@ -59,6 +59,16 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         told = [(sha, where.commits[sha]) for sha in shas]
         return paged([shapes.commit(fake.url, where.path, sha, each.parents, each.message) for sha, each in told])
 
+    @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/approvals")
+    def approvals(ref: str, iid: int) -> dict[str, Any]:
+        one = existing(door.project(ref), iid)
+        return {
+            "user_has_approved": False,
+            "user_can_approve": False,
+            "approved": bool(one.approved_by),
+            "approved_by": [{"user": shapes.user(fake.url, who), "approved_at": shapes.AT} for who in one.approved_by],
+        }
+
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/diffs")
     def diffs(ref: str, iid: int) -> Response:
         where = door.project(ref)

@@ -79,6 +79,7 @@ class MergeRequest:
     locked: bool = False  # the discussion is for members only
     squash_commit_sha: str | None = None
     labels: list[str] = field(default_factory=list)
+    approved_by: list[User] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 

@@ -1,0 +1,123 @@
+"""What a version was made of and by whom, as an in-toto statement with SLSA's provenance, in a DSSE envelope.
+
+https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md, https://slsa.dev/spec/v1.0/provenance and
+https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "https://slsa.dev/provenance/v1#gitlab-ci-job"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A file of the version: its name in the version's folder and its SHA-256 in hexadecimal."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A dataset that went in. `digest` is MLflow's, and no hash of a known kind."""
+
+    name: str
+    digest: str
+    uri: str
+    use: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The job that made the candidate, as its verified token and GitLab have told. Times are milliseconds."""
+
+    repository: str  # URL of the project in GitLab
+    sha: str
+    ref: str
+    source: str  # why the pipeline ran, in GitLab's words
+    job_url: str
+    job_name: str
+    pipeline_url: str
+    started_ms: int
+    ended_ms: int | None
+
+
+def statement(
+    built: Built,
+    subjects: Sequence[Subject],
+    *,
+    materials: Sequence[Material],
+    params: Mapping[str, str],
+    promotion: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the statement. `promotion` is what we know of it beside: version, alias, who, approvers, merge request."""
+    dependencies: list[dict[str, Any]] = [
+        {"uri": f"git+{built.repository}@{built.ref}", "digest": {"gitCommit": built.sha}},
+        *(
+            {"name": one.name, "uri": one.uri, "digest": {"mlflow": one.digest}, "annotations": {"use": one.use}}
+            for one in materials
+        ),
+    ]
+    metadata = {"invocationId": built.job_url, "startedOn": _time(built.started_ms)}
+    if built.ended_ms is not None:
+        metadata["finishedOn"] = _time(built.ended_ms)
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": one.name, "digest": {"sha256": one.sha256}} for one in subjects],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "repository": built.repository,
+                    "ref": built.ref,
+                    "job": built.job_name,
+                    "parameters": dict(params),
+                },
+                "internalParameters": {"pipeline": built.pipeline_url, "pipelineSource": built.source},
+                "resolvedDependencies": dependencies,
+            },
+            "runDetails": {
+                "builder": {"id": built.job_url},
+                "metadata": metadata,
+                "byproducts": [{"name": "promotion", "annotations": dict(promotion)}],
+            },
+        },
+    }
+
+
+def payload(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def signed_over(content: bytes) -> bytes:
+    """Make the bytes that a signature is over: DSSE's pre-authentication encoding."""
+    kind = PAYLOAD_TYPE.encode()
+    return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind, str(len(content)).encode(), content])
+
+
+def envelope(content: bytes, signatures: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+    """Put a payload in its envelope; signatures come with the id of their key. There may be none."""
+    return {
+        "payloadType": PAYLOAD_TYPE,
+        "payload": base64.b64encode(content).decode(),
+        "signatures": [{"keyid": keyid, "sig": base64.b64encode(sig).decode()} for keyid, sig in signatures],
+    }
+
+
+def opened(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the statement in an envelope of ours."""
+    found: dict[str, Any] = json.loads(base64.b64decode(told["payload"]))
+    return found
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

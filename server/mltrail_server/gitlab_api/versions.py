@@ -1,0 +1,22 @@
+"""What a version says of itself: its provenance."""
+
+from flask import Response
+
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.call import Call
+from mltrail_server.services import attestations
+
+
+def provenance(call: Call, model: str, version: str) -> Response:
+    """Answer the DSSE envelope, and where the files are that it speaks of."""
+    found = attestations.of(call.scope, model, version)
+    return json_answer(
+        {
+            "model": model,
+            "version": found.version.semver,
+            "number": found.version.number,
+            "folder": found.version.location,
+            "files": found.files,
+            "envelope": found.envelope,
+        }
+    )
