@@ -5,7 +5,7 @@ DEV := .venv
 TRAIN := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean env train-env client-envs
+.PHONY: help demo test lint format lock clean env train-env client-envs postgresql chromium
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help: ## Print this help
 demo: env train-env ## Show the whole trail on real input; ONCE=1 leaves when it is told, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
-test: env train-env client-envs ## Run all tests, in random order; ARGS="-k name" picks some
+test: env train-env client-envs postgresql chromium ## Run all tests, in random order; ARGS="-k name" picks some
 	$(DEV)/bin/python -m pytest $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -22,6 +22,8 @@ lint: env ## Check style, types, layers and migrations; changes nothing
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
 	$(DEV)/bin/python -m scripts.check_migrations
+	$(DEV)/bin/python -m scripts.component_files --check
+	$(DEV)/bin/python -m scripts.pin_image --unpinned >/dev/null
 
 format: env ## Mend what the linter can mend
 	$(DEV)/bin/ruff check --fix-only
@@ -43,6 +45,12 @@ clean: ## Remove environments, caches and the demo's data
 
 client-envs: ## Make the environments of the MLflow clients that we test with
 	PYTHON=$(PYTHON) scripts/client_envs
+
+postgresql: ## Install PostgreSQL's programs for the tests, where they are missing (Debian, as root)
+	scripts/postgresql
+
+chromium: ## Install Chromium for the tests of the pages, where it is missing (Debian, as root)
+	scripts/chromium
 
 env: $(DEV)/.ready
 train-env: $(TRAIN)/.ready
