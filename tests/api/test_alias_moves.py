@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.test_promotion import aliases, promote
-from tests.api.test_report import Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL
 
 pytestmark = pytest.mark.usefixtures("three")

@@ -7,7 +7,7 @@ import pytest
 from mltrail_contract import FILE_NAME
 from mltrail_server.services import contracts
 from tests.api.conftest import Mlflow, good
-from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
 

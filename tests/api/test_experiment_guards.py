@@ -2,7 +2,7 @@
 
 from tests.api.conftest import Mlflow
 from tests.api.test_promotion import promote
-from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 
 
 def person(trail: Trail, name: str) -> Mlflow:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow
-from tests.api.test_report import SHAS, Trail
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab import Job, Pipeline
 

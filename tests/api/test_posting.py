@@ -22,7 +22,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services import postings, reconcile
 from mltrail_server.services.deps import Deps
 from mltrail_server.services.postings import Problem
-from tests.api.test_report import SHAS, Trail
+from tests.api.trail import SHAS, Trail
 from tests.conftest import FrozenClock, Team
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline
 

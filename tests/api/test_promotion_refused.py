@@ -11,7 +11,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import files
 from tests.api.conftest import Mlflow
 from tests.api.test_promotion import aliases, promote
-from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
 

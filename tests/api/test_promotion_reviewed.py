@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.test_promotion import aliases, promote
-from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
 CHANGE = {"src/train.py": "learn faster"}

@@ -19,7 +19,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store import webhooks
-from tests.api.test_report import SHAS, Trail
+from tests.api.trail import SHAS, Trail
 from tests.conftest import FrozenClock, Team
 from tests.fakes.gitlab import MergeRequest, Pipeline
 

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
-from tests.api.test_report import SHAS, Trail
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, FrozenClock, Team
 from tests.ui.test_pages import form_token, page, run_id, sign_in  # noqa: F401 - a fixture
 

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow, good, mlflow  # noqa: F401 - a fixture
-from tests.api.test_report import SHAS, Trail
+from tests.api.trail import SHAS, Trail
 from tests.conftest import LOCAL_TOKEN, FrozenClock, Team
 
 

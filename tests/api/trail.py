@@ -1,0 +1,111 @@
+"""Pipelines of the team's project that train, for tests of what is told of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from mltrail_server import worker
+from mltrail_server.services.deps import Deps
+from tests.api.conftest import Mlflow, good
+from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.fakes.gitlab import Job, MergeRequest, Pipeline
+
+SHAS = {name: name * 40 for name in "abcdef"}
+
+
+@dataclass
+class Trail:
+    """Trains pipelines of the team's project, without a client or a clock."""
+
+    team: Team
+    client: FlaskClient
+    deps: Deps
+    clock: FrozenClock
+
+    def main(self, sha: str) -> Pipeline:
+        self.team.gitlab.add_commit(self.team.project, sha, parents=("a1" * 20,), branch="main")
+        return self.team.gitlab.add_pipeline(self.team.project, sha, "main", "push")
+
+    def request(self, sha: str) -> MergeRequest:
+        base = self.team.project.branches["main"]
+        self.team.gitlab.add_commit(self.team.project, sha, parents=(base,), branch="faster")
+        return self.team.gitlab.add_merge_request(self.team.project, "faster", "main", "Learn faster")
+
+    def of_request(self, request: MergeRequest, sha: str) -> Pipeline:
+        ref = f"refs/merge-requests/{request.iid}/head"
+        return self.team.gitlab.add_pipeline(self.team.project, sha, ref, "merge_request_event")
+
+    def train(
+        self,
+        pipeline: Pipeline,
+        values: list[float],
+        *,
+        lr: str = "0.1",
+        status: str | None = "success",
+        job_name: str = "train",
+        experiment: str = "churn",
+        run_name: str = "run",
+        model: bool = True,
+    ) -> Job:
+        """Log one run a value, each with a seed of its own; then the job ends with `status`."""
+        gitlab = self.team.gitlab
+        job = gitlab.add_job(pipeline, job_name, "train", self.team.users["developer"], "running")
+        mlflow = Mlflow(self.client, project="42", token=gitlab.mint(job, EXTERNAL_URL))
+        named = mlflow.call(
+            "GET", "api/2.0/mlflow/experiments/get-by-name", query_string={"experiment_name": experiment}
+        )
+        found = named.get_json().get("experiment") or mlflow.post("experiments/create", name=experiment)
+        for seed, value in enumerate(values):
+            run_id = mlflow.post("runs/create", experiment_id=found["experiment_id"], run_name=f"{run_name}-{seed}")
+            run_id = run_id["run"]["info"]["run_id"]
+            params = [{"key": "lr", "value": lr}, {"key": "seed", "value": str(seed)}]
+            metrics = [{"key": "val_accuracy", "value": value, "timestamp": 1}]
+            mlflow.post("runs/log-batch", run_id=run_id, params=params, metrics=metrics)
+            if model:
+                path = f"api/2.0/mlflow-artifacts/artifacts/{found['experiment_id']}/{run_id}/artifacts/model/MLmodel"
+                good(mlflow.call("PUT", path, data=b"flavors: {}"))
+            if status is not None:
+                mlflow.post("runs/update", run_id=run_id, status="FINISHED")
+        if status is not None:
+            gitlab.set_job(job, status, "script_failure" if status == "failed" else None)
+        return job
+
+    def report(self, pipeline: Pipeline, method: str = "POST") -> Any:
+        gitlab = self.team.gitlab
+        job = gitlab.add_job(pipeline, "report", "test", self.team.users["developer"], "running")
+        return good(
+            self.client.open(
+                f"/api/v4/projects/42/ml/pipelines/{pipeline.id}/report",
+                method=method,
+                headers={"Authorization": f"Bearer {gitlab.mint(job, EXTERNAL_URL)}"},
+            )
+        )
+
+    def work(self, *, seconds: int = 15) -> int:
+        """Let the worker look, after some time."""
+        self.clock.advance(1000 * seconds)
+        return worker.run_once(self.deps)
+
+    def notes(self, request: MergeRequest) -> list[str]:
+        return [note.body for note in self.team.gitlab.notes(self.team.project, request.iid)]
+
+    def runs(self) -> list[Any]:
+        mlflow = Mlflow(self.client, project="42", token=self.team.tokens["guest"])
+        return mlflow.post("runs/search", experiment_ids=["1"])["runs"]
+
+
+@pytest.fixture
+def trail(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
+    return Trail(team, gitlab_client, gitlab_deps, clock)
+
+
+@pytest.fixture
+def reviewed(trail: Trail) -> tuple[MergeRequest, Pipeline]:
+    """A trained default branch, and a merge request whose pipeline has trained better models."""
+    trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.90, 0.91, 0.92], lr="0.2")
+    return request, pipeline
