@@ -97,6 +97,11 @@ class Actor:
         return self.access >= access
 
     @property
+    def sees_merge_requests(self) -> bool:
+        """Tell whether GitLab shows them merge requests, where the project is private: from Reporter on."""
+        return self.kind is TokenKind.LOCAL or self.job is not None or self.role >= Role.REPORTER
+
+    @property
     def is_steward(self) -> bool:
         """Tell whether they may change what was promoted: a Maintainer, or a job on a protected branch or tag."""
         if self.kind is TokenKind.LOCAL:

@@ -87,8 +87,12 @@ def counts(
 
 
 def metric_names(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> list[str]:
-    """List the names of the metrics that some candidates have, each once."""
-    ids = sa.select(_LATEST.c.key_id).where(
+    """List the names of the metrics that some candidates have, each once.
+
+    SQLite, which has no statistics, would walk all values of the project because their index has the keys in order;
+    `+ 0` keeps it from it.
+    """
+    ids = sa.select(_LATEST.c.key_id + 0).where(
         _LATEST.c.project_id == project_id, _LATEST.c.candidate_iid.in_(list(candidate_iids))
     )
     query = sa.select(_KEY.c.name).where(_KEY.c.project_id == project_id, _KEY.c.id.in_(ids.distinct()))
@@ -98,10 +102,10 @@ def metric_names(connection: sa.Connection, project_id: ProjectId, candidate_iid
 def pair_names(
     connection: sa.Connection, table: sa.Table, project_id: ProjectId, candidate_iids: Iterable[int]
 ) -> list[str]:
-    query = sa.select(table.c.key).where(
-        table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids))
-    )
-    return list(connection.execute(query.distinct().order_by(table.c.key)).scalars())
+    # As in `metric_names`: an expression, so that SQLite looks the candidates up instead of walking an index of keys.
+    key = table.c.key + ""
+    query = sa.select(key).where(table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids)))
+    return sorted(connection.execute(query.distinct()).scalars())
 
 
 def param_names(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> list[str]:

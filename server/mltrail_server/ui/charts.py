@@ -60,12 +60,12 @@ def _drawn(curves: list[Curve]) -> str:
         across = (_WIDTH - _LEFT - _RIGHT) / ((right - left) or 1)
         # Halved first: the difference of two numbers may be more than there is.
         span = high / 2 - low / 2
-        up = (_HEIGHT - _TOP - _BOTTOM) / 2 / span if span else 0.0
+        up = (_HEIGHT - _TOP - _BOTTOM) if span else 0.0
         parts += _frame(left, right, low, high)
         for number, curve in enumerate(curves):
             colour = COLOURS[number % len(COLOURS)]
             dots = [
-                (_LEFT + (place - left) * across, _HEIGHT - _BOTTOM - (value / 2 - low / 2) * 2 * up)
+                (_LEFT + (place - left) * across, _HEIGHT - _BOTTOM - (value / 2 - low / 2) / (span or 1.0) * up)
                 for place, value in zip(curve.places, curve.values, strict=True)
             ]
             if len(dots) == 1:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 
+from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.call import Call
@@ -31,7 +32,7 @@ def candidate(call: Call, iid: int) -> ResponseReturnValue:
 
     changes: Mapping[str, Callable[[], object]] = {
         "rename": lambda: rename(_field(call, "name")),
-        "describe": lambda: logging.log_batch(call.scope, run.eid, tags=[(NOTE, _field(call, "note"))]),
+        "describe": lambda: logging.log_batch(call.scope, run.eid, tags=_note(call)),
         "tag": lambda: logging.log_batch(call.scope, run.eid, tags=[(_key(call), _field(call, "value"))]),
         "untag": lambda: logging.delete_tag(call.scope, run.eid, _key(call)),
         "delete": lambda: candidates.change_stage(call.scope, run.eid, Stage.DELETED),
@@ -137,7 +138,14 @@ def _key(call: Call) -> str:
     key = _field(call, "key").strip()
     if not key:
         raise invalid("Give the name of the entry.")
+    limits.check_key(key, "tag")
     return key
+
+
+def _note(call: Call) -> list[tuple[str, str]]:
+    text = _field(call, "note")
+    limits.check_tag(NOTE, text)
+    return [(NOTE, text)]
 
 
 def _check_sure(call: Call) -> None:

@@ -4,7 +4,7 @@ from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.comparison import Judgement
 from mltrail_server.domain.direction import Direction
-from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.verdict import Level
 from mltrail_server.http.call import Call
 from mltrail_server.services import merge_request_view
@@ -18,11 +18,13 @@ _OUTCOMES = {"pass": "success", "warn": "warning", "fail": "danger"}
 
 
 def listed(call: Call) -> ResponseReturnValue:
+    _check(call)
     found, more = merge_request_view.listed(call.scope, before=_number(call, "before"), limit=_PAGE)
     return page(call, "merge_requests.html", section="merge_requests", requests=found, more=more)
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
+    _check(call)
     view = merge_request_view.get(call.scope, iid, _number(call, "pipeline"))
     return page(
         call,
@@ -37,6 +39,15 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         outcomes=_OUTCOMES,
         arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
     )
+
+
+def _check(call: Call) -> None:
+    """Refuse those to whom GitLab would not show a private project's merge requests: titles and branches stand here."""
+    if not call.actor.sees_merge_requests:
+        raise forbidden(
+            f"{call.actor.user_name} has less than the Reporter role in {call.actor.project_path}; GitLab shows merge "
+            "requests from that role on."
+        )
 
 
 def _number(call: Call, name: str) -> int | None:

@@ -99,6 +99,8 @@ def _laid_out(file: File, text: str, *, cut: bool) -> str:
     if cut or not file.path.lower().endswith(".json") or "\n" in text.strip():
         return text
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        laid_out = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
+    # Deep nesting makes more blanks than text.
+    return laid_out if len(laid_out) <= 4 * len(text) else text

@@ -23,6 +23,7 @@ def page(call: Call, template: str, **values: object) -> str:
         project=path,
         user=call.actor.user_name,
         may_write=call.actor.may(Access.WRITE),
+        sees_merge_requests=call.actor.sees_merge_requests,
         gitlab=None if settings.local_mode else f"{settings.gitlab_url.rstrip('/')}/{path}/-",
         gitlab_root=settings.gitlab_url.rstrip("/"),
         server_url=_url(call),

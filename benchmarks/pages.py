@@ -1,0 +1,144 @@
+"""What the page of an experiment's runs costs over many of them: `python -m benchmarks.pages --help`.
+
+The data are those of `benchmarks.search`, each run tied to a job as in a pipeline. A signed-in browser's request is
+then made in-process, so the time is all that the server does: session, rights, queries, template.
+"""
+
+# ruff: noqa: S106 - a benchmark prints, and its server has no secrets
+
+import argparse
+import os
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from tests.fakes.gitlab import FakeGitLab
+
+from benchmarks.search import PROJECT, fill, scope_of
+from benchmarks.search import statements as count_statements
+from mltrail_server.app import create_app, create_deps
+from mltrail_server.services.deps import Deps
+from mltrail_server.settings import Settings
+from mltrail_server.store import schema
+
+_PATH = "team/churn"
+_RUNS_A_JOB = 10
+_CHUNK = 5000
+
+PAGES: dict[str, dict[str, str]] = {
+    "newest": {},
+    "by metric, highest first": {"order": "metrics.m1 DESC"},
+    "by metric, lowest first": {"order": "metrics.m1 ASC"},
+    "filtered, by metric": {"filter": "params.p1 = '3' AND metrics.m2 > 0.5", "order": "metrics.m3 ASC"},
+    "rare filter": {"filter": "tags.pipeline = '7'", "order": "metrics.m1 DESC"},
+}
+
+
+def tie(deps: Deps, count: int) -> None:
+    """Tie each run to a job of a pipeline."""
+    with deps.db.write() as connection:
+        jobs = range(1, count // _RUNS_A_JOB + 1)
+        owner = {"project_id": PROJECT}
+        for start in range(0, len(jobs), _CHUNK):
+            part = jobs[start : start + _CHUNK]
+            connection.execute(
+                sa.insert(schema.pipeline),
+                [
+                    owner | {"id": job, "sha": f"{job:040x}", "ref": "main", "source": "push", "created_ms": 1}
+                    for job in part
+                ],
+            )
+            connection.execute(
+                sa.insert(schema.job),
+                [owner | {"id": job, "pipeline_id": job, "name": "train", "status": "success"} for job in part],
+            )
+        for start in range(1, count + 1, _CHUNK):
+            rows = [
+                owner
+                | {"candidate_iid": iid, "job_id": 1 + (iid - 1) // _RUNS_A_JOB, "part": 0, "verified": True}
+                | {"pipeline_id": 1 + (iid - 1) // _RUNS_A_JOB}
+                for iid in range(start, min(start + _CHUNK, count + 1))
+            ]
+            connection.execute(sa.insert(schema.candidate_job), rows)
+
+
+def sign_in(client: FlaskClient, token_of_user: str) -> None:
+    form = client.get("/-/sign-in").get_data(as_text=True)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', form)
+    if token is None:
+        raise RuntimeError("The sign-in has no form token.")
+    client.post("/-/sign-in", data={"token": token_of_user, "next": "/", "csrf_token": token[1]})
+
+
+def measured(call: Callable[[], object], rounds: int) -> tuple[float, float, float]:
+    """Answer median and 95th percentile by the clock, and the median of this process's own time, in milliseconds."""
+    call()
+    times, own = [], []
+    for _ in range(rounds):
+        begun, worked = time.perf_counter(), time.process_time()
+        call()
+        times.append((time.perf_counter() - begun) * 1000)
+        own.append((time.process_time() - worked) * 1000)
+    times.sort()
+    return statistics.median(times), times[int(len(times) * 0.95)], statistics.median(own)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--database", default="", help="URL of an empty PostgreSQL database; default is SQLite")
+    parser.add_argument("--keep", default="", help="folder whose data are made once and used again")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, FakeGitLab() as gitlab:
+        user = gitlab.add_user("dana")
+        gitlab.add_member(gitlab.add_project(_PATH, id=PROJECT), user, 30)
+        settings = Settings(
+            data_dir=options.keep or scratch,
+            database_url=options.database,
+            secret_key="benchmark",
+            external_url="http://localhost",
+            gitlab_url=gitlab.url,
+            gitlab_token=gitlab.add_token(user, ["api"]),
+        )
+        deps = create_deps(settings)
+        scope_of(deps)
+        with deps.db.read() as connection:
+            there = connection.execute(
+                sa.select(sa.func.count())
+                .select_from(schema.candidate_job)
+                .where(schema.candidate_job.c.project_id == PROJECT)
+            ).scalar_one()
+        if not there:
+            fill(deps, options.candidates)
+            tie(deps, options.candidates)
+        client = create_app(deps).test_client()
+        sign_in(client, gitlab.add_token(user, ["api"]))
+        name = "SQLite" if deps.db.is_sqlite else "PostgreSQL"
+        print(f"{options.candidates} candidates on {name}, {os.cpu_count()} cores, {options.rounds} rounds")
+        print(f"{'page':28} {'median ms':>10} {'95 % ms':>10} {'own ms':>8} {'kB':>6} {'statements':>11}")
+        for label, query in PAGES.items():
+            url = f"/{_PATH}/-/ml/experiments/1?{urlencode(query)}"
+
+            def load(url: str = url) -> bytes:
+                answer = client.get(url)
+                if answer.status_code != 200:
+                    raise RuntimeError(answer.get_data(as_text=True))
+                return answer.get_data()
+
+            median, high, own = measured(load, options.rounds)
+            size = len(load()) / 1000
+            print(
+                f"{label:28} {median:10.1f} {high:10.1f} {own:8.1f} {size:6.0f} {count_statements(deps, load):11}",
+                flush=True,
+            )
+        deps.db.dispose()
+
+
+if __name__ == "__main__":
+    main()

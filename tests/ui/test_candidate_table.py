@@ -1,0 +1,209 @@
+"""The table of runs: filter, sort, columns, pages and CSV, all of it in the URL."""
+
+import csv
+import html
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from mltrail_server.services.deps import Deps
+from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
+from tests.api.test_report import SHAS, Trail
+from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, FrozenClock, Team
+from tests.ui.test_pages import page, sign_in
+
+ROOT = "/1/-/ml/experiments/0"
+Log = Callable[..., str]
+Counter = Callable[[], AbstractContextManager[list[str]]]
+
+
+@pytest.fixture
+def log(mlflow: Mlflow, client: FlaskClient) -> Log:
+    """Answers a function that logs one finished run; the browser is signed in."""
+    sign_in(client, LOCAL_TOKEN)
+    begun = 0
+
+    def run(name: str, *, status: str = "FINISHED", params: Any = (), **metrics: float) -> str:
+        nonlocal begun
+        begun += 1000
+        made: str = mlflow.post("runs/create", experiment_id="0", run_name=name, start_time=begun)["run"]["info"][
+            "run_id"
+        ]
+        points = [{"key": key.replace("__", "/"), "value": value, "timestamp": 1} for key, value in metrics.items()]
+        pairs = [{"key": key, "value": value} for key, value in dict(params).items()]
+        mlflow.post("runs/log-batch", run_id=made, metrics=points, params=pairs)
+        mlflow.post("runs/update", run_id=made, status=status, end_time=begun + 90_000)
+        return made
+
+    return run
+
+
+@pytest.fixture
+def statements(deps: Deps) -> Counter:
+    @contextmanager
+    def collect() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
+            if not statement.startswith("BEGIN"):
+                seen.append(statement)
+
+        event.listen(deps.db.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(deps.db.engine, "before_cursor_execute", note)
+
+    return collect
+
+
+def url(**query: Any) -> str:
+    return f"{ROOT}?{urlencode(query, doseq=True)}"
+
+
+def names(shown: str) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="/1/-/ml/candidates/\d+">([^<]+)</a>', shown)
+
+
+def header(shown: str, label: str) -> str:
+    """The URL that a column's header leads to."""
+    found = re.search(rf'<th scope="col"[^>]*><a href="([^"]+)">{re.escape(label)}', shown)
+    assert found, label
+    return ROOT + html.unescape(found[1])
+
+
+def test_each_column_sorts_by_the_server(client: FlaskClient, log: Log) -> None:
+    log("b", params={"lr": "0.1"}, val__loss=0.5)
+    log("a", params={"lr": "0.3"}, val__loss=0.2)
+    log("c", params={"lr": "0.2"})
+    assert names(page(client, ROOT)) == ["c", "a", "b"]
+    descending = header(page(client, ROOT), "val/loss")
+    assert names(page(client, descending)) == ["b", "a", "c"]
+    ascending = header(page(client, descending), "val/loss")
+    assert names(page(client, ascending)) == ["a", "b", "c"]
+    assert 'aria-sort="ascending"' in page(client, ascending)
+    assert names(page(client, header(page(client, ROOT), "lr"))) == ["a", "c", "b"]
+    assert names(page(client, header(page(client, ROOT), "Name"))) == ["c", "b", "a"]
+    for label in ("Status", "Created", "Author", "Job", "Merge request", "Commit"):
+        assert len(names(page(client, header(page(client, ROOT), label)))) == 3
+
+
+def test_the_filter_has_chips_that_drop_one_comparison(client: FlaskClient, log: Log) -> None:
+    log("low", accuracy=0.2, params={"model": "tree"})
+    log("high", accuracy=0.9, params={"model": "net"})
+    wanted = "metrics.accuracy > 0.1 AND params.model = 'tree'"
+    raw = client.get(url(filter=wanted)).get_data(as_text=True)
+    assert names(html.unescape(raw)) == ["low"]
+    chips = re.findall(r'<span class="chip">.*?<a href="([^"]+)"', raw)
+    assert len(chips) == 2
+    assert names(page(client, ROOT + html.unescape(chips[1]))) == ["high", "low"]
+    assert names(page(client, ROOT + html.unescape(chips[0]))) == ["low"]
+
+
+def test_the_form_beside_the_filter_adds_to_it(client: FlaskClient, log: Log) -> None:
+    log("low", val__acc=0.2)
+    log("high", val__acc=0.9)
+    answer = client.get(
+        url(filter="status = 'FINISHED'", order="metrics.`val/acc` ASC", k="metrics.val/acc", op=">", v="0.5")
+    )
+    assert answer.status_code == 303
+    assert names(page(client, answer.headers["Location"])) == ["high"]
+    assert "order=metrics" in answer.headers["Location"]
+    wrong = client.get(url(k="metrics.val/acc", op=">", v="much"))
+    assert wrong.status_code == 400
+    assert "a metric needs a number" in html.unescape(wrong.get_data(as_text=True))
+
+
+def test_columns_are_chosen_by_the_url_and_stay(client: FlaskClient, log: Log) -> None:
+    log("one", params={"lr": "0.1", "depth": "4"}, accuracy=0.5, loss=0.1)
+    shown = page(client, url(c=["created", "metrics.loss", "params.depth"], order="metrics.accuracy DESC"))
+    heads = re.findall(r'<th scope="col"[^>]*>(?:<a [^>]+>)?([\w/ ]+)', shown)
+    assert [head.strip() for head in heads] == ["Name", "Status", "Created", "loss", "depth"]
+    assert "c=metrics.loss" in header(shown, "Name")
+    assert "gone" in page(client, url(c=["metrics.gone"]))
+
+
+def test_the_best_value_is_marked_but_never_on_a_failed_run(client: FlaskClient, log: Log) -> None:
+    log("good", accuracy=0.8, loss=0.3)
+    log("bad", accuracy=0.6, loss=0.2)
+    log("too good", status="FAILED", accuracy=0.99, loss=0.01)
+    log("canceled", status="KILLED", accuracy=0.98, loss=0.02)
+    shown = page(client, ROOT)
+    best = re.findall(r'<td class="number best">([^<]+)<', shown)
+    assert sorted(best) == ["0.2000", "0.8000"]
+
+
+def test_pages_follow_the_order_without_gaps(client: FlaskClient, log: Log) -> None:
+    for number in range(53):
+        log(f"run {number:02}", score=float(number % 7))
+    first = client.get(url(order="metrics.score DESC")).get_data(as_text=True)
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following
+    second = page(client, ROOT + html.unescape(following[1]))
+    assert len(names(first)) == 50
+    assert len({*names(first), *names(second)}) == 53
+    assert "First page" in second
+    assert "53 runs" in second
+    assert "Invalid page token" in page(client, url(page="nonsense"))
+
+
+def test_a_page_costs_the_same_number_of_statements_at_any_size(
+    client: FlaskClient, log: Log, statements: Counter
+) -> None:
+    counts = []
+    for size in (1, 40):
+        for number in range(size):
+            log(f"{size}-{number}", **{f"m{key}": float(number) for key in range(size)})
+        with statements() as seen:
+            page(client, url(order="metrics.m0 DESC", filter="metrics.m0 >= 0"))
+        counts.append(len(seen))
+    assert counts[0] == counts[1] <= 16
+
+
+def test_thousands_of_columns_are_no_burden(client: FlaskClient, log: Log) -> None:
+    log(
+        "wide", params={f"p{number:04}": "x" for number in range(90)}, **{f"m{number:04}": 1.0 for number in range(900)}
+    )
+    answer = client.get(ROOT)
+    assert len(answer.get_data()) < 200_000
+    shown = html.unescape(answer.get_data(as_text=True))
+    assert "8 of 900" in shown
+    assert "6 of 90" in shown
+    assert "m0899" in page(client, url(c=["metrics.m0899"]))
+
+
+def test_csv_holds_every_match_and_no_formulas(client: FlaskClient, log: Log) -> None:
+    for number in range(3):
+        log(f"=cmd|{number}", params={"lr": "-0.5", "note": "@evil"}, accuracy=number / 10)
+    answer = client.get(f"{ROOT}.csv?{urlencode({'order': 'metrics.accuracy DESC', 'filter': 'metrics.accuracy > 0'})}")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    rows = list(csv.DictReader(io.StringIO(answer.get_data(as_text=True))))
+    assert [row["metrics.accuracy"] for row in rows] == ["0.2", "0.1"]
+    assert {row["name"] for row in rows} == {"'=cmd|2", "'=cmd|1"}
+    assert {row["params.lr"] for row in rows} == {"-0.5"}
+    assert {row["params.note"] for row in rows} == {"'@evil"}
+    assert client.get(f"{ROOT}.csv?filter=nonsense").status_code == 400
+
+
+def test_a_verified_run_links_to_all_that_made_it(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    trail.train(trail.main(SHAS["b"]), [0.5])
+    request = trail.request(SHAS["c"])
+    job = trail.train(trail.of_request(request, SHAS["c"]), [0.6])
+    trail.report(trail.of_request(request, SHAS["c"]))
+    sign_in(gitlab_client, team.tokens["guest"], base_url=EXTERNAL_URL)
+    columns = urlencode({"c": ["job", "pipeline", "mr", "commit", "author"]}, doseq=True)
+    shown = gitlab_client.get(f"/team/churn/-/ml/experiments/1?{columns}", base_url=EXTERNAL_URL).get_data(as_text=True)
+    for path in (f"/-/jobs/{job.id}", f"/-/commit/{SHAS['c']}", "/-/pipelines/"):
+        assert f'href="{team.gitlab.url}/team/churn{path}' in shown
+    assert f'href="{team.gitlab.url}/developer"' in shown

@@ -1,0 +1,82 @@
+"""Merge requests on pages: what the note says, what it said before, and why it was not posted."""
+
+import html
+
+from flask.testing import FlaskClient
+
+from mltrail_server import worker
+from mltrail_server.services.deps import Deps
+from mltrail_server.store import merge_requests
+from tests.api.test_report import SHAS, Trail
+from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.ui.test_pages import sign_in
+
+ML = "/team/churn/-/ml"
+
+
+def page(client: FlaskClient, path: str, status: int = 200) -> str:
+    answer = client.get(path, base_url=EXTERNAL_URL)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return html.unescape(answer.get_data(as_text=True))
+
+
+def test_a_merge_request_shows_what_its_pipelines_did(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    assert "None has trained a model yet" in page(gitlab_client, f"{ML}/merge_requests")
+    trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
+    request = trail.request(SHAS["c"])
+    first = trail.of_request(request, SHAS["c"])
+    trail.train(first, [0.90, 0.91, 0.92])
+    trail.report(first)
+    second = trail.of_request(request, SHAS["c"])
+    trail.train(second, [0.70, 0.71, 0.72])
+    trail.report(second)
+    assert "posted" in page(gitlab_client, f"{ML}/merge_requests")
+    shown = page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    assert f"tells of pipeline #{second.id}" in shown
+    assert "better</span>" not in shown
+    assert "worse</span>" in shown
+    assert f"?pipeline={first.id}" in shown
+    assert "better</span>" in page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline={first.id}")
+    page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline=999", 404)
+    page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline=x", 400)
+    page(gitlab_client, f"{ML}/merge_requests/99", 404)
+    with gitlab_deps.db.write() as connection:
+        merge_requests.keep_note(connection, team.project.id, request.iid, note_problem="the bot is no member")
+    assert "not posted" in page(gitlab_client, f"{ML}/merge_requests")
+    assert "the bot is no member" in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    worker.run_once(gitlab_deps)
+
+
+def test_guests_see_no_merge_requests(team: Team, gitlab_client: FlaskClient) -> None:
+    sign_in(gitlab_client, team.tokens["guest"], base_url=EXTERNAL_URL)
+    page(gitlab_client, f"{ML}/merge_requests", 403)
+    page(gitlab_client, f"{ML}/merge_requests/1", 403)
+    assert "Merge requests" not in page(gitlab_client, f"{ML}/experiments")
+
+
+def test_settings_hold_the_lines_to_include(team: Team, gitlab_client: FlaskClient) -> None:
+    sign_in(gitlab_client, team.tokens["guest"], base_url=EXTERNAL_URL)
+    shown = page(gitlab_client, f"{ML}/settings")
+    assert "component: $CI_SERVER_FQDN/mlops/mltrail/track@" in shown
+    assert f"server: {EXTERNAL_URL}" in shown
+    assert "Guest" in shown
+
+
+def test_projects_are_those_that_one_is_a_member_of(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    assert "Sign in" in page(gitlab_client, "/")
+    team.gitlab.add_member(team.gitlab.add_project("team/unused", id=43), team.users["developer"], 30)
+    sign_in(gitlab_client, team.tokens["developer"], base_url=EXTERNAL_URL)
+    assert "None of your projects" in page(gitlab_client, "/")
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    trail.train(trail.main(SHAS["b"]), [0.8])
+    shown = page(gitlab_client, "/")
+    assert f'href="{ML}/experiments"' in shown
+    assert "unused" not in shown
+    sign_in(gitlab_client, team.tokens["stranger"], base_url=EXTERNAL_URL)
+    assert "team/churn" not in page(gitlab_client, "/")
