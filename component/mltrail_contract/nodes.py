@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _LONGEST_SHOWN = 40
 _LONGEST_KEY = 200
 _MOST_PROBLEMS = 100
-_MOST_VALUES = 50_000
+_MOST_VALUES = 20_000
 
 
 def shown(text: str) -> str:

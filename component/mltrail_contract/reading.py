@@ -1,6 +1,7 @@
 """Read a contract file. Unknown keys are errors: a rule that is misspelt must not silently gate nothing."""
 
 import re
+from collections.abc import Collection
 
 import yaml
 
@@ -25,6 +26,9 @@ from .nodes import Entry, Reader, shown
 from .problems import ContractError, Problem
 
 _MOST_CHARACTERS = 262_144
+_MOST_MODELS = 100
+_MOST_RULES = 100
+_MOST_RULES_TOGETHER = 1000
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _SPAN = re.compile(r"(\d{1,6})([hdw])")
@@ -53,11 +57,26 @@ def read(text: str) -> Contract:
     if "models" in top:
         for name, entry in top["models"].mapping().items():
             models[name] = _model(name, entry, defaults)
+        _check_size(top["models"], models.values())
     elif not reader.problems:
         reader.complain(root, "models", "is missing: name at least one model")
     if reader.problems:
         raise ContractError(reader.problems)
     return Contract(models, faces)
+
+
+def _check_size(entry: Entry, models: Collection[Model]) -> None:
+    """Bound how much there is to do for each report: each model's runs are compared, and each rule looks at each
+    metric.
+    """
+    if len(models) > _MOST_MODELS:
+        entry.complain(f"{len(models)} models are more than {_MOST_MODELS}")
+    most = max((len(model.rules) for model in models), default=0)
+    if most > _MOST_RULES:
+        entry.complain(f"{most} rules of a model are more than {_MOST_RULES}; name several metrics by one glob")
+    together = sum(len(model.rules) for model in models)
+    if together > _MOST_RULES_TOGETHER:
+        entry.complain(f"{together} rules are more than {_MOST_RULES_TOGETHER}; name several metrics by one glob")
 
 
 def _compose(text: str) -> yaml.Node:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.services import contracts
@@ -231,13 +232,18 @@ def test_a_contract_can_be_tried_before_it_is_in_any_branch(trail: Trail) -> Non
     _, pipeline = a_request(trail, [0.70, 0.71, 0.72])
     trail.report(pipeline)
     url = f"/api/v4/projects/42/ml/pipelines/{pipeline.id}/contract"
-    headers = {"Authorization": f"Bearer {trail.team.tokens['reporter']}"}
+
+    def asked(text: str, who: str) -> TestResponse:
+        headers = {"Authorization": f"Bearer {trail.team.tokens[who]}"}
+        return trail.client.post(url, json={"contract": text}, headers=headers)
 
     def tried(text: str) -> Any:
-        return good(trail.client.post(url, json={"contract": text}, headers=headers))
+        return good(asked(text, "developer"))
 
     answer = tried(contract(RULE))
     assert answer["gate"]["sentence"] == "gate failed: 1 rule broken"
     assert answer["models"][0]["rules"][0]["metric"] == "val_accuracy"
     assert tried("version: 2")["gate"]["problems"][0]["key"] == "version"
     assert trail.report(pipeline, "GET")["gate"]["outcome"] is None
+    # It is work that readers could have the server do without end.
+    assert asked(contract(RULE), "reporter").status_code == 403

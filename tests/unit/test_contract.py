@@ -145,7 +145,7 @@ def test_any_document_under_models_is_a_contract_or_an_explained_error(document:
 def test_aliases_do_not_make_a_small_file_large() -> None:
     rules = "&r {metric: x, at_least: 1}" + ", *r" * 30_000
     models = "".join(f"  m{number}: *m\n" for number in range(8_000))
-    with pytest.raises(ContractError, match="more than 50000 values, with its aliases") as caught:
+    with pytest.raises(ContractError, match="more than 20000 values, with its aliases") as caught:
         read(f"version: 1\nmodels:\n  m: &m {{rules: [{rules}]}}\n{models}")
     assert len(caught.value.problems) == 1
 
@@ -154,3 +154,13 @@ def test_a_file_full_of_mistakes_names_the_first_hundred() -> None:
     with pytest.raises(ContractError) as caught:
         read("version: 1\nmodels:\n  churn:\n" + "".join(f"    rule{number}: x\n" for number in range(10_000)))
     assert len(caught.value.problems) == 100
+
+
+@pytest.mark.parametrize(
+    ("models", "rules", "told"),
+    [(101, 1, "101 models are more than 100"), (1, 101, "101 rules of a model"), (11, 99, "1089 rules are more than")],
+)
+def test_what_every_report_has_to_go_through_is_bounded(models: int, rules: int, told: str) -> None:
+    of_one = "".join(f"    - {{metric: m{number}, at_least: 1}}\n" for number in range(rules))
+    with pytest.raises(ContractError, match=told):
+        read("version: 1\nmodels:\n" + "".join(f"  m{number}:\n    rules:\n{of_one}" for number in range(models)))

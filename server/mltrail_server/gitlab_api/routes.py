@@ -16,7 +16,7 @@ ROUTES = (
     Route("POST", "pipelines/<int:pipeline_id>/report", reports.refresh, WRITE),
     Route("GET", "setup", setup.show, READ),
     Route("POST", "detachments", detachments.create, WRITE),
-    Route("POST", "pipelines/<int:pipeline_id>/contract", reports.try_contract, READ),
+    Route("POST", "pipelines/<int:pipeline_id>/contract", reports.try_contract, WRITE),
     Route("POST", "promotions", promotions.create, WRITE),
     Route("GET", "models/<model>/versions/<version>/provenance", versions.provenance, READ),
     Route("GET", "models/<model>/aliases", aliases.show, READ),

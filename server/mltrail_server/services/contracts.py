@@ -95,11 +95,14 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Kn
     return Known(kept.asked_ms is not None, parsed(kept.text), proposed, kept.changed_paths)
 
 
-@lru_cache(maxsize=64)
 def parsed(text: str | None) -> Version:
-    """Read a text of the file. Remembered, since every report needs it and a long one takes a second."""
-    if text is None:
-        return Version()
+    """Read a text of the file."""
+    return Version() if text is None else _parsed(text[:_MOST_KEPT])
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Version:
+    """Read it once: every report needs it, and a long one takes a second."""
     try:
         return Version(mltrail_contract.read(text))
     except ContractError as error:
