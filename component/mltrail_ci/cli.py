@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__, contract, detach, doctor, errors, promote, report, rollback, runs, settings, verify
+from . import __version__, card, contract, detach, doctor, errors, promote, report, rollback, runs, settings, verify
 from .api import Api
 
 COMMANDS = {
@@ -13,6 +13,7 @@ COMMANDS = {
     "promote": promote,
     "rollback": rollback,
     "verify": verify,
+    "card": card,
     "runs": runs,
     "detach": detach,
     "contract": contract,

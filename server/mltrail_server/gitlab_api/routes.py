@@ -19,6 +19,7 @@ ROUTES = (
     Route("POST", "pipelines/<int:pipeline_id>/contract", reports.try_contract, WRITE),
     Route("POST", "promotions", promotions.create, WRITE),
     Route("GET", "models/<model>/versions/<version>/provenance", versions.provenance, READ),
+    Route("GET", "models/<model>/versions/<version>/card", versions.card, READ),
     Route("GET", "models/<model>/aliases", aliases.show, READ),
     Route("PUT", "models/<model>/aliases/<alias>", aliases.put, WRITE),
     Route("POST", "models/<model>/aliases/<alias>/rollback", aliases.rollback, WRITE),

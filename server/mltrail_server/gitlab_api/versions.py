@@ -1,10 +1,10 @@
-"""What a version says of itself: its provenance."""
+"""What a version says of itself: its provenance and its model card."""
 
 from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import attestations
+from mltrail_server.services import attestations, model_cards
 
 
 def provenance(call: Call, model: str, version: str) -> Response:
@@ -20,3 +20,8 @@ def provenance(call: Call, model: str, version: str) -> Response:
             "envelope": found.envelope,
         }
     )
+
+
+def card(call: Call, model: str, version: str) -> Response:
+    found, markdown = model_cards.of(call.scope, model, version)
+    return json_answer({"model": model, "version": found.semver, "number": found.number, "markdown": markdown})
