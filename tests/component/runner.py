@@ -29,6 +29,29 @@ TAG = {"CI_COMMIT_TAG": "1.0.0", "CI_COMMIT_REF_NAME": "1.0.0", "CI_COMMIT_REF_S
 # Its schema is older than GitLab's, which lets `tags` be empty.
 _SCHEMA = ["--ignore-schema-paths", "#/definitions/tags/minItems", "--ignore-schema-paths", "#/additionalProperties"]
 SCHEDULE = {"CI_PIPELINE_SOURCE": "schedule"}
+# Each kind of pipeline, as its variables tell it. https://docs.gitlab.com/ci/pipelines/pipeline_types/
+KINDS: dict[str, dict[str, str] | None] = {
+    "default branch": None,
+    "branch": {"CI_COMMIT_BRANCH": "faster", "CI_COMMIT_REF_NAME": "faster"},
+    "branch of a merge request": {
+        "CI_COMMIT_BRANCH": "faster",
+        "CI_COMMIT_REF_NAME": "faster",
+        "CI_OPEN_MERGE_REQUESTS": "team/churn!7",
+    },
+    "merge request": MERGE_REQUEST,
+    "merged results": MERGE_REQUEST | {"CI_MERGE_REQUEST_EVENT_TYPE": "merged_result"},
+    "merge train": MERGE_REQUEST | {"CI_MERGE_REQUEST_EVENT_TYPE": "merge_train"},
+    "fork, in the fork": MERGE_REQUEST | {"CI_PROJECT_ID": "99", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "99"},
+    "fork, run by a member": MERGE_REQUEST | {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "99"},
+    "child of a merge request": MERGE_REQUEST | {"CI_PIPELINE_SOURCE": "parent_pipeline"},
+    "child of the default branch": {"CI_PIPELINE_SOURCE": "parent_pipeline"},
+    "tag": TAG,
+    "schedule": SCHEDULE,
+    "by hand": {"CI_PIPELINE_SOURCE": "web"},
+    "by the API": {"CI_PIPELINE_SOURCE": "api"},
+    "by a trigger": {"CI_PIPELINE_SOURCE": "trigger"},
+    "of another project": {"CI_PIPELINE_SOURCE": "pipeline"},
+}
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.component.render import schema
-from tests.component.runner import MERGE_REQUEST, ROOT, SCHEDULE, TAG, Runner, commit
+from tests.component.runner import KINDS, MERGE_REQUEST, ROOT, TAG, Runner, commit
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -70,20 +70,29 @@ def test_three_includes_are_the_one(example: Runner) -> None:
     assert example.preview() == composed
 
 
-@pytest.mark.parametrize(
-    ("variables", "others"),
-    [
-        pytest.param(None, {"mltrail-promote"}, id="default branch"),
-        pytest.param(MERGE_REQUEST, {"mltrail-report"}, id="merge request"),
-        pytest.param(TAG, {"mltrail-promote"}, id="tag"),
-        pytest.param(SCHEDULE, set(), id="schedule"),
-    ],
-)
-def test_each_kind_of_pipeline_has_its_jobs(
-    example: Runner, variables: dict[str, str] | None, others: set[str]
-) -> None:
-    jobs = example.jobs(variables)
-    assert set(jobs) - {"train: [2]", "train: [3]"} == others
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_pipeline_has_its_jobs(example: Runner, kind: str) -> None:
+    """By the components' rules alone: the example's `workflow:` leaves a branch none beside its merge request's."""
+    file = example.checkout / ".gitlab-ci.yml"
+    config = yaml.safe_load(file.read_text())
+    workflow = config.pop("workflow")["rules"]
+    assert workflow[1] == {"if": "$CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS", "when": "never"}
+    file.write_text(yaml.safe_dump(config))
+    jobs = set(example.jobs(KINDS[kind]))
+    assert jobs - {"mltrail-report", "mltrail-promote"} == {"train: [2]", "train: [3]"}
+    request = any(word in kind for word in ("merge", "fork")) and not kind.startswith("branch")
+    assert ("mltrail-report" in jobs) is request
+    assert ("mltrail-promote" in jobs) is (kind in {"default branch", "tag"})
+
+
+@pytest.mark.parametrize("source", ["schedule", "web", "trigger"])
+def test_other_pipelines_promote_where_rules_say_so(example: Runner, source: str) -> None:
+    file = example.checkout / ".gitlab-ci.yml"
+    config = yaml.safe_load(file.read_text())
+    config["include"][0]["inputs"]["promote-rules"] = [{"if": f'$CI_PIPELINE_SOURCE == "{source}"'}]
+    file.write_text(yaml.safe_dump(config))
+    assert "mltrail-promote" in example.jobs({"CI_PIPELINE_SOURCE": source})
+    assert "mltrail-promote" not in example.jobs()
 
 
 def test_the_report_comes_after_a_failed_training_too(example: Runner) -> None:

@@ -10,11 +10,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from scripts.demo.world import World
 
-from tests.component.coordinator import Coordinator
-from tests.component.runner import ROOT, runner_in
-from tests.component.whole import Ran, Whole, tools
+from tests.component.runner import ROOT
+from tests.component.whole import Ran, Whole, whole_in
 from tests.fakes.gitlab import MergeRequest, Note
 
 TRAIN_PYTHON = ROOT / ".venv-train/bin/python"
@@ -58,12 +56,8 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    folder = tmp_path_factory.mktemp("whole")
-    with World(folder / "world", train_python=TRAIN_PYTHON) as world:
-        runner = runner_in(folder, gitlab_ci_local, path=tools(folder / "tools", TRAIN_PYTHON))
-        coordinator = Coordinator(world.gitlab, world.developer, runner.checkout)
-        http = coordinator.start()
-        whole = Whole(world, runner, coordinator)
+    with whole_in(tmp_path_factory.mktemp("whole"), gitlab_ci_local, TRAIN_PYTHON) as whole:
+        world = whole.world
         whole.begin(ROOT / "examples/churn")
         whole.change("params.yaml", "seed: [1, 2, 3]", "seed: [1]")
         whole.change("params.yaml", "n_estimators: 40", "n_estimators: 10")
@@ -82,8 +76,6 @@ def story(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         merged = whole.branch_pipeline()
         tagged = whole.tag_pipeline("2.0.0")
         yield Story(whole, request, first, second, merged, tagged, notes)
-        http.shutdown()
-        http.server_close()
 
 
 def test_all_jobs_succeed(story: Story) -> None:

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import urllib3
 from scripts.demo.world import PROJECT_ID, PROJECT_PATH, World
 
 from tests.component.coordinator import Coordinator
-from tests.component.runner import Runner, commit
+from tests.component.runner import Runner, commit, runner_in
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
 
 SHELL = Path(__file__).parent / "shell"
@@ -63,6 +65,14 @@ class Whole:
                 "CI_MERGE_REQUEST_EVENT_TYPE": kind,
             },
         )
+
+    def begin_with(self, config: str, **files: str) -> None:
+        """Make the checkout from a `.gitlab-ci.yml` and some Python files."""
+        for name, text in {".gitlab-ci.yml": config, **{f"{name}.py": text for name, text in files.items()}}.items():
+            (self.runner.checkout / name).write_text(text.replace("https://mltrail.example.com", self.world.url))
+        (self.runner.checkout / ".gitignore").write_text(".gitlab-ci-local/\n")
+        commit(self.runner.checkout, self.runner.environment)
+        self._tell("main")
 
     def begin(self, project: Path) -> None:
         """Make the checkout from a project's files, with the server's address in its `.gitlab-ci.yml`."""
@@ -169,6 +179,20 @@ class Whole:
             "PYTHONUNBUFFERED": "1",
             "MPLCONFIGDIR": str(self.world.folder / "matplotlib"),
         }
+
+
+@contextmanager
+def whole_in(folder: Path, gitlab_ci_local: Path, train_python: Path) -> Iterator[Whole]:
+    """All of it, in an empty folder."""
+    with World(folder / "world", train_python=train_python) as world:
+        runner = runner_in(folder, gitlab_ci_local, path=tools(folder / "tools", train_python))
+        coordinator = Coordinator(world.gitlab, world.developer, runner.checkout)
+        http = coordinator.start()
+        try:
+            yield Whole(world, runner, coordinator)
+        finally:
+            http.shutdown()
+            http.server_close()
 
 
 def tools(folder: Path, train_python: Path) -> str:
