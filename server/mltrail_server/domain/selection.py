@@ -23,7 +23,9 @@ def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run
     claimed = {run.iid for of_model in found.values() for run in of_model}
     for run in runs:
         if run.iid not in claimed:
-            found.setdefault(model_of(run.experiment), []).append(run)
+            name = model_of(run.experiment)
+            # The contract says which runs are its model's; an experiment of the same name does not add to them.
+            found.setdefault(f"{name} (not selected)" if name in models else name, []).append(run)
     return found
 
 

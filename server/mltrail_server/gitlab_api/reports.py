@@ -60,6 +60,7 @@ def _report(call: Call, told: Told) -> dict[str, Any]:
         "gate": _judged(report.gate),
         "proposed": report.proposed and _judged(report.proposed),
         "models": [_model(call, model) for model in report.models],
+        "local": [_run(call, run) for run in report.local],
         "note": {"state": told.note_state, "url": told.note_url, "problem": told.note_problem},
         "markdown": told.text,
     }

@@ -1,0 +1,173 @@
+"""Sweeps, two jobs for one run, runs of a laptop: how work comes, and how a merge request is told of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import reports
+from tests.api.conftest import Mlflow
+from tests.api.test_contract import RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.conftest import EXTERNAL_URL
+from tests.fakes.gitlab import Job, Pipeline
+
+PARENT = "mlflow.parentRunId"
+
+
+def a_job(trail: Trail, pipeline: Pipeline, name: str = "train") -> tuple[Job, Mlflow]:
+    job = trail.team.gitlab.add_job(pipeline, name, "train", trail.team.users["developer"], "running")
+    return job, Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(job, EXTERNAL_URL))
+
+
+def log(mlflow: Mlflow, metrics: dict[str, float], params: dict[str, str] | None = None, **tags: str) -> str:
+    sent = [{"key": key.replace("__", "."), "value": value} for key, value in tags.items()]
+    run_id: str = mlflow.post("runs/create", experiment_id="0", tags=sent)["run"]["info"]["run_id"]
+    mlflow.post(
+        "runs/log-batch",
+        run_id=run_id,
+        params=[{"key": key, "value": value} for key, value in (params or {}).items()],
+        metrics=[{"key": key, "value": value, "timestamp": 1} for key, value in metrics.items()],
+    )
+    mlflow.post("runs/update", run_id=run_id, status="FINISHED")
+    return run_id
+
+
+def sweep(trail: Trail, pipeline: Pipeline, count: int) -> None:
+    job, mlflow = a_job(trail, pipeline)
+    parent = log(mlflow, {})
+    for number in range(count):
+        log(mlflow, {"val_accuracy": 0.8 + number / 1000}, {"lr": str(number)}, mlflow__parentRunId=parent)
+    trail.team.gitlab.set_job(job, "success")
+
+
+@contextmanager
+def statements(trail: Trail) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(_connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+
+    event.listen(trail.deps.db.engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(trail.deps.db.engine, "before_cursor_execute", note)
+
+
+def computed(trail: Trail, pipeline: Pipeline) -> list[str]:
+    with trail.deps.db.read() as connection, statements(trail) as seen:
+        reports.compute(connection, ProjectId(42), pipeline.id, default_branch="main", ancestors=[SHAS["b"]])
+    return [one for one in seen if one.startswith("SELECT")]
+
+
+def test_a_sweep_s_trials_are_candidates_and_its_parent_is_none(trail: Trail) -> None:
+    a_main(trail, SHAS["b"], contract(RULE), [0.80, 0.81])
+    _, pipeline = a_request(trail, [])
+    sweep(trail, pipeline, 4)
+    (model,) = trail.report(pipeline)["models"]
+    assert model["metrics"][0]["current"]["mean"] == pytest.approx(0.803)
+    assert "4 candidates in" in trail.notes(trail.team.project.merge_requests[1])[0]
+
+
+def test_a_large_sweep_and_a_long_history_cost_no_more_statements(trail: Trail) -> None:
+    a_main(
+        trail, SHAS["b"], contract(RULE, "{metric: val_accuracy, at_least: 0.1, value: best, better: higher}"), [0.8]
+    )
+    _, small = a_request(trail, [0.8])
+    trail.report(small)
+    few = computed(trail, small)
+    for number in range(6):
+        trail.report(a_main(trail, f"{number:040x}", None, [0.80, 0.81]))
+    large = trail.of_request(trail.team.project.merge_requests[1], SHAS["c"])
+    sweep(trail, large, 40)
+    trail.report(large)
+    many = computed(trail, large)
+    assert len(many) == len(few) <= 26, "\n".join(many)
+
+
+def test_a_run_of_two_jobs_counts_when_both_have_succeeded(trail: Trail) -> None:
+    a_main(trail, SHAS["b"], contract("{metric: test_accuracy, at_least: 0.9}"), [0.80, 0.81])
+    _, pipeline = a_request(trail, [])
+    train, mlflow = a_job(trail, pipeline)
+    run_id = log(mlflow, {"val_accuracy": 0.8})
+    trail.team.gitlab.set_job(train, "success")
+    evaluate, mlflow = a_job(trail, pipeline, "evaluate")
+    mlflow.post("runs/log-metric", run_id=run_id, key="test_accuracy", value=0.95, timestamp=1)
+    assert trail.report(pipeline)["state"] == "waiting"
+    trail.team.gitlab.set_job(evaluate, "success")
+    report = trail.report(pipeline)
+    assert (report["gate"]["outcome"], report["models"][0]["rules"][0]["sentence"]) == ("pass", "0.9500")
+    trail.team.gitlab.set_job(evaluate, "failed", "script_failure")
+    assert trail.report(pipeline)["models"][0]["candidates"][0]["status"] == "failed"
+
+
+def test_a_laptop_s_run_of_the_same_commit_stands_beside_and_never_counts(trail: Trail) -> None:
+    a_main(trail, SHAS["b"], contract(RULE), [0.80, 0.81, 0.82])
+    request, pipeline = a_request(trail, [0.70, 0.71, 0.72])
+    person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    log(person, {"val_accuracy": 0.99}, mlflow__source__git__commit=SHAS["c"])
+    log(person, {"val_accuracy": 0.98}, mlflow__source__git__commit=SHAS["d"])
+    report = trail.report(pipeline)
+    assert report["gate"]["outcome"] == "fail"
+    assert [run["status"] for run in report["local"]] == ["local"]
+    (note,) = trail.notes(request)
+    assert "Runs of this commit from people's own machines" in note
+    assert "0.9900" in note
+    assert "0.9800" not in note
+
+
+def test_an_alias_is_a_baseline(trail: Trail) -> None:
+    text = contract(RULE, baseline="champion")
+    main = a_main(trail, SHAS["b"], text, [0.80, 0.81, 0.82])
+    person = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
+    first: Any = trail.runs()[-1]["info"]["run_id"]
+    _, pipeline = a_request(trail, [0.70, 0.71, 0.72])
+    report = trail.report(pipeline)
+    assert report["models"][0]["baseline"] is None
+    assert "no version is `champion` yet" in trail.notes(trail.team.project.merge_requests[1])[0]
+    person.post("registered-models/create", name="churn")
+    version = person.post("model-versions/create", name="churn", run_id=first, source=f"runs:/{first}/model")
+    person.post("registered-models/alias", name="churn", alias="champion", version=version["model_version"]["version"])
+    a_main(trail, SHAS["d"], text, [0.5, 0.51])
+    report = trail.report(pipeline)
+    assert report["gate"]["outcome"] == "fail"
+    assert report["models"][0]["baseline"]["pipeline_id"] == main.id
+    assert report["models"][0]["baseline"]["runs"] == 3
+    assert "against version [`1.0.0`]" in trail.notes(trail.team.project.merge_requests[1])[0]
+
+
+def test_folds_are_compared_pair_by_pair(trail: Trail) -> None:
+    main = a_main(trail, SHAS["b"], contract(RULE), [])
+    _, pipeline = a_request(trail, [])
+    for where, drop in ((main, 0.0), (pipeline, 0.03)):
+        job, mlflow = a_job(trail, where)
+        for fold, level in enumerate((0.6, 0.7, 0.8, 0.9)):
+            log(mlflow, {"val_accuracy": level - drop + fold / 10_000 * (drop > 0)}, {"fold": str(fold)})
+        trail.team.gitlab.set_job(job, "success")
+    report = trail.report(pipeline)
+    assert report["gate"]["outcome"] == "fail"
+    assert "4 folds" in report["models"][0]["metrics"][0]["sentence"]
+
+
+def test_other_data_is_not_comparable(trail: Trail) -> None:
+    text = contract(RULE, same_dataset="test", if_unknown="fail")
+    main = a_main(trail, SHAS["b"], text, [])
+    _, pipeline = a_request(trail, [])
+    for where, digest in ((main, "aaaa"), (pipeline, "bbbb")):
+        job, mlflow = a_job(trail, where)
+        run_id = log(mlflow, {"val_accuracy": 0.8})
+        dataset = {"name": "customers", "digest": digest, "source_type": "local", "source": "x"}
+        tags = [{"key": "mlflow.data.context", "value": "test"}]
+        mlflow.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": tags}])
+        trail.team.gitlab.set_job(job, "success")
+    report = trail.report(pipeline)
+    (rule,) = report["models"][0]["rules"]
+    assert (rule["outcome"], rule["known"]) == ("fail", False)
+    assert rule["sentence"] == "not comparable: another dataset than the baseline's"
+    assert (
+        "| data, `test` | `customers (aaaa)` | `customers (bbbb)` |"
+        in trail.notes(trail.team.project.merge_requests[1])[0]
+    )

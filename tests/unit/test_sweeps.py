@@ -1,0 +1,101 @@
+"""A sweep counts once: by its trials, or by the parent that sums them up."""
+
+import random
+
+from mltrail_contract import Contract, Model, Runs
+from mltrail_server.domain import selection, sweeps
+from mltrail_server.domain.comparison import Judgement, compare
+from mltrail_server.domain.grouping import Run, State
+from tests.reports import a_run
+
+
+def trials(count: int, *, seed: int = 1) -> list[Run]:
+    rng = random.Random(seed)
+    return [
+        a_run(100 + place, {"val_accuracy": rng.gauss(0.8, 0.01)}, params={"lr": str(place)}, parent_iid=1)
+        for place in range(count)
+    ]
+
+
+def test_the_trials_of_an_empty_parent_count() -> None:
+    folded = sweeps.fold([a_run(1, {}), *trials(5)])
+    assert [run.iid for run in folded.runs] == [100, 101, 102, 103, 104]
+    assert folded.trials == {}
+
+
+def test_a_parent_that_repeats_its_best_trial_does_not_count_twice() -> None:
+    found = trials(5)
+    best = max(run.metrics["val_accuracy"] for run in found)
+    folded = sweeps.fold([a_run(1, {"val_accuracy": best}), *found])
+    assert [run.iid for run in folded.runs] == [100, 101, 102, 103, 104]
+
+
+def test_a_parent_with_a_final_evaluation_stands_for_its_sweep() -> None:
+    folded = sweeps.fold([a_run(1, {"test_accuracy": 0.8}), *trials(5)])
+    assert [run.iid for run in folded.runs] == [1]
+    assert folded.trials == {1: 5}
+
+
+def test_what_the_contract_asks_for_decides_who_speaks() -> None:
+    runs = [a_run(1, {"best_value": 0.8}), *trials(5)]
+    assert len(sweeps.fold(runs, ["val_*"]).runs) == 5
+    assert len(sweeps.fold(runs, ["best_value"]).runs) == 1
+
+
+def test_trials_of_trials_fold_too_and_a_circle_does_not_hang() -> None:
+    middle = a_run(2, {}, parent_iid=1)
+    leaf = a_run(3, {"a": 1}, parent_iid=2)
+    assert [run.iid for run in sweeps.fold([a_run(1, {"b": 1}), middle, leaf]).runs] == [1]
+    circle = [a_run(1, {"a": 1}, parent_iid=2), a_run(2, {"b": 1}, parent_iid=1)]
+    assert len(sweeps.fold(circle).runs) <= 2
+
+
+def test_failed_trials_do_not_speak() -> None:
+    failed = a_run(2, {"accuracy": 1}, parent_iid=1, state=State.FAILED)
+    assert [run.iid for run in sweeps.fold([a_run(1, {"accuracy": 0.5}), failed]).runs] == [1, 2]
+
+
+def test_the_best_of_many_trials_is_told_as_luck() -> None:
+    history = [[a_run(900 + 9 * place, {"val_accuracy": 0.8 + (-1) ** place * 0.008})] for place in range(15)]
+    best = a_run(1, {"val_accuracy": 0.83}, params={"lr": "best"})
+    lone = compare([best], [a_run(2000, {"val_accuracy": 0.8})], history=history)
+    assert (lone.metrics[0].judgement, lone.luck) == (Judgement.BETTER, False)
+    sweep = [best, *(a_run(10 + n, {"val_accuracy": 0.79}, params={"lr": str(n)}) for n in range(500))]
+    found = compare(sweep, [a_run(2000, {"val_accuracy": 0.8})], history=history)
+    assert (found.groups, found.metrics[0].judgement, found.luck) == (501, Judgement.NOISE, True)
+    # A parent that names its trials' winner is the best of so many too.
+    folded = [
+        a_run(3000, {"val_accuracy": 0.83, "final": 1}),
+        *(a_run(10 + n, {}, parent_iid=3000) for n in range(500)),
+    ]
+    assert compare(folded, [a_run(2000, {"val_accuracy": 0.8})], history=history).luck
+
+
+def test_models_without_a_selection_share_the_runs_by_name() -> None:
+    runs = [a_run(1, {}, experiment="churn"), a_run(2, {}, experiment="[model]price"), a_run(3, {}, experiment="other")]
+    two = selection.select(Contract({"churn": Model("churn"), "price": Model("price")}), runs)
+    assert {name: [run.iid for run in found] for name, found in two.items()} == {
+        "churn": [1],
+        "price": [2],
+        "other": [3],
+    }
+    one = selection.select(Contract({"churn": Model("churn")}), runs)
+    assert {name: len(found) for name, found in one.items()} == {"churn": 3}
+    tagged = Model("churn", runs=Runs(tags={"stage": "eval"}))
+    found = selection.select(Contract({"churn": tagged}), runs)
+    assert (found["churn"], len(found["churn (not selected)"])) == ([], 1)
+
+
+def test_a_folder_a_star_and_two_stars() -> None:
+    def touched(glob: str, path: str) -> bool:
+        return selection.touched(Model("churn", paths=(glob,)), [path])
+
+    assert touched("models/churn/**", "models/churn/a/b.py")
+    assert touched("models/churn", "models/churn/a/b.py")
+    assert touched("**/*.sql", "data/deep/x.sql")
+    assert touched("**/*.sql", "x.sql")
+    assert touched("data/*.sql", "data/x.sql")
+    assert not touched("data/*.sql", "data/deep/x.sql")
+    assert not touched("models/churn", "models/churn2/x.py")
+    assert not touched("models/ch?rn.py", "models/ch/rn.py")
+    assert selection.touched(Model("churn", paths=("a",)), None), "nobody knows what was changed"
