@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import urllib3
 
@@ -37,7 +37,7 @@ class TeamServer:
         self._command = command or [str(COMMAND), "serve", "--port", str(self.port), "--workers", str(workers)]
         self._variables = variables | ({"MLTRAIL_DATABASE_URL": database_url} if database_url else {})
 
-    def __enter__(self) -> "TeamServer":
+    def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.gitlab.start()
         project = self.gitlab.add_project("team/churn", id=PROJECT_ID)
