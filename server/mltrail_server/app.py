@@ -23,7 +23,7 @@ from .http.project_paths import ProjectApp
 from .http.sharinghub import SharingHubPaths
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
-from .ops import health
+from .ops import health, metrics
 from .services import projects, signing
 from .services.deps import Deps
 from .settings import Settings
@@ -42,7 +42,11 @@ def create_deps(
     settings.data_path.mkdir(parents=True, exist_ok=True)
     # Whatever server runs the application: an empty secret would let anybody sign what we sign.
     settings = settings.with_kept_secrets()
-    database = Database(settings.database)
+    database = Database(
+        settings.database,
+        replica_url=settings.database_replica_url,
+        sqlite_synchronous=settings.sqlite_synchronous,
+    )
     prepare(database)
     files = create_files(settings)
     if settings.local_mode:
@@ -93,6 +97,7 @@ def create_app(deps: Deps) -> Flask:
     receiver.mount_all(app, deps)
     ui_routes.mount_all(app, deps)
     health.mount_all(app, deps)
+    metrics.mount_all(app, deps)
     handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE])
     app.wsgi_app = SharingHubPaths(app.wsgi_app)  # type: ignore[method-assign] # Flask's own way to wrap it
     return app

@@ -26,20 +26,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    from .serve import serve  # noqa: PLC0415 - commands load only what they need
+    from .ops import together  # noqa: PLC0415 - commands load only what they need
 
-    serve(settings, host=options.host, port=options.port, workers=options.workers, worker=not options.no_worker)
+    with together.counting():
+        from .serve import serve  # noqa: PLC0415 - it loads prometheus_client
+
+        serve(settings, host=options.host, port=options.port, workers=options.workers, worker=not options.no_worker)
     return 0
 
 
 def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from .app import create_deps  # noqa: PLC0415
+    from .ops.metrics import Instruments  # noqa: PLC0415
     from .serve import log_to_stderr  # noqa: PLC0415
     from .worker import run, run_once  # noqa: PLC0415
 
     log_to_stderr()
 
     deps = create_deps(settings.with_kept_secrets())
+    Instruments().attach(deps)
     if options.once:
         run_once(deps)
         return 0

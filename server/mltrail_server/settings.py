@@ -20,6 +20,14 @@ def _setting(variable: str, meaning: str, default: str = "", *, secret: bool = F
     return text
 
 
+_WORDS = {
+    "sqlite_synchronous": ("normal", "full"),
+    "refuse_finished_jobs": ("on", "off"),
+    "promoted_runs": ("frozen", "open"),
+    "invalid_contract": ("warn", "fail"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What an operator decides. `from_environment` fills it; tests make it directly."""
@@ -29,6 +37,18 @@ class Settings:
         "MLTRAIL_DATABASE_URL",
         "Database; `postgresql://…` for a team. Unset: SQLite in the data folder",
         secret=True,
+    )
+    database_replica_url: str = _setting(
+        "MLTRAIL_DATABASE_REPLICA_URL",
+        "A read replica of the PostgreSQL, which then answers searches, later than the database by its lag. "
+        "Unset, or while it does not answer: the database does",
+        secret=True,
+    )
+    sqlite_synchronous: str = _setting(
+        "MLTRAIL_SQLITE_SYNCHRONOUS",
+        "`normal`: a power failure may take the last writes of SQLite, never half of one; `full`: it takes none, and "
+        "each write waits for the disk",
+        "normal",
     )
     artifacts: str = _setting(
         "MLTRAIL_ARTIFACTS", "Folder for files, or `s3://bucket/prefix`. Unset: a folder in the data folder"
@@ -105,6 +125,11 @@ class Settings:
     quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "The most runs in a project. Unset: no limit")
     quota_metric_points: str = _setting(
         "MLTRAIL_QUOTA_METRIC_POINTS", "The most metric values in a project. Unset: no limit"
+    )
+    metrics_token: str = _setting(
+        "MLTRAIL_METRICS_TOKEN",
+        "Token (`Authorization: Bearer`) that `/metrics` wants. Unset: it answers this machine only",
+        secret=True,
     )
     local_token: str = _setting(
         "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Unset: made at the first start and kept", secret=True
@@ -235,12 +260,11 @@ class Settings:
         for name in ("quota_bytes", "quota_candidates", "quota_metric_points"):
             if (value := getattr(self, name)) and not (value.isascii() and value.isdigit()):
                 raise _mistake(f"MLTRAIL_{name.upper()} must be a whole number, not {value!r}")
-        if self.refuse_finished_jobs not in ("on", "off"):
-            raise _mistake(f"MLTRAIL_REFUSE_FINISHED_JOBS must be on or off, not {self.refuse_finished_jobs!r}")
-        if self.promoted_runs not in ("frozen", "open"):
-            raise _mistake(f"MLTRAIL_PROMOTED_RUNS must be frozen or open, not {self.promoted_runs!r}")
-        if self.invalid_contract not in ("warn", "fail"):
-            raise _mistake(f"MLTRAIL_INVALID_CONTRACT must be warn or fail, not {self.invalid_contract!r}")
+        for name, words in _WORDS.items():
+            if (value := getattr(self, name)) not in words:
+                raise _mistake(f"MLTRAIL_{name.upper()} must be {' or '.join(words)}, not {value!r}")
+        if self.database_replica_url and not self.database.startswith("postgres"):
+            raise _mistake("MLTRAIL_DATABASE_REPLICA_URL is for PostgreSQL; set MLTRAIL_DATABASE_URL to one, too")
         if not all(group and token for group, token in self.bot_tokens.items()):
             raise _mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
         for secret in self.webhook_secrets:

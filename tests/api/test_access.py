@@ -13,6 +13,7 @@ PUBLIC = {
     "/",
     "/healthz",
     "/readyz",
+    "/metrics",  # for this machine, or with a token of its own
     "/-/assets/<name>",
     "/-/sign-in",
     "/-/sign-in/gitlab",

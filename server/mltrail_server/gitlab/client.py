@@ -48,6 +48,10 @@ class GitLab:
         self._ancestors: dict[tuple[ProjectId, str, int], list[str]] = {}
         self._projects: dict[ProjectId, tuple[int, ci.Project]] = {}
 
+    def observe(self, told: Callable[[str, str, float], None]) -> None:
+        """Have every call to GitLab told, also those of users' tokens: method, status or `error`, seconds."""
+        self._sessions.observe = told
+
     def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> ci.Project:
         """Ask about a project, or answer what GitLab said of it at most `max_age_ms` ago."""
         now = self._sessions.clock()

@@ -2,13 +2,18 @@
 
 import hashlib
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import gitlab
 import requests
+from requests.adapters import HTTPAdapter
 
 from mltrail_server.domain.clock import Clock, system_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TIMEOUT_SECONDS = 10.0
 USER_AGENT = "mltrail"
@@ -45,6 +50,8 @@ class Sessions:
         self.url = url.rstrip("/")
         self.clock = clock
         self._local = threading.local()
+        self.observe: Callable[[str, str, float], None] = _unobserved
+        """Called after each call with its method, the answer's status or `error`, and its seconds."""
         self._pauses: dict[bytes, int] = {}  # until when, in milliseconds, by the token's hash
 
     def bot(self, token: str) -> gitlab.Gitlab:
@@ -79,6 +86,8 @@ class Sessions:
             return response
 
         made.session.hooks["response"].append(look)
+        for scheme in ("http://", "https://"):
+            made.session.mount(scheme, _Observed(self))
         return made
 
     def _check_pause(self, token: str) -> None:
@@ -89,6 +98,27 @@ class Sessions:
         if left > 0:
             raise RateLimitedError(-(-left // 1000))
         self._pauses.pop(key, None)
+
+
+class _Observed(HTTPAdapter):
+    """Tells how each call went, also one that is not answered."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__()
+        self._sessions = sessions
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+        began, status = time.perf_counter(), "error"
+        try:
+            answer = super().send(request, *args, **options)
+            status = str(answer.status_code)
+            return answer
+        finally:
+            self._sessions.observe(request.method or "", status, time.perf_counter() - began)
+
+
+def _unobserved(_method: str, _status: str, _seconds: float) -> None:
+    """Nobody is interested."""
 
 
 def keep_to_host(response: requests.Response) -> None:

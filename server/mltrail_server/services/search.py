@@ -45,7 +45,7 @@ def runs(
     orders = filters.parse_orders(order_by)
     if len(experiment_iids) > filters.MAX_LIST:
         raise invalid(f"'experiment_ids' has more than {filters.MAX_LIST} elements; use several searches.")
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.search() as connection:
         found = run_search.search(
             connection,
             scope.project_id,

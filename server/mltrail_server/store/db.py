@@ -5,15 +5,19 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavailable
+
+from .replica import Replica
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -25,16 +29,18 @@ _IDLE_SECONDS = 2.0
 
 
 class Database:
-    """Gives out transactions: `read()` and `write()` are the only ways to a connection.
+    """Gives out transactions: `read()`, `search()` and `write()` are the only ways to a connection.
 
     A `write()` on SQLite takes the write lock when it begins (`BEGIN IMMEDIATE`), so that no transaction that has read
     is refused when it comes to write; see `_WriteTurn` for how writers queue.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, replica_url: str = "", sqlite_synchronous: str = "normal") -> None:
+        """Open nothing yet. `replica_url` is of a read replica, which answers `search()`."""
         self.is_sqlite = url.startswith("sqlite")
-        if url.startswith("postgresql:"):
-            url = url.replace("postgresql:", "postgresql+psycopg:", 1)
+        self.observe: Callable[[str, float], None] = _unobserved
+        """Called after each use with its kind (`read`, `search`, `write`) and its seconds, waiting included."""
+        url = _with_driver(url)
         connect_args = {"timeout": _BUSY_SECONDS} if self.is_sqlite else {}
         self.engine = sa.create_engine(url, connect_args=connect_args, pool_size=16)
         self._writer = self.engine.execution_options(mltrail_write=True)
@@ -44,8 +50,9 @@ class Database:
         path = self.engine.url.database
         self._write_turn = _WriteTurn(path) if self.is_sqlite and path else nullcontext()
         self._driver: Any = self.engine.dialect.dbapi  # the module: sqlite3 or psycopg
+        self._replica = Replica(_with_driver(replica_url)) if replica_url else None
         if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "connect", partial(_prepare_sqlite, sqlite_synchronous))
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             event.listen(self.engine, "checkin", _note_time)
@@ -56,13 +63,24 @@ class Database:
         """Open a connection for what only reads. On SQLite it is one consistent view; on PostgreSQL each statement sees
         what is committed by then.
         """
-        with self._answering(), self._reader.begin() as connection:
+        with self._observed("read"), self._answering(), self._reader.begin() as connection:
             yield connection
+
+    @contextmanager
+    def search(self) -> Iterator[sa.Connection]:
+        """As `read()`, but what was written a moment ago may not be seen: the replica answers, where there is one."""
+        connection = self._replica.connect() if self._replica else None
+        if connection is None:
+            with self.read() as connection:
+                yield connection
+        else:
+            with self._observed("search"), self._answering(), connection, connection.begin():
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Open a transaction that is committed at the end, or rolled back when an error leaves the block."""
-        with self._write_turn, self._answering(), self._writer.begin() as connection:
+        with self._observed("write"), self._write_turn, self._answering(), self._writer.begin() as connection:
             yield connection
 
     def ping(self) -> None:
@@ -73,8 +91,18 @@ class Database:
     def dispose(self) -> None:
         """Close what is open. Nothing is read or written afterwards."""
         self.engine.dispose()
+        if self._replica:
+            self._replica.dispose()
         if isinstance(self._write_turn, _WriteTurn):
             self._write_turn.close()
+
+    @contextmanager
+    def _observed(self, kind: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.observe(kind, time.perf_counter() - began)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -102,7 +130,7 @@ class Database:
             # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
             lost = state == _UNIQUE_VIOLATION
             return unavailable("Another call has just stored the same; try again.", retry_after=1) if lost else None
-        if isinstance(error, (driver.OperationalError, OperationalError)):
+        if isinstance(error, (driver.OperationalError, OperationalError, PoolTimeoutError)):
             return unavailable("The database does not answer just now; try again in a moment.")
         if isinstance(wrapper, DBAPIError) and wrapper.connection_invalidated:
             return unavailable("The connection to the database was lost; try again in a moment.")
@@ -150,11 +178,21 @@ def _check_idle(connection: "DBAPIConnection", record: "ConnectionPoolEntry", _p
         raise DisconnectionError from error  # the pool makes a new one
 
 
-def _prepare_sqlite(connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
+def _unobserved(_kind: str, _seconds: float) -> None:
+    """Nobody is interested."""
+
+
+def _with_driver(url: str) -> str:
+    """Name the driver that we have; `postgres:` is how some hosters spell it."""
+    scheme, rest = url.split(":", 1)
+    return f"postgresql+psycopg:{rest}" if scheme in {"postgresql", "postgres"} else url
+
+
+def _prepare_sqlite(synchronous: str, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
     assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - tells mypy which driver this is
     # We begin transactions ourselves, see `_begin_sqlite`.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000"):
+    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
     # LIKE in MLflow's filters is case-sensitive; ILIKE folds both sides.
     connection.execute("PRAGMA case_sensitive_like=ON")

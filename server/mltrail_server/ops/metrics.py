@@ -1,0 +1,174 @@
+"""What Prometheus scrapes at `/metrics`. It names routes, never projects, users or anything that they can name.
+
+Web processes and worker each keep their own numbers in files of one folder, `PROMETHEUS_MULTIPROC_DIR`, and whichever
+process is asked adds them up (https://prometheus.github.io/client_python/multiprocess/).
+"""
+
+import hmac
+import os
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from mltrail_server.http.routes import mount_public
+from mltrail_server.services.deps import Deps
+from mltrail_server.services.operating import Overview, Seen
+from mltrail_server.settings import is_loopback
+
+from .together import FOLDER_VARIABLE
+
+_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
+
+
+class Instruments:
+    """The numbers that this process counts itself."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Histogram(
+            "mltrail_http_request_seconds",
+            "Calls by route and status, and the seconds until the answer began",
+            ["method", "route", "status"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "mltrail_http_requests_in_flight",
+            "Calls under way",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        self._transactions = Histogram(
+            "mltrail_database_transaction_seconds",
+            "Transactions by kind, waiting for a connection or the write lock included",
+            ["kind"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._gitlab = Histogram(
+            "mltrail_gitlab_call_seconds",
+            "Calls to the API of GitLab by status; `error` is a call without an answer",
+            ["method", "status"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._failed = Counter(
+            "mltrail_internal_errors_total", "Answers of status 500, each in the log", registry=self.registry
+        )
+        # Looking a label up costs more than counting does.
+        self._known: dict[tuple[str, str, int], Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        child = self._known.get((method, route, status))
+        if child is None:
+            child = self._known[method, route, status] = self._requests.labels(method, route, str(status))
+        child.observe(seconds)
+        if status == 500:
+            self._failed.inc()
+
+    def transaction(self, kind: str, seconds: float) -> None:
+        self._transactions.labels(kind).observe(seconds)
+
+    def gitlab_call(self, method: str, status: str, seconds: float) -> None:
+        self._gitlab.labels(method, status).observe(seconds)
+
+    def attach(self, deps: Deps) -> None:
+        """Have database and GitLab tell what they do."""
+        deps.db.observe = self.transaction
+        if deps.gitlab is not None:
+            deps.gitlab.observe(self.gitlab_call)
+
+
+def mount_all(app: Flask, deps: Deps) -> None:
+    instruments = Instruments()
+    instruments.attach(deps)
+    _count_requests(app, instruments)
+    overview = Overview(deps)
+
+    def metrics() -> Response:
+        if refused := _refused(deps.settings.metrics_token):
+            return refused
+        seen = CollectorRegistry()
+        seen.register(_Database(overview.look()))
+        return Response(_own(instruments) + generate_latest(seen), content_type=CONTENT_TYPE_LATEST)
+
+    mount_public(app, "/metrics", metrics)
+
+
+def _count_requests(app: Flask, instruments: Instruments) -> None:
+    def began() -> None:
+        g.began = time.perf_counter()
+        instruments.in_flight.inc()
+
+    def answered(response: Response) -> Response:
+        # What matches no route can have any method that a client makes up.
+        method, route = (request.method, request.url_rule.rule) if request.url_rule else ("", "unknown")
+        instruments.answered(method, route, response.status_code, time.perf_counter() - g.began)
+        return response
+
+    def ended(_error: BaseException | None) -> None:
+        if "began" in g:
+            instruments.in_flight.dec()
+
+    # The first one to be called, before anything can refuse the call.
+    app.before_request_funcs.setdefault(None, []).insert(0, began)
+    app.after_request(answered)
+    app.teardown_request(ended)
+
+
+def _own(instruments: Instruments) -> bytes:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not folder:
+        return generate_latest(instruments.registry)
+    for file in Path(folder).glob("gauge_live*_*.db"):
+        # One that was killed has nothing under way any more; what it has counted stays.
+        pid = int(file.stem.rpartition("_")[2])
+        if not Path(f"/proc/{pid}").exists() and Path("/proc").exists():
+            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call] # prometheus_client types half
+    together = CollectorRegistry()
+    MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call] # the same
+    return generate_latest(together)
+
+
+class _Database(Collector):
+    """What is the same whichever process tells it."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+
+    def collect(self) -> Iterator[Metric]:
+        seen = self._seen
+        told = (
+            ("mltrail_worker_due", "What the worker has to look at and has not yet", seen.due),
+            ("mltrail_worker_lag_seconds", "How long the oldest of it waits", seen.lag_ms / 1000),
+            ("mltrail_notes_not_posted", "Merge requests whose note could not be written", seen.notes_not_posted),
+            ("mltrail_stored_bytes", "Bytes of all files, at most a minute ago", seen.stored_bytes),
+        )
+        for name, meaning, value in told:
+            yield GaugeMetricFamily(name, meaning, value)
+        version = GaugeMetricFamily("mltrail_info", "The version that runs", labels=["version"])
+        version.add_metric([metadata.version("mltrail")], 1)
+        yield version
+
+
+def _refused(token: str) -> Response | None:
+    if token:
+        sent = request.authorization.token if request.authorization else None
+        if hmac.compare_digest((sent or "").encode(), token.encode()):
+            return None
+        return _plain(401, "Send the token of MLTRAIL_METRICS_TOKEN, as Authorization: Bearer.")
+    if is_loopback(request.remote_addr or "") and not any(name in request.headers for name in _FORWARDED):
+        return None
+    return _plain(403, "The numbers are for this machine. Set MLTRAIL_METRICS_TOKEN to fetch them from elsewhere.")
+
+
+def _plain(status: int, text: str) -> Response:
+    return Response(f"{text}\n", status, content_type="text/plain")
