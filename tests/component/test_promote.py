@@ -103,6 +103,16 @@ def test_versions_of_several_models_are_told_apart(job: Job, tmp_path: Path) -> 
     assert not [line for line in lines if "IDLE" in line]
 
 
+def test_a_dotenv_of_many_models_is_no_larger_than_gitlab_takes(job: Job, tmp_path: Path) -> None:
+    many = [a_promotion(model=f"model-{number}-{'x' * 200}", version=f"1.0.{number}") for number in range(30)]
+    job.server.lay(f"POST {job.base}/promotions", {"promotions": many})
+    job.run("promote", "--dotenv", str(tmp_path / "env"))
+    text = (tmp_path / "env").read_text()
+    assert len(text.splitlines()) <= 20
+    assert len(text) <= 5120
+    assert text.startswith("MLTRAIL_VERSION_MODEL_0_X")
+
+
 def test_a_refusal_says_why_and_what_to_try(job: Job) -> None:
     job.server.lay(f"POST {job.base}/promotions", {"message": "The branch faster is not protected."}, status=403)
     code, _, error = job.run("promote")
