@@ -8,10 +8,12 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
+from .prepared import Prepared
 
 _T = schema.blob
 _FILE = schema.file
-_INSERT = sa.insert(_T)
+_COLUMNS = ("project_id", "id", "size", "sha256", "created_ms")
+_INSERT = Prepared(sa.insert(_T), columns=_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ def add(
     connection: sa.Connection, project_id: ProjectId, blob_id: str, *, size: int, sha256: str | None, now: int
 ) -> None:
     row = {"project_id": project_id, "id": blob_id, "size": size, "sha256": sha256, "created_ms": now}
-    connection.execute(_INSERT, row)
+    _INSERT.run(connection, row)
 
 
 def after(connection: sa.Connection, project_id: ProjectId, blob_id: str, *, limit: int) -> list[Blob]:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 
 from . import blobs, schema
+from .prepared import Prepared
 from .sql import add_new, upsert
 
 _T = schema.file
@@ -20,7 +20,7 @@ _FILES = sa.select(_T.c.path, _T.c.blob_id, _BLOB.c.size, _BLOB.c.sha256).join(
     _BLOB, (_BLOB.c.project_id == _T.c.project_id) & (_BLOB.c.id == _T.c.blob_id)
 )
 _OF_PROJECT = _T.c.project_id == sa.bindparam("project_id")
-_BY_PATH = _FILES.where(_OF_PROJECT, _T.c.path == sa.bindparam("path"))
+_BY_PATH = Prepared(_FILES.where(_OF_PROJECT, _T.c.path == sa.bindparam("path")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def put(
     """Note a blob and let the name point at it. What it pointed at before is left for the garbage collection."""
     blobs.add(connection, project_id, blob_id, size=size, sha256=sha256, now=now)
     row = {"project_id": project_id, "path": path, "blob_id": blob_id}
-    if connection.execute(_add(connection.dialect.name), row).first() is not None:
+    if _add(connection.dialect.name).all(connection, row):
         return
     where = (_T.c.project_id == project_id, _T.c.path == path)
     before = connection.execute(sa.select(_T.c.blob_id).where(*where)).scalar_one()
@@ -60,8 +60,8 @@ def lock(connection: sa.Connection, project_id: ProjectId, folder: str) -> None:
 
 
 def get(connection: sa.Connection, project_id: ProjectId, path: str) -> File | None:
-    row = connection.execute(_BY_PATH, {"project_id": project_id, "path": path}).one_or_none()
-    return None if row is None else File(row.path, row.blob_id, row.size, row.sha256)
+    row = _BY_PATH.one(connection, {"project_id": project_id, "path": path})
+    return None if row is None else File(*row)
 
 
 def below(connection: sa.Connection, project_id: ProjectId, folder: str) -> list[File]:
@@ -81,8 +81,8 @@ def clash(connection: sa.Connection, project_id: ProjectId, path: str) -> str | 
     parts = path.split("/")
     parents = {f"parent_{end}": "/".join(parts[:end]) for end in range(1, len(parts))}
     values = {"project_id": project_id, "start": f"{path}/", "stop": f"{path}0"}
-    found: str | None = connection.execute(_clash(len(parents)), values | parents).scalar()
-    return found
+    found = _clash(len(parents)).one(connection, values | parents)
+    return None if found is None else str(found[0])
 
 
 def delete(connection: sa.Connection, project_id: ProjectId, path: str, *, now: int) -> None:
@@ -117,9 +117,9 @@ def _files(project_id: ProjectId) -> sa.Select[tuple[str, str, int, str | None]]
 
 
 @cache
-def _add(dialect: str) -> sa.Executable:
+def _add(dialect: str) -> Prepared:
     """Build the INSERT of a name, which answers a row where there was none of that name."""
-    return add_new(dialect, _T).returning(_T.c.path)
+    return Prepared(add_new(dialect, _T).returning(_T.c.path), columns=("project_id", "path", "blob_id"))
 
 
 def _inside(folder: str) -> sa.ColumnElement[bool]:
@@ -128,9 +128,10 @@ def _inside(folder: str) -> sa.ColumnElement[bool]:
 
 
 @cache
-def _clash(depth: int) -> sa.CompoundSelect[Any]:
+def _clash(depth: int) -> Prepared:
     """Build the query for what stands in the way of a path in so many folders."""
     parents: list[sa.BindParameter[str]] = [sa.bindparam(f"parent_{number}") for number in range(1, depth + 1)]
     above = sa.select(_T.c.path).where(_OF_PROJECT, _T.c.path.in_(parents))
     below_it = (_T.c.path > sa.bindparam("start"), _T.c.path < sa.bindparam("stop"))
-    return above.union_all(sa.select(_T.c.path).where(_OF_PROJECT, *below_it)).limit(1)
+    either = above.union_all(sa.select(_T.c.path).where(_OF_PROJECT, *below_it))
+    return Prepared(either.limit(sa.literal_column("1")).offset(sa.literal_column("0")))
