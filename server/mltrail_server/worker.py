@@ -5,7 +5,7 @@ import os
 import threading
 
 from .domain.errors import Code, MltrailError
-from .services import garbage, reconcile, refusals, sweep
+from .services import garbage, promotion_comment, reconcile, refusals, sweep
 from .services.deps import Deps
 from .store import due
 from .store.due import Due
@@ -64,8 +64,8 @@ def _again(deps: Deps, one: Due) -> int | None:
     """Reconcile one thing; answer when to look again, or None when there is no more to see."""
     told = f"{one.kind} {one.key} of project {one.project_id}"
     try:
-        if one.kind == due.PROJECT:
-            return sweep.project(deps, one.project_id)
+        if one.kind != due.PIPELINE:
+            return _other(deps, one)
         looked = reconcile.look(deps, one.project_id, one.key)
         if looked.settled:
             return None
@@ -84,6 +84,13 @@ def _again(deps: Deps, one: Due) -> int | None:
         _log.warning("%s is given up", told)
         return None
     return deps.clock() + wait
+
+
+def _other(deps: Deps, one: Due) -> int | None:
+    if one.kind == due.PROJECT:
+        return sweep.project(deps, one.project_id)
+    promotion_comment.write(deps, one.project_id, one.key)
+    return None
 
 
 def _between(milliseconds: int) -> int:

@@ -6,7 +6,7 @@ from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.store import aliases as alias_store
-from mltrail_server.store import candidates, files, promotions
+from mltrail_server.store import candidates, due, files, promotions
 from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as version_store
 from mltrail_server.store.candidates import Candidate
@@ -104,6 +104,8 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
         )
     attestation = attestations.made(connection, scope, made, candidate, plan.held, model=name, approvers=plan.approvers)
     promotions.add(connection, scope.project_id, made, attestation=attestation)
+    version_id = version_store.id_of(connection, scope.project_id, model_id, number)
+    due.mark(connection, scope.project_id, kind=due.PROMOTION, key=version_id, at=scope.now, now=scope.now)
     return told(scope, plan, "promoted", version, called, reason, replaces=replaces, number=number)
 
 

@@ -13,6 +13,7 @@ _T = schema.due
 
 PIPELINE = "pipeline"
 PROJECT = "project"  # its open merge requests; the key is 0
+PROMOTION = "promotion"  # the comment on its merge request; the key is the version's number in the project
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,13 @@ def get_by_id(connection: sa.Connection, project_id: ProjectId, version_id: int)
     return found[0] if found else None
 
 
+def id_of(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> int:
+    """Tell a version's number in the project. The caller knows that it exists."""
+    query = sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number == number)
+    found: int = connection.execute(query).scalar_one()
+    return found
+
+
 def newest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Version | None:
     """Find the version with the highest number."""
     live = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None))
