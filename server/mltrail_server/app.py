@@ -72,7 +72,7 @@ def create_deps(
 
 def create_files(settings: Settings) -> FileStore:
     if settings.s3_place is None:
-        return LocalFiles(settings.artifacts_path)
+        return LocalFiles(settings.artifacts_path, durable=settings.folder_sync == "on")
     return S3Files(*settings.s3_place, endpoint_url=settings.s3_endpoint_url)
 
 

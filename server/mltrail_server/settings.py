@@ -53,6 +53,12 @@ class Settings:
     artifacts: str = _setting(
         "MLTRAIL_ARTIFACTS", "Folder for files, or `s3://bucket/prefix`. Unset: a folder in the data folder"
     )
+    folder_sync: str = _setting(
+        "MLTRAIL_FOLDER_SYNC",
+        "Of files in a folder: `off`: a power failure may take those of the last half minute, and "
+        "`mltrail-server check` names them; `on`: it takes none, and each upload waits for the disk",
+        "off",
+    )
     s3_endpoint_url: str = _setting(
         "MLTRAIL_S3_ENDPOINT_URL", "URL of what speaks S3's protocol, for example MinIO. Unset: AWS"
     )
@@ -253,6 +259,8 @@ class Settings:
             raise _mistake(f"MLTRAIL_S3_ENDPOINT_URL must be an http or https URL, not {self.s3_endpoint_url!r}")
         if self.s3_endpoint_url and self.s3_place is None:
             raise _mistake("MLTRAIL_S3_ENDPOINT_URL is set, but MLTRAIL_ARTIFACTS is not s3://bucket/prefix")
+        if self.folder_sync not in ("on", "off"):
+            raise _mistake(f"MLTRAIL_FOLDER_SYNC must be on or off, not {self.folder_sync!r}")
         if self.s3_direct not in ("asked", "announced", "off"):
             raise _mistake(f"MLTRAIL_S3_DIRECT must be asked, announced or off, not {self.s3_direct!r}")
 

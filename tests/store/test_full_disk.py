@@ -1,6 +1,7 @@
 """A file system that takes no more files is told to the client in words, and nothing of the file is left."""
 
 import io
+import os
 import resource
 from pathlib import Path
 
@@ -27,3 +28,23 @@ def test_a_file_system_that_takes_no_more(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_store_that_is_to_survive_a_power_failure_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def watched(number: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{number}").readlink())
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    LocalFiles(tmp_path).put(ProjectId(1), io.BytesIO(b"content"))
+    assert synced == []
+    stored = LocalFiles(tmp_path, durable=True).put(ProjectId(1), io.BytesIO(b"content"))
+    *above, content, folder = synced
+    assert content.name == f"{stored.blob_id}.part", "the content, before it has its name"
+    assert folder == content.parent, "and the name"
+    assert above == [folder.parent, tmp_path], "and the names of folders that are new"

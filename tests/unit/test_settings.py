@@ -35,6 +35,7 @@ def test_secrets_are_not_shown() -> None:
         ({"MLTRAIL_DATABASE_URL": "postgresql://db/x"}, "set MLTRAIL_GITLAB_URL to run a team"),
         ({"MLTRAIL_EXTERNAL_URL": "https://mltrail.example.com"}, "this machine only"),
         ({"MLTRAIL_ARTIFACTS": "gs://bucket/prefix"}, "must be a folder or s3://bucket/prefix"),
+        ({"MLTRAIL_FOLDER_SYNC": "yes"}, "MLTRAIL_FOLDER_SYNC must be on or off"),
         ({"MLTRAIL_ARTIFACTS": "s3:///prefix"}, "names no bucket"),
         ({"MLTRAIL_S3_ENDPOINT_URL": "https://minio.example.com"}, "MLTRAIL_ARTIFACTS is not s3"),
         ({"MLTRAIL_ARTIFACTS": "s3://b", "MLTRAIL_S3_ENDPOINT_URL": "minio:9000"}, "must be an http or https URL"),

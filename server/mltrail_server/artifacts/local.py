@@ -42,7 +42,7 @@ class LocalFiles(WholeFiles):
         digest, total = hashlib.sha256(), 0
         try:
             with _told():
-                file = _create(aside)
+                file = self._create(aside)
             with file:
                 while chunk := stream.read(CHUNK):
                     total += len(chunk)
@@ -62,6 +62,17 @@ class LocalFiles(WholeFiles):
                 aside.unlink()
             raise
         return Stored(blob_id, total, digest.hexdigest())
+
+    def _create(self, path: Path) -> io.FileIO:
+        """Open a new file to write to; its folder is made where it is missing, which is seldom."""
+        try:
+            return io.FileIO(path, "xb")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if self._durable:
+                _sync_folder(path.parent.parent)
+                _sync_folder(self._folder)
+            return io.FileIO(path, "xb")
 
     def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int) -> Generator[bytes, None, None]:
         path = self._path(project_id, blob_id)
@@ -121,15 +132,6 @@ class LocalFiles(WholeFiles):
 
     def _path(self, project_id: ProjectId, blob_id: str) -> Path:
         return self._folder / str(project_id) / blob_id[:2] / blob_id
-
-
-def _create(path: Path) -> "io.FileIO":
-    """Open a new file to write to; its folder is made where it is missing, which is seldom."""
-    try:
-        return io.FileIO(path, "xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return io.FileIO(path, "xb")
 
 
 def _sync_folder(folder: Path) -> None:
