@@ -15,6 +15,7 @@ from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab import Job, Pipeline
 
+BACKENDS = ("sqlite",)
 HOUR = 60 * 60
 
 

@@ -23,6 +23,7 @@ from tests.api.trail import SHAS, Trail
 from tests.conftest import FrozenClock, Team
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
+BACKENDS = ("sqlite",)
 URL = "/api/webhooks/gitlab"
 SECRET = "token-of-the-hooks"
 SIGNING = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="

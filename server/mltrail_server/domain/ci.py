@@ -48,6 +48,7 @@ class Job:
     retried: bool = False
     ref: str = ""  # `refs/merge-requests/7/head` in a merge request pipeline
     finished_ms: int | None = None
+    user_id: int | None = None  # who started it
     user_blocked: bool = False  # who started it may not use GitLab any more
 
 

@@ -90,6 +90,15 @@ class GitLab:
     def job(self, project_id: ProjectId, job_id: int, *, timeout: float | None = None) -> ci.Job:
         return _job(self._get(project_id, f"/jobs/{job_id}", "job", timeout=timeout))
 
+    def member_level(self, project_id: ProjectId, user_id: int) -> int | None:
+        """Tell the access level of a member, an inherited one too; None for who is none."""
+        try:
+            return int(self._get(project_id, f"/members/all/{user_id}", "member")["access_level"])
+        except MltrailError as error:
+            if error.code is Code.NOT_FOUND:
+                return None
+            raise
+
     def is_protected(self, project_id: ProjectId, ref: str, *, tag: bool) -> bool:
         """Tell whether a branch or tag is protected; one that does not exist is not."""
         kind = "tags" if tag else "branches"
@@ -324,6 +333,7 @@ def _job(got: dict[str, Any]) -> ci.Job:
         got.get("failure_reason"),
         ref=str(got.get("ref") or ""),
         finished_ms=milliseconds(got.get("finished_at")),
+        user_id=(got.get("user") or {}).get("id"),
         user_blocked=str((got.get("user") or {}).get("state", "active")) in _BLOCKED,
     )
 

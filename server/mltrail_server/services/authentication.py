@@ -13,6 +13,7 @@ from mltrail_server.domain.ids import ProjectId
 from . import job_access, namespaces, projects
 from .admissions import Admissions
 from .deps import Deps
+from .job_book import JobBook
 
 # A number, or a path of at least two parts. Whatever else stands in a URL must not get into one of GitLab's.
 _PROJECT = re.compile(r"[1-9][0-9]{0,17}|(?!\.{1,2}/)[\w.-]+(?:/(?!\.{1,2}(?:/|$))[\w.-]+)+", re.ASCII)
@@ -52,7 +53,7 @@ def about_to_write(deps: Deps, actor: Actor) -> Actor:
     """Look whether the job that is about to write still runs. Raises FORBIDDEN when it is over."""
     if not deps.settings.refuses_finished_jobs:
         return actor
-    return deps.job_states.checked(deps.gitlab, actor, deps.clock())
+    return deps.job_states.checked(deps.gitlab, JobBook(deps.db, deps.clock), actor, deps.clock())
 
 
 def check_local(deps: Deps, token: str) -> None:

@@ -1,7 +1,7 @@
 """What GitLab says of a pipeline now: its jobs, its merge request. Candidates follow their jobs."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -59,13 +59,17 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
     with deps.db.read() as connection:
         link = pipelines.link_of(connection, project_id, pipeline_id)
         before = jobs.tied_in(connection, project_id, pipeline_id)
+        opened = merge_requests.opened(connection, project_id)
     told, told_jobs = _look(gitlab, project_id, pipeline_id, known=bool(before))
     gone = _gone(gitlab, project_id, told_jobs, before, all_are=told is None)
     on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
     found = None
     if told is not None and not on_default_branch and not told.tag:
         over = {job.id for job in told_jobs if job.status in ci.ENDED} | set(gone)
-        if fresh or not link.resolved or all(job.job_id in over for job in before):
+        own = _own_request(told)
+        if not fresh and own in opened and not all(job.job_id in over for job in before):
+            link = replace(link, merge_request_iid=own)
+        elif fresh or not link.resolved or all(job.job_id in over for job in before):
             found = _merge_request(
                 gitlab, project_id, told, link, since=deps.clock() - (0 if fresh else REQUEST_AGE_MS)
             )
@@ -125,6 +129,12 @@ def _is_deleted(gitlab: GitLab, project_id: ProjectId, job_id: int) -> bool:
     return False
 
 
+def _own_request(told: ci.Pipeline) -> int | None:
+    """Read the merge request off the ref of its own pipelines."""
+    match = _MERGE_REQUEST_REF.match(told.ref)
+    return int(match[1]) if match else None
+
+
 def _merge_request(
     gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, link: pipelines.Link, *, since: int
 ) -> ci.MergeRequest | None:
@@ -133,8 +143,7 @@ def _merge_request(
     """
     if link.merge_request_iid is not None and (link.refreshed_ms or 0) > since:
         return None
-    match = _MERGE_REQUEST_REF.match(told.ref)
-    iid = int(match[1]) if match else link.merge_request_iid
+    iid = _own_request(told) or link.merge_request_iid
     if iid is None:
         found = sorted(gitlab.open_merge_requests(project_id, told.ref), key=lambda one: one.iid)
         iid = found[0].iid if found else None

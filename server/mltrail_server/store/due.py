@@ -50,6 +50,12 @@ def keep(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: in
     connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
 
 
+def postpone(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, to: int) -> None:
+    """Put a look off that nobody has begun; one that is planned for later still stays where it is."""
+    where = (_T.c.project_id == project_id, _T.c.kind == kind, _T.c.key == key, _T.c.due_ms < to)
+    connection.execute(sa.update(_T).where(*where, _T.c.claimed_until_ms.is_(None)).values(due_ms=to))
+
+
 def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:
     """Take the row that is due longest; nobody else gets it until the lease ends. It is put off by the lease, so that a
     worker that dies loses nothing, and a `mark` meanwhile brings it forward again.

@@ -129,6 +129,27 @@ def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[ci.Job]
     upsert(connection, schema.job, rows, update=changing)
 
 
+def told_of(connection: sa.Connection, project_id: ProjectId, job_id: int) -> tuple[str | None, int] | None:
+    """Answer a job's status as GitLab told it last, and when; None for a job that GitLab was not asked about."""
+    job = schema.job
+    query = sa.select(job.c.status, job.c.refreshed_ms).where(
+        job.c.project_id == project_id, job.c.id == job_id, job.c.refreshed_ms.is_not(None)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.status, row.refreshed_ms)
+
+
+def told(connection: sa.Connection, project_id: ProjectId, told: ci.Job, *, now: int) -> bool:
+    """Keep what GitLab says of one job that is known here; False for one that has made nothing."""
+    job = schema.job
+    kept = connection.execute(
+        sa.update(job)
+        .where(job.c.project_id == project_id, job.c.id == told.id)
+        .values(status=told.status, failure_reason=told.failure_reason, web_url=told.web_url, refreshed_ms=now)
+    )
+    return kept.rowcount == 1
+
+
 def vanish(connection: sa.Connection, project_id: ProjectId, ids: list[int], *, now: int) -> None:
     """Note that GitLab does not have these jobs any more. What was seen of a job's end stays."""
     job = schema.job

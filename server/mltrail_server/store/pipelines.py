@@ -81,10 +81,11 @@ def newest_of_requests(connection: sa.Connection, project_id: ProjectId, iids: I
 
 
 def newest_of_branches(connection: sa.Connection, project_id: ProjectId, branches: Iterable[str]) -> dict[str, int]:
-    """Find the newest pipeline with candidates of each branch that has no merge request as far as we know."""
+    """Find the newest pipeline with candidates of each branch that had no merge request when GitLab was asked."""
     query = sa.select(_T.c.ref, sa.func.max(_T.c.id)).where(
         _T.c.project_id == project_id,
         _T.c.ref.in_(list(branches)),
+        _T.c.resolved.is_(True),
         _T.c.merge_request_iid.is_(None),
         _T.c.on_default_branch.is_(False),
         _has_candidates(),
