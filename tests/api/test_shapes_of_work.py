@@ -171,3 +171,28 @@ def test_other_data_is_not_comparable(trail: Trail) -> None:
         "| data, `test` | `customers (aaaa)` | `customers (bbbb)` |"
         in trail.notes(trail.team.project.merge_requests[1])[0]
     )
+
+
+def test_the_note_previews_what_merging_would_publish(trail: Trail) -> None:
+    text = contract(RULE, promote="{from: [default], alias: champion}")
+    main = a_main(trail, SHAS["b"], text, [0.80, 0.81, 0.82])
+    _, pipeline = a_request(trail, [0.90, 0.91, 0.92], lr="0.2")
+    preview = trail.report(pipeline)["models"][0]["merging_publishes"]
+    assert (preview["version"], preview["bump"], preview["replaces"]) == ("1.0.0", "first", None)
+    job = trail.team.gitlab.add_job(main, "promote", "deploy", trail.team.users["maintainer"], "running")
+    trail.team.project.protected.add("main")
+    headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(job, EXTERNAL_URL)}"}
+    promoted = trail.client.post(
+        "/api/v4/projects/42/ml/promotions", json={"pipeline_id": main.id}, headers=headers
+    ).get_json()["promotions"]
+    assert [one["version"] for one in promoted] == ["1.0.0"], promoted
+    preview = trail.report(pipeline)["models"][0]["merging_publishes"]
+    assert (preview["version"], preview["bump"], preview["replaces"]) == ("1.1.0", "minor", "1.0.0")
+    note = trail.notes(trail.team.project.merge_requests[1])[0]
+    assert "Merging would publish `churn` **1.1.0** (minor: `lr 0.1 → 0.2, other code`), replacing `1.0.0`" in note
+
+
+def test_what_fails_the_gate_is_not_previewed(trail: Trail) -> None:
+    a_main(trail, SHAS["b"], contract(RULE, promote="{}"), [0.80, 0.81, 0.82])
+    _, pipeline = a_request(trail, [0.10, 0.11, 0.12])
+    assert trail.report(pipeline)["models"][0]["merging_publishes"] is None

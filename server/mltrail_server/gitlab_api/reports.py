@@ -14,6 +14,7 @@ from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import links, pipeline_report
 from mltrail_server.services.judging import Judged, ModelReport
+from mltrail_server.services.merge_preview import Preview
 from mltrail_server.services.pipeline_report import Told
 
 
@@ -59,7 +60,7 @@ def _report(call: Call, told: Told) -> dict[str, Any]:
         "verdict": {"level": report.verdict.level, "sentence": report.verdict.sentence},
         "gate": _judged(report.gate),
         "proposed": report.proposed and _judged(report.proposed),
-        "models": [_model(call, model) for model in report.models],
+        "models": [_model(call, model, report.previews.get(model.name)) for model in report.models],
         "local": [_run(call, run) for run in report.local],
         "note": {"state": told.note_state, "url": told.note_url, "problem": told.note_problem},
         "markdown": told.text,
@@ -88,7 +89,21 @@ def _rule(one: Ruling) -> dict[str, Any]:
     }
 
 
-def _model(call: Call, model: ModelReport) -> dict[str, Any]:
+def _preview(one: Preview | None) -> dict[str, Any] | None:
+    return (
+        None
+        if one is None
+        else {
+            "version": one.version,
+            "bump": one.bump,
+            "reason": one.reason,
+            "alias": one.alias,
+            "replaces": one.replaces,
+        }
+    )
+
+
+def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str, Any]:
     compared, best = model.comparison, model.comparison.best_run
     theirs = model.baseline
     return {
@@ -96,6 +111,7 @@ def _model(call: Call, model: ModelReport) -> dict[str, Any]:
         "verdict": {"level": model.verdict.level, "sentence": model.verdict.sentence},
         "gate": model.outcome,
         "touched": model.touched,
+        "merging_publishes": _preview(preview),
         "rules": [_rule(one) for one in model.rulings],
         "rank_by": compared.rank_by,
         "baseline": theirs

@@ -1,7 +1,7 @@
 """What a pipeline does to the models: each compared with its baseline, and held to the contract's rules."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -15,8 +15,9 @@ from mltrail_server.store import merge_requests, pipelines
 from mltrail_server.store.merge_requests import MergeRequest
 from mltrail_server.store.pipelines import Pipeline
 
-from . import baselines, contracts, judging, pipeline_runs
+from . import baselines, contracts, judging, merge_preview, pipeline_runs
 from .judging import Bench, Judged, ModelReport
+from .merge_preview import Preview
 
 MOST_RUNS = 20_000
 """So many runs of a pipeline are looked at."""
@@ -29,6 +30,7 @@ class Report:
     """`gate` is what the binding contract says, `proposed` what the merge request's own version would say, None where
     it leaves the contract alone. `runs` are all of the pipeline; `local` are runs of the same commit that no job has
     made, which are shown and never count. `target` is the branch that the merge request goes into, else the default.
+    `previews` tell what merging would publish, by model.
     """
 
     pipeline: Pipeline
@@ -40,6 +42,7 @@ class Report:
     runs: tuple[Run, ...]
     local: tuple[Run, ...]
     target: str
+    previews: Mapping[str, Preview] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -109,6 +112,9 @@ def compute(
         tuple(runs),
         tuple(_local(connection, project_id, [pipeline.sha, request.head_sha or ""])) if request else (),
         target,
+        merge_preview.of(connection, project_id, pipeline, binding, target=target, default_branch=default_branch)
+        if request
+        else {},
     )
 
 
