@@ -7,7 +7,7 @@ import pytest
 from tests.api.conftest import Mlflow
 from tests.api.test_promotion import promote
 from tests.api.test_promotion_reviewed import a_request, merged
-from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL
 
 

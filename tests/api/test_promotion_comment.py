@@ -3,7 +3,7 @@
 from mltrail_server import worker
 from tests.api.test_promotion import promote
 from tests.api.test_promotion_reviewed import a_request, merged
-from tests.api.test_report import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest
 

@@ -28,10 +28,11 @@ from mltrail_server.store import files
 from tests.api.conftest import Mlflow, good
 from tests.api.test_promotion import promote
 from tests.api.test_promotion_reviewed import a_request, merged
-from tests.api.test_report import SHAS, Trail
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\7" * 32)
+BACKENDS = ("sqlite",)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 

@@ -15,6 +15,7 @@ from tests.fakes.gitlab import Pipeline
 
 pytestmark = pytest.mark.usefixtures("promoted")
 FILES = "api/2.0/mlflow-artifacts/artifacts"
+BACKENDS = ("sqlite",)
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Iterable
 
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store.files import File
 
-from .deps import Scope
+from .deps import Deps
 
 
-def broken(scope: Scope, held: Iterable[File]) -> str:
+def broken(deps: Deps, project_id: ProjectId, held: Iterable[File]) -> str:
     """Read files whole and name the first whose bytes are not what was uploaded; "" when all are as they were.
 
     Call it outside of a transaction: a large model takes its time.
@@ -17,7 +18,7 @@ def broken(scope: Scope, held: Iterable[File]) -> str:
     for file in held:
         try:
             digest = hashlib.sha256()
-            for piece in scope.deps.files.get(scope.project_id, file.blob_id, length=file.size):
+            for piece in deps.files.get(project_id, file.blob_id, length=file.size):
                 digest.update(piece)
         except MltrailError as error:
             if error.code is not Code.NOT_FOUND:
@@ -28,6 +29,6 @@ def broken(scope: Scope, held: Iterable[File]) -> str:
     return ""
 
 
-def content(scope: Scope, file: File, *, most: int) -> bytes:
+def content(deps: Deps, project_id: ProjectId, file: File, *, most: int) -> bytes:
     """Read the beginning of a small file."""
-    return b"".join(scope.deps.files.get(scope.project_id, file.blob_id, length=min(file.size, most)))
+    return b"".join(deps.files.get(project_id, file.blob_id, length=min(file.size, most)))

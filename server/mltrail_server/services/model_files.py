@@ -8,12 +8,13 @@ import sqlalchemy as sa
 import yaml
 
 from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import candidates, files, inputs, sources
 from mltrail_server.store.files import File
 from mltrail_server.store.inputs import Direction
 
 from . import integrity
-from .deps import Scope
+from .deps import Deps
 
 _MLMODEL = "MLmodel"
 _MOST_BYTES = 131_072
@@ -32,25 +33,25 @@ class Held:
     files: tuple[File, ...]
 
 
-def of_candidate(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Held | None:
+def of_candidate(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> Held | None:
     """Find the model that a candidate has logged: MLflow 3's logged model, or a folder with an MLmodel file.
 
     A logged model that another run made is not this candidate's, even if it says to have given it out.
     """
-    candidate = candidates.get_by_iid(connection, scope.project_id, candidate_iid)
+    candidate = candidates.get_by_iid(connection, project_id, candidate_iid)
     if candidate is None:
         return None
-    linked = inputs.models_of(connection, scope.project_id, [candidate_iid]).get(candidate_iid, [])
+    linked = inputs.models_of(connection, project_id, [candidate_iid]).get(candidate_iid, [])
     for model_id in [link.model_id for link in linked if link.direction is Direction.OUTPUT][::-1]:
-        logged = sources.logged_model(connection, scope.project_id, model_id)
+        logged = sources.logged_model(connection, project_id, model_id)
         if logged is None or logged.source_eid != candidate.eid:
             continue
         folder = f"{logged.experiment_iid}/models/{model_id}/artifacts"
-        found = files.below(connection, scope.project_id, folder)
+        found = files.below(connection, project_id, folder)
         if any(file.path == f"{folder}/{_MLMODEL}" for file in found):
             return Held(f"models:/{model_id}", folder, model_id, tuple(found))
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
-    below = files.below(connection, scope.project_id, root)
+    below = files.below(connection, project_id, root)
     for file in below:
         folder, _, base = file.path.rpartition("/")
         if base == _MLMODEL:
@@ -59,13 +60,13 @@ def of_candidate(connection: sa.Connection, scope: Scope, candidate_iid: int) ->
     return None
 
 
-def described(scope: Scope, held: Mapping[str, File]) -> Mapping[str, Any]:
+def described(deps: Deps, project_id: ProjectId, held: Mapping[str, File]) -> Mapping[str, Any]:
     """Decode the MLmodel file of a folder, given its files by name; empty when it can't be read."""
     file = held.get(_MLMODEL)
     if file is None or file.size > _MOST_BYTES:
         return {}
     try:
-        found = yaml.load(integrity.content(scope, file, most=_MOST_BYTES), Loader=_LOADER)  # noqa: S506 - a safe one
+        found = yaml.load(integrity.content(deps, project_id, file, most=_MOST_BYTES), Loader=_LOADER)  # noqa: S506 - a safe one
     except (yaml.YAMLError, MltrailError, RecursionError, UnicodeDecodeError):
         return {}
     return found if isinstance(found, dict) else {}

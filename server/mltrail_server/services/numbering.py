@@ -8,14 +8,16 @@ from mltrail_server.domain import bump, ci, selection, semver
 from mltrail_server.domain.bump import Data, Facts, Step
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.grouping import Run
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.semver import Bump, Semver
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import files, inputs, params, pipeline_trees, pipelines, promotions
+from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as version_store
 from mltrail_server.store.promotions import Promotion
 
 from . import model_files, trees
-from .deps import Scope
+from .deps import Deps, Scope
 from .model_files import Held
 from .terms import Terms
 
@@ -38,9 +40,9 @@ class Used:
     taken: frozenset[str] = frozenset()
 
 
-def used(connection: sa.Connection, scope: Scope, model_id: int) -> Used:
-    promoted = frozenset(semver for _, semver in promotions.taken(connection, scope.project_id, model_id))
-    return Used(promoted, promoted.union(version_store.all_semvers(connection, scope.project_id, model_id)))
+def used(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Used:
+    promoted = frozenset(semver for _, semver in promotions.taken(connection, project_id, model_id))
+    return Used(promoted, promoted.union(version_store.all_semvers(connection, project_id, model_id)))
 
 
 def step(  # noqa: PLR0913 - all that tells two versions apart
@@ -70,10 +72,37 @@ def step(  # noqa: PLR0913 - all that tells two versions apart
         tree = trees.of_pipeline(scope.deps, gitlab, scope.project_id, told.id, told.sha)
         same = _same_code(scope, gitlab, told, terms, last)
         with scope.deps.db.read() as connection:
-            before = _before(connection, scope, last)
-            now = _facts(connection, scope, winner.iid, held.files, held.location, tree=tree)
+            before = _before(connection, scope.deps, scope.project_id, last)
+            now = _facts(connection, scope.deps, scope.project_id, winner.iid, held.files, held.location, tree=tree)
         decided = bump.decide(before, now, chance=terms.model.repeat_over, same_code=same)
     return bump.raised(decided, _wishes(scope, gitlab, told, request))
+
+
+def foreseen(
+    connection: sa.Connection,
+    deps: Deps,
+    project_id: ProjectId,
+    *,
+    model: str,
+    run: Run,
+    pipeline_id: int,
+    terms: Terms,
+) -> tuple[str, str, Semver]:
+    """Tell what a merge would make of a run: what the step is called, why, and the version.
+
+    Asks GitLab nothing, so that labels, trailers and the contract's `paths` are left out of it.
+    """
+    model_id = model_store.id_of(connection, project_id, model)
+    last = promotions.newest(connection, project_id, model_id) if model_id is not None else None
+    taken = used(connection, project_id, model_id) if model_id is not None else Used()
+    decided = Step(Bump(terms.promote.bump), "as told") if terms.promote and terms.promote.bump != "auto" else None
+    held = model_files.of_candidate(connection, project_id, run.iid)
+    if decided is None and last is not None and held is not None:
+        tree = pipeline_trees.get(connection, project_id, pipeline_id)
+        before = _before(connection, deps, project_id, last)
+        now = _facts(connection, deps, project_id, run.iid, held.files, held.location, tree=tree)
+        decided = bump.decide(before, now, chance=terms.model.repeat_over)
+    return _counted(decided, taken)
 
 
 def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: Used) -> tuple[str, str, Semver]:
@@ -88,6 +117,17 @@ def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: Used) -> t
         if tagged is None:
             raise invalid(f"The tag '{told.ref}' is no semantic version. Tag as in v1.4.0, or give --version.")
         return "tag", f"the tag {told.ref}", tagged
+    return _counted(decided, used)
+
+
+def pre_release(target: Semver, used: Used) -> Semver:
+    """Name the next release candidate of a version to come."""
+    pres = [one.pre for one in map(semver.parse, used.taken) if one.pre and _core(one) == _core(target)]
+    numbers = [int(pre[1]) for pre in pres if len(pre) == 2 and pre[0] == "rc" and pre[1].isdigit()]
+    return Semver(*_core(target), ("rc", str(max(numbers, default=0) + 1)))
+
+
+def _counted(decided: Step | None, used: Used) -> tuple[str, str, Semver]:
     # Numbers that somebody has given by hand count as long as nothing was promoted; later they are passed over.
     released = [one for one in map(semver.parse, used.promoted or used.taken) if not one.pre]
     if not released:
@@ -98,13 +138,6 @@ def choose(told: ci.Pipeline, wish: Told, decided: Step | None, used: Used) -> t
     while str(following) in used.taken:
         following = following.bump(decided.bump if decided else Bump.PATCH)
     return called, reason, following
-
-
-def pre_release(target: Semver, used: Used) -> Semver:
-    """Name the next release candidate of a version to come."""
-    pres = [one.pre for one in map(semver.parse, used.taken) if one.pre and _core(one) == _core(target)]
-    numbers = [int(pre[1]) for pre in pres if len(pre) == 2 and pre[0] == "rc" and pre[1].isdigit()]
-    return Semver(*_core(target), ("rc", str(max(numbers, default=0) + 1)))
 
 
 def _core(one: Semver) -> tuple[int, int, int]:
@@ -137,23 +170,31 @@ def _same_code(scope: Scope, gitlab: GitLab, told: ci.Pipeline, terms: Terms, la
     return not selection.touched(terms.model, changed)
 
 
-def _before(connection: sa.Connection, scope: Scope, last: Promotion) -> Facts:
-    version = version_store.get(connection, scope.project_id, last.model_id, last.number)
+def _before(connection: sa.Connection, deps: Deps, project_id: ProjectId, last: Promotion) -> Facts:
+    version = version_store.get(connection, project_id, last.model_id, last.number)
     folder = version.location if version else ""
-    held = tuple(files.below(connection, scope.project_id, folder)) if folder else ()
-    tree = pipeline_trees.get(connection, scope.project_id, last.pipeline_id)
-    return _facts(connection, scope, last.candidate_iid, held, folder, tree=tree)
+    held = tuple(files.below(connection, project_id, folder)) if folder else ()
+    tree = pipeline_trees.get(connection, project_id, last.pipeline_id)
+    return _facts(connection, deps, project_id, last.candidate_iid, held, folder, tree=tree)
 
 
 def _facts(
-    connection: sa.Connection, scope: Scope, iid: int, held: tuple[files.File, ...], folder: str, *, tree: str | None
+    connection: sa.Connection,
+    deps: Deps,
+    project_id: ProjectId,
+    iid: int,
+    held: tuple[files.File, ...],
+    folder: str,
+    *,
+    tree: str | None,
 ) -> Facts:
-    inputs_, outputs, task = bump.signature_of(model_files.described(scope, model_files.by_name(held, folder)))
-    used = inputs.datasets_of(connection, scope.project_id, [iid]).get(iid, [])
+    described = model_files.described(deps, project_id, model_files.by_name(held, folder))
+    taken_in, given_out, task = bump.signature_of(described)
+    used = inputs.datasets_of(connection, project_id, [iid]).get(iid, [])
     return Facts(
-        dict(params.of(connection, scope.project_id, [iid]).get(iid, [])),
-        inputs_,
-        outputs,
+        dict(params.of(connection, project_id, [iid]).get(iid, [])),
+        taken_in,
+        given_out,
         task,
         tree,
         {dict(one.tags).get(_CONTEXT) or one.name: Data(one.digest, one.schema) for one in used},

@@ -73,10 +73,10 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
     if isinstance(winner, str):
         return Promoted("nothing", choice.model, alias, winner)
     with scope.deps.db.read() as connection:
-        held = model_files.of_candidate(connection, scope, winner.iid)
+        held = model_files.of_candidate(connection, scope.project_id, winner.iid)
     if held is None:
         return Promoted("nothing", choice.model, alias, f"the best run, {winner.name}, has logged no model")
-    broken = integrity.broken(scope, held.files)
+    broken = integrity.broken(scope.deps, scope.project_id, held.files)
     if broken:
         told = f"the stored bytes of {broken} are not those that were logged, so nobody can vouch for them; train again"
         return Promoted("refused", choice.model, alias, told)

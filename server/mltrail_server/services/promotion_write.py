@@ -57,7 +57,7 @@ def settled(  # noqa: PLR0917 - what a promotion is about
 
 
 def planned(connection: sa.Connection, scope: Scope, plan: Plan, model_id: int | None) -> Promoted:
-    used = numbering.used(connection, scope, model_id) if model_id is not None else numbering.Used()
+    used = numbering.used(connection, scope.project_id, model_id) if model_id is not None else numbering.Used()
     called, reason, version = number_of(plan, used)
     return told(scope, plan, "dry_run", version, called, reason, replaces=_replaced(connection, scope, plan, model_id))
 
@@ -70,7 +70,7 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
     if before is not None:
         return before
     candidate = _unchanged(connection, scope, plan)
-    called, reason, version = number_of(plan, numbering.used(connection, scope, model_id))
+    called, reason, version = number_of(plan, numbering.used(connection, scope.project_id, model_id))
     replaces = _replaced(connection, scope, plan, model_id)
     # The version gets names of its own for the files as they are now: whatever becomes of the run, they stay.
     folder = paths.of_promotion(plan.choices.pipeline.id, plan.winner.iid).folder

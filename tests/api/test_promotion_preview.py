@@ -1,0 +1,74 @@
+"""What a merge will do to a model, said beforehand in the merge request's note."""
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import pipeline_runs, promotion_preview
+from mltrail_server.services.contracts import parsed
+from mltrail_server.services.promotion_preview import Preview
+from tests.api.test_promotion import promote
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.fakes.gitlab import Pipeline
+
+CONTRACT = "version: 1\nmodels: {churn: {promote: {alias: live, reuse_reviewed: true}}}"
+
+
+def preview(
+    trail: Trail, pipeline: Pipeline, *, contract: str | None = None, up_to_date: bool | None = None
+) -> Preview:
+    with trail.deps.db.read() as connection:
+        (run,) = pipeline_runs.of(connection, ProjectId(42), pipeline.id)["churn"]
+        found = promotion_preview.of(
+            connection,
+            trail.deps,
+            ProjectId(42),
+            model="churn",
+            run=run,
+            pipeline_id=pipeline.id,
+            contract=parsed(contract).contract,
+            up_to_date=up_to_date,
+        )
+    assert found is not None
+    return found
+
+
+def test_it_tells_the_version_to_come(trail: Trail) -> None:
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.8])
+    promote(trail, first)
+    pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
+    trail.train(pipeline, [0.9], lr="0.2")
+    found = preview(trail, pipeline, up_to_date=True)
+    assert (found.version, found.bump, found.replaces) == ("1.1.0", "minor", "1.0.0")
+    assert found.sentence == (
+        "Merging promotes `churn` 1.1.0 (minor: `lr 0.1 → 0.2, other code`) to `champion`, was 1.0.0. Merged as it is, "
+        "this candidate is promoted without training again: the files are the same."
+    )
+    assert "The target branch has moved on" in preview(trail, pipeline, up_to_date=False).sentence
+    assert preview(trail, pipeline, up_to_date=None).sentence.endswith("was 1.0.0.")
+
+
+def test_the_contracts_terms(trail: Trail) -> None:
+    pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
+    trail.train(pipeline, [0.9])
+    found = preview(trail, pipeline, contract=CONTRACT, up_to_date=True)
+    assert found.sentence.startswith("Merging promotes `churn` 1.0.0 (first: `the first version`) to `live`.")
+
+
+def test_a_project_that_promotes_nothing_hears_nothing(trail: Trail) -> None:
+    pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
+    trail.train(pipeline, [0.9])
+    with trail.deps.db.read() as connection:
+        (run,) = pipeline_runs.of(connection, ProjectId(42), pipeline.id)["churn"]
+        for contract in (None, "version: 1\nmodels: {churn: {}}"):
+            assert (
+                promotion_preview.of(
+                    connection,
+                    trail.deps,
+                    ProjectId(42),
+                    model="churn",
+                    run=run,
+                    pipeline_id=pipeline.id,
+                    contract=parsed(contract).contract,
+                    up_to_date=True,
+                )
+                is None
+            )
