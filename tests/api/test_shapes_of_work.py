@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services import reports
-from tests.api.conftest import Mlflow
+from tests.api.conftest import Mlflow, good
 from tests.api.test_contract import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL
@@ -196,3 +196,18 @@ def test_what_fails_the_gate_is_not_previewed(trail: Trail) -> None:
     a_main(trail, SHAS["b"], contract(RULE, promote="{}"), [0.80, 0.81, 0.82])
     _, pipeline = a_request(trail, [0.10, 0.11, 0.12])
     assert trail.report(pipeline)["models"][0]["merging_publishes"] is None
+
+
+def test_other_packages_are_told(trail: Trail) -> None:
+    main = a_main(trail, SHAS["b"], None, [])
+    _, pipeline = a_request(trail, [])
+    for where, version in ((main, "2.9.0"), (pipeline, "2.9.1")):
+        job, mlflow = a_job(trail, where)
+        run_id = log(mlflow, {"val_accuracy": 0.8})
+        path = f"api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/model/requirements.txt"
+        good(mlflow.call("PUT", path, data=f"mlflow==3.1\ntorch=={version}\n".encode()))
+        trail.team.gitlab.set_job(job, "success")
+    report = trail.report(pipeline)
+    assert report["models"][0]["environment"] == [{"name": "torch", "from": "2.9.0", "to": "2.9.1"}]
+    assert "| package `torch` | `2.9.0` | `2.9.1` |" in trail.notes(trail.team.project.merge_requests[1])[0]
+    assert trail.report(pipeline, "GET")["models"] == report["models"]

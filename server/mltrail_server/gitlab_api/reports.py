@@ -130,6 +130,7 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
         },
         "metrics": [_metric(one) for one in compared.metrics],
         "parameters": [{"name": one.name, "from": one.before, "to": one.after} for one in compared.parameters],
+        "environment": [{"name": one.name, "from": one.before, "to": one.after} for one in model.environment],
         "candidates": [_run(call, run) for run in model.runs],
     }
 

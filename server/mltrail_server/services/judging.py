@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mltrail_contract import Contract, Model, Outcome, Value
 from mltrail_server.domain import gate, selection, verdict
-from mltrail_server.domain.comparison import UNWRITTEN, Comparison, compare
+from mltrail_server.domain.comparison import UNWRITTEN, Comparison, ParameterChange, compare
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Group, Run, State
 from mltrail_server.domain.ids import ProjectId
@@ -29,6 +29,7 @@ class ModelReport:
     `model` is what the contract says, None where it does not speak of it. `touched` is False where the merge request
     changes nothing of the model, so that no rule is held against it. `version` is the baseline where the contract names
     one. `history` are the target branch's pipelines before the baseline, newest first.
+    `environment` lists packages whose versions differ.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelReport:
     outcome: Outcome | None = None
     version: Version | None = None
     history: tuple[Pipeline, ...] = ()
+    environment: tuple[ParameterChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

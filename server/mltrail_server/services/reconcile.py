@@ -9,7 +9,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import jobs, merge_requests, pipelines, posts
 from mltrail_server.store.posts import Post
 
-from . import contracts, note, notes, reports, states, sweep, trees
+from . import contracts, environments, note, notes, reports, states, sweep, trees
 from .deps import Deps
 from .notes import End
 from .reports import Report
@@ -116,6 +116,7 @@ def _computed(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int)
             ancestors=ancestors,
             if_invalid=deps.settings.if_invalid_contract,
         )
+    report = environments.added(deps, project_id, report)
     text = note.body(report, settings=deps.settings, project_path=state.project.path)
     return Outcome(report, text, state.settled, state.project)
 
@@ -175,7 +176,7 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | N
     except MltrailError:
         return report
     with deps.db.read() as connection:
-        return reports.compute(
+        report = reports.compute(
             connection,
             project_id,
             pipeline_id,
@@ -184,3 +185,4 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | N
             if_invalid=if_invalid,
             trial=trial,
         )
+    return environments.added(deps, project_id, report)

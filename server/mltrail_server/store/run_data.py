@@ -1,18 +1,21 @@
 """What a comparison looks at beside parameters and latest metrics: datasets, and the extremes of a metric's history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
+from .files import File
 from .metric_keys import find
 
 _METRIC = schema.metric
 _LINK = schema.candidate_dataset
 _TAG = schema.candidate_dataset_tag
 _DATASET = schema.dataset
+_FILE = schema.file
+_BLOB = schema.blob
 _CONTEXT = "mlflow.data.context"
 
 
@@ -40,6 +43,19 @@ def datasets(
         known = of_run.get(context or "")
         of_run[context or ""] = f"{known}, {told}" if known else told
     return found
+
+
+def files_at(connection: sa.Connection, project_id: ProjectId, paths: Sequence[str]) -> list[File]:
+    """Fetch those of these files that are there."""
+    if not paths:
+        return []
+    of_blob = (_BLOB.c.project_id == _FILE.c.project_id) & (_BLOB.c.id == _FILE.c.blob_id)
+    query = (
+        sa.select(_FILE.c.path, _FILE.c.blob_id, _BLOB.c.size, _BLOB.c.sha256)
+        .join(_BLOB, of_blob)
+        .where(_FILE.c.project_id == project_id, _FILE.c.path.in_(paths))
+    )
+    return [File(*row) for row in connection.execute(query)]
 
 
 def extremes(

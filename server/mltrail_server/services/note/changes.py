@@ -1,4 +1,4 @@
-"""What differs from the baseline beside the metrics: parameters, data and code."""
+"""What differs from the baseline beside the metrics: parameters, data, packages and code."""
 
 from typing import Any
 
@@ -18,10 +18,13 @@ def changes(page: Page, model: ModelReport) -> dict[str, Any] | None:
         return None
     rows = [_row(code(one.name), one) for one in compared.parameters[:_MOST]]
     rows += [_row(Markdown(f"data, {code(one.name or 'unnamed use')}"), one) for one in compared.datasets[:_MOST]]
-    left = len(compared.parameters) + len(compared.datasets) - len(rows)
+    rows += [_row(Markdown(f"package {code(one.name)}"), one) for one in model.environment[:_MOST]]
+    left = len(compared.parameters) + len(compared.datasets) + len(model.environment) - len(rows)
     told = [count(len(compared.parameters), "changed parameter") + f" (of {len(compared.best.params)})"]
     if compared.datasets:
         told.append("other data")
+    if model.environment:
+        told.append(count(len(model.environment), "other package"))
     return {
         "summary": Markdown(", ".join(told)),
         "rows": rows,
