@@ -3,7 +3,7 @@
 Five statements cost 50 us each on SQLite and a round trip each on PostgreSQL, more than their rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from mltrail_server.domain.ids import ProjectId
 from . import inputs, schema
 from .inputs import Dataset, Direction, ModelLink
 from .metrics import NAN
-from .prepared import Prepared
+from .prepared import Prepared, is_in, listed
 from .sql import Query
 
 _METRIC, _PARAM, _TAG, _DATASET, _MODEL = range(5)
@@ -37,11 +37,7 @@ def of(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterabl
     iids = list(candidate_iids)
     found = {iid: Contents() for iid in iids}
     with_datasets = set()
-    rows: Sequence[Sequence[Any]]
-    if len(iids) == 1:
-        rows = _OF_ONE.all(connection, {"project_id": project_id, "candidate_iid": iids[0]})
-    else:
-        rows = connection.execute(_OF_MANY, {"project_id": project_id, "candidate_iids": iids}).all()
+    rows = _ALL.all(connection, {"project_id": project_id, "candidate_iids": listed(connection, iids)})
     for kind, iid, key, text, value, is_nan, whole, step in rows:
         if kind == _METRIC:
             found[iid].metrics.append(Point(key, NAN if is_nan else value, whole, step))
@@ -68,7 +64,7 @@ def _by_key(point: Point) -> str:
     return point.key
 
 
-def _part(kind: int, table: sa.Table, one: bool, **columns: sa.ColumnElement[Any]) -> Query:
+def _part(kind: int, table: sa.Table, dialect: str, **columns: sa.ColumnElement[Any]) -> Query:
     shape: dict[str, sa.types.TypeEngine[Any]] = {
         "key": sa.Text(),
         "text": sa.Text(),
@@ -82,33 +78,29 @@ def _part(kind: int, table: sa.Table, one: bool, **columns: sa.ColumnElement[Any
         for name, kind_of in shape.items()
     ]
     return sa.select(sa.literal_column(str(kind)).label("kind"), table.c.candidate_iid, *named).where(
-        table.c.project_id == sa.bindparam("project_id"),
-        table.c.candidate_iid == sa.bindparam("candidate_iid")
-        if one
-        else table.c.candidate_iid.in_(sa.bindparam("candidate_iids", expanding=True)),
+        table.c.project_id == sa.bindparam("project_id"), is_in(table.c.candidate_iid, "candidate_iids", dialect)
     )
 
 
-def _all(*, one: bool) -> sa.CompoundSelect[Any]:
+def _all(dialect: str) -> sa.CompoundSelect[Any]:
     latest, name, model = schema.latest_metric, schema.metric_key, schema.candidate_model
     of_name = (name.c.project_id == latest.c.project_id) & (name.c.id == latest.c.key_id)
     points = _part(
         _METRIC,
         latest,
-        one,
+        dialect,
         key=name.c.name,
         value=latest.c.value,
         is_nan=latest.c.is_nan,
         whole=latest.c.timestamp_ms,
         step=latest.c.step,
     ).join(name, of_name)
-    pairs = [
-        _part(kind, table, one, key=table.c.key, text=table.c.value)
+    params, tags = (
+        _part(kind, table, dialect, key=table.c.key, text=table.c.value)
         for kind, table in ((_PARAM, schema.param), (_TAG, schema.candidate_tag))
-    ]
-    models = _part(_MODEL, model, one, key=model.c.model_id, whole=model.c.direction, step=model.c.step)
-    return sa.union_all(points, *pairs, _part(_DATASET, schema.candidate_dataset, one), models)
+    )
+    models = _part(_MODEL, model, dialect, key=model.c.model_id, whole=model.c.direction, step=model.c.step)
+    return sa.union_all(points, params, tags, _part(_DATASET, schema.candidate_dataset, dialect), models)
 
 
-_OF_MANY = _all(one=False)
-_OF_ONE = Prepared(_all(one=True))
+_ALL = Prepared(_all)

@@ -4,10 +4,12 @@ What a training loop waits for goes this way: SQLAlchemy takes 20 to 45 us to ru
 SQLite's driver 2 to 5. Everything else goes through `connection.execute`, which costs nobody anything that is felt.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 Given = Mapping[str, Any]
 Tuple = tuple[Any, ...]
@@ -23,8 +25,11 @@ class Prepared:
     statements: ClassVar["list[Prepared]"] = []
     """All of them, for the test of tenant isolation."""
 
-    def __init__(self, statement: sa.Executable, *, columns: Sequence[str] | None = None) -> None:
-        self.statement = statement
+    def __init__(
+        self, statement: sa.Executable | Callable[[str], sa.Executable], *, columns: Sequence[str] | None = None
+    ) -> None:
+        """Take a statement, or what makes it for a dialect where the two databases need different ones."""
+        self.build = statement if callable(statement) else lambda _dialect: statement
         self._columns = columns
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
         self.statements.append(self)
@@ -58,11 +63,23 @@ class Prepared:
         found = self._compiled.get(connection.dialect.name)
         if found is None:
             columns = None if self._columns is None else list(self._columns)
-            compiled = self.statement.compile(dialect=connection.dialect, column_keys=columns)  # type: ignore[attr-defined] # every executable has it
+            compiled = self.build(connection.dialect.name).compile(dialect=connection.dialect, column_keys=columns)  # type: ignore[attr-defined] # every executable has it
             names = compiled.positiontup
             found = str(compiled), None if names is None else tuple(names)
             self._compiled[connection.dialect.name] = found
         return found
+
+
+def is_in(column: sa.ColumnElement[int], name: str, dialect: str) -> sa.ColumnElement[bool]:
+    """Compare with a list of numbers of any length that goes as one value, made by `listed`."""
+    if dialect == "postgresql":
+        numbers: sa.ColumnElement[Any] = sa.cast(sa.bindparam(name), postgresql.ARRAY(sa.BigInteger))
+        return column == sa.any_(numbers)
+    return column.in_(sa.select(sa.func.json_each(sa.bindparam(name)).table_valued("value").c.value))
+
+
+def listed(connection: sa.Connection, numbers: Sequence[int]) -> str | list[int]:
+    return list(numbers) if connection.dialect.name == "postgresql" else json.dumps(list(numbers))
 
 
 def driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - sqlite3's connection, or psycopg's

@@ -1,0 +1,1 @@
+"""mltrail beside `mlflow server` and FastTrackML, on the same work, interleaved."""

@@ -1,0 +1,197 @@
+"""The servers that are compared, each in the best configuration that was found for it.
+
+`mlflow server` and FastTrackML come from PyPI into environments of their own, see `environments.py`.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from tests.fakes.gitlab import FakeGitLab
+
+PROJECT = "team/churn"
+MLTRAIL = Path(sys.executable).parent / "mltrail-server"
+
+
+class Base(ABC):
+    """A server on a database: started, called, measured, stopped."""
+
+    kind: ClassVar[str]
+    prefix = "/api/2.0/mlflow/"
+    files: ClassVar[str] = ""
+
+    def __init__(self, folder: Path, *, database_url: str = "") -> None:
+        self.folder = folder
+        self.database_url = database_url
+        self.port = free_port()
+        self.headers: dict[str, str] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start_seconds = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{'pg' if self.database_url else 'sq'}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    @property
+    @abstractmethod
+    def sqlite_file(self) -> Path: ...
+
+    @abstractmethod
+    def command(self) -> list[str]: ...
+
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
+        begun = time.perf_counter()
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), env=kept | self.environment(), cwd=self.folder, stdout=log, stderr=log
+            )
+        while not self._answers():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.005)
+        self.start_seconds = time.perf_counter() - begun
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=60)
+            self.process = None
+
+    def memory(self) -> float:
+        """Measure the processes of the server, in MB that are theirs alone or their share of (PSS)."""
+        return sum(_pss(pid) for pid in _tree(self.process.pid if self.process else 0)) / 1024
+
+    def _answers(self) -> bool:
+        url = f"http://127.0.0.1:{self.port}{self.prefix}experiments/get?experiment_id=0"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=self.headers), timeout=5):
+                return True
+        except urllib.error.HTTPError as error:
+            return error.code == 404
+        except OSError:
+            return False
+
+
+class Mltrail(Base):
+    """Two web processes and the worker, with a GitLab's ID tokens and the project in the URL."""
+
+    kind = "mltrail"
+    prefix = "/api/v4/projects/team%2Fchurn/ml/mlflow/api/2.0/mlflow/"
+    files = "/api/v4/projects/team%2Fchurn/ml/mlflow/api/2.0/mlflow-artifacts/artifacts/"
+
+    def start(self) -> None:
+        self.gitlab = FakeGitLab()
+        self.gitlab.start()
+        user, bot = self.gitlab.add_user("dana"), self.gitlab.add_user("mltrail-bot")
+        project = self.gitlab.add_project(PROJECT, id=1)
+        self.gitlab.add_member(project, user, 30)
+        self.gitlab.add_member(project, bot, 20)
+        self.bot_token = self.gitlab.add_token(bot, ["api"])
+        pipeline = self.gitlab.add_pipeline(project, "a1" * 20, "main", "push")
+        job = self.gitlab.add_job(pipeline, "train", "train", user, "running")
+        token = self.gitlab.mint(job, f"http://127.0.0.1:{self.port}", exp=int(time.time()) + 86_400)
+        self.headers = {"Authorization": f"Bearer {token}"}
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        self.gitlab.stop()
+
+    @property
+    def sqlite_file(self) -> Path:
+        return self.folder / "data" / "mltrail.db"
+
+    def command(self) -> list[str]:
+        return [str(MLTRAIL), "serve", "--port", str(self.port)]
+
+    def environment(self) -> dict[str, str]:
+        given = {
+            "MLTRAIL_DATA_DIR": str(self.folder / "data"),
+            "MLTRAIL_EXTERNAL_URL": f"http://127.0.0.1:{self.port}",
+            "MLTRAIL_GITLAB_URL": self.gitlab.url,
+            "MLTRAIL_GITLAB_TOKEN": self.bot_token,
+        }
+        return given | ({"MLTRAIL_DATABASE_URL": self.database_url} if self.database_url else {})
+
+
+class Mlflow(Base):
+    """gunicorn with two processes of eight threads was the best that was found; the job runner only costs."""
+
+    kind = "mlflow"
+    files = "/api/2.0/mlflow-artifacts/artifacts/"
+    python: ClassVar[Path]
+
+    @property
+    def sqlite_file(self) -> Path:
+        return self.folder / "ml.db"
+
+    def command(self) -> list[str]:
+        store = self.database_url.replace("postgresql:", "postgresql+psycopg:") or f"sqlite:///{self.folder}/ml.db"
+        return [
+            str(self.python.parent / "mlflow"),
+            *("server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "2"),
+            *("--gunicorn-opts", "--threads 8 --log-level warning"),
+            *("--backend-store-uri", store),
+            *("--serve-artifacts", "--artifacts-destination", str(self.folder / "files")),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        path = f"{self.python.parent}:{os.environ['PATH']}"
+        return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+class FastTrackML(Base):
+    kind = "fasttrackml"
+    binary: ClassVar[Path]
+
+    @property
+    def sqlite_file(self) -> Path:
+        return self.folder / "fml.db"
+
+    def command(self) -> list[str]:
+        store = self.database_url.replace("postgresql:", "postgres:") or "sqlite://fml.db"
+        address = f"127.0.0.1:{self.port}"
+        root = str(self.folder / "files")
+        return [str(self.binary), "server", "-a", address, "-l", "error", "-d", store, "--default-artifact-root", root]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found += _tree(int(child))
+    return found
+
+
+def _pss(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
