@@ -115,7 +115,9 @@ def history(
 def _place(values: Sequence[object]) -> tuple[int, int, float, bool]:
     """Read where a page of a history ended; the token comes from a client, so it may hold anything."""
     match values:
-        case [int(timestamp_ms), int(step), int(value) | float(value), bool(is_nan)]:
+        case [int(timestamp_ms), int(step), int(value) | float(value), bool(is_nan)] if not (
+            isinstance(timestamp_ms, bool) or isinstance(step, bool)
+        ):
             return timestamp_ms, step, float(value), is_nan
     raise invalid("Invalid page token: send the next_page_token of the last answer.")
 

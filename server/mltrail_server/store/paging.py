@@ -35,7 +35,7 @@ def page(query: sa.Select[Any], order: Sequence[Sorted], *, limit: int, token: s
 
     The sort values are added to the query's columns, under the names `sort_0`, `sort_1`, …
     """
-    return arranged(query, order, limit=limit, after=read_token(token, mark, len(order)))
+    return arranged(query, order, limit=limit, after=read_sorted(token, mark, order))
 
 
 def arranged(
@@ -67,17 +67,25 @@ def read_token(token: str | None, mark: str, length: int) -> list[Any] | None:
     try:
         values = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, binascii.Error, UnicodeError, RecursionError) as error:
-        raise _bad() from error
+        raise bad_token() from error
     if not isinstance(values, list) or not values or not isinstance(values[0], str):
-        raise _bad()
+        raise bad_token()
     if values[0] != mark:
         raise invalid(
             "Invalid page token: it belongs to another search. Send it with the filter, order_by, experiments and view "
             "of the search that gave it, or leave page_token out to begin with the first page."
         )
-    if len(values) != length + 1 or not all(isinstance(value, (int, float, str)) for value in values):
-        raise _bad()
+    if len(values) != length + 1 or not all(map(_is_storable, values)):
+        raise bad_token()
     return values[1:]
+
+
+def read_sorted(token: str | None, mark: str, order: Sequence[Sorted]) -> list[Any] | None:
+    """The same for a page of rows, with values that fit the columns: a driver refuses others in ways of its own."""
+    values = read_token(token, mark, len(order))
+    if values is not None and not all(_fits(value, one.column) for value, one in zip(values, order, strict=True)):
+        raise bad_token()
+    return values
 
 
 def _after(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[bool]:
@@ -97,5 +105,20 @@ def _after(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[b
     return sa.and_(bound, sa.or_(*alternatives))
 
 
-def _bad() -> MltrailError:
+def _is_storable(value: object) -> bool:
+    """Tell whether a value may have come from a row at all: a client can write any JSON into a token."""
+    if isinstance(value, str):
+        return not any(0xD800 <= ord(character) < 0xE000 for character in value)
+    return isinstance(value, (int, float))
+
+
+def _fits(value: object, column: sa.ColumnElement[Any]) -> bool:
+    """Tell whether a value is of a column's type."""
+    kind = column.type.python_type
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+def bad_token() -> MltrailError:
     return invalid("Invalid page token: send the next_page_token of the last answer, with the same order_by.")

@@ -15,7 +15,7 @@ from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.ids import ProjectId
 
 from .candidates import Candidate, candidate_of
-from .paging import mark_of, read_token, token_of
+from .paging import mark_of, read_sorted, token_of
 from .search_clauses import matches
 from .search_orders import arrangement, is_newest_first
 from .search_plans import Sizes, choose
@@ -47,7 +47,7 @@ def search(  # noqa: PLR0913 - `sizes` is for tests, which make small data take 
     mark = mark_of("candidates", experiment_iids, [int(stage) for stage in stages], clauses, orders)
     newest_first = is_newest_first(orders)
     by = arrangement(() if newest_first else orders, project_id)
-    after = read_token(token, mark, len(by.columns))
+    after = read_sorted(token, mark, by.columns)
     conditions = [matches(clause, project_id) for clause in clauses]
     if not experiment_iids:
         return Found([], None)

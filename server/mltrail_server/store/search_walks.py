@@ -13,8 +13,8 @@ from mltrail_server.domain.ids import ProjectId
 from . import schema
 from .candidates import COLUMNS
 from .metric_keys import find
-from .paging import Sorted, arranged, directed
-from .search_orders import MISSING, NUMBER, Arrangement, arrangement, is_newest_first
+from .paging import Sorted, arranged, bad_token, directed
+from .search_orders import MISSING, NAN, NUMBER, Arrangement, arrangement, is_newest_first
 from .sql import Row
 
 _T = schema.candidate
@@ -76,6 +76,8 @@ class Walk:
         name = orders[0].key
         number = find(self.connection, self.project_id, [name]).get(name)
         reached = after[0] if after is not None else NUMBER
+        if reached not in (NUMBER, NAN, MISSING):
+            raise bad_token()
         rows: list[Row] = []
         for rank in range(reached if number is not None else MISSING, MISSING + 1):
             begin = after if rank == reached else None
