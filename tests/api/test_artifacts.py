@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ
+from werkzeug.wsgi import FileWrapper
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
@@ -239,3 +240,23 @@ def test_a_page_of_a_folder_continues_where_its_token_says(mlflow: Mlflow, run_i
     status, code, message = mlflow.error("GET", "artifacts/list", run_id=run_id, page_token="made up")
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
     assert "page token" in message
+
+
+def test_a_web_server_that_sends_files_by_itself_does_so(mlflow: Mlflow, root: str, deps: Deps) -> None:
+    """Gunicorn offers `wsgi.file_wrapper`, which is sendfile there; it begins where the file stands."""
+    content = bytes(range(256)) * 2000
+    put(mlflow, f"{root}/f", content)
+    in_folder = deps.settings.s3_place is None
+    for asked, part in (("", content), ("bytes=7-400000", content[7:400_001])):
+        headers = {"Authorization": f"Bearer {mlflow.token}"} | ({"Range": asked} if asked else {})
+        environ = create_environ(f"{mlflow.base}/{FILES}/{root}/f", headers=headers)
+        body = mlflow.client.application.wsgi_app(environ | {"wsgi.file_wrapper": FileWrapper}, lambda *_: print)
+        assert isinstance(body, FileWrapper) is in_folder
+        assert b"".join(body)[: len(part)] == part
+        body.close()  # type: ignore[attr-defined] # as every web server does
+
+
+def test_a_head_tells_of_a_file_without_reading_it(mlflow: Mlflow, root: str) -> None:
+    put(mlflow, f"{root}/f", b"x" * 300_000)
+    answer = mlflow.call("HEAD", f"{FILES}/{root}/f")
+    assert (answer.status_code, answer.content_length, answer.get_data()) == (200, 300_000, b"")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from mltrail_server.domain.errors import Code, MltrailError, not_found
+from mltrail_server.domain.errors import Code, MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
 from .base import Begun, Found, Leftover, Part, Stored
@@ -151,8 +151,13 @@ class S3Files:
             raise
 
     def ping(self) -> None:
-        with answering("reach files"):
-            self._client.api.head_bucket(Bucket=self._bucket)
+        try:
+            with answering("store files"):
+                self._client.api.head_bucket(Bucket=self._bucket)
+        except MltrailError as error:
+            if error.code is Code.NOT_FOUND:
+                raise unavailable("Files can't be stored just now: the bucket does not exist.") from error
+            raise
 
     def projects(self) -> list[ProjectId]:
         found: list[ProjectId] = []

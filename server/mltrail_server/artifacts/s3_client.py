@@ -56,7 +56,8 @@ def _make(endpoint_url: str) -> "S3Client":
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return boto3.client("s3", endpoint_url=endpoint_url or None, config=config)
+    # A session of our own: boto3's default one is not safe to share between threads while clients are made.
+    return boto3.session.Session().client("s3", endpoint_url=endpoint_url or None, config=config)
 
 
 @contextmanager

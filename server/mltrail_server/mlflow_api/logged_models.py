@@ -73,6 +73,7 @@ class _Which(msgspec.Struct):
 
 class _Folder(msgspec.Struct):
     artifact_directory_path: str = ""
+    page_token: str | None = None
 
 
 class _ModelOutput(msgspec.Struct):
@@ -162,12 +163,12 @@ def _order(one: _OrderBy) -> Order:
 
 def folder(call: Call, model_id: str) -> Response:
     model = logged_models.get(call.scope, model_id).model
-    inner = paths.clean(query_of(call.request, _Folder).artifact_directory_path)
+    query = query_of(call.request, _Folder)
+    inner = paths.clean(query.artifact_directory_path)
     root = f"{model.experiment_iid}/models/{model.model_id}/artifacts"
-    entries = files.listing(call.scope, paths.join(root, inner))
-    return json_answer(
-        {"root_uri": f"mlflow-artifacts:/{root}", "files": [run_shapes.entry(one, inner) for one in entries]}
-    )
+    entries, following = files.page(call.scope, paths.join(root, inner), query.page_token)
+    listed = {"root_uri": f"mlflow-artifacts:/{root}", "files": [run_shapes.entry(one, inner) for one in entries]}
+    return json_answer(listed | ({"next_page_token": following} if following else {}))
 
 
 def outputs(call: Call) -> Response:
