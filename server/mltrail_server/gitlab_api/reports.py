@@ -14,8 +14,8 @@ from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import links, pipeline_report
 from mltrail_server.services.judging import Judged, ModelReport
-from mltrail_server.services.merge_preview import Preview
 from mltrail_server.services.pipeline_report import Told
+from mltrail_server.services.promotion_preview import Preview
 
 
 def show(call: Call, pipeline_id: int) -> Response:

@@ -1,88 +1,42 @@
-"""What merging would publish, for a merge request's note: read from what is stored, without asking GitLab.
+"""What merging would publish, for the note of a merge request whose report is ready."""
 
-What only the promotion itself looks at (labels, commit trailers, the model's signature) may make the step larger.
-"""
+from dataclasses import replace
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-import sqlalchemy as sa
-
-from mltrail_contract import Model, Outcome
-from mltrail_server.domain import bump, ci
-from mltrail_server.domain.bump import Facts, Step
-from mltrail_server.domain.grouping import Run
+from mltrail_contract import Outcome
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.domain.semver import Bump
-from mltrail_server.store import aliases, models, params, promotions, versions
-from mltrail_server.store.pipelines import Pipeline
 
-from . import numbering, terms
-from .judging import Judged, ModelReport
-from .numbering import Told, Used
+from . import promotion_preview, terms
+from .deps import Deps
+from .reports import Report
 
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """`version` would become `alias` in place of `replaces`; `reason` holds names of parameters, a user's text."""
-
-    version: str
-    bump: str
-    reason: str
-    alias: str
-    replaces: str | None
+_MOST_MODELS = 5
 
 
-def of(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    pipeline: Pipeline,
-    judged: Judged,
-    *,
-    target: str,
-    default_branch: str | None,
-) -> Mapping[str, Preview]:
-    """Preview each model that the contract lets the target branch promote, and whose gate does not fail. Some six
-    statements a model.
+def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: str | None) -> Report:
+    """Add a preview of each model that the target branch may promote and whose gate does not fail. GitLab is not asked;
+    some ten statements a model.
     """
-    found = {}
-    for report in judged.models:
-        winner = report.comparison.best_run
-        if winner is None or report.model is None or report.outcome is Outcome.FAIL:
+    if report.state != "ready" or report.merge_request is None:
+        return report
+    contract = report.gate.contract
+    previews = {}
+    for model in report.models[:_MOST_MODELS]:
+        run = model.comparison.best_run
+        of_model = terms.of(contract.contract, contract.problems, model.name)
+        refused = of_model.refusal(report.target, default_branch=default_branch, tag=False)
+        if run is None or refused is not None or model.outcome is Outcome.FAIL:
             continue
-        of_model = terms.of(judged.contract.contract, judged.contract.problems, report.name)
-        if of_model.refusal(target, default_branch=default_branch, tag=False) is None:
-            found[report.name] = _preview(connection, project_id, pipeline, report, report.model, winner)
-    return found
-
-
-def _preview(
-    connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, report: ModelReport, model: Model, winner: Run
-) -> Preview:
-    model_id = models.id_of(connection, project_id, report.name)
-    alias = model.promote.alias if model.promote else ""
-    used, step, replaces = Used(), None, None
-    if model_id is not None:
-        promoted = frozenset(semver for _, semver in promotions.taken(connection, project_id, model_id))
-        used = Used(promoted, promoted.union(versions.all_semvers(connection, project_id, model_id)))
-        step = _step(connection, project_id, model_id, report, model, winner)
-        number = aliases.target(connection, project_id, model_id, alias) if alias else None
-        current = versions.get(connection, project_id, model_id, number) if number is not None else None
-        replaces = current.semver if current else None
-    told = ci.Pipeline(pipeline.id, None, pipeline.sha, pipeline.ref, pipeline.source, "", pipeline.web_url or "")
-    called, reason, version = numbering.choose(told, Told(), step, used)
-    return Preview(str(version), called, reason, alias, replaces)
-
-
-def _step(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, report: ModelReport, model: Model, winner: Run
-) -> Step | None:
-    if model.promote and model.promote.bump != "auto":
-        return Step(Bump(model.promote.bump), "as the contract file says")
-    last = promotions.newest(connection, project_id, model_id)
-    if last is None:
-        return None
-    before = dict(params.of(connection, project_id, [last.candidate_iid]).get(last.candidate_iid, []))
-    # A merge request always changes something; where the contract names the model's files, it may be nothing of these.
-    same_code = bool(model.paths) and not report.touched
-    return bump.decide(Facts(before), Facts(winner.params), chance=model.repeat_over, same_code=same_code)
+        with deps.db.read() as connection:
+            preview = promotion_preview.of(
+                connection,
+                deps,
+                project_id,
+                model=model.name,
+                run=run,
+                pipeline_id=report.pipeline.id,
+                contract=contract.contract,
+                up_to_date=None,
+            )
+        if preview is not None:
+            previews[model.name] = preview
+    return replace(report, previews=previews)

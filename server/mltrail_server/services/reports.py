@@ -15,9 +15,9 @@ from mltrail_server.store import merge_requests, pipelines
 from mltrail_server.store.merge_requests import MergeRequest
 from mltrail_server.store.pipelines import Pipeline
 
-from . import baselines, contracts, judging, merge_preview, pipeline_runs
+from . import baselines, contracts, judging, pipeline_runs
 from .judging import Bench, Judged, ModelReport
-from .merge_preview import Preview
+from .promotion_preview import Preview
 
 MOST_RUNS = 20_000
 """So many runs of a pipeline are looked at."""
@@ -112,9 +112,6 @@ def compute(
         tuple(runs),
         tuple(_local(connection, project_id, [pipeline.sha, request.head_sha or ""])) if request else (),
         target,
-        merge_preview.of(connection, project_id, pipeline, binding, target=target, default_branch=default_branch)
-        if request
-        else {},
     )
 
 

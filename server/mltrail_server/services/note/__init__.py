@@ -145,6 +145,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "title": None if alone else Markdown(f"{code(model.name)}: {model.verdict.sentence}"),
         "against": against,
         "provenance": provenance(page, model),
+        "preview": preview.sentence if (preview := page.report.previews.get(model.name)) else None,
         "rows": ruled + (others[:room] if compared.best else []),
         "more": others[room:] if page.detail and compared.best else [],
         "more_summary": Markdown(f"{len(others) - room} more metrics"),

@@ -16,7 +16,6 @@ _NOT_COUNTED = {
     State.AMENDED: "written to by others, or without a verified job",
 }
 _MOST_JOBS = 3
-_WIDE = 160
 
 
 def provenance(page: Page, model: ModelReport) -> Markdown:
@@ -34,18 +33,7 @@ def provenance(page: Page, model: ModelReport) -> Markdown:
         told += " Its lead is no more than what luck gives the best of so many: train it again on fresh seeds to tell."
     if not model.touched:
         told += " This merge request changes nothing under the model's paths, so its rules are not held against it."
-    return Markdown(told + _unfinished(model) + _preview(page, model))
-
-
-def _preview(page: Page, model: ModelReport) -> str:
-    """Say what merging would publish."""
-    found = page.report.previews.get(model.name)
-    if found is None:
-        return ""
-    alias = f" as {code(found.alias)}" if found.alias else ""
-    instead = f", replacing {code(found.replaces)}{alias}" if found.replaces else alias
-    why = f"{found.bump}: {code(found.reason, most=_WIDE)}"
-    return f" Merging would publish {code(model.name)} **{found.version}** ({why}){instead}."
+    return Markdown(told + _unfinished(model))
 
 
 def _touched(model: ModelReport) -> str:
