@@ -103,3 +103,9 @@ def test_owners() -> None:
     for path in ("", "x/abc/artifacts/y", "3/abc/y", "3/abc", "3/a b/artifacts/y", "3/models/artifacts/y"):
         with pytest.raises(MltrailError):
             paths.owner_of(path)
+
+
+@pytest.mark.parametrize("path", [".. /x", " ../x", "a/.. ", "C:/Users/x", "a/c:", "%43:/x", " "])
+def test_what_leaves_the_folder_on_windows_is_no_name(path: str) -> None:
+    with pytest.raises(MltrailError, match="its parts must be names"):
+        paths.clean(path)

@@ -48,13 +48,18 @@ def clean(path: str) -> str:
         return ""
     spelt = plain
     for _ in range(_MAX_ROUNDS):
-        if any(part in ("", ".", "..") for part in spelt.replace("\\", "/").split("/")):
-            raise _bad(path, "its parts must be names, not empty, '.' or '..'")
+        if any(_is_no_name(part) for part in spelt.replace("\\", "/").split("/")):
+            raise _bad(path, "its parts must be names, not empty, '.', '..' or a drive")
         again = unquote(spelt)
         if again == spelt:
             return plain
         spelt = again
     raise _bad(path, "it is escaped too often")
+
+
+def _is_no_name(part: str) -> bool:
+    """Also what is none where the file may be downloaded to: Windows cuts spaces off, and `C:` leaves the folder."""
+    return part.strip(" ") in ("", ".", "..") or (len(part) == 2 and part[0].isalpha() and part[1] == ":")
 
 
 def owner_of(path: str) -> tuple[Owner, str]:
