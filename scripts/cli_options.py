@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from mltrail_ci.cli import COMMANDS
+from mltrail_ci.cli import module_of
 
 PAGE = Path(__file__).parents[1] / "docs/reference/cli.md"
 _TABLE = re.compile(r"(<!-- options of (?P<command>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -17,7 +17,7 @@ def page() -> str:
 
 def _table(command: str) -> str:
     parser = argparse.ArgumentParser(add_help=False)
-    COMMANDS[command].arguments(parser)
+    module_of(command).arguments(parser)
     rows = ["| Option | Meaning |", "|---|---|"]
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of options
         values = "\\|".join(action.choices or ()) or action.metavar or ("" if action.nargs == 0 else "NAME")

@@ -7,8 +7,6 @@ from pathlib import Path
 from . import errors
 from .api import Api
 
-HELP = "print the model card of a version"
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="name of the model")

@@ -14,8 +14,6 @@ from .answers import Gate, Rule
 from .api import Api
 from .outputs import text
 
-HELP = "check the contract file, and tell what it would say of a pipeline"
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=["check"], help="what to do")

@@ -10,8 +10,6 @@ from . import answers, errors
 from .api import Api
 from .outputs import files, text
 
-HELP = "let a run outlive this job, which launches its training elsewhere"
-
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 

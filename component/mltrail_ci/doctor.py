@@ -12,8 +12,6 @@ from .checks import Check, environment, token
 from .outputs import text
 from .settings import Settings
 
-HELP = "look for mistakes in this job's set-up"
-
 _CLOCK_SECONDS = 30
 
 

@@ -8,8 +8,6 @@ from .answers import Promotion
 from .api import Api
 from .outputs import annotations, dotenv, files, text
 
-HELP = "make this pipeline's best candidate a model version with an alias"
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", help="only this model (default: every model of the pipeline)")

@@ -11,8 +11,6 @@ from .answers import Gate, Metric, Model, Report, Spread
 from .api import Api
 from .outputs import annotations, dotenv, files, junit, openmetrics, text
 
-HELP = "compare this pipeline's models with the target branch's"
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(

@@ -7,8 +7,6 @@ from . import errors
 from .api import Api
 from .outputs import text
 
-HELP = "point an alias back at the version before"
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="name of the model")

@@ -8,8 +8,6 @@ from .answers import Candidate
 from .api import Api
 from .outputs import text
 
-HELP = "list the runs of this pipeline"
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--metric", action="append", metavar="NAME", help="show this metric; may be repeated")

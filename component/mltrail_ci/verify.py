@@ -17,8 +17,6 @@ from .api import Api
 from .errors import usage
 from .outputs import text
 
-HELP = "check files and signature of a promoted version"
-
 _URI = re.compile(r"models:/(?P<model>[^/@]+)(?:/|@)(?P<version>[^/]+)")
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 

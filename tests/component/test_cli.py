@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mltrail_ci import __version__
+from mltrail_ci.cli import COMMANDS, main
 from tests.component.conftest import Job
 
 CANDIDATES = {
@@ -18,16 +19,47 @@ CANDIDATES = {
 }
 
 
-def test_starting_loads_nothing_heavy() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "mltrail_ci.cli", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
+HEAVY = {
+    "urllib3",
+    "ssl",
+    "http.client",
+    "email",
+    "yaml",
+    "importlib.metadata",
+    "flask",
+    "sqlalchemy",
+    "mltrail_server",
+}
+
+
+@pytest.mark.parametrize("command", [[], ["report"], ["promote"], ["runs"], ["doctor"], ["detach"]])
+def test_starting_loads_nothing_heavy(command: list[str]) -> None:
+    """It has to start in no time, and what costs time is loading. Nor are other commands loaded."""
+    script = (
+        "import sys; from mltrail_ci.cli import main\n"
+        f"try: main([*{command}, '--help'])\n"
+        "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
-    loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
-    assert "mltrail_ci.report" in loaded
-    assert not {"urllib3", "ssl", "http.client", "email", "flask", "sqlalchemy", "mltrail_server"} & loaded
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(ran.stderr.split())
+    assert HEAVY & loaded == set()
+    commands = {f"mltrail_ci.{name}" for name in COMMANDS}
+    assert loaded & commands == ({f"mltrail_ci.{command[0]}"} if command else set())
+
+
+def test_help_names_each_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert all(f"    {name}" in told and what in " ".join(told.split()) for name, what in COMMANDS.items())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_takes_json_and_where_to_ask(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    assert {"--json", "--server", "--project", "--pipeline"} <= set(capsys.readouterr().out.replace("[", " ").split())
 
 
 def test_its_version(capsys: pytest.CaptureFixture[str], job: Job) -> None:
