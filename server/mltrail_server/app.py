@@ -39,7 +39,8 @@ def create_deps(
 ) -> Deps:
     """Open database and files. Refuses a database whose schema is behind."""
     signing.signer(settings)  # refuses a key that is none before anything is opened
-    settings.data_path.mkdir(parents=True, exist_ok=True)
+    # Nobody else's on a machine that many share: database and files lie there.
+    settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Whatever server runs the application: an empty secret would let anybody sign what we sign.
     settings = settings.with_kept_secrets()
     database = Database(

@@ -59,7 +59,7 @@ def _migrate(settings: Settings, _: argparse.Namespace) -> int:
     from .store import migrate  # noqa: PLC0415
     from .store.db import Database  # noqa: PLC0415
 
-    settings.data_path.mkdir(parents=True, exist_ok=True)
+    settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
     before = migrate.revision(database)
     migrate.upgrade(database)

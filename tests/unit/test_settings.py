@@ -1,5 +1,6 @@
 """Settings: docs/reference/settings.md."""
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,8 @@ def test_no_application_runs_with_an_empty_secret(tmp_path: Path) -> None:
     assert again.settings == first.settings
     for made in (first, again):
         made.db.dispose()
+
+
+def test_the_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    create_deps(Settings(data_dir=str(tmp_path / "data"))).db.dispose()
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
