@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _BUSY_SECONDS = 30
 _FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
 _IDLE_SECONDS = 2.0
+_PAGE_CACHE_KB = 2000
+"""Of each SQLite connection, of which a process has up to eight. The system's own cache holds the file anyway."""
 
 
 class Database:
@@ -192,7 +194,12 @@ def _prepare_sqlite(synchronous: str, connection: "DBAPIConnection", _record: "C
     assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - tells mypy which driver this is
     # We begin transactions ourselves, see `_begin_sqlite`.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "cache_size=-16000"):
+    for pragma in (
+        "journal_mode=WAL",
+        f"synchronous={synchronous}",
+        "foreign_keys=ON",
+        f"cache_size=-{_PAGE_CACHE_KB}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     # LIKE in MLflow's filters is case-sensitive; ILIKE folds both sides.
     connection.execute("PRAGMA case_sensitive_like=ON")
