@@ -76,6 +76,9 @@ def _gc(settings: Settings, options: argparse.Namespace) -> int:
     would = "Would remove" if options.dry_run else "Removed"
     print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
     print(f"{would} {done.uploads:,} uploads in parts and {done.leftovers:,} others that never came to their end.")
+    for loser in done.losers:
+        told = f"run {loser.iid} ({loser.name!r}) of project {loser.project_id}"
+        print(f"{would} the files of {told}, which lost: {loser.files:,} files, {loser.size:,} bytes.")
     if done.noticed:
         print(f"{done.noticed:,} more have been found without a name just now; they go in a day.")
     if options.orphans and not options.dry_run:

@@ -1,6 +1,7 @@
 """All settings, and the only reader of the environment."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -12,6 +13,9 @@ from mltrail_contract import Outcome
 
 from .domain import hooks
 from .domain.errors import Code, MltrailError
+
+_SPAN = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
+_UNITS_MS = {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
 def _setting(variable: str, meaning: str, default: str = "", *, secret: bool = False) -> str:
@@ -127,6 +131,12 @@ class Settings:
         "What a contract file that can't be read leads to on the target branch: `warn` or `fail`",
         "warn",
     )
+    keep_losers: str = _setting(
+        "MLTRAIL_KEEP_LOSERS",
+        "How long the files of runs are kept that lost against a promoted one, as 12h, 30d or 8w, where the contract "
+        "file does not say `keep:`; what was logged stays. `forever`: they are kept",
+        "30d",
+    )
     quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "The most bytes of files in a project. Unset: no limit")
     quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "The most runs in a project. Unset: no limit")
     quota_metric_points: str = _setting(
@@ -187,6 +197,12 @@ class Settings:
     def webhook_secrets(self) -> list[str]:
         return [secret.strip() for secret in self.webhook_secret.split(",") if secret.strip()]
 
+    @property
+    def keep_losers_ms(self) -> int | None:
+        """How long losers' files are kept, in milliseconds; None for ever."""
+        match = _SPAN.fullmatch(self.keep_losers)
+        return int(match[1]) * _UNITS_MS[match[2]] if match else None
+
     def quota(self, name: str) -> int | None:
         """The limit for what `store.usage` counts under this name; None for no limit."""
         told = {
@@ -242,6 +258,7 @@ class Settings:
                 raise _mistake(f"{variable} must be an http or https URL, not {url!r}")
         self._check_artifacts()
         self._check_words()
+        self._check_spans()
         if self.local_mode:
             if self.database_url and not self.database_url.startswith("sqlite:"):
                 raise _mistake("local mode knows one user, so it keeps to SQLite; set MLTRAIL_GITLAB_URL to run a team")
@@ -263,6 +280,12 @@ class Settings:
             raise _mistake(f"MLTRAIL_FOLDER_SYNC must be on or off, not {self.folder_sync!r}")
         if self.s3_direct not in ("asked", "announced", "off"):
             raise _mistake(f"MLTRAIL_S3_DIRECT must be asked, announced or off, not {self.s3_direct!r}")
+
+    def _check_spans(self) -> None:
+        if self.keep_losers != "forever" and _SPAN.fullmatch(self.keep_losers) is None:
+            raise _mistake(
+                f"MLTRAIL_KEEP_LOSERS must be a time such as 12h, 30d or 8w, or forever, not {self.keep_losers!r}"
+            )
 
     def _check_words(self) -> None:
         for name in ("quota_bytes", "quota_candidates", "quota_metric_points"):

@@ -11,7 +11,7 @@ from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.ids import new_eid
 from mltrail_server.domain.random_names import random_name
-from mltrail_server.store import candidate_tags, candidates, contents, usage
+from mltrail_server.store import candidate_tags, candidates, contents, pipelines, usage
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.contents import Contents
 from mltrail_server.store.inputs import Dataset, ModelLink
@@ -158,7 +158,8 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
     with scope.deps.db.write() as connection:
         candidate = _found(connection, scope, eid)
         stewards.check_deletable(scope, candidate, stage)
-        if candidate.stage is not stage:
+        if candidate.stage is not stage and not pipelines.made_baseline(connection, scope.project_id, candidate.iid):
+            # What the default branch has trained stays a baseline, deleted or not.
             stamp.on_write(connection, scope, candidate.iid)
         deleted = scope.now if stage is Stage.DELETED else None
         candidates.change(connection, scope.project_id, candidate.iid, stage=stage, deleted_ms=deleted)

@@ -5,13 +5,15 @@ a row without bytes.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mltrail_server.artifacts.base import Begun
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import blobs, projects, uploads, usage
 
+from . import retention
 from .deps import Deps
+from .retention import Removed
 
 GRACE_MS = 24 * 60 * 60 * 1000
 _BATCH = 200
@@ -26,6 +28,7 @@ class Collected:
     uploads: int = 0  # in parts, begun a day ago and never finished
     leftovers: int = 0  # of uploads that broke off
     noticed: int = 0  # seen for the first time without a name: their day begins now
+    losers: list[Removed] = field(default_factory=list)  # whose files lost their names, see `retention`
 
 
 def collect(deps: Deps, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> Collected:
@@ -39,6 +42,7 @@ def collect(deps: Deps, *, dry_run: bool = False, stopped: Callable[[], bool] = 
     for project_id in all_projects(deps):
         if stopped():
             break
+        done.losers += retention.apply(deps, project_id, dry_run=dry_run, stopped=stopped)
         _give_up_uploads(deps, project_id, before, done, dry_run=dry_run)
         _notice(deps, project_id, done, dry_run=dry_run)
         if dry_run:

@@ -153,6 +153,22 @@ def refresh(
     upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
 
 
+def made_baseline(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> bool:
+    """Tell whether a job of the default branch has made a candidate."""
+    of_pipeline = sa.and_(_T.c.project_id == _LINK.c.project_id, _T.c.id == _LINK.c.pipeline_id)
+    query = (
+        sa.select(sa.literal(1))
+        .select_from(_LINK.join(_T, of_pipeline))
+        .where(
+            _LINK.c.project_id == project_id,
+            _LINK.c.candidate_iid == candidate_iid,
+            _LINK.c.verified.is_(sa.true()),
+            _T.c.on_default_branch.is_(sa.true()),
+        )
+    )
+    return connection.execute(query.limit(1)).scalar() is not None
+
+
 def unsettled(
     connection: sa.Connection, project_id: ProjectId, branch: str, *, ended: Iterable[str], limit: int
 ) -> list[int]:
