@@ -1,0 +1,149 @@
+"""What people do on the pages, with mouse and keyboard."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.server import Site
+from tests.browser.test_pages import ML, PAGES, settled
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+def test_filter_with_completion_and_chips(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(f"{past.url}{ML}/experiments/1")
+        box = page.get_by_label("Filter", exact=True)
+        box.press_sequentially("val_acc")
+        expect(page.locator("[role=option]")).to_have_count(1)
+        box.press("ArrowDown")
+        box.press("Enter")
+        expect(box).to_have_value("metrics.val_accuracy ")
+        box.press_sequentially("> 0.9")
+        box.press("Enter")
+        page.wait_for_url(re.compile("filter="))
+        rows = page.locator("tbody tr")
+        few = rows.count()
+        assert 0 < few < 16
+        page.get_by_role("link", name=re.compile("^Remove metrics.val_accuracy")).click()
+        expect(rows).to_have_count(16)
+
+
+def test_sort_choose_columns_and_go_on_in_csv(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(f"{past.url}{ML}/experiments/1")
+        page.get_by_role("link", name="val_accuracy").click()
+        expect(page.locator("th[aria-sort=descending]")).to_contain_text("val_accuracy")
+        page.click("text=Columns")
+        page.get_by_role("checkbox", name="Pipeline").check()
+        page.get_by_role("button", name="Apply").click()
+        expect(page.get_by_role("columnheader", name="Pipeline")).to_be_visible()
+        expect(page.locator("th[aria-sort=descending]")).to_contain_text("val_accuracy")
+        with page.expect_download() as downloading:
+            page.get_by_role("link", name="CSV").click()
+        lines = downloading.value.path().read_text().splitlines()
+        assert len(lines) == 17
+        assert "metrics.val_accuracy" in lines[0]
+
+
+def test_menus_close_with_escape(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(f"{past.url}{ML}/experiments/1")
+        page.click("text=Add a filter")
+        expect(page.get_by_label("Comparison")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_label("Comparison")).to_be_hidden()
+
+
+def test_the_keyboard_reaches_the_content_first(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(f"{past.url}{ML}/experiments/1")
+        page.keyboard.press("Tab")
+        expect(page.locator(".skip")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
+
+
+def test_compare_chosen_runs_and_play_with_the_curves(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + PAGES["candidates"])
+        for box in page.locator("tbody input[type=checkbox]").all()[:3]:
+            box.check()
+        page.click("text=Compare chosen")
+        expect(page.get_by_role("heading", name="Compare 3 runs")).to_be_visible()
+        expect(page.locator("figure canvas").first).to_be_visible()
+        page.get_by_label("Logarithmic").check()
+        page.get_by_label("Smoothing").fill("0.8")
+        page.get_by_label("Axis").select_option("time")
+        settled(page)
+        expect(page.locator("figure .u-legend").first).to_contain_text("seconds")
+        page.get_by_role("link", name="Make baseline").first.click()
+        expect(page.locator(".badge", has_text="Baseline")).to_have_count(1)
+        expect(page.locator(".delta.better, .delta.worse").first).to_be_visible()
+
+
+def test_files_are_previewed_and_never_run(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + PAGES["candidate"])
+        page.get_by_role("link", name="report.html", exact=True).click()
+        assert "<script>" in page.locator(".preview pre").inner_text()
+        assert "run by a file" not in page.title()
+        with page.expect_download() as downloading:
+            page.get_by_role("link", name="Download").click()
+        assert downloading.value.suggested_filename == "report.html"
+
+
+def test_rename_describe_delete_and_restore_a_run(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(f"{past.url}{ML}/experiments/1?filter=run_name+%3D+%27notebook+try%27")
+        page.get_by_role("link", name="notebook try", exact=True).click()
+        page.get_by_text("Edit", exact=True).click()
+        page.get_by_label("Name", exact=True).fill("laptop try")
+        page.get_by_role("button", name="Rename").click()
+        expect(page.get_by_role("heading", name="laptop try")).to_be_visible()
+        page.get_by_text("Edit", exact=True).click()
+        page.get_by_label("Description").fill("Only a try.")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("pre.note")).to_have_text("Only a try.")
+        page.get_by_text("Edit", exact=True).click()
+        page.get_by_role("button", name="Delete run").click()
+        expect(page.get_by_text("Deleted", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Restore").click()
+        page.get_by_text("Edit", exact=True).click()
+        page.get_by_label("Name", exact=True).fill("notebook try")
+        page.get_by_role("button", name="Rename").click()
+
+
+def test_experiments_are_made_and_deleted(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + PAGES["experiments"])
+        page.click("text=New experiment")
+        page.locator("details[open]").get_by_label("Name").fill("sweep")
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
+        page.get_by_text("Edit", exact=True).click()
+        page.get_by_label("With all its runs").check()
+        page.get_by_role("button", name="Delete experiment").click()
+        expect(page.get_by_text("Done.")).to_be_visible()
+        page.goto(past.url + PAGES["experiments"])
+        expect(page.get_by_role("link", name="sweep")).to_have_count(0)
+
+
+def test_a_maintainer_rolls_back_and_forward(visit: Visit, past: Site) -> None:
+    with visit("maintainer") as page:
+        page.goto(past.url + PAGES["model"])
+        page.get_by_role("button", name="Roll back to 1.0.0").click()
+        aliases = page.locator("section[aria-labelledby=aliases] table")
+        expect(aliases).to_contain_text("1.0.0")
+        page.get_by_role("button", name="Roll back to 1.1.0").click()
+        expect(aliases).to_contain_text("1.1.0")
+        expect(page.locator("section[aria-labelledby=history]")).to_contain_text("maintainer")
+
+
+def test_who_may_only_read_is_offered_nothing(visit: Visit, past: Site) -> None:
+    with visit("reporter") as page:
+        for name in ("experiments", "candidates", "candidate", "models", "model", "version"):
+            page.goto(past.url + PAGES[name])
+            assert page.locator("main form[method=post]").count() == 0, name

@@ -1,0 +1,89 @@
+"""Every page in a real browser: nothing is refused, nothing fails, everybody can read it, and it fits."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NARROW, WIDE, Visit, findings
+from tests.browser.server import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+ML = "/team/churn/-/ml"
+PAGES = {
+    "projects": "/",
+    "experiments": f"{ML}/experiments",
+    "deleted experiments": f"{ML}/experiments?view=deleted",
+    "candidates": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+0.5&order=metrics.val_accuracy+DESC",
+    "no match": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+5",
+    "wrong filter": f"{ML}/experiments/1?filter=nonsense",
+    "empty experiment": f"{ML}/experiments/0",
+    "candidate": f"{ML}/candidates/15",
+    "failed candidate": f"{ML}/candidates/10",
+    "metric": f"{ML}/candidates/15/metric?key=val_loss",
+    "text": f"{ML}/candidates/15/preview/notes.txt",
+    "table": f"{ML}/candidates/15/preview/metrics.csv",
+    "picture": f"{ML}/candidates/15/preview/plots/confusion.png",
+    "comparison": f"{ML}/compare?run=15&run=14&run=8&run=1",
+    "models": f"{ML}/models",
+    "model": f"{ML}/models/churn",
+    "version": f"{ML}/models/churn/versions/2",
+    "merge requests": f"{ML}/merge_requests",
+    "merge request": f"{ML}/merge_requests/1",
+    "settings": f"{ML}/settings",
+}
+LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+
+
+def settled(page: Page) -> None:
+    """Wait until charts that come into view have been drawn."""
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS, ids=str)
+def test_every_page_is_whole(visit: Visit, past: Site, axe: str, scheme: str, width: int) -> None:
+    found: list[str] = []
+    with visit("maintainer", scheme=scheme, width=width) as page:
+        for name, path in PAGES.items():
+            answer = page.goto(past.url + path)
+            assert answer
+            assert answer.status == 200, name
+            settled(page)
+            found += [f"{name}: {one}" for one in findings(page, axe)]
+            across = page.evaluate("document.documentElement.scrollWidth")
+            if across > width:
+                found.append(f"{name}: {across} pixels wide")
+            assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)"), name
+    assert found == []
+
+
+def test_every_page_works_without_scripts(visit: Visit, past: Site) -> None:
+    with visit("maintainer", javascript=False) as page:
+        for name, path in PAGES.items():
+            answer = page.goto(past.url + path)
+            assert answer
+            assert answer.status == 200, name
+            assert page.locator("h1").first.is_visible(), name
+        page.goto(past.url + PAGES["candidate"])
+        expect(page.locator("noscript img")).to_have_count(3)
+        page.goto(past.url + PAGES["candidates"])
+        page.click("text=Columns")
+        page.get_by_label("max_depth").first.uncheck()
+        page.click("text=Apply")
+        assert "max_depth" not in page.locator("thead").inner_text()
+
+
+def test_a_page_that_is_not_there(visit: Visit, past: Site) -> None:
+    with visit(but="404") as page:
+        page.goto(f"{past.url}{ML}/candidates/9999")
+        assert "no run number 9999" in page.inner_text("main")
+
+
+def test_sign_in_and_out(visit: Visit, past: Site, axe: str) -> None:
+    with visit() as page:
+        page.click("text=Sign out")
+        page.wait_for_url(re.compile("/-/sign-in"))
+        assert findings(page, axe) == []
+        page.goto(past.url + PAGES["candidate"])
+        assert "/-/sign-in" in page.url
