@@ -15,6 +15,11 @@ from .statistics import Summary
 ALPHA = 0.05
 """How often chance alone may look like a drop; and as often like a gain."""
 
+_CALLED = 0.044
+"""A difference is called real below this: choosing how far back the branch's history counts costs about half a percent,
+so that false alarms stay below `ALPHA` (`python -m benchmarks.gate`).
+"""
+
 _POWER = 0.8
 _LEAP = 0.005
 """Two neighbouring pipelines of the target branch that chance sets this far apart in fewer cases are a leap apart."""
@@ -60,7 +65,7 @@ class Evidence:
         The best of k passes by luck with 1 - (1 - p)^k (Z. Šidák, "Rectangular confidence regions for the means of
         multivariate normal distributions", JASA 62 (1967)).
         """
-        return -math.expm1(among * math.log1p(-min(self.p, 1 - 1e-16))) < ALPHA
+        return -math.expm1(among * math.log1p(-min(self.p, 1 - 1e-16))) < _CALLED
 
 
 def level(baseline: Summary, history: Sequence[Summary] = ()) -> Level:

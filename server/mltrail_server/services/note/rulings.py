@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mltrail_contract import FILE_NAME, Outcome, Problem
+from mltrail_contract import FILE_NAME, Outcome, Problem, Value
+from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.services.judging import Judged, ModelReport
@@ -31,10 +32,17 @@ def rows(model: ModelReport) -> list[dict[str, Markdown]]:
                 "icon": Markdown(ICONS[one.outcome]),
                 "metric": Markdown(code(one.metric) + (arrow(change.goal) if change else "")),
                 "means": values(change.baseline, change.current) if change else Markdown("–"),
-                "sentence": Markdown(f"{one.expects}: {one.sentence}"),
+                "sentence": Markdown(f"{one.expects}: {_found(one, change)}"),
             }
         )
     return told
+
+
+def _found(ruling: Ruling, change: MetricChange | None) -> str:
+    """Say what was found; where a difference is real, the comparison's sentence tells how many runs show it."""
+    compares = ruling.rule.worse_by is not None and ruling.rule.value is Value.LAST
+    real = compares and change is not None and change.evidence is not None and change.evidence.real()
+    return change.sentence if real and change is not None else ruling.sentence
 
 
 def heading(judged: Judged) -> Markdown | None:
