@@ -135,7 +135,7 @@ class GitLab:
             return self._ancestors[key]
         path = f"/projects/{project_id}/repository/commits"
         with telling("commit", bot=True):
-            got = self._bot(project_id).http_list(
+            got = self.bot(project_id).http_list(
                 path, ref_name=sha, per_page=limit, page=1, get_all=False, **NO_WAITING
             )
             found = [one["id"] for one in got]
@@ -155,7 +155,7 @@ class GitLab:
         """List the files that differ between two commits, under their old and new names."""
         path = f"/projects/{project_id}/repository/compare"
         with telling("commits", bot=True):
-            got = self._bot(project_id).http_get(
+            got = self.bot(project_id).http_get(
                 path, query_data={"from": before, "to": after, "straight": "true"}, **NO_WAITING
             )
         diffs = _one(got, "commits").get("diffs") or []
@@ -193,7 +193,7 @@ class GitLab:
     def create_note(self, project_id: ProjectId, iid: int, body: str) -> ci.Note:
         path = f"/projects/{project_id}/merge_requests/{iid}/notes"
         with telling("merge request", bot=True):
-            got = self._bot(project_id).http_post(path, post_data={"body": body}, **NO_WAITING)
+            got = self.bot(project_id).http_post(path, post_data={"body": body}, **NO_WAITING)
         # A body that holds quick actions only is answered with 202 and makes no note.
         if not isinstance(got, dict) or "id" not in got:
             raise MltrailError(Code.UNAVAILABLE, "GitLab took the note but did not tell its number.")
@@ -203,11 +203,11 @@ class GitLab:
         """Overwrite a note. Raises NOT_FOUND when somebody has deleted it."""
         path = f"/projects/{project_id}/merge_requests/{iid}/notes/{note_id}"
         with telling("note", bot=True):
-            self._bot(project_id).http_put(path, post_data={"body": body}, **NO_WAITING)
+            self.bot(project_id).http_put(path, post_data={"body": body}, **NO_WAITING)
 
     def delete_note(self, project_id: ProjectId, iid: int, note_id: int) -> None:
         with telling("note", bot=True):
-            self._bot(project_id).http_delete(
+            self.bot(project_id).http_delete(
                 f"/projects/{project_id}/merge_requests/{iid}/notes/{note_id}", **NO_WAITING
             )
 
@@ -227,7 +227,7 @@ class GitLab:
         """
         path = f"/projects/{project_id}/merge_requests/{iid}/diffs"
         with telling("merge request", bot=True):
-            got_all = self._bot(project_id).http_list(path, per_page=100, iterator=True, **NO_WAITING)
+            got_all = self.bot(project_id).http_list(path, per_page=100, iterator=True, **NO_WAITING)
             found = list(islice(got_all, most))
         if len(found) == most:
             return None
@@ -238,7 +238,7 @@ class GitLab:
         url = f"/projects/{project_id}/repository/files/{gitlab.utils.EncodedId(path)}/raw"
         try:
             with telling("file", bot=True):
-                got = self._bot(project_id).http_get(url, ref=ref, raw=True, streamed=True, **NO_WAITING)
+                got = self.bot(project_id).http_get(url, ref=ref, raw=True, streamed=True, **NO_WAITING)
                 if isinstance(got, dict):
                     return None
                 content = bytearray()
@@ -254,7 +254,8 @@ class GitLab:
                 return None
             raise
 
-    def _bot(self, project_id: ProjectId | None) -> gitlab.Gitlab:
+    def bot(self, project_id: ProjectId | None) -> gitlab.Gitlab:
+        """Answer the connection of the bot that serves a project, for the modules beside this one."""
         return self._session(self._token_of(project_id))
 
     def _session(self, token: str) -> gitlab.Gitlab:
@@ -277,12 +278,12 @@ class GitLab:
 
     def _get(self, project_id: ProjectId, path: str, what: str, *, timeout: float | None = None) -> dict[str, Any]:
         with telling(what, bot=True):
-            got = self._bot(project_id).http_get(f"/projects/{project_id}{path}", timeout=timeout, **NO_WAITING)
+            got = self.bot(project_id).http_get(f"/projects/{project_id}{path}", timeout=timeout, **NO_WAITING)
         return _one(got, what)
 
     def _list(self, project_id: ProjectId, path: str, what: str, **query: str) -> list[dict[str, Any]]:
         with telling(what, bot=True):
-            found = self._bot(project_id).http_list(
+            found = self.bot(project_id).http_list(
                 f"/projects/{project_id}{path}", query_data=query, per_page=100, get_all=True, **NO_WAITING
             )
             return list(found)

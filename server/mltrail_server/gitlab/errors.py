@@ -7,7 +7,15 @@ from contextlib import contextmanager
 import gitlab.exceptions
 import requests
 
-from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found, unauthenticated, unavailable
+from mltrail_server.domain.errors import (
+    Code,
+    MltrailError,
+    conflict,
+    forbidden,
+    not_found,
+    unauthenticated,
+    unavailable,
+)
 
 from .session import ForeignRedirectError, RateLimitedError
 
@@ -17,6 +25,7 @@ _BOT = (
     "GitLab does not know the token of mltrail's bot: it is wrong, expired or revoked. The operator sets a new one as "
     "MLTRAIL_GITLAB_TOKEN."
 )
+_MOST_TOLD = 200
 _DOWN = "GitLab does not answer just now; try again in a moment."
 _SHADOW = (
     "In a CI job, look for a project or group variable with the same name as the ID token: it silently takes its place."
@@ -34,6 +43,8 @@ def telling(what: str, *, bot: bool = False) -> Iterator[None]:
     except gitlab.exceptions.GitlabError as error:
         if bot and error.response_code == 401:
             raise unavailable(_BOT, retry_after=60) from error
+        if bot and error.response_code in (400, 409, 422):
+            raise conflict(f"GitLab does not take the {what}: {_one_line(error.error_message)}") from error
         raise _told(error, what) from error
     except RateLimitedError as error:
         raise MltrailError(
@@ -64,6 +75,10 @@ def _told(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
     if status == 403:
         return forbidden(f"GitLab refuses this token the {what}. It may lack a scope or a role.")
     return unavailable(_DOWN)
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())[:_MOST_TOLD]
 
 
 def _in_words(seconds: int) -> str:

@@ -51,7 +51,7 @@ class _Stands:
 
 
 @dataclass(slots=True)
-class _Turn:
+class Turn:
     """One process's turn at one merge request's note."""
 
     deps: Deps
@@ -98,7 +98,7 @@ def write(
     if asked:
         with deps.db.write() as connection:
             posts.want(connection, project_id, iid, problem=DELETED)
-    turn = _Turn(deps, gitlab, project_id, iid)
+    turn = Turn(deps, gitlab, project_id, iid)
     if not turn.take():
         return End.BUSY
     try:
@@ -109,7 +109,7 @@ def write(
         raise
 
 
-def _in_turn(turn: _Turn, *, pipeline_id: int, body: Callable[[], str], asked: bool) -> End:
+def _in_turn(turn: Turn, *, pipeline_id: int, body: Callable[[], str], asked: bool) -> End:
     with turn.deps.db.read() as connection:
         known = posts.get(connection, turn.project_id, turn.iid)
     now = turn.deps.clock()
@@ -147,7 +147,7 @@ def _in_turn(turn: _Turn, *, pipeline_id: int, body: Callable[[], str], asked: b
     return End.WRITTEN
 
 
-def _failed(turn: _Turn, known: Post, error: MltrailError) -> None:
+def _failed(turn: Turn, known: Post, error: MltrailError) -> None:
     """Keep why it failed, and when to try again."""
     refusal = refusals.of(turn.gitlab, turn.project_id, turn.iid, error, failures=known.failures)
     _log.warning(
@@ -160,7 +160,7 @@ def _failed(turn: _Turn, known: Post, error: MltrailError) -> None:
     turn.end(problem=refusal.told, failures=known.failures + 1, next_ms=turn.deps.clock() + refusal.wait_ms)
 
 
-def _put(turn: _Turn, known: Post, text: str, *, asked: bool, pipeline_id: int) -> _Stands | None:
+def _put(turn: Turn, known: Post, text: str, *, asked: bool, pipeline_id: int) -> _Stands | None:
     """Write it, and answer what stands there; None when somebody has deleted it and nobody asks for it."""
     if known.note_id is not None:
         try:
@@ -187,7 +187,7 @@ def _put(turn: _Turn, known: Post, text: str, *, asked: bool, pipeline_id: int) 
     return _Stands(ours.id, pipeline_id)
 
 
-def _ours(turn: _Turn) -> Note | None:
+def _ours(turn: Turn) -> Note | None:
     """Find the oldest note that bears our marker and is the bot's own: anybody can copy a marker.
 
     More than one should not be; where a GitLab has taken one twice, the younger ones go.

@@ -9,7 +9,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import jobs, merge_requests, pipelines, posts
 from mltrail_server.store.posts import Post
 
-from . import contracts, environments, merge_preview, note, notes, reports, states, sweep, trees
+from . import contracts, environments, faces, merge_preview, note, notes, regressions, reports, states, sweep, trees
 from .deps import Deps
 from .notes import End
 from .reports import Report
@@ -44,6 +44,7 @@ def pipeline(deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool
     _prepare(deps, state, project_id, pipeline_id)
     outcome = _computed(deps, state, project_id, pipeline_id)
     _post(deps, state, project_id, pipeline_id, outcome, asked=asked)
+    faces.show(deps, gitlab_of(deps), project_id, outcome.report, path=state.project.path)
     return outcome
 
 
@@ -73,6 +74,11 @@ def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
     if end is End.LATER:
         post = _post_of(deps, state, project_id)
         return Look(settled=False, wait_ms=max(_BUSY_MS, ((post.next_ms if post else None) or 0) - deps.clock()))
+    shown = faces.show(deps, gitlab_of(deps), project_id, outcome.report, path=state.project.path)
+    if state.settled and state.pipeline is not None and not state.has_or_may_get_a_request:
+        regressions.show_where_wanted(deps, gitlab_of(deps), project_id, outcome.report, path=state.project.path)
+    if not shown:
+        return Look(settled=False, wait_ms=_BUSY_MS)
     if state.settled and state.has_or_may_get_a_request:
         sweep.begin(deps, project_id)
     return Look(settled=state.settled)

@@ -6,6 +6,7 @@ One call a project and quarter of an hour tells it all. A webhook tells it at on
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import due, merge_requests, pipelines
 
+from . import gate_thread
 from .deps import Deps
 from .states import gitlab_of
 
@@ -23,7 +24,9 @@ def begin(deps: Deps, project_id: ProjectId) -> None:
 
 def project(deps: Deps, project_id: ProjectId) -> int | None:
     """Have looked at what has changed. Answers when to sweep again, None when there is nothing to wait for."""
-    told = {one.iid: one for one in gitlab_of(deps).open_requests(project_id)}
+    gitlab = gitlab_of(deps)
+    told = {one.iid: one for one in gitlab.open_requests(project_id)}
+    touched = gate_thread.touched(deps, gitlab, project_id, set(told))
     with deps.db.write() as connection:
         now = deps.clock()
         before = merge_requests.opened(connection, project_id)
@@ -33,7 +36,7 @@ def project(deps: Deps, project_id: ProjectId) -> int | None:
             if iid not in told or (told[iid].sha, told[iid].target_branch) != (head, target)
         }
         merge_requests.distrust(connection, project_id, changed)
-        stale = set(pipelines.newest_of_requests(connection, project_id, changed).values())
+        stale = set(pipelines.newest_of_requests(connection, project_id, changed | touched).values())
         new = {one.source_branch for iid, one in told.items() if iid not in before}
         unknown = set(pipelines.newest_of_branches(connection, project_id, new).values())
         pipelines.unresolve(connection, project_id, unknown)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .fake import FakeGitLab
 
 READ_SCOPES = {"api", "read_api"}
-GUEST, REPORTER, MAINTAINER = 10, 20, 40
+GUEST, REPORTER, DEVELOPER, MAINTAINER = 10, 20, 30, 40
 
 
 class ProjectConverter(BaseConverter):

@@ -121,7 +121,7 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     def create_note(ref: str, iid: int) -> tuple[Response, int]:
         where = writable(door, ref)
         found = existing(where, iid)
-        body = _read(fake)
+        body = take_body(fake)
         if detectors.only_quick_actions(body):
             return jsonify(commands_changes={}, summary=[f"Ran {name}." for name in detectors.quick_actions(body)]), 202
         made = Note(fake.number("note"), body, door.caller().user, found.id, found.iid, where.id)
@@ -131,7 +131,7 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.put(f"{notes}/<int:number>")
     def update_note(ref: str, iid: int, number: int) -> dict[str, Any]:
         found = own_note(ref, iid, number)
-        found.body = _read(fake)
+        found.body = take_body(fake)
         return shapes.note(fake.url, found)
 
     @app.delete(f"{notes}/<int:number>")
@@ -141,9 +141,9 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         return "", 204
 
 
-def _read(fake: "FakeGitLab") -> str:
+def take_body(fake: "FakeGitLab", name: str = "body") -> str:
     """Take a note's body as GitLab would, and write down what it would have done."""
-    body: str = (request.get_json(silent=True) or request.form).get("body", "")
+    body: str = (request.get_json(silent=True) or request.form).get(name, "")
     if not body.strip():
         abort(400, "400 Bad request - Note can't be blank")
     if len(body) > 1_000_000:

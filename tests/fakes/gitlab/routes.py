@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify
 
-from . import job_tokens, merge_requests, oauth, people, pipelines, repository
+from . import gate_faces, job_tokens, merge_requests, oauth, people, pipelines, repository
 from .door import Door
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def make_app(fake: "FakeGitLab") -> Flask:
     job_tokens.mount(app, fake, door)
     pipelines.mount(app, fake, door)
     merge_requests.mount(app, fake, door)
+    gate_faces.mount(app, fake, door)
     repository.mount(app, fake, door)
     return app
 

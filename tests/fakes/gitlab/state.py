@@ -65,6 +65,24 @@ class Note:
 
 
 @dataclass
+class Discussion:
+    """A thread: its first note is what can be resolved."""
+
+    id: str
+    notes: list[Note]
+    resolved_by: User | None = None
+
+
+@dataclass
+class Issue:
+    iid: int
+    title: str
+    description: str
+    author: User
+    state: str = "opened"
+
+
+@dataclass
 class MergeRequest:
     id: int
     iid: int
@@ -81,6 +99,7 @@ class MergeRequest:
     labels: list[str] = field(default_factory=list)
     approved_by: list[User] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    discussions: list[Discussion] = field(default_factory=list)
 
 
 @dataclass
@@ -127,6 +146,8 @@ class Project:
     branches: dict[str, str] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     merge_requests: dict[int, MergeRequest] = field(default_factory=dict)
+    issues: dict[int, Issue] = field(default_factory=dict)
+    statuses: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)  # name, state, text by pipeline
 
     def ancestors(self, sha: str) -> list[str]:
         """The commit itself and what it is built on, newest first."""

@@ -1,0 +1,38 @@
+"""The gate's outcome as a status of the pipeline, named `mltrail`, which GitLab shows beside its jobs.
+
+Only an outcome is told: a status that waits would keep the pipeline from ending.
+"""
+
+from mltrail_contract import Outcome
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.gate_faces import GateFaces
+from mltrail_server.store import gate_faces
+
+from . import overrides
+from .deps import Deps
+from .reports import Report
+
+
+def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> None:
+    """Tell the outcome once a pipeline, and again when it changes."""
+    if report.running or report.gate.outcome is None:
+        return
+    with deps.db.read() as connection:
+        before = gate_faces.status(connection, project_id, report.pipeline.id)
+        override = overrides.of(connection, project_id, report)
+    failed = report.gate.outcome is Outcome.FAIL and override is None
+    description = report.gate.sentence if override is None else f"overridden by {override.user_name}"
+    told = f"{'failed' if failed else 'success'}: {description}"
+    if told == before:
+        return
+    GateFaces(gitlab).set_status(
+        project_id,
+        report.pipeline.sha,
+        pipeline_id=report.pipeline.id,
+        state="failed" if failed else "success",
+        description=description,
+        url=f"{deps.settings.external_url.rstrip('/')}/{path}/-/ml/experiments",
+    )
+    with deps.db.write() as connection:
+        gate_faces.keep_status(connection, project_id, report.pipeline.id, told)

@@ -1,0 +1,165 @@
+"""The thread that blocks a merge request while the gate fails: GitLab's own "all threads must be resolved", which every
+tier has. It is opened and reopened by broken rules, resolved by itself when none is broken, and a person's resolving
+with a reply counts as an override, which is kept.
+"""
+
+import hashlib
+import logging
+from collections.abc import Set as AbstractSet
+
+from mltrail_contract import Outcome
+from mltrail_server.domain import threads
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.markdown import Markdown, code
+from mltrail_server.domain.threads import Thread
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.gate_faces import GateFaces
+from mltrail_server.store import gate_faces
+from mltrail_server.store.gate_faces import KnownThread
+
+from . import overrides
+from .deps import Deps
+from .notes import Turn
+from .reports import Report
+
+_MARKER = "<!-- mltrail v1 gate -->"
+_HOW = (
+    "This thread blocks the merge where the project wants all threads resolved. It resolves itself when the gate "
+    "passes. To merge all the same, reply with the reason and resolve it: both are kept."
+)
+_UNSAID = "It was resolved without a reply, so it is open again: please say why."
+_log = logging.getLogger(__name__)
+
+
+def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report) -> bool:
+    """Make the thread of a report's merge request say what the gate says. False when another process is at it."""
+    request = report.merge_request
+    if request is None or report.running or (request.note_pipeline_id or 0) > report.pipeline.id:
+        return True
+    broken = overrides.broken(report)
+    with deps.db.read() as connection:
+        known = gate_faces.thread(connection, project_id, request.iid)
+    if not broken and (known is None or known.resolved):
+        return True
+    turn = Turn(deps, gitlab, project_id, request.iid)
+    if not turn.take():
+        return False
+    try:
+        _show(turn, report, known, broken)
+    finally:
+        turn.end()
+    return True
+
+
+def touched(deps: Deps, gitlab: GitLab, project_id: ProjectId, opened: AbstractSet[int]) -> set[int]:
+    """List the open merge requests whose blocking thread a person has resolved or deleted. A call for each thread."""
+    with deps.db.read() as connection:
+        threads_of = {
+            iid: known
+            for iid in gate_faces.open_threads(connection, project_id)
+            if iid in opened and (known := gate_faces.thread(connection, project_id, iid)) is not None
+        }
+    faces, found = GateFaces(gitlab), set()
+    for iid, known in threads_of.items():
+        thread = faces.thread(project_id, iid, known.discussion_id)
+        if thread is None or thread.resolved:
+            found.add(iid)
+    return found
+
+
+def _show(turn: Turn, report: Report, known: KnownThread | None, broken: frozenset[str]) -> None:
+    faces = GateFaces(turn.gitlab)
+    thread = _find(turn, faces, known)
+    if not broken:
+        if thread is not None:
+            _say(turn, faces, thread, f"{_MARKER}\n**The gate passes** now.")
+            if not thread.resolved:
+                faces.resolve_thread(turn.project_id, turn.iid, thread, resolved=True)
+            _keep(turn, thread, f"{_MARKER}\n**The gate passes** now.", resolved=True)
+        return
+    body = _body(report)
+    if thread is None:
+        turn.keep()
+        made = faces.create_thread(turn.project_id, turn.iid, body)
+        _keep(turn, made, body, resolved=False)
+        return
+    if thread.resolved and _let_pass(turn, report, thread, known, broken):
+        _keep(turn, thread, thread.body, resolved=True)
+        return
+    unsaid = thread.resolved and thread.resolved_by_id != turn.gitlab.bot_id(turn.project_id)
+    if unsaid and thread.body.strip().startswith(body.strip()):
+        body = f"{body.strip()}\n\n{_UNSAID}\n"
+    _say(turn, faces, thread, body)
+    if thread.resolved:
+        faces.resolve_thread(turn.project_id, turn.iid, thread, resolved=False)
+    _keep(turn, thread, body, resolved=False)
+
+
+def _let_pass(turn: Turn, report: Report, thread: Thread, known: KnownThread | None, broken: frozenset[str]) -> bool:
+    """Tell whether a person has let just these rules pass, and note it the first time."""
+    with turn.deps.db.read() as connection:
+        before = overrides.of(connection, turn.project_id, report)
+    if before is not None:
+        return True
+    # What the person has read and let pass is what stands in the thread, which is what we told last.
+    if known is None or known.resolved or thread.body.strip().split("\n\n" + _UNSAID)[0] != _body(report).strip():
+        return False
+    bot = turn.gitlab.bot_id(turn.project_id)
+    override = threads.override_of(thread, bot_id=bot, rules=broken)
+    if override is None:
+        return False
+    _log.warning(
+        "the gate of !%s of project %s, pipeline %s, was overridden by %r",
+        turn.iid,
+        turn.project_id,
+        report.pipeline.id,
+        override.user_name,
+    )
+    with turn.deps.db.write() as connection:
+        gate_faces.keep_override(
+            connection, turn.project_id, turn.iid, report.pipeline.id, override, now=turn.deps.clock()
+        )
+    return True
+
+
+def _find(turn: Turn, faces: GateFaces, known: KnownThread | None) -> Thread | None:
+    """Find our thread, by its number, or else by its marker and author: the database may have been lost."""
+    if known is not None:
+        found = faces.thread(turn.project_id, turn.iid, known.discussion_id)
+        if found is not None:
+            return found
+    bot = turn.gitlab.bot_id(turn.project_id)
+    ours = (
+        one for one in faces.threads(turn.project_id, turn.iid) if one.author_id == bot and one.body.startswith(_MARKER)
+    )
+    return next(ours, None)
+
+
+def _say(turn: Turn, faces: GateFaces, thread: Thread, body: str) -> None:
+    if thread.body.strip() != body.strip():
+        faces.edit_thread(turn.project_id, turn.iid, thread, body)
+
+
+def _keep(turn: Turn, thread: Thread, body: str, *, resolved: bool) -> None:
+    with turn.deps.db.write() as connection:
+        gate_faces.keep_thread(
+            connection,
+            turn.project_id,
+            turn.iid,
+            discussion_id=thread.id,
+            note_id=thread.note_id,
+            sha256=hashlib.sha256(body.encode()).hexdigest(),
+            resolved=resolved,
+            seen_ms=turn.deps.clock(),
+        )
+
+
+def _body(report: Report) -> str:
+    lines = [
+        Markdown(f"- {code(model.name)}: {code(one.metric)} {one.expects}; {one.sentence}")
+        for model in report.gate.models
+        for one in model.rulings
+        if one.outcome is Outcome.FAIL
+    ]
+    told = "\n".join(lines or [f"- {report.gate.sentence}"])
+    return f"{_MARKER}\n**The gate fails** for this merge request's models:\n\n{told}\n\n{_HOW}\n"
