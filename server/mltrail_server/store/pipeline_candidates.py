@@ -57,6 +57,7 @@ def of_branch(
     query = sa.select(*(_PIPELINE.c[name] for name in columns), count.label("tied")).where(
         _PIPELINE.c.project_id == project_id,
         _PIPELINE.c.ref == branch,
+        ~_PIPELINE.c.is_tag,
         _PIPELINE.c.source != MERGE_REQUEST_SOURCE,
         _PIPELINE.c.id < before,
         has_some,

@@ -38,6 +38,7 @@ def ensure(connection: sa.Connection, project_id: ProjectId, claims: VerifiedCla
         "id": claims.pipeline_id,
         "sha": claims.sha,
         "ref": claims.ref,
+        "is_tag": claims.ref_type == "tag",
         "source": claims.pipeline_source,
         "created_ms": now,
     }
@@ -141,6 +142,7 @@ def refresh(
         "iid": pipeline.iid,
         "sha": pipeline.sha,
         "ref": pipeline.ref,
+        "is_tag": pipeline.tag,
         "source": pipeline.source,
         "status": pipeline.status,
         "web_url": pipeline.web_url,
@@ -187,7 +189,11 @@ def unsettled(
         .exists()
     )
     query = sa.select(_T.c.id).where(
-        _T.c.project_id == project_id, _T.c.ref == branch, _T.c.source != MERGE_REQUEST_SOURCE, open_job
+        _T.c.project_id == project_id,
+        _T.c.ref == branch,
+        ~_T.c.is_tag,
+        _T.c.source != MERGE_REQUEST_SOURCE,
+        open_job,
     )
     return list(connection.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
 
@@ -213,6 +219,7 @@ def of_branch(
     query = sa.select(*columns).where(
         _T.c.project_id == project_id,
         _T.c.ref == branch,
+        ~_T.c.is_tag,
         _T.c.source != MERGE_REQUEST_SOURCE,
         _T.c.id < before,
         has_candidates,

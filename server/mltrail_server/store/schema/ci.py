@@ -12,6 +12,7 @@ pipeline = Table(
     Column("iid", BigInteger),
     Column("sha", String(64), nullable=False),
     Column("ref", Text, nullable=False),
+    Column("is_tag", Boolean, nullable=False, default=False),  # a tag may be called as a branch is
     Column("source", String(64), nullable=False),
     Column("status", String(32)),  # GitLab's word; null until it was asked
     Column("web_url", Text),

@@ -374,6 +374,7 @@ def upgrade() -> None:
             "sha", sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql"), nullable=False
         ),
         sa.Column("ref", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("is_tag", sa.Boolean(), nullable=False),
         sa.Column(
             "source",
             sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql"),
