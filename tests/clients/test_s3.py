@@ -17,7 +17,7 @@ MB = 1 << 20
 @pytest.mark.clients
 @pytest.mark.parametrize(
     ("client", "announced", "direct"),
-    [("mlflow-3", False, True), ("mlflow-3", True, True), ("mlflow-3", False, False), ("mlflow-2", False, True)],
+    [("mlflow-3", True, True), ("mlflow-3", False, False), ("mlflow-2", False, True)],
 )
 def test_a_large_file(
     client: str, announced: bool, direct: bool, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

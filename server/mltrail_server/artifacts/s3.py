@@ -48,14 +48,14 @@ class S3Files:
         self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
     ) -> Stored:
         blob_id = new_blob_id()
-        part = max(PART, -(-(size or 0) // MOST_PARTS))
+        part = part_size(size or 0)
         digest = hashlib.sha256()
         first = _read(stream, part)
         check_size(len(first), limit)
         digest.update(first)
         if len(first) < part:
             with answering("store files"):
-                self._client.api.put_object(Bucket=self._bucket, Key=self._key(project_id, blob_id), Body=first)
+                self._client.api.put_object(Bucket=self._bucket, Key=self._key(project_id, blob_id), Body=first)  # type: ignore[arg-type] # see below
             return Stored(blob_id, len(first), digest.hexdigest())
         begun = self._begin(project_id, blob_id)
         try:
@@ -70,7 +70,7 @@ class S3Files:
         self,
         project_id: ProjectId,
         begun: Begun,
-        content: bytes,
+        content: bytearray,
         stream: BinaryIO,
         *,
         digest: "hashlib._Hash",
@@ -86,9 +86,10 @@ class S3Files:
                     Key=self._key(project_id, begun.blob_id),
                     UploadId=begun.store_id,
                     PartNumber=number,
-                    Body=content,
+                    Body=content,  # type: ignore[arg-type] # it takes a bytearray too, and copies nothing
                 )
             done.append(Part(number, sent["ETag"]))
+            content.clear()  # before the next part is read, so that there is only one
             content = _read(stream, full)
             total += len(content)
             check_size(total, limit)
@@ -249,13 +250,17 @@ class S3Files:
         return f"{self._root}{project_id}/{blob_id}"
 
 
-def _read(stream: BinaryIO, size: int) -> bytes:
-    """Read so many bytes, or what is left: a connection gives what has come."""
-    parts = []
-    while size > 0 and (part := stream.read(size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+def part_size(size: int) -> int:
+    """Tell how large the parts of a file of so many bytes must be."""
+    return max(PART, -(-size // MOST_PARTS))
+
+
+def _read(stream: BinaryIO, size: int) -> bytearray:
+    """Read so many bytes, or what is left, into one piece of memory: a connection gives little at a time."""
+    room = bytearray()
+    while len(room) < size and (some := stream.read(min(CHUNK, size - len(room)))):
+        room += some
+    return room
 
 
 @contextmanager
