@@ -13,7 +13,6 @@ import urllib3
 from tests.fakes.gitlab import FakeGitLab
 
 COMMAND = Path(sys.executable).parent / "mltrail-server"
-PROJECT_ID = 42
 
 
 class TeamServer:
@@ -24,6 +23,7 @@ class TeamServer:
         folder: Path,
         *,
         database_url: str = "",
+        project_id: int = 42,
         workers: int = 2,
         command: list[str] | None = None,
         **variables: str,
@@ -32,6 +32,7 @@ class TeamServer:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.gitlab = FakeGitLab()
+        self.project_id = project_id
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._command = command or [str(COMMAND), "serve", "--port", str(self.port), "--workers", str(workers)]
@@ -40,13 +41,14 @@ class TeamServer:
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.gitlab.start()
-        project = self.gitlab.add_project("team/churn", id=PROJECT_ID)
-        developer, bot = self.gitlab.add_user("developer"), self.gitlab.add_user("bot")
-        for user in (developer, bot):
+        project = self.gitlab.add_project("team/churn", id=self.project_id)
+        bot = self.gitlab.add_user("bot")
+        self.developer = self.gitlab.add_user("developer")
+        for user in (self.developer, bot):
             self.gitlab.add_member(project, user, 30)
         sha = self.gitlab.add_commit(project, "a1" * 20, branch="main")
         pipeline = self.gitlab.add_pipeline(project, sha, "main", "push")
-        self.job = self.gitlab.add_job(pipeline, "train", "train", developer, "running")
+        self.job = self.gitlab.add_job(pipeline, "train", "train", self.developer, "running")
         self.bot_token = self.gitlab.add_token(bot, ["api"])
         self.start()
         return self
@@ -58,7 +60,7 @@ class TeamServer:
 
     @property
     def tracking_uri(self) -> str:
-        return f"{self.url}/api/v4/projects/{PROJECT_ID}/ml/mlflow"
+        return f"{self.url}/api/v4/projects/{self.project_id}/ml/mlflow"
 
     def token(self) -> str:
         """The ID token of a job that is running."""

@@ -5,13 +5,14 @@ Why granian: see docs/decisions/0003-granian.md.
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 
 from flask import Flask
 from granian.constants import Interfaces
@@ -76,9 +77,7 @@ def worker_process() -> Iterator[None]:
 
 
 def _serve_http(host: str, port: int, workers: int) -> None:
-    # A Ctrl-C in the terminal reaches every process of the group. It is for this one, which ends the web processes in
-    # order; one that is told twice hangs until it is killed. So they leave the group as soon as they are forked.
-    os.register_at_fork(after_in_child=partial(os.setpgid, 0, 0))
+    os.register_at_fork(after_in_child=_be_a_child)
     Server(
         "mltrail_server.serve:web_process",
         factory=True,
@@ -88,13 +87,38 @@ def _serve_http(host: str, port: int, workers: int) -> None:
         workers=workers,
         blocking_threads=_THREADS,
         log_access=False,
-        workers_kill_timeout=30,
+        workers_kill_timeout=round(_STOP_SECONDS),
         respawn_failed_workers=True,
+        respawn_interval=_RESTART_SECONDS,
     ).serve()
 
 
+def _be_a_child() -> None:
+    # A Ctrl-C in the terminal reaches every process of the group. It is for the parent, which ends the web processes in
+    # order; one that is told twice hangs until it is killed. So they leave the group as soon as they are forked.
+    os.setpgid(0, 0)
+    # Until granian sets its own, a child has its parent's way to take signals, which does nothing in a child: one that
+    # is told to leave while it still starts would stay until it is killed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when the one that has started it has gone, however that went: nobody would end it later."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_RESTART_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_STOP_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
 def web_process() -> Flask:
-    """Make the application of one web process. Called by granian."""
+    """Make the application of one web process. Called by granian, or by another WSGI server."""
+    _leave_with(os.getppid())
     log_to_stderr()
     return create_app(create_deps(Settings.from_environment()))
 
