@@ -96,6 +96,10 @@ class TeamServer:
         children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
         return [pid for pid in children if (b"worker" in _arguments(pid)) == (kind == "worker")]
 
+    def all_processes(self) -> list[int]:
+        assert self.process
+        return [self.process.pid, *self.processes("web"), *self.processes("worker")]
+
     def kill(self, kind: str) -> None:
         """End one process at once."""
         for pid in self.processes(kind)[:1]:

@@ -22,7 +22,7 @@ from .app import create_app, create_deps
 from .domain.errors import conflict, invalid
 from .settings import Settings, is_loopback
 
-_THREADS = 8
+_THREADS = 32  # a call waits for its body and for the database most of the time
 _RESTART_SECONDS = 1.0
 _STOP_SECONDS = 30.0
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ _PAUSE_SECONDS = 0.05
 class Connection:
     """One client's connection to a project; it is kept open."""
 
-    def __init__(self, tracking_uri: str, token: str) -> None:
+    def __init__(self, tracking_uri: str, token: str, failed: Callable[[], None] = lambda: None) -> None:
+        self._failed = failed
         self._base = tracking_uri
         self._token = token
         self._pool = urllib3.PoolManager(maxsize=1, timeout=urllib3.Timeout(30), retries=False)
@@ -30,8 +31,9 @@ class Connection:
         try:
             answer = self._pool.request(method, f"{self._base}/api/2.0/{path}", headers=headers, **options)
         except urllib3.exceptions.HTTPError:
-            return None
-        if answer.status in AGAIN:
+            answer = None
+        if answer is None or answer.status in AGAIN:
+            self._failed()
             return None
         assert answer.status == 200, (answer.status, answer.data)
         return answer
@@ -103,6 +105,7 @@ class Load:
     token: str
     steps: int = 40  # of a run
     acknowledged: int = 0
+    failed: int = 0  # calls that were not acknowledged at first
     trainings: list[Training] = field(default_factory=list)
     _clients: list[Future[None]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -137,8 +140,12 @@ class Load:
             training.check(connection)
         return sum(len(training.sure) for training in self.trainings)
 
+    def _fail(self) -> None:
+        with self._lock:
+            self.failed += 1
+
     def _train(self) -> None:
-        connection = Connection(self.tracking_uri, self.token)
+        connection = Connection(self.tracking_uri, self.token, self._fail)
         while not self._stop.is_set():
             made = connection.insist("POST", "mlflow/runs/create", json={"experiment_id": "0"}).json()
             training = Training(made["run"]["info"]["run_id"])
