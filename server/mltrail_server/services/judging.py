@@ -131,6 +131,8 @@ def _gate(bench: Bench, version: contracts.Version, models: Sequence[ModelReport
     if not outcomes:
         return None, "no rules" if version.contract else "no contract file"
     rulings = [ruling for model in models for ruling in model.rulings]
+    if not rulings and any(model.comparison.best is None for model in models if model.outcome is not None):
+        return gate.worst(outcomes), "no rule could be checked: no run has succeeded"
     missing = [model.outcome for model in models if model.outcome is not None and model.comparison.best is None]
     return gate.worst(outcomes), gate.told([*(one.outcome for one in rulings), *missing])
 
