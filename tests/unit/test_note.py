@@ -137,6 +137,16 @@ def test_the_first_table_fits_a_phone() -> None:
     assert head.count("|") == 5
 
 
+def test_rules_that_pass_give_way_to_those_that_do_not() -> None:
+    many = [a_run(place, {f"m{number:02}": number for number in range(40)}) for place in range(3)]
+    text = 'version: 1\nmodels: {churn: {rules: [{metric: "m*", at_least: 10}]}}'
+    lines = written({"churn": Sides(many, many)}, text).splitlines()
+    first = lines.index("<details><summary>30 more rules</summary>")
+    assert sum(line.startswith("| ❌") for line in lines[:first]) == 10
+    assert sum(line.startswith("| ✅") for line in lines[:first]) == 0
+    assert sum(line.startswith("| ✅") for line in lines[first:]) == 30
+
+
 def test_without_rules_the_comparison_is_the_verdict() -> None:
     lines = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}).splitlines()
     assert lines[1].startswith("### ✅ `churn` · `accuracy` **0.9010** · +10 pp, better, real (3 v 3 runs)")

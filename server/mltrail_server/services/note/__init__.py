@@ -18,7 +18,7 @@ from mltrail_server.services.reports import Report
 from mltrail_server.settings import Settings
 
 from . import metrics, rulings, runs
-from .cells import Page
+from .cells import Page, count
 from .changes import changes
 from .chart import chart
 from .provenance import provenance
@@ -135,6 +135,10 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
     compared = model.comparison
     ruled = rulings.rows(model)
     named = {one.metric for one in model.rulings}
+    # What is broken or warns is always seen; rules that pass fill the table up.
+    seen = max(_MOST_ROWS, sum(one.outcome != "pass" for one in model.rulings))
+    kept = ruled[seen:]
+    ruled = ruled[:seen]
     others = [metrics.row(one, gated=bool(ruled)) for one in compared.metrics if one.name not in named]
     room = max(0, _MOST_ROWS - len(ruled))
     # The metric that ranks stands first, and is seen whatever the rules are about.
@@ -147,14 +151,20 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "provenance": provenance(page, model),
         "preview": preview.sentence if (preview := page.report.previews.get(model.name)) else None,
         "rows": ruled + (others[:room] if compared.best else []),
-        "more": others[room:] if page.detail and compared.best else [],
-        "more_summary": Markdown(f"{len(others) - room} more metrics"),
+        "more": kept + others[room:] if page.detail and compared.best else [],
+        "more_summary": Markdown(_more(len(kept), len(others) - room)),
         "evidence": weighed[:_MOST_ROWS] if page.detail else [],
         "changes": changes(page, model),
         "chart": chart(model) if page.detail else None,
         "chart_told": Markdown(f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."),
         "runs": runs.table(page, model),
     }
+
+
+def _more(rules: int, others: int) -> str:
+    told = [count(rules, "more rule")] if rules else []
+    told += [count(others, "more metric")] if others > 0 else []
+    return " and ".join(told)
 
 
 def _footer(report: Report) -> Markdown:
