@@ -134,6 +134,7 @@ class Setup(NamedTuple):
     may_write: bool
     limit: str
     job_id: str
+    has_bot: bool
     bot_problem: str
 
 
@@ -164,7 +165,8 @@ def setup(answer: Mapping[str, Any]) -> Setup:
             body["access"] == "write",
             _text(body.get("limit")),
             _text(body.get("job_id")),
-            _text(body["bot"].get("problem")),
+            body.get("bot") is not None,
+            _text((body.get("bot") or {}).get("problem")),
         ),
         answer,
     )

@@ -17,7 +17,7 @@ _BACKOFF_SECONDS = 0.5
 
 _HINTS = {
     401: "Check with `mltrail doctor` that the token is this job's and that its audience is the server's URL.",
-    403: "The token's role or its branch does not allow this; promotions need a protected branch or tag.",
+    403: "`mltrail doctor` tells whom the server takes this job for, and what that may do.",
     404: "Check the project, and that the token's user is a member of it. An older server may lack this call.",
     429: "Too many calls; try again later.",
 }
@@ -173,7 +173,7 @@ def _proxy(url: str) -> str | None:
 
 def _refused(method: str, url: str, status: int, answer: object) -> CommandError:
     message = answer.get("message") if isinstance(answer, dict) else None
-    hint = _HINTS.get(status, "The server's log tells more." if status >= 500 else "")
+    hint = _HINTS.get(status, "The server's log tells more." if status >= 500 and not message else "")
     return server(f"{method} {url} answered {status}: {message or 'no reason given.'} {hint}".rstrip())
 
 

@@ -71,7 +71,8 @@ def _access(api: Api) -> Iterator[Check]:
         yield Check("access", ok=True, message=f"{who} may log")
     else:
         yield Check("access", ok=False, message=f"{who} may read and not log. {told.limit}".rstrip())
-    yield Check("bot", ok=not told.bot_problem, message=told.bot_problem or "it can read jobs and write comments")
+    if told.has_bot:
+        yield Check("bot", ok=not told.bot_problem, message=told.bot_problem or "it can read jobs and write comments")
     other = f"this command is {__version__}, the server {told.version}"
     same = told.version.split(".")[:2] == __version__.split(".")[:2]
     yield Check("version", ok=same, message=other if same else f"{other}. Take the same minor version.")

@@ -43,4 +43,4 @@ def test_a_gitlab_that_does_not_answer_is_told(gitlab_client: FlaskClient, team:
 
 
 def test_local_mode_has_no_bot(client: FlaskClient) -> None:
-    assert setup(client, LOCAL_TOKEN, "1")["bot"] == {"ok": True, "problem": ""}
+    assert setup(client, LOCAL_TOKEN, "1")["bot"] is None

@@ -146,6 +146,13 @@ def test_a_longer_outage_is_told(job: Job) -> None:
     assert "answered 502" in error
 
 
+def test_what_the_server_says_of_an_outage_is_told_as_it_is(job: Job) -> None:
+    job.server.lay(
+        f"GET {job.base}/pipelines/1001/candidates", {"message": "Local mode knows no pipelines."}, status=503
+    )
+    assert job.run("runs")[2].endswith("answered 503: Local mode knows no pipelines.\n")
+
+
 def test_a_login_page_is_not_taken_for_an_answer(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<html>Sign in</html>")
     code, _, error = job.run("runs")

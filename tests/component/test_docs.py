@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from scripts import cli_options
 
 from mltrail_ci import __version__
-from tests.component.render import render
+from tests.component.render import render, schema
 
 ROOT = Path(__file__).parents[2]
 COMPONENT = re.compile(r"\$CI_SERVER_FQDN/mlops/mltrail/(?P<name>\w+)@(?P<version>\S+)")
@@ -23,6 +25,27 @@ def included(page: Path) -> Iterator[dict[str, Any]]:
     for block in map(yaml.safe_load, blocks):
         items = block if isinstance(block, list) else block.get("include", ())
         yield from (item for item in items if "component" in item)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/add-to-a-pipeline.md"])
+def test_each_block_is_a_configuration_that_gitlab_takes(page: str) -> None:
+    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    found = [block for block in map(yaml.safe_load, map(dedent, blocks)) if isinstance(block, dict | list)]
+    assert found
+    for block in found:
+        if isinstance(block, dict) and "models" in block:
+            continue  # a contract file
+        jsonschema.Draft7Validator(schema()).validate({"include": block} if isinstance(block, list) else block)
+
+
+def test_what_every_job_may_have_by_default_is_what_the_component_gives() -> None:
+    """The block of the how-to that does without the component, for `default:`."""
+    page = (ROOT / "docs/how-to/add-to-a-pipeline.md").read_text()
+    found = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    (block,) = (one for one in found if isinstance(one, dict) and "default" in one)
+    (job,) = render(ROOT / "templates/track.yml", {"server": "https://mltrail.example.com"}).values()
+    assert block["default"] == {"id_tokens": job["id_tokens"]}
+    assert block["variables"].items() <= job["variables"].items()
 
 
 def test_the_reference_lists_the_options() -> None:

@@ -127,6 +127,12 @@ def test_a_bot_that_is_no_member(job: Job) -> None:
     assert "not a member" in problems(doctor(job, token(job)))["bot"]
 
 
+def test_local_mode_has_no_bot(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/setup", a_setup(bot=None))
+    code, checks = doctor(job, token(job))
+    assert (code, "bot" in checks) == (0, False)
+
+
 def test_a_job_that_may_only_read(job: Job) -> None:
     job.server.lay(f"GET {job.base}/setup", a_setup(access="read", limit="This job runs a fork's code."))
     assert "a fork's code" in problems(doctor(job, token(job)))["access"]

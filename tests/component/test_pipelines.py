@@ -3,6 +3,10 @@
 import json
 import os
 import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import jsonschema
@@ -93,6 +97,34 @@ def test_other_pipelines_promote_where_rules_say_so(example: Runner, source: str
     file.write_text(yaml.safe_dump(config))
     assert "mltrail-promote" in example.jobs({"CI_PIPELINE_SOURCE": source})
     assert "mltrail-promote" not in example.jobs()
+
+
+@pytest.fixture
+def templates_by_http() -> Iterator[str]:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet."""
+
+    handler = partial(Quiet, directory=str(ROOT / "templates"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_address[1]}"
+        http.shutdown()
+
+
+@pytest.mark.parametrize("way", ["project", "remote"])
+def test_it_is_the_same_by_other_ways_of_including(example: Runner, way: str, templates_by_http: str) -> None:
+    by_component = example.preview()
+    file = example.checkout / ".gitlab-ci.yml"
+    config = yaml.safe_load(file.read_text())
+    (one,) = config["include"]
+    ways = {
+        "project": {"project": "mlops/mltrail", "ref": "0.1.0", "file": "templates/pipeline.yml"},
+        "remote": {"remote": f"{templates_by_http}/pipeline.yml"},
+    }
+    config["include"] = [ways[way] | {"inputs": one["inputs"]}]
+    file.write_text(yaml.safe_dump(config))
+    assert example.preview() == by_component
 
 
 def test_the_report_comes_after_a_failed_training_too(example: Runner) -> None:

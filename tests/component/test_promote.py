@@ -118,4 +118,4 @@ def test_a_refusal_says_why_and_what_to_try(job: Job) -> None:
     code, _, error = job.run("promote")
     assert code == 3
     assert error.startswith(f"mltrail: POST {job.server.url}{job.base}/promotions answered 403: The branch faster")
-    assert "protected branch or tag" in error
+    assert "mltrail doctor" in error

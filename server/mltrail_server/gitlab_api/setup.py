@@ -16,6 +16,6 @@ def show(call: Call) -> Response:
             "access": "write" if told.may_write else "read",
             "limit": told.limit,
             "job_id": told.job_id,
-            "bot": {"ok": not told.bot_problem, "problem": told.bot_problem},
+            "bot": None if told.bot_problem is None else {"ok": not told.bot_problem, "problem": told.bot_problem},
         }
     )

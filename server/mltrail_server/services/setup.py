@@ -11,14 +11,16 @@ from .deps import Scope
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`job_id` is None for who is no job; `bot_problem` is empty where the bot can read jobs and write comments."""
+    """`job_id` is None for who is no job; `bot_problem` is empty where the bot can read jobs and write comments, and
+    None where there is no bot: in local mode.
+    """
 
     version: str
     user_name: str
     may_write: bool
     limit: str
     job_id: int | None
-    bot_problem: str
+    bot_problem: str | None
 
 
 def look(scope: Scope) -> Setup:
@@ -34,9 +36,9 @@ def look(scope: Scope) -> Setup:
     )
 
 
-def _bot_problem(scope: Scope) -> str:
+def _bot_problem(scope: Scope) -> str | None:
     if scope.deps.gitlab is None:
-        return ""  # local mode has no bot
+        return None
     path = scope.actor.project_path
     try:
         level = scope.deps.gitlab.project(scope.project_id).bot_level
