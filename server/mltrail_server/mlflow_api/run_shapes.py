@@ -3,7 +3,7 @@
 https://mlflow.org/docs/latest/api_reference/rest-api.html#run
 """
 
-import math
+from collections.abc import Iterable
 
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.paths import join
@@ -32,7 +32,7 @@ def run(logged: Logged) -> Shape:
         outputs["model_outputs"] = given
     data: Shape = {}
     if logged.metrics:
-        data["metrics"] = [metric(point) for point in logged.metrics]
+        data["metrics"] = metrics(logged.metrics)
     if logged.params:
         data["params"] = pairs(logged.params)
     if logged.tags:
@@ -62,8 +62,15 @@ def artifact_uri(candidate: Candidate) -> str:
 
 
 def metric(point: Point) -> Shape:
-    value: float | str = "NaN" if math.isnan(point.value) else point.value
-    return {"key": point.key, "value": value, "timestamp": point.timestamp_ms, "step": point.step}
+    return metrics([point])[0]
+
+
+def metrics(points: Iterable[Point]) -> list[Shape]:
+    """Show points, in one go: a page of a history has tens of thousands."""
+    return [
+        {"key": key, "value": "NaN" if value != value else value, "timestamp": at, "step": step}  # noqa: PLR0124 - only NaN differs from itself
+        for key, value, at, step in points
+    ]
 
 
 def pairs(items: list[tuple[str, str]]) -> list[Shape]:

@@ -15,7 +15,7 @@ from mltrail_server.domain.ids import ProjectId
 
 from . import schema
 from .metric_keys import find
-from .prepared import announce, driver
+from .prepared import Prepared, announce, driver
 
 _KEY = schema.metric_key
 _T = schema.metric
@@ -53,6 +53,26 @@ _LATEST_OF = (
         _LATEST.c.candidate_iid.in_(sa.bindparam("candidate_iids", expanding=True)),
     )
     .order_by(_LATEST.c.candidate_iid, _KEY.c.name)
+)
+_NO_LIMIT = 2**62
+_BY_TIME = (_T.c.timestamp_ms, _T.c.step, _T.c.value, _T.c.is_nan)
+_AFTER = ("after_ms", "after_step", "after_value", "after_nan")
+_OF_KEY = (
+    sa.select(_T.c.value, _T.c.is_nan, _T.c.timestamp_ms, _T.c.step)
+    .where(
+        _T.c.project_id == sa.bindparam("project_id"),
+        _T.c.candidate_iid == sa.bindparam("candidate_iid"),
+        _T.c.key_id == sa.bindparam("key_id"),
+    )
+    .order_by(*_BY_TIME)
+    .limit(sa.bindparam("limit"))
+)
+_HISTORY = Prepared(_OF_KEY)
+_HISTORY_AFTER = Prepared(
+    _OF_KEY.where(
+        sa.tuple_(*_BY_TIME)
+        > sa.tuple_(*(sa.bindparam(name, type_=column.type) for name, column in zip(_AFTER, _BY_TIME, strict=True)))
+    )
 )
 
 
@@ -110,21 +130,13 @@ def history(
     number = find(connection, project_id, [key]).get(key)
     if number is None:
         return []
-    order = (_T.c.timestamp_ms, _T.c.step, _T.c.value, _T.c.is_nan)
-    query = (
-        sa.select(_T.c.value, _T.c.is_nan, _T.c.timestamp_ms, _T.c.step)
-        .where(_T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key_id == number)
-        .order_by(*order)
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(
-            sa.tuple_(*order)
-            > sa.tuple_(*(sa.literal(part, column.type) for part, column in zip(after, order, strict=True)))
-        )
-    return [
-        Point(key, NAN if is_nan else value, at, step) for value, is_nan, at, step in connection.execute(query).all()
-    ]
+    given: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid, "key_id": number}
+    given["limit"] = _NO_LIMIT if limit is None else limit
+    if after is None:
+        rows = _HISTORY.all(connection, given)
+    else:
+        rows = _HISTORY_AFTER.all(connection, given | dict(zip(_AFTER, after, strict=True)))
+    return [Point(key, NAN if is_nan else value, at, step) for value, is_nan, at, step in rows]
 
 
 def stored(value: float) -> tuple[float, bool]:

@@ -31,6 +31,7 @@ class Prepared:
         """Take a statement, or what makes it for a dialect where the two databases need different ones."""
         self.build = statement if callable(statement) else lambda _dialect: statement
         self._columns = columns
+        self._constants: dict[str, Any] = {}
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
         self.statements.append(self)
 
@@ -54,6 +55,8 @@ class Prepared:
 
     def _run(self, connection: sa.Connection, given: Given) -> Any:  # noqa: ANN401 - a cursor of either driver
         sql, names = self._sql(connection)
+        if self._constants:
+            given = {**self._constants, **given}
         values = given if names is None else tuple([given[name] for name in names])
         announce(connection, sql, values)
         return driver(connection).execute(sql, values)
@@ -65,6 +68,8 @@ class Prepared:
             columns = None if self._columns is None else list(self._columns)
             compiled = self.build(connection.dialect.name).compile(dialect=connection.dialect, column_keys=columns)  # type: ignore[attr-defined] # every executable has it
             names = compiled.positiontup
+            # A number in the statement is a parameter, too, and so is the OFFSET 0 that goes with SQLite's LIMIT.
+            self._constants |= {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
             found = str(compiled), None if names is None else tuple(names)
             self._compiled[connection.dialect.name] = found
         return found
