@@ -11,8 +11,10 @@ from mltrail_contract import FILE_NAME
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services import reconcile
 from mltrail_server.store import gate_faces
+from tests.api.conftest import Mlflow
 from tests.api.test_contract import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline
 from tests.fakes.gitlab.state import Discussion
 
@@ -66,6 +68,23 @@ class TestThread:
         assert thread_of(request).resolved_by is None
         trail.report(pipeline)
         assert len(request.discussions) == 1
+
+    def test_thousands_of_broken_rules_leave_room_for_a_thread(self, trail: Trail) -> None:
+        a_main(trail, SHAS["b"], faces("thread", rules=("{metric: 'f1/*', at_least: 0.5}",)), GOOD)
+        request, pipeline = a_request(trail, [])
+        gitlab = trail.team.gitlab
+        job = gitlab.add_job(pipeline, "train", "train", trail.team.users["developer"], "running")
+        client = Mlflow(trail.client, project="42", token=gitlab.mint(job, EXTERNAL_URL))
+        run_id = client.post("runs/create", experiment_id="1")["run"]["info"]["run_id"]
+        for start in range(0, 5000, 1000):
+            keys = (f"f1/{'x' * 200}{number}" for number in range(start, start + 1000))
+            client.post("runs/log-batch", run_id=run_id, metrics=[{"key": k, "value": 0, "timestamp": 1} for k in keys])
+        client.post("runs/update", run_id=run_id, status="FINISHED")
+        gitlab.set_job(job, "success")
+        trail.work()
+        (note,) = thread_of(request).notes
+        assert len(note.body) < 20_000
+        assert "- and 4950 more" in note.body
 
     def test_without_being_asked_for_there_is_none(self, trail: Trail) -> None:
         request, _ = failing(trail, "status")

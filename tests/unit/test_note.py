@@ -37,6 +37,9 @@ def names() -> st.SearchStrategy[str]:
     return st.tuples(hostile, hostile).map(lambda pair: f"{pair[0]}{MARK}{pair[1]}")
 
 
+CONTRACT_OF_ZZ = "version: 1\nmodels: {zz: {rules: [{metric: accuracy, at_least: 0.5}]}}\n"
+
+
 def written(*arguments: object, **options: object) -> str:
     report = a_report(*arguments, **options)  # type: ignore[arg-type] # passed on
     return note.body(report, settings=SETTINGS, project_path="team/churn")
@@ -219,3 +222,11 @@ def test_runs_of_people_s_own_machines_are_shown_beside() -> None:
     assert "Runs of this commit from people's own machines (not verified, they don't count)" in body
     assert "| [`laptop`](https://mltrail.example.com/team/churn/-/ml/candidates/77) | `accuracy` | 0.9900 |" in body
     assert "**0.9010**" in body
+
+
+def test_a_note_on_thousands_of_models_names_those_that_fail_first() -> None:
+    many = {f"model-{number}-{'x' * 80}": Sides([a_run(number, {"accuracy": 0.9})]) for number in range(3000)}
+    body = written({**many, "zz": Sides([a_run(4000, {"accuracy": 0.1})])}, CONTRACT_OF_ZZ)
+    assert len(body) < 200_000
+    assert "and 2801 more models" in body
+    assert body.index("`zz`") < body.index("`model-0-")

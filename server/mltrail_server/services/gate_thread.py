@@ -28,6 +28,8 @@ _HOW = (
     "passes. To merge all the same, reply with the reason and resolve it: both are kept."
 )
 _UNSAID = "It was resolved without a reply, so it is open again: please say why."
+_MOST_LINES = 50
+"""GitLab refuses a body of more than a million characters, and a thread that is not there blocks nothing."""
 _log = logging.getLogger(__name__)
 
 
@@ -161,5 +163,7 @@ def _body(report: Report) -> str:
         for one in model.rulings
         if one.outcome is Outcome.FAIL
     ]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [Markdown(f"- and {len(lines) - _MOST_LINES} more")]
     told = "\n".join(lines or [f"- {report.gate.sentence}"])
     return f"{_MARKER}\n**The gate fails** for this merge request's models:\n\n{told}\n\n{_HOW}\n"

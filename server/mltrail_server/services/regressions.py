@@ -21,6 +21,7 @@ from .judging import ModelReport
 from .reports import Report
 
 SCHEDULE = "schedule"
+_MOST_LINES = 50
 _PLAIN = re.compile(r"[^A-Za-z0-9 ._-]+")
 
 
@@ -117,6 +118,8 @@ def _body(deps: Deps, report: Report, model: ModelReport, *, path: str) -> str:
         for one in model.rulings
         if one.outcome is not Outcome.PASS
     ] or [f"- {code(one.name)}: {one.sentence}" for one in model.comparison.metrics]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"- and {len(lines) - _MOST_LINES} more"]
     told = "\n".join(lines)
     return (
         f"{_marker(model)}\nThe scheduled training of {link(code(model.name), url)} on {code(report.target)} got "

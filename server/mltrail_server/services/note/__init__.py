@@ -6,10 +6,12 @@ span is none: nothing that a user wrote may stand there.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mltrail_contract import Outcome
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.numbers import number
 from mltrail_server.domain.verdict import Level
@@ -29,6 +31,7 @@ _DETAILS = (50, 10, 0)
 
 _MOST_CHARACTERS = 60_000
 _MOST_MODELS = 20
+_MOST_IN_OVERVIEW = 200
 _MARKER = re.compile(r"<!-- mltrail v1 pipeline=(\d+) -->")
 _LEVEL_ICONS = {Level.GOOD: "✅", Level.BAD: "❌", Level.NEUTRAL: "➖", Level.UNKNOWN: "❔"}
 
@@ -77,7 +80,7 @@ def _rendered(page: Page) -> str:
         heading=_heading(report, alone=alone),
         problems=rulings.problems(page),
         target=page.target,
-        overview=[] if alone else [_overview(one) for one in report.models],
+        overview=[] if alone else _overviews(report.models),
         models=[_model(page, one, alone=alone) for one in shown],
         proposed=rulings.proposed(page),
         local=runs.local(page, report.local, first),
@@ -111,6 +114,16 @@ def _of_model(model: ModelReport) -> Markdown:
         return Markdown(f"{code(model.name)}: {model.verdict.sentence}")
     value = number(headline.current.mean)
     return Markdown(f"{code(model.name)} · {code(headline.name)} **{value}** · {model.verdict.sentence}")
+
+
+def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
+    """One row a model, those that fail first: a job may make thousands, and GitLab refuses a note that is too long."""
+    shown = sorted(models, key=lambda one: one.outcome is not Outcome.FAIL)[:_MOST_IN_OVERVIEW]
+    rows = [_overview(one) for one in shown]
+    if len(models) > len(shown):
+        rest = Markdown(f"and {len(models) - len(shown)} more models")
+        rows.append({"icon": Markdown(""), "name": rest, **dict.fromkeys(_CELLS, Markdown("–"))})
+    return rows
 
 
 def _overview(model: ModelReport) -> dict[str, Markdown]:
