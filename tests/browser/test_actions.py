@@ -137,9 +137,12 @@ def test_a_maintainer_rolls_back_and_forward(visit: Visit, past: Site) -> None:
         page.get_by_role("button", name="Roll back to 1.0.0").click()
         aliases = page.locator("section[aria-labelledby=aliases] table")
         expect(aliases).to_contain_text("1.0.0")
-        page.get_by_role("button", name="Roll back to 1.1.0").click()
+        page.get_by_label("Point alias").fill("champion")
+        page.get_by_label("at version").select_option("1.1.0")
+        page.get_by_label("Why is the alias moved?").fill("the fix is in")
+        page.get_by_role("button", name="Move", exact=True).click()
         expect(aliases).to_contain_text("1.1.0")
-        expect(page.locator("section[aria-labelledby=history]")).to_contain_text("maintainer")
+        expect(page.locator("section[aria-labelledby=history]")).to_contain_text("the fix is in")
 
 
 def test_who_may_only_read_is_offered_nothing(visit: Visit, past: Site) -> None:

@@ -20,6 +20,13 @@ def send(client: FlaskClient, path: str, **fields: Any) -> TestResponse:
     return client.post(path, data={"csrf_token": form_token(client)} | fields)
 
 
+def button(shown: str) -> str:
+    """The value of the page's button that rolls back."""
+    found = re.search(r'value="(roll-back:[^"]+)"', shown)
+    assert found
+    return found[1]
+
+
 def alert(client: FlaskClient, path: str) -> str:
     found = re.search(r'<div class="alert (?:danger|success)".*?<div>(.*?)</div>', page(client, path), re.DOTALL)
     assert found
@@ -76,7 +83,10 @@ def test_models_aliases_and_versions(client: FlaskClient, run_id: str, mlflow: M
     send(client, here, do="alias", alias="champion", version="2")
     shown = page(client, here)
     assert "Roll back to 1.0.0" in shown
-    send(client, here, do="roll-back:1", alias="champion")
+    send(client, here, do="roll-back:1.0.0", alias="champion")
+    assert "meanwhile" in alert(client, here)
+    send(client, here, do=button(shown), alias="champion", reason="it was slow")
+    assert "it was slow" in page(client, here)
     assert mlflow.get("registered-models/alias", name="churn eu", alias="champion")["model_version"]["version"] == "1"
     send(client, f"{here}/versions/1.0.0", do="describe", description="Shipped in May")
     assert "Shipped in May" in page(client, f"{here}/versions/1")
@@ -152,7 +162,7 @@ def test_a_promoted_alias_is_moved_by_maintainers(
         assert ("Roll back to 1.0.0" in shown) == offered
         data = {
             "csrf_token": form_token(gitlab_client, base_url=EXTERNAL_URL),
-            "do": "roll-back:1",
+            "do": "roll-back:1.1.0",
             "alias": "champion",
         }
         gitlab_client.post(here, data=data, base_url=EXTERNAL_URL)
@@ -161,3 +171,27 @@ def test_a_promoted_alias_is_moved_by_maintainers(
     assert LOCAL_TOKEN not in shown
     mlflow = Mlflow(gitlab_client, project="42", token=team.tokens["guest"])
     assert mlflow.get("registered-models/alias", name="churn", alias="champion")["model_version"]["version"] == "1"
+
+
+def test_a_maintainer_promotes_a_run(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    trail.train(trail.main(SHAS["b"]), [0.8])
+    here = "/team/churn/-/ml/candidates/1"
+    for role, code, told in (
+        ("developer", 303, "takes the Maintainer role"),
+        ("maintainer", 303, "churn 1.0.0 is promoted"),
+    ):
+        sign_in(gitlab_client, team.tokens[role], base_url=EXTERNAL_URL)
+        shown = gitlab_client.get(here, base_url=EXTERNAL_URL).get_data(as_text=True)
+        assert (f'action="{here}/promote"' in shown) == (role == "maintainer")
+        data = {"csrf_token": form_token(gitlab_client, base_url=EXTERNAL_URL)}
+        answer = gitlab_client.post(f"{here}/promote", data=data, base_url=EXTERNAL_URL)
+        assert answer.status_code == code
+        assert told in gitlab_client.get(answer.headers["Location"], base_url=EXTERNAL_URL).get_data(as_text=True)
+    version = gitlab_client.get("/team/churn/-/ml/models/churn/versions/1.0.0", base_url=EXTERNAL_URL)
+    shown = version.get_data(as_text=True)
+    assert "Provenance statement" in shown
+    assert "Model card" in shown
+    assert "predicateType" in shown

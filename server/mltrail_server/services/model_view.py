@@ -1,7 +1,9 @@
 """What the pages of models and of their versions show."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from mltrail_server.domain import alias_history
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.store import aliases as alias_store
@@ -16,7 +18,7 @@ from mltrail_server.store.models import Model
 from mltrail_server.store.promotions import Promotion
 from mltrail_server.store.versions import Version
 
-from . import models
+from . import attestations, models
 from .deps import Scope
 
 _MOST_MOVES = 100
@@ -51,14 +53,22 @@ class ModelView:
     managed: set[str]
     semvers: dict[int, str]
 
+    def back(self, alias: str) -> int | None:
+        """Tell the version that a roll back of an alias goes to; None where there is none."""
+        moved = [move.to_number for move in self.moves[::-1] if move.alias == alias]
+        current = dict(self.aliases).get(alias)
+        before = alias_history.standing(moved)
+        places = before[: before.index(current)] if current in before else []
+        return places[-1] if places else None
+
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """A version, what its run logged, how it was promoted, and what vouches for it (a signed statement as JSON)."""
+    """A version, what its run logged, how it was promoted, and the statement that vouches for it."""
 
     version: Version
     promotion: Promotion | None
-    attestation: str | None
+    statement: dict[str, Any] | None
     metrics: dict[str, float]
     params: dict[str, str]
 
@@ -126,7 +136,7 @@ def version(scope: Scope, name: str, which: str) -> VersionView:
         model_id = models.id_of(connection, scope, name)
         found = models.version_of(connection, scope, model_id, name, which)
         promotion = promotions.of_version(connection, scope.project_id, model_id, found.number)
-        vouched = promotions.attestation(connection, scope.project_id, model_id, found.number)
+        vouched = attestations.statement_of(connection, scope, found)
         iids = [found.candidate_iid] if found.candidate_iid is not None else []
         points = metrics.latest_of(connection, scope.project_id, iids)
         pairs = params.of(connection, scope.project_id, iids)

@@ -47,6 +47,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         charts_count=len(charts),
         params=[(key, value) for key, value in view.run.params if find.lower() in key.lower()],
         tags=[(key, value) for key, value in tags.items() if key not in hidden and find.lower() in key.lower()],
+        steward=call.actor.is_steward,
         note=tags.get(NOTE, ""),
         commit=tags.get("mlflow.source.git.commit"),
         folder=folder,

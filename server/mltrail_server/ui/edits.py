@@ -12,7 +12,8 @@ from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.call import Call
-from mltrail_server.services import aliases, candidates, experiments, logging, models, versions
+from mltrail_server.services import alias_moves, aliases, candidates, experiments, logging, models, promotion, versions
+from mltrail_server.services.promotion_plan import Wish
 
 from .candidate_page import NOTE
 from .render import segment
@@ -39,6 +40,24 @@ def candidate(call: Call, iid: int) -> ResponseReturnValue:
         "restore": lambda: candidates.change_stage(call.scope, run.eid, Stage.ACTIVE),
     }
     return _done(call, changes, f"candidates/{iid}", sure=False)
+
+
+def promote(call: Call, iid: int) -> ResponseReturnValue:
+    """Make a run a model version, as the `promote` job does; the contract and the gate hold here too."""
+    here = _address(call, f"candidates/{iid}")
+    try:
+        (done,) = promotion.promote(call.scope, Wish(candidate_iid=iid))
+    except MltrailError as error:
+        if error.code not in _TOLD:
+            raise
+        flash(error.message[:_MOST_TOLD], "danger")
+        return redirect(here, 303)
+    if done.state not in ("promoted", "already"):
+        flash(f"Not promoted: {done.reason}"[:_MOST_TOLD], "danger")
+        return redirect(here, 303)
+    told = "is promoted" if done.state == "promoted" else "was promoted already"
+    flash(f"{done.model} {done.version} {told}: {done.reason}"[:_MOST_TOLD], "success")
+    return redirect(_address(call, f"models/{segment(done.model)}"), 303)
 
 
 def new_experiment(call: Call) -> ResponseReturnValue:
@@ -72,13 +91,23 @@ def new_model(call: Call) -> ResponseReturnValue:
 
 def model(call: Call, name: str) -> ResponseReturnValue:
     new_name = _field(call, "name").strip()
-    action, _, version = _field(call, "do").partition(":")
+    action, _, expected = _field(call, "do").partition(":")
     changes: Mapping[str, Callable[[], object]] = {
         "describe": lambda: models.describe(call.scope, name, _field(call, "description")),
         "rename": lambda: models.rename(call.scope, name, new_name),
         "delete": lambda: models.delete(call.scope, name),
-        "alias": lambda: aliases.put(call.scope, name, _field(call, "alias").strip(), _field(call, "version")),
-        "roll-back": lambda: aliases.put(call.scope, name, _field(call, "alias"), version),
+        "alias": lambda: alias_moves.put(
+            call.scope,
+            name,
+            _field(call, "alias").strip(),
+            _field(call, "version"),
+            reason=_field(call, "reason").strip() or None,
+            expected=None,
+        ),
+        # As it was when the page was loaded: who moved it meanwhile is not overruled.
+        "roll-back": lambda: alias_moves.rollback(
+            call.scope, name, _field(call, "alias"), reason=_field(call, "reason").strip() or None, expected=expected
+        ),
         "unalias": lambda: aliases.delete(call.scope, name, _field(call, "alias")),
     }
     here = f"models/{segment(name)}"

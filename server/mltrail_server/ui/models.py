@@ -1,6 +1,7 @@
 """Models, their versions and aliases."""
 
 import json
+from typing import Any
 
 from flask import redirect
 from flask.typing import ResponseReturnValue
@@ -8,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from mltrail_server.domain import paths
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.services import model_view
+from mltrail_server.services import model_cards, model_view
 from mltrail_server.store.files import File
 
 from . import previews
@@ -48,7 +49,8 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
         folder=folder,
         above=folder.rpartition("/")[0],
         entries=model_view.entries(call.scope, view.version, folder),
-        statement=_indented(view.attestation),
+        statement=_indented(view.statement),
+        card=model_cards.of(call.scope, view.version.model_name, str(view.version.number))[1],
     )
 
 
@@ -79,11 +81,5 @@ def _file(call: Call, name: str, which: str, path: str) -> File:
     return model_view.file(call.scope, view.version, paths.clean(path))
 
 
-def _indented(statement: str | None) -> str:
-    if statement is None:
-        return ""
-    try:
-        text = json.dumps(json.loads(statement), indent=2, ensure_ascii=False)
-    except ValueError:
-        text = statement
-    return text[:_MOST_STATEMENT]
+def _indented(statement: dict[str, Any] | None) -> str:
+    return "" if statement is None else json.dumps(statement, indent=2, ensure_ascii=False)[:_MOST_STATEMENT]

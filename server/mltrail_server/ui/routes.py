@@ -34,6 +34,7 @@ ROUTES = (
     Route("GET", "experiments/<int:iid>.csv", candidate_table.as_csv, READ),
     Route("GET", "candidates/<int:iid>", candidate_page.show, READ),
     Route("POST", "candidates/<int:iid>", edits.candidate, WRITE),
+    Route("POST", "candidates/<int:iid>/promote", edits.promote, WRITE),
     Route("GET", "candidates/<int:iid>/metric", candidate_page.metric, READ),
     Route("GET", "candidates/<int:iid>/preview/<path:path>", candidate_page.preview, READ),
     Route("GET", "candidates/<int:iid>/pictures/<path:path>", candidate_page.picture, READ),
