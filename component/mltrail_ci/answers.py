@@ -89,7 +89,9 @@ class Model(NamedTuple):
 
 
 class Report(NamedTuple):
-    """`state` is ready, waiting or empty; `level` is good, bad, neutral or unknown."""
+    """`state` is ready, waiting or empty; `level` is good, bad, neutral or unknown. `override` tells who has accepted
+    the broken rules, and why; it is empty where nobody has.
+    """
 
     state: str
     reason: str
@@ -102,6 +104,7 @@ class Report(NamedTuple):
     markdown: str
     gate: Gate
     proposed: Gate | None
+    override: str
 
 
 class Promotion(NamedTuple):
@@ -206,7 +209,12 @@ def _report(body: Mapping[str, Any]) -> Report:
         markdown=_text(body.get("markdown")),
         gate=gate(body.get("gate") or {}),
         proposed=gate(body["proposed"]) if body.get("proposed") else None,
+        override=_override(body.get("override")),
     )
+
+
+def _override(body: Mapping[str, Any] | None) -> str:
+    return f"{_text(body.get('user'))}: {_text(body.get('reason'))}" if body else ""
 
 
 def gate(body: Mapping[str, Any]) -> Gate:

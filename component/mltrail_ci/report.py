@@ -59,7 +59,9 @@ def _fails(report: Report, fail_on: str) -> bool:
     if fail_on == "never" or report.state == "waiting":
         return False
     failing = {"gate": (), "bad": ("bad",), "unknown": ("bad", "unknown")}[fail_on]
-    return report.gate.outcome == "fail" or (report.state == "ready" and report.level in failing)
+    return (report.gate.outcome == "fail" and not report.override) or (
+        report.state == "ready" and report.level in failing
+    )
 
 
 def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
@@ -81,6 +83,8 @@ def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
 
 def _told(report: Report) -> str:
     parts = [_gate(report.gate)] if report.gate.outcome else []
+    if report.override:
+        parts.append(text.clean(f"Accepted by {report.override}"))
     if report.state != "ready":
         waiting = f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet."
         return "\n\n".join([*(parts if report.state == "empty" else []), text.clean(waiting)])

@@ -158,3 +158,29 @@ def test_an_answer_of_another_version_is_told(job: Job) -> None:
     code, _, error = report(job)
     assert code == 3
     assert "same version" in error
+
+
+def test_the_gate_decides_unless_somebody_has_accepted(job: Job) -> None:
+    gate = {"outcome": "fail", "sentence": "gate failed: 1 rule broken"}
+    rule = {"metric": "val_auc", "expects": "at least 0.9", "outcome": "fail", "sentence": "0.8 is less"}
+    model = {"name": "churn", "metrics": [], "rules": [rule]}
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(gate=gate, models=[model]))
+    code, told, _ = report(job)
+    assert (code, "fail  val_auc  at least 0.9  0.8 is less" in told) == (1, True)
+    assert report(job, "--fail-on", "never")[0] == 0
+    accepted = a_report(gate=gate, models=[model], override={"user": "ada", "reason": "known"})
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", accepted)
+    code, told, _ = report(job)
+    assert (code, "Accepted by ada: known" in told) == (0, True)
+
+
+def test_junit_has_a_case_a_rule(job: Job, tmp_path: Path) -> None:
+    outcomes = {"fail": "failure", "warn": "skipped", "pass": "system-out"}
+    rules = [{"metric": "m", "expects": f"rule {name}", "outcome": name, "sentence": "x"} for name in outcomes]
+    models = [{"name": "churn", "metrics": [a_metric("other", "worse", "")], "rules": rules}]
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=models))
+    report(job, "--junit", str(tmp_path / "junit.xml"))
+    cases = ET.fromstring((tmp_path / "junit.xml").read_text()).findall("testsuite/testcase")
+    assert {case.get("name"): next(iter(case)).tag for case in cases} == {
+        f"m: rule {name}": tag for name, tag in outcomes.items()
+    }

@@ -5,6 +5,7 @@ https://docs.gitlab.com/user/markdown/
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import comrak
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.threads import Override
 from mltrail_server.services import note
 from mltrail_server.settings import Settings
 from tests.fakes.gitlab import detectors
@@ -138,6 +140,15 @@ def test_the_first_table_fits_a_phone() -> None:
     body = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT)
     head = next(line for line in body.splitlines() if line.startswith("|"))
     assert head.count("|") == 5
+
+
+def test_who_accepts_a_regression_is_told_and_stays_in_place() -> None:
+    report = a_report({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT)
+    override = Override("@all", "known\n/merge <b>", frozenset())
+    body = note.body(replace(report, override=override), settings=SETTINGS, project_path="team/churn")
+    assert body.splitlines()[1].startswith("### ☑️ Gate failed: 1 rule broken")
+    assert "Accepted by `@all`: `known /merge <b>`" in body
+    assert (detectors.quick_actions(body), detectors.mentions(body)) == ([], [])
 
 
 def test_rules_that_pass_give_way_to_those_that_do_not() -> None:

@@ -9,7 +9,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import jobs, merge_requests, pipelines, posts
 from mltrail_server.store.posts import Post
 
-from . import contracts, environments, faces, merge_preview, note, notes, regressions, reports, states, sweep, trees
+from . import completing, contracts, faces, note, notes, regressions, reports, states, sweep, trees
 from .deps import Deps
 from .notes import End
 from .reports import Report
@@ -122,8 +122,7 @@ def _computed(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int)
             ancestors=ancestors,
             if_invalid=deps.settings.if_invalid_contract,
         )
-    report = environments.added(deps, project_id, report)
-    report = merge_preview.added(deps, project_id, report, default_branch=state.project.default_branch)
+    report = completing.completed(deps, project_id, report, default_branch=state.project.default_branch)
     text = note.body(report, settings=deps.settings, project_path=state.project.path)
     return Outcome(report, text, state.settled, state.project)
 
@@ -192,5 +191,4 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | N
             if_invalid=if_invalid,
             trial=trial,
         )
-    report = environments.added(deps, project_id, report)
-    return merge_preview.added(deps, project_id, report, default_branch=default_branch)
+    return completing.completed(deps, project_id, report, default_branch=default_branch)

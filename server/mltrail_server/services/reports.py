@@ -10,6 +10,7 @@ from mltrail_server.domain import selection, verdict
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.threads import Override
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.store import merge_requests, pipelines
 from mltrail_server.store.merge_requests import MergeRequest
@@ -30,7 +31,7 @@ class Report:
     """`gate` is what the binding contract says, `proposed` what the merge request's own version would say, None where
     it leaves the contract alone. `runs` are all of the pipeline; `local` are runs of the same commit that no job has
     made, which are shown and never count. `target` is the branch that the merge request goes into, else the default.
-    `previews` tell what merging would publish, by model.
+    `previews` tell what merging would publish, by model; `override` who has accepted all broken rules, and why.
     """
 
     pipeline: Pipeline
@@ -43,6 +44,7 @@ class Report:
     local: tuple[Run, ...]
     target: str
     previews: Mapping[str, Preview] = field(default_factory=dict)
+    override: Override | None = None
 
     @property
     def outcome(self) -> Outcome | None:

@@ -79,6 +79,7 @@ def _rendered(page: Page) -> str:
         icon=_icon(report),
         heading=_heading(report, alone=alone),
         problems=rulings.problems(page),
+        accepted=rulings.accepted(report),
         target=page.target,
         overview=[] if alone else _overviews(report.models),
         models=[_model(page, one, alone=alone) for one in shown],
@@ -92,6 +93,8 @@ def _rendered(page: Page) -> str:
 def _icon(report: Report) -> Markdown:
     if report.running:
         return Markdown("⏳")
+    if report.override is not None:
+        return Markdown("☑️")
     if report.outcome is not None:
         return Markdown(rulings.ICONS[report.outcome])
     return Markdown(_LEVEL_ICONS[report.verdict.level])

@@ -8,6 +8,7 @@ from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.services.judging import Judged, ModelReport
+from mltrail_server.services.reports import Report
 
 from .cells import Page, arrow, count, values
 
@@ -50,6 +51,14 @@ def heading(judged: Judged) -> Markdown | None:
     if judged.outcome is None:
         return None
     return Markdown(f"{judged.sentence[0].upper()}{judged.sentence[1:]}")
+
+
+def accepted(report: Report) -> Markdown | None:
+    """Tell who has let the broken rules pass, and why."""
+    found = report.override
+    if found is None:
+        return None
+    return Markdown(f"Accepted by {code(found.user_name)}: {code(found.reason, most=_WIDE)}")
 
 
 def problems(page: Page) -> dict[str, Any] | None:

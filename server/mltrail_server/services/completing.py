@@ -1,0 +1,19 @@
+"""Complete a computed report with what stands beside the verdict: packages, what a merge does, who accepted it."""
+
+from dataclasses import replace
+
+from mltrail_server.domain.ids import ProjectId
+
+from . import environments, merge_preview, overrides
+from .deps import Deps
+from .reports import Report
+
+
+def completed(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: str | None) -> Report:
+    """Add it to a report that is ready. GitLab is not asked."""
+    if report.state != "ready":
+        return report
+    report = environments.added(deps, project_id, report)
+    report = merge_preview.added(deps, project_id, report, default_branch=default_branch)
+    with deps.db.read() as connection:
+        return replace(report, override=overrides.of(connection, project_id, report))
