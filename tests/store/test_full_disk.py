@@ -19,12 +19,14 @@ def test_a_store_that_is_no_folder(tmp_path: Path) -> None:
     assert caught.value.code is Code.UNAVAILABLE
 
 
-def test_a_file_system_that_takes_no_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [5_000_000, 1_000_100])
+def test_a_file_system_that_takes_no_more(tmp_path: Path, size: int) -> None:
+    """The last piece of a file may be taken in part, which is no error to the operating system."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:
         with pytest.raises(MltrailError, match="File too large"):
-            LocalFiles(tmp_path).put(ProjectId(1), io.BytesIO(b"x" * 5_000_000))
+            LocalFiles(tmp_path).put(ProjectId(1), io.BytesIO(b"x" * size))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

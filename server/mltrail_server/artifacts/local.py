@@ -49,7 +49,7 @@ class LocalFiles(WholeFiles):
                     check_size(total, limit)
                     digest.update(chunk)
                     with _told():
-                        file.write(chunk)
+                        _write(file, chunk)
                 if self._durable:
                     with _told():
                         os.fsync(file.fileno())
@@ -132,6 +132,13 @@ class LocalFiles(WholeFiles):
 
     def _path(self, project_id: ProjectId, blob_id: str) -> Path:
         return self._folder / str(project_id) / blob_id[:2] / blob_id
+
+
+def _write(file: io.FileIO, chunk: bytes) -> None:
+    """Write all of a chunk: of the last one that fits on a disk, the operating system takes what fits."""
+    left = memoryview(chunk)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _sync_folder(folder: Path) -> None:

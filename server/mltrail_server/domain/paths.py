@@ -1,5 +1,6 @@
 """Artifact paths: whatever a client sends, it stays in its owner's folder or is refused."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -10,6 +11,8 @@ MAX_BYTES = 2000
 """In UTF-8. PostgreSQL keeps no more than 2,700 in an index."""
 
 _MAX_ROUNDS = 10
+_REFUSED = re.compile(r"[\x00-\x1f\\#\x7f]")
+_NO_TEXT = re.compile("[\ufffd\ud800-\udfff]")
 _PROMOTIONS = "promotions"
 
 
@@ -37,9 +40,9 @@ def clean(path: str) -> str:
     The name stays as HTTP gave it, but it must hold under every further unescaping, so that no spelling of `..` passes.
     (Older clients name images `step%0%timestamp%17…`, which must not be unescaped.) Raises INVALID.
     """
-    if any(ord(character) < 32 or character in "\\#\x7f" for character in path):
+    if _REFUSED.search(path):
         raise _bad(path, "it holds a backslash, a '#' or a control character")
-    if any(character == "\ufffd" or 0xD800 <= ord(character) < 0xE000 for character in path):
+    if _NO_TEXT.search(path):
         raise _bad(path, "it is not valid Unicode")
     if len(path.encode()) > MAX_BYTES:
         raise _bad(path, f"it is longer than {MAX_BYTES} bytes")
