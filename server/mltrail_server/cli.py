@@ -55,15 +55,21 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _migrate(settings: Settings, _: argparse.Namespace) -> int:
-    from .store import migrate  # noqa: PLC0415
+def _migrate(settings: Settings, options: argparse.Namespace) -> int:
+    from .store import migrate, partitions  # noqa: PLC0415
     from .store.db import Database  # noqa: PLC0415
 
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
-    before = migrate.revision(database)
-    migrate.upgrade(database)
-    print(f"The schema is at revision {migrate.revision(database)} (it was at {before or 'nothing'}).")
+    try:
+        before = migrate.revision(database)
+        migrate.upgrade(database)
+        print(f"The schema is at revision {migrate.revision(database)} (it was at {before or 'nothing'}).")
+        if options.partitions is not None:
+            changed = partitions.partition(database, options.partitions)
+            print(f"The metric tables have {options.partitions} partitions{'' if changed else ', as before'}.")
+    finally:
+        database.dispose()
     return 0
 
 
@@ -143,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     worker.set_defaults(run=_worker)
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database's schema up to date")
+    migrate.add_argument(
+        "--partitions",
+        type=int,
+        metavar="N",
+        help="on PostgreSQL, spread the metric tables over N partitions by project (1: none); rewrites them",
+    )
     migrate.set_defaults(run=_migrate)
 
     collect = commands.add_parser("gc", parents=[shared], help="remove files that nothing has referred to for a day")
