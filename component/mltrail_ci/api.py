@@ -99,6 +99,15 @@ class Api:
         finally:
             response.release_conn()
 
+    def release(self, url: str, job_token: str, body: dict[str, Any]) -> bool:
+        """Make a Release in GitLab; False when it is there already."""
+        response = self._send("POST", url, body, {"JOB-TOKEN": job_token})
+        if response.status == 409:
+            return False
+        if response.status >= 400:
+            raise _refused("POST", url, response.status, _json(response))
+        return True
+
     def _version_url(self, model: str, version: str) -> str:
         return f"{self.settings.base}/models/{quote(model, safe='')}/versions/{quote(version, safe='')}"
 
@@ -108,10 +117,7 @@ class Api:
 
     def _call(self, method: str, url: str, body: dict[str, Any] | None = None, *, once: bool = False) -> dict[str, Any]:
         response = self._send(method, url, body, {"Authorization": f"Bearer {self.settings.token}"}, once=once)
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
+        answer = _json(response)
         if response.status >= 400:
             raise _refused(method, url, response.status, answer)
         if not isinstance(answer, dict):
@@ -161,6 +167,13 @@ class Api:
             )
         except urllib3.exceptions.HTTPError as error:
             raise _unreachable(method, url, error) from error
+
+
+def _json(response: "urllib3.BaseHTTPResponse") -> object:
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def _proxy(url: str) -> str | None:

@@ -6,6 +6,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
 from mltrail_server.store import aliases, models, promotions, schema
 from mltrail_server.store.aliases import Move
+from mltrail_server.store.promotions import Promotion
 
 PROJECT = ProjectId(1)
 
@@ -14,23 +15,28 @@ def test_a_deleted_models_history_is_kept_under_its_name(deps: Deps) -> None:
     with deps.db.write() as connection:
         model_id = models.create(connection, PROJECT, name="churn", description=None, user_name="me", now=1) or 0
         aliases.record(connection, PROJECT, model_id, Move("champion", None, 1, 2, "me", 77))
-        promotions.add(
-            connection,
-            PROJECT,
-            model_id=model_id,
+        made = Promotion(
+            model_id,
             pipeline_id=77,
             number=1,
+            semver="1.0.0",
+            pre_release=False,
+            alias="champion",
             candidate_iid=5,
+            trained_in=77,
+            merge_request_iid=None,
             job_id=8,
             bump="first",
             reason="the first version",
             user_name="me",
-            now=2,
+            at_ms=2,
         )
+        promotions.add(connection, PROJECT, made, attestation=None)
         models.delete(connection, PROJECT, model_id)
         again = models.create(connection, PROJECT, name="churn", description=None, user_name="me", now=3) or 0
     with deps.db.read() as connection:
-        # A new model of that name begins anew, and what the old one was is still told.
+        # A new model of that name begins anew but for the numbers, and what the old one was is still told.
+        assert promotions.taken(connection, PROJECT, again) == [(1, "1.0.0")]
         assert aliases.history(connection, PROJECT, again) == []
         for table in (schema.alias_event, schema.promotion):
             names = sa.select(table.c.model_name).where(table.c.project_id == PROJECT)
