@@ -130,6 +130,16 @@ def test_a_lower_loss_may_be_what_counts(trail: Trail) -> None:
     assert mlflow.get("runs/get", run_id=version["run_id"])["run"]["data"]["metrics"][0]["value"] == 0.1
 
 
+def test_an_experiment_that_can_be_no_model_keeps_no_other_from_promotion(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9], experiment="a/b")
+    trail.train(pipeline, [0.9], job_name="another")
+    unfit, good = promote(trail, pipeline)
+    assert (unfit["state"], unfit["model"]) == ("nothing", "a/b")
+    assert "no '/'" in unfit["reason"]
+    assert (good["state"], good["model"]) == ("promoted", "churn")
+
+
 class TestRefusals:
     def test_a_branch_that_is_not_protected(self, trail: Trail) -> None:
         trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=("a1" * 20,), branch="try")

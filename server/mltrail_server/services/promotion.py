@@ -7,7 +7,7 @@ from dataclasses import replace
 from mltrail_server.domain import ci, comparison
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.grouping import Run, State
-from mltrail_server.domain.model import check_alias
+from mltrail_server.domain.model import check_alias, check_name
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import models as model_store
 
@@ -67,6 +67,9 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
         settled = promotion_write.settled(connection, scope, wish, choices, choice.model, model_id, alias)
     if settled is not None:
         return settled
+    unfit = _unfit(choice.model)
+    if unfit:
+        return Promoted("nothing", choice.model, alias, unfit)
     if choice.problem:
         return Promoted("refused" if choice.refused else "nothing", choice.model, alias, choice.problem)
     winner = _winner(wish, choices, choice)
@@ -120,6 +123,15 @@ def _approvers(scope: Scope, gitlab: GitLab, request: ci.MergeRequest | None) ->
         return tuple(gitlab.approvers(scope.project_id, request.iid)) if request is not None else ()
     except MltrailError:
         return ()
+
+
+def _unfit(name: str) -> str:
+    """Say why an experiment's name can't be a model's; "" when it can. It must not keep other models from promotion."""
+    try:
+        check_name(name)
+    except MltrailError as error:
+        return error.message
+    return ""
 
 
 def _winner(wish: Wish, choices: Choices, choice: Choice) -> Run | str:
