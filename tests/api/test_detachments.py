@@ -224,3 +224,12 @@ def test_its_token_writes_no_more_once_its_user_is_blocked(launcher: Launcher) -
     status, code, message = training.error("POST", "runs/log-metric", run_id=run_id, key="auc", value=0.9, timestamp=2)
     assert (status, code) == (403, "PERMISSION_DENIED")
     assert "blocked in GitLab" in message
+
+
+def test_its_user_must_still_be_a_member_to_read(launcher: Launcher) -> None:
+    run_id, training = launcher.detached()
+    launcher.end()
+    assert training.get("runs/get", run_id=run_id)
+    del launcher.team.project.members[launcher.team.users["developer"].id]
+    launcher.pass_time(HOUR)
+    assert training.error("GET", "runs/get", run_id=run_id)[0] == 403

@@ -57,6 +57,8 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
         require(actor, route.access)
         if route.access is Access.WRITE:
             detachments.check_route(actor, route.path)
+        # A detached run's token lives for days, so that its user is looked at for reading, too.
+        if route.access is Access.WRITE or actor.candidate_iid is not None:
             actor = authentication.about_to_write(deps, actor)
         return route.handler(Call(deps, actor, request), **parts)
 
