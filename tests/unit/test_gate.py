@@ -176,3 +176,13 @@ def test_the_best_of_ten_equal_candidates_is_told_to_be_luck() -> None:
 def test_the_worst_outcome_decides() -> None:
     assert gate.worst([]) is Outcome.PASS
     assert gate.worst([Outcome.PASS, Outcome.FAIL, Outcome.WARN]) is Outcome.FAIL
+
+
+def test_very_many_rules_and_metrics_end_soon_and_do_not_pass() -> None:
+    metrics = {f"slice/{number}": 0.9 for number in range(3000)}
+    now = [Run(1, "run", State.SUCCEEDED, {}, metrics)]
+    rules = [Rule(f"slice/*{'?' * (number % 3)}", at_least=0.1, then=Then.WARN) for number in range(500)]
+    rulings = ruled(now, now, *rules)
+    assert len(rulings) < gate.MOST_RULINGS + len(rules)
+    assert rulings[-1].sentence == "3000 metrics are too many to check"
+    assert (rulings[-1].outcome, rulings[-1].known) == (Outcome.WARN, False)

@@ -1,14 +1,13 @@
 """What a pipeline does to a model: its best candidate against the baseline's, metric by metric."""
 
-import fnmatch
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from mltrail_contract import Model
 
-from . import direction, evidence, folds, sweeps
+from . import direction, evidence, folds, globs, sweeps
 from .direction import Direction, Goal
 from .evidence import Evidence, Level
 from .grouping import Group, Run, best, group, ranking_metric, representative
@@ -149,10 +148,16 @@ def compare(
 
 def goal_of(metric: str, model: Model) -> Goal:
     """Tell which way a metric is better: by the contract's first rule that says it, else by a guess from its name."""
+    return _goals([metric], model)[metric]
+
+
+def _goals(metrics: Collection[str], model: Model) -> dict[str, Goal]:
+    found: dict[str, Goal] = {}
     for rule in model.rules:
-        if rule.better is not None and fnmatch.fnmatchcase(metric, rule.metric):
-            return Goal(Direction(rule.better), guessed=False)
-    return direction.guess(metric)
+        if rule.better is not None:
+            for name in globs.matching(metrics, rule.metric):
+                found.setdefault(name, Goal(Direction(rule.better), guessed=False))
+    return {name: found.get(name) or direction.guess(name) for name in metrics}
 
 
 def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
@@ -189,11 +194,12 @@ def _lucky(one: MetricChange, among: int) -> bool:
 def _metrics(sides: _Sides, rank_by: str | None, goal: Goal, *, among: int) -> list[MetricChange]:
     theirs = sides.yours.metrics if sides.yours else {}
     names = {name for name in sides.mine.metrics.keys() | theirs.keys() if not direction.is_system(name)}
+    goals = _goals(names, sides.model)
     changes = [
         _judge(
             sides,
             name,
-            goal if name == rank_by else goal_of(name, sides.model),
+            goal if name == rank_by else goals[name],
             among=among if name == rank_by else 1,
         )
         for name in names

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
 
-from . import evidence
+from . import evidence, globs
 from .comparison import Comparison, MetricChange
 from .comparison import told as difference_of
 from .direction import Direction, Goal
 from .grouping import Group, usable
 from .numbers import number
+
+MOST_RULINGS = 10_000
+"""A model's rules may hold a thousand globs and its runs any number of metrics: so many pairs are looked at."""
 
 _SEVERITY = (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
 
@@ -35,12 +38,16 @@ def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, .
     if compared.best is None:
         return ()
     changes = {one.name: one for one in compared.metrics}
-    rulings = []
+    rulings: list[Ruling] = []
     for rule in model.rules:
         if rule.target is not None and not fnmatch.fnmatchcase(target, rule.target):
             continue
-        names = sorted(name for name in changes if fnmatch.fnmatchcase(name, rule.metric))
-        if names:
+        names = sorted(globs.matching(changes, rule.metric))
+        if names and len(rulings) + len(names) > MOST_RULINGS:
+            told = f"{len(names)} metrics are too many to check"
+            # Otherwise logging very many would be a way to pass.
+            rulings.append(Ruling(rule.metric, rule, Outcome(rule.then), expectation(rule), told, known=False))
+        elif names:
             rulings += [_ruling(rule, changes[name], compared, model) for name in names]
         else:
             missing = "no run has logged it" if rule.metric.isidentifier() else "no metric has such a name"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from . import globs
 from .grouping import Run, State, usable
 
 
@@ -26,14 +26,15 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
             children.setdefault(run.parent_iid, []).append(run)
     if not children:
         return Folded(tuple(runs), {})
+    matter = globs.matching_any({name for run in runs for name in run.metrics}, wanted) if wanted else None
     dropped: set[int] = set()
     trials: dict[int, int] = {}
     for parent in runs:
         below = children.get(parent.iid)
         if below is None or parent.state is not State.SUCCEEDED or parent.iid in dropped:
             continue
-        theirs = {name for child in below for name in _logged(child, wanted)}
-        if _logged(parent, wanted) - theirs:
+        theirs = {name for child in below for name in _logged(child, matter)}
+        if _logged(parent, matter) - theirs:
             beneath = _all_below(parent.iid, children)
             dropped |= beneath
             trials[parent.iid] = len(beneath)
@@ -42,9 +43,9 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
     return Folded(tuple(run for run in runs if run.iid not in dropped), trials)
 
 
-def _logged(run: Run, wanted: Sequence[str]) -> set[str]:
+def _logged(run: Run, matter: set[str] | None) -> set[str]:
     names = {name for name, value in run.metrics.items() if usable(value)}
-    return {name for name in names if any(fnmatchcase(name, glob) for glob in wanted)} if wanted else names
+    return names if matter is None else names & matter
 
 
 def _all_below(iid: int, children: Mapping[int, Sequence[Run]]) -> set[int]:

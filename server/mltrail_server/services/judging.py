@@ -1,13 +1,12 @@
 """Hold a pipeline against one version of the contract: the one that binds, or the one that a merge request proposes."""
 
-import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from mltrail_contract import Contract, Model, Outcome, Value
-from mltrail_server.domain import gate, selection, verdict
+from mltrail_server.domain import gate, globs, selection, verdict
 from mltrail_server.domain.comparison import UNWRITTEN, Comparison, ParameterChange, compare
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Group, Run, State
@@ -20,6 +19,8 @@ from mltrail_server.store.versions import Version
 from . import baselines, contracts
 from .baselines import Against, Branch
 from .contracts import Known
+
+_MOST_VALUES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +140,20 @@ def _gate(bench: Bench, version: contracts.Version, models: Sequence[ModelReport
 
 def _with_extremes(bench: Bench, contract: Contract, compared: dict[str, Comparison]) -> dict[str, Comparison]:
     """Add the extremes of histories where a rule looks at the best value. Two statements for all models together."""
-    globs = {
+    looked_at = {
         name: [rule.metric for rule in model.rules if rule.value is Value.BEST]
         for name, model in contract.models.items()
     }
     names: set[str] = set()
     iids: set[int] = set()
     for name, one in compared.items():
-        if globs.get(name):
-            names |= {
-                change.name
-                for change in one.metrics
-                if any(fnmatch.fnmatchcase(change.name, glob) for glob in globs[name])
-            }
+        if looked_at.get(name):
+            names |= globs.matching_any((change.name for change in one.metrics), looked_at[name])
             iids |= {run.iid for group in (one.best, one.baseline) if group for run in group.runs}
-    found = run_data.extremes(bench.connection, bench.project_id, iids, names)
+    # A database takes some 30,000 values in a statement.
+    found = run_data.extremes(
+        bench.connection, bench.project_id, sorted(iids)[:_MOST_VALUES], set(sorted(names)[:_MOST_VALUES])
+    )
 
     def extended(group: Group | None) -> Group | None:
         if group is None:
