@@ -51,9 +51,9 @@ def thread_of(request: MergeRequest) -> Discussion:
     return found
 
 
-def resolve(trail: Trail, request: MergeRequest, *, reply: str | None) -> None:
+def resolve(trail: Trail, request: MergeRequest, *, reply: str | None, by: str = "owner") -> None:
     """A person resolves the thread."""
-    owner, thread = trail.team.users["owner"], thread_of(request)
+    owner, thread = trail.team.users[by], thread_of(request)
     if reply is not None:
         thread.notes.append(Note(trail.team.gitlab.number("note"), reply, owner, request.id, request.iid, 42))
     thread.resolved_by = owner
@@ -141,6 +141,33 @@ class TestThread:
         resolve(trail, request, reply="Known.")
         trail.work(seconds=15 * 60)
         assert thread_of(request).resolved_by is trail.team.users["owner"]
+
+    @pytest.mark.parametrize(
+        ("by", "own", "counts"),
+        [
+            ("developer", False, True),
+            ("developer", True, False),
+            ("maintainer", True, True),
+            ("reporter", False, False),
+            ("stranger", True, False),
+        ],
+    )
+    def test_who_may_override(self, trail: Trail, by: str, own: bool, counts: bool) -> None:
+        request, _ = failing(trail, "thread")
+        request.author = trail.team.users[by] if own else trail.team.users["guest"]
+        resolve(trail, request, reply="Known.", by=by)
+        trail.work(seconds=15 * 60)
+        assert (thread_of(request).resolved_by is not None) == counts
+        assert ("resolved by who may not" in thread_of(request).notes[0].body) != counts
+        trail.work(seconds=15 * 60)
+        assert (thread_of(request).resolved_by is not None) == counts
+
+    def test_a_thread_that_is_refused_keeps_no_status_away(self, trail: Trail) -> None:
+        a_main(trail, SHAS["b"], faces("thread", "status"), GOOD)
+        _, pipeline = a_request(trail, BAD)
+        trail.team.gitlab.fail_next("POST", "/discussions$", 403)
+        trail.work()
+        assert trail.team.project.statuses[pipeline.id][-1][1] == "failed"
 
     def test_a_deleted_one_comes_back(self, trail: Trail) -> None:
         request, _ = failing(trail, "thread")

@@ -65,6 +65,7 @@ class MergeRequest:
     web_url: str
     merge_commit_sha: str | None = None
     squash_commit_sha: str | None = None
+    author_id: int | None = None
     locked: bool = False  # the discussion is for members of the project only
     labels: tuple[str, ...] = ()
 

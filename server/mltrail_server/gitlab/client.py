@@ -353,6 +353,7 @@ def _merge_request(got: dict[str, Any]) -> ci.MergeRequest:
         got["web_url"],
         got.get("merge_commit_sha"),
         got.get("squash_commit_sha"),
+        author_id=(got.get("author") or {}).get("id"),
         locked=bool(got.get("discussion_locked")),
         labels=tuple(str(label) for label in got.get("labels") or ()),
     )

@@ -1,5 +1,6 @@
 """Where the contract wants the gate to be seen beside the note: a thread that blocks the merge, a commit status."""
 
+from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 
@@ -13,8 +14,18 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
     come again. Raises what GitLab's refusal means.
     """
     contract = report.gate.contract.contract
-    # The thread comes first: a person's override there decides what the status says.
-    done = gate_thread.show(deps, gitlab, project_id, report) if contract and contract.faces.thread else True
-    if contract and contract.faces.status:
+    if contract is None:
+        return True
+    done, refused = True, None
+    # The thread comes first: a person's override there decides what the status says. That the one can't be shown keeps
+    # nobody from seeing the other.
+    if contract.faces.thread:
+        try:
+            done = gate_thread.show(deps, gitlab, project_id, report)
+        except MltrailError as error:
+            refused = error
+    if contract.faces.status:
         commit_status.show(deps, gitlab, project_id, report, path=path)
+    if refused is not None:
+        raise refused
     return done

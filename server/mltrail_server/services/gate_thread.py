@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 
 from mltrail_contract import Outcome
 from mltrail_server.domain import threads
+from mltrail_server.domain.identity import Role
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.threads import Thread
@@ -30,6 +31,11 @@ _HOW = (
 _UNSAID = "It was resolved without a reply, so it is open again: please say why."
 _MOST_LINES = 50
 """GitLab refuses a body of more than a million characters, and a thread that is not there blocks nothing."""
+_OWN = (
+    "It was resolved by who may not let it pass, so it is open again: that is for a Maintainer, or for a Developer who "
+    "is not the merge request's author."
+)
+_AFTER = "\n\n*"
 _log = logging.getLogger(__name__)
 
 
@@ -88,9 +94,10 @@ def _show(turn: Turn, report: Report, known: KnownThread | None, broken: frozens
     if thread.resolved and _let_pass(turn, report, thread, known, broken):
         _keep(turn, thread, thread.body, resolved=True)
         return
-    unsaid = thread.resolved and thread.resolved_by_id != turn.gitlab.bot_id(turn.project_id)
-    if unsaid and thread.body.strip().startswith(body.strip()):
-        body = f"{body.strip()}\n\n{_UNSAID}\n"
+    if thread.resolved and _as_told(thread.body) == body.strip():
+        bot = turn.gitlab.bot_id(turn.project_id)
+        why = _UNSAID if threads.override_of(thread, bot_id=bot, rules=broken) is None else _OWN
+        body = f"{body.strip()}{_AFTER}{why}*\n"
     _say(turn, faces, thread, body)
     if thread.resolved:
         faces.resolve_thread(turn.project_id, turn.iid, thread, resolved=False)
@@ -104,11 +111,11 @@ def _let_pass(turn: Turn, report: Report, thread: Thread, known: KnownThread | N
     if before is not None:
         return True
     # What the person has read and let pass is what stands in the thread, which is what we told last.
-    if known is None or known.resolved or thread.body.strip().split("\n\n" + _UNSAID)[0] != _body(report).strip():
+    if known is None or known.resolved or _as_told(thread.body) != _body(report).strip():
         return False
     bot = turn.gitlab.bot_id(turn.project_id)
     override = threads.override_of(thread, bot_id=bot, rules=broken)
-    if override is None:
+    if override is None or not _may_let_pass(turn, thread.resolved_by_id):
         return False
     _log.warning(
         "the gate of !%s of project %s, pipeline %s, was overridden by %r",
@@ -122,6 +129,20 @@ def _let_pass(turn: Turn, report: Report, thread: Thread, known: KnownThread | N
             connection, turn.project_id, turn.iid, report.pipeline.id, override, now=turn.deps.clock()
         )
     return True
+
+
+def _may_let_pass(turn: Turn, user_id: int | None) -> bool:
+    """Tell whether somebody may override: GitLab lets every author resolve threads of the own merge request."""
+    if user_id is None:
+        return False
+    level = turn.gitlab.member_level(turn.project_id, user_id) or 0
+    author = turn.gitlab.merge_request(turn.project_id, turn.iid).author_id
+    return level >= Role.MAINTAINER or (level >= Role.DEVELOPER and user_id != author)
+
+
+def _as_told(body: str) -> str:
+    """The thread's first note without what was added when it was opened again."""
+    return body.strip().partition(_AFTER)[0].strip()
 
 
 def _find(turn: Turn, faces: GateFaces, known: KnownThread | None) -> Thread | None:

@@ -139,6 +139,11 @@ def _post(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int, out
     # Who has logged nothing gets no note, but a note that stands must not go on telling of an older pipeline.
     if request is None or not (outcome.report.models or (asked and request.note_id is not None)):
         return End.NOTHING
+    if request.note_id is None and state.of_train and not asked:
+        return End.NOTHING  # what is about to be merged needs no new e-mail
+    with deps.db.read() as connection:
+        if pipelines.has_one_of_request_beside(connection, project_id, outcome.report.pipeline):
+            return End.NOTHING
     return notes.write(
         deps,
         gitlab_of(deps),

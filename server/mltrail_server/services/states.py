@@ -36,6 +36,12 @@ class State:
     settled: bool
 
     @property
+    def of_train(self) -> bool:
+        """Tell whether it is a merge train's pipeline, which may be begun again and again."""
+        told = self.pipeline
+        return told is not None and told.ref.startswith("refs/merge-requests/") and told.ref.endswith("/train")
+
+    @property
     def has_or_may_get_a_request(self) -> bool:
         """Tell whether a merge request is there or may be opened for what this pipeline has trained."""
         told = self.pipeline

@@ -94,6 +94,22 @@ def newest_of_branches(connection: sa.Connection, project_id: ProjectId, branche
     return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.ref))}
 
 
+def has_one_of_request_beside(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline) -> bool:
+    """Tell whether a push has begun two pipelines that train, and this is the branch's: then the merge request's own
+    speaks for it.
+    """
+    if pipeline.source == MERGE_REQUEST_SOURCE or pipeline.merge_request_iid is None:
+        return False
+    query = sa.select(sa.literal(1)).where(
+        _T.c.project_id == project_id,
+        _T.c.merge_request_iid == pipeline.merge_request_iid,
+        _T.c.sha == pipeline.sha,
+        _T.c.source == MERGE_REQUEST_SOURCE,
+        _has_candidates(),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def without_request_since(connection: sa.Connection, project_id: ProjectId, since: int) -> bool:
     """Tell whether a branch has trained since then for which a merge request may still be opened."""
     query = sa.select(sa.literal(1)).where(
