@@ -11,7 +11,6 @@ from .answers import Promotion
 from .api import Api
 from .errors import usage
 
-
 _NEEDED = ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_JOB_TOKEN", "CI_COMMIT_SHA")
 
 
