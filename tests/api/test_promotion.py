@@ -140,6 +140,12 @@ def test_an_experiment_that_can_be_no_model_keeps_no_other_from_promotion(trail:
     assert (good["state"], good["model"]) == ("promoted", "churn")
 
 
+def test_the_address_of_a_version_is_a_url_whatever_the_model_is_called(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9], experiment='my "model" #1')
+    assert promote(trail, pipeline)[0]["url"].endswith("/team/churn/-/ml/models/my%20%22model%22%20%231")
+
+
 class TestRefusals:
     def test_a_branch_that_is_not_protected(self, trail: Trail) -> None:
         trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=("a1" * 20,), branch="try")

@@ -1,5 +1,7 @@
 """Addresses of our own pages, under GitLab's paths so that a link can be rewritten from one to the other."""
 
+from urllib.parse import quote
+
 from mltrail_server.settings import Settings
 
 
@@ -8,7 +10,7 @@ def candidate(settings: Settings, project_path: str, iid: int) -> str:
 
 
 def model(settings: Settings, project_path: str, name: str) -> str:
-    return f"{settings.external_url.rstrip('/')}/{project_path}/-/ml/models/{name}"
+    return f"{settings.external_url.rstrip('/')}/{project_path}/-/ml/models/{quote(name, safe='')}"
 
 
 def pipeline(settings: Settings, project_path: str, pipeline_id: int) -> str:
