@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import digests, garbage
+from mltrail_server.services import digests, direct_transfers, garbage
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store import files
@@ -199,6 +199,17 @@ class TestNotHere:
         assert failure(begun)[:2] == (501, "NOT_IMPLEMENTED")
         assert failure(mlflow.call("GET", f"{FILES}/presigned/{root}/f"))[:2] == (501, "NOT_IMPLEMENTED")
         assert told_of(mlflow) == (False, False)
+
+
+def test_a_project_parks_no_end_of_uploads(mlflow: Mlflow, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct_transfers, "MOST_OPEN", 2)
+    first = begin(mlflow, root, name="1")
+    begin(mlflow, root, name="2")
+    answer = mlflow.call("POST", f"{FILES}/mpu/create/{root}", json={"path": "3", "num_parts": 1})
+    assert failure(answer)[:2] == (501, "NOT_IMPLEMENTED"), "clients send the whole file then"
+    body = {"path": "1", "upload_id": first["upload_id"]}
+    good(mlflow.call("POST", f"{FILES}/mpu/abort/{root}", json=body))
+    begin(mlflow, root, name="3")
 
 
 class TestLater:

@@ -19,6 +19,8 @@ from . import files
 from .deps import Scope
 
 MOST_PARTS = 10_000
+MOST_OPEN = 100
+"""Uploads under way in a project. Their bytes are in no quota until they have a name, so there is an end to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,12 @@ def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
         )
     with scope.deps.db.read() as connection:
         files.check_target(connection, scope, target, size=0)
+        if uploads.count(connection, scope.project_id) >= MOST_OPEN:
+            raise MltrailError(
+                Code.NOT_IMPLEMENTED,
+                f"{MOST_OPEN} uploads in parts are under way in this project, so no more are begun. Send the file in "
+                "one call; those that nobody finishes are given up after a day.",
+            )
     begun = scope.deps.files.begin(scope.project_id)
     upload = Upload(begun.blob_id, target.path, begun.store_id, parts)
     with scope.deps.db.write() as connection:

@@ -36,6 +36,13 @@ def remove(connection: sa.Connection, project_id: ProjectId, upload_id: str) -> 
     return connection.execute(gone.returning(_T.c.id)).first() is not None
 
 
+def count(connection: sa.Connection, project_id: ProjectId) -> int:
+    """Count a project's uploads that are under way."""
+    query = sa.select(sa.func.count()).select_from(_T).where(_T.c.project_id == project_id)
+    found: int = connection.execute(query).scalar_one()
+    return found
+
+
 def begun_before(connection: sa.Connection, project_id: ProjectId, moment: int) -> list[Upload]:
     query = _uploads(project_id).where(_T.c.created_ms <= moment).order_by(_T.c.created_ms, _T.c.id)
     return [Upload(row.id, row.path, row.store_id, row.parts) for row in connection.execute(query)]
