@@ -43,7 +43,7 @@ def test_a_store_that_is_to_survive_a_power_failure_waits_for_the_disk(
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", watched)
-    LocalFiles(tmp_path).put(ProjectId(1), io.BytesIO(b"content"))
+    LocalFiles(tmp_path / "quick").put(ProjectId(1), io.BytesIO(b"content"))
     assert synced == []
     stored = LocalFiles(tmp_path, durable=True).put(ProjectId(1), io.BytesIO(b"content"))
     *above, content, folder = synced
