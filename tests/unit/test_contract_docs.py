@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripts import contract_schema
 
-from mltrail_contract import ContractError, read, reading
+from mltrail_contract import FILE_NAME, ContractError, read, reading
 
 PAGE = contract_schema.FILE.with_name("contract.md")
 EXAMPLES = re.findall(r"(?s)```yaml\n(.*?)```", PAGE.read_text())
@@ -33,6 +33,12 @@ def test_each_example_of_the_page_is_a_contract(example: str) -> None:
 def test_each_key_has_an_example(key: str) -> None:
     assert any(re.search(rf"\b{key}:", example) for example in EXAMPLES)
     assert f"`{key}`" in PAGE.read_text() or f".{key}`" in PAGE.read_text()
+
+
+def test_the_example_s_contract_is_one() -> None:
+    text = (contract_schema.FILE.parents[2] / "examples/churn" / FILE_NAME).read_text()
+    assert [rule.metric for rule in read(text).models["churn"].rules] == ["val_auc", "val_f1", "val_log_loss"]
+    VALIDATOR.validate(yaml.safe_load(text))
 
 
 WRONG = """
