@@ -34,14 +34,38 @@ class Cluster:
     @contextmanager
     def started(cls, *options: str, durable: bool = False) -> Iterator["Cluster"]:
         """Start a cluster with further options such as `max_connections=10`, and remove it afterwards."""
-        folder = Path(tempfile.mkdtemp(prefix="mltrail-postgresql-"))
-        cluster = cls(folder, _free_port(), secrets.token_hex(8), options if durable else (*_FORGETFUL, *options))
+        with cls._folder() as folder:
+            cluster = cls(folder, _free_port(), secrets.token_hex(8), options if durable else (*_FORGETFUL, *options))
+            cluster._initialize()
+            with cluster._running():
+                yield cluster
+
+    @contextmanager
+    def follower(self) -> Iterator["Cluster"]:
+        """Start a read replica, and remove it afterwards."""
+        with self._folder() as folder:
+            copy = Cluster(folder, _free_port(), self.password, self.options)
+            copy._run("pg_basebackup", "-D", folder / "data", "-R", "-d", self.url(), "--checkpoint=fast", "--no-sync")
+            with copy._running():
+                yield copy
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        self.start()
         try:
-            cluster._make()
-            cluster.start()
-            yield cluster
+            yield
         finally:
-            cluster.stop()
+            self.stop()
+
+    @staticmethod
+    @contextmanager
+    def _folder() -> Iterator[Path]:
+        folder = Path(tempfile.mkdtemp(prefix="mltrail-postgresql-"))
+        if (owner := _unix_user()) is not None:
+            shutil.chown(folder, owner)
+        try:
+            yield folder
+        finally:
             shutil.rmtree(folder)
 
     def url(self, database: str = "postgres", *, driver: str = "postgresql") -> str:
@@ -88,18 +112,19 @@ class Cluster:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def _make(self) -> None:
+    def _initialize(self) -> None:
         password = self.folder / "password"
         password.write_text(self.password)
-        owner = _unix_user()
-        if owner is not None:
-            for path in (self.folder, password):
-                shutil.chown(path, owner)
+        if (owner := _unix_user()) is not None:
+            shutil.chown(password, owner)
         # Sorts words as people do, as most installations: who relies on the order of bytes has to say so.
-        locale = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
-        command = [programs() / "initdb", "-D", self.folder / "data", "--no-sync", "--auth=password", *locale]
-        command += [f"--username={_USER}", f"--pwfile={password}"]
-        done = subprocess.run(command, user=owner, cwd=self.folder, capture_output=True, text=True, check=False)
+        locale = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
+        access = ("--auth=password", f"--username={_USER}", f"--pwfile={password}")
+        self._run("initdb", "-D", self.folder / "data", "--no-sync", *access, *locale)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = [programs() / program, *arguments]
+        done = subprocess.run(command, user=_unix_user(), cwd=self.folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 

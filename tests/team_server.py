@@ -35,7 +35,8 @@ class TeamServer:
         self.project_id = project_id
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self._command = command or [str(COMMAND), "serve", "--port", str(self.port), "--workers", str(workers)]
+        command = command or [str(COMMAND), "serve", "--port", "{port}", "--workers", str(workers)]
+        self._command = [part.format(port=self.port) for part in command]
         self._variables = variables | ({"MLTRAIL_DATABASE_URL": database_url} if database_url else {})
 
     def __enter__(self) -> Self:

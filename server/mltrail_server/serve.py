@@ -95,7 +95,13 @@ def _serve_http(host: str, port: int, workers: int) -> None:
     ).serve()
 
 
+_forked_by: int | None = None
+"""The process that serves, in a web process that it has forked; None where another server calls `web_process`."""
+
+
 def _be_a_child() -> None:
+    global _forked_by  # noqa: PLW0603 - granian calls `web_process` without arguments
+    _forked_by = os.getppid()
     # A Ctrl-C in the terminal reaches every process of the group. It is for the parent, which ends the web processes in
     # order; one that is told twice hangs until it is killed. So they leave the group as soon as they are forked.
     os.setpgid(0, 0)
@@ -120,9 +126,10 @@ def _leave_with(parent: int) -> None:
 
 def web_process() -> Flask:
     """Make the application of one web process. Called by granian, or by another WSGI server."""
-    _leave_with(os.getppid())
+    if _forked_by is not None:
+        _leave_with(_forked_by)
     log_to_stderr()
-    app = create_app(create_deps(Settings.from_environment()))
+    app = create_app(create_deps(Settings.from_environment().with_kept_secrets()))
     # What stands now stays: the collector need not look at it again, nor write to pages that the processes share. And
     # an answer of a hundred thousand small objects, none of them in a cycle, is not worth dozens of collections.
     gc.collect()

@@ -1,0 +1,35 @@
+"""gunicorn serves as well, by the command that docs/how-to/operate.md shows."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import Load
+from tests.team_server import COMMAND, TeamServer
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/operate.md"
+
+
+def documented() -> list[str]:
+    """The line of the page, for the port of the test."""
+    line = next(line for line in PAGE.read_text().splitlines() if line.startswith("gunicorn "))
+    command = shlex.split(line.replace("127.0.0.1:5000", "127.0.0.1:{port}"))
+    return [str(COMMAND.parent / command[0]), *command[1:]]
+
+
+@pytest.mark.e2e
+def test_it_serves_and_stops(tmp_path: Path) -> None:
+    numbers = tmp_path / "numbers"
+    numbers.mkdir()
+    settings = {"PROMETHEUS_MULTIPROC_DIR": str(numbers)}
+    with TeamServer(tmp_path / "server", command=documented(), **settings) as server:
+        load = Load(server.tracking_uri, server.token())
+        with load.running(4):
+            load.wait_for(40)
+            server.stop()
+            server.start()
+            load.wait_for(40)
+        load.check()
+        assert b"mltrail_http_request_seconds_count" in server.get("/metrics").data
+        assert "incident" not in server.log.read_text()
