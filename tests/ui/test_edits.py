@@ -195,3 +195,22 @@ def test_a_maintainer_promotes_a_run(
     assert "Provenance statement" in shown
     assert "Model card" in shown
     assert "predicateType" in shown
+
+
+def test_links_of_gitlabs_form_lead_to_the_page(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+    mlflow.post("registered-models/create", name="churn")
+    mlflow.post("model-versions/create", name="churn", source=f"runs:/{run_id}/plots", run_id=run_id)
+    assert client.get(f"{ML}/models/1").headers["Location"] == f"{ML}/models/churn"
+    assert client.get(f"{ML}/models/1/versions/1").headers["Location"] == f"{ML}/models/churn/versions/1.0.0"
+    assert client.get(f"{ML}/models/1/versions/9").status_code == 404
+    assert client.get(f"{ML}/models/9").status_code == 404
+
+
+def test_a_run_names_its_parts(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+    for number in range(2):
+        parent = [{"key": "mlflow.parentRunId", "value": run_id}]
+        mlflow.post("runs/create", experiment_id="0", run_name=f"trial-{number}", tags=parent)
+    found = re.search(r'<a href="([^"]+)">2 runs</a>', page(client, f"{ML}/candidates/1"))
+    assert found
+    assert "trial-1" in page(client, found[1])
+    assert 'part of <a href="/1/-/ml/candidates/1">' in page(client, f"{ML}/candidates/2")

@@ -13,15 +13,21 @@ from . import experiments as experiment_service
 from .candidates import Logged, with_data
 from .deps import Scope
 
+PARENT = "mlflow.parentRunId"
+_MOST_CHILDREN = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`jobs`: the creator first. `parent` is the number of the run that this one is a part of, if it is one."""
+    """`jobs`: the creator first. `parent` is the number of the run that this one is a part of, if it is one;
+    `children` is how many runs are parts of it, a thousand at most.
+    """
 
     run: Logged
     experiment: Experiment
     jobs: Sequence[Made]
     parent: int | None
+    children: int
 
 
 def get(scope: Scope, iid: int) -> View:
@@ -33,9 +39,10 @@ def get(scope: Scope, iid: int) -> View:
         run = with_data(connection, scope, [candidate])[0]
         experiment = experiment_service.existing(connection, scope, candidate.experiment_iid)
         jobs = tables.made_by(connection, scope.project_id, [iid])
-        parent_eid = dict(run.tags).get("mlflow.parentRunId", "")
+        parent_eid = dict(run.tags).get(PARENT, "")
+        children = tables.count_tagged(connection, scope.project_id, PARENT, candidate.eid, most=_MOST_CHILDREN)
         parent = store.iids_of(connection, scope.project_id, [parent_eid]) if parent_eid else {}
-    return View(run, experiment, jobs[::-1], next(iter(parent), None))
+    return View(run, experiment, jobs[::-1], next(iter(parent), None), children)
 
 
 def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:

@@ -8,7 +8,7 @@ from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.store import aliases as alias_store
 from mltrail_server.store import files as file_store
-from mltrail_server.store import folders, metrics, model_pages, model_search, params, promotions
+from mltrail_server.store import folders, metrics, model_pages, model_search, params, promotions, versions
 from mltrail_server.store import models as store
 from mltrail_server.store.aliases import Move
 from mltrail_server.store.files import File
@@ -147,6 +147,16 @@ def version(scope: Scope, name: str, which: str) -> VersionView:
         {point.key: point.value for of_run in points.values() for point in of_run},
         {key: value for of_run in pairs.values() for key, value in of_run},
     )
+
+
+def semver_of_id(scope: Scope, name: str, version_id: str) -> str:
+    """Find the semver of a version by the id that GitLab's URLs hold. Raises NOT_FOUND."""
+    number = int(version_id) if version_id.isascii() and version_id.isdecimal() and len(version_id) < 18 else 0
+    with scope.deps.db.read() as connection:
+        found = versions.get_by_id(connection, scope.project_id, number)
+    if found is None or found.model_name != name:
+        raise not_found(f"The model {name} has no version with the id '{version_id}'.")
+    return found.semver
 
 
 def entries(scope: Scope, found: Version, folder: str) -> list[Entry]:

@@ -15,7 +15,9 @@ _LINK = schema.candidate_job
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`note_problem` says why there is no note, where one could not be written or was deleted."""
+    """`note_problem` says why there is no note, where one could not be written or was deleted; `note_next_ms` when it
+    is tried again.
+    """
 
     iid: int
     title: str
@@ -26,6 +28,7 @@ class Listed:
     note_id: int | None
     note_pipeline_id: int | None
     note_problem: str | None
+    note_next_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ _COLUMNS = (
     _T.c.note_id,
     _T.c.note_pipeline_id,
     _T.c.note_problem,
+    _T.c.note_next_ms,
 )
 
 
@@ -58,12 +62,12 @@ def listed(connection: sa.Connection, project_id: ProjectId, *, before: int | No
     query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id)
     if before is not None:
         query = query.where(_T.c.iid < before)
-    return [Listed(*row) for row in connection.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
+    return [Listed(*tuple(row)) for row in connection.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
 
 
 def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Listed | None:
     row = connection.execute(sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.iid == iid)).one_or_none()
-    return None if row is None else Listed(*row)
+    return None if row is None else Listed(*tuple(row))
 
 
 def pipelines_of(connection: sa.Connection, project_id: ProjectId, iid: int, *, limit: int) -> list[OfRequest]:

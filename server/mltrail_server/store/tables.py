@@ -86,6 +86,19 @@ def counts(
     return {row[0]: row[1] for row in connection.execute(sa.union_all(*parts))} if parts else {}
 
 
+def count_tagged(connection: sa.Connection, project_id: ProjectId, key: str, value: str, *, most: int) -> int:
+    """Count the candidates that have a tag of a short value, up to `most`."""
+    tag = schema.candidate_tag
+    query = sa.select(sa.literal(1)).where(
+        # As a range, since SQLite would else take all rows of the project for fewer than those of one value.
+        tag.c.project_id == project_id,
+        tag.c.key == key,
+        tag.c.value_start.between(value, value),
+    )
+    found: int = connection.execute(sa.select(sa.func.count()).select_from(query.limit(most).subquery())).scalar_one()
+    return found
+
+
 def metric_names(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> list[str]:
     """List the names of the metrics that some candidates have, each once.
 

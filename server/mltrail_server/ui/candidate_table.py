@@ -38,6 +38,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
             raise
         problem = error.message
         table = tables.page(call.scope, iid, _wanted(State(columns=state.columns, view=state.view)))
+    local = call.deps.settings.local_mode
     return page(
         call,
         "candidates.html",
@@ -46,10 +47,10 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         state=state,
         problem=problem,
         fixed=[column for column in FIXED if state.shows(column)],
-        ci=[column for column in GITLAB if state.shows(column)],
+        ci=[column for column in GITLAB if state.shows(column, local=local)],
         metrics=[(name, order_of(METRIC, name), direction.guess(name).direction) for name in table.metrics],
         params=[(name, order_of(PARAM, name)) for name in table.params],
-        choices=_choices(table, state),
+        choices=_choices(table, state, local=local),
         operators=_OPERATORS,
         attributes=_ATTRIBUTES,
         arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
@@ -83,11 +84,11 @@ def _wanted(state: State) -> Wanted:
     )
 
 
-def _choices(table: Table, state: State) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+def _choices(table: Table, state: State, *, local: bool) -> list[tuple[str, list[tuple[str, str, bool]]]]:
     """List what the column chooser offers: groups of key, label and whether it is shown."""
     return [
         ("Run", [(column.key, column.label, state.shows(column)) for column in FIXED]),
-        ("GitLab", [(column.key, column.label, state.shows(column)) for column in GITLAB]),
+        ("GitLab", [(column.key, column.label, state.shows(column, local=local)) for column in GITLAB]),
         ("Metrics", [(METRIC + name, name, name in table.metrics) for name in table.all_metrics]),
         ("Parameters", [(PARAM + name, name, name in table.params) for name in table.all_params]),
     ]

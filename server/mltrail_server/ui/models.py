@@ -37,7 +37,12 @@ def model(call: Call, name: str) -> ResponseReturnValue:
 
 
 def version(call: Call, name: str, which: str) -> ResponseReturnValue:
-    view = model_view.version(call.scope, model_view.name_of(call.scope, name), which)
+    real = model_view.name_of(call.scope, name)
+    if real != name:
+        # GitLab's own form: models/<id of the model>/versions/<id of the version>
+        semver = model_view.semver_of_id(call.scope, real, which)
+        return redirect(f"/{call.actor.project_path}/-/ml/models/{segment(real)}/versions/{segment(semver)}", 302)
+    view = model_view.version(call.scope, real, which)
     folder = paths.clean(call.request.args.get("folder", ""))
     return page(
         call,

@@ -13,6 +13,7 @@ from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_orders
 
 METRIC, PARAM = "metrics.", "params."
+_OF_JOBS = frozenset({"job", "pipeline", "mr"})
 _VIEWS = {"active": ViewType.ACTIVE_ONLY, "deleted": ViewType.DELETED_ONLY, "all": ViewType.ALL}
 
 
@@ -29,13 +30,13 @@ class Column:
 FIXED = (
     Column("created", "Created", "start_time"),
     Column("ended", "Ended", "end_time", by_default=False),
-    Column("author", "Author", "user_id"),
 )
 GITLAB = (
     Column("job", "Job", "tags.`gitlab.CI_JOB_ID`"),
     Column("pipeline", "Pipeline", "tags.`gitlab.CI_PIPELINE_ID`", by_default=False),
     Column("mr", "Merge request", "tags.`gitlab.CI_MERGE_REQUEST_IID`"),
     Column("commit", "Commit", "tags.`gitlab.CI_COMMIT_SHA`"),
+    Column("author", "Author", "user_id"),
 )
 
 
@@ -85,8 +86,11 @@ class State:
             return None
         return [key.removeprefix(prefix) for key in self.columns if key.startswith(prefix)]
 
-    def shows(self, column: Column) -> bool:
-        return column.by_default if self.columns is None else column.key in self.columns
+    def shows(self, column: Column, *, local: bool = False) -> bool:
+        """Tell whether a column is shown. Local mode knows no jobs, so it shows none unless they are asked for."""
+        if self.columns is not None:
+            return column.key in self.columns
+        return column.by_default and not (local and column.key in _OF_JOBS)
 
     def pairs(self) -> list[tuple[str, str]]:
         """List the query's names and values, for links and for hidden fields of forms."""
