@@ -47,6 +47,7 @@ def test_the_stand_in_passes_and_keeps_no_note(
     lines = try_it()
     assert failures(lines) == []
     assert [name for name, line in lines.items() if line.outcome != OK] == ["webhook"]
+    assert "--webhook-listen" in lines["webhook"].told
     assert team.gitlab.notes(team.project, request_iid) == []
 
 
@@ -111,6 +112,62 @@ class TestWrongSetUps:
     def test_a_gitlab_that_is_away(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         team.gitlab.limited = 60
         assert "GitLab's version" in failures(try_it())
+
+
+class TestWebhook:
+    """GitLab makes a hook, sends it, and what comes is looked at."""
+
+    @pytest.fixture
+    def line(self, try_it: Callable[..., dict[str, Any]], team: Team) -> Callable[..., Any]:
+        team.project.members[team.users["bot"].id] = 40
+
+        def run(**given: Any) -> Any:
+            return try_it(webhook_listen="127.0.0.1:0", webhook_wait_seconds=0.5, **given)["webhook"]
+
+        return run
+
+    @pytest.mark.parametrize(("version", "told"), [("18.6.0", "does not sign"), ("19.1.0", "a good signature")])
+    def test_it_is_received_and_removed(self, line: Callable[..., Any], team: Team, version: str, told: str) -> None:
+        team.gitlab.version = version
+        found = line()
+        assert found.outcome == OK, found
+        assert told in found.told
+        assert team.project.hooks == {}
+
+    @pytest.mark.parametrize(
+        ("spoil", "told"),
+        [
+            (lambda *_: None, "nothing came to"),
+            (lambda headers, body: (headers | {"X-Gitlab-Token": "other"}, body), "without the secret token"),
+            (lambda headers, body: (headers | {"webhook-signature": "v1,eA=="}, body), "signature is wrong"),
+            (lambda headers, body: (headers | {"webhook-timestamp": "1"}, body), "signature is wrong"),
+            (lambda headers, _: (headers, body.replace(b"pipeline", b"push")), "another kind"),
+            (lambda headers, _: (headers, b'{"text": "own template"}'), "another shape: KeyError 'object_kind'"),
+        ],
+    )
+    def test_each_way_to_differ_is_named(self, line: Callable[..., Any], team: Team, spoil: Any, told: str) -> None:
+        team.gitlab.version, team.gitlab.spoil_hook = "19.1.0", spoil
+        found = line()
+        assert found.outcome == FAILED
+        assert told in found.told
+        assert team.project.hooks == {}
+
+    def test_a_bot_that_is_no_maintainer_is_told(self, line: Callable[..., Any], team: Team) -> None:
+        team.project.members[team.users["bot"].id] = 30
+        assert "needs the Maintainer role" in line().told
+
+    def test_an_url_that_gitlab_does_not_take_is_told(self, line: Callable[..., Any]) -> None:
+        assert "Invalid url given" in line(webhook_url="ftp://here").told
+
+    def test_a_test_that_gitlab_refuses_leaves_no_hook(self, line: Callable[..., Any], team: Team) -> None:
+        team.gitlab.fail_next("POST", "/test/pipeline_events$", 422)
+        assert line().outcome == FAILED
+        assert team.project.hooks == {}
+
+
+def test_a_wrong_url_is_named(try_it: Callable[..., dict[str, Any]], team: Team) -> None:
+    team.gitlab.stop()
+    assert f"ConnectionError, asking {team.gitlab.url}" in try_it(id_token="", job_token="")["GitLab's version"].told
 
 
 def test_the_command_reports_without_secrets(

@@ -9,7 +9,7 @@ from mltrail_server.domain.errors import unavailable
 
 from . import answers
 from .errors import telling
-from .session import TIMEOUT_SECONDS, Sessions
+from .session import NO_WAITING, TIMEOUT_SECONDS, Sessions
 
 OLDEST = (17, 0)
 """The oldest GitLab that mltrail supports."""
@@ -36,6 +36,30 @@ class Probe:
 
     def user_name(self) -> str:
         return str(self._get("/user", "bot's user", {"id", "username"})["username"])
+
+    def create_hook(self, project_id: int, *, url: str, token: str, signing_token: str) -> int:
+        """Make a webhook for pipeline events and answer its number. https://docs.gitlab.com/api/project_webhooks/"""
+        data = {
+            "url": url,
+            "token": token,
+            "signing_token": signing_token,
+            "pipeline_events": True,
+            "push_events": False,
+        }
+        with telling("webhook", bot=True):
+            session = self._sessions.bot(self._token)
+            got = session.http_post(f"/projects/{project_id}/hooks", post_data=data, **NO_WAITING)
+            return int(answers.holding(got, "webhook", frozenset({"id"}))["id"])
+
+    def try_hook(self, project_id: int, hook: int) -> None:
+        """Have GitLab send a pipeline event."""
+        with telling("webhook's test", bot=True):
+            path = f"/projects/{project_id}/hooks/{hook}/test/pipeline_events"
+            self._sessions.bot(self._token).http_post(path, **NO_WAITING)
+
+    def delete_hook(self, project_id: int, hook: int) -> None:
+        with telling("webhook", bot=True):
+            self._sessions.bot(self._token).http_delete(f"/projects/{project_id}/hooks/{hook}", **NO_WAITING)
 
     def _get(self, path: str, what: str, fields: set[str]) -> dict[str, Any]:
         with telling(what, bot=True):

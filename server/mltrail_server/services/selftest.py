@@ -19,6 +19,8 @@ from mltrail_server.gitlab.older_gitlab import OlderGitLab
 from mltrail_server.gitlab.session import Sessions
 from mltrail_server.settings import Settings
 
+from . import hook_test
+
 OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
 
 
@@ -41,6 +43,9 @@ class Given:
     merge_request_iid: int | None = None
     id_token: str = ""
     job_token: str = ""
+    webhook_listen: str = ""  # host:port where GitLab's webhook may come
+    webhook_url: str = ""  # how GitLab reaches that, where it is not the same
+    webhook_wait_seconds: float = 20.0
 
 
 @dataclass
@@ -98,11 +103,17 @@ class SelfTest:
         except _Skip as reason:
             self.lines.append(Line(name, SKIPPED, str(reason)))
         except MltrailError as error:
-            self.lines.append(Line(name, FAILED, error.message))
+            self.lines.append(Line(name, FAILED, error.message + self._unreached(error)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # An answer in another shape: the field's name is what we need to know, its value is nobody's business.
             told = f" {error}" if isinstance(error, KeyError) else ""
             self.lines.append(Line(name, FAILED, f"GitLab's answer has another shape: {type(error).__name__}{told}"))
+
+    def _unreached(self, error: MltrailError) -> str:
+        """Say where and why nobody answered: most often the URL is wrong, or the certificate is of an own authority."""
+        if error.code is not Code.UNAVAILABLE or error.__cause__ is None:
+            return ""
+        return f" ({type(error.__cause__).__name__}, asking {self.settings.gitlab_url})"
 
     def _version(self) -> str:
         version = self.probe.version()
@@ -219,7 +230,16 @@ class SelfTest:
         raise _wrong("a deleted note can still be edited")
 
     def _webhook(self) -> str:
-        raise _Skip("none is needed: the worker asks GitLab by itself")
+        if not self.given.webhook_listen:
+            raise _Skip("none is needed; to try one, name a host:port that GitLab can reach with --webhook-listen")
+        return hook_test.deliver(
+            self.probe,
+            ProjectId(self._known().id),
+            listen=self.given.webhook_listen,
+            url=self.given.webhook_url,
+            clock=self.clock,
+            wait_seconds=self.given.webhook_wait_seconds,
+        )
 
     def _known(self) -> Project:
         if self.project is None:

@@ -3,6 +3,7 @@
 import itertools
 import re
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -47,7 +48,14 @@ class _Quiet(WSGIRequestHandler):
 class FakeGitLab:
     """A small GitLab. Methods may be called from any thread, while it serves."""
 
-    def __init__(self, port: int = 0, clock: Callable[[], float] = time.time, *, prefix: str = "") -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+        *,
+        prefix: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.lock = threading.RLock()
         self.clock = clock
         self.users: dict[int, User] = {}
@@ -64,6 +72,8 @@ class FakeGitLab:
         self.lists_invited_groups = True  # among a project's members; an older GitLab does not
         self.limited: int | None = None  # answer everything with 429: come back in so many seconds
         self.limited_bare = False  # the kind of 429 that has no headers
+        # What becomes of a webhook on its way; None when it gets lost.
+        self.spoil_hook: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes] | None] = lambda *told: told
         self.applications: dict[str, Application] = {}
         self.grants: dict[str, Grant] = {}
         self.visitor: User | None = None  # who sits at the browser, and says yes
@@ -76,8 +86,8 @@ class FakeGitLab:
         app = self._one_at_a_time()
         if prefix:
             app = DispatcherMiddleware(NotFound(), {prefix: app})
-        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
-        self.url = f"http://127.0.0.1:{self._server.server_port}{prefix}"
+        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet, ssl_context=tls)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}{prefix}"
         self._thread: threading.Thread | None = None
 
     def _one_at_a_time(self) -> "WSGIApplication":
@@ -327,4 +337,12 @@ class FakeGitLab:
         return next(self._numbers[kind])
 
 
-_FIRST_NUMBERS = {"user": 11, "project": 500, "merge_request": 7000, "pipeline": 901, "job": 5001, "note": 300}
+_FIRST_NUMBERS = {
+    "user": 11,
+    "project": 500,
+    "merge_request": 7000,
+    "pipeline": 901,
+    "job": 5001,
+    "note": 300,
+    "hook": 1,
+}

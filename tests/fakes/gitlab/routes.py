@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify
 
-from . import gate_faces, job_tokens, merge_requests, oauth, people, pipelines, repository
+from . import gate_faces, hooks, job_tokens, merge_requests, oauth, people, pipelines, repository
 from .door import Door
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def make_app(fake: "FakeGitLab") -> Flask:
     pipelines.mount(app, fake, door)
     merge_requests.mount(app, fake, door)
     gate_faces.mount(app, fake, door)
+    hooks.mount(app, fake, door)
     repository.mount(app, fake, door)
     return app
 

@@ -65,6 +65,14 @@ class Note:
 
 
 @dataclass
+class Hook:
+    id: int
+    url: str
+    token: str
+    signing_token: str
+
+
+@dataclass
 class Discussion:
     """A thread: its first note is what can be resolved."""
 
@@ -147,6 +155,7 @@ class Project:
     protected: set[str] = field(default_factory=set)
     merge_requests: dict[int, MergeRequest] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
+    hooks: dict[int, Hook] = field(default_factory=dict)
     statuses: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)  # name, state, text by pipeline
 
     def ancestors(self, sha: str) -> list[str]:
