@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import urllib3
 from scripts.demo.__main__ import PREDICT, checked
-from scripts.demo.world import PROJECT_ID, Ran, World
+from scripts.demo.world import EXAMPLE, PROJECT_ID, Ran, World
 
+from mltrail_contract import FILE_NAME
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
 TRAIN_PYTHON = Path(__file__).parents[2] / ".venv-train/bin/python"
@@ -68,7 +69,8 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with World(tmp_path_factory.mktemp("world") / "demo", train_python=TRAIN_PYTHON) as world:
         gitlab, project = world.gitlab, world.project
-        sha = gitlab.add_commit(project, "a1" * 20, branch="main")
+        contract = {FILE_NAME: (EXAMPLE / FILE_NAME).read_text()}
+        sha = gitlab.add_commit(project, "a1" * 20, branch="main", files=contract)
         base = world.branch_pipeline(sha)
         trained = [checked(world.train(base, *ONE_MODEL))]
         promoted = [checked(world.promote(base)), checked(world.promote(base))]
@@ -146,6 +148,12 @@ class TestTrail:
         row = next(line for line in story.notes[1][0].body.splitlines() if "`val_auc`" in line and line.startswith("|"))
         assert f"{abs(delta):.1f}"[:3] in row or f"{abs(delta):.2f}"[:3] in row
         assert "learning_rate" in story.notes[1][0].body
+
+    def test_the_example_s_contract_lets_it_pass(self, story: Story) -> None:
+        body = story.notes[1][0].body
+        assert body.splitlines()[1].startswith("### ✅ Gate passed · `churn` · `val_auc`")
+        assert "must not drop by more than 0.005: " in body
+        assert "Merging promotes `churn` 1.1.0" in body
 
     def test_nothing_ran_as_a_quick_action_and_nobody_was_mentioned(self, story: Story) -> None:
         assert story.world.gitlab.quick_actions == []
