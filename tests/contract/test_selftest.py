@@ -141,7 +141,7 @@ class TestWebhook:
             (lambda headers, body: (headers | {"X-Gitlab-Token": "other"}, body), "without the secret token"),
             (lambda headers, body: (headers | {"webhook-signature": "v1,eA=="}, body), "signature is wrong"),
             (lambda headers, body: (headers | {"webhook-timestamp": "1"}, body), "signature is wrong"),
-            (lambda headers, _: (headers, body.replace(b"pipeline", b"push")), "another kind"),
+            (lambda headers, body: (headers, body.replace(b"pipeline", b"push")), "another kind"),
             (lambda headers, _: (headers, b'{"text": "own template"}'), "another shape: KeyError 'object_kind'"),
         ],
     )
