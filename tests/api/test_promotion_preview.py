@@ -46,6 +46,26 @@ def test_it_tells_the_version_to_come(trail: Trail) -> None:
     assert preview(trail, pipeline, up_to_date=None).sentence.endswith("was 1.0.0.")
 
 
+def test_the_note_says_whether_the_target_branch_will_train_again(trail: Trail) -> None:
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.8])
+    promote(trail, first)
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.9], lr="0.2")
+    trail.report(pipeline)
+    assert "promoted without training again: the files are the same." in trail.notes(request)[0]
+    trail.team.gitlab.add_commit(trail.team.project, SHAS["e"], parents=(SHAS["b"],), branch="main", files={"a": "b"})
+    trail.report(pipeline)
+    assert "The target branch has moved on" in trail.notes(request)[0]
+    sha = trail.team.gitlab.merged_result(trail.team.project, request.iid)
+    ref = f"refs/merge-requests/{request.iid}/merge"
+    result = trail.team.gitlab.add_pipeline(trail.team.project, sha, ref, "merge_request_event")
+    trail.train(result, [0.9], lr="0.2")
+    trail.report(result)
+    assert "promoted without training again: the files are the same." in trail.notes(request)[0]
+
+
 def test_the_contracts_terms(trail: Trail) -> None:
     pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
     trail.train(pipeline, [0.9])

@@ -171,6 +171,11 @@ class GitLab:
             raise
         return str(got["commit"]["id"])
 
+    def commit_parents(self, project_id: ProjectId, sha: str) -> list[str]:
+        return [
+            str(one) for one in self._get(project_id, f"/repository/commits/{sha}", "commit").get("parent_ids") or ()
+        ]
+
     def commit_message(self, project_id: ProjectId, sha: str) -> str:
         return str(self._get(project_id, f"/repository/commits/{sha}", "commit").get("message") or "")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from mltrail_contract import Outcome
 from mltrail_server.domain.ids import ProjectId
 
-from . import promotion_preview, terms
+from . import freshness, promotion_preview, terms
 from .deps import Deps
 from .reports import Report
 
@@ -13,8 +13,8 @@ _MOST_MODELS = 5
 
 
 def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: str | None) -> Report:
-    """Add a preview of each model that the target branch may promote and whose gate does not fail. GitLab is not asked;
-    some ten statements a model.
+    """Add a preview of each model that the target branch may promote and whose gate does not fail. Some ten
+    statements a model; where a reviewed candidate may ship, GitLab is asked once or twice about the target branch.
     """
     if report.state != "ready" or report.merge_request is None:
         return report
@@ -39,4 +39,7 @@ def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: 
             )
         if preview is not None:
             previews[model.name] = preview
+    if any(one.reuse for one in previews.values()):
+        fresh = freshness.of(deps, project_id, report)
+        previews = {name: one.knowing(up_to_date=fresh) for name, one in previews.items()}
     return replace(report, previews=previews)

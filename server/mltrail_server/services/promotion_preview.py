@@ -1,6 +1,6 @@
 """What a merge request's merge will do to a model, said beforehand. Reads only, and asks GitLab nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -19,7 +19,7 @@ from .deps import Deps
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`sentence` is safe to stand in a note."""
+    """`sentence` is safe to stand in a note. `reuse` tells whether the reviewed candidate itself may ship."""
 
     version: str
     bump: str
@@ -27,6 +27,12 @@ class Preview:
     alias: str
     replaces: str | None
     sentence: Markdown
+    reuse: bool = False
+
+    def knowing(self, *, up_to_date: bool | None) -> "Preview":
+        """Say beside it whether the target branch will have to train again; None where nobody knows."""
+        more = reviewed.beforehand(reuse=self.reuse, up_to_date=up_to_date)
+        return replace(self, sentence=Markdown(f"{self.sentence} {more}".rstrip()))
 
 
 def of(
@@ -58,6 +64,6 @@ def of(
     held = version_store.get(connection, project_id, model_id or 0, number) if number is not None else None
     was = f", was {held.semver}" if held else ""
     told = f"Merging promotes {code(model)} {version} ({called}: {code(reason, most=120)}) to {code(alias)}{was}."
-    beforehand = reviewed.beforehand(reuse=found.promote.reuse_reviewed, up_to_date=up_to_date)
-    sentence = Markdown(f"{told} {beforehand}".rstrip())
-    return Preview(str(version), called, reason, alias, held.semver if held else None, sentence)
+    replaces = held.semver if held else None
+    foreseen = Preview(str(version), called, reason, alias, replaces, Markdown(told), found.promote.reuse_reviewed)
+    return foreseen.knowing(up_to_date=up_to_date)
