@@ -75,7 +75,9 @@ def names(shown: str) -> list[str]:
 
 def header(shown: str, label: str) -> str:
     """The URL that a column's header leads to."""
-    found = re.search(rf'<th scope="col"[^>]*><a href="([^"]+)">(?:<span class="goal".*?</span> )?{re.escape(label)}', shown)
+    found = re.search(
+        rf'<th scope="col"[^>]*><a href="([^"]+)">(?:<span class="goal".*?</span> )?{re.escape(label)}', shown
+    )
     assert found, label
     return ROOT + html.unescape(found[1])
 

@@ -178,6 +178,20 @@ def test_the_worst_outcome_decides() -> None:
     assert gate.worst([Outcome.PASS, Outcome.FAIL, Outcome.WARN]) is Outcome.FAIL
 
 
+def test_runs_that_are_made_to_spread_hide_no_drop() -> None:
+    history = [runs(STEADY, first=100 + 10 * place) for place in range(5)]
+    written = Model("churn", rules=(DROP,))
+    compared = compare(runs([0.2, 0.5, 0.8]), runs(STEADY), history=history, model=written)
+    (ruling,) = gate.judge(compared, written, target="main")
+    assert (ruling.outcome, ruling.known) == (Outcome.WARN, False)
+    assert "times as much as the branch's, which may hide a drop" in ruling.sentence
+
+
+def test_what_is_no_number_breaks_its_bounds() -> None:
+    (ruling,) = ruled(runs([float("nan")], metric="loss"), [], Rule("loss", at_most=1.0))
+    assert (ruling.outcome, ruling.sentence) == (Outcome.FAIL, "not a number")
+
+
 def test_very_many_rules_and_metrics_end_soon_and_do_not_pass() -> None:
     metrics = {f"slice/{number}": 0.9 for number in range(3000)}
     now = [Run(1, "run", State.SUCCEEDED, {}, metrics)]

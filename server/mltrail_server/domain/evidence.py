@@ -7,7 +7,7 @@ pipelines where each has a single run. Samples inside of a run say nothing of it
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import statistics
 from .statistics import Summary
@@ -51,6 +51,9 @@ class Level:
 class Evidence:
     """`p` is how often chance alone moves the mean at least this far in this direction; `low` and `high` bound the
     true difference (current minus baseline) with 90 % confidence, so that each side is wrong in 5 % of cases.
+
+    `hidden` is set where the difference is chance only because this side's runs spread surely more than the branch's,
+    so many times as much: runs that are made to spread would hide any drop.
     """
 
     p: float
@@ -58,6 +61,7 @@ class Evidence:
     high: float
     sd: float
     freedom: float
+    hidden: float | None = None
 
     def real(self, *, among: int = 1) -> bool:
         """Tell whether it is more than chance, also for the best `among` so many equal ones.
@@ -114,7 +118,8 @@ def weigh(before: Level, now: Summary) -> Evidence | None:
         return None if single else Evidence(0.0 if delta else 0.5, delta, delta, 0.0, freedom)
     reach = statistics.t_quantile(1 - ALPHA, freedom) * error
     p = statistics.t_two_sided(delta / error, freedom) / 2
-    return Evidence(p, delta - reach, delta + reach, sd, freedom)
+    found = Evidence(p, delta - reach, delta + reach, sd, freedom)
+    return found if found.real() else replace(found, hidden=_hidden(before, now))
 
 
 def seeds_needed(sd: float, difference: float) -> int | None:
@@ -127,6 +132,15 @@ def seeds_needed(sd: float, difference: float) -> int | None:
     z = statistics.t_quantile(1 - ALPHA, math.inf) + statistics.t_quantile(_POWER, math.inf)
     n = max(2, math.ceil(2 * (z * sd / difference) ** 2)) if sd * z < difference * _MOST_SEEDS else _MOST_SEEDS + 1
     return n if n <= _MOST_SEEDS else None
+
+
+def _hidden(before: Level, now: Summary) -> float | None:
+    """Tell how many times as much this side spreads, where with the branch's own spread the difference were real."""
+    if not before.sd or not now.sd or now.sd <= before.sd or not _unequal(before, now):
+        return None
+    t = (now.mean - before.mean) / (before.sd * math.sqrt(1 / before.weight + 1 / now.n))
+    real = statistics.t_two_sided(t, before.freedom) / 2 < _CALLED
+    return now.sd / before.sd if real else None
 
 
 def _spread(pipelines: Sequence[Summary]) -> tuple[float | None, float]:

@@ -16,6 +16,7 @@ from .numbers import number
 MOST_RULINGS = 10_000
 """A model's rules may hold a thousand globs and its runs any number of metrics: so many pairs are looked at."""
 
+_MOST_ODD = 100
 _SEVERITY = (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
 
 
@@ -49,6 +50,9 @@ def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, .
             rulings.append(Ruling(rule.metric, rule, Outcome(rule.then), expectation(rule), told, known=False))
         elif names:
             rulings += [_ruling(rule, changes[name], compared, model) for name in names]
+        elif odd := globs.matching(_not_numbers(compared.best), rule.metric):
+            broken = Outcome(rule.then)
+            rulings += [Ruling(name, rule, broken, expectation(rule), "not a number") for name in odd[:_MOST_ODD]]
         else:
             missing = "no run has logged it" if rule.metric.isidentifier() else "no metric has such a name"
             rulings.append(Ruling(rule.metric, rule, model.if_unknown, expectation(rule), missing, known=False))
@@ -136,11 +140,19 @@ def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that
         return say(Outcome.PASS, "unchanged" if loss == 0 else difference)
     if one.evidence is None:
         return say(model.if_unknown, f"{difference}; noise unknown, add seeds to tell", known=False)
+    if one.evidence.hidden is not None:
+        spread = f"these runs spread {number(one.evidence.hidden, decimals=1)} times as much as the branch's"
+        return say(model.if_unknown, f"{difference}; {spread}, which may hide a drop", known=False)
     if not one.evidence.real():
         seeds = evidence.seeds_needed(one.evidence.sd, allowed or loss)
         more = f"; {seeds} seeds a side would tell" if seeds else ""
         return say(Outcome.PASS, f"{difference}, within noise{more}")
     return say(broken, f"{difference}, real")
+
+
+def _not_numbers(group: Group) -> list[str]:
+    """List what a group has logged and no run as a number, such as the loss of a training that went astray."""
+    return sorted({name for run in group.runs for name in run.metrics} - group.metrics.keys())
 
 
 def _value(rule: Rule, one: MetricChange, group: Group | None) -> float | None:
