@@ -1,13 +1,16 @@
 """Decode what a client sent into a typed struct, or say in words what is wrong with it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
 import msgspec
 from flask import Request
 
 from mltrail_server.domain import limits
-from mltrail_server.domain.errors import Code, MltrailError, invalid
+from mltrail_server.domain.errors import Code, MltrailError, invalid, unavailable
 
 T = TypeVar("T")
 
@@ -54,6 +57,22 @@ def bounded(request: Request) -> bytes:
         Code.TOO_LARGE,
         f"The body is larger than {limits.MAX_BODY} bytes. Send it in smaller batches, and long texts as files.",
     )
+
+
+_STRANGERS = BoundedSemaphore(4)
+
+
+@contextmanager
+def of_a_stranger() -> Iterator[None]:
+    """Read within this what comes from somebody who has proved nothing yet. A body may be sent as slowly as one likes,
+    and holds a thread as long; so only few are read at the same time. Raises UNAVAILABLE.
+    """
+    if not _STRANGERS.acquire(blocking=False):
+        raise unavailable("Too many forms are being sent at the same time; try again in a moment.", retry_after=2)
+    try:
+        yield
+    finally:
+        _STRANGERS.release()
 
 
 def query_of(request: Request, kind: type[T], *, lists: frozenset[str] = frozenset()) -> T:

@@ -3,6 +3,7 @@
 import hmac
 import secrets
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from flask import Flask, Request, current_app, session
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import forbidden, unauthenticated
+from mltrail_server.http.bodies import of_a_stranger
 from mltrail_server.services import web_sessions
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
@@ -73,7 +75,7 @@ def csrf_token() -> str:
 def check_form(request: Request) -> None:
     """Refuse a form that is not one of this session's own pages, or larger than any of them.
 
-    Raises FORBIDDEN or TOO_LARGE.
+    Raises FORBIDDEN, TOO_LARGE, or UNAVAILABLE while too many strangers send some.
     """
     request.max_content_length = limits.MAX_FORM
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
@@ -82,7 +84,9 @@ def check_form(request: Request) -> None:
     ours = (request.host, current_app.config["MLTRAIL_HOST"] or request.host)
     if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] not in ours):
         raise forbidden("This form was sent from another site.")
-    if not _same(request.form.get("csrf_token", ""), str(session.get(_CSRF, ""))):
+    with nullcontext() if session.get(_ID) else of_a_stranger():
+        told = request.form.get("csrf_token", "")
+    if not _same(told, str(session.get(_CSRF, ""))):
         raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")
 
 
