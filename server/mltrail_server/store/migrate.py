@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _FOLDER = Path(__file__).parent / "migrations"
+_LOCK = 0x6D6C747261696C  # "mltrail": any number will do that no other program locks in this database
 _VERSION = sa.table("alembic_version", sa.column("version_num", sa.String))
 
 
@@ -34,7 +35,14 @@ def upgrade(database: Database) -> None:
     from alembic import command  # noqa: PLC0415 - see above
 
     with database.write() as connection:
+        alone(connection)
         command.upgrade(config(connection), "head")
+
+
+def alone(connection: sa.Connection) -> None:
+    """Wait until nobody else changes the schema: many servers may start at once. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def revision(database: Database) -> str | None:

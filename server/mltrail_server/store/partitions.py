@@ -11,6 +11,7 @@ from mltrail_server.domain.errors import invalid
 
 from . import schema
 from .db import Database
+from .migrate import alone
 
 TABLES = (schema.metric, schema.latest_metric)
 MOST = 1024
@@ -27,6 +28,7 @@ def partition(database: Database, count: int) -> bool:
     if not 1 <= count <= MOST:
         raise invalid(f"The metric tables can have from 1 to {MOST} partitions, not {count}.")
     with database.write() as connection:
+        alone(connection)
         others = [table for table in TABLES if _partitions(connection, table) != count]
         for table in others:
             _rewrite(connection, table, count)
