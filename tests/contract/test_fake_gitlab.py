@@ -19,6 +19,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
 from tests.conftest import EXTERNAL_URL, Team
+from tests.fakes.gitlab import Pipeline
 
 FOLDER = Path(os.environ.get("MLTRAIL_GITLAB_SCHEMAS") or Path(__file__).parents[3] / "shared/facts/gitlab-api-schemas")
 
@@ -47,6 +48,13 @@ REQUIRED = {
     "own job": {"id", "status", "ref", "tag", "pipeline", "user", "web_url", "project"},
     "allowed agents": {"allowed_agents", "job", "pipeline", "project", "user", "environment"},
     "token info": {"resource_owner_id", "scope", "expires_in", "application", "created_at"},
+    "discussion": {"id", "individual_note", "notes"},
+    "discussions": {"id", "notes"},
+    "discussion's note": {"id", "body", "author", "system", "resolvable", "resolved", "resolved_by"},
+    "commit status": {"id", "sha", "status", "name", "description", "target_url", "pipeline_id", "author"},
+    "issue": {"iid", "title", "description", "state", "author", "web_url"},
+    "issues": {"iid", "description", "author"},
+    "webhook": {"id", "url", "project_id"},
     "new tokens": {"access_token", "token_type", "expires_in", "refresh_token", "scope", "created_at"},
 }
 
@@ -100,7 +108,26 @@ def answers(team: Team) -> dict[str, Any]:
         "version": "version",
     }
     project.tags["v1"] = "a1" * 20
-    return {name: call(team, "GET", path) for name, path in paths.items()} | other_tokens_answers(team)
+    told = {name: call(team, "GET", path) for name, path in paths.items()} | other_tokens_answers(team)
+    return told | gate_answers(team, request.iid, pipeline)
+
+
+def gate_answers(team: Team, iid: int, pipeline: Pipeline) -> dict[str, Any]:
+    """What GitLab says to the gate's threads, statuses and issues, and to a webhook that is made."""
+    team.project.members[team.users["bot"].id] = 40
+    discussions = f"projects/42/merge_requests/{iid}/discussions"
+    made = call(team, "POST", discussions, json={"body": "hello"})
+    issue = {"title": "worse", "description": "hello"}
+    status = {"state": "success", "name": "mltrail", "pipeline_id": pipeline.id}
+    return {
+        "discussion": call(team, "PUT", f"{discussions}/{made['id']}", json={"resolved": True}),
+        "discussions": call(team, "GET", discussions),
+        "discussion's note": call(team, "GET", f"{discussions}/{made['id']}")["notes"],
+        "commit status": call(team, "POST", f"projects/42/statuses/{pipeline.sha}", json=status),
+        "issue": call(team, "POST", "projects/42/issues", json=issue),
+        "issues": call(team, "GET", "projects/42/issues?state=opened"),
+        "webhook": call(team, "POST", "projects/42/hooks", json={"url": "https://mltrail.example.com/hook"}),
+    }
 
 
 def other_tokens_answers(team: Team) -> dict[str, Any]:
