@@ -210,3 +210,14 @@ def test_a_verified_run_links_to_all_that_made_it(
     for path in (f"/-/jobs/{job.id}", f"/-/commit/{SHAS['c']}", "/-/pipelines/"):
         assert f'href="{team.gitlab.url}/team/churn{path}' in shown
     assert f'href="{team.gitlab.url}/developer"' in shown
+
+
+def test_a_run_of_thousands_of_values_is_shown_in_part_and_searched(client: FlaskClient, log: Log) -> None:
+    params = {f"p{number:04}": "x" * 300 for number in range(90)}
+    log("wide", params=params, **{f"m{number:04}": 1.0 for number in range(900)})
+    answer = client.get("/1/-/ml/candidates/1")
+    assert len(answer.get_data()) < 300_000
+    assert "The first 300 of 900" in answer.get_data(as_text=True)
+    found = page(client, "/1/-/ml/candidates/1?find=m0899")
+    assert "m0899" in found
+    assert "m0001" not in found

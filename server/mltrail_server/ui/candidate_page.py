@@ -30,6 +30,8 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     # What the page tells under CI anyway.
     hidden = {*_HIDDEN, *stamp.KEYS} if view.jobs else _HIDDEN
     metrics = [point for point in view.run.metrics if find.lower() in point.key.lower()]
+    params = [(key, value) for key, value in view.run.params if find.lower() in key.lower()]
+    own_tags = [(key, value) for key, value in tags.items() if key not in hidden and find.lower() in key.lower()]
     charts = [point.key for point in metrics if point.step > 0]
     most = len(charts) if "charts" in arguments else _MOST_CHARTS
     made = versions.search(call.scope, filter_text=f"run_id = '{view.run.candidate.eid}'", limit=50)
@@ -45,8 +47,10 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         metrics_count=len(metrics),
         charts=charts[:most],
         charts_count=len(charts),
-        params=[(key, value) for key, value in view.run.params if find.lower() in key.lower()],
-        tags=[(key, value) for key, value in tags.items() if key not in hidden and find.lower() in key.lower()],
+        params=params[:_MOST_ROWS],
+        params_count=len(params),
+        tags=own_tags[:_MOST_ROWS],
+        tags_count=len(own_tags),
         steward=call.actor.is_steward,
         note=tags.get(NOTE, ""),
         commit=tags.get("mlflow.source.git.commit"),

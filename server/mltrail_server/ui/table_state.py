@@ -12,6 +12,7 @@ from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_orders
 
+MOST_COLUMNS = 200
 METRIC, PARAM = "metrics.", "params."
 _OF_JOBS = frozenset({"job", "pipeline", "mr"})
 _VIEWS = {"active": ViewType.ACTIVE_ONLY, "deleted": ViewType.DELETED_ONLY, "all": ViewType.ALL}
@@ -62,7 +63,11 @@ class State:
     @classmethod
     def read(cls, arguments: MultiDict[str, str]) -> Self:
         """Read a query string. What is wrong with filter or order stands in `problem`, and is left out otherwise."""
-        columns = tuple(dict.fromkeys(key for key in arguments.getlist("c") if key)) if "c" in arguments else None
+        columns = (
+            tuple(dict.fromkeys(key for key in arguments.getlist("c") if key))[:MOST_COLUMNS]
+            if "c" in arguments
+            else None
+        )
         view = arguments.get("view", "active")
         state = cls(
             arguments.get("filter", "").strip(),
