@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from mltrail_contract import FILE_NAME
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services import reports
 from tests.api.conftest import Mlflow, good
@@ -212,3 +214,21 @@ def test_other_packages_are_told(trail: Trail) -> None:
     assert report["models"][0]["environment"] == [{"name": "torch", "from": "2.9.0", "to": "2.9.1"}]
     assert "| package `torch` | `2.9.0` | `2.9.1` |" in trail.notes(trail.team.project.merge_requests[1])[0]
     assert trail.report(pipeline, "GET")["models"] == report["models"]
+
+
+def test_the_page_tells_every_key_of_a_report(trail: Trail) -> None:
+    a_main(trail, SHAS["b"], contract(RULE, promote="{}"), [0.80, 0.81, 0.82])
+    _, pipeline = a_request(trail, [0.85, 0.86, 0.87], {FILE_NAME: "version: 2"})
+    page = (Path(__file__).parents[2] / "docs/reference/report.md").read_text()
+
+    def keys(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield key
+                if key not in ("metrics", "params") or isinstance(inner, list):
+                    yield from keys(inner)
+        if isinstance(value, list):
+            for inner in value:
+                yield from keys(inner)
+
+    assert sorted(key for key in set(keys(trail.report(pipeline))) if f"`{key}`" not in page) == []

@@ -64,7 +64,7 @@ class Server:
 
 
 def a_report(**changes: Any) -> Mapping[str, Any]:
-    """A report as docs/reference/api.md tells it."""
+    """A report as docs/reference/report.md tells it."""
     candidate = {
         "iid": 7,
         "name": "depth-3-seed-1",

@@ -6,6 +6,7 @@ import msgspec
 from flask import Response
 
 from mltrail_server.domain.comparison import MetricChange
+from mltrail_server.domain.evidence import Evidence
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.statistics import Summary
@@ -91,17 +92,10 @@ def _rule(one: Ruling) -> dict[str, Any]:
 
 
 def _preview(one: Preview | None) -> dict[str, Any] | None:
-    return (
-        None
-        if one is None
-        else {
-            "version": one.version,
-            "bump": one.bump,
-            "reason": one.reason,
-            "alias": one.alias,
-            "replaces": one.replaces,
-        }
-    )
+    if one is None:
+        return None
+    names = ("version", "bump", "reason", "alias", "replaces")
+    return {name: getattr(one, name) for name in names}
 
 
 def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str, Any]:
@@ -131,6 +125,7 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
         },
         "metrics": [_metric(one) for one in compared.metrics],
         "parameters": [{"name": one.name, "from": one.before, "to": one.after} for one in compared.parameters],
+        "datasets": [{"name": one.name, "from": one.before, "to": one.after} for one in compared.datasets],
         "environment": [{"name": one.name, "from": one.before, "to": one.after} for one in model.environment],
         "candidates": [_run(call, run) for run in model.runs],
     }
@@ -147,7 +142,12 @@ def _metric(one: MetricChange) -> dict[str, Any]:
         "relative": one.relative,
         "judgement": one.judgement,
         "sentence": one.sentence,
+        "evidence": _evidence(one.evidence),
     }
+
+
+def _evidence(one: Evidence | None) -> dict[str, float] | None:
+    return {"p": one.p, "low": one.low, "high": one.high, "sd": one.sd} if one else None
 
 
 def _summary(one: Summary | None) -> dict[str, Any] | None:
