@@ -16,7 +16,6 @@ pipeline = Table(
     Column("source", String(64), nullable=False),
     Column("status", String(32)),  # GitLab's word; null until it was asked
     Column("web_url", Text),
-    Column("root_id", BigInteger),  # the pipeline that has started this one as its child; null for all others
     Column("merge_request_iid", BigInteger),
     Column("resolved", Boolean, nullable=False, default=False),  # whether the merge request was looked for
     Column("on_default_branch", Boolean, nullable=False, default=False),

@@ -386,7 +386,6 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("web_url", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("root_id", sa.BigInteger(), nullable=True),
         sa.Column("merge_request_iid", sa.BigInteger(), nullable=True),
         sa.Column("resolved", sa.Boolean(), nullable=False),
         sa.Column("on_default_branch", sa.Boolean(), nullable=False),
