@@ -5,7 +5,6 @@ https://docs.gitlab.com/api/rest/
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -16,14 +15,13 @@ from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.reviewed import Entry
 
-from .answers import milliseconds
+from . import readings
 from .errors import telling
 from .session import NO_WAITING, Sessions
 
 _PIECE = 65_536
 _MOST_ANCESTRIES = 500
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_BLOCKED = frozenset({"blocked", "ldap_blocked", "banned", "deactivated", "blocked_pending_approval"})
 
 
 class GitLab:
@@ -57,7 +55,7 @@ class GitLab:
         now = self._sessions.clock()
         told_ms, known = self._projects.get(project_id, (0, None))
         if known is None or now - told_ms >= max_age_ms:
-            known = _project(self._get(project_id, "", "project"))
+            known = readings.project(self._get(project_id, "", "project"))
             self._projects[project_id] = now, known
         return known
 
@@ -66,29 +64,29 @@ class GitLab:
         token = self._token_of(ProjectId(int(project))) if project.isdigit() else self.token_of_path(project)
         with telling("project", bot=True):
             got = self._session(token).http_get(f"/projects/{gitlab.utils.EncodedId(project)}", **NO_WAITING)
-        return _project(_one(got, "project"))
+        return readings.project(readings.one(got, "project"))
 
     def pipeline(self, project_id: ProjectId, pipeline_id: int) -> ci.Pipeline:
         got = self._get(project_id, f"/pipelines/{pipeline_id}", "pipeline")
-        return _pipeline(got, tag=bool(got.get("tag")))
+        return readings.pipeline(got, tag=bool(got.get("tag")))
 
     def look(self, project_id: ProjectId, pipeline_id: int) -> tuple[ci.Pipeline, list[ci.Job]]:
         """Ask for a pipeline and its jobs (see `pipeline_jobs`), in one call where that tells both."""
         found = self._jobs(project_id, pipeline_id)
-        jobs = _newest_marked([_job(got) for got in found])
-        if found and found[0]["pipeline"].keys() >= _PIPELINE_FIELDS and "tag" in found[0]:
-            return _pipeline(found[0]["pipeline"], tag=bool(found[0]["tag"])), jobs
+        jobs = readings.newest_marked([readings.job(got) for got in found])
+        if found and found[0]["pipeline"].keys() >= readings.PIPELINE_FIELDS and "tag" in found[0]:
+            return readings.pipeline(found[0]["pipeline"], tag=bool(found[0]["tag"])), jobs
         return self.pipeline(project_id, pipeline_id), jobs
 
     def pipeline_jobs(self, project_id: ProjectId, pipeline_id: int) -> list[ci.Job]:
         """List a pipeline's jobs, newest first, earlier attempts included and marked as retried."""
-        return _newest_marked([_job(got) for got in self._jobs(project_id, pipeline_id)])
+        return readings.newest_marked([readings.job(got) for got in self._jobs(project_id, pipeline_id)])
 
     def _jobs(self, project_id: ProjectId, pipeline_id: int) -> list[dict[str, Any]]:
         return self._list(project_id, f"/pipelines/{pipeline_id}/jobs", "pipeline", include_retried="true")
 
     def job(self, project_id: ProjectId, job_id: int, *, timeout: float | None = None) -> ci.Job:
-        return _job(self._get(project_id, f"/jobs/{job_id}", "job", timeout=timeout))
+        return readings.job(self._get(project_id, f"/jobs/{job_id}", "job", timeout=timeout))
 
     def member_level(self, project_id: ProjectId, user_id: int) -> int | None:
         """Tell the access level of a member, an inherited one too; None for who is none."""
@@ -111,20 +109,22 @@ class GitLab:
         return got.get("protected") is True
 
     def merge_request(self, project_id: ProjectId, iid: int) -> ci.MergeRequest:
-        return _merge_request(self._get(project_id, f"/merge_requests/{iid}", "merge request"))
+        return readings.merge_request(self._get(project_id, f"/merge_requests/{iid}", "merge request"))
 
     def open_merge_requests(self, project_id: ProjectId, source_branch: str) -> list[ci.MergeRequest]:
         """List the open merge requests whose source is this branch of this project, not of a fork."""
         found = self._list(project_id, "/merge_requests", "merge requests", source_branch=source_branch, state="opened")
-        return [_merge_request(got) for got in found if got["source_project_id"] == project_id]
+        return [readings.merge_request(got) for got in found if got["source_project_id"] == project_id]
 
     def commit_merge_requests(self, project_id: ProjectId, sha: str) -> list[ci.MergeRequest]:
         path = f"/repository/commits/{sha}/merge_requests"
-        return [_merge_request(got) for got in self._list(project_id, path, "commit")]
+        return [readings.merge_request(got) for got in self._list(project_id, path, "commit")]
 
     def open_requests(self, project_id: ProjectId) -> list[ci.MergeRequest]:
         """List all open merge requests of a project. The list tells no merge base."""
-        return [_merge_request(got) for got in self._list(project_id, "/merge_requests", "project", state="opened")]
+        return [
+            readings.merge_request(got) for got in self._list(project_id, "/merge_requests", "project", state="opened")
+        ]
 
     def ancestors(self, project_id: ProjectId, sha: str, *, limit: int = 100) -> list[str]:
         """List the commit itself and what it is built on, newest first. What a commit is built on never changes, so
@@ -158,7 +158,7 @@ class GitLab:
             got = self.bot(project_id).http_get(
                 path, query_data={"from": before, "to": after, "straight": "true"}, **NO_WAITING
             )
-        diffs = _one(got, "commits").get("diffs") or []
+        diffs = readings.one(got, "commits").get("diffs") or []
         return {path for diff in diffs for path in (diff["old_path"], diff["new_path"])}
 
     def branch_head(self, project_id: ProjectId, branch: str) -> str | None:
@@ -222,7 +222,7 @@ class GitLab:
         if token not in self._bot_ids:
             with telling("user of the bot's token", bot=True):
                 got = self._session(token).http_get("/user", **NO_WAITING)
-            self._bot_ids[token] = int(_one(got, "user of the bot's token")["id"])
+            self._bot_ids[token] = int(readings.one(got, "user of the bot's token")["id"])
         return self._bot_ids[token]
 
     def changed_paths(self, project_id: ProjectId, iid: int, *, most: int = 1000) -> list[str] | None:
@@ -284,7 +284,7 @@ class GitLab:
     def _get(self, project_id: ProjectId, path: str, what: str, *, timeout: float | None = None) -> dict[str, Any]:
         with telling(what, bot=True):
             got = self.bot(project_id).http_get(f"/projects/{project_id}{path}", timeout=timeout, **NO_WAITING)
-        return _one(got, what)
+        return readings.one(got, what)
 
     def _list(self, project_id: ProjectId, path: str, what: str, **query: str) -> list[dict[str, Any]]:
         with telling(what, bot=True):
@@ -292,73 +292,3 @@ class GitLab:
                 f"/projects/{project_id}{path}", query_data=query, per_page=100, get_all=True, **NO_WAITING
             )
             return list(found)
-
-
-def _one(got: object, what: str) -> dict[str, Any]:
-    if not isinstance(got, dict):
-        raise MltrailError(Code.UNAVAILABLE, f"GitLab's answer for the {what} can't be read.")
-    return got
-
-
-def _project(got: dict[str, Any]) -> ci.Project:
-    permissions = got.get("permissions") or {}
-    levels = [(permissions.get(name) or {}).get("access_level") or 0 for name in ("project_access", "group_access")]
-    return ci.Project(
-        got["id"],
-        got["path_with_namespace"],
-        got.get("default_branch"),
-        got["web_url"],
-        max(levels),
-        archived=bool(got.get("archived")),
-    )
-
-
-_PIPELINE_FIELDS = frozenset({"id", "sha", "ref", "source", "status", "web_url"})
-
-
-def _pipeline(got: dict[str, Any], *, tag: bool) -> ci.Pipeline:
-    return ci.Pipeline(
-        got["id"], got.get("iid"), got["sha"], got["ref"], got["source"], got["status"], got["web_url"], tag
-    )
-
-
-def _newest_marked(jobs: list[ci.Job]) -> list[ci.Job]:
-    newest = {job.name: job.id for job in reversed(jobs)}
-    return [job if newest[job.name] == job.id else replace(job, retried=True) for job in jobs]
-
-
-def _job(got: dict[str, Any]) -> ci.Job:
-    return ci.Job(
-        got["id"],
-        got["name"],
-        got["stage"],
-        got["status"],
-        got["pipeline"]["id"],
-        got["web_url"],
-        bool(got.get("allow_failure")),
-        got.get("failure_reason"),
-        ref=str(got.get("ref") or ""),
-        finished_ms=milliseconds(got.get("finished_at")),
-        user_id=(got.get("user") or {}).get("id"),
-        user_blocked=str((got.get("user") or {}).get("state", "active")) in _BLOCKED,
-    )
-
-
-def _merge_request(got: dict[str, Any]) -> ci.MergeRequest:
-    refs = got.get("diff_refs") or {}
-    return ci.MergeRequest(
-        got["iid"],
-        got["title"],
-        got["state"],
-        got["source_branch"],
-        got["target_branch"],
-        got["source_project_id"],
-        got.get("sha"),
-        refs.get("base_sha"),
-        got["web_url"],
-        got.get("merge_commit_sha"),
-        got.get("squash_commit_sha"),
-        author_id=(got.get("author") or {}).get("id"),
-        locked=bool(got.get("discussion_locked")),
-        labels=tuple(str(label) for label in got.get("labels") or ()),
-    )

@@ -1,0 +1,81 @@
+"""GitLab's answers, cut down to what we use of them."""
+
+from dataclasses import replace
+from typing import Any
+
+from mltrail_server.domain import ci
+from mltrail_server.domain.errors import Code, MltrailError
+
+from .answers import milliseconds
+
+_BLOCKED = frozenset({"blocked", "ldap_blocked", "banned", "deactivated", "blocked_pending_approval"})
+
+
+def one(got: object, what: str) -> dict[str, Any]:
+    if not isinstance(got, dict):
+        raise MltrailError(Code.UNAVAILABLE, f"GitLab's answer for the {what} can't be read.")
+    return got
+
+
+def project(got: dict[str, Any]) -> ci.Project:
+    permissions = got.get("permissions") or {}
+    levels = [(permissions.get(name) or {}).get("access_level") or 0 for name in ("project_access", "group_access")]
+    return ci.Project(
+        got["id"],
+        got["path_with_namespace"],
+        got.get("default_branch"),
+        got["web_url"],
+        max(levels),
+        archived=bool(got.get("archived")),
+    )
+
+
+PIPELINE_FIELDS = frozenset({"id", "sha", "ref", "source", "status", "web_url"})
+
+
+def pipeline(got: dict[str, Any], *, tag: bool) -> ci.Pipeline:
+    return ci.Pipeline(
+        got["id"], got.get("iid"), got["sha"], got["ref"], got["source"], got["status"], got["web_url"], tag
+    )
+
+
+def newest_marked(jobs: list[ci.Job]) -> list[ci.Job]:
+    newest = {job.name: job.id for job in reversed(jobs)}
+    return [job if newest[job.name] == job.id else replace(job, retried=True) for job in jobs]
+
+
+def job(got: dict[str, Any]) -> ci.Job:
+    return ci.Job(
+        got["id"],
+        got["name"],
+        got["stage"],
+        got["status"],
+        got["pipeline"]["id"],
+        got["web_url"],
+        bool(got.get("allow_failure")),
+        got.get("failure_reason"),
+        ref=str(got.get("ref") or ""),
+        finished_ms=milliseconds(got.get("finished_at")),
+        user_id=(got.get("user") or {}).get("id"),
+        user_blocked=str((got.get("user") or {}).get("state", "active")) in _BLOCKED,
+    )
+
+
+def merge_request(got: dict[str, Any]) -> ci.MergeRequest:
+    refs = got.get("diff_refs") or {}
+    return ci.MergeRequest(
+        got["iid"],
+        got["title"],
+        got["state"],
+        got["source_branch"],
+        got["target_branch"],
+        got["source_project_id"],
+        got.get("sha"),
+        refs.get("base_sha"),
+        got["web_url"],
+        got.get("merge_commit_sha"),
+        got.get("squash_commit_sha"),
+        author_id=(got.get("author") or {}).get("id"),
+        locked=bool(got.get("discussion_locked")),
+        labels=tuple(str(label) for label in got.get("labels") or ()),
+    )
