@@ -14,7 +14,7 @@ BUDGETS = {
     "contract": 90,
     "differential": 180,
     "e2e": 120,
-    "faults": 90,
+    "faults": 240,
     "packaging": 30,
     "store": 90,
     "ui": 30,
