@@ -191,3 +191,43 @@ def test_a_retried_pipeline_promotes_nothing_new(trail: Trail) -> None:
     assert (again["state"], again["number"]) == ("already", 1)
     with trail.deps.db.read() as connection:
         assert connection.execute(sa.text("select count(*) from model_version where project_id = 42")).scalar() == 1
+
+
+class TestGitLabsOwnCall:
+    """`create_model_version` with a `run_id`: https://docs.gitlab.com/user/project/ml/model_registry/."""
+
+    def register(self, trail: Trail, role: str, run: int = 0, **fields: Any) -> Any:
+        person = Mlflow(trail.client, project="42", token=trail.team.tokens[role])
+        if (
+            person.call("GET", "api/2.0/mlflow/registered-models/get", query_string={"name": "churn"}).status_code
+            == 404
+        ):
+            person.post("registered-models/create", name="churn")
+        run_id = next(one for one in trail.runs() if one["info"]["run_name"] == f"run-{run}")["info"]["run_id"]
+        made = person.post("model-versions/create", name="churn", run_id=run_id, **fields)["model_version"]
+        return person.get("model-versions/get-download-uri", name="churn", version=made["version"])["artifact_uri"]
+
+    def test_a_maintainer_promotes_the_run(self, trail: Trail) -> None:
+        pipeline = trail.main(SHAS["b"])
+        trail.train(pipeline, [0.8, 0.9])
+        tags = [{"key": "gitlab.version", "value": "3.0.0"}, {"key": "team", "value": "a"}]
+        uri = self.register(trail, "maintainer", source="3.0.0", description="By hand.", tags=tags)
+        assert uri.startswith("mlflow-artifacts:/promotions/")
+        guest = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+        version = guest.get("model-versions/get", name="churn", version="3.0.0")["model_version"]
+        assert (version["description"], version["aliases"]) == ("By hand.", ["3.0.0"])
+        assert {"key": "team", "value": "a"} in version["tags"]
+        assert promote(trail, pipeline)[0]["state"] == "already"
+
+    def test_what_can_not_be_promoted_is_registered_by_hand(self, trail: Trail) -> None:
+        trail.train(trail.main(SHAS["b"]), [0.8], status="failed")
+        assert self.register(trail, "maintainer", source="").startswith("mlflow-artifacts:/1/")
+
+    def test_nor_do_developers_promote(self, trail: Trail) -> None:
+        trail.train(trail.main(SHAS["b"]), [0.8])
+        assert self.register(trail, "developer", source="").startswith("mlflow-artifacts:/1/")
+
+    def test_another_folder_is_not_the_runs_model(self, trail: Trail) -> None:
+        trail.train(trail.main(SHAS["b"]), [0.8])
+        run_id = trail.runs()[0]["info"]["run_id"]
+        assert self.register(trail, "owner", source=f"runs:/{run_id}/other").startswith("mlflow-artifacts:/1/")

@@ -6,7 +6,7 @@ from flask import Response
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
-from mltrail_server.services import versions
+from mltrail_server.services import registration, versions
 from mltrail_server.store.versions import Version
 
 from .wire import Description, Location, Tags, orders_of
@@ -70,7 +70,7 @@ def create(call: Call) -> Response:
         description=body.description,
     )
     tags = {tag.key: tag.value for tag in body.tags or ()}
-    return _answer(versions.create(call.scope, body.name, request, tags))
+    return _answer(registration.create(call.scope, body.name, request, tags))
 
 
 def get(call: Call) -> Response:

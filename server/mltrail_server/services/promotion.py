@@ -41,7 +41,7 @@ def promote(scope: Scope, wish: Wish) -> list[Promoted]:
     One promotion a model and pipeline: asked again, it answers the same. Raises FORBIDDEN when the caller may not, or
     when the pipeline does not promote.
     """
-    if wish.alias is not None:
+    if wish.alias:
         check_alias(wish.alias)
     if (wish.pipeline_id is None) == (wish.candidate_iid is None):
         raise invalid("Name either a pipeline (`pipeline_id`) or a run (`candidate`) to promote.")
@@ -61,7 +61,7 @@ def promote(scope: Scope, wish: Wish) -> list[Promoted]:
 def _promote(  # noqa: PLR0911 - one way out for each reason why not
     scope: Scope, gitlab: GitLab, wish: Wish, choices: Choices, choice: Choice
 ) -> Promoted:
-    alias = None if wish.pre_release else wish.alias or (choice.terms.promote.alias if choice.terms.promote else None)
+    alias = _alias(wish, choice)
     with scope.deps.db.read() as connection:
         model_id = model_store.id_of(connection, scope.project_id, choice.model)
         settled = promotion_write.settled(connection, scope, wish, choices, choice.model, model_id, alias)
@@ -105,6 +105,13 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
             return promotion_write.planned(connection, scope, plan, model_id)
     with scope.deps.db.write() as connection:
         return promotion_write.carried_out(connection, scope, plan)
+
+
+def _alias(wish: Wish, choice: Choice) -> str | None:
+    """Tell which alias moves: a pre-release moves none, nor does who asks for none."""
+    if wish.pre_release or wish.alias == "":
+        return None
+    return wish.alias or (choice.terms.promote.alias if choice.terms.promote else None)
 
 
 def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> ci.MergeRequest | None:

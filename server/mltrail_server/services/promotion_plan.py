@@ -17,7 +17,7 @@ from .promotion_choice import Choice, Choices
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a promotion shall do, for a pipeline or, where a person asks, for one candidate. `bump` None is decided by
-    what changed; `version` overrides it. `alias` None is the contract's, else `champion`.
+    what changed; `version` overrides it. `alias` None is the contract's, else `champion`; "" is none.
     """
 
     pipeline_id: int | None = None
