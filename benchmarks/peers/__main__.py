@@ -9,13 +9,15 @@ import json
 import shutil
 import tempfile
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from . import mix
+from . import mix, size
 from .bases import Base, FastTrackML, Mlflow, Mltrail
 from .environments import make
 from .items import Bench, Item, items
+from .plot import drawn
 from .seed import seed
 from .table import written
 
@@ -50,6 +52,7 @@ def main() -> None:
         backend = "postgresql" if options.postgresql else "sqlite"
         options.write.mkdir(parents=True, exist_ok=True)
         (options.write / f"{backend}.md").write_text(written(chosen, figures, facts))
+        (options.write / f"{backend}.svg").write_text(drawn(chosen, figures))
         raw = json.dumps({"figures": figures, "facts": facts}, indent=1)
         (options.write / f"{backend}.json").write_text(raw + "\n")
 
@@ -64,22 +67,22 @@ def _measured(bases: list[Base], sizes: list[int], options: argparse.Namespace) 
         bench.prepare()
         benches.append(bench)
     figures: Figures = defaultdict(lambda: defaultdict(list))
+    chosen = [item for item in items(sizes) if options.only in item.name]
     for turn in range(options.rounds):
         order = benches[turn % len(benches) :] + benches[: turn % len(benches)]
-        for item in items(sizes):
-            if options.only not in item.name:
-                continue
-            for bench in order:
-                if not item.only or bench.base.kind in item.only:
-                    _note(figures, item, bench, options.seconds)
+        for item, bench in product(chosen, order):
+            if not item.only or bench.base.kind in item.only:
+                _note(figures, item, bench, options.seconds)
         if not options.only:
             for bench in order:
-                mixed, felt = mix.ci_mix(bench), mix.training_loops(bench)
-                facts["32 jobs at once, s"].setdefault(bench.base.kind, []).append(mixed.seconds)
-                facts["32 jobs at once, p99 of a call, ms"].setdefault(bench.base.kind, []).append(mixed.quantile(0.99))
-                facts["what training feels, p99 a step, ms"].setdefault(bench.base.kind, []).append(felt.quantile(0.99))
+                _note_trainings(facts, bench)
     for bench in benches:
         facts["memory after the work, MB"][bench.base.kind] = [bench.base.memory()]
+        if not options.only:
+            facts["a million metric points, MB"][bench.base.kind] = [size.of_points(bench.base)]
+            megabytes, packages = size.of_installation(bench.base.kind)
+            facts["installed, MB"][bench.base.kind] = [megabytes]
+            facts["installed, packages"][bench.base.kind] = [packages]
     return figures, facts
 
 
@@ -88,6 +91,16 @@ def _note(figures: Figures, item: Item, bench: Bench, seconds: float) -> None:
     figures[item.name][bench.base.kind].append(item.rate(bench, sample))
     for share in (0.5, 0.99):
         figures[f"{item.name}, p{share * 100:.0f} ms"][bench.base.kind].append(sample.quantile(share))
+
+
+def _note_trainings(facts: dict[str, Any], bench: Bench) -> None:
+    mixed, felt = mix.ci_mix(bench), mix.training_loops(bench)
+    for name, value in (
+        ("32 jobs at once, s", mixed.seconds),
+        ("32 jobs at once, p99 of a call, ms", mixed.quantile(0.99)),
+        ("what training feels, p99 a step, ms", felt.quantile(0.99)),
+    ):
+        facts[name].setdefault(bench.base.kind, []).append(value)
 
 
 def _database(server: str | None, name: str) -> str:

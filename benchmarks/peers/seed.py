@@ -12,7 +12,7 @@ from typing import Any
 
 from .bases import Base
 
-METRICS, PARAMS, TAGS = 10, 10, 5
+METRICS, PARAMS, TAGS = 20, 20, 5
 POINTS = 100_000
 _CHUNK = 20_000
 _MLTRAIL_PROJECT = 1
@@ -51,6 +51,14 @@ def seed(base: Base, sizes: Sequence[int]) -> Seeded:
     for rows in table.end():
         _insert(base, rows)
     return Seeded(experiments, run)
+
+
+def seed_points(base: Base, count: int) -> None:
+    """Add metric points: ten keys of a hundred runs, at the steps of a training."""
+    table = _KINDS[base.kind](random.Random(8))  # noqa: S311 - data, no secret
+    for run in range(100):
+        for rows in table.points(run, count // 100):
+            _insert(base, rows)
 
 
 def _insert(base: Base, rows: Rows) -> None:
@@ -112,6 +120,19 @@ class _Mltrail:
             [(owner, iid, f"t{key}", f"value of {key}") for iid in iids for key in range(TAGS)],
         )
 
+    def points(self, run: int, count: int) -> Iterator[Rows]:
+        columns = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
+        iid = 10_000_000 + run
+        yield (
+            "metric",
+            columns,
+            [
+                (_MLTRAIL_PROJECT, iid, key + 1, step, _STARTED + step * 1000, self._random.random(), False)
+                for key in range(10)
+                for step in range(count // 10)
+            ],
+        )
+
     def history(self, _run: str) -> Iterator[Rows]:
         yield (
             "metric",
@@ -164,6 +185,19 @@ class _Mlflow:
 
     def metric(self, eid: str, key: str, value: float, timestamp: int, step: int) -> tuple[Any, ...]:
         return (eid, key, value, timestamp, step, False)
+
+    def points(self, _run: int, count: int) -> Iterator[Rows]:
+        eid = _eid(self._random)
+        yield "runs", self.run_columns, [self.run(eid, 999, _STARTED)]
+        yield (
+            "metrics",
+            self.metric_columns,
+            [
+                self.metric(eid, f"m{key}", self._random.random(), _STARTED + step * 1000, step)
+                for key in range(10)
+                for step in range(count // 10)
+            ],
+        )
 
     def history(self, run: str) -> Iterator[Rows]:
         points = [self.metric(run, "m0", step * 0.37, 1_700_000_000_000 + step, step) for step in range(POINTS)]

@@ -3,6 +3,7 @@
 Why granian: see docs/decisions/0003-granian.md.
 """
 
+import ctypes
 import gc
 import logging
 import os
@@ -26,6 +27,8 @@ from .settings import Settings, is_loopback
 _THREADS = 32  # a call waits for its body and for the database most of the time
 _RESTART_SECONDS = 1.0
 _COLLECT_AFTER = 20_000
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 _STOP_SECONDS = 30.0
 
 
@@ -43,8 +46,21 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, worker: boo
     # The other processes read their settings as this one did.
     os.environ.update(settings.to_environment())
     _greet(settings, host, port)
+    _keep_memory_small()
     with worker_process() if worker and not settings.local_mode else nullcontext():
         _serve_http(host, port, workers)
+
+
+def _keep_memory_small() -> None:
+    """Prepare this process and those that it forks."""
+    # A collector that looked at what stands now would write to pages that all processes share.
+    gc.collect()
+    gc.freeze()
+    # glibc gives each thread a heap of its own, and keeps what a large answer once took.
+    libc = ctypes.CDLL(None)
+    for parameter, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, 1 << 17), (_M_TRIM_THRESHOLD, 1 << 17)):
+        if hasattr(libc, "mallopt"):  # not in musl
+            libc.mallopt(parameter, value)
 
 
 @contextmanager
@@ -130,9 +146,8 @@ def web_process() -> Flask:
         _leave_with(_forked_by)
     log_to_stderr()
     app = create_app(create_deps(Settings.from_environment().with_kept_secrets()))
-    # What stands now stays: the collector need not look at it again, nor write to pages that the processes share. And
-    # an answer of a hundred thousand small objects, none of them in a cycle, is not worth dozens of collections.
-    gc.collect()
+    # What stands now stays, and an answer of a hundred thousand small objects, none of them in a cycle, is not worth
+    # dozens of collections.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
     return app
