@@ -1,7 +1,7 @@
 """Register a version as GitLab's `create_model_version` does: a Maintainer who names a job's run promotes that run.
 
-Where the run can't be promoted the version is registered by hand, as everybody may: it is not verified then, and no alias
-that promotions move gets to it.
+Where the run can't be promoted the version is registered by hand, as everybody may: it is not verified then, and has no
+managed alias.
 """
 
 from collections.abc import Mapping
