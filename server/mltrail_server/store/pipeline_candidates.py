@@ -86,11 +86,17 @@ def tied_in(
             _JOB.c.retried,
         )
         .join(_JOB, (_JOB.c.project_id == _LINK.c.project_id) & (_JOB.c.id == _LINK.c.job_id))
-        .where(_LINK.c.project_id == project_id, _LINK.c.pipeline_id.in_(pipeline_ids))
-        .order_by(_LINK.c.candidate_iid, _LINK.c.part, _LINK.c.job_id)
+        # Said as a range: without statistics SQLite takes all links of the project for fewer than those of a pipeline.
+        .join(
+            _PIPELINE,
+            (_PIPELINE.c.project_id == _LINK.c.project_id)
+            & _LINK.c.pipeline_id.between(_PIPELINE.c.id, _PIPELINE.c.id),
+        )
+        .where(_LINK.c.project_id == project_id, _PIPELINE.c.project_id == project_id)
+        .where(_PIPELINE.c.id.in_(pipeline_ids))
     )
     found: dict[int, dict[int, list[TiedJob]]] = {}
-    for row in connection.execute(query):
+    for row in sorted(connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id)):
         job = TiedJob(
             row.candidate_iid,
             row.job_id,
@@ -139,23 +145,27 @@ def without_job(
     """Fetch the newest candidates that say to be of these commits and that no job has made: somebody's own machine."""
     tied = (
         sa.select(sa.literal(1))
-        .where(_LINK.c.project_id == _TAG.c.project_id, _LINK.c.candidate_iid == _TAG.c.candidate_iid)
-        .correlate(_TAG)
+        .where(_LINK.c.project_id == _CANDIDATE.c.project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
+        .correlate(_CANDIDATE)
         .exists()
     )
-    query = (
-        sa.select(*COLUMNS)
-        .join(_TAG, (_TAG.c.project_id == _CANDIDATE.c.project_id) & (_TAG.c.candidate_iid == _CANDIDATE.c.iid))
-        .where(
-            _CANDIDATE.c.project_id == project_id,
-            _TAG.c.project_id == project_id,
-            _TAG.c.key == _COMMIT,
-            # The index knows the first 32 characters.
-            _TAG.c.value_start.in_([sha[:32] for sha in shas]),
-            _TAG.c.value.in_(shas),
-            _CANDIDATE.c.stage == Stage.ACTIVE,
-            ~tied,
+    # One by one, and as ranges: else SQLite would walk over all tags of the project. The index knows 32 characters.
+    of_commits = sa.union_all(
+        *(
+            sa.select(_TAG.c.candidate_iid).where(
+                _TAG.c.project_id == project_id,
+                _TAG.c.key == _COMMIT,
+                _TAG.c.value_start.between(sha[:32], sha[:32]),
+                _TAG.c.value == sha,
+            )
+            for sha in shas
         )
+    )
+    query = sa.select(*COLUMNS).where(
+        _CANDIDATE.c.project_id == project_id,
+        _CANDIDATE.c.iid.in_(of_commits),
+        _CANDIDATE.c.stage == Stage.ACTIVE,
+        ~tied,
     )
     rows = connection.execute(query.order_by(_CANDIDATE.c.iid.desc()).limit(limit))
     return [candidate_of(row) for row in rows]

@@ -14,8 +14,6 @@ from .sql import upsert
 
 _T = schema.pipeline
 _LINK = schema.candidate_job
-_CANDIDATE = schema.candidate
-_EXPERIMENT = schema.experiment
 
 MERGE_REQUEST_SOURCE = "merge_request_event"
 
@@ -212,32 +210,3 @@ def unsettled(
         open_job,
     )
     return list(connection.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
-
-
-def of_branch(
-    connection: sa.Connection, project_id: ProjectId, branch: str, *, experiment: str, before: int, limit: int = 50
-) -> list[Pipeline]:
-    """List the pipelines of a branch (not of merge requests) older than `before` that hold candidates of an experiment,
-    the newest first.
-    """
-    columns = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
-    of_experiment = sa.and_(
-        _CANDIDATE.c.project_id == _EXPERIMENT.c.project_id, _CANDIDATE.c.experiment_iid == _EXPERIMENT.c.iid
-    )
-    of_link = sa.and_(_LINK.c.project_id == _CANDIDATE.c.project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
-    has_candidates = (
-        sa.select(sa.literal(1))
-        .select_from(_LINK.join(_CANDIDATE, of_link).join(_EXPERIMENT, of_experiment))
-        .where(_LINK.c.project_id == _T.c.project_id, _LINK.c.pipeline_id == _T.c.id, _EXPERIMENT.c.name == experiment)
-        .correlate(_T)
-        .exists()
-    )
-    query = sa.select(*columns).where(
-        _T.c.project_id == project_id,
-        _T.c.ref == branch,
-        ~_T.c.is_tag,
-        _T.c.source != MERGE_REQUEST_SOURCE,
-        _T.c.id < before,
-        has_candidates,
-    )
-    return [Pipeline(*row) for row in connection.execute(query.order_by(_T.c.id.desc()).limit(limit))]

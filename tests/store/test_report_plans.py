@@ -1,0 +1,47 @@
+"""What a report reads is found by an index, whatever else the project holds."""
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.deps import Deps
+from mltrail_server.store import candidate_pipelines, jobs, pipeline_candidates, run_data
+
+BACKENDS = ("sqlite",)  # the plans that are told are its own
+PROJECT = ProjectId(1)
+READS: dict[str, Callable[[sa.Connection], object]] = {
+    "the branch": lambda one: pipeline_candidates.of_branch(one, PROJECT, "main", before=99, limit=30),
+    "commits": lambda one: pipeline_candidates.of_branch(one, PROJECT, "main", before=99, limit=30, shas=["a", "b"]),
+    "jobs": lambda one: pipeline_candidates.tied_in(one, PROJECT, [1, 2, 3]),
+    "jobs of one": lambda one: jobs.tied_in(one, PROJECT, 1),
+    "candidates": lambda one: pipeline_candidates.candidates(one, PROJECT, [1, 2, 3], stages=tuple(Stage)),
+    "tags": lambda one: pipeline_candidates.tags(one, PROJECT, [1, 2, 3], {"a", "b"}),
+    "laptops": lambda one: pipeline_candidates.without_job(one, PROJECT, ["a" * 40, "b" * 40], limit=20),
+    "datasets": lambda one: run_data.datasets(one, PROJECT, [1, 2, 3]),
+    "files": lambda one: run_data.files_at(one, PROJECT, ["a", "b"]),
+    "a candidate's pipeline": lambda one: candidate_pipelines.of(one, PROJECT, 7),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_no_read_walks_over_the_project(deps: Deps, name: str) -> None:
+    sent: list[tuple[str, object]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        sent.append((statement, parameters))
+
+    with deps.db.read() as connection:
+        event.listen(deps.db.engine, "before_cursor_execute", note)
+        READS[name](connection)
+        event.remove(deps.db.engine, "before_cursor_execute", note)
+        plans = [
+            row[3]
+            for statement, parameters in sent
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
+        ]
+    assert plans
+    assert [step for step in plans if "SCAN" in step or step.endswith("(project_id=?)")] == []
