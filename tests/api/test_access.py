@@ -15,6 +15,8 @@ PUBLIC = {
     "/readyz",
     "/metrics",  # for this machine, or with a token of its own
     "/-/assets/<name>",
+    "/api/v4/projects/<project:project>/ml/mlflow",
+    "/api/v4/projects/<project:project>/ml/mlflow/",
     "/-/sign-in",
     "/-/sign-in/gitlab",
     "/-/sign-in/callback",

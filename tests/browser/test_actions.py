@@ -150,3 +150,14 @@ def test_who_may_only_read_is_offered_nothing(visit: Visit, past: Site) -> None:
         for name in ("experiments", "candidates", "candidate", "models", "model", "version"):
             page.goto(past.url + PAGES[name])
             assert page.locator("main form[method=post]").count() == 0, name
+
+
+def test_the_links_that_clients_print_lead_to_the_run(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + PAGES["candidate"])
+        eid = page.locator("code").first.inner_text()
+        page.goto(f"{past.url}/api/v4/projects/42/ml/mlflow/#/experiments/1/runs/{eid}")
+        page.wait_for_url("**/candidates/15")
+        page.goto(f"{past.url}/api/v4/projects/team%2Fchurn/ml/mlflow/#/experiments/1")
+        page.wait_for_url("**/experiments/1")
+        expect(page.get_by_role("heading", name="churn")).to_be_visible()

@@ -38,7 +38,8 @@ LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 
 def settled(page: Page) -> None:
     """Wait until charts that come into view have been drawn."""
-    page.wait_for_load_state("networkidle")
+    if page.locator("figure[data-curves]").count():
+        page.locator("figure canvas").first.wait_for()
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS, ids=str)

@@ -206,6 +206,14 @@ def test_links_of_gitlabs_form_lead_to_the_page(client: FlaskClient, run_id: str
     assert client.get(f"{ML}/models/9").status_code == 404
 
 
+def test_an_mlflow_run_id_leads_to_the_run(client: FlaskClient, run_id: str) -> None:
+    assert client.get(f"{ML}/runs/{run_id}").headers["Location"] == f"{ML}/candidates/1"
+    assert client.get(f"{ML}/runs/nonsense").status_code == 404
+    for end in ("", "/"):
+        shown = client.get(f"/api/v4/projects/1/ml/mlflow{end}").get_data(as_text=True)
+        assert 'data-target="/1/-/ml"' in shown
+
+
 def test_a_run_names_its_parts(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
     for number in range(2):
         parent = [{"key": "mlflow.parentRunId", "value": run_id}]

@@ -15,6 +15,7 @@ from . import (
     compare,
     edits,
     experiments,
+    forward,
     home,
     merge_requests,
     models,
@@ -39,6 +40,7 @@ ROUTES = (
     Route("GET", "candidates/<int:iid>/preview/<path:path>", candidate_page.preview, READ),
     Route("GET", "candidates/<int:iid>/pictures/<path:path>", candidate_page.picture, READ),
     Route("GET", "candidates/<int:iid>/files/<path:path>", candidate_page.download, READ),
+    Route("GET", "runs/<eid>", forward.run, READ),
     Route("GET", "compare", compare.show, READ),
     Route("GET", "curves", charts.as_json, READ),
     Route("GET", "curves.svg", charts.as_picture, READ),
@@ -64,6 +66,8 @@ def mount_all(app: Flask, deps: Deps) -> None:
     app.after_request(sign_in.secured)
 
     mount_public(app, "/", home.page(deps))
+    mount_public(app, forward.TRACKING_URI, forward.show)
+    mount_public(app, forward.TRACKING_URI + "/", forward.show)
     door = sign_in.SignIn(deps)
     for path, method, handler in (
         ("/-/sign-in", "GET", door.form),
