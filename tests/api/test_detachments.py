@@ -233,3 +233,28 @@ def test_its_user_must_still_be_a_member_to_read(launcher: Launcher) -> None:
     del launcher.team.project.members[launcher.team.users["developer"].id]
     launcher.pass_time(HOUR)
     assert training.error("GET", "runs/get", run_id=run_id)[0] == 403
+
+
+def test_the_comment_tells_when_a_detached_training_has_ended(
+    gitlab_client: FlaskClient, team: Team, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    """The report job has left long ago (`wait: false`): no runner waits for days."""
+    launcher = Launcher(gitlab_client, team, gitlab_deps, clock)
+    sha = team.gitlab.add_commit(team.project, "b2" * 20, parents=("a1" * 20,), branch="slow")
+    request = team.gitlab.add_merge_request(team.project, "slow", "main", "Train for days")
+    pipeline = team.gitlab.add_pipeline(
+        team.project, sha, f"refs/merge-requests/{request.iid}/head", "merge_request_event"
+    )
+    launcher.job = team.gitlab.add_job(pipeline, "launch", "train", team.users["developer"], "running")
+    launcher.token = team.gitlab.mint(launcher.job, EXTERNAL_URL)
+    run_id, training = launcher.detached()
+    launcher.end()
+    for _ in range(4):
+        launcher.pass_time(12 * HOUR)
+    training.post("runs/log-metric", run_id=run_id, key="val_auc", value=0.875, timestamp=1, step=0)
+    assert not [note for note in team.gitlab.notes(team.project, request.iid) if "0.875" in note.body]
+    training.post("runs/update", run_id=run_id, status="FINISHED", end_time=2)
+    for _ in range(3):
+        launcher.pass_time(60_000)
+    (note,) = team.gitlab.notes(team.project, request.iid)
+    assert "0.875" in note.body

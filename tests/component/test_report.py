@@ -55,9 +55,10 @@ def test_time_is_up(job: Job) -> None:
     assert "--no-wait" in error
 
 
-def test_it_need_not_wait(job: Job) -> None:
+@pytest.mark.parametrize("option", ["--no-wait", "--wait=false"])
+def test_it_need_not_wait(job: Job, option: str) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
-    code, told, _ = report(job, "--no-wait")
+    code, told, _ = report(job, option)
     assert (code, len(job.server.asked)) == (0, 1)
     assert "2 of 6 runs have not ended" in told
 
