@@ -100,7 +100,9 @@ def _id_token(deps: Deps, token: str, project: str) -> Actor:
 def _job_token(deps: Deps, token: str, project: str) -> Actor:
     if deps.job_tokens is None:
         raise _no_gitlab()
-    return job_access.actor_of(TokenKind.JOB_TOKEN, deps.job_tokens.verify(token), project)
+    with deps.lookups.one():
+        claims = deps.job_tokens.verify(token)
+    return job_access.actor_of(TokenKind.JOB_TOKEN, claims, project)
 
 
 def _detached(deps: Deps, token: str, project: str) -> Actor:
@@ -113,7 +115,8 @@ def _access_token(deps: Deps, token: str, project: str) -> Actor:
     if deps.access_tokens is None:
         raise _no_gitlab()
     try:
-        found = deps.access_tokens.membership(token, project)
+        with deps.lookups.one():
+            found = deps.access_tokens.membership(token, project)
     except MltrailError as error:
         if error.code is Code.NOT_FOUND:
             raise _no_project(project) from error

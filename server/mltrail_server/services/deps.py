@@ -17,6 +17,7 @@ from mltrail_server.store.metric_keys import KnownKeys
 
 from .admissions import Admissions
 from .job_states import JobStates
+from .lookups import Lookups
 from .writers import Writers
 
 
@@ -33,6 +34,7 @@ class Deps:
     access_tokens: AccessTokens | None = None
     oauth: OAuth | None = None  # None also where GitLab has no application for us
     admissions: Admissions = field(default_factory=Admissions)
+    lookups: Lookups = field(default_factory=Lookups)
     job_states: JobStates = field(default_factory=JobStates)
     # A project's rows cost one write per process; after that it is known here.
     known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
