@@ -103,10 +103,10 @@ def test_parts_that_do_not_make_up_the_file(mlflow: Mlflow, root: str) -> None:
     assert good(finish(mlflow, root, begun, parts)) == {}
 
 
-@pytest.mark.parametrize("number", [0, -1, 10_001])
-def test_numbers_of_parts_that_no_store_takes(mlflow: Mlflow, root: str, number: int) -> None:
-    answer = mlflow.call("POST", f"{FILES}/mpu/create/{root}", json={"path": "f", "num_parts": number})
-    assert "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE" in failure(answer)[2]
+def test_numbers_of_parts_that_no_store_takes(mlflow: Mlflow, root: str) -> None:
+    for number in (0, -1, 10_001):
+        answer = mlflow.call("POST", f"{FILES}/mpu/create/{root}", json={"path": "f", "num_parts": number})
+        assert "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE" in failure(answer)[2]
 
 
 def test_what_happens_during_an_upload_counts(
