@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import digests, direct_transfers, garbage
+from mltrail_server.services import digests, direct_transfers, garbage, store_check
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store import files
@@ -224,6 +224,12 @@ class TestLater:
         assert garbage.collect(deps).uploads == 1
         assert len(bucket.uploads()) == 1
         assert good(finish(mlflow, root, begun, send(begun))) == {}
+
+    def test_one_that_is_under_way_is_told_by_the_check(self, mlflow: Mlflow, root: str, deps: Deps) -> None:
+        begin(mlflow, root)
+        found: list[store_check.Problem] = []
+        assert store_check.check(replace(deps, clock=lambda: 2**52), found.append).lost == 0
+        assert [(one.kind, one.names) for one in found] == [(store_check.Kind.UNFINISHED, (f"{root}/weights.bin",))]
 
     def test_one_that_the_database_does_not_know_goes_too(self, deps: Deps, clock: FrozenClock, bucket: Bucket) -> None:
         deps.files.begin(ProjectId(1))

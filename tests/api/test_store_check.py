@@ -90,7 +90,7 @@ def test_orphans_go_when_the_operator_says_so(
     for path in (old, part):
         os.utime(path, (1, 1))
     code, found, _ = check(settings, capsys)
-    assert (code, [one["problem"] for one in found]) == (0, ["orphan", "young orphan"])
+    assert (code, [one["problem"] for one in found]) == (0, ["orphan", "young orphan", "unfinished upload"])
     assert run(settings, "gc", "--dry-run", "--orphans") == 0
     assert (part.exists(), old.exists()) == (True, True)
     assert run(settings, "gc") == 0

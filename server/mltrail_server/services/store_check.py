@@ -6,7 +6,7 @@ from enum import Enum
 
 from mltrail_server.artifacts.base import Found
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.store import blobs
+from mltrail_server.store import blobs, uploads
 from mltrail_server.store.blobs import Blob
 
 from . import digests, garbage
@@ -22,6 +22,7 @@ class Kind(Enum):
     DIGEST = "digest"  # another content than was stored
     ORPHAN = "orphan"  # the store has it, the database does not know it
     YOUNG_ORPHAN = "young orphan"  # the same, less than a day old: it may be an upload that is under way
+    UNFINISHED = "unfinished upload"  # under way, or broken off; garbage collection takes it when it is a day old
 
 
 LOST = frozenset({Kind.MISSING, Kind.SIZE, Kind.DIGEST})
@@ -43,6 +44,7 @@ class Problem:
             Kind.MISSING: f"{self.expected_size} bytes",
             Kind.SIZE: f"{self.found_size} bytes instead of {self.expected_size}",
             Kind.DIGEST: f"{self.expected_size} bytes, of another content",
+            Kind.UNFINISHED: "of a size that nobody knows",
         }.get(self.kind, f"{self.found_size} bytes")
         names = f": {', '.join(self.names)}" if self.names else ""
         return f"{self.kind.value}: project {self.project_id}, {self.blob_id}, {sizes}{names}"
@@ -97,7 +99,18 @@ def check(deps: Deps, report: Callable[[Problem], None], *, with_digests: bool =
             if problem is not None:
                 totals.problems[problem.kind] += 1
                 report(problem)
+    for problem in _unfinished(deps):
+        totals.problems[problem.kind] += 1
+        report(problem)
     return totals
+
+
+def _unfinished(deps: Deps) -> Iterator[Problem]:
+    for leftover in deps.files.leftovers(before_ms=deps.clock()):
+        with deps.db.read() as connection:
+            under_way = uploads.get(connection, leftover.project_id, leftover.blob_id)
+        names = (under_way.path,) if under_way is not None else ()
+        yield Problem(Kind.UNFINISHED, leftover.project_id, leftover.blob_id, names)
 
 
 def remove_orphans(deps: Deps) -> Totals:
