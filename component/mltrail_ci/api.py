@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
+_PROMOTION_SECONDS = 900  # the server reads a model whole, to see that its bytes are the ones that were logged
 _TRIES = 4
 _BACKOFF_SECONDS = 0.5
 
@@ -47,7 +48,7 @@ class Api:
         """Promote the pipeline's best candidates. Asking again changes nothing, so that a retry is safe."""
         if "candidate" not in wishes:
             wishes = {"pipeline_id": int(self.settings.pipeline), **wishes}
-        return self._call("POST", f"{self.settings.base}/promotions", wishes)
+        return self._call("POST", f"{self.settings.base}/promotions", wishes, seconds=_PROMOTION_SECONDS)
 
     def move_alias(self, model: str, alias: str, wishes: dict[str, Any]) -> dict[str, Any]:
         """Point an alias at a version. It is told which one is expected there, so that a retry is safe."""
@@ -115,8 +116,17 @@ class Api:
         """The server's answer to `/healthz`, which needs no token."""
         return self._send("GET", f"{self.settings.server}/healthz", None, {})
 
-    def _call(self, method: str, url: str, body: dict[str, Any] | None = None, *, once: bool = False) -> dict[str, Any]:
-        response = self._send(method, url, body, {"Authorization": f"Bearer {self.settings.token}"}, once=once)
+    def _call(
+        self,
+        method: str,
+        url: str,
+        body: dict[str, Any] | None = None,
+        *,
+        once: bool = False,
+        seconds: float = _READ_SECONDS,
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.settings.token}"}
+        response = self._send(method, url, body, headers, once=once, seconds=seconds)
         answer = _json(response)
         if response.status >= 400:
             raise _refused(method, url, response.status, answer)
@@ -136,6 +146,7 @@ class Api:
         *,
         once: bool = False,
         stream: bool = False,
+        seconds: float = _READ_SECONDS,
     ) -> "urllib3.BaseHTTPResponse":
         import urllib3  # noqa: PLC0415 - it takes longer to load than the rest of the command
 
@@ -164,6 +175,7 @@ class Api:
                 headers=headers | {"Accept": "application/json", "Content-Type": "application/json"},
                 retries=False if once else None,
                 preload_content=not stream,
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
             )
         except urllib3.exceptions.HTTPError as error:
             raise _unreachable(method, url, error) from error

@@ -197,3 +197,39 @@ class TestWhatItRestsOn:
         uri = guest.get("model-versions/get-download-uri", **WHICH)["artifact_uri"].removeprefix("mlflow-artifacts:/")
         assert guest.call("GET", f"{FILES}/{uri}/MLmodel", buffered=True).get_data() == b"flavors: {}"
         assert guest.get("registered-models/alias", name="churn", alias="champion")["model_version"]["run_id"] == run_id
+
+
+class TestALoggedModel:
+    """MLflow 3 keeps a model beside its run; what a version rests on is as frozen there."""
+
+    @pytest.fixture
+    def model_id(self, trail: Trail) -> str:
+        pipeline = trail.main(SHAS["f"])
+        job = trail.train(pipeline, [0.99], model=False, status=None, run_name="logged")
+        mlflow = Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(job, EXTERNAL_URL))
+        run_id = next(one["info"]["run_id"] for one in trail.runs() if one["info"]["run_name"] == "logged-0")
+        fields = {"experiment_id": "1", "name": "model", "source_run_id": run_id}
+        made: str = mlflow.post("logged-models", **fields)["model"]["info"]["model_id"]
+        path = f"{FILES}/1/models/{made}/artifacts/MLmodel"
+        assert mlflow.call("PUT", path, data=b"flavors: {}").status_code == 200
+        mlflow.post("runs/outputs", run_id=run_id, models=[{"model_id": made, "step": 0}])
+        mlflow.post("runs/update", run_id=run_id, status="FINISHED")
+        trail.team.gitlab.set_job(job, "success")
+        (done,) = promote(trail, pipeline)
+        assert done["state"] == "promoted", done
+        return made
+
+    def test_never_changes(self, trail: Trail, model_id: str) -> None:
+        owner = person(trail, "owner")
+        calls: list[tuple[str, str, dict[str, Any]]] = [
+            ("PATCH", f"logged-models/{model_id}", {"model_id": model_id, "status": "LOGGED_MODEL_UPLOAD_FAILED"}),
+            ("PATCH", f"logged-models/{model_id}/tags", {"tags": [{"key": "a", "value": "b"}]}),
+            ("POST", f"logged-models/{model_id}/params", {"params": [{"key": "a", "value": "b"}]}),
+            ("DELETE", f"logged-models/{model_id}", {}),
+        ]
+        for method, path, fields in calls:
+            status, _, message = owner.error(method, path, **fields)
+            assert (status, "became a promoted version" in message) == (400, True), (method, path, message)
+        for method in ("PUT", "DELETE"):
+            answer = owner.call(method, f"{FILES}/1/models/{model_id}/artifacts/MLmodel", data=b"tampered")
+            assert "never changes" in answer.get_json()["message"]
