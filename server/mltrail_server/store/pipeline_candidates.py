@@ -143,6 +143,8 @@ def without_job(
     connection: sa.Connection, project_id: ProjectId, shas: Sequence[str], *, limit: int
 ) -> list[Candidate]:
     """Fetch the newest candidates that say to be of these commits and that no job has made: somebody's own machine."""
+    if not shas:
+        return []
     tied = (
         sa.select(sa.literal(1))
         .where(_LINK.c.project_id == _CANDIDATE.c.project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
