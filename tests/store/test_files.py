@@ -113,6 +113,17 @@ def test_deleting_a_folder_leaves_its_namesakes(connection: sa.Connection) -> No
     assert files.get(connection, TWO, "r/a/1") is not None
 
 
+def test_deleting_a_file_looks_at_no_other_folder(connection: sa.Connection) -> None:
+    seen: list[tuple[str, object]] = []
+    event.listen(connection, "before_cursor_execute", lambda *told: seen.append((told[2], told[3])))
+    files.delete(connection, ONE, "r/a", now=3)
+    if connection.dialect.name == "postgresql":
+        return  # which plans by what is there, and nothing is
+    for statement, values in seen.copy():
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+        assert not [step for step in plan if step.endswith("(project_id=?)")], plan
+
+
 def test_a_copy_shares_the_bytes(connection: sa.Connection) -> None:
     put(connection, "r/m/1", "r/m/d/2")
     files.copy(connection, ONE, files.below(connection, ONE, "r/m"), source="r/m", target="p")
