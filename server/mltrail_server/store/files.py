@@ -117,7 +117,7 @@ def _files(project_id: ProjectId) -> sa.Select[tuple[str, str, int, str | None]]
 
 
 def _at_or_inside(table: sa.FromClause, path: str) -> sa.ColumnElement[bool]:
-    """Match a path and what is below it. The range is said apart: an index knows no "or" and would be walked in whole."""
+    """Match a path and what is below it. The range stands apart, since SQLite finds none in an "or"."""
     within = sa.and_(table.c.path >= path, table.c.path < f"{path}0")
     return sa.and_(within, sa.or_(table.c.path == path, table.c.path > f"{path}/"))
 
