@@ -169,6 +169,15 @@ class TestThread:
         trail.work()
         assert trail.team.project.statuses[pipeline.id][-1][1] == "failed"
 
+    def test_a_thread_that_is_refused_fails_no_report(self, trail: Trail) -> None:
+        a_main(trail, SHAS["b"], faces("thread"), GOOD)
+        request, pipeline = a_request(trail, BAD)
+        trail.team.gitlab.fail_next("POST", "/discussions$", 403)
+        assert trail.report(pipeline)["note"]["state"] == "posted"
+        assert request.discussions == []
+        trail.work(seconds=60)
+        assert thread_of(request).resolved_by is None
+
     def test_a_deleted_one_comes_back(self, trail: Trail) -> None:
         request, _ = failing(trail, "thread")
         request.discussions.clear()

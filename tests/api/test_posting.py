@@ -117,6 +117,18 @@ def test_a_rate_limit_is_obeyed(trail: Trail, reviewed: tuple[MergeRequest, Pipe
     assert len(trail.notes(reviewed[0])) == 1
 
 
+def test_what_a_job_could_not_have_posted_is_posted_by_the_worker(
+    trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
+) -> None:
+    request, pipeline = reviewed
+    trail.work()
+    trail.team.gitlab.delete_note(trail.team.project, request.iid, request.notes[0].id)
+    trail.team.gitlab.fail_next("POST", "/notes$", 502)
+    assert trail.report(pipeline)["note"]["state"] == "failed"
+    trail.work(seconds=60)
+    assert len(trail.notes(request)) == 1
+
+
 def archived(trail: Trail, _: MergeRequest) -> None:
     trail.team.project.archived = True
 

@@ -87,6 +87,16 @@ def test_a_hook_has_the_note_written_at_once(trail: Trail, waiting: tuple[MergeR
     assert len(trail.notes(request)) == 1
 
 
+def test_what_changes_nothing_costs_no_look(trail: Trail, waiting: tuple[MergeRequest, Pipeline]) -> None:
+    _, pipeline = waiting
+    other = job_hook(pipeline) | {"build_id": 6001}
+    begun = pipeline_hook(pipeline)
+    begun["object_attributes"]["status"] = "running"
+    for body in (other, begun, *(job_hook(pipeline) | {"build_status": one} for one in ("created", "running"))):
+        assert deliver(trail.client, body).status_code == 204
+    assert trail.work(seconds=0) == 0
+
+
 def test_doubled_and_late_deliveries_change_nothing(trail: Trail, waiting: tuple[MergeRequest, Pipeline]) -> None:
     request, pipeline = waiting
     newer = trail.of_request(request, SHAS["c"])

@@ -90,23 +90,14 @@ class GitLab:
 
     def member_level(self, project_id: ProjectId, user_id: int) -> int | None:
         """Tell the access level of a member, an inherited one too; None for who is none."""
-        try:
-            return int(self._get(project_id, f"/members/all/{user_id}", "member")["access_level"])
-        except MltrailError as error:
-            if error.code is Code.NOT_FOUND:
-                return None
-            raise
+        found = self._found(project_id, f"/members/all/{user_id}", "member")
+        return None if found is None else int(found["access_level"])
 
     def is_protected(self, project_id: ProjectId, ref: str, *, tag: bool) -> bool:
         """Tell whether a branch or tag is protected; one that does not exist is not."""
         kind = "tags" if tag else "branches"
-        try:
-            got = self._get(project_id, f"/repository/{kind}/{gitlab.utils.EncodedId(ref)}", "branch or tag")
-        except MltrailError as error:
-            if error.code is Code.NOT_FOUND:
-                return False
-            raise
-        return got.get("protected") is True
+        found = self._found(project_id, f"/repository/{kind}/{gitlab.utils.EncodedId(ref)}", "branch or tag")
+        return found is not None and found.get("protected") is True
 
     def merge_request(self, project_id: ProjectId, iid: int) -> ci.MergeRequest:
         return readings.merge_request(self._get(project_id, f"/merge_requests/{iid}", "merge request"))
@@ -204,6 +195,9 @@ class GitLab:
             raise MltrailError(Code.UNAVAILABLE, "GitLab took the note but did not tell its number.")
         return ci.Note(got["id"], got["body"], got["author"]["id"])
 
+    def has_note(self, project_id: ProjectId, iid: int, note_id: int) -> bool:
+        return self._found(project_id, f"/merge_requests/{iid}/notes/{note_id}", "note") is not None
+
     def update_note(self, project_id: ProjectId, iid: int, note_id: int, body: str) -> None:
         """Overwrite a note. Raises NOT_FOUND when somebody has deleted it."""
         path = f"/projects/{project_id}/merge_requests/{iid}/notes/{note_id}"
@@ -285,6 +279,15 @@ class GitLab:
         with telling(what, bot=True):
             got = self.bot(project_id).http_get(f"/projects/{project_id}{path}", timeout=timeout, **NO_WAITING)
         return readings.one(got, what)
+
+    def _found(self, project_id: ProjectId, path: str, what: str) -> dict[str, Any] | None:
+        """Ask for one thing; None when GitLab does not have it."""
+        try:
+            return self._get(project_id, path, what)
+        except MltrailError as error:
+            if error.code is Code.NOT_FOUND:
+                return None
+            raise
 
     def _list(self, project_id: ProjectId, path: str, what: str, **query: str) -> list[dict[str, Any]]:
         with telling(what, bot=True):

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.store import due, merge_requests, pipelines, projects, webhooks
+from mltrail_server.store import due, jobs, merge_requests, pipelines, projects, webhooks
 
 from . import namespaces
 from .deps import Deps
@@ -17,6 +19,7 @@ class News:
     kind: str
     project_id: ProjectId
     pipeline_id: int | None = None
+    job_id: int | None = None
     merge_request_iid: int | None = None
     source_branch: str | None = None
 
@@ -30,7 +33,7 @@ def take(deps: Deps, news: News) -> None:
             return
         webhooks.received(connection, news.project_id, kind=news.kind, now=now)
         found: set[int] = set()
-        if news.pipeline_id is not None and pipelines.get(connection, news.project_id, news.pipeline_id) is not None:
+        if news.pipeline_id is not None and _concerns_us(connection, news):
             found.add(news.pipeline_id)
         if news.merge_request_iid is not None:
             merge_requests.distrust(connection, news.project_id, [news.merge_request_iid])
@@ -41,6 +44,13 @@ def take(deps: Deps, news: News) -> None:
             found |= set(new)
         for pipeline_id in found:
             due.mark(connection, news.project_id, kind=due.PIPELINE, key=pipeline_id, at=now, now=now)
+
+
+def _concerns_us(connection: sa.Connection, news: News) -> bool:
+    """Tell whether a pipeline is known here, and whether the job that it is about has made something."""
+    if news.job_id is not None:
+        return jobs.has_candidates(connection, news.project_id, news.job_id)
+    return pipelines.get(connection, news.project_id, news.pipeline_id or 0) is not None
 
 
 def _may_come(deps: Deps, path: str) -> bool:

@@ -60,6 +60,7 @@ class Turn:
     iid: int
     lease: str = field(default_factory=lambda: secrets.token_hex(16))
     until: int = 0
+    wants_new: bool = False  # the note was deleted, and somebody asks for it
 
     def take(self) -> bool:
         """Take the turn, or keep it for longer. False when another process has it."""
@@ -121,10 +122,15 @@ def _in_turn(turn: Turn, *, pipeline_id: int, body: Callable[[], str], asked: bo
         return End.LATER
     text = body()
     digest = hashlib.sha256(text.encode()).hexdigest()
-    if known.note_id is not None and known.sha256 == digest and known.problem is None:
+    unchanged = known.note_id is not None and known.sha256 == digest and known.problem is None
+    if unchanged and not asked:
         turn.end()
         return End.NOTHING
     try:
+        # Who asks for a note may do so because it was deleted, which nobody has told us.
+        if unchanged and turn.gitlab.has_note(turn.project_id, turn.iid, known.note_id or 0):
+            turn.end()
+            return End.NOTHING
         stands = _put(turn, known, text, asked=asked, pipeline_id=pipeline_id)
     except MltrailError as error:
         _failed(turn, known, error)
@@ -157,7 +163,9 @@ def _failed(turn: Turn, known: Post, error: MltrailError) -> None:
         known.failures + 1,
         refusal.told,
     )
-    turn.end(problem=refusal.told, failures=known.failures + 1, next_ms=turn.deps.clock() + refusal.wait_ms)
+    forgotten = {"id": None, "sha256": None} if turn.wants_new else {}
+    wait_until = turn.deps.clock() + refusal.wait_ms
+    turn.end(problem=refusal.told, failures=known.failures + 1, next_ms=wait_until, **forgotten)
 
 
 def _put(turn: Turn, known: Post, text: str, *, asked: bool, pipeline_id: int) -> _Stands | None:
@@ -172,6 +180,7 @@ def _put(turn: Turn, known: Post, text: str, *, asked: bool, pipeline_id: int) -
             turn.gitlab.merge_request(turn.project_id, turn.iid)
             if not asked:
                 return None
+            turn.wants_new = True
         else:
             return _Stands(known.note_id, pipeline_id)
     ours = _ours(turn)

@@ -1,12 +1,13 @@
 """Make what we know and what we show equal to what GitLab says. Level-triggered: doing it again changes nothing."""
 
+import logging
 from dataclasses import dataclass
 
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.store import jobs, merge_requests, pipelines, posts
+from mltrail_server.store import due, jobs, merge_requests, pipelines, posts
 from mltrail_server.store.posts import Post
 
 from . import completing, contracts, faces, note, notes, regressions, reports, states, sweep, trees
@@ -17,6 +18,7 @@ from .states import State, gitlab_of
 
 _MOST_BASELINES = 3
 _BUSY_MS = 15_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,30 @@ def pipeline(deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool
     state = states.refresh(deps, project_id, pipeline_id, fresh=True)
     _prepare(deps, state, project_id, pipeline_id)
     outcome = _computed(deps, state, project_id, pipeline_id)
-    _post(deps, state, project_id, pipeline_id, outcome, asked=asked)
-    faces.show(deps, gitlab_of(deps), project_id, outcome.report, path=state.project.path)
+    done = False
+    try:
+        done = _post(deps, state, project_id, pipeline_id, outcome, asked=asked) is not End.BUSY
+        done = _faces(deps, state, project_id, outcome.report) and done
+    finally:
+        if not done:
+            _come_again(deps, project_id, pipeline_id)
     return outcome
+
+
+def _faces(deps: Deps, state: State, project_id: ProjectId, report: Report) -> bool:
+    """Show the gate beside the note. What GitLab does not take is no error of who asks for the report."""
+    try:
+        return faces.show(deps, gitlab_of(deps), project_id, report, path=state.project.path)
+    except MltrailError as error:
+        _log.warning("the gate of pipeline %s of project %s: %s", report.pipeline.id, project_id, error.message)
+        return False
+
+
+def _come_again(deps: Deps, project_id: ProjectId, pipeline_id: int) -> None:
+    """Have the worker do what could not be done while somebody waited."""
+    with deps.db.write() as connection:
+        now = deps.clock()
+        due.mark(connection, project_id, kind=due.PIPELINE, key=pipeline_id, at=now + _BUSY_MS, now=now)
 
 
 def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Outcome:

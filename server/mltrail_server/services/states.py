@@ -65,7 +65,6 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
     with deps.db.read() as connection:
         link = pipelines.link_of(connection, project_id, pipeline_id)
         before = jobs.tied_in(connection, project_id, pipeline_id)
-        opened = merge_requests.opened(connection, project_id)
     told, told_jobs = _look(gitlab, project_id, pipeline_id, known=bool(before))
     gone = _gone(gitlab, project_id, told_jobs, before, all_are=told is None)
     on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
@@ -73,9 +72,10 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
     if told is not None and not on_default_branch and not told.tag:
         over = {job.id for job in told_jobs if job.status in ci.ENDED} | set(gone)
         own = _own_request(told)
-        if not fresh and own in opened and not all(job.job_id in over for job in before):
+        trains = not all(job.job_id in over for job in before)
+        if not fresh and trains and own is not None and _is_known(deps, project_id, own):
             link = replace(link, merge_request_iid=own)
-        elif fresh or not link.resolved or all(job.job_id in over for job in before):
+        elif fresh or not link.resolved or not trains:
             found = _merge_request(
                 gitlab, project_id, told, link, since=deps.clock() - (0 if fresh else REQUEST_AGE_MS)
             )
@@ -99,6 +99,11 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
             candidate_tags.put_all(connection, project_id, stamped, {MERGE_REQUEST: str(iid)})
         detached = _close(connection, project_id, tied, now=now)
     return State(project, told, iid, fate.over(tied) and not detached)
+
+
+def _is_known(deps: Deps, project_id: ProjectId, iid: int) -> bool:
+    with deps.db.read() as connection:
+        return merge_requests.get(connection, project_id, iid) is not None
 
 
 def _look(

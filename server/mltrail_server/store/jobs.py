@@ -129,6 +129,11 @@ def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[ci.Job]
     upsert(connection, schema.job, rows, update=changing)
 
 
+def has_candidates(connection: sa.Connection, project_id: ProjectId, job_id: int) -> bool:
+    query = sa.select(sa.literal(1)).where(_LINK.c.project_id == project_id, _LINK.c.job_id == job_id)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def told_of(connection: sa.Connection, project_id: ProjectId, job_id: int) -> tuple[str | None, int] | None:
     """Answer a job's status as GitLab told it last, and when; None for a job that GitLab was not asked about."""
     job = schema.job

@@ -5,6 +5,7 @@ A hook's owner may replace the payload by a template of their own, so nothing is
 
 import msgspec
 
+from mltrail_server.domain.ci import ENDED
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.news import News
 
@@ -26,6 +27,7 @@ class _Attributes(msgspec.Struct):
     iid: int | None = None
     target_project_id: int | None = None
     source_branch: str | None = None
+    status: str | None = None
 
 
 class Event(msgspec.Struct):
@@ -33,6 +35,8 @@ class Event(msgspec.Struct):
     project: _Project | None = None
     project_id: int | None = None  # of a job
     pipeline_id: int | None = None  # of a job
+    build_id: int | None = None
+    build_status: str | None = None
     object_attributes: _Attributes | None = None
     merge_request: _Request | None = None
 
@@ -46,11 +50,14 @@ def news_of(body: bytes) -> News | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     attributes = event.object_attributes or _Attributes()
+    # A pipeline of fifty jobs sends some two hundred events, and what begins or waits changes nothing for us.
+    if (event.build_status or attributes.status or "success") not in ENDED:
+        return None
     project = event.project_id or (event.project.id if event.project else 0)
     if event.object_kind == "pipeline":
         found = News("pipeline", ProjectId(project), pipeline_id=attributes.id)
     elif event.object_kind == "build":
-        found = News("job", ProjectId(project), pipeline_id=event.pipeline_id)
+        found = News("job", ProjectId(project), pipeline_id=event.pipeline_id, job_id=event.build_id or 0)
     elif event.object_kind == "merge_request":
         found = News(
             "merge_request",
@@ -60,5 +67,5 @@ def news_of(body: bytes) -> News | None:
         )
     else:
         return None
-    numbers = (found.project_id, found.pipeline_id, found.merge_request_iid)
+    numbers = (found.project_id, found.pipeline_id, found.job_id, found.merge_request_iid)
     return found if all(number is None or 0 < number < _MOST for number in numbers) else None
