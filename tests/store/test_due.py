@@ -1,10 +1,13 @@
 """What the worker has to look at: nothing is lost, and nobody looks twice at once."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
 from mltrail_server.store import due
+from mltrail_server.store.db import Database
 from mltrail_server.store.due import Due
 
 ONE, TWO = ProjectId(1), ProjectId(2)
@@ -90,3 +93,29 @@ def test_what_is_looked_at_from_time_to_time_is_not_pushed_back(deps: Deps) -> N
         due.keep(connection, ONE, kind=due.PROJECT, key=0, at=90, now=40)
     assert claim(deps, 49) is None
     assert claimed(deps, 50) == Due(ONE, due.PROJECT, 0, 0, 10)
+
+
+def test_workers_at_once_share_the_work_and_do_nothing_twice(deps: Deps) -> None:
+    """Each with connections of its own, as on machines of their own."""
+    keys = set(range(60))
+    for key in keys:
+        mark(deps, key, 10)
+    workers = [Database(deps.settings.database) for _ in range(6)]
+
+    def work(database: Database) -> list[int]:
+        done: list[int] = []
+        while True:
+            with database.write() as connection:
+                one = due.claim(connection, now=50, lease_ms=LEASE)
+            if one is None:
+                return done
+            with database.write() as connection:
+                due.settle(connection, one, lease_until=50 + LEASE, again_at=None)
+            done.append(one.key)
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        shares = list(pool.map(work, workers))
+    for database in workers:
+        database.dispose()
+    assert sorted(key for share in shares for key in share) == sorted(keys)
+    assert claim(deps, 10_000) is None
