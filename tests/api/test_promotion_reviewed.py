@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.api.conftest import Mlflow
 from tests.api.test_promotion import aliases, promote
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
 CHANGE = {"src/train.py": "learn faster"}
@@ -117,6 +119,23 @@ def test_a_merge_request_that_was_not_merged_gives_nothing(trail: Trail) -> None
     trail.team.project.branches["main"] = SHAS["c"]
     pipeline = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["c"], "main", "push")
     assert promote(trail, pipeline) == []
+
+
+def test_files_that_came_after_the_merge_are_not_what_was_reviewed(trail: Trail) -> None:
+    request = a_request(trail)
+    reviewed = trail.of_request(request, SHAS["c"])
+    trail.train(reviewed, [0.9])
+    pipeline = merged(trail, request)
+    trail.clock.advance(10 * 60_000)
+    manual = trail.team.gitlab.add_job(reviewed, "swap", "test", trail.team.users["developer"], "running")
+    mlflow = Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(manual, EXTERNAL_URL))
+    run_id = trail.runs()[0]["info"]["run_id"]
+    path = f"api/2.0/mlflow-artifacts/artifacts/1/{run_id}/artifacts/model/MLmodel"
+    assert mlflow.call("PUT", path, data=b"swapped").status_code == 200
+    trail.team.gitlab.set_job(manual, "success")
+    (told,) = promote(trail, pipeline)
+    assert told["state"] == "refused"
+    assert "came after the merge" in told["reason"]
 
 
 def test_a_tag_takes_what_the_default_branch_has_trained(trail: Trail) -> None:

@@ -68,6 +68,7 @@ class MergeRequest:
     author_id: int | None = None
     locked: bool = False  # the discussion is for members of the project only
     labels: tuple[str, ...] = ()
+    merged_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

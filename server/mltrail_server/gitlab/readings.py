@@ -78,4 +78,5 @@ def merge_request(got: dict[str, Any]) -> ci.MergeRequest:
         author_id=(got.get("author") or {}).get("id"),
         locked=bool(got.get("discussion_locked")),
         labels=tuple(str(label) for label in got.get("labels") or ()),
+        merged_ms=milliseconds(got.get("merged_at")),
     )

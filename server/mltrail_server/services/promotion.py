@@ -9,6 +9,7 @@ from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.model import check_alias, check_name
 from mltrail_server.gitlab.client import GitLab
+from mltrail_server.store import blobs
 from mltrail_server.store import models as model_store
 
 from . import (
@@ -23,8 +24,12 @@ from . import (
     trees,
 )
 from .deps import Scope
+from .model_files import Held
 from .promotion_choice import Choice, Choices
 from .promotion_plan import Plan, Promoted, Wish
+
+_CLOCKS_MS = 120_000
+"""So far GitLab's clock and ours may be apart."""
 
 _STATES = {
     State.FAILED: "its job failed",
@@ -87,6 +92,9 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
     # Remembered now, so that the next version can tell whether the code is another.
     trees.of_pipeline(scope.deps, gitlab, scope.project_id, choices.pipeline.id, choices.pipeline.sha)
     request = _request(scope, gitlab, choices, choice)
+    if choice.merge_request_iid is not None and _came_after(scope, request, held):
+        told = "files of the reviewed candidate's model came after the merge, so nobody has reviewed them; train again"
+        return Promoted("refused", choice.model, alias, told)
     step = numbering.step(
         scope,
         gitlab,
@@ -123,6 +131,15 @@ def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> 
     except MltrailError:
         return None
     return max(found, key=lambda one: one.iid, default=None)
+
+
+def _came_after(scope: Scope, request: ci.MergeRequest | None, held: Held) -> bool:
+    """Tell whether a model has files that are younger than the merge: a job of its pipeline may be started any time."""
+    if request is None or request.merged_ms is None:
+        return False
+    with scope.deps.db.read() as connection:
+        newest = blobs.newest_ms(connection, scope.project_id, [file.blob_id for file in held.files])
+    return newest is not None and newest > request.merged_ms + _CLOCKS_MS
 
 
 def _approvers(scope: Scope, gitlab: GitLab, request: ci.MergeRequest | None) -> tuple[str, ...]:

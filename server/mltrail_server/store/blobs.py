@@ -41,6 +41,13 @@ def exists(connection: sa.Connection, project_id: ProjectId, blob_id: str) -> bo
     return connection.execute(query).scalar() is not None
 
 
+def newest_ms(connection: sa.Connection, project_id: ProjectId, blob_ids: Sequence[str]) -> int | None:
+    """Tell when the newest of these blobs came."""
+    query = sa.select(sa.func.max(_T.c.created_ms)).where(_T.c.project_id == project_id, _T.c.id.in_(blob_ids))
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
 def names_of(connection: sa.Connection, project_id: ProjectId, blob_id: str, *, limit: int) -> list[str]:
     """List names that point at a blob."""
     query = sa.select(_FILE.c.path).where(_FILE.c.project_id == project_id, _FILE.c.blob_id == blob_id)

@@ -266,7 +266,7 @@ class FakeGitLab:
             elif how == "rebase":
                 source.branches[request.source_branch] = sha
             project.branches[request.target_branch] = sha
-            request.state = "merged"
+            request.state, request.merged = "merged", self.clock()
             return sha
 
     def merged_result(self, project: Project, iid: int) -> str:

@@ -159,7 +159,7 @@ def merge_request(url: str, where: Project, one: MergeRequest, head: str | None)
         "state": one.state,
         "created_at": AT,
         "updated_at": AT,
-        "merged_at": AT if one.state == "merged" else None,
+        "merged_at": iso(one.merged) if one.merged is not None else None,
         "target_branch": one.target_branch,
         "source_branch": one.source_branch,
         "source_project_id": one.source_project_id,

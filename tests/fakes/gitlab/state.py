@@ -104,6 +104,7 @@ class MergeRequest:
     base_sha: str | None = None
     locked: bool = False  # the discussion is for members only
     squash_commit_sha: str | None = None
+    merged: float | None = None  # in seconds since the epoch
     labels: list[str] = field(default_factory=list)
     approved_by: list[User] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
