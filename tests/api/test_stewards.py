@@ -3,10 +3,12 @@
 One test a line of DESIGN's "What cannot be walked around" that speaks of versions and aliases.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mltrail_server.app import create_app
 from tests.api.conftest import Mlflow
 from tests.api.test_promotion import aliases, promote
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
@@ -197,6 +199,16 @@ class TestWhatItRestsOn:
         uri = guest.get("model-versions/get-download-uri", **WHICH)["artifact_uri"].removeprefix("mlflow-artifacts:/")
         assert guest.call("GET", f"{FILES}/{uri}/MLmodel", buffered=True).get_data() == b"flavors: {}"
         assert guest.get("registered-models/alias", name="churn", alias="champion")["model_version"]["run_id"] == run_id
+
+
+def test_a_setting_lifts_the_freeze_of_the_run_and_not_of_the_versions_files(trail: Trail) -> None:
+    settings = replace(trail.deps.settings, promoted_runs="open")
+    client = create_app(replace(trail.deps, settings=settings)).test_client()
+    owner = Mlflow(client, project="42", token=trail.team.tokens["owner"])
+    owner.post("runs/log-metric", run_id=_run_of(trail), key="later", value=1, timestamp=1)
+    uri = owner.get("model-versions/get-download-uri", **WHICH)["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    answer = owner.call("PUT", f"{FILES}/{uri}/MLmodel", data=b"tampered")
+    assert "never change" in answer.get_json()["message"]
 
 
 class TestALoggedModel:
