@@ -16,7 +16,7 @@ import urllib3
 
 from tests.clients.test_clients import ENVIRONMENTS
 from tests.fakes.gitlab import Job, Pipeline
-from tests.team_server import PROJECT_ID, TeamServer
+from tests.team_server import TeamServer
 
 SCRIPT = Path(__file__).with_name("loading.py")
 URIS = ("models:/churn@champion", "models:/churn/1", "models:/churn/1.0.0")
@@ -66,11 +66,11 @@ def call(server: TeamServer, job: Job, method: str, path: str, body: Any) -> Any
 
 def promote(server: TeamServer, number: int) -> Pipeline:
     """Train a model whose files all hold a number, and promote it."""
-    gitlab, project = server.gitlab, server.gitlab.projects[PROJECT_ID]
+    gitlab, project = server.gitlab, server.gitlab.projects[server.project_id]
     developer = server.job.user
     pipeline = gitlab.add_pipeline(project, project.branches["main"], "main", "push")
     job = gitlab.add_job(pipeline, "train", "train", developer, "running")
-    base = f"/api/v4/projects/{PROJECT_ID}/ml"
+    base = f"/api/v4/projects/{server.project_id}/ml"
     tracking = f"{base}/mlflow/api/2.0/mlflow"
     if number == 0:
         call(server, job, "POST", f"{tracking}/experiments/create", {"name": "churn"})
