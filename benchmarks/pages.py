@@ -120,21 +120,22 @@ def main() -> None:
         client = create_app(deps).test_client()
         sign_in(client, gitlab.add_token(user, ["api"]))
         name = "SQLite" if deps.db.is_sqlite else "PostgreSQL"
-        print(f"{options.candidates} candidates on {name}, {os.cpu_count()} cores, {options.rounds} rounds")
+        load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        print(f"{options.candidates} candidates on {name}, {load}, {options.rounds} rounds")
         print(f"{'page':28} {'median ms':>10} {'95 % ms':>10} {'own ms':>8} {'kB':>6} {'statements':>11}")
         for label, query in PAGES.items():
             url = f"/{_PATH}/-/ml/experiments/1?{urlencode(query)}"
 
-            def load(url: str = url) -> bytes:
+            def fetch(url: str = url) -> bytes:
                 answer = client.get(url)
                 if answer.status_code != 200:
                     raise RuntimeError(answer.get_data(as_text=True))
                 return answer.get_data()
 
-            median, high, own = measured(load, options.rounds)
-            size = len(load()) / 1000
+            median, high, own = measured(fetch, options.rounds)
+            size = len(fetch()) / 1000
             print(
-                f"{label:28} {median:10.1f} {high:10.1f} {own:8.1f} {size:6.0f} {count_statements(deps, load):11}",
+                f"{label:28} {median:10.1f} {high:10.1f} {own:8.1f} {size:6.0f} {count_statements(deps, fetch):11}",
                 flush=True,
             )
         deps.db.dispose()

@@ -37,9 +37,11 @@ LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 
 
 def settled(page: Page) -> None:
-    """Wait until charts that come into view have been drawn."""
-    if page.locator("figure[data-curves]").count():
-        page.locator("figure canvas").first.wait_for()
+    """Wait until the first chart, which is drawn when it comes into view, is there."""
+    charts = page.locator("figure[data-curves]")
+    if charts.count():
+        charts.first.scroll_into_view_if_needed()
+        charts.first.locator("canvas").wait_for()
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS, ids=str)

@@ -1,8 +1,8 @@
-"""How much of its limits a project uses."""
+"""How much of its limits a project uses, and whether GitLab tells us what happens in it."""
 
 from dataclasses import dataclass
 
-from mltrail_server.store import usage
+from mltrail_server.store import usage, webhooks
 
 from .deps import Scope
 
@@ -26,3 +26,9 @@ def of(scope: Scope) -> list[Use]:
             Use(_WORDS[name], usage.of(connection, scope.project_id, name) or 0, limit)
             for name, limit in limits.items()
         ]
+
+
+def last_webhooks(scope: Scope) -> dict[str, int]:
+    """Tell when each kind of GitLab's webhooks came last, in milliseconds since the epoch."""
+    with scope.deps.db.read() as connection:
+        return webhooks.last(connection, scope.project_id)

@@ -10,7 +10,7 @@ from mltrail_server.services import charts
 from mltrail_server.services.charts import Curve
 from mltrail_server.store.chart_points import Axis
 
-COLOURS = ("#1f75cb", "#c95d2e", "#2f7549", "#7b58cf", "#cf4d81", "#0090b1", "#ab6100", "#747273")
+COLOURS = ("#428fdc", "#c95d2e", "#2da160", "#9475db", "#cf4d81", "#0090b1", "#ab6100", "#747273")
 """Readable on light and on dark; `charts.js` has the same."""
 
 _WIDTH, _HEIGHT = 440, 220

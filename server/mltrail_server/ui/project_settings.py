@@ -16,5 +16,6 @@ def show(call: Call) -> ResponseReturnValue:
         project_id=call.project_id,
         role=call.actor.role.name.capitalize() if call.actor.role else "",
         use=project_use.of(call.scope),
+        webhooks=project_use.last_webhooks(call.scope),
         local=call.deps.settings.local_mode,
     )

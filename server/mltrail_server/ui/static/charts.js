@@ -2,7 +2,7 @@
 // Draws the curves of each `figure[data-curves]` when it comes into view. The page is complete without this.
 // The address gives `{curves: [{run, x, y, logged, nans, sampled}]}`; see ui/charts.py.
 
-const COLOURS = ["#1f75cb", "#c95d2e", "#2f7549", "#7b58cf", "#cf4d81", "#0090b1", "#ab6100", "#747273"];
+const COLOURS = ["#428fdc", "#c95d2e", "#2da160", "#9475db", "#cf4d81", "#0090b1", "#ab6100", "#747273"];
 
 // An exponential moving average that begins unbiased, as TensorBoard's slider has it.
 function smoothed(values, weight) {
