@@ -9,6 +9,7 @@ import pytest
 
 BUDGETS = {
     "api": 480,
+    "browser": 120,
     "clients": 180,
     "component": 90,
     "contract": 90,
@@ -17,7 +18,7 @@ BUDGETS = {
     "faults": 240,
     "packaging": 30,
     "store": 90,
-    "ui": 30,
+    "ui": 90,
     "unit": 60,
 }
 

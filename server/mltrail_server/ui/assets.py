@@ -1,4 +1,4 @@
-"""Our style sheets and scripts, and those that were taken from npm when the wheel was built (`assets/hatch_build.py`).
+"""Our style sheets and scripts, and those that were taken from npm when the wheel was built (`assets/make.py`).
 
 They are small and are kept in memory. A URL holds a hash of the content, so that browsers may keep it for good.
 """
