@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -102,10 +103,15 @@ class Cluster:
     def kill(self) -> None:
         """End all its processes at once; none gets to tidy up."""
         assert self.process
-        for pid in (self.process.pid, *_children(self.process.pid)):
+        self.process.send_signal(signal.SIGSTOP)  # it starts no session while we look who is there
+        children = _children(self.process.pid)
+        for pid in (*children, self.process.pid):
             with suppress(ProcessLookupError):  # a session that has ended meanwhile
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(timeout=30)
+        tick = threading.Event()
+        while any(Path(f"/proc/{pid}").exists() for pid in children):  # it does not start beside one that is left
+            tick.wait(0.01)
         self.process = None
 
     def run(self, statement: str, database: str = "postgres") -> None:

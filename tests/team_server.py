@@ -106,6 +106,13 @@ class TeamServer:
         for pid in self.processes(kind)[:1]:
             os.kill(pid, signal.SIGKILL)
 
+    def run(self, *arguments: str) -> str:
+        """Run a command with the server's settings, and answer what it says. It must succeed."""
+        command = [str(COMMAND), *arguments]
+        done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def get(self, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         return urllib3.request("GET", self.url + path, **options)
 

@@ -14,6 +14,7 @@ KEYS = ("loss", "accuracy", "rate")
 FILE_EVERY = 5
 AGAIN = (429, 502, 503, 504)
 _PAUSE_SECONDS = 0.05
+_PATIENCE_SECONDS = 60
 
 
 class Connection:
@@ -21,6 +22,7 @@ class Connection:
 
     def __init__(self, tracking_uri: str, token: str, failed: Callable[[], None] = lambda: None) -> None:
         self._failed = failed
+        self.last = ""  # why a call was not acknowledged
         self._base = tracking_uri
         self._token = token
         self._pool = urllib3.PoolManager(maxsize=1, timeout=urllib3.Timeout(30), retries=False)
@@ -30,17 +32,21 @@ class Connection:
         headers = {"Authorization": f"Bearer {self._token}"}
         try:
             answer = self._pool.request(method, f"{self._base}/api/2.0/{path}", headers=headers, **options)
-        except urllib3.exceptions.HTTPError:
-            answer = None
-        if answer is None or answer.status in AGAIN:
+        except urllib3.exceptions.HTTPError as error:
+            answer, self.last = None, repr(error)
+        if answer is not None and answer.status in AGAIN:
+            answer, self.last = None, answer.data.decode()
+        if answer is None:
             self._failed()
             return None
         assert answer.status == 200, (answer.status, answer.data)
         return answer
 
     def insist(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
-        """Send until it is acknowledged, as MLflow's client does."""
+        """Send until it is acknowledged, as MLflow's client does; not for ever, either."""
+        until = time.monotonic() + _PATIENCE_SECONDS
         while (answer := self.ask(method, path, **options)) is None:
+            assert time.monotonic() < until, f"{method} {path}: for {_PATIENCE_SECONDS} s {self.last}"
             time.sleep(_PAUSE_SECONDS)
         return answer
 

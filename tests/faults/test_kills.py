@@ -3,6 +3,7 @@
 `FAULTS=20` kills each of them twenty times; without it, a few times.
 """
 
+import json
 import os
 from pathlib import Path
 
@@ -15,6 +16,14 @@ from tests.team_server import TeamServer
 KILLS = int(os.environ.get("FAULTS", "2"))
 CLIENTS = 6
 BETWEEN = 60  # batches that are acknowledged between two kills
+
+
+def check_files(server: TeamServer) -> None:
+    """No file's bytes are gone, and those that a killed upload has left are all found."""
+    *problems, totals = [json.loads(line) for line in server.run("check", "--digests", "--json").splitlines()]
+    orphans = [problem for problem in problems if problem["problem"] == "young orphan"]
+    there = [path for path in (server.folder / "data/artifacts").rglob("*") if path.is_file()]
+    assert len([path for path in there if path.suffix != ".part"]) == totals["files"] + len(orphans)
 
 
 @pytest.mark.e2e
@@ -34,4 +43,5 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, database_url: str, request
                         cluster.start()
             load.wait_for(BETWEEN)
         assert load.check() > BETWEEN
+        check_files(server)
         assert "incident" not in server.log.read_text()

@@ -1,0 +1,21 @@
+"""What SQLite waits for: https://www.sqlite.org/pragma.html#pragma_synchronous."""
+
+from dataclasses import replace
+
+import pytest
+
+from mltrail_server.app import create_deps
+from mltrail_server.settings import Settings
+from tests.conftest import FrozenClock
+
+BACKENDS = ("sqlite",)
+
+
+@pytest.mark.parametrize(("told", "level"), [("normal", 1), ("full", 2)])
+def test_every_connection_waits_for_the_disk_as_it_was_told(
+    settings: Settings, clock: FrozenClock, told: str, level: int
+) -> None:
+    deps = create_deps(replace(settings, sqlite_synchronous=told), clock=clock)
+    with deps.db.write() as one, deps.db.read() as other:
+        assert {one.exec_driver_sql("PRAGMA synchronous").scalar() for one in (one, other)} == {level}
+    deps.db.dispose()
