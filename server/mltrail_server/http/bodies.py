@@ -51,6 +51,8 @@ def bounded(request: Request) -> bytes:
         # One byte more: a body without a length is cut off there in silence.
         request.max_content_length = limits.MAX_BODY + 1
         data = request.get_data(cache=False)
+        if len(data) < (request.content_length or 0):
+            raise invalid(f"The body was cut off after {len(data)} of {request.content_length} bytes; send it again.")
         if len(data) <= limits.MAX_BODY:
             return data
     raise MltrailError(
