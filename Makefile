@@ -5,7 +5,7 @@ DEV := .venv
 TRAIN := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean env train-env client-envs postgresql chromium
+.PHONY: help demo test lint format lock clean env train-env client-envs postgresql chromium screenshots
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,8 @@ lock: env ## Choose the newest versions that the ranges in pyproject.toml allow
 	  pyproject.toml --extra server --extra postgres --group dev --output-file requirements/dev.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --group train --output-file requirements/train.txt
-
+	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  pyproject.toml --output-file image/requirements.txt
 	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3; do \
 	  $(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
 	    --no-annotate requirements/clients/$$clients.in $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
@@ -48,6 +49,10 @@ client-envs: ## Make the environments of the MLflow clients that we test with
 
 postgresql: ## Install PostgreSQL's programs for the tests, where they are missing (Debian, as root)
 	scripts/postgresql
+
+screenshots: env chromium ## Take the pictures of the pages and of the comment anew
+	$(DEV)/bin/python -m scripts.screenshots
+	$(DEV)/bin/python -m scripts.note_pictures
 
 chromium: ## Install Chromium for the tests of the pages, where it is missing (Debian, as root)
 	scripts/chromium

@@ -9,17 +9,17 @@ import pytest
 
 BUDGETS = {
     "api": 480,
-    "browser": 120,
+    "browser": 200,
     "clients": 180,
-    "component": 90,
+    "component": 240,
     "contract": 90,
-    "differential": 180,
+    "differential": 240,
     "e2e": 120,
     "faults": 240,
-    "packaging": 30,
+    "packaging": 90,
     "store": 90,
-    "ui": 90,
-    "unit": 60,
+    "ui": 120,
+    "unit": 90,
 }
 
 

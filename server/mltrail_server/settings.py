@@ -152,7 +152,9 @@ class Settings:
         "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Unset: made at the first start and kept", secret=True
     )
     secret_key: str = _setting(
-        "MLTRAIL_SECRET_KEY", "Signs browser sessions. Unset: made at the first start and kept", secret=True
+        "MLTRAIL_SECRET_KEY",
+        "Signs browser sessions and detached runs' tokens. Unset: made at the first start and kept",
+        secret=True,
     )
 
     @property

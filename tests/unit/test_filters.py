@@ -67,6 +67,9 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=12).map("".join) | st.lists(PIECES, max_size=12).map(" ".join) | st.text(max_size=40))
 @example("metrics.a = 1 AND")
 @example("'")
+@example("``")
+@example('""')
+@example("`` = 1")
 def test_any_text_is_read_or_refused_with_the_place(text: str) -> None:
     read = attempt(lambda: parse(text))
     if isinstance(read, MltrailError):

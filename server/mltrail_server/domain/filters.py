@@ -208,7 +208,7 @@ class _Reader:
 
 def _split(text: str, token: Token) -> tuple[Entity, str]:
     """Split `params."a b"` into the kind of thing and its key; a bare name is an attribute, also in double quotes."""
-    if token.kind == "text" and token.text[0] == '"':
+    if token.kind == "text" and token.text[0] == '"' and len(token.text) > len('""'):
         return Entity.ATTRIBUTE, token.text[1:-1]
     if token.kind != "name":
         what = "a name such as metrics.loss is missing" if token.kind == "end" else f"{token.text!r} is no name"
@@ -220,6 +220,8 @@ def _split(text: str, token: Token) -> tuple[Entity, str]:
     else:
         prefix, dot, key = token.text.partition(".")
     if not dot:
+        if not prefix:
+            raise wrong(text, token.start, f"{token.text!r} names nothing")
         return Entity.ATTRIBUTE, prefix
     entity = _PREFIXES.get(prefix)
     if entity is None:

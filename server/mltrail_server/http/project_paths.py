@@ -14,7 +14,10 @@ from werkzeug.routing import BaseConverter, MapAdapter, Rule
 
 _VARIABLE = "<project:project>"
 _MARK = "\0"
-"""Stands for a slash in the project. No path of a project holds it; a URL that does is no route of ours."""
+"""Stands for a slash in the project."""
+
+_NO_MARK = "\ufffd"
+"""Stands for a mark that a client sends: no path of a project holds either, so it is one that does not exist."""
 
 _DEPTH = 3
 """So many segments after the project tell that it ends there: a group may be called `ml`, too."""
@@ -52,8 +55,7 @@ class ProjectPaths:
 
     def isolated(self, path: str) -> str:
         """Make the project one segment; a path without one stays as it is."""
-        if _MARK in path:
-            return f"/{_MARK}"
+        path = path.replace(_MARK, _NO_MARK)
         for form in self._forms:
             if found := form.fullmatch(path):
                 return f"{found['before']}{found['project'].replace('/', _MARK)}{found['rest']}"
