@@ -7,6 +7,7 @@ so that what else the machine does falls on all of them alike. Trust the ratios,
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from collections import defaultdict
 from itertools import product
@@ -17,6 +18,7 @@ from . import mix, size
 from .bases import Base, FastTrackML, Mlflow, Mltrail
 from .environments import make
 from .items import Bench, Item, items
+from .load import LoadError
 from .plot import drawn
 from .seed import seed
 from .table import written
@@ -87,7 +89,12 @@ def _measured(bases: list[Base], sizes: list[int], options: argparse.Namespace) 
 
 
 def _note(figures: Figures, item: Item, bench: Bench, seconds: float) -> None:
-    sample = item.measure(bench, seconds)
+    try:
+        sample = item.measure(bench, seconds)
+    except LoadError as error:
+        # It happens to peers: then the figure is missing, and this says why.
+        print(f"{bench.base.name}, {item.name}: {error}", file=sys.stderr)
+        return
     figures[item.name][bench.base.kind].append(item.rate(bench, sample))
     for share in (0.5, 0.99):
         figures[f"{item.name}, p{share * 100:.0f} ms"][bench.base.kind].append(sample.quantile(share))

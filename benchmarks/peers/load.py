@@ -16,7 +16,7 @@ Call = Callable[[int, int], bytes]
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 30
 
 
 class LoadError(Exception):

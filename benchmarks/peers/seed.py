@@ -50,6 +50,9 @@ def seed(base: Base, sizes: Sequence[int]) -> Seeded:
         _insert(base, rows)
     for rows in table.end():
         _insert(base, rows)
+    if not base.database_url:
+        with sqlite3.connect(base.sqlite_file, timeout=60) as connection:
+            connection.execute("ANALYZE")  # PostgreSQL would do it by itself
     return Seeded(experiments, run)
 
 
