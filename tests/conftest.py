@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from tests.tenancy import leaks
 
 LOCAL_TOKEN = "local-token-of-the-tests"
 START = 1_790_000_000_000
+
+
+Counter = Callable[[], AbstractContextManager[list[str]]]
 
 
 class FrozenClock:
@@ -134,15 +137,20 @@ EXTERNAL_URL = "https://mltrail.example.com"
 @pytest.fixture
 def team(clock: FrozenClock) -> Iterator[Team]:
     with FakeGitLab(clock=lambda: clock() / 1000) as gitlab:
-        project = gitlab.add_project("team/churn", id=42)
-        users, tokens = {}, {}
-        for name in (*LEVELS, "stranger", "bot"):
-            users[name] = gitlab.add_user(name)
-            tokens[name] = gitlab.add_token(users[name], ["api"])
-            if name != "stranger":
-                gitlab.add_member(project, users[name], LEVELS.get(name, 20))
-        gitlab.add_commit(project, "a1" * 20, branch="main")
-        yield Team(gitlab, project, users, tokens)
+        yield team_in(gitlab)
+
+
+def team_in(gitlab: FakeGitLab) -> Team:
+    """Arrange a project with a member of each role, a stranger, and the bot."""
+    project = gitlab.add_project("team/churn", id=42)
+    users, tokens = {}, {}
+    for name in (*LEVELS, "stranger", "bot"):
+        users[name] = gitlab.add_user(name)
+        tokens[name] = gitlab.add_token(users[name], ["api"])
+        if name != "stranger":
+            gitlab.add_member(project, users[name], LEVELS.get(name, 20))
+    gitlab.add_commit(project, "a1" * 20, branch="main")
+    return Team(gitlab, project, users, tokens)
 
 
 @pytest.fixture
@@ -178,3 +186,24 @@ def app(deps: Deps) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def statements(deps: Deps) -> Counter:
+    """Collect the statements that are sent while the block runs, without BEGIN and COMMIT."""
+
+    @contextmanager
+    def collect() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_conn: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
+            if not statement.startswith("BEGIN"):
+                seen.append(statement)
+
+        event.listen(deps.db.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(deps.db.engine, "before_cursor_execute", note)
+
+    return collect

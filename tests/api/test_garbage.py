@@ -11,26 +11,12 @@ from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store import blobs, files, projects, usage
 from tests.api.conftest import Mlflow, good
+from tests.api.test_artifacts import root, settings  # noqa: F401 - fixtures
 from tests.conftest import FrozenClock
-from tests.s3 import Bucket
 
 FILES = "api/2.0/mlflow-artifacts"
 ONE = ProjectId(1)
 DAY = 24 * 60 * 60 * 1000
-
-
-@pytest.fixture
-def settings(settings: Settings, backend: str, request: pytest.FixtureRequest) -> Settings:
-    """A folder beside SQLite, S3 beside PostgreSQL."""
-    if backend == "sqlite":
-        return settings
-    bucket: Bucket = request.getfixturevalue("bucket")
-    return replace(settings, artifacts=bucket.url, s3_endpoint_url=bucket.endpoint_url)
-
-
-@pytest.fixture
-def root(run_id: str) -> str:
-    return f"0/{run_id}/artifacts"
 
 
 def put(mlflow: Mlflow, path: str, content: bytes = b"bytes") -> None:

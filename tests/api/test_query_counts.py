@@ -1,38 +1,11 @@
 """What a call costs in SQL statements. A loop that slips into a hot path multiplies them, and shows here."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-
 import pytest
-import sqlalchemy as sa
-from sqlalchemy import event
 
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow
 from tests.api.test_runs import run_id  # noqa: F401 - a fixture
-
-Counter = Callable[[], AbstractContextManager[list[str]]]
-
-
-@pytest.fixture
-def statements(deps: Deps) -> Counter:
-    """Collect the statements that are sent while the block runs, without BEGIN and COMMIT."""
-
-    @contextmanager
-    def collect() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(_conn: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-            if not statement.startswith("BEGIN"):
-                seen.append(statement)
-
-        event.listen(deps.db.engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(deps.db.engine, "before_cursor_execute", note)
-
-    return collect
+from tests.conftest import Counter
 
 
 @pytest.fixture

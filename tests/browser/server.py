@@ -13,7 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
-from tests.conftest import LEVELS, FrozenClock, Team
+from tests.conftest import FrozenClock, Team, team_in
 from tests.fakes.gitlab import FakeGitLab
 
 
@@ -42,7 +42,7 @@ def site(folder: Path, clock: FrozenClock) -> Iterator[Site]:
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
     url = f"http://127.0.0.1:{server.server_port}"
     with FakeGitLab(clock=lambda: clock() / 1000) as gitlab:
-        team = _team(gitlab)
+        team = team_in(gitlab)
         settings = Settings(
             data_dir=str(folder),
             secret_key="key-of-the-tests",
@@ -62,15 +62,3 @@ def site(folder: Path, clock: FrozenClock) -> Iterator[Site]:
             thread.join()
             server.server_close()
             deps.db.dispose()
-
-
-def _team(gitlab: FakeGitLab) -> Team:
-    project = gitlab.add_project("team/churn", id=42)
-    users, tokens = {}, {}
-    for name in (*LEVELS, "stranger", "bot"):
-        users[name] = gitlab.add_user(name)
-        tokens[name] = gitlab.add_token(users[name], ["api"])
-        if name != "stranger":
-            gitlab.add_member(project, users[name], LEVELS.get(name, 20))
-    gitlab.add_commit(project, "a1" * 20, branch="main")
-    return Team(gitlab, project, users, tokens)

@@ -4,25 +4,21 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import sqlalchemy as sa
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
 from tests.api.test_report import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, FrozenClock, Team
+from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, Counter, FrozenClock, Team
 from tests.ui.test_pages import page, sign_in
 
 ROOT = "/1/-/ml/experiments/0"
 Log = Callable[..., str]
-Counter = Callable[[], AbstractContextManager[list[str]]]
 
 
 @pytest.fixture
@@ -44,25 +40,6 @@ def log(mlflow: Mlflow, client: FlaskClient) -> Log:
         return made
 
     return run
-
-
-@pytest.fixture
-def statements(deps: Deps) -> Counter:
-    @contextmanager
-    def collect() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(_connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-            if not statement.startswith("BEGIN"):
-                seen.append(statement)
-
-        event.listen(deps.db.engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(deps.db.engine, "before_cursor_execute", note)
-
-    return collect
 
 
 def url(**query: Any) -> str:

@@ -10,7 +10,7 @@ from mltrail_server.domain.ids import ProjectId
 
 from . import schema
 from .prepared import Prepared
-from .sql import upsert
+from .sql import Row, upsert
 
 _LINK = schema.candidate_job
 _OF_CANDIDATE = Prepared(
@@ -163,36 +163,45 @@ def vanish(connection: sa.Connection, project_id: ProjectId, ids: list[int], *, 
     connection.execute(sa.update(job).where(*where).values(status=ci.DELETED, refreshed_ms=now))
 
 
+TIED = (
+    _LINK.c.candidate_iid,
+    _LINK.c.job_id,
+    _LINK.c.part,
+    _LINK.c.verified,
+    schema.job.c.name,
+    schema.job.c.status,
+    schema.job.c.failure_reason,
+    schema.job.c.web_url,
+    schema.job.c.retried,
+)
+"""What `tied_job` reads."""
+
+
+def tied_job(row: Row) -> TiedJob:
+    """Make a tied job of a row that holds `TIED`, and perhaps more."""
+    return TiedJob(
+        row.candidate_iid,
+        row.job_id,
+        Part(row.part),
+        bool(row.verified),
+        row.name,
+        row.status,
+        row.failure_reason,
+        row.web_url,
+        bool(row.retried),
+    )
+
+
 def tied_in(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> list[TiedJob]:
     """List the jobs of all candidates of a pipeline: creators first, then by number."""
     job = schema.job
     query = (
-        sa.select(
-            _LINK.c.candidate_iid,
-            _LINK.c.job_id,
-            _LINK.c.part,
-            _LINK.c.verified,
-            job.c.name,
-            job.c.status,
-            job.c.failure_reason,
-            job.c.web_url,
-            job.c.retried,
-        )
+        sa.select(*TIED)
         .join(job, (job.c.project_id == _LINK.c.project_id) & (job.c.id == _LINK.c.job_id))
         # Said as a range, and sorted here: without statistics SQLite would walk over all links of the project.
         .where(_LINK.c.project_id == project_id, _LINK.c.pipeline_id.between(pipeline_id, pipeline_id))
     )
     return [
-        TiedJob(
-            row.candidate_iid,
-            row.job_id,
-            Part(row.part),
-            bool(row.verified),
-            row.name,
-            row.status,
-            row.failure_reason,
-            row.web_url,
-            bool(row.retried),
-        )
+        tied_job(row)
         for row in sorted(connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id))
     ]

@@ -10,7 +10,7 @@ from mltrail_server.domain.ids import ProjectId
 
 from . import schema
 from .candidates import COLUMNS, Candidate, candidate_of
-from .jobs import Part, TiedJob
+from .jobs import TIED, TiedJob, tied_job
 from .pipelines import MERGE_REQUEST_SOURCE, Pipeline
 
 _LINK = schema.candidate_job
@@ -73,18 +73,7 @@ def tied_in(
 ) -> dict[int, dict[int, list[TiedJob]]]:
     """Fetch the jobs of all candidates, by pipeline and candidate: creators first, then by number."""
     query = (
-        sa.select(
-            _LINK.c.pipeline_id,
-            _LINK.c.candidate_iid,
-            _LINK.c.job_id,
-            _LINK.c.part,
-            _LINK.c.verified,
-            _JOB.c.name,
-            _JOB.c.status,
-            _JOB.c.failure_reason,
-            _JOB.c.web_url,
-            _JOB.c.retried,
-        )
+        sa.select(_LINK.c.pipeline_id, *TIED)
         .join(_JOB, (_JOB.c.project_id == _LINK.c.project_id) & (_JOB.c.id == _LINK.c.job_id))
         # Said as a range: without statistics SQLite takes all links of the project for fewer than those of a pipeline.
         .join(
@@ -97,18 +86,7 @@ def tied_in(
     )
     found: dict[int, dict[int, list[TiedJob]]] = {}
     for row in sorted(connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id)):
-        job = TiedJob(
-            row.candidate_iid,
-            row.job_id,
-            Part(row.part),
-            bool(row.verified),
-            row.name,
-            row.status,
-            row.failure_reason,
-            row.web_url,
-            bool(row.retried),
-        )
-        found.setdefault(row.pipeline_id, {}).setdefault(row.candidate_iid, []).append(job)
+        found.setdefault(row.pipeline_id, {}).setdefault(row.candidate_iid, []).append(tied_job(row))
     return found
 
 

@@ -33,7 +33,7 @@ def _insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
 
 def add_new(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """Build an INSERT that passes over rows whose key is there already."""
-    return _insert(dialect, table).on_conflict_do_nothing(index_elements=[one.name for one in table.primary_key])
+    return _or(_insert(dialect, table), table, ())
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *, update: Iterable[str] = ()) -> None:
