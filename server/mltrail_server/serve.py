@@ -30,6 +30,7 @@ _COLLECT_AFTER = 20_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 _STOP_SECONDS = 30.0
+_WAKE_SECONDS = 1.0
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int, worker: bool) -> None:
@@ -47,6 +48,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, worker: boo
     os.environ.update(settings.to_environment())
     _greet(settings, host, port)
     _keep_memory_small()
+    heed_signals()
     with worker_process() if worker and not settings.local_mode else nullcontext():
         _serve_http(host, port, workers)
 
@@ -127,6 +129,24 @@ def _be_a_child() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def heed_signals() -> None:
+    """Have signals acted upon within a second, whatever the main thread waits for. Call it from the main thread.
+
+    Python acts on a signal when its main thread runs. One that comes while that thread is on its way into a wait does
+    not wake it, and granian's processes wait without an end: some, told to leave while they still started, stayed until
+    they were killed. So the thread is woken every second.
+    """
+    signal.signal(signal.SIGURG, lambda _number, _frame: None)
+    main = threading.main_thread()
+
+    def wake() -> None:
+        while main.is_alive() and main.ident:
+            signal.pthread_kill(main.ident, signal.SIGURG)
+            time.sleep(_WAKE_SECONDS)
+
+    threading.Thread(target=wake, name="signal watch", daemon=True).start()
+
+
 def _leave_with(parent: int) -> None:
     """End this process when the one that has started it has gone, however that went: nobody would end it later."""
 
@@ -143,6 +163,7 @@ def _leave_with(parent: int) -> None:
 def web_process() -> Flask:
     """Make the application of one web process. Called by granian, or by another WSGI server."""
     if _forked_by is not None:
+        heed_signals()
         _leave_with(_forked_by)
     log_to_stderr()
     app = create_app(create_deps(Settings.from_environment().with_kept_secrets()))

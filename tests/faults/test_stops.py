@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -62,6 +64,25 @@ def test_a_call_under_way_is_answered(tmp_path: Path) -> None:
         assert process.wait(timeout=30) == 0
         server.start()
         assert connection.insist("GET", path.removeprefix("/api/2.0/")).data == 2 * half
+
+
+_ASLEEP = """
+import os, signal, threading
+from mltrail_server.serve import heed_signals
+
+told = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: told.set())
+heed_signals()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+# Another thread takes the signal, so that it does not interrupt the wait of this one.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+told.wait()
+"""
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_is_heeded() -> None:
+    subprocess.run([sys.executable, "-c", _ASLEEP], check=True, timeout=30)
 
 
 @pytest.mark.e2e
