@@ -8,6 +8,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, current_app, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import forbidden, unauthenticated
@@ -22,8 +23,18 @@ _LOGIN = "login"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's own sessions. It makes a signer for each request, which takes longer than all else that Flask does with a
+    call; training jobs send no cookie.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
+
+
 def configure(app: Flask, settings: Settings) -> None:
     app.secret_key = settings.secret_key
+    app.session_interface = _Sessions()
     app.jinja_env.globals["csrf_token"] = csrf_token
     app.config.update(
         MLTRAIL_HOST=urlsplit(settings.external_url).netloc,

@@ -75,7 +75,7 @@ def _inside(target: str) -> str:
 
 def secured(response: Response) -> Response:
     """Add to every page: nothing is loaded from elsewhere, nothing inline runs, nobody frames it."""
-    if response.mimetype == "text/html":
+    if (response.content_type or "").startswith("text/html"):
         response.headers["Content-Security-Policy"] = (
             "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
