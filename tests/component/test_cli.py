@@ -124,6 +124,20 @@ def test_a_server_that_is_down(job: Job) -> None:
     assert "runner can reach the server" in error
 
 
+def test_a_server_that_speaks_no_tls(job: Job) -> None:
+    code, _, error = job.run("runs", "--server", job.server.url.replace("http:", "https:"))
+    assert code == 3
+    assert "http://?" in error
+    assert "SSL_CERT_FILE" not in error
+
+
+def test_what_the_server_has_not_found_is_told_in_its_words(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", {"message": "Model churn not found"}, status=404)
+    assert job.run("runs")[2].endswith("answered 404: Model churn not found.\n")
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<h1>Not Found</h1>", status=404)
+    assert "Check the server's URL and the project." in job.run("runs")[2]
+
+
 def test_a_proxy_of_the_environment_is_used(job: Job) -> None:
     job.environment.setenv("http_proxy", job.server.url)
     url = "http://mltrail.internal/api/v4/projects/42/ml/pipelines/1001/candidates"

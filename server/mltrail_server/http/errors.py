@@ -62,7 +62,9 @@ def _translated(error: HTTPException) -> MltrailError:
         return MltrailError(Code.NO_METHOD, f"{request.method} is not possible here; this URL takes {allowed}.")
     if isinstance(error, NotFound):
         return MltrailError(
-            Code.NO_ENDPOINT, f"No endpoint {request.method} {request.path}. Check the tracking URI, or the version."
+            Code.NO_ENDPOINT,
+            f"No endpoint {request.method} {request.path}. Check the tracking URI, which should end in "
+            "/api/v4/projects/<id>/ml/mlflow, or the version.",
         )
     if isinstance(error, RequestEntityTooLarge):
         return MltrailError(Code.TOO_LARGE, "The body is too large for this call; send it in smaller batches.")

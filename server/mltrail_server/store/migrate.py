@@ -54,6 +54,18 @@ def revision(database: Database) -> str | None:
         return found
 
 
+def is_set_up(url: str) -> bool:
+    """Tell whether there is a database that a server has set up; makes none."""
+    told = sa.make_url(url)
+    if told.get_backend_name() == "sqlite" and not Path(told.database or "").is_file():
+        return False
+    database = Database(url)
+    try:
+        return revision(database) is not None
+    finally:
+        database.dispose()
+
+
 def newest() -> str | None:
     """Tell the revision of this version's schema. Migrations are named by their revision, one after another."""
     return max((path.name.split("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")), default=None)
