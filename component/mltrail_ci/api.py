@@ -25,8 +25,9 @@ _HINTS = {
 
 
 class Api:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, for_doctor: bool = False) -> None:
         self.settings = settings
+        self._for_doctor = for_doctor
         self._pool: urllib3.PoolManager | None = None
 
     def candidates(self) -> dict[str, Any]:
@@ -129,7 +130,7 @@ class Api:
         response = self._send(method, url, body, headers, once=once, seconds=seconds)
         answer = _json(response)
         if response.status >= 400:
-            raise _refused(method, url, response.status, answer)
+            raise _refused(method, url, response.status, answer, is_doctor=self._for_doctor)
         if not isinstance(answer, dict):
             raise server(
                 f"{method} {url} answered {response.status} without JSON. "
@@ -196,13 +197,13 @@ def _proxy(url: str) -> str | None:
     return None if request.proxy_bypass(address.netloc) else request.getproxies().get(address.scheme)
 
 
-def _refused(method: str, url: str, status: int, answer: object) -> CommandError:
+def _refused(method: str, url: str, status: int, answer: object, *, is_doctor: bool = False) -> CommandError:
     message = answer.get("message") if isinstance(answer, dict) else None
     hint = _HINTS.get(status, "The server's log tells more." if status >= 500 else "")
     if message:
         told = str(message) if str(message).endswith((".", "!", "?")) else f"{message}."
         # What was not found, and what the server itself could not do, its own words tell best.
-        hint = "" if status == 404 or status >= 500 else hint
+        hint = "" if is_doctor or status == 404 or status >= 500 else hint
     else:
         told = "no reason given."
     return server(f"{method} {url} answered {status}: {told} {hint}".rstrip())

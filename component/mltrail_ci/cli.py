@@ -40,10 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         read = settings.read(options, os.environ)
         if options.command != "doctor":  # which tells more about a missing token
             settings.require_token(read)
-        exit_code: int = module.run(Api(read), options)
+        exit_code: int = module.run(Api(read, for_doctor=options.command == "doctor"), options)
+        sys.stdout.flush()
     except errors.CommandError as error:
         print(f"mltrail: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever read has left, as `| head` does. Python would complain of it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
     return exit_code

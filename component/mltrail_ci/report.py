@@ -88,7 +88,7 @@ def _told(report: Report) -> str:
     if report.state != "ready":
         waiting = f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet."
         return "\n\n".join([*(parts if report.state == "empty" else []), text.clean(waiting)])
-    parts += [text.coloured(text.clean(report.sentence), report.level)]
+    parts += [text.coloured(text.clean(_headline(report)), report.level)]
     parts += [_model(model) for model in report.models]
     if report.proposed:
         parts.append("With this merge request's own contract file: " + _gate(report.proposed))
@@ -97,6 +97,15 @@ def _told(report: Report) -> str:
     elif report.note_problem:
         parts.append(f"No comment was written: {text.clean(report.note_problem)}")
     return "\n\n".join(parts)
+
+
+def _headline(report: Report) -> str:
+    """The verdict. Where it is one metric's, it does not say which: that stands first among the model's."""
+    for model in report.models[:1]:
+        for metric in model.metrics[:1]:
+            if metric.sentence and report.sentence.startswith(metric.sentence):
+                return f"{model.name}: {metric.name} {report.sentence}"
+    return report.sentence
 
 
 def _gate(gate: Gate) -> str:

@@ -41,6 +41,7 @@ def test_it_tells_what_one_asks_of_a_model(trail: Trail) -> None:
     assert f"| Commit | [`cccccccc`]({gitlab}/team/churn/-/commit/{SHAS['c']}) |" in lines
     assert "| `val_accuracy` | 0.9200 | 0.8703 to 0.9697 | 3 |" in lines
     assert "| `lr` | `0.1` |" in lines
+    assert any(line.startswith("| Files | ") and line.endswith(" bytes |") for line in lines)
     assert 'model = mlflow.pyfunc.load_model("models:/churn/1.0.0")' in lines
     assert "mltrail verify 'models:/churn/1.0.0'" in lines
 

@@ -1,6 +1,7 @@
 """The command itself: what it needs, what it says when that is missing, how light it is; and `mltrail runs`."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -181,3 +182,14 @@ def test_a_refused_token_points_to_the_doctor(job: Job) -> None:
     assert "The token has expired." in error
     assert "mltrail doctor" in error
     assert "token-of-the-job" not in error
+
+
+def test_who_reads_may_leave_early(job: Job) -> None:
+    """As `mltrail runs | head` does."""
+    job.server.lay(f"GET {job.base}/pipelines/1001/candidates", CANDIDATES)
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = "import sys; from mltrail_ci.cli import main; sys.exit(main(['runs']))"
+    ran = subprocess.run([sys.executable, "-c", script], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (141, "")

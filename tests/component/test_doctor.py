@@ -188,3 +188,10 @@ def test_people_read_sentences(job: Job) -> None:
     doctor(job, token(job))
     told = job.run("doctor")[1]
     assert "ok       token: MLFLOW_TRACKING_TOKEN is the ID token of job 4711" in told
+
+
+def test_it_does_not_send_for_itself(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/setup", {"message": "The ID token has expired."}, status=401)
+    code, checks = doctor(job, token(job))
+    assert code == 1
+    assert checks["access"]["message"].endswith("answered 401: The ID token has expired.")

@@ -27,6 +27,7 @@ def test_it_tells_what_changed(job: Job) -> None:
     code, told, _ = report(job)
     assert code == 0
     assert job.server.asked[0].token == "token-of-the-job"
+    assert told.startswith("churn: val_auc +0.8 pp, better, real (3 v 3 runs); 1 other metric is worse\n")
     assert "churn: best is depth-3-seed-1 (3 runs)" in told
     row = next(line for line in told.splitlines() if line.startswith("val_auc"))
     assert row.split() == [

@@ -18,6 +18,7 @@ _MOST_ROWS = 50
 _CONFIDENCE = 0.95
 _LOADABLE = re.compile(r"[\w. -]+")
 _MOST_DESCRIPTION = 4000
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,13 @@ def _facts(card: Card) -> str:
     if card.commit is not None:
         rows.append(("Commit", card.commit))
     signed = ", provenance signed" if card.signed else ""
-    rows.append(("Files", f"{card.files}, {number(card.size / 1e6)} MB{signed}"))
+    rows.append(("Files", f"{card.files}, {_size(card.size)}{signed}"))
     return _table(("", ""), rows)
+
+
+def _size(count: int) -> str:
+    unit, told = next(((unit, told) for unit, told in _UNITS if count >= unit), _UNITS[-1])
+    return f"{number(round(count / unit, 1))} {told}"
 
 
 def _metrics(metrics: Mapping[str, Summary]) -> str:

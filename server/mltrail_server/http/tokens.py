@@ -7,7 +7,7 @@ from mltrail_server.domain.tokens import bare
 
 HOW = (
     "Set MLFLOW_TRACKING_TOKEN: in a CI job to an ID token (`id_tokens:` in .gitlab-ci.yml), "
-    "elsewhere to a GitLab access token with the scope `api`, and for a server in local mode to what it prints at its start."
+    "elsewhere to a GitLab access token with the scope `api`; in local mode to what the server prints at its start."
 )
 
 
