@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -15,7 +16,7 @@ from sqlalchemy import event
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
-from tests import databases
+from tests import databases, environment
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, Job, Project, User
@@ -42,6 +43,14 @@ class FrozenClock:
 
     def advance(self, milliseconds: int) -> None:
         self.now += milliseconds
+
+
+def pytest_configure() -> None:
+    environment.clean()
+    # Generated examples are the same in each run, and may take their time on a busy machine.
+    slow = hypothesis.HealthCheck.too_slow
+    hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[slow])
+    hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

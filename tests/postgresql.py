@@ -6,7 +6,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+
+from tests.processes import PATIENCE_SECONDS, free_port, lives
 
 _USER = "postgres"
 # Nothing outlives the tests, so nothing has to reach the disk.
@@ -36,7 +37,7 @@ class Cluster:
     def started(cls, *options: str, durable: bool = False) -> Iterator["Cluster"]:
         """Start a cluster with further options such as `max_connections=10`, and remove it afterwards."""
         with cls._folder() as folder:
-            cluster = cls(folder, _free_port(), secrets.token_hex(8), options if durable else (*_FORGETFUL, *options))
+            cluster = cls(folder, free_port(), secrets.token_hex(8), options if durable else (*_FORGETFUL, *options))
             cluster._initialize()
             with cluster._running():
                 yield cluster
@@ -45,7 +46,7 @@ class Cluster:
     def follower(self) -> Iterator["Cluster"]:
         """Start a read replica, and remove it afterwards."""
         with self._folder() as folder:
-            copy = Cluster(folder, _free_port(), self.password, self.options)
+            copy = Cluster(folder, free_port(), self.password, self.options)
             copy._run("pg_basebackup", "-D", folder / "data", "-R", "-d", self.url(), "--checkpoint=fast", "--no-sync")
             with copy._running():
                 yield copy
@@ -97,7 +98,7 @@ class Cluster:
     def stop(self) -> None:
         if self.process:
             self.process.send_signal(signal.SIGINT)  # ends sessions, too
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=PATIENCE_SECONDS)
             self.process = None
 
     def kill(self) -> None:
@@ -108,9 +109,9 @@ class Cluster:
         for pid in (*children, self.process.pid):
             with suppress(ProcessLookupError):  # a session that has ended meanwhile
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE_SECONDS)
         tick = threading.Event()
-        while any(Path(f"/proc/{pid}").exists() for pid in children):  # it does not start beside one that is left
+        while any(map(lives, children)):  # it does not start beside one that is left
             tick.wait(0.01)
         self.process = None
 
@@ -154,10 +155,3 @@ def _end_with_the_tests() -> None:
 
 def _children(parent: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number

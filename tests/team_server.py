@@ -2,16 +2,17 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Self
 
 import urllib3
 
 from tests.fakes.gitlab import FakeGitLab
+from tests.processes import PATIENCE_SECONDS, free_port
 
 _LOOP_SECONDS = 6.0
 """granian takes a web process that dies sooner again for one that always will, and ends the server."""
@@ -33,7 +34,7 @@ class TeamServer:
         **variables: str,
     ) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.gitlab = FakeGitLab()
         self.project_id = project_id
@@ -74,8 +75,17 @@ class TeamServer:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self._command, env=self.environment(), stdout=log, stderr=log)
-        patient = urllib3.Retry(total=400, backoff_factor=0.05, backoff_max=0.1)
-        assert urllib3.request("GET", f"{self.url}/readyz", retries=patient).status == 200, self.log.read_text()
+        until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
+        while not self._is_ready():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < until, self.log.read_text()
+            tick.wait(0.05)
+
+    def _is_ready(self) -> bool:
+        try:
+            return urllib3.request("GET", f"{self.url}/readyz", retries=False, timeout=30).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
 
     def environment(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
@@ -87,7 +97,7 @@ class TeamServer:
         }
         return own | settings | self._variables
 
-    def stop(self, *, seconds: float = 60) -> None:
+    def stop(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Ask it to leave, as systemd and Kubernetes do, and wait until it has."""
         assert self.process
         self.process.terminate()
@@ -132,10 +142,3 @@ def _age(pid: int) -> float:
 
 def _arguments(pid: int) -> list[bytes]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number

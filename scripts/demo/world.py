@@ -14,11 +14,12 @@ from types import TracebackType
 from typing import Self
 
 from tests.fakes.gitlab import FakeGitLab, Job, MergeRequest, Pipeline
+from tests.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/churn"
 SCRIPTS = Path(sys.executable).parent
-START_SECONDS = 30
+START_SECONDS = 120
 
 PROJECT_ID = 42
 PROJECT_PATH = "team/churn"
@@ -41,7 +42,7 @@ class World:
     def __init__(self, folder: Path, *, train_python: Path, port: int = 0) -> None:
         self.folder = folder
         self.train_python = train_python
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.gitlab = FakeGitLab()
         self.server: subprocess.Popen[bytes] | None = None
@@ -176,13 +177,6 @@ class World:
 def _plain_environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return kept | {"PYTHONUNBUFFERED": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _check_free(port: int) -> None:

@@ -18,6 +18,7 @@ from tests.api.test_posting import no_problems, posts, reviewed, trail
 from tests.api.trail import Trail
 from tests.conftest import FrozenClock
 from tests.fakes.gitlab import MergeRequest, Pipeline
+from tests.processes import PATIENCE_SECONDS
 
 __all__ = ["reviewed", "trail"]
 
@@ -93,7 +94,7 @@ def test_a_worker_killed_while_it_posts_leaves_one_note(
             env=os.environ | trail.deps.settings.to_environment(),
         )
     )
-    assert started[0].wait(timeout=60) == -signal.SIGKILL
+    assert started[0].wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
     assert len(trail.notes(request)) == (1 if after else 0)
     # The killed one's leases end by the real clock.
     trail.clock.now = int(time.time() * 1000)

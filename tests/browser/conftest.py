@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.server import Site, site
 from tests.browser.world import Past
 from tests.conftest import FrozenClock
+from tests.processes import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".cache/npm/axe-core/axe.min.js"
@@ -30,7 +31,8 @@ def chromium() -> Iterator[Browser]:
     found = os.environ.get("MLTRAIL_CHROMIUM") or shutil.which("chromium")
     assert found, "No Chromium here: apt-get install chromium, or name one in MLTRAIL_CHROMIUM."
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found)
+        browser = playwright.chromium.launch(executable_path=found, timeout=PATIENCE_SECONDS * 1000)
+        expect.set_options(timeout=PATIENCE_SECONDS * 1000)
         yield browser
         browser.close()
 
@@ -71,6 +73,7 @@ def visit(chromium: Browser, past: Site) -> Visit:
             java_script_enabled=javascript,
             accept_downloads=True,
         )
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
         problems: list[str] = []
         page = _page(context, problems)
         page.goto(f"{past.url}/-/sign-in?next=/team/churn/-/ml/experiments")

@@ -9,7 +9,7 @@ from tests.browser.conftest import Visit
 from tests.browser.server import Site
 from tests.browser.test_pages import ML, PAGES, settled
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser]
 
 
 def test_filter_with_completion_and_chips(visit: Visit, past: Site) -> None:

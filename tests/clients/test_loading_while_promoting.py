@@ -16,6 +16,7 @@ import urllib3
 
 from tests.clients.test_clients import ENVIRONMENTS
 from tests.fakes.gitlab import Job, Pipeline
+from tests.processes import PATIENCE_SECONDS
 from tests.team_server import TeamServer
 
 SCRIPT = Path(__file__).with_name("loading.py")
@@ -114,7 +115,7 @@ def readers(server: TeamServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     ]
     yield started
     for reader in started:
-        reader.process.communicate("", timeout=60)
+        reader.process.communicate("", timeout=PATIENCE_SECONDS)
 
 
 def test_every_reader_gets_whole_and_right_versions(server: TeamServer, readers: list[Reader]) -> None:

@@ -47,7 +47,6 @@ def test_a_large_file(
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
         )
     assert done.returncode == 0, done.stderr[-3000:]
     # What went in parts past the server has S3's tag of a file in parts; what is small went through the server.

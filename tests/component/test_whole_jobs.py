@@ -53,7 +53,7 @@ run = mlflow.start_run(run_name=sys.argv[1])
 mlflow.log_metric("auc", 0.5 if sys.argv[1] == "good" else 0.99)
 """
 
-pytestmark = [pytest.mark.node, pytest.mark.e2e, pytest.mark.train, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.e2e, pytest.mark.train]
 
 
 @pytest.fixture(scope="module")

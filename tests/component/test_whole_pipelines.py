@@ -18,7 +18,7 @@ from tests.fakes.gitlab import MergeRequest, Note
 TRAIN_PYTHON = ROOT / ".venv-train/bin/python"
 TRAININGS = {"train: [2]": "2", "train: [3]": "3"}  # the matrix, by what each job trains
 
-pytestmark = [pytest.mark.node, pytest.mark.e2e, pytest.mark.train, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.node, pytest.mark.e2e, pytest.mark.train]
 
 
 @dataclass

@@ -13,6 +13,7 @@ import urllib3
 
 from tests.contract.conftest import TOKEN
 from tests.e2e.processes import Server
+from tests.processes import PATIENCE_SECONDS
 
 BASE = "/api/v4/projects/1/ml/mlflow"
 API = f"{BASE}/api/2.0/mlflow"
@@ -29,7 +30,7 @@ def call(server: Server, method: str, path: str, body: str | None = None, header
 def spoken(server: Server, *parts: bytes, end: bool = False) -> bytes:
     """Send bytes as they are, and read until the other side hangs up or has answered once."""
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS) as connection:
         for part in parts:
             connection.sendall(part)
         if end:
@@ -134,7 +135,7 @@ def test_curl_asks_before_it_sends(server: Server) -> None:
     path = f"{BASE}/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/a.bin"
     lines = ("Content-Length: 4", "Expect: 100-continue", "Connection: close")
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head("PUT", path, *lines))
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
         connection.sendall(b"data")

@@ -1,7 +1,6 @@
 """Both sides: a real `mlflow server`, and ours."""
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,19 +10,17 @@ from pathlib import Path
 import urllib3
 
 from tests.e2e.processes import Server
+from tests.processes import PATIENCE_SECONDS, free_port
 
 TOKEN = "token-of-the-differential-test"
 MLFLOW = Path(__file__).parents[2] / ".venv-clients/mlflow-3/bin"
-_PATIENCE = 120
 _STEP = 0.2
 
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """Start MLflow's own server with SQLite, and answer its URL once it serves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         str(MLFLOW / "mlflow"),
         "server",
@@ -45,7 +42,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
             yield url
         finally:
             os.killpg(process.pid, 15)
-            process.wait(30)
+            process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -56,7 +53,7 @@ def mltrail_server(folder: Path) -> Iterator[str]:
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(int(_PATIENCE / _STEP)):
+    for _ in range(int(PATIENCE_SECONDS / _STEP)):
         assert process.poll() is None, log.read_text()[-3000:]
         try:
             if urllib3.request("GET", url, retries=False).status == 200:

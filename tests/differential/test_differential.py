@@ -20,7 +20,6 @@ PAGE = Path(__file__).parents[2] / "docs/reference/compatibility.md"
 
 
 @pytest.mark.clients
-@pytest.mark.timeout(600)
 def test_random_calls_are_answered_as_mlflow_answers_them(tmp_path: Path) -> None:
     (tmp_path / "mlflow").mkdir()
     with mlflow_server(tmp_path / "mlflow") as theirs, mltrail_server(tmp_path / "mltrail") as ours:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
+
+from tests.processes import PATIENCE_SECONDS, free_port
 
 COMMAND = Path(sys.executable).parent / "mltrail-server"
 _TRACKING_URI = re.compile(r"MLFLOW_TRACKING_URI=(http://127\.0\.0\.1:\d+)/")
@@ -25,7 +26,7 @@ class Server:
     @contextmanager
     def started(cls, folder: Path, *, token: str, port: int | None = None) -> Iterator["Server"]:
         """Start a server in local mode, wait until it serves, and end it afterwards."""
-        command = [str(COMMAND), "serve", "--port", str(port or _free_port()), "--data-dir", str(folder)]
+        command = [str(COMMAND), "serve", "--port", str(port or free_port()), "--data-dir", str(folder)]
         environment = os.environ | {"MLTRAIL_LOCAL_TOKEN": token}
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -45,12 +46,5 @@ class Server:
 
 def _wait_until_it_answers(url: str) -> None:
     """Ask until there is an answer: a process says that it has started a little before it listens."""
-    patient = urllib3.Retry(total=200, backoff_factor=0.05, backoff_max=0.2)
+    patient = urllib3.Retry(total=round(PATIENCE_SECONDS / 0.2), backoff_factor=0.05, backoff_max=0.2)
     assert urllib3.request("GET", f"{url}/healthz", retries=patient).status == 200
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number

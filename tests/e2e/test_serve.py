@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import PATIENCE_SECONDS, free_port
+
 SERVER = Path(sys.executable).parent / "mltrail-server"
 
 
@@ -36,10 +38,7 @@ def wait_until_started(server: "subprocess.Popen[str]", workers: int = 2) -> lis
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return free_port()
 
 
 @pytest.mark.e2e
@@ -58,7 +57,7 @@ def test_it_tells_how_to_reach_it_and_leaves_when_asked(
         lines = wait_until_started(server)
         assert f"  export MLFLOW_TRACKING_URI=http://127.0.0.1:{port}/api/v4/projects/1/ml/mlflow\n" in lines
         end(server)
-        told, _ = server.communicate(timeout=20)
+        told, _ = server.communicate(timeout=PATIENCE_SECONDS)
         assert "shutdown completed" in told
         assert "Killing" not in told
 
@@ -69,7 +68,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with start(tmp_path, taken.getsockname()[1]) as server:
-            told, _ = server.communicate(timeout=20)
+            told, _ = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 2
     assert "Choose another one with --port" in told
 
@@ -77,6 +76,6 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
 @pytest.mark.e2e
 def test_local_mode_keeps_to_this_machine(tmp_path: Path, port: int) -> None:
     with start(tmp_path, port, "--host", "0.0.0.0") as server:
-        told, _ = server.communicate(timeout=20)
+        told, _ = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 2
     assert "this machine only" in told

@@ -101,7 +101,6 @@ def tags(run: Any) -> dict[str, str]:
 
 @pytest.mark.e2e
 @pytest.mark.train
-@pytest.mark.timeout(300)
 class TestTrail:
     def test_every_candidate_carries_its_job_pipeline_and_commit(self, story: Story) -> None:
         by_job: dict[str, list[dict[str, str]]] = {}

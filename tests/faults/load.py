@@ -10,11 +10,12 @@ from typing import Any
 
 import urllib3
 
+from tests.processes import PATIENCE_SECONDS
+
 KEYS = ("loss", "accuracy", "rate")
 FILE_EVERY = 5
 AGAIN = (429, 502, 503, 504)
 _PAUSE_SECONDS = 0.05
-_PATIENCE_SECONDS = 60
 
 
 class Connection:
@@ -44,9 +45,9 @@ class Connection:
 
     def insist(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         """Send until it is acknowledged, as MLflow's client does; not for ever, either."""
-        until = time.monotonic() + _PATIENCE_SECONDS
+        until = time.monotonic() + PATIENCE_SECONDS
         while (answer := self.ask(method, path, **options)) is None:
-            assert time.monotonic() < until, f"{method} {path}: for {_PATIENCE_SECONDS} s {self.last}"
+            assert time.monotonic() < until, f"{method} {path}: for {PATIENCE_SECONDS} s {self.last}"
             time.sleep(_PAUSE_SECONDS)
         return answer
 
@@ -129,7 +130,7 @@ class Load:
         for client in self._clients:
             client.result()
 
-    def wait_for(self, more: int, *, seconds: float = 60) -> None:
+    def wait_for(self, more: int, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until so many further batches are acknowledged."""
         goal, until = self.acknowledged + more, time.monotonic() + seconds
         while self.acknowledged < goal:

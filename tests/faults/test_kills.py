@@ -27,7 +27,7 @@ def check_files(server: TeamServer) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(120 + 60 * KILLS)
+@pytest.mark.timeout(900 + 60 * KILLS)
 def test_nothing_acknowledged_is_lost(tmp_path: Path, database_url: str, request: pytest.FixtureRequest) -> None:
     with TeamServer(tmp_path, database_url=database_url) as server:
         load = Load(server.tracking_uri, server.token())

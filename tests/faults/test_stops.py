@@ -13,6 +13,7 @@ import pytest
 import urllib3
 
 from tests.faults.load import Connection, Load
+from tests.processes import PATIENCE_SECONDS, lives
 from tests.team_server import TeamServer
 
 STOPS = int(os.environ.get("FAULTS", "2"))
@@ -21,7 +22,7 @@ BETWEEN = 60
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(120 + 30 * STOPS)
+@pytest.mark.timeout(900 + 30 * STOPS)
 def test_a_restart_under_load_loses_nothing(tmp_path: Path, database_url: str) -> None:
     with TeamServer(tmp_path, database_url=database_url) as server:
         load = Load(server.tracking_uri, server.token())
@@ -52,7 +53,7 @@ def test_a_call_under_way_is_answered(tmp_path: Path) -> None:
             f"Authorization: Bearer {server.token()}\r\nContent-Length: {2 * len(half)}\r\n"
             "Expect: 100-continue\r\n\r\n"
         )
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as upload:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as upload:
             upload.sendall(head.encode())
             assert b" 100 " in upload.recv(1000), "it reads the body now"
             upload.sendall(half)
@@ -61,7 +62,7 @@ def test_a_call_under_way_is_answered(tmp_path: Path) -> None:
             process.terminate()
             threading.Timer(0.5, lambda: upload.sendall(half)).start()
             assert b" 200 " in upload.recv(1000)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
         server.start()
         assert connection.insist("GET", path.removeprefix("/api/2.0/")).data == 2 * half
 
@@ -82,7 +83,7 @@ told.wait()
 
 
 def test_a_signal_that_does_not_wake_the_main_thread_is_heeded() -> None:
-    subprocess.run([sys.executable, "-c", _ASLEEP], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", _ASLEEP], check=True, timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.e2e
@@ -93,7 +94,7 @@ def test_no_process_outlives_a_server_that_was_killed(tmp_path: Path) -> None:
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
         until = threading.Event()
-        while any(Path(f"/proc/{pid}").exists() for pid in left):
+        while any(map(lives, left)):
             until.wait(0.1)
         server.process = None
 

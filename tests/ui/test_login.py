@@ -291,7 +291,7 @@ class Slow(io.RawIOBase):
 
     def readinto(self, _buffer: object) -> int:
         self.begun.release()
-        self.gate.wait(30)
+        self.gate.wait(300)
         return 0
 
 
@@ -308,7 +308,7 @@ def test_slow_forms_of_strangers_leave_threads_for_others(login_deps: Deps) -> N
         slow = [pool.submit(send_slowly, number) for number in range(4)]
         try:
             for _ in slow:
-                assert begun.acquire(timeout=30)
+                assert begun.acquire(timeout=300)
             refused = app.test_client().post("/-/sign-in", data={"token": "t"}, base_url=EXTERNAL_URL)
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
         finally:

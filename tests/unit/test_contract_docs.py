@@ -78,7 +78,7 @@ _VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(reading.MODEL), _VALUES, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_the_reader_takes_the_schema_takes(model: dict[str, object]) -> None:
     document = {"version": 1, "models": {"churn": model}}
     try:

@@ -81,7 +81,7 @@ def rendered(body: str) -> Seen:
     return seen
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names(), names(), names(), names())
 @example(f"<b>{MARK}", f"@all {MARK}", f"|{MARK}", f"`{MARK}\n/merge")
 def test_what_a_user_names_stays_in_its_place(metric: str, param: str, run: str, branch: str) -> None:
@@ -212,7 +212,7 @@ def test_the_chart_keeps_within_gitlab_s_limits() -> None:
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=8))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_number_breaks_a_note(values: list[float]) -> None:
     made = [a_run(place, {"accuracy": value}) for place, value in enumerate(values)]
     body = written({"churn": Sides(made[:1], made[1:2], [made[2:]])}, CONTRACT)

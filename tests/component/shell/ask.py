@@ -4,5 +4,5 @@
 import sys
 import urllib.request
 
-with urllib.request.urlopen(sys.argv[1], data=sys.stdin.buffer.read(), timeout=30) as answer:
+with urllib.request.urlopen(sys.argv[1], data=sys.stdin.buffer.read(), timeout=300) as answer:
     sys.stdout.write(answer.read().decode())

@@ -58,7 +58,7 @@ def deliver(fake: "FakeGitLab", hook: Hook, body: bytes) -> None:
         headers |= {"webhook-id": number, "webhook-timestamp": at, "webhook-signature": signed}
     spoilt = fake.spoil_hook(headers, body)
     if spoilt is not None:
-        urllib3.request("POST", hook.url, body=spoilt[1], headers=spoilt[0], timeout=5, retries=False)
+        urllib3.request("POST", hook.url, body=spoilt[1], headers=spoilt[0], timeout=60, retries=False)
 
 
 def pipeline_event(fake: "FakeGitLab", where: Project, one: Pipeline) -> dict[str, Any]:
