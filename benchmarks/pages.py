@@ -29,6 +29,10 @@ from mltrail_server.store import schema
 _PATH = "team/churn"
 _RUNS_A_JOB = 10
 _CHUNK = 5000
+_CONTRACT = """
+version: 1
+models: {e1: {runs: {experiment: e1}, rules: [{metric: "m*", better: higher, at_least: 0}]}}
+"""
 
 PAGES: dict[str, dict[str, str]] = {
     "newest": {},
@@ -40,7 +44,7 @@ PAGES: dict[str, dict[str, str]] = {
 
 
 def tie(deps: Deps, count: int) -> None:
-    """Tie each run to a job of a pipeline."""
+    """Tie each run to a job of a pipeline. A contract file says which way the metrics are better."""
     with deps.db.write() as connection:
         jobs = range(1, count // _RUNS_A_JOB + 1)
         owner = {"project_id": PROJECT}
@@ -65,6 +69,8 @@ def tie(deps: Deps, count: int) -> None:
                 for iid in range(start, min(start + _CHUNK, count + 1))
             ]
             connection.execute(sa.insert(schema.candidate_job), rows)
+        newest = sa.and_(schema.pipeline.c.project_id == PROJECT, schema.pipeline.c.id == jobs[-1])
+        connection.execute(sa.update(schema.pipeline).where(newest).values(contract=_CONTRACT, contract_ms=1))
 
 
 def sign_in(client: FlaskClient, token_of_user: str) -> None:

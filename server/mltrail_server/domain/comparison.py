@@ -151,6 +151,16 @@ def goal_of(metric: str, model: Model) -> Goal:
     return _goals([metric], model)[metric]
 
 
+def goals_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, Goal]:
+    """Tell the same of metrics that several models share. Where their rules contradict each other, it is a guess."""
+    told: dict[str, set[Goal]] = {name: set() for name in metrics}
+    for model in models:
+        for name, goal in _goals(metrics, model).items():
+            if not goal.guessed:
+                told[name].add(goal)
+    return {name: found.pop() if len(found) == 1 else direction.guess(name) for name, found in told.items()}
+
+
 def _goals(metrics: Collection[str], model: Model) -> dict[str, Goal]:
     found: dict[str, Goal] = {}
     for rule in model.rules:

@@ -1,7 +1,7 @@
 """Which runs are a model's, and whether a merge request touches it."""
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mltrail_contract import Contract, Model
 
@@ -29,6 +29,12 @@ def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run
     return found
 
 
+def models_of(contract: Contract | None, experiments: Collection[str]) -> list[Model]:
+    """List the contract's models that may have runs in one of these experiments."""
+    models = list(contract.models.values()) if contract else []
+    return [one for one in models if any(_may_hold(name, one, alone=len(models) == 1) for name in experiments)]
+
+
 def tags_of(contract: Contract | None) -> set[str]:
     """Name the tags by which a contract selects runs."""
     return {key for model in contract.models.values() for key in model.runs.tags} if contract else set()
@@ -43,14 +49,18 @@ def touched(model: Model, changed_paths: Iterable[str] | None) -> bool:
 
 
 def _is_of(run: Run, model: Model, *, alone: bool) -> bool:
+    tags = model.runs.tags.items()
+    return _may_hold(run.experiment, model, alone=alone) and all(
+        key in run.tags and fnmatch.fnmatchcase(run.tags[key], glob) for key, glob in tags
+    )
+
+
+def _may_hold(experiment: str, model: Model, *, alone: bool) -> bool:
     wanted = model.runs
-    if wanted.experiment is None and not wanted.tags:
-        # The only model has all runs; beside others each has those of the experiment of its name.
-        return alone or model_of(run.experiment) == model.name
-    names = (run.experiment, model_of(run.experiment))
-    if wanted.experiment is not None and not any(fnmatch.fnmatchcase(name, wanted.experiment) for name in names):
-        return False
-    return all(key in run.tags and fnmatch.fnmatchcase(run.tags[key], glob) for key, glob in wanted.tags.items())
+    if wanted.experiment is None:
+        # The only model has all runs; beside others each has those of the experiment of its name, or of its tags.
+        return alone or bool(wanted.tags) or model_of(experiment) == model.name
+    return any(fnmatch.fnmatchcase(name, wanted.experiment) for name in (experiment, model_of(experiment)))
 
 
 def _parts(glob: str) -> list[str]:

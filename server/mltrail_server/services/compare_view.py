@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mltrail_server.domain.direction import Goal
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.store import candidates, experiments, metrics, params, tables
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.tables import Made
 
+from . import goals
 from .deps import Scope
 
 MOST = 20
@@ -23,8 +25,16 @@ class Side:
     made: Made | None
 
 
-def sides(scope: Scope, iids: Sequence[int]) -> list[Side]:
-    """Fetch up to 20 candidates by number, in the order that they are asked for, in five statements."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """`goals` tells of each metric which way it is better."""
+
+    sides: list[Side]
+    goals: dict[str, Goal]
+
+
+def get(scope: Scope, iids: Sequence[int]) -> Compared:
+    """Fetch up to 20 candidates by number, in the order that they are asked for, in six statements."""
     wanted = list(dict.fromkeys(iids))
     if len(wanted) > MOST:
         raise invalid(f"At most {MOST} runs can be compared at once, not {len(wanted)}.")
@@ -37,7 +47,9 @@ def sides(scope: Scope, iids: Sequence[int]) -> list[Side]:
         of_metrics = metrics.latest_of(connection, scope.project_id, wanted)
         of_params = params.of(connection, scope.project_id, wanted)
         made = {one.candidate_iid: one for one in tables.made_by(connection, scope.project_id, wanted)}
-    return [
+        keys = {point.key for points in of_metrics.values() for point in points}
+        told = goals.of(connection, scope.project_id, keys, experiments=names.values())
+    sides = [
         Side(
             found[iid],
             names[found[iid].experiment_iid],
@@ -48,3 +60,4 @@ def sides(scope: Scope, iids: Sequence[int]) -> list[Side]:
         )
         for iid in wanted
     ]
+    return Compared(sides, told)

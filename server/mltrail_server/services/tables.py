@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from mltrail_server.domain import direction, filters
-from mltrail_server.domain.candidate import Status, ViewType
+from mltrail_server.domain.candidate import ViewType
+from mltrail_server.domain.direction import Direction, Goal
 from mltrail_server.domain.filters import Clause, Order
-from mltrail_server.store import search, tables
+from mltrail_server.store import best_values, search, tables
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.experiments import Experiment
 from mltrail_server.store.tables import Made
 
-from . import experiments
+from . import experiments, goals
 from .deps import Scope
 
 COMMIT = "mlflow.source.git.commit"
@@ -27,6 +28,10 @@ _LOOK_AT = 20
 _MOST_METRICS = 8
 _MOST_PARAMS = 6
 _MOST_COUNTED = 10_000
+_SMALL = 1_000
+"""So many runs are looked through for the best of all."""
+_MOST_BEST = 20
+"""Of so many metrics the best is looked for."""
 _CSV_PAGE = 500
 MOST_CSV_ROWS = 100_000
 
@@ -55,14 +60,16 @@ class Row:
     @property
     def counts(self) -> bool:
         """Tell whether its values may be the best: not those of a run that failed, or whose job did."""
-        failed = self.made is not None and self.made.job_status in ("failed", "canceled")
-        return self.candidate.status not in (Status.FAILED, Status.KILLED) and not failed
+        failed = self.made is not None and self.made.job_status in best_values.FAILED_JOB
+        return self.candidate.status not in best_values.FAILED and not failed
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`all_metrics` and `all_params` are what can be chosen; `best` holds the best value of each shown metric on this
-    page, where a direction is known.
+    """`all_metrics` and `all_params` are what can be chosen; `goals` tells which way each shown metric is better.
+
+    `best` holds the best value of each shown metric whose direction is known, among all runs that match; of those in
+    `best_of_page` on this page only, since finding it among all would take too long.
     """
 
     experiment: Experiment
@@ -74,7 +81,19 @@ class Table:
     next_token: str | None
     total: int
     total_is_more: bool
+    goals: dict[str, Goal]
     best: dict[str, float] = field(default_factory=dict)
+    best_of_page: frozenset[str] = frozenset()
+
+    @property
+    def guesses(self) -> bool:
+        return any(goal.guessed and goal.direction is not Direction.UNKNOWN for goal in self.goals.values())
+
+    @property
+    def best_elsewhere(self) -> dict[str, float]:
+        """The best values that no run on this page has."""
+        here = {(name, value) for row in self.rows if row.counts for name, value in row.metrics.items()}
+        return {name: value for name, value in self.best.items() if (name, value) not in here}
 
 
 def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
@@ -90,6 +109,11 @@ def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
         metrics = list(wanted.metrics) if wanted.metrics is not None else _worth_showing(all_metrics)
         params = list(wanted.params) if wanted.params is not None else all_params[:_MOST_PARAMS]
         rows = _rows(connection, scope, found.candidates, metrics, params)
+        told = goals.of(connection, scope.project_id, metrics, experiments=[experiment.name])
+        best = _best(rows, told)
+        whole = found.next_token is None and wanted.token is None
+        everywhere = best if whole else _best_of_all(connection, scope, experiment_iid, wanted, told, total=total)
+    shown = {name: value for name, value in (best | everywhere).items() if not _all_equal(rows, name)}
     return Table(
         experiment,
         rows,
@@ -100,7 +124,9 @@ def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
         found.next_token,
         min(total, _MOST_COUNTED),
         total > _MOST_COUNTED,
-        _best(rows, metrics),
+        told,
+        shown,
+        frozenset(shown.keys() - everywhere.keys()),
     )
 
 
@@ -165,15 +191,44 @@ def _worth_showing(names: Sequence[str]) -> list[str]:
     return sorted(names, key=place)[:_MOST_METRICS]
 
 
-def _best(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, float]:
+def _best_of_all(
+    connection: sa.Connection,
+    scope: Scope,
+    experiment_iid: int,
+    wanted: Wanted,
+    told: dict[str, Goal],
+    *,
+    total: int,
+) -> dict[str, float]:
+    known = [(name, goal.direction) for name, goal in told.items() if goal.direction is not Direction.UNKNOWN]
+    return best_values.best(
+        connection,
+        scope.project_id,
+        experiment_iid,
+        wanted.view.stages,
+        wanted.clauses,
+        wanted=dict(known[:_MOST_BEST]),
+        small=total <= _SMALL,
+    )
+
+
+def _best(rows: Sequence[Row], told: dict[str, Goal]) -> dict[str, float]:
     best: dict[str, float] = {}
-    for name in metrics:
-        goal = direction.guess(name).direction
-        values = [row.metrics[name] for row in rows if row.counts and name in row.metrics]
-        values = [value for value in values if value == value]  # noqa: PLR0124 - NaN is never the best
-        if len(set(values)) > 1 and goal is not direction.Direction.UNKNOWN:
-            best[name] = max(values) if goal is direction.Direction.HIGHER else min(values)
+    for name, goal in told.items():
+        values = _counted(rows, name)
+        if values and goal.direction is not Direction.UNKNOWN:
+            best[name] = max(values) if goal.direction is Direction.HIGHER else min(values)
     return best
+
+
+def _all_equal(rows: Sequence[Row], name: str) -> bool:
+    """Tell whether a mark would say nothing."""
+    return len(set(_counted(rows, name))) <= 1
+
+
+def _counted(rows: Sequence[Row], name: str) -> list[float]:
+    values = [row.metrics[name] for row in rows if row.counts and name in row.metrics]
+    return [value for value in values if value == value]  # noqa: PLR0124 - NaN is never the best
 
 
 def read(filter_text: str, order: str) -> tuple[Sequence[Clause], Sequence[Order]]:

@@ -34,6 +34,27 @@ def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> K
     return Kept(row.contract, row.proposed_contract, paths, row.contract_ms)
 
 
+def newest(connection: sa.Connection, project_id: ProjectId, *, among: int) -> str | None:
+    """Fetch the file that binds the newest pipeline whose file was read, one of the default branch before others; None
+    where none of the newest pipelines `among` has one. A tag's counts for the tag only.
+    """
+    recent = (
+        sa.select(_T.c.id, _T.c.on_default_branch, _T.c.is_tag, _T.c.contract_ms)
+        .where(_T.c.project_id == project_id)
+        .order_by(_T.c.id.desc())
+        .limit(among)
+        .subquery()
+    )
+    query = (
+        sa.select(_T.c.contract)
+        .join_from(_T, recent, _T.c.id == recent.c.id)
+        .where(_T.c.project_id == project_id, recent.c.contract_ms.is_not(None), recent.c.is_tag.is_(sa.false()))
+        .order_by(recent.c.on_default_branch.desc(), recent.c.id.desc())
+    )
+    found: str | None = connection.execute(query.limit(1)).scalar()
+    return found
+
+
 def keep(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, kept: Kept) -> None:
     """Store what was read for a pipeline that is known."""
     paths = None if kept.changed_paths is None else json.dumps(kept.changed_paths)

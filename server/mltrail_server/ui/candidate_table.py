@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from flask import Response, redirect, stream_with_context
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.domain import direction
 from mltrail_server.domain.clock import iso
-from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.call import Call
 from mltrail_server.services import tables
@@ -48,12 +46,11 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         problem=problem,
         fixed=[column for column in FIXED if state.shows(column)],
         ci=[column for column in GITLAB if state.shows(column, local=local)],
-        metrics=[(name, order_of(METRIC, name), direction.guess(name).direction) for name in table.metrics],
+        metrics=[(name, order_of(METRIC, name), table.goals[name]) for name in table.metrics],
         params=[(name, order_of(PARAM, name)) for name in table.params],
         choices=_choices(table, state, local=local),
         operators=_OPERATORS,
         attributes=_ATTRIBUTES,
-        arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
     )
 
 

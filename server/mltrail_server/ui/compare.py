@@ -1,7 +1,7 @@
 """Runs side by side: what differs, how far each is from a baseline, and their curves over each other."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import redirect
@@ -37,7 +37,7 @@ class Row:
     key: str
     cells: list[Cell]
     differs: bool
-    goal: Direction = Direction.UNKNOWN
+    goal: Goal | None = None
 
 
 def show(call: Call) -> ResponseReturnValue:
@@ -49,10 +49,11 @@ def show(call: Call) -> ResponseReturnValue:
         raise invalid("`run` and `base` are numbers of runs.") from error
     if not iids:
         return redirect(f"/{call.actor.project_path}/-/ml/experiments", 303)
-    sides = compare_view.sides(call.scope, iids)
+    compared = compare_view.get(call.scope, iids)
+    sides = compared.sides
     baseline = next((side for side in sides if side.candidate.iid == base), sides[0])
     params = _rows(sides, lambda side: side.params, _text)
-    metrics = _metric_rows(sides, baseline)
+    metrics = _metric_rows(sides, baseline, compared.goals)
     everything = arguments.get("all") == "1"
     curves = sorted({key for side in sides for key in side.curves}, key=direction.rank)
     chosen = [key for key in arguments.getlist("m") if key in curves] or curves[:_MOST_CHARTS]
@@ -76,12 +77,12 @@ def show(call: Call) -> ResponseReturnValue:
             _ranking(metrics),
         ),
         colours=COLOURS,
-        arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
+        guesses=any(goal.guessed and goal.direction is not Direction.UNKNOWN for goal in compared.goals.values()),
     )
 
 
 def _ranking(metrics: list[Row]) -> list[str]:
-    known = [row.key for row in metrics if row.differs and row.goal is not Direction.UNKNOWN]
+    known = [row.key for row in metrics if row.differs and row.goal and row.goal.direction is not Direction.UNKNOWN]
     return sorted(known, key=direction.rank)[:4]
 
 
@@ -102,11 +103,11 @@ def _text(value: str | None) -> Cell:
     return Cell(NONE if value is None else value)
 
 
-def _metric_rows(sides: Sequence[Side], baseline: Side) -> list[Row]:
+def _metric_rows(sides: Sequence[Side], baseline: Side, goals: Mapping[str, Goal]) -> list[Row]:
     keys = sorted({key for side in sides for key in side.metrics}, key=direction.rank)
     made = []
     for key in keys:
-        goal = direction.guess(key)
+        goal = goals[key]
         values = [side.metrics.get(key) for side in sides]
         before = baseline.metrics.get(key)
         cells = [
@@ -114,7 +115,7 @@ def _metric_rows(sides: Sequence[Side], baseline: Side) -> list[Row]:
             for side, value in zip(sides, values, strict=True)
         ]
         # Not as numbers: NaN differs from itself.
-        made.append(Row(key, cells, len({repr(value) for value in values}) > 1, goal.direction))
+        made.append(Row(key, cells, len({repr(value) for value in values}) > 1, goal))
     return made
 
 

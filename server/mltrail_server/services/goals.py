@@ -1,0 +1,24 @@
+"""Which way metrics are better, for pages: by the project's contract file where it says it, else by a guess."""
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import comparison, selection
+from mltrail_server.domain.direction import Goal
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import contracts as store
+
+from . import contracts
+
+_LOOK_AT = 100
+"""So many of the newest pipelines are looked at for one whose contract file was read."""
+
+
+def of(
+    connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], *, experiments: Collection[str]
+) -> dict[str, Goal]:
+    """Tell the goal of each metric in runs of these experiments. One statement."""
+    text = store.newest(connection, project_id, among=_LOOK_AT)
+    contract = contracts.parsed(text).contract
+    return comparison.goals_of(metrics, selection.models_of(contract, experiments))

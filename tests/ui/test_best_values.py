@@ -1,0 +1,88 @@
+"""Which value of a metric is marked as the best: by the contract's direction, among all runs that match."""
+
+import html
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from mltrail_server.services import tables
+from mltrail_server.services.deps import Deps
+from tests.api.conftest import mlflow  # noqa: F401 - a fixture
+from tests.api.test_report import SHAS, Trail
+from tests.conftest import EXTERNAL_URL, Counter, FrozenClock, Team
+from tests.ui.test_candidate_table import ROOT, Log, log, names, url  # noqa: F401 - a fixture
+from tests.ui.test_pages import page, sign_in
+
+CONTRACT = """
+version: 1
+models:
+  churn:
+    runs: {experiment: churn}
+    rules: [{metric: val_accuracy, better: lower, at_most: 0.5}]
+"""
+
+
+def marked(shown: str) -> list[str]:
+    return re.findall(r'<td class="number best">([^<]+)<', shown)
+
+
+def test_the_best_of_all_pages_is_marked_not_each_pages_own(client: FlaskClient, log: Log) -> None:
+    for number in range(60):
+        log(f"run {number:02}", accuracy=number / 100, loss=1 - number / 100)
+    log("broken", status="FAILED", accuracy=0.99)
+    first = client.get(url(order="metrics.accuracy ASC")).get_data(as_text=True)
+    assert marked(first) == []
+    assert "The best accuracy (0.5900), loss (0.4100) are on another page" in page(
+        client, url(order="metrics.accuracy ASC")
+    )
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following
+    second = page(client, ROOT + html.unescape(following[1]))
+    assert sorted(marked(second)) == ["0.4100", "0.5900"]
+    narrowed = page(client, url(order="metrics.accuracy DESC", filter="metrics.accuracy < 0.57"))
+    assert marked(narrowed)[0] == "0.5600"
+
+
+def test_the_best_of_a_large_experiment_is_found_in_one_statement_or_told_to_be_the_pages(
+    client: FlaskClient, log: Log, statements: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_SMALL", 10)
+    for number in range(160):
+        log(f"run {number:03}", accuracy=number / 1000, loss=1 - number / 1000, score=float(number))
+    with statements() as few:
+        page(client, url(c=["metrics.accuracy"]))
+    with statements() as more:
+        shown = page(client, url(c=["metrics.accuracy", "metrics.loss", "metrics.score"]))
+    assert len(few) == len(more) <= 16
+    assert marked(shown) == ["0.1590", "0.8410", "159.0"]
+    assert "it is the best on this page only" not in shown
+    # The best hundred of the project are all of runs that the filter leaves out.
+    far = page(client, url(filter="metrics.score < 55", order="metrics.score DESC", c=["metrics.accuracy"]))
+    assert marked(far) == ["0.05400"]
+    assert "of accuracy it is the best on this page only" in far
+
+
+def test_the_contract_file_tells_which_way_is_better(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    files = {".mltrail.yml": CONTRACT}
+    team.gitlab.add_commit(team.project, SHAS["b"], parents=("a1" * 20,), branch="main", files=files)
+    pipeline = team.gitlab.add_pipeline(team.project, SHAS["b"], "main", "push")
+    trail.train(pipeline, [0.8, 0.3, 0.6])
+    table, compare = "/team/churn/-/ml/experiments/1", "/team/churn/-/ml/compare?run=1&run=2&run=3"
+
+    def shown(path: str) -> str:
+        return html.unescape(gitlab_client.get(path, base_url=EXTERNAL_URL).get_data(as_text=True))
+
+    assert marked(shown(table)) == ["0.8000"]
+    assert "↑?" in shown(table)
+    assert "a guess from the name" in shown(compare)
+    assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["worse", "worse"]
+    trail.report(pipeline)
+    assert marked(shown(table)) == ["0.3000"]
+    assert "lower is better, says the contract file" in shown(table)
+    assert "↑?" not in shown(table)
+    assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["better", "better"]
