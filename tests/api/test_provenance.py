@@ -21,6 +21,7 @@ from mltrail_ci import cli, ed25519
 from mltrail_server.app import create_app
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import garbage
 from mltrail_server.services.deps import Deps
 from mltrail_server.services.signing import signer
 from mltrail_server.settings import Settings
@@ -152,6 +153,17 @@ class TestVerify:
     def test_an_untouched_version(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run(tmp_path) == 0
         assert "churn 1.0.0: 1 file as promoted; signature: checked" in capsys.readouterr().out
+
+    def test_a_version_whose_experiment_was_deleted(
+        self, trail: Trail, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        person = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+        person.post("experiments/delete", experiment_id="1")
+        trail.clock.advance(400 * 24 * 60 * 60 * 1000)
+        garbage.collect(trail.deps)
+        assert self.run(tmp_path) == 0
+        assert "1 file as promoted; signature: checked" in capsys.readouterr().out
+        assert statement(trail)["subject"][0]["name"] == "MLmodel"
 
     def test_a_byte_that_changed_in_the_store(
         self, trail: Trail, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -190,10 +190,9 @@ class TestWhatItRestsOn:
         )
         assert answer.status_code == 409
 
-    def test_outlives_its_experiment_which_stays(self, trail: Trail) -> None:
+    def test_outlives_its_experiment(self, trail: Trail) -> None:
         run_id = _run_of(trail)
-        told = person(trail, "owner").error("POST", "experiments/delete", experiment_id="1")[2]
-        assert "a run that became a promoted version" in told
+        person(trail, "owner").post("experiments/delete", experiment_id="1")
         guest = person(trail, "guest")
         assert guest.get("runs/get", run_id=run_id)["run"]["data"]["metrics"][0]["value"] == 0.9
         uri = guest.get("model-versions/get-download-uri", **WHICH)["artifact_uri"].removeprefix("mlflow-artifacts:/")

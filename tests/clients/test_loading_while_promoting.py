@@ -133,3 +133,8 @@ def test_every_reader_gets_whole_and_right_versions(server: TeamServer, readers:
         assert {one for answer in (*during, *after) for one in answer[1:]} == {"0"}
         assert {answer[0] for answer in during} <= {str(number - 1), str(number)}
         assert {answer[0] for answer in after} == {str(number)}
+    delete = f"/api/v4/projects/{server.project_id}/ml/mlflow/api/2.0/mlflow/experiments/delete"
+    call(server, server.job, "POST", delete, {"experiment_id": "1"})
+    for reader in readers:
+        reader.ask()
+    assert [reader.answer() for reader in readers] == after

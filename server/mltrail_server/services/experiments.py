@@ -73,7 +73,7 @@ def rename(scope: Scope, iid: int, name: str) -> None:
 
 
 def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
-    """Delete or restore an experiment; its candidates go and come back with it.
+    """Delete or restore an experiment; its candidates go and come back with it. What a promoted version rests on stays.
 
     Raises NOT_FOUND when it is in that stage already, as MLflow does.
     """
@@ -84,9 +84,9 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
             raise not_found(f"No {word} Experiment with id={iid} exists")
         if stage is Stage.DELETED:
             _check_no_models(connection, scope, experiment, "delete")
-            stewards.check_nothing_promoted(connection, scope, iid)
         store.change(connection, scope.project_id, iid, now=scope.now, stage=stage)
-        store.change_candidates(connection, scope.project_id, iid, now=scope.now, stage=stage)
+        freezes = stewards.freezes(scope)
+        store.change_candidates(connection, scope.project_id, iid, now=scope.now, stage=stage, but_promoted=freezes)
 
 
 def set_tag(scope: Scope, iid: int, key: str, value: str) -> None:

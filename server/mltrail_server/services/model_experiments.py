@@ -14,6 +14,7 @@ from mltrail_server.store.candidates import Candidate
 
 from . import candidates as candidate_service
 from . import experiments as experiment_service
+from . import stewards
 from .deps import Scope
 
 
@@ -49,7 +50,10 @@ def delete(connection: sa.Connection, scope: Scope, model: str) -> None:
         return
     name = f"{found.name} (deleted, {found.iid})"
     experiments.change(connection, scope.project_id, found.iid, now=scope.now, name=name, stage=Stage.DELETED)
-    experiments.change_candidates(connection, scope.project_id, found.iid, now=scope.now, stage=Stage.DELETED)
+    freezes = stewards.freezes(scope)
+    experiments.change_candidates(
+        connection, scope.project_id, found.iid, now=scope.now, stage=Stage.DELETED, but_promoted=freezes
+    )
 
 
 def candidate_for_version(connection: sa.Connection, scope: Scope, model: str) -> Candidate:

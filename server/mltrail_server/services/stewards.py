@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import conflict, forbidden
 from mltrail_server.store import aliases, jobs, promotions
-from mltrail_server.store import candidates as candidate_store
 from mltrail_server.store import versions as version_store
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.versions import Version
@@ -66,9 +65,14 @@ def check_alias(connection: sa.Connection, scope: Scope, model_id: int, alias: s
         )
 
 
+def freezes(scope: Scope) -> bool:
+    """Tell whether what a promoted version rests on stays as it is, also when its experiment is deleted."""
+    return scope.deps.settings.freezes_promoted_runs
+
+
 def check_frozen(scope: Scope, candidate: Candidate) -> None:
     """Refuse a change of what a promoted version rests on. Raises CONFLICT."""
-    if candidate.promoted and scope.deps.settings.freezes_promoted_runs:
+    if candidate.promoted and freezes(scope):
         raise conflict(
             f"The run {candidate.eid} became a promoted version, so what was logged to it never changes. Log to a new "
             "run; what you want to say of the version, say in its description."
@@ -78,15 +82,6 @@ def check_frozen(scope: Scope, candidate: Candidate) -> None:
 def check_deletable(scope: Scope, candidate: Candidate, stage: Stage) -> None:
     if stage is Stage.DELETED:
         check_frozen(scope, candidate)
-
-
-def check_nothing_promoted(connection: sa.Connection, scope: Scope, experiment_iid: int) -> None:
-    """Refuse to delete an experiment, and with it what a promoted version rests on. Raises CONFLICT."""
-    frozen = scope.deps.settings.freezes_promoted_runs
-    if frozen and candidate_store.any_promoted_in(connection, scope.project_id, experiment_iid):
-        raise conflict(
-            "This experiment holds a run that became a promoted version, so it stays. Delete other runs of it."
-        )
 
 
 def check_name_is_free_to_change(connection: sa.Connection, scope: Scope, experiment_iid: int) -> None:

@@ -138,14 +138,6 @@ def has_ended(connection: sa.Connection, project_id: ProjectId, iid: int) -> boo
     return Status(connection.execute(status).scalar_one()).ended
 
 
-def any_promoted_in(connection: sa.Connection, project_id: ProjectId, experiment_iid: int) -> bool:
-    """Tell whether a promoted version rests on a candidate of an experiment."""
-    query = sa.select(sa.literal(1)).where(
-        _T.c.project_id == project_id, _T.c.experiment_iid == experiment_iid, _T.c.promoted
-    )
-    return connection.execute(query.limit(1)).scalar() is not None
-
-
 def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:
     """Overwrite columns of one candidate."""
     if values:

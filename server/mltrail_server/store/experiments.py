@@ -93,11 +93,15 @@ def change(
     connection.execute(sa.update(_T).where(_T.c.project_id == project_id, _T.c.iid == iid).values(**changes))
 
 
-def change_candidates(connection: sa.Connection, project_id: ProjectId, iid: int, *, now: int, stage: Stage) -> None:
-    """Delete or restore all candidates of an experiment."""
+def change_candidates(
+    connection: sa.Connection, project_id: ProjectId, iid: int, *, now: int, stage: Stage, but_promoted: bool
+) -> None:
+    """Delete or restore all candidates of an experiment; those that a promoted version rests on may be left alone."""
     table = schema.candidate
     deleted = now if stage is Stage.DELETED else None
-    where = (table.c.project_id == project_id, table.c.experiment_iid == iid)
+    where = [table.c.project_id == project_id, table.c.experiment_iid == iid]
+    if but_promoted and stage is Stage.DELETED:
+        where.append(table.c.promoted.is_(sa.false()))
     connection.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
 
 
