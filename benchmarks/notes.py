@@ -6,6 +6,7 @@ A real server and its worker, the stand-in for GitLab, and a simulated clock tha
 GitLab. Every open merge request is pushed to now and then; each push trains for some minutes (10 in the median), logs
 every minute, ends its MLflow run, and its job ends up to 45 s later. One client in twenty dies without a word. Every
 eighth push is merged, and then the default branch trains. No job asks for the report: the worker finds all by itself.
+Nothing cancels the training of an older push, so that a newer one's may end first; then the note keeps telling of it.
 """
 
 import argparse
@@ -58,6 +59,7 @@ class Clock:
 
 @dataclass
 class Training:
+    request: tuple[int, int]
     run_ended: int
     job_ended: int
     noted: int | None = None
@@ -124,7 +126,8 @@ class World:
         job_end = end + self.rng.randint(2_000, 45_000)
         if self.rng.random() >= 0.05:
             self.at(end, lambda: self.end_run(project, token, run_id))
-        self.at(job_end, lambda: self.end_job(job, pipeline, end, of_request=request is not None))
+        of_request = None if request is None else (project.id, request.iid)
+        self.at(job_end, lambda: self.end_job(job, pipeline, end, of_request))
 
     def log(self, project: Project, token: str, run_id: str, metric: str) -> None:
         value = {"key": metric, "value": self.rng.gauss(0.9, 0.01), "timestamp": self.clock.now}
@@ -134,10 +137,10 @@ class World:
         self.log(project, token, run_id, "accuracy")
         self.call(project, token, "runs/update", {"run_id": run_id, "status": "FINISHED"})
 
-    def end_job(self, job: Job, pipeline: Pipeline, run_ended: int, *, of_request: bool) -> None:
+    def end_job(self, job: Job, pipeline: Pipeline, run_ended: int, of_request: tuple[int, int] | None) -> None:
         self.gitlab.set_job(job, "success")
-        if of_request:
-            self.trainings[pipeline.id] = Training(run_ended, self.clock.now)
+        if of_request is not None:
+            self.trainings[pipeline.id] = Training(of_request, run_ended, self.clock.now)
 
     def note(self, calls: Calls, since: int) -> None:
         """See which notes were written."""
@@ -186,12 +189,28 @@ def simulate(*, projects: int, requests: int, hours: float, pushes: float, seed:
     _tell(world, calls, hours=hours, end=end)
 
 
+def _overtaken(world: World, number: int, training: Training) -> bool:
+    """Tell whether the note spoke of a newer push when this training ended: an older one never takes its place."""
+    return any(
+        newer > number
+        and one.request == training.request
+        and one.noted is not None
+        and one.noted <= training.job_ended + 60_000
+        for newer, one in world.trainings.items()
+    )
+
+
 def _tell(world: World, calls: Calls, *, hours: float, end: int) -> None:
-    old_enough = [one for one in world.trainings.values() if one.job_ended < end - 40 * 60_000]
-    noted = [one for one in old_enough if one.noted is not None]
+    old_enough = {number: one for number, one in world.trainings.items() if one.job_ended < end - 40 * 60_000}
+    noted = [one for one in old_enough.values() if one.noted is not None]
+    overtaken = [one for number, one in old_enough.items() if one.noted is None and _overtaken(world, number, one)]
     after_job = sorted((one.noted - one.job_ended) / 1000 for one in noted if one.noted is not None)
     after_run = sorted((one.noted - one.run_ended) / 1000 for one in noted if one.noted is not None)
-    print(f"{len(world.trainings)} trainings of merge requests in {hours:g} h; {len(noted)} of {len(old_enough)} noted")
+    print(
+        f"{len(world.trainings)} trainings of merge requests in {hours:g} h; of {len(old_enough)} that ended early "
+        f"enough {len(noted)} noted, {len(overtaken)} overtaken by a newer push, "
+        f"{len(old_enough) - len(noted) - len(overtaken)} missed"
+    )
     for name, waits in (("job's", after_job), ("run's", after_run)):
         tenths = statistics.quantiles(waits, n=10)
         print(f"note after the {name} end: median {statistics.median(waits):.0f} s, nine in ten {tenths[8]:.0f} s")

@@ -137,15 +137,6 @@ def test_a_branch_without_one_and_a_tag_are_nobodys(trail: Trail, request_: Merg
     assert baseline_of(trail, own) not in (alone.id, tagged.id)
 
 
-def test_a_child_pipeline_is_its_merge_requests_too(trail: Trail, baseline: Pipeline, request_: MergeRequest) -> None:
-    child = pipeline(trail, f"refs/merge-requests/{request_.iid}/head", "parent_pipeline")
-    trail.train(child, [0.9, 0.91])
-    trail.work()
-    assert linked(trail, child) == {str(request_.iid)}
-    assert spoken_of(trail, request_) == child.id
-    assert baseline_of(trail, child) == baseline.id
-
-
 def test_a_matrix_makes_candidates_and_seeds_make_repeats(trail: Trail, request_: MergeRequest) -> None:
     own = pipeline(trail, f"refs/merge-requests/{request_.iid}/head", "merge_request_event")
     for name, lr in (("train: [a, 0.1]", "0.1"), ("train: [b, 0.2]", "0.2")):

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 SUCCEEDED = "success"
+CHILD = "parent_pipeline"
+"""The source of a pipeline that another one of the same project has started."""
+
 DELETED = "deleted"
 """Our own word for a job or pipeline that GitLab does not have any more, and whose end we have not seen."""
 

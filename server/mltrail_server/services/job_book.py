@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mltrail_server.domain import ci
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.store import due, jobs
+from mltrail_server.store import due, jobs, pipeline_families
 from mltrail_server.store.db import Database
 
 from .job_states import ASK_AT_LEAST_EVERY_MS, Told
@@ -28,4 +28,5 @@ class JobBook:
             if not jobs.told(connection, project_id, job, now=now) or job.status in ci.ENDED:
                 return
             later = now + ASK_AT_LEAST_EVERY_MS
-            due.postpone(connection, project_id, kind=due.PIPELINE, key=job.pipeline_id, to=later)
+            pipeline_id = pipeline_families.root_of(connection, project_id, job.pipeline_id)
+            due.postpone(connection, project_id, kind=due.PIPELINE, key=pipeline_id, to=later)

@@ -19,8 +19,10 @@ from mltrail_server.gitlab.client import GitLab
 from .memberships import Memberships
 
 GRACE_MS = 120_000
-ASK_EVERY_MS, ASK_AT_LEAST_EVERY_MS = 3 * 60_000, 10 * 60_000
-"""GitLab is asked about a job after 3, 6, 12 minutes of its life, and every ten from then on."""
+ASK_FIRST_MS, ASK_AT_LEAST_EVERY_MS = 5 * 60_000, 10 * 60_000
+"""GitLab is asked about a job after 5 and 10 minutes of its life, and every ten from then on."""
+
+ASK_DETACHED_EVERY_MS = 3 * 60_000
 
 READ_EVERY_MS = 30_000
 """So often what other processes have learnt is read."""
@@ -99,7 +101,7 @@ class JobStates:
     def _known(self, job: VerifiedClaims, now: int, *, detached: bool) -> _Seen | None:
         seen = self._seen.get((job.job_project_id, job.job_id))
         if seen is not None and detached:
-            fresh = now - seen.asked_ms < ASK_EVERY_MS
+            fresh = now - seen.asked_ms < ASK_DETACHED_EVERY_MS
         else:
             fresh = seen is not None and (seen.ended_ms is not None or now - seen.read_ms < READ_EVERY_MS)
         if seen is not None and fresh:
@@ -114,7 +116,7 @@ class JobStates:
             return _Seen(now, ended_ms=told.at_ms)
         before = self._seen.get((job.job_project_id, job.job_id), _Seen(0))
         learnt_ms = max(job.issued_ms, before.asked_ms, told.at_ms if told is not None and told.status else 0)
-        every = min(max(learnt_ms - job.issued_ms, ASK_EVERY_MS), ASK_AT_LEAST_EVERY_MS)
+        every = min(max(learnt_ms - job.issued_ms, ASK_FIRST_MS), ASK_AT_LEAST_EVERY_MS)
         if now - learnt_ms >= every or before.unknown:
             return None
         return replace(before, read_ms=now)

@@ -9,7 +9,7 @@ from mltrail_server.domain.grouping import Run
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import candidates, jobs
 
-from . import promotion_rights, reconcile, reviewed, terms
+from . import families, promotion_rights, reconcile, reviewed, terms
 from .deps import Scope
 from .judging import ModelReport
 from .reconcile import Outcome as Refreshed
@@ -46,6 +46,7 @@ def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | 
 
     Asks GitLab about everything that decides. Raises FORBIDDEN for a pipeline that does not promote at all.
     """
+    pipeline_id = families.root_of(scope.deps, gitlab, scope.project_id, pipeline_id)
     told = gitlab.pipeline(scope.project_id, pipeline_id)
     if not pre_release:
         promotion_rights.check_ref(scope, gitlab, told)
@@ -77,6 +78,7 @@ def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str
             f"The run {found.name} was logged without a job's token, so nothing tells what it was made of. Only runs "
             "of jobs are promoted; train it in a pipeline."
         )
+    pipeline_id = families.root_of(scope.deps, gitlab, scope.project_id, pipeline_id)
     told = gitlab.pipeline(scope.project_id, pipeline_id)
     refreshed = reconcile.refresh(scope.deps, scope.project_id, pipeline_id)
     report = next((one for one in refreshed.report.models if candidate_iid in {run.iid for run in one.runs}), None)

@@ -10,7 +10,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import due, jobs, merge_requests, pipelines, posts
 from mltrail_server.store.posts import Post
 
-from . import completing, contracts, faces, note, notes, regressions, reports, states, sweep, trees
+from . import completing, contracts, faces, families, note, notes, regressions, reports, states, sweep, trees
 from .deps import Deps
 from .notes import End
 from .reports import Report
@@ -40,8 +40,10 @@ class Outcome:
 def pipeline(deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool = False) -> Outcome:
     """Ask GitLab about a pipeline, close what its jobs have left open, and make the merge request's note say it.
 
-    `asked` tells that somebody wants the note now, also where it was deleted. Raises what GitLab's refusal means.
+    A child pipeline's root speaks for it. `asked` tells that somebody wants the note now, also where it was deleted.
+    Raises what GitLab's refusal means.
     """
+    pipeline_id = families.root_of(deps, gitlab_of(deps), project_id, pipeline_id)
     state = states.refresh(deps, project_id, pipeline_id, fresh=True)
     _prepare(deps, state, project_id, pipeline_id)
     outcome = _computed(deps, state, project_id, pipeline_id)
@@ -51,7 +53,8 @@ def pipeline(deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool
         done = _faces(deps, state, project_id, outcome.report) and done
     finally:
         if not done:
-            _come_again(deps, project_id, pipeline_id)
+            # The worker does what could not be done while somebody waited.
+            _come_again(deps, project_id, pipeline_id, in_ms=_BUSY_MS)
     return outcome
 
 
@@ -64,15 +67,16 @@ def _faces(deps: Deps, state: State, project_id: ProjectId, report: Report) -> b
         return False
 
 
-def _come_again(deps: Deps, project_id: ProjectId, pipeline_id: int) -> None:
-    """Have the worker do what could not be done while somebody waited."""
+def _come_again(deps: Deps, project_id: ProjectId, pipeline_id: int, *, in_ms: int) -> None:
+    """Have the worker look at a pipeline."""
     with deps.db.write() as connection:
         now = deps.clock()
-        due.mark(connection, project_id, kind=due.PIPELINE, key=pipeline_id, at=now + _BUSY_MS, now=now)
+        due.mark(connection, project_id, kind=due.PIPELINE, key=pipeline_id, at=now + in_ms, now=now)
 
 
 def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Outcome:
     """The same without the note."""
+    pipeline_id = families.root_of(deps, gitlab_of(deps), project_id, pipeline_id)
     state = states.refresh(deps, project_id, pipeline_id, fresh=True)
     _prepare(deps, state, project_id, pipeline_id)
     return _computed(deps, state, project_id, pipeline_id)
@@ -82,8 +86,12 @@ def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
     """Look at a pipeline as the worker does, with as few calls as will do.
 
     No note is begun while it trains (its e-mail would tell nothing), but one that tells of an older pipeline is brought
-    up to date.
+    up to date. Of a child pipeline only the root is found, which then is due itself.
     """
+    root_id = families.root_of(deps, gitlab_of(deps), project_id, pipeline_id)
+    if root_id != pipeline_id:
+        _come_again(deps, project_id, root_id, in_ms=0)
+        return Look(settled=True)
     state = states.refresh(deps, project_id, pipeline_id, fresh=False)
     post = _post_of(deps, state, project_id)
     tells_of_older = post is not None and post.note_id is not None and (post.pipeline_id or 0) < pipeline_id
@@ -183,7 +191,15 @@ def _refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target
     """Ask about jobs of the target branch that had not ended when we looked last: they may be the baseline."""
     with deps.db.read() as connection:
         open_ones = pipelines.unsettled(connection, project_id, target, ended=ci.ENDED, limit=_MOST_BASELINES)
-    told = [job for number in open_ones if number != but for job in gitlab.pipeline_jobs(project_id, number)]
+    told = [
+        job
+        for number in open_ones
+        if number != but
+        for job in (
+            *gitlab.pipeline_jobs(project_id, number),
+            *families.jobs_of_children(deps, gitlab, project_id, number, fresh=False),
+        )
+    ]
     if told:
         with deps.db.write() as connection:
             jobs.refresh(connection, project_id, told, now=deps.clock())
@@ -196,6 +212,7 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | N
 
     Raises NOT_FOUND for a pipeline that has never logged.
     """
+    pipeline_id = families.known_root(deps, project_id, pipeline_id)
     if_invalid = deps.settings.if_invalid_contract
     with deps.db.read() as connection:
         report = reports.compute(

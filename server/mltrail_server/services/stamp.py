@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
-from mltrail_server.store import candidates, due, jobs, pipelines
+from mltrail_server.store import candidates, due, jobs, pipeline_families, pipelines
 from mltrail_server.store.jobs import Part
 
 from . import job_claims
@@ -40,6 +40,9 @@ KEYS = frozenset(
 
 _FIRST_LOOK_MS = 5 * 60_000
 """A pipeline is looked at this long after its candidate began, in case the job dies without a word."""
+
+_CHILD_LOOK_MS = 10_000
+"""A child pipeline is looked at soon, so that its root is known when another job of the family writes."""
 
 _END_LOOK_MS = 15_000
 """And this long after a candidate has ended: its job has some tidying up to do, and the next trial may end, too."""
@@ -69,7 +72,9 @@ def on_create(
     _tie(connection, scope, candidate_iid, job, Part.CREATOR)
     _flag(connection, scope, candidate_iid, job)
     if scope.deps.writers.is_news(scope.project_id, job.pipeline_id, scope.now):
-        _look(connection, scope, job.pipeline_id, in_ms=_FIRST_LOOK_MS)
+        root = _root(connection, scope, job)
+        unknown = job.pipeline_source == ci.CHILD and root == job.pipeline_id
+        _look(connection, scope, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
     return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
 
@@ -96,7 +101,7 @@ def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> Non
     if job is None:
         if links:
             jobs.amend(connection, scope.project_id, candidate_iid)
-    elif any(link.pipeline_id == job.pipeline_id for link in links):
+    elif any(link.pipeline_id in (job.pipeline_id, _root(connection, scope, job)) for link in links):
         if any(link.job_id == job.job_id for link in links):
             scope.deps.writers.remember(scope.project_id, candidate_iid, job.job_id)
         else:
@@ -163,6 +168,7 @@ def on_delete_tag(scope: Scope, key: str) -> None:
 
 
 def _claimed(connection: sa.Connection, scope: Scope, candidate_iid: int, claim: ci.Job) -> dict[str, str]:
+    jobs.know(connection, scope.project_id, claim.id, pipeline_id=claim.pipeline_id)
     jobs.tie(
         connection,
         scope.project_id,
@@ -184,16 +190,25 @@ def _flag(connection: sa.Connection, scope: Scope, candidate_iid: int, job: Veri
 
 
 def _tie(connection: sa.Connection, scope: Scope, candidate_iid: int, job: VerifiedClaims, part: Part) -> None:
+    if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
+        jobs.know(connection, scope.project_id, job.job_id, pipeline_id=job.pipeline_id)
     jobs.tie(
         connection,
         scope.project_id,
         candidate_iid,
         job_id=job.job_id,
         pipeline_id=job.pipeline_id,
+        counts_to=_root(connection, scope, job),
         part=part,
         verified=True,
-        known=scope.deps.writers.knows_job(scope.project_id, job.job_id),
     )
+
+
+def _root(connection: sa.Connection, scope: Scope, job: VerifiedClaims) -> int:
+    """Answer the pipeline that the job's runs count to."""
+    if job.pipeline_source != ci.CHILD:
+        return job.pipeline_id
+    return pipeline_families.root_of(connection, scope.project_id, job.pipeline_id)
 
 
 def _look(connection: sa.Connection, scope: Scope, pipeline_id: int, *, in_ms: int) -> None:

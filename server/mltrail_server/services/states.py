@@ -13,6 +13,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import candidate_tags, candidates, jobs, merge_requests, pipelines
 from mltrail_server.store.jobs import TiedJob
 
+from . import families
 from .deps import Deps
 from .job_states import GRACE_MS
 from .stamp import MERGE_REQUEST
@@ -57,8 +58,8 @@ def gitlab_of(deps: Deps) -> GitLab:
 def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool) -> State:
     """Ask GitLab about a pipeline, close what its jobs have left open, and find its merge request.
 
-    One call while it trains, two or three when it is over; `fresh` asks for everything. Raises what GitLab's refusal
-    means, NOT_FOUND for a pipeline that neither GitLab nor we know.
+    One call while it trains, two or three when it is over, and one for each child pipeline that trains; `fresh` asks
+    for everything. Raises what GitLab's refusal means, NOT_FOUND for a pipeline that neither GitLab nor we know.
     """
     gitlab = gitlab_of(deps)
     project = gitlab.project(project_id, max_age_ms=0 if fresh else PROJECT_AGE_MS)
@@ -66,6 +67,8 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
         link = pipelines.link_of(connection, project_id, pipeline_id)
         before = jobs.tied_in(connection, project_id, pipeline_id)
     told, told_jobs = _look(gitlab, project_id, pipeline_id, known=bool(before))
+    if told is not None:
+        told_jobs = [*told_jobs, *families.jobs_of_children(deps, gitlab, project_id, pipeline_id, fresh=fresh)]
     gone = _gone(gitlab, project_id, told_jobs, before, all_are=told is None)
     on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
     found = None

@@ -33,6 +33,11 @@ class Link:
     verified: bool
 
 
+def know(connection: sa.Connection, project_id: ProjectId, job_id: int, *, pipeline_id: int) -> None:
+    """Make a job known; GitLab is asked about it later."""
+    upsert(connection, schema.job, [{"project_id": project_id, "id": job_id, "pipeline_id": pipeline_id}])
+
+
 def tie(
     connection: sa.Connection,
     project_id: ProjectId,
@@ -42,13 +47,11 @@ def tie(
     pipeline_id: int,
     part: Part,
     verified: bool,
-    known: bool = False,
+    counts_to: int | None = None,
 ) -> None:
-    """Tie a candidate to a job; the job becomes known (or is), GitLab is asked about it later."""
-    if not known:
-        upsert(connection, schema.job, [{"project_id": project_id, "id": job_id, "pipeline_id": pipeline_id}])
-    link = {"project_id": project_id, "candidate_iid": candidate_iid, "job_id": job_id, "pipeline_id": pipeline_id}
-    upsert(connection, _LINK, [link | {"part": part, "verified": verified}])
+    """Tie a candidate to a job that is known. It `counts_to` another pipeline than the job's where that is a child."""
+    link = {"project_id": project_id, "candidate_iid": candidate_iid, "job_id": job_id}
+    upsert(connection, _LINK, [link | {"pipeline_id": counts_to or pipeline_id, "part": part, "verified": verified}])
 
 
 def links_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> list[Link]:

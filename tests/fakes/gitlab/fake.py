@@ -210,6 +210,12 @@ class FakeGitLab:
             project.merge_requests[request.iid] = request
         return request
 
+    def add_child(self, parent: Pipeline) -> Pipeline:
+        """Have a pipeline start another one, on the same commit."""
+        child = self.add_pipeline(self.projects[parent.project_id], parent.sha, parent.ref, "parent_pipeline")
+        child.parent = parent
+        return child
+
     def add_pipeline(self, project: Project, sha: str, ref: str, source: str, *, tag: bool = False) -> Pipeline:
         match = _MR_REF.match(ref)
         request = project.merge_requests[int(match[1])] if match else None

@@ -12,6 +12,23 @@ if TYPE_CHECKING:
     from .fake import FakeGitLab
 
 
+def mount_bridges(app: Flask, fake: "FakeGitLab", door: Door) -> None:
+    """What a pipeline has started. https://docs.gitlab.com/api/jobs/#list-pipeline-trigger-jobs"""
+
+    @app.get("/api/v4/projects/<project:ref>/pipelines/<int:number>/bridges")
+    def bridges(ref: str, number: int) -> Response:
+        where = door.project(ref)
+        asked = fake.pipelines.get(number)
+        if asked is None or asked.project_id != where.id:
+            missing()
+
+        def shown(one: Pipeline) -> dict[str, Any]:
+            return shapes.pipeline(fake.url, where.path, one, fake.status_of(one))
+
+        started = [one for one in fake.pipelines.values() if one.parent is asked]
+        return paged([shapes.bridge(fake.url, where.path, shown(asked), shown(one)) for one in started])
+
+
 def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     def existing(where: Project, number: int) -> Pipeline:
         found = fake.pipelines.get(number)
@@ -26,7 +43,11 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.get("/api/v4/projects/<project:ref>/pipelines")
     def pipelines(ref: str) -> Response:
         where = door.project(ref)
-        everything = [shapes.basic(shown(where, one)) for one in fake.pipelines.values() if one.project_id == where.id]
+        of_project = [one for one in fake.pipelines.values() if one.project_id == where.id]
+        if "source" not in request.args:
+            # GitLab leaves child pipelines out.
+            of_project = [one for one in of_project if one.source != "parent_pipeline"]
+        everything = [shapes.basic(shown(where, one)) for one in of_project]
         names = [name for name in ("ref", "sha", "source", "status") if name in request.args]
         return paged([one for one in reversed(everything) if all(one[name] == request.args[name] for name in names)])
 

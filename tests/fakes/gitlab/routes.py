@@ -22,6 +22,7 @@ def make_app(fake: "FakeGitLab") -> Flask:
     oauth.mount(app, fake, door)
     job_tokens.mount(app, fake, door)
     pipelines.mount(app, fake, door)
+    pipelines.mount_bridges(app, fake, door)
     merge_requests.mount(app, fake, door)
     gate_faces.mount(app, fake, door)
     hooks.mount(app, fake, door)

@@ -129,6 +129,29 @@ def job(url: str, path: str, one: Job, pipeline_state: str) -> dict[str, Any]:
     return shape | ({"failure_reason": one.failure_reason} if one.failure_reason else {})
 
 
+def bridge(url: str, path: str, parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+    """A trigger job, in what GitLab tells of it."""
+    return {
+        "id": 900_000 + child["id"],
+        "status": child["status"],
+        "stage": "test",
+        "name": "train",
+        "ref": parent["ref"],
+        "tag": parent["tag"],
+        "coverage": None,
+        "allow_failure": False,
+        "created_at": AT,
+        "started_at": AT,
+        "finished_at": None,
+        "erased_at": None,
+        "duration": 5.0,
+        "queued_duration": 0.5,
+        "web_url": f"{url}/{path}/-/jobs/{900_000 + child['id']}",
+        "pipeline": basic(parent),
+        "downstream_pipeline": basic(child),
+    }
+
+
 def commit(url: str, path: str, sha: str, parents: tuple[str, ...] = (), message: str = "a change") -> dict[str, Any]:
     return {
         "id": sha,

@@ -121,6 +121,7 @@ class Pipeline:
     source: str
     tag: bool = False
     merge_request: MergeRequest | None = None
+    parent: "Pipeline | None" = None  # of a child pipeline
 
 
 @dataclass

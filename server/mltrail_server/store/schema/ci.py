@@ -19,6 +19,8 @@ pipeline = Table(
     Column("merge_request_iid", BigInteger),
     Column("resolved", Boolean, nullable=False, default=False),  # whether the merge request was looked for
     Column("on_default_branch", Boolean, nullable=False, default=False),
+    Column("root_id", BigInteger),  # of a child pipeline: what it counts to, or its own id where it stands alone
+    Column("report_job_id", BigInteger),  # the job that asked for the report last
     Column("tree", String(64)),  # digest of the commit's files, see domain/reviewed.py; the commit itself may vanish
     Column("created_ms", BigInteger, nullable=False),
     Column("refreshed_ms", BigInteger),
@@ -28,6 +30,7 @@ pipeline = Table(
     Column("contract_ms", BigInteger),  # when the file was asked for; null until it was
     Index("ix_pipeline_ref", "project_id", "ref", "id"),
     Index("ix_pipeline_merge_request", "project_id", "merge_request_iid"),
+    Index("ix_pipeline_root", "project_id", "root_id"),
 )
 
 job = Table(
@@ -51,7 +54,7 @@ candidate_job = Table(
     project_column(),
     number_column("candidate_iid"),
     number_column("job_id"),
-    Column("pipeline_id", BigInteger, nullable=False),
+    Column("pipeline_id", BigInteger, nullable=False),  # of a child pipeline's job: the root, once it is known
     Column("part", SmallInteger, nullable=False),  # 0 creator, 1 contributor
     Column("verified", Boolean, nullable=False),  # by a job's token, or only claimed by a tag
     Column("unchecked_ms", BigInteger),  # last write while GitLab could not tell whether the job still runs

@@ -389,6 +389,8 @@ def upgrade() -> None:
         sa.Column("merge_request_iid", sa.BigInteger(), nullable=True),
         sa.Column("resolved", sa.Boolean(), nullable=False),
         sa.Column("on_default_branch", sa.Boolean(), nullable=False),
+        sa.Column("root_id", sa.BigInteger(), nullable=True),
+        sa.Column("report_job_id", sa.BigInteger(), nullable=True),
         sa.Column(
             "tree", sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql"), nullable=True
         ),
@@ -403,6 +405,7 @@ def upgrade() -> None:
     with op.batch_alter_table("pipeline", schema=None) as batch_op:
         batch_op.create_index("ix_pipeline_merge_request", ["project_id", "merge_request_iid"], unique=False)
         batch_op.create_index("ix_pipeline_ref", ["project_id", "ref", "id"], unique=False)
+        batch_op.create_index("ix_pipeline_root", ["project_id", "root_id"], unique=False)
 
     op.create_table(
         "project",
