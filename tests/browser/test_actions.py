@@ -106,7 +106,7 @@ def test_rename_describe_delete_and_restore_a_run(visit: Visit, past: Site) -> N
         page.get_by_text("Edit", exact=True).click()
         page.get_by_label("Description").fill("Only a try.")
         page.get_by_role("button", name="Save").click()
-        expect(page.locator("pre.note")).to_have_text("Only a try.")
+        expect(page.locator(".prose").first).to_have_text("Only a try.")
         page.get_by_text("Edit", exact=True).click()
         page.get_by_role("button", name="Delete run").click()
         expect(page.get_by_text("Deleted", exact=True)).to_be_visible()

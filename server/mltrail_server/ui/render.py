@@ -10,6 +10,8 @@ from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call
 
+from . import prose
+
 _RELEASE = metadata.version("mltrail")
 
 
@@ -41,7 +43,9 @@ def segment(text: str) -> str:
 def configure(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
-    env.filters.update(time=_time, iso=_iso, segment=segment, duration=duration, number=numbers.number)
+    env.filters.update(
+        time=_time, iso=_iso, segment=segment, duration=duration, number=numbers.number, prose=prose.shown
+    )
 
 
 def _url(call: Call) -> str:
