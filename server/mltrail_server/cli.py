@@ -142,7 +142,11 @@ def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     for line in test.run():
         print(f"{line.outcome:8}{line.name}: {line.told}")
     reached = test.lines[0].outcome != "FAILED"
-    help_wanted = "please send this report, it holds no secrets" if reached else "is MLTRAIL_GITLAB_URL right?"
+    help_wanted = (
+        "please send this report, it holds no secrets"
+        if reached
+        else "mend what the first line says, then run it again"
+    )
     print("passed" if test.passed else f"FAILED: {help_wanted}")
     return 0 if test.passed else 1
 

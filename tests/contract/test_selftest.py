@@ -91,6 +91,27 @@ class TestWrongSetUps:
         team.gitlab.version = "16.11.3-ee"
         assert "17.0 or newer" in try_it(id_token="", job_token="")["GitLab's version"].told
 
+    def test_no_bot_at_all(self, team: Team, clock: FrozenClock) -> None:
+        botless = Settings(external_url=EXTERNAL_URL, gitlab_url=team.gitlab.url)
+        lines = {line.name: line for line in SelfTest(botless, Given("team/churn"), clock).run()}
+        assert failures(lines) == ["GitLab's version", "bot's token", "project by path and number"]
+        assert all("MLTRAIL_GITLAB_TOKEN" in lines[name].told for name in failures(lines))
+
+    def test_a_bots_token_that_gitlab_does_not_know(
+        self, try_it: Callable[..., dict[str, Any]], team: Team, settings: Settings
+    ) -> None:
+        del team.gitlab.tokens[settings.gitlab_token]
+        told = try_it(id_token="", job_token="")["GitLab's version"].told
+        assert "MLTRAIL_GITLAB_TOKEN" in told
+        assert "CI job" not in told, "the bot's token is no variable of a job"
+
+    def test_an_access_token_where_an_id_token_should_be(
+        self, try_it: Callable[..., dict[str, Any]], team: Team
+    ) -> None:
+        line = try_it(id_token=team.tokens["developer"])["ID token"]
+        assert line.outcome != FAILED
+        assert "no ID token" in line.told
+
     def test_a_bot_without_its_scope(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         team.gitlab.tokens[team.tokens["bot"]].scopes = ["read_api"]
         assert failures(try_it()) == ["bot's token", "note written, edited, found, deleted"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from mltrail_server.domain.errors import unavailable
+from mltrail_server.domain.errors import forbidden, unavailable
 
 from . import answers
 from .errors import telling
@@ -62,8 +62,11 @@ class Probe:
             self._sessions.bot(self._token).http_delete(f"/projects/{project_id}/hooks/{hook}", **NO_WAITING)
 
     def _get(self, path: str, what: str, fields: set[str]) -> dict[str, Any]:
+        if not self._token:
+            raise forbidden("No bot's token is set for this project: set MLTRAIL_GITLAB_TOKEN.")
         with telling(what, bot=True):
-            return answers.get(self._sessions.bot(self._token), path, what, fields)
+            got = self._sessions.bot(self._token).http_get(path, **NO_WAITING)
+        return answers.holding(got, what, fields)
 
 
 def issuer_page(issuer: str) -> dict[str, Any]:
