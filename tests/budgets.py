@@ -11,7 +11,7 @@ BUDGETS = {
     "api": 480,
     "browser": 200,
     "clients": 180,
-    "component": 240,
+    "component": 320,
     "contract": 90,
     "differential": 240,
     "e2e": 120,
