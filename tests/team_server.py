@@ -107,9 +107,9 @@ class TeamServer:
     def processes(self, kind: str) -> list[int]:
         """The web processes (`web`), or the one that reconciles (`worker`)."""
         assert self.process
-        parent = self.process.pid
-        children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-        return [pid for pid in children if (b"worker" in _arguments(pid)) == (kind == "worker")]
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")  # a thread starts the worker again
+        children = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == f"mltrail-{kind}"]
 
     def all_processes(self) -> list[int]:
         assert self.process
@@ -138,7 +138,3 @@ def _age(pid: int) -> float:
     """Seconds since a process was started."""
     started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
-
-
-def _arguments(pid: int) -> list[bytes]:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

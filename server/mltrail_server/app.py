@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from flask import Flask
-
 from .artifacts.base import FileStore
 from .artifacts.local import LocalFiles
 from .artifacts.s3 import S3Files
@@ -89,7 +87,7 @@ def _oauth(settings: Settings, clock: Clock) -> OAuth | None:
     )
 
 
-def create_app(deps: Deps) -> Flask:
+def create_app(deps: Deps) -> ProjectApp:
     app = ProjectApp("mltrail_server", template_folder="ui/templates")
     if deps.settings.local_mode:
         hosts.keep_to_loopback(app)

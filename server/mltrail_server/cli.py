@@ -4,9 +4,7 @@ import argparse
 import json
 import os
 import platform
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -35,15 +33,16 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     with together.counting():
         from .serve import serve  # noqa: PLC0415 - it loads prometheus_client
 
-        serve(settings, host=options.host, port=options.port, workers=options.workers, worker=not options.no_worker)
+        alone = options.no_worker
+        serve(settings, host=options.host, port=options.port, workers=options.workers, with_worker=not alone)
     return 0
 
 
 def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from .app import create_deps  # noqa: PLC0415
     from .ops.metrics import Instruments  # noqa: PLC0415
-    from .serve import log_to_stderr  # noqa: PLC0415
-    from .worker import run, run_once  # noqa: PLC0415
+    from .serve import log_to_stderr, name_process  # noqa: PLC0415
+    from .worker import run_once, run_until_told  # noqa: PLC0415
 
     log_to_stderr()
 
@@ -52,10 +51,8 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     if options.once:
         run_once(deps)
         return 0
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run(deps, stop=stop, parent=options.parent)
+    name_process("mltrail-worker")
+    run_until_told(deps, parent=options.parent)
     return 0
 
 

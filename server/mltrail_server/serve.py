@@ -15,25 +15,35 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from granian.constants import Interfaces
 from granian.server import Server
 
+from . import worker
 from .app import create_app, create_deps
 from .domain.errors import conflict, invalid
+from .services.deps import Deps
 from .settings import Settings, is_loopback
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 _THREADS = 32  # a call waits for its body and for the database most of the time
 _RESTART_SECONDS = 1.0
 _COLLECT_AFTER = 20_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """https://man7.org/linux/man-pages/man3/mallopt.3.html"""
+_PR_SET_NAME = 15
+"""https://man7.org/linux/man-pages/man2/PR_SET_NAME.2const.html"""
+_LIBC = ctypes.CDLL(None)
 _STOP_SECONDS = 30.0
 _WAKE_SECONDS = 1.0
 
 
-def serve(settings: Settings, *, host: str, port: int, workers: int, worker: bool) -> None:
+def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker: bool) -> None:
     """Serve until SIGTERM or SIGINT; calls that are under way are finished first."""
     if settings.local_mode and not is_loopback(host):
         raise invalid(
@@ -41,50 +51,67 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, worker: boo
         )
     settings = settings.with_kept_secrets()
     _check_port(host, port)
-    # Sets up a fresh database, or refuses an old one, before anything is started. granian forks its web processes, and
-    # an open SQLite connection or a thread that holds a lock must not be carried over a fork.
-    create_deps(settings).db.dispose()
-    # The other processes read their settings as this one did.
+    log_to_stderr()
+    # Sets up a fresh database, or refuses an old one, before anything is started. The application is made once, here:
+    # the processes that are forked share its memory, and are there at once.
+    deps = create_deps(settings)
+    app = create_app(deps)
+    app.build()
+    # An open SQLite connection, or a lock that is held, must not be carried over a fork.
+    deps.db.dispose()
+    # A worker that is started again reads its settings as this process did.
     os.environ.update(settings.to_environment())
     _greet(settings, host, port)
     _keep_memory_small()
-    heed_signals()
-    with worker_process() if worker and not settings.local_mode else nullcontext():
-        _serve_http(host, port, workers)
+    with worker_process(deps) if with_worker and not settings.local_mode else nullcontext():
+        # From here on there are threads beside the main one.
+        heed_signals()
+        _serve_http(app, host, port, workers)
 
 
 def _keep_memory_small() -> None:
-    """Prepare this process and those that it forks."""
-    # A collector that looked at what stands now would write to pages that all processes share.
+    """Prepare this process and those that it forks, once the application stands."""
+    # A collector that looked at what stands now would write to pages that all processes share. And an answer of a
+    # hundred thousand small objects, none of them in a cycle, is not worth dozens of collections.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
     # glibc gives each thread a heap of its own, and keeps what a large answer once took.
-    libc = ctypes.CDLL(None)
     for parameter, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, 1 << 17), (_M_TRIM_THRESHOLD, 1 << 17)):
-        if hasattr(libc, "mallopt"):  # not in musl
-            libc.mallopt(parameter, value)
+        if hasattr(_LIBC, "mallopt"):  # not in musl
+            _LIBC.mallopt(parameter, value)
+
+
+def name_process(name: str) -> None:
+    """Name this process in `ps -o comm` and `top`: those that are forked have their parent's arguments."""
+    if hasattr(_LIBC, "prctl"):
+        _LIBC.prctl(_PR_SET_NAME, name.encode())
 
 
 @contextmanager
-def worker_process() -> Iterator[None]:
-    """Run `mltrail-server worker` while the block runs. One that dies is started again; none outlives this process."""
+def worker_process(deps: Deps) -> Iterator[None]:
+    """Run the worker beside this process while the block runs. One that dies is started again; none outlives us.
+
+    Call it while there is one thread: the first one is forked, since that takes no time and a third of the memory. One
+    that is started again is a program of its own, `mltrail-server worker`: to fork beside other threads may hang, for
+    a lock that one of them holds is carried over.
+    """
     stopping = threading.Event()
-    command = [sys.executable, "-m", "mltrail_server.cli", "worker", "--parent", str(os.getpid())]
-
-    def start() -> "subprocess.Popen[bytes]":
-        # In a session of its own: a Ctrl-C in the terminal is for this process, which ends the worker in its turn.
-        return subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own module
-
-    running = start()
+    parent = os.getpid()
+    command = [sys.executable, "-m", "mltrail_server.cli", "worker", "--parent", str(parent)]
+    first = get_context("fork").Process(target=_work, args=(deps, parent))
+    first.start()
+    running: BaseProcess | subprocess.Popen[bytes] = first
 
     def watch() -> None:
         nonlocal running
-        while not stopping.is_set():
+        first.join()
+        while not stopping.wait(_RESTART_SECONDS):
+            # In a session of its own: a Ctrl-C in the terminal is for this process, which ends the worker in its turn.
+            running = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own module
+            if stopping.is_set():
+                running.terminate()
             running.wait()
-            if not stopping.wait(_RESTART_SECONDS):
-                running = start()
-                if stopping.is_set():
-                    running.terminate()
 
     watcher = threading.Thread(target=watch, name="worker watch", daemon=True)
     watcher.start()
@@ -96,11 +123,24 @@ def worker_process() -> Iterator[None]:
         watcher.join(timeout=_STOP_SECONDS)
 
 
-def _serve_http(host: str, port: int, workers: int) -> None:
+def _work(deps: Deps, parent: int) -> None:
+    os.setsid()  # as above
+    name_process("mltrail-worker")
+    worker.run_until_told(deps, parent=parent)
+
+
+def _serve_http(app: Flask, host: str, port: int, workers: int) -> None:
     os.register_at_fork(after_in_child=_be_a_child)
+    parent = os.getpid()
+
+    def begin() -> Flask:
+        name_process("mltrail-web")
+        heed_signals()
+        _leave_with(parent)
+        return app
+
     Server(
         "mltrail_server.serve:web_process",
-        factory=True,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -110,16 +150,10 @@ def _serve_http(host: str, port: int, workers: int) -> None:
         workers_kill_timeout=round(_STOP_SECONDS),
         respawn_failed_workers=True,
         respawn_interval=_RESTART_SECONDS,
-    ).serve()
-
-
-_forked_by: int | None = None
-"""The process that serves, in a web process that it has forked; None where another server calls `web_process`."""
+    ).serve(target_loader=begin, wrap_loader=False)
 
 
 def _be_a_child() -> None:
-    global _forked_by  # noqa: PLW0603 - granian calls `web_process` without arguments
-    _forked_by = os.getppid()
     # A Ctrl-C in the terminal reaches every process of the group. It is for the parent, which ends the web processes in
     # order; one that is told twice hangs until it is killed. So they leave the group as soon as they are forked.
     os.setpgid(0, 0)
@@ -161,16 +195,10 @@ def _leave_with(parent: int) -> None:
 
 
 def web_process() -> Flask:
-    """Make the application of one web process. Called by granian, or by another WSGI server."""
-    if _forked_by is not None:
-        heed_signals()
-        _leave_with(_forked_by)
+    """Make the application for another WSGI server than ours, with the settings of the environment."""
     log_to_stderr()
     app = create_app(create_deps(Settings.from_environment().with_kept_secrets()))
-    # What stands now stays, and an answer of a hundred thousand small objects, none of them in a cycle, is not worth
-    # dozens of collections.
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    _keep_memory_small()
     return app
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 
 from .domain.errors import Code, MltrailError
@@ -17,6 +18,14 @@ LEASE_MS = 120_000
 _SHORTEST_WAIT_MS = 15_000
 _LONGEST_WAIT_MS = 30 * 60_000
 _MOST_FAILURES = 200  # some two days
+
+
+def run_until_told(deps: Deps, *, parent: int | None = None) -> None:
+    """Run until this process is told to leave, see `run`. Call it from the main thread."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(deps, stop=stop, parent=parent)
 
 
 def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None:

@@ -92,6 +92,11 @@ class ProjectApp(Flask):
         self.url_map.converters["project"] = ProjectConverter
         self.url_map.merge_slashes = False
 
+    def build(self) -> None:
+        """Build what the first call would build: 5 MB that processes share if they are forked afterwards."""
+        self.url_map.update()
+        self._project_paths  # noqa: B018 - read for the sake of its making
+
     @cached_property
     def _project_paths(self) -> ProjectPaths:
         return ProjectPaths(rule.rule for rule in self.url_map.iter_rules())

@@ -66,7 +66,7 @@ class Database:
             connection.exec_driver_sql("SELECT 1")
 
     def dispose(self) -> None:
-        """Close what is open. Nothing is read or written afterwards."""
+        """Close what is open, at the end or before a fork; who reads or writes afterwards opens it again."""
         self._transactions.dispose()
         self.engine.dispose()
         if self._replica:

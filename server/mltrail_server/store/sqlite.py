@@ -94,19 +94,30 @@ class _WriteTurn:
     """
 
     def __init__(self, database: str) -> None:
+        self._path = f"{database}-turn"
         self._lock = threading.Lock()
-        self._file = os.open(f"{database}-turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file: int | None = None
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
+        assert self._file is not None  # noqa: S101 - it was opened on the way in
         fcntl.flock(self._file, fcntl.LOCK_UN)
         self._lock.release()
 
     def close(self) -> None:
-        os.close(self._file)
+        """Close the file, so that a process that is forked opens one of its own: who shares it shares its lock."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def _set_up(synchronous: str, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
