@@ -7,6 +7,8 @@ from flask.testing import FlaskClient
 from mltrail_server import worker
 from mltrail_server.services.deps import Deps
 from mltrail_server.store import merge_requests
+from tests.api.test_contract import a_main, a_request
+from tests.api.test_gate_faces import faces
 from tests.api.test_report import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.ui.test_pages import sign_in
@@ -49,6 +51,42 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     assert "not posted" in page(gitlab_client, f"{ML}/merge_requests")
     assert "the bot is no member" in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
     worker.run_once(gitlab_deps)
+
+
+def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    a_main(trail, SHAS["b"], faces("thread", "status"), [0.80, 0.81, 0.82])
+    request, pipeline = a_request(trail, [0.60, 0.61, 0.62])
+    needs = "mltrail's bot has level 20 in team/churn, and needs the Developer role (30)."
+    assert team.project.members[team.users["bot"].id] == 20
+    team.gitlab.fail_next("POST", "/discussions$", 403)
+    trail.work()
+    shown = page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    assert shown.count(needs) == 2
+    assert "The thread that blocks the merge" in shown
+    assert "The gate's commit status was not set" in shown
+    team.project.members[team.users["bot"].id] = 30
+    trail.work(seconds=30 * 60)
+    assert team.project.statuses[pipeline.id][-1][1] == "failed"
+    assert needs not in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+
+
+def test_a_refused_issue_is_told(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    a_main(trail, SHAS["b"], faces("issue"), [0.80, 0.81, 0.82])
+    team.gitlab.fail_next("POST", "/issues$", 403)
+    scheduled = team.gitlab.add_pipeline(team.project, SHAS["b"], "main", "schedule")
+    trail.train(scheduled, [0.60, 0.61, 0.62])
+    trail.work()
+    told = "A scheduled training of churn got worse, and GitLab took no issue"
+    assert told in page(gitlab_client, f"{ML}/merge_requests")
+    trail.work(seconds=30 * 60)
+    assert len(team.project.issues) == 1
+    assert told not in page(gitlab_client, f"{ML}/merge_requests")
 
 
 def test_guests_see_no_merge_requests(team: Team, gitlab_client: FlaskClient) -> None:

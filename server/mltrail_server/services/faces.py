@@ -3,8 +3,9 @@
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
+from mltrail_server.store.gate_refusals import STATUS, THREAD
 
-from . import commit_status, gate_thread
+from . import commit_status, gate_refusals, gate_thread
 from .deps import Deps
 from .reports import Report
 
@@ -17,14 +18,19 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
     if contract is None:
         return True
     done, refused = True, None
+    request = report.merge_request
     # The thread comes first: a person's override there decides what the status says. That the one can't be shown keeps
     # nobody from seeing the other.
-    if contract.faces.thread:
+    if contract.faces.thread and request is not None:
         try:
-            done = gate_thread.show(deps, gitlab, project_id, report)
+            with gate_refusals.kept(deps, gitlab, project_id, THREAD, str(request.iid)):
+                done = gate_thread.show(deps, gitlab, project_id, report)
         except MltrailError as error:
             refused = error
-    if contract.faces.status:
+    if contract.faces.status and request is not None:
+        with gate_refusals.kept(deps, gitlab, project_id, STATUS, str(request.iid)):
+            commit_status.show(deps, gitlab, project_id, report, path=path)
+    elif contract.faces.status:
         commit_status.show(deps, gitlab, project_id, report, path=path)
     if refused is not None:
         raise refused

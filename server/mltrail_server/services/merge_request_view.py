@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from mltrail_server.domain.errors import Code, MltrailError, not_found
+from mltrail_server.store import gate_refusals
 from mltrail_server.store import merge_request_pages as store
+from mltrail_server.store.gate_refusals import Refusal
 from mltrail_server.store.merge_request_pages import Listed, OfRequest
 
 from . import pipeline_report
@@ -16,7 +18,8 @@ _MOST_PIPELINES = 50
 @dataclass(frozen=True, slots=True)
 class View:
     """`shown` is the pipeline whose report `told` is; None where no pipeline of it has made a run yet. `problem` says
-    why there is no report, where GitLab can't be asked for what it needs.
+    why there is no report, where GitLab can't be asked for what it needs. `refused` tells which thread or status GitLab
+    did not take.
     """
 
     request: Listed
@@ -24,6 +27,7 @@ class View:
     shown: int | None
     told: Told | None
     problem: str | None
+    refused: list[Refusal]
 
 
 def listed(scope: Scope, *, before: int | None, limit: int) -> tuple[list[Listed], int | None]:
@@ -33,11 +37,18 @@ def listed(scope: Scope, *, before: int | None, limit: int) -> tuple[list[Listed
     return found[:limit], found[limit - 1].iid if len(found) > limit else None
 
 
+def refused_issues(scope: Scope) -> list[Refusal]:
+    """List the models whose scheduled training got worse and whose issue GitLab did not take."""
+    with scope.deps.db.read() as connection:
+        return gate_refusals.of_issues(connection, scope.project_id)
+
+
 def get(scope: Scope, iid: int, pipeline_id: int | None) -> View:
     """Fetch a merge request with the report of one of its pipelines, the newest if none is named. Raises NOT_FOUND."""
     with scope.deps.db.read() as connection:
         request = store.get(connection, scope.project_id, iid)
         pipelines = store.pipelines_of(connection, scope.project_id, iid, limit=_MOST_PIPELINES)
+        refused = gate_refusals.of_request(connection, scope.project_id, iid)
     if request is None:
         raise not_found(f"No pipeline of merge request !{iid} has logged a run here.")
     if pipeline_id is not None and all(one.id != pipeline_id for one in pipelines):
@@ -51,4 +62,4 @@ def get(scope: Scope, iid: int, pipeline_id: int | None) -> View:
             if error.code is Code.INTERNAL:
                 raise
             problem = error.message
-    return View(request, pipelines, shown, told, problem)
+    return View(request, pipelines, shown, told, problem, refused)

@@ -14,8 +14,9 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.gate_faces import GateFaces
 from mltrail_server.store import gate_faces
 from mltrail_server.store.gate_faces import KnownIssue
+from mltrail_server.store.gate_refusals import ISSUE
 
-from . import links
+from . import gate_refusals, links
 from .deps import Deps
 from .judging import ModelReport
 from .reports import Report
@@ -37,10 +38,11 @@ def show_where_wanted(deps: Deps, gitlab: GitLab, project_id: ProjectId, report:
             known = gate_faces.issue(connection, project_id, model.name)
         if known is not None and known.pipeline_id > report.pipeline.id:
             continue
-        if _is_worse(model):
-            _open(deps, gitlab, project_id, report, model, known, path=path)
-        elif known is not None and model.comparison.best is not None:
-            _close(deps, gitlab, project_id, report, model, known, path=path)
+        with gate_refusals.kept(deps, gitlab, project_id, ISSUE, model.name):
+            if _is_worse(model):
+                _open(deps, gitlab, project_id, report, model, known, path=path)
+            elif known is not None and model.comparison.best is not None:
+                _close(deps, gitlab, project_id, report, model, known, path=path)
 
 
 def _is_worse(model: ModelReport) -> bool:

@@ -20,7 +20,8 @@ _OUTCOMES = {"pass": "success", "warn": "warning", "fail": "danger"}
 def listed(call: Call) -> ResponseReturnValue:
     _check(call)
     found, more = merge_request_view.listed(call.scope, before=_number(call, "before"), limit=_PAGE)
-    return page(call, "merge_requests.html", section="merge_requests", requests=found, more=more)
+    refused = merge_request_view.refused_issues(call.scope)
+    return page(call, "merge_requests.html", section="merge_requests", requests=found, more=more, refused=refused)
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:

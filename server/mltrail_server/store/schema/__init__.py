@@ -2,7 +2,7 @@
 
 from .base import METADATA, sort_by_bytes
 from .ci import candidate_job, due, job, merge_request, pipeline
-from .faces import commit_status, gate_override, gate_thread, regression_issue, webhook
+from .faces import commit_status, gate_override, gate_refusal, gate_thread, regression_issue, webhook
 from .files import blob, file, upload
 from .registry import (
     alias_event,
@@ -55,6 +55,7 @@ __all__ = [
     "experiment_tag",
     "file",
     "gate_override",
+    "gate_refusal",
     "gate_thread",
     "job",
     "latest_metric",

@@ -28,6 +28,16 @@ gate_override = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 
+gate_refusal = Table(
+    "gate_refusal",  # what GitLab did not take of the gate, and why; gone once it has
+    METADATA,
+    project_column(),
+    Column("face", String(16), primary_key=True),  # thread, status, issue
+    Column("subject", String(500), primary_key=True),  # the merge request's number; the model's name for an issue
+    Column("told", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 commit_status = Table(
     "commit_status",  # what was told as a pipeline's status last
     METADATA,

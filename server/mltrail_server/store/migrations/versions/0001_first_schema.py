@@ -202,6 +202,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "merge_request_iid", "pipeline_id", name=op.f("pk_gate_override")),
     )
     op.create_table(
+        "gate_refusal",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "face", sa.String(length=16).with_variant(sa.String(length=16, collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "subject",
+            sa.String(length=500).with_variant(sa.String(length=500, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("told", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "face", "subject", name=op.f("pk_gate_refusal")),
+    )
+    op.create_table(
         "gate_thread",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("merge_request_iid", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -1,0 +1,51 @@
+"""Keep why GitLab did not take a thread, a status or an issue, for people who look for it; forget it once it does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.identity import Role
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.store import gate_refusals
+
+from .deps import Deps
+
+
+@contextmanager
+def kept(deps: Deps, gitlab: GitLab, project_id: ProjectId, face: str, subject: str) -> Iterator[None]:
+    """Show something in GitLab while the block runs. Raises what the block raises, after noting why."""
+    try:
+        yield
+    except MltrailError as error:
+        told = _told(gitlab, project_id, face, error)
+        with deps.db.write() as connection:
+            gate_refusals.keep(connection, project_id, face, subject, told=told, now=deps.clock())
+        raise
+    with deps.db.read() as connection:
+        found = (
+            gate_refusals.of_issues(connection, project_id)
+            if face == gate_refusals.ISSUE
+            else gate_refusals.of_request(connection, project_id, int(subject))
+        )
+    if any((one.face, one.subject) == (face, subject) for one in found):
+        with deps.db.write() as connection:
+            gate_refusals.forget(connection, project_id, face, subject)
+
+
+def _told(gitlab: GitLab, project_id: ProjectId, face: str, error: MltrailError) -> str:
+    if error.code is not Code.FORBIDDEN:
+        return error.message
+    needed = Role.REPORTER if face == gate_refusals.ISSUE else Role.DEVELOPER
+    try:
+        project = gitlab.project(project_id)
+    except MltrailError:
+        return error.message
+    if project.archived:
+        return "The project is archived, and GitLab takes nothing there."
+    if project.bot_level < needed:
+        return (
+            f"mltrail's bot has level {project.bot_level} in {project.path}, and needs the {needed.name.capitalize()} "
+            f"role ({needed.value}). A Maintainer can give it."
+        )
+    return error.message
