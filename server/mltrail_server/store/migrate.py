@@ -1,6 +1,7 @@
 """Alembic, called from code: no ini file, no second way to configure the database.
 
-It is loaded when a schema is changed, not at every start: it takes 10 MB and 200 ms in each process.
+It is loaded when a schema is changed, neither at every start nor for a fresh database: it takes 10 MB and 150 ms, which
+is a fifth of what a server's first start takes.
 """
 
 from pathlib import Path
@@ -11,13 +12,20 @@ import sqlalchemy as sa
 from mltrail_server.domain.errors import conflict
 
 from .db import Database
+from .schema import METADATA
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x6D6C747261696C  # "mltrail": any number will do that no other program locks in this database
-_VERSION = sa.table("alembic_version", sa.column("version_num", sa.String))
+_VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""As Alembic makes it."""
 
 
 def config(connection: sa.Connection | None = None) -> "Config":
@@ -37,6 +45,17 @@ def upgrade(database: Database) -> None:
     with database.write() as connection:
         alone(connection)
         command.upgrade(config(connection), "head")
+
+
+def create(database: Database) -> None:
+    """Make all tables of a fresh database. A test compares them to those that the migrations lead to."""
+    with database.write() as connection:
+        alone(connection)
+        if sa.inspect(connection).has_table(_VERSION.name):
+            return  # another server that starts at the same time was faster
+        METADATA.create_all(connection, checkfirst=False)
+        _VERSION.create(connection)
+        connection.execute(sa.insert(_VERSION).values(version_num=newest()))
 
 
 def alone(connection: sa.Connection) -> None:
@@ -78,7 +97,7 @@ def prepare(database: Database) -> None:
     """
     current = revision(database)
     if current is None:
-        upgrade(database)
+        create(database)
     elif current != newest():
         raise conflict(
             f"The database's schema is at revision {current}, this version needs {newest()}. "
