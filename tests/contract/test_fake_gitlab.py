@@ -72,6 +72,18 @@ SCHEMAS = {
     "user": "public_api/v4/user/basic.json",
     "own job": "public_api/v4/job.json",
     "member": "public_api/v4/user/basic.json",
+    "members": "public_api/v4/members.json",
+    "merge_request/pipelines": "public_api/v4/pipelines.json",
+    "commit/merge_requests": "public_api/v4/merge_request.json",
+    # GitLab has none for branches, tags, threads, statuses, issues and webhooks, but for parts of them.
+    "branch's commit": "public_api/v4/commit/basic.json",
+    "tag's commit": "public_api/v4/commit/basic.json",
+    # Its `resolved_by` is a text or null, and GitLab answers a user (lib/api/entities/note.rb): so of an open thread.
+    "open discussion's note": "public_api/v4/notes.json",
+    "a new note": "public_api/v4/notes.json",
+    "commit status's author": "public_api/v4/user/basic.json",
+    "issue's author": "public_api/v4/user/basic.json",
+    "own job's pipeline": "public_api/v4/pipeline/basic.json",
 }
 
 
@@ -109,7 +121,19 @@ def answers(team: Team) -> dict[str, Any]:
     }
     project.tags["v1"] = "a1" * 20
     told = {name: call(team, "GET", path) for name, path in paths.items()} | other_tokens_answers(team)
-    return told | gate_answers(team, request.iid, pipeline)
+    return parts(told | {"a new note": [note]} | gate_answers(team, request.iid, pipeline))
+
+
+def parts(told: dict[str, Any]) -> dict[str, Any]:
+    """Answers, and those of their parts that have a schema of their own."""
+    return told | {
+        "members": [told["member"]],
+        "branch's commit": told["branch"]["commit"],
+        "tag's commit": told["tag"]["commit"],
+        "commit status's author": told["commit status"]["author"],
+        "issue's author": told["issue"]["author"],
+        "own job's pipeline": told["own job"]["pipeline"],
+    }
 
 
 def gate_answers(team: Team, iid: int, pipeline: Pipeline) -> dict[str, Any]:
@@ -120,6 +144,7 @@ def gate_answers(team: Team, iid: int, pipeline: Pipeline) -> dict[str, Any]:
     issue = {"title": "worse", "description": "hello"}
     status = {"state": "success", "name": "mltrail", "pipeline_id": pipeline.id}
     return {
+        "open discussion's note": made["notes"],
         "discussion": call(team, "PUT", f"{discussions}/{made['id']}", json={"resolved": True}),
         "discussions": call(team, "GET", discussions),
         "discussion's note": call(team, "GET", f"{discussions}/{made['id']}")["notes"],
