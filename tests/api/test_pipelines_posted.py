@@ -217,6 +217,7 @@ def test_a_forks_pipeline_in_the_target_reads_and_does_not_log(trail: Trail, req
     status, _, message = mlflow.error("POST", "runs/create", experiment_id="0")
     assert status == 403
     assert "a fork's code" in message
+    assert "pushes it as a branch of this project" in message
     trail.work()
     assert trail.notes(offered) == []
 

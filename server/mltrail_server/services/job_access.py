@@ -35,7 +35,10 @@ def _allowed(claims: VerifiedClaims) -> tuple[Access, str]:
             "mltrail's bot the Reporter role in this project, or updates GitLab to 18.4."
         )
     if claims.from_fork:
-        return Access.READ, "This job runs a fork's code, which may read here and not log."
+        return Access.READ, (
+            "This job runs a fork's code, which may read here and not log. To have its runs here, a member who has "
+            "read the code pushes it as a branch of this project; a pipeline in the fork logs to the fork."
+        )
     access = access_of(claims.user_role)
     if access is None:
         raise forbidden(
