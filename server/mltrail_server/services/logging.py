@@ -2,7 +2,9 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
@@ -37,7 +39,8 @@ def log_batch(
     limits.check_run_name(wanted.get(NAME_TAG, ""))
     claim = job_claims.look_up(scope, wanted)
     known = scope.deps.metric_keys.of(scope.project_id)
-    with scope.deps.db.write() as connection:
+
+    def store(connection: sa.Connection) -> Mapping[str, int]:
         candidate = writable(connection, scope, eid)
         changed = params.add(connection, scope.project_id, candidate.iid, by_key)
         if changed:
@@ -53,11 +56,19 @@ def log_batch(
         if unknown:
             raise not_found(f"Logged model with ID '{min(unknown)}' not found")
         if wanted:
-            wanted = stamp.on_tags(connection, scope, candidate.iid, wanted, claim)
-            candidate_tags.put(connection, scope.project_id, candidate.iid, wanted)
-            if wanted.get(NAME_TAG):
-                candidates.change(connection, scope.project_id, candidate.iid, name=wanted[NAME_TAG])
+            kept = stamp.on_tags(connection, scope, candidate.iid, wanted, claim)
+            candidate_tags.put(connection, scope.project_id, candidate.iid, kept)
+            if kept.get(NAME_TAG):
+                candidates.change(connection, scope.project_id, candidate.iid, name=kept[NAME_TAG])
         quotas.take(connection, scope, usage.POINTS, len(points))
+        return numbers
+
+    try:
+        numbers = scope.deps.db.write_together(store)
+    except Exception:
+        if scope.actor.job is not None:
+            scope.deps.writers.forget(scope.project_id, scope.actor.job.job_id)
+        raise
     scope.deps.metric_keys.learn(scope.project_id, numbers)
 
 

@@ -11,25 +11,30 @@ _QUIET_MS = 60_000
 
 class Writers:
     def __init__(self) -> None:
-        self._ties: set[tuple[ProjectId, int, int]] = set()
-        self._jobs: set[tuple[ProjectId, int]] = set()
+        self._ties: dict[tuple[ProjectId, int], set[int]] = {}
+        self._count = 0
         self._looks: dict[tuple[ProjectId, int], int] = {}
 
     def knows_tie(self, project_id: ProjectId, candidate_iid: int, job_id: int) -> bool:
         """Tell whether a candidate is known to be tied to a job."""
-        return (project_id, candidate_iid, job_id) in self._ties
+        return candidate_iid in self._ties.get((project_id, job_id), ())
 
     def knows_job(self, project_id: ProjectId, job_id: int) -> bool:
         """Tell whether a job and its pipeline are known to have their rows."""
-        return (project_id, job_id) in self._jobs
+        return (project_id, job_id) in self._ties
 
     def remember(self, project_id: ProjectId, candidate_iid: int, job_id: int) -> None:
-        """Remember a tie that stands in the database."""
-        if len(self._ties) >= _MOST:
-            self._ties.clear()
-            self._jobs.clear()
-        self._ties.add((project_id, candidate_iid, job_id))
-        self._jobs.add((project_id, job_id))
+        """Remember a tie that was read back."""
+        if self._count >= _MOST:
+            self._ties, self._count = {}, 0
+        self._ties.setdefault((project_id, job_id), set()).add(candidate_iid)
+        self._count += 1
+
+    def forget(self, project_id: ProjectId, job_id: int) -> None:
+        """Forget a job whose call has failed: what it has read back may have been of a transaction that has failed
+        with it, see `store.group_commit`.
+        """
+        self._ties.pop((project_id, job_id), None)
 
     def is_news(self, project_id: ProjectId, pipeline_id: int, now: int) -> bool:
         """Tell, at most once a minute, that a pipeline goes on: a first look at it is minutes away, and a sweep of 500

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -12,8 +12,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavailable
 
 from . import postgresql, sqlite
+from .group_commit import GroupCommit
 from .replica import Replica
 
+T = TypeVar("T")
 _FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
 
 
@@ -34,6 +36,7 @@ class Database:
             if self.is_sqlite
             else postgresql.Transactions(self.engine)
         )
+        self._group = GroupCommit(self._transactions.write) if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -59,6 +62,14 @@ class Database:
         """Open a transaction that is committed at the end, or rolled back when an error leaves the block."""
         with self._observed("write"), self._answering(), self._transactions.write() as connection:
             yield connection
+
+    def write_together(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do a small work within a transaction, which it may share with works of other threads; see `group_commit`."""
+        if self._group is None:
+            with self.write() as connection:
+                return work(connection)
+        with self._observed("write"), self._answering():
+            return self._group.run(work)  # type: ignore[no-any-return] # what the work answers
 
     def ping(self) -> None:
         """Raise `MltrailError` when the database does not answer."""

@@ -44,6 +44,8 @@ def upgrade(database: Database) -> None:
 
     with database.write() as connection:
         alone(connection)
+        if not connection.in_transaction():
+            connection.begin()  # to Alembic: to commit is left to us
         command.upgrade(config(connection), "head")
 
 

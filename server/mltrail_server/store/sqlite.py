@@ -70,11 +70,10 @@ class Transactions:
         try:
             driver.execute(begin)
             yield connection
+            # The driver's `commit()` says nothing when there is nothing to commit any more.
+            driver.execute("COMMIT")
             # What went through SQLAlchemy has it believe in a transaction of its own.
-            if connection.in_transaction():
-                connection.commit()
-            else:
-                driver.commit()
+            connection.commit()
         except BaseException:
             with suppress(sa.exc.DBAPIError, sqlite3.Error):
                 connection.rollback()

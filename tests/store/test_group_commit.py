@@ -1,0 +1,101 @@
+"""Small writes of several threads share a transaction, and none shares another's failure."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.deps import Deps
+from mltrail_server.store import projects
+from mltrail_server.store.group_commit import GroupCommit
+
+BACKENDS = ("sqlite",)
+FAILING, ODD = 3, 5
+
+
+@pytest.fixture
+def together(deps: Deps) -> Callable[[Callable[[sa.Connection], None] | None], list[Future[int]]]:
+    """Have nine threads make a project each, all in one transaction; `last` is called at its end."""
+
+    def run(last: Callable[[sa.Connection], None] | None) -> list[Future[int]]:
+        free = threading.Event()
+        transactions = 0
+
+        @contextmanager
+        def write() -> Iterator[sa.Connection]:
+            nonlocal transactions
+            transactions += 1
+            with deps.db.write() as connection:
+                if transactions == 1:
+                    free.wait()
+                yield connection
+                if transactions == 2 and last is not None:
+                    last(connection)
+
+        group = GroupCommit(write)
+        with ThreadPoolExecutor(10) as pool:
+            first = pool.submit(group.run, lambda _connection: 0)
+            while transactions == 0:
+                free.wait(0.01)
+            others = [pool.submit(group.run, make(number)) for number in range(1, 10)]
+            while len(group._waiting) < len(others):
+                free.wait(0.01)
+            free.set()
+        assert first.result() == 0
+        assert transactions == 2
+        return others
+
+    return run
+
+
+def make(number: int) -> Callable[[sa.Connection], int]:
+    def work(connection: sa.Connection) -> int:
+        projects.ensure(connection, ProjectId(number), path=f"team/p{number}", now=0)
+        if number == FAILING:
+            raise invalid("No good.")
+        if number == ODD:
+            connection.exec_driver_sql("SELECT * FROM nowhere")
+        return number
+
+    return work
+
+
+def stored(deps: Deps) -> list[int]:
+    with deps.db.read() as connection:
+        return [number for number in range(1, 10) if projects.path_of(connection, ProjectId(number)) is not None]
+
+
+def test_what_fails_takes_nothing_else_with_it(deps: Deps, together: Callable[..., list[Future[int]]]) -> None:
+    answers = together(None)
+    good = [number for number in range(1, 10) if number not in (FAILING, ODD)]
+    assert [answers[number - 1].result() for number in good] == good
+    with pytest.raises(MltrailError, match="No good"):
+        answers[FAILING - 1].result()
+    with pytest.raises(sa.exc.OperationalError, match="nowhere"):
+        answers[ODD - 1].result()
+    assert stored(deps) == good
+
+
+def test_nobody_is_told_that_it_is_stored_when_the_commit_fails(
+    deps: Deps, together: Callable[..., list[Future[int]]]
+) -> None:
+    def fail(_connection: sa.Connection) -> None:
+        raise OSError("the disk is gone")
+
+    for number, answer in enumerate(together(fail), start=1):
+        with pytest.raises(MltrailError if number == FAILING else (OSError, sa.exc.OperationalError)):
+            answer.result()
+    assert stored(deps) == []
+
+
+def test_a_transaction_that_sqlite_itself_takes_back_fails_for_all(
+    deps: Deps, together: Callable[..., list[Future[int]]]
+) -> None:
+    for answer in together(lambda connection: connection.exec_driver_sql("ROLLBACK")):
+        assert answer.exception() is not None
+    assert stored(deps) == []
