@@ -24,17 +24,15 @@ def leaks(statement: object) -> list[str]:
         return []
     used: set[str] = set()
     kept: set[str] = set()
+    inner: set[str] = set()
     for element in visitors.iterate(statement):
         if isinstance(element, (sa.Table, sa.Alias)) and PROJECT in element.c:
             used.add(str(element.name))
+        # An alias stands for its table, which is walked over as well.
+        if isinstance(element, sa.Alias) and isinstance(element.element, sa.Table):
+            inner.add(str(element.element.name))
         if isinstance(element, BinaryExpression) and element.operator in (eq, in_op):
             for side in (element.left, element.right):
                 if isinstance(side, sa.Column) and side.name == PROJECT:
                     kept.add(str(getattr(side.table, "name", "")))
-    # An alias stands for its table, which is walked over as well.
-    inner = {
-        str(element.element.name)
-        for element in visitors.iterate(statement)
-        if isinstance(element, sa.Alias) and isinstance(element.element, sa.Table)
-    }
     return sorted(used - kept - inner - ACROSS)

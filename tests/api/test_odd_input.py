@@ -1,4 +1,8 @@
-"""Whatever comes in, the answer is an error that tells, never a bare 500."""
+"""Whatever comes in, the answer is an error that tells, never a bare 500.
+
+The sweep of fields leaves out `/metrics`, which reads none and whose answer is long. On PostgreSQL each value meets
+half as many fields of each route as on SQLite: what differs is what a value does in a statement.
+"""
 
 import re
 from collections.abc import Iterator
@@ -46,8 +50,9 @@ def send(client: FlaskClient, method: str, url: str, **options: Any) -> int:
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored")
-def test_no_value_of_any_field_breaks_any_route(app: Flask, mlflow: Mlflow, run_id: str) -> None:
-    client = app.test_client()
+def test_no_value_of_any_field_breaks_any_route(app: Flask, mlflow: Mlflow, run_id: str, backend: str) -> None:
+    client = app.test_client(use_cookies=False)
+    every = 4 if backend == "sqlite" else 8
     known = {
         "run_id": run_id,
         "experiment_id": "0",
@@ -60,9 +65,11 @@ def test_no_value_of_any_field_breaks_any_route(app: Flask, mlflow: Mlflow, run_
     known |= {"max_results": 5, "metric_key": "k", "alias": "a", "experiment_ids": ["0"], "stage": "None", "path": ""}
     count = 0
     for method, url in calls(app, run_id):
+        if url == "/metrics":
+            continue
         for number, odd in enumerate(ODD):
             # Each route meets each odd value in some fields; over all routes, every field meets every value.
-            for field in FIELDS[(count + number) % 4 :: 4]:
+            for field in FIELDS[(count + number) % every :: every]:
                 body = known | {field: odd}
                 count += 1
                 if method == "GET":
