@@ -1,10 +1,12 @@
-"""Complete a computed report with what stands beside the verdict: packages, what a merge does, who accepted it."""
+"""Complete a computed report with what stands beside the verdict: packages, what a merge does, who accepted it,
+and what of the report job is not as it was.
+"""
 
 from dataclasses import replace
 
 from mltrail_server.domain.ids import ProjectId
 
-from . import environments, merge_preview, overrides
+from . import environments, merge_preview, overrides, report_jobs
 from .deps import Deps
 from .reports import Report
 
@@ -16,4 +18,5 @@ def completed(deps: Deps, project_id: ProjectId, report: Report, *, default_bran
     report = environments.added(deps, project_id, report)
     report = merge_preview.added(deps, project_id, report, default_branch=default_branch)
     with deps.db.read() as connection:
-        return replace(report, override=overrides.of(connection, project_id, report))
+        report = replace(report, override=overrides.of(connection, project_id, report))
+        return replace(report, doubts=report_jobs.doubts(connection, project_id, report))

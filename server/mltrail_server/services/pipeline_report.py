@@ -41,7 +41,9 @@ def fresh(scope: Scope, pipeline_id: int) -> Told:
     Raises NOT_FOUND for a pipeline that GitLab does not know; one that has logged nothing has an empty report.
     """
     try:
-        outcome = reconcile.pipeline(scope.deps, scope.project_id, pipeline_id, asked=True)
+        job = scope.actor.job
+        by_job = job.job_id if job is not None and job.pipeline_id == pipeline_id else None
+        outcome = reconcile.pipeline(scope.deps, scope.project_id, pipeline_id, asked=True, by_job=by_job)
     except MltrailError:
         told = _known_or_none(scope, pipeline_id)
         if told is None or told.note_problem is None:

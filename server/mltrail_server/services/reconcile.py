@@ -7,17 +7,21 @@ from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.store import due, jobs, merge_requests, pipelines, posts
+from mltrail_server.store import due, jobs, merge_requests, pipelines, posts, report_jobs
 from mltrail_server.store.posts import Post
 
 from . import completing, contracts, faces, families, note, notes, regressions, reports, states, sweep, trees
 from .deps import Deps
 from .notes import End
+from .report_jobs import is_broken, still_runs
 from .reports import Report
 from .states import State, gitlab_of
 
 _MOST_BASELINES = 3
 _BUSY_MS = 15_000
+_REPORT_ENDS_MS = 60_000
+"""So long after a report job was told that the gate fails it is looked whether it has failed, too."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,16 +41,23 @@ class Outcome:
     project: ci.Project
 
 
-def pipeline(deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool = False) -> Outcome:
+def pipeline(
+    deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool = False, by_job: int | None = None
+) -> Outcome:
     """Ask GitLab about a pipeline, close what its jobs have left open, and make the merge request's note say it.
 
-    A child pipeline's root speaks for it. `asked` tells that somebody wants the note now, also where it was deleted.
-    Raises what GitLab's refusal means.
+    A child pipeline's root speaks for it. `asked` tells that somebody wants the note now, also where it was deleted;
+    `by_job` which job of the pipeline it was. Raises what GitLab's refusal means.
     """
     pipeline_id = families.root_of(deps, gitlab_of(deps), project_id, pipeline_id)
     state = states.refresh(deps, project_id, pipeline_id, fresh=True)
+    if by_job is not None:
+        with deps.db.write() as connection:
+            report_jobs.keep(connection, project_id, pipeline_id, by_job)
     _prepare(deps, state, project_id, pipeline_id)
     outcome = _computed(deps, state, project_id, pipeline_id)
+    if by_job is not None and is_broken(outcome.report):
+        _come_again(deps, project_id, pipeline_id, in_ms=_REPORT_ENDS_MS)
     done = False
     try:
         done = _post(deps, state, project_id, pipeline_id, outcome, asked=asked) is not End.BUSY
@@ -112,7 +123,15 @@ def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
         return Look(settled=False, wait_ms=_BUSY_MS)
     if state.settled and state.has_or_may_get_a_request:
         sweep.begin(deps, project_id)
-    return Look(settled=state.settled)
+    return Look(settled=state.settled and not _report_job_runs(deps, state, project_id, outcome.report))
+
+
+def _report_job_runs(deps: Deps, state: State, project_id: ProjectId, report: Report) -> bool:
+    """Tell whether a report job still has to fail with the gate."""
+    if not is_broken(report) or state.pipeline is None or state.pipeline.status in ci.ENDED:
+        return False
+    with deps.db.read() as connection:
+        return still_runs(connection, project_id, report)
 
 
 def _post_of(deps: Deps, state: State, project_id: ProjectId) -> Post | None:

@@ -10,6 +10,7 @@ from mltrail_server.domain import selection, verdict
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.report_job import Doubt
 from mltrail_server.domain.threads import Override
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.store import merge_requests, pipelines
@@ -31,7 +32,8 @@ class Report:
     """`gate` is what the binding contract says, `proposed` what the merge request's own version would say, None where
     it leaves the contract alone. `runs` are all of the pipeline; `local` are runs of the same commit that no job has
     made, which are shown and never count. `target` is the branch that the merge request goes into, else the default.
-    `previews` tell what merging would publish, by model; `override` who has accepted all broken rules, and why.
+    `previews` tell what merging would publish, by model; `override` who has accepted all broken rules, and why;
+    `doubts` what of the report job is not as it was.
     """
 
     pipeline: Pipeline
@@ -45,6 +47,7 @@ class Report:
     target: str
     previews: Mapping[str, Preview] = field(default_factory=dict)
     override: Override | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def outcome(self) -> Outcome | None:

@@ -124,11 +124,12 @@ def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[ci.Job]
             "failure_reason": job.failure_reason,
             "web_url": job.web_url,
             "retried": job.retried,
+            "allow_failure": job.allow_failure,
             "refreshed_ms": now,
         }
         for job in jobs
     ]
-    changing = ["pipeline_id", "name", "status", "failure_reason", "web_url", "retried", "refreshed_ms"]
+    changing = [name for name in rows[0] if name not in {"project_id", "id"}] if rows else []
     upsert(connection, schema.job, rows, update=changing)
 
 

@@ -38,6 +38,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         kinds=_KINDS,
         judged=_JUDGED,
         outcomes=_OUTCOMES,
+        quoted="“{}”".format,
         arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
     )
 

@@ -107,7 +107,7 @@ def job(url: str, path: str, one: Job, pipeline_state: str) -> dict[str, Any]:
         "ref": one.pipeline.ref,
         "tag": one.pipeline.tag,
         "coverage": None,
-        "allow_failure": False,
+        "allow_failure": one.allow_failure,
         "created_at": AT,
         "started_at": AT,
         "finished_at": iso(one.finished) if one.finished is not None else None,

@@ -135,6 +135,7 @@ class Job:
     failure_reason: str | None = None
     retried: bool = False
     finished: float | None = None  # in seconds since the epoch
+    allow_failure: bool = False
     token: str = ""  # its CI_JOB_TOKEN
 
 

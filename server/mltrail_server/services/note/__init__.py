@@ -79,6 +79,7 @@ def _rendered(page: Page) -> str:
         icon=_icon(report),
         heading=_heading(report, alone=alone),
         problems=rulings.problems(page),
+        doubts=rulings.doubts(report),
         accepted=rulings.accepted(report),
         target=page.target,
         overview=[] if alone else _overviews(report.models),

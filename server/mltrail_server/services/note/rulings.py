@@ -61,6 +61,11 @@ def accepted(report: Report) -> Markdown | None:
     return Markdown(f"Accepted by {code(found.user_name)}: {code(found.reason, most=_WIDE)}")
 
 
+def doubts(report: Report) -> list[Markdown]:
+    """Tell what of the report job is not as it was: the merge request may have changed it."""
+    return [Markdown(f"⚠️ {one.sentence(code)}") for one in report.doubts]
+
+
 def problems(page: Page) -> dict[str, Any] | None:
     """Tell what is wrong with the file that binds."""
     found = page.report.gate.contract.problems

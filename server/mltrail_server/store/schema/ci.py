@@ -31,6 +31,7 @@ pipeline = Table(
     Index("ix_pipeline_ref", "project_id", "ref", "id"),
     Index("ix_pipeline_merge_request", "project_id", "merge_request_iid"),
     Index("ix_pipeline_root", "project_id", "root_id"),
+    Index("ix_pipeline_report_job", "project_id", "report_job_id"),
 )
 
 job = Table(
@@ -44,6 +45,7 @@ job = Table(
     Column("failure_reason", Text),
     Column("web_url", Text),
     Column("retried", Boolean, nullable=False, default=False),  # a newer attempt took its place
+    Column("allow_failure", Boolean, nullable=False, default=False),
     Column("refreshed_ms", BigInteger),
     Index("ix_job_pipeline", "project_id", "pipeline_id"),
 )

@@ -249,6 +249,7 @@ def upgrade() -> None:
         sa.Column("failure_reason", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("web_url", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("retried", sa.Boolean(), nullable=False),
+        sa.Column("allow_failure", sa.Boolean(), nullable=False),
         sa.Column("refreshed_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_job")),
     )
@@ -420,6 +421,7 @@ def upgrade() -> None:
     with op.batch_alter_table("pipeline", schema=None) as batch_op:
         batch_op.create_index("ix_pipeline_merge_request", ["project_id", "merge_request_iid"], unique=False)
         batch_op.create_index("ix_pipeline_ref", ["project_id", "ref", "id"], unique=False)
+        batch_op.create_index("ix_pipeline_report_job", ["project_id", "report_job_id"], unique=False)
         batch_op.create_index("ix_pipeline_root", ["project_id", "root_id"], unique=False)
 
     op.create_table(

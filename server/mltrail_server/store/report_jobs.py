@@ -1,0 +1,80 @@
+"""The jobs that ask for reports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.report_job import ReportJob
+
+from . import schema
+
+_T = schema.pipeline
+_JOB = schema.job
+_REQUEST = schema.merge_request
+_MOST_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`asked` is the job that asked last, in its newest attempt; `alike` are the pipeline's jobs of the other names."""
+
+    asked: ReportJob | None
+    alike: Sequence[ReportJob]
+
+
+def keep(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, job_id: int) -> None:
+    """Note that a job has asked for a pipeline's report."""
+    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    connection.execute(sa.update(_T).where(*where).values(report_job_id=job_id))
+
+
+def names_before(
+    connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, iid: int, target: str
+) -> list[str]:
+    """List the names of jobs that asked for reports of older pipelines, the newest first: of this merge request, and
+    of those that were merged into the same branch.
+    """
+    of_job = sa.and_(_JOB.c.project_id == _T.c.project_id, _JOB.c.id == _T.c.report_job_id)
+    of_request = sa.and_(_REQUEST.c.project_id == _T.c.project_id, _REQUEST.c.iid == _T.c.merge_request_iid)
+    reviewed = sa.and_(_REQUEST.c.state == "merged", _REQUEST.c.target_branch == target)
+    query = (
+        sa.select(_JOB.c.name)
+        .select_from(_T.join(_JOB, of_job).join(_REQUEST, of_request))
+        .where(
+            _T.c.project_id == project_id,
+            _T.c.report_job_id.is_not(None),
+            _T.c.id < pipeline_id,
+            sa.or_(_T.c.merge_request_iid == iid, reviewed),
+            _JOB.c.name.is_not(None),
+        )
+    )
+    found = connection.execute(query.order_by(_T.c.id.desc()).limit(_MOST_NAMES)).scalars()
+    return list(dict.fromkeys(found))
+
+
+def of_pipeline(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, names: Sequence[str]) -> Found:
+    """Fetch who has asked for a pipeline's report, and its jobs of these names, its children's too. Two statements."""
+    of_job = sa.and_(_JOB.c.project_id == _T.c.project_id, _JOB.c.id == _T.c.report_job_id)
+    query = sa.select(_JOB.c.id, _JOB.c.name).join_from(_T, _JOB, of_job)
+    row = connection.execute(query.where(_T.c.project_id == project_id, _T.c.id == pipeline_id)).one_or_none()
+    family = sa.select(_T.c.id).where(
+        _T.c.project_id == project_id, sa.or_(_T.c.id == pipeline_id, _T.c.root_id == pipeline_id)
+    )
+    wanted = {*names, *([row.name] if row is not None and row.name else [])}
+    jobs = sa.select(_JOB.c.id, _JOB.c.name, _JOB.c.status, _JOB.c.allow_failure).where(
+        _JOB.c.project_id == project_id,
+        _JOB.c.pipeline_id.in_(family),
+        _JOB.c.name.in_(sorted(wanted)),
+        ~_JOB.c.retried,
+    )
+    found = [
+        ReportJob(one.id, one.name, one.status, bool(one.allow_failure))
+        for one in connection.execute(jobs.order_by(_JOB.c.id))
+    ]
+    asked = None
+    if row is not None:
+        newest = [one for one in found if one.name == row.name]
+        asked = newest[-1] if newest else ReportJob(row.id, row.name or f"job {row.id}", None)
+    return Found(asked, [one for one in found if one.name in names])
