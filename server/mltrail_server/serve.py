@@ -139,18 +139,22 @@ def _serve_http(app: Flask, host: str, port: int, workers: int) -> None:
         _leave_with(parent)
         return app
 
-    Server(
+    server = Server(
         "mltrail_server.serve:web_process",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
+        websockets=False,
         workers=workers,
         blocking_threads=_THREADS,
         log_access=False,
         workers_kill_timeout=round(_STOP_SECONDS),
         respawn_failed_workers=True,
         respawn_interval=_RESTART_SECONDS,
-    ).serve(target_loader=begin, wrap_loader=False)
+    )
+    # granian warns of more threads than twice the machine's cores, which ours are on purpose.
+    logging.getLogger("_granian").addFilter(lambda record: "spawning up to" not in record.getMessage())
+    server.serve(target_loader=begin, wrap_loader=False)
 
 
 def _be_a_child() -> None:

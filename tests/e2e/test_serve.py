@@ -56,6 +56,7 @@ def test_it_tells_how_to_reach_it_and_leaves_when_asked(
     with start(tmp_path, port) as server:
         lines = wait_until_started(server)
         assert f"  export MLFLOW_TRACKING_URI=http://127.0.0.1:{port}/api/v4/projects/1/ml/mlflow\n" in lines
+        assert not [line for line in lines if "WARNING" in line or "not supported" in line]
         end(server)
         told, _ = server.communicate(timeout=PATIENCE_SECONDS)
         assert "shutdown completed" in told

@@ -42,7 +42,7 @@ def _refused(scope: Scope, name: str, used: int, limit: int) -> MltrailError:
     what, variable = _WORDS[name]
     return MltrailError(
         Code.QUOTA,
-        f"{scope.actor.project_path} has {used:,} of {limit:,} {what}, and this call would go beyond that. Nothing of "
-        "this call was stored, and nothing that was logged before is lost. Ask the "
-        f"operator for more ({variable}).",
+        f"The project {scope.actor.project_path} has {used:,} of {limit:,} {what}, and this call would go beyond that. "
+        "Nothing of this call was stored, and nothing that was logged before is lost. Ask the operator for more "
+        f"({variable}).",
     )
