@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from mltrail_server.services import tables
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import mlflow  # noqa: F401 - a fixture
+from tests.api.test_promotion import promote
 from tests.api.test_report import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, Counter, FrozenClock, Team
 from tests.ui.test_candidate_table import ROOT, Log, log, names, url  # noqa: F401 - a fixture
@@ -86,3 +87,19 @@ def test_the_contract_file_tells_which_way_is_better(
     assert "lower is better, says the contract file" in shown(table)
     assert "↑?" not in shown(table)
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["better", "better"]
+
+
+def test_a_models_versions_show_their_metrics_and_are_compared(
+    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+) -> None:
+    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    for name, value in (("b", 0.8), ("d", 0.9)):
+        pipeline = trail.main(SHAS[name])
+        trail.train(pipeline, [value], lr=str(value))
+        promote(trail, pipeline)
+    shown = gitlab_client.get("/team/churn/-/ml/models/churn", base_url=EXTERNAL_URL).get_data(as_text=True)
+    assert re.findall(r'<td class="number">(0\.\d+)</td>', shown) == ["0.9000", "0.8000"]
+    assert re.findall(r'name="run" value="(\d+)"', shown) == ["2", "1"]
+    compared = gitlab_client.get("/team/churn/-/ml/compare?of=models/churn&run=2&run=1", base_url=EXTERNAL_URL)
+    assert re.findall(r'class="delta (\w+)">\D*10 pp', compared.get_data(as_text=True)) == ["worse"]

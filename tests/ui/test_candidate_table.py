@@ -160,6 +160,26 @@ def test_thousands_of_columns_are_no_burden(client: FlaskClient, log: Log) -> No
     assert "m0899" in page(client, url(c=["metrics.m0899"]))
 
 
+def test_parameters_that_tell_runs_apart_are_shown_first_of_all(client: FlaskClient, log: Log) -> None:
+    log("one", params={"a": "same", "b": "1"})
+    assert ">a</a>" in page(client, ROOT)
+    log("two", params={"a": "same", "b": "2"})
+    shown = page(client, ROOT)
+    assert ">a</a>" not in shown
+    assert ">b</a>" in shown
+    assert "1 of 2" in shown
+    assert ">a</a>" in page(client, url(c=["params.a"]))
+
+
+def test_comparing_nothing_says_what_to_choose(client: FlaskClient, log: Log) -> None:
+    log("one", accuracy=0.5)
+    answer = client.get("/1/-/ml/compare?of=experiments/0")
+    assert answer.headers["Location"] == "/1/-/ml/experiments/0"
+    assert "by the boxes in front of them" in page(client, answer.headers["Location"])
+    for odd in ("//example.com", "experiments/../..", "settings/1", "models/a/b"):
+        assert client.get(f"/1/-/ml/compare?of={odd}").headers["Location"] == "/1/-/ml/experiments"
+
+
 def test_csv_holds_every_match_and_no_formulas(client: FlaskClient, log: Log) -> None:
     for number in range(3):
         log(f"=cmd|{number}", params={"lr": "-0.5", "note": "@evil"}, accuracy=number / 10)

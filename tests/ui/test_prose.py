@@ -69,7 +69,7 @@ def test_no_text_takes_long(unit: str) -> None:
 
 
 def test_a_long_text_is_shown_as_it_is() -> None:
-    assert prose.shown("<b>" * 4000) == f"<pre>{'&lt;b&gt;' * 4000}</pre>"
+    assert prose.shown("<b>" * 4000) == f'<pre tabindex="0">{"&lt;b&gt;" * 4000}</pre>'
 
 
 def test_descriptions_of_runs_and_experiments_are_rendered(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:

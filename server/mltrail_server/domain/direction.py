@@ -1,6 +1,7 @@
 """Is a higher value of a metric better, or a lower one? Guessed from its name as long as nobody has said it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -94,6 +95,15 @@ def primary(names: set[str]) -> str | None:
     """Choose the metric that most likely ranks candidates: validation before test before the rest, training last."""
     known = [name for name in names if guess(name).direction is not Direction.UNKNOWN and not is_system(name)]
     return min(known, key=rank, default=None)
+
+
+def worth_showing(names: Iterable[str], most: int) -> list[str]:
+    """Choose the metrics that most likely rank candidates; what MLflow measures of the machine comes last."""
+
+    def place(name: str) -> tuple[bool, bool, tuple[int, int, int, str]]:
+        return is_system(name), guess(name).direction is Direction.UNKNOWN, rank(name)
+
+    return sorted(names, key=place)[:most]
 
 
 def rank(name: str) -> tuple[int, int, int, str]:

@@ -108,7 +108,7 @@ def _facts(card: Card) -> str:
 
 def _size(count: int) -> str:
     unit, told = next(((unit, told) for unit, told in _UNITS if count >= unit), _UNITS[-1])
-    return f"{number(round(count / unit, 1))} {told}"
+    return f"{count / unit:.1f}".removesuffix(".0") + f" {told}"
 
 
 def _metrics(metrics: Mapping[str, Summary]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
+from mltrail_contract import Contract
 from mltrail_server.domain import comparison, selection
 from mltrail_server.domain.direction import Goal
 from mltrail_server.domain.ids import ProjectId
@@ -19,6 +20,16 @@ def of(
     connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], *, experiments: Collection[str]
 ) -> dict[str, Goal]:
     """Tell the goal of each metric in runs of these experiments. One statement."""
-    text = store.newest(connection, project_id, among=_LOOK_AT)
-    contract = contracts.parsed(text).contract
+    contract = _contract(connection, project_id)
     return comparison.goals_of(metrics, selection.models_of(contract, experiments))
+
+
+def of_model(connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], model: str) -> dict[str, Goal]:
+    """Tell the goal of each metric in versions of a model. One statement."""
+    contract = _contract(connection, project_id)
+    found = contract.models.get(model) if contract else None
+    return comparison.goals_of(metrics, [found] if found else [])
+
+
+def _contract(connection: sa.Connection, project_id: ProjectId) -> Contract | None:
+    return contracts.parsed(store.newest(connection, project_id, among=_LOOK_AT)).contract

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.domain import alias_history
+from mltrail_server.domain import alias_history, direction
+from mltrail_server.domain.direction import Goal
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.store import aliases as alias_store
 from mltrail_server.store import files as file_store
-from mltrail_server.store import folders, metrics, model_pages, model_search, params, promotions, versions
+from mltrail_server.store import folders, metrics, model_pages, model_search, params, promotions, tables, versions
 from mltrail_server.store import models as store
 from mltrail_server.store.aliases import Move
 from mltrail_server.store.files import File
@@ -18,10 +19,11 @@ from mltrail_server.store.models import Model
 from mltrail_server.store.promotions import Promotion
 from mltrail_server.store.versions import Version
 
-from . import attestations, models
+from . import attestations, goals, models
 from .deps import Scope
 
 _MOST_MOVES = 100
+_MOST_METRICS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class ModelView:
     moves: list[Move]
     managed: set[str]
     semvers: dict[int, str]
+    goals: dict[str, Goal]  # of the metrics that are shown of each version
+    values: dict[int, dict[str, float]]  # of each version's run, by its number
 
     def back(self, alias: str) -> int | None:
         """Tell the version that a roll back of an alias goes to; None where there is none."""
@@ -127,7 +131,11 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> Mod
         named = {number for _, number in aliases} | {move.to_number for move in moves if move.to_number}
         named |= {move.from_number for move in moves if move.from_number}
         semvers = model_pages.semvers(connection, scope.project_id, model.id, named)
-    return ModelView(model, found, next_token, aliases, moves, managed, semvers)
+        iids = [one.candidate_iid for one in found if one.candidate_iid is not None]
+        shown = direction.worth_showing(tables.metric_names(connection, scope.project_id, iids), _MOST_METRICS)
+        told = goals.of_model(connection, scope.project_id, shown, name)
+        values = tables.metric_values(connection, scope.project_id, iids, shown)
+    return ModelView(model, found, next_token, aliases, moves, managed, semvers, told, values)
 
 
 def version(scope: Scope, name: str, which: str) -> VersionView:

@@ -105,9 +105,12 @@ def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
         total = tables.count(connection, scope.project_id, experiment_iid, wanted.view.stages, most=_MOST_COUNTED)
         looked_at = sorted({*newest, *(one.iid for one in found.candidates)})
         all_metrics = tables.metric_names(connection, scope.project_id, looked_at)
-        all_params = tables.param_names(connection, scope.project_id, looked_at)
-        metrics = list(wanted.metrics) if wanted.metrics is not None else _worth_showing(all_metrics)
-        params = list(wanted.params) if wanted.params is not None else all_params[:_MOST_PARAMS]
+        differ = tables.params_that_differ(connection, scope.project_id, looked_at)
+        all_params = list(differ)
+        metrics = (
+            list(wanted.metrics) if wanted.metrics is not None else direction.worth_showing(all_metrics, _MOST_METRICS)
+        )
+        params = list(wanted.params) if wanted.params is not None else _telling(differ)
         rows = _rows(connection, scope, found.candidates, metrics, params)
         told = goals.of(connection, scope.project_id, metrics, experiments=[experiment.name])
         best = _best(rows, told)
@@ -181,14 +184,9 @@ def _rows(
     ]
 
 
-def _worth_showing(names: Sequence[str]) -> list[str]:
-    """Choose the metrics that most likely rank candidates; what MLflow measures of the machine comes last."""
-
-    def place(name: str) -> tuple[bool, bool, tuple[int, int, int, str]]:
-        unknown = direction.guess(name).direction is direction.Direction.UNKNOWN
-        return direction.is_system(name), unknown, direction.rank(name)
-
-    return sorted(names, key=place)[:_MOST_METRICS]
+def _telling(params: dict[str, bool]) -> list[str]:
+    """Choose the parameters that tell candidates apart; where none does, any."""
+    return [name for name, differs in params.items() if differs or not any(params.values())][:_MOST_PARAMS]
 
 
 def _best_of_all(

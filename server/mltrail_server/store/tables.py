@@ -112,18 +112,18 @@ def metric_names(connection: sa.Connection, project_id: ProjectId, candidate_iid
     return list(connection.execute(query.order_by(_KEY.c.name)).scalars())
 
 
-def pair_names(
-    connection: sa.Connection, table: sa.Table, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> list[str]:
+def params_that_differ(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[str, bool]:
+    """List the parameters that some candidates have by name, and tell of each whether its values differ."""
+    table = schema.param
     # As in `metric_names`: an expression, so that SQLite looks the candidates up instead of walking an index of keys.
-    key = table.c.key + ""
-    query = sa.select(key).where(table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids)))
-    return sorted(connection.execute(query.distinct()).scalars())
-
-
-def param_names(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> list[str]:
-    """List the names of the parameters that some candidates have, each once."""
-    return pair_names(connection, schema.param, project_id, candidate_iids)
+    key = (table.c.key + "").label("name")
+    differs = sa.func.min(table.c.value) != sa.func.max(table.c.value)
+    query = sa.select(key, differs.label("differs")).where(
+        table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids))
+    )
+    return dict(sorted((row.name, bool(row.differs)) for row in connection.execute(query.group_by(key))))
 
 
 def metric_values(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flask import redirect
+from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain import direction, numbers
@@ -16,7 +16,7 @@ from mltrail_server.services.compare_view import Side
 
 from .charts import COLOURS
 from .parallel import plot
-from .render import page
+from .render import page, segment
 
 NONE = "\N{EN DASH}"
 _MOST_ROWS = 400
@@ -48,7 +48,7 @@ def show(call: Call) -> ResponseReturnValue:
     except ValueError as error:
         raise invalid("`run` and `base` are numbers of runs.") from error
     if not iids:
-        return redirect(f"/{call.actor.project_path}/-/ml/experiments", 303)
+        return _nothing_chosen(call)
     compared = compare_view.get(call.scope, iids)
     sides = compared.sides
     baseline = next((side for side in sides if side.candidate.iid == base), sides[0])
@@ -79,6 +79,16 @@ def show(call: Call) -> ResponseReturnValue:
         colours=COLOURS,
         guesses=any(goal.guessed and goal.direction is not Direction.UNKNOWN for goal in compared.goals.values()),
     )
+
+
+def _nothing_chosen(call: Call) -> ResponseReturnValue:
+    """Say what to do where it can be done, which is the page that the form tells."""
+    flash("Choose the runs to compare by the boxes in front of them.", "danger")
+    origin = call.request.args.get("of", "")
+    parts = origin.split("/")
+    known = len(parts) == 2 and parts[0] in ("experiments", "models") and parts[1] not in ("", ".", "..")
+    there = f"{parts[0]}/{segment(parts[1])}" if known else "experiments"
+    return redirect(f"/{call.actor.project_path}/-/ml/{there}", 303)
 
 
 def _ranking(metrics: list[Row]) -> list[str]:

@@ -3,7 +3,6 @@
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.comparison import Judgement
-from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.verdict import Level
 from mltrail_server.http.call import Call
@@ -39,7 +38,6 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         judged=_JUDGED,
         outcomes=_OUTCOMES,
         quoted="“{}”".format,
-        arrows={Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""},
     )
 
 

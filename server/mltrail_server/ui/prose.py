@@ -14,6 +14,7 @@ from markupsafe import Markup
 _MOST = 10_000
 """Longer text is shown as it is: some Markdown takes the square of its length to read."""
 
+_PRE = '<pre tabindex="0">'  # it may scroll, so the keyboard has to reach it
 _BELOW = 2  # a page's own headings are the first two levels
 
 
@@ -33,6 +34,12 @@ class _Renderer(RendererHTML):
 
     def td_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
         return self._cell(tokens, index, options, env)
+
+    def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        return super().fence(tokens, index, options, env).replace("<pre>", _PRE, 1)
+
+    def code_block(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        return super().code_block(tokens, index, options, env).replace("<pre>", _PRE, 1)
 
     def table_open(self, *_: object) -> str:
         return '<div class="scroll" tabindex="0"><table>\n'
@@ -65,7 +72,7 @@ _READER = _reader()
 def shown(text: str, most: int = _MOST) -> Markup:
     """Render a text, or show it as it is when it has more than `most` characters."""
     if len(text) > most:
-        return Markup("<pre>{}</pre>").format(text)
+        return Markup('<pre tabindex="0">{}</pre>').format(text)
     return Markup(_rendered(text))  # noqa: S704 - the reader escapes what is not its own
 
 
