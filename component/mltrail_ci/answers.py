@@ -1,11 +1,9 @@
 """The server's answers as types: decoded once, so that nothing past this module has to guess."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from .errors import server
-
-_T = TypeVar("_T")
+from .decoding import decoded, maybe, number, text
 
 
 class Spread(NamedTuple):
@@ -142,34 +140,34 @@ class Setup(NamedTuple):
 
 
 def report(answer: Mapping[str, Any]) -> Report:
-    return _decoded(_report, answer)
+    return decoded(_report, answer)
 
 
 def promotions(answer: Mapping[str, Any]) -> list[Promotion]:
-    return _decoded(lambda body: [_promotion(one) for one in body["promotions"]], answer)
+    return decoded(lambda body: [_promotion(one) for one in body["promotions"]], answer)
 
 
 def candidates(answer: Mapping[str, Any]) -> list[Candidate]:
-    return _decoded(lambda body: [_candidate(one) for one in body["candidates"]], answer)
+    return decoded(lambda body: [_candidate(one) for one in body["candidates"]], answer)
 
 
 def detached(answer: Mapping[str, Any]) -> Detached:
-    return _decoded(
-        lambda body: Detached(str(body["run_id"]), str(body["token"]), int(body["until_ms"]), _text(body.get("url"))),
+    return decoded(
+        lambda body: Detached(str(body["run_id"]), str(body["token"]), int(body["until_ms"]), text(body.get("url"))),
         answer,
     )
 
 
 def setup(answer: Mapping[str, Any]) -> Setup:
-    return _decoded(
+    return decoded(
         lambda body: Setup(
             str(body["version"]),
-            _text(body.get("user")),
+            text(body.get("user")),
             body["access"] == "write",
-            _text(body.get("limit")),
-            _text(body.get("job_id")),
+            text(body.get("limit")),
+            text(body.get("job_id")),
             body.get("bot") is not None,
-            _text((body.get("bot") or {}).get("problem")),
+            text((body.get("bot") or {}).get("problem")),
         ),
         answer,
     )
@@ -177,7 +175,7 @@ def setup(answer: Mapping[str, Any]) -> Setup:
 
 def pipeline_of_run(answer: Mapping[str, Any]) -> str:
     """The pipeline that made a run; empty where it was none. https://mlflow.org/docs/latest/rest-api.html#get-run"""
-    return _decoded(
+    return decoded(
         lambda body: next(
             (tag["value"] for tag in body["run"]["data"].get("tags", ()) if tag["key"] == "gitlab.CI_PIPELINE_ID"), ""
         ),
@@ -185,28 +183,18 @@ def pipeline_of_run(answer: Mapping[str, Any]) -> str:
     )
 
 
-def _decoded(decode: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]) -> _T:
-    try:
-        return decode(answer)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise server(
-            f"The server's answer is not as expected ({type(error).__name__}: {error}). "
-            "Is this `mltrail` of the same version as the server?"
-        ) from error
-
-
 def _report(body: Mapping[str, Any]) -> Report:
     verdict, note = body.get("verdict") or {}, body.get("note") or {}
     return Report(
         state=str(body["state"]),
-        reason=_text(body.get("reason")),
-        pipeline_url=_text((body.get("pipeline") or {}).get("url")),
-        level=_text(verdict.get("level")) or "unknown",
-        sentence=_text(verdict.get("sentence")),
+        reason=text(body.get("reason")),
+        pipeline_url=text((body.get("pipeline") or {}).get("url")),
+        level=text(verdict.get("level")) or "unknown",
+        sentence=text(verdict.get("sentence")),
         models=[_model(one) for one in body.get("models") or ()],
-        note_url=_text(note.get("url")),
-        note_problem=_text(note.get("problem")),
-        markdown=_text(body.get("markdown")),
+        note_url=text(note.get("url")),
+        note_problem=text(note.get("problem")),
+        markdown=text(body.get("markdown")),
         gate=gate(body.get("gate") or {}),
         proposed=gate(body["proposed"]) if body.get("proposed") else None,
         override=_override(body.get("override")),
@@ -214,29 +202,28 @@ def _report(body: Mapping[str, Any]) -> Report:
 
 
 def _override(body: Mapping[str, Any] | None) -> str:
-    return f"{_text(body.get('user'))}: {_text(body.get('reason'))}" if body else ""
+    return f"{text(body.get('user'))}: {text(body.get('reason'))}" if body else ""
 
 
 def gate(body: Mapping[str, Any]) -> Gate:
     problems = [
-        Problem(int(one["line"]), _text(one.get("key")), _text(one.get("message")))
-        for one in body.get("problems") or ()
+        Problem(int(one["line"]), text(one.get("key")), text(one.get("message"))) for one in body.get("problems") or ()
     ]
-    return Gate(_text(body.get("outcome")), _text(body.get("sentence")), problems)
+    return Gate(text(body.get("outcome")), text(body.get("sentence")), problems)
 
 
 def _model(body: Mapping[str, Any]) -> Model:
     best = body.get("best")
     return Model(
         name=str(body["name"]),
-        best=best and Best(int(best["iid"]), _text(best.get("name")), _text(best.get("url")), int(best.get("runs", 1))),
+        best=best and Best(int(best["iid"]), text(best.get("name")), text(best.get("url")), int(best.get("runs", 1))),
         metrics=[_metric(one) for one in body.get("metrics") or ()],
         parameters=[
-            Parameter(str(one["name"]), _maybe(one.get("from")), _maybe(one.get("to")))
+            Parameter(str(one["name"]), maybe(one.get("from")), maybe(one.get("to")))
             for one in body.get("parameters") or ()
         ],
         candidates=[_candidate(one) for one in body.get("candidates") or ()],
-        gate=_text(body.get("gate")),
+        gate=text(body.get("gate")),
         rules=[rule(one) for one in body.get("rules") or ()],
     )
 
@@ -244,40 +231,40 @@ def _model(body: Mapping[str, Any]) -> Model:
 def rule(body: Mapping[str, Any]) -> Rule:
     return Rule(
         metric=str(body["metric"]),
-        expects=_text(body.get("expects")),
+        expects=text(body.get("expects")),
         outcome=str(body["outcome"]),
         known=bool(body.get("known", True)),
-        sentence=_text(body.get("sentence")),
+        sentence=text(body.get("sentence")),
     )
 
 
 def _metric(body: Mapping[str, Any]) -> Metric:
     return Metric(
         name=str(body["name"]),
-        direction=_text(body.get("direction")),
+        direction=text(body.get("direction")),
         guessed=bool(body.get("guessed")),
         baseline=_spread(body.get("baseline")),
         current=_spread(body.get("current")),
-        delta=_number(body.get("delta")),
-        judgement=_text(body.get("judgement")),
-        sentence=_text(body.get("sentence")),
+        delta=number(body.get("delta")),
+        judgement=text(body.get("judgement")),
+        sentence=text(body.get("sentence")),
     )
 
 
 def _spread(body: Mapping[str, Any] | None) -> Spread | None:
     if body is None:
         return None
-    return Spread(float(body["mean"]), _number(body.get("sd")), int(body["n"]))
+    return Spread(float(body["mean"]), number(body.get("sd")), int(body["n"]))
 
 
 def _candidate(body: Mapping[str, Any]) -> Candidate:
     return Candidate(
         iid=int(body["iid"]),
-        name=_text(body.get("name")),
-        url=_text(body.get("url")),
-        status=_text(body.get("status")),
-        job_id=_text(body.get("job_id")),
-        job_url=_text(body.get("job_url")),
+        name=text(body.get("name")),
+        url=text(body.get("url")),
+        status=text(body.get("status")),
+        job_id=text(body.get("job_id")),
+        job_url=text(body.get("job_url")),
         metrics={str(name): float(value) for name, value in (body.get("metrics") or {}).items() if value is not None},
     )
 
@@ -286,23 +273,11 @@ def _promotion(body: Mapping[str, Any]) -> Promotion:
     replaces = body.get("replaces")
     return Promotion(
         state=str(body["state"]),
-        model=_text(body.get("model")),
-        version=_text(body.get("version")),
-        alias=_text(body.get("alias")),
-        bump=_text(body.get("bump")),
-        reason=_text(body.get("reason")),
-        replaces=_text(replaces.get("version") if isinstance(replaces, dict) else replaces),
-        url=_text(body.get("url")),
+        model=text(body.get("model")),
+        version=text(body.get("version")),
+        alias=text(body.get("alias")),
+        bump=text(body.get("bump")),
+        reason=text(body.get("reason")),
+        replaces=text(replaces.get("version") if isinstance(replaces, dict) else replaces),
+        url=text(body.get("url")),
     )
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _maybe(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _number(value: float | str | None) -> float | None:
-    return None if value is None else float(value)

@@ -9,13 +9,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from mltrail_ci import cli, ed25519
 from mltrail_server.app import create_app
@@ -31,6 +29,7 @@ from tests.api.test_promotion import promote
 from tests.api.test_promotion_reviewed import a_request, merged
 from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.fakes.gitlab.serving import Serving
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\7" * 32)
 BACKENDS = ("sqlite",)
@@ -117,20 +116,10 @@ def test_what_was_registered_by_hand_has_none(trail: Trail) -> None:
     assert "never promoted" in told(trail, status=404)["message"]
 
 
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server(trail: Trail) -> Iterator[str]:
-    running = make_server("127.0.0.1", 0, create_app(trail.deps), threaded=True, request_handler=_Quiet)
-    thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{running.server_port}"
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    with Serving(create_app(trail.deps)) as running:
+        yield running.url
 
 
 class TestVerify:

@@ -1,8 +1,6 @@
 """Web login by GitLab, sessions, and forms. https://docs.gitlab.com/api/oauth2/"""
 
-import io
 import re
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -272,45 +270,3 @@ def test_addresses_that_nobody_can_read_are_no_error_of_the_server(browser: Flas
     for origin in ("http://[", "null", "http://"):
         answer = browser.post("/-/sign-in", data=form, headers={"Origin": origin}, base_url=EXTERNAL_URL)
         assert answer.status_code == 403
-
-
-def test_strangers_fill_no_disk_with_forms(browser: FlaskClient) -> None:
-    huge = {"csrf_token": "x", "file": (io.BytesIO(b"x" * 100_000), "name")}
-    answer = browser.post("/-/sign-in", data=huge, base_url=EXTERNAL_URL)
-    assert answer.status_code == 413
-
-
-class Slow(io.RawIOBase):
-    """A body that does not come before `gate` is opened; `begun` counts who waits for it."""
-
-    def __init__(self, gate: threading.Event, begun: threading.Semaphore) -> None:
-        self.gate, self.begun = gate, begun
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, _buffer: object) -> int:
-        self.begun.release()
-        self.gate.wait(300)
-        return 0
-
-
-def test_slow_forms_of_strangers_leave_threads_for_others(login_deps: Deps) -> None:
-    app = create_app(login_deps)
-    gate, begun = threading.Event(), threading.Semaphore(0)
-    form = {"content_type": "application/x-www-form-urlencoded", "base_url": EXTERNAL_URL}
-
-    def send_slowly(_: int) -> int:
-        environ = {"wsgi.input": Slow(gate, begun), "CONTENT_LENGTH": "60000"}
-        return app.test_client().post("/-/sign-in", environ_overrides=environ, **form).status_code
-
-    with ThreadPoolExecutor(4) as pool:
-        slow = [pool.submit(send_slowly, number) for number in range(4)]
-        try:
-            for _ in slow:
-                assert begun.acquire(timeout=300)
-            refused = app.test_client().post("/-/sign-in", data={"token": "t"}, base_url=EXTERNAL_URL)
-            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
-        finally:
-            gate.set()
-    assert app.test_client().post("/-/sign-in", data={"token": "t"}, base_url=EXTERNAL_URL).status_code == 403

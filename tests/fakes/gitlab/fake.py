@@ -7,15 +7,16 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import WSGIRequestHandler, make_server
 
-from . import keys
+from . import keys, merging
 from .faults import Fault, How
+from .merging import Method
 from .routes import make_app
+from .serving import Serving
 from .state import (
     Application,
     Commit,
@@ -34,15 +35,7 @@ from .state import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-Method = Literal["merge", "squash", "rebase", "fast-forward"]
 _MR_REF = re.compile(r"refs/merge-requests/(\d+)/")
-
-
-class _Quiet(WSGIRequestHandler):
-    """Serves without a line a call; who wants to know looks at `FakeGitLab.requests`."""
-
-    def log_request(self, *_: object) -> None:
-        pass
 
 
 class FakeGitLab:
@@ -86,9 +79,8 @@ class FakeGitLab:
         app = self._one_at_a_time()
         if prefix:
             app = DispatcherMiddleware(NotFound(), {prefix: app})
-        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet, ssl_context=tls)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}{prefix}"
-        self._thread: threading.Thread | None = None
+        self._serving = Serving(app, port=port, tls=tls)
+        self.url = self._serving.url + prefix
 
     def _one_at_a_time(self) -> "WSGIApplication":
         """The application behind the lock: what a test arranges is never seen half done."""
@@ -101,16 +93,11 @@ class FakeGitLab:
         return locked
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
+        self._serving.start()
 
     def stop(self) -> None:
         self.released.set()
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-            self._thread = None
-        self._server.server_close()
+        self._serving.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -255,41 +242,12 @@ class FakeGitLab:
     def merge(self, project: Project, iid: int, how: Method = "merge") -> str:
         """Merge as one of GitLab's merge methods does, and answer the target branch's new commit."""
         with self.lock:
-            request = project.merge_requests[iid]
-            source = self.projects[request.source_project_id]
-            head, target = source.branches[request.source_branch], project.branches[request.target_branch]
-            project.commits |= {known: source.commits[known] for known in source.ancestors(head)}
-            files = self._merged_files(project, request, head)
-            sha = head if how == "fast-forward" else secrets.token_hex(20)
-            parents = (target, head) if how == "merge" else (target,)
-            if how != "fast-forward":
-                message = f"Merge branch '{request.source_branch}'" if how == "merge" else project.commits[head].message
-                project.commits[sha] = Commit(sha, parents, files, message)
-            if how == "merge":
-                request.merge_commit_sha = sha
-            elif how == "squash":
-                request.squash_commit_sha = sha
-            elif how == "rebase":
-                source.branches[request.source_branch] = sha
-            project.branches[request.target_branch] = sha
-            request.state, request.merged = "merged", self.clock()
-            return sha
+            return merging.merge(self, project, iid, how)
 
     def merged_result(self, project: Project, iid: int) -> str:
         """Make the commit that a merged results or train pipeline runs on: it is on no branch."""
         with self.lock:
-            request = project.merge_requests[iid]
-            head, target = project.branches[request.source_branch], project.branches[request.target_branch]
-            sha = secrets.token_hex(20)
-            project.commits[sha] = Commit(sha, (target, head), self._merged_files(project, request, head))
-            return sha
-
-    def _merged_files(self, project: Project, request: MergeRequest, head: str) -> dict[str, str]:
-        """What both sides have changed since they parted; the source wins."""
-        base = project.commits[request.base_sha].files if request.base_sha in project.commits else {}
-        mine, theirs = project.commits[head].files, project.commits[project.branches[request.target_branch]].files
-        kept = {name: content for name, content in theirs.items() if name in mine or name not in base}
-        return kept | {name: content for name, content in mine.items() if base.get(name) != content}
+            return merging.merged_result(project, iid)
 
     def mint(self, job: Job, aud: str | list[str], *, key: keys.SigningKey | None = None, **overrides: Any) -> str:
         """Sign an ID token as GitLab would for this job; a claim overridden by None is left out."""

@@ -2,18 +2,16 @@
 
 import os
 import re
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mltrail_contract import Outcome
 
-from .domain import hooks
-from .domain.errors import Code, MltrailError
+from .checks import check, is_loopback, mistake
+from .kept import kept
+
+__all__ = ["Settings", "is_loopback"]
 
 _SPAN = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
 _UNITS_MS = {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -23,14 +21,6 @@ def _setting(variable: str, meaning: str, default: str = "", *, secret: bool = F
     metadata = {"variable": variable, "meaning": meaning, "secret": secret}
     text: str = field(default=default, repr=not secret, metadata=metadata)
     return text
-
-
-_WORDS = {
-    "sqlite_synchronous": ("normal", "full"),
-    "refuse_finished_jobs": ("on", "off"),
-    "promoted_runs": ("frozen", "open"),
-    "invalid_contract": ("warn", "fail"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,11 +227,11 @@ class Settings:
         variables = {one.metadata["variable"]: one.name for one in fields(cls)}
         unknown = sorted(name for name in environment if name.startswith("MLTRAIL_") and name not in variables)
         if unknown:
-            raise _mistake(f"unknown setting {unknown[0]}; the known ones are {', '.join(sorted(variables))}")
+            raise mistake(f"unknown setting {unknown[0]}; the known ones are {', '.join(sorted(variables))}")
         values = {variables[name]: value for name, value in environment.items() if name in variables and value}
         values |= {name: value for name, value in given.items() if value}
         settings = cls(**values)
-        settings.check()
+        check(settings)
         return settings
 
     def to_environment(self) -> dict[str, str]:
@@ -250,91 +240,5 @@ class Settings:
 
     def with_kept_secrets(self) -> "Settings":
         """Fill in secrets that nobody has set from the data folder, where they are made at the first start."""
-        local_token = self.local_token or (_kept(self.data_path / "local-token") if self.local_mode else "")
-        return replace(
-            self, local_token=local_token, secret_key=self.secret_key or _kept(self.data_path / "secret-key")
-        )
-
-    def check(self) -> None:
-        for url, variable in ((self.gitlab_url, "MLTRAIL_GITLAB_URL"), (self.external_url, "MLTRAIL_EXTERNAL_URL")):
-            if url and urlsplit(url).scheme not in ("http", "https"):
-                raise _mistake(f"{variable} must be an http or https URL, not {url!r}")
-        self._check_artifacts()
-        self._check_words()
-        self._check_spans()
-        if self.local_mode:
-            if self.database_url and not self.database_url.startswith("sqlite:"):
-                raise _mistake("local mode knows one user, so it keeps to SQLite; set MLTRAIL_GITLAB_URL to run a team")
-            if self.external_url and not is_loopback(urlsplit(self.external_url).hostname or ""):
-                raise _mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve others")
-        elif not self.external_url:
-            raise _mistake("with MLTRAIL_GITLAB_URL set, MLTRAIL_EXTERNAL_URL must name the URL that jobs see")
-
-    def _check_artifacts(self) -> None:
-        if self.s3_place is None and "://" in self.artifacts:
-            raise _mistake(f"MLTRAIL_ARTIFACTS must be a folder or s3://bucket/prefix, not {self.artifacts!r}")
-        if self.s3_place is not None and not self.s3_place[0]:
-            raise _mistake("MLTRAIL_ARTIFACTS names no bucket; it must look like s3://bucket/prefix")
-        if self.s3_endpoint_url and urlsplit(self.s3_endpoint_url).scheme not in ("http", "https"):
-            raise _mistake(f"MLTRAIL_S3_ENDPOINT_URL must be an http or https URL, not {self.s3_endpoint_url!r}")
-        if self.s3_endpoint_url and self.s3_place is None:
-            raise _mistake("MLTRAIL_S3_ENDPOINT_URL is set, but MLTRAIL_ARTIFACTS is not s3://bucket/prefix")
-        if self.folder_sync not in ("on", "off"):
-            raise _mistake(f"MLTRAIL_FOLDER_SYNC must be on or off, not {self.folder_sync!r}")
-        if self.s3_direct not in ("asked", "announced", "off"):
-            raise _mistake(f"MLTRAIL_S3_DIRECT must be asked, announced or off, not {self.s3_direct!r}")
-
-    def _check_spans(self) -> None:
-        if self.keep_losers != "forever" and _SPAN.fullmatch(self.keep_losers) is None:
-            raise _mistake(
-                f"MLTRAIL_KEEP_LOSERS must be a time such as 12h, 30d or 8w, or forever, not {self.keep_losers!r}"
-            )
-
-    def _check_words(self) -> None:
-        for name in ("quota_bytes", "quota_candidates", "quota_metric_points"):
-            if (value := getattr(self, name)) and not (value.isascii() and value.isdigit()):
-                raise _mistake(f"MLTRAIL_{name.upper()} must be a whole number, not {value!r}")
-        for name, words in _WORDS.items():
-            if (value := getattr(self, name)) not in words:
-                raise _mistake(f"MLTRAIL_{name.upper()} must be {' or '.join(words)}, not {value!r}")
-        if self.database_replica_url and not self.database.startswith("postgres"):
-            raise _mistake("MLTRAIL_DATABASE_REPLICA_URL is for PostgreSQL; set MLTRAIL_DATABASE_URL to one, too")
-        if not all(group and token for group, token in self.bot_tokens.items()):
-            raise _mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
-        for secret in self.webhook_secrets:
-            if secret.startswith(hooks.SIGNING_PREFIX) and not hooks.key_of(secret):
-                raise _mistake("MLTRAIL_WEBHOOK_SECRET holds a signing token that is not whsec_ and base64")
-        hosts = {urlsplit(url).hostname for url in (self.issuer, self.gitlab_url)}
-        if "gitlab.com" in hosts and not self.namespaces:
-            raise _mistake(
-                "on gitlab.com anybody can get in with a project of their own; set MLTRAIL_ALLOWED_NAMESPACES to the "
-                "groups that may, for example my-company"
-            )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine. Anybody can own a name like `127.example.com`, so only addresses count."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _kept(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(24) + "\n")
-    with suppress(FileExistsError):  # of several processes that start at once, one is first
-        os.link(made, path)
-    made.unlink()
-    return path.read_text().strip()
-
-
-def _mistake(message: str) -> MltrailError:
-    return MltrailError(Code.INVALID, message)
+        local_token = self.local_token or (kept(self.data_path / "local-token") if self.local_mode else "")
+        return replace(self, local_token=local_token, secret_key=self.secret_key or kept(self.data_path / "secret-key"))

@@ -1,0 +1,93 @@
+"""What is wrong with settings, in words that tell what to do."""
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mltrail_server.domain import hooks
+from mltrail_server.domain.errors import Code, MltrailError
+
+if TYPE_CHECKING:
+    from . import Settings
+
+_WORDS = {
+    "sqlite_synchronous": ("normal", "full"),
+    "refuse_finished_jobs": ("on", "off"),
+    "promoted_runs": ("frozen", "open"),
+    "invalid_contract": ("warn", "fail"),
+}
+
+
+def check(settings: "Settings") -> None:
+    """Raise `MltrailError` for a mistake that can be seen without a network."""
+    for url, variable in ((settings.gitlab_url, "MLTRAIL_GITLAB_URL"), (settings.external_url, "MLTRAIL_EXTERNAL_URL")):
+        if url and urlsplit(url).scheme not in ("http", "https"):
+            raise mistake(f"{variable} must be an http or https URL, not {url!r}")
+    _check_artifacts(settings)
+    _check_words(settings)
+    _check_spans(settings)
+    if settings.local_mode:
+        if settings.database_url and not settings.database_url.startswith("sqlite:"):
+            raise mistake("local mode knows one user, so it keeps to SQLite; set MLTRAIL_GITLAB_URL to run a team")
+        if settings.external_url and not is_loopback(urlsplit(settings.external_url).hostname or ""):
+            raise mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve others")
+    elif not settings.external_url:
+        raise mistake("with MLTRAIL_GITLAB_URL set, MLTRAIL_EXTERNAL_URL must name the URL that jobs see")
+
+
+def _check_artifacts(settings: "Settings") -> None:
+    if settings.s3_place is None and "://" in settings.artifacts:
+        raise mistake(f"MLTRAIL_ARTIFACTS must be a folder or s3://bucket/prefix, not {settings.artifacts!r}")
+    if settings.s3_place is not None and not settings.s3_place[0]:
+        raise mistake("MLTRAIL_ARTIFACTS names no bucket; it must look like s3://bucket/prefix")
+    if settings.s3_endpoint_url and urlsplit(settings.s3_endpoint_url).scheme not in ("http", "https"):
+        raise mistake(f"MLTRAIL_S3_ENDPOINT_URL must be an http or https URL, not {settings.s3_endpoint_url!r}")
+    if settings.s3_endpoint_url and settings.s3_place is None:
+        raise mistake("MLTRAIL_S3_ENDPOINT_URL is set, but MLTRAIL_ARTIFACTS is not s3://bucket/prefix")
+    if settings.folder_sync not in ("on", "off"):
+        raise mistake(f"MLTRAIL_FOLDER_SYNC must be on or off, not {settings.folder_sync!r}")
+    if settings.s3_direct not in ("asked", "announced", "off"):
+        raise mistake(f"MLTRAIL_S3_DIRECT must be asked, announced or off, not {settings.s3_direct!r}")
+
+
+def _check_spans(settings: "Settings") -> None:
+    if settings.keep_losers != "forever" and settings.keep_losers_ms is None:
+        raise mistake(
+            f"MLTRAIL_KEEP_LOSERS must be a time such as 12h, 30d or 8w, or forever, not {settings.keep_losers!r}"
+        )
+
+
+def _check_words(settings: "Settings") -> None:
+    for name in ("quota_bytes", "quota_candidates", "quota_metric_points"):
+        if (value := getattr(settings, name)) and not (value.isascii() and value.isdigit()):
+            raise mistake(f"MLTRAIL_{name.upper()} must be a whole number, not {value!r}")
+    for name, words in _WORDS.items():
+        if (value := getattr(settings, name)) not in words:
+            raise mistake(f"MLTRAIL_{name.upper()} must be {' or '.join(words)}, not {value!r}")
+    if settings.database_replica_url and not settings.database.startswith("postgres"):
+        raise mistake("MLTRAIL_DATABASE_REPLICA_URL is for PostgreSQL; set MLTRAIL_DATABASE_URL to one, too")
+    if not all(group and token for group, token in settings.bot_tokens.items()):
+        raise mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
+    for secret in settings.webhook_secrets:
+        if secret.startswith(hooks.SIGNING_PREFIX) and not hooks.key_of(secret):
+            raise mistake("MLTRAIL_WEBHOOK_SECRET holds a signing token that is not whsec_ and base64")
+    hosts = {urlsplit(url).hostname for url in (settings.issuer, settings.gitlab_url)}
+    if "gitlab.com" in hosts and not settings.namespaces:
+        raise mistake(
+            "on gitlab.com anybody can get in with a project of their own; set MLTRAIL_ALLOWED_NAMESPACES to the "
+            "groups that may, for example my-company"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine. Anybody can own a name like `127.example.com`, so only addresses count."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def mistake(message: str) -> MltrailError:
+    return MltrailError(Code.INVALID, message)

@@ -1,0 +1,46 @@
+"""A WSGI application on a port of this machine, in a thread of this process."""
+
+import ssl
+import threading
+from typing import TYPE_CHECKING, Self
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+class _Quiet(WSGIRequestHandler):
+    """Serves without a line a call."""
+
+    def log_request(self, *_: object) -> None:
+        pass
+
+
+class Serving:
+    """Has its port, a free one for 0, as soon as it is made, and answers from `start` to `stop`."""
+
+    def __init__(self, application: "WSGIApplication", *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self._server = make_server(
+            "127.0.0.1", port, application, threaded=True, request_handler=_Quiet, ssl_context=tls
+        )
+        self._thread: threading.Thread | None = None
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
