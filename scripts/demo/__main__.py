@@ -42,15 +42,15 @@ def tell(world: World) -> None:
     step(f"A stand-in for GitLab at {world.gitlab.url} and an mltrail server at {world.url} are up.")
     print("   The training is examples/churn, plain MLflow: 2 depths x 3 seeds, each with curves, a figure, a model.")
 
-    sha = world.gitlab.add_commit(world.project, "a1" * 20, branch="main")
+    sha = world.commit("a1" * 20, branch="main")
     first = world.branch_pipeline(sha)
     step(f"Pipeline {first.id} on main trains the first models; nothing to compare with yet.")
     show_training(checked(world.train(first)))
     step("Its `promote` job makes the best candidate a version:")
     show_output(checked(world.promote(first)))
 
-    sha = world.gitlab.add_commit(world.project, "b2" * 20, parents=(sha,), branch="faster")
     world.set_param("learning_rate", "0.2")
+    sha = world.commit("b2" * 20, parents=(sha,), branch="faster")
     request = world.gitlab.add_merge_request(world.project, "faster", "main", "Learn faster")
     second = world.merge_request_pipeline(request, sha)
     step(f"Merge request !{request.iid} sets learning_rate 0.05 -> 0.2; its pipeline {second.id} trains and reports:")
@@ -58,8 +58,8 @@ def tell(world: World) -> None:
     step(f"Merge request !{request.iid} now has one comment:")
     show_note(world, request.iid)
 
-    sha = world.gitlab.add_commit(world.project, "c3" * 20, parents=(sha,), branch="faster")
     world.set_param("n_estimators", "80")
+    sha = world.commit("c3" * 20, parents=(sha,), branch="faster")
     third = world.merge_request_pipeline(request, sha)
     step(f"A second push sets n_estimators 40 -> 80; pipeline {third.id} trains and reports:")
     train_and_report(world, third)

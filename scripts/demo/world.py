@@ -94,6 +94,11 @@ class World:
             raise DemoError(f"params.yaml holds no {name} with another value than {value}")
         path.write_text("\n".join(changed) + "\n")
 
+    def commit(self, sha: str, *, branch: str, parents: tuple[str, ...] = ()) -> str:
+        """Commit what mltrail reads of the checkout, and what a change touches."""
+        files = {name: (self.checkout / name).read_text() for name in (".mltrail.yml", "params.yaml", "train.py")}
+        return self.gitlab.add_commit(self.project, sha, parents=parents, branch=branch, files=files)
+
     def branch_pipeline(self, sha: str, branch: str = "main") -> Pipeline:
         return self.gitlab.add_pipeline(self.project, sha, branch, "push")
 

@@ -171,6 +171,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "more": kept + others[room:] if page.detail and compared.best else [],
         "more_summary": Markdown(_more(len(kept), len(others) - room)),
         "evidence": weighed[:_MOST_ROWS] if page.detail else [],
+        "wanted": rulings.expected(model) if page.detail else [],
         "changes": changes(page, model),
         "chart": chart(model) if page.detail else None,
         "chart_told": Markdown(f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."),
@@ -185,8 +186,9 @@ def _more(rules: int, others: int) -> str:
 
 
 def _footer(report: Report) -> Markdown:
-    guessed = any(one.goal.guessed for model in report.models for one in model.comparison.metrics)
+    guessed = {one.goal.guessed for model in report.models for one in model.comparison.metrics}
     told = "Updated in place for every pipeline of this merge request."
-    if guessed:
-        told += " Whether higher (↑) or lower (↓) is better is guessed from the names."
+    if True in guessed:
+        where = "Where no rule tells, whether" if False in guessed else "Whether"
+        told += f" {where} higher (↑) or lower (↓) is better is guessed from the names."
     return Markdown(f"<sub>{told} By mltrail.</sub>")

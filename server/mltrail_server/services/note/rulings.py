@@ -33,10 +33,26 @@ def rows(model: ModelReport) -> list[dict[str, Markdown]]:
                 "icon": Markdown(ICONS[one.outcome]),
                 "metric": Markdown(code(one.metric) + (arrow(change.goal) if change else "")),
                 "means": values(change.baseline, change.current) if change else Markdown("–"),
-                "sentence": Markdown(f"{one.expects}: {_found(one, change)}"),
+                "sentence": Markdown(_sentence(one, change)),
             }
         )
     return told
+
+
+def expected(model: ModelReport) -> list[Markdown]:
+    """Tell what the rules want, those that are broken first."""
+    told = [Markdown(f"{code(one.metric)} {one.expects}") for one in worst_first(model.rulings)[:_MOST_ROWS]]
+    more = len(model.rulings) - len(told)
+    return [*told, Markdown(f"and {more} more")] if more > 0 else told
+
+
+def _sentence(ruling: Ruling, change: MetricChange | None) -> str:
+    """Say what was found first: on a phone few words fit. A difference that is allowed needs no rule beside it, which
+    stands with the evidence.
+    """
+    found = _found(ruling, change)
+    bounded = ruling.rule.at_least is not None or ruling.rule.at_most is not None
+    return f"{found}; {ruling.expects}" if bounded or ruling.outcome is not Outcome.PASS else found
 
 
 def _found(ruling: Ruling, change: MetricChange | None) -> str:
