@@ -195,7 +195,6 @@ NO_PATHS = (
     "{root}/%252e%252e/x",
     "{root}/%25252e%25252e%25252fx",
     "{root}/a//b",
-    "{root}/./a",
     "{root}/a%5c..%5cb",
     "{root}/a%00b",
     "{root}/a%23b",
@@ -260,3 +259,13 @@ def test_a_head_tells_of_a_file_without_reading_it(mlflow: Mlflow, root: str) ->
     put(mlflow, f"{root}/f", b"x" * 300_000)
     answer = mlflow.call("HEAD", f"{FILES}/{root}/f")
     assert (answer.status_code, answer.content_length, answer.get_data()) == (200, 300_000, b"")
+
+
+def test_a_dot_is_the_folder_itself_as_clients_send_it(mlflow: Mlflow, run_id: str, root: str) -> None:
+    put(mlflow, f"{root}/d/a.txt")
+    put(mlflow, f"{root}/./d/./b.txt")
+    assert names(mlflow, f"{root}/.") == [("d", True, None)]
+    assert [name for name, _, _ in names(mlflow, f"{root}/./d")] == ["a.txt", "b.txt"]
+    listed = good(mlflow.call("GET", f"api/2.0/mlflow/artifacts/list?run_id={run_id}&path=./d"))["files"]
+    assert [one["path"] for one in listed] == ["d/a.txt", "d/b.txt"]
+    assert fetch(mlflow, f"{root}/d/./b.txt").get_data() == b"bytes"

@@ -235,4 +235,14 @@ def test_search_experiments(mlflow: Mlflow) -> None:
         for one in mlflow.post("experiments/search", max_results=3, page_token=first["next_page_token"])["experiments"]
     ] == ["Default"]
     assert mlflow.get("experiments/search", max_results=1, order_by="name DESC")["experiments"][0]["name"] == "price"
-    assert mlflow.error("POST", "experiments/search")[0] == 400
+    assert mlflow.error("POST", "experiments/search", max_results=0)[0] == 400
+
+
+def test_a_search_that_names_no_limit_has_one(mlflow: Mlflow, runs: None) -> None:
+    assert [one["name"] for one in mlflow.post("experiments/search")["experiments"]] == ["Default"]
+    assert mlflow.get("experiments/search") == mlflow.post("experiments/search")
+    assert names(mlflow, experiment_ids=["0"]) == "fedcba"
+
+
+def test_experiments_may_be_numbers_as_gitlab_takes_them(mlflow: Mlflow, runs: None) -> None:
+    assert names(mlflow, experiment_ids=[0]) == "fedcba"

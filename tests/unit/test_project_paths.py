@@ -38,3 +38,8 @@ def test_a_path_without_a_project_stays_as_it_is(path: str) -> None:
 
 def test_the_mark_itself_opens_no_door() -> None:
     assert "\0" not in PATHS.isolated("/api/v4/projects/team\0churn/ml/promotions")
+
+
+def test_a_tracking_uri_may_end_in_a_slash() -> None:
+    path = "/api/v4/projects/team/churn/ml/mlflow//api/2.0/mlflow/runs/get"
+    assert PATHS.isolated(path) == PATHS.isolated(path.replace("//", "/"))

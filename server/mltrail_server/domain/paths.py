@@ -35,7 +35,7 @@ class Owner:
 
 
 def clean(path: str) -> str:
-    """Answer a relative path with plain segments; a slash at the end is taken off. "" is the folder itself.
+    """Answer a relative path with plain segments; "" is the folder itself. A slash at the end and each `.` go.
 
     The name stays as HTTP gave it, but it must hold under every further unescaping, so that no spelling of `..` passes.
     (Older clients name images `step%0%timestamp%17…`, which must not be unescaped.) Raises INVALID.
@@ -46,13 +46,16 @@ def clean(path: str) -> str:
         raise _bad(path, "it is not valid Unicode")
     if len(path.encode()) > MAX_BYTES:
         raise _bad(path, f"it is longer than {MAX_BYTES} bytes")
-    plain = path.removesuffix("/")
+    plain = "/".join(part for part in path.removesuffix("/").split("/") if part != ".")
     if not plain:
         return ""
     spelt = plain
     for _ in range(_MAX_ROUNDS):
-        if any(_is_no_name(part) for part in spelt.replace("\\", "/").split("/")):
-            raise _bad(path, "its parts must be names, not empty, '.', '..' or a drive")
+        parts = spelt.replace("\\", "/").split("/")
+        if ".." in parts:
+            raise invalid("Invalid path")  # MLflow's very words: programs compare them
+        if any(_is_no_name(part) for part in parts):
+            raise _bad(path, "its parts must be names, not empty, '..' or a drive")
         again = unquote(spelt)
         if again == spelt:
             return plain

@@ -56,13 +56,16 @@ def parse(source: str) -> Source:
     scheme, colon, rest = source.partition(":")
     if not colon or not rest.startswith("/") or rest.startswith("//"):
         raise _refused(source)
-    path = paths.clean(unquote(rest.removeprefix("/")))
+    try:
+        path = paths.clean(unquote(rest.removeprefix("/")))
+        if scheme == "mlflow-artifacts":
+            return _of_files(path)
+    except MltrailError as error:
+        raise _refused(source) from error
     found: Source | None = None
     if scheme == "runs":
         eid, _, inner = path.partition("/")
         found = OfRun(eid, inner) if is_eid(eid) else None
-    elif scheme == "mlflow-artifacts":
-        found = _of_files(path)
     elif scheme == "models":
         found = _of_model(path)
     if found is None:
@@ -86,8 +89,16 @@ def _of_model(path: str) -> Source | None:
 
 
 def _refused(source: str) -> MltrailError:
+    scheme, colon, _ = source.partition(":")
+    # Begun as MLflow begins them: its tests, and others', look for these words.
+    if not colon or scheme == "file":
+        why = "To use a local path as a model version source, log its files to a run first."
+    else:
+        why = (
+            "If supplying a source as an http, https, ftp, object store or mlflow-artifacts uri, it must lie in a "
+            "run's or logged model's folder of this project, without '..'; log files that lie elsewhere to a run first."
+        )
     return invalid(
-        f"Invalid model version source: '{source[:200]}'. Only files of this project can be registered: "
-        "use runs:/<run id>/<path>, models:/<name>/<version>, models:/m-<id> or the run's artifact URI; "
-        "log files that lie elsewhere to a run first."
+        f"Invalid model version source: '{source[:200]}'. {why} Use runs:/<run id>/<path>, models:/<name>/<version>, "
+        "models:/m-<id> or the run's artifact URI."
     )

@@ -1,5 +1,6 @@
 """Decode what a client sent into a typed struct, or say in words what is wrong with it."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from mltrail_server.domain.errors import Code, MltrailError, invalid, unavailabl
 T = TypeVar("T")
 
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`(?: - at `(?P<where>[^`]+)`)?")
+_MOST_SHOWN = 200
 _WRONG = re.compile(r"(?P<what>.+?) - at `(?P<where>[^`]+)`")
 
 
@@ -38,7 +40,7 @@ def body_of(request: Request, kind: type[T]) -> T:
             # Seldom, so that the typed decoder stays the only one in the way of a training loop.
             return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _explained(error) from error
+        raise _explained(error, data) from error
     except RecursionError as error:
         raise invalid("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -83,7 +85,7 @@ def query_of(request: Request, kind: type[T], *, lists: frozenset[str] = frozens
     try:
         return msgspec.convert(query, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _explained(error) from error
+        raise _explained(error, query) from error
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -94,7 +96,8 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _explained(error: msgspec.ValidationError) -> MltrailError:
+def _explained(error: msgspec.ValidationError, given: bytes | dict[str, Any]) -> MltrailError:
+    """Say it as MLflow does: `Invalid value 31 for parameter 'key' supplied: …`, since programs read that."""
     text = str(error)
     if missing := _MISSING.fullmatch(text):
         where = _field(missing["where"] or "$")
@@ -104,8 +107,21 @@ def _explained(error: msgspec.ValidationError) -> MltrailError:
             "parameters."
         )
     if wrong := _WRONG.fullmatch(text):
-        return invalid(f"Invalid value for parameter '{_field(wrong['where'])}': {wrong['what'].lower()}.")
+        name = _field(wrong["where"])
+        return invalid(f"Invalid value{_shown(given, name)} for parameter '{name}' supplied: {wrong['what'].lower()}.")
     return invalid(f"Invalid request body: {text.lower()}.")
+
+
+def _shown(given: bytes | dict[str, Any], name: str) -> str:
+    """Show what was given for a field of the whole, or nothing for one further inside."""
+    try:
+        whole = msgspec.json.decode(given) if isinstance(given, bytes) else given
+    except msgspec.DecodeError:  # what is wrong stands before the place where the text stops being JSON
+        return ""
+    if not isinstance(whole, dict) or name not in whole:
+        return ""
+    shown = json.dumps(whole[name], separators=(",", ":"), sort_keys=True)
+    return f" {shown}" if len(shown) <= _MOST_SHOWN else f" {shown[:_MOST_SHOWN]}…"
 
 
 def _field(where: str) -> str:

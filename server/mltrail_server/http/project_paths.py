@@ -19,6 +19,9 @@ _MARK = "\0"
 _NO_MARK = "\ufffd"
 """Stands for a mark that a client sends: no path of a project holds either, so it is one that does not exist."""
 
+_ENDED_WITH_SLASH = "/ml/mlflow//"
+"""Clients put their paths behind a tracking URI, which may end in a slash; not all of them take it off."""
+
 _DEPTH = 3
 """So many segments after the project tell that it ends there: a group may be called `ml`, too."""
 
@@ -55,7 +58,7 @@ class ProjectPaths:
 
     def isolated(self, path: str) -> str:
         """Make the project one segment; a path without one stays as it is."""
-        path = path.replace(_MARK, _NO_MARK)
+        path = path.replace(_MARK, _NO_MARK).replace(_ENDED_WITH_SLASH, _ENDED_WITH_SLASH[:-1], 1)
         for form in self._forms:
             if found := form.fullmatch(path):
                 return f"{found['before']}{found['project'].replace('/', _MARK)}{found['rest']}"

@@ -50,8 +50,8 @@ def delete(call: Call, path: str) -> Response:
 def listing_of_run(call: Call) -> Response:
     """List a folder of a run with paths relative to the run."""
     query = query_of(call.request, _ListOfRun)
-    candidate = candidates.get(call.scope, run_id_of(query)).candidate
     inner = paths.clean(query.path)
+    candidate = candidates.get(call.scope, run_id_of(query)).candidate
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
     entries, following = files.page(call.scope, paths.join(root, inner), query.page_token)
     listed = {

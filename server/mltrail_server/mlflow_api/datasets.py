@@ -3,6 +3,7 @@
 import msgspec
 from flask import Response
 
+from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
@@ -17,6 +18,11 @@ class _Search(msgspec.Struct):
 
 def search(call: Call) -> Response:
     body = body_of(call.request, _Search)
+    if len(body.experiment_ids) > experiments.MOST_FOR_DATASETS:
+        raise invalid(
+            f"SearchDatasets request cannot specify more than {experiments.MOST_FOR_DATASETS} experiment_ids. "
+            f"Received {len(body.experiment_ids)} experiment_ids."
+        )
     iids = [experiment_number(one) for one in body.experiment_ids]
     found = experiments.datasets(call.scope, iids)
     shown = [

@@ -4,11 +4,13 @@ MLflow 1.28 and 2.7 crash on an `error_code` that is not in their list, so only 
 such a client can meet them.
 """
 
-from flask import Response
+from flask import Response, request
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.errors import Edge
+
+from . import absent
 
 ANSWERS: dict[Code, tuple[int, str]] = {
     Code.INVALID: (400, "INVALID_PARAMETER_VALUE"),
@@ -31,7 +33,8 @@ ANSWERS: dict[Code, tuple[int, str]] = {
 
 def render(error: MltrailError) -> Response:
     status, name = ANSWERS[error.code]
-    return json_answer({"error_code": name, "message": error.message}, status)
+    told = absent.told(request.path) if error.code is Code.NO_ENDPOINT else None
+    return json_answer({"error_code": name, "message": told or error.message}, status)
 
 
 EDGE = Edge(owns=lambda path: "/ml/mlflow/" in path, render=render)

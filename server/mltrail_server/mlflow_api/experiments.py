@@ -16,7 +16,7 @@ from .wire import Tags, experiment_number, stage_name
 class _Create(msgspec.Struct):
     name: str
     tags: Tags | None = None
-    # `artifact_location` is not read: files live where the operator put them.
+    artifact_location: str | None = None  # checked, but not used: files live where the operator put them
 
 
 class _ById(msgspec.Struct):

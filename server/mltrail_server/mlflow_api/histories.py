@@ -16,13 +16,13 @@ from . import run_shapes
 
 
 class _Bulk(msgspec.Struct):
-    metric_key: str
+    metric_key: str = ""
     run_id: list[str] = []
     max_results: int = histories.MOST_POINTS
 
 
 class _Interval(msgspec.Struct):
-    metric_key: str
+    metric_key: str = ""
     run_ids: list[str] = []
     start_step: int | None = None
     end_step: int | None = None

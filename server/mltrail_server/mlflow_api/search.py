@@ -16,11 +16,14 @@ from mltrail_server.services import search
 from . import experiments, run_shapes
 from .wire import experiment_number, orders_of, run_id_of, view_of
 
+_MOST_AT_ONCE = 1000
+"""Where the client does not say."""
+
 _METRIC_ALONE = re.compile(r"\s*metrics?\.\S+")
 
 
 class _SearchRuns(msgspec.Struct):
-    experiment_ids: list[str] | None = None
+    experiment_ids: list[str | int] | None = None  # numbers from GitLab's clients
     filter: str | None = None
     run_view_type: str | int | None = None
     max_results: int | None = None
@@ -48,11 +51,11 @@ def runs(call: Call) -> Response:
     body = body_of(call.request, _SearchRuns)
     found = search.runs(
         call.scope,
-        experiment_iids=[experiment_number(one) for one in body.experiment_ids or ()],
+        experiment_iids=[experiment_number(str(one)) for one in body.experiment_ids or ()],
         filter_text=body.filter or "",
         order_by=_orders(body.order_by),
         view=view_of(body.run_view_type),
-        limit=1000 if body.max_results is None else body.max_results,
+        limit=_MOST_AT_ONCE if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
     answer: dict[str, object] = {"runs": [run_shapes.run(one) for one in found.items]} if found.items else {}
@@ -71,7 +74,7 @@ def search_experiments(call: Call) -> Response:
         filter_text=body.filter or "",
         order_by=_orders(body.order_by),
         view=view_of(body.view_type),
-        limit=body.max_results or 0,
+        limit=_MOST_AT_ONCE if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
     answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]} if found.items else {}

@@ -19,7 +19,7 @@ MOST_BYTES = 10 * 1024 * 1024
 
 
 class _OfRun(msgspec.Struct):
-    path: str
+    path: str = ""
     run_id: str | None = None
     run_uuid: str | None = None
 
@@ -36,27 +36,30 @@ class _OfLoggedModel(msgspec.Struct):
 
 def of_run(call: Call) -> Response:
     query = query_of(call.request, _OfRun)
-    return _sent(call, _folder(call, query), query.path)
+    path = _named(query.path)
+    return _sent(call, _folder(call, query), path)
 
 
 def of_version(call: Call) -> Response:
     query = query_of(call.request, _OfVersion)
-    return _sent(call, versions.files_of(call.scope, query.name, query.version), query.path)
+    path = _named(query.path)
+    return _sent(call, versions.files_of(call.scope, query.name, query.version), path)
 
 
 def of_logged_model(call: Call, model_id: str) -> Response:
     model = logged_models.get(call.scope, model_id).model
     folder = f"{model.experiment_iid}/models/{model.model_id}/artifacts"
-    return _sent(call, folder, query_of(call.request, _OfLoggedModel).artifact_file_path)
+    return _sent(call, folder, _named(query_of(call.request, _OfLoggedModel).artifact_file_path))
 
 
 def upload(call: Call) -> Response:
     query = query_of(call.request, _OfRun)
-    path = paths.clean(query.path)
-    if not path:
-        raise invalid("Missing value for required parameter 'path': name the file.")
-    target = paths.join(_folder(call, query), path)
+    if not (query.run_id or query.run_uuid):
+        raise invalid("Request must specify run_uuid. Or run_id: whose file is it?")
+    target = paths.join(_folder(call, query), _named(query.path))
     size = announced_size(call.request)
+    if not size:
+        raise invalid("Request must specify data. An empty file is logged through the artifact proxy.")
     if size > MOST_BYTES:
         raise MltrailError(Code.TOO_LARGE, f"At most {MOST_BYTES} bytes; use `mlflow.log_artifact` for larger files.")
     files.upload(call.scope, target, call.request.stream, size=size)  # type: ignore[arg-type]
@@ -68,5 +71,13 @@ def _folder(call: Call, query: _OfRun) -> str:
     return f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
 
 
+def _named(path: str) -> str:
+    """Read the name of a file: before anything is looked for, as MLflow does."""
+    name = paths.clean(path)
+    if not name:
+        raise invalid("Missing value for required parameter 'path'. Request must specify path.")
+    return name
+
+
 def _sent(call: Call, folder: str, path: str) -> Response:
-    return attachment(call.scope, files.find(call.scope, paths.join(folder, paths.clean(path))), call.request)
+    return attachment(call.scope, files.find(call.scope, paths.join(folder, path)), call.request)

@@ -17,7 +17,7 @@ from . import stewards
 from .deps import Scope
 
 _CONTEXT_TAG = "mlflow.data.context"
-_MOST_FOR_DATASETS = 20
+MOST_FOR_DATASETS = 20
 _MOST_SUMMARIES = 1000
 _SAME_MS = 60_000
 """Two jobs of a matrix make their experiment at the same time, or a lost answer makes a client ask again. Told that the
@@ -105,8 +105,8 @@ def delete_tag(scope: Scope, iid: int, key: str) -> None:
 
 def datasets(scope: Scope, iids: Sequence[int]) -> list[Summary]:
     """Tell which datasets the candidates of up to 20 experiments have used."""
-    if not iids or len(iids) > _MOST_FOR_DATASETS:
-        raise invalid(f"Name from 1 to {_MOST_FOR_DATASETS} experiments in 'experiment_ids', not {len(iids)}.")
+    if not iids:
+        raise invalid("SearchDatasets request must specify at least one experiment_id.")
     with scope.deps.db.read() as connection:
         return inputs.summaries(connection, scope.project_id, iids, context_key=_CONTEXT_TAG, limit=_MOST_SUMMARIES)
 

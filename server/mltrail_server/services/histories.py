@@ -22,11 +22,12 @@ Points = list[tuple[str, Point]]
 
 def bulk(scope: Scope, eids: Sequence[str], key: str, *, limit: int = MOST_POINTS) -> Points:
     """Fetch the points of up to 100 candidates, with the candidate that each belongs to; unknown ones have none."""
-    _check(eids, key)
+    _check(eids, key, "GetMetricHistoryBulk request", "cannot specify more than")
     with scope.deps.db.read() as connection:
         known = candidates.iids_of(connection, scope.project_id, eids)
         found = store.bulk(connection, scope.project_id, list(known), key, limit=max(0, min(limit, MOST_POINTS)))
-    return [(known[iid], point) for iid, point in found]
+    # MLflow orders them by the run's id.
+    return sorted(((known[iid], point) for iid, point in found), key=lambda one: one[0])
 
 
 def interval(
@@ -36,14 +37,14 @@ def interval(
 
     All candidates are shown at the same steps, and each at its first and last.
     """
-    _check(eids, key)
+    _check(eids, key, "GetMetricHistoryBulkInterval request", "must specify at most")
     if (start is None) != (end is None):
-        raise invalid("If either start_step or end_step is given, both must be.")
+        raise invalid("If either start step or end step are specified, both must be specified.")
     if start is not None and end is not None and start > end:
-        raise invalid(f"end_step must be greater than start_step, but {end} is less than {start}.")
+        raise invalid(f"end_step must be greater than start_step. Found start_step={start} and end_step={end}.")
     limit = MOST_PER_RUN if limit is None else limit
     if not 0 < limit <= MOST_PER_RUN:
-        raise invalid(f"max_results must be from 1 to {MOST_PER_RUN}, got {limit}.")
+        raise invalid(f"max_results must be between 1 and {MOST_PER_RUN}, not {limit}.")
     with scope.deps.db.read() as connection:
         known = candidates.iids_of(connection, scope.project_id, eids)
         of_each = store.steps_of(connection, scope.project_id, list(known), key)
@@ -68,10 +69,13 @@ def _sample(of_each: dict[int, list[int]], start: int | None, end: int | None, l
     return sorted(picked | ends)
 
 
-def _check(eids: Sequence[str], key: str) -> None:
-    if not key:
-        raise invalid("Missing value for required parameter 'metric_key'. Name the metric whose history is wanted.")
+def _check(eids: Sequence[str], key: str, call: str, at_most: str) -> None:
     if not eids:
-        raise invalid("Name at least one run: the parameter may be repeated.")
+        raise invalid(
+            f"Missing value for required parameter 'run_ids'. {call} must specify at least one run_id; "
+            "the parameter may be repeated."
+        )
     if len(eids) > MOST_RUNS:
-        raise invalid(f"At most {MOST_RUNS} runs can be asked for at once, not {len(eids)}.")
+        raise invalid(f"{call} {at_most} {MOST_RUNS} run_ids. Received {len(eids)} run_ids.")
+    if not key:
+        raise invalid(f"Missing value for required parameter 'metric_key'. {call} must specify a metric_key.")

@@ -80,7 +80,7 @@ def search(
 ) -> Page:
     """Find a page of models, in six statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(f"Invalid value {limit} for parameter 'max_results': it must be from 1 to {MAX_RESULTS}.")
+        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
     with scope.deps.db.read() as connection:
         found, next_token = model_search.search_models(
             connection,

@@ -122,7 +122,7 @@ def search(
 ) -> Page:
     """Find a page of versions of all models; it may be shorter than `limit` and yet have a next one."""
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(f"Invalid value {limit} for parameter 'max_results': it must be from 1 to {MAX_RESULTS}.")
+        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
     with scope.deps.db.read() as connection:
         found, next_token = model_search.search_versions(
             connection,

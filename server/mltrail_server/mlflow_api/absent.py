@@ -1,0 +1,26 @@
+"""What of MLflow 3 is not here, said to whoever calls it."""
+
+_INSTEAD = {
+    "traces": (
+        "mltrail keeps no traces, only runs, models and their files; runs go on without them. To send none, call "
+        "`mlflow.tracing.disable()`."
+    ),
+    "assessments": "mltrail keeps no assessments, since it keeps no traces. Log what was assessed as metrics of a run.",
+    "scorers": "mltrail keeps no scorers. Keep them in the repository, and log their scores as metrics of a run.",
+    "datasets": "mltrail keeps no evaluation datasets. Log the one that a run used with `mlflow.log_input`.",
+    "gateway": "mltrail is no gateway to language models. Call the provider itself, or a server of its own.",
+    "graphql": "mltrail has no GraphQL, which MLflow's own pages use. Its pages are at its root; use the REST API.",
+    "webhooks": "mltrail has no webhooks of the registry. Pipelines promote here: let a job behind it do what follows.",
+    "workspaces": "mltrail has no workspaces. A project of GitLab is one: it stands in the tracking URI.",
+    "prompt-optimization": "mltrail optimizes no prompts. It keeps them: `mlflow.genai.register_prompt`.",
+}
+_ALSO = {"unified-traces": "traces", "get-trace-artifact": "traces", "gateway-proxy": "gateway"}
+
+
+def told(path: str) -> str | None:
+    """Tell what to do without the endpoint at `path`, or None where it is one that we have never heard of."""
+    # The innermost name decides: the assessments of a trace are assessments.
+    for name in reversed(path.rpartition("/ml/mlflow/")[2].split("/")):
+        if instead := _INSTEAD.get(_ALSO.get(name, name)):
+            return f"{instead} (No endpoint {path}.)"
+    return None
