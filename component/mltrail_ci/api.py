@@ -110,6 +110,14 @@ class Api:
             raise _refused("POST", url, response.status, _json(response))
         return True
 
+    def gitlab(self, method: str, url: str, job_token: str, body: dict[str, Any] | None = None) -> object:
+        """Ask GitLab itself, by the job's token."""
+        response = self._send(method, url, body, {"JOB-TOKEN": job_token}, once=method == "POST")
+        answer = _json(response)
+        if response.status >= 400:
+            raise _refused(method, url, response.status, answer)
+        return answer
+
     def _version_url(self, model: str, version: str) -> str:
         return f"{self.settings.base}/models/{quote(model, safe='')}/versions/{quote(version, safe='')}"
 

@@ -5,7 +5,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from . import answers, errors, release
+from . import answers, deployment, errors, release
 from .answers import Promotion
 from .api import Api
 from .outputs import annotations, dotenv, files, text
@@ -36,6 +36,14 @@ def arguments(parser: ArgumentParser) -> None:
         default="false",
         help="also make a Release in GitLab, with the model card, by the job's token",
     )
+    parser.add_argument(
+        "--deployment",
+        nargs="?",
+        choices=["true", "false"],
+        const="true",
+        default="false",
+        help="also make a deployment in GitLab, in the environment model/<name>, by the job's token",
+    )
     parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
     parser.add_argument("--annotations", metavar="FILE", help="write links for the job's page")
 
@@ -61,9 +69,11 @@ def run(api: Api, options: Namespace) -> int:
         print(json.dumps(answer, indent=2))
     else:
         print("\n".join(map(_told, promotions)) or "Nothing to promote: this pipeline has no candidates.")
-    if options.release == "true" and options.dry_run != "true":
-        for line in release.create(api, promotions, os.environ):
-            print(text.clean(line), file=sys.stderr if options.json else sys.stdout)
+    faces = ((options.release, release.create), (options.deployment, deployment.create))
+    for wanted, create in faces:
+        if wanted == "true" and options.dry_run != "true":
+            for line in create(api, promotions, os.environ):
+                print(text.clean(line), file=sys.stderr if options.json else sys.stdout)
     return errors.NO if any(one.state == "refused" for one in promotions) else errors.DONE
 
 

@@ -16,9 +16,7 @@ _NEEDED = ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_JOB_TOKEN", "CI_COMMIT_SHA")
 
 def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> list[str]:
     """Make what is not there yet, and answer a line for each. In a tag's pipeline the tag itself gets the Release."""
-    missing = [
-        name for name in ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_JOB_TOKEN", "CI_COMMIT_SHA") if name not in environment
-    ]
+    missing = [name for name in _NEEDED if name not in environment]
     if missing:
         raise usage(f"--release works in a GitLab job only: {missing[0]} is not set.")
     url = f"{environment['CI_API_V4_URL']}/projects/{environment['CI_PROJECT_ID']}/releases"

@@ -12,6 +12,8 @@ import yaml
 from scripts import cli_options
 
 from mltrail_ci import __version__
+from mltrail_ci.answers import Promotion
+from mltrail_ci.outputs import dotenv
 from tests.component.render import render, schema
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +54,36 @@ def test_the_reference_lists_the_options() -> None:
     assert cli_options.page() == cli_options.PAGE.read_text(), "run: python -m scripts.cli_options"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/how-to/add-to-a-pipeline.md", "examples/churn/.gitlab-ci.yml"])
+def test_a_downstream_deploy_is_triggered_with_what_was_promoted() -> None:
+    """The how-to's file, rendered as GitLab does: the component's jobs beside the user's own."""
+    page = (ROOT / "docs/how-to/promote.md").read_text()
+    found = re.search(r"^<!-- a pipeline's file -->\n```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert found
+    config = yaml.safe_load(found[1])
+    (include,) = config.pop("include")
+    jobs = config | render(ROOT / "templates/promote.yml", include["inputs"])
+    jsonschema.Draft7Validator(schema()).validate(jobs | {"train": {"script": ["python train.py"]}})
+    deploy = jobs["deploy"]
+    assert set(deploy["needs"]) <= jobs.keys()
+    done = [promotion(state="promoted", model="churn", version="1.1.0", alias="champion", url="https://x.example")]
+    handed_on = dict(line.split("=", 1) for line in dotenv.of_promotions(done).splitlines())
+    used = {value.removeprefix("$") for value in deploy["variables"].values()}
+    assert used <= handed_on.keys()
+    assert jobs["mltrail-promote"]["artifacts"]["reports"]["dotenv"]
+    assert deploy["trigger"]["project"]
+
+
+def promotion(**fields: str) -> Promotion:
+    return Promotion(**dict.fromkeys(Promotion._fields, "") | fields)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("README.md", "docs/how-to/add-to-a-pipeline.md", "docs/how-to/promote.md"),
+        "examples/churn/.gitlab-ci.yml",
+    ],
+)
 def test_what_the_docs_include_would_be_accepted(page: str) -> None:
     includes = list(included(ROOT / page))
     assert includes
