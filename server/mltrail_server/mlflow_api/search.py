@@ -92,7 +92,7 @@ def history(call: Call) -> Response:
         limit=query.max_results,
         token=query.page_token or None,
     )
-    answer: dict[str, object] = {"metrics": run_shapes.metrics(shown)} if shown else {}
+    answer: dict[str, object] = {"metrics": run_shapes.readings(query.metric_key, shown)} if shown else {}
     if next_token:
         answer["next_page_token"] = next_token
     return json_answer(answer)

@@ -10,6 +10,7 @@ from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.ids import new_eid
+from mltrail_server.domain.pairs import Pairs
 from mltrail_server.domain.random_names import random_name
 from mltrail_server.store import candidate_tags, candidates, contents, pipelines, usage
 from mltrail_server.store.candidates import Candidate
@@ -32,8 +33,8 @@ class Logged:
 
     candidate: Candidate
     metrics: list[Point]
-    params: list[tuple[str, str]]
-    tags: list[tuple[str, str]]
+    params: Pairs
+    tags: Pairs
     datasets: list[Dataset]
     models: list[ModelLink]
 
@@ -103,7 +104,7 @@ def make(
     given = stamp.on_create(connection, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
     candidate_tags.put(connection, scope.project_id, made.iid, given)
     quotas.take(connection, scope, usage.CANDIDATES, 1)
-    return Logged(made, metrics=[], params=[], tags=sorted(given.items()), datasets=[], models=[])
+    return Logged(made, metrics=[], params=Pairs(), tags=Pairs.of(sorted(given.items())), datasets=[], models=[])
 
 
 def get(scope: Scope, eid: str) -> Logged:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain import filters
-from mltrail_server.domain.candidate import Point, ViewType
+from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.store import candidates as store
 from mltrail_server.store import experiment_search, metrics, paging
 from mltrail_server.store import search as run_search
 from mltrail_server.store.experiments import Experiment
+from mltrail_server.store.metrics import Reading
 
 from .candidates import Logged, with_data
 from .deps import Scope
@@ -86,8 +87,8 @@ def experiments(
 
 def history(
     scope: Scope, eid: str, key: str, *, limit: int | None = None, token: str | None = None
-) -> tuple[list[Point], str | None]:
-    """Fetch a page of a metric's points by time, or all without `limit`; none for an unknown key."""
+) -> tuple[list[Reading], str | None]:
+    """Fetch a page of a metric's values by time, or all without `limit`; none for an unknown key."""
     if not key:
         raise invalid("Missing value for required parameter 'metric_key'. Name the metric whose history is wanted.")
     if limit is not None:
@@ -108,8 +109,9 @@ def history(
         )
     if limit is None or len(points) <= limit:
         return points, None
-    last = points[limit - 1]
-    return points[:limit], paging.written_token([last.timestamp_ms, last.step, *metrics.stored(last.value)], mark)
+    value, timestamp_ms, step = points[limit - 1]
+    place = [timestamp_ms, step, 0.0 if value is None else value, value is None]
+    return points[:limit], paging.written_token(place, mark)
 
 
 def _place(values: Sequence[object]) -> tuple[int, int, float, bool]:

@@ -26,6 +26,10 @@ Stored = tuple[int, int, int, int, int, float, bool]
 """A row of `metric`: project, candidate, key, step, timestamp (ms), value, NaN or not. Sorted, a key's last is its
 latest: that goes by step, time and value, and a NaN counts as the 0 that it is stored as, in MLflow too."""
 
+Reading = tuple[float | None, int, int]
+"""A value of a history, as the driver makes it: the value (None for NaN), timestamp (ms), step. A page has tens of
+thousands, and each object more that is made of one is felt."""
+
 _COLUMNS = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
 _SQLITE_HISTORY = f"INSERT INTO metric ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
 _KEEP_NEWER = (
@@ -58,7 +62,7 @@ _NO_LIMIT = 2**62
 _BY_TIME = (_T.c.timestamp_ms, _T.c.step, _T.c.value, _T.c.is_nan)
 _AFTER = ("after_ms", "after_step", "after_value", "after_nan")
 _OF_KEY = (
-    sa.select(_T.c.value, _T.c.is_nan, _T.c.timestamp_ms, _T.c.step)
+    sa.select(sa.case((~_T.c.is_nan, _T.c.value)), _T.c.timestamp_ms, _T.c.step)
     .where(
         _T.c.project_id == sa.bindparam("project_id"),
         _T.c.candidate_iid == sa.bindparam("candidate_iid"),
@@ -125,18 +129,16 @@ def history(
     *,
     limit: int | None = None,
     after: tuple[int, int, float, bool] | None = None,
-) -> list[Point]:
-    """Fetch a metric's points by (timestamp, step, value, NaN or not); `after` is that of the last point seen."""
+) -> list[Reading]:
+    """Fetch a metric's values by (timestamp, step, value, NaN or not); `after` is that of the last one seen."""
     number = find(connection, project_id, [key]).get(key)
     if number is None:
         return []
     given: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid, "key_id": number}
     given["limit"] = _NO_LIMIT if limit is None else limit
     if after is None:
-        rows = _HISTORY.all(connection, given)
-    else:
-        rows = _HISTORY_AFTER.all(connection, given | dict(zip(_AFTER, after, strict=True)))
-    return [Point(key, NAN if is_nan else value, at, step) for value, is_nan, at, step in rows]
+        return _HISTORY.all(connection, given)
+    return _HISTORY_AFTER.all(connection, given | dict(zip(_AFTER, after, strict=True)))
 
 
 def stored(value: float) -> tuple[float, bool]:

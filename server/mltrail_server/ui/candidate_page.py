@@ -1,8 +1,11 @@
 """One run: what was logged to it, which job made it, its files, and how to load it."""
 
+import math
+
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain import paths
+from mltrail_server.domain.candidate import Point
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
 from mltrail_server.services import candidate_view, files, search, stamp, versions
@@ -67,9 +70,10 @@ def metric(call: Call, iid: int) -> ResponseReturnValue:
     """Show one metric of a run: its chart, and a page of its points."""
     view = candidate_view.get(call.scope, iid)
     key = call.request.args.get("key", "")
-    points, token = search.history(
+    readings, token = search.history(
         call.scope, view.run.candidate.eid, key, limit=_POINTS, token=call.request.args.get("page")
     )
+    points = [Point(key, math.nan if value is None else value, at, step) for value, at, step in readings]
     latest = next((point for point in view.run.metrics if point.key == key), None)
     return page(
         call,
