@@ -16,8 +16,9 @@ from .base import Found, Leftover, Stored
 from .limits import check_size
 from .whole_files import WholeFiles
 
-CHUNK = 1 << 18
-"""Small enough for a processor's cache: measured with granian, downloads in chunks of 1 MiB took twice as long."""
+CHUNK = 1 << 16
+"""Larger ones get memory of their own from the operating system, each time anew: measured with granian, chunks of
+256 KiB took 2.4 times the processor time of downloads, 1.6 times that of uploads, and 1 MiB still more."""
 
 _ASIDE = ".part"
 
