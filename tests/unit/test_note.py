@@ -136,6 +136,14 @@ def test_the_verdict_stands_first_and_the_worst_rule_on_top() -> None:
     assert rows[0].endswith("| \N{MINUS SIGN}10 pp, worse, real (3 v 3 runs); must not drop by more than 0.01 |")
 
 
+def test_a_broken_bound_is_told_whatever_the_difference() -> None:
+    rules = CONTRACT.replace(
+        "{metric: loss, at_most: 0.4}", "{metric: loss, better: lower, worse_by: 0.1, at_most: 0.2}"
+    )
+    body = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, rules)
+    assert "| 0.3000 is more; must not rise by more than 0.1, at most 0.2 |" in body
+
+
 def test_the_first_table_fits_a_phone() -> None:
     body = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT)
     head = next(line for line in body.splitlines() if line.startswith("|"))

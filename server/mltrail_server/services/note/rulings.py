@@ -51,15 +51,20 @@ def _sentence(ruling: Ruling, change: MetricChange | None) -> str:
     stands with the evidence.
     """
     found = _found(ruling, change)
-    bounded = ruling.rule.at_least is not None or ruling.rule.at_most is not None
-    return f"{found}; {ruling.expects}" if bounded or ruling.outcome is not Outcome.PASS else found
+    return f"{found}; {ruling.expects}" if _bounded(ruling) or ruling.outcome is not Outcome.PASS else found
+
+
+def _bounded(ruling: Ruling) -> bool:
+    return ruling.rule.at_least is not None or ruling.rule.at_most is not None
 
 
 def _found(ruling: Ruling, change: MetricChange | None) -> str:
-    """Say what was found; where a difference is real, the comparison's sentence tells how many runs show it."""
-    compares = ruling.rule.worse_by is not None and ruling.rule.value is Value.LAST
-    real = compares and change is not None and change.evidence is not None and change.evidence.real()
-    return change.sentence if real and change is not None else ruling.sentence
+    """Say what was found; the comparison's sentence tells how many runs show it, the rule's how many would."""
+    compares = ruling.rule.worse_by is not None and ruling.rule.value is Value.LAST and not _bounded(ruling)
+    if not compares or not ruling.known or change is None or change.evidence is None:
+        return ruling.sentence
+    improved = ruling.outcome is Outcome.PASS and "noise" not in ruling.sentence
+    return change.sentence if improved or change.evidence.real() else ruling.sentence
 
 
 def heading(judged: Judged) -> Markdown | None:
