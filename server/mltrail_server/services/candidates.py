@@ -63,7 +63,8 @@ def create(
     name = name or wanted.get(NAME_TAG) or random_name()
     limits.check_run_name(name)
     claim = job_claims.look_up(scope, wanted)
-    with scope.deps.db.write() as connection:
+
+    def begin(connection: sa.Connection) -> Logged:
         experiments.check_accepts(connection, scope, experiment_iid)
         return make(
             connection,
@@ -75,6 +76,8 @@ def create(
             tags=wanted,
             claim=claim,
         )
+
+    return scope.deps.db.write_together(begin)
 
 
 def make(

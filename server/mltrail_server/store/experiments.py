@@ -9,7 +9,7 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
-from .prepared import Given, Prepared
+from .prepared import Given, Prepared, is_in, listed
 from .sql import insert_for, next_number, upsert
 
 _T = schema.experiment
@@ -28,13 +28,12 @@ _TAGS_OF_ONE = Prepared(
     .where(_TAG.c.project_id == sa.bindparam("project_id"), _TAG.c.experiment_iid == sa.bindparam("iid"))
     .order_by(_TAG.c.key)
 )
-_TAGS = (
-    sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
-    .where(
-        _TAG.c.project_id == sa.bindparam("project_id"),
-        _TAG.c.experiment_iid.in_(sa.bindparam("iids", expanding=True)),
+_TAGS = Prepared(
+    lambda dialect: (
+        sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
+        .where(_TAG.c.project_id == sa.bindparam("project_id"), is_in(_TAG.c.experiment_iid, "iids", dialect))
+        .order_by(_TAG.c.experiment_iid, _TAG.c.key)
     )
-    .order_by(_TAG.c.experiment_iid, _TAG.c.key)
 )
 
 
@@ -124,7 +123,7 @@ def tags_of(
 ) -> dict[int, tuple[tuple[str, str], ...]]:
     """Fetch the tags of several experiments in one statement, by key."""
     found: dict[int, list[tuple[str, str]]] = {}
-    for iid, key, value in connection.execute(_TAGS, {"project_id": project_id, "iids": list(iids)}):
+    for iid, key, value in _TAGS.all(connection, {"project_id": project_id, "iids": listed(connection, list(iids))}):
         found.setdefault(iid, []).append((key, value))
     return {iid: tuple(tags) for iid, tags in found.items()}
 
