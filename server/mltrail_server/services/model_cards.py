@@ -44,7 +44,7 @@ def _card(connection: sa.Connection, scope: Scope, version: Version) -> Card:
         _commit(connection, scope, promotion),
         _metrics(connection, scope, iid, promotion),
         logged,
-        [Used(dict(one.tags).get(_CONTEXT, ""), one.name, one.digest, one.source) for one in used],
+        [Used(dict(one.tags).get(_CONTEXT, ""), one.name, one.digest, one.origin) for one in used],
         len(held),
         sum(file.size for file in held),
         bool(envelope.get("signatures")),

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import sqlalchemy as sa
 
+from mltrail_server.domain.dataset_source import readable
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
@@ -54,6 +55,10 @@ class Dataset:
     schema: str | None
     profile: str | None
     tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def origin(self) -> str:
+        return readable(self.source_type, self.source)
 
 
 @dataclass(frozen=True, slots=True)
