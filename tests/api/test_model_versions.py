@@ -81,7 +81,27 @@ def test_a_semver_is_never_used_twice_and_a_number_neither(mlflow: Mlflow, make:
     assert (status, code) == TAKEN
     assert "Version has already been taken" in message
     made = make()
-    assert (made["version"], made["aliases"]) == ("3", ["1.1.1"])
+    assert (made["version"], made["aliases"]) == ("3", ["1.0.1"])
+
+
+def test_numbers_go_on_from_the_highest_that_is_there_and_pass_over_the_deleted(mlflow: Mlflow, make: Make) -> None:
+    make(semver="1.0.0")
+    make(semver="90000.0.0")
+    assert make()["aliases"] == ["90000.0.1"]
+    for slip in ("90000.0.0", "90000.0.1"):
+        send(mlflow, "DELETE", "delete", version=slip)
+    made = make()
+    assert made["aliases"] == ["1.0.1"]
+    for there in ("1.0.0", "1.0.1"):
+        send(mlflow, "DELETE", "delete", version=there)
+    assert make()["aliases"] == ["1.0.2"]
+
+
+def test_a_number_that_leaves_no_room_for_the_next_is_told(mlflow: Mlflow, make: Make) -> None:
+    make(semver=f"{'9' * 249}.0.999")
+    status, code, message = mlflow.error("POST", "model-versions/create", name="churn")
+    assert (status, code) == INVALID
+    assert "255 characters" in message
 
 
 @pytest.mark.parametrize("semver", ["1.0", "v1.0.0", "one", ""])

@@ -256,6 +256,22 @@ def test_a_number_that_somebody_took_by_hand_is_passed_over(trail: Trail) -> Non
     assert promote(trail, second)[0]["version"] == "1.2.0"
 
 
+@pytest.mark.parametrize(("deleted", "version"), [((), "8.3.0"), (("8.2.0",), "1.5.0"), (("8.2.0", "1.4.0"), "1.0.0")])
+def test_the_first_promotion_goes_on_from_the_versions_registered_by_hand_that_are_there(
+    trail: Trail, deleted: tuple[str, ...], version: str
+) -> None:
+    developer = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    developer.post("registered-models/create", name="churn")
+    for taken in ("1.4.0", "8.2.0"):
+        tags = [{"key": "gitlab.version", "value": taken}]
+        developer.post("model-versions/create", name="churn", source="", tags=tags)
+    for one in deleted:
+        developer.call("DELETE", "api/2.0/mlflow/model-versions/delete", json={"name": "churn", "version": one})
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.8])
+    assert promote(trail, pipeline)[0]["version"] == version
+
+
 @pytest.mark.parametrize(
     ("labels", "message", "version", "reason"),
     [

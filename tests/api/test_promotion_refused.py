@@ -1,6 +1,7 @@
 """What is not promoted, each with its sentence; and what a person may promote."""
 
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from mltrail_server.artifacts.local import LocalFiles
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import integrity
 from mltrail_server.store import files
 from tests.api.conftest import Mlflow
 from tests.api.test_promotion import aliases, promote
@@ -231,3 +233,16 @@ class TestGitLabsOwnCall:
         trail.train(trail.main(SHAS["b"]), [0.8])
         run_id = trail.runs()[0]["info"]["run_id"]
         assert self.register(trail, "owner", source=f"runs:/{run_id}/other").startswith("mlflow-artifacts:/1/")
+
+
+def test_only_a_few_large_models_are_read_at_a_time(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a thread of the server for as long as its bytes take to read."""
+    monkeypatch.setattr(integrity, "LARGE", 0)
+    monkeypatch.setattr(integrity, "reading", BoundedSemaphore(1))
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9])
+    with integrity.reading:
+        told = by_hand(trail, status=429, pipeline_id=pipeline.id)
+    assert "ask again" in told
+    for _ in range(2):
+        assert by_hand(trail, pipeline_id=pipeline.id)[0]["version"] == "1.0.0"

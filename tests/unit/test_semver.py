@@ -77,5 +77,6 @@ def test_bump(before: str, part: Bump, after: str) -> None:
 
 
 def test_the_first_version_and_the_one_after() -> None:
-    assert semver.following(None) == "1.0.0"
-    assert semver.following("1.0.9") == "1.0.10"
+    assert semver.following(None, taken=()) == "1.0.0"
+    assert semver.following("1.0.9", taken={"1.0.9"}) == "1.0.10"
+    assert semver.following("1.0.9", taken={"1.0.10", "1.0.11"}) == "1.0.12"

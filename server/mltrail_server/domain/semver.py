@@ -1,6 +1,7 @@
 """Semantic versions: https://semver.org/spec/v2.0.0.html."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import total_ordering
@@ -95,6 +96,11 @@ def parse(text: str) -> Semver:
     return found
 
 
-def following(highest: str | None) -> str:
-    """Name the version after `highest`, as GitLab does: 1.0.0 first, then one patch more."""
-    return FIRST if highest is None else str(parse(highest).bump(Bump.PATCH))
+def following(highest: str | None, *, taken: Collection[str]) -> str:
+    """Name the version after `highest`, as GitLab does: 1.0.0 first, then one patch more; those that are taken are
+    passed over. Raises INVALID when there is no room for a longer one.
+    """
+    found = parse(FIRST) if highest is None else parse(highest).bump(Bump.PATCH)
+    while str(found) in taken:
+        found = found.bump(Bump.PATCH)
+    return str(parse(str(found)))

@@ -1,7 +1,8 @@
 """Are the stored bytes still those that were uploaded?"""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from threading import BoundedSemaphore
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
@@ -9,12 +10,29 @@ from mltrail_server.store.files import File
 
 from .deps import Deps
 
+LARGE = 256 << 20
+"""Models of more bytes are read a few at a time, so that promotions leave a server's threads to others."""
 
-def broken(deps: Deps, project_id: ProjectId, held: Iterable[File]) -> str:
+reading = BoundedSemaphore(4)
+
+
+def broken(deps: Deps, project_id: ProjectId, held: Sequence[File]) -> str:
     """Read files whole and name the first whose bytes are not what was uploaded; "" when all are as they were.
 
-    Call it outside of a transaction: a large model takes its time.
+    Call it outside of a transaction: a large model takes its time. Raises LIMIT while several others are read.
     """
+    if sum(file.size for file in held) <= LARGE:
+        return _first_broken(deps, project_id, held)
+    if not reading.acquire(blocking=False):
+        told = "Several large models are being read for their promotion already; ask again in a moment."
+        raise MltrailError(Code.LIMIT, told, retry_after=15)
+    try:
+        return _first_broken(deps, project_id, held)
+    finally:
+        reading.release()
+
+
+def _first_broken(deps: Deps, project_id: ProjectId, held: Sequence[File]) -> str:
     for file in held:
         try:
             digest = hashlib.sha256()

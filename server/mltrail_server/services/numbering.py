@@ -34,15 +34,20 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """All semvers that a model has ever had: `promoted` by promotions, `taken` by anybody."""
+    """All semvers that a model has ever had: `promoted` by promotions, `taken` by anybody, `there` of versions that
+    nobody has deleted.
+    """
 
     promoted: frozenset[str] = frozenset()
     taken: frozenset[str] = frozenset()
+    there: frozenset[str] = frozenset()
 
 
 def used(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Used:
     promoted = frozenset(semver for _, semver in promotions.taken(connection, project_id, model_id))
-    return Used(promoted, promoted.union(version_store.all_semvers(connection, project_id, model_id)))
+    known = version_store.all_semvers(connection, project_id, model_id)
+    there = frozenset(semver for semver, is_there in known.items() if is_there)
+    return Used(promoted, promoted.union(known), there)
 
 
 def step(  # noqa: PLR0913 - all that tells two versions apart
@@ -128,8 +133,9 @@ def pre_release(target: Semver, used: Used) -> Semver:
 
 
 def _counted(decided: Step | None, used: Used) -> tuple[str, str, Semver]:
-    # Numbers that somebody has given by hand count as long as nothing was promoted; later they are passed over.
-    released = [one for one in map(semver.parse, used.promoted or used.taken) if not one.pre]
+    # Numbers that somebody has given by hand count as long as nothing was promoted; later they are passed over, and so
+    # is one whose version was deleted, so that a slip of the keyboard can be mended.
+    released = [one for one in map(semver.parse, used.promoted or used.there) if not one.pre]
     if not released:
         called, reason, following = "first", "the first version", semver.parse(semver.FIRST)
     else:

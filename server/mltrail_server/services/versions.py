@@ -249,9 +249,11 @@ def _with_run(connection: sa.Connection, scope: Scope, name: str, found: Origin)
 def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str | None) -> str:
     """Choose a new version's semver. The caller holds the model, so nobody else takes it meanwhile."""
     promoted = [semver for _, semver in promotions.taken(connection, scope.project_id, model_id)]
-    used = {*promoted, *store.all_semvers(connection, scope.project_id, model_id)}
+    known = store.all_semvers(connection, scope.project_id, model_id)
+    used = {*promoted, *known}
     if wanted is None:
-        return semver.following(max(used, key=semver.parse, default=None))
+        there = {*promoted, *(one for one, is_there in known.items() if is_there)}
+        return semver.following(max(there, key=semver.parse, default=None), taken=used)
     semver.parse(wanted)
     if wanted in used:
         raise MltrailError(

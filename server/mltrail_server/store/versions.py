@@ -142,10 +142,11 @@ def highest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> 
     return get(connection, project_id, model_id, number)
 
 
-def all_semvers(connection: sa.Connection, project_id: ProjectId, model_id: int) -> list[str]:
-    """Fetch every semver that was ever given to a version of this model, deleted ones too."""
-    query = sa.select(_T.c.semver).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
-    return list(connection.execute(query).scalars())
+def all_semvers(connection: sa.Connection, project_id: ProjectId, model_id: int) -> dict[str, bool]:
+    """Fetch every semver that a version of this model ever had, and tell whether the version is still there."""
+    there = _T.c.deleted_ms.is_(None).label("there")
+    query = sa.select(_T.c.semver, there).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
+    return {row.semver: bool(row.there) for row in connection.execute(query)}
 
 
 def semvers(connection: sa.Connection, project_id: ProjectId, model_id: int) -> dict[int, str]:
