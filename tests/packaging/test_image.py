@@ -108,6 +108,18 @@ def test_it_says_which_version_it_is(image: Image) -> None:
     assert image.base.startswith("python:3.")
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_what_is_locked_is_there_for_the_base_image(image: Image, machine: str, tmp_path: Path) -> None:
+    """Built for musl and the Python of the base, since nothing in that image could compile it."""
+    version = re.fullmatch(r"python:(3\.\d+)-alpine", image.base)
+    assert version
+    uv = Path(sys.executable).parent / "uv"
+    where = ["--python-platform", f"{machine}-unknown-linux-musl", "--python-version", version[1], "--target", tmp_path]
+    what = ["--only-binary", ":all:", "--require-hashes", "--requirements", ROOT / "image/requirements.txt"]
+    subprocess.run([uv, "pip", "install", "--quiet", *where, *what], check=True)
+    assert list(tmp_path.glob(f"yaml/*{machine}*musl*.so"))
+
+
 @pytest.mark.parametrize("name", ["report", "promote"])
 def test_the_templates_scripts_run_in_it(image: Image, name: str, tmp_path: Path) -> None:
     server = Server()
