@@ -74,6 +74,7 @@ class Best(NamedTuple):
     name: str
     url: str
     runs: int
+    params: dict[str, str]
 
 
 class Model(NamedTuple):
@@ -216,7 +217,7 @@ def _model(body: Mapping[str, Any]) -> Model:
     best = body.get("best")
     return Model(
         name=str(body["name"]),
-        best=best and Best(int(best["iid"]), text(best.get("name")), text(best.get("url")), int(best.get("runs", 1))),
+        best=best and _best(best),
         metrics=[_metric(one) for one in body.get("metrics") or ()],
         parameters=[
             Parameter(str(one["name"]), maybe(one.get("from")), maybe(one.get("to")))
@@ -226,6 +227,11 @@ def _model(body: Mapping[str, Any]) -> Model:
         gate=text(body.get("gate")),
         rules=[rule(one) for one in body.get("rules") or ()],
     )
+
+
+def _best(body: Mapping[str, Any]) -> Best:
+    params = {str(key): str(value) for key, value in (body.get("params") or {}).items()}
+    return Best(int(body["iid"]), text(body.get("name")), text(body.get("url")), int(body.get("runs", 1)), params)
 
 
 def rule(body: Mapping[str, Any]) -> Rule:

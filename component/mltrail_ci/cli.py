@@ -18,6 +18,7 @@ COMMANDS = {
     "verify": "check files and signature of a promoted version",
     "card": "print the model card of a version",
     "runs": "list the runs of this pipeline",
+    "winner": "print the parameters of this pipeline's best candidate",
     "detach": "let a run outlive this job, which launches its training elsewhere",
     "contract": "check the contract file, and tell what it would say of a pipeline",
     "doctor": "look for mistakes in this job's set-up",

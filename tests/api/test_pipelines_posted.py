@@ -96,7 +96,7 @@ def test_a_merge_train_updates_the_note_and_begins_none(trail: Trail, request_: 
     assert trail.report(again)["gate"]["outcome"] == "fail", "it gates like any other"
 
 
-@pytest.mark.parametrize("source", ["push", "schedule", "web", "api", "trigger"])
+@pytest.mark.parametrize("source", ["push", "schedule", "web", "api", "trigger", "pipeline"])
 def test_the_default_branch_is_the_baseline_however_it_was_begun(
     trail: Trail, request_: MergeRequest, source: str
 ) -> None:
@@ -111,7 +111,7 @@ def test_the_default_branch_is_the_baseline_however_it_was_begun(
     assert baseline_of(trail, own) == newer.id
 
 
-@pytest.mark.parametrize("source", ["push", "web", "api", "trigger", "schedule"])
+@pytest.mark.parametrize("source", ["push", "web", "api", "trigger", "schedule", "pipeline"])
 def test_a_branch_with_an_open_merge_request_is_its(trail: Trail, request_: MergeRequest, source: str) -> None:
     own = pipeline(trail, "faster", source)
     trail.train(own, [0.9, 0.91])

@@ -74,6 +74,26 @@ def test_a_sweep_s_trials_are_candidates_and_its_parent_is_none(trail: Trail) ->
     assert "4 candidates in" in trail.notes(trail.team.project.merge_requests[1])[0]
 
 
+def test_a_job_that_trains_the_winner_again_is_what_counts(trail: Trail) -> None:
+    a_main(trail, SHAS["b"], contract(RULE), [0.80, 0.81, 0.82])
+    _, pipeline = a_request(trail, [])
+    sweep, mlflow = a_job(trail, pipeline, "sweep")
+    for number in range(8):
+        log(mlflow, {"val_accuracy": 0.80 + number / 500}, {"lr": str(number), "seed": "1"})
+    trail.team.gitlab.set_job(sweep, "success")
+    (model,) = trail.report(pipeline)["models"]
+    assert (model["best"]["params"], model["confirmed"]) == ({"lr": "7"}, False)
+    confirm, mlflow = a_job(trail, pipeline, "confirm")
+    for seed in (101, 102):
+        run_id = log(mlflow, {"val_accuracy": 0.80}, {"lr": "7", "seed": str(seed)})
+        mlflow.post("runs/set-tag", run_id=run_id, key="mltrail.confirm", value="true")
+    trail.team.gitlab.set_job(confirm, "success")
+    told = trail.report(pipeline)
+    (model,) = told["models"]
+    assert (model["confirmed"], model["metrics"][0]["current"]["n"]) == (True, 2)
+    assert "It was trained again on fresh seeds: only these 2 runs count." in told["markdown"]
+
+
 def test_a_large_sweep_and_a_long_history_cost_no_more_statements(trail: Trail) -> None:
     a_main(
         trail, SHAS["b"], contract(RULE, "{metric: val_accuracy, at_least: 0.1, value: best, better: higher}"), [0.8]

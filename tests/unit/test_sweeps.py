@@ -71,6 +71,33 @@ def test_the_best_of_many_trials_is_told_as_luck() -> None:
     assert compare(folded, [a_run(2000, {"val_accuracy": 0.8})], history=history).luck
 
 
+def test_fresh_runs_of_the_winner_tell_how_good_it_is() -> None:
+    history = [[a_run(900 + 9 * place, {"val_accuracy": 0.8 + (-1) ** place * 0.008})] for place in range(15)]
+    baseline = [a_run(2000, {"val_accuracy": 0.8})]
+    sweep = [a_run(10 + n, {"val_accuracy": 0.78 + n / 1000}, params={"lr": str(n), "seed": "1"}) for n in range(50)]
+
+    def again(accuracy: float, lr: str = "49", state: State = State.SUCCEEDED) -> list[Run]:
+        tags = {"mltrail.confirm": "true"}
+        seeds = range(101, 104)
+        return [
+            a_run(seed, {"val_accuracy": accuracy}, params={"lr": lr, "seed": str(seed)}, tags=tags, state=state)
+            for seed in seeds
+        ]
+
+    confirmed = compare([*sweep, *again(0.828)], baseline, history=history)
+    assert (confirmed.confirmed, confirmed.luck, confirmed.metrics[0].judgement) == (True, False, Judgement.BETTER)
+    assert confirmed.best is not None
+    assert len(confirmed.best.runs) == 3, "the trial that won is not among them"
+    refuted = compare([*sweep, *again(0.8)], baseline, history=history)
+    assert refuted.metrics[0].judgement is Judgement.SAME
+    # Fresh runs of another choice, or failed ones, say nothing of the winner, and can't win.
+    for others in (again(0.9, lr="3"), again(0.9, state=State.FAILED)):
+        found = compare([*sweep, *others], baseline, history=history)
+        assert (found.confirmed, found.best_run and found.best_run.params["lr"]) == (False, "49")
+    alone = compare(again(0.8), baseline, history=history)
+    assert (alone.confirmed, alone.best_run is not None) == (False, True)
+
+
 def test_models_without_a_selection_share_the_runs_by_name() -> None:
     runs = [a_run(1, {}, experiment="churn"), a_run(2, {}, experiment="[model]price"), a_run(3, {}, experiment="other")]
     two = selection.select(Contract({"churn": Model("churn"), "price": Model("price")}), runs)

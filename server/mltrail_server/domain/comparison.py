@@ -10,7 +10,7 @@ from mltrail_contract import Model
 from . import direction, evidence, folds, globs, sweeps
 from .direction import Direction, Goal
 from .evidence import Evidence, Level
-from .grouping import Group, Run, best, group, ranking_metric, representative
+from .grouping import Group, Run, State, best, group, ranking_metric, representative
 from .numbers import change
 from .statistics import Summary
 
@@ -67,6 +67,7 @@ class Comparison:
 
     `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's. `groups` is how
     many candidates the best was chosen from; `luck` tells that it is the best of several by no more than chance gives.
+    `confirmed` tells that `best` holds fresh runs of what had won, so that no luck is in its lead.
     `trend` is the ranking metric of the history's pipelines, in its order.
     """
 
@@ -81,6 +82,7 @@ class Comparison:
     incomparable: str | None = None
     trend: tuple[float | None, ...] = ()
     luck: bool = False
+    confirmed: bool = False
 
     @property
     def headline(self) -> MetricChange | None:
@@ -118,19 +120,23 @@ def compare(
     """
     chance = model.repeat_over | frozenset(model.pair_by)
     wanted = [name for name in (rank_by or model.rank_by, *(rule.metric for rule in model.rules)) if name]
-    folded = sweeps.fold(tuple(current), wanted)
+    chosen_from, fresh = _parted(current)
+    folded = sweeps.fold(chosen_from, wanted)
     ours = group(folded.runs, repeat_over=chance)
-    theirs = group(sweeps.fold(tuple(baseline), wanted).runs, repeat_over=chance)
+    chosen_before, fresh_before = _parted(baseline)
+    theirs = group(sweeps.fold(chosen_before, wanted).runs, repeat_over=chance)
     metric = rank_by or model.rank_by or ranking_metric(ours)
     goal = Goal(better, guessed=False) if better else goal_of(metric or "", model)
     mine, yours = best(ours, metric, goal), best(theirs, metric, goal)
+    again = _again(mine, group(fresh, repeat_over=chance))
+    mine, yours = again or mine, _again(yours, group(fresh_before, repeat_over=chance)) or yours
     if mine is None:
         return Comparison(metric, None, None, yours, (), (), 0)
     among = len(ours) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in ours)
     earlier = [best(group(sweeps.fold(tuple(runs), wanted).runs, repeat_over=chance), metric, goal) for runs in history]
     reason = _incomparable(mine, yours, model.same_dataset) if yours else None
     sides = _Sides(mine, yours, [one for one in earlier if one is not None], model, reason)
-    changes = tuple(_metrics(sides, metric, goal, among=among))
+    changes = tuple(_metrics(sides, metric, goal, among=1 if again else among))
     return Comparison(
         metric,
         mine,
@@ -142,8 +148,24 @@ def compare(
         tuple(changed_parameters(_datasets(yours), _datasets(mine))) if yours else (),
         reason,
         tuple(_mean(one, metric) for one in earlier),
-        any(_lucky(one, among) for one in changes if one.name == metric),
+        again is None and any(_lucky(one, among) for one in changes if one.name == metric),
+        again is not None,
     )
+
+
+def _parted(runs: Iterable[Run]) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
+    """Part the runs among which the best is chosen from those that confirm it, where there are both."""
+    found = tuple(runs)
+    fresh = tuple(run for run in found if sweeps.confirms(run) and run.state is State.SUCCEEDED)
+    chosen_from = tuple(run for run in found if not sweeps.confirms(run))
+    if not any(run.state is State.SUCCEEDED for run in chosen_from):
+        return found, ()
+    return chosen_from, fresh
+
+
+def _again(winner: Group | None, fresh: Iterable[Group]) -> Group | None:
+    """Find the fresh runs of what has won: they alone tell how good it is, since nothing was chosen by them."""
+    return next((one for one in fresh if winner is not None and one.params == winner.params), None)
 
 
 def goal_of(metric: str, model: Model) -> Goal:

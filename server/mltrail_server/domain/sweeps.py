@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from . import globs
 from .grouping import Run, State, usable
 
+CONFIRM = "mltrail.confirm"
+"""A run bears this tag with the value `true` when it trains the winner again, on a seed that nothing was chosen by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -41,6 +44,10 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
         else:
             dropped.add(parent.iid)
     return Folded(tuple(run for run in runs if run.iid not in dropped), trials)
+
+
+def confirms(run: Run) -> bool:
+    return run.tags.get(CONFIRM, "").lower() == "true"
 
 
 def _logged(run: Run, matter: set[str] | None) -> set[str]:

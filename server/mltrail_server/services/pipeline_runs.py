@@ -10,6 +10,7 @@ from mltrail_server.domain.ci import SUCCEEDED
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import model_of
+from mltrail_server.domain.sweeps import CONFIRM
 from mltrail_server.store import experiments, metrics, params, pipeline_candidates, run_data
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.jobs import TiedJob
@@ -48,7 +49,7 @@ def outlines(
     listed = pipeline_candidates.candidates(connection, project_id, pipeline_ids, stages=stages)
     found = {one.iid: one for one in listed}
     names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found.values()})
-    of_tags = pipeline_candidates.tags(connection, project_id, pipeline_ids, {PARENT, *tags})
+    of_tags = pipeline_candidates.tags(connection, project_id, pipeline_ids, {PARENT, CONFIRM, *tags})
     iids = {one.eid: one.iid for one in found.values()}
     return {
         pipeline_id: [

@@ -29,6 +29,10 @@ def provenance(page: Page, model: ModelReport) -> Markdown:
     best = model.comparison.best_run
     if best is not None:
         told += f" Best: {link(best.name, page.candidate(best.iid))}, from job {link(best.job_name, best.job_url)}."
+    if model.comparison.confirmed and model.comparison.best is not None:
+        told += (
+            f" It was trained again on fresh seeds: only these {count(len(model.comparison.best.runs), 'run')} count."
+        )
     if model.comparison.luck:
         told += " Its lead is no more than what luck gives the best of so many: train it again on fresh seeds to tell."
     if not model.touched:

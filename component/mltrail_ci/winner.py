@@ -1,0 +1,43 @@
+"""`mltrail winner`: the parameters of this pipeline's best candidate, for a job that trains it again on fresh seeds."""
+
+import json
+import time
+from argparse import ArgumentParser, Namespace
+
+from . import answers, errors
+from .answers import Model, Report
+from .api import Api
+from .outputs import text
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="name of the model, where the pipeline trains several")
+    parser.add_argument(
+        "--timeout", type=float, default=300, metavar="SECONDS", help="longest wait for runs to end (default 300)"
+    )
+    parser.add_argument("--poll", type=float, default=3, metavar="SECONDS", help="ask this often (default 3)")
+
+
+def run(api: Api, options: Namespace) -> int:
+    started = time.monotonic()
+    while (report := answers.report(api.report())).state == "waiting":
+        if time.monotonic() - started + options.poll > options.timeout:
+            raise errors.CommandError(
+                f"Time is up after {options.timeout:g} s: {text.clean(report.reason)}. Put the training in `needs:`.",
+                errors.TIME_IS_UP,
+            )
+        time.sleep(options.poll)
+    model = _model(report, options.model)
+    if model is None or model.best is None:
+        raise errors.CommandError("No run of this pipeline has succeeded, so nothing has won.", errors.NO)
+    best = {"model": model.name, "candidate": model.best.iid, "name": model.best.name, "params": model.best.params}
+    print(json.dumps(best if options.json else model.best.params, indent=2))
+    return errors.DONE
+
+
+def _model(report: Report, wanted: str | None) -> Model | None:
+    found = [one for one in report.models if wanted in {None, one.name} and one.candidates]
+    if wanted is None and len(found) > 1:
+        names = ", ".join(one.name for one in found)
+        raise errors.usage(f"This pipeline has trained several models; choose one with --model: {text.clean(names)}")
+    return found[0] if found else None

@@ -1,0 +1,45 @@
+"""`mltrail winner`: what a job that confirms the best candidate has to train."""
+
+import json
+from typing import Any
+
+from tests.component.conftest import Job
+
+
+def a_report(*models: dict[str, Any], state: str = "ready") -> dict[str, Any]:
+    return {"state": state, "reason": "1 of 2 runs are not done", "verdict": {}, "models": list(models)}
+
+
+def a_model(name: str, **params: str) -> dict[str, Any]:
+    best = {"iid": 7, "name": "trial 7", "url": "https://mltrail.example.com/7", "runs": 1, "params": params}
+    candidate = {"iid": 7, "name": "trial 7", "status": "succeeded"}
+    return {"name": name, "best": best, "candidates": [candidate]}
+
+
+def test_it_prints_the_parameters_that_were_chosen(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report(a_model("churn", lr="0.1", depth="3")))
+    code, told, _ = job.run("winner")
+    assert (code, json.loads(told)) == (0, {"lr": "0.1", "depth": "3"})
+    code, told, _ = job.run("winner", "--json")
+    assert (code, json.loads(told)["candidate"]) == (0, 7)
+
+
+def test_of_several_models_one_is_chosen(job: Job) -> None:
+    job.server.lay(
+        f"GET {job.base}/pipelines/1001/report", a_report(a_model("churn", lr="1"), a_model("price", lr="2"))
+    )
+    assert job.run("winner")[0] == 2
+    code, told, _ = job.run("winner", "--model", "price")
+    assert (code, json.loads(told)) == (0, {"lr": "2"})
+
+
+def test_nothing_has_won(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report())
+    code, _, told = job.run("winner")
+    assert (code, "nothing has won" in told) == (1, True)
+
+
+def test_it_waits_no_longer_than_it_may(job: Job) -> None:
+    job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report(state="waiting"))
+    code, _, told = job.run("winner", "--timeout", "0")
+    assert (code, "1 of 2 runs are not done" in told) == (4, True)
