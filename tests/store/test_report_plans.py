@@ -7,9 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.filters import parse
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
-from mltrail_server.store import candidate_pipelines, jobs, pipeline_candidates, run_data
+from mltrail_server.store import best_values, candidate_pipelines, jobs, pipeline_candidates, run_data
 
 BACKENDS = ("sqlite",)  # the plans that are told are its own
 PROJECT = ProjectId(1)
@@ -23,6 +25,9 @@ READS: dict[str, Callable[[sa.Connection], object]] = {
     "laptops": lambda one: pipeline_candidates.without_job(one, PROJECT, ["a" * 40, "b" * 40], limit=20),
     "datasets": lambda one: run_data.datasets(one, PROJECT, [1, 2, 3]),
     "files": lambda one: run_data.files_at(one, PROJECT, ["a", "b"]),
+    "the best values": lambda one: best_values.best(
+        one, PROJECT, 1, [Stage.ACTIVE], parse("params.a = '1'"), wanted={"a": Direction.HIGHER}, small=True
+    ),
     "a candidate's pipeline": lambda one: candidate_pipelines.of(one, PROJECT, 7),
 }
 

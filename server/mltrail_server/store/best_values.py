@@ -54,9 +54,8 @@ def best(
     )
     if small:
         within = (_T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages))
-        query = _looked_through(project_id, wanted).where(*counts, *within)
-        extremes = {name: (low, high) for name, high, low in connection.execute(query)}
-        return _chosen(extremes, wanted)
+        query = _looked_through(project_id, wanted, sa.select(_T.c.iid).where(*counts, *within))
+        return _chosen({name: (low, high) for name, low, high in connection.execute(query)}, wanted)
     # As in `search_walks`: an expression, so that SQLite looks the few candidates up by their numbers.
     within = (_T.c.experiment_iid + 0 == experiment_iid, (_T.c.stage + 0).in_(stages))
     names = list(wanted)
@@ -67,7 +66,7 @@ def best(
         .where(*counts, *within)
         .group_by(top.c.place)
     )
-    given = {"project_id": project_id, **{f"name_{place}": name for place, name in enumerate(names)}}
+    given = {"project_id": project_id, **{f"wanted_{place}": name for place, name in enumerate(names)}}
     return _chosen({names[place]: (low, high) for place, high, low in connection.execute(found, given)}, wanted)
 
 
@@ -75,18 +74,19 @@ def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Di
     return {name: high if wanted[name] is Direction.HIGHER else low for name, (low, high) in extremes.items()}
 
 
-def _looked_through(project_id: ProjectId, wanted: Mapping[str, Direction]) -> sa.Select[str, float, float]:
-    owned = sa.and_(_LATEST.c.project_id == _T.c.project_id, _LATEST.c.candidate_iid == _T.c.iid)
-    # `+ 0`, so that SQLite does not walk all of the project's values of a metric.
+def _looked_through(
+    project_id: ProjectId, wanted: Mapping[str, Direction], candidate_iids: sa.Select[int]
+) -> sa.Select[str, float, float]:
+    # `+ 0`, so that SQLite looks the candidates up instead of walking all of the project's values by their keys.
     named = sa.and_(_KEY.c.project_id == _LATEST.c.project_id, _KEY.c.id == _LATEST.c.key_id + 0)
     return (
-        sa.select(_KEY.c.name, sa.func.max(_LATEST.c.value), sa.func.min(_LATEST.c.value))
-        .select_from(_T.join(_LATEST, owned).join(_KEY, named))
+        sa.select(_KEY.c.name, sa.func.min(_LATEST.c.value), sa.func.max(_LATEST.c.value))
+        .select_from(_LATEST.join(_KEY, named))
         .where(
-            _KEY.c.project_id == project_id,
             _LATEST.c.project_id == project_id,
-            _KEY.c.name.in_(wanted),
+            _LATEST.c.candidate_iid.in_(candidate_iids),
             ~_LATEST.c.is_nan,
+            (_KEY.c.name + "").in_(wanted),
         )
         .group_by(_KEY.c.name)
     )
@@ -94,13 +94,13 @@ def _looked_through(project_id: ProjectId, wanted: Mapping[str, Direction]) -> s
 
 @cache
 def _walks(directions: tuple[Direction, ...]) -> sa.Subquery:
-    """Walk to the best values of several metrics, named by the parameters `name_0` and so on. Built once."""
+    """Walk to the best values of several metrics, named by the parameters `wanted_0` and so on. Built once."""
     project_id: sa.BindParameter[int] = sa.bindparam("project_id")
     walks = []
     for place, direction in enumerate(directions):
         number = (
             sa.select(_KEY.c.id)
-            .where(_KEY.c.project_id == project_id, _KEY.c.name == sa.bindparam(f"name_{place}"))
+            .where(_KEY.c.project_id == project_id, _KEY.c.name == sa.bindparam(f"wanted_{place}"))
             .scalar_subquery()
         )
         walk = (

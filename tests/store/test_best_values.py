@@ -1,0 +1,77 @@
+"""The best value of each metric among all that match is the same whichever way it is found."""
+
+import random
+
+import pytest
+
+from mltrail_server.domain.candidate import Point, Stage, Status
+from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.filters import parse
+from mltrail_server.domain.identity import Access, Actor, TokenKind
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import candidates, experiments, projects
+from mltrail_server.services.deps import Deps, Scope
+from mltrail_server.store import best_values, metric_keys, metrics, params
+
+WANTED = {"acc": Direction.HIGHER, "loss": Direction.LOWER, "nothing": Direction.HIGHER}
+NAN = float("nan")
+
+
+def log(scope: Scope, experiment: int, values: dict[str, float], *, status: Status = Status.FINISHED) -> str:
+    made = candidates.create(scope, experiment_iid=experiment).candidate
+    with scope.deps.db.write() as connection:
+        numbers = metric_keys.make(connection, scope.project_id, values, known={})
+        points = [Point(key, value, 1, 0) for key, value in values.items()]
+        metrics.append(connection, scope.project_id, made.iid, points, numbers=numbers)
+        params.add(connection, scope.project_id, made.iid, {"even": str(made.iid % 2 == 0)})
+    candidates.update(scope, made.eid, status=status, ended_ms=2)
+    return made.eid
+
+
+@pytest.fixture
+def scope(deps: Deps) -> Scope:
+    projects.ensure(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE))
+    made = Scope(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE))
+    for name in ("mine", "other"):
+        experiments.create(made, name=name)
+    return made
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_what_counts(scope: Scope, small: bool) -> None:
+    chance = random.Random(5)
+    mine = {}
+    for number in range(1, 31):
+        mine[number] = {"acc": chance.random(), "loss": chance.choice([NAN, chance.random()])}
+        log(scope, 1, mine[number])
+    log(scope, 1, {"acc": 2.0, "loss": -1.0}, status=Status.FAILED)
+    deleted = log(scope, 1, {"acc": 3.0, "loss": -2.0})
+    candidates.change_stage(scope, deleted, Stage.DELETED)
+    log(scope, 2, {"acc": 4.0, "loss": -3.0})
+
+    def best(text: str = "") -> dict[str, float]:
+        with scope.deps.db.read() as connection:
+            clauses, stages = parse(text), [Stage.ACTIVE]
+            return best_values.best(connection, ProjectId(1), 1, stages, clauses, wanted=WANTED, small=small)
+
+    def expected(numbers: list[int]) -> dict[str, float]:
+        losses = [mine[number]["loss"] for number in numbers]
+        return {"acc": max(mine[number]["acc"] for number in numbers), "loss": min(x for x in losses if x == x)}  # noqa: PLR0124 - NaN
+
+    assert best() == expected(list(mine))
+    assert best("params.even = 'True'") == expected([number for number in mine if number % 2 == 0])
+    low = [number for number in mine if mine[number]["acc"] < 0.5]
+    assert best("metrics.acc < 0.5") == expected(low)
+    assert best("params.even = 'neither'") == {}
+
+
+def test_a_walk_ends_after_a_hundred_values_of_others(scope: Scope) -> None:
+    log(scope, 1, {"acc": 0.1})
+    for _ in range(100):
+        log(scope, 2, {"acc": 0.5})
+    with scope.deps.db.read() as connection:
+        found = [
+            best_values.best(connection, ProjectId(1), 1, [Stage.ACTIVE], (), wanted=WANTED, small=small)
+            for small in (True, False)
+        ]
+    assert found == [{"acc": 0.1}, {}]
