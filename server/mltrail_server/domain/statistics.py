@@ -76,6 +76,8 @@ def t_two_sided(t: float, freedom: float) -> float:
     """Answer the probability of a value at least as far from 0 as `t`; infinite freedom is the normal distribution."""
     if math.isinf(freedom):
         return math.erfc(abs(t) / math.sqrt(2))
+    if abs(t) < 1:  # its square would be lost beside a large freedom
+        return 1 - incomplete_beta(0.5, freedom / 2, t * t / (freedom + t * t))
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
