@@ -232,3 +232,5 @@ def _greet(settings: Settings, host: str, port: int) -> None:
         print(f"  export MLFLOW_TRACKING_TOKEN={settings.local_token}", flush=True)
     else:
         print(f"Tracking URI of a project: {base}/api/v4/projects/<id>/ml/mlflow", flush=True)
+        if not (settings.gitlab_token or settings.bot_tokens):
+            print("There is no bot: no comment is written and no job looked up. Set MLTRAIL_GITLAB_TOKEN.", flush=True)

@@ -80,3 +80,16 @@ def test_local_mode_keeps_to_this_machine(tmp_path: Path, port: int) -> None:
         told, _ = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 2
     assert "this machine only" in told
+
+
+@pytest.mark.e2e
+def test_a_team_server_without_a_bot_says_what_it_can_not_do(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLTRAIL_GITLAB_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("MLTRAIL_EXTERNAL_URL", f"http://127.0.0.1:{port}")
+    with start(tmp_path, port, "--no-worker") as server:
+        lines = wait_until_started(server)
+        server.terminate()
+        server.communicate(timeout=PATIENCE_SECONDS)
+    assert [line for line in lines if "MLTRAIL_GITLAB_TOKEN" in line]
