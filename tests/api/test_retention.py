@@ -108,3 +108,25 @@ def test_deleting_a_baseline_does_not_move_it(trail: Trail) -> None:
     trail.train(pipeline, [0.8])
     (model,) = trail.report(pipeline)["models"]
     assert model["baseline"]["sha"] == SHAS["b"]
+
+
+def test_nor_does_deleting_its_experiment(trail: Trail) -> None:
+    """The contract names several experiments; the one of the target branch was deleted since."""
+    text = 'version: 1\nmodels: {churn: {runs: {experiment: "churn-*"}}}'
+    gitlab, project = trail.team.gitlab, trail.team.project
+    gitlab.add_commit(project, SHAS["b"], parents=("a1" * 20,), branch="main", files={".mltrail.yml": text})
+    first = gitlab.add_pipeline(project, SHAS["b"], "main", "push")
+    trail.train(first, [0.9, 0.91], experiment="churn-1")
+    trail.report(first)
+    owner = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+    owner.post("experiments/delete", experiment_id="1")
+    trail.clock.advance(100 * DAY)
+    assert collect(trail) == []
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.8], experiment="churn-2")
+    (model,) = trail.report(pipeline)["models"]
+    assert (model["name"], model["baseline"]["sha"]) == ("churn", SHAS["b"])
+    assert model["metrics"][0]["baseline"]["n"] == 2
+    deleted = owner.post("runs/search", experiment_ids=["1"], run_view_type="DELETED_ONLY")["runs"]
+    assert all(owner.get("artifacts/list", run_id=run["info"]["run_id"]).get("files") for run in deleted)
