@@ -1,6 +1,7 @@
 """The `mltrail-server` command."""
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    gc.disable()  # what is loaded now stays: to look for garbage in it would be a fifth of the start
     from .ops import together  # noqa: PLC0415 - commands load only what they need
 
     # granian's own allocator reads this when it is loaded: one arena for all threads, and what a large answer took is

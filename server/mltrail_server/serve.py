@@ -71,11 +71,11 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
 
 def _keep_memory_small() -> None:
     """Prepare this process and those that it forks, once the application stands."""
-    # A collector that looked at what stands now would write to pages that all processes share. And an answer of a
-    # hundred thousand small objects, none of them in a cycle, is not worth dozens of collections.
-    gc.collect()
+    # A collector that looked at what stands now would write to pages that all processes share, and find nothing.
+    # And an answer of a hundred thousand small objects, none of them in a cycle, is not worth dozens of collections.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    gc.enable()
     # glibc gives each thread a heap of its own, and keeps what a large answer once took.
     for parameter, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, 1 << 17), (_M_TRIM_THRESHOLD, 1 << 17)):
         if hasattr(_LIBC, "mallopt"):  # not in musl
