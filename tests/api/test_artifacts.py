@@ -269,3 +269,25 @@ def test_a_dot_is_the_folder_itself_as_clients_send_it(mlflow: Mlflow, run_id: s
     listed = good(mlflow.call("GET", f"api/2.0/mlflow/artifacts/list?run_id={run_id}&path=./d"))["files"]
     assert [one["path"] for one in listed] == ["d/a.txt", "d/b.txt"]
     assert fetch(mlflow, f"{root}/d/./b.txt").get_data() == b"bytes"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("notes.TXT", "text/plain"),
+        ("model/MLmodel", "text/plain"),
+        ("metrics.csv", "text/csv"),
+        ("plot.png", "image/png"),
+        ("report.pdf", "application/pdf"),
+        ("model.pkl", "application/octet-stream"),
+        ("page.html", "application/octet-stream"),
+        ("plot.svg", "application/octet-stream"),
+        ("page.xhtml", "application/octet-stream"),
+    ],
+)
+def test_a_download_tells_its_kind_unless_that_kind_can_run(mlflow: Mlflow, root: str, name: str, kind: str) -> None:
+    put(mlflow, f"{root}/{name}")
+    answer = fetch(mlflow, f"{root}/{name}")
+    assert answer.headers["Content-Type"] == kind
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Disposition"].startswith("attachment")

@@ -54,7 +54,7 @@ def test_tags_are_overwritten_and_deleted(mlflow: Mlflow) -> None:
     mlflow.post("experiments/set-experiment-tag", experiment_id="1", key="k", value="b")
     assert mlflow.get("experiments/get", experiment_id="1")["experiment"]["tags"] == [{"key": "k", "value": "b"}]
     mlflow.post("experiments/delete-experiment-tag", experiment_id="1", key="k")
-    assert "tags" not in mlflow.get("experiments/get", experiment_id="1")["experiment"]
+    assert mlflow.get("experiments/get", experiment_id="1")["experiment"]["tags"] == []
 
 
 @pytest.mark.parametrize("experiment_id", ["7", "9" * 30])

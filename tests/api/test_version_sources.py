@@ -88,7 +88,7 @@ def test_a_prompt_has_a_text_and_no_files(mlflow: Mlflow) -> None:
     made = mlflow.post("model-versions/create", name="greeting", source="dummy-source", tags=tags)["model_version"]
     assert "run_id" not in made
     assert mlflow.error("GET", "model-versions/get-download-uri", name="greeting", version="1")[:2] == MISSING
-    assert mlflow.get("model-versions/search") == {}
+    assert mlflow.get("model-versions/search") == {"model_versions": []}
     asked = mlflow.get("model-versions/search", filter="tag.`mlflow.prompt.is_prompt` = 'true'")
     assert [one["name"] for one in asked["model_versions"]] == ["greeting"]
 
@@ -130,7 +130,7 @@ def test_foreign_and_odd_sources_are_refused(mlflow: Mlflow, make: Make, run_id:
     status, code, message = mlflow.error("POST", "model-versions/create", name="churn", source=source)
     assert (status, code) == INVALID
     assert len(message) > 20
-    assert "model_versions" not in mlflow.get("model-versions/search")
+    assert mlflow.get("model-versions/search") == {"model_versions": []}
 
 
 def test_a_source_has_to_be_of_the_run_and_of_the_project(mlflow: Mlflow, make: Make, run_id: str) -> None:

@@ -130,3 +130,22 @@ def test_what_is_not_here_says_what_to_do_and_lets_clients_try_another_way(
     status, code, message = failure(mlflow.call("POST", path, json={}))
     assert (status, code) == (404, "ENDPOINT_NOT_FOUND")
     assert words in message
+
+
+def test_a_version_that_is_none(mlflow: Mlflow) -> None:
+    mlflow.post("registered-models/create", name="churn")
+    told = mlflow.error("GET", "model-versions/get", name="churn", version="the best")
+    assert told[:2] == INVALID
+    assert told[2].startswith("Parameter 'version' must be an integer, got 'the best'.")
+
+
+def test_empty_lists_are_shown_as_gitlab_shows_them(mlflow: Mlflow, run_id: str) -> None:
+    data = mlflow.get("runs/get", run_id=run_id)["run"]["data"]
+    assert (data["metrics"], data["params"]) == ([], [])
+    assert mlflow.post("runs/search", experiment_ids=[]) == {"runs": []}
+    assert mlflow.post("experiments/search", filter="name = 'none'") == {"experiments": []}
+    assert mlflow.get("registered-models/search") == {"registered_models": []}
+    assert mlflow.get("metrics/get-history", run_id=run_id, metric_key="none") == {"metrics": []}
+    mlflow.post("registered-models/create", name="churn")
+    assert mlflow.get("registered-models/get", name="churn")["registered_model"]["tags"] == []
+    assert mlflow.post("registered-models/get-latest-versions", name="churn") == {"model_versions": []}

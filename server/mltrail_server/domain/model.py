@@ -107,6 +107,6 @@ def parse_version(text: str) -> int | str:
     if semver.read(text) is not None:
         return text
     raise invalid(
-        f"Model version must be an integer or a semantic version such as 1.4.0, got '{text[:60]}'. "
-        "To name it by an alias, use models:/<name>@<alias>."
+        f"Parameter 'version' must be an integer, got '{text[:60]}'. A semantic version such as 1.4.0 will do as well; "
+        "to name it by an alias, use models:/<name>@<alias>."
     )

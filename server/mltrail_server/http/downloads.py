@@ -16,6 +16,20 @@ _HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+_BYTES = "application/octet-stream"
+_KINDS = {
+    **dict.fromkeys((".txt", ".log", ".md", ".py", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".sh"), "text/plain"),
+    **dict.fromkeys((".jpg", ".jpeg"), "image/jpeg"),
+    ".csv": "text/csv",
+    ".gif": "image/gif",
+    ".json": "application/json",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+"""Kinds in which no browser finds a program of a page. HTML, SVG and what is not known are bytes."""
+
+_TEXTS = frozenset({"mlmodel", "mlproject", "dockerfile", "license"})
 _AT_ONCE = 1 << 18
 _CHUNK = 1 << 18
 
@@ -37,7 +51,7 @@ def attachment(scope: Scope, file: File, request: Request) -> Response:
     headers |= {
         "Content-Disposition": disposition(file),
         "Content-Length": str(stop - start),
-        "Content-Type": "application/octet-stream",
+        "Content-Type": _kind(file),
     }
     if wanted is not None:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
@@ -60,6 +74,11 @@ def _body(scope: Scope, file: File, start: int, stop: int, request: Request) -> 
             return wrapped
     chunks = scope.deps.files.get(scope.project_id, file.blob_id, start=start, length=stop - start)
     return [b"".join(chunks)] if stop - start <= _AT_ONCE else chunks
+
+
+def _kind(file: File) -> str:
+    path = PurePosixPath(file.path.lower())
+    return "text/plain" if path.name in _TEXTS else _KINDS.get(path.suffix, _BYTES)
 
 
 def disposition(file: File) -> str:

@@ -92,14 +92,12 @@ def delete_tag(call: Call) -> Response:
 
 
 def shown(experiment: Experiment) -> dict[str, object]:
-    answer: dict[str, object] = {
+    return {
         "experiment_id": str(experiment.iid),
         "name": experiment.name,
         "artifact_location": f"mlflow-artifacts:/{experiment.iid}",
         "lifecycle_stage": stage_name(experiment.stage),
         "creation_time": experiment.created_ms,
         "last_update_time": experiment.updated_ms,
+        "tags": [{"key": key, "value": value} for key, value in experiment.tags],
     }
-    if experiment.tags:
-        answer["tags"] = [{"key": key, "value": value} for key, value in experiment.tags]
-    return answer

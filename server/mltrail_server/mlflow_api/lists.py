@@ -27,7 +27,7 @@ def of_experiments(call: Call) -> Response:
         limit=search.MAX_RESULTS if query.max_results is None else query.max_results,
         token=query.page_token or None,
     )
-    answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]} if found.items else {}
+    answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]}
     return json_answer(answer | ({"next_page_token": found.next_token} if found.next_token else {}))
 
 
@@ -36,5 +36,5 @@ def of_models(call: Call) -> Response:
     limit = 100 if query.max_results is None else query.max_results
     found = models.search(call.scope, limit=limit, token=query.page_token or None)
     shown = [registered_models.shown(one) for one in found.items]
-    answer: dict[str, object] = {"registered_models": shown} if shown else {}
+    answer: dict[str, object] = {"registered_models": shown}
     return json_answer(answer | ({"next_page_token": found.next_token} if found.next_token else {}))

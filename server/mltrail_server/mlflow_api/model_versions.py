@@ -110,7 +110,7 @@ def search(call: Call) -> Response:
         limit=versions.MAX_RESULTS if query.max_results is None else query.max_results,
         token=query.page_token or None,
     )
-    answer: dict[str, object] = {"model_versions": [shown(one) for one in found.items]} if found.items else {}
+    answer: dict[str, object] = {"model_versions": [shown(one) for one in found.items]}
     if found.next_token:
         answer["next_page_token"] = found.next_token
     return json_answer(answer)
@@ -146,6 +146,7 @@ def shown(version: Version) -> dict[str, object]:
         "source": version.source,
         "status": "READY",
         "aliases": [*version.aliases, version.semver],
+        "tags": [{"key": key, "value": value} for key, value in version.tags],
     }
     if version.eid is not None:
         answer["run_id"] = version.eid
@@ -155,8 +156,6 @@ def shown(version: Version) -> dict[str, object]:
         answer["run_link"] = version.run_link
     if version.logged_model_id:
         answer["model_id"] = version.logged_model_id
-    if version.tags:
-        answer["tags"] = [{"key": key, "value": value} for key, value in version.tags]
     return answer
 
 

@@ -104,7 +104,7 @@ def search(call: Call) -> Response:
         limit=100 if query.max_results is None else query.max_results,
         token=query.page_token or None,
     )
-    answer: dict[str, object] = {"registered_models": [shown(one) for one in found.items]} if found.items else {}
+    answer: dict[str, object] = {"registered_models": [shown(one) for one in found.items]}
     if found.next_token:
         answer["next_page_token"] = found.next_token
     return json_answer(answer)
@@ -116,7 +116,7 @@ def get_latest_versions(call: Call) -> Response:
     else:
         body = body_of(call.request, _Latest)
     found = models.latest_versions(call.scope, body.name, body.stages or ())
-    return json_answer({"model_versions": [model_versions.shown(one) for one in found]} if found else {})
+    return json_answer({"model_versions": [model_versions.shown(one) for one in found]})
 
 
 def set_tag(call: Call) -> Response:
@@ -156,13 +156,12 @@ def shown(registered: Registered) -> dict[str, object]:
         "creation_timestamp": model.created_ms,
         "last_updated_timestamp": model.updated_ms,
         "user_id": model.user_name,
+        "tags": [{"key": key, "value": value} for key, value in model.tags],
     }
     if model.description is not None:
         answer["description"] = model.description
     if registered.latest:
         answer["latest_versions"] = [model_versions.shown(one) for one in registered.latest]
-    if model.tags:
-        answer["tags"] = [{"key": key, "value": value} for key, value in model.tags]
     if registered.aliases:
         answer["aliases"] = [{"alias": alias, "version": str(number)} for alias, number in registered.aliases]
     return answer

@@ -33,13 +33,12 @@ def run(logged: Logged) -> Shape:
     ]
     if given:
         outputs["model_outputs"] = given
-    data: Shape = {}
-    if logged.metrics:
-        data["metrics"] = metrics(logged.metrics)
-    if logged.params:
-        data["params"] = msgspec.Raw(logged.params.json.encode())
-    if logged.tags:
-        data["tags"] = msgspec.Raw(logged.tags.json.encode())
+    # Shown where they are empty, too, as GitLab does: scripts go through them.
+    data: Shape = {
+        "metrics": metrics(logged.metrics),
+        "params": msgspec.Raw(logged.params.json.encode()),
+        "tags": msgspec.Raw(logged.tags.json.encode()),
+    }
     return {"info": info(logged.candidate), "data": data, "inputs": inputs, "outputs": outputs}
 
 

@@ -58,7 +58,7 @@ def runs(call: Call) -> Response:
         limit=_MOST_AT_ONCE if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
-    answer: dict[str, object] = {"runs": [run_shapes.run(one) for one in found.items]} if found.items else {}
+    answer: dict[str, object] = {"runs": [run_shapes.run(one) for one in found.items]}
     if found.next_token:
         answer["next_page_token"] = found.next_token
     return json_answer(answer)
@@ -77,7 +77,7 @@ def search_experiments(call: Call) -> Response:
         limit=_MOST_AT_ONCE if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
-    answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]} if found.items else {}
+    answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]}
     if found.next_token:
         answer["next_page_token"] = found.next_token
     return json_answer(answer)
@@ -92,7 +92,7 @@ def history(call: Call) -> Response:
         limit=query.max_results,
         token=query.page_token or None,
     )
-    answer: dict[str, object] = {"metrics": run_shapes.readings(query.metric_key, shown)} if shown else {}
+    answer: dict[str, object] = {"metrics": run_shapes.readings(query.metric_key, shown)}
     if next_token:
         answer["next_page_token"] = next_token
     return json_answer(answer)
