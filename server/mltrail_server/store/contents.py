@@ -3,7 +3,7 @@
 Five statements cost 50 us each on SQLite and a round trip each on PostgreSQL, more than their rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -23,10 +23,6 @@ from .sql import Query
 
 _METRIC, _PARAM, _TAG, _DATASET, _MODEL = range(5)
 _by_key = itemgetter(0)
-_JSON_NAMES: tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]] = (
-    sa.literal_column("'key'"),
-    sa.literal_column("'value'"),
-)
 
 
 @dataclass(slots=True)
@@ -66,7 +62,26 @@ def of(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterabl
     return found
 
 
-def _part(kind: int, table: sa.Table, dialect: str, **columns: sa.ColumnElement[Any]) -> Query:
+Columns = sa.ColumnCollection[str, Any]
+Shown = Mapping[str, sa.ColumnElement[Any]]
+
+
+def _part(kind: int, table: sa.Table, dialect: str, shown: Callable[[Columns], Shown]) -> Query:
+    """Select what a table holds of the candidates, in the shape that all parts share; `shown` makes its columns."""
+    of: Columns
+    if dialect == "postgresql":
+        # One look a candidate, in the order of the primary key: without statistics (a table is new, or has just grown)
+        # PostgreSQL takes an index in which the candidate stands last for as good, and reads all of a project.
+        wanted = sa.func.unnest(sa.cast(sa.bindparam("candidate_iids"), postgresql.ARRAY(sa.BigInteger)))
+        one = wanted.table_valued("iid").render_derived()
+        each = sa.select(table).where(table.c.project_id == sa.bindparam("project_id"))
+        rows = each.where(table.c.candidate_iid == one.c.iid).order_by(*table.primary_key).lateral()
+        query, of = sa.select().select_from(one.join(rows, sa.true())), rows.c
+    else:
+        query, of = sa.select().select_from(table), table.c
+        query = query.where(
+            of["project_id"] == sa.bindparam("project_id"), is_in(of["candidate_iid"], "candidate_iids", dialect)
+        )
     shape: dict[str, sa.types.TypeEngine[Any]] = {
         "text": sa.Text(),
         "value": sa.Double(),
@@ -74,44 +89,60 @@ def _part(kind: int, table: sa.Table, dialect: str, **columns: sa.ColumnElement[
         "whole": sa.BigInteger(),
         "step": sa.BigInteger(),
     }
-    named = [
-        (columns[name] if name in columns else sa.cast(sa.null(), kind_of)).label(name)
-        for name, kind_of in shape.items()
-    ]
-    return sa.select(sa.literal_column(str(kind)).label("kind"), table.c.candidate_iid, *named).where(
-        table.c.project_id == sa.bindparam("project_id"), is_in(table.c.candidate_iid, "candidate_iids", dialect)
-    )
+    given = shown(of)
+    columns = [given[name] if name in given else sa.cast(sa.null(), type_) for name, type_ in shape.items()]
+    named = [column.label(name) for name, column in zip(shape, columns, strict=True)]
+    return query.add_columns(sa.literal_column(str(kind)).label("kind"), of["candidate_iid"], *named)
 
 
-def _as_json(table: sa.Table, dialect: str) -> sa.ColumnElement[str]:
-    """Gather keys and values, by key: SQLite walks over them in that order, since it is their table's."""
-    key, value = _JSON_NAMES
-    members: tuple[sa.ColumnElement[Any], ...] = (key, table.c.key, value, table.c.value)
-    if dialect == "postgresql":
-        ordered = postgresql.aggregate_order_by(sa.func.json_build_object(*members), table.c.key.collate("C"))
-        return sa.cast(sa.func.json_agg(ordered), sa.Text)
-    return sa.func.json_group_array(sa.func.json_object(*members))
+def _gathered(kind: int, table: sa.Table, dialect: str) -> Query:
+    """Gather keys and values as JSON, by key: SQLite walks over them in that order, since it is their table's."""
+    key: sa.ColumnElement[str] = sa.literal_column("'key'")
+    value: sa.ColumnElement[str] = sa.literal_column("'value'")
+
+    def shown(of: Columns) -> Shown:
+        members = (key, of["key"], value, of["value"])
+        if dialect == "postgresql":
+            ordered = postgresql.aggregate_order_by(sa.func.json_build_object(*members), of["key"])
+            return {"text": sa.cast(sa.func.json_agg(ordered), sa.Text)}
+        return {"text": sa.func.json_group_array(sa.func.json_object(*members))}
+
+    query = _part(kind, table, dialect, shown)
+    return query.group_by(query.selected_columns.candidate_iid)
+
+
+def _points(dialect: str) -> Query:
+    key = schema.metric_key.c
+
+    def named(of: Columns) -> sa.ColumnElement[bool]:
+        return sa.and_(key.project_id == of["project_id"], key.id == of["key_id"])
+
+    def shown(of: Columns) -> Shown:
+        # No join on PostgreSQL: without statistics it reads all names of the project for each point.
+        text = sa.select(key.name).where(named(of)).scalar_subquery() if dialect == "postgresql" else key.name
+        return {
+            "text": text,
+            "value": of["value"],
+            "is_nan": of["is_nan"],
+            "whole": of["timestamp_ms"],
+            "step": of["step"],
+        }
+
+    points = _part(_METRIC, schema.latest_metric, dialect, shown)
+    return points if dialect == "postgresql" else points.where(named(schema.latest_metric.c))
 
 
 def _all(dialect: str) -> sa.CompoundSelect[Any]:
-    latest, name, model = schema.latest_metric, schema.metric_key, schema.candidate_model
-    of_name = (name.c.project_id == latest.c.project_id) & (name.c.id == latest.c.key_id)
-    points = _part(
-        _METRIC,
-        latest,
-        dialect,
-        text=name.c.name,
-        value=latest.c.value,
-        is_nan=latest.c.is_nan,
-        whole=latest.c.timestamp_ms,
-        step=latest.c.step,
-    ).join(name, of_name)
-    params, tags = (
-        _part(kind, table, dialect, text=_as_json(table, dialect)).group_by(table.c.candidate_iid)
-        for kind, table in ((_PARAM, schema.param), (_TAG, schema.candidate_tag))
+    def model(of: Columns) -> Shown:
+        return {"text": of["model_id"], "whole": of["direction"], "step": of["step"]}
+
+    return sa.union_all(
+        _points(dialect),
+        _gathered(_PARAM, schema.param, dialect),
+        _gathered(_TAG, schema.candidate_tag, dialect),
+        _part(_DATASET, schema.candidate_dataset, dialect, lambda _of: {}),
+        _part(_MODEL, schema.candidate_model, dialect, model),
     )
-    models = _part(_MODEL, model, dialect, text=model.c.model_id, whole=model.c.direction, step=model.c.step)
-    return sa.union_all(points, params, tags, _part(_DATASET, schema.candidate_dataset, dialect), models)
 
 
 _ALL = Prepared(_all)

@@ -98,16 +98,21 @@ def append(
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        _, _, keys, steps, times, values, nans = map(list, zip(*rows, strict=True))
+        _, _, keys, steps, times, values, nans = map(_array, zip(*rows, strict=True))
         owner: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid}
         given = owner | {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
         announce(connection, _POSTGRESQL, given)
         driver(connection).execute(_POSTGRESQL, given)
         return
     latest = list({row[2]: row for row in rows}.values())
-    for sql, values in ((_SQLITE_HISTORY, rows), (_SQLITE_LATEST, latest)):
-        announce(connection, sql, values, many=True)
-        driver(connection).executemany(sql, values)
+    for sql, some in ((_SQLITE_HISTORY, rows), (_SQLITE_LATEST, latest)):
+        announce(connection, sql, some, many=True)
+        driver(connection).executemany(sql, some)
+
+
+def _array(values: tuple[float, ...]) -> str:
+    """Write numbers as PostgreSQL reads an array; the driver would look at each of them several times."""
+    return f"{{{','.join(map(repr, values))}}}"
 
 
 def latest_of(

@@ -21,19 +21,16 @@ _THERE = sa.select(_T.c.key, _T.c.value).where(
 def add(
     connection: sa.Connection, project_id: ProjectId, candidate_iid: int, params: Mapping[str, str]
 ) -> dict[str, str]:
-    """Store parameters that are new. Answers the stored values of those that are there with another value: nothing is
-    written then, and the caller refuses the call.
+    """Store parameters that are new. Answers the stored values of those that are there with another value: the caller
+    refuses the call then, and takes its transaction back.
     """
     if not params:
         return {}
-    given = {"project_id": project_id, "candidate_iid": candidate_iid, "keys": list(params)}
-    there: dict[str, str] = {row.key: row.value for row in connection.execute(_THERE, given)}
-    changed = {key: value for key, value in there.items() if value != params[key]}
-    if not changed:
-        owner = {"project_id": project_id, "candidate_iid": candidate_iid}
-        new = [owner | {"key": key, "value": value} for key, value in params.items() if key not in there]
-        upsert(connection, _T, new)
-    return changed
+    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
+    if upsert(connection, _T, [owner | {"key": key, "value": value} for key, value in params.items()]) == len(params):
+        return {}
+    there = connection.execute(_THERE, owner | {"keys": list(params)})
+    return {row.key: row.value for row in there if row.value != params[row.key]}
 
 
 def of(

@@ -43,15 +43,20 @@ class Prepared:
         rows: list[Tuple] = self._run(connection, given).fetchall()
         return rows
 
-    def run(self, connection: sa.Connection, given: Given) -> None:
-        self._run(connection, given)
+    def run(self, connection: sa.Connection, given: Given) -> int:
+        """Run, and answer how many rows were changed."""
+        changed: int = self._run(connection, given).rowcount
+        return changed
 
-    def run_many(self, connection: sa.Connection, rows: Sequence[Given]) -> None:
-        """Run once for each row, in one call of the driver."""
+    def run_many(self, connection: sa.Connection, rows: Sequence[Given]) -> int:
+        """Run once for each row, in one call of the driver, and answer how many rows were changed in all."""
         sql, names = self._sql(connection)
         values = rows if names is None else [tuple(row[name] for name in names) for row in rows]
         announce(connection, sql, values, many=True)
-        driver(connection).cursor().executemany(sql, values)
+        cursor = driver(connection).cursor()
+        cursor.executemany(sql, values)
+        changed: int = cursor.rowcount
+        return changed
 
     def _run(self, connection: sa.Connection, given: Given) -> Any:  # noqa: ANN401 - a cursor of either driver
         sql, names = self._sql(connection)

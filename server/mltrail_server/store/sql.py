@@ -36,23 +36,23 @@ def add_new(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     return _or(_insert(dialect, table), table, ())
 
 
-def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *, update: Iterable[str] = ()) -> None:
+def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *, update: Iterable[str] = ()) -> int:
     """Insert rows in one statement; where the key is there already, overwrite the columns `update`, or keep the row.
+    Answers how many rows were inserted or overwritten.
 
     All rows name the same columns, and no two have the same key.
     """
     values = list(rows)
     if not values:
-        return
+        return 0
     if defaults := _defaults(table, tuple(values[0])):
         values = [defaults | dict(row) for row in values]
     columns = tuple(values[0])
     if connection.dialect.name == "postgresql":
         # One statement whatever the number of rows: each column goes as an array.
         arrays = {name: [row[name] for row in values] for name in columns}
-        _upsert_arrays(table, columns, tuple(update)).run(connection, arrays)
-    else:
-        _upsert(table, columns, tuple(update)).run_many(connection, values)
+        return _upsert_arrays(table, columns, tuple(update)).run(connection, arrays)
+    return _upsert(table, columns, tuple(update)).run_many(connection, values)
 
 
 def next_number(connection: sa.Connection, project_id: ProjectId, name: str, *, count: int = 1) -> int:
