@@ -11,7 +11,16 @@ from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.filters import parse
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
-from mltrail_server.store import best_values, candidate_pipelines, jobs, pipeline_candidates, run_data
+from mltrail_server.store import (
+    best_values,
+    candidate_pipelines,
+    gate_refusals,
+    jobs,
+    pipeline_candidates,
+    pipeline_families,
+    report_jobs,
+    run_data,
+)
 
 BACKENDS = ("sqlite",)  # the plans that are told are its own
 PROJECT = ProjectId(1)
@@ -28,6 +37,12 @@ READS: dict[str, Callable[[sa.Connection], object]] = {
     "the best values": lambda one: best_values.best(
         one, PROJECT, 1, [Stage.ACTIVE], parse("params.a = '1'"), wanted={"a": Direction.HIGHER}, small=True
     ),
+    "report jobs": lambda one: report_jobs.of_pipeline(one, PROJECT, 7, ["report"]),
+    "earlier report jobs": lambda one: report_jobs.names_before(one, PROJECT, 7, iid=1, target="main"),
+    "children": lambda one: pipeline_families.children(one, PROJECT, 7),
+    "children that train": lambda one: pipeline_families.unsettled(one, PROJECT, [7, 8], ended=["success"]),
+    "what was refused": lambda one: gate_refusals.of_request(one, PROJECT, 7),
+    "refused issues": lambda one: gate_refusals.of_issues(one, PROJECT),
     "a candidate's pipeline": lambda one: candidate_pipelines.of(one, PROJECT, 7),
 }
 

@@ -13,7 +13,7 @@ from .reports import Report
 
 
 def doubts(connection: sa.Connection, project_id: ProjectId, report: Report) -> tuple[Doubt, ...]:
-    """List what a reviewer should know of a merge request's report job. Three statements."""
+    """List what a reviewer should know of a merge request's report job. Four statements."""
     names, found = _look(connection, project_id, report)
     return report_job.doubts(found.asked, found.alike, names, broken=is_broken(report))
 
@@ -24,7 +24,7 @@ def is_broken(report: Report) -> bool:
 
 
 def still_runs(connection: sa.Connection, project_id: ProjectId, report: Report) -> bool:
-    """Tell whether a report job has not ended, so that nobody knows yet how it will. Three statements."""
+    """Tell whether a report job has not ended, so that nobody knows yet how it will. Four statements."""
     _, found = _look(connection, project_id, report)
     return any(one.open for one in (*found.alike, *([found.asked] if found.asked else [])))
 

@@ -36,7 +36,7 @@ def forget(connection: sa.Connection, project_id: ProjectId, face: str, subject:
 
 def of_request(connection: sa.Connection, project_id: ProjectId, iid: int) -> list[Refusal]:
     """List what was refused at a merge request."""
-    return _list(connection, project_id, _T.c.face != ISSUE, _T.c.subject == str(iid))
+    return _list(connection, project_id, _T.c.face.in_([THREAD, STATUS]), _T.c.subject == str(iid))
 
 
 def of_issues(connection: sa.Connection, project_id: ProjectId) -> list[Refusal]:

@@ -8,12 +8,13 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.report_job import ReportJob
 
-from . import schema
+from . import pipeline_families, schema
 
 _T = schema.pipeline
 _JOB = schema.job
 _REQUEST = schema.merge_request
 _MOST_NAMES = 20
+_LARGEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +45,26 @@ def names_before(
         .select_from(_T.join(_JOB, of_job).join(_REQUEST, of_request))
         .where(
             _T.c.project_id == project_id,
-            _T.c.report_job_id.is_not(None),
-            _T.c.id < pipeline_id,
+            # In the order of the index, so that a long history is not walked over; the sum keeps it from another.
+            _T.c.report_job_id.between(1, _LARGEST),
+            _T.c.id + 0 < pipeline_id,
             sa.or_(_T.c.merge_request_iid == iid, reviewed),
             _JOB.c.name.is_not(None),
         )
     )
-    found = connection.execute(query.order_by(_T.c.id.desc()).limit(_MOST_NAMES)).scalars()
+    found = connection.execute(query.order_by(_T.c.report_job_id.desc()).limit(_MOST_NAMES)).scalars()
     return list(dict.fromkeys(found))
 
 
 def of_pipeline(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, names: Sequence[str]) -> Found:
-    """Fetch who has asked for a pipeline's report, and its jobs of these names, its children's too. Two statements."""
+    """Fetch who has asked for a pipeline's report, and its jobs of these names, its children's too.
+
+    Three statements.
+    """
     of_job = sa.and_(_JOB.c.project_id == _T.c.project_id, _JOB.c.id == _T.c.report_job_id)
     query = sa.select(_JOB.c.id, _JOB.c.name).join_from(_T, _JOB, of_job)
     row = connection.execute(query.where(_T.c.project_id == project_id, _T.c.id == pipeline_id)).one_or_none()
-    family = sa.select(_T.c.id).where(
-        _T.c.project_id == project_id, sa.or_(_T.c.id == pipeline_id, _T.c.root_id == pipeline_id)
-    )
+    family = [pipeline_id, *pipeline_families.children(connection, project_id, pipeline_id)]
     wanted = {*names, *([row.name] if row is not None and row.name else [])}
     jobs = sa.select(_JOB.c.id, _JOB.c.name, _JOB.c.status, _JOB.c.allow_failure).where(
         _JOB.c.project_id == project_id,
@@ -69,10 +72,8 @@ def of_pipeline(connection: sa.Connection, project_id: ProjectId, pipeline_id: i
         _JOB.c.name.in_(sorted(wanted)),
         ~_JOB.c.retried,
     )
-    found = [
-        ReportJob(one.id, one.name, one.status, bool(one.allow_failure))
-        for one in connection.execute(jobs.order_by(_JOB.c.id))
-    ]
+    found = [ReportJob(one.id, one.name, one.status, bool(one.allow_failure)) for one in connection.execute(jobs)]
+    found.sort(key=lambda one: one.id)
     asked = None
     if row is not None:
         newest = [one for one in found if one.name == row.name]
