@@ -29,9 +29,9 @@ NARROW = ("-narrow", "light", 390, 680)
 
 
 def main() -> None:
-    chromium = os.environ.get("MLTRAIL_CHROMIUM") or shutil.which("chromium")
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
-        sys.exit("No Chromium here: apt-get install chromium, or name one in MLTRAIL_CHROMIUM.")
+        sys.exit("No Chromium here: apt-get install chromium, or name one in CHROMIUM.")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, site(Path(scratch), FrozenClock()) as served:
         Past(served).make()

@@ -27,9 +27,9 @@ Visit = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that MLTRAIL_CHROMIUM names."""
-    found = os.environ.get("MLTRAIL_CHROMIUM") or shutil.which("chromium")
-    assert found, "No Chromium here: apt-get install chromium, or name one in MLTRAIL_CHROMIUM."
+    """Debian's Chromium, or the one that CHROMIUM names."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert found, "No Chromium here: apt-get install chromium, or name one in CHROMIUM."
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, timeout=PATIENCE_SECONDS * 1000)
         expect.set_options(timeout=PATIENCE_SECONDS * 1000)

@@ -1,7 +1,7 @@
 """The stand-in for GitLab answers as GitLab does.
 
 Its answers are held against the JSON schemas of GitLab's own request specs, which are data that stays where it is: the
-variable MLTRAIL_GITLAB_SCHEMAS names the folder. Where there is none, the table of required fields below still runs.
+variable GITLAB_API_SCHEMAS names the folder. Where there is none, the table of required fields below still runs.
 """
 
 import json
@@ -21,7 +21,7 @@ from referencing.jsonschema import DRAFT4
 from tests.conftest import EXTERNAL_URL, Team
 from tests.fakes.gitlab import Pipeline
 
-FOLDER = Path(os.environ.get("MLTRAIL_GITLAB_SCHEMAS") or Path(__file__).parents[3] / "shared/facts/gitlab-api-schemas")
+FOLDER = Path(os.environ.get("GITLAB_API_SCHEMAS") or Path(__file__).parents[3] / "shared/facts/gitlab-api-schemas")
 
 REQUIRED = {
     "project": {"id", "path_with_namespace", "default_branch", "web_url", "permissions"},
@@ -199,7 +199,7 @@ def test_answers_hold_what_we_rely_on(answers: dict[str, Any], name: str) -> Non
 def test_answers_validate_against_gitlabs_schemas(answers: dict[str, Any], name: str) -> None:
     path = FOLDER / SCHEMAS[name]
     if not path.is_file():
-        pytest.skip(f"GitLab's schemas are not at {FOLDER}; MLTRAIL_GITLAB_SCHEMAS names their folder")
+        pytest.skip(f"GitLab's schemas are not at {FOLDER}; GITLAB_API_SCHEMAS names their folder")
 
     def retrieve(uri: str) -> Resource[Any]:
         return DRAFT4.create_resource(json.loads(Path(uri.removeprefix("file://")).read_text()))
