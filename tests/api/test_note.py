@@ -7,8 +7,6 @@ import re
 
 import pytest
 
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.store import merge_requests
 from tests.api.conftest import Mlflow
 from tests.api.trail import SHAS, Trail, reviewed, trail  # noqa: F401 - fixtures
 from tests.conftest import EXTERNAL_URL
@@ -163,10 +161,7 @@ def test_a_lost_database_neither_doubles_the_note_nor_turns_it_back(
     trail.train(second, [0.70, 0.71, 0.72], lr="0.3")
     trail.report(second)
     standing = trail.notes(request)
-    with trail.deps.db.write() as connection:
-        merge_requests.keep_note(
-            connection, ProjectId(42), request.iid, note_id=None, note_pipeline_id=None, note_sha256=None
-        )
+    trail.keep_of_note(request, note_id=None, note_pipeline_id=None, note_sha256=None)
     trail.report(first)
     trail.train(first, [0.99], job_name="late")
     trail.report(first)

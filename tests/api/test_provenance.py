@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from mltrail_ci import cli, ed25519
 from mltrail_server.app import create_app
@@ -21,7 +21,7 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services import garbage
 from mltrail_server.services.deps import Deps
-from mltrail_server.services.signing import signer
+from mltrail_server.services.signing import Signer, signer
 from mltrail_server.settings import Settings
 from mltrail_server.store import files
 from tests.api.conftest import Mlflow, good
@@ -116,6 +116,10 @@ def test_what_was_registered_by_hand_has_none(trail: Trail) -> None:
     assert "never promoted" in told(trail, status=404)["message"]
 
 
+def public_pem(signer: Signer) -> str:
+    return signer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 @pytest.fixture
 def server(trail: Trail) -> Iterator[str]:
     with Serving(create_app(trail.deps)) as running:
@@ -132,7 +136,7 @@ class TestVerify:
         promote(trail, pipeline)
         found = signer(trail.deps.settings)
         assert found is not None
-        (tmp_path / "key.pem").write_text(found.public_pem)
+        (tmp_path / "key.pem").write_text(public_pem(found))
         monkeypatch.setenv("MLTRAIL_TOKEN", trail.team.tokens["guest"])
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{server}/api/v4/projects/42/ml/mlflow")
 
@@ -199,7 +203,7 @@ class TestTheKey:
         for text in (str(tmp_path / "key"), PEM, PEM.replace("\n", "\\n")):
             found = signer(Settings(signing_key=text))
             assert found is not None
-            assert found.public_pem.startswith("-----BEGIN PUBLIC KEY-----")
+            assert public_pem(found).startswith("-----BEGIN PUBLIC KEY-----")
 
     @pytest.mark.parametrize("text", ["/nowhere", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----"])
     def test_what_is_no_key_is_told(self, text: str) -> None:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
 from mltrail_server.services.deps import Deps
+from mltrail_server.store import schema
 from tests.api.conftest import Mlflow, good
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
@@ -71,6 +73,13 @@ class Trail:
         if status is not None:
             gitlab.set_job(job, status, "script_failure" if status == "failed" else None)
         return job
+
+    def keep_of_note(self, request: MergeRequest, **values: Any) -> None:
+        """Change what the database knows of a merge request's note: columns that begin with `note_`."""
+        kept = schema.merge_request
+        where = (kept.c.project_id == self.team.project.id, kept.c.iid == request.iid)
+        with self.deps.db.write() as connection:
+            connection.execute(sa.update(kept).where(*where).values(**values))
 
     def report(self, pipeline: Pipeline, method: str = "POST") -> Any:
         gitlab = self.team.gitlab

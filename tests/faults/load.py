@@ -48,7 +48,7 @@ class Connection:
         until = time.monotonic() + PATIENCE_SECONDS
         while (answer := self.ask(method, path, **options)) is None:
             assert time.monotonic() < until, f"{method} {path}: for {PATIENCE_SECONDS} s {self.last}"
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_PAUSE_SECONDS)  # as a client between two tries: the server is away, and has no use for more
         return answer
 
 

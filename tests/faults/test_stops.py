@@ -103,9 +103,14 @@ def test_no_process_outlives_a_server_that_was_killed(tmp_path: Path) -> None:
 def test_answers_do_not_wait_for_the_clients_system(tmp_path: Path) -> None:
     """Without TCP_NODELAY an answer in parts waits some 40 ms for the client's system to acknowledge the first."""
     with TeamServer(tmp_path, workers=1) as server, urllib3.HTTPConnectionPool("127.0.0.1", server.port) as pool:
-        seconds = []
-        for _ in range(31):
-            began = time.perf_counter()
-            pool.request("GET", "/healthz")
-            seconds.append(time.perf_counter() - began)
-        assert sorted(seconds)[10] < 0.03, "most calls wait; a busy machine delays some"
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            seconds = []
+            for _ in range(31):
+                began = time.perf_counter()
+                pool.request("GET", "/healthz")
+                seconds.append(time.perf_counter() - began)
+            if sorted(seconds)[10] < 0.03:
+                break
+            # A busy machine delays some calls, at times most; the client's system would delay most of them always.
+            assert time.monotonic() < until, seconds

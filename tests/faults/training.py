@@ -20,7 +20,7 @@ def main(folder: Path, steps: int) -> None:
             for step in range(steps):
                 mlflow.log_metric("loss", step / 2, step=step)
                 mlflow.log_metrics({"accuracy": step / 4, "rate": step / 8}, step=step)
-                time.sleep(0.05)
+                time.sleep(0.05)  # a step of the training, so that the server goes away in the middle of a run
             mlflow.log_text("weights" * 100, "model/weights.txt")
             mlflow.set_tag("done", "yes")
         runs.append(run.info.run_id)

@@ -6,7 +6,6 @@ from flask.testing import FlaskClient
 
 from mltrail_server import worker
 from mltrail_server.services.deps import Deps
-from mltrail_server.store import merge_requests
 from tests.api.test_contract import a_main, a_request
 from tests.api.test_gate_faces import faces
 from tests.api.test_report import SHAS, Trail
@@ -46,8 +45,7 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline=999", 404)
     page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline=x", 400)
     page(gitlab_client, f"{ML}/merge_requests/99", 404)
-    with gitlab_deps.db.write() as connection:
-        merge_requests.keep_note(connection, team.project.id, request.iid, note_problem="the bot is no member")
+    trail.keep_of_note(request, note_problem="the bot is no member")
     assert "not posted" in page(gitlab_client, f"{ML}/merge_requests")
     assert "the bot is no member" in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
     worker.run_once(gitlab_deps)

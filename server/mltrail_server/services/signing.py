@@ -23,10 +23,6 @@ class Signer:
         der = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return hashlib.sha256(der).hexdigest()
 
-    @property
-    def public_pem(self) -> str:
-        return self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
     def sign(self, content: bytes) -> bytes:
         return self.key.sign(content)
 

@@ -62,12 +62,6 @@ def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequ
     return None if row is None else MergeRequest(*row)
 
 
-def keep_note(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:
-    """Keep what became of the note: columns that begin with `note_`."""
-    where = (_T.c.project_id == project_id, _T.c.iid == iid)
-    connection.execute(sa.update(_T).where(*where).values(**values))
-
-
 def opened(connection: sa.Connection, project_id: ProjectId) -> dict[int, tuple[str | None, str]]:
     """List the merge requests that are open as far as we know: head and target branch by number."""
     query = sa.select(_T.c.iid, _T.c.head_sha, _T.c.target_branch).where(
