@@ -6,8 +6,8 @@ import secrets
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -16,8 +16,9 @@ from . import keys, merging
 from .faults import Fault, How
 from .merging import Method
 from .routes import make_app
-from .serving import Serving
+from .serving import Serving, one_at_a_time
 from .state import (
+    FIRST_NUMBERS,
     Application,
     Commit,
     Grant,
@@ -31,9 +32,6 @@ from .state import (
     User,
     pipeline_status,
 )
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _MR_REF = re.compile(r"refs/merge-requests/(\d+)/")
 
@@ -70,27 +68,18 @@ class FakeGitLab:
         self.applications: dict[str, Application] = {}
         self.grants: dict[str, Grant] = {}
         self.visitor: User | None = None  # who sits at the browser, and says yes
-        self._numbers = {name: itertools.count(start) for name, start in _FIRST_NUMBERS.items()}
+        self._numbers = {name: itertools.count(start) for name, start in FIRST_NUMBERS.items()}
         # GitLab shows its login key beside the key that signs CI tokens, so that choosing by `kid` matters.
         self.login_key = keys.SigningKey("login")
         self.ci_key = keys.SigningKey("ci")
         self.more_keys: list[dict[str, str]] = []  # what else stands among the published keys
         self.released = threading.Event()  # ends what hangs
-        app = self._one_at_a_time()
+        # What a test arranges is never seen half done.
+        app = one_at_a_time(make_app(self), self.lock)
         if prefix:
             app = DispatcherMiddleware(NotFound(), {prefix: app})
         self._serving = Serving(app, port=port, tls=tls)
         self.url = self._serving.url + prefix
-
-    def _one_at_a_time(self) -> "WSGIApplication":
-        """The application behind the lock: what a test arranges is never seen half done."""
-        app = make_app(self)
-
-        def locked(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-            with self.lock:
-                return app(environ, start_response)
-
-        return locked
 
     def start(self) -> None:
         self._serving.start()
@@ -299,14 +288,3 @@ class FakeGitLab:
 
     def number(self, kind: str) -> int:
         return next(self._numbers[kind])
-
-
-_FIRST_NUMBERS = {
-    "user": 11,
-    "project": 500,
-    "merge_request": 7000,
-    "pipeline": 901,
-    "job": 5001,
-    "note": 300,
-    "hook": 1,
-}

@@ -2,12 +2,14 @@
 
 import ssl
 import threading
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class _Quiet(WSGIRequestHandler):
@@ -44,3 +46,13 @@ class Serving:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def one_at_a_time(application: "WSGIApplication", lock: AbstractContextManager[bool]) -> "WSGIApplication":
+    """Have calls wait for each other, and for whoever holds the lock."""
+
+    def locked(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        with lock:
+            return application(environ, start_response)
+
+    return locked

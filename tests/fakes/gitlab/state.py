@@ -189,3 +189,15 @@ def pipeline_status(jobs: list[Job]) -> str:
         if status in states:
             return "running" if status in ("pending", "created") and "success" in states else status
     return "success" if states else "created"
+
+
+FIRST_NUMBERS = {
+    "user": 11,
+    "project": 500,
+    "merge_request": 7000,
+    "pipeline": 901,
+    "job": 5001,
+    "note": 300,
+    "hook": 1,
+}
+"""What each kind of thing is numbered from."""
