@@ -1,6 +1,6 @@
 """Metric names and their numbers: rows of metrics hold a small number instead of the name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from threading import Lock
 
 import sqlalchemy as sa
@@ -8,11 +8,17 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 
 from . import schema
+from .prepared import Prepared, is_in, listed
 from .sql import insert_for, next_number
 
 _T = schema.metric_key
 _NUMBERS = sa.select(_T.c.name, _T.c.id).where(
     _T.c.project_id == sa.bindparam("project_id"), _T.c.name.in_(sa.bindparam("names", expanding=True))
+)
+_NAMES = Prepared(
+    lambda dialect: sa.select(_T.c.id, _T.c.name).where(
+        _T.c.project_id == sa.bindparam("project_id"), is_in(_T.c.id, "ids", dialect)
+    )
 )
 _MOST_KNOWN = 100_000
 
@@ -43,6 +49,13 @@ class KnownKeys:
             before = len(known)
             known.update(numbers)
             self._count += len(known) - before
+
+
+def names_of(connection: sa.Connection, project_id: ProjectId, numbers: Collection[int]) -> dict[int, str]:
+    """Look up the names of metrics by their numbers."""
+    if not numbers:
+        return {}
+    return dict(_NAMES.all(connection, {"project_id": project_id, "ids": listed(connection, list(numbers))}))
 
 
 def find(connection: sa.Connection, project_id: ProjectId, names: Iterable[str]) -> dict[str, int]:
