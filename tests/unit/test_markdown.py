@@ -4,13 +4,14 @@ https://docs.gitlab.com/user/markdown/, https://docs.gitlab.com/user/project/qui
 """
 
 import html
+import json
 import random
 import re
 
 import comrak
 import pytest
 
-from mltrail_server.domain.markdown import Markdown, code, link
+from mltrail_server.domain.markdown import Markdown, cell, code, link, title
 from tests.fakes.gitlab import detectors
 
 NASTY = [
@@ -40,6 +41,27 @@ NASTY = [
         "\u202eevil",
         "\u200b@all",
         "\ufeff",
+    ),
+    *(
+        "![a",
+        "![a" * 20,
+        "!1+s",
+        "[[wiki]]",
+        "[vulnerability:1]",
+        "::include{file=x}",
+        ":tada:",
+        "[^1]",
+        "{+x+}",
+        "$x$",
+    ),
+    *(
+        "x|@all",
+        "`|@all",
+        "\\`|@all",
+        "a&#124;@all",
+        "a | b@c.de | [x](https://evil.example)",
+        "ABC-123",
+        "deadbeef1234",
     ),
     *("", " ", "\0", "\ud800", "x" * 500, "é" * 79, "😀" * 200, "|\n|---|\n|x|", "--- | ---", "\\`", "\\`|`/merge"),
 ]
@@ -82,6 +104,67 @@ def test_nothing_leaves_its_cell_whatever_is_put_together() -> None:
     chance = random.Random(20261121)  # the same texts at every run
     for _ in range(1500):
         _check("".join(chance.choices(_ALPHABET, k=chance.randrange(1, 100))))
+
+
+def a_json_table(text: str) -> str:
+    """A block as notes have it, with a text in both kinds of places."""
+    told = {
+        "fields": [{"key": "a", "label": title(text) or "empty"}, {"key": "b", "label": "ours"}],
+        "items": [{"a": cell(text), "b": link(cell(text), "https://ok.example/x")}, {"a": "1", "b": cell(text)}],
+        "markdown": True,
+    }
+    return f"Text.\n\n```json:table\n{json.dumps(told)}\n```\n"
+
+
+def _check_json_table(text: str) -> None:
+    reading = detectors.read(a_json_table(text))
+    assert reading.live == []
+    assert {url for _, url in reading.links} <= {"https://ok.example/x"}
+    assert [page.widths for page in reading.pages] == [[[2, 2, 2]], [[2, 2, 2]]]
+
+
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+def test_nothing_leaves_its_cell_of_a_json_table(text: str) -> None:
+    _check_json_table(text)
+
+
+def test_nothing_leaves_its_cell_of_a_json_table_whatever_is_put_together() -> None:
+    chance = random.Random(20261128)
+    for _ in range(800):
+        _check_json_table("".join(chance.choices(_ALPHABET, k=chance.randrange(1, 100))))
+
+
+@pytest.mark.parametrize("text", ["a|b", "a\\|b", "|", "`|`", "x | y", "<b>|&amp;", "me@example.com|@all", "1|2|3"])
+def test_a_json_table_shows_names_as_they_are(text: str) -> None:
+    for page in detectors.read(a_json_table(text)).pages:
+        assert page.links == [(text, "https://ok.example/x")]
+
+
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+def test_a_title_says_nothing_to_gitlab(text: str) -> None:
+    told = title(text)
+    assert detectors.titled(told) == []
+    assert len(told) <= 80 + 80 // 6
+    assert told.isprintable() or "\u200b" in told
+
+
+def test_a_title_looks_like_the_name() -> None:
+    for text in ("val_accuracy", "f1/macro", "модель-1", "精度", "loss (test)"):
+        assert title(text).replace("\u2011", "-") == text
+    assert title("accuracy @ 5 %") == "accuracy ＠ 5 ％"  # noqa: RUF001 - that is what it is about
+    assert title("ABC-123") == "ABC\u2011123"
+    assert title("\u200b\n\0") == ""
+
+
+def test_of_many_unclosed_images_the_note_is_still_shown() -> None:
+    body = " ".join(code(f"![a{number}") for number in range(30))
+    assert "Unable to render" not in detectors.read(body).pages[0].shown
+
+
+def test_emoji_and_words_with_joiners_stay_whole() -> None:
+    family, persian = "👨\u200d👩\u200d👧", "می\u200cخواهم"  # noqa: RUF001 - Persian
+    assert (code(family), code(persian)) == (f"`{family}`", f"`{persian}`")
+    assert code("a\u200db") == "`a b`"
 
 
 def test_what_is_harmless_is_shown_as_it_is() -> None:

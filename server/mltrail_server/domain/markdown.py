@@ -1,7 +1,10 @@
 """Make text that a user chose inert in GitLab's Markdown.
 
 A note is written with the bot's rights, so a parameter's value must not become a quick action, a mention, a reference,
-HTML or the end of a table. Every such text stands in a code span, where GitLab looks for none of these.
+HTML or the end of a table. Every such text stands in a code span, where GitLab looks for none of these. What is a title
+somewhere, and can't be code, is written with characters that look the same and mean nothing.
+
+https://docs.gitlab.com/user/markdown/
 """
 
 import re
@@ -11,6 +14,14 @@ from urllib.parse import quote
 MOST = 80
 _LONGEST_RUN = 16  # Markdown parsers stop looking for the end of a code span at some length, comrak at 80
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs that show nothing
+_JOINER = "\u2060"  # shows nothing, and breaks no line
+_JOINERS = frozenset("\u200c\u200d")
+_TO_FULL_WIDTH = 0xFEE0
+_HARMLESS = frozenset(" ._-/+=,()'")
+_ISSUE = re.compile(r"(?<=\w)-(?=\d)")
+_WEB = re.compile(r"(?i)(?<=www)\.")
+_SHA = re.compile(r"[0-9A-Fa-f]{6}(?=[0-9A-Fa-f])")
 
 
 class Markdown(str):
@@ -24,21 +35,31 @@ def code(text: str, *, most: int = MOST, in_table: bool = True) -> Markdown:
 
     Where no table of Markdown is around it, `in_table=False` leaves pipes as they are.
     """
-    line = "".join(" " if unicodedata.category(one) in _INVISIBLE else one for one in text[: most * 4])
-    line = " ".join(line.split())
-    if len(line) > most or len(text) > most * 4:
-        line = line[: most - 1] + "…"
+    line = _on_one_line(text, most)
     if not line:
         return Markdown("*empty*")
     run = max((len(found) for found in re.findall("`+", line)), default=0)
     if run > _LONGEST_RUN:
         line, run = line.replace("`", "'"), 0
-    # A backslash of the user's before a pipe would escape ours; a space keeps them apart.
+    # Of a note in which "![" stands often, in code or not, GitLab shows nothing.
+    line = line.replace("![", f"!{_JOINER}[")
+    # A backslash of the user's before a pipe would escape ours.
     if in_table:
-        line = line.replace("\\|", "\\ |").replace("|", "\\|")
+        line = line.replace("\\|", f"\\{_JOINER}|").replace("|", "\\|")
     fence = "`" * (run + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Markdown(f"{fence}{pad}{line}{pad}{fence}")
+
+
+def cell(text: str) -> Markdown:
+    """Put text in a code span of a JSON table's cell.
+
+    An older GitLab joins cells with pipes to a table of Markdown, where a backslash before a pipe keeps it in its
+    cell. A newer one reads each cell by itself, and would show the backslash. An element of HTML is the same to both.
+    """
+    if "|" not in text:
+        return code(text, in_table=False)
+    return Markdown(f"<code>{''.join(map(_entity, _on_one_line(text, MOST)))}</code>")
 
 
 def link(text: str, url: str | None) -> Markdown:
@@ -47,3 +68,43 @@ def link(text: str, url: str | None) -> Markdown:
     if not url or not url.startswith(("https://", "http://")):
         return Markdown(label)
     return Markdown(f"[{label}]({quote(url, safe=':/?=&%~+,;@-._#')})")
+
+
+def title(text: str, *, most: int = MOST) -> Markdown:
+    """Write text where code can't stand, in an issue's title or over a column: what GitLab looks for in titles and in
+    Markdown is written with wide signs, which look like the usual ones. Empty when nothing of the text can be seen.
+    """
+    line = "".join(
+        one if one in _HARMLESS or one.isalnum() or not one.isascii() else chr(ord(one) + _TO_FULL_WIDTH)
+        for one in _on_one_line(text, most)
+    )
+    line = _WEB.sub("\uff0e", _ISSUE.sub("\u2011", line))
+    return Markdown(_SHA.sub(lambda match: f"{match[0]}\u200b", line))
+
+
+def _on_one_line(text: str, most: int) -> str:
+    start = text[: most * 4]
+    line = "".join(" " if _is_unseen(start, place) else one for place, one in enumerate(start))
+    line = " ".join(line.split())
+    if len(line) > most or len(text) > most * 4:
+        line = line[: most - 1] + "…"
+    return line
+
+
+def _is_unseen(text: str, place: int) -> bool:
+    """Tell whether a character shows nothing, or changes how others show. Joiners inside a word or an emoji belong."""
+    one = text[place]
+    if one in _JOINERS and 0 < place < len(text) - 1:
+        return not all(_joins(other) for other in (text[place - 1], text[place + 1]))
+    return one in _BLANK or unicodedata.category(one) in _INVISIBLE
+
+
+def _joins(one: str) -> bool:
+    return not one.isascii() and unicodedata.category(one) not in _INVISIBLE
+
+
+def _entity(one: str) -> str:
+    if not one.isascii() or one.isalnum() or one == " ":
+        return one
+    # Markdown looks for addresses once entities are read, but not across a comment.
+    return f"{'<!---->' if one == '@' else ''}&#{ord(one)};"

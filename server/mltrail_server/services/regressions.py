@@ -3,12 +3,11 @@ and closed when the model is as good as before.
 """
 
 import hashlib
-import re
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.domain.markdown import code, link
+from mltrail_server.domain.markdown import code, link, title
 from mltrail_server.domain.verdict import Level
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.gate_faces import GateFaces
@@ -23,7 +22,6 @@ from .reports import Report
 
 SCHEDULE = "schedule"
 _MOST_LINES = 50
-_PLAIN = re.compile(r"[^A-Za-z0-9 ._-]+")
 
 
 def show_where_wanted(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> None:
@@ -74,7 +72,7 @@ def _open(
                 raise
             iid = None
     if iid is None:
-        name = " ".join(_PLAIN.sub(" ", model.name).split()) or "a model"
+        name = title(model.name) or "a model"
         iid = faces.create_issue(project_id, title=f"Scheduled training of {name} got worse", body=body).iid
     with deps.db.write() as connection:
         gate_faces.keep_issue(

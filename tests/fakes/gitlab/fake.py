@@ -12,7 +12,7 @@ from typing import Any, Self
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from . import keys, merging
+from . import detectors, keys, merging
 from .faults import Fault, How
 from .merging import Method
 from .routes import make_app
@@ -54,9 +54,8 @@ class FakeGitLab:
         self.projects: dict[int, Project] = {}
         self.pipelines: dict[int, Pipeline] = {}
         self.jobs: dict[int, Job] = {}
-        self.quick_actions: list[str] = []
-        self.mentions: list[str] = []
-        self.references: list[str] = []
+        self.bodies: list[str] = []  # every text that was written, also what was overwritten since
+        self.titles: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.version = "18.6.0"
@@ -80,6 +79,24 @@ class FakeGitLab:
             app = DispatcherMiddleware(NotFound(), {prefix: app})
         self._serving = Serving(app, port=port, tls=tls)
         self.url = self._serving.url + prefix
+
+    @property
+    def quick_actions(self) -> list[str]:
+        return [one for body in self.bodies for one in detectors.quick_actions(body)]
+
+    @property
+    def mentions(self) -> list[str]:
+        return [one for body in self.bodies for one in detectors.mentions(body)]
+
+    @property
+    def references(self) -> list[str]:
+        return [one for body in self.bodies for one in detectors.references(body)]
+
+    @property
+    def live(self) -> list[str]:
+        """Everything that GitLab would do or draw on reading what was written, but links."""
+        read = [one for body in self.bodies for one in detectors.read(body).live]
+        return read + [one for title in self.titles for one in detectors.titled(title)]
 
     def start(self) -> None:
         self._serving.start()

@@ -98,6 +98,7 @@ def _mount_issues(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.post(base)
     def create_issue(ref: str) -> tuple[dict[str, Any], int]:
         where, told = door.project(ref, REPORTER), request.get_json()
+        fake.titles.append(told["title"])
         made = Issue(len(where.issues) + 1, told["title"], take_body(fake, "description"), door.caller().user)
         where.issues[made.iid] = made
         return face_shapes.issue(fake.url, where, made), 201

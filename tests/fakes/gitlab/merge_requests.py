@@ -148,7 +148,5 @@ def take_body(fake: "FakeGitLab", name: str = "body") -> str:
         abort(400, "400 Bad request - Note can't be blank")
     if len(body) > 1_000_000:
         abort(400, "400 Bad request - Note is too long (maximum is 1000000 characters)")
-    fake.quick_actions += detectors.quick_actions(body)
-    fake.mentions += detectors.mentions(body)
-    fake.references += detectors.references(body)
+    fake.bodies.append(body)
     return body

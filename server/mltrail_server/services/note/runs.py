@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.grouping import Run, State, usable
-from mltrail_server.domain.markdown import Markdown, code, link
+from mltrail_server.domain.markdown import Markdown, cell, code, link, title
 from mltrail_server.domain.numbers import number
 from mltrail_server.services.judging import ModelReport
 
@@ -32,9 +32,9 @@ def table(page: Page, model: ModelReport) -> dict[str, Markdown] | None:
     ]
     items = [
         {
-            "run": link(code(run.name, in_table=False), page.candidate(run.iid)),
+            "run": link(cell(run.name), page.candidate(run.iid)),
             **{f"m{place}": _value(run, name) for place, name in enumerate(names)},
-            "job": link(code(run.job_name, in_table=False), run.job_url),
+            "job": link(cell(run.job_name), run.job_url),
             "state": _state(run, model.runs),
         }
         for run in shown
@@ -88,8 +88,10 @@ def _value(run: Run, name: str) -> str:
 
 
 def _label(name: str) -> str:
-    """A column's title is plain text there, no Markdown; but it is shortened, and has no room for a mention."""
-    return "".join(one if one.isalnum() or one in " _-./%" else " " for one in name)[:40].strip() or "metric"
+    """Write a column's title. Pages show it as it is, but an older GitLab reads it as Markdown before, and every GitLab
+    looks for mentions and references in it.
+    """
+    return title(name, most=40) or "metric"
 
 
 def _state(run: Run, runs: Sequence[Run]) -> str:
