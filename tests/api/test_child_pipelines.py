@@ -161,4 +161,4 @@ def test_a_family_is_asked_about_once(trail: Trail, parent: Pipeline, child: Pip
     trail.work()
     worker.run_once(trail.deps)
     asked = [path for _, path in trail.team.gitlab.requests]
-    assert not any(path.endswith(("/pipelines", "/bridges")) for path in asked)
+    assert not any(path.endswith(("/pipelines", "/trigger_jobs", "/bridges")) for path in asked)

@@ -45,6 +45,7 @@ REQUIRED = {
     "projects": {"id", "path_with_namespace"},
     "tag": {"name", "protected", "target", "commit"},
     "version": {"version", "revision"},
+    "metadata": {"version", "revision", "kas", "enterprise"},
     "own job": {"id", "status", "ref", "tag", "pipeline", "user", "web_url", "project"},
     "allowed agents": {"allowed_agents", "job", "pipeline", "project", "user", "environment"},
     "token info": {"resource_owner_id", "scope", "expires_in", "application", "created_at"},
@@ -118,6 +119,7 @@ def answers(team: Team) -> dict[str, Any]:
         "projects": "projects?id_after=41&id_before=43&min_access_level=20",
         "tag": "projects/42/repository/tags/v1",
         "version": "version",
+        "metadata": "metadata",
     }
     project.tags["v1"] = "a1" * 20
     told = {name: call(team, "GET", path) for name, path in paths.items()} | other_tokens_answers(team)

@@ -61,7 +61,7 @@ def test_outside_of_a_job_it_tries_what_it_can(try_it: Callable[..., dict[str, A
 @pytest.mark.parametrize(
     ("method", "path", "status", "name"),
     [
-        ("GET", "/version$", 404, "GitLab's version"),
+        ("GET", "/metadata$", 403, "GitLab's version"),
         ("GET", "/personal_access_tokens/self", 404, "bot's token"),
         ("GET", "/openid-configuration", 404, "issuer and keys"),
         ("GET", "/discovery/keys", 404, "issuer and keys"),

@@ -38,7 +38,7 @@ class GitLab:
         tokens: Mapping[str, str] | None = None,
         path_of: Callable[[ProjectId], str | None] = lambda _: None,
     ) -> None:
-        self._sessions = sessions
+        self.sessions = sessions
         self._token = token
         self._tokens = {namespace.lower(): own for namespace, own in (tokens or {}).items()}
         self._path_of = path_of
@@ -48,11 +48,11 @@ class GitLab:
 
     def observe(self, told: Callable[[str, str, float], None]) -> None:
         """Have every call to GitLab told, also those of users' tokens: method, status or `error`, seconds."""
-        self._sessions.observe = told
+        self.sessions.observe = told
 
     def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> ci.Project:
         """Ask about a project, or answer what GitLab said of it at most `max_age_ms` ago."""
-        now = self._sessions.clock()
+        now = self.sessions.clock()
         told_ms, known = self._projects.get(project_id, (0, None))
         if known is None or now - told_ms >= max_age_ms:
             known = readings.project(self._get(project_id, "", "project"))
@@ -260,7 +260,7 @@ class GitLab:
     def _session(self, token: str) -> gitlab.Gitlab:
         if not token:
             raise forbidden("mltrail has no bot in this GitLab. The operator sets its token as MLTRAIL_GITLAB_TOKEN.")
-        return self._sessions.bot(token)
+        return self.sessions.bot(token)
 
     def _token_of(self, project_id: ProjectId | None) -> str:
         known = self._path_of(project_id) if self._tokens and project_id is not None else None

@@ -8,13 +8,13 @@ from typing import Any
 from mltrail_server.domain import ci
 from mltrail_server.domain.ids import ProjectId
 
-from . import readings
+from . import readings, renamed
 from .client import GitLab
 from .errors import telling
 from .session import NO_WAITING
 
 _MOST_ROOTS = 10
-_MOST_BRIDGES = 100
+_MOST_TRIGGERS = 100
 
 
 def root_of(gitlab: GitLab, project_id: ProjectId, child: ci.Pipeline) -> ci.Pipeline | None:
@@ -41,8 +41,11 @@ def _has_started(gitlab: GitLab, project_id: ProjectId, pipeline_id: int, wanted
 
 
 def _started(gitlab: GitLab, project_id: ProjectId, pipeline_id: int) -> list[int]:
-    path = f"/projects/{project_id}/pipelines/{pipeline_id}/bridges"
-    with telling("pipeline", bot=True):
-        got = gitlab.bot(project_id).http_list(path, per_page=_MOST_BRIDGES, page=1, get_all=False, **NO_WAITING)
-        downstream: list[dict[str, Any]] = [one["downstream_pipeline"] for one in got if one.get("downstream_pipeline")]
+    def ask(name: str) -> list[dict[str, Any]]:
+        path = f"/projects/{project_id}/pipelines/{pipeline_id}/{name}"
+        with telling("pipeline", bot=True):
+            got = gitlab.bot(project_id).http_list(path, per_page=_MOST_TRIGGERS, page=1, get_all=False, **NO_WAITING)
+            return [one["downstream_pipeline"] for one in got if one.get("downstream_pipeline")]
+
+    downstream = renamed.asked(gitlab.sessions, renamed.TRIGGER_JOBS, ask)
     return [one["id"] for one in downstream if one.get("project_id") in (None, project_id)]

@@ -7,7 +7,7 @@ import requests
 
 from mltrail_server.domain.errors import forbidden, unavailable
 
-from . import answers
+from . import answers, renamed
 from .errors import telling
 from .session import NO_WAITING, TIMEOUT_SECONDS, Sessions
 
@@ -28,7 +28,10 @@ class Probe:
         self._token = token
 
     def version(self) -> str:
-        return str(self._get("/version", "version", {"version"})["version"])
+        got = renamed.asked(
+            self._sessions, renamed.METADATA, lambda name: self._get(f"/{name}", "version", {"version"})
+        )
+        return str(got["version"])
 
     def token(self) -> Token:
         got = self._get("/personal_access_tokens/self", "bot's token", {"scopes", "active"})

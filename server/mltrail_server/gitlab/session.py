@@ -52,6 +52,8 @@ class Sessions:
         self._local = threading.local()
         self.observe: Callable[[str, str, float], None] = _unobserved
         """Called after each call with its method, the answer's status or `error`, and its seconds."""
+        self.older_until: dict[str, int] = {}
+        """Until when this GitLab is taken not to know a URL, in milliseconds, by the URL's last part; see `renamed`."""
         self._pauses: dict[bytes, int] = {}  # until when, in milliseconds, by the token's hash
 
     def bot(self, token: str) -> gitlab.Gitlab:

@@ -102,6 +102,13 @@ def missing(what: str = "Not found") -> NoReturn:
     abort(404, f"404 {what}")
 
 
+def unknown() -> NoReturn:
+    """What GitLab answers for a URL that this version does not have."""
+    answer = jsonify(error="404 Not Found")
+    answer.status_code = 404
+    abort(answer)
+
+
 def paged(items: list[Any]) -> Response:
     """One page, with the headers that lead to the others. https://docs.gitlab.com/api/rest/#pagination"""
     page, size = int(request.args.get("page", 1)), min(int(request.args.get("per_page", 20)), 100)

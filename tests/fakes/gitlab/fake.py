@@ -30,6 +30,7 @@ from .state import (
     Through,
     Token,
     User,
+    numbers_of,
     pipeline_status,
 )
 
@@ -125,6 +126,10 @@ class FakeGitLab:
         with self.lock:
             self.tokens[token.text] = token
         return token.text
+
+    def since(self, version: str) -> bool:
+        """Tell whether this GitLab is at least of a version."""
+        return numbers_of(self.version) >= numbers_of(version)
 
     def is_expired(self, token: Token) -> bool:
         return token.expires is not None and self.clock() >= token.expires

@@ -53,7 +53,7 @@ def deliver(fake: "FakeGitLab", hook: Hook, body: bytes) -> None:
     headers = {"Content-Type": "application/json", "X-Gitlab-Event": "Pipeline Hook", "Idempotency-Key": number}
     if hook.token:
         headers["X-Gitlab-Token"] = hook.token
-    if hook.signing_token and int(fake.version.split(".")[0]) >= 19:
+    if hook.signing_token and fake.since("19"):
         signed = signature(hook.signing_token, number, at, body)
         headers |= {"webhook-id": number, "webhook-timestamp": at, "webhook-signature": signed}
     spoilt = fake.spoil_hook(headers, body)

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .state import Job, Project
+from .state import Job, Project, numbers_of
 
 LEVELS = {5: "minimal", 10: "guest", 15: "planner", 20: "reporter", 30: "developer", 40: "maintainer", 50: "owner"}
 
@@ -86,7 +86,7 @@ def sign(claims: dict[str, Any], key: SigningKey) -> str:
 
 def as_of(version: str, claims: dict[str, Any], *, target: Project) -> dict[str, Any]:
     """The claims as an older GitLab sends them."""
-    numbers = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split("."))
+    numbers = numbers_of(version)
     if numbers < (18, 4):
         claims = {name: value for name, value in claims.items() if not name.startswith("job_")} | {
             "job_id": claims["job_id"]

@@ -6,7 +6,7 @@ from flask import Flask, Response, jsonify, redirect, request
 from werkzeug.exceptions import abort
 
 from . import shapes
-from .door import Door, missing, paged
+from .door import Door, missing, paged, unknown
 
 if TYPE_CHECKING:
     from .fake import FakeGitLab
@@ -21,7 +21,16 @@ def _mount_tokens(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.get("/api/v4/version")
     def version() -> dict[str, Any]:
         door.caller()
-        return {"version": fake.version, "revision": "0123abc"}
+        return {
+            "version": fake.version,
+            "revision": "0123abc",
+            "kas": {"enabled": False, "externalUrl": None, "externalK8sProxyUrl": None, "version": None},
+            "enterprise": fake.version.endswith("-ee"),
+        }
+
+    @app.get("/api/v4/metadata")
+    def metadata() -> dict[str, Any]:
+        return version() if fake.since("15.2") else unknown()
 
     @app.get("/api/v4/personal_access_tokens/self")
     def token_self() -> dict[str, Any]:

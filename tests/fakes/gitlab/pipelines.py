@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, request
 
 from . import shapes
-from .door import Door, missing, paged
+from .door import Door, missing, paged, unknown
 from .state import Job, Pipeline, Project
 
 if TYPE_CHECKING:
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def mount_bridges(app: Flask, fake: "FakeGitLab", door: Door) -> None:
-    """What a pipeline has started. https://docs.gitlab.com/api/jobs/#list-pipeline-trigger-jobs"""
+    """What a pipeline has started. https://docs.gitlab.com/api/jobs/#list-all-trigger-jobs-for-a-pipeline"""
+
+    @app.get("/api/v4/projects/<project:ref>/pipelines/<int:number>/trigger_jobs")
+    def trigger_jobs(ref: str, number: int) -> Response:
+        return bridges(ref, number) if fake.since("19.2") else unknown()
 
     @app.get("/api/v4/projects/<project:ref>/pipelines/<int:number>/bridges")
     def bridges(ref: str, number: int) -> Response:

@@ -191,6 +191,11 @@ def pipeline_status(jobs: list[Job]) -> str:
     return "success" if states else "created"
 
 
+def numbers_of(version: str) -> tuple[int, ...]:
+    """A version's numbers, for comparing."""
+    return tuple(int(part) for part in version.split("-", maxsplit=1)[0].split("."))
+
+
 FIRST_NUMBERS = {
     "user": 11,
     "project": 500,
