@@ -64,13 +64,18 @@ def _model() -> Schema:
         "paths": _told(_list(_TEXT), "Globs over files; a merge request that touches none does not concern the model."),
         "baseline": _told(_TEXT, "target, an alias such as champion, or version:1.4.0."),
         "same_dataset": _told(_TEXT, "The context of a dataset; another digest than the baseline's is not comparable."),
-        "rank_by": _told(_TEXT, "The metric that ranks candidates."),
+        "rank_by": _told({"anyOf": [_TEXT, _rank_by()]}, "The metric that ranks candidates."),
         "rules": _list(_rule()),
         "promote": _mapping(reading.PROMOTE, _promote()),
         "keep": _mapping(("losers",), {"losers": {"type": "string", "pattern": r"^\d{1,6}[hdw]$"}}),
         **_defaults(),
     }
     return _mapping(reading.MODEL, keys)
+
+
+def _rank_by() -> Schema:
+    keys = {"metric": _TEXT, "better": _told(_choice(Way), "Which way it is better.")}
+    return _mapping(reading.RANK_BY, keys, required=["metric"])
 
 
 def _rule() -> Schema:

@@ -113,6 +113,7 @@ class Model:
     baseline: Baseline = Baseline()
     same_dataset: str | None = None
     rank_by: str | None = None
+    rank_better: Way | None = None  # which way `rank_by` is better, where no rule says it
     rules: tuple[Rule, ...] = ()
     promote: Promote | None = None
     keep: Keep = Keep()

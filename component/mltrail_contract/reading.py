@@ -39,6 +39,7 @@ TOP = ("version", "defaults", "gate", "models")
 GATE = ("thread", "status", "issue")
 DEFAULTS = ("repeat_over", "pair_by", "if_unknown")
 MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", *DEFAULTS)
+RANK_BY = ("metric", "better")
 RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "then", "target")
 PROMOTE = ("from", "reuse_reviewed", "alias", "bump")
 
@@ -119,13 +120,15 @@ def _defaults(found: dict[str, Entry], given: Model) -> Model:
 def _model(name: str, entry: Entry, defaults: Model) -> Model:
     found = entry.mapping(MODEL)
     own = _defaults(found, defaults)
+    rank_by, rank_better = _rank_by(found["rank_by"]) if "rank_by" in found else (None, None)
     return Model(
         name,
         runs=_runs(found["runs"]) if "runs" in found else Runs(),
         paths=found["paths"].each(Entry.text) if "paths" in found else (),
         baseline=_baseline(found["baseline"]) if "baseline" in found else Baseline(),
         same_dataset=found["same_dataset"].text() if "same_dataset" in found else None,
-        rank_by=found["rank_by"].text() if "rank_by" in found else None,
+        rank_by=rank_by,
+        rank_better=rank_better,
         rules=found["rules"].each(_rule) if "rules" in found else (),
         promote=_promote(found["promote"]) if "promote" in found else None,
         keep=_keep(found["keep"]) if "keep" in found else Keep(),
@@ -133,6 +136,17 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
         pair_by=own.pair_by,
         if_unknown=own.if_unknown,
     )
+
+
+def _rank_by(entry: Entry) -> tuple[str | None, Way | None]:
+    """Read a metric's name, or a mapping that says which way it is better, too."""
+    if not entry.is_mapping:
+        return entry.text(), None
+    found = entry.mapping(RANK_BY)
+    if "metric" not in found:
+        entry.complain("metric is missing: which metric ranks the candidates?")
+    metric = found["metric"].text() if "metric" in found else None
+    return metric, found["better"].choice(Way) if "better" in found else None
 
 
 def _runs(entry: Entry) -> Runs:

@@ -79,14 +79,24 @@ def test_the_contract_file_tells_which_way_is_better(
         return html.unescape(gitlab_client.get(path, base_url=EXTERNAL_URL).get_data(as_text=True))
 
     assert marked(shown(table)) == ["0.8000"]
-    assert "↑?" in shown(table)
-    assert "a guess from the name" in shown(compare)
+    assert "higher is better: a known measure" in shown(table)
+    assert "a guess from the name" not in shown(compare)
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["worse", "worse"]
     trail.report(pipeline)
     assert marked(shown(table)) == ["0.3000"]
     assert "lower is better, says the contract file" in shown(table)
     assert "↑?" not in shown(table)
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["better", "better"]
+
+
+def test_no_best_is_marked_where_the_name_does_not_tell_which_way_is_better(client: FlaskClient, log: Log) -> None:
+    for number in (0.2, 0.9):
+        log(f"run-{number}", toxicity_score=number, cost_savings=number, toxicity_f1=number, val_f1=number)
+    shown = page(client, url(c=["metrics.toxicity_score", "metrics.cost_savings"]))
+    assert marked(shown) == []
+    assert marked(page(client, url(c=["metrics.toxicity_f1", "metrics.val_f1"]))) == ["0.9000", "0.9000"]
+    assert "taken for better: a guess from the name" in page(client, url(c=["metrics.toxicity_f1"]))
+    assert "guess" not in page(client, url(c=["metrics.val_f1"]))
 
 
 def test_a_models_versions_show_their_metrics_and_are_compared(

@@ -38,7 +38,7 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     assert "posted" in page(gitlab_client, f"{ML}/merge_requests")
     shown = page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
     assert f"tells of pipeline #{second.id}" in shown
-    assert "better</span>" not in shown
+    assert ">better</span>" not in shown
     assert "worse</span>" in shown
     assert f"?pipeline={first.id}" in shown
     assert "better</span>" in page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline={first.id}")

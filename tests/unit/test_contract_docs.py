@@ -52,6 +52,8 @@ version: 1, models: {a: {rules: [{metric: a, better: higher, worse_by: {percent:
 version: 1, models: {a: {rules: [{metric: a, better: higher, worse_by: {}}]}}
 version: 1, models: {a: {keep: {losers: 3y}}}
 version: 1, models: {a: {if_unknown: maybe}}
+version: 1, models: {a: {rank_by: {better: higher}}}
+version: 1, models: {a: {rank_by: {metric: a, better: up}}}
 version: 1, models: {a: {promote: {bump: huge}}}
 version: 1, gate: {thread: maybe}, models: {}
 version: 1

@@ -47,6 +47,22 @@ def written(*arguments: object, **options: object) -> str:
     return note.body(report, settings=SETTINGS, project_path="team/churn")
 
 
+def test_a_direction_that_is_guessed_or_unknown_is_told() -> None:
+    def of(name: str) -> str:
+        sides = Sides(
+            [a_run(n, {name: 0.9 + n / 100}) for n in (4, 5, 6)], [a_run(n, {name: n / 100}) for n in (1, 2, 3)]
+        )
+        return written({"churn": sides})
+
+    assert "guess" not in of("val_f1")
+    assert "unknown direction" not in of("val_f1")
+    assert "is guessed from the name of `toxicity_f1`" in of("toxicity_f1")
+    unknown = of("latency_score")
+    assert "A ? stands for an unknown direction" in unknown
+    assert "better, real" not in unknown
+    assert "worse, real" not in unknown
+
+
 class Seen(HTMLParser):
     """Collects the tags of a rendered note, and where the mark stands."""
 

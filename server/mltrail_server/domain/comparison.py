@@ -8,7 +8,7 @@ from enum import StrEnum
 from mltrail_contract import Model
 
 from . import direction, evidence, folds, globs, sweeps
-from .direction import Direction, Goal
+from .direction import Direction, Goal, Source
 from .evidence import Evidence, Level
 from .grouping import Group, Run, State, best, group, ranking_metric, representative
 from .numbers import change
@@ -126,7 +126,7 @@ def compare(
     chosen_before, fresh_before = _parted(baseline)
     theirs = group(sweeps.fold(chosen_before, wanted).runs, repeat_over=chance)
     metric = rank_by or model.rank_by or ranking_metric(ours)
-    goal = Goal(better, guessed=False) if better else goal_of(metric or "", model)
+    goal = Goal(better, Source.TOLD) if better else goal_of(metric or "", model)
     mine, yours = best(ours, metric, goal), best(theirs, metric, goal)
     again = _again(mine, group(fresh, repeat_over=chance))
     mine, yours = again or mine, _again(yours, group(fresh_before, repeat_over=chance)) or yours
@@ -169,27 +169,29 @@ def _again(winner: Group | None, fresh: Iterable[Group]) -> Group | None:
 
 
 def goal_of(metric: str, model: Model) -> Goal:
-    """Tell which way a metric is better: by the contract's first rule that says it, else by a guess from its name."""
+    """Tell which way a metric is better: by what the contract says first of it, else by its name."""
     return _goals([metric], model)[metric]
 
 
 def goals_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, Goal]:
-    """Tell the same of metrics that several models share. Where their rules contradict each other, it is a guess."""
+    """Tell the same of metrics that several models share. Where their rules contradict each other, the name tells."""
     told: dict[str, set[Goal]] = {name: set() for name in metrics}
     for model in models:
         for name, goal in _goals(metrics, model).items():
-            if not goal.guessed:
+            if goal.source is Source.TOLD:
                 told[name].add(goal)
-    return {name: found.pop() if len(found) == 1 else direction.guess(name) for name, found in told.items()}
+    return {name: found.pop() if len(found) == 1 else direction.of_name(name) for name, found in told.items()}
 
 
 def _goals(metrics: Collection[str], model: Model) -> dict[str, Goal]:
     found: dict[str, Goal] = {}
+    if model.rank_by is not None and model.rank_better is not None:
+        found[model.rank_by] = Goal(Direction(model.rank_better), Source.TOLD)
     for rule in model.rules:
         if rule.better is not None:
             for name in globs.matching(metrics, rule.metric):
-                found.setdefault(name, Goal(Direction(rule.better), guessed=False))
-    return {name: found.get(name) or direction.guess(name) for name in metrics}
+                found.setdefault(name, Goal(Direction(rule.better), Source.TOLD))
+    return {name: found.get(name) or direction.of_name(name) for name in metrics}
 
 
 def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
@@ -271,7 +273,7 @@ def _judged(
     if not weighed.real():
         return Judgement.NOISE, f", within noise ({runs})"
     if goal.direction is Direction.UNKNOWN:
-        return Judgement.UNKNOWN, f", real ({runs}), but is higher or lower better?"
+        return Judgement.UNKNOWN, f", real ({runs}), unknown direction: is higher or lower better?"
     if better and not weighed.real(among=among):
         return Judgement.NOISE, f", what luck gives the best of {among} ({runs})"
     judgement = Judgement.BETTER if better else Judgement.WORSE

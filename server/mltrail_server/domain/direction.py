@@ -1,9 +1,18 @@
-"""Is a higher value of a metric better, or a lower one? Guessed from its name as long as nobody has said it."""
+"""Is a higher value of a metric better, or a lower one? Told by the contract, known by its name, or guessed from it.
+
+A whole name that is a known measure's (`val_roc_auc`, `neg_mean_squared_error`) is no guess. Where a known measure
+stands among other words (`toxicity_f1`), those are taken for labels: the direction is a guess then, which pages mark as
+one and no promotion ranks by. Words that contradict each other, or that turn a measure round, leave it unknown: best
+and worst must never be swapped.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+
+from . import measures
 
 
 class Direction(StrEnum):
@@ -12,12 +21,29 @@ class Direction(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Source(StrEnum):
+    """Who says which way a metric is better."""
+
+    TOLD = "told"  # the contract file, or who asks
+    KNOWN = "known"  # the whole name is a known measure's
+    GUESSED = "guessed"
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Which way a metric shall go. `guessed` when only its name says so."""
+    """Which way a metric shall go, and who says so."""
 
     direction: Direction
-    guessed: bool
+    source: Source
+
+    @property
+    def guessed(self) -> bool:
+        return self.source is Source.GUESSED and self.direction is not Direction.UNKNOWN
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether it is good enough to choose by."""
+        return self.source is not Source.GUESSED and self.direction is not Direction.UNKNOWN
 
     def gain(self, delta: float) -> float:
         """Turn a difference into one that is positive when things got better. An unknown direction keeps the sign."""
@@ -28,48 +54,180 @@ def _words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_LOWER = _words_of(
-    "loss losses logloss err error errors mse rmse mae mape smape wape rmsle msle rmsd wer cer ter eer ece perplexity "
-    "ppl entropy crossentropy nll brier deviance divergence kl fid distance hausdorff hinge hamming misclassification "
-    "regret fpr fnr fdr bpc bpb latency time duration elapsed seconds secs ms memory energy co2 emissions cost "
-    "residual bias mistakes violations pinball toxicity"
-)
-_HIGHER = _words_of(
-    "accuracy acc precision recall sensitivity specificity f1 f2 fbeta fscore auc auroc auprc roc pr ap map r2 score "
-    "bleu rouge rouge1 rouge2 rougel meteor cider chrf iou miou jaccard dice ndcg dcg mrr hit hits kappa mcc matthews "
-    "tpr tnr npv ppv top1 top5 likelihood reward return returns success throughput coverage correlation pearson "
-    "spearman kendall gini lift psnr ssim explained silhouette completeness homogeneity purity uplift win profit "
-    "revenue conversion faithfulness"
-)
-_NEGATED = frozenset({"neg", "negative", "minus"})
+_TRAIN = _words_of("train training learn")
+_SPLITS = (_words_of("val valid validation dev cv oof"), _words_of("test testing eval evaluation holdout"))
+_OF_A_SPLIT = _TRAIN.union(*_SPLITS)
 
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_NOT_WORD = re.compile(r"[^a-z0-9]+")
+_NEUTRAL = _OF_A_SPLIT | _words_of(
+    "epoch epochs step steps batch iter iteration iterations fold folds final last best first mean avg "
+    "average median min max p50 p75 p90 p95 p99 macro micro weighted sample samples binary multiclass "
+    "multilabel ovo ovr overall total global class classes cls label labels head output metric metrics raw "
+    "ema swa running smoothed dataset none pct percent percentage v1 v2 at by per of the on for with"
+)
+"""Words that change nothing: the data, the moment, how values were put together."""
+
+_UNITS = _words_of("ms sec secs second seconds us ns minute minutes hour hours kb mb gb bytes usd eur kwh kg")
+
+_TURNING = _words_of(
+    "minus neg negative negated inverse inverted inv reciprocal complement complementary not non no without "
+    "un anti less free improvement improvements improve improved reduction reductions reduce reduced savings "
+    "saving saved save skill gain gains gained lift uplift drop drops dropped decrease decreased decline "
+    "increase increased growth change changes changed delta diff difference differences gap ratio relative "
+    "better worse decay degradation regression recovery recovered avoided avoidance avoid prevented "
+    "prevention tolerance robustness resistance margin headroom threshold target goal limit budget bound "
+    "weight weights coefficient coef lambda scale scaling rank ranking patience count counts num number size "
+    "std stdev sd var variance stderr sem ci se spread range iqr entropy norm grad gradient lr to until "
+    "since before between vs versus against survival survived battery life lifetime uptime alive up lost "
+    "forgetting shift drift inflation deficit shortfall removed eliminated cut lowered mitigated mitigation "
+    "suppression below above zero exp"
+)
+"""Words that turn a measure round, or make of it something that is no quality, such as its spread or its weight."""
+
+_BAD = _words_of(
+    "failure failures fail failed fault faults miss misses missed missing wrong bad penalty hallucination "
+    "hallucinations timeout timeouts crash crashes defect defects violation violations mistake mistakes risk "
+    "bias harm harmful harmfulness leakage noise distortion delay lag jitter cost costs time duration "
+    "elapsed memory ram energy co2 emissions residual residuals distance divergence disparity err"
+)
+_GOOD = _words_of(
+    "score scores quality success successes similarity roc likelihood return returns profit revenue "
+    "conversion helpfulness win wins utility reliability correct"
+)
+_LOWER_ALONE = _words_of(
+    "time duration elapsed memory ram energy co2 emissions cost costs residual residuals distance divergence "
+    "violations mistakes delay lag jitter"
+)
+_HIGHER_ALONE = _words_of("score scores similarity roc likelihood return returns profit revenue conversion")
+_BESIDE = (
+    _NEUTRAL
+    | _UNITS
+    | _words_of(
+        "fit inference predict prediction response wall clock run elapsed load loading build cpu gpu peak "
+        "used usage request requests data forward backward query queries token tokens api llm cross"
+    )
+)
+"""Beside these a word such as `time` or `score` still means what it means alone."""
+
+_OF_A_CLASS = _words_of("f1 f1score fbeta fscore precision recall averageprecision ap iou dice jaccard")
+"""Measures that are logged class by class: beside them a word for something bad is the name of a class."""
+_MAY_BE_A_CLASS = _BAD | _words_of("error errors toxicity latency")
+
+_GENERIC = _words_of("loss losses error errors score scores")
+"""`mse_loss` and `auc_score` are what `mse` and `auc` are."""
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NOT_WORD = re.compile(r"[\W_]+")
+_TURNED = re.compile(
+    r"^\s*[-\u2212\u2013!]|^\s*1\s*/|[(^*]\s*[-\u2212\u2013]"  # `-f1`, `1/rmse`, `exp(-loss)`
+    r"|(?<![\w.-])(?:1(?:\.0+)?|100)\s*[-\u2212\u2013]\s*[\w(]"  # `1 - f1`
+    r"|(?<!valid_)(?<!validation_)(?<=_)1-[a-z(]",  # `val_1-f1`; `validation_1-auc` is XGBoost's second set of data
+    re.IGNORECASE,
+)
+_MOST_WORDS = 40
+_LONGEST = 10  # words of a known measure
 
 
 def words(name: str) -> list[str]:
-    """Split a metric's name as people write them: `val/F1-score`, `valLoss`, `test_roc_auc`."""
-    return [word for word in _NOT_WORD.split(_CAMEL.sub("_", name).lower()) if word]
+    """Split a metric's name as people write them: `val/F1-score`, `valLoss`, `test_roc_auc`, `BinaryAUROC`."""
+    spelled = name.replace("IoU", "Iou").replace("SQuAD", "Squad").replace("mAP", "Map").replace("@", " at ")
+    return [word for word in _NOT_WORD.split(_CAMEL.sub("_", spelled).lower()) if word]
 
 
-def guess(name: str) -> Goal:
-    """Guess from the name. A word for something bad (a loss, an error, a time) outweighs one for something good."""
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A known measure in a name: its words from `start` up to `end`."""
+
+    name: str
+    direction: Direction
+    start: int
+    end: int
+
+
+_UNKNOWN = Goal(Direction.UNKNOWN, Source.GUESSED)
+
+
+@lru_cache(maxsize=16_384)
+def of_name(name: str) -> Goal:
+    """Tell what a name alone tells: the direction of a known measure, a guess, or nothing."""
     found = words(name)
-    direction = Direction.UNKNOWN
-    if not _LOWER.isdisjoint(found) or "log loss" in " ".join(found):
-        direction = Direction.LOWER
-    elif not _HIGHER.isdisjoint(found):
-        direction = Direction.HIGHER
-    if not _NEGATED.isdisjoint(found):
-        # scikit-learn's `neg_mean_squared_error`, where higher is better; `neg_log_likelihood`, where lower is.
-        direction = {Direction.LOWER: Direction.HIGHER, Direction.HIGHER: Direction.LOWER}.get(direction, direction)
-    return Goal(direction, guessed=True)
+    if not found or len(found) > _MOST_WORDS:
+        return _UNKNOWN
+    known = _measures(found)
+    inside = {place for one in known for place in range(one.start, one.end)}
+    rest = [word for place, word in enumerate(found) if place not in inside and not _is_a_mark(word)]
+    if _TURNED.search(name) or not _TURNING.isdisjoint(rest):
+        return _UNKNOWN
+    others = frozenset(rest) - _NEUTRAL
+    if not known:
+        return _by_words(others)
+    directions = {one.direction for one in known}
+    directions |= {Direction.LOWER} if others & _BAD else set()
+    directions |= {Direction.HIGHER} if others & _GOOD else set()
+    if len(directions) > 1:
+        return Goal(Direction.HIGHER, Source.GUESSED) if _is_of_a_class(name, found, known, others) else _UNKNOWN
+    measures_named = {one.name for one in known}
+    labels = others - _GENERIC - (_UNITS if "latency" in measures_named else frozenset())
+    whole = not labels and len(measures_named - _GENERIC) <= 1
+    return Goal(known[0].direction, Source.KNOWN if whole else Source.GUESSED)
+
+
+def _is_a_mark(word: str) -> bool:
+    """Tell numbers and single letters, such as the `x` and `2` of `accuracy_x_2`."""
+    return word.isdigit() or (len(word) == 1 and word.isascii())
+
+
+def _measures(found: Sequence[str]) -> list[_Measure]:
+    """Find the known measures in a name's words, the longest first, so that none stands inside another."""
+    beside_a_split = not _OF_A_SPLIT.isdisjoint(found)
+    kept: list[_Measure] = []
+    for length in range(min(len(found), _LONGEST), 0, -1):
+        for start in range(len(found) - length + 1):
+            end = start + length
+            if any(start < one.end and one.start < end for one in kept):
+                continue
+            kept += _measure(found, start, end, beside_a_split=beside_a_split)
+    return sorted(kept, key=lambda one: one.start)
+
+
+def _measure(found: Sequence[str], start: int, end: int, *, beside_a_split: bool) -> Iterator[_Measure]:
+    """Look the words up, with their numbers (`f 1`) and without (`top 5 accuracy`)."""
+    part = found[start:end]
+    names = ["".join(part)]
+    if len(part) > 1 and not part[0].isdigit() and not part[-1].isdigit():
+        names.append("".join(word for word in part if not word.isdigit()))
+    for name in names:
+        if name in measures.HIGHER:
+            yield _Measure(name, Direction.HIGHER, start, end)
+            return
+        if name in measures.LOWER or (beside_a_split and name in measures.LOWER_WITH_A_SPLIT):
+            yield _Measure(name, Direction.LOWER, start, end)
+            return
+
+
+def _by_words(others: frozenset[str]) -> Goal:
+    """Guess from a word such as `time`, where nothing beside it makes it mean something else."""
+    lower, higher = others & _LOWER_ALONE, others & _HIGHER_ALONE
+    if bool(lower) == bool(higher) or others - lower - higher - _BESIDE:
+        return _UNKNOWN
+    return Goal(Direction.LOWER if lower else Direction.HIGHER, Source.GUESSED)
+
+
+def _is_of_a_class(name: str, found: Sequence[str], known: Sequence[_Measure], others: frozenset[str]) -> bool:
+    """Tell `toxicity_f1` and `f1/error`, measures of a class with a bad name, from `f1_error`, perhaps an error."""
+    higher = [one for one in known if one.direction is Direction.HIGHER]
+    lower = {one.name for one in known if one.direction is Direction.LOWER} | (others & _BAD)
+    if len(higher) != 1 or higher[0].name not in _OF_A_CLASS or lower - _MAY_BE_A_CLASS or others & _GOOD:
+        return False
+    if all(word in _NEUTRAL or word.isdigit() for word in found[higher[0].end :]):
+        return True
+    parts = ("".join(word for word in words(part) if word not in _NEUTRAL) for part in name.split("/"))
+    return any(part == higher[0].name for part in parts)
 
 
 _RATES = _words_of(
-    "accuracy acc precision recall sensitivity specificity f1 f2 fbeta fscore auc auroc auprc roc ap map iou miou "
-    "jaccard dice ndcg mrr hit hits tpr tnr fpr fnr fdr npv ppv top1 top5 wer cer eer ece rate ratio coverage success "
-    "win misclassification"
+    "accuracy acc precision recall sensitivity specificity f1 f2 fbeta fscore auc auroc auprc roc ap map iou "
+    "miou jaccard dice ndcg mrr hit hits tpr tnr fpr fnr fdr npv ppv top1 top5 wer cer eer ece rate ratio "
+    "coverage success win misclassification"
 )
 
 
@@ -78,8 +236,6 @@ def is_rate(name: str) -> bool:
     return not _RATES.isdisjoint(words(name))
 
 
-_SPLITS = (frozenset({"val", "valid", "validation", "dev", "cv"}), frozenset({"test", "eval", "holdout"}))
-_TRAIN = frozenset({"train", "training"})
 _PRIMARY = (
     *("accuracy", "acc", "f1", "auc", "auroc", "map", "ndcg", "iou", "miou", "dice", "r2", "bleu", "score"),
     *("reward", "rmse", "mse", "mae", "mape", "wer", "perplexity", "logloss", "loss"),
@@ -91,17 +247,19 @@ def is_system(name: str) -> bool:
     return name.startswith(_SYSTEM)
 
 
-def primary(names: set[str]) -> str | None:
-    """Choose the metric that most likely ranks candidates: validation before test before the rest, training last."""
-    known = [name for name in names if guess(name).direction is not Direction.UNKNOWN and not is_system(name)]
-    return min(known, key=rank, default=None)
+def primary(names: Iterable[str]) -> str | None:
+    """Choose the metric that most likely ranks candidates: validation before test before the rest, training last, and
+    known measures before guesses.
+    """
+    known = [name for name in names if of_name(name).direction is not Direction.UNKNOWN and not is_system(name)]
+    return min(known, key=lambda name: (_split(words(name)), not of_name(name).certain, *rank(name)), default=None)
 
 
 def worth_showing(names: Iterable[str], most: int) -> list[str]:
     """Choose the metrics that most likely rank candidates; what MLflow measures of the machine comes last."""
 
     def place(name: str) -> tuple[bool, bool, tuple[int, int, int, str]]:
-        return is_system(name), guess(name).direction is Direction.UNKNOWN, rank(name)
+        return is_system(name), of_name(name).direction is Direction.UNKNOWN, rank(name)
 
     return sorted(names, key=place)[:most]
 
@@ -109,9 +267,12 @@ def worth_showing(names: Iterable[str], most: int) -> list[str]:
 def rank(name: str) -> tuple[int, int, int, str]:
     """Give the sort key by which metrics stand in the order of what they are worth looking at."""
     found = words(name)
-    split = 3 if not _TRAIN.isdisjoint(found) else 2
+    place = next((place for place, word in enumerate(_PRIMARY) if word in found), len(_PRIMARY))
+    return _split(found), place, len(found), name
+
+
+def _split(found: Sequence[str]) -> int:
     for place, split_words in enumerate(_SPLITS):
         if not split_words.isdisjoint(found):
-            split = place
-    place = next((place for place, word in enumerate(_PRIMARY) if word in found), len(_PRIMARY))
-    return split, place, len(found), name
+            return place
+    return len(_SPLITS) + (not _TRAIN.isdisjoint(found))

@@ -9,7 +9,7 @@ from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
 from . import evidence, globs
 from .comparison import Comparison, MetricChange
 from .comparison import told as difference_of
-from .direction import Direction, Goal
+from .direction import Direction, Goal, Source
 from .grouping import Group, usable
 from .numbers import number
 
@@ -132,7 +132,7 @@ def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that
     before = _value(rule, one, compared.baseline) if rule.value is Value.BEST else one.baseline.mean
     if before is None:
         return say(model.if_unknown, "the baseline's history is not known", known=False)
-    goal = Goal(Direction.LOWER if rule.better is Way.LOWER else Direction.HIGHER, guessed=False)
+    goal = Goal(Direction.LOWER if rule.better is Way.LOWER else Direction.HIGHER, Source.TOLD)
     loss = -goal.gain(value - before)
     allowed = abs(before) * tolerance.amount / 100 if tolerance.percent else tolerance.amount
     difference = difference_of(one.name, goal, before, value)

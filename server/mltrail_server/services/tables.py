@@ -87,7 +87,7 @@ class Table:
 
     @property
     def guesses(self) -> bool:
-        return any(goal.guessed and goal.direction is not Direction.UNKNOWN for goal in self.goals.values())
+        return any(goal.guessed for goal in self.goals.values())
 
     @property
     def best_elsewhere(self) -> dict[str, float]:

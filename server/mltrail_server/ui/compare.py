@@ -77,7 +77,7 @@ def show(call: Call) -> ResponseReturnValue:
             _ranking(metrics),
         ),
         colours=COLOURS,
-        guesses=any(goal.guessed and goal.direction is not Direction.UNKNOWN for goal in compared.goals.values()),
+        guesses=any(goal.guessed for goal in compared.goals.values()),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mltrail_contract import Outcome
+from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.numbers import number
 from mltrail_server.domain.verdict import Level
@@ -26,6 +27,7 @@ from .chart import chart
 from .provenance import provenance
 
 _MOST_ROWS = 8
+_MOST_GUESSES = 3
 _DETAILS = (50, 10, 0)
 """So many runs a table lists: fewer in a note that would get too long."""
 
@@ -186,9 +188,13 @@ def _more(rules: int, others: int) -> str:
 
 
 def _footer(report: Report) -> Markdown:
-    guessed = {one.goal.guessed for model in report.models for one in model.comparison.metrics}
+    goals = [one.goal for model in report.models for one in model.comparison.metrics]
     told = "Updated in place for every pipeline of this merge request."
-    if True in guessed:
-        where = "Where no rule tells, whether" if False in guessed else "Whether"
-        told += f" {where} higher (↑) or lower (↓) is better is guessed from the names."
+    guesses = sorted({one.name for model in report.models for one in model.comparison.metrics if one.goal.guessed})
+    if guesses:
+        more = f" and {len(guesses) - _MOST_GUESSES} more" if len(guesses) > _MOST_GUESSES else ""
+        names = ", ".join(code(name) for name in guesses[:_MOST_GUESSES])
+        told += f" Whether higher (↑) or lower (↓) is better is guessed from the name of {names}{more}."
+    if any(goal.direction is Direction.UNKNOWN for goal in goals):
+        told += " A ? stands for an unknown direction: `better:` in the contract file says it."
     return Markdown(f"<sub>{told} By mltrail.</sub>")

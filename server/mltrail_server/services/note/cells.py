@@ -11,7 +11,7 @@ from mltrail_server.services.reports import Report
 from mltrail_server.settings import Settings
 from mltrail_server.store.pipelines import Pipeline
 
-_ARROWS = {Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: ""}
+_ARROWS = {Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: "?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ def count(number_of: int, noun: str) -> str:
 
 
 def arrow(goal: Goal) -> str:
-    found = _ARROWS[goal.direction]
-    return f" {found}" if found else ""
+    return f" {_ARROWS[goal.direction]}"
 
 
 def values(before: Summary | None, now: Summary | None) -> Markdown:

@@ -72,12 +72,13 @@ def _metrics(model: ModelReport) -> list[str]:
 
 def _best_first(model: ModelReport) -> list[Run]:
     headline, metric = model.comparison.headline, model.comparison.rank_by
-    lower = headline is not None and headline.goal.direction is Direction.LOWER
+    direction = headline.goal.direction if headline is not None else Direction.UNKNOWN
 
     def key(run: Run) -> tuple[bool, bool, float, int]:
         value = run.metrics.get(metric, float("nan")) if metric else float("nan")
-        known = usable(value)
-        return (run.state is not State.SUCCEEDED, not known, (value if lower else -value) if known else 0.0, -run.iid)
+        known = usable(value) and direction is not Direction.UNKNOWN
+        place = (value if direction is Direction.LOWER else -value) if known else 0.0
+        return (run.state is not State.SUCCEEDED, not known, place, -run.iid)
 
     return sorted(model.runs, key=key)
 
