@@ -4,15 +4,27 @@ import argparse
 import re
 from pathlib import Path
 
+from mltrail_ci import naming
 from mltrail_ci.cli import module_of
 
 PAGE = Path(__file__).parents[1] / "docs/reference/cli.md"
 _TABLE = re.compile(r"(<!-- options of (?P<command>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_NAMES = re.compile(r"(<!-- names of models -->\n).*?(<!-- end -->)", re.DOTALL)
+_MODELS = ("churn", "churn-eu", "churn_eu", "fraud.v2", "Churn", "früh warnung", "流失模型")
 
 
 def page() -> str:
     """The page with its tables as they should be."""
-    return _TABLE.sub(lambda found: f"{found[1]}{_table(found['command'])}{found[3]}", PAGE.read_text())
+    text = _TABLE.sub(lambda found: f"{found[1]}{_table(found['command'])}{found[3]}", PAGE.read_text())
+    return _NAMES.sub(lambda found: f"{found[1]}{_names()}{found[2]}", text)
+
+
+def _names() -> str:
+    rows = ["| Model | Variable | Environment | Tag of 1.0.0 |", "|---|---|---|---|"]
+    for model in _MODELS:
+        made = (f"MLTRAIL_VERSION_{naming.variable(model)}", naming.environment(model), naming.tag(model, "1.0.0"))
+        rows.append("| " + " | ".join(f"`{name}`" for name in (model, *made)) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def _table(command: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .decoding import decoded, maybe, number, text
+from .decoding import decoded, maybe, number, text, word
 
 
 class Spread(NamedTuple):
@@ -174,6 +174,21 @@ def setup(answer: Mapping[str, Any]) -> Setup:
     )
 
 
+def tried(answer: Mapping[str, Any]) -> tuple[Gate, list[tuple[str, Rule]]]:
+    """What the gate would say with another contract, and its rules with the name of their model."""
+
+    def decode(body: Mapping[str, Any]) -> tuple[Gate, list[tuple[str, Rule]]]:
+        models = body.get("models") or ()
+        return gate(body.get("gate") or {}), [(str(one["name"]), rule(each)) for one in models for each in one["rules"]]
+
+    return decoded(decode, answer)
+
+
+def card(answer: Mapping[str, Any]) -> str:
+    """A model card, as Markdown."""
+    return decoded(lambda body: str(body["markdown"]), answer)
+
+
 def pipeline_of_run(answer: Mapping[str, Any]) -> str:
     """The pipeline that made a run; empty where it was none. https://mlflow.org/docs/latest/rest-api.html#get-run"""
     return decoded(
@@ -187,7 +202,7 @@ def pipeline_of_run(answer: Mapping[str, Any]) -> str:
 def _report(body: Mapping[str, Any]) -> Report:
     verdict, note = body.get("verdict") or {}, body.get("note") or {}
     return Report(
-        state=str(body["state"]),
+        state=word(body["state"]),
         reason=text(body.get("reason")),
         pipeline_url=text((body.get("pipeline") or {}).get("url")),
         level=text(verdict.get("level")) or "unknown",
@@ -278,7 +293,7 @@ def _candidate(body: Mapping[str, Any]) -> Candidate:
 def _promotion(body: Mapping[str, Any]) -> Promotion:
     replaces = body.get("replaces")
     return Promotion(
-        state=str(body["state"]),
+        state=word(body["state"]),
         model=text(body.get("model")),
         version=text(body.get("version")),
         alias=text(body.get("alias")),

@@ -2,10 +2,10 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
-from . import errors
+from . import answers, errors
 from .api import Api
+from .outputs import console, files
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -18,13 +18,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(api: Api, options: Namespace) -> int:
     answer = api.card(options.model, options.version.removeprefix("v"))
-    text = str(answer["markdown"])
-    if options.output:
-        path = Path(options.output)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    text = answers.card(answer)
+    files.write(options.output, text)
     if options.json:
-        print(json.dumps(answer, indent=2))
+        console.tell(json.dumps(answer, indent=2))
     elif not options.output:
-        print(text, end="")
+        console.tell(text, end="")
     return errors.DONE

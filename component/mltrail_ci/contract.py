@@ -12,7 +12,7 @@ from mltrail_contract import FILE_NAME, Contract, ContractError, Problem
 from . import answers, errors, settings
 from .answers import Gate, Rule
 from .api import Api
-from .outputs import text
+from .outputs import console, text
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -32,10 +32,9 @@ def run(options: Namespace) -> int:
         _tell(options, {"problems": []}, _summary(options.file, contract))
         return errors.DONE
     where = settings.read(options, os.environ)
-    settings.require_token(where)
+    settings.require_token(where, "contract")
     answer = Api(where).try_contract(content)
-    gate = answers.gate(answer.get("gate") or {})
-    rules = [(str(one["name"]), answers.rule(rule)) for one in answer.get("models") or () for rule in one["rules"]]
+    gate, rules = answers.tried(answer)
     _tell(options, answer, _tried(where.pipeline, gate, rules))
     return errors.NO if gate.outcome == "fail" else errors.DONE
 
@@ -48,7 +47,7 @@ def _content(path: str) -> str:
 
 
 def _tell(options: Namespace, answer: Any, told: str) -> None:  # noqa: ANN401 - any JSON
-    print(json.dumps(answer, indent=2) if options.json else told)
+    console.tell(json.dumps(answer, indent=2) if options.json else told)
 
 
 def _problems(path: str, problems: tuple[Problem, ...]) -> str:

@@ -12,7 +12,7 @@ def decoded(decode: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]
     """Decode an answer. Raises the error of a server that is none of ours, or of another version."""
     try:
         return decode(answer)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise server(
             f"The server's answer is not as expected ({type(error).__name__}: {error}). "
             "Is this `mltrail` of the same version as the server?"
@@ -21,6 +21,13 @@ def decoded(decode: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]
 
 def text(value: object) -> str:
     return "" if value is None else str(value)
+
+
+def word(value: object) -> str:
+    """Text that has to be there. Raises TypeError for anything else."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def maybe(value: object) -> str | None:

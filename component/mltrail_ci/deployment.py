@@ -4,39 +4,40 @@ A job's keyword `environment:` would record a deployment whenever the job succee
 and one for all models together. https://docs.gitlab.com/api/deployments/#create-a-deployment
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
+from . import naming
 from .answers import Promotion
 from .api import Api
-from .errors import server, usage
+from .errors import CommandError, server, usage
 
 _NEEDED = ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_JOB_TOKEN", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME")
 _LOOK_AT = 20
 
 
-def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> list[str]:
-    """Make what is not there yet, and answer a line for each. A version without an alias is deployed nowhere."""
+def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> Iterator[str | CommandError]:
+    """Make what is not there yet, and tell of each what was done or what went wrong. A version without an alias is
+    deployed nowhere.
+    """
     missing = [name for name in _NEEDED if not environment.get(name)]
     if missing:
-        raise usage(f"--deployment works in a GitLab job only: {missing[0]} is not set.")
-    told = []
+        yield usage(f"--deployment works in a GitLab job only: {missing[0]} is not set.")
+        return
     for one in promotions:
         if one.state in {"promoted", "already"} and one.alias:
-            made = _make(api, one, environment)
-            told.append(f"Deployment in {name_of(one)}" + ("" if made else " is there already"))
-    return told
+            name = naming.environment(one.model)
+            try:
+                made = _make(api, one, name, environment)
+            except CommandError as error:
+                yield error
+            else:
+                yield f"Deployment in {name}" + ("" if made else " is there already")
 
 
-def name_of(one: Promotion) -> str:
-    """Name the environment after the model: what an environment's name can't hold becomes a dash."""
-    return "model/" + (re.sub(r"[^A-Za-z0-9_. -]+", "-", one.model).strip("-. ") or "model")
-
-
-def _make(api: Api, one: Promotion, environment: Mapping[str, str]) -> bool:
+def _make(api: Api, one: Promotion, name: str, environment: Mapping[str, str]) -> bool:
     project = f"{environment['CI_API_V4_URL']}/projects/{environment['CI_PROJECT_ID']}"
-    token, name, sha = environment["CI_JOB_TOKEN"], name_of(one), environment["CI_COMMIT_SHA"]
+    token, sha = environment["CI_JOB_TOKEN"], environment["CI_COMMIT_SHA"]
     newest = {"environment": name, "order_by": "id", "sort": "desc", "per_page": _LOOK_AT}
     found = api.gitlab("GET", f"{project}/deployments?{urlencode(newest)}", token)
     # A job that is retried promotes nothing new, and deploys nothing new.
@@ -55,5 +56,5 @@ def _make(api: Api, one: Promotion, environment: Mapping[str, str]) -> bool:
     if not isinstance(where, dict):
         raise server(f"POST {project}/deployments answered without the deployment's environment.")
     if one.url and where.get("external_url") != one.url:
-        api.gitlab("PUT", f"{project}/environments/{where['id']}", token, {"external_url": one.url})
+        api.gitlab("PUT", f"{project}/environments/{where.get('id')}", token, {"external_url": one.url})
     return True

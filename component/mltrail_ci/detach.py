@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 
 from . import answers, errors
 from .api import Api
-from .outputs import files, text
+from .outputs import console, files, text
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -38,6 +38,7 @@ def run(api: Api, options: Namespace) -> int:
         wishes["experiment"] = options.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
         if not wishes["experiment"]:
             raise errors.usage("Which run? Give --run with its id, or --experiment to begin a new one.")
+    files.check(options.env)
     answer = api.detach({key: value for key, value in wishes.items() if value} | {"seconds": _seconds(options.time)})
     made = answers.detached(answer)
     variables = {
@@ -49,12 +50,14 @@ def run(api: Api, options: Namespace) -> int:
     files.write(options.env, "".join(lines), secret=True)
     if options.json:
         # Whatever is printed stands in the job's log, so the token is not.
-        print(
+        console.tell(
             json.dumps({key: value for key, value in answer.items() if key != "token"} | {"env": options.env}, indent=2)
         )
     else:
-        print(text.clean(f"Run {made.run_id} may train on until {_moment(made.until_ms)}  {made.url}".rstrip()))
-        print(text.clean(f"Its training does `. {options.env}` and then `mlflow.start_run()`, which resumes this run."))
+        console.tell(text.clean(f"Run {made.run_id} may train on until {_moment(made.until_ms)}  {made.url}".rstrip()))
+        console.tell(
+            text.clean(f"Its training does `. {options.env}` and then `mlflow.start_run()`, which resumes this run.")
+        )
     return errors.DONE
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from . import __version__, answers, errors
 from .api import Api
 from .checks import Check, environment, token
-from .outputs import text
+from .outputs import console, text
 from .settings import Settings
 
 _CLOCK_SECONDS = 30
@@ -23,11 +23,11 @@ def arguments(parser: ArgumentParser) -> None:
 def run(api: Api, options: Namespace) -> int:
     checks = list(_checks(api, os.environ, time.time()))
     if options.json:
-        print(json.dumps({"checks": [check._asdict() for check in checks]}, indent=2))
+        console.tell(json.dumps({"checks": [check._asdict() for check in checks]}, indent=2))
     else:
         for check in checks:
             mark = text.coloured("ok     ", "good") if check.ok else text.coloured("PROBLEM", "bad")
-            print(f"{mark}  {check.name}: {text.clean(check.message)}")
+            console.tell(f"{mark}  {check.name}: {text.clean(check.message)}")
     return errors.DONE if all(check.ok for check in checks) else errors.NO
 
 
@@ -53,7 +53,10 @@ def _clock(date: str | None, now: float) -> Iterator[Check]:
         return
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only here, and it is slow to load
 
-    skew = now - parsedate_to_datetime(date).timestamp()
+    try:
+        skew = now - parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return
     message = f"this runner's clock and the server's differ by {abs(skew):.0f} s"
     if abs(skew) > _CLOCK_SECONDS:
         message += ": tokens look expired or not yet valid. Set both clocks by NTP."

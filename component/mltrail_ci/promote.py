@@ -2,13 +2,13 @@
 
 import json
 import os
-import sys
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from . import answers, deployment, errors, release
 from .answers import Promotion
 from .api import Api
-from .outputs import annotations, dotenv, files, text
+from .outputs import annotations, console, dotenv, files, text
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -61,20 +61,41 @@ def run(api: Api, options: Namespace) -> int:
     told = {key: value for key, value in wishes.items() if value not in {None, "", "auto"}}
     if options.pre_release:
         told["pre_release"] = True
+    files.check(options.dotenv, options.annotations)
     answer = api.promote(told | {"dry_run": options.dry_run == "true"})
     promotions = answers.promotions(answer)
-    files.write(options.dotenv, dotenv.of_promotions(promotions))
-    files.write(options.annotations, annotations.of_promotions(promotions))
-    if options.json:
-        print(json.dumps(answer, indent=2))
-    else:
-        print("\n".join(map(_told, promotions)) or "Nothing to promote: this pipeline has no candidates.")
+    # The server has promoted: what is to be left behind comes before the first word is printed.
+    variables = dotenv.of_promotions(promotions)
+    failures = files.write_all(
+        [(options.dotenv, variables.text), (options.annotations, annotations.of_promotions(promotions))]
+    )
+    lines = []
     faces = ((options.release, release.create), (options.deployment, deployment.create))
     for wanted, create in faces:
         if wanted == "true" and options.dry_run != "true":
-            for line in create(api, promotions, os.environ):
-                print(text.clean(line), file=sys.stderr if options.json else sys.stdout)
+            for made in create(api, promotions, os.environ):
+                if isinstance(made, errors.CommandError):
+                    failures.append(made)
+                else:
+                    lines.append(made)
+    _print(options, answer, promotions, lines)
+    if options.dotenv:
+        for left_out in variables.left_out:
+            console.complain(text.clean(f"Later jobs get no {left_out}."))
+    errors.together(failures)
     return errors.NO if any(one.state == "refused" for one in promotions) else errors.DONE
+
+
+def _print(options: Namespace, answer: Any, promotions: list[Promotion], made: list[str]) -> None:  # noqa: ANN401 - JSON
+    if options.json:
+        console.tell(json.dumps(answer, indent=2))
+    else:
+        console.tell("\n".join(map(_told, promotions)) or "Nothing to promote: this pipeline has no candidates.")
+        for one in promotions:
+            if options.dotenv and one.state in {"promoted", "already"}:
+                console.tell(text.clean(f"Later jobs find {one.model} in {dotenv.variable('MLTRAIL_VERSION', one)}"))
+    for line in map(text.clean, made):
+        (console.complain if options.json else console.tell)(line)
 
 
 def _told(promotion: Promotion) -> str:

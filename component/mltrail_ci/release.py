@@ -3,45 +3,94 @@
 https://docs.gitlab.com/api/releases/#create-a-release
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
+from . import answers, naming
 from .answers import Promotion
 from .api import Api
-from .errors import usage
+from .errors import CommandError, server, usage
 
 _NEEDED = ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_JOB_TOKEN", "CI_COMMIT_SHA")
+_LONGEST_NAME = 255
 
 
-def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> list[str]:
-    """Make what is not there yet, and answer a line for each. In a tag's pipeline the tag itself gets the Release."""
-    missing = [name for name in _NEEDED if name not in environment]
+def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> Iterator[str | CommandError]:
+    """Make what is not there yet, and tell of each what was done or what went wrong.
+
+    In a tag's pipeline the tag itself gets the Release: one, for all models that were promoted.
+    """
+    missing = [name for name in _NEEDED if not environment.get(name)]
     if missing:
-        raise usage(f"--release works in a GitLab job only: {missing[0]} is not set.")
+        yield usage(f"--release works in a GitLab job only: {missing[0]} is not set.")
+        return
+    done = [one for one in promotions if one.state in {"promoted", "already"}]
+    tag = environment.get("CI_COMMIT_TAG")
+    own = {naming.tag(one.model, one.version): [one] for one in done}
+    releases = {tag: done} if tag and done else own
+    for name, of in releases.items():
+        try:
+            yield _make(api, name, of, environment)
+        except CommandError as error:
+            yield error
+
+
+def _make(api: Api, tag: str, of: Sequence[Promotion], environment: Mapping[str, str]) -> str:
     url = f"{environment['CI_API_V4_URL']}/projects/{environment['CI_PROJECT_ID']}/releases"
-    told = []
-    for one in promotions:
-        if one.state not in {"promoted", "already"}:
-            continue
-        tag = environment.get("CI_COMMIT_TAG") or tag_of(one)
-        made = api.release(url, environment["CI_JOB_TOKEN"], _body(api, one, tag, environment["CI_COMMIT_SHA"]))
-        told.append(f"Release {tag}" if made else f"Release {tag} is there already")
-    return told
+    token = environment["CI_JOB_TOKEN"]
+    body = _body(api, tag, of, environment["CI_COMMIT_SHA"])
+    if api.release(url, token, body):
+        return f"Release {tag}"
+    there = _found(api, f"{url}/{quote(tag, safe='')}", token)
+    own = not environment.get("CI_COMMIT_TAG")
+    if own and there.get("name") not in {None, body["name"]}:
+        raise server(
+            f"The Release of the tag {tag} is of {there['name']!r}, and would be of {body['name']!r}. "
+            "Delete it, or release this version under a tag of its own."
+        )
+    if not own:
+        _link(api, f"{url}/{quote(tag, safe='')}/assets/links", token, there, body["assets"]["links"])
+    return f"Release {tag} is there already"
 
 
-def tag_of(one: Promotion) -> str:
-    """Name a Git tag after model and version: what a tag can't hold becomes a dash."""
-    return re.sub(r"[^\w.-]+", "-", one.model).strip("-.") + f"-v{one.version}"
+def _found(api: Api, url: str, token: str) -> Mapping[str, Any]:
+    """A Release that is there, as far as the job may read it."""
+    try:
+        there = api.gitlab("GET", url, token)
+    except CommandError:
+        return {}
+    return there if isinstance(there, dict) else {}
 
 
-def _body(api: Api, one: Promotion, tag: str, sha: str) -> dict[str, Any]:
-    card = str(api.card(one.model, one.version)["markdown"])
-    links = [{"name": f"{one.model} {one.version}", "url": one.url, "link_type": "other"}] if one.url else []
+def _link(api: Api, url: str, token: str, there: Mapping[str, Any], wanted: Sequence[dict[str, str]]) -> None:
+    """Add the links that a Release of the tag lacks: another job has made it for another model, or a person has.
+
+    https://docs.gitlab.com/api/releases/links/#create-a-release-link
+    """
+    assets = there.get("assets")
+    links = assets.get("links") if isinstance(assets, dict) else None
+    if not isinstance(links, list):
+        return
+    known = {one.get("name") for one in links if isinstance(one, dict)}
+    for link in wanted:
+        if link["name"] not in known:
+            api.gitlab("POST", url, token, link)
+
+
+def _body(api: Api, tag: str, of: Sequence[Promotion], sha: str) -> dict[str, Any]:
+    titles = [f"{one.model} {one.version}" for one in of]
+    cards = [answers.card(api.card(one.model, one.version)) for one in of]
     return {
-        "name": f"{one.model} {one.version}",
+        "name": ", ".join(titles)[:_LONGEST_NAME],
         "tag_name": tag,
         "ref": sha,
-        "description": card,
-        "assets": {"links": links},
+        "description": "\n\n".join(cards),
+        "assets": {
+            "links": [
+                {"name": title[:_LONGEST_NAME], "url": one.url, "link_type": "other"}
+                for title, one in zip(titles, of, strict=True)
+                if one.url
+            ]
+        },
     }

@@ -1,7 +1,6 @@
 """`mltrail report`: wait for this pipeline's candidates, have them compared, tell the result."""
 
 import json
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -9,14 +8,15 @@ from typing import Any
 from . import answers, errors
 from .answers import Gate, Metric, Model, Report, Spread
 from .api import Api
-from .outputs import annotations, dotenv, files, junit, openmetrics, text
+from .options import seconds
+from .outputs import annotations, console, dotenv, files, junit, openmetrics, text
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--timeout", type=float, default=600, metavar="SECONDS", help="longest wait for runs to end (default 600)"
+        "--timeout", type=seconds, default=600, metavar="SECONDS", help="longest wait for runs to end (default 600)"
     )
-    parser.add_argument("--poll", type=float, default=3, metavar="SECONDS", help="ask this often (default 3)")
+    parser.add_argument("--poll", type=seconds, default=3, metavar="SECONDS", help="ask this often (default 3)")
     parser.add_argument(
         "--wait", choices=["true", "false"], default="true", help="wait for runs that have not ended (default true)"
     )
@@ -38,14 +38,24 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(api: Api, options: Namespace) -> int:
+    files.check(options.junit, options.metrics, options.dotenv, options.annotations, options.markdown)
     answer = _awaited(api, options)
     report = answers.report(answer)
-    files.write(options.junit, junit.render(report))
-    files.write(options.metrics, openmetrics.render(report))
-    files.write(options.dotenv, dotenv.of_report(report))
-    files.write(options.annotations, annotations.of_report(report))
-    files.write(options.markdown, report.markdown)
-    print(json.dumps(answer, indent=2) if options.json else _told(report))
+    variables = dotenv.of_report(report)
+    failures = files.write_all(
+        [
+            (options.junit, junit.render(report)),
+            (options.metrics, openmetrics.render(report)),
+            (options.dotenv, variables.text),
+            (options.annotations, annotations.of_report(report)),
+            (options.markdown, report.markdown),
+        ]
+    )
+    console.tell(json.dumps(answer, indent=2) if options.json else _told(report))
+    if options.dotenv:
+        for left_out in variables.left_out:
+            console.complain(text.clean(f"Later jobs get no {left_out}."))
+    errors.together(failures)
     if report.state == "waiting" and options.wait == "true":
         raise errors.CommandError(
             f"Time is up after {options.timeout:g} s: {report.reason} The comment will follow by itself when they end; "
@@ -74,7 +84,7 @@ def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
             break
         reason = answers.report(answer).reason
         if reason != told:
-            print(f"[{waited:.0f} s] waiting: {text.clean(reason)}", file=sys.stderr, flush=True)
+            console.complain(f"[{waited:.0f} s] waiting: {text.clean(reason)}")
             told = reason
         time.sleep(options.poll)
         answer = api.report()

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from . import errors
 from .api import Api
-from .outputs import text
+from .outputs import console, text
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def run(api: Api, options: Namespace) -> int:
     else:
         answer = api.roll_back(options.model, options.alias, wishes)
     if options.json:
-        print(json.dumps(answer, indent=2))
+        console.tell(json.dumps(answer, indent=2))
     else:
         was = f", was {answer['replaces']}" if answer.get("replaces") else ""
-        print(text.clean(f"{options.model} {answer.get('version')} is now {answer.get('alias')}{was}"))
+        console.tell(text.clean(f"{options.model} {answer.get('version')} is now {answer.get('alias')}{was}"))
     return errors.DONE

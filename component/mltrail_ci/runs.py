@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from . import answers, errors
 from .answers import Candidate
 from .api import Api
-from .outputs import text
+from .outputs import console, text
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -17,9 +17,9 @@ def run(api: Api, options: Namespace) -> int:
     answer = api.candidates()
     candidates = answers.candidates(answer)
     if options.json:
-        print(json.dumps(answer, indent=2))
+        console.tell(json.dumps(answer, indent=2))
     else:
-        print(_table(candidates, options.metric) if candidates else "This pipeline has logged no runs.")
+        console.tell(_table(candidates, options.metric) if candidates else "This pipeline has logged no runs.")
     return errors.DONE
 
 

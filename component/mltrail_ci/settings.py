@@ -4,26 +4,31 @@ import re
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from .errors import usage
+from .redaction import without_credentials
 
 _TRACKING_URI = re.compile(r"(?P<server>https?://.+)/api/v4/projects/(?P<project>.+?)/ml/mlflow/?")
 
 TOKENS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN")
 """Variables that may hold the token; the first one that is set counts."""
 
+_LONGEST_NUMBER = 19
 _WITHOUT_PIPELINE = frozenset({"doctor", "detach", "rollback", "card", "verify"})
 
 
 class Settings(NamedTuple):
-    """`project` is a number or a full path; `token_name` is the variable that held the token."""
+    """`project` is a number or a full path; `token_name` is the variable that held the token. `token` is empty where
+    that can't be sent, and `token_problem` says why.
+    """
 
     server: str
     project: str
     pipeline: str
     token: str
     token_name: str
+    token_problem: str = ""
 
     @property
     def base(self) -> str:
@@ -32,7 +37,7 @@ class Settings(NamedTuple):
 
     def tracks(self, tracking_uri: str) -> bool:
         """Tell whether MLflow with this tracking URI logs to this server and project."""
-        found = _TRACKING_URI.fullmatch(tracking_uri)
+        found = _TRACKING_URI.fullmatch(without_credentials(tracking_uri))
         return found is not None and (found["server"], unquote(found["project"])) == (self.server, self.project)
 
     @property
@@ -41,11 +46,16 @@ class Settings(NamedTuple):
 
 
 def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
-    """Raises `CommandError` for what is missing, and names the variable that gives it."""
-    tracking = _TRACKING_URI.fullmatch(environment.get("MLFLOW_TRACKING_URI", ""))
-    server = options.server or environment.get("MLTRAIL_SERVER") or (tracking and tracking["server"])
-    if not server:
-        told = environment.get("MLFLOW_TRACKING_URI")
+    """Raises `CommandError` for what is missing or can't be used, and names the variable that gives it."""
+    told = without_credentials(environment.get("MLFLOW_TRACKING_URI", "").strip())
+    tracking = _TRACKING_URI.fullmatch(told)
+    servers = {
+        "--server": (options.server or "").strip(),
+        "MLTRAIL_SERVER": environment.get("MLTRAIL_SERVER", "").strip(),
+        "MLFLOW_TRACKING_URI": tracking["server"] if tracking else "",
+    }
+    source = next((name for name, server in servers.items() if server), None)
+    if source is None:
         if told:
             raise usage(
                 f"MLFLOW_TRACKING_URI is {told}, which is no project of an mltrail server "
@@ -56,22 +66,68 @@ def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
             "Which server? Extend the hidden job of the `track` component, which sets MLFLOW_TRACKING_URI, "
             "or give --server https://…"
         )
-    if not re.fullmatch(r"https?://[^\s/]+.*", server):
-        raise usage(f"The server {server!r} is no URL; it should look like https://mltrail.example.com")
-    project = options.project or environment.get("CI_PROJECT_ID") or (tracking and unquote(tracking["project"]))
+    project = (options.project or environment.get("CI_PROJECT_ID") or "").strip()
+    project = project or (unquote(tracking["project"]) if tracking else "")
     if not project:
         raise usage("Which project? In a job CI_PROJECT_ID says it; elsewhere give --project with its number or path.")
-    pipeline = options.pipeline or environment.get("CI_PIPELINE_ID", "")
+    if not project.isprintable():
+        raise usage(f"The project {project!r} is neither a number nor a path.")
+    pipeline = (options.pipeline or environment.get("CI_PIPELINE_ID", "")).strip()
     needs_one = options.command not in _WITHOUT_PIPELINE and getattr(options, "candidate", None) is None
-    if (pipeline or needs_one) and not (pipeline.isascii() and pipeline.isdecimal()):
+    if (pipeline or needs_one) and not _is_number(pipeline):
         raise usage("Which pipeline? In a job CI_PIPELINE_ID says it; elsewhere give --pipeline with its number.")
-    token_name = next((name for name in TOKENS if environment.get(name)), "")
-    return Settings(server.rstrip("/"), project, pipeline, environment.get(token_name, ""), token_name)
+    token_name = next((name for name in TOKENS if environment.get(name, "").strip()), "")
+    token = environment.get(token_name, "").strip()
+    problem = wrong_token(token)
+    if problem:
+        problem = f"{token_name} {problem}"
+    return Settings(_usable(servers[source], source), project, pipeline, "" if problem else token, token_name, problem)
 
 
-def require_token(settings: Settings) -> None:
+def require_token(settings: Settings, command: str) -> None:
+    if settings.token_problem:
+        raise usage(settings.token_problem)
     if not settings.token:
+        # Who trains has MLflow's variable, and needs no second token.
+        name = "MLTRAIL_TOKEN" if command in {"report", "promote"} else TOKENS[1]
         raise usage(
-            "There is no token. Give the job one: `id_tokens: {MLTRAIL_TOKEN: {aud: " + settings.server + "}}`, "
-            "which the components `report` and `promote` do. Outside CI set MLTRAIL_TOKEN to an access token."
+            f"There is no token. Give the job one: `id_tokens: {{{name}: {{aud: {settings.server}}}}}`, "
+            "which the components do. Outside CI set MLTRAIL_TOKEN to an access token."
         )
+
+
+def wrong_token(token: str) -> str:
+    """Say what keeps a token from being sent, and never the token; empty where nothing does."""
+    import unicodedata  # noqa: PLC0415 - only for what is wrong
+
+    for place, character in enumerate(token, start=1):
+        if not "!" <= character <= "~":
+            what = unicodedata.name(character, f"control character U+{ord(character):04X}").lower()
+            return (
+                f"can't be a token: character {place} of {len(token)} is a {what}. "
+                "Set the variable anew, without quotes and line breaks."
+            )
+    if len(token) > 1 and token[0] == token[-1] and token[0] in "\"'`":
+        return "can't be a token: it stands in quotes. Set the variable anew, without them."
+    return ""
+
+
+def _is_number(told: str) -> bool:
+    return told.isascii() and told.isdecimal() and len(told) <= _LONGEST_NUMBER
+
+
+def _usable(server: str, source: str) -> str:
+    """The server's URL, without credentials. Raises `CommandError` for what is no such URL."""
+    url = without_credentials(server).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    good = url.isascii() and url.isprintable() and not re.search(r"[\s\\\"<>^`{|}]", url)
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or not good:
+        raise usage(
+            f"The server {url!r}, which {source} names, is no URL that can be used; it should look like "
+            "https://mltrail.example.com"
+        )
+    return url

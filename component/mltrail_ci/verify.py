@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from . import ed25519, errors
 from .api import Api
 from .errors import usage
-from .outputs import text
+from .outputs import console, files, text
 
 _URI = re.compile(r"models:/(?P<model>[^/@]+)(?:/|@)(?P<version>[^/]+)")
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -48,9 +48,8 @@ def run(api: Api | None, options: Namespace) -> int:
     if match is None:
         raise usage(f"{options.uri!r} is no model URI; it should look like models:/churn/1.5.0")
     told = _told(api, options, match["model"], match["version"])
-    attested = opened(told["envelope"])
-    if options.save_attestation:
-        Path(options.save_attestation).write_text(json.dumps(told["envelope"], indent=2) + "\n", encoding="utf-8")
+    attested = opened(told.get("envelope") or {})
+    files.write(options.save_attestation, json.dumps(told["envelope"], indent=2) + "\n")
     problems = wrong_version(attested, match["model"], match["version"], told.get("version"))
     problems += wrong_signature(attested, options.key)
     problems += wrong_files(attested, _digests(api, options, told, attested))
@@ -64,7 +63,9 @@ def opened(envelope: Mapping[str, Any]) -> Attested:
         statement = json.loads(content)
         files = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
         right = envelope["payloadType"] == _PAYLOAD_TYPE
-    except (KeyError, TypeError, ValueError) as error:
+        predicate = statement["predicate"]["runDetails"]
+        right = right and isinstance(predicate.get("builder", {}), dict)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise usage(f"The attestation can't be read ({type(error).__name__}: {error}).") from error
     if not right:
         raise usage(f"The attestation is of another type: {envelope['payloadType']!r}")
@@ -138,8 +139,11 @@ def _named(attested: Attested) -> tuple[str, str]:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise usage(f"Can't read {path}: {error.strerror}.") from error
 
 
 def _online(api: Api | None) -> Api:
@@ -170,7 +174,7 @@ def _print(options: Namespace, attested: Attested, problems: list[str]) -> None:
     builder = details.get("builder", {}).get("id")
     signed = "checked" if options.key else "not checked, give --key" if attested.signatures else "none"
     if options.json:
-        print(
+        console.tell(
             json.dumps(
                 {"problems": problems, "signature": signed, "files": len(attested.files), "promotion": said}, indent=2
             )
@@ -178,8 +182,8 @@ def _print(options: Namespace, attested: Attested, problems: list[str]) -> None:
         return
     name = f"{said.get('model')} {said.get('version')}"
     for problem in problems:
-        print(text.clean(f"WRONG: {name}: {problem}"))
+        console.tell(text.clean(f"WRONG: {name}: {problem}"))
     if not problems:
         count = len(attested.files)
-        print(text.clean(f"{name}: {count} file{'s' if count != 1 else ''} as promoted; signature: {signed}"))
-        print(text.clean(f"built by {builder}, promoted by {said.get('promotedBy')}"))
+        console.tell(text.clean(f"{name}: {count} file{'s' if count != 1 else ''} as promoted; signature: {signed}"))
+        console.tell(text.clean(f"built by {builder}, promoted by {said.get('promotedBy')}"))

@@ -7,15 +7,16 @@ from argparse import ArgumentParser, Namespace
 from . import answers, errors
 from .answers import Model, Report
 from .api import Api
-from .outputs import text
+from .options import seconds
+from .outputs import console, text
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="name of the model, where the pipeline trains several")
     parser.add_argument(
-        "--timeout", type=float, default=300, metavar="SECONDS", help="longest wait for runs to end (default 300)"
+        "--timeout", type=seconds, default=300, metavar="SECONDS", help="longest wait for runs to end (default 300)"
     )
-    parser.add_argument("--poll", type=float, default=3, metavar="SECONDS", help="ask this often (default 3)")
+    parser.add_argument("--poll", type=seconds, default=3, metavar="SECONDS", help="ask this often (default 3)")
 
 
 def run(api: Api, options: Namespace) -> int:
@@ -31,7 +32,7 @@ def run(api: Api, options: Namespace) -> int:
     if model is None or model.best is None:
         raise errors.CommandError("No run of this pipeline has succeeded, so nothing has won.", errors.NO)
     best = {"model": model.name, "candidate": model.best.iid, "name": model.best.name, "params": model.best.params}
-    print(json.dumps(best if options.json else model.best.params, indent=2))
+    console.tell(json.dumps(best if options.json else model.best.params, indent=2))
     return errors.DONE
 
 

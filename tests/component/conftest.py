@@ -67,7 +67,7 @@ def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token-of-the-job")
     monkeypatch.setenv("CI_PROJECT_ID", "42")
     monkeypatch.setenv("CI_PIPELINE_ID", "1001")
-    monkeypatch.setattr("mltrail_ci.api._BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("mltrail_ci.transport._BACKOFF_SECONDS", 0)
     yield Job(server, monkeypatch, capsys)
     http.shutdown()
     http.server_close()

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from mltrail_ci.answers import promotions
-from mltrail_ci.deployment import name_of
 from tests.component.conftest import Job
 from tests.component.server import a_promotion
 
@@ -80,12 +78,3 @@ def test_outside_of_a_job_it_says_so(job: Job, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("CI_COMMIT_REF_NAME")
     code, _, error = deploy(job)
     assert (code, "CI_COMMIT_REF_NAME is not set" in error) == (2, True)
-
-
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [("churn", "model/churn"), ("up sell/v2", "model/up sell-v2"), ("früh", "model/fr-h"), ("ü", "model/model")],
-)
-def test_the_environment_has_a_name_that_gitlab_takes(model: str, name: str) -> None:
-    (one,) = promotions({"promotions": [a_promotion(model=model)]})
-    assert name_of(one) == name

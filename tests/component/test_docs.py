@@ -66,7 +66,7 @@ def test_a_downstream_deploy_is_triggered_with_what_was_promoted() -> None:
     deploy = jobs["deploy"]
     assert set(deploy["needs"]) <= jobs.keys()
     done = [promotion(state="promoted", model="churn", version="1.1.0", alias="champion", url="https://x.example")]
-    handed_on = dict(line.split("=", 1) for line in dotenv.of_promotions(done).splitlines())
+    handed_on = dict(line.split("=", 1) for line in dotenv.of_promotions(done).text.splitlines())
     used = {value.removeprefix("$") for value in deploy["variables"].values()}
     assert used <= handed_on.keys()
     assert jobs["mltrail-promote"]["artifacts"]["reports"]["dotenv"]

@@ -132,7 +132,7 @@ def test_a_name_cannot_smuggle_a_variable_into_dotenv(job: Job, tmp_path: Path) 
     job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=models))
     report(job, "--dotenv", str(tmp_path / "env"))
     text = (tmp_path / "env").read_text()
-    assert "MLTRAIL_MODELS=x MLFLOW_RUN_ID=abc PATH=/evil A=b C=d\n" in text
+    assert "MLTRAIL_MODELS=x%0AMLFLOW_RUN_ID=abc%0D%0APATH=/evil%E2%80%A8A=b%0BC=d\n" in text
     assert all(line.startswith("MLTRAIL_") for line in text.splitlines())
 
 

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mltrail_ci.settings import TOKENS, Settings
+from mltrail_ci.settings import TOKENS, Settings, wrong_token
 
 from . import Check
 
 
 def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iterator[Check]:
     """Look at the token that the command uses, and at MLflow's where that is another one."""
-    names = [name for name in TOKENS if variables.get(name)]
+    names = [name for name in TOKENS if variables.get(name, "").strip()]
     if not names:
         yield Check(
             "token",
@@ -24,6 +24,10 @@ def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iter
 
 
 def _one(name: str, token: str, server: str, variables: Mapping[str, str], now: float) -> Iterator[Check]:
+    problem = wrong_token(token.strip())
+    if problem:
+        yield Check("token", ok=False, message=f"{name} {problem}")
+        return
     if token.startswith("mltd-"):
         yield Check("token", ok=True, message=f"{name} is the token of a detached run")
         return

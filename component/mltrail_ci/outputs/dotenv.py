@@ -3,61 +3,93 @@
 There is never a MLFLOW_RUN_ID among them: a later job's `mlflow.start_run()` would resume that run and write over it.
 """
 
-import re
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
 
+from mltrail_ci import naming
 from mltrail_ci.answers import Promotion, Report
 
 _MOST_VARIABLES = 20
 _MOST_BYTES = 5120
 """https://docs.gitlab.com/administration/instance_limits/#limit-dotenv-variables"""
 
+_KINDS: Mapping[str, Callable[[Promotion], str]] = {
+    "MLTRAIL_VERSION": lambda one: one.version,
+    "MLTRAIL_ALIAS": lambda one: one.alias,
+    "MLTRAIL_MODEL": lambda one: one.model,
+    "MLTRAIL_VERSION_URL": lambda one: one.url,
+}
 
-def of_report(report: Report) -> str:
+
+class Dotenv(NamedTuple):
+    """`left_out` names variables that GitLab would not take, with the reason."""
+
+    text: str
+    left_out: list[str]
+
+
+def of_report(report: Report) -> Dotenv:
     best = [model for model in report.models if model.best]
-    return _lines(
+    return _file(
         {
             "MLTRAIL_STATE": report.state,
             "MLTRAIL_VERDICT": report.level,
-            "MLTRAIL_MODELS": ",".join(model.name for model in report.models),
+            "MLTRAIL_MODELS": ",".join(map(_listed, (model.name for model in report.models))),
             "MLTRAIL_BEST_URL": best[0].best.url if len(best) == 1 and best[0].best else "",
             "MLTRAIL_NOTE_URL": report.note_url,
         }
     )
 
 
-def of_promotions(promotions: list[Promotion]) -> str:
-    """Names carry the model where there are several: MLTRAIL_VERSION, or MLTRAIL_VERSION_CHURN and so on. The versions
-    come first, since not all of many may have room.
+def of_promotions(promotions: Sequence[Promotion]) -> Dotenv:
+    """Each model has variables of its own, MLTRAIL_VERSION_CHURN and so on; where one was promoted alone, it has the
+    plain ones too. The versions come first, since not all of many may have room.
     """
     done = [one for one in promotions if one.state in {"promoted", "already"}]
-    suffixes = ["" if len(done) == 1 else "_" + re.sub(r"[^A-Z0-9]", "_", one.model.upper()) for one in done]
-    kinds: dict[str, Callable[[Promotion], str]] = {
-        "MLTRAIL_VERSION": lambda one: one.version,
-        "MLTRAIL_ALIAS": lambda one: one.alias,
-        "MLTRAIL_MODEL": lambda one: one.model,
-        "MLTRAIL_VERSION_URL": lambda one: one.url,
-    }
-    return _lines(
-        {
-            f"{kind}{suffix}": value(one)
-            for kind, value in kinds.items()
-            for suffix, one in zip(suffixes, done, strict=True)
-        }
-    )
+    plain = {kind: value(one) for kind, value in _KINDS.items() for one in done if len(done) == 1}
+    return _file(plain | {variable(kind, one): value(one) for kind, value in _KINDS.items() for one in done})
 
 
-def _lines(values: Mapping[str, str]) -> str:
-    """GitLab knows no quoting here: a line break in a value would start another variable.
+def variable(kind: str, one: Promotion) -> str:
+    """The variable that tells a later job of this model: `MLTRAIL_VERSION` becomes MLTRAIL_VERSION_CHURN."""
+    return f"{kind}_{naming.variable(one.model)}"
 
-    It takes 20 variables and 5 KB, and fails the job of a larger file, so what has no room is left out.
+
+def _listed(name: str) -> str:
+    """A name in a list with commas: what would break list, line or expansion is written as in a URL."""
+    return "".join(_quoted(one) if one in "%,$" or one.isspace() or _breaks(one) else one for one in name)
+
+
+def _quoted(character: str) -> str:
+    return quote(character.encode("utf-8", "surrogatepass"), safe="")
+
+
+def _file(values: Mapping[str, str]) -> Dotenv:
+    """GitLab takes 20 variables and 5 KB, and fails the job of a larger file, so what has no room is left out.
+
+    It knows no quoting, and expands what looks like a variable. A value that would arrive as another one is left out
+    too, since another name is another model.
     """
     kept: list[str] = []
+    left_out = []
     for name, value in values.items():
-        line = f"{name}={' '.join(value.split())}\n"
-        if value and len(kept) < _MOST_VARIABLES and sum(map(_size, (*kept, line))) <= _MOST_BYTES:
+        if not value:
+            continue
+        line = f"{name}={value}\n"
+        if value != value.strip() or "$" in value or any(map(_breaks, value)):
+            left_out.append(f"{name}, whose value no variable can hold")
+        elif len(kept) >= _MOST_VARIABLES or sum(map(_size, (*kept, line))) > _MOST_BYTES:
+            left_out.append(f"{name}, since GitLab takes {_MOST_VARIABLES} variables and {_MOST_BYTES} bytes")
+        else:
             kept.append(line)
-    return "".join(kept)
+    return Dotenv("".join(kept), left_out)
+
+
+def _breaks(character: str) -> bool:
+    """Control characters, line separators, and halves of characters, which UTF-8 can't hold."""
+    return unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"}
 
 
 def _size(text: str) -> int:

@@ -1,13 +1,40 @@
 """Write what was asked for; folders are made."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from mltrail_ci.errors import usage
+from mltrail_ci.errors import CommandError, usage
+from mltrail_ci.redaction import hidden
+
+
+def check(*paths: str | None) -> None:
+    """Raise `CommandError` where a file can't be written, before anything is done that it should tell of."""
+    for path in filter(None, paths):
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with Path(path).open("a", encoding="utf-8"):
+                pass
+        except (OSError, ValueError) as error:
+            raise _unwritable(path, error) from error
+
+
+def write_all(texts: Iterable[tuple[str | None, str]]) -> list[CommandError]:
+    """Write each file, and answer what went wrong: one that can't be written keeps no other from it."""
+    failures = []
+    for path, text in texts:
+        try:
+            write(path, text)
+        except CommandError as error:
+            failures.append(error)
+    return failures
 
 
 def write(path: str | None, text: str, *, secret: bool = False) -> None:
-    """Do nothing where no path was given. What is secret can be read by its owner only."""
+    """Do nothing where no path was given. What is secret can be read by its owner only; all else holds no credentials.
+
+    Always UTF-8, whatever the locale; half a character, which UTF-8 can't hold, is written as an escape.
+    """
     if not path:
         return
     target = Path(path)
@@ -18,6 +45,11 @@ def write(path: str | None, text: str, *, secret: bool = False) -> None:
             with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
         else:
-            target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise usage(f"Can't write {path}: {error.strerror}.") from error
+            target.write_text(hidden(text), encoding="utf-8", errors="backslashreplace")
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str, error: OSError | ValueError) -> CommandError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    return usage(f"Can't write {path}: {reason}.")

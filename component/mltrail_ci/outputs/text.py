@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from .console import shown
+
 _COLOURS = {"good": "32", "bad": "31", "unknown": "33"}
 
 
@@ -24,7 +26,7 @@ def signed(value: float | None) -> str:
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Columns two spaces apart, a rule under the first row; the columns in `right` are flush right."""
-    cells = [[clean(cell) for cell in row] for row in rows]
+    cells = [[shown(clean(cell)) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     cells.insert(1, ["-" * width for width in widths])
     return "\n".join(
@@ -39,6 +41,6 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
 def coloured(text: str, level: str) -> str:
     """Colour on a terminal only, and never where NO_COLOR is set."""
     colour = _COLOURS.get(level)
-    if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+    if colour is None or sys.stdout is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\033[{colour}m{text}\033[0m"

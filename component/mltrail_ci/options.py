@@ -1,0 +1,15 @@
+"""Kinds of values that options take."""
+
+import math
+from argparse import ArgumentTypeError
+
+
+def seconds(told: str) -> float:
+    """A time. Raises what argparse tells in its own words."""
+    try:
+        value = float(told)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ArgumentTypeError(f"{told!r} is no number of seconds")
+    return value

@@ -1,0 +1,83 @@
+"""Keep credentials out of whatever is printed or written.
+
+More people read a job's log and artifacts than its variables. There are two nets: user name and password are cut out of
+every URL, and the values that this environment holds as secrets are hidden wherever they turn up, in any spelling.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+HIDDEN = "[hidden]"
+
+SECRETS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD", "CI_JOB_TOKEN")
+"""Variables whose value is a secret."""
+
+_SHORTEST = 6  # a shorter one would hide half of the words
+_IN_URL = re.compile(r"://[^\s/?#\"'<>]*@")
+_IN_QUOTED_URL = re.compile(r"(?<=%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&/?#\"'<>])*%40", re.IGNORECASE)
+_NO_SECRETS = frozenset({"gitlab-ci-token", "oauth2", "x-oauth-basic", "x-token-auth", "__token__"})
+
+
+def hidden(text: str) -> str:
+    """The text without credentials."""
+    for secret in sorted(_secrets(os.environ, sys.argv), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return _IN_QUOTED_URL.sub("", _IN_URL.sub("://", text))
+
+
+def without_credentials(url: str) -> str:
+    """A URL without user name and password, also where they are not encoded as they should be."""
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + rest[len(_credentials(rest)) :] if separator else url
+
+
+def credentials(url: str) -> tuple[str, str] | None:
+    """User name and password in a URL, as they are spelled there."""
+    found = _credentials(url.partition("://")[2])
+    user, _, password = found.removesuffix("@").partition(":")
+    return (user, password) if found else None
+
+
+def _credentials(rest: str) -> str:
+    """What stands before the host, the `@` included.
+
+    `/`, `?`, `#` and `@` in a password should be encoded, and not all are. So it goes up to the last `@` where there is
+    a login at all, or where what would be the host and its port can't be.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    end = rest[len(authority) :][:1]
+    port = authority.rpartition(":")[2] if ":" in authority and not authority.endswith("]") else ""
+    is_login = "@" in authority or end in {"?", "#"} or (port != "" and not port.isdecimal())
+    return rest[: rest.rindex("@") + 1] if is_login and "@" in rest else ""
+
+
+def _secrets(environment: Mapping[str, str], arguments: Sequence[str]) -> set[str]:
+    found = {environment.get(name, "") for name in SECRETS}
+    for value in (*environment.values(), *arguments):
+        if "://" in value and "@" in value:
+            found.update(_of_urls(value))
+    return {form for secret in found for form in _spellings(secret) if len(form) >= _SHORTEST}
+
+
+def _of_urls(value: str) -> Iterator[str]:
+    for url in re.findall(r"\w://\S*@\S*", value):
+        told = credentials(url)
+        if told:
+            user, password = told
+            yield password if password not in _NO_SECRETS else ""
+            # Alone, or before a word that only fills the place, the user is the token.
+            yield user if user not in _NO_SECRETS and (not password or password in _NO_SECRETS) else ""
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    import json  # noqa: PLC0415
+    from urllib.parse import quote, unquote  # noqa: PLC0415
+
+    for one in {secret, secret.strip(), unquote(secret), *secret.split()}:
+        yield one
+        yield json.dumps(one)[1:-1]
+        yield repr(one)[1:-1]
+        yield quote(one.encode("utf-8", "surrogatepass"), safe="")
+        yield quote(one.encode("utf-8", "surrogatepass"))
