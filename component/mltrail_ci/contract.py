@@ -22,8 +22,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Check at a desk, without a server; with `--pipeline` the server tells what it would say of that one."""
-    content = _content(options.file)
     try:
+        content = mltrail_contract.decoded(_content(options.file))
         contract = mltrail_contract.read(content)
     except ContractError as error:
         _tell(options, {"problems": [_shown(one) for one in error.problems]}, _problems(options.file, error.problems))
@@ -39,9 +39,9 @@ def run(options: Namespace) -> int:
     return errors.NO if gate.outcome == "fail" else errors.DONE
 
 
-def _content(path: str) -> str:
+def _content(path: str) -> bytes:
     try:
-        return Path(path).read_bytes().decode("utf-8-sig", "replace")
+        return Path(path).read_bytes()
     except OSError as error:
         raise errors.usage(f"Can't read {path}: {error.strerror}.") from error
 

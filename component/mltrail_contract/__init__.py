@@ -22,6 +22,7 @@ from .model import (
 )
 from .problems import ContractError, Problem
 from .reading import read
+from .text import decoded
 
 __all__ = [
     "FILE_NAME",
@@ -41,5 +42,6 @@ __all__ = [
     "Tolerance",
     "Value",
     "Way",
+    "decoded",
     "read",
 ]

@@ -24,8 +24,8 @@ from .model import (
 )
 from .nodes import Entry, Reader, shown
 from .problems import ContractError, Problem
+from .text import MOST_CHARACTERS
 
-_MOST_CHARACTERS = 262_144
 _MOST_MODELS = 100
 _MOST_RULES = 100
 _MOST_RULES_TOGETHER = 1000
@@ -46,8 +46,8 @@ PROMOTE = ("from", "reuse_reviewed", "alias", "bump")
 
 def read(text: str) -> Contract:
     """Read a contract. Raises `ContractError` that names line and key of everything that is wrong."""
-    if len(text) > _MOST_CHARACTERS:
-        raise ContractError([Problem(1, 1, "", f"longer than {_MOST_CHARACTERS} characters")])
+    if len(text) > MOST_CHARACTERS:
+        raise ContractError([Problem(1, 1, "", f"longer than {MOST_CHARACTERS} characters")])
     reader = Reader()
     root = _compose(text)
     top = reader.mapping(root, "", TOP)

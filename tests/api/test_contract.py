@@ -92,7 +92,7 @@ def test_a_file_that_can_t_be_read_is_told_with_line_and_key(trail: Trail) -> No
     a_main(trail, SHAS["b"], contract("{metric: val_accuracy, beter: higher}"), [0.80, 0.81])
     _, pipeline = a_request(trail, [0.70, 0.71])
     gate = trail.report(pipeline)["gate"]
-    assert (gate["outcome"], gate["sentence"]) == ("warn", "contract invalid")
+    assert (gate["outcome"], gate["sentence"]) == ("fail", "contract invalid")
     (problem,) = gate["problems"]
     assert (problem["line"], problem["key"]) == (5, "models.churn.rules[0].beter")
     assert "Did you mean better?" in problem["message"]
@@ -109,7 +109,7 @@ def test_when_gitlab_does_not_answer_the_last_file_stays(trail: Trail) -> None:
     _, pipeline = a_request(trail, [0.70, 0.71, 0.72])
     trail.team.gitlab.fail_next("GET", "/raw$", 503)
     gate = trail.report(pipeline)["gate"]
-    assert (gate["outcome"], gate["sentence"]) == ("warn", "the contract file has not been read yet")
+    assert (gate["outcome"], gate["sentence"]) == ("fail", "the contract file has not been read yet")
     assert trail.report(pipeline)["gate"]["outcome"] == "fail"
     trail.clock.advance(contracts.AGAIN_MS)
     trail.team.gitlab.fail_next("GET", "/raw$", 503)

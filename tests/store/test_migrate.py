@@ -1,5 +1,6 @@
 """Setting up a database."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,11 +49,16 @@ _CATALOGUE = (
 
 
 def told(database: Database) -> set[tuple[object, ...]]:
-    """All that a database tells of its tables, in its own words, in whatever order their clauses are."""
+    """All that a database tells of its tables, in its own words, in whatever order their clauses are: SQLite writes a
+    column that came later behind everything else, in the same line.
+    """
     queries = ["SELECT type, name, sql FROM sqlite_master"] if database.is_sqlite else _CATALOGUE
     with database.read() as connection:
         rows = [row for query in queries for row in connection.exec_driver_sql(query)]
-    return {tuple(frozenset(line.strip(", \t") for line in str(part).splitlines()) for part in row) for row in rows}
+    return {
+        tuple(frozenset(clause.strip(" \t)") for clause in re.split(r"[,\n]", str(part))) for part in row)
+        for row in rows
+    }
 
 
 def test_a_fresh_database_is_as_the_migrations_make_it(fresh: Callable[..., str]) -> None:

@@ -59,7 +59,7 @@ def decide(before: Facts, now: Facts, *, chance: frozenset[str] = REPEAT_OVER, s
         if one.name not in chance
     ]
     if same_code is None:
-        same_code = before.tree == now.tree
+        same_code = before.tree is not None and before.tree == now.tree
     if not same_code:
         changed.append("other code")
     if _columns(before.inputs) != _columns(now.inputs):

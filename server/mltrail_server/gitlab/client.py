@@ -21,6 +21,9 @@ from .session import NO_WAITING, Sessions
 
 _PIECE = 65_536
 _MOST_ANCESTRIES = 500
+_MOST_CHANGES = 5000
+"""GitLab keeps 3000 files of a diff at most, wherever an administrator sets the limit."""
+
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -142,15 +145,18 @@ class GitLab:
         found = self._list(project_id, path, "commit's files", ref=sha)
         return [Entry(got["name"], got["type"], got["mode"], got["id"]) for got in found]
 
-    def compared_paths(self, project_id: ProjectId, before: str, after: str) -> set[str]:
-        """List the files that differ between two commits, under their old and new names."""
+    def compared_paths(self, project_id: ProjectId, before: str, after: str) -> set[str] | None:
+        """List the files that differ between two commits, under their old and new names; None where GitLab has cut the
+        comparison: it does so at limits of files, lines and bytes, and tells it as a time-out.
+
+        https://docs.gitlab.com/api/repositories/#compare-branches-tags-or-commits
+        """
         path = f"/projects/{project_id}/repository/compare"
         with telling("commits", bot=True):
             got = self.bot(project_id).http_get(
                 path, query_data={"from": before, "to": after, "straight": "true"}, **NO_WAITING
             )
-        diffs = readings.one(got, "commits").get("diffs") or []
-        return {path for diff in diffs for path in (diff["old_path"], diff["new_path"])}
+        return readings.compared_paths(readings.one(got, "commits"))
 
     def branch_head(self, project_id: ProjectId, branch: str) -> str | None:
         """Tell the newest commit of a branch; None when there is no such branch."""
@@ -219,18 +225,34 @@ class GitLab:
             self._bot_ids[token] = int(readings.one(got, "user of the bot's token")["id"])
         return self._bot_ids[token]
 
-    def changed_paths(self, project_id: ProjectId, iid: int, *, most: int = 1000) -> list[str] | None:
-        """List the paths that a merge request touches, old names of moved files too; None when it touches too many.
+    def changed_paths(
+        self, project_id: ProjectId, iid: int, *, head: str | None, most: int = _MOST_CHANGES
+    ) -> list[str] | None:
+        """List the paths that a merge request touches with the commit `head`, old names of moved files too.
 
+        None where nobody can tell: GitLab keeps a diff only as far as its limits of files, lines and bytes reach, and
+        lists what it has kept. So the list must be as long as the merge request says that its diff is, and the merge
+        request must still be at this commit.
         https://docs.gitlab.com/api/merge_requests/#list-merge-request-diffs
         """
         path = f"/projects/{project_id}/merge_requests/{iid}/diffs"
         with telling("merge request", bot=True):
             got_all = self.bot(project_id).http_list(path, per_page=100, iterator=True, **NO_WAITING)
-            found = list(islice(got_all, most))
-        if len(found) == most:
+            found = list(islice(got_all, most + 1))
+        if len(found) > most:
             return None
-        return sorted({got[side] for got in found for side in ("old_path", "new_path") if got.get(side)})
+        # Asked for last: a push meanwhile would make the list that of another commit.
+        return readings.changed_paths(found, self._get(project_id, f"/merge_requests/{iid}", "merge request"), head)
+
+    def commits_of_file(self, project_id: ProjectId, path: str, ref: str, *, limit: int) -> list[str]:
+        """List the newest commits of a branch that have changed a file."""
+        url = f"/projects/{project_id}/repository/commits"
+        query = {"ref_name": ref, "path": path}
+        with telling("commits", bot=True):
+            got = self.bot(project_id).http_list(
+                url, query_data=query, per_page=limit, page=1, get_all=False, **NO_WAITING
+            )
+            return [str(one["id"]) for one in got]
 
     def raw_file(self, project_id: ProjectId, path: str, ref: str, *, most: int = 1_000_000) -> bytes | None:
         """Read the first `most` bytes of a file of the repository; None when there is none."""

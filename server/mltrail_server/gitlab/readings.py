@@ -80,3 +80,32 @@ def merge_request(got: dict[str, Any]) -> ci.MergeRequest:
         labels=tuple(str(label) for label in got.get("labels") or ()),
         merged_ms=milliseconds(got.get("merged_at")),
     )
+
+
+def changed_paths(diffs: list[dict[str, Any]], request: dict[str, Any], head: str | None) -> list[str] | None:
+    """Read the paths off a merge request's diffs; None where they may not be all, or are not those of `head`."""
+    refs = request.get("diff_refs") or {}
+    if head is None or (refs.get("head_sha") or request.get("sha")) != head:
+        return None
+    told = request.get("changes_count")
+    if told is None and not diffs:
+        # Nothing is counted of a merge request without commits, nor of one whose diff is still being made.
+        return [] if refs.get("base_sha") == head else None
+    # "1000+" for a diff that was cut.
+    if str(told) != str(len(diffs)):
+        return None
+    return _paths(diffs)
+
+
+def compared_paths(got: dict[str, Any]) -> set[str] | None:
+    """Read the paths off a comparison of two commits; None where it may have been cut."""
+    diffs = got.get("diffs")
+    if got.get("compare_timeout") is not False or not isinstance(diffs, list):
+        return None
+    found = _paths(diffs)
+    return None if found is None else set(found)
+
+
+def _paths(diffs: list[dict[str, Any]]) -> list[str] | None:
+    sides = [got.get(side) for got in diffs for side in ("old_path", "new_path")]
+    return sorted({str(side) for side in sides}) if all(sides) else None

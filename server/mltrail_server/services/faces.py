@@ -14,7 +14,8 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
     """Show the gate where the binding contract asks for it. False when another process is at it, so that one has to
     come again. Raises what GitLab's refusal means.
     """
-    contract = report.gate.contract.contract
+    # A file that can't be read must not close the gate's eyes: then the last one that could be read says where to show.
+    contract = report.gate.contract.known
     if contract is None:
         return True
     done, refused = True, None

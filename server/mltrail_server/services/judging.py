@@ -74,6 +74,28 @@ class Bench:
 
 def judge(bench: Bench, version: contracts.Version) -> Judged:
     """Compare all models of a pipeline as one version of the contract wants it, and hold its rules against them."""
+    mended = bench.known.repaired if version is bench.known.binding else None
+    return _judge(bench, version) if mended is None else _mended(bench, version, mended)
+
+
+def _mended(bench: Bench, version: contracts.Version, mended: contracts.Version) -> Judged:
+    """Judge a merge request that mends the target branch's file: by the last one that could be read, so that mending is
+    no way to relax a rule, and by the merge request's own.
+    """
+    own = _judge(bench, mended)
+    before = None if version.earlier is None else _judge(bench, contracts.Version(version.earlier))
+    if before is None:
+        outcome = gate.worst([Outcome.WARN, own.outcome or Outcome.PASS])
+        told = f"the invalid contract is mended here, and no earlier one is known; by the mended one: {own.sentence}"
+        return Judged(version, outcome, told, own.models)
+    outcome = gate.worst([before.outcome or Outcome.PASS, own.outcome or Outcome.PASS])
+    stricter = before if before.outcome is outcome or own.outcome is not outcome else own
+    which = "the last valid one" if stricter is before else "the mended one"
+    told = f"the invalid contract is mended here; by {which}: {stricter.sentence}"
+    return Judged(version, outcome, told, stricter.models)
+
+
+def _judge(bench: Bench, version: contracts.Version) -> Judged:
     contract = version.contract
     selected = selection.select(contract, bench.runs)
     against = baselines.choose(bench.connection, bench.project_id, contract, list(selected), bench.found)

@@ -162,7 +162,9 @@ def _wishes(scope: Scope, gitlab: GitLab, told: ci.Pipeline, request: ci.MergeRe
 
 
 def _same_code(scope: Scope, gitlab: GitLab, told: ci.Pipeline, terms: Terms, last: Promotion) -> bool | None:
-    """Tell whether the model's own files are unchanged, where the contract names them; None where it does not."""
+    """Tell whether the model's own files are unchanged, where the contract names them; None where it does not, or where
+    nobody can tell.
+    """
     if not terms.model.paths:
         return None
     with scope.deps.db.read() as connection:
@@ -173,7 +175,8 @@ def _same_code(scope: Scope, gitlab: GitLab, told: ci.Pipeline, terms: Terms, la
         changed = gitlab.compared_paths(scope.project_id, before.sha, told.sha)
     except MltrailError:
         return None
-    return not selection.touched(terms.model, changed)
+    # A comparison that GitLab has cut tells nothing: then the trees decide.
+    return None if changed is None else not selection.touched(terms.model, changed)
 
 
 def _before(connection: sa.Connection, deps: Deps, project_id: ProjectId, last: Promotion) -> Facts:

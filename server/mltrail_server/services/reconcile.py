@@ -123,7 +123,8 @@ def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
         return Look(settled=False, wait_ms=_BUSY_MS)
     if state.settled and state.has_or_may_get_a_request:
         sweep.begin(deps, project_id)
-    return Look(settled=state.settled and not _report_job_runs(deps, state, project_id, outcome.report))
+    done = state.settled and (outcome.report.contract_read or state.pipeline is None)
+    return Look(settled=done and not _report_job_runs(deps, state, project_id, outcome.report))
 
 
 def _report_job_runs(deps: Deps, state: State, project_id: ProjectId, report: Report) -> bool:

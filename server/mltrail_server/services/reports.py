@@ -33,7 +33,7 @@ class Report:
     it leaves the contract alone. `runs` are all of the pipeline; `local` are runs of the same commit that no job has
     made, which are shown and never count. `target` is the branch that the merge request goes into, else the default.
     `previews` tell what merging would publish, by model; `override` who has accepted all broken rules, and why;
-    `doubts` what of the report job is not as it was.
+    `doubts` what of the report job is not as it was; `contract_read` is False while GitLab has not told the file.
     """
 
     pipeline: Pipeline
@@ -48,6 +48,7 @@ class Report:
     previews: Mapping[str, Preview] = field(default_factory=dict)
     override: Override | None = None
     doubts: tuple[Doubt, ...] = ()
+    contract_read: bool = True
 
     @property
     def outcome(self) -> Outcome | None:
@@ -79,7 +80,7 @@ def compute(
     *,
     default_branch: str | None,
     ancestors: Sequence[str] = (),
-    if_invalid: Outcome = Outcome.WARN,
+    if_invalid: Outcome = Outcome.FAIL,
     trial: str | None = None,
 ) -> Report:
     """Compare a pipeline with its baselines, from what is stored, and judge it by the contract that binds it.
@@ -97,7 +98,7 @@ def compute(
     iid = pipeline.merge_request_iid
     request = merge_requests.get(connection, project_id, iid) if iid is not None else None
     target = request.target_branch if request else default_branch or pipeline.ref
-    known = contracts.of(connection, project_id, pipeline_id)
+    known = contracts.of(connection, project_id, pipeline_id, head=pipeline.sha)
     if trial is not None:
         known = replace(known, proposed=contracts.parsed(trial))
     versions = [one for one in (known.binding, known.proposed) if one is not None]
@@ -117,6 +118,7 @@ def compute(
         tuple(runs),
         tuple(_local(connection, project_id, [pipeline.sha, request.head_sha or ""])) if request else (),
         target,
+        contract_read=known.read,
     )
 
 

@@ -119,8 +119,9 @@ class Settings:
     )
     invalid_contract: str = _setting(
         "MLTRAIL_INVALID_CONTRACT",
-        "What a contract file that can't be read leads to on the target branch: `warn` or `fail`",
-        "warn",
+        "What a contract file that can't be read leads to on the target branch, except for a merge request that mends "
+        "it: `fail` or `warn`",
+        "fail",
     )
     keep_losers: str = _setting(
         "MLTRAIL_KEEP_LOSERS",

@@ -12,6 +12,13 @@ from . import schema
 from .sql import upsert
 
 _T = schema.merge_request
+_COLUMNS = tuple(
+    _T.c[name]
+    for name in (
+        *("iid", "source_branch", "source_project_id", "state", "target_branch", "base_sha", "head_sha", "web_url"),
+        *("note_id", "note_pipeline_id", "note_sha256", "note_problem"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,9 @@ class MergeRequest:
     """`note_pipeline_id` is the pipeline that the note speaks of; `note_problem` why it could not be written."""
 
     iid: int
+    source_branch: str
+    source_project_id: int | None
+    state: str
     target_branch: str
     base_sha: str | None
     head_sha: str | None
@@ -37,6 +47,7 @@ def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeR
         "title": request.title,
         "state": request.state,
         "source_branch": request.source_branch,
+        "source_project_id": request.source_project_id,
         "target_branch": request.target_branch,
         "base_sha": request.base_sha,
         "head_sha": request.sha,
@@ -47,17 +58,7 @@ def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeR
 
 
 def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequest | None:
-    query = sa.select(
-        _T.c.iid,
-        _T.c.target_branch,
-        _T.c.base_sha,
-        _T.c.head_sha,
-        _T.c.web_url,
-        _T.c.note_id,
-        _T.c.note_pipeline_id,
-        _T.c.note_sha256,
-        _T.c.note_problem,
-    ).where(_T.c.project_id == project_id, _T.c.iid == iid)
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.iid == iid)
     row = connection.execute(query).one_or_none()
     return None if row is None else MergeRequest(*row)
 

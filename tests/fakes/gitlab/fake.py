@@ -6,13 +6,14 @@ import secrets
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from . import detectors, keys, merging
+from .diffs import Limits
 from .faults import Fault, How
 from .merging import Method
 from .routes import make_app
@@ -61,6 +62,7 @@ class FakeGitLab:
         self.faults: list[Fault] = []
         self.version = "18.6.0"
         self.lists_invited_groups = True  # among a project's members; an older GitLab does not
+        self.diff_limits = Limits()
         self.limited: int | None = None  # answer everything with 429: come back in so many seconds
         self.limited_bare = False  # the kind of 429 that has no headers
         # What becomes of a webhook on its way; None when it gets lost.
@@ -170,12 +172,15 @@ class FakeGitLab:
         *,
         parents: tuple[str, ...] = (),
         branch: str | None = None,
-        files: dict[str, str] | None = None,
+        files: Mapping[str, str | bytes | None] | None = None,
         message: str = "a change",
     ) -> str:
         with self.lock:
             inherited = project.commits[parents[0]].files if parents else {}
-            project.commits[sha] = Commit(sha, parents, inherited | (files or {}), message)
+            kept = {**inherited, **(files or {})}
+            # None removes a file.
+            present = {name: content for name, content in kept.items() if content is not None}
+            project.commits[sha] = Commit(sha, parents, present, message)
             if branch:
                 project.branches[branch] = sha
         return sha

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import abort
 
-from . import detectors, shapes
+from . import detectors, diffs, shapes
 from .door import MAINTAINER, REPORTER, Door, missing, paged
 from .state import MergeRequest, Note, Project
 
@@ -17,6 +17,7 @@ _FILTERS = ("source_branch", "target_branch", "state")
 
 def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     _mount_requests(app, fake, door)
+    _mount_approvals(app, fake, door)
     _mount_notes(app, fake, door)
 
 
@@ -36,6 +37,11 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     def shown(where: Project, one: MergeRequest) -> dict[str, Any]:
         return shapes.merge_request(fake.url, where, one, fake.head_of(one))
 
+    def diff_of(where: Project, one: MergeRequest) -> diffs.Diff:
+        """What GitLab has kept of the changes, when the head came."""
+        sides = [where.commits[sha].files if sha in where.commits else {} for sha in (one.base_sha, fake.head_of(one))]
+        return diffs.between(*sides, fake.diff_limits)
+
     def wanted(one: MergeRequest) -> bool:
         asked = {name: request.args[name] for name in _FILTERS if request.args.get(name, "all") != "all"}
         return all(getattr(one, name) == value for name, value in asked.items())
@@ -49,7 +55,10 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>")
     def merge_request(ref: str, iid: int) -> dict[str, Any]:
         where = door.project(ref)
-        return shown(where, existing(where, iid))
+        one = existing(where, iid)
+        # Nothing is counted of a merge request without commits. The list of merge requests tells none of it.
+        same = one.base_sha == fake.head_of(one)
+        return shown(where, one) | {"changes_count": None if same else diff_of(where, one).count}
 
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/commits")
     def merge_request_commits(ref: str, iid: int) -> Response:
@@ -59,23 +68,10 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         told = [(sha, where.commits[sha]) for sha in shas]
         return paged([shapes.commit(fake.url, where.path, sha, each.parents, each.message) for sha, each in told])
 
-    @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/approvals")
-    def approvals(ref: str, iid: int) -> dict[str, Any]:
-        one = existing(door.project(ref), iid)
-        return {
-            "user_has_approved": False,
-            "user_can_approve": False,
-            "approved": bool(one.approved_by),
-            "approved_by": [{"user": shapes.user(fake.url, who), "approved_at": shapes.AT} for who in one.approved_by],
-        }
-
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/diffs")
-    def diffs(ref: str, iid: int) -> Response:
+    def merge_request_diffs(ref: str, iid: int) -> Response:
         where = door.project(ref)
-        one = existing(where, iid)
-        sides = [where.commits[sha].files if sha else {} for sha in (one.base_sha, fake.head_of(one))]
-        changed = sorted(name for name in sides[0].keys() | sides[1].keys() if sides[0].get(name) != sides[1].get(name))
-        return paged([shapes.diff(name, new=name not in sides[0], gone=name not in sides[1]) for name in changed])
+        return paged([shapes.diff(one) for one in diff_of(where, existing(where, iid)).files])
 
     @app.get("/api/v4/projects/<project:ref>/repository/commits/<sha>/merge_requests")
     def commit_merge_requests(ref: str, sha: str) -> Response:
@@ -92,6 +88,18 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
             )
         ]
         return paged([shown(where, one) for one in found])
+
+
+def _mount_approvals(app: Flask, fake: "FakeGitLab", door: Door) -> None:
+    @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/approvals")
+    def approvals(ref: str, iid: int) -> dict[str, Any]:
+        one = existing(door.project(ref), iid)
+        return {
+            "user_has_approved": False,
+            "user_can_approve": False,
+            "approved": bool(one.approved_by),
+            "approved_by": [{"user": shapes.user(fake.url, who), "approved_at": shapes.AT} for who in one.approved_by],
+        }
 
 
 def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:

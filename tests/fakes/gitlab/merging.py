@@ -43,7 +43,7 @@ def merged_result(project: Project, iid: int) -> str:
     return sha
 
 
-def _merged_files(project: Project, request: MergeRequest, head: str) -> dict[str, str]:
+def _merged_files(project: Project, request: MergeRequest, head: str) -> dict[str, str | bytes]:
     """What both sides have changed since they parted; the source wins."""
     base = project.commits[request.base_sha].files if request.base_sha in project.commits else {}
     mine, theirs = project.commits[head].files, project.commits[project.branches[request.target_branch]].files

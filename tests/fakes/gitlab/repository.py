@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 
-from . import shapes
+from . import diffs, shapes
 from .door import Door, missing, paged
 from .state import Commit, Project
 
@@ -28,7 +28,9 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     def commits(ref: str) -> Response:
         where = door.project(ref)
         newest = at(where, request.args.get("ref_name"), "Commit Not Found")
-        return paged([shown(where, sha) for sha in where.ancestors(newest.sha)])
+        path = request.args.get("path")
+        found = [sha for sha in where.ancestors(newest.sha) if path is None or where.changes(sha, path)]
+        return paged([shown(where, sha) for sha in found])
 
     @app.get(f"{base}/commits/<sha>")
     def commit(ref: str, sha: str) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         }
 
     @app.get(f"{base}/files/<path:name>/raw")
-    def raw_file(ref: str, name: str) -> str:
+    def raw_file(ref: str, name: str) -> str | bytes:
         files = at(door.project(ref), request.args.get("ref"), "Commit Not Found").files
         return files[name] if name in files else missing("File Not Found")
 
@@ -83,15 +85,13 @@ def _mount_compare(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         old, new = (
             where.commits.get(request.args.get(side, "")) or missing("Ref Not Found") for side in ("from", "to")
         )
-        names = sorted(
-            name for name in old.files.keys() | new.files.keys() if old.files.get(name) != new.files.get(name)
-        )
+        found = diffs.between(old.files, new.files, fake.diff_limits)
         told = [(sha, where.commits[sha]) for sha in where.between(old.sha, new.sha)]
         return {
             "commit": shapes.commit(fake.url, where.path, new.sha, new.parents, new.message),
             "commits": [shapes.commit(fake.url, where.path, sha, one.parents, one.message) for sha, one in told],
-            "diffs": [shapes.diff(name, new=name not in old.files, gone=name not in new.files) for name in names],
-            "compare_timeout": False,
+            "diffs": [shapes.diff(one) for one in found.files],
+            "compare_timeout": found.overflow,
             "compare_same_ref": old.sha == new.sha,
             "web_url": f"{fake.url}/{where.path}/-/compare/{old.sha}...{new.sha}",
         }

@@ -4,6 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+from .diffs import Changed
 from .state import Job, MergeRequest, Note, Pipeline, Project, User
 
 AT = "2026-11-21T12:00:00.000Z"
@@ -233,23 +234,24 @@ def note(url: str, one: Note) -> dict[str, Any]:
     }
 
 
-def diff(name: str, *, new: bool, gone: bool) -> dict[str, Any]:
+def diff(one: Changed) -> dict[str, Any]:
+    new, gone = one.kind == "new", one.kind == "deleted"
     return {
-        "old_path": name,
-        "new_path": name,
+        "old_path": one.old_path,
+        "new_path": one.new_path,
         "a_mode": "0" if new else "100644",
         "b_mode": "0" if gone else "100644",
-        "diff": "",
+        "diff": one.text,
         "new_file": new,
-        "renamed_file": False,
+        "renamed_file": one.kind == "renamed",
         "deleted_file": gone,
         "generated_file": False,
         "collapsed": False,
-        "too_large": False,
+        "too_large": one.too_large,
     }
 
 
-def tree(files: dict[str, str], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
+def tree(files: dict[str, str | bytes], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
     """What stands in a folder of the repository: folders first, then files. Ids depend on the content, as Git's do."""
     start = len(folder) + 1 if folder else 0
     inside = {name: content for name, content in files.items() if not folder or name.startswith(f"{folder}/")}
@@ -271,7 +273,7 @@ def tree(files: dict[str, str], folder: str, *, recursive: bool) -> list[dict[st
     ]
 
 
-def _object_id(files: dict[str, str], path: str) -> str:
+def _object_id(files: dict[str, str | bytes], path: str) -> str:
     below = [
         [name.removeprefix(path), content]
         for name, content in sorted(files.items())

@@ -50,7 +50,7 @@ class Token:
 class Commit:
     sha: str
     parents: tuple[str, ...]
-    files: dict[str, str]
+    files: dict[str, str | bytes]
     message: str = "a change"
 
 
@@ -171,6 +171,12 @@ class Project:
                 seen[current] = None
                 waiting += self.commits[current].parents
         return list(seen)
+
+    def changes(self, sha: str, path: str) -> bool:
+        """Tell whether a commit has another content of a file than the one before it."""
+        one = self.commits[sha]
+        before = self.commits[one.parents[0]].files if one.parents and one.parents[0] in self.commits else {}
+        return one.files.get(path) != before.get(path)
 
     def between(self, base: str | None, head: str) -> list[str]:
         """What the head has and the base has not, newest first."""

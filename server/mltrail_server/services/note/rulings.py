@@ -93,6 +93,8 @@ def problems(page: Page) -> dict[str, Any] | None:
     if not found:
         return None
     told = f"{code(FILE_NAME)} on {page.target} can't be read, so no rule was checked:"
+    if page.report.gate.models and any(model.rulings for model in page.report.gate.models):
+        told = f"{code(FILE_NAME)} on {page.target} can't be read, and this merge request mends it:"
     return {"sentence": Markdown(told), "items": _items(found)}
 
 

@@ -2,7 +2,7 @@
 
 from .base import METADATA, sort_by_bytes
 from .ci import candidate_job, due, job, merge_request, pipeline
-from .faces import commit_status, gate_override, gate_refusal, gate_thread, regression_issue, webhook
+from .faces import commit_status, gate_override, gate_refusal, gate_thread, red_verdict, regression_issue, webhook
 from .files import blob, file, upload
 from .registry import (
     alias_event,
@@ -75,6 +75,7 @@ __all__ = [
     "pipeline",
     "project",
     "promotion",
+    "red_verdict",
     "regression_issue",
     "upload",
     "web_session",

@@ -11,6 +11,7 @@ pipeline = Table(
     number_column("id"),
     Column("iid", BigInteger),
     Column("sha", String(64), nullable=False),
+    Column("head_sha", String(64)),  # the merge request's commit that it is of, where it runs on a merged one
     Column("ref", Text, nullable=False),
     Column("is_tag", Boolean, nullable=False, default=False),  # a tag may be called as a branch is
     Column("source", String(64), nullable=False),
@@ -27,7 +28,12 @@ pipeline = Table(
     Column("contract", Text),  # the contract file that binds it: the target branch's; null where there is none
     Column("proposed_contract", Text),  # the merge request's own, where it differs; "" where it is removed
     Column("changed_paths", Text),  # what the merge request changes, as a JSON list; null where that is not known
+    Column("changed_at", Text),  # target branch, merge base and head that these are the changes of
     Column("contract_ms", BigInteger),  # when the file was asked for; null until it was
+    Column("contract_ref", Text),  # the branch that it was read from; null where it is the commit's own
+    Column("contract_problem", Text),  # why the file that binds it is no text, as JSON
+    Column("proposed_problem", Text),  # and why the merge request's own is none
+    Column("earlier_contract", Text),  # where the file can't be read: the branch's last one that could be
     Index("ix_pipeline_ref", "project_id", "ref", "id"),
     Index("ix_pipeline_merge_request", "project_id", "merge_request_iid"),
     Index("ix_pipeline_root", "project_id", "root_id"),
@@ -46,6 +52,7 @@ job = Table(
     Column("web_url", Text),
     Column("retried", Boolean, nullable=False, default=False),  # a newer attempt took its place
     Column("allow_failure", Boolean, nullable=False, default=False),
+    Column("asked_ms", BigInteger),  # when it asked for a report first: it waits for the others, and nobody for it
     Column("refreshed_ms", BigInteger),
     Index("ix_job_pipeline", "project_id", "pipeline_id"),
 )
@@ -73,6 +80,7 @@ merge_request = Table(
     Column("title", Text, nullable=False),
     Column("state", String(32), nullable=False),
     Column("source_branch", Text, nullable=False),
+    Column("source_project_id", BigInteger),  # another one's is a fork's
     Column("target_branch", Text, nullable=False),
     Column("base_sha", String(64)),
     Column("head_sha", String(64)),

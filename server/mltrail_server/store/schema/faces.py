@@ -28,6 +28,22 @@ gate_override = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 
+red_verdict = Table(
+    "red_verdict",  # which models have failed the gate of a merge request, whatever became of note, thread and runs
+    METADATA,
+    project_column(),
+    number_column("merge_request_iid"),
+    Column("key", String(64), primary_key=True),  # digest of the two names, which may be too long for an index
+    Column("target_branch", Text, nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("rules", Text, nullable=False),  # those that were broken last, as a JSON list
+    Column("sha", String(64), nullable=False),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("passed_pipeline_id", BigInteger),  # the newest one whose runs of the model have passed
+    Column("passed_ms", BigInteger),
+)
+
 gate_refusal = Table(
     "gate_refusal",  # what GitLab did not take of the gate, and why; gone once it has
     METADATA,
