@@ -25,6 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MltrailError as error:
         print(f"mltrail-server: {error.message}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A folder that can't be written, a disk that is full: no fault of the program's.
+        print(f"mltrail-server: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     return exit_code
 
 

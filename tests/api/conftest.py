@@ -16,9 +16,11 @@ Make = Callable[..., Any]
 class Mlflow:
     """Calls `<base>/api/2.0/mlflow/<path>` as a client would."""
 
-    def __init__(self, client: FlaskClient, *, project: str = "1", token: str | None = LOCAL_TOKEN) -> None:
+    def __init__(
+        self, client: FlaskClient, *, project: str = "1", token: str | None = LOCAL_TOKEN, root: str = ""
+    ) -> None:
         self.client = client
-        self.base = f"/api/v4/projects/{project}/ml/mlflow"
+        self.base = f"{root}/api/v4/projects/{project}/ml/mlflow"
         self.token = token
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:

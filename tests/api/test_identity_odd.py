@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -9,6 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from flask.testing import FlaskClient
 
+from mltrail_server.app import create_app
+from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow, failure
 from tests.api.test_identity import READ, WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, Team
@@ -127,3 +130,49 @@ def test_local_mode_refuses_a_foreign_host(mlflow: Mlflow, host: str) -> None:
 def test_local_mode_answers_to_this_machine(mlflow: Mlflow, host: str) -> None:
     answer = mlflow.call("GET", f"api/2.0/mlflow/{READ[1]}", query_string=READ[2], headers={"Host": host})
     assert answer.status_code == 200
+
+
+NO_TIMES = [
+    1e999,
+    -1e999,
+    float("nan"),
+    1e300,
+    10**30,
+    2**63,
+    -1,
+    -(10**18),
+    True,
+    False,
+    None,
+    "",
+    "1790000000",
+    "soon",
+    [],
+    [1],
+    {},
+]
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("odd", NO_TIMES, ids=str)
+def test_a_time_that_is_none_is_refused_in_words(
+    gitlab_client: FlaskClient, team: Team, name: str, odd: object
+) -> None:
+    token = team.gitlab.mint(team.job(), EXTERNAL_URL, **{name: odd})
+    for call in (READ, WRITE):
+        status, code, message = refused(gitlab_client, token, call=call)
+        assert (status, code) == (401, "CUSTOMER_UNAUTHORIZED")
+        assert f"`{name}`" in message or f"'{name}'" in message
+
+
+def test_a_time_may_have_a_fraction(gitlab_client: FlaskClient, team: Team) -> None:
+    """https://www.rfc-editor.org/rfc/rfc7519#section-2"""
+    token = team.gitlab.mint(team.job(), EXTERNAL_URL, iat=1_789_999_999.5, exp=1_790_003_600.25)
+    assert admitted(gitlab_client, token)
+
+
+@pytest.mark.parametrize("token", ["a=b", "abc=def", "a,b=c", "a=", "==", 'realm="x"', "a-b_c.d~e+f/g=h"])
+def test_a_token_may_hold_what_headers_mean_something_by(deps: Deps, token: str) -> None:
+    deps = replace(deps, settings=replace(deps.settings, local_token=token))
+    mlflow = Mlflow(create_app(deps).test_client(), token=token)
+    assert mlflow.call("GET", "api/2.0/mlflow/experiments/get?experiment_id=0").status_code == 200

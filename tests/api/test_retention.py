@@ -1,15 +1,24 @@
 """Files of candidates that lost go after a while; what anything rests on stays."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mltrail_server.services import garbage
+from mltrail_server.services.deps import Deps
+from mltrail_server.settings import Settings
 from tests.api.conftest import Mlflow, good
 from tests.api.test_promotion import promote
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 
 DAY = 24 * 60 * 60 * 1000
+
+
+@pytest.fixture
+def gitlab_deps(gitlab_deps: Deps) -> Deps:
+    """A server whose operator wants losers' files to go."""
+    return replace(gitlab_deps, settings=replace(gitlab_deps.settings, keep_losers="30d"))
 
 
 def left(trail: Trail) -> dict[str, bool]:
@@ -130,3 +139,19 @@ def test_nor_does_deleting_its_experiment(trail: Trail) -> None:
     assert model["metrics"][0]["baseline"]["n"] == 2
     deleted = owner.post("runs/search", experiment_ids=["1"], run_view_type="DELETED_ONLY")["runs"]
     assert all(owner.get("artifacts/list", run_id=run["info"]["run_id"]).get("files") for run in deleted)
+
+
+def test_nothing_goes_by_default(trail: Trail) -> None:
+    assert Settings().keep_losers_ms is None
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.8, 0.9], run_name="first")
+    trail.clock.advance(1000)
+    promote(trail, first)
+    newer = trail.main(SHAS["d"])
+    trail.train(newer, [0.7], run_name="newer", lr="2")
+    trail.clock.advance(1000)
+    promote(trail, newer)
+    trail.clock.advance(4000 * DAY)
+    by_default = replace(trail.deps, settings=replace(trail.deps.settings, keep_losers=Settings().keep_losers))
+    assert garbage.collect(by_default).losers == []
+    assert all(left(trail).values())

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from scripts.settings_table import table
 
-from mltrail_server.app import create_deps
+from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.settings import Settings
+from mltrail_server.store.migrate import is_set_up
+from tests.api.conftest import Mlflow, good
 
 PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
 
@@ -78,3 +80,138 @@ def test_no_application_runs_with_an_empty_secret(tmp_path: Path) -> None:
 def test_the_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
     create_deps(Settings(data_dir=str(tmp_path / "data"))).db.dispose()
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+TEAM = {"MLTRAIL_GITLAB_URL": "https://gitlab.example.com", "MLTRAIL_EXTERNAL_URL": "https://mltrail.example.com"}
+AROUND = ["\n", "\r\n", " ", "\t", "\u00a0", "\ufeff", "\u200b", "\n\n \t", "\x0b", "\u2028", "\x85"]
+QUOTES = [('"', '"'), ("'", "'"), ("“", "”"), ("\u2018", "\u2019"), ("„", "“"), ("«", "»"), ("`", "`")]
+INSIDE = ["\n", "\r", "\0", "\t", "\x1b", "\x7f", "\u2028", "\u200b", "\u202e", "\ufeff"]
+VALUES = {
+    "MLTRAIL_DATA_DIR": "/data",
+    "MLTRAIL_DATABASE_URL": "postgresql://u:hush@db/x",
+    "MLTRAIL_DATABASE_REPLICA_URL": "postgresql://u:hush@replica/x",
+    "MLTRAIL_ARTIFACTS": "s3://bucket/prefix",
+    "MLTRAIL_S3_ENDPOINT_URL": "https://minio.example.com",
+    "MLTRAIL_S3_DIRECT": "off",
+    "MLTRAIL_FOLDER_SYNC": "on",
+    "MLTRAIL_SQLITE_SYNCHRONOUS": "full",
+    "MLTRAIL_EXTERNAL_URL": "https://mltrail.example.com",
+    "MLTRAIL_GITLAB_URL": "https://gitlab.example.com",
+    "MLTRAIL_GITLAB_TOKEN": "glpat-hush",
+    "MLTRAIL_GITLAB_TOKENS": "group=glpat-hush, other/group=glpat-hash",
+    "MLTRAIL_OIDC_ISSUER": "https://gitlab.example.com",
+    "MLTRAIL_ALLOWED_NAMESPACES": "group, other",
+    "MLTRAIL_OAUTH_CLIENT_ID": "hush",
+    "MLTRAIL_OAUTH_CLIENT_SECRET": "gloas-hush",
+    "MLTRAIL_WEBHOOK_SECRET": "hush hush",
+    "MLTRAIL_REFUSE_FINISHED_JOBS": "off",
+    "MLTRAIL_PROMOTED_RUNS": "open",
+    "MLTRAIL_INVALID_CONTRACT": "fail",
+    "MLTRAIL_KEEP_LOSERS": "30d",
+    "MLTRAIL_QUOTA_BYTES": "1000",
+    "MLTRAIL_QUOTA_CANDIDATES": "10",
+    "MLTRAIL_QUOTA_METRIC_POINTS": "10",
+    "MLTRAIL_METRICS_TOKEN": "hush",
+    "MLTRAIL_LOCAL_TOKEN": "hush",
+    "MLTRAIL_SECRET_KEY": "hush hush",
+}
+
+
+@pytest.mark.parametrize("variable", VALUES)
+def test_blanks_and_line_breaks_around_a_value_are_no_part_of_it(variable: str) -> None:
+    needed = TEAM | ({"MLTRAIL_DATABASE_URL": VALUES["MLTRAIL_DATABASE_URL"]} if "REPLICA" in variable else {})
+    needed |= {"MLTRAIL_ARTIFACTS": VALUES["MLTRAIL_ARTIFACTS"]} if "S3" in variable else {}
+    plain = Settings.from_environment(needed | {variable: VALUES[variable]})
+    for one in AROUND:
+        for value in (one + VALUES[variable], VALUES[variable] + one, one + VALUES[variable] + one):
+            assert Settings.from_environment(needed | {variable: value}) == plain
+        if variable not in needed:
+            assert Settings.from_environment(needed | {variable: one}) == Settings.from_environment(needed)
+
+
+@pytest.mark.parametrize("variable", VALUES)
+def test_what_can_not_be_meant_is_told_by_the_variables_name(variable: str) -> None:
+    value = VALUES[variable]
+    inside = [value[:3] + odd + value[3:] for odd in INSIDE] if len(value) > 3 else []
+    for wrong in (*(f"{left}{value}{right}" for left, right in QUOTES), *inside):
+        with pytest.raises(MltrailError, match=variable) as caught:
+            Settings.from_environment(TEAM | {variable: wrong})
+        assert "hush" not in caught.value.message
+
+
+@pytest.mark.parametrize("inside", [" ", "\u00a0", "ü", "”"])
+@pytest.mark.parametrize("variable", ["MLTRAIL_GITLAB_TOKEN", "MLTRAIL_METRICS_TOKEN", "MLTRAIL_OAUTH_CLIENT_SECRET"])
+def test_a_token_is_one_word(variable: str, inside: str) -> None:
+    with pytest.raises(MltrailError, match=f"{variable} holds a blank or a letter that no token has") as caught:
+        Settings.from_environment(TEAM | {variable: f"hu{inside}sh"})
+    assert "sh" not in caught.value.message.replace(variable, "").split()
+
+
+def test_a_key_in_pem_keeps_its_lines() -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----"
+    assert Settings.from_environment(TEAM | {"MLTRAIL_SIGNING_KEY": f"{pem}\n"}).signing_key == pem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://",
+        "https:///x",
+        "https://h:x",
+        "https://h/a?b",
+        "https://h/#a",
+        "https://u:p@h",
+        "https://h/a//b",
+        "https://h/../a",
+        "https://[::1",
+    ],
+)
+def test_an_external_url_is_a_host_and_perhaps_a_path(url: str) -> None:
+    with pytest.raises(MltrailError, match="MLTRAIL_EXTERNAL_URL") as caught:
+        Settings.from_environment(TEAM | {"MLTRAIL_EXTERNAL_URL": url})
+    assert "u:p" not in caught.value.message
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\x00\x01", "ü"])
+def test_a_kept_secret_that_is_none_is_no_secret(tmp_path: Path, content: str) -> None:
+    (tmp_path / "secret-key").write_text(content)
+    with pytest.raises(MltrailError, match="holds no secret that can be used"):
+        Settings(data_dir=str(tmp_path)).with_kept_secrets()
+
+
+FOLDERS = [
+    "a?b",
+    "a#b",
+    "a%b",
+    "a%20b",
+    "%2e%2e",
+    "a b",
+    " a",
+    "ü",
+    "模型",
+    "a&b=c",
+    "a;b",
+    "a'b",
+    'a"b',
+    "a@b",
+    "a:b",
+    "?",
+    "%",
+    "[a]",
+    "~",
+    "a\\b",
+]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / "data"
+    made = create_deps(Settings(data_dir=str(folder)))
+    made.db.ping()
+    mlflow = Mlflow(create_app(made).test_client(), token=made.settings.local_token)
+    run = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    good(mlflow.call("PUT", f"api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/a.txt", data=b"x"))
+    made.db.dispose()
+    assert (folder / "mltrail.db").is_file()
+    assert is_set_up(made.settings.database)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

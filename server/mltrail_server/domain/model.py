@@ -1,6 +1,8 @@
 """Rules for models, their versions and aliases. Texts and numbers are MLflow's where it has some."""
 
+import json
 import re
+import unicodedata
 from enum import StrEnum
 
 from . import limits, semver
@@ -19,6 +21,9 @@ PROMPT_TAG = "mlflow.prompt.is_prompt"
 """Prompts are models with this tag set to "true"; searches leave them out unless they ask for them."""
 
 LATEST = "latest"
+
+_NO_NAME = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""https://www.unicode.org/reports/tr44/#General_Category_Values: a name stands in one line of notes, logs and files."""
 
 _EXPERIMENT_PREFIX = "[model]"
 
@@ -69,7 +74,20 @@ def check_given(name: str) -> None:
 
 
 def check_name(name: str) -> None:
+    """Check the name of a new model. It is one part of a path, in our pages' addresses and wherever it is saved."""
     check_given(name.strip())
+    # As MLflow, in its words.
+    if name == "." or name.startswith(".."):
+        raise invalid(
+            f"Invalid value {json.dumps(name[:60])} for parameter 'name' supplied: Names may be treated as files in "
+            "certain cases, and must not resolve to other names when treated as such. This name would resolve to "
+            f"'{name[:60]}'"
+        )
+    if odd := next((one for one in name if unicodedata.category(one) in _NO_NAME), None):
+        raise invalid(
+            f"Invalid model name {json.dumps(name[:60])}: it holds the character U+{ord(odd):04X}, which nobody sees. "
+            "Leave line breaks, tabs and control characters out of it."
+        )
     if len(name) > MAX_NAME:
         raise invalid(f"The model name '{name[:40]}…' exceeds the maximum length of {MAX_NAME} characters.")
 

@@ -19,6 +19,8 @@ from .older_gitlab import OlderGitLab
 from .session import TIMEOUT_SECONDS
 
 _log = logging.getLogger(__name__)
+_LAST_TIME = 253_402_300_799
+"""The end of the year 9999, in seconds. What is later is no time, and does not fit where times are kept."""
 
 ALGORITHM = "RS256"
 LEEWAY_SECONDS = 10
@@ -173,10 +175,7 @@ class IdTokens:
 
     def _check_times(self, checked: dict[str, Any]) -> None:
         now = self._clock() / 1000
-        try:
-            begins, ends = int(checked["nbf"]), int(checked["exp"])
-        except (TypeError, ValueError) as error:
-            raise unauthenticated("The ID token's times can't be read.") from error
+        begins, ends, _ = (_time(checked[name], name) for name in ("nbf", "exp", "iat"))
         if now > ends + LEEWAY_SECONDS:
             raise unauthenticated(
                 "The ID token has expired. It lives as long as the job's `timeout:`; raise that for long trainings, or "
@@ -184,3 +183,12 @@ class IdTokens:
             )
         if now < begins - LEEWAY_SECONDS:
             raise unauthenticated("The ID token is not valid yet: the clocks of GitLab and of this server differ.")
+
+
+def _time(value: object, name: str) -> int:
+    """Read a NumericDate, in seconds. https://www.rfc-editor.org/rfc/rfc7519#section-2"""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # NaN is within no bounds.
+    if not is_number or not 0 <= value <= _LAST_TIME:  # type: ignore[operator] # it is a number by then
+        raise unauthenticated(f"The ID token's `{name}` is no time that can be read.")
+    return int(value)  # type: ignore[call-overload,no-any-return] # the same

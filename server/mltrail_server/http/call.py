@@ -20,6 +20,11 @@ class Call:
     def project_id(self) -> ProjectId:
         return self.actor.project_id
 
+    @property
+    def pages(self) -> str:
+        """The path below which the project's pages are, as a browser asks for it."""
+        return f"{self.deps.settings.root_path}/{self.actor.project_path}/-/ml"
+
     @cached_property
     def scope(self) -> Scope:
         return Scope(self.deps, self.actor)

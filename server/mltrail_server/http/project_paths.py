@@ -36,6 +36,14 @@ class ProjectConverter(BaseConverter):
         return value.replace(_MARK, "/")
 
 
+class PathConverter(BaseConverter):
+    """The rest of a path, as Werkzeug's own, but with line breaks: who is asked for them says what is wrong."""
+
+    part_isolating = False
+    regex = r"(?s:[^/].*?)"
+    weight = 200
+
+
 class ProjectPaths:
     """Finds the project in paths, from the rules that hold one."""
 
@@ -93,6 +101,7 @@ class ProjectApp(Flask):
     def __init__(self, name: str, *, template_folder: str) -> None:
         super().__init__(name, static_folder=None, template_folder=template_folder)
         self.url_map.converters["project"] = ProjectConverter
+        self.url_map.converters["path"] = PathConverter
         self.url_map.merge_slashes = False
 
     def build(self) -> None:

@@ -162,8 +162,8 @@ class _Database(Collector):
 
 def _refused(token: str) -> Response | None:
     if token:
-        sent = request.authorization.token if request.authorization else None
-        if hmac.compare_digest((sent or "").encode(), token.encode()):
+        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), token.encode()):
             return None
         return _plain(401, "Send the token of MLTRAIL_METRICS_TOKEN, as Authorization: Bearer.")
     if is_loopback(request.remote_addr or "") and not any(name in request.headers for name in _FORWARDED):

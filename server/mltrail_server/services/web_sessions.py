@@ -67,7 +67,9 @@ def end(deps: Deps, session_id: str) -> None:
     """Sign out: forget the session, and have GitLab revoke the tokens that it had made for it."""
     try:
         credentials, _ = _find(deps, session_id)
-    except MltrailError:
+    except MltrailError as error:
+        if error.code is not Code.UNAUTHENTICATED:
+            raise  # it is not ended
         return
     with deps.db.write() as connection:
         store.delete(connection, _hash(session_id))

@@ -5,10 +5,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from mltrail_contract import Outcome
 
 from .checks import check, is_loopback, mistake
+from .cleaning import cleaned
 from .kept import kept
 
 __all__ = ["Settings", "is_loopback"]
@@ -127,7 +129,7 @@ class Settings:
         "MLTRAIL_KEEP_LOSERS",
         "How long the files of runs are kept that lost against a promoted one, as 12h, 30d or 8w, where the contract "
         "file does not say `keep:`; what was logged stays. `forever`: they are kept",
-        "30d",
+        "forever",
     )
     quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "The most bytes of files in a project. Unset: no limit")
     quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "The most runs in a project. Unset: no limit")
@@ -153,12 +155,18 @@ class Settings:
         return not self.gitlab_url
 
     @property
+    def root_path(self) -> str:
+        """The path of the external URL, below which users find everything; "" at the root of a host. Escaped."""
+        return urlsplit(self.external_url).path.rstrip("/")
+
+    @property
     def data_path(self) -> Path:
         return Path(self.data_dir)
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_path.resolve() / 'mltrail.db'}"
+        # Escaped: in a URL, `?` begins its options and `%` an escape.
+        return self.database_url or f"sqlite:///{quote(str(self.data_path.resolve() / 'mltrail.db'))}"
 
     @property
     def artifacts_path(self) -> Path:
@@ -229,9 +237,11 @@ class Settings:
         unknown = sorted(name for name in environment if name.startswith("MLTRAIL_") and name not in variables)
         if unknown:
             raise mistake(f"unknown setting {unknown[0]}; the known ones are {', '.join(sorted(variables))}")
-        values = {variables[name]: value for name, value in environment.items() if name in variables and value}
-        values |= {name: value for name, value in given.items() if value}
-        settings = cls(**values)
+        told = {variables[name]: value for name, value in environment.items() if name in variables}
+        told |= {name: value for name, value in given.items() if value}
+        names = {name: variable for variable, name in variables.items()}
+        values = {name: cleaned(name, names[name], value) for name, value in told.items()}
+        settings = cls(**{name: value for name, value in values.items() if value})
         check(settings)
         return settings
 

@@ -21,8 +21,12 @@ _WORDS = {
 def check(settings: "Settings") -> None:
     """Raise `MltrailError` for a mistake that can be seen without a network."""
     for url, variable in ((settings.gitlab_url, "MLTRAIL_GITLAB_URL"), (settings.external_url, "MLTRAIL_EXTERNAL_URL")):
-        if url and urlsplit(url).scheme not in ("http", "https"):
-            raise mistake(f"{variable} must be an http or https URL, not {url!r}")
+        if url and not _host(url):
+            raise mistake(f"{variable} must be an http or https URL, as https://host or https://host/path")
+    if set("?#@\\") & set(settings.external_url):
+        raise mistake("MLTRAIL_EXTERNAL_URL is https://host or https://host/path, without ?, #, \\ and a user")
+    if any(part in ("", ".", "..") for part in settings.root_path.split("/")[1:]):
+        raise mistake("MLTRAIL_EXTERNAL_URL has a path with an empty part, . or .., which browsers change")
     _check_artifacts(settings)
     _check_words(settings)
     _check_spans(settings)
@@ -33,6 +37,16 @@ def check(settings: "Settings") -> None:
             raise mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve others")
     elif not settings.external_url:
         raise mistake("with MLTRAIL_GITLAB_URL set, MLTRAIL_EXTERNAL_URL must name the URL that jobs see")
+
+
+def _host(url: str) -> str:
+    """Tell the host of an http or https URL; "" for what is none."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises when it is none
+    except ValueError:
+        return ""
+    return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
 
 
 def _check_artifacts(settings: "Settings") -> None:

@@ -6,17 +6,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavailable
-
-from . import postgresql, sqlite
+from . import failures, postgresql, sqlite
 from .group_commit import GroupCommit
 from .replica import Replica
 
 T = TypeVar("T")
-_FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
 
 
 class Database:
@@ -97,31 +92,10 @@ class Database:
             yield
         except Exception as error:
             # SQLAlchemy wraps what goes through it; what goes straight to the driver (see `prepared`) comes as it is.
-            told = self._in_words(getattr(error, "orig", None) or error, error)
+            told = failures.in_words(self._driver, error)
             if told is None:
                 raise
             raise told from error
-
-    def _in_words(self, error: BaseException, wrapper: Exception) -> MltrailError | None:
-        """Say what the database can't do; None for what is no fault of the database, or nobody has foreseen."""
-        driver = self._driver
-        if isinstance(error, (OverflowError, driver.DataError)):
-            # PostgreSQL keeps no NUL in a text, and neither database keeps an integer of more than 64 bits.
-            return invalid(
-                "The request holds a value that can't be stored: a NUL character in a text, or a number out of range."
-            )
-        if isinstance(error, driver.IntegrityError):
-            state = getattr(error, "sqlstate", None)
-            if state == _FOREIGN_KEY_VIOLATION:
-                return conflict("Another call has just deleted what this one is about; nothing was stored.")
-            # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
-            lost = state == _UNIQUE_VIOLATION
-            return unavailable("Another call has just stored the same; try again.", retry_after=1) if lost else None
-        if isinstance(error, (driver.OperationalError, OperationalError, PoolTimeoutError)):
-            return unavailable("The database does not answer just now; try again in a moment.")
-        if isinstance(wrapper, DBAPIError) and wrapper.connection_invalidated:
-            return unavailable("The connection to the database was lost; try again in a moment.")
-        return None
 
 
 def _unobserved(_kind: str, _seconds: float) -> None:

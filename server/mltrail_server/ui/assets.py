@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from mltrail_server.domain.errors import not_found
 from mltrail_server.http.routes import mount_public
+from mltrail_server.settings import Settings
 
 _KEEP = "public, max-age=31536000, immutable"
 _SUFFIXES = (".css", ".js", ".svg")
@@ -30,11 +31,11 @@ class Asset:
         return Response(self.body, content_type=self.content_type, headers={"Cache-Control": _KEEP})
 
 
-def mount_all(app: Flask) -> None:
+def mount_all(app: Flask, settings: Settings) -> None:
     """Serve every asset, and let templates name them: `asset("app.css")`, `icon("job")`. One that was not built is
     left out of the page, which looks plain then.
     """
-    found = {asset_name: _read(source) for asset_name, source in _sources()}
+    found = {asset_name: _read(source, settings.root_path) for asset_name, source in _sources()}
 
     def answer(name: str) -> ResponseReturnValue:
         if name not in found:
@@ -70,9 +71,9 @@ def _sources() -> list[tuple[str, Traversable]]:
     ]
 
 
-def _read(source: Traversable) -> Asset:
+def _read(source: Traversable, root_path: str) -> Asset:
     body = source.read_bytes()
     mark = hashlib.sha256(body).hexdigest()[:12]
     kind = mimetypes.guess_type(source.name)[0] or "application/octet-stream"
     charset = "; charset=utf-8" if kind.startswith("text/") else ""
-    return Asset(f"/-/assets/{source.name}?v={mark}", body, kind + charset)
+    return Asset(f"{root_path}/-/assets/{source.name}?v={mark}", body, kind + charset)

@@ -27,7 +27,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     state = State.read(arguments)
     if arguments.get("k"):
         more = state.with_clause(arguments["k"], arguments.get("op", "="), arguments.get("v", "").strip())
-        return redirect(call.request.path + more.url(), 303)
+        return redirect(f"{call.pages}/experiments/{iid}{more.url()}", 303)
     problem = state.problem
     try:
         table = tables.page(call.scope, iid, _wanted(state))

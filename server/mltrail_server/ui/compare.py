@@ -88,7 +88,7 @@ def _nothing_chosen(call: Call) -> ResponseReturnValue:
     parts = origin.split("/")
     known = len(parts) == 2 and parts[0] in ("experiments", "models") and parts[1] not in ("", ".", "..")
     there = f"{parts[0]}/{segment(parts[1])}" if known else "experiments"
-    return redirect(f"/{call.actor.project_path}/-/ml/{there}", 303)
+    return redirect(f"{call.pages}/{there}", 303)
 
 
 def _ranking(metrics: list[Row]) -> list[str]:

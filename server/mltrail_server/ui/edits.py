@@ -156,7 +156,7 @@ def _done(
 
 
 def _address(call: Call, below: str) -> str:
-    return f"/{call.actor.project_path}/-/ml/{below}"
+    return f"{call.pages}/{below}"
 
 
 def _field(call: Call, name: str) -> str:

@@ -1,5 +1,7 @@
 """Errors as pages."""
 
+from urllib.parse import quote
+
 from flask import Response, redirect, render_template, request, url_for
 
 from mltrail_server.domain.errors import Code, MltrailError
@@ -12,15 +14,23 @@ _STATUSES = {
     Code.FORBIDDEN: 403,
     Code.QUOTA: 403,
     Code.TOO_LARGE: 413,
+    Code.LIMIT: 429,
     Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }
 
 
+def here() -> str:
+    """The path and query that were asked for, as a browser asks for them again: a name in it may hold `?` or `%`."""
+    path = quote(request.environ.get("SCRIPT_NAME", "") + request.environ.get("PATH_INFO", ""), encoding="latin-1")
+    query = request.environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
+
+
 def render(error: MltrailError) -> Response:
     if error.code is Code.UNAUTHENTICATED:
         # After a form the page that it was on comes again: what was typed is not kept anywhere.
-        target = request.full_path.rstrip("?") if request.method == "GET" else request.path
+        target = here() if request.method == "GET" else here().partition("?")[0]
         answer = redirect(url_for("public:/-/sign-in", next=target))
         return Response(answer.get_data(), 302, answer.headers)
     status = _STATUSES.get(error.code, 400)

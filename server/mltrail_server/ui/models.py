@@ -31,7 +31,7 @@ def model(call: Call, name: str) -> ResponseReturnValue:
     """Show a model, also under the number that GitLab's URLs hold."""
     real = model_view.name_of(call.scope, name)
     if real != name:
-        return redirect(f"/{call.actor.project_path}/-/ml/models/{segment(real)}", 302)
+        return redirect(f"{call.pages}/models/{segment(real)}", 302)
     view = model_view.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
     return page(call, "model.html", section="models", view=view, name=name, steward=call.actor.is_steward)
 
@@ -41,7 +41,7 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
     if real != name:
         # GitLab's own form: models/<id of the model>/versions/<id of the version>
         semver = model_view.semver_of_id(call.scope, real, which)
-        return redirect(f"/{call.actor.project_path}/-/ml/models/{segment(real)}/versions/{segment(semver)}", 302)
+        return redirect(f"{call.pages}/models/{segment(real)}/versions/{segment(semver)}", 302)
     view = model_view.version(call.scope, real, which)
     folder = paths.clean(call.request.args.get("folder", ""))
     return page(

@@ -9,6 +9,7 @@ from mltrail_server.domain import numbers
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call
+from mltrail_server.settings import Settings
 
 from . import prose
 
@@ -21,7 +22,7 @@ def page(call: Call, template: str, **values: object) -> str:
     path = call.actor.project_path
     return render_template(
         template,
-        base=f"/{path}/-/ml",
+        base=call.pages,
         project=path,
         user=call.actor.user_name,
         may_write=call.actor.may(Access.WRITE),
@@ -40,8 +41,9 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def configure(app: Flask) -> None:
+def configure(app: Flask, settings: Settings) -> None:
     env = app.jinja_env
+    env.globals["root"] = settings.root_path
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
         time=_time, iso=_iso, segment=segment, duration=duration, number=numbers.number, prose=prose.shown

@@ -61,13 +61,14 @@ ROUTES = (
 
 def mount_all(app: Flask, deps: Deps) -> None:
     session.configure(app, deps.settings)
-    render.configure(app)
-    assets.mount_all(app)
+    render.configure(app, deps.settings)
+    assets.mount_all(app, deps.settings)
     app.after_request(sign_in.secured)
 
     mount_public(app, "/", home.page(deps))
-    mount_public(app, forward.TRACKING_URI, forward.show)
-    mount_public(app, forward.TRACKING_URI + "/", forward.show)
+    go_on = forward.shower(deps.settings)
+    mount_public(app, forward.TRACKING_URI, go_on)
+    mount_public(app, forward.TRACKING_URI + "/", go_on)
     door = sign_in.SignIn(deps)
     for path, method, handler in (
         ("/-/sign-in", "GET", door.form),

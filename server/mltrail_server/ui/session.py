@@ -39,6 +39,7 @@ def configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         MLTRAIL_HOST=urlsplit(settings.external_url).netloc,
         SESSION_COOKIE_NAME="mltrail_session",
+        SESSION_COOKIE_PATH=settings.root_path or "/",  # who else is on this host does not get it
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=urlsplit(settings.external_url).scheme == "https",

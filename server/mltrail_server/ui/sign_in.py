@@ -1,15 +1,22 @@
 """Sign in with GitLab or with a token, and out again."""
 
-from urllib.parse import urlsplit
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote
 
 from flask import Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.domain.errors import MltrailError, invalid, unauthenticated
+from mltrail_server.domain.errors import Code, MltrailError, invalid, unauthenticated
 from mltrail_server.services import sign_in, web_sessions
 from mltrail_server.services.deps import Deps
 
 from . import session
+
+_PATH = re.compile(r"/(?!/)[^\x00-\x1f\x7f-\x9f\u2028\u2029\\]*")
+
+_REFUSED = {Code.UNAUTHENTICATED: 401, Code.FORBIDDEN: 403}
+"""What is wrong with a token is told above the form."""
 
 
 class SignIn:
@@ -17,24 +24,27 @@ class SignIn:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
+        self._root = deps.settings.root_path
 
     def form(self) -> ResponseReturnValue:
-        return self._page(_inside(request.args.get("next", "/")))
+        return self._page(self._inside(request.args))
 
     def enter(self) -> ResponseReturnValue:
         session.check_form(request)
-        target = _inside(request.form.get("next", "/"))
+        target = self._inside(request.form)
         token = request.form.get("token", "").strip()
         if not token:
             raise invalid("Give the token.")
         try:
             session.keep(sign_in.with_token(self._deps, token))
         except MltrailError as error:
-            return self._page(target, problem=error.message), 401
+            if error.code not in _REFUSED:
+                raise  # the token may be right: GitLab does not answer, or the session can't be stored
+            return self._page(target, problem=error.message), _REFUSED[error.code]
         return redirect(target, 303)
 
     def to_gitlab(self) -> ResponseReturnValue:
-        state, verifier = session.begin_login(_inside(request.args.get("next", "/")))
+        state, verifier = session.begin_login(self._inside(request.args))
         return redirect(sign_in.address(self._deps, state=state, verifier=verifier), 303)
 
     def back_from_gitlab(self) -> ResponseReturnValue:
@@ -51,7 +61,15 @@ class SignIn:
         session_id = session.forget()
         if session_id is not None:
             web_sessions.end(self._deps, session_id)
-        return redirect("/-/sign-in", 303)
+        return redirect(f"{self._root}/-/sign-in", 303)
+
+    def _inside(self, given: Mapping[str, str]) -> str:
+        """Read where to go on, and keep it on this site: a path with one slash in front, no other host, and below our
+        own path. Browsers pass over tabs and line breaks, and take a backslash for a slash.
+        """
+        home = f"{self._root}/"
+        target = given.get("next", home)
+        return target if _PATH.fullmatch(target) and target.startswith(home) and not _climbs(target) else home
 
     def _page(self, target: str, *, problem: str | None = None) -> str:
         return render_template(
@@ -63,14 +81,10 @@ class SignIn:
         )
 
 
-def _inside(target: str) -> str:
-    """Keep a redirection on this site: a path with one slash in front, no other host."""
-    try:
-        parts = urlsplit(target)
-    except ValueError:
-        return "/"
-    plain = not parts.scheme and not parts.netloc and target.startswith("/") and target[1:2] not in ("/", "\\")
-    return target if plain and "\\" not in target else "/"
+def _climbs(target: str) -> bool:
+    """Tell whether a browser would leave the path that a target begins with."""
+    path = unquote(target.partition("?")[0].partition("#")[0])
+    return ".." in path.split("/")
 
 
 def secured(response: Response) -> Response:

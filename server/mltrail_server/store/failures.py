@@ -1,0 +1,60 @@
+"""What the database refuses, in words for whoever made the call."""
+
+import errno
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavailable
+
+_FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+_SQLITE_NO_ROOM = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR_WRITE",
+    "SQLITE_IOERR_SHMSIZE",
+    "SQLITE_IOERR_TRUNCATE",
+    "SQLITE_READONLY",
+)
+"""https://www.sqlite.org/rescode.html"""
+_POSTGRESQL_NO_ROOM = frozenset({"53100", "25006"})
+"""disk_full, read_only_sql_transaction: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+def in_words(driver: Any, wrapper: Exception) -> MltrailError | None:  # noqa: ANN401 - sqlite3 or psycopg
+    """Say what the database can't do; None for what is no fault of the database, or nobody has foreseen."""
+    error: BaseException = getattr(wrapper, "orig", None) or wrapper
+    if isinstance(error, (OverflowError, driver.DataError)):
+        # PostgreSQL keeps no NUL in a text, and neither database keeps an integer of more than 64 bits.
+        return invalid(
+            "The request holds a value that can't be stored: a NUL character in a text, or a number out of range."
+        )
+    if isinstance(error, driver.IntegrityError):
+        return _broken_rule(getattr(error, "sqlstate", None))
+    if _is_no_room(error):
+        return unavailable(
+            "The server can't write: the disk of its database is full, or can only be read. Nothing was stored by this "
+            "call. Tell whoever runs the server.",
+            retry_after=30,
+        )
+    if isinstance(error, (driver.OperationalError, OperationalError, PoolTimeoutError)):
+        return unavailable("The database does not answer just now; try again in a moment.")
+    if isinstance(wrapper, DBAPIError) and wrapper.connection_invalidated:
+        return unavailable("The connection to the database was lost; try again in a moment.")
+    return None
+
+
+def _broken_rule(state: str | None) -> MltrailError | None:
+    if state == _FOREIGN_KEY_VIOLATION:
+        return conflict("Another call has just deleted what this one is about; nothing was stored.")
+    # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
+    lost = state == _UNIQUE_VIOLATION
+    return unavailable("Another call has just stored the same; try again.", retry_after=1) if lost else None
+
+
+def _is_no_room(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(_SQLITE_NO_ROOM) or getattr(error, "sqlstate", None) in _POSTGRESQL_NO_ROOM
