@@ -126,7 +126,7 @@ def test_an_upload_that_was_cut_off_is_not_stored(mlflow: Mlflow, root: str, dep
     assert list(deps.files.leftovers(before_ms=2**60)) == []
 
 
-def test_a_body_without_a_length_is_stored_when_it_is_empty_only(mlflow: Mlflow, root: str) -> None:
+def test_a_body_without_a_length_is_stored(mlflow: Mlflow, root: str) -> None:
     chunked = {"Transfer-Encoding": "chunked"}
     for name, content in (("empty", b""), ("full", b"bytes")):
         answer = mlflow.call(
@@ -136,8 +136,9 @@ def test_a_body_without_a_length_is_stored_when_it_is_empty_only(mlflow: Mlflow,
             input_stream=io.BytesIO(content),
             environ_overrides={"wsgi.input_terminated": True},
         )
-        assert answer.status_code == (400 if content else 200)
-    assert names(mlflow, root) == [("empty", False, 0)]
+        assert answer.status_code == 200
+        assert mlflow.call("GET", f"{FILES}/{root}/{name}").data == content
+    assert names(mlflow, root) == [("empty", False, 0), ("full", False, 5)]
 
 
 class Late(io.BytesIO):

@@ -54,6 +54,7 @@ def test_create_and_get(mlflow: Mlflow, make: Make, run_id: str) -> None:
         "run_id": run_id,
         "run_link": "https://gitlab.example.com/job/1",
         "status": "READY",
+        "status_message": "",
         "aliases": ["1.0.0"],
         "tags": [{"key": "stage", "value": "eval"}],
     }

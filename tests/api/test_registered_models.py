@@ -192,13 +192,38 @@ def test_latest_versions_by_stage_number_or_semver(registry: Registry, method: s
     for _ in range(3):
         registry.version()
     registry.mlflow.post("model-versions/transition-stage", name="churn", version="1", stage="production")
-    assert latest() == ["1", "3"]
-    assert [one["version"] for one in registry.get()["latest_versions"]] == ["1", "3"]
+    assert latest() == ["3", "1"]
+    assert [one["version"] for one in registry.get()["latest_versions"]] == ["3", "1", "2"]
+    searched = registry.mlflow.get("registered-models/search")["registered_models"][0]
+    assert [one["version"] for one in searched["latest_versions"]] == ["3", "1"]
     assert latest("Production") == ["1"]
     assert latest("none") == ["3"]
     assert latest("Staging") == []
     assert latest("1.0.1") == ["2"]
     assert latest("2", "PRODUCTION") == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("made", "highest"),
+    [
+        (["1.0.0", "2.0.0", "1.0.1"], "2.0.0"),
+        (["10.0.0", "9.0.0"], "10.0.0"),
+        (["1.0.0", "1.0.0-rc.1"], "1.0.0"),
+        (["1.0.0", "2.0.0-rc.1", "1.5.0"], "2.0.0-rc.1"),
+        (["2.0.0-rc.2", "2.0.0-rc.10", "2.0.0-rc.9"], "2.0.0-rc.10"),
+        (["1.0.0+a", "1.0.0+b"], "1.0.0+b"),
+    ],
+)
+def test_the_latest_version_has_the_highest_semver(registry: Registry, made: list[str], highest: str) -> None:
+    """As GitLab's `get_latest_versions` and `models:/churn@latest`; of equal ones the newer."""
+    registry.model()
+    for semver in made:
+        registry.mlflow.post("model-versions/create", name="churn", tags=[{"key": "gitlab.version", "value": semver}])
+    latest = registry.mlflow.post("registered-models/get-latest-versions", name="churn")["model_versions"]
+    assert [highest in one["aliases"] for one in latest] == [True]
+    by_alias = registry.mlflow.get("registered-models/alias", name="churn", alias="latest")["model_version"]
+    assert by_alias == latest[0] == registry.get()["latest_versions"][0]
+    assert len(registry.get()["latest_versions"]) == len(made)
 
 
 def test_latest_versions_of_what_is_not_there(registry: Registry) -> None:
@@ -293,7 +318,7 @@ def test_unknown_models_and_missing_fields(mlflow: Mlflow, method: str, path: st
     assert "'name'" in message
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", '"x"', '{"name": 7}', '{"name": "m", "tags": {}}', '{"name": null}'])
+@pytest.mark.parametrize("body", ["", "[]", "{", '"x"', '{"name": [7]}', '{"name": "m", "tags": {}}', '{"name": null}'])
 def test_malformed_bodies(mlflow: Mlflow, body: str) -> None:
     path = "api/2.0/mlflow/registered-models/create"
     sent = mlflow.call("POST", path, data=body, content_type="application/json")

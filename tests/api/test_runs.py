@@ -100,7 +100,7 @@ def test_another_projects_run_is_not_found(mlflow: Mlflow, run_id: str) -> None:
     [
         (b"{", "not JSON"),
         (b"[]", "expected `object`"),
-        (b'{"experiment_id": 5}', "'experiment_id'"),
+        (b'{"experiment_id": [5]}', "'experiment_id'"),
         (b'{"experiment_id": "0", "start_time": "soon"}', "'start_time'"),
         (b'{"experiment_id": "0", "tags": [{"value": "x"}]}', "'tags[0].key'"),
         (b'{"experiment_id": "0", "tags": {"a": "b"}}', "'tags'"),

@@ -12,18 +12,18 @@ INVALID = (400, "INVALID_PARAMETER_VALUE")
 @pytest.mark.parametrize(
     ("path", "odd", "words"),
     [
-        ("experiments/create", {"name": 123}, "Invalid value 123 for parameter 'name' supplied"),
+        ("experiments/create", {"name": ["a"]}, "Invalid value [\"a\"] for parameter 'name' supplied"),
         (
             "experiments/create",
-            {"name": "a", "artifact_location": 9.0},
-            "Invalid value 9.0 for parameter 'artifact_loc",
+            {"name": "a", "artifact_location": {"a": 9.0}},
+            'Invalid value {"a":9.0} for parameter \'artifact_loc',
         ),
         ("experiments/create", {"name": "a", "tags": "5"}, "Invalid value \"5\" for parameter 'tags' supplied"),
         ("experiments/create", {}, "Missing value for required parameter 'name'"),
         ("runs/log-metric", {"step": "x"}, "Invalid value \"x\" for parameter 'step' supplied"),
-        ("runs/log-metric", {"run_id": 31}, "Invalid value 31 for parameter 'run_id' supplied"),
+        ("runs/log-metric", {"run_id": [31]}, "Invalid value [31] for parameter 'run_id' supplied"),
         ("runs/log-metric", {"key": None}, "Missing value for required parameter 'key'"),
-        ("runs/log-parameter", {"value": 41}, "Invalid value 41 for parameter 'value' supplied"),
+        ("runs/log-parameter", {"value": [41]}, "Invalid value [41] for parameter 'value' supplied"),
         ("runs/log-batch", {"metrics": "foo"}, "Invalid value \"foo\" for parameter 'metrics' supplied"),
         ("runs/log-batch", {"metrics": {"a": [1]}}, "Invalid value {\"a\":[1]} for parameter 'metrics' supplied"),
         (
@@ -142,10 +142,13 @@ def test_a_version_that_is_none(mlflow: Mlflow) -> None:
 def test_empty_lists_are_shown_as_gitlab_shows_them(mlflow: Mlflow, run_id: str) -> None:
     data = mlflow.get("runs/get", run_id=run_id)["run"]["data"]
     assert (data["metrics"], data["params"]) == ([], [])
-    assert mlflow.post("runs/search", experiment_ids=[]) == {"runs": []}
-    assert mlflow.post("experiments/search", filter="name = 'none'") == {"experiments": []}
-    assert mlflow.get("registered-models/search") == {"registered_models": []}
-    assert mlflow.get("metrics/get-history", run_id=run_id, metric_key="none") == {"metrics": []}
+    assert mlflow.post("runs/search", experiment_ids=[])["runs"] == []
+    assert mlflow.post("experiments/search", filter="name = 'none'") == {"experiments": [], "next_page_token": None}
+    assert mlflow.get("registered-models/search") == {"registered_models": [], "next_page_token": None}
+    assert mlflow.get("metrics/get-history", run_id=run_id, metric_key="none") == {
+        "metrics": [],
+        "next_page_token": None,
+    }
     mlflow.post("registered-models/create", name="churn")
     assert mlflow.get("registered-models/get", name="churn")["registered_model"]["tags"] == []
     assert mlflow.post("registered-models/get-latest-versions", name="churn") == {"model_versions": []}

@@ -1,8 +1,10 @@
-"""Requests as MLflow's Java and R clients, curl and old proxies put them on the wire.
+"""Requests as MLflow's Java client, curl and old proxies put them on the wire.
 
-https://mlflow.org/docs/latest/api_reference/java_api/ and https://mlflow.org/docs/latest/api_reference/R-api.html
+https://mlflow.org/docs/latest/api_reference/java_api/
 """
 
+import base64
+import hashlib
 import json
 import socket
 from typing import Any
@@ -18,7 +20,6 @@ from tests.processes import PATIENCE_SECONDS
 BASE = "/api/v4/projects/1/ml/mlflow"
 API = f"{BASE}/api/2.0/mlflow"
 JAVA = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json; charset=utf-8"}
-R = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "User-Agent": "mlflow-r-client/3.1"}
 
 
 def call(server: Server, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Any:
@@ -99,27 +100,6 @@ def test_the_java_client(server: Server) -> None:
     assert made in [one["experiment_id"] for one in found]
 
 
-def test_the_r_client(server: Server) -> None:
-    """jsonlite: whole numbers may come as 1.0 or 1e+12, what is not given is null, one id stands in a list."""
-    body = '{"name":"r","artifact_location":null,"tags":null}'
-    made = call(server, "POST", "experiments/create", body, R)["experiment_id"]
-    body = f'{{"experiment_id":"{made}","user_id":"me","start_time":1.7e+12,"tags":[{{"key":"a","value":"b"}}]}}'
-    run = call(server, "POST", "runs/create", body, R)["run"]["info"]["run_uuid"]
-    assert call(server, "GET", f"runs/get?run_uuid={run}", headers=R)["run"]["info"]["start_time"] == 1_700_000_000_000
-    body = f'{{"run_uuid":"{run}","run_id":null,"key":"loss","value":1,"timestamp":1700000000001.0,"step":0.0}}'
-    call(server, "POST", "runs/log-metric", body, R)
-    call(server, "POST", "runs/log-parameter", f'{{"run_uuid":"{run}","key":"lr","value":"0.1"}}', R)
-    call(server, "POST", "runs/update", f'{{"run_uuid":"{run}","status":"FINISHED","end_time":1700000000005}}', R)
-    got = call(server, "GET", f"runs/get?run_uuid={run}", headers=R)["run"]
-    assert (got["info"]["status"], got["data"]["metrics"][0]["value"]) == ("FINISHED", 1)
-    body = f'{{"experiment_ids":["{made}"],"filter":null,"run_view_type":"ALL","order_by":[]}}'
-    assert len(call(server, "POST", "runs/search", body, R)["runs"]) == 1
-    listed = call(server, "GET", f"artifacts/list?run_uuid={run}", headers=R)
-    assert listed["root_uri"].endswith("/artifacts")
-    model = call(server, "POST", "registered-models/create", '{"name":"r model","tags":null}', R)["registered_model"]
-    assert call(server, "GET", "registered-models/get?name=r%20model", headers=R)["registered_model"] == model
-
-
 def test_a_body_in_chunks(server: Server) -> None:
     run = a_run(server)
     body = json.dumps({"run_id": run, "key": "a", "value": "b"}).encode()
@@ -128,6 +108,28 @@ def test_a_body_in_chunks(server: Server) -> None:
     assert spoken(server, head("POST", f"{API}/runs/set-tag", *lines), chunks).startswith(b"HTTP/1.1 200")
     tags = call(server, "GET", f"runs/get?run_id={run}")["run"]["data"]["tags"]
     assert {"key": "a", "value": "b"} in tags
+
+
+@pytest.mark.parametrize("chunks", [[b"hello"], [b"he", b"llo"], [b"h" * 70_000, b"x"], []], ids=len)
+def test_a_file_in_chunks(server: Server, chunks: list[bytes]) -> None:
+    """As `curl -T -` sends one, and `requests.put(data=<generator>)`."""
+    path = f"{BASE}/api/2.0/mlflow-artifacts/artifacts/0/{a_run(server)}/artifacts/f.bin"
+    lines = ("Transfer-Encoding: chunked", "Connection: close")
+    body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in chunks) + b"0\r\n\r\n"
+    assert spoken(server, head("PUT", path, *lines), body).startswith(b"HTTP/1.1 200")
+    assert urllib3.request("GET", f"{server.url}{path}", headers=JAVA).data == b"".join(chunks)
+
+
+@pytest.mark.parametrize(("sent", "status"), [(b"hello", 200), (b"hell", 400)])
+def test_a_digest_makes_sure_of_a_file_in_chunks(server: Server, sent: bytes, status: int) -> None:
+    run = a_run(server)
+    path = f"{BASE}/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/f.bin"
+    digest = base64.b64encode(hashlib.sha256(b"hello").digest()).decode()
+    lines = ("Transfer-Encoding: chunked", f"Content-Digest: sha-256=:{digest}:", "Connection: close")
+    answer = spoken(server, head("PUT", path, *lines), b"%x\r\n%s\r\n0\r\n\r\n" % (len(sent), sent))
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+    listed = call(server, "GET", f"artifacts/list?run_id={run}")["files"]
+    assert [one["path"] for one in listed] == (["f.bin"] if status == 200 else [])
 
 
 def test_curl_asks_before_it_sends(server: Server) -> None:

@@ -65,7 +65,7 @@ def _fields(value: dict[str, Any], symbols: dict[str, str]) -> dict[str, Any]:
     found = {}
     for name, inner in value.items():
         if name not in _MADE_BY_SERVERS:
-            shown = bool(inner) if name == "next_page_token" else _value(inner, symbols, name)
+            shown = bool(inner) or None if name == "next_page_token" else _value(inner, symbols, name)
             if shown not in (None, [], {}, "") and not (name == "file_size" and not shown):
                 found[name] = shown
     return found

@@ -16,9 +16,11 @@ from .explained import RULES
 from .model import SIDES, Answer, Call, World
 from .normal import normal
 from .servers import TOKEN
+from .spelling import respelt
 from .spoil import spoiled
 
 SHARE_SPOILED = 0.25
+SHARE_RESPELT = 0.2
 
 
 @dataclass
@@ -98,7 +100,8 @@ def _sequence(world: World, calls: int) -> Iterator[Call]:
         world.rng.shuffle(turn)
         for generate in turn:
             call = generate(world)
-            yield spoiled(world, call) if world.rng.random() < SHARE_SPOILED else call
+            call = spoiled(world, call) if world.rng.random() < SHARE_SPOILED else call
+            yield respelt(world, call) if world.rng.random() < SHARE_RESPELT else call
             made += 1
 
 

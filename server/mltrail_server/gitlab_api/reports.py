@@ -23,7 +23,13 @@ def show(call: Call, pipeline_id: int) -> Response:
     return json_answer(_report(call, pipeline_report.known(call.scope, pipeline_id)))
 
 
+class _Refresh(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing is said beside the pipeline."""
+
+
 def refresh(call: Call, pipeline_id: int) -> Response:
+    if call.request.content_length:
+        body_of(call.request, _Refresh)
     return json_answer(_report(call, pipeline_report.fresh(call.scope, pipeline_id)))
 
 

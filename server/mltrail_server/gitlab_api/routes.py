@@ -3,26 +3,32 @@
 from flask import Flask
 
 from mltrail_server.domain.identity import Access
-from mltrail_server.http.routes import Route, mount
+from mltrail_server.http.routes import Handler, Route, mount
 from mltrail_server.services.deps import Deps
 
 from . import aliases, detachments, packages, promotions, reports, setup, versions
 
 READ, WRITE = Access.READ, Access.WRITE
 
+
+def _own(method: str, path: str, handler: Handler, access: Access, *query: str) -> Route:
+    """Declare a route of our own: `query` names all that may stand in its query string."""
+    return Route(method, path, handler, access, frozenset(query))
+
+
 ROUTES = (
-    Route("GET", "pipelines/<int:pipeline_id>/candidates", reports.candidates, READ),
-    Route("GET", "pipelines/<int:pipeline_id>/report", reports.show, READ),
-    Route("POST", "pipelines/<int:pipeline_id>/report", reports.refresh, WRITE),
-    Route("GET", "setup", setup.show, READ),
-    Route("POST", "detachments", detachments.create, WRITE),
-    Route("POST", "pipelines/<int:pipeline_id>/contract", reports.try_contract, WRITE),
-    Route("POST", "promotions", promotions.create, WRITE),
-    Route("GET", "models/<model>/versions/<version>/provenance", versions.provenance, READ),
-    Route("GET", "models/<model>/versions/<version>/card", versions.card, READ),
-    Route("GET", "models/<model>/aliases", aliases.show, READ),
-    Route("PUT", "models/<model>/aliases/<alias>", aliases.put, WRITE),
-    Route("POST", "models/<model>/aliases/<alias>/rollback", aliases.rollback, WRITE),
+    _own("GET", "pipelines/<int:pipeline_id>/candidates", reports.candidates, READ),
+    _own("GET", "pipelines/<int:pipeline_id>/report", reports.show, READ),
+    _own("POST", "pipelines/<int:pipeline_id>/report", reports.refresh, WRITE),
+    _own("GET", "setup", setup.show, READ),
+    _own("POST", "detachments", detachments.create, WRITE),
+    _own("POST", "pipelines/<int:pipeline_id>/contract", reports.try_contract, WRITE),
+    _own("POST", "promotions", promotions.create, WRITE),
+    _own("GET", "models/<model>/versions/<version>/provenance", versions.provenance, READ),
+    _own("GET", "models/<model>/versions/<version>/card", versions.card, READ),
+    _own("GET", "models/<model>/aliases", aliases.show, READ),
+    _own("PUT", "models/<model>/aliases/<alias>", aliases.put, WRITE),
+    _own("POST", "models/<model>/aliases/<alias>/rollback", aliases.rollback, WRITE),
 )
 
 PACKAGES = (

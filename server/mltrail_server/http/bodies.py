@@ -21,8 +21,7 @@ _WRONG = re.compile(r"(?P<what>.+?) - at `(?P<where>[^`]+)`")
 
 
 def body_of(request: Request, kind: type[T]) -> T:
-    """Decode a JSON body. Numbers may come as strings, `null` means absent, unknown fields are passed over: newer
-    clients send fields that older servers have not heard of, and MLflow's own server takes them in silence.
+    """Decode a JSON body. Numbers may come as texts, `null` means absent; `kind` says whether other fields are errors.
 
     Raises INVALID with the field's name, TOO_LARGE for more than `limits.MAX_BODY`.
     """
@@ -40,7 +39,7 @@ def body_of(request: Request, kind: type[T]) -> T:
             # Seldom, so that the typed decoder stays the only one in the way of a training loop.
             return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _explained(error, data) from error
+        raise explained(error, data) from error
     except RecursionError as error:
         raise invalid("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -79,15 +78,6 @@ def of_a_stranger() -> Iterator[None]:
         _STRANGERS.release()
 
 
-def query_of(request: Request, kind: type[T], *, lists: frozenset[str] = frozenset()) -> T:
-    """Decode a query string; the fields in `lists` may be repeated."""
-    query = {key: values if key in lists else values[-1] for key, values in request.args.lists()}
-    try:
-        return msgspec.convert(query, type=kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise _explained(error, query) from error
-
-
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
@@ -96,7 +86,7 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _explained(error: msgspec.ValidationError, given: bytes | dict[str, Any]) -> MltrailError:
+def explained(error: msgspec.ValidationError, given: object) -> MltrailError:
     """Say it as MLflow does: `Invalid value 31 for parameter 'key' supplied: …`, since programs read that."""
     text = str(error)
     if missing := _MISSING.fullmatch(text):
@@ -109,10 +99,10 @@ def _explained(error: msgspec.ValidationError, given: bytes | dict[str, Any]) ->
     if wrong := _WRONG.fullmatch(text):
         name = _field(wrong["where"])
         return invalid(f"Invalid value{_shown(given, name)} for parameter '{name}' supplied: {wrong['what'].lower()}.")
-    return invalid(f"Invalid request body: {text.lower()}.")
+    return invalid(f"Invalid request body: {text[:1].lower()}{text[1:]}.")
 
 
-def _shown(given: bytes | dict[str, Any], name: str) -> str:
+def _shown(given: object, name: str) -> str:
     """Show what was given for a field of the whole, or nothing for one further inside."""
     try:
         whole = msgspec.json.decode(given) if isinstance(given, bytes) else given

@@ -19,8 +19,13 @@ _MARK = "\0"
 _NO_MARK = "\ufffd"
 """Stands for a mark that a client sends: no path of a project holds either, so it is one that does not exist."""
 
-_ENDED_WITH_SLASH = "/ml/mlflow//"
-"""Clients put their paths behind a tracking URI, which may end in a slash; not all of them take it off."""
+_SPELLINGS = (
+    # Clients put their paths behind a tracking URI, which may end in a slash; not all of them take it off.
+    ("/ml/mlflow//", "/ml/mlflow/"),
+    # Where R's first clients called, and the pages of MLflow 1.
+    ("/ml/mlflow/ajax-api/2.0/preview/mlflow/", "/ml/mlflow/ajax-api/2.0/mlflow/"),
+)
+_API = "/api/v4/"
 
 _DEPTH = 3
 """So many segments after the project tell that it ends there: a group may be called `ml`, too."""
@@ -65,8 +70,14 @@ class ProjectPaths:
         ]
 
     def isolated(self, path: str) -> str:
-        """Make the project one segment; a path without one stays as it is."""
-        path = path.replace(_MARK, _NO_MARK).replace(_ENDED_WITH_SLASH, _ENDED_WITH_SLASH[:-1], 1)
+        """Make the project one segment; a path without one stays as it is. A slash at the end of a call says nothing,
+        as in GitLab's API.
+        """
+        path = path.replace(_MARK, _NO_MARK)
+        for spelt, plain in _SPELLINGS:
+            path = path.replace(spelt, plain, 1)
+        if path.startswith(_API):
+            path = path.removesuffix("/")
         for form in self._forms:
             if found := form.fullmatch(path):
                 return f"{found['before']}{found['project'].replace('/', _MARK)}{found['rest']}"

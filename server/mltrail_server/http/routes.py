@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Request, request
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.domain.errors import forbidden
+from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.identity import Access, Actor
 from mltrail_server.services import authentication, detachments
 from mltrail_server.services.deps import Deps
@@ -24,10 +24,15 @@ Handler = Callable[..., ResponseReturnValue]
 
 @dataclass(frozen=True, slots=True)
 class Route:
+    """`query` names what may stand in the query string. None leaves that to the handler: MLflow's and GitLab's own
+    routes pass over what they do not know.
+    """
+
     method: str
     path: str
     handler: Handler
     access: Access
+    query: frozenset[str] | None = None
 
 
 def mount(
@@ -60,10 +65,20 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
         # A detached run's token lives for days, so that its user is looked at for reading, too.
         if route.access is Access.WRITE or actor.candidate_iid is not None:
             actor = authentication.about_to_write(deps, actor)
+        if route.query is not None:
+            _check_query(request, route.query)
         return route.handler(Call(deps, actor, request), **parts)
 
     view.mltrail_access = route.access  # type: ignore[attr-defined]
     return view
+
+
+def _check_query(request: Request, known: frozenset[str]) -> None:
+    """Refuse a name that nobody reads: it is most likely misspelt, and would change nothing in silence."""
+    for name in request.args:
+        if name not in known:
+            told = f"known are {', '.join(sorted(known))}" if known else "this call takes none"
+            raise invalid(f"Unknown query parameter '{name[:60]}'; {told}.")
 
 
 def mount_public(app: Flask, path: str, handler: Handler, *, method: str = "GET") -> None:

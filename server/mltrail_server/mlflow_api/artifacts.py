@@ -1,25 +1,24 @@
 """Files through the server: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/."""
 
-import msgspec
 from flask import Response
 
 from mltrail_server.domain import paths
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import query_of
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.http.uploads import announced_size
+from mltrail_server.http.uploads import announced
 from mltrail_server.services import candidates, files
 
 from . import run_shapes
+from .messages import Message, message_of
 from .wire import run_id_of
 
 
-class _List(msgspec.Struct):
+class _List(Message):
     path: str = ""
 
 
-class _ListOfRun(msgspec.Struct):
+class _ListOfRun(Message):
     run_id: str | None = None
     run_uuid: str | None = None
     path: str = ""
@@ -27,8 +26,7 @@ class _ListOfRun(msgspec.Struct):
 
 
 def upload(call: Call, path: str) -> Response:
-    size = announced_size(call.request)
-    files.upload(call.scope, path, call.request.stream, size=size)  # type: ignore[arg-type]
+    files.upload(call.scope, path, call.request.stream, announced(call.request))  # type: ignore[arg-type]
     return json_answer({})
 
 
@@ -38,7 +36,7 @@ def download(call: Call, path: str) -> Response:
 
 def listing(call: Call) -> Response:
     """List a folder with bare names, as the artifact proxy does."""
-    entries = files.listing(call.scope, query_of(call.request, _List).path)
+    entries = files.listing(call.scope, message_of(call.request, _List).path)
     return json_answer({"files": [run_shapes.entry(one) for one in entries]})
 
 
@@ -49,7 +47,7 @@ def delete(call: Call, path: str) -> Response:
 
 def listing_of_run(call: Call) -> Response:
     """List a folder of a run with paths relative to the run."""
-    query = query_of(call.request, _ListOfRun)
+    query = message_of(call.request, _ListOfRun)
     inner = paths.clean(query.path)
     candidate = candidates.get(call.scope, run_id_of(query)).candidate
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"

@@ -5,19 +5,19 @@ from flask import Response
 
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import experiments
 
+from .messages import Message, message_of
 from .wire import experiment_number
 
 
-class _Search(msgspec.Struct):
-    experiment_ids: list[str] = []
+class _Search(Message):
+    experiment_ids: list[str] = msgspec.field(default_factory=list)
 
 
 def search(call: Call) -> Response:
-    body = body_of(call.request, _Search)
+    body = message_of(call.request, _Search)
     if len(body.experiment_ids) > experiments.MOST_FOR_DATASETS:
         raise invalid(
             f"SearchDatasets request cannot specify more than {experiments.MOST_FOR_DATASETS} experiment_ids. "

@@ -1,92 +1,91 @@
 """Experiments: https://mlflow.org/docs/latest/api_reference/rest-api.html#create-experiment."""
 
-import msgspec
 from flask import Response
 
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import experiments
 from mltrail_server.store.experiments import Experiment
 
+from .messages import Message, message_of
 from .wire import Tags, experiment_number, stage_name
 
 
-class _Create(msgspec.Struct):
+class _Create(Message):
     name: str
     tags: Tags | None = None
     artifact_location: str | None = None  # checked, but not used: files live where the operator put them
 
 
-class _ById(msgspec.Struct):
+class _ById(Message):
     experiment_id: str
 
 
-class _ByName(msgspec.Struct):
+class _ByName(Message):
     experiment_name: str
 
 
-class _Update(msgspec.Struct):
+class _Update(Message):
     experiment_id: str
     new_name: str
 
 
-class _SetTag(msgspec.Struct):
+class _SetTag(Message):
     experiment_id: str
     key: str
     value: str = ""
 
 
-class _DeleteTag(msgspec.Struct):
+class _DeleteTag(Message):
     experiment_id: str
     key: str
 
 
 def create(call: Call) -> Response:
-    body = body_of(call.request, _Create)
+    body = message_of(call.request, _Create)
     tags = [(tag.key, tag.value) for tag in body.tags or ()]
     iid = experiments.create(call.scope, name=body.name, tags=tags)
     return json_answer({"experiment_id": str(iid)})
 
 
 def get(call: Call) -> Response:
-    query = query_of(call.request, _ById)
+    query = message_of(call.request, _ById)
     return json_answer({"experiment": shown(experiments.get(call.scope, experiment_number(query.experiment_id)))})
 
 
 def get_by_name(call: Call) -> Response:
-    query = query_of(call.request, _ByName)
+    query = message_of(call.request, _ByName)
     return json_answer({"experiment": shown(experiments.get_by_name(call.scope, query.experiment_name))})
 
 
 def update(call: Call) -> Response:
-    body = body_of(call.request, _Update)
+    body = message_of(call.request, _Update)
     if body.new_name is not None:
         experiments.rename(call.scope, experiment_number(body.experiment_id), body.new_name)
     return json_answer({})
 
 
 def delete(call: Call) -> Response:
-    body = body_of(call.request, _ById)
+    body = message_of(call.request, _ById)
     experiments.change_stage(call.scope, experiment_number(body.experiment_id), Stage.DELETED)
     return json_answer({})
 
 
 def restore(call: Call) -> Response:
-    body = body_of(call.request, _ById)
+    body = message_of(call.request, _ById)
     experiments.change_stage(call.scope, experiment_number(body.experiment_id), Stage.ACTIVE)
     return json_answer({})
 
 
 def set_tag(call: Call) -> Response:
-    body = body_of(call.request, _SetTag)
+    body = message_of(call.request, _SetTag)
     experiments.set_tag(call.scope, experiment_number(body.experiment_id), body.key, body.value)
     return json_answer({})
 
 
 def delete_tag(call: Call) -> Response:
-    body = body_of(call.request, _DeleteTag)
+    body = message_of(call.request, _DeleteTag)
     experiments.delete_tag(call.scope, experiment_number(body.experiment_id), body.key)
     return json_answer({})
 

@@ -7,37 +7,37 @@ import msgspec
 from flask import Response
 
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import histories
 from mltrail_server.services.histories import Points
 
 from . import run_shapes
+from .messages import Message, message_of
 
 
-class _Bulk(msgspec.Struct):
+class _Bulk(Message):
     metric_key: str = ""
-    run_id: list[str] = []
+    run_id: list[str] = msgspec.field(default_factory=list)
     max_results: int = histories.MOST_POINTS
 
 
-class _Interval(msgspec.Struct):
+class _Interval(Message):
     metric_key: str = ""
-    run_ids: list[str] = []
+    run_ids: list[str] = msgspec.field(default_factory=list)
     start_step: int | None = None
     end_step: int | None = None
     max_results: int | None = None
 
 
 def bulk(call: Call) -> Response:
-    query = query_of(call.request, _Bulk, lists=frozenset({"run_id"}))
+    query = message_of(call.request, _Bulk)
     return json_answer(
         {"metrics": _shown(histories.bulk(call.scope, query.run_id, query.metric_key, limit=query.max_results))}
     )
 
 
 def interval(call: Call) -> Response:
-    query = query_of(call.request, _Interval, lists=frozenset({"run_ids"}))
+    query = message_of(call.request, _Interval)
     found = histories.interval(
         call.scope,
         query.run_ids,

@@ -1,18 +1,17 @@
 """The lists of MLflow 1.x and of GitLab, which searches have replaced since."""
 
-import msgspec
 from flask import Response
 
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import models, search
 
 from . import experiments, registered_models
+from .messages import Message, message_of
 from .wire import view_of
 
 
-class _List(msgspec.Struct):
+class _List(Message):
     view_type: str | int | None = None
     max_results: int | None = None
     page_token: str | None = None
@@ -20,7 +19,7 @@ class _List(msgspec.Struct):
 
 def of_experiments(call: Call) -> Response:
     """List experiments, the newest first: all of them where no page is asked for."""
-    query = query_of(call.request, _List)
+    query = message_of(call.request, _List)
     found = search.experiments(
         call.scope,
         view=view_of(query.view_type),
@@ -32,7 +31,7 @@ def of_experiments(call: Call) -> Response:
 
 
 def of_models(call: Call) -> Response:
-    query = query_of(call.request, _List)
+    query = message_of(call.request, _List)
     limit = 100 if query.max_results is None else query.max_results
     found = models.search(call.scope, limit=limit, token=query.page_token or None)
     shown = [registered_models.shown(one) for one in found.items]

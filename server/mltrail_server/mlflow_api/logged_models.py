@@ -3,14 +3,12 @@
 import json
 from typing import Annotated
 
-import msgspec
 from flask import Response
 from msgspec import Meta
 
 from mltrail_server.domain import limits, paths
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import files, logged_models, logging
 from mltrail_server.services.logged_models import Shown
@@ -19,13 +17,14 @@ from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import ModelStatus
 
 from . import run_shapes
+from .messages import Message, message_of
 from .wire import Tag, Tags, experiment_number, run_id_of
 
 _PREFIX = "LOGGED_MODEL_"
 _Name = Annotated[str, Meta(max_length=limits.MAX_LOGGED_MODEL_NAME)]
 
 
-class _Create(msgspec.Struct):
+class _Create(Message):
     experiment_id: str
     name: _Name | None = None
     model_type: _Name | None = None
@@ -34,31 +33,31 @@ class _Create(msgspec.Struct):
     tags: Tags | None = None
 
 
-class _Finish(msgspec.Struct):
+class _Finish(Message):
     status: str | int
 
 
-class _Tags(msgspec.Struct):
+class _Tags(Message):
     tags: Tags | None = None
 
 
-class _Params(msgspec.Struct):
+class _Params(Message):
     params: Tags | None = None
 
 
-class _Dataset(msgspec.Struct):
+class _Dataset(Message):
     dataset_name: str
     dataset_digest: str | None = None
 
 
-class _OrderBy(msgspec.Struct):
+class _OrderBy(Message):
     field_name: str
     ascending: bool | None = None
     dataset_name: str | None = None
     dataset_digest: str | None = None
 
 
-class _Search(msgspec.Struct):
+class _Search(Message):
     experiment_ids: list[str]
     filter: str | None = None
     max_results: int | None = None
@@ -67,34 +66,34 @@ class _Search(msgspec.Struct):
     page_token: str | None = None
 
 
-class _Which(msgspec.Struct):
+class _Which(Message):
     allow_deleted: bool = False
 
 
-class _Folder(msgspec.Struct):
+class _Folder(Message):
     artifact_directory_path: str = ""
     page_token: str | None = None
 
 
-class _ModelOutput(msgspec.Struct):
+class _ModelOutput(Message):
     model_id: str
     step: int = 0
 
 
-class _Outputs(msgspec.Struct):
+class _Outputs(Message):
     models: Annotated[list[_ModelOutput], Meta(max_length=limits.MAX_LIST)]
     run_id: str | None = None
     run_uuid: str | None = None
 
 
-class _LogModel(msgspec.Struct):
+class _LogModel(Message):
     model_json: str
     run_id: str | None = None
     run_uuid: str | None = None
 
 
 def create(call: Call) -> Response:
-    body = body_of(call.request, _Create)
+    body = message_of(call.request, _Create)
     made = logged_models.create(
         call.scope,
         experiment_iid=experiment_number(body.experiment_id),
@@ -108,12 +107,12 @@ def create(call: Call) -> Response:
 
 
 def get(call: Call, model_id: str) -> Response:
-    query = query_of(call.request, _Which)
+    query = message_of(call.request, _Which)
     return _answer(logged_models.get(call.scope, model_id, deleted_too=query.allow_deleted))
 
 
 def finish(call: Call, model_id: str) -> Response:
-    body = body_of(call.request, _Finish)
+    body = message_of(call.request, _Finish)
     names = {f"{_PREFIX}{status.name}": status for status in ModelStatus}
     status = names.get(str(body.status))
     if status is None:
@@ -127,7 +126,7 @@ def delete(call: Call, model_id: str) -> Response:
 
 
 def set_tags(call: Call, model_id: str) -> Response:
-    logged_models.set_tags(call.scope, model_id, _pairs(body_of(call.request, _Tags).tags))
+    logged_models.set_tags(call.scope, model_id, _pairs(message_of(call.request, _Tags).tags))
     return json_answer({})
 
 
@@ -137,12 +136,12 @@ def delete_tag(call: Call, model_id: str, tag_key: str) -> Response:
 
 
 def add_params(call: Call, model_id: str) -> Response:
-    logged_models.add_params(call.scope, model_id, _pairs(body_of(call.request, _Params).params))
+    logged_models.add_params(call.scope, model_id, _pairs(message_of(call.request, _Params).params))
     return json_answer({})
 
 
 def search(call: Call) -> Response:
-    body = body_of(call.request, _Search)
+    body = message_of(call.request, _Search)
     found, token = logged_models.search(
         call.scope,
         experiment_iids=[experiment_number(one) for one in body.experiment_ids],
@@ -163,7 +162,7 @@ def _order(one: _OrderBy) -> Order:
 
 def folder(call: Call, model_id: str) -> Response:
     model = logged_models.get(call.scope, model_id).model
-    query = query_of(call.request, _Folder)
+    query = message_of(call.request, _Folder)
     inner = paths.clean(query.artifact_directory_path)
     root = f"{model.experiment_iid}/models/{model.model_id}/artifacts"
     entries, following = files.page(call.scope, paths.join(root, inner), query.page_token)
@@ -172,14 +171,14 @@ def folder(call: Call, model_id: str) -> Response:
 
 
 def outputs(call: Call) -> Response:
-    body = body_of(call.request, _Outputs)
+    body = message_of(call.request, _Outputs)
     links = [ModelLink(one.model_id, Direction.OUTPUT, one.step) for one in body.models]
     logging.log_inputs(call.scope, run_id_of(body), datasets=[], models=links)
     return json_answer({})
 
 
 def log_model(call: Call) -> Response:
-    body = body_of(call.request, _LogModel)
+    body = message_of(call.request, _LogModel)
     try:
         model = json.loads(body.model_json)
     except (ValueError, RecursionError) as error:

@@ -3,7 +3,6 @@
 import math
 from typing import Annotated
 
-import msgspec
 from flask import Response
 from msgspec import Meta
 
@@ -11,16 +10,16 @@ from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import logging
 from mltrail_server.store.inputs import Dataset, Direction, ModelLink
 from mltrail_server.store.logged_metrics import ModelPoint
 
+from .messages import Message, message_of
 from .wire import MAX_INT64, Tag, Tags, run_id_of
 
 
-class _Metric(msgspec.Struct):
+class _Metric(Message):
     key: str
     value: float | str  # NaN and Infinity come as strings: JSON has no others
     timestamp: int
@@ -28,27 +27,27 @@ class _Metric(msgspec.Struct):
     model_id: str | None = None
     dataset_name: str | None = None
     dataset_digest: str | None = None
+    run_id: str | None = None  # in a batch the batch says whose
 
 
 class _LogMetric(_Metric, kw_only=True):
-    run_id: str | None = None
     run_uuid: str | None = None
 
 
-class _LogParam(msgspec.Struct):
+class _LogParam(Message):
     key: str
     value: str = ""
     run_id: str | None = None
     run_uuid: str | None = None
 
 
-class _DeleteTag(msgspec.Struct):
+class _DeleteTag(Message):
     key: str
     run_id: str | None = None
     run_uuid: str | None = None
 
 
-class _LogBatch(msgspec.Struct):
+class _LogBatch(Message):
     run_id: str | None = None
     run_uuid: str | None = None
     metrics: list[_Metric] | None = None
@@ -56,7 +55,7 @@ class _LogBatch(msgspec.Struct):
     tags: list[Tag] | None = None
 
 
-class _DatasetShape(msgspec.Struct):
+class _DatasetShape(Message):
     name: str
     digest: str
     source_type: Annotated[str, Meta(max_length=limits.MAX_DATASET_SOURCE_TYPE)]
@@ -65,16 +64,16 @@ class _DatasetShape(msgspec.Struct):
     profile: str | None = None
 
 
-class _DatasetInput(msgspec.Struct):
+class _DatasetInput(Message):
     dataset: _DatasetShape
     tags: Tags | None = None
 
 
-class _ModelInput(msgspec.Struct):
+class _ModelInput(Message):
     model_id: str
 
 
-class _LogInputs(msgspec.Struct):
+class _LogInputs(Message):
     run_id: str | None = None
     run_uuid: str | None = None
     datasets: Annotated[list[_DatasetInput], Meta(max_length=limits.MAX_LIST)] | None = None
@@ -82,32 +81,32 @@ class _LogInputs(msgspec.Struct):
 
 
 def log_metric(call: Call) -> Response:
-    body = body_of(call.request, _LogMetric)
+    body = message_of(call.request, _LogMetric)
     logging.log_batch(call.scope, run_id_of(body), points=[_point(body, "")], of_models=_of_models([body]))
     return json_answer({})
 
 
 def log_param(call: Call) -> Response:
-    body = body_of(call.request, _LogParam)
+    body = message_of(call.request, _LogParam)
     limits.check_key(body.key, "param")
     logging.log_batch(call.scope, run_id_of(body), new_params=[(body.key, body.value)])
     return json_answer({})
 
 
 def set_tag(call: Call) -> Response:
-    body = body_of(call.request, _LogParam)
+    body = message_of(call.request, _LogParam)
     logging.log_batch(call.scope, run_id_of(body), tags=[_tag(body.key, body.value, "key")])
     return json_answer({})
 
 
 def delete_tag(call: Call) -> Response:
-    body = body_of(call.request, _DeleteTag)
+    body = message_of(call.request, _DeleteTag)
     logging.delete_tag(call.scope, run_id_of(body), body.key)
     return json_answer({})
 
 
 def log_batch(call: Call) -> Response:
-    body = body_of(call.request, _LogBatch)
+    body = message_of(call.request, _LogBatch)
     metrics, params, tags = body.metrics or [], body.params or [], body.tags or []
     _check_size(len(metrics), len(params), len(tags))
     for number, param in enumerate(params):
@@ -124,7 +123,7 @@ def log_batch(call: Call) -> Response:
 
 
 def log_inputs(call: Call) -> Response:
-    body = body_of(call.request, _LogInputs)
+    body = message_of(call.request, _LogInputs)
     datasets = [
         Dataset(
             one.dataset.name,

@@ -1,18 +1,17 @@
 """Model versions: https://mlflow.org/docs/latest/api_reference/rest-api.html#create-modelversion."""
 
-import msgspec
 from flask import Response
 
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import registration, versions
 from mltrail_server.store.versions import Version
 
+from .messages import Message, message_of
 from .wire import Description, Location, Tags, orders_of
 
 
-class _Create(msgspec.Struct):
+class _Create(Message):
     name: str
     source: Location | None = None
     run_id: str | None = None
@@ -22,46 +21,46 @@ class _Create(msgspec.Struct):
     tags: Tags | None = None
 
 
-class _Which(msgspec.Struct):
+class _Which(Message):
     name: str
     version: str | int
 
 
-class _Update(msgspec.Struct):
+class _Update(Message):
     name: str
     version: str | int
     description: Description | None = None
 
 
-class _Transition(msgspec.Struct):
+class _Transition(Message):
     name: str
     version: str | int
     stage: str
     archive_existing_versions: bool | None = None
 
 
-class _Search(msgspec.Struct):
+class _Search(Message):
     filter: str | None = None
     max_results: int | None = None
     order_by: list[str] | str | None = None
     page_token: str | None = None
 
 
-class _SetTag(msgspec.Struct):
+class _SetTag(Message):
     name: str
     version: str | int
     key: str
     value: str = ""
 
 
-class _DeleteTag(msgspec.Struct):
+class _DeleteTag(Message):
     name: str
     version: str | int
     key: str
 
 
 def create(call: Call) -> Response:
-    body = body_of(call.request, _Create)
+    body = message_of(call.request, _Create)
     request = versions.Request(
         source=body.source or "",
         eid=body.run_id or "",
@@ -74,17 +73,17 @@ def create(call: Call) -> Response:
 
 
 def get(call: Call) -> Response:
-    query = query_of(call.request, _Which)
+    query = message_of(call.request, _Which)
     return _answer(versions.get(call.scope, query.name, str(query.version)))
 
 
 def update(call: Call) -> Response:
-    body = body_of(call.request, _Update)
+    body = message_of(call.request, _Update)
     return _answer(versions.describe(call.scope, body.name, str(body.version), body.description))
 
 
 def transition_stage(call: Call) -> Response:
-    body = body_of(call.request, _Transition)
+    body = message_of(call.request, _Transition)
     moved = versions.transition(
         call.scope,
         body.name,
@@ -96,13 +95,13 @@ def transition_stage(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    body = body_of(call.request, _Which)
+    body = message_of(call.request, _Which)
     versions.delete(call.scope, body.name, str(body.version))
     return json_answer({})
 
 
 def search(call: Call) -> Response:
-    query = query_of(call.request, _Search, lists=frozenset({"order_by"}))
+    query = message_of(call.request, _Search)
     found = versions.search(
         call.scope,
         filter_text=query.filter or "",
@@ -117,25 +116,27 @@ def search(call: Call) -> Response:
 
 
 def get_download_uri(call: Call) -> Response:
-    query = query_of(call.request, _Which)
+    query = message_of(call.request, _Which)
     folder = versions.files_of(call.scope, query.name, str(query.version))
     return json_answer({"artifact_uri": f"mlflow-artifacts:/{folder}"})
 
 
 def set_tag(call: Call) -> Response:
-    body = body_of(call.request, _SetTag)
+    body = message_of(call.request, _SetTag)
     versions.set_tag(call.scope, body.name, str(body.version), body.key, body.value)
     return json_answer({})
 
 
 def delete_tag(call: Call) -> Response:
-    body = body_of(call.request, _DeleteTag)
+    body = message_of(call.request, _DeleteTag)
     versions.delete_tag(call.scope, body.name, str(body.version), body.key)
     return json_answer({})
 
 
 def shown(version: Version) -> dict[str, object]:
-    """Encode a version. `aliases` holds its semver beside the real ones, so that clients see it and load by it."""
+    """Encode a version, with all that GitLab shows of one. `aliases` holds its semver beside the real ones, so that
+    clients see it and load by it.
+    """
     answer: dict[str, object] = {
         "name": version.model_name,
         "version": str(version.number),
@@ -143,17 +144,16 @@ def shown(version: Version) -> dict[str, object]:
         "last_updated_timestamp": version.updated_ms,
         "user_id": version.user_name,
         "current_stage": version.stage,
+        "description": version.description or "",
         "source": version.source,
+        "run_link": version.run_link or "",
         "status": "READY",
+        "status_message": "",
         "aliases": [*version.aliases, version.semver],
         "tags": [{"key": key, "value": value} for key, value in version.tags],
     }
-    if version.eid is not None:
+    if version.eid is not None:  # a prompt has none
         answer["run_id"] = version.eid
-    if version.description is not None:
-        answer["description"] = version.description
-    if version.run_link:
-        answer["run_link"] = version.run_link
     if version.logged_model_id:
         answer["model_id"] = version.logged_model_id
     return answer

@@ -80,6 +80,7 @@ REGISTRY = (
     Route("GET", "registered-models/get", registered_models.get, READ),
     Route("GET", "registered-models/list", lists.of_models, READ),
     Route("GET", "registered-models/search", registered_models.search, READ),
+    Route("POST", "registered-models/search", registered_models.search, READ),  # by R's client
     Route("GET", "registered-models/get-latest-versions", registered_models.get_latest_versions, READ),
     Route("POST", "registered-models/get-latest-versions", registered_models.get_latest_versions, READ),
     Route("POST", "registered-models/set-tag", registered_models.set_tag, WRITE),

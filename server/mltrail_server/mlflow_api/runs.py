@@ -9,15 +9,15 @@ from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import candidates
 
 from . import run_shapes
+from .messages import Message, message_of
 from .wire import Tags, experiment_number, run_id_of
 
 
-class _Create(msgspec.Struct):
+class _Create(Message):
     experiment_id: str
     user_id: Annotated[str, msgspec.Meta(max_length=limits.MAX_USER_NAME)] | None = None
     run_name: str | None = None
@@ -25,7 +25,7 @@ class _Create(msgspec.Struct):
     tags: Tags | None = None
 
 
-class _Which(msgspec.Struct):
+class _Which(Message):
     run_id: str | None = None
     run_uuid: str | None = None  # what clients before 1.0 send, and all later ones send too
 
@@ -37,7 +37,7 @@ class _Update(_Which):
 
 
 def create(call: Call) -> Response:
-    body = body_of(call.request, _Create)
+    body = message_of(call.request, _Create)
     made = candidates.create(
         call.scope,
         experiment_iid=experiment_number(body.experiment_id),
@@ -50,12 +50,12 @@ def create(call: Call) -> Response:
 
 
 def get(call: Call) -> Response:
-    query = query_of(call.request, _Which)
+    query = message_of(call.request, _Which)
     return json_answer({"run": run_shapes.run(candidates.get(call.scope, run_id_of(query)))})
 
 
 def update(call: Call) -> Response:
-    body = body_of(call.request, _Update)
+    body = message_of(call.request, _Update)
     candidate = candidates.update(
         call.scope, run_id_of(body), status=_status(body.status), ended_ms=body.end_time, name=body.run_name
     )
@@ -63,12 +63,12 @@ def update(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    candidates.change_stage(call.scope, run_id_of(body_of(call.request, _Which)), Stage.DELETED)
+    candidates.change_stage(call.scope, run_id_of(message_of(call.request, _Which)), Stage.DELETED)
     return json_answer({})
 
 
 def restore(call: Call) -> Response:
-    candidates.change_stage(call.scope, run_id_of(body_of(call.request, _Which)), Stage.ACTIVE)
+    candidates.change_stage(call.scope, run_id_of(message_of(call.request, _Which)), Stage.ACTIVE)
     return json_answer({})
 
 

@@ -5,15 +5,14 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html#search-runs
 
 import re
 
-import msgspec
 from flask import Response
 
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of, query_of
 from mltrail_server.http.call import Call
 from mltrail_server.services import search
 
 from . import experiments, run_shapes
+from .messages import Message, message_of
 from .wire import experiment_number, orders_of, run_id_of, view_of
 
 _MOST_AT_ONCE = 1000
@@ -22,7 +21,7 @@ _MOST_AT_ONCE = 1000
 _METRIC_ALONE = re.compile(r"\s*metrics?\.\S+")
 
 
-class _SearchRuns(msgspec.Struct):
+class _SearchRuns(Message):
     experiment_ids: list[str | int] | None = None  # numbers from GitLab's clients
     filter: str | None = None
     run_view_type: str | int | None = None
@@ -31,7 +30,7 @@ class _SearchRuns(msgspec.Struct):
     page_token: str | None = None
 
 
-class _SearchExperiments(msgspec.Struct):
+class _SearchExperiments(Message):
     max_results: int | None = None
     filter: str | None = None
     order_by: list[str] | str | None = None
@@ -39,7 +38,7 @@ class _SearchExperiments(msgspec.Struct):
     page_token: str | None = None
 
 
-class _History(msgspec.Struct):
+class _History(Message):
     metric_key: str
     run_id: str | None = None
     run_uuid: str | None = None
@@ -48,7 +47,7 @@ class _History(msgspec.Struct):
 
 
 def runs(call: Call) -> Response:
-    body = body_of(call.request, _SearchRuns)
+    body = message_of(call.request, _SearchRuns)
     found = search.runs(
         call.scope,
         experiment_iids=[experiment_number(str(one)) for one in body.experiment_ids or ()],
@@ -58,17 +57,11 @@ def runs(call: Call) -> Response:
         limit=_MOST_AT_ONCE if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
-    answer: dict[str, object] = {"runs": [run_shapes.run(one) for one in found.items]}
-    if found.next_token:
-        answer["next_page_token"] = found.next_token
-    return json_answer(answer)
+    return json_answer({"runs": [run_shapes.run(one) for one in found.items], "next_page_token": found.next_token})
 
 
 def search_experiments(call: Call) -> Response:
-    if call.request.method == "GET":
-        body = query_of(call.request, _SearchExperiments, lists=frozenset({"order_by"}))
-    else:
-        body = body_of(call.request, _SearchExperiments)
+    body = message_of(call.request, _SearchExperiments)
     found = search.experiments(
         call.scope,
         filter_text=body.filter or "",
@@ -77,14 +70,12 @@ def search_experiments(call: Call) -> Response:
         limit=_MOST_AT_ONCE if body.max_results is None else body.max_results,
         token=body.page_token or None,
     )
-    answer: dict[str, object] = {"experiments": [experiments.shown(one) for one in found.items]}
-    if found.next_token:
-        answer["next_page_token"] = found.next_token
-    return json_answer(answer)
+    shown = [experiments.shown(one) for one in found.items]
+    return json_answer({"experiments": shown, "next_page_token": found.next_token})
 
 
 def history(call: Call) -> Response:
-    query = query_of(call.request, _History)
+    query = message_of(call.request, _History)
     shown, next_token = search.history(
         call.scope,
         run_id_of(query),
@@ -92,10 +83,7 @@ def history(call: Call) -> Response:
         limit=query.max_results,
         token=query.page_token or None,
     )
-    answer: dict[str, object] = {"metrics": run_shapes.readings(query.metric_key, shown)}
-    if next_token:
-        answer["next_page_token"] = next_token
-    return json_answer(answer)
+    return json_answer({"metrics": run_shapes.readings(query.metric_key, shown), "next_page_token": next_token})
 
 
 def _orders(given: list[str] | str | None) -> list[str]:

@@ -1,47 +1,46 @@
 """Single files by run, version or logged model, as MLflow's pages fetch and send them."""
 
-import msgspec
 from flask import Response
 
 from mltrail_server.domain import paths
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import query_of
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.http.uploads import announced_size
+from mltrail_server.http.uploads import announced
 from mltrail_server.services import candidates, files, logged_models, versions
 
+from .messages import Message, message_of, query_of
 from .wire import run_id_of
 
 MOST_BYTES = 10 * 1024 * 1024
 """What a page may upload. Clients upload through the artifact proxy, which has no such limit."""
 
 
-class _OfRun(msgspec.Struct):
+class _OfRun(Message):
     path: str = ""
     run_id: str | None = None
     run_uuid: str | None = None
 
 
-class _OfVersion(msgspec.Struct):
+class _OfVersion(Message):
     name: str
     version: str
     path: str
 
 
-class _OfLoggedModel(msgspec.Struct):
+class _OfLoggedModel(Message):
     artifact_file_path: str
 
 
 def of_run(call: Call) -> Response:
-    query = query_of(call.request, _OfRun)
+    query = message_of(call.request, _OfRun)
     path = _named(query.path)
     return _sent(call, _folder(call, query), path)
 
 
 def of_version(call: Call) -> Response:
-    query = query_of(call.request, _OfVersion)
+    query = message_of(call.request, _OfVersion)
     path = _named(query.path)
     return _sent(call, versions.files_of(call.scope, query.name, query.version), path)
 
@@ -49,7 +48,7 @@ def of_version(call: Call) -> Response:
 def of_logged_model(call: Call, model_id: str) -> Response:
     model = logged_models.get(call.scope, model_id).model
     folder = f"{model.experiment_iid}/models/{model.model_id}/artifacts"
-    return _sent(call, folder, _named(query_of(call.request, _OfLoggedModel).artifact_file_path))
+    return _sent(call, folder, _named(message_of(call.request, _OfLoggedModel).artifact_file_path))
 
 
 def upload(call: Call) -> Response:
@@ -57,12 +56,14 @@ def upload(call: Call) -> Response:
     if not (query.run_id or query.run_uuid):
         raise invalid("Request must specify run_uuid. Or run_id: whose file is it?")
     target = paths.join(_folder(call, query), _named(query.path))
-    size = announced_size(call.request)
-    if not size:
-        raise invalid("Request must specify data. An empty file is logged through the artifact proxy.")
-    if size > MOST_BYTES:
+    told = announced(call.request)
+    if not told.size:
+        raise invalid(
+            "Request must specify data. An empty file, or one in chunks, is logged through the artifact proxy."
+        )
+    if told.size > MOST_BYTES:
         raise MltrailError(Code.TOO_LARGE, f"At most {MOST_BYTES} bytes; use `mlflow.log_artifact` for larger files.")
-    files.upload(call.scope, target, call.request.stream, size=size)  # type: ignore[arg-type]
+    files.upload(call.scope, target, call.request.stream, told)  # type: ignore[arg-type]
     return json_answer({})
 
 

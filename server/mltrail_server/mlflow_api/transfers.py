@@ -4,64 +4,63 @@ Clients ask for it by MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD and MLFLOW_ENABLE_PRO
 whole files on 501: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/.
 """
 
-import msgspec
 from flask import Response
 
 from mltrail_server.artifacts.base import Part
 from mltrail_server.artifacts.whole_files import refused
 from mltrail_server.domain import paths
 from mltrail_server.http.answers import json_answer
-from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import disposition
 from mltrail_server.services import candidates, direct_transfers, files
 
+from .messages import Message, message_of
 from .wire import run_id_of
 
 
-class _Begin(msgspec.Struct):
+class _Begin(Message):
     path: str
     num_parts: int = 1
 
 
-class _Part(msgspec.Struct):
+class _Part(Message):
     part_number: int
     etag: str = ""
 
 
-class _Complete(msgspec.Struct):
+class _Complete(Message):
     path: str
     upload_id: str
     parts: list[_Part]
 
 
-class _Abort(msgspec.Struct):
+class _Abort(Message):
     path: str
     upload_id: str
 
 
-class _Download(msgspec.Struct):
+class _Download(Message):
     path: str
     run_id: str | None = None
     run_uuid: str | None = None
 
 
 def begin(call: Call, path: str) -> Response:
-    body = body_of(call.request, _Begin)
+    body = message_of(call.request, _Begin)
     upload_id, urls = direct_transfers.begin(call.scope, _target(path, body.path), body.num_parts)
     credentials = [{"url": one.url, "part_number": one.number, "headers": {}} for one in urls]
     return json_answer({"upload_id": upload_id, "credentials": credentials})
 
 
 def complete(call: Call, path: str) -> Response:
-    body = body_of(call.request, _Complete)
+    body = message_of(call.request, _Complete)
     parts = [Part(one.part_number, one.etag) for one in body.parts]
     direct_transfers.complete(call.scope, _target(path, body.path), body.upload_id, parts)
     return json_answer({})
 
 
 def abort(call: Call, path: str) -> Response:
-    body = body_of(call.request, _Abort)
+    body = message_of(call.request, _Abort)
     direct_transfers.abort(call.scope, _target(path, body.path), body.upload_id)
     return json_answer({})
 
@@ -71,7 +70,7 @@ def presigned(call: Call, path: str) -> Response:
 
 
 def presigned_of_run(call: Call) -> Response:
-    body = body_of(call.request, _Download)
+    body = message_of(call.request, _Download)
     candidate = candidates.get(call.scope, run_id_of(body)).candidate
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
     return json_answer(_located(call, paths.join(root, paths.clean(body.path))) | {"headers": []})

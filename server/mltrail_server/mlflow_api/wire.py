@@ -2,18 +2,19 @@
 
 from typing import Annotated, Protocol
 
-import msgspec
 from msgspec import Meta
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage, ViewType
 from mltrail_server.domain.errors import invalid, not_found
 
+from .messages import Message
+
 MAX_INT64 = 2**63 - 1
 _MOST_DIGITS = 19
 
 
-class Tag(msgspec.Struct):
+class Tag(Message):
     key: str
     value: str = ""
 

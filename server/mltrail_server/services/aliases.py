@@ -42,7 +42,7 @@ def delete(scope: Scope, name: str, alias: str) -> None:
 
 
 def resolve(scope: Scope, name: str, alias: str) -> Version:
-    """Find the version that an alias points at; `latest` is the newest, a semver is the version itself.
+    """Find the version that an alias points at; `latest` is the highest semver, a semver is the version itself.
 
     Raises NOT_FOUND for an unknown model or semver, INVALID for an unknown alias, as MLflow does.
     """
@@ -58,7 +58,7 @@ def find(connection: sa.Connection, scope: Scope, name: str, alias: str) -> Vers
     if number is not None:
         found = versions.get(connection, scope.project_id, model_id, number)
     elif alias.lower() == rules.LATEST:
-        found = versions.newest(connection, scope.project_id, model_id)
+        found = versions.highest(connection, scope.project_id, model_id)
         if found is None:
             raise not_found(f"Registered Model with name={name} has no versions yet")
     elif semver.read(alias) is not None:

@@ -24,6 +24,16 @@ _CHECKED_FIRST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """What a client says of a file: its size in bytes, None for one that comes in chunks, and its SHA-256 in
+    hexadecimal, if it tells that.
+    """
+
+    size: int | None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where a file is to be: a clean path, and whose folder that is in."""
 
@@ -31,23 +41,26 @@ class Target:
     owner: Owner
 
 
-def upload(scope: Scope, path: str, stream: BinaryIO, *, size: int) -> None:
+def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> None:
     """Store a file, whole or not at all; one of that name is replaced in one step.
 
-    `size` is what the client announced, in bytes: a body that ends early is not stored. Raises NOT_FOUND for a folder
-    that is no run's or logged model's of this project.
+    A body that ends before its announced size, or has another digest, is not stored. Raises NOT_FOUND for a folder that
+    is no run's or logged model's of this project.
     """
+    size = announced.size
     target = target_of(path)
-    if size > _CHECKED_FIRST:
+    if size is None or size > _CHECKED_FIRST:
         with scope.deps.db.read() as connection:
-            check_target(connection, scope, target, size=size)
+            check_target(connection, scope, target, size=size or 0)
     # The bytes come without any lock held: a large file may take minutes.
     stored = scope.deps.files.put(scope.project_id, stream, size=size)
     try:
-        if stored.size != size:
+        if size is not None and stored.size != size:
             raise invalid(
                 f"The upload of '{target.path}' was cut off after {stored.size} of {size} bytes; send it again."
             )
+        if announced.sha256 not in (None, stored.sha256):
+            raise invalid(f"'{target.path}' came with another content than its Content-Digest says; send it again.")
         with scope.deps.db.write() as connection:
             name(connection, scope, target, stored)
     except MltrailError as error:

@@ -24,6 +24,7 @@ from .deps import Scope
 
 MAX_RESULTS = 1000
 HISTORY_TAG = "mlflow.log-model.history"
+VERSIONS_TAG = "mlflow.modelVersions"
 _BAD_NAME = re.compile(r"[/:.%\"']")
 
 
@@ -140,6 +141,18 @@ def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
                 "characters together."
             )
         candidate_tags.put(connection, scope.project_id, candidate.iid, {HISTORY_TAG: history})
+
+
+def note_version(connection: sa.Connection, scope: Scope, model_id: str, *, name: str, number: int) -> None:
+    """Note in the tag that MLflow keeps for it which version was made of a logged model."""
+    logged_models.lock(connection, scope.project_id, model_id)
+    kept = dict(logged_models.tags_of(connection, scope.project_id, [model_id]).get(model_id, []))
+    made = {"name": name, "version": number}
+    known = [one for one in _history(kept.get(VERSIONS_TAG)) if one != made]
+    # The oldest go where there is no room; which versions there are is told by `registrations`, too.
+    while known and len(json.dumps([*known, made])) > limits.MAX_EXPERIMENT_TAG_VALUE:
+        known.pop(0)
+    logged_models.put_tags(connection, scope.project_id, model_id, [(VERSIONS_TAG, json.dumps([*known, made]))])
 
 
 def search(

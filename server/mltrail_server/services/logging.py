@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -34,8 +35,10 @@ def log_batch(
     """
     if not all(math.isfinite(point.value) for point in points):
         points = [_finite(point) for point in points]
+        of_models = [replace(one, point=_finite(one.point)) for one in of_models]
     by_key = _once(new_params)
-    wanted = dict(tags)
+    # An empty name changes nothing, as in MLflow.
+    wanted = {key: value for key, value in tags if value or key != NAME_TAG}
     limits.check_run_name(wanted.get(NAME_TAG, ""))
     claim = job_claims.look_up(scope, wanted)
     known = scope.deps.metric_keys.of(scope.project_id)

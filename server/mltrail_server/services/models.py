@@ -17,11 +17,15 @@ from . import model_experiments, stewards
 from .deps import Scope
 
 MAX_RESULTS = 1000
+MOST_VERSIONS = 100
+"""So many a model shows of itself, as GitLab shows all: more are found by a search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A model with the newest version of each stage, and its aliases with the numbers they point at."""
+    """A model with its versions, and its aliases with the numbers they point at. Of each stage the version with the
+    highest semver comes first; others follow where a model is shown by itself.
+    """
 
     model: Model
     latest: list[Version]
@@ -78,7 +82,7 @@ def get(scope: Scope, name: str) -> Registered:
 def search(
     scope: Scope, *, filter_text: str = "", order_by: Sequence[str] = (), limit: int = 100, token: str | None = None
 ) -> Page:
-    """Find a page of models, in six statements however many there are."""
+    """Find a page of models, in seven statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
     with scope.deps.db.read() as connection:
@@ -140,14 +144,14 @@ def delete_tag(scope: Scope, name: str, key: str) -> None:
 
 
 def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list[Version]:
-    """Find the newest version of each stage, or of those that are named.
+    """Find the version with the highest semver of each stage, or of those that are named; the highest of all is first.
 
     A semver or a number in the place of a stage names its version: that is how MLflow clients ask for
     `models:/churn/1.4.0`.
     """
     with scope.deps.db.read() as connection:
         model_id = id_of(connection, scope, name)
-        latest = versions.latest_per_stage(connection, scope.project_id, [model_id]).get(model_id, [])
+        latest = versions.latest(connection, scope.project_id, [model_id]).get(model_id, [])
         if not stages:
             return latest
         wanted: set[str] = set()
@@ -185,14 +189,14 @@ def _one(connection: sa.Connection, scope: Scope, name: str) -> Registered:
     model = store.get(connection, scope.project_id, name)
     if model is None:
         raise not_found(f"Registered Model with name={name} not found")
-    return _registered(connection, scope, [model])[0]
+    return _registered(connection, scope, [model], most=MOST_VERSIONS)[0]
 
 
-def _registered(connection: sa.Connection, scope: Scope, found: Sequence[Model]) -> list[Registered]:
+def _registered(connection: sa.Connection, scope: Scope, found: Sequence[Model], *, most: int = 0) -> list[Registered]:
     ids = [model.id for model in found]
     if not ids:
         return []
-    latest = versions.latest_per_stage(connection, scope.project_id, ids)
+    latest = versions.latest(connection, scope.project_id, ids, most=most)
     names = aliases.of_models(connection, scope.project_id, ids)
     return [Registered(model, latest.get(model.id, []), names.get(model.id, [])) for model in found]
 

@@ -15,7 +15,7 @@ from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as store
 from mltrail_server.store.versions import NewVersion, Version
 
-from . import aliases, model_experiments, models, sources, stewards
+from . import aliases, logged_models, model_experiments, models, sources, stewards
 from .deps import Scope
 from .sources import Origin
 
@@ -67,7 +67,7 @@ def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -
             description=request.description,
             user_name=scope.actor.user_name,
         )
-        _insert(connection, scope, model_id, number, new=new, tags=tags)
+        _insert(connection, scope, model_id, number, name=name, new=new, tags=tags)
         return models.version_of(connection, scope, model_id, name, str(number))
 
 
@@ -108,7 +108,7 @@ def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and 
         user_name=scope.actor.user_name,
         promoted=promoted,
     )
-    _insert(connection, scope, model_id, number, new=new, tags=tags)
+    _insert(connection, scope, model_id, number, name=model_name, new=new, tags=tags)
     return number, chosen
 
 
@@ -265,10 +265,19 @@ def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str 
 
 
 def _insert(
-    connection: sa.Connection, scope: Scope, model_id: int, number: int, *, new: NewVersion, tags: Mapping[str, str]
+    connection: sa.Connection,
+    scope: Scope,
+    model_id: int,
+    number: int,
+    *,
+    name: str,
+    new: NewVersion,
+    tags: Mapping[str, str],
 ) -> None:
     store.insert(connection, scope.project_id, model_id, number=number, new=new, stage=VersionStage.NONE, now=scope.now)
     store.put_tags(connection, scope.project_id, model_id, number, tags)
+    if new.logged_model_id is not None:
+        logged_models.note_version(connection, scope, new.logged_model_id, name=name, number=number)
 
 
 def _existing(connection: sa.Connection, scope: Scope, name: str, version: str) -> Version:

@@ -1,5 +1,6 @@
 """The models that MLflow 3 logs: things of their own, beside the runs that made them."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -80,6 +81,12 @@ def change(connection: sa.Connection, project_id: ProjectId, model_id: str, **va
     connection.execute(sa.update(_T).where(*where).values(**values))
 
 
+def lock(connection: sa.Connection, project_id: ProjectId, model_id: str) -> None:
+    """Let nobody else change a logged model until the end of the transaction."""
+    where = (_T.c.project_id == project_id, _T.c.model_id == model_id)
+    connection.execute(sa.select(_T.c.model_id).where(*where).with_for_update())
+
+
 def search(
     connection: sa.Connection,
     project_id: ProjectId,
@@ -138,7 +145,9 @@ def metrics_of(connection: sa.Connection, project_id: ProjectId, ids: Sequence[s
     query = sa.select(_METRIC).where(_METRIC.c.project_id == project_id, _METRIC.c.model_id.in_(ids))
     latest: dict[tuple[str, ...], tuple[str, ModelMetric]] = {}
     for row in connection.execute(query.order_by(_METRIC.c.key, _METRIC.c.step, _METRIC.c.timestamp_ms)):
-        point = Point(row.key, NAN if row.is_nan else row.value, row.timestamp_ms, row.step)
+        # Infinity is stored as the largest number; earlier releases have stored it as it came.
+        value = max(-sys.float_info.max, min(sys.float_info.max, row.value))
+        point = Point(row.key, NAN if row.is_nan else value, row.timestamp_ms, row.step)
         metric = ModelMetric(point, row.eid, row.dataset_name, row.dataset_digest)
         latest[row.model_id, row.key, row.eid, row.dataset_name, row.dataset_digest] = (row.model_id, metric)
     found: dict[str, list[ModelMetric]] = {}

@@ -123,13 +123,6 @@ def id_of(connection: sa.Connection, project_id: ProjectId, model_id: int, numbe
     return found
 
 
-def newest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Version | None:
-    """Find the version with the highest number."""
-    live = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None))
-    number = sa.select(sa.func.max(_T.c.number)).where(*live).scalar_subquery()
-    return _one(connection, project_id, model_id, _T.c.number == number)
-
-
 def highest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Version | None:
     """Find the version with the highest semver, of those that are not deleted."""
     query = sa.select(_T.c.number, _T.c.semver).where(
@@ -164,26 +157,28 @@ def any_promoted(connection: sa.Connection, project_id: ProjectId, model_id: int
     return connection.execute(query).scalar() is not None
 
 
-def latest_per_stage(
-    connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int]
+def latest(
+    connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int], *, most: int = 0
 ) -> dict[int, list[Version]]:
-    """Fetch the newest version of each stage of several models, in three statements."""
-    newer = (
-        sa.select(_T.c.model_id, sa.func.max(_T.c.number).label("number"))
-        .where(_T.c.project_id == project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None))
-        .group_by(_T.c.model_id, _T.c.stage)
-        .subquery()
+    """Fetch the version with the highest semver of each stage of several models, the highest of all first; then others
+    by semver, so that a model has `most` of them. Four statements.
+    """
+    query = sa.select(_T.c.id, _T.c.model_id, _T.c.number, _T.c.semver, _T.c.stage).where(
+        _T.c.project_id == project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None)
     )
-    query = (
-        select()
-        .where(_T.c.project_id == project_id)
-        .join(newer, sa.and_(newer.c.model_id == _T.c.model_id, newer.c.number == _T.c.number))
-        .order_by(_T.c.model_id, _T.c.number)
-    )
-    found: dict[int, list[Version]] = {}
-    for version in filled(connection, project_id, connection.execute(query).all()):
-        found.setdefault(version.model_id, []).append(version)
-    return found
+    rows = sorted(connection.execute(query), key=lambda row: (semver.parse(row.semver), row.number), reverse=True)
+    chosen: dict[int, list[int]] = {}
+    others: dict[int, list[int]] = {}
+    seen: set[tuple[int, str]] = set()
+    for row in rows:
+        is_first = (row.model_id, row.stage) not in seen
+        seen.add((row.model_id, row.stage))
+        (chosen if is_first else others).setdefault(row.model_id, []).append(row.id)
+    wanted = {model: ids + others.get(model, [])[: max(0, most - len(ids))] for model, ids in chosen.items()}
+    ids = [one for ids in wanted.values() for one in ids]
+    full = select().where(_T.c.project_id == project_id, _T.c.id.in_(ids))
+    found = {one.id: one for one in filled(connection, project_id, connection.execute(full).all())} if ids else {}
+    return {model: [found[one] for one in ids] for model, ids in wanted.items()}
 
 
 def change(

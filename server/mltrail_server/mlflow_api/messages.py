@@ -1,0 +1,207 @@
+"""Read what a client sent as MLflow's server and GitLab's read it.
+
+MLflow's messages are protocol buffers, so a field goes by its own name (`run_id`) or by its JSON name (`runId`):
+https://protobuf.dev/programming-guides/json/. Python's client writes bare `NaN`, R's writes every number as a text,
+GitLab takes numbers where a text is declared and forms beside JSON, and both take a GET with a body.
+
+Training loops send exactly what is declared. So a body is decoded straight into its struct first, and looked at again
+only where that fails: a name that the struct does not know is such a failure, which costs the others nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Request
+from msgspec import inspect
+
+from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.http import forms
+from mltrail_server.http.bodies import bounded, explained
+
+_JSON = "application/json"
+_READING = ("GET", "HEAD")
+_SENT_BY_PAGES = ("POST", "PUT")
+"""Here MLflow insists on the type of JSON, since pages of other sites can send these without being asked."""
+
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """A message of MLflow's. What it does not know is passed over all the same: see the head of this file."""
+
+
+M = TypeVar("M", bound=Message)
+
+
+def message_of(request: Request, kind: type[M]) -> M:
+    """Decode a body, or where there is none a query string. `null` means absent, unknown fields are passed over: newer
+    clients send fields that older servers have not heard of, and MLflow's own server takes them in silence.
+
+    Raises INVALID with the field's name, TOO_LARGE for a body that is larger than any may be.
+    """
+    data = b"" if request.mimetype == forms.MULTIPART else bounded(request)
+    pairs = _pairs(request, data)
+    if pairs is not None:
+        return _converted(_of_pairs(pairs, kind), kind)
+    try:
+        return msgspec.json.decode(data, type=kind, strict=False)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _converted(_read(_plain(data), _shape(kind), ""), kind)
+
+
+def query_of(request: Request, kind: type[M]) -> M:
+    """Decode the query string of a call whose body is a file."""
+    return _converted(_of_pairs(request.args.to_dict(flat=False), kind), kind)
+
+
+def json_name(name: str) -> str:
+    """Name a field as protocol buffers do in JSON: `run_view_type` is `runViewType`."""
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a type takes: fields by both of their names, or items, or texts but no numbers."""
+
+    fields: Mapping[str, tuple[str, "_Shape"]] | None = None
+    item: "_Shape | None" = None
+    text: bool = False
+
+
+@cache
+def _shape(kind: type[Message]) -> _Shape:
+    return _shape_of(inspect.type_info(kind))
+
+
+def _shape_of(told: inspect.Type) -> _Shape:
+    kinds = told.types if isinstance(told, inspect.UnionType) else (told,)
+    fields: dict[str, tuple[str, _Shape]] | None = None
+    item = None
+    for kind in kinds:
+        if isinstance(kind, inspect.StructType):
+            fields = {}
+            for field in kind.fields:
+                fields[field.name] = fields[json_name(field.name)] = (field.name, _shape_of(field.type))
+        elif isinstance(kind, inspect.ListType):
+            item = _shape_of(kind.item_type)
+    takes_text = any(isinstance(kind, inspect.StrType) for kind in kinds)
+    takes_number = any(isinstance(kind, inspect.IntType | inspect.FloatType) for kind in kinds)
+    return _Shape(fields, item, takes_text and not takes_number)
+
+
+def _read(value: Any, shape: _Shape, where: str) -> Any:  # noqa: ANN401 - any JSON
+    """Turn JSON into what the typed decoder takes: fields by their own names, texts where texts are declared."""
+    if isinstance(value, dict) and shape.fields is not None:
+        return _fields(value, shape.fields, where)
+    if isinstance(value, list) and shape.item is not None:
+        return [_read(inner, shape.item, where) for inner in value]
+    if shape.text and isinstance(value, int | float):
+        return json.dumps(value)
+    return value
+
+
+def _fields(value: dict[str, Any], known: Mapping[str, tuple[str, _Shape]], where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    spelt: dict[str, str] = {}
+    for given, inner in value.items():
+        if given not in known:
+            continue
+        name, shape = known[given]
+        if name in spelt:
+            first, second = sorted((spelt[name], given), key=str.islower, reverse=True)
+            raise invalid(f"Request specifies both '{where}{first}' and '{where}{second}'; provide only one of them.")
+        spelt[name] = given
+        if inner is not None:
+            found[name] = _read(inner, shape, f"{where}{name}.")
+    return found
+
+
+def _plain(data: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Decode JSON, and what Python and old clients take for it: NaN, Infinity, a byte order mark, JSON in a text."""
+    try:
+        found = msgspec.json.decode(data)
+    except RecursionError as error:
+        raise invalid("The body is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = _loosely(data, error)
+    return _loosely(found.encode(), None) if isinstance(found, str) else found
+
+
+def _loosely(data: bytes, before: Exception | None) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        found = json.loads(data)
+        msgspec.json.encode(found)  # refuses halves of characters, which no database takes
+    except RecursionError as error:
+        raise invalid("The body is nested too deeply.") from error
+    except ValueError as error:
+        told = f"The body is not JSON: {before or error}. Check for a cut-off or doubly encoded request."
+        raise invalid(told) from error
+    return found
+
+
+def _pairs(request: Request, data: bytes) -> forms.Pairs | None:
+    """Find the query string or form that says what is asked; None where it is JSON.
+
+    MLflow reads the query of a GET, and its body where there is no query. GitLab reads the query of every call, as in
+    `DELETE …/delete?name=churn`.
+    """
+    if request.method in _READING and request.args:
+        return request.args.to_dict(flat=False)
+    if request.mimetype == forms.MULTIPART:
+        _check_form(request)
+        return forms.multipart(request)
+    if not data:
+        if request.args and request.method == "POST":
+            _check_form(request)
+        return request.args.to_dict(flat=False)
+    if request.mimetype == _JSON:
+        return None
+    # What `curl --data` sends has the type of a form, whatever it is.
+    is_json = request.method not in _SENT_BY_PAGES and data.lstrip().startswith((b"{", *_BOMS))
+    if request.mimetype == forms.URLENCODED and not is_json:
+        _check_form(request)
+        return forms.urlencoded(data)
+    if request.method in _SENT_BY_PAGES:
+        raise _no_json(request)
+    return None
+
+
+def _check_form(request: Request) -> None:
+    """Refuse what a page of another site could send in a visitor's name: a form, with a password that the browser
+    remembers. Such a page sends no header with a token.
+    """
+    if request.authorization is not None and request.authorization.type == "basic":
+        raise _no_json(request)
+
+
+def _no_json(request: Request) -> MltrailError:
+    return invalid(
+        f"The body must be JSON with `Content-Type: application/json`, not {request.mimetype or 'without a type'}."
+    )
+
+
+def _of_pairs(pairs: forms.Pairs, kind: type[Message]) -> Any:  # noqa: ANN401 - as JSON would be
+    """Read a query string or a form, in which a list is a name that stands there several times, or `name[]`."""
+    shape = _shape(kind)
+    return _read({name: _listed(value, shape, name) for name, value in forms.nested(pairs).items()}, shape, "")
+
+
+def _listed(value: Any, shape: _Shape, name: str) -> Any:  # noqa: ANN401 - as JSON would be
+    """Make a list of one value where a list is declared, and of several values the first one where none is."""
+    known = (shape.fields or {}).get(name)
+    is_list = known is not None and known[1].item is not None
+    if is_list:
+        return value if isinstance(value, list) else [value]
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _converted(found: Any, kind: type[M]) -> M:  # noqa: ANN401 - any JSON
+    try:
+        return msgspec.convert(found, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise explained(error, found) from error
