@@ -104,6 +104,7 @@ def _promote() -> dict[str, Schema]:
         "reuse_reviewed": {"type": "boolean"},
         "alias": {"type": "string", "pattern": r"^[\w-]{1,255}$"},
         "bump": _choice(Bump),
+        "allow_worse": _told(_list(_TEXT), "Globs of metrics in which a version may be worse than what it replaces."),
     }
 
 

@@ -106,8 +106,18 @@ class Report(NamedTuple):
     override: str
 
 
+class Beside(NamedTuple):
+    """What is promoted beside the version that it replaces. `why_not` says why nothing is compared."""
+
+    version: str
+    why_not: str
+    lines: list[str]
+
+
 class Promotion(NamedTuple):
-    """`state` is promoted, already, dry_run or nothing."""
+    """`state` is promoted, already, dry_run, refused or nothing. After an earlier promotion `holder` is the version
+    that the alias points at now.
+    """
 
     state: str
     model: str
@@ -117,6 +127,14 @@ class Promotion(NamedTuple):
     reason: str
     replaces: str
     url: str
+    beside: Beside | None = None
+    holder: str = ""
+    holder_url: str = ""
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether the pipeline has promoted before, and its alias points at another version by now."""
+        return self.state == "already" and bool(self.alias) and self.holder not in {"", self.version}
 
 
 class Detached(NamedTuple):
@@ -301,4 +319,18 @@ def _promotion(body: Mapping[str, Any]) -> Promotion:
         reason=text(body.get("reason")),
         replaces=text(replaces.get("version") if isinstance(replaces, dict) else replaces),
         url=text(body.get("url")),
+        beside=_beside(body["comparison"]) if body.get("comparison") else None,
+        holder=text((body.get("holder") or {}).get("version")),
+        holder_url=text((body.get("holder") or {}).get("url")),
     )
+
+
+def _beside(body: Mapping[str, Any]) -> Beside:
+    lines = [_line(one) for one in body.get("metrics") or ()]
+    return Beside(text(body.get("version")), text(body.get("why_not")), lines)
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    goal = text(one.get("direction"))
+    told = f" ({goal} is better)" if goal in {"higher", "lower"} else ""
+    return f"{one['name']}{told}: {text(one.get('standing'))}: {text(one.get('sentence'))}"

@@ -25,7 +25,7 @@ def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, 
         yield usage(f"--deployment works in a GitLab job only: {missing[0]} is not set.")
         return
     for one in promotions:
-        if one.state in {"promoted", "already"} and one.alias:
+        if one.state in {"promoted", "already"} and one.alias and not one.is_overtaken:
             name = naming.environment(one.model)
             try:
                 made = _make(api, one, name, environment)

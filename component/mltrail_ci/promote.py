@@ -90,7 +90,8 @@ def _print(options: Namespace, answer: Any, promotions: list[Promotion], made: l
     if options.json:
         console.tell(json.dumps(answer, indent=2))
     else:
-        console.tell("\n".join(map(_told, promotions)) or "Nothing to promote: this pipeline has no candidates.")
+        lines = [line for one in promotions for line in (_told(one), *_beside(one))]
+        console.tell("\n".join(lines) or "Nothing to promote: this pipeline has no candidates.")
         for one in promotions:
             if options.dotenv and one.state in {"promoted", "already"}:
                 console.tell(text.clean(f"Later jobs find {one.model} in {dotenv.variable('MLTRAIL_VERSION', one)}"))
@@ -107,6 +108,10 @@ def _told(promotion: Promotion) -> str:
         told = f"{version}{step} is there to try out"
     elif promotion.state == "promoted":
         told = f"{version}{step} is now {promotion.alias}{replaced}"
+    elif promotion.is_overtaken:
+        told = f"this pipeline has promoted {version} before; {promotion.alias} is {promotion.holder} now, and stays so"
+    elif promotion.state == "already" and not promotion.alias:
+        told = f"{version} is there already; this pipeline has promoted before"
     elif promotion.state == "already":
         told = f"{version} is {promotion.alias} already; this pipeline has promoted before"
     elif promotion.state == "dry_run":
@@ -116,3 +121,13 @@ def _told(promotion: Promotion) -> str:
     else:
         told = f"{promotion.model or 'nothing'}: not promoted: {promotion.reason or 'no reason given'}"
     return text.clean(f"{told}  {promotion.url}".rstrip())
+
+
+def _beside(promotion: Promotion) -> list[str]:
+    """Tell how it compares with the version that it replaces, metric by metric."""
+    found = promotion.beside
+    if found is None:
+        return []
+    if found.why_not:
+        return [text.clean(f"  not compared: {found.why_not}")]
+    return [f"  compared with {text.clean(found.version)}:", *(f"    {text.clean(line)}" for line in found.lines)]

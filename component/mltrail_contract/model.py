@@ -94,6 +94,7 @@ class Promote:
     reuse_reviewed: bool = False
     alias: str = "champion"
     bump: Bump = Bump.AUTO
+    allow_worse: tuple[str, ...] = ()  # globs of metrics in which a version may be worse than what it replaces
 
 
 @dataclass(frozen=True, slots=True)

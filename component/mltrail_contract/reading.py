@@ -41,7 +41,7 @@ DEFAULTS = ("repeat_over", "pair_by", "if_unknown")
 MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", *DEFAULTS)
 RANK_BY = ("metric", "better")
 RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "then", "target")
-PROMOTE = ("from", "reuse_reviewed", "alias", "bump")
+PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse")
 
 
 def read(text: str) -> Contract:
@@ -224,6 +224,7 @@ def _promote(entry: Entry) -> Promote:
         reuse_reviewed=bool(found["reuse_reviewed"].truth()) if "reuse_reviewed" in found else given.reuse_reviewed,
         alias=alias or given.alias,
         bump=(found["bump"].choice(Bump) if "bump" in found else None) or given.bump,
+        allow_worse=found["allow_worse"].each(Entry.text) if "allow_worse" in found else given.allow_worse,
     )
 
 

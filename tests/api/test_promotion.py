@@ -76,7 +76,7 @@ def test_the_next_version_tells_what_changed(trail: Trail, lr: str, wish: Any, v
     trail.train(first, [0.8], lr="0.1")
     promote(trail, first)
     second = trail.main(SHAS["d"])
-    trail.train(second, [0.7], lr=lr)
+    trail.train(second, [0.79], lr=lr)
     (planned,) = promote(trail, second, dry_run=True, **wish)
     assert (planned["state"], planned["version"], aliases(trail)) == ("dry_run", version, {"champion": "1"})
     (done,) = promote(trail, second, **wish)
@@ -143,7 +143,7 @@ def test_an_experiment_that_can_be_no_model_keeps_no_other_from_promotion(trail:
 def test_the_address_of_a_version_is_a_url_whatever_the_model_is_called(trail: Trail) -> None:
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9], experiment='my "model" #1')
-    assert promote(trail, pipeline)[0]["url"].endswith("/team/churn/-/ml/models/my%20%22model%22%20%231")
+    assert promote(trail, pipeline)[0]["url"].endswith("/team/churn/-/ml/models/my%20%22model%22%20%231/versions/1.0.0")
 
 
 class TestRefusals:

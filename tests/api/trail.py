@@ -26,8 +26,9 @@ class Trail:
     deps: Deps
     clock: FrozenClock
 
-    def main(self, sha: str) -> Pipeline:
-        self.team.gitlab.add_commit(self.team.project, sha, parents=("a1" * 20,), branch="main")
+    def main(self, sha: str, contract: str | None = None) -> Pipeline:
+        files = {} if contract is None else {".mltrail.yml": contract}
+        self.team.gitlab.add_commit(self.team.project, sha, parents=("a1" * 20,), branch="main", files=files)
         return self.team.gitlab.add_pipeline(self.team.project, sha, "main", "push")
 
     def request(self, sha: str) -> MergeRequest:
@@ -50,8 +51,13 @@ class Trail:
         experiment: str = "churn",
         run_name: str = "run",
         model: bool = True,
+        metric: str = "val_accuracy",
+        beside: dict[str, float] | None = None,
+        data: dict[str, str] | None = None,
     ) -> Job:
-        """Log one run a value, each with a seed of its own; then the job ends with `status`."""
+        """Log one run a value, each with a seed of its own; then the job ends with `status`. `beside` are more metrics,
+        `data` the digests of datasets by their use.
+        """
         gitlab = self.team.gitlab
         job = gitlab.add_job(pipeline, job_name, "train", self.team.users["developer"], "running")
         mlflow = Mlflow(self.client, project="42", token=gitlab.mint(job, EXTERNAL_URL))
@@ -63,8 +69,13 @@ class Trail:
             run_id = mlflow.post("runs/create", experiment_id=found["experiment_id"], run_name=f"{run_name}-{seed}")
             run_id = run_id["run"]["info"]["run_id"]
             params = [{"key": "lr", "value": lr}, {"key": "seed", "value": str(seed)}]
-            metrics = [{"key": "val_accuracy", "value": value, "timestamp": 1}]
+            logged = {metric: value, **(beside or {})}
+            metrics = [{"key": key, "value": each, "timestamp": 1} for key, each in logged.items()]
             mlflow.post("runs/log-batch", run_id=run_id, params=params, metrics=metrics)
+            for use, digest in (data or {}).items():
+                dataset = {"name": "customers", "digest": digest, "source_type": "local", "source": "{}"}
+                tags = [{"key": "mlflow.data.context", "value": use}]
+                mlflow.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": tags}])
             if model:
                 path = f"api/2.0/mlflow-artifacts/artifacts/{found['experiment_id']}/{run_id}/artifacts/model/MLmodel"
                 good(mlflow.call("PUT", path, data=b"flavors: {}"))

@@ -16,10 +16,10 @@ _MOST_BYTES = 5120
 """https://docs.gitlab.com/administration/instance_limits/#limit-dotenv-variables"""
 
 _KINDS: Mapping[str, Callable[[Promotion], str]] = {
-    "MLTRAIL_VERSION": lambda one: one.version,
+    "MLTRAIL_VERSION": lambda one: one.holder if one.is_overtaken else one.version,
     "MLTRAIL_ALIAS": lambda one: one.alias,
     "MLTRAIL_MODEL": lambda one: one.model,
-    "MLTRAIL_VERSION_URL": lambda one: one.url,
+    "MLTRAIL_VERSION_URL": lambda one: one.holder_url if one.is_overtaken else one.url,
 }
 
 

@@ -32,7 +32,8 @@ class Judgement(StrEnum):
 class MetricChange:
     """One metric on both sides. `delta` is current minus baseline, `relative` the same as a share of the baseline.
 
-    `sentence` holds nothing that a user wrote. `evidence` is None where nothing tells what chance does.
+    `sentence` holds nothing that a user wrote. `evidence` is None where nothing tells what chance does; `level` is
+    where the baseline's side stands.
     """
 
     name: str
@@ -44,6 +45,7 @@ class MetricChange:
     delta: float | None = None
     relative: float | None = None
     evidence: Evidence | None = None
+    level: Level | None = None
 
     @property
     def loss(self) -> float | None:
@@ -261,7 +263,7 @@ def _judge(sides: _Sides, name: str, goal: Goal, *, among: int) -> MetricChange:
     weighed = by_fold or evidence.weigh(level, now)
     runs = f"{int(by_fold.freedom) + 1} folds" if by_fold else f"{now.n} v {level.runs} runs"
     judgement, words = _judged(goal, weighed, delta, runs, among=among, lone=now.n == 1 and level.runs == 1)
-    return MetricChange(name, goal, before, now, judgement, f"{difference}{words}", delta, relative, weighed)
+    return MetricChange(name, goal, before, now, judgement, f"{difference}{words}", delta, relative, weighed, level)
 
 
 def _judged(

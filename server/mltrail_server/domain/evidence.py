@@ -26,7 +26,9 @@ _LEAP = 0.005
 _STEP = 12.0
 """By how many squared spreads a step must describe the branch better than a straight line does."""
 _FOR_A_LINE = 4
-_ENOUGH_FREEDOM = 4
+ENOUGH_FREEDOM = 4
+"""With so many degrees of freedom a spread is known well enough to go by it."""
+
 _FEW = 3
 _MOST_SEEDS = 1000
 
@@ -114,12 +116,25 @@ def weigh(before: Level, now: Summary) -> Evidence | None:
     if error == 0:
         # No spread at all: training is deterministic, and every difference is real. A few runs beside a single one
         # don't tell that yet.
-        single = min(before.runs, now.n) == 1 and freedom < _ENOUGH_FREEDOM
+        single = min(before.runs, now.n) == 1 and freedom < ENOUGH_FREEDOM
         return None if single else Evidence(0.0 if delta else 0.5, delta, delta, 0.0, freedom)
     reach = statistics.t_quantile(1 - ALPHA, freedom) * error
     p = statistics.t_two_sided(delta / error, freedom) / 2
     found = Evidence(p, delta - reach, delta + reach, sd, freedom)
     return found if found.real() else replace(found, hidden=_hidden(before, now))
+
+
+def together(chances: Sequence[float]) -> list[bool]:
+    """Tell which of several differences are real, so that all together raise a false alarm as rarely as one alone.
+
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
+    """
+    found = [False] * len(chances)
+    for place, number in enumerate(sorted(range(len(chances)), key=lambda number: chances[number])):
+        if chances[number] >= _CALLED / (len(chances) - place):
+            break
+        found[number] = True
+    return found
 
 
 def seeds_needed(sd: float, difference: float) -> int | None:
@@ -152,7 +167,7 @@ def _spread(pipelines: Sequence[Summary]) -> tuple[float | None, float]:
     """
     squares = math.fsum(one.sd**2 * (one.n - 1) for one in pipelines if one.sd is not None)
     freedom = float(sum(one.n - 1 for one in pipelines if one.sd is not None))
-    if freedom < _ENOUGH_FREEDOM:
+    if freedom < ENOUGH_FREEDOM:
         steps = sorted(
             (newer.mean - older.mean) ** 2 / (1 / newer.n + 1 / older.n)
             for newer, older in itertools.pairwise(pipelines)

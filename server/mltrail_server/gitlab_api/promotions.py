@@ -6,6 +6,7 @@ import msgspec
 from flask import Response
 
 from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.floor import Floor
 from mltrail_server.domain.semver import Bump
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
@@ -62,4 +63,24 @@ def _shown(call: Call, one: Promoted) -> dict[str, object]:
         "merge_request": one.merge_request_iid,
         "candidate": candidate or None,
         "url": one.url,
+        "comparison": one.floor and _compared(one.floor),
+        "holder": one.holder and {"version": one.holder, "url": one.holder_url},
+    }
+
+
+def _compared(floor: Floor) -> dict[str, object]:
+    return {
+        "version": floor.version,
+        "why_not": floor.why_not,
+        "metrics": [
+            {
+                "name": one.metric,
+                "direction": one.direction.value,
+                "before": one.before,
+                "now": one.now,
+                "standing": one.standing.value,
+                "sentence": one.sentence,
+            }
+            for one in floor.lines
+        ],
     }

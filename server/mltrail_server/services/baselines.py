@@ -3,7 +3,7 @@ the target branch's pipelines before it, which tell what chance does.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -108,6 +108,29 @@ def choose(
         history = [(one, of_model[one.id]) for one in earlier]
         chosen[name] = Against(against.pipeline, against.runs, against.version, history)
     return _filled(connection, project_id, chosen)
+
+
+def of_alias(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    model: Model,
+    alias: str,
+    *,
+    contract: Contract | None,
+    branch_of: str,
+) -> Against:
+    """Find the runs of the version that an alias points at, and what its branch trained before it."""
+    named = replace(model, baseline=Baseline(BaselineKind.ALIAS, alias))
+    against = _of_version(connection, project_id, model.name, named, contract)
+    if against.pipeline is None:
+        return against
+    tags = selection.tags_of(contract)
+    before = branch(connection, project_id, branch_of, before=against.pipeline.id, ancestors=(), tags=tags)
+    if contract is not None:
+        contract = replace(contract, models={**contract.models, model.name: replace(model, baseline=Baseline())})
+    found = choose(connection, project_id, contract, [model.name], before)[model.name]
+    newest = [(found.pipeline, found.runs)] if found.pipeline is not None else []
+    return replace(against, history=[*newest, *found.history][: HISTORY - 1])
 
 
 def _filled(connection: sa.Connection, project_id: ProjectId, chosen: dict[str, Against]) -> dict[str, Against]:

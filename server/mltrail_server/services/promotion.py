@@ -4,11 +4,14 @@ and a person. What both want is checked alike.
 
 from dataclasses import replace
 
-from mltrail_server.domain import ci, comparison
+import sqlalchemy as sa
+
+from mltrail_contract import Promote
+from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError, invalid
-from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.model import check_alias, check_name
 from mltrail_server.gitlab.client import GitLab
+from mltrail_server.store import aliases as alias_store
 from mltrail_server.store import blobs
 from mltrail_server.store import models as model_store
 
@@ -18,7 +21,9 @@ from . import (
     model_files,
     numbering,
     promotion_choice,
+    promotion_floor,
     promotion_rights,
+    promotion_winner,
     promotion_write,
     states,
     trees,
@@ -27,17 +32,13 @@ from .deps import Scope
 from .model_files import Held
 from .promotion_choice import Choice, Choices
 from .promotion_plan import Plan, Promoted, Wish
+from .promotion_winner import Without
+from .promotion_write import AliasMovedError
 
 _CLOCKS_MS = 120_000
 """So far GitLab's clock and ours may be apart."""
 
-_STATES = {
-    State.FAILED: "its job failed",
-    State.CANCELED: "its job was canceled",
-    State.RUNNING: "its jobs are not done",
-    State.SUPERSEDED: "its job was retried, and the newest attempt counts",
-    State.AMENDED: "somebody else than its own jobs has written to it",
-}
+_MOST_TRIES = 3
 
 
 def promote(scope: Scope, wish: Wish) -> list[Promoted]:
@@ -63,7 +64,17 @@ def promote(scope: Scope, wish: Wish) -> list[Promoted]:
     return [_promote(scope, gitlab, wish, choices, one) for one in choices.models]
 
 
-def _promote(  # noqa: PLR0911 - one way out for each reason why not
+def _promote(scope: Scope, gitlab: GitLab, wish: Wish, choices: Choices, choice: Choice) -> Promoted:
+    """Promote one model. Where its alias moves meanwhile, the winner is held against the new champion."""
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return _tried(scope, gitlab, wish, choices, choice)
+        except AliasMovedError:
+            continue
+    return _tried(scope, gitlab, wish, choices, choice)
+
+
+def _tried(  # noqa: PLR0911 - one way out for each reason why not
     scope: Scope, gitlab: GitLab, wish: Wish, choices: Choices, choice: Choice
 ) -> Promoted:
     alias = _alias(wish, choice)
@@ -72,14 +83,15 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
         settled = promotion_write.settled(connection, scope, wish, choices, choice.model, model_id, alias)
     if settled is not None:
         return settled
+    if choice.problem:
+        return Promoted("refused" if choice.refused else "nothing", choice.model, alias, choice.problem)
     unfit = _unfit(choice.model)
     if unfit:
         return Promoted("nothing", choice.model, alias, unfit)
-    if choice.problem:
-        return Promoted("refused" if choice.refused else "nothing", choice.model, alias, choice.problem)
-    winner = _winner(wish, choices, choice)
-    if isinstance(winner, str):
-        return Promoted("nothing", choice.model, alias, winner)
+    won = promotion_winner.choose(choice, only=choices.only, rank_by=wish.rank_by, better=wish.better)
+    if isinstance(won, Without):
+        return Promoted("refused" if won.asks else "nothing", choice.model, alias, won.reason)
+    winner = won.run
     with scope.deps.db.read() as connection:
         held = model_files.of_candidate(connection, scope.project_id, winner.iid)
     if held is None:
@@ -95,6 +107,21 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
     if choice.merge_request_iid is not None and _came_after(scope, request, held):
         told = "files of the reviewed candidate's model came after the merge, so nobody has reviewed them; train again"
         return Promoted("refused", choice.model, alias, told)
+    with scope.deps.db.read() as connection:
+        compared_with = _target(connection, scope, model_id, alias)
+        beside = promotion_floor.of(
+            connection,
+            scope.project_id,
+            won,
+            choice.terms,
+            contract=choices.contract,
+            alias=alias or _default_alias(choice),
+            branch=choices.project.default_branch or choices.pipeline.ref,
+            better=wish.better,
+        )
+    worse = promotion_floor.refusal(beside, choice.terms, alias) if alias else ""
+    if worse:
+        return Promoted("refused", choice.model, alias, worse, floor=beside)
     step = numbering.step(
         scope,
         gitlab,
@@ -107,7 +134,7 @@ def _promote(  # noqa: PLR0911 - one way out for each reason why not
         request=request,
     )
     approvers = _approvers(scope, gitlab, request)
-    plan = Plan(wish, choices, choice, winner, held, step, alias, approvers)
+    plan = Plan(wish, choices, choice, winner, held, step, alias, approvers, beside, compared_with)
     if wish.dry_run:
         with scope.deps.db.read() as connection:
             return promotion_write.planned(connection, scope, plan, model_id)
@@ -120,6 +147,17 @@ def _alias(wish: Wish, choice: Choice) -> str | None:
     if wish.pre_release or wish.alias == "":
         return None
     return wish.alias or (choice.terms.promote.alias if choice.terms.promote else None)
+
+
+def _default_alias(choice: Choice) -> str:
+    """Name the alias of what a version without an alias is shown beside."""
+    return (choice.terms.promote or Promote()).alias
+
+
+def _target(connection: sa.Connection, scope: Scope, model_id: int | None, alias: str | None) -> int | None:
+    if model_id is None or alias is None:
+        return None
+    return alias_store.target(connection, scope.project_id, model_id, alias)
 
 
 def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> ci.MergeRequest | None:
@@ -156,18 +194,3 @@ def _unfit(name: str) -> str:
     except MltrailError as error:
         return error.message
     return ""
-
-
-def _winner(wish: Wish, choices: Choices, choice: Choice) -> Run | str:
-    """Pick the run, or say why there is none."""
-    if choices.only is not None:
-        named = next(run for run in choice.runs if run.iid == choices.only)
-        return named if named.state is State.SUCCEEDED else f"{named.name}: {_STATES[named.state]}"
-    compared = comparison.compare(choice.runs, [], model=choice.terms.model, rank_by=wish.rank_by, better=wish.better)
-    if compared.best_run is None:
-        counts = {state: sum(run.state is state for run in choice.runs) for state in _STATES}
-        told = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
-        return f"no run of a succeeded job counts ({told or 'there are none'})"
-    if wish.rank_by and compared.best is not None and wish.rank_by not in compared.best.metrics:
-        return f"no run has logged the metric '{wish.rank_by}'"
-    return compared.best_run

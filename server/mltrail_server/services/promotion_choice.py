@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from mltrail_contract import Outcome
+from mltrail_contract import Contract, Outcome
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import forbidden, not_found
 from mltrail_server.domain.grouping import Run
@@ -39,6 +39,7 @@ class Choices:
     project: ci.Project
     models: tuple[Choice, ...]
     only: int | None = None
+    contract: Contract | None = None
 
 
 def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | None, pre_release: bool) -> Choices:
@@ -60,7 +61,8 @@ def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | 
         known = ", ".join(sorted(one.name for one in refreshed.report.models if one.runs)) or "nothing"
         problem = f"this pipeline has no runs of it, but of {known}"
         found[model] = Choice(model, _terms(refreshed, model), problem=problem)
-    return Choices(told, refreshed.project, tuple(found[name] for name in sorted(found)))
+    contract = refreshed.report.gate.contract.contract
+    return Choices(told, refreshed.project, tuple(found[name] for name in sorted(found)), contract=contract)
 
 
 def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str | None) -> Choices:
@@ -91,7 +93,7 @@ def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str
         choice = _allowed(choice, told, refreshed)
     else:
         choice = _merged(scope, gitlab, told, refreshed, choice, request_iid)
-    return Choices(told, refreshed.project, (choice,), candidate_iid)
+    return Choices(told, refreshed.project, (choice,), candidate_iid, refreshed.report.gate.contract.contract)
 
 
 def _own(refreshed: Refreshed, report: ModelReport) -> Choice:

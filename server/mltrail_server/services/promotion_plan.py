@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mltrail_server.domain.bump import Step
 from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.floor import Floor
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.semver import Bump, Semver
 
@@ -34,7 +35,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """What became of one model. `state` is promoted, already, dry_run, refused or nothing; then `reason` says why."""
+    """What became of one model. `state` is promoted, already, dry_run, refused or nothing; then `reason` says why.
+
+    `floor` tells how it compares with the version that the alias pointed at. Where the pipeline has promoted before,
+    `holder` is the version that the alias points at now.
+    """
 
     state: str
     model: str
@@ -48,11 +53,17 @@ class Promoted:
     candidate_name: str | None = None
     merge_request_iid: int | None = None
     url: str | None = None
+    floor: Floor | None = None
+    holder: str | None = None
+    holder_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is known before the transaction, in which only what may have changed meanwhile is looked at again."""
+    """All that is known before the transaction, in which only what may have changed meanwhile is looked at again.
+
+    `champion` is the number of the version that the alias pointed at when `floor` was computed.
+    """
 
     wish: Wish
     choices: Choices
@@ -62,6 +73,8 @@ class Plan:
     step: Step | None
     alias: str | None
     approvers: tuple[str, ...] = ()
+    floor: Floor | None = None
+    champion: int | None = None
 
 
 def number_of(plan: Plan, used: Used) -> tuple[str, str, Semver]:
@@ -93,5 +106,6 @@ def told(
         plan.winner.iid,
         plan.winner.name,
         plan.choice.merge_request_iid,
-        links.model(scope.deps.settings, scope.actor.project_path, plan.choice.model),
+        links.version(scope.deps.settings, scope.actor.project_path, plan.choice.model, str(version)),
+        plan.floor,
     )

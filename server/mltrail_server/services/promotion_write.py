@@ -18,6 +18,13 @@ from .promotion_choice import Choices
 from .promotion_plan import Plan, Promoted, Wish, number_of, told
 
 
+class AliasMovedError(MltrailError):
+    """The alias points at another version than the one that the winner was compared with."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.CONFLICT, "The alias was moved while the run was being compared. Ask again.")
+
+
 def settled(  # noqa: PLR0917 - what a promotion is about
     connection: sa.Connection,
     scope: Scope,
@@ -37,17 +44,20 @@ def settled(  # noqa: PLR0917 - what a promotion is about
         told = f"it is the pre-release {before.semver}; promote by a pipeline of the branch that it was merged into"
         return Promoted("refused", model, alias, told)
     if before is not None:
+        holder = _held(connection, scope, model_id, before.alias)
         return Promoted(
             "already",
             model,
-            before.alias or alias,
+            before.alias if holder else None,
             before.reason,
             before.semver,
             before.number,
             before.bump,
             candidate_iid=before.candidate_iid,
             merge_request_iid=before.merge_request_iid,
-            url=links.model(scope.deps.settings, scope.actor.project_path, model),
+            url=links.version(scope.deps.settings, scope.actor.project_path, model, before.semver),
+            holder=holder,
+            holder_url=holder and links.version(scope.deps.settings, scope.actor.project_path, model, holder),
         )
     newest = promotions.newest(connection, scope.project_id, model_id)
     if not wish.pre_release and newest is not None and newest.pipeline_id > choices.pipeline.id:
@@ -69,6 +79,11 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
     before = settled(connection, scope, plan.wish, plan.choices, name, model_id, plan.alias)
     if before is not None:
         return before
+    if (
+        plan.alias is not None
+        and alias_store.target(connection, scope.project_id, model_id, plan.alias) != plan.champion
+    ):
+        raise AliasMovedError
     candidate = _unchanged(connection, scope, plan)
     called, reason, version = number_of(plan, numbering.used(connection, scope.project_id, model_id))
     replaces = _replaced(connection, scope, plan, model_id)
@@ -161,8 +176,12 @@ def _promotion(
 
 def _replaced(connection: sa.Connection, scope: Scope, plan: Plan, model_id: int | None) -> str | None:
     """Name the version that the alias points at now."""
-    if model_id is None or plan.alias is None:
+    return _held(connection, scope, model_id, plan.alias)
+
+
+def _held(connection: sa.Connection, scope: Scope, model_id: int | None, alias: str | None) -> str | None:
+    if model_id is None or alias is None:
         return None
-    number = alias_store.target(connection, scope.project_id, model_id, plan.alias)
+    number = alias_store.target(connection, scope.project_id, model_id, alias)
     found = version_store.get(connection, scope.project_id, model_id, number) if number is not None else None
     return found.semver if found else None

@@ -1,12 +1,15 @@
 """On which terms a model is promoted: what the contract file says of it, or what holds where there is none."""
 
 import fnmatch
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mltrail_contract import Contract, Model, Problem, Promote
+from mltrail_contract import FILE_NAME, Contract, Model, Problem, Promote
 
 _DEFAULT = Promote(reuse_reviewed=True)
+_PLAIN = re.compile(r"[A-Za-z][\w./@-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,19 @@ class Terms:
     promote: Promote | None
     problem: str = ""  # why nothing may be promoted at all
     by_contract: bool = True
+
+    @property
+    def allow_worse(self) -> tuple[str, ...]:
+        return self.promote.allow_worse if self.promote else ()
+
+    def line(self, key: str, value: str) -> str:
+        """Write a line about the model for the contract file as a person can copy it, and say where it goes."""
+        name = yaml_text(self.model.name)
+        if self.by_contract:
+            return f"`{key}: {{{value}}}` below `models: {name}:` in {FILE_NAME}"
+        # A contract without `promote:` would stop all promotion.
+        told = f"{key}: {{{value}, reuse_reviewed: true}}" if key == "promote" else f"{key}: {{{value}}}, {_PROMOTE}"
+        return f"a {FILE_NAME} with `version: 1` and `models: {{{name}: {{{told}}}}}`"
 
     def refusal(self, ref: str, *, default_branch: str | None, tag: bool) -> str | None:
         """Say why this ref does not promote the model; None when it does."""
@@ -35,6 +51,14 @@ class Terms:
         names = {"default": f"the default branch ({default_branch})", "tags": "tags"}
         allowed = ", ".join(names.get(origin, f"branches like {origin}") for origin in origins)
         return f"promotion is for {allowed or 'no branch'}, not for '{ref}'"
+
+
+_PROMOTE = "promote: {reuse_reviewed: true}"
+
+
+def yaml_text(text: str) -> str:
+    """Write a text so that YAML reads it back, within brackets too."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def of(contract: Contract | None, problems: Sequence[Problem], model: str) -> Terms:

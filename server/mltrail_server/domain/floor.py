@@ -1,0 +1,182 @@
+"""May a candidate take the champion's place? Not where it is really worse in what ranks or what the contract rules.
+
+Worse is what chance does not explain, all metrics together (Holm). Where too few runs tell what chance does, a plain
+bound decides: a loss of more than 5 points of a share, of more than a tenth of anything else, is not taken for noise.
+"""
+
+import fnmatch
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mltrail_contract import Model, Rule
+
+from . import direction, evidence, globs
+from .comparison import Comparison, Judgement, MetricChange, told
+from .direction import Direction
+from .evidence import ENOUGH_FREEDOM
+from .grouping import Run
+from .numbers import decimals_for, number
+
+SHARE_BOUND = 0.05
+OTHER_BOUND = 0.1
+_SPREADS = 3.0
+"""A spread that is known by a few runs only widens the bound to so many times itself."""
+
+_PERCENT = 100.0
+
+
+class Standing(StrEnum):
+    """How a candidate stands to the champion in one metric."""
+
+    BETTER = "better"
+    EVEN = "no clear change"
+    WITHIN = "within its limit"
+    WORSE = "worse"
+    ALLOWED = "worse, allowed by the contract"
+    UNCOMPARED = "not compared"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric on both sides. `sentence` holds nothing that a user wrote."""
+
+    metric: str
+    direction: Direction
+    before: float | None
+    now: float | None
+    standing: Standing
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A candidate beside the champion. `version` is the champion's, None where there is none to compare with; then, and
+    where other data make a comparison void, `why_not` says so.
+    """
+
+    version: str | None
+    lines: tuple[Line, ...] = ()
+    why_not: str = ""
+
+    @property
+    def worse(self) -> list[Line]:
+        return [one for one in self.lines if one.standing is Standing.WORSE]
+
+
+def other_data(model: Model, now: Iterable[Run], before: Iterable[Run]) -> bool:
+    """Tell whether the two sides were measured on other data.
+
+    The contract's `same_dataset` says on which data; else those that were logged for another use than training count,
+    and where there are none of them, all.
+    """
+    ours, theirs = _datasets(now), _datasets(before)
+    shared = ours.keys() & theirs.keys()
+    if model.same_dataset is not None:
+        shared &= {model.same_dataset}
+    else:
+        shared = {use for use in shared if "train" not in use.lower()} or shared
+    return any(ours[use].isdisjoint(theirs[use]) for use in shared)
+
+
+def hold(compared: Comparison, model: Model, *, branch: str, allowed: Sequence[str]) -> tuple[Line, ...]:
+    """Hold the ranking and the ruled metrics against the champion's. `allowed` are globs of what may be worse."""
+    changes = {one.name: one for one in compared.metrics}
+    ruled = _ruled(model, changes, branch)
+    ranks = [one.name for one in compared.metrics if one.name == compared.rank_by]
+    chosen = [changes[name] for name in dict.fromkeys((*ranks, *sorted(ruled)))]
+    real = _really_worse(chosen)
+    may = globs.matching_any(changes, allowed)
+    return tuple(_line(one, ruled.get(one.name, ()), real=one.name in real, allowed=one.name in may) for one in chosen)
+
+
+def _ruled(model: Model, changes: Mapping[str, MetricChange], branch: str) -> dict[str, list[Rule]]:
+    found: dict[str, list[Rule]] = {}
+    for rule in model.rules:
+        if rule.target is None or fnmatch.fnmatchcase(branch, rule.target):
+            for name in globs.matching(changes, rule.metric):
+                found.setdefault(name, []).append(rule)
+    return found
+
+
+def _really_worse(chosen: Sequence[MetricChange]) -> set[str]:
+    """Name what is worse by more than chance, so that all of them together raise a false alarm as rarely as one."""
+    tested = [one for one in chosen if one.evidence is not None and one.loss is not None and one.goal.certain]
+    chances = [one.evidence.p if (one.loss or 0) > 0 else 1.0 for one in tested if one.evidence is not None]
+    return {one.name for one, real in zip(tested, evidence.together(chances), strict=True) if real}
+
+
+def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool) -> Line:
+    standing, sentence = _standing(one, rules, real=real)
+    if standing is Standing.WORSE and allowed:
+        standing = Standing.ALLOWED
+    before, now = (side.mean if side is not None else None for side in (one.baseline, one.current))
+    return Line(one.name, one.goal.direction, before, now, standing, f"{_values(before, now)}{sentence}")
+
+
+def _standing(one: MetricChange, rules: Sequence[Rule], *, real: bool) -> tuple[Standing, str]:
+    if not one.goal.certain:
+        which = "only guessed" if one.goal.guessed else "unknown"
+        return Standing.UNCOMPARED, f"; which way it is better is {which}"
+    if one.baseline is None:
+        return Standing.UNCOMPARED, "; the champion has not logged it"
+    if one.current is None or one.loss is None:
+        return Standing.WORSE, "; no longer logged, or not a number"
+    if one.judgement is Judgement.SAME:
+        return Standing.EVEN, ""
+    difference = f" ({told(one.name, one.goal, one.baseline.mean, one.current.mean)})"
+    if one.loss <= 0:
+        return (Standing.BETTER if one.judgement is Judgement.BETTER else Standing.EVEN), difference
+    standing, why = _of_a_loss(one, one.loss, one.baseline.mean, rules, real=real)
+    return standing, difference + why
+
+
+def _of_a_loss(
+    one: MetricChange, loss: float, before: float, rules: Sequence[Rule], *, real: bool
+) -> tuple[Standing, str]:
+    tolerances = [rule.worse_by for rule in rules if rule.worse_by is not None]
+    amounts = [abs(before) * each.amount / _PERCENT if each.percent else each.amount for each in tolerances]
+    if amounts and loss <= min(amounts) * (1 + 1e-9):
+        return Standing.WITHIN, ""
+    if real:
+        return Standing.WORSE, ", more than chance"
+    bound = _bound(one)
+    if loss > bound * (1 + 1e-9):
+        return Standing.WORSE, ", too much to let it pass where too few runs tell what chance does"
+    return Standing.EVEN, ", within noise" if math.isinf(bound) else ", too few runs to tell it from chance"
+
+
+def _bound(one: MetricChange) -> float:
+    """Tell how large a loss may be noise: any that evidence takes for noise, where it rests on the champion's side.
+
+    Runs of the candidate alone don't count: made to spread, they would hide any drop.
+    """
+    level = one.level
+    known = level is not None and level.sd is not None
+    hidden = one.evidence is not None and one.evidence.hidden is not None
+    if known and not hidden and one.evidence is not None and one.evidence.freedom >= ENOUGH_FREEDOM:
+        return math.inf
+    before, now = (side.mean if side else 0.0 for side in (one.baseline, one.current))
+    highest = max(abs(before), abs(now))
+    if direction.is_rate(one.name) and min(before, now) >= 0 and highest <= _PERCENT:
+        plain = SHARE_BOUND if highest <= 1 else SHARE_BOUND * _PERCENT
+    else:
+        plain = OTHER_BOUND * highest
+    spread = level.sd if level is not None and level.sd is not None and not hidden else 0.0
+    return max(plain, _SPREADS * spread)
+
+
+def _values(before: float | None, now: float | None) -> str:
+    spread = abs(now - before) if before is not None and now is not None else 0.0
+    decimals = min(decimals_for(spread), 6) if spread else None
+    first, second = ("none" if one is None else number(one, decimals=decimals) for one in (before, now))
+    return f"{first} → {second}"
+
+
+def _datasets(runs: Iterable[Run]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        for use, dataset in run.datasets.items():
+            found.setdefault(use, set()).add(dataset)
+    return found
