@@ -217,6 +217,11 @@ def pipeline_of_run(answer: Mapping[str, Any]) -> str:
     )
 
 
+def experiment_name(answer: Mapping[str, Any]) -> str:
+    """https://mlflow.org/docs/latest/rest-api.html#get-experiment"""
+    return decoded(lambda body: str(body["experiment"]["name"]), answer)
+
+
 def _report(body: Mapping[str, Any]) -> Report:
     verdict, note = body.get("verdict") or {}, body.get("note") or {}
     return Report(

@@ -72,6 +72,11 @@ class Api:
         """A run, as MLflow's API tells it."""
         return self._call("GET", f"{self.settings.base}/mlflow/api/2.0/mlflow/runs/get?run_id={quote(run_id, safe='')}")
 
+    def experiment(self, experiment_id: str) -> dict[str, Any]:
+        """An experiment, as MLflow's API tells it."""
+        path = f"mlflow/api/2.0/mlflow/experiments/get?experiment_id={quote(experiment_id, safe='')}"
+        return self._call("GET", f"{self.settings.base}/{path}")
+
     def provenance(self, model: str, version: str) -> dict[str, Any]:
         """What vouches for a version (by number, semver or alias), and the names of its files."""
         return self._call("GET", f"{self._version_url(model, version)}/provenance")

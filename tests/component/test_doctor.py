@@ -30,6 +30,14 @@ def a_setup(**changes: Any) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    job.environment.chdir(tmp_path / "job")
+    job.environment.setenv("HOME", str(tmp_path))
+    job.environment.setenv("PATH", "/nowhere")
+
+
 def doctor(job: Job, token: str, **variables: str) -> tuple[int, dict[str, dict[str, Any]]]:
     job.environment.setenv("CI_JOB_ID", "4711")
     job.environment.setenv("MLFLOW_TRACKING_TOKEN", token)

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 
 class Check(NamedTuple):
-    """`message` says what was found, and where that is a problem what to do."""
+    """`message` says what was found and why it matters; `mend` is the line that mends it, to be typed or copied."""
 
     name: str
     ok: bool
     message: str
+    mend: str = ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from mltrail_ci.redaction import without_credentials
 from mltrail_ci.settings import Settings
 
 from . import Check
@@ -11,14 +12,14 @@ _OLDEST_MLFLOW = (1, 28)
 
 def checks(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
     yield from _tracking_uri(settings, variables)
-    yield from _basic_auth(variables)
+    yield from _registry(settings, variables)
     yield from _pipeline(variables)
     yield from _mlflow()
 
 
 def _tracking_uri(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
-    told = variables.get("MLFLOW_TRACKING_URI")
-    if told is None:
+    told = without_credentials(variables.get("MLFLOW_TRACKING_URI", "").strip())
+    if not told:
         return
     project = variables.get("CI_PROJECT_ID", settings.project)
     right = f"{settings.server}/api/v4/projects/{project}/ml/mlflow"
@@ -30,16 +31,18 @@ def _tracking_uri(settings: Settings, variables: Mapping[str, str]) -> Iterator[
             ok=False,
             message=f"MLFLOW_TRACKING_URI is {told}, and for this project it would be {right}. A CI/CD variable of "
             "that name (project, group or instance settings) wins over the component's: delete it there.",
+            mend=f"export MLFLOW_TRACKING_URI={right}",
         )
 
 
-def _basic_auth(variables: Mapping[str, str]) -> Iterator[Check]:
-    if variables.get("MLFLOW_TRACKING_USERNAME") and variables.get("MLFLOW_TRACKING_PASSWORD"):
+def _registry(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
+    told = without_credentials(variables.get("MLFLOW_REGISTRY_URI", "").strip())
+    if told and not settings.tracks(told):
         yield Check(
-            "basic auth",
+            "registry URI",
             ok=False,
-            message="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are set. MLflow sends them instead of the "
-            "token: unset them.",
+            message=f"MLFLOW_REGISTRY_URI is {told}: models are registered there, and not with this server.",
+            mend="unset MLFLOW_REGISTRY_URI",
         )
 
 
@@ -56,6 +59,9 @@ def _pipeline(variables: Mapping[str, str]) -> Iterator[Check]:
             ok=False,
             message=f"It is a branch's, though {open_ones} is open: the job `mltrail-report` runs in merge request "
             "pipelines only. Add the `workflow:` of docs/how-to/add-to-a-pipeline.md to .gitlab-ci.yml.",
+            mend="workflow: {rules: [{if: '$CI_PIPELINE_SOURCE == \"merge_request_event\"'}, "
+            "{if: '$CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS', when: never}, "
+            "{if: '$CI_COMMIT_BRANCH || $CI_COMMIT_TAG'}]}",
         )
     elif source:
         yield Check("pipeline", ok=True, message=f"its source is {source}, and no merge request is open for its branch")

@@ -11,29 +11,55 @@ from . import Check
 
 def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iterator[Check]:
     """Look at the token that the command uses, and at MLflow's where that is another one."""
+    of_ours, of_mlflow = TOKENS
+    trains = bool(variables.get("MLFLOW_TRACKING_URI", "").strip())
     names = [name for name in TOKENS if variables.get(name, "").strip()]
+    needed = of_mlflow if trains else of_ours
     if not names:
         yield Check(
             "token",
             ok=False,
-            message=f"There is none. The job needs `id_tokens: {{MLTRAIL_TOKEN: {{aud: {settings.server}}}}}`.",
+            message=f"There is none: the job needs {needed}, and without it every call is refused. `id_tokens:` of a "
+            "job (also those that `extends` brings) replace those of `default:`, they don't add to them.",
+            mend=_id_token(needed, settings),
         )
     for number, name in enumerate(names):
-        for check in _one(name, variables[name], settings.server, variables, now):
+        for check in _one(name, variables[name], settings, variables, now):
             yield check if number == 0 else check._replace(name=f"{check.name} of MLflow")
+    if trains and names == [of_ours]:
+        yield Check(
+            "token of MLflow",
+            ok=False,
+            message=f"{of_ours} is for this command alone. MLflow's client reads {of_mlflow}, which is not set, and "
+            "sends no token.",
+            mend=_id_token(of_mlflow, settings),
+        )
 
 
-def _one(name: str, token: str, server: str, variables: Mapping[str, str], now: float) -> Iterator[Check]:
-    problem = wrong_token(token.strip())
+def _id_token(name: str, settings: Settings) -> str:
+    return f"id_tokens: {{{name}: {{aud: {settings.server}}}}}"
+
+
+def _one(name: str, told: str, settings: Settings, variables: Mapping[str, str], now: float) -> Iterator[Check]:
+    token = told.strip()
+    problem = wrong_token(token)
     if problem:
-        yield Check("token", ok=False, message=f"{name} {problem}")
+        yield Check("token", ok=False, message=f"{name} {problem}", mend=_id_token(name, settings))
         return
+    if token != told and name == TOKENS[1]:
+        yield Check(
+            "token",
+            ok=False,
+            message=f"{name} has a line break or a blank at its beginning or end. This command drops it, MLflow's "
+            "client does not: it stops, and prints the token into the job's log.",
+            mend=f'export {name}="$(printf %s "${name}" | tr -d "[:space:]")"',
+        )
     if token.startswith("mltd-"):
         yield Check("token", ok=True, message=f"{name} is the token of a detached run")
         return
     claims = _claims(token)
     if claims is None:
-        yield _no_id_token(name, in_job="CI_JOB_ID" in variables)
+        yield _no_id_token(name, settings, in_job="CI_JOB_ID" in variables)
         return
     job, of_job = variables.get("CI_JOB_ID"), str(claims.get("job_id", ""))
     if job and of_job != job:
@@ -42,14 +68,15 @@ def _one(name: str, token: str, server: str, variables: Mapping[str, str], now: 
             ok=False,
             message=f"{name} is the ID token of job {of_job or '(none)'}, this is job {job}. Each job needs its own: "
             "don't hand one on.",
+            mend=_id_token(name, settings),
         )
     else:
         yield Check("token", ok=True, message=f"{name} is the ID token of job {of_job}")
-    yield _audience(claims.get("aud"), server)
+    yield _audience(name, claims.get("aud"), settings)
     yield _expiry(claims.get("exp"), now)
 
 
-def _no_id_token(name: str, *, in_job: bool) -> Check:
+def _no_id_token(name: str, settings: Settings, *, in_job: bool) -> Check:
     if not in_job:
         return Check("token", ok=True, message=f"{name} holds an access token")
     return Check(
@@ -57,17 +84,20 @@ def _no_id_token(name: str, *, in_job: bool) -> Check:
         ok=False,
         message=f"{name} is no ID token. A CI/CD variable of that name (project, group or instance settings) wins over "
         "`id_tokens`: delete it there.",
+        mend=_id_token(name, settings),
     )
 
 
-def _audience(told: object, server: str) -> Check:
+def _audience(name: str, told: object, settings: Settings) -> Check:
     audiences = [str(one).rstrip("/") for one in (told if isinstance(told, list) else [told])]
-    if server in audiences:
-        return Check("audience", ok=True, message=server)
+    if settings.server in audiences:
+        return Check("audience", ok=True, message=settings.server)
     return Check(
         "audience",
         ok=False,
-        message=f"{', '.join(audiences)}, but the server is {server}. `aud` must be the server's URL, exactly.",
+        message=f"{', '.join(audiences)}, but the server is {settings.server}. `aud` must be the server's URL, "
+        "exactly.",
+        mend=_id_token(name, settings),
     )
 
 
@@ -80,6 +110,7 @@ def _expiry(told: object, now: float) -> Check:
         ok=False,
         message="The token has expired: a job's token ends with the job's timeout, or after 5 minutes without one. "
         "Give the job a longer `timeout:`.",
+        mend="timeout: 3h",
     )
 
 
