@@ -21,6 +21,8 @@ _BACKOFF_SECONDS = 0.5
 
 BUNDLES = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables by which MLflow's client is told of an authority; the first one that is set counts there."""
+_OWN = "MLFLOW_TRACKING_CLIENT_CERT_PATH"
+"""The certificate that MLflow's client shows, for servers that ask for one."""
 
 
 class Transport:
@@ -114,6 +116,12 @@ def _certificates() -> "ssl.SSLContext":
                 context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})  # noqa: PTH112
             except (OSError, ValueError) as error:
                 raise usage(f"{name} names {path}, which holds no certificates in PEM. Mend or unset it.") from error
+    own = os.environ.get(_OWN)
+    if own:
+        try:
+            context.load_cert_chain(own, password="")  # an encrypted key would ask a person
+        except (OSError, ValueError) as error:
+            raise usage(f"{_OWN} names {own}, which holds no certificate and key in PEM.") from error
     return context
 
 

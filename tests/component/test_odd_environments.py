@@ -8,13 +8,20 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests.utils
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from mltrail_ci import proxies
 from mltrail_ci.redaction import hidden
@@ -387,3 +394,83 @@ def test_the_way_is_that_of_requests(job: Job, told: str, url: str, goes: str, v
     if told != "EXAMPLE.com":  # which older ones of requests tell from example.com
         assert bool(ours) == bool(theirs)
     assert os.environ[variable]
+
+
+def a_certificate(folder: Path) -> Path:
+    """A certificate of 127.0.0.1 and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mltrail.test")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = folder / "certificate.pem"
+    file.write_bytes(built.public_bytes(serialization.Encoding.PEM) + private)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("variables", "trusted"),
+    [
+        ({}, False),
+        ({"SSL_CERT_FILE": "{file}"}, True),
+        ({"REQUESTS_CA_BUNDLE": "{file}"}, True),
+        ({"CURL_CA_BUNDLE": "{file}"}, True),
+        ({"MLFLOW_TRACKING_SERVER_CERT_PATH": "{file}"}, True),
+        ({"REQUESTS_CA_BUNDLE": "/nowhere"}, False),
+        ({"SSL_CERT_FILE": "{file}", "MLFLOW_TRACKING_CLIENT_CERT_PATH": "{file}"}, True),
+    ],
+)
+def test_an_authority_of_ones_own(job: Job, tmp_path: Path, variables: dict[str, str], trusted: bool) -> None:
+    file = a_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    http = job.server.start()
+    http.socket = context.wrap_socket(http.socket, server_side=True)
+    try:
+        for name, value in variables.items():
+            job.environment.setenv(name, value.format(file=file))
+        job.server.lay(f"GET {job.base}/pipelines/1001/candidates", {"candidates": []})
+        code, _, error = job.run("runs", "--server", job.server.url.replace("http:", "https:"))
+        assert (code == 0) is trusted, error
+        if not trusted:
+            assert code == 3
+            assert ("which is not there" if variables else "SSL_CERT_FILE") in error
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+def test_a_certificate_of_ones_own_that_is_none(job: Job, tmp_path: Path) -> None:
+    job.environment.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", str(tmp_path / "missing"))
+    code, _, error = job.run("runs", "--server", "https://127.0.0.1:9")
+    assert (code, "MLFLOW_TRACKING_CLIENT_CERT_PATH" in error) == (2, True)
+
+
+def test_a_failure_leaves_no_empty_reports(job: Job, tmp_path: Path) -> None:
+    """GitLab would say that a report is broken, where there is none."""
+    code, _ = ends_well(job, "promote", tmp_path)
+    assert code == 3
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_bot_that_sees_no_project_is_told_of(job: Job) -> None:
+    job.server.lay(
+        f"GET {job.base}/pipelines/1001/candidates",
+        {"message": "GitLab knows no project 42, or does not show it to this token."},
+        status=404,
+    )
+    assert "bot, which has to be a member" in job.run("runs")[2]

@@ -186,3 +186,13 @@ def test_junit_has_a_case_a_rule(job: Job, tmp_path: Path) -> None:
     assert {case.get("name"): next(iter(case)).tag for case in cases} == {
         f"m: rule {name}": tag for name, tag in outcomes.items()
     }
+
+
+def test_names_that_differ_in_control_characters_stay_cases_of_their_own(job: Job, tmp_path: Path) -> None:
+    """GitLab keeps one case of each name, and the last one would hide the others."""
+    names = ["a\0b", "a\1b", "a\\x00b", "a?b", "a\x7fb", "a\ud800b"]
+    models = [{"name": name, "metrics": [a_metric("auc", "worse", "-1")]} for name in names]
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=models))
+    report(job, "--junit", str(tmp_path / "junit.xml"))
+    cases = ET.parse(tmp_path / "junit.xml").getroot().iter("testcase")
+    assert len({case.get("classname") for case in cases}) == len(names)

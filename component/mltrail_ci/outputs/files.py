@@ -12,9 +12,13 @@ def check(*paths: str | None) -> None:
     """Raise `CommandError` where a file can't be written, before anything is done that it should tell of."""
     for path in filter(None, paths):
         try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            with Path(path).open("a", encoding="utf-8"):
+            target = Path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            there = target.exists()
+            with target.open("a", encoding="utf-8"):
                 pass
+            if not there:  # GitLab would take an empty file for a broken report
+                target.unlink()
         except (OSError, ValueError) as error:
             raise _unwritable(path, error) from error
 

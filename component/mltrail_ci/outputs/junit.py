@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mltrail_ci.answers import Model, Report
 
-from .text import clean
+from .text import clean, exact
 
 # A metric that is gone fails too, or deleting one would be a way to pass.
 _FAILURES = frozenset({"worse", "gone"})
@@ -33,9 +33,9 @@ def render(report: Report) -> str:
 
     root = ET.Element("testsuites", name="mltrail")
     for model in report.models:
-        suite = ET.SubElement(root, "testsuite", name=clean(f"model {model.name}"))
+        suite = ET.SubElement(root, "testsuite", name=exact(f"model {model.name}"))
         for one in _cases(model):
-            case = ET.SubElement(suite, "testcase", classname=clean(f"model {model.name}"), name=clean(one.name))
+            case = ET.SubElement(suite, "testcase", classname=exact(f"model {model.name}"), name=exact(one.name))
             sentence = clean(one.sentence)
             if one.state == "failure":
                 ET.SubElement(case, "failure", message=sentence, type=one.kind).text = sentence

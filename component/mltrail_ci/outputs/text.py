@@ -16,6 +16,13 @@ def clean(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def exact(name: str) -> str:
+    """A name that no other one is shown as: GitLab takes cases of one name for one case."""
+    if "\\" not in name and name.isprintable():
+        return name
+    return name.encode("unicode_escape").decode("ascii")
+
+
 def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
