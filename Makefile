@@ -23,7 +23,7 @@ lint: env ## Check style, types, layers and migrations; changes nothing
 	$(DEV)/bin/lint-imports
 	$(DEV)/bin/python -m scripts.check_migrations
 	$(DEV)/bin/python -m scripts.component_files --check
-	$(DEV)/bin/python -m scripts.pin_image --unpinned >/dev/null
+	$(DEV)/bin/python -m scripts.image_name >/dev/null
 
 format: env ## Mend what the linter can mend
 	$(DEV)/bin/ruff check --fix-only

@@ -19,7 +19,7 @@ PAGE = ROOT / "docs/reference/components.md"
 PARTS = ("track", "report", "promote")
 
 # These mean the same in each part, and are given once.
-SHARED = ("server", "needs", "image", "install", "tags")
+SHARED = ("server", "needs", "mirror", "image", "install")
 
 _HEAD = """\
 # Track, report and promote in one include. Written by `python -m scripts.component_files` from track.yml, report.yml

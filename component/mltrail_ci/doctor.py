@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__, answers, errors
 from .api import Api
-from .checks import Check, client, code, environment, login, network, token
+from .checks import Check, client, code, configuration, environment, login, network, token
 from .outputs import console, text
 from .redaction import without_credentials
 from .settings import Settings
@@ -43,6 +43,7 @@ def _checks(api: Api, variables: Mapping[str, str], now: float) -> Iterator[Chec
     trains = bool(variables.get("MLFLOW_TRACKING_URI", "").strip())
     yield from token.checks(settings, variables, now)
     yield from environment.checks(settings, variables)
+    yield from configuration.checks(variables)
     if trains:
         yield from login.checks(settings, variables)
         yield from code.checks(settings, variables)

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 from .errors import usage
 from .redaction import without_credentials
 
-_TRACKING_URI = re.compile(r"(?P<server>https?://.+)/api/v4/projects/(?P<project>.+?)/ml/mlflow/?")
+_TRACKING_URI = re.compile(r"(?P<server>https?://.+?)/+api/v4/projects/(?P<project>.+?)/ml/mlflow/?")
 
 TOKENS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN")
 """Variables that may hold the token; the first one that is set counts."""

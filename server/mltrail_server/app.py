@@ -18,6 +18,7 @@ from .gitlab_api import routes as gitlab_routes
 from .http import hosts
 from .http.below_path import BelowPath
 from .http.errors import handle_errors
+from .http.joined_paths import JoinedPaths
 from .http.project_paths import ProjectApp
 from .http.sharinghub import SharingHubPaths
 from .mlflow_api import errors as mlflow_errors
@@ -99,7 +100,7 @@ def create_app(deps: Deps) -> ProjectApp:
     health.mount_all(app, deps)
     metrics.mount_all(app, deps)
     handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE])
-    app.wsgi_app = SharingHubPaths(app.wsgi_app)  # type: ignore[method-assign] # Flask's own way to wrap it
+    app.wsgi_app = JoinedPaths(SharingHubPaths(app.wsgi_app))  # type: ignore[method-assign] # Flask's own way to wrap it
     if root_path := deps.settings.root_path:
         app.wsgi_app = BelowPath(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same
     return app

@@ -26,8 +26,6 @@ MERGE_REQUEST = {
     "CI_MERGE_REQUEST_EVENT_TYPE": "detached",
 }
 TAG = {"CI_COMMIT_TAG": "1.0.0", "CI_COMMIT_REF_NAME": "1.0.0", "CI_COMMIT_REF_SLUG": "1-0-0"}
-# Its schema is older than GitLab's, which lets `tags` be empty.
-_SCHEMA = ["--ignore-schema-paths", "#/definitions/tags/minItems", "--ignore-schema-paths", "#/additionalProperties"]
 SCHEDULE = {"CI_PIPELINE_SOURCE": "schedule"}
 # Each kind of pipeline, as its variables tell it. https://docs.gitlab.com/ci/pipelines/pipeline_types/
 KINDS: dict[str, dict[str, str] | None] = {
@@ -51,7 +49,23 @@ KINDS: dict[str, dict[str, str] | None] = {
     "by the API": {"CI_PIPELINE_SOURCE": "api"},
     "by a trigger": {"CI_PIPELINE_SOURCE": "trigger"},
     "of another project": {"CI_PIPELINE_SOURCE": "pipeline"},
+    "schedule of another branch": SCHEDULE | {"CI_COMMIT_BRANCH": "faster", "CI_COMMIT_REF_NAME": "faster"},
 }
+
+
+def variables_of(kind: str) -> dict[str, str]:
+    """All variables that `rules` may ask for in a pipeline of this kind, as GitLab sets them."""
+    told = {
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_PROJECT_ID": "42",
+        "CI_PIPELINE_SOURCE": "push",
+        "CI_COMMIT_BRANCH": "main",
+        "CI_COMMIT_REF_NAME": "main",
+        **(KINDS[kind] or {}),
+    }
+    if not told.keys().isdisjoint({"CI_COMMIT_TAG", "CI_MERGE_REQUEST_IID"}):
+        del told["CI_COMMIT_BRANCH"]
+    return told
 
 
 @dataclass
@@ -84,7 +98,7 @@ class Runner:
         return ran.stdout
 
     def _call(self, *arguments: str, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-        command = [SCRIPTS / "node", self.script, "--color=false", "--force-shell-executor", *_SCHEMA, *arguments]
+        command = [SCRIPTS / "node", self.script, "--color=false", "--force-shell-executor", *arguments]
         return subprocess.run(
             command,
             cwd=self.checkout,
@@ -104,13 +118,13 @@ def _told(variables: dict[str, str]) -> list[str]:
     return arguments
 
 
-def runner_in(folder: Path, script: Path, *, path: str | None = None) -> Runner:
-    """A runner in an empty folder `churn` of `folder`, for which the components are at `mlops/mltrail`, tag 0.1.0.
+def runner_in(folder: Path, script: Path, *, path: str | None = None, mirror: str = "mlops/mltrail") -> Runner:
+    """A runner in an empty folder `churn` of `folder`, for which the components are at the path `mirror`, tag 0.1.0.
 
     `path` is the PATH of its jobs.
     """
-    group = folder / "mlops"
-    components = group / "mltrail.git"
+    components = folder / f"{mirror}.git"
+    group, namespace = components.parent, mirror.rpartition("/")[0]
     shutil.copytree(ROOT / "templates", components / "templates")
     environment = {
         "PATH": path or f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
@@ -122,18 +136,18 @@ def runner_in(folder: Path, script: Path, *, path: str | None = None) -> Runner:
         # Git finds GitLab's group of components in a folder; by SSH and with a port in the name, too.
         "GIT_CONFIG_COUNT": "3",
         "GIT_CONFIG_KEY_0": f"url.file://{group}/.insteadOf",
-        "GIT_CONFIG_VALUE_0": f"https://{HOST}/mlops/",
+        "GIT_CONFIG_VALUE_0": f"https://{HOST}/{namespace}/",
         "GIT_CONFIG_KEY_1": f"url.file://{group}/.insteadOf",
-        "GIT_CONFIG_VALUE_1": f"https://{HOST}:443/mlops/",
+        "GIT_CONFIG_VALUE_1": f"https://{HOST}:443/{namespace}/",
         "GIT_CONFIG_KEY_2": f"url.file://{group}/.insteadOf",
-        "GIT_CONFIG_VALUE_2": f"git@{HOST}:mlops/",
+        "GIT_CONFIG_VALUE_2": f"git@{HOST}:{namespace}/",
     }
     commit(components, environment)
     subprocess.run(["git", "tag", "0.1.0"], cwd=components, env=environment, check=True)
     subprocess.run(["git", "config", "uploadpack.allowFilter", "true"], cwd=components, env=environment, check=True)
     checkout = folder / "churn"
     # The runner fetches our components at the same time, and each fetch wants to make this folder.
-    (checkout / f".gitlab-ci-local/includes/{HOST}/mlops/mltrail/0.1.0/templates").mkdir(parents=True)
+    (checkout / f".gitlab-ci-local/includes/{HOST}/{mirror}/0.1.0/templates").mkdir(parents=True)
     return Runner(script, checkout, environment)
 
 

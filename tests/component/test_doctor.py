@@ -119,7 +119,7 @@ def test_a_run_id_of_this_pipeline_is_fine(job: Job) -> None:
 def test_a_branch_pipeline_beside_an_open_merge_request(job: Job) -> None:
     wrong = problems(doctor(job, token(job), CI_PIPELINE_SOURCE="push", CI_OPEN_MERGE_REQUESTS="team/churn!3"))
     assert "team/churn!3 is open" in wrong["pipeline"]
-    assert "workflow:" in wrong["pipeline"]
+    assert "rules:" in wrong["pipeline"]
 
 
 @pytest.mark.parametrize(
@@ -203,3 +203,55 @@ def test_it_does_not_send_for_itself(job: Job) -> None:
     code, checks = doctor(job, token(job))
     assert code == 1
     assert checks["access"]["message"].endswith("answered 401: The ID token has expired.")
+
+
+TOKENS = "default: {id_tokens: {VAULT_ID_TOKEN: {aud: https://v.example}, SIGSTORE_ID_TOKEN: {aud: sigstore}}}\n"
+
+
+def of_default(job: Job, folder: Path, config: str, **variables: str) -> str | None:
+    """What the doctor says of the tokens of `default:` where this is the project's file."""
+    (folder / variables.get("CI_CONFIG_PATH", ".gitlab-ci.yml")).write_text(config)
+    told = {"CI_PROJECT_DIR": str(folder), "CI_JOB_NAME": "train: [2, a b]", **variables}
+    return problems(doctor(job, token(job), **told)).get("id_tokens of default")
+
+
+def test_tokens_of_default_that_extends_has_taken_away(job: Job, tmp_path: Path) -> None:
+    config = f"{TOKENS}train:\n  extends: .mltrail-track\n  script: [!reference [.a, script]]\n"
+    told = of_default(job, tmp_path, config)
+    assert told is not None
+    assert "VAULT_ID_TOKEN, SIGSTORE_ID_TOKEN" in told
+    one_left = str(of_default(job, tmp_path, config, VAULT_ID_TOKEN="a.b.c"))
+    assert "SIGSTORE_ID_TOKEN" in one_left
+    assert "VAULT_ID_TOKEN" not in one_left
+    assert of_default(job, tmp_path, config, VAULT_ID_TOKEN="a.b.c", SIGSTORE_ID_TOKEN="a.b.c") is None
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (TOKENS + "train: {inherit: {default: false}}", "it wants none"),
+        (TOKENS + "train: {inherit: {default: [image]}}", "it wants others"),
+        ("default: {image: a}\ntrain: {script: [a]}", "there are none"),
+        ("default: [", "it can't be read"),
+        ("- a", "it is no configuration"),
+        ("default: {id_tokens: [a]}", "GitLab would refuse it"),
+        ("", "it is empty"),
+    ],
+)
+def test_no_word_of_tokens_of_default(job: Job, tmp_path: Path, config: str, why: str) -> None:
+    assert of_default(job, tmp_path, config) is None, why
+
+
+def test_the_configuration_may_have_another_path_and_a_head(job: Job, tmp_path: Path) -> None:
+    config = f"spec:\n  inputs: {{a: {{default: b}}}}\n---\n{TOKENS}"
+    assert of_default(job, tmp_path, config, CI_CONFIG_PATH="ci.yml")
+    assert (
+        problems(doctor(job, token(job), CI_PROJECT_DIR=str(tmp_path), CI_CONFIG_PATH="https://x.example/ci.yml")) == {}
+    )
+
+
+@pytest.mark.parametrize("slashes", ["/", "//"])
+def test_a_server_with_a_slash_at_its_end_is_the_same(job: Job, slashes: str) -> None:
+    """`server: https://mltrail.example.com/` of the components is joined with the path by GitLab."""
+    joined = f"{job.server.url}{slashes}api/v4/projects/42/ml/mlflow"
+    assert problems(doctor(job, token(job, aud=f"{job.server.url}/"), MLFLOW_TRACKING_URI=joined)) == {}

@@ -85,7 +85,8 @@ def test_all_jobs_succeed(story: Story) -> None:
 
 def test_each_kind_of_pipeline_has_its_jobs(story: Story) -> None:
     assert set(story.first.jobs) == set(story.second.jobs) == {*TRAININGS, "mltrail-report"}
-    assert set(story.merged.jobs) == set(story.tagged.jobs) == {*TRAININGS, "mltrail-promote"}
+    assert set(story.merged.jobs) == {*TRAININGS, "mltrail-report", "mltrail-promote"}
+    assert set(story.tagged.jobs) == {*TRAININGS, "mltrail-promote"}
 
 
 def test_each_run_is_tied_to_its_own_job(story: Story) -> None:
@@ -132,6 +133,15 @@ def test_the_report_job_leaves_what_gitlab_shows(story: Story) -> None:
         link["external_link"]["label"] for link in json.loads(story.artifact("second", "annotations.json"))["mltrail"]
     ]
     assert labels[0] == "Comment in the merge request"
+
+
+def test_the_default_branch_leaves_what_gitlab_compares_with(story: Story) -> None:
+    """GitLab calls each test and metric of a merge request new that its target branch has not."""
+    metrics = [set(re.findall(r'metric="([^"]+)"', story.artifact(one, "metrics.txt"))) for one in ("merged", "second")]
+    assert metrics[0] == metrics[1] != set()
+    trees = [ET.fromstring(story.artifact(one, "junit.xml")) for one in ("merged", "second")]
+    cases = [{(case.get("classname"), case.get("name")) for case in tree.iter("testcase")} for tree in trees]
+    assert cases[0] == cases[1] != set()
 
 
 def test_each_pipeline_promotes_once(story: Story) -> None:

@@ -58,10 +58,8 @@ def _pipeline(variables: Mapping[str, str]) -> Iterator[Check]:
             "pipeline",
             ok=False,
             message=f"It is a branch's, though {open_ones} is open: the job `mltrail-report` runs in merge request "
-            "pipelines only. Add the `workflow:` of docs/how-to/add-to-a-pipeline.md to .gitlab-ci.yml.",
-            mend="workflow: {rules: [{if: '$CI_PIPELINE_SOURCE == \"merge_request_event\"'}, "
-            "{if: '$CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS', when: never}, "
-            "{if: '$CI_COMMIT_BRANCH || $CI_COMMIT_TAG'}]}",
+            "pipelines only. Give this job the `rules:` of docs/how-to/add-to-a-pipeline.md.",
+            mend="rules: [{if: '$CI_MERGE_REQUEST_IID || $CI_COMMIT_TAG || $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'}]",
         )
     elif source:
         yield Check("pipeline", ok=True, message=f"its source is {source}, and no merge request is open for its branch")
