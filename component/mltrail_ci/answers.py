@@ -104,6 +104,7 @@ class Report(NamedTuple):
     gate: Gate
     proposed: Gate | None
     override: str
+    questions: list[str]
 
 
 class Beside(NamedTuple):
@@ -237,6 +238,7 @@ def _report(body: Mapping[str, Any]) -> Report:
         gate=gate(body.get("gate") or {}),
         proposed=gate(body["proposed"]) if body.get("proposed") else None,
         override=_override(body.get("override")),
+        questions=[text(one) for one in body.get("questions") or ()],
     )
 
 

@@ -95,6 +95,7 @@ def _told(report: Report) -> str:
     parts = [_gate(report.gate)] if report.gate.outcome else []
     if report.override:
         parts.append(text.clean(f"Accepted by {report.override}"))
+    parts += [text.clean(one) for one in report.questions]
     if report.state != "ready":
         waiting = f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet."
         return "\n\n".join([*(parts if report.state == "empty" else []), text.clean(waiting)])

@@ -192,7 +192,8 @@ def test_the_best_value_of_a_history_counts_where_a_rule_says_so(trail: Trail) -
     _, pipeline = a_request(trail, [])
     job = trail.team.gitlab.add_job(pipeline, "train", "train", trail.team.users["developer"], "running")
     mlflow = Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(job, EXTERNAL_URL))
-    run_id = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    experiment = mlflow.post("experiments/create", name="churn")["experiment_id"]
+    run_id = mlflow.post("runs/create", experiment_id=experiment)["run"]["info"]["run_id"]
     for step, value in enumerate((0.9, 0.3, 0.5)):
         mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=value, timestamp=1, step=step)
     mlflow.post("runs/update", run_id=run_id, status="FINISHED")
@@ -220,7 +221,8 @@ def test_one_run_without_history_warns_at_most(trail: Trail) -> None:
 
 
 def test_a_deleted_experiment_is_a_baseline_still(trail: Trail) -> None:
-    a_main(trail, SHAS["b"], contract(RULE), [0.80, 0.81, 0.82])
+    text = contract(RULE).replace("    rules:", "    runs: {experiment: 'churn*'}\n    rules:")
+    a_main(trail, SHAS["b"], text, [0.80, 0.81, 0.82])
     person = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
     person.post("experiments/delete", experiment_id="1")
     _, pipeline = a_request(trail, [0.70, 0.71, 0.72], experiment="churn2")

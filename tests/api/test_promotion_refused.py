@@ -67,11 +67,6 @@ class TestTheContract:
     @pytest.mark.parametrize(
         ("contract", "says"),
         [
-            ("version: 1\nmodels: {churn: {}}", "the contract file has no `promote:` for it"),
-            (
-                "version: 1\nmodels: {churn: {promote: {from: [tags, 'release/*']}}}",
-                "promotion is for tags, branches like release/*, not for 'main'",
-            ),
             ("version: 1\nmodels: {churn: {promot: {}}}", "the contract file can't be read (line"),
         ],
     )

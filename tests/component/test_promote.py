@@ -119,3 +119,59 @@ def test_a_refusal_says_why_and_what_to_try(job: Job) -> None:
     assert code == 3
     assert error.startswith(f"mltrail: POST {job.server.url}{job.base}/promotions answered 403: The branch faster")
     assert "mltrail doctor" in error
+
+
+COMPARED = {
+    "version": "1.0.0",
+    "why_not": "",
+    "metrics": [
+        {
+            "name": "val_accuracy",
+            "direction": "higher",
+            "before": 0.8,
+            "now": 0.9,
+            "standing": "better",
+            "sentence": "0.800 → 0.900 (+10 pp)",
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("state", ["promoted", "dry_run"])
+def test_it_tells_how_the_version_compares_with_the_one_that_it_replaces(job: Job, state: str) -> None:
+    told = promote(job, state=state, comparison=COMPARED)
+    assert "  compared with 1.0.0:\n    val_accuracy (higher is better): better: 0.800 → 0.900 (+10 pp)\n" in told
+
+
+def test_it_tells_why_nothing_is_compared(job: Job) -> None:
+    first = {"version": None, "why_not": "there is no version to compare with yet", "metrics": []}
+    assert "  not compared: there is no version to compare with yet\n" in promote(job, comparison=first)
+
+
+def test_a_refusal_tells_the_numbers_too(job: Job) -> None:
+    refused = a_promotion(state="refused", version=None, reason="it is worse than champion", comparison=COMPARED)
+    job.server.lay(f"POST {job.base}/promotions", {"promotions": [refused]})
+    code, told, _ = job.run("promote")
+    assert (code, "0.800 → 0.900" in told) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("holder", "says", "variables"),
+    [
+        ("1.1.0", "churn 1.1.0 is champion already", {"VERSION": "1.1.0", "ALIAS": "champion"}),
+        ("1.0.0", "has promoted churn 1.1.0 before; champion is 1.0.0 now", {"VERSION": "1.0.0", "ALIAS": "champion"}),
+        (None, "churn 1.1.0 is there already", {"VERSION": "1.1.0"}),
+    ],
+)
+def test_a_rerun_gives_later_jobs_what_the_alias_holds_now(
+    job: Job, tmp_path: Path, holder: str | None, says: str, variables: dict[str, str]
+) -> None:
+    url = "https://mltrail.example.com/team/churn/-/ml/models/churn/versions/"
+    held = holder and {"version": holder, "url": f"{url}{holder}"}
+    alias = "champion" if holder else None
+    told = promote(job, "--dotenv", str(tmp_path / "env"), state="already", holder=held, alias=alias, url=f"{url}1.1.0")
+    assert says in told
+    found = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    plain = {name: found.get(f"MLTRAIL_{name}") for name in ("VERSION", "ALIAS") if f"MLTRAIL_{name}" in found}
+    assert plain == variables
+    assert found["MLTRAIL_VERSION_URL"] == f"{url}{variables['VERSION']}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.selection import Question
 from mltrail_server.domain.threads import Override
 from mltrail_server.services import note
 from mltrail_server.settings import Settings
@@ -233,6 +234,16 @@ def test_the_chart_keeps_within_gitlab_s_limits() -> None:
     assert "theme:" not in chart
     # It stands in a fold of its own, so that it counts by itself.
     assert body.index("<details><summary>History") < body.index("```mermaid")
+
+
+@given(names(), st.lists(names(), min_size=1, max_size=6))
+@example(f"`{MARK}\n/merge", [f"@all {MARK}", f"#1 {MARK}"])
+def test_a_question_about_experiments_keeps_their_names_in_their_place(model: str, experiments: list[str]) -> None:
+    report = a_report({"churn": Sides([a_run(1, {"accuracy": 0.9})])})
+    asked = replace(report, gate=replace(report.gate, questions=(Question(model, tuple(experiments)),)))
+    body = note.body(asked, settings=SETTINGS, project_path="team/churn")
+    assert (detectors.quick_actions(body), detectors.mentions(body), detectors.references(body)) == ([], [], [])
+    assert "belongs to no model" in body or "belong to no model" in body
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=8))

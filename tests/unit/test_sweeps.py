@@ -107,7 +107,7 @@ def test_models_without_a_selection_share_the_runs_by_name() -> None:
         "other": [3],
     }
     one = selection.select(Contract({"churn": Model("churn")}), runs)
-    assert {name: len(found) for name, found in one.items()} == {"churn": 3}
+    assert {name: len(found) for name, found in one.items()} == {"churn": 1, "price": 1, "other": 1}
     tagged = Model("churn", runs=Runs(tags={"stage": "eval"}))
     found = selection.select(Contract({"churn": tagged}), runs)
     assert (found["churn"], len(found["churn (not selected)"])) == ([], 1)

@@ -1,12 +1,26 @@
 """Which runs are a model's, and whether a merge request touches it."""
 
 import fnmatch
-from collections.abc import Collection, Iterable, Sequence
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
-from mltrail_contract import Contract, Model
+from mltrail_contract import FILE_NAME, Contract, Model, Runs
 
 from .grouping import Run
 from .model import model_of_experiment
+
+UNNAMED = "Default"
+"""The experiment of runs for which nobody has named one. https://mlflow.org/docs/latest/ml/tracking/#experiments"""
+
+_MOST_NAMED = 3
+_PLAIN = re.compile(r"[A-Za-z][\w./@-]*")
+
+
+def as_text(text: str) -> str:
+    """Write a text so that YAML reads it back, within brackets too."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def model_of(experiment: str) -> str:
@@ -17,9 +31,8 @@ def model_of(experiment: str) -> str:
 def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Give each of the contract's models its runs, and those that no model claims to the name of their experiment."""
     models = contract.models if contract else {}
-    found = {
-        name: [run for run in runs if _is_of(run, model, alone=len(models) == 1)] for name, model in models.items()
-    }
+    unnamed = _has_unnamed(contract, {run.experiment for run in runs})
+    found = {name: [run for run in runs if unnamed or _is_of(run, model)] for name, model in models.items()}
     claimed = {run.iid for of_model in found.values() for run in of_model}
     for run in runs:
         if run.iid not in claimed:
@@ -29,10 +42,44 @@ def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A model of the contract of which no run came, while runs came of experiments that belong to no model."""
+
+    model: str
+    experiments: tuple[str, ...]
+
+    def sentence(self, quoted: Callable[[str], str]) -> str:
+        """Ask whether the runs are the model's. `quoted` makes safe what a user wrote."""
+        more = f" and {len(self.experiments) - _MOST_NAMED} more" if len(self.experiments) > _MOST_NAMED else ""
+        names = ", ".join(map(quoted, self.experiments[:_MOST_NAMED])) + more
+        which = "this experiment belongs" if len(self.experiments) == 1 else "these experiments belong"
+        line = quoted(f"runs: {{experiment: {as_text(self.experiments[0])}}}")
+        below = quoted(f"models: {as_text(self.model)}:")
+        return (
+            f"No run here is known to be of {quoted(self.model)}, and {which} to no model of the contract file: "
+            f"{names}. If its runs are there, write {line} below {below} in {quoted(FILE_NAME)}; if not, name them as "
+            "models, too"
+        )
+
+
+def questions(contract: Contract | None, runs: Sequence[Run], changed_paths: Iterable[str] | None) -> list[Question]:
+    """Ask about each model without runs that a change touches. Runs are never merged into a model by being alone."""
+    if contract is None or not runs:
+        return []
+    selected = select(contract, runs)
+    claimed = {run.iid for name in contract.models for run in selected.get(name, ())}
+    others = tuple(sorted({run.experiment for run in runs if run.iid not in claimed}))
+    changed = None if changed_paths is None else list(changed_paths)
+    missing = [one for one in contract.models.values() if not selected[one.name] and touched(one, changed)]
+    return [Question(one.name, others) for one in missing if others]
+
+
 def models_of(contract: Contract | None, experiments: Collection[str]) -> list[Model]:
     """List the contract's models that may have runs in one of these experiments."""
-    models = list(contract.models.values()) if contract else []
-    return [one for one in models if any(_may_hold(name, one, alone=len(models) == 1) for name in experiments)]
+    models = contract.models.values() if contract else ()
+    unnamed = _has_unnamed(contract, set(experiments))
+    return [one for one in models if unnamed or any(_may_hold(name, one) for name in experiments)]
 
 
 def tags_of(contract: Contract | None) -> set[str]:
@@ -48,18 +95,27 @@ def touched(model: Model, changed_paths: Iterable[str] | None) -> bool:
     return any(_holds(parts, path.split("/")) for path in changed_paths for parts in globs)
 
 
-def _is_of(run: Run, model: Model, *, alone: bool) -> bool:
+def _has_unnamed(contract: Contract | None, experiments: set[str]) -> bool:
+    """Tell whether nobody has named the experiment of any run, nor said more of the only model than its name.
+
+    MLflow logs to `Default` then, which is no other model's name.
+    """
+    models = list(contract.models.values()) if contract else []
+    return len(models) == 1 and models[0].runs == Runs() and experiments == {UNNAMED}
+
+
+def _is_of(run: Run, model: Model) -> bool:
     tags = model.runs.tags.items()
-    return _may_hold(run.experiment, model, alone=alone) and all(
+    return _may_hold(run.experiment, model) and all(
         key in run.tags and fnmatch.fnmatchcase(run.tags[key], glob) for key, glob in tags
     )
 
 
-def _may_hold(experiment: str, model: Model, *, alone: bool) -> bool:
+def _may_hold(experiment: str, model: Model) -> bool:
     wanted = model.runs
     if wanted.experiment is None:
-        # The only model has all runs; beside others each has those of the experiment of its name, or of its tags.
-        return alone or bool(wanted.tags) or model_of(experiment) == model.name
+        # Those of the experiment of its name, or of its tags: that it is the only model says nothing of a run.
+        return bool(wanted.tags) or model_of(experiment) == model.name
     return any(fnmatch.fnmatchcase(name, wanted.experiment) for name in (experiment, model_of(experiment)))
 
 

@@ -67,6 +67,7 @@ def _report(call: Call, told: Told) -> dict[str, Any]:
         "verdict": {"level": report.verdict.level, "sentence": report.verdict.sentence},
         "gate": _judged(report.gate),
         "override": report.override and {"user": report.override.user_name, "reason": report.override.reason},
+        "questions": [one.sentence(repr) for one in report.gate.questions],
         "report_job": [one.sentence(str) for one in report.doubts],
         "proposed": report.proposed and _judged(report.proposed),
         "models": [_model(call, model, report.previews.get(model.name)) for model in report.models],

@@ -11,6 +11,7 @@ from mltrail_server.domain.comparison import UNWRITTEN, Comparison, ParameterCha
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Group, Run, State
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.selection import Question
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.store import run_data
 from mltrail_server.store.pipelines import Pipeline
@@ -50,13 +51,14 @@ class ModelReport:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What one version of the contract says. `outcome` is None where nothing gates; `sentence` holds nothing that a
-    user wrote.
+    user wrote. `questions` ask whose runs are those that belong to no model.
     """
 
     contract: contracts.Version
     outcome: Outcome | None
     sentence: str
     models: tuple[ModelReport, ...]
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,12 @@ def _mended(bench: Bench, version: contracts.Version, mended: contracts.Version)
     if before is None:
         outcome = gate.worst([Outcome.WARN, own.outcome or Outcome.PASS])
         told = f"the invalid contract is mended here, and no earlier one is known; by the mended one: {own.sentence}"
-        return Judged(version, outcome, told, own.models)
+        return Judged(version, outcome, told, own.models, own.questions)
     outcome = gate.worst([before.outcome or Outcome.PASS, own.outcome or Outcome.PASS])
     stricter = before if before.outcome is outcome or own.outcome is not outcome else own
     which = "the last valid one" if stricter is before else "the mended one"
     told = f"the invalid contract is mended here; by {which}: {stricter.sentence}"
-    return Judged(version, outcome, told, stricter.models)
+    return Judged(version, outcome, told, stricter.models, stricter.questions)
 
 
 def _judge(bench: Bench, version: contracts.Version) -> Judged:
@@ -117,7 +119,8 @@ def _judge(bench: Bench, version: contracts.Version) -> Judged:
     # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
     models = tuple(one for one in models if one.runs or one.outcome is not None)
     outcome, sentence = _gate(bench, version, models)
-    return Judged(version, outcome, sentence, models)
+    asked = selection.questions(contract, bench.runs, bench.known.changed_paths)
+    return Judged(version, outcome, sentence, models, tuple(asked))
 
 
 def _model(

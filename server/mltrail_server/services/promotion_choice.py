@@ -7,7 +7,7 @@ from mltrail_server.domain import ci
 from mltrail_server.domain.errors import forbidden, not_found
 from mltrail_server.domain.grouping import Run
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.store import candidates, jobs
+from mltrail_server.store import candidates, jobs, models, promotions
 
 from . import families, promotion_rights, reconcile, reviewed, terms
 from .deps import Scope
@@ -57,6 +57,7 @@ def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | 
     if not pre_release:
         found = {name: _allowed(one, told, refreshed) for name, one in found.items()}
         found |= _reviewed(scope, gitlab, told, refreshed, model, known=set(found))
+        found |= _asked(scope, told, refreshed, model, known=set(found))
     if model is not None and not found:
         known = ", ".join(sorted(one.name for one in refreshed.report.models if one.runs)) or "nothing"
         problem = f"this pipeline has no runs of it, but of {known}"
@@ -93,6 +94,7 @@ def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str
         choice = _allowed(choice, told, refreshed)
     else:
         choice = _merged(scope, gitlab, told, refreshed, choice, request_iid)
+    choice = replace(choice, refused=bool(choice.problem))  # somebody has asked for this very run
     return Choices(told, refreshed.project, (choice,), candidate_iid, refreshed.report.gate.contract.contract)
 
 
@@ -118,7 +120,28 @@ def _allowed(choice: Choice, told: ci.Pipeline, refreshed: Refreshed) -> Choice:
         return choice
     if not choice.terms.by_contract:
         raise forbidden(f"{problem[0].upper()}{problem[1:]}.")
-    return replace(choice, problem=problem, refused=True)
+    # What the contract does not promote from where the job always runs is no mistake of anybody's.
+    meant = not choice.terms.problem and (told.tag or told.ref == default)
+    return replace(choice, problem=problem, refused=not meant)
+
+
+def _asked(
+    scope: Scope, told: ci.Pipeline, refreshed: Refreshed, model: str | None, *, known: set[str]
+) -> dict[str, Choice]:
+    """Ask about models that the contract promotes from here and of which no run is known.
+
+    Somebody has to answer before the first version: later it may be that this pipeline has not trained the model.
+    """
+    found = {}
+    for one in refreshed.report.gate.questions:
+        choice = Choice(one.model, _terms(refreshed, one.model))
+        if one.model in known or model not in (None, one.model) or _allowed(choice, told, refreshed).problem:
+            continue
+        with scope.deps.db.read() as connection:
+            model_id = models.id_of(connection, scope.project_id, one.model)
+            last = promotions.newest(connection, scope.project_id, model_id) if model_id is not None else None
+        found[one.model] = replace(choice, problem=one.sentence(repr), refused=last is None or model is not None)
+    return found
 
 
 def _reviewed(
@@ -137,9 +160,14 @@ def _reviewed(
             problem = "this pipeline has not trained it, and the contract file does not say `reuse_reviewed: true`"
             choice = replace(choice, problem=problem)
         choices[name] = _allowed(_gated(choice, one.report), told, refreshed)
-    if not choices and not known and found.problem:
-        name = model or ""
-        return {name: Choice(name, _terms(refreshed, name), problem=found.problem, refused=True)}
+    missed = set(found.missed) - known if model is None else {model} - known
+    if found.problem and not missed and not known:
+        missed = {""}
+    for name in missed if found.problem else ():
+        choice = Choice(name, _terms(refreshed, name), problem=found.problem, refused=True)
+        promote = choice.terms.promote
+        if name == "" or (promote is not None and promote.reuse_reviewed):
+            choices[name] = _allowed(choice, told, refreshed) if name else choice
     return choices
 
 

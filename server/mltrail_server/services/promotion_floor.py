@@ -10,11 +10,12 @@ from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.floor import Floor
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.selection import as_text
 from mltrail_server.store import candidates
 
 from . import baselines, pipeline_runs
 from .promotion_winner import Winner
-from .terms import Terms, yaml_text
+from .terms import Terms
 
 _MOST_NAMED = 5
 
@@ -62,7 +63,7 @@ def refusal(found: Floor, terms: Terms, alias: str) -> str:
         return ""
     told = "; ".join(f"{one.metric} {one.sentence}" for one in worse[:_MOST_NAMED])
     more = f"; and {len(worse) - _MOST_NAMED} more metrics" if len(worse) > _MOST_NAMED else ""
-    names = ", ".join(yaml_text(one.metric) for one in worse)
+    names = ", ".join(as_text(one.metric) for one in worse)
     line = terms.line("promote", f"allow_worse: [{names}]")
     return f"it is worse than {alias}, which is {found.version}: {told}{more}. If that is meant, write {line}"
 

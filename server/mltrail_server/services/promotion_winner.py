@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from mltrail_server.domain import comparison, direction
 from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.selection import as_text
 
 from .promotion_choice import Choice
-from .terms import Terms, yaml_text
+from .terms import Terms
 
 STATES = {
     State.FAILED: "its job failed",
@@ -79,5 +80,5 @@ def _question(choice: Choice, compared: comparison.Comparison) -> str:
 
 
 def _ask(terms: Terms, metric: str, way: Direction) -> str:
-    line = terms.line("rank_by", f"metric: {yaml_text(metric)}, better: {way}")
+    line = terms.line("rank_by", f"metric: {as_text(metric)}, better: {way}")
     return f"Write {line} (or the other way), or give --rank-by and --better, the component's inputs rank_by and better"

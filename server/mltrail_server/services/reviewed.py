@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mltrail_server.domain import ci, reviewed
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.grouping import State
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import pipeline_trees
 from mltrail_server.store.pipelines import Pipeline
@@ -31,12 +32,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What was found, by model. `problem` says why there is nothing where one would look for it; "" when there was
-    nothing to look at.
+    """What was found, by model. `problem` says why there is nothing where one would look for it, "" when there was
+    nothing to look at; `missed` are the models that the likeliest pipeline has trained on other files.
     """
 
     models: dict[str, Found]
     problem: str
+    missed: tuple[str, ...] = ()
 
 
 def find(scope: Scope, gitlab: GitLab, told: ci.Pipeline, *, default_branch: str | None) -> Reviewed:
@@ -57,7 +59,9 @@ def find(scope: Scope, gitlab: GitLab, told: ci.Pipeline, *, default_branch: str
     if equal:
         return Reviewed(found, "")
     names = trees.differing(gitlab, scope.project_id, sources[0].sha, told.sha)
-    return Reviewed({}, reviewed.why_not(names))
+    report = reconcile.refresh(scope.deps, scope.project_id, sources[0].id).report
+    missed = [one.name for one in report.models if any(run.state is State.SUCCEEDED for run in one.runs)]
+    return Reviewed({}, reviewed.why_not(names), tuple(missed))
 
 
 def of_candidate(scope: Scope, gitlab: GitLab, source: ci.Pipeline, request: ci.MergeRequest) -> str:

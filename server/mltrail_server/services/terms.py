@@ -1,15 +1,13 @@
 """On which terms a model is promoted: what the contract file says of it, or what holds where there is none."""
 
 import fnmatch
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, Contract, Model, Problem, Promote
+from mltrail_server.domain.selection import as_text
 
 _DEFAULT = Promote(reuse_reviewed=True)
-_PLAIN = re.compile(r"[A-Za-z][\w./@-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +18,7 @@ class Terms:
     promote: Promote | None
     problem: str = ""  # why nothing may be promoted at all
     by_contract: bool = True
+    named: bool = True  # whether the contract speaks of the model
 
     @property
     def allow_worse(self) -> tuple[str, ...]:
@@ -27,7 +26,7 @@ class Terms:
 
     def line(self, key: str, value: str) -> str:
         """Write a line about the model for the contract file as a person can copy it, and say where it goes."""
-        name = yaml_text(self.model.name)
+        name = as_text(self.model.name)
         if self.by_contract:
             return f"`{key}: {{{value}}}` below `models: {name}:` in {FILE_NAME}"
         # A contract without `promote:` would stop all promotion.
@@ -39,7 +38,7 @@ class Terms:
         if self.problem:
             return self.problem
         if self.promote is None:
-            return "the contract file has no `promote:` for it"
+            return "the contract file has no `promote:` for it" if self.named else "the contract file does not name it"
         origins = self.promote.origins
         if tag and "tags" in origins:
             return None
@@ -56,11 +55,6 @@ class Terms:
 _PROMOTE = "promote: {reuse_reviewed: true}"
 
 
-def yaml_text(text: str) -> str:
-    """Write a text so that YAML reads it back, within brackets too."""
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
-
-
 def of(contract: Contract | None, problems: Sequence[Problem], model: str) -> Terms:
     """Tell the terms for a model, by the contract that binds a pipeline or by what is wrong with it."""
     if problems:
@@ -68,4 +62,4 @@ def of(contract: Contract | None, problems: Sequence[Problem], model: str) -> Te
     if contract is None:
         return Terms(Model(model), _DEFAULT, by_contract=False)
     found = contract.models.get(model)
-    return Terms(Model(model), None) if found is None else Terms(found, found.promote)
+    return Terms(Model(model), None, named=False) if found is None else Terms(found, found.promote)

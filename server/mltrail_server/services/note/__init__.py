@@ -28,6 +28,7 @@ from .provenance import provenance
 
 _MOST_ROWS = 8
 _MOST_GUESSES = 3
+_MOST_QUESTIONS = 3
 _DETAILS = (50, 10, 0)
 """So many runs a table lists: fewer in a note that would get too long."""
 
@@ -83,6 +84,7 @@ def _rendered(page: Page) -> str:
         problems=rulings.problems(page),
         doubts=rulings.doubts(report),
         accepted=rulings.accepted(report),
+        questions=[Markdown(f"❔ {one.sentence(code)}.") for one in report.gate.questions[:_MOST_QUESTIONS]],
         target=page.target,
         overview=[] if alone else _overviews(report.models),
         models=[_model(page, one, alone=alone) for one in shown],
