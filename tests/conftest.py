@@ -20,7 +20,7 @@ from mltrail_server.settings import Settings
 from tests import databases, environment
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
-from tests.fakes.gitlab import FakeGitLab, Job, Project, User
+from tests.fakes.gitlab import FakeGitLab, Job, Project, User, description
 from tests.postgresql import Cluster
 from tests.s3 import bucket as bucket  # noqa: PLC0414
 from tests.s3 import s3_endpoint as s3_endpoint  # noqa: PLC0414
@@ -73,6 +73,14 @@ def keeps_to_projects() -> Iterator[None]:
     yield
     event.remove(sa.Engine, "before_execute", look)
     assert found == []
+
+
+@pytest.fixture(autouse=True)
+def keeps_to_gitlabs_api() -> Iterator[None]:
+    """Fail every test in which GitLab was asked, or the stand-in has answered, otherwise than GitLab describes."""
+    description.problems.clear()
+    yield
+    assert list(dict.fromkeys(description.problems)) == []
 
 
 @pytest.fixture

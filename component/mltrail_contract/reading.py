@@ -82,7 +82,7 @@ def _check_size(entry: Entry, models: Collection[Model]) -> None:
 
 def _compose(text: str) -> yaml.Node:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -92,6 +92,19 @@ def _compose(text: str) -> yaml.Node:
     if root is None:
         raise ContractError([Problem(1, 1, "", "the file is empty; it begins with `version: 1`")])
     return root
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads JSON's escapes as JSON means them: two halves of a character are one, and a half alone is none."""
+
+    def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        try:
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            problem = "a text holds half a character, as an escape like \\ud83d; write the character itself"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+        return node
 
 
 def _version(reader: Reader, root: yaml.Node, entry: Entry | None) -> None:

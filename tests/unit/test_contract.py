@@ -164,3 +164,20 @@ def test_what_every_report_has_to_go_through_is_bounded(models: int, rules: int,
     of_one = "".join(f"    - {{metric: m{number}, at_least: 1}}\n" for number in range(rules))
     with pytest.raises(ContractError, match=told):
         read("version: 1\nmodels:\n" + "".join(f"  m{number}:\n    rules:\n{of_one}" for number in range(models)))
+
+
+def test_escapes_of_json_are_read_as_json_means_them() -> None:
+    names = {"models": {"\N{GRINNING FACE}": {"rules": [{"metric": "x\U0001f3f4", "at_least": 1}]}}}
+    (model,) = read(json.dumps({"version": 1, **names})).models.values()
+    assert (model.name, model.rules[0].metric) == ("\N{GRINNING FACE}", "x\U0001f3f4")
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00", "\\ude00\\ud83d", "x\\ud800y"])
+@pytest.mark.parametrize("text", ['version: 1\nmodels: {{"{half}": {{}}}}\n', 'version: 1\n"{half}": 1\n'])
+def test_half_a_character_is_no_text(text: str, half: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        read(text.format(half=half))
+    (problem,) = caught.value.problems
+    assert problem.line == 2
+    assert "half a character" in problem.message
+    problem.message.encode()

@@ -23,6 +23,16 @@ class Role(IntEnum):
     OWNER = 50
 
 
+def role_of(level: int) -> Role:
+    """Take a level between two that we know as the lower one: GitLab adds levels."""
+    return max((role for role in Role if role <= level), default=Role.NONE)
+
+
+def title_of(role: Role) -> str:
+    """Name a role as GitLab's pages do."""
+    return role.name.replace("_", " ").title()
+
+
 class Access(IntEnum):
     """What a route needs, declared where it is registered."""
 

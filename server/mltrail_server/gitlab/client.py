@@ -5,6 +5,7 @@ https://docs.gitlab.com/api/rest/
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,7 @@ from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.reviewed import Entry
 
-from . import readings
+from . import readings, roles
 from .errors import telling
 from .session import NO_WAITING, Sessions
 
@@ -215,6 +216,16 @@ class GitLab:
             self.bot(project_id).http_delete(
                 f"/projects/{project_id}/merge_requests/{iid}/notes/{note_id}", **NO_WAITING
             )
+
+    def bot_level(self, project_id: ProjectId) -> int:
+        """Tell the bot's access level in a project, by whatever way it is a member. Two calls, five for a reader."""
+        token = self._token_of(project_id)
+        today = datetime.fromtimestamp(self.sessions.clock() / 1000, UTC).date()
+        with telling("project", bot=True):
+            user = self._session(token).http_get("/user", **NO_WAITING)
+            found = self._session(token).http_get(f"/projects/{project_id}", **NO_WAITING)
+            who, where = readings.one(user, "user of the bot's token"), readings.one(found, "project")
+            return roles.role_in(self._session(token), where, who, today=today).value
 
     def bot_id(self, project_id: ProjectId | None = None) -> int:
         """Tell the number of the bot's own user, the one that serves this project."""

@@ -9,7 +9,7 @@ from typing import Any
 import gitlab
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.identity import Role
+from mltrail_server.domain.identity import Role, role_of
 
 from . import answers
 from .errors import telling
@@ -33,17 +33,7 @@ def role_in(session: gitlab.Gitlab, project: dict[str, Any], user: dict[str, Any
     for level in (Role.DEVELOPER, Role.GUEST):
         if max(levels, default=0) < level and _counted(session, project["id"], level):
             levels.append(level)
-    return named(max(levels, default=0))
-
-
-def named(level: int) -> Role:
-    """Take a level between two that we know as the lower one: GitLab adds levels."""
-    return max((role for role in Role if role <= level), default=Role.NONE)
-
-
-def title(role: Role) -> str:
-    """Name a role as GitLab's pages do."""
-    return role.name.replace("_", " ").title()
+    return role_of(max(levels, default=0))
 
 
 def shows_to_everybody(project: dict[str, Any]) -> bool:

@@ -22,7 +22,7 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
         before = gate_faces.status(connection, project_id, report.pipeline.id)
         override = overrides.of(connection, project_id, report)
     failed = report.gate.outcome is Outcome.FAIL and override is None
-    description = report.gate.sentence if override is None else f"overridden by {override.user_name}"
+    description = report.gate.sentence if override is None else f"overridden by {' '.join(override.user_name.split())}"
     told = f"{'failed' if failed else 'success'}: {description}"
     if told == before:
         return

@@ -1,6 +1,9 @@
 """Where the contract wants the gate to be seen beside the note: a thread that blocks the merge, a commit status."""
 
-from mltrail_server.domain.errors import MltrailError
+import logging
+
+from mltrail_server.domain import bot
+from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store.gate_refusals import STATUS, THREAD
@@ -8,6 +11,8 @@ from mltrail_server.store.gate_refusals import STATUS, THREAD
 from . import commit_status, gate_refusals, gate_thread
 from .deps import Deps
 from .reports import Report
+
+_log = logging.getLogger(__name__)
 
 
 def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> bool:
@@ -32,7 +37,20 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
         with gate_refusals.kept(deps, gitlab, project_id, STATUS, str(request.iid)):
             commit_status.show(deps, gitlab, project_id, report, path=path)
     elif contract.faces.status:
-        commit_status.show(deps, gitlab, project_id, report, path=path)
+        _show_of_branch(deps, gitlab, project_id, report, path=path)
     if refused is not None:
         raise refused
     return done
+
+
+def _show_of_branch(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> None:
+    """Set the status of a branch's pipeline. A protected branch takes none of a Developer, and trying again changes
+    nothing: merge requests have theirs.
+    """
+    try:
+        commit_status.show(deps, gitlab, project_id, report, path=path)
+    except MltrailError as error:
+        if error.code is not Code.FORBIDDEN:
+            raise
+        told = bot.problem(gitlab.bot_level(project_id), path, [bot.Work.STATUS_OF_PROTECTED]) or error.message
+        _log.warning("pipeline %s of project %s has no status: %s", report.pipeline.id, project_id, told)

@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.identity import Role
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import gate_refusals
 
 from .deps import Deps
+
+_WORK = {
+    gate_refusals.ISSUE: bot.Work.ISSUE,
+    gate_refusals.THREAD: bot.Work.THREAD,
+    gate_refusals.STATUS: bot.Work.STATUS,
+}
 
 
 @contextmanager
@@ -36,16 +42,10 @@ def kept(deps: Deps, gitlab: GitLab, project_id: ProjectId, face: str, subject: 
 def _told(gitlab: GitLab, project_id: ProjectId, face: str, error: MltrailError) -> str:
     if error.code is not Code.FORBIDDEN:
         return error.message
-    needed = Role.REPORTER if face == gate_refusals.ISSUE else Role.DEVELOPER
     try:
         project = gitlab.project(project_id)
+        if project.archived:
+            return "The project is archived, and GitLab takes nothing there."
+        return bot.problem(gitlab.bot_level(project_id), project.path, [_WORK[face]]) or error.message
     except MltrailError:
         return error.message
-    if project.archived:
-        return "The project is archived, and GitLab takes nothing there."
-    if project.bot_level < needed:
-        return (
-            f"mltrail's bot has level {project.bot_level} in {project.path}, and needs the {needed.name.capitalize()} "
-            f"role ({needed.value}). A Maintainer can give it."
-        )
-    return error.message

@@ -4,9 +4,10 @@ import base64
 import json
 import secrets
 
-from mltrail_server.domain import hooks
+from mltrail_server.domain import bot, hooks
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError, conflict
+from mltrail_server.domain.identity import title_of
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.probe import Probe
 
@@ -33,7 +34,8 @@ def deliver(
             hook = probe.create_hook(project_id, url=address, token=token, signing_token=signing)
         except MltrailError as error:
             if error.code is Code.FORBIDDEN:
-                raise conflict("the bot needs the Maintainer role to make a webhook for this test") from error
+                need = bot.Work.WEBHOOK.value
+                raise conflict(f"the bot needs the {title_of(need.role)} role to {need.does}") from error
             raise
         try:
             probe.try_hook(project_id, hook)

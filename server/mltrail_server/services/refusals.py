@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.identity import Role
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 
@@ -43,13 +43,8 @@ def _why(gitlab: GitLab, project_id: ProjectId, iid: int) -> str | None:
     if project.archived:
         return "The project is archived, and GitLab takes no notes there."
     request = gitlab.merge_request(project_id, iid)
-    if request.locked and project.bot_level < Role.REPORTER:
-        return "The merge request's discussion is locked: only members may write. Make mltrail's bot a Reporter."
-    if project.bot_level < Role.REPORTER:
-        return (
-            f"mltrail's bot has level {project.bot_level} in {project.path}, and needs the Reporter role (20) to write "
-            "notes. A Maintainer can give it."
-        )
+    if told := bot.problem(gitlab.bot_level(project_id), project.path, [bot.Work.NOTE]):
+        return f"The merge request's discussion is locked: only members may write. {told}" if request.locked else told
     if request.locked:
         return "The merge request's discussion is locked, and GitLab takes no note of mltrail's bot there."
     return None

@@ -5,11 +5,12 @@ GitLab's that mltrail counts on, so that a report tells where a GitLab differs. 
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from mltrail_server.domain import bot
 from mltrail_server.domain.ci import MergeRequest, Project
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.identity import Role, VerifiedClaims
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.tokens import bare, is_jwt
 from mltrail_server.gitlab import probe
@@ -21,6 +22,9 @@ from mltrail_server.gitlab.session import Sessions
 from mltrail_server.settings import Settings
 
 from . import hook_test
+
+if TYPE_CHECKING:
+    from mltrail_server.domain.identity import VerifiedClaims
 
 OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
 
@@ -138,10 +142,11 @@ class SelfTest:
         return f"{by_name.path} is {by_name.id}, default branch {by_name.default_branch}"
 
     def _role(self) -> str:
-        level = self._known().bot_level
-        if level < Role.REPORTER:
-            raise _wrong(f"its level is {level}; it needs Reporter (20) to read jobs, Developer (30) to write notes")
-        return f"level {level}"
+        project = self._known()
+        level = self.gitlab.bot_level(ProjectId(project.id))
+        if told := bot.problem(level, project.path):
+            raise _wrong(told)
+        return f"level {level}: it can {bot.can(level)}"
 
     def _issuer(self) -> str:
         page = probe.issuer_page(self.settings.issuer)

@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from importlib import metadata
 
+from mltrail_contract import FILE_NAME, Faces
+from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Role
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab.client import GitLab
 
+from . import contracts
 from .deps import Scope
 
 
@@ -39,13 +44,20 @@ def look(scope: Scope) -> Setup:
 def _bot_problem(scope: Scope) -> str | None:
     if scope.deps.gitlab is None:
         return None
-    path = scope.actor.project_path
+    gitlab, path = scope.deps.gitlab, scope.actor.project_path
     try:
-        level = scope.deps.gitlab.project(scope.project_id).bot_level
+        level = gitlab.bot_level(scope.project_id)
+        return bot.problem(level, path, _wanted(gitlab, scope.project_id) if level >= Role.REPORTER else bot.ALWAYS)
     except MltrailError as error:
-        if error.code is Code.NOT_FOUND:
-            return f"mltrail's bot is not a member of {path}. Invite it with the Reporter role (Manage > Members)."
-        return error.message
-    if level < Role.REPORTER:
-        return f"mltrail's bot has level {level} in {path}. It needs Reporter (20) to read jobs and write comments."
-    return ""
+        # GitLab hides a project from who is no member.
+        return bot.problem(Role.NONE, path) if error.code is Code.NOT_FOUND else error.message
+
+
+def _wanted(gitlab: GitLab, project_id: ProjectId) -> list[bot.Work]:
+    """List what the bot has to do in a project: what the contract on the default branch asks for, too."""
+    branch = gitlab.project(project_id).default_branch
+    content = gitlab.raw_file(project_id, FILE_NAME, branch) if branch else None
+    contract = contracts.parsed(content.decode(errors="replace")).contract if content else None
+    faces = contract.faces if contract else Faces()
+    asked = ((faces.thread, bot.Work.THREAD), (faces.status, bot.Work.STATUS), (faces.issue, bot.Work.ISSUE))
+    return [*bot.ALWAYS, *(work for wanted, work in asked if wanted)]

@@ -99,9 +99,7 @@ def _drawings(body: str, texts: list[str], pages: tuple[Seen, ...]) -> Iterator[
         yield from (f"wiki link {one}" for one in page.wiki)
         yield from (f"block of {one}" for one in page.blocks if one.split()[:1] and one not in _BLOCKS)
         # Where GitLab makes a link of an address by itself, the text is the target.
-        yield from (
-            f"address {text}" for text, url in page.links if url.removeprefix("mailto:").endswith(text) and text
-        )
+        yield from (f"address {text}" for text, url in page.links if url in (text, f"mailto:{text}", f"http://{text}"))
     yield from (f"emoji {one}" for one in _found(_EMOJI, texts))
     yield from (f"address {one}" for one in _found(_ADDRESS, texts))
     for kind, pattern in _DRAWN.items():

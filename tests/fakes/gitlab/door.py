@@ -7,7 +7,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, abort
 from werkzeug.routing import BaseConverter
 
-from . import faults
+from . import description, faults
 from .state import Project, Token, User
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Door:
         app.url_map.converters["project"] = ProjectConverter
         app.before_request(self._count_and_fail)
         app.after_request(self._fail_after)
+        app.after_request(_compare)
         app.register_error_handler(HTTPException, _told)
 
     def token(self) -> Token:
@@ -67,6 +68,11 @@ class Door:
             abort(403, "403 Forbidden")
         return found
 
+    def code(self, ref: str) -> Project:
+        """A project whose code and merge requests the caller may read."""
+        hidden = self.project(ref).visibility == "private" and not self.fake.guests_see_code
+        return self.project(ref, REPORTER if hidden else GUEST)
+
     def sees(self, user: User, project: Project) -> bool:
         return user.admin or project.members.get(user.id, 0) >= GUEST or project.visibility in ("public", "internal")
 
@@ -76,6 +82,10 @@ class Door:
     def _count_and_fail(self) -> Response | None:
         fake = self.fake
         fake.requests.append((request.method, request.path))
+        # What tests ask by hand is their own business.
+        if "urllib3" not in request.headers.get("User-Agent", ""):
+            body = request.get_json(silent=True) if request.is_json else dict(request.form)
+            description.look(request.method, _sent_path(), request.args.items(multi=True), body)
         if fake.limited is not None:
             g.fault = None
             return faults.limited(fake.limited, bare=fake.limited_bare)
@@ -96,6 +106,19 @@ class Door:
             return response
         answer = faults.failed(self.fake, g.fault)
         return response if g.fault.goes_well else answer
+
+
+def _compare(response: Response) -> Response:
+    """Compare an answer with GitLab's description; one that went wrong on the way is none of GitLab's."""
+    if response.is_json and not g.get("fault"):
+        description.look_back(request.method, _sent_path(), response.status_code, response.get_json(silent=True))
+    return response
+
+
+def _sent_path() -> str:
+    """The path as it was sent, with what is encoded in it."""
+    sent: str = request.environ["RAW_URI"]
+    return sent.partition("?")[0].removeprefix(request.script_root)
 
 
 def missing(what: str = "Not found") -> NoReturn:

@@ -63,6 +63,8 @@ class FakeGitLab:
         self.version = "18.6.0"
         self.lists_invited_groups = True  # among a project's members; an older GitLab does not
         self.diff_limits = Limits()
+        # GitLab hides the code of a private project from Guests. Tests of what a Guest may not post have it shown.
+        self.guests_see_code = True
         self.limited: int | None = None  # answer everything with 429: come back in so many seconds
         self.limited_bare = False  # the kind of 429 that has no headers
         # What becomes of a webhook on its way; None when it gets lost.

@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import abort
 
 from . import face_shapes, shapes
-from .door import DEVELOPER, REPORTER, Door, missing, paged
+from .door import DEVELOPER, MAINTAINER, REPORTER, Door, missing, paged
 from .merge_requests import existing, take_body, writable
 from .state import Discussion, Issue, Note, Project
 
@@ -72,6 +72,9 @@ def _mount_statuses(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         pipeline = fake.pipelines.get(told["pipeline_id"])
         if pipeline is None or pipeline.project_id != where.id or pipeline.sha != sha:
             missing("Pipeline Not Found")
+        # Who may not push or merge to its branch may not change a pipeline (app/policies/ci/pipeline_policy.rb).
+        if pipeline.ref in where.protected and door.level(where) < MAINTAINER:
+            abort(403, "403 Forbidden")
         if len(told.get("description", "")) > 255:
             abort(400, "400 Bad request - description is too long")
         statuses = where.statuses.setdefault(pipeline.id, [])

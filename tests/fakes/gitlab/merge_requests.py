@@ -34,8 +34,8 @@ def writable(door: Door, ref: str) -> Project:
 
 
 def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
-    def shown(where: Project, one: MergeRequest) -> dict[str, Any]:
-        return shapes.merge_request(fake.url, where, one, fake.head_of(one))
+    def listed(where: Project, one: MergeRequest) -> dict[str, Any]:
+        return shapes.listed_merge_request(fake.url, where, one, fake.head_of(one))
 
     def diff_of(where: Project, one: MergeRequest) -> diffs.Diff:
         """What GitLab has kept of the changes, when the head came."""
@@ -48,21 +48,22 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get("/api/v4/projects/<project:ref>/merge_requests")
     def merge_requests(ref: str) -> Response:
-        where = door.project(ref)
+        where = door.code(ref)
         found = [one for one in where.merge_requests.values() if wanted(one)]
-        return paged([shown(where, one) for one in reversed(found)])
+        return paged([listed(where, one) for one in reversed(found)])
 
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>")
     def merge_request(ref: str, iid: int) -> dict[str, Any]:
-        where = door.project(ref)
+        where = door.code(ref)
         one = existing(where, iid)
+        told = shapes.merge_request(fake.url, where, one, fake.head_of(one))
         # Nothing is counted of a merge request without commits. The list of merge requests tells none of it.
         same = one.base_sha == fake.head_of(one)
-        return shown(where, one) | {"changes_count": None if same else diff_of(where, one).count}
+        return told | {"changes_count": None if same else diff_of(where, one).count}
 
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/commits")
     def merge_request_commits(ref: str, iid: int) -> Response:
-        where = door.project(ref)
+        where = door.code(ref)
         one = existing(where, iid)
         shas = where.between(one.base_sha, fake.head_of(one) or "")
         told = [(sha, where.commits[sha]) for sha in shas]
@@ -70,12 +71,12 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/diffs")
     def merge_request_diffs(ref: str, iid: int) -> Response:
-        where = door.project(ref)
+        where = door.code(ref)
         return paged([shapes.diff(one) for one in diff_of(where, existing(where, iid)).files])
 
     @app.get("/api/v4/projects/<project:ref>/repository/commits/<sha>/merge_requests")
     def commit_merge_requests(ref: str, sha: str) -> Response:
-        where = door.project(ref)
+        where = door.code(ref)
         if sha not in where.commits:
             missing("Commit Not Found")
         found = [
@@ -87,13 +88,13 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
                 or sha in where.between(one.base_sha, fake.head_of(one) or "")
             )
         ]
-        return paged([shown(where, one) for one in found])
+        return paged([listed(where, one) for one in found])
 
 
 def _mount_approvals(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/approvals")
     def approvals(ref: str, iid: int) -> dict[str, Any]:
-        one = existing(door.project(ref), iid)
+        one = existing(door.code(ref), iid)
         return {
             "user_has_approved": False,
             "user_can_approve": False,
@@ -109,7 +110,7 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         return next((one for one in existing(where, iid).notes if one.id == number), None) or missing()
 
     def own_note(ref: str, iid: int, number: int) -> Note:
-        where = door.project(ref)
+        where = door.code(ref)
         note = existing_note(where, iid, number)
         if note.author.id != door.caller().user.id and door.level(where) < MAINTAINER:
             abort(403, "403 Forbidden")
@@ -117,13 +118,13 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get(notes)
     def notes_of(ref: str, iid: int) -> Response:
-        found = existing(door.project(ref), iid).notes
+        found = existing(door.code(ref), iid).notes
         ordered = found if request.args.get("sort") == "asc" else found[::-1]
         return paged([shapes.note(fake.url, one) for one in ordered])
 
     @app.get(f"{notes}/<int:number>")
     def note(ref: str, iid: int, number: int) -> dict[str, Any]:
-        return shapes.note(fake.url, existing_note(door.project(ref), iid, number))
+        return shapes.note(fake.url, existing_note(door.code(ref), iid, number))
 
     @app.post(notes)
     def create_note(ref: str, iid: int) -> tuple[Response, int]:
@@ -145,7 +146,7 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.delete(f"{notes}/<int:number>")
     def delete_note(ref: str, iid: int, number: int) -> tuple[str, int]:
         found = own_note(ref, iid, number)
-        existing(door.project(ref), iid).notes.remove(found)
+        existing(door.code(ref), iid).notes.remove(found)
         return "", 204
 
 

@@ -69,7 +69,7 @@ def _mount_projects(app: Flask, fake: "FakeGitLab", door: Door) -> None:
             for one in fake.projects.values()
             if after < one.id < before and door.sees(user, one) and one.members.get(user.id, 0) >= level
         ]
-        return paged([shapes.project(fake.url, one, user) for one in found])
+        return paged([shapes.listed_project(fake.url, one, user) for one in found])
 
     @app.get("/api/v4/projects/<project:ref>")
     def project(ref: str) -> Any:

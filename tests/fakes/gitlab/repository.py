@@ -26,7 +26,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get(f"{base}/commits")
     def commits(ref: str) -> Response:
-        where = door.project(ref)
+        where = door.code(ref)
         newest = at(where, request.args.get("ref_name"), "Commit Not Found")
         path = request.args.get("path")
         found = [sha for sha in where.ancestors(newest.sha) if path is None or where.changes(sha, path)]
@@ -34,7 +34,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get(f"{base}/commits/<sha>")
     def commit(ref: str, sha: str) -> dict[str, Any]:
-        where = door.project(ref)
+        where = door.code(ref)
         found = at(where, sha, "Commit Not Found").sha
         runs = [one for one in fake.pipelines.values() if one.project_id == where.id and one.sha == found]
         newest = shapes.pipeline(fake.url, where.path, runs[-1], fake.status_of(runs[-1])) if runs else None
@@ -47,7 +47,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get(f"{base}/branches/<path:name>")
     def branch(ref: str, name: str) -> dict[str, Any]:
-        where = door.project(ref)
+        where = door.code(ref)
         if name not in where.branches:
             missing("Branch Not Found")
         return {
@@ -64,12 +64,12 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get(f"{base}/files/<path:name>/raw")
     def raw_file(ref: str, name: str) -> str | bytes:
-        files = at(door.project(ref), request.args.get("ref"), "Commit Not Found").files
+        files = at(door.code(ref), request.args.get("ref"), "Commit Not Found").files
         return files[name] if name in files else missing("File Not Found")
 
     @app.get(f"{base}/tree")
     def tree(ref: str) -> Response:
-        files = at(door.project(ref), request.args.get("ref"), "Tree Not Found").files
+        files = at(door.code(ref), request.args.get("ref"), "Tree Not Found").files
         folder = request.args.get("path", "").strip("/")
         inside = [name for name in files if not folder or name.startswith(f"{folder}/")]
         if folder and not inside:
@@ -81,7 +81,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 def _mount_compare(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.get("/api/v4/projects/<project:ref>/repository/compare")
     def compare(ref: str) -> dict[str, Any]:
-        where = door.project(ref)
+        where = door.code(ref)
         old, new = (
             where.commits.get(request.args.get(side, "")) or missing("Ref Not Found") for side in ("from", "to")
         )

@@ -65,6 +65,18 @@ def project(url: str, one: Project, viewer: User) -> dict[str, Any]:
     }
 
 
+def listed_project(url: str, one: Project, viewer: User) -> dict[str, Any]:
+    """A project as it stands in lists."""
+    whole = project(url, one, viewer)
+    return {name: whole[name] for name in _LISTED_PROJECT}
+
+
+_LISTED_PROJECT = (
+    *("id", "description", "name", "name_with_namespace", "path", "path_with_namespace", "created_at"),
+    *("default_branch", "visibility", "web_url"),
+)
+
+
 def pipeline(url: str, path: str, one: Pipeline, status: str) -> dict[str, Any]:
     return {
         "id": one.id,
@@ -174,6 +186,12 @@ def commit(url: str, path: str, sha: str, parents: tuple[str, ...] = (), message
 
 
 def merge_request(url: str, where: Project, one: MergeRequest, head: str | None) -> dict[str, Any]:
+    refs = {"base_sha": one.base_sha, "head_sha": head, "start_sha": one.base_sha}
+    return listed_merge_request(url, where, one, head) | {"diff_refs": refs}
+
+
+def listed_merge_request(url: str, where: Project, one: MergeRequest, head: str | None) -> dict[str, Any]:
+    """A merge request as it stands in lists, which tell no merge base."""
     return {
         "id": one.id,
         "iid": one.iid,
@@ -210,7 +228,6 @@ def merge_request(url: str, where: Project, one: MergeRequest, head: str | None)
         "discussion_locked": one.locked or None,
         "squash_commit_sha": one.squash_commit_sha,
         "web_url": f"{url}/{where.path}/-/merge_requests/{one.iid}",
-        "diff_refs": {"base_sha": one.base_sha, "head_sha": head, "start_sha": one.base_sha},
     }
 
 

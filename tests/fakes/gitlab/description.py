@@ -1,0 +1,214 @@
+"""GitLab's own description of its API, against which each request and each answer of the stand-in is held.
+
+The description is data that stays where it is: the variable GITLAB_API_DESCRIPTION names the file. Where there is none,
+nothing is checked. https://docs.gitlab.com/api/openapi/openapi_interactive/
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(
+    os.environ.get("GITLAB_API_DESCRIPTION") or Path(__file__).parents[4] / "shared/facts/gitlab-openapi-19.5.json"
+)
+PREFIX = "/api/v4"
+
+NOT_DESCRIBED = {
+    "GET /projects/{id}/merge_requests/{iid}/pipelines": "asked by tests only, and not in the extract that we keep",
+    "GET /job/allowed_agents": "described with the answer of GET /job by mistake",
+}
+"""What is called though the description has it not, or not rightly, and why that is so."""
+
+OUTSIDE = {
+    "/oauth/authorize": "OAuth is no part of the REST API",
+    "/oauth/token": "OAuth is no part of the REST API",
+    "/oauth/token/info": "OAuth is no part of the REST API",
+    "/oauth/revoke": "OAuth is no part of the REST API",
+    "/oauth/discovery/keys": "OpenID Connect is no part of the REST API",
+    "/.well-known/openid-configuration": "OpenID Connect is no part of the REST API",
+}
+
+OF_ANOTHER_TYPE = {"ci_job_token_scope_enabled": "a boolean in truth"}
+
+PAGING = {"page": "integer", "per_page": "integer"}
+"""All lists take them (https://docs.gitlab.com/api/rest/#pagination), though not every list is described with them."""
+
+ALSO_ANSWERED = {
+    "attachment": "of notes: GitLab's own specs want it (public_api/v4/notes.json)",
+    "is_admin": "of the user: administrators are told (lib/api/entities/user_with_admin.rb)",
+    "token_present": "of a webhook: since 19.0 (https://docs.gitlab.com/api/project_webhooks/)",
+}
+
+_PLACE = re.compile(r"(\{\w+\})")
+
+problems: list[str] = []
+"""What was found since the last test: each test must leave it empty."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    name: str
+    pattern: re.Pattern[str]
+    told: Mapping[str, Any]
+
+
+class Description:
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self._schemas: Mapping[str, Any] = told["schemas"]
+        self._operations = [Operation(name, _pattern(name), one) for name, one in told["operations"].items()]
+
+    def operation(self, method: str, path: str) -> Operation | None:
+        called = f"{method} {path}"
+        return next((one for one in self._operations if one.pattern.fullmatch(called)), None)
+
+    def request(self, method: str, path: str, query: Iterable[tuple[str, str]], body: object) -> Iterator[str]:
+        """Tell what of a request GitLab would not take, or would silently ignore. The path begins after `/api/v4`."""
+        found = self.operation(method, path)
+        if found is None:
+            if not any(_pattern(name).fullmatch(f"{method} {path}") for name in NOT_DESCRIBED):
+                yield f"{method} {path} is not described; say why in tests/fakes/gitlab/description.py"
+            return
+        declared = {name: one for name, one in found.told["parameters"].items() if one["in"] == "query"}
+        given = dict(query)
+        for name, value in given.items():
+            plain = name.removesuffix("[]")
+            if method == "GET" and plain in PAGING:
+                told: Mapping[str, Any] = {"type": PAGING[plain]}
+            elif plain in declared:
+                told = declared[plain]
+            else:
+                yield f"{found.name} takes no query parameter {name!r}"
+                continue
+            if not _is_written(value, told):
+                yield f"{found.name} takes no {name}={value!r}"
+        yield from (
+            f"{found.name} needs the query parameter {name!r}"
+            for name, one in declared.items()
+            if one.get("required") and name not in given
+        )
+        yield from self._body(found, body)
+
+    def _body(self, found: Operation, body: object) -> Iterator[str]:
+        wanted = self._resolved(found.told.get("requestBody") or {})
+        fields = body if isinstance(body, dict) else {}
+        if not wanted and fields:
+            yield f"{found.name} takes no body, and has got {sorted(fields)}"
+            return
+        for name, value in fields.items():
+            if name not in wanted.get("properties", {}):
+                yield f"{found.name} takes no field {name!r}"
+            else:
+                yield from self._mismatches(value, wanted["properties"][name], f"{found.name}: {name}")
+        yield from (
+            f"{found.name} needs the field {name!r}" for name in wanted.get("required", ()) if name not in fields
+        )
+        one_of = wanted.get("x-exactly-one-of")
+        if one_of and sum(name in fields for name in one_of) != 1:
+            yield f"{found.name} wants exactly one of {one_of}"
+
+    def answer(self, method: str, path: str, status: int, body: object) -> Iterator[str]:
+        """Tell in what an answer has another shape than GitLab's: a field that it has not, or of another type."""
+        found = self.operation(method, path)
+        if found is None or found.name in NOT_DESCRIBED or not 200 <= status < 300:
+            return
+        responses = found.told["responses"]
+        # Of another status than the one that is described only the documentation tells: 202 for a note that was none.
+        schema = responses.get("200" if status == 201 and "201" not in responses else str(status))
+        if schema:
+            yield from self._mismatches(body, schema, found.name)
+
+    def _mismatches(self, value: object, schema: Mapping[str, Any], where: str) -> Iterator[str]:
+        schema = self._resolved(schema)
+        # What may be null is not in the extract. A string without example or format is Grape's way to tell no type.
+        if (
+            value is None
+            or schema.get("x-bare")
+            or schema.get("x-not-read")
+            or where.rpartition(": ")[2] in OF_ANOTHER_TYPE
+        ):
+            return
+        if isinstance(value, list):
+            # Where GitLab answers a list of things, Grape tells of one of them only.
+            item = schema.get("items", {}) if schema.get("type") == "array" else schema
+            for one in value:
+                yield from self._mismatches(one, item, where)
+        elif isinstance(value, dict) and schema.get("properties"):
+            yield from self._fields(value, schema["properties"], where)
+        elif "oneOf" in schema:
+            if all(any(self._mismatches(value, one, where)) for one in schema["oneOf"]):
+                yield f"{where} is {value!r}"
+        elif not _is_of_type(value, schema.get("type")) or value not in schema.get("enum", (value,)):
+            yield f"{where} is {value!r}, and GitLab has {schema.get('enum', schema.get('type'))}"
+
+    def _fields(self, value: Mapping[str, Any], properties: Mapping[str, Any], where: str) -> Iterator[str]:
+        for name, one in value.items():
+            if name in properties:
+                yield from self._mismatches(one, properties[name], f"{where}: {name}")
+            elif name not in ALSO_ANSWERED:
+                yield f"{where} has no field {name!r}"
+
+    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        while "$ref" in schema:
+            schema = self._schemas[schema["$ref"].rpartition("/")[2]]
+        return schema
+
+    @cached_property
+    def names(self) -> set[str]:
+        return {one.name for one in self._operations}
+
+
+@lru_cache(maxsize=1)
+def described() -> Description | None:
+    return Description(json.loads(FILE.read_text())) if FILE.is_file() else None
+
+
+def look(method: str, path: str, query: Iterable[tuple[str, str]], body: object) -> None:
+    """Write down what GitLab's description has against a request; the path is as it was sent."""
+    found = described()
+    if found is None:
+        return
+    if path.startswith(f"{PREFIX}/"):
+        problems.extend(found.request(method, path.removeprefix(PREFIX), query, body))
+    elif path not in OUTSIDE:
+        problems.append(f"{method} {path} is no URL of GitLab's API")
+
+
+def look_back(method: str, path: str, status: int, body: object) -> None:
+    """Write down in what an answer differs from the description."""
+    found = described()
+    if found is not None and path.startswith(f"{PREFIX}/"):
+        problems.extend(found.answer(method, path.removeprefix(PREFIX), status, body))
+
+
+@lru_cache(maxsize=256)
+def _pattern(name: str) -> re.Pattern[str]:
+    """An operation's method and path; in names of projects, branches and files `%2F` stands for a slash."""
+    method, _, path = name.partition(" ")
+    spelled = ["[^/]+" if part.startswith("{") else re.escape(part) for part in _PLACE.split(path)]
+    return re.compile(f"{method} {''.join(spelled)}")
+
+
+def _is_written(value: str, told: Mapping[str, Any]) -> bool:
+    """Tell whether a query parameter's text can be read as what is declared."""
+    if "oneOf" in told:
+        return any(_is_written(value, one) for one in told["oneOf"])
+    kind = told.get("type")
+    if kind == "integer":
+        return value.lstrip("-").isdigit()
+    if kind == "boolean":
+        return value.lower() in ("true", "false", "1", "0")
+    return "enum" not in told or value in told["enum"]
+
+
+def _is_of_type(value: object, kind: str | None) -> bool:
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    types: dict[str | None, type] = {"string": str, "boolean": bool, "object": dict, "array": list}
+    return kind not in types or isinstance(value, types[kind])
