@@ -105,6 +105,14 @@ def _promote() -> dict[str, Schema]:
         "alias": {"type": "string", "pattern": r"^[\w-]{1,255}$"},
         "bump": _choice(Bump),
         "allow_worse": _told(_list(_TEXT), "Globs of metrics in which a version may be worse than what it replaces."),
+        "sources": _told(
+            {
+                "type": "object",
+                "propertyNames": {"pattern": r"^[A-Za-z][A-Za-z0-9+.-]*:/"},
+                "additionalProperties": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+            },
+            "The SHA-256 of what lies at a place that the server does not read, by its URI.",
+        ),
     }
 
 

@@ -95,6 +95,7 @@ class Promote:
     alias: str = "champion"
     bump: Bump = Bump.AUTO
     allow_worse: tuple[str, ...] = ()  # globs of metrics in which a version may be worse than what it replaces
+    sources: Mapping[str, str] = field(default_factory=dict)  # digests of places that the server does not read, by URI
 
 
 @dataclass(frozen=True, slots=True)

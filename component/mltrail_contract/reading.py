@@ -32,6 +32,8 @@ _MOST_RULES_TOGETHER = 1000
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _SPAN = re.compile(r"(\d{1,6})([hdw])")
+_PLACE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HOUR_MS = 3_600_000
 _UNITS_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS, "w": 7 * 24 * _HOUR_MS}
 
@@ -41,7 +43,7 @@ DEFAULTS = ("repeat_over", "pair_by", "if_unknown")
 MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", *DEFAULTS)
 RANK_BY = ("metric", "better")
 RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "then", "target")
-PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse")
+PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse", "sources")
 
 
 def read(text: str) -> Contract:
@@ -238,7 +240,21 @@ def _promote(entry: Entry) -> Promote:
         alias=alias or given.alias,
         bump=(found["bump"].choice(Bump) if "bump" in found else None) or given.bump,
         allow_worse=found["allow_worse"].each(Entry.text) if "allow_worse" in found else given.allow_worse,
+        sources=_sources(found["sources"]) if "sources" in found else given.sources,
     )
+
+
+def _sources(entry: Entry) -> dict[str, str]:
+    """Read which content is meant by a place such as `s3://bucket/model`."""
+    pins = {}
+    for uri, value in entry.mapping().items():
+        digest = value.text() or ""
+        if not _PLACE.match(uri):
+            value.complain(f"expected a place such as s3://bucket/model, found {shown(uri)}")
+        if not _DIGEST.fullmatch(digest):
+            value.complain(f"expected sha256: and 64 hexadecimal digits, found {shown(digest)}")
+        pins[uri] = digest
+    return pins
 
 
 def _keep(entry: Entry) -> Keep:

@@ -1,11 +1,15 @@
-"""Where a version's files come from: folders of the project, and nothing else.
+"""Where a version's files come from: folders of the project, or places that only clients read.
 
 https://mlflow.org/docs/latest/api_reference/rest-api.html#create-modelversion
 """
 
 import pytest
+from flask.testing import FlaskClient
 
-from tests.api.conftest import Make, Mlflow
+from tests.api.conftest import Make, Mlflow, failure
+from tests.api.test_promotion import aliases, promote
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.conftest import LOCAL_TOKEN
 
 MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -103,9 +107,22 @@ def test_a_prompt_has_a_text_and_no_files(mlflow: Mlflow) -> None:
         "file:/etc/passwd",
         "http://169.254.169.254/latest",
         "https://example.com/model",
-        "s3://bucket/model",
-        "gs://bucket/model",
-        "dbfs:/model",
+        "s3://bucket/../model",
+        "s3://bucket/%2e%2e/model",
+        "s3://bucket/a/./model",
+        "s3://bucket/a%00b",
+        "s3://bucket",
+        "s3:model",
+        "s3://user:secret@bucket/model",
+        "s3://[bucket/model",
+        "dbfs:/a/../../etc",
+        "FILE:///etc",
+        "javascript:alert(1)",
+        "javascript://x/%0aalert(1)",
+        "JavaScript:/alert(1)",
+        "data:text/html,x",
+        "HTTPS://example.com/model",
+        "://x/y",
         "mlflow-artifacts://example.com/0/RUN/artifacts/model",
         "mlflow-artifacts:/0/RUN/artifacts/../../other",
         "mlflow-artifacts:/0/RUN/artifacts/%2e%2e/x",
@@ -152,3 +169,107 @@ def test_a_source_has_to_be_of_the_run_and_of_the_project(mlflow: Mlflow, make: 
 def test_a_deleted_runs_files_can_be_registered_as_in_mlflow(mlflow: Mlflow, make: Make, run_id: str) -> None:
     mlflow.post("runs/delete", run_id=run_id)
     assert make(source=f"runs:/{run_id}/m", run_id=run_id)["run_id"] == run_id
+
+
+ELSEWHERE = (
+    "s3://bucket/model",
+    "s3a://bucket/model/",
+    "gs://bucket/my model",
+    "hf://owner/model",
+    "huggingface:/owner/model",
+    "dbfs:/model",
+    "dbfs://profile@databricks/model",
+    "wasbs://container@account.blob.core.windows.net/model",
+    "abfss://container@account.dfs.core.windows.net/model",
+    "azureml://subscriptions/1/model",
+    "hdfs://host:8020/model",
+    "sftp://host/model",
+    "r2://bucket@account.r2.cloudflarestorage.com/model",
+    "oci://bucket@tenant/model",
+    "S3://bucket/model?versionId=1#x",
+    "made-up.scheme://x/y",
+)
+
+
+@pytest.mark.parametrize("source", ELSEWHERE)
+def test_a_place_elsewhere_is_kept_as_text(mlflow: Mlflow, make: Make, run_id: str, source: str) -> None:
+    """Clients read it, with credentials of their own: https://mlflow.org/docs/latest/ml/tracking/artifact-stores/."""
+    made = make(source=source, run_id=run_id)
+    assert (made["source"], made["run_id"]) == (source, run_id)
+    assert uri(mlflow, "1") == source
+    mlflow.post("registered-models/create", name="copy")
+    assert make("copy", source="models:/churn/1")["source"] == "models:/churn/1"
+    assert uri(mlflow, "1", "copy") == source
+    asked = {"name": "churn", "version": "1", "path": "MLmodel"}
+    told = failure(mlflow.call("GET", "model-versions/get-artifact", query_string=asked))
+    assert told[:2] == INVALID
+    assert f"lie at {source}" in told[2]
+    package = mlflow.client.put(
+        "/api/v4/projects/1/packages/ml_models/1/files/x",
+        data=b"x",
+        headers={"Authorization": f"Bearer {LOCAL_TOKEN}"},
+    )
+    assert package.status_code == 400
+    assert make(source=source)["run_id"] not in ("", run_id), "one without a run gets one, for its metrics"
+    assert uri(mlflow, "2") == source
+
+
+def test_the_page_of_a_place_elsewhere_is_inert(client: FlaskClient, mlflow: Mlflow, make: Make) -> None:
+    source = 's3://bucket/"><script>alert(1)</script>'
+    make(source=source)
+    page = client.get("/1/-/ml/models/churn/versions/1.0.0", headers={"Authorization": f"Bearer {LOCAL_TOKEN}"})
+    text = page.get_data(as_text=True)
+    assert "<script>alert" not in text
+    assert 'href="s3:' not in text
+
+
+PINNED = "s3://bucket/imported"
+PIN = "sha256:" + "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("pins", "status"),
+    [
+        ("", 409),
+        (f'promote: {{sources: {{"{PINNED}": "{PIN}"}}}}', 200),
+        (f'promote: {{sources: {{"{PINNED}/other": "{PIN}"}}}}', 409),
+        (f'promote: {{sources: {{"s3://bucket": "{PIN}"}}}}', 409),
+    ],
+)
+@pytest.mark.parametrize("own_route", [True, False])
+def test_a_managed_alias_goes_to_a_place_elsewhere_only_where_the_contract_pins_it(
+    trail: Trail, pins: str, status: int, own_route: bool
+) -> None:
+    first = trail.main(SHAS["a"])
+    trail.train(first, [0.8])
+    promote(trail, first)
+    contract = (
+        "version: 1\nmodels:\n  churn: {rank_by: val_accuracy}\n"
+        if not pins
+        else (f"version: 1\nmodels:\n  churn:\n    {pins}\n")
+    )
+    second = trail.main(SHAS["b"], contract)
+    trail.train(second, [0.81])
+    trail.report(second)
+    token = trail.team.tokens["maintainer"]
+    maintainer = Mlflow(trail.client, project="42", token=token)
+    maintainer.post("model-versions/create", name="churn", source=PINNED)
+    if own_route:
+        answer = trail.client.put(
+            "/api/v4/projects/42/ml/models/churn/aliases/champion",
+            headers={"Authorization": f"Bearer {token}"},
+            json={"version": "2"},
+        )
+        assert answer.status_code == status, answer.get_data()
+        told = answer.get_json().get("message", "")
+    elif status == 200:
+        maintainer.post("registered-models/alias", name="churn", alias="champion", version="2")
+        told = ""
+    else:
+        told = maintainer.error("POST", "registered-models/alias", name="churn", alias="champion", version="2")[2]
+    assert aliases(trail) == {"champion": "2" if status == 200 else "1"}
+    assert (PINNED in told and "sources:" in told) == (status != 200)
+    moves = trail.client.get(
+        "/api/v4/projects/42/ml/models/churn/aliases", headers={"Authorization": f"Bearer {token}"}
+    ).get_json()["moves"]
+    assert (PIN in (moves[0]["reason"] or "")) == (status == 200)

@@ -1,12 +1,24 @@
-"""Where a model version's files are said to be. Places outside of the project are refused unread."""
+"""Where a model version's files are said to be: in the project, or in a place that only clients read."""
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from . import paths, semver
 from .errors import MltrailError, invalid
 from .ids import is_eid
+
+_OURS = frozenset({"runs", "models", "mlflow-artifacts"})
+_SCHEME = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
+_NEVER = frozenset({"javascript", "vbscript", "data", "blob", "about", "view-source"})
+_TOKEN_GOES_THERE = frozenset({"http", "https"})
+_NO_TEXT = re.compile("[\x00-\x1f\x7f\ufffd\ud800-\udfff]")
+_MOST_ROUNDS = 10
+_RELATIVE = (
+    "If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute "
+    "path must be provided without relative path references present. Please provide an absolute path."
+)
+"""MLflow's very words: its tests, and others', look for them."""
 
 _VERSION = re.compile(r"(?P<name>[^/]+)/(?P<version>[^/]+)")
 _ALIASED = re.compile(r"(?P<name>[^/]+)@(?P<alias>[^/@]+)")
@@ -43,17 +55,26 @@ class OfVersion:
     alias: str | None
 
 
-Source = Nowhere | OfRun | OfLoggedModel | OfVersion
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A place such as `s3://bucket/model`, which clients read with credentials of their own. This server never does."""
+
+    uri: str
+
+
+Source = Nowhere | OfRun | OfLoggedModel | OfVersion | Elsewhere
 
 
 def parse(source: str) -> Source:
-    """Read a version's source. Raises INVALID for every place that is not in the project itself.
+    """Read a version's source. Raises INVALID for what MLflow refuses, above all for paths on the server's own machine.
 
     An empty source and a semantic version, which GitLab's documented calls send there, name no files.
     """
     if not source or semver.read(source) is not None:
         return Nowhere()
     scheme, colon, rest = source.partition(":")
+    if colon and scheme not in _OURS:
+        return Elsewhere(checked_place(source))
     if not colon or not rest.startswith("/") or rest.startswith("//"):
         raise _refused(source)
     try:
@@ -71,6 +92,52 @@ def parse(source: str) -> Source:
     if found is None:
         raise _refused(source)
     return found
+
+
+def is_elsewhere(location: str) -> bool:
+    """Tell a place that only clients read from a folder of the project's own files."""
+    return ":" in location.split("/", 1)[0]
+
+
+def checked_place(uri: str) -> str:
+    """Check a place that is kept as text for clients, as MLflow does. Raises INVALID."""
+    parts = _SCHEME.match(uri)
+    scheme = parts["scheme"].lower() if parts else ""
+    if not scheme or scheme == "file":
+        raise _refused(uri)
+    if scheme in _NEVER:
+        raise _bad_place(uri, f"No files lie behind '{scheme}:'.")
+    if scheme in _TOKEN_GOES_THERE:
+        raise _bad_place(uri, f"By '{scheme}:' MLflow's client would send its token to that host.")
+    if _NO_TEXT.search(uri):
+        raise _bad_place(uri, "It holds control characters, or is not valid Unicode.")
+    spelt = _plain(uri)
+    try:
+        place = urlsplit(spelt)
+        has_password = place.password is not None
+    except ValueError as error:
+        raise _bad_place(uri, "It is no URI.") from error
+    if has_password:
+        raise _bad_place("…", "It holds a password, which everybody who sees the version would see.")
+    inner = re.sub("/+", "/", place.path.rstrip("/"))
+    if not inner.startswith("/") or ".." in spelt.split("/") or {".", ".."} & set(inner.split("/")):
+        raise _bad_place(uri, _RELATIVE)
+    return uri
+
+
+def _plain(uri: str) -> str:
+    for _ in range(_MOST_ROUNDS):
+        again = unquote_plus(uri)
+        if again == uri:
+            break
+        uri = again
+    if _NO_TEXT.search(uri):
+        raise _bad_place(uri, _RELATIVE)
+    return uri
+
+
+def _bad_place(uri: str, why: str) -> MltrailError:
+    return invalid(f"Invalid model version source: '{uri[:200]}'. {why}")
 
 
 def _of_files(path: str) -> Source:

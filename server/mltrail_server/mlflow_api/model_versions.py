@@ -117,8 +117,7 @@ def search(call: Call) -> Response:
 
 def get_download_uri(call: Call) -> Response:
     query = message_of(call.request, _Which)
-    folder = versions.files_of(call.scope, query.name, str(query.version))
-    return json_answer({"artifact_uri": f"mlflow-artifacts:/{folder}"})
+    return json_answer({"artifact_uri": versions.uri_of(call.scope, query.name, str(query.version))})
 
 
 def set_tag(call: Call) -> Response:

@@ -93,8 +93,8 @@ def _moved(
     expected: int | aliases.Expected | None,
     reason: str | None,
 ) -> Moved:
-    stewards.check_alias(connection, scope, model_id, alias, wanted)
-    reason = reason[:_MOST_REASON] if reason else None
+    pinned = stewards.check_alias(connection, scope, model_id, alias, wanted)
+    reason = "; ".join(one for one in (reason, pinned) if one)[:_MOST_REASON] or None
     number = aliases.move(connection, scope, model_id, alias, wanted.number, expected_from=expected, reason=reason)
     before = versions.get(connection, scope.project_id, model_id, number) if number is not None else None
     return Moved(alias, before, wanted)

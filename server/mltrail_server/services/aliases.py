@@ -28,8 +28,8 @@ def put(scope: Scope, name: str, alias: str, version: str) -> None:
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
         found = models.version_of(connection, scope, model_id, name, version)
-        stewards.check_alias(connection, scope, model_id, alias, found)
-        move(connection, scope, model_id, alias, found.number)
+        pinned = stewards.check_alias(connection, scope, model_id, alias, found)
+        move(connection, scope, model_id, alias, found.number, reason=pinned)
 
 
 def delete(scope: Scope, name: str, alias: str) -> None:

@@ -20,16 +20,17 @@ def of(
     connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], *, experiments: Collection[str]
 ) -> dict[str, Goal]:
     """Tell the goal of each metric in runs of these experiments. One statement."""
-    contract = _contract(connection, project_id)
+    contract = newest_contract(connection, project_id)
     return comparison.goals_of(metrics, selection.models_of(contract, experiments))
 
 
 def of_model(connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], model: str) -> dict[str, Goal]:
     """Tell the goal of each metric in versions of a model. One statement."""
-    contract = _contract(connection, project_id)
+    contract = newest_contract(connection, project_id)
     found = contract.models.get(model) if contract else None
     return comparison.goals_of(metrics, [found] if found else [])
 
 
-def _contract(connection: sa.Connection, project_id: ProjectId) -> Contract | None:
+def newest_contract(connection: sa.Connection, project_id: ProjectId) -> Contract | None:
+    """Read the contract that binds the newest pipelines; None where there is none, or nobody has asked yet."""
     return contracts.parsed(store.newest(connection, project_id, among=_LOOK_AT)).contract

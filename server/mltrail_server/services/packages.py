@@ -35,6 +35,8 @@ def _folder(scope: Scope, owner: str) -> str:
                 return Owner(candidate.experiment_iid, eid=candidate.eid).folder
         else:
             version = versions.get_by_id(connection, scope.project_id, number)
+            if version is not None and version.elsewhere:
+                raise invalid(f"The files of this version lie at {version.elsewhere}, which this server does not read.")
             if version is not None and version.location:
                 return version.location
     what = "candidate" if of_candidate else "model version"

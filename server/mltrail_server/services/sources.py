@@ -1,4 +1,4 @@
-"""Find where the files of a new model version lie: in this project, or the version is refused."""
+"""Find where the files of a new model version lie: in this project, or in a place that only clients read."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from .deps import Scope
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`location` is a folder relative to the project's files, empty when there are none."""
+    """`location` is a folder relative to the project's files, or a place elsewhere; empty when there are none."""
 
     location: str
     candidate_iid: int | None = None
@@ -31,21 +31,35 @@ def resolve(
 ) -> Origin:
     """Resolve what a client named as source, run and logged model.
 
-    Raises INVALID for a place outside of the project and for things that do not belong together, NOT_FOUND for a run
-    or logged model that the project does not have.
+    Raises INVALID for what no version may be made of and for things that do not belong together, NOT_FOUND for a run or
+    logged model that the project does not have.
     """
     named = rules.parse(source)
     if isinstance(named, rules.OfVersion):
         return _of_version(connection, scope, named, eid=eid, logged_model_id=logged_model_id)
     if isinstance(named, rules.OfLoggedModel):
         return _of_logged_model(connection, scope, named, eid=eid, wanted=logged_model_id)
+    if isinstance(named, rules.Elsewhere):
+        return _elsewhere(connection, scope, named, eid=eid, logged_model_id=logged_model_id)
     if isinstance(named, rules.OfRun):
         return _of_run(connection, scope, named, eid=eid, logged_model_id=logged_model_id)
+    return _unnamed(connection, scope, eid=eid, logged_model_id=logged_model_id)
+
+
+def _unnamed(connection: sa.Connection, scope: Scope, *, eid: str | None, logged_model_id: str | None) -> Origin:
     if logged_model_id:
         return _of_logged_model(connection, scope, rules.OfLoggedModel(logged_model_id), eid=eid, wanted=None)
     if eid:
         return _of_run(connection, scope, rules.OfRun(eid, ""), eid=None, logged_model_id=None)
     return Origin("")
+
+
+def _elsewhere(
+    connection: sa.Connection, scope: Scope, named: rules.Elsewhere, *, eid: str | None, logged_model_id: str | None
+) -> Origin:
+    maker = _candidate(connection, scope, eid) if eid else None
+    model = _logged_model(connection, scope, logged_model_id) if logged_model_id else None
+    return Origin(named.uri, maker.iid if maker else None, model.model_id if model else None)
 
 
 def _of_run(
@@ -100,7 +114,7 @@ def _of_version(
         raise invalid(f"Invalid model version source: that version is not of run {eid}.")
     if logged_model_id and logged_model_id != version.logged_model_id:
         raise invalid(f"Invalid model version source: that version is not of the logged model {logged_model_id}.")
-    return Origin(version.location, version.candidate_iid, version.logged_model_id)
+    return Origin(version.elsewhere or version.location, version.candidate_iid, version.logged_model_id)
 
 
 def _candidate(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:

@@ -12,6 +12,7 @@ from mltrail_server.store import versions as version_store
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.versions import Version
 
+from . import goals
 from .deps import Scope
 
 
@@ -53,16 +54,39 @@ def manages(connection: sa.Connection, scope: Scope, model_id: int, alias: str) 
     return alias.lower() in {one.lower() for one in managed}
 
 
-def check_alias(connection: sa.Connection, scope: Scope, model_id: int, alias: str, target: Version | None) -> None:
-    """Let a managed alias be moved by stewards, and to promoted versions only. `target` None takes it away."""
+def check_alias(
+    connection: sa.Connection, scope: Scope, model_id: int, alias: str, target: Version | None
+) -> str | None:
+    """Let a managed alias be moved by stewards, and to promoted versions only. `target` None takes it away.
+
+    A version whose files lie elsewhere, where this server does not look, counts as promoted once the contract file pins
+    what lies there. Answers what it says then, for the alias's history.
+    """
     if not manages(connection, scope, model_id, alias):
-        return
+        return None
     check(scope, f"Moving the alias '{alias}'")
-    if target is not None and not target.promoted:
+    if target is None or target.promoted:
+        return None
+    if target.elsewhere:
+        return f"pinned by the contract file as {_pinned(connection, scope, target, alias)}"
+    raise conflict(
+        f"{target.model_name} {target.semver} was registered by hand and never promoted, so it can't become "
+        f"'{alias}'. Promote the run that it came from: its job, gate and files are checked then."
+    )
+
+
+def _pinned(connection: sa.Connection, scope: Scope, target: Version, alias: str) -> str:
+    """Find the digest that the contract file names for a place elsewhere. Raises CONFLICT where it names none."""
+    contract = goals.newest_contract(connection, scope.project_id)
+    model = contract.models.get(target.model_name) if contract else None
+    pins = model.promote.sources if model and model.promote else {}
+    if target.elsewhere not in pins:
         raise conflict(
-            f"{target.model_name} {target.semver} was registered by hand and never promoted, so it can't become "
-            f"'{alias}'. Promote the run that it came from: its job, gate and files are checked then."
+            f"The files of {target.model_name} {target.semver} lie at {target.elsewhere}, which this server does not "
+            f"read, so it can't become '{alias}'. Say in the contract file what lies there: "
+            f'promote: {{sources: {{"{target.elsewhere}": "sha256:<its digest>"}}}}'
         )
+    return pins[target.elsewhere]
 
 
 def freezes(scope: Scope) -> bool:

@@ -136,14 +136,27 @@ def search(
 
 
 def files_of(scope: Scope, name: str, version: str) -> str:
-    """Tell the folder of a version's files, relative to the project. Raises NOT_FOUND when it has none."""
+    """Tell the folder of a version's files, relative to the project. Raises NOT_FOUND where it has none, INVALID where
+    they lie elsewhere.
+    """
     found = get(scope, name, version)
+    if found.elsewhere:
+        raise invalid(
+            f"The files of version {found.number} of model '{name}' lie at {found.elsewhere}, which this server does "
+            "not read. Fetch them from there, with credentials of your own."
+        )
     if not found.location:
         raise not_found(
             f"Version {found.number} of model '{name}' was registered without a source, so it has no files. "
             "Register it with runs:/<run id>/<path> as source."
         )
     return found.location
+
+
+def uri_of(scope: Scope, name: str, version: str) -> str:
+    """Tell where a client finds a version's files. Raises NOT_FOUND when it has none."""
+    found = get(scope, name, version)
+    return found.elsewhere or f"mlflow-artifacts:/{files_of(scope, name, version)}"
 
 
 def describe(scope: Scope, name: str, version: str, description: str | None) -> Version:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import semver
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.source import is_elsewhere
 
 from . import aliases, schema
 from .models import Tags
@@ -20,7 +21,9 @@ _CANDIDATE = schema.candidate
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version; times are milliseconds since the epoch, `location` is relative to the project's files."""
+    """One version; times are milliseconds since the epoch. `location` is relative to the project's files, empty where
+    it has none; `elsewhere` is a place that clients read by themselves.
+    """
 
     id: int
     model_id: int
@@ -40,6 +43,7 @@ class Version:
     updated_ms: int
     tags: Tags = ()
     aliases: tuple[str, ...] = ()
+    elsewhere: str = ""
     promoted: bool = False  # by a promotion: verified, its files its own, changed by stewards only
 
 
@@ -263,7 +267,7 @@ def _version(row: Row, tags: Tags, names: tuple[str, ...]) -> Version:
         row.eid,
         row.logged_model_id,
         row.source,
-        row.location,
+        "" if is_elsewhere(row.location) else row.location,
         row.run_link,
         row.description,
         row.user_name,
@@ -272,5 +276,6 @@ def _version(row: Row, tags: Tags, names: tuple[str, ...]) -> Version:
         row.updated_ms,
         tags,
         names,
+        row.location if is_elsewhere(row.location) else "",
         bool(row.promoted),
     )

@@ -24,12 +24,15 @@ def create(world: World) -> Call:
             "http://example.com/model",
             "../model",
             f"models:/{world.name('model')}/1",
+            "s3://bucket/model",
+            "dbfs:/a/../model",
+            "hf://owner/model",
         ]
     )
     fields["source"] = source
     if "no_run" in run:
         source = fields["source"] = "../model"
-    if run in source:
+    if run in source or source.startswith(("s3:", "dbfs:", "hf:")):
         fields["run_id"] = run
     if rng.random() < 0.3:
         fields |= {"description": "text", "tags": [{"key": "stage", "value": rng.choice("ab")}]}

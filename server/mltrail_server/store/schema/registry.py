@@ -41,7 +41,7 @@ model_version = Table(
     Column("candidate_iid", BigInteger),
     Column("logged_model_id", String(64)),
     Column("source", Text, nullable=False),  # as the client gave it
-    Column("location", Text, nullable=False),  # folder of its files, relative to the project
+    Column("location", Text, nullable=False),  # folder of its files in the project, or a URI elsewhere
     Column("run_link", Text),
     Column("description", Text),
     Column("user_name", Text, nullable=False),
