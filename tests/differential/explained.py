@@ -82,6 +82,15 @@ def _without_model_experiments(body: Any) -> Any:
     return rest | ({"experiments": found} if found else {})
 
 
+def _latest_of_each_stage(body: Any) -> Any:
+    """Leave of a model's versions the last one of each stage, as MLflow shows them."""
+    model = body.get("registered_model") if isinstance(body, dict) else None
+    if not isinstance(model, dict) or "latest_versions" not in model:
+        return body
+    last = {one["current_stage"]: one for one in sorted(model["latest_versions"], key=lambda one: int(one["version"]))}
+    return body | {"registered_model": model | {"latest_versions": sorted(last.values(), key=repr)}}
+
+
 def _versions_without_aliases(body: Any) -> Any:
     """Leave a model's own aliases, which are pairs with a version, as they are."""
     if isinstance(body, dict):
@@ -199,6 +208,11 @@ RULES: tuple[Rule, ...] = (
             ours=(400, 404),
             when=_spoiled,
         ),
+    ),
+    Rule(
+        "versions of a model",
+        "A model by itself shows all its versions, as GitLab does; MLflow shows the last one of each stage.",
+        _edited(r"registered-models", mltrail=_latest_of_each_stage),
     ),
     Rule(
         "aliases in searches",

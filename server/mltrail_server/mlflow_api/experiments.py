@@ -9,13 +9,13 @@ from mltrail_server.services import experiments
 from mltrail_server.store.experiments import Experiment
 
 from .messages import Message, message_of
-from .wire import Tags, experiment_number, stage_name
+from .wire import Location, Tags, experiment_number, stage_name
 
 
 class _Create(Message):
     name: str
     tags: Tags | None = None
-    artifact_location: str | None = None  # checked, but not used: files live where the operator put them
+    artifact_location: Location | None = None
 
 
 class _ById(Message):
@@ -45,7 +45,7 @@ class _DeleteTag(Message):
 def create(call: Call) -> Response:
     body = message_of(call.request, _Create)
     tags = [(tag.key, tag.value) for tag in body.tags or ()]
-    iid = experiments.create(call.scope, name=body.name, tags=tags)
+    iid = experiments.create(call.scope, name=body.name, tags=tags, artifact_location=body.artifact_location)
     return json_answer({"experiment_id": str(iid)})
 
 
@@ -94,7 +94,7 @@ def shown(experiment: Experiment) -> dict[str, object]:
     return {
         "experiment_id": str(experiment.iid),
         "name": experiment.name,
-        "artifact_location": f"mlflow-artifacts:/{experiment.iid}",
+        "artifact_location": experiment.artifact_location or f"mlflow-artifacts:/{experiment.iid}",
         "lifecycle_stage": stage_name(experiment.stage),
         "creation_time": experiment.created_ms,
         "last_update_time": experiment.updated_ms,

@@ -199,7 +199,8 @@ def shown(one: Shown) -> dict[str, object]:
         "name": model.name,
         "creation_timestamp_ms": model.created_ms,
         "last_updated_timestamp_ms": model.updated_ms,
-        "artifact_uri": f"mlflow-artifacts:/{model.experiment_iid}/models/{model.model_id}/artifacts",
+        "artifact_uri": model.elsewhere
+        or f"mlflow-artifacts:/{model.experiment_iid}/models/{model.model_id}/artifacts",
         "status": f"{_PREFIX}{model.status.name}",
         "tags": run_shapes.pairs(one.tags),
     }

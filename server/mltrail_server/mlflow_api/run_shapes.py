@@ -60,7 +60,7 @@ def info(candidate: Candidate) -> Shape:
 
 
 def artifact_uri(candidate: Candidate) -> str:
-    return f"mlflow-artifacts:/{candidate.experiment_iid}/{candidate.eid}/artifacts"
+    return candidate.elsewhere or f"mlflow-artifacts:/{candidate.experiment_iid}/{candidate.eid}/artifacts"
 
 
 class Metric(msgspec.Struct, gc=False):

@@ -65,7 +65,7 @@ def create(
     claim = job_claims.look_up(scope, wanted)
 
     def begin(connection: sa.Connection) -> Logged:
-        experiments.check_accepts(connection, scope, experiment_iid)
+        place = experiments.check_accepts(connection, scope, experiment_iid)
         return make(
             connection,
             scope,
@@ -75,12 +75,13 @@ def create(
             started_ms=started_ms,
             tags=wanted,
             claim=claim,
+            place=place,
         )
 
     return scope.deps.db.write_together(begin)
 
 
-def make(
+def make(  # noqa: PLR0913 - all that a run begins with, each by its name
     connection: sa.Connection,
     scope: Scope,
     *,
@@ -90,19 +91,22 @@ def make(
     started_ms: int | None = None,
     tags: Mapping[str, str] | None = None,
     claim: ci.Job | None = None,
+    place: str | None = None,
 ) -> Logged:
     """Begin a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
-    that the tags claim.
+    that the tags claim. `place` is where the experiment's files go, if not here.
     """
+    eid = new_eid()
     made = candidates.create(
         connection,
         scope.project_id,
-        eid=new_eid(),
+        eid=eid,
         experiment_iid=experiment_iid,
         name=name,
         user_name=_user(scope, user_name),
         started_ms=scope.now if started_ms is None else started_ms,
         now=scope.now,
+        elsewhere=f"{place}/{eid}/artifacts" if place else None,
     )
     given = stamp.on_create(connection, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
     candidate_tags.put(connection, scope.project_id, made.iid, given)

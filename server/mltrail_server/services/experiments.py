@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from mltrail_server.domain import limits
+from mltrail_server.domain.artifact_location import UNUSED_TAG, allowed, told_in_a_tag
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.domain.model import model_of_experiment
@@ -25,8 +26,13 @@ name is taken, MLflow's `set_experiment()` goes on without an error and logs to 
 """
 
 
-def create(scope: Scope, *, name: str, tags: Iterable[tuple[str, str]] = ()) -> int:
+def create(
+    scope: Scope, *, name: str, tags: Iterable[tuple[str, str]] = (), artifact_location: str | None = None
+) -> int:
     """Make an experiment and answer its number in the project.
+
+    Its files go to `artifact_location` where the operator allows that place, and clients put them there by themselves;
+    else a tag tells that the place is not used.
 
     A CI job that names one of the last minute gets that one's number: see `_SAME_MS`. Raises ALREADY_EXISTS for a taken
     name otherwise, also for one that a deleted experiment holds.
@@ -35,8 +41,11 @@ def create(scope: Scope, *, name: str, tags: Iterable[tuple[str, str]] = ()) -> 
     tags = list(tags)
     for key, value in tags:
         limits.check_tag(key, value)
+    place = allowed(artifact_location or "", scope.deps.settings.locations)
+    if artifact_location and place is None:
+        tags.append((UNUSED_TAG, told_in_a_tag(artifact_location)))
     with scope.deps.db.write() as connection:
-        iid = store.create(connection, scope.project_id, name=name, now=scope.now)
+        iid = store.create(connection, scope.project_id, name=name, now=scope.now, artifact_location=place)
         if iid is None:
             taken = existing_name(connection, scope, name)
             if scope.actor.job is None or taken.stage is not Stage.ACTIVE or scope.now - taken.created_ms > _SAME_MS:
@@ -129,12 +138,16 @@ def check_active(experiment: Experiment) -> None:
     _check_stage(experiment.iid, experiment.stage)
 
 
-def check_accepts(connection: sa.Connection, scope: Scope, iid: int) -> None:
-    """Make sure that runs may begin in an experiment. Raises NOT_FOUND, INVALID for a deleted one."""
-    stage = store.stage_of(connection, scope.project_id, iid)
-    if stage is None:
+def check_accepts(connection: sa.Connection, scope: Scope, iid: int) -> str | None:
+    """Make sure that runs may begin in an experiment, and answer where their files go, if not here. Raises NOT_FOUND,
+    INVALID for a deleted one.
+    """
+    found = store.stage_of(connection, scope.project_id, iid)
+    if found is None:
         raise _no_experiment(iid)
+    stage, place = found
     _check_stage(iid, stage)
+    return place
 
 
 def _check_stage(iid: int, stage: Stage) -> None:

@@ -172,6 +172,11 @@ def _held_by(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate
         found = logged_models.get(connection, scope.project_id, str(owner.logged_model_id))
     if found is None or found.experiment_iid != owner.experiment_iid:
         raise not_found(f"No run or logged model has the folder '{owner.folder}' in this project.")
+    if found.elsewhere:
+        raise invalid(
+            f"The files of '{owner.folder}' lie at {found.elsewhere}, which this server does not read. Use that "
+            "URI, with credentials of your own."
+        )
     return found
 
 

@@ -58,7 +58,9 @@ def create(
         limits.check_tag(key, value)
     model_id = new_logged_model_id()
     with scope.deps.db.write() as connection:
-        experiments.check_active(experiments.existing(connection, scope, experiment_iid))
+        experiment = experiments.existing(connection, scope, experiment_iid)
+        experiments.check_active(experiment)
+        place = experiment.artifact_location
         if source_eid:
             candidate = candidates.get(connection, scope.project_id, source_eid)
             if candidate is None:
@@ -78,6 +80,7 @@ def create(
             Stage.ACTIVE,
             scope.now,
             scope.now,
+            f"{place}/models/{model_id}/artifacts" if place else None,
         )
         logged_models.create(connection, scope.project_id, model)
         logged_models.put_tags(connection, scope.project_id, model_id, tags)

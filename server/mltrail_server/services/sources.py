@@ -76,7 +76,8 @@ def _of_run(
         model = _logged_model(connection, scope, logged_model_id)
         if model.source_eid != named.eid:
             raise invalid(f"Invalid model version source: the logged model {model.model_id} is not of run {named.eid}.")
-    location = paths.join(Owner(candidate.experiment_iid, eid=named.eid).folder, named.path)
+    folder = candidate.elsewhere or Owner(candidate.experiment_iid, eid=named.eid).folder
+    location = paths.join(folder, named.path)
     if named.path and not logged_model_id and not store.has_files(connection, scope.project_id, location):
         # MLflow 3 keeps what log_model(name="model") logs outside of the run; runs:/<id>/model still means it.
         logged = store.logged_model_of_run(connection, scope.project_id, named.eid, named.path)
@@ -132,4 +133,4 @@ def _logged_model(connection: sa.Connection, scope: Scope, model_id: str) -> Log
 
 
 def _folder(model: LoggedModel) -> str:
-    return Owner(model.experiment_iid, logged_model_id=model.model_id).folder
+    return model.elsewhere or Owner(model.experiment_iid, logged_model_id=model.model_id).folder

@@ -50,6 +50,12 @@ class Settings:
     artifacts: str = _setting(
         "MLTRAIL_ARTIFACTS", "Folder for files, or `s3://bucket/prefix`. Unset: a folder in the data folder"
     )
+    artifact_locations: str = _setting(
+        "MLTRAIL_ARTIFACT_LOCATIONS",
+        "Places, separated by commas, at or below which experiments may have their files (`artifact_location`), as "
+        "`s3://bucket/team`. Clients read and write there with credentials of their own, this server never does. "
+        "Unset: none",
+    )
     folder_sync: str = _setting(
         "MLTRAIL_FOLDER_SYNC",
         "Of files in a folder: `off`: a power failure may take those of the last half minute, and "
@@ -179,6 +185,11 @@ class Settings:
             return None
         bucket, _, prefix = self.artifacts.removeprefix("s3://").partition("/")
         return bucket, prefix.strip("/")
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Where experiments may have their files, without a slash at the end."""
+        return tuple(one.strip().rstrip("/") for one in self.artifact_locations.split(",") if one.strip())
 
     @property
     def issuer(self) -> str:

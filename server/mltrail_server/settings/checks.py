@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from mltrail_server.domain import hooks
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.source import checked_place
 
 if TYPE_CHECKING:
     from . import Settings
@@ -28,6 +29,7 @@ def check(settings: "Settings") -> None:
     if any(part in ("", ".", "..") for part in settings.root_path.split("/")[1:]):
         raise mistake("MLTRAIL_EXTERNAL_URL has a path with an empty part, . or .., which browsers change")
     _check_artifacts(settings)
+    _check_locations(settings)
     _check_words(settings)
     _check_spans(settings)
     if settings.local_mode:
@@ -62,6 +64,16 @@ def _check_artifacts(settings: "Settings") -> None:
         raise mistake(f"MLTRAIL_FOLDER_SYNC must be on or off, not {settings.folder_sync!r}")
     if settings.s3_direct not in ("asked", "announced", "off"):
         raise mistake(f"MLTRAIL_S3_DIRECT must be asked, announced or off, not {settings.s3_direct!r}")
+
+
+def _check_locations(settings: "Settings") -> None:
+    for place in settings.locations:
+        try:
+            checked_place(f"{place}/run")
+        except MltrailError as error:
+            raise mistake(
+                f"MLTRAIL_ARTIFACT_LOCATIONS must name places such as s3://bucket/team, not {place!r}"
+            ) from error
 
 
 def _check_spans(settings: "Settings") -> None:

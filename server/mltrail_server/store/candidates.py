@@ -32,6 +32,7 @@ class Candidate:
     status_reason: str | None
     promoted: bool = False  # a promoted version rests on it
     detached_until_ms: int | None = None  # it outlives its job, until then
+    elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
 
 
 COLUMNS = (
@@ -48,6 +49,7 @@ COLUMNS = (
     _T.c.status_reason,
     _T.c.promoted,
     _T.c.detached_until_ms,
+    _T.c.elsewhere,
 )
 
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
@@ -68,11 +70,12 @@ _NEW = (
     "created_ms",
     "amended",
     "promoted",
+    "elsewhere",
 )
 _INSERT = Prepared(sa.insert(_T), columns=_NEW)
 
 
-def create(
+def create(  # noqa: PLR0913 - the columns of a new row, each by its name
     connection: sa.Connection,
     project_id: ProjectId,
     *,
@@ -82,6 +85,7 @@ def create(
     user_name: str,
     started_ms: int,
     now: int,
+    elsewhere: str | None = None,
 ) -> Candidate:
     """Insert a running candidate, and give it the next number in the project."""
     iid = next_number(connection, project_id, "candidate")
@@ -98,10 +102,12 @@ def create(
         "created_ms": now,
         "amended": False,
         "promoted": False,
+        "elsewhere": elsewhere,
     }
     _INSERT.run(connection, values)
+    running = (Status.RUNNING, Stage.ACTIVE)
     return Candidate(
-        iid, eid, experiment_iid, name, user_name, Status.RUNNING, Stage.ACTIVE, started_ms, None, False, None, False
+        iid, eid, experiment_iid, name, user_name, *running, started_ms, None, False, None, elsewhere=elsewhere
     )
 
 
@@ -148,7 +154,7 @@ def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values:
 def candidate_of(row: Row | Tuple) -> Candidate:
     """Make a candidate of a row with `COLUMNS`, and perhaps more after them."""
     iid, eid, experiment_iid, name, user_name, status, stage, *rest = row[: len(COLUMNS)]
-    started_ms, ended_ms, amended, reason, promoted, detached_until_ms = rest
+    started_ms, ended_ms, amended, reason, promoted, detached_until_ms, elsewhere = rest
     return Candidate(
         iid,
         eid,
@@ -163,6 +169,7 @@ def candidate_of(row: Row | Tuple) -> Candidate:
         reason,
         bool(promoted),
         detached_until_ms,
+        elsewhere,
     )
 
 

@@ -31,7 +31,7 @@ _ORDERS: dict[str, sa.ColumnElement[Any]] = {
     "id": _T.c.iid,
 }
 _NEWEST = Sorted(_T.c.created_ms, descending=True)
-_COLUMNS = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms)
+_COLUMNS = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location)
 _WIDTH = len(_COLUMNS.selected_columns)
 _FIRST_PAGE = Prepared(
     _COLUMNS.add_columns(_T.c.created_ms.label("sort_0"), _T.c.iid.label("sort_1"))
@@ -72,8 +72,8 @@ def search(
     shown = rows[:limit]
     tags = tags_of(connection, project_id, [row[0] for row in shown]) if shown else {}
     found = [
-        Experiment(iid, name, Stage(stage), created_ms, updated_ms, tags.get(iid, ()))
-        for iid, name, stage, created_ms, updated_ms, *_ in shown
+        Experiment(iid, name, Stage(stage), created_ms, updated_ms, tags.get(iid, ()), location)
+        for iid, name, stage, created_ms, updated_ms, location, *_ in shown
     ]
     return found, written_token(shown[-1][_WIDTH:], mark) if len(rows) > limit else None
 

@@ -15,13 +15,15 @@ from .sql import insert_for, next_number, upsert
 _T = schema.experiment
 _TAG = schema.experiment_tag
 
-_IN_PROJECT = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms).where(
-    _T.c.project_id == sa.bindparam("project_id")
-)
+_IN_PROJECT = sa.select(
+    _T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location
+).where(_T.c.project_id == sa.bindparam("project_id"))
 _BY_IID = Prepared(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
 _BY_NAME = Prepared(_IN_PROJECT.where(_T.c.name == sa.bindparam("name")))
 _STAGE = Prepared(
-    sa.select(_T.c.stage).where(_T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid"))
+    sa.select(_T.c.stage, _T.c.artifact_location).where(
+        _T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid")
+    )
 )
 _TAGS_OF_ONE = Prepared(
     sa.select(_TAG.c.key, _TAG.c.value)
@@ -45,12 +47,16 @@ class Experiment:
     created_ms: int
     updated_ms: int
     tags: tuple[tuple[str, str], ...] = ()
+    artifact_location: str | None = None  # where clients put its runs' files by themselves; None is here
 
 
-def create(connection: sa.Connection, project_id: ProjectId, *, name: str, now: int) -> int | None:
+def create(
+    connection: sa.Connection, project_id: ProjectId, *, name: str, now: int, artifact_location: str | None = None
+) -> int | None:
     """Insert an experiment and answer its number, or None when the name is taken."""
     iid = next_number(connection, project_id, "experiment")
     values = {"project_id": project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
+    values["artifact_location"] = artifact_location
     insert = insert_for(connection, _T).values(**values, created_ms=now, updated_ms=now)
     insert = insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
     made: int | None = connection.execute(insert.returning(_T.c.iid)).scalar()
@@ -61,9 +67,10 @@ def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Experimen
     return _one(connection, project_id, _BY_IID, {"project_id": project_id, "iid": iid})
 
 
-def stage_of(connection: sa.Connection, project_id: ProjectId, iid: int) -> Stage | None:
+def stage_of(connection: sa.Connection, project_id: ProjectId, iid: int) -> tuple[Stage, str | None] | None:
+    """Look up what a new run needs: the stage of its experiment, and where its files go, if not here."""
     row = _STAGE.one(connection, {"project_id": project_id, "iid": iid})
-    return None if row is None else Stage(row[0])
+    return None if row is None else (Stage(row[0]), row[1])
 
 
 def get_by_name(connection: sa.Connection, project_id: ProjectId, name: str) -> Experiment | None:
@@ -132,6 +139,7 @@ def _one(connection: sa.Connection, project_id: ProjectId, query: Prepared, give
     row = query.one(connection, given)
     if row is None:
         return None
-    iid, name, stage, created_ms, updated_ms = row
+    iid, name, stage, created_ms, updated_ms, artifact_location = row
     tags = _TAGS_OF_ONE.all(connection, {"project_id": project_id, "iid": iid})
-    return Experiment(iid, name, Stage(stage), created_ms, updated_ms, tuple((key, value) for key, value in tags))
+    pairs = tuple((key, value) for key, value in tags)
+    return Experiment(iid, name, Stage(stage), created_ms, updated_ms, pairs, artifact_location)

@@ -41,6 +41,7 @@ class LoggedModel:
     stage: Stage
     created_ms: int
     updated_ms: int
+    elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ _COLUMNS = (
     _T.c.stage,
     _T.c.created_ms,
     _T.c.updated_ms,
+    _T.c.elsewhere,
 )
 
 
@@ -203,4 +205,5 @@ def _model(row: Row) -> LoggedModel:
         Stage(row.stage),
         row.created_ms,
         row.updated_ms,
+        row.elsewhere,
     )

@@ -28,11 +28,10 @@ TEXTS: dict[str, sa.ColumnElement[Any]] = {
     "run_name": _T.c.name,
     "user_id": _T.c.user_name,
     "experiment_id": sa.cast(_T.c.experiment_iid, sa.Text),
-    "artifact_uri": sa.literal("mlflow-artifacts:/")
-    + sa.cast(_T.c.experiment_iid, sa.Text)
-    + "/"
-    + _T.c.eid
-    + "/artifacts",
+    "artifact_uri": sa.func.coalesce(
+        _T.c.elsewhere,
+        sa.literal("mlflow-artifacts:/") + sa.cast(_T.c.experiment_iid, sa.Text) + "/" + _T.c.eid + "/artifacts",
+    ),
     "status": sa.case({status: status.name for status in Status}, value=_T.c.status, else_=Status.RUNNING.name),
 }
 

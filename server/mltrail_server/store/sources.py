@@ -18,6 +18,7 @@ class LoggedModel:
     model_id: str
     experiment_iid: int
     source_eid: str  # "" when no candidate made it
+    elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
 
 
 def logged_model(connection: sa.Connection, project_id: ProjectId, model_id: str) -> LoggedModel | None:
@@ -38,10 +39,10 @@ def has_files(connection: sa.Connection, project_id: ProjectId, folder: str) -> 
 
 def _one(connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool]) -> LoggedModel | None:
     query = (
-        sa.select(_MODEL.c.model_id, _MODEL.c.experiment_iid, _MODEL.c.source_eid)
+        sa.select(_MODEL.c.model_id, _MODEL.c.experiment_iid, _MODEL.c.source_eid, _MODEL.c.elsewhere)
         .where(_MODEL.c.project_id == project_id, _MODEL.c.stage == Stage.ACTIVE, which)
         .order_by(_MODEL.c.created_ms.desc(), _MODEL.c.model_id)
         .limit(1)
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else LoggedModel(row.model_id, row.experiment_iid, row.source_eid)
+    return None if row is None else LoggedModel(row.model_id, row.experiment_iid, row.source_eid, row.elsewhere)

@@ -12,6 +12,7 @@ from mltrail_server.services import candidate_view, files, search, stamp, versio
 from mltrail_server.services.candidate_view import View
 from mltrail_server.services.candidates import NAME_TAG
 from mltrail_server.store.files import File
+from mltrail_server.store.folders import Entry
 from mltrail_server.store.inputs import Direction
 
 from . import previews
@@ -59,7 +60,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         commit=tags.get("mlflow.source.git.commit"),
         folder=folder,
         above=folder.rpartition("/")[0],
-        entries=files.listing(call.scope, paths.join(_root(view), folder)),
+        entries=_entries(call, view, folder),
         versions=made.items,
         model_ids=[link.model_id for link in view.run.models if link.direction is Direction.OUTPUT],
         input_ids=[link.model_id for link in view.run.models if link.direction is Direction.INPUT],
@@ -114,6 +115,11 @@ def picture(call: Call, iid: int, path: str) -> ResponseReturnValue:
 
 def _file(call: Call, view: View, path: str) -> File:
     return files.find(call.scope, f"{_root(view)}/{path}")
+
+
+def _entries(call: Call, view: View, folder: str) -> list[Entry]:
+    """List a folder of a run's files; where they lie elsewhere, nobody here knows them."""
+    return [] if view.run.candidate.elsewhere else files.listing(call.scope, paths.join(_root(view), folder))
 
 
 def _root(view: View) -> str:

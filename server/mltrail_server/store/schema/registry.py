@@ -133,6 +133,7 @@ logged_model = Table(
     Column("stage", SmallInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    Column("elsewhere", Text),  # the URI of its files, where clients put them by themselves; null: here
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
 )
 Index(

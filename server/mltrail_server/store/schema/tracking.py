@@ -30,6 +30,7 @@ experiment = Table(
     Column("stage", SmallInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    Column("artifact_location", Text),  # where clients put its runs' files by themselves; null: here
     UniqueConstraint("project_id", "name"),
 )
 
@@ -63,6 +64,7 @@ candidate = Table(
     Column("amended", Boolean, nullable=False, default=False),  # written to by somebody else than its own jobs
     Column("detached_until_ms", BigInteger),  # outlives its job until then, see services/detachments.py
     Column("promoted", Boolean, nullable=False, default=False),  # a promoted version rests on it, so it is frozen
+    Column("elsewhere", Text),  # the URI of its files, where clients put them by themselves; null: here
     UniqueConstraint("project_id", "eid"),
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
 )
