@@ -1,4 +1,4 @@
-"""Write what follows from `templates/{track,report,promote}.yml`: the composed `pipeline.yml` and the tables of inputs.
+"""Write what follows from `templates/{track,report,promote,doctor}.yml`: the composed `pipeline.yml`, tables of inputs.
 
 python -m scripts.component_files            write them
 python -m scripts.component_files --check    fail where one is stale; `make lint` does so
@@ -16,14 +16,14 @@ import yaml
 ROOT = Path(__file__).parents[1]
 TEMPLATES = ROOT / "templates"
 PAGE = ROOT / "docs/reference/components.md"
-PARTS = ("track", "report", "promote")
+PARTS = ("track", "report", "promote", "doctor")
 
 # These mean the same in each part, and are given once.
 SHARED = ("server", "needs", "mirror", "image", "install")
 
 _HEAD = """\
-# Track, report and promote in one include. Written by `python -m scripts.component_files` from track.yml, report.yml
-# and promote.yml: change those.
+# Track, report, promote and doctor in one include. Written by `python -m scripts.component_files` from track.yml,
+# report.yml, promote.yml and doctor.yml: change those.
 spec:
   inputs:
 """
@@ -56,6 +56,8 @@ def pipeline() -> str:
         for name, block in _blocks(part).items():
             new = renamed[name]
             text = block.replace(f"    {name}:", f"    {new}:", 1)
+            if name == "doctor":  # who includes the part alone wants it; here it has to be asked for
+                text = text.replace("default: true", "default: false")
             heads.setdefault(new, text if new == name else re.sub(r"\b(the|this) job\b", f"the {part} job", text))
         body = re.sub(
             r"\$\[\[ inputs\.([a-z-]+) \]\]",

@@ -12,7 +12,9 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 def main() -> int:
-    texts = [(component_files.TEMPLATES / f"{name}.yml").read_text() for name in ("report", "promote", "pipeline")]
+    texts = [
+        (component_files.TEMPLATES / f"{name}.yml").read_text() for name in ("report", "promote", "doctor", "pipeline")
+    ]
     images = {image for text in texts for image in _DEFAULT.findall(text)}
     wanted = f"$CI_REGISTRY/$MLTRAIL_MIRROR/cli:{__version__}"
     if images != {wanted} or not _TAG.fullmatch(__version__):

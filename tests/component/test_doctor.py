@@ -242,6 +242,13 @@ def test_no_word_of_tokens_of_default(job: Job, tmp_path: Path, config: str, why
     assert of_default(job, tmp_path, config) is None, why
 
 
+def test_the_components_own_job_inherits_nothing(job: Job, tmp_path: Path) -> None:
+    (tmp_path / ".gitlab-ci.yml").write_text("default: {id_tokens: {VAULT: {aud: https://vault.example.com}}}\n")
+    variables = {"CI_PROJECT_DIR": str(tmp_path), "CI_JOB_NAME": "mltrail-doctor"}
+    assert "id_tokens of default" in problems(doctor(job, token(job), **variables))
+    assert problems(doctor(job, token(job), **variables, MLTRAIL_INPUT_INSTALL="")) == {}
+
+
 def test_the_configuration_may_have_another_path_and_a_head(job: Job, tmp_path: Path) -> None:
     config = f"spec:\n  inputs: {{a: {{default: b}}}}\n---\n{TOKENS}"
     assert of_default(job, tmp_path, config, CI_CONFIG_PATH="ci.yml")

@@ -57,7 +57,7 @@ def test_the_examples_expansion_is_as_it_was(example: Runner) -> None:
     assert file.read_text() == text
 
 
-def test_three_includes_are_the_one(example: Runner) -> None:
+def test_single_includes_are_the_one(example: Runner) -> None:
     composed = example.preview()
     file = example.checkout / ".gitlab-ci.yml"
     config = yaml.safe_load(file.read_text())
@@ -71,6 +71,8 @@ def test_three_includes_are_the_one(example: Runner) -> None:
         }
         for name, keys in mine.items()
     ]
+    doctor = {"server": given["server"], "doctor": False}
+    config["include"].append({"component": one["component"].replace("/pipeline@", "/doctor@"), "inputs": doctor})
     file.write_text(yaml.safe_dump(config))
     assert example.preview() == composed
 

@@ -26,6 +26,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "track": {"server": SERVER},
     "report": {"server": SERVER, "needs": NEEDS},
     "promote": {"server": SERVER, "needs": NEEDS},
+    "doctor": {"server": SERVER},
 }
 # Each is sure to hold ids, hashes, words of GitLab's own or URLs: nothing that a person can name.
 SAFE_VARIABLES = {
@@ -104,6 +105,8 @@ def holds(config: Any, value: Any) -> bool:
     """Whether a value stands somewhere in a configuration, as itself or as text."""
     if config == value or (not isinstance(value, str) and config == json.dumps(value)):
         return True
+    if isinstance(value, bool) and isinstance(config, str):
+        return f'"{json.dumps(value)}"' in config  # as a text of a rule's expression
     if isinstance(config, dict):
         return (isinstance(value, str) and value in config) or any(holds(one, value) for one in config.values())
     return isinstance(config, list) and any(holds(one, value) for one in config)
@@ -145,10 +148,11 @@ def test_what_is_generated_is_fresh() -> None:
         assert path.read_text() == text, f"{path} is stale; run: python -m scripts.component_files"
 
 
-def test_the_composed_component_is_the_three_others() -> None:
-    """With the inputs that they share, one include of `pipeline` is three of the others."""
+def test_the_composed_component_is_the_others() -> None:
+    """With the inputs that they share, one include of `pipeline` is one of each other."""
     parts = [rendered(ROOT / f"templates/{name}.yml") for name in ("track", "report", "promote")]
-    assert rendered(ROOT / "templates/pipeline.yml") == parts[0] | parts[1] | parts[2]
+    doctor = rendered(ROOT / "templates/doctor.yml", doctor=False)
+    assert rendered(ROOT / "templates/pipeline.yml") == parts[0] | parts[1] | parts[2] | doctor
     given = {
         "report-stage": "report",
         "promote-stage": "promote",
@@ -160,7 +164,20 @@ def test_the_composed_component_is_the_three_others() -> None:
         rendered(ROOT / "templates/track.yml", **{"job-name": ".t"})
         | rendered(ROOT / "templates/report.yml", stage="report", wait=False)
         | rendered(ROOT / "templates/promote.yml", stage="promote", model="churn")
+        | doctor
     )
+
+
+def test_the_doctor_has_what_a_training_job_has() -> None:
+    ((_, track),) = rendered(ROOT / "templates/track.yml").items()
+    job = only(ROOT / "templates/doctor.yml")
+    assert job["id_tokens"] == track["id_tokens"]
+    assert job["variables"]["MLFLOW_TRACKING_URI"] == track["variables"]["MLFLOW_TRACKING_URI"]
+    assert job["needs"] == []
+    assert "GIT_STRATEGY" not in job["variables"], "there would be no code to look at"
+    assert job["rules"][0] == {"if": '"true" != "true"', "when": "never"}
+    off = rendered(ROOT / "templates/pipeline.yml")["mltrail-doctor"]
+    assert off["rules"][0] == {"if": '"false" != "true"', "when": "never"}
 
 
 @pytest.mark.parametrize(("template", "name", "value"), choices())

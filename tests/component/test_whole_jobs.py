@@ -20,6 +20,7 @@ include:
       server: https://mltrail.example.com
       needs: [good, {job: bad, optional: true}]
       report-rules: [{if: $CI_MERGE_REQUEST_IID, when: always}]
+      doctor: true
 stages: [train]
 good:
   extends: .mltrail-track
@@ -77,6 +78,7 @@ def test_a_failed_training_is_told_and_never_wins(whole: Whole) -> None:
     ran = whole.merge_request_pipeline(request)
     assert ran.exit_code == 1
     assert {name: job.status for name, job in ran.jobs.items()} == {
+        "mltrail-doctor": "success",
         "good": "success",
         "bad": "failed",
         "mltrail-report": "success",
@@ -92,6 +94,7 @@ def test_a_failed_training_is_told_and_never_wins(whole: Whole) -> None:
 def test_the_doctor_finds_nothing_wrong_with_what_the_component_sets(whole: Whole) -> None:
     ran = whole.branch_pipeline(source="web")
     assert ran.exit_code == 0, ran.output
+    assert {name: job.status for name, job in ran.jobs.items()} == {"mltrail-doctor": "success", "doctor": "success"}
     for name in (
         "token",
         "audience",
@@ -112,7 +115,7 @@ def test_the_doctor_finds_a_variable_that_shadows_the_token(whole: Whole) -> Non
         ran = whole.branch_pipeline(source="web")
     finally:
         whole.coordinator.settings = {}
-    assert (ran.exit_code, ran.jobs["doctor"].status) == (1, "failed")
+    assert (ran.exit_code, ran.jobs["mltrail-doctor"].status) == (1, "failed")
     assert "A CI/CD variable of that name" in ran.output
     assert "glpat-forgotten" not in ran.output
 

@@ -11,6 +11,9 @@ from . import Check
 _CELL = re.compile(r"(: \[.*\]| \d+/\d+)$")
 """What GitLab puts behind the name of a job of `parallel`."""
 
+_OF_THE_COMPONENT = "MLTRAIL_INPUT_INSTALL"
+"""A variable of the component's own jobs, which inherit nothing of `default:`."""
+
 
 def checks(variables: Mapping[str, str]) -> Iterator[Check]:
     """A job's own `id_tokens` take the place of all those of `default:`; what `extends` brings is its own."""
@@ -18,7 +21,7 @@ def checks(variables: Mapping[str, str]) -> Iterator[Check]:
     tokens = _mapping(_mapping(config.get("default")).get("id_tokens"))
     missing = [name for name in tokens if name not in variables]
     job = _mapping(config.get(_CELL.sub("", variables.get("CI_JOB_NAME", ""))))
-    if not tokens or not _inherits(job):
+    if not tokens or not _inherits(job) or _OF_THE_COMPONENT in variables:
         return
     if missing:
         names = ", ".join(missing)
