@@ -14,7 +14,12 @@ HIDDEN = "[hidden]"
 SECRETS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD", "CI_JOB_TOKEN")
 """Variables whose value is a secret."""
 
-_SHORTEST = 6  # a shorter one would hide half of the words
+_URLS = re.compile(r"MLFLOW_\w*URI|MLTRAIL_SERVER|\w+_PROXY|\w*INDEX_URL|CI_API_V4_URL", re.IGNORECASE)
+"""Variables that hold URLs which are printed, or that others print in their errors."""
+
+_SHORTEST = 6
+_SHORTEST_WORD = 12  # `postgres` as a password would hide it in addresses, and those in files would lead nowhere
+_SHORTEST_USER = 16
 _IN_URL = re.compile(r"://[^\s/?#\"'<>]*@")
 _IN_QUOTED_URL = re.compile(r"(?<=%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&/?#\"'<>])*%40", re.IGNORECASE)
 _NO_SECRETS = frozenset({"gitlab-ci-token", "oauth2", "x-oauth-basic", "x-token-auth", "__token__"})
@@ -55,10 +60,15 @@ def _credentials(rest: str) -> str:
 
 def _secrets(environment: Mapping[str, str], arguments: Sequence[str]) -> set[str]:
     found = {environment.get(name, "") for name in SECRETS}
-    for value in (*environment.values(), *arguments):
-        if "://" in value and "@" in value:
-            found.update(_of_urls(value))
-    return {form for secret in found for form in _spellings(secret) if len(form) >= _SHORTEST}
+    for value in (*(value for name, value in environment.items() if _URLS.fullmatch(name)), *arguments):
+        if "@" in value:
+            found.update(_of_urls(value if "://" in value else f"http://{value}"))
+    return {form for secret in found for form in _spellings(secret) if not _is_word(form)}
+
+
+def _is_word(secret: str) -> bool:
+    """Whether it is too short or too plain to be looked for in text. In URLs it is cut out all the same."""
+    return len(secret) < (_SHORTEST_WORD if secret.isalpha() and secret.islower() else _SHORTEST)
 
 
 def _of_urls(value: str) -> Iterator[str]:
@@ -67,8 +77,9 @@ def _of_urls(value: str) -> Iterator[str]:
         if told:
             user, password = told
             yield password if password not in _NO_SECRETS else ""
-            # Alone, or before a word that only fills the place, the user is the token.
-            yield user if user not in _NO_SECRETS and (not password or password in _NO_SECRETS) else ""
+            # Alone, or before a word that only fills the place, the user may be the token.
+            if len(user) >= _SHORTEST_USER and user not in _NO_SECRETS and (not password or password in _NO_SECRETS):
+                yield user
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -474,3 +474,17 @@ def test_a_bot_that_sees_no_project_is_told_of(job: Job) -> None:
         status=404,
     )
     assert "bot, which has to be a member" in job.run("runs")[2]
+
+
+def test_plain_words_are_not_taken_for_secrets(job: Job, tmp_path: Path) -> None:
+    """Addresses in files would lead nowhere."""
+    job.environment.setenv("DATABASE_URL", "postgresql://mltrail:example@db/mlflow")
+    job.environment.setenv("SSH_URL", "ssh://gitlab@gitlab.example.com")
+    job.environment.setenv("MLFLOW_TRACKING_PASSWORD", "champion")
+    job.environment.setenv("https_proxy", "http://promotion:mltrail@127.0.0.1:9")
+    job.server.lay(f"POST {job.base}/promotions", {"promotions": [a_promotion()]})
+    code, told, _ = job.run("promote", "--dotenv", str(tmp_path / "env"))
+    assert (code, "[hidden]" in told) == (0, False)
+    written = (tmp_path / "env").read_text()
+    assert f"MLTRAIL_VERSION_URL={a_promotion()['url']}\n" in written
+    assert "MLTRAIL_ALIAS=champion\n" in written
