@@ -179,3 +179,17 @@ def test_who_is_no_member_is_told_so() -> None:
         "mltrail's bot has the Security Manager role in team/churn. To open and resolve threads it needs the Developer "
         "role (30), which a Maintainer can give it (Manage > Members)."
     )
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_a_refusal_of_the_bot_is_not_told_as_one_of_who_asks(team: Team, visible: bool) -> None:
+    doer, team.gitlab.guests_see_code = Bot(team), False
+    if visible:
+        with_level(team, 10)
+    else:
+        del team.project.members[team.users["bot"].id]
+    with pytest.raises(MltrailError) as caught:
+        doer.gitlab.merge_request(PROJECT, doer.iid)
+    assert "mltrail's bot" in caught.value.message
+    assert "this token" not in caught.value.message
+    assert caught.value.code is (Code.FORBIDDEN if visible else Code.NOT_FOUND)

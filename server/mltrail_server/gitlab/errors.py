@@ -45,7 +45,7 @@ def telling(what: str, *, bot: bool = False) -> Iterator[None]:
             raise unavailable(_BOT, retry_after=60) from error
         if bot and error.response_code in (400, 409, 422):
             raise conflict(f"GitLab does not take the {what}: {_one_line(error.error_message)}") from error
-        raise _told(error, what) from error
+        raise (_told_of_bot if bot else _told)(error, what) from error
     except RateLimitedError as error:
         raise MltrailError(
             Code.UNAVAILABLE,
@@ -60,6 +60,17 @@ def telling(what: str, *, bot: bool = False) -> Iterator[None]:
         ) from error
     except requests.RequestException as error:
         raise unavailable(_DOWN) from error
+
+
+def _told_of_bot(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
+    """Who asks us can't mend the bot's token, and must not take it for the own."""
+    if error.response_code == 404:
+        return not_found(f"GitLab knows no {what}, or does not show it to mltrail's bot.")
+    if error.response_code == 403:
+        return forbidden(
+            f"GitLab refuses mltrail's bot the {what}. It may lack a scope or a role: `mltrail doctor` tells which."
+        )
+    return _told(error, what)
 
 
 def _told(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
