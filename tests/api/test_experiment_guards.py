@@ -34,11 +34,13 @@ def test_an_experiment_of_people_is_renamed_by_any_developer(trail: Trail) -> No
 
 
 def _by_mlflow(trail: Trail) -> None:
-    person(trail, "developer").post("experiments/delete", experiment_id="1")
+    refused = person(trail, "developer").error("POST", "experiments/delete", experiment_id="1")
+    assert refused[:2] == (403, "PERMISSION_DENIED")
+    person(trail, "maintainer").post("experiments/delete", experiment_id="1")
 
 
 def _by_page(trail: Trail) -> None:
-    sign_in(trail.client, trail.team.tokens["developer"], base_url=EXTERNAL_URL)
+    sign_in(trail.client, trail.team.tokens["maintainer"], base_url=EXTERNAL_URL)
     here = "/team/churn/-/ml/experiments/1"
     form = trail.client.get(here, base_url=EXTERNAL_URL).get_data(as_text=True)
     token = form.split('name="csrf_token" value="')[1].split('"')[0]

@@ -3,7 +3,9 @@
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
+from mltrail_server.domain.grouping import State
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import pipeline_runs
 from mltrail_server.services.deps import Deps
 from mltrail_server.store import jobs
 from tests.api.conftest import Mlflow
@@ -95,36 +97,38 @@ class TestClaims:
 class TestFlags:
     """What a job writes while GitLab is down is kept, and judged when GitLab is back."""
 
-    def amended(self, deps: Deps, clock: FrozenClock, client: FlaskClient, team: Team, *, ended_before: bool) -> bool:
+    def counts(self, deps: Deps, clock: FrozenClock, client: FlaskClient, team: Team, *, ended_before: bool) -> float:
+        """Log 0.5, then 1 while GitLab is down, and answer what counts once it is back."""
         job = team.job()
         token = team.gitlab.mint(job, EXTERNAL_URL)
         mlflow = by(client, token)
         run_id = new_run(mlflow)
+        mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=0.5, timestamp=1)
         if ended_before:
             team.gitlab.set_job(job, "success")
         clock.advance(600_000)
         team.gitlab.fail_next("GET", f"/jobs/{job.id}$", 503)
-        mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=1, timestamp=1)
+        mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=1, timestamp=2)
         if not ended_before:
             team.gitlab.set_job(job, "success")
         clock.advance(60_000)
         worker.run_once(deps)
         with deps.db.read() as connection:
-            amended, flags = connection.exec_driver_sql(
-                "SELECT c.amended, j.unchecked_ms FROM candidate c JOIN candidate_job j ON j.candidate_iid = c.iid"
-            ).one()
+            flags = connection.exec_driver_sql("SELECT unchecked_ms FROM candidate_job").scalar_one()
+            ((run,),) = pipeline_runs.of(connection, ProjectId(42), job.pipeline.id).values()
         assert flags is None
-        return bool(amended)
+        assert run.state is State.SUCCEEDED
+        return run.metrics["loss"]
 
     def test_a_job_that_still_ran_stays_as_it_is(
         self, gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team, clock: FrozenClock
     ) -> None:
-        assert not self.amended(gitlab_deps, clock, gitlab_client, team, ended_before=False)
+        assert self.counts(gitlab_deps, clock, gitlab_client, team, ended_before=False) == 1
 
-    def test_a_job_that_was_over_amends_its_run(
+    def test_of_a_job_that_was_over_what_it_had_logged_before_counts(
         self, gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team, clock: FrozenClock
     ) -> None:
-        assert self.amended(gitlab_deps, clock, gitlab_client, team, ended_before=True)
+        assert self.counts(gitlab_deps, clock, gitlab_client, team, ended_before=True) == 0.5
 
 
 def test_a_job_token_is_never_shown(gitlab_client: FlaskClient, team: Team) -> None:

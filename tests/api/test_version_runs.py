@@ -27,23 +27,33 @@ def test_deleting_and_restoring_twice_is_no_error(mlflow: Mlflow, run_id: str) -
 
 
 @pytest.mark.parametrize("paths", [("delete",), ("delete", "restore")])
-def test_a_run_of_a_job_that_a_person_deletes_or_restores_is_amended(
+def test_a_run_of_a_protected_branch_is_deleted_and_restored_by_maintainers(
     gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team, paths: tuple[str, ...]
 ) -> None:
     run_id = new_run(by(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL)))
-    person = by(gitlab_client, team.tokens["developer"])
+    refused = by(gitlab_client, team.tokens["developer"]).error("POST", "runs/delete", run_id=run_id)
+    assert refused[:2] == (403, "PERMISSION_DENIED")
+    assert "a Maintainer may delete it" in refused[2]
+    person = by(gitlab_client, team.tokens["maintainer"])
     for path in paths:
         person.post(f"runs/{path}", run_id=run_id)
     with gitlab_deps.db.read() as connection:
-        amended = connection.exec_driver_sql("SELECT amended FROM candidate").scalar_one()
-    assert bool(amended)
+        told = connection.exec_driver_sql("SELECT user_name, job_id, kinds FROM amendment").one()
+        discarded = connection.exec_driver_sql("SELECT discarded FROM candidate").scalar_one()
+    assert tuple(told) == ("maintainer", 0, "deletion")
+    assert not discarded
 
 
-def test_a_job_that_deletes_its_own_run_amends_nothing(
-    gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_job_that_deletes_its_own_run_takes_it_back(
+    gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team, *, restored: bool
 ) -> None:
     mlflow = by(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL))
-    mlflow.post("runs/delete", run_id=new_run(mlflow))
+    run_id = new_run(mlflow)
+    mlflow.post("runs/delete", run_id=run_id)
+    assert mlflow.error("POST", "runs/set-tag", run_id=run_id, key="a", value="b")[0] == 400
+    if restored:
+        mlflow.post("runs/restore", run_id=run_id)
     with gitlab_deps.db.read() as connection:
-        amended = connection.exec_driver_sql("SELECT amended FROM candidate").scalar_one()
-    assert not amended
+        kept = connection.exec_driver_sql("SELECT amendment_iid, discarded FROM candidate").one()
+    assert tuple(kept) == (None, not restored)

@@ -12,14 +12,17 @@ from mltrail_server.domain.filters import parse
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
 from mltrail_server.store import (
+    amendments,
     best_values,
     candidate_pipelines,
+    candidates,
     gate_refusals,
     jobs,
     pipeline_candidates,
     pipeline_families,
     report_jobs,
     run_data,
+    tombstones,
 )
 
 BACKENDS = ("sqlite",)  # the plans that are told are its own
@@ -30,7 +33,13 @@ READS: dict[str, Callable[[sa.Connection], object]] = {
     "jobs": lambda one: pipeline_candidates.tied_in(one, PROJECT, [1, 2, 3]),
     "jobs of one": lambda one: jobs.tied_in(one, PROJECT, 1),
     "candidates": lambda one: pipeline_candidates.candidates(one, PROJECT, [1, 2, 3], stages=tuple(Stage)),
-    "tags": lambda one: pipeline_candidates.tags(one, PROJECT, [1, 2, 3], {"a", "b"}),
+    "tags": lambda one: pipeline_candidates.own_tags(one, PROJECT, [1, 2, 3], {"a", "b"}),
+    "tags of snapshots": lambda one: pipeline_candidates.own_tags(one, PROJECT, [1], {"a", "b"}, snapshots=[8, 9]),
+    "what is gone": lambda one: tombstones.of_pipelines(one, PROJECT, [1, 2, 3]),
+    "who removed it": lambda one: tombstones.of_candidate(one, PROJECT, 7),
+    "who has written": lambda one: amendments.of(one, PROJECT, 7),
+    "who has what beside": lambda one: candidates.amended_of(one, PROJECT, ["a", "b"]),
+    "what protects": lambda one: jobs.any_protected_in(one, PROJECT, 7),
     "laptops": lambda one: pipeline_candidates.without_job(one, PROJECT, ["a" * 40, "b" * 40], limit=20),
     "datasets": lambda one: run_data.datasets(one, PROJECT, [1, 2, 3]),
     "files": lambda one: run_data.files_at(one, PROJECT, ["a", "b"]),

@@ -124,7 +124,9 @@ def test_a_form_without_the_sessions_token_changes_nothing(client: FlaskClient, 
     assert answer.headers["Location"].startswith("/-/sign-in?next=")
 
 
-@pytest.mark.parametrize(("role", "status"), [("stranger", 404), ("guest", 403), ("reporter", 403), ("developer", 303)])
+@pytest.mark.parametrize(
+    ("role", "status"), [("stranger", 404), ("guest", 403), ("reporter", 403), ("developer", 303), ("maintainer", 303)]
+)
 def test_roles_decide(
     team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock, role: str, status: int
 ) -> None:
@@ -137,9 +139,10 @@ def test_roles_decide(
     if role == "stranger":
         return
     shown = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url=EXTERNAL_URL).get_data(as_text=True)
-    assert ("mine</h1>" in shown) == (role == "developer")
-    assert ('do" value="rename"' in shown) == (role == "developer")
-    assert ("Amended" in shown) == (role == "developer")
+    assert ("mine</h1>" in shown) == (role == "maintainer")
+    assert ('do" value="rename"' in shown) == (status == 303)
+    assert ("only its own jobs write to it" in shown) == (role == "developer")
+    assert ("Written by others" in shown) == (role == "maintainer")
 
 
 def test_a_promoted_alias_is_moved_by_maintainers(

@@ -17,7 +17,7 @@ OTHER = RUN.alias("other")
         (sa.select(RUN.c.iid), ["candidate"]),
         (sa.select(RUN.c.iid).where(RUN.c.eid == "x"), ["candidate"]),
         (sa.select(RUN.c.project_id).where(RUN.c.project_id != 1), ["candidate"]),
-        (sa.update(RUN).where(RUN.c.eid == "x").values(amended=True), ["candidate"]),
+        (sa.update(RUN).where(RUN.c.eid == "x").values(promoted=True), ["candidate"]),
         (sa.delete(TAG), ["candidate_tag"]),
         (sa.select(sa.func.count()).select_from(TAG), ["candidate_tag"]),
         (

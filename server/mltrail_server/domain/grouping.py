@@ -22,8 +22,18 @@ class State(StrEnum):
     CANCELED = "canceled"
     RUNNING = "running"
     SUPERSEDED = "superseded"  # its job was retried: the newest attempt counts
-    AMENDED = "amended"  # somebody else than its own jobs has written to it, or no job vouches for it
+    UNVERIFIED = "unverified"  # no job's token vouches for it
+    DELETED = "deleted"  # the very job that made it has deleted it: it was logged, and is no candidate
+    GONE = "gone"  # it had succeeded, and somebody has removed it for good: see `Run.gone`
     LOCAL = "local"  # logged at somebody's own machine, for the same commit
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Who has removed a run for good, and when (milliseconds since the epoch)."""
+
+    removed_by: str
+    removed_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,8 @@ class Run:
     """A candidate as far as a comparison looks at it.
 
     `metrics` are the last values, among them perhaps NaN; `extremes` the lowest and highest of a metric's history,
-    where somebody asked for them; `datasets` name and digest by context, such as `test`.
+    where somebody asked for them; `datasets` name and digest by context, such as `test`. `deleted` runs stay evidence,
+    whoever has deleted them after their jobs had ended; they are never promoted.
     """
 
     iid: int
@@ -47,6 +58,14 @@ class Run:
     extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
     parent_iid: int | None = None  # the sweep that it is a trial of
+    deleted: bool = False
+    gone: Gone | None = None
+    snapshot_iid: int | None = None  # where what counts of it stands, if a job that came later has failed
+
+    @property
+    def evidence_iid(self) -> int:
+        """The number under which that stands which counts of it."""
+        return self.iid if self.snapshot_iid is None else self.snapshot_iid
 
 
 @dataclass(frozen=True, slots=True)

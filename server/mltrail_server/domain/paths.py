@@ -14,6 +14,7 @@ _MAX_ROUNDS = 10
 _REFUSED = re.compile(r"[\x00-\x1f\\#\x7f]")
 _NO_TEXT = re.compile("[\ufffd\ud800-\udfff]")
 _PROMOTIONS = "promotions"
+_BESIDE = "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,11 @@ def owner_of(path: str) -> tuple[Owner, str]:
 
 def of_promotion(pipeline_id: int, candidate_iid: int) -> Owner:
     return Owner(promotion=f"{pipeline_id}-{candidate_iid}")
+
+
+def beside(number: int) -> str:
+    """Name the folder of what stands beside a candidate, which no client can name: see `store/beside.py`."""
+    return f"{_BESIDE}/{number}"
 
 
 def join(folder: str, path: str) -> str:

@@ -38,6 +38,8 @@ def of_model(comparison: Comparison) -> Verdict:
     """Judge by the metric that ranks; say beside it how many others got worse or vanished."""
     if comparison.best is None:
         return Verdict(Level.UNKNOWN, "no run has succeeded")
+    if comparison.baseline is None and comparison.incomparable:
+        return Verdict(Level.UNKNOWN, comparison.incomparable)
     if comparison.baseline is None:
         return Verdict(Level.NEUTRAL, "no baseline yet")
     headline = comparison.headline

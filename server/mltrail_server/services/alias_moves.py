@@ -12,8 +12,9 @@ from mltrail_server.store import versions
 from mltrail_server.store.aliases import Move
 from mltrail_server.store.versions import Version
 
-from . import aliases, models, stewards
+from . import aliases, managed, models, stewards
 from .deps import Scope
+from .managed import Promoting
 
 _MOST_REASON = 1000
 
@@ -41,13 +42,14 @@ def put(scope: Scope, name: str, alias: str, version: str, *, reason: str | None
     another version by now; "" expects that it points nowhere.
     """
     rules.check_alias(alias)
+    promoting = managed.promoting(scope)
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
         wanted = models.version_of(connection, scope, model_id, name, version)
         where: int | aliases.Expected | None = aliases.Expected.ANYTHING
         if expected is not None:
             where = models.version_of(connection, scope, model_id, name, expected).number if expected else None
-        return _moved(connection, scope, model_id, alias, wanted, expected=where, reason=reason)
+        return _moved(connection, scope, model_id, alias, wanted, promoting, expected=where, reason=reason)
 
 
 def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expected: str | None = None) -> Moved:
@@ -55,6 +57,7 @@ def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expecte
 
     Raises CONFLICT when it was nowhere before, INVALID when it points nowhere now.
     """
+    promoting = managed.promoting(scope)
     with scope.deps.db.write() as connection:
         current = aliases.find(connection, scope, name, alias)
         model_id = current.model_id
@@ -70,7 +73,7 @@ def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expecte
             )
         where = models.version_of(connection, scope, model_id, name, expected).number if expected else current.number
         told = f"rolled back from {current.semver}" + (f": {reason}" if reason else "")
-        return _moved(connection, scope, model_id, alias, target, expected=where, reason=told)
+        return _moved(connection, scope, model_id, alias, target, promoting, expected=where, reason=told)
 
 
 def told(scope: Scope, name: str) -> Told:
@@ -89,11 +92,12 @@ def _moved(
     model_id: int,
     alias: str,
     wanted: Version,
+    promoting: Promoting,
     *,
     expected: int | aliases.Expected | None,
     reason: str | None,
 ) -> Moved:
-    pinned = stewards.check_alias(connection, scope, model_id, alias, wanted)
+    pinned = stewards.check_alias(connection, scope, model_id, wanted.model_name, alias, wanted, promoting)
     reason = "; ".join(one for one in (reason, pinned) if one)[:_MOST_REASON] or None
     number = aliases.move(connection, scope, model_id, alias, wanted.number, expected_from=expected, reason=reason)
     before = versions.get(connection, scope.project_id, model_id, number) if number is not None else None

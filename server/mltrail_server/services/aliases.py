@@ -13,7 +13,7 @@ from mltrail_server.store import versions
 from mltrail_server.store.aliases import Move
 from mltrail_server.store.versions import Version
 
-from . import models, stewards
+from . import managed, models, stewards
 from .deps import Scope
 
 
@@ -25,19 +25,21 @@ def put(scope: Scope, name: str, alias: str, version: str) -> None:
     """Point an alias at a version, named by number or semver."""
     rules.check_alias(alias)
     rules.parse_version(version)  # what can be no version is told so, whatever the model
+    promoting = managed.promoting(scope)
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
         found = models.version_of(connection, scope, model_id, name, version)
-        pinned = stewards.check_alias(connection, scope, model_id, alias, found)
+        pinned = stewards.check_alias(connection, scope, model_id, name, alias, found, promoting)
         move(connection, scope, model_id, alias, found.number, reason=pinned)
 
 
 def delete(scope: Scope, name: str, alias: str) -> None:
     """Remove an alias; one that is not there is no error."""
     rules.check_alias_text(alias)
+    promoting = managed.promoting(scope)
     with scope.deps.db.write() as connection:
         model_id = models.id_of(connection, scope, name)
-        stewards.check_alias(connection, scope, model_id, alias, None)
+        stewards.check_alias(connection, scope, model_id, name, alias, None, promoting)
         move(connection, scope, model_id, alias, None)
 
 

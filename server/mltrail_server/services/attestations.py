@@ -29,15 +29,18 @@ def made(
     candidate: Candidate,
     held: Held,
     *,
+    evidence_iid: int,
     model: str,
     approvers: Sequence[str],
 ) -> str:
-    """Write a version's statement, sign it where there is a key, and answer the envelope as JSON."""
+    """Write a version's statement, sign it where there is a key, and answer the envelope as JSON. `evidence_iid` is the
+    number under which that stands which counts of the candidate.
+    """
     told = provenance.statement(
         _built(connection, scope, promotion, candidate),
         [Subject(name, file.sha256 or "") for name, file in sorted(by_name(held.files, held.location).items())],
-        materials=_materials(connection, scope, candidate.iid),
-        params=dict(params.of(connection, scope.project_id, [candidate.iid]).get(candidate.iid, [])),
+        materials=_materials(connection, scope, evidence_iid),
+        params=dict(params.of(connection, scope.project_id, [evidence_iid]).get(evidence_iid, [])),
         promotion={
             "model": model,
             "version": promotion.semver,

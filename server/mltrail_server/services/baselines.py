@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from mltrail_contract import Baseline, BaselineKind, Contract, Model
 from mltrail_server.domain import selection
 from mltrail_server.domain.comparison import UNWRITTEN
-from mltrail_server.domain.grouping import Run, State, choice
+from mltrail_server.domain.grouping import Gone, Run, State, choice
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.store import aliases, candidate_pipelines, models, pipeline_candidates, versions
+from mltrail_server.store import aliases, candidate_pipelines, models, pipeline_candidates, tombstones, versions
 from mltrail_server.store.pipelines import Pipeline
 from mltrail_server.store.versions import Version
 
@@ -30,13 +30,15 @@ _MOST_RUNS = 2_000
 @dataclass(frozen=True, slots=True)
 class Against:
     """`pipeline` holds the runs, None where there are none; `version` is the one that the contract names, if it names
-    one. `history` are the target branch's pipelines before it with their runs of the model, newest first.
+    one. `history` are the target branch's pipelines before it with their runs of the model, newest first. `gone` tells
+    who has removed the runs that it would have been, or some of them: then nobody knows what they were.
     """
 
     pipeline: Pipeline | None = None
     runs: Sequence[Run] = ()
     version: Version | None = None
     history: Sequence[tuple[Pipeline, Sequence[Run]]] = ()
+    gone: Gone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def branch(
 ) -> Branch:
     """Fetch the target branch's pipelines: those at and before the merge base first, by nearness to it, then others.
 
-    What is deleted stays a baseline. Six statements. The runs' parameters and metrics are not there yet.
+    What is deleted stays a baseline. Seven statements. The runs' parameters and metrics are not there yet.
     """
     newest = pipeline_candidates.of_branch(connection, project_id, target, before=before, limit=_MOST_PIPELINES)
     at_base = pipeline_candidates.of_branch(
@@ -74,7 +76,7 @@ def branch(
         if kept and total > _MOST_CANDIDATES:
             break
         kept.append(one.pipeline)
-    found = pipeline_runs.outlines(connection, project_id, [one.id for one in kept], tags=tags, deleted_too=True)
+    found = pipeline_runs.outlines(connection, project_id, [one.id for one in kept], tags=tags, as_baseline=True)
     return Branch(kept, found)
 
 
@@ -93,20 +95,23 @@ def choose(
     by_pipeline = {one.id: selection.select(contract, found.runs.get(one.id, ())) for one in found.pipelines}
     for name in names:
         of_model = {
-            number: [run for run in of_pipeline.get(name, ()) if run.state is State.SUCCEEDED]
+            number: [run for run in of_pipeline.get(name, ()) if run.state in (State.SUCCEEDED, State.GONE)]
             for number, of_pipeline in by_pipeline.items()
         }
         trained = [one for one in found.pipelines if of_model[one.id]]
         model = known.get(name, UNWRITTEN)
         if model.baseline.kind is BaselineKind.TARGET:
             pipeline = trained[0] if trained else None
-            against = Against(pipeline, of_model[pipeline.id] if pipeline else ())
+            runs = of_model[pipeline.id] if pipeline else []
+            gone = _gone(runs)
+            against = Against(pipeline, () if gone else runs, gone=gone)
         else:
             against = _of_version(connection, project_id, name, model, contract)
         limit = against.pipeline.id if against.pipeline else 0
-        earlier = sorted((one for one in trained if one.id < limit), key=lambda one: -one.id)[: HISTORY - 1]
+        whole = [one for one in trained if one.id < limit and _gone(of_model[one.id]) is None]
+        earlier = sorted(whole, key=lambda one: -one.id)[: HISTORY - 1]
         history = [(one, of_model[one.id]) for one in earlier]
-        chosen[name] = Against(against.pipeline, against.runs, against.version, history)
+        chosen[name] = replace(against, history=history)
     return _filled(connection, project_id, chosen)
 
 
@@ -145,11 +150,10 @@ def _filled(connection: sa.Connection, project_id: ProjectId, chosen: dict[str, 
                 wanted |= {run.iid: run for run in against.history[place][1]}
     filled = {run.iid: run for run in pipeline_runs.filled(connection, project_id, list(wanted.values()))}
     return {
-        name: Against(
-            against.pipeline,
-            against.runs if against.version else [filled[run.iid] for run in against.runs],
-            against.version,
-            [(one, [filled[run.iid] for run in runs]) for one, runs in kept[name]],
+        name: replace(
+            against,
+            runs=against.runs if against.version else [filled[run.iid] for run in against.runs],
+            history=[(one, [filled[run.iid] for run in runs]) for one, runs in kept[name]],
         )
         for name, against in chosen.items()
     }
@@ -162,11 +166,14 @@ def _of_version(
     version = _version(connection, project_id, name, model.baseline)
     if version is None or version.candidate_iid is None:
         return Against(version=version)
+    gone = tombstones.of_candidate(connection, project_id, version.candidate_iid)
+    if gone is not None:
+        return Against(version=version, gone=Gone(*gone))
     pipeline = candidate_pipelines.of(connection, project_id, version.candidate_iid)
     if pipeline is None:
         return Against(version=version)
     outlines = pipeline_runs.outlines(
-        connection, project_id, [pipeline.id], tags=selection.tags_of(contract), deleted_too=True
+        connection, project_id, [pipeline.id], tags=selection.tags_of(contract), as_baseline=True
     )
     runs = selection.select(contract, outlines.get(pipeline.id, [])).get(name, [])
     runs = pipeline_runs.filled(connection, project_id, [run for run in runs if run.state is State.SUCCEEDED])
@@ -176,6 +183,11 @@ def _of_version(
         return Against(version=version)
     same = [run for run in runs if choice(run, chance) == choice(winner, chance)]
     return Against(pipeline, same, version)
+
+
+def _gone(runs: Sequence[Run]) -> Gone | None:
+    """Tell who has removed runs of a baseline last: what the others would say without them was never judged."""
+    return max((run.gone for run in runs if run.gone is not None), key=lambda gone: gone.removed_ms, default=None)
 
 
 def _version(connection: sa.Connection, project_id: ProjectId, name: str, baseline: Baseline) -> Version | None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from mltrail_server.domain.errors import not_found
 from mltrail_server.store import candidates as store
 from mltrail_server.store import tables
+from mltrail_server.store.amendments import Amendment
 from mltrail_server.store.experiments import Experiment
 from mltrail_server.store.tables import Made
 
+from . import amendments
 from . import experiments as experiment_service
 from .candidates import Logged, with_data
 from .deps import Scope
@@ -28,10 +30,13 @@ class View:
     jobs: Sequence[Made]
     parent: int | None
     children: int
+    amendments: Sequence[Amendment]  # who else has written to it
 
 
 def get(scope: Scope, iid: int) -> View:
-    """Fetch a candidate by its number in the project, in a fixed number of statements. Raises NOT_FOUND."""
+    """Fetch a candidate by its number in the project, in a fixed number of statements, and one more where others have
+    written to it. Raises NOT_FOUND.
+    """
     with scope.deps.db.read() as connection:
         candidate = store.get_by_iid(connection, scope.project_id, iid)
         if candidate is None:
@@ -42,7 +47,8 @@ def get(scope: Scope, iid: int) -> View:
         parent_eid = dict(run.tags).get(PARENT, "")
         children = tables.count_tagged(connection, scope.project_id, PARENT, candidate.eid, most=_MOST_CHILDREN)
         parent = store.iids_of(connection, scope.project_id, [parent_eid]) if parent_eid else {}
-    return View(run, experiment, jobs[::-1], next(iter(parent), None), children)
+        others = amendments.of(connection, scope, candidate)
+    return View(run, experiment, jobs[::-1], next(iter(parent), None), children, others)
 
 
 def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:

@@ -12,12 +12,13 @@ from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.ids import new_eid
 from mltrail_server.domain.pairs import Pairs
 from mltrail_server.domain.random_names import random_name
-from mltrail_server.store import candidate_tags, candidates, contents, pipelines, usage
+from mltrail_server.store import candidate_tags, candidates, contents, usage
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.contents import Contents
 from mltrail_server.store.inputs import Dataset, ModelLink
 
-from . import experiments, job_claims, quotas, stamp, stewards
+from . import amendments, experiments, job_claims, quotas, stamp, stewards
+from .amendments import Kind
 from .deps import Scope
 
 NAME_TAG = "mlflow.runName"
@@ -107,6 +108,7 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
         started_ms=scope.now if started_ms is None else started_ms,
         now=scope.now,
         elsewhere=f"{place}/{eid}/artifacts" if place else None,
+        protected=scope.actor.job.ref_protected if scope.actor.job is not None else None,
     )
     given = stamp.on_create(connection, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
     candidate_tags.put(connection, scope.project_id, made.iid, given)
@@ -138,9 +140,14 @@ def update(
             before = _found(connection, scope, eid)
             if before.status is status and status.ended:
                 return before  # asked again after a lost answer: see `stamp.on_write`
-        candidate = writable(connection, scope, eid)
+        kinds = {Kind.NAME} if name else set()
+        if status is not None or ended_ms is not None or not name:
+            kinds.add(Kind.STATUS)
+        candidate, number = writable(connection, scope, eid, kinds, [NAME_TAG] if name else [])
+        own = number == candidate.iid
         changes: dict[str, object] = {}
-        if status is not None and status.ended and _is_elsewhere(scope, candidate):
+        if not own or (status is not None and status.ended and _is_elsewhere(scope, candidate)):
+            # How a run of CI jobs ended is for its jobs to say; others are only noted to have said so.
             status = ended_ms = None
         if status is not None:
             changes["status"] = status
@@ -148,7 +155,7 @@ def update(
             changes["ended_ms"] = ended_ms
         if name:
             changes["name"] = name
-            candidate_tags.put(connection, scope.project_id, candidate.iid, {NAME_TAG: name})
+            amendments.put_tags(connection, scope, candidate, {NAME_TAG: name}, own=own)
         candidates.change(connection, scope.project_id, candidate.iid, **changes)
         if status is not None and status.ended:
             stamp.on_end(connection, scope, candidate.iid)
@@ -164,23 +171,31 @@ def _is_elsewhere(scope: Scope, candidate: Candidate) -> bool:
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
     """Delete or restore, and note who did it; doing it twice is no error."""
     with scope.deps.db.write() as connection:
-        candidate = _found(connection, scope, eid)
+        candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
         stewards.check_deletable(scope, candidate, stage)
-        if candidate.stage is not stage and not pipelines.made_baseline(connection, scope.project_id, candidate.iid):
-            # What the default branch has trained stays a baseline, deleted or not.
-            stamp.on_write(connection, scope, candidate.iid)
+        discarded = candidate.discarded
+        if candidate.stage is not stage:
+            stamp.on_write(connection, scope, candidate, {Kind.STAGE})
+            if not scope.actor.unchecked and stamp.is_own(connection, scope, candidate, created=True):
+                # The job takes back what it has logged. Whoever else deletes a run hides it, and it stays evidence.
+                discarded = stage is Stage.DELETED
         deleted = scope.now if stage is Stage.DELETED else None
-        candidates.change(connection, scope.project_id, candidate.iid, stage=stage, deleted_ms=deleted)
+        changes = {"stage": stage, "deleted_ms": deleted, "discarded": discarded}
+        candidates.change(connection, scope.project_id, candidate.iid, **changes)
 
 
-def writable(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
-    """Find a candidate that is about to be written to, and note who writes. Raises CONFLICT for a promoted one."""
+def writable(
+    connection: sa.Connection, scope: Scope, eid: str, kinds: Iterable[Kind], tags: Iterable[str] = ()
+) -> tuple[Candidate, int]:
+    """Find a candidate that is about to be written to, note who writes, and answer the number to store it under: the
+    candidate's own, or that of what stands beside it (see `stamp.on_write`). Raises CONFLICT for a promoted one.
+    """
     candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
-    if candidate.stage is Stage.DELETED:
+    # What somebody else has deleted, its own jobs go on with: nobody may silence them.
+    if candidate.stage is Stage.DELETED and (candidate.discarded or not stamp.is_own(connection, scope, candidate)):
         raise invalid(f"The run {eid} must be in the 'active' state. Current state is deleted. Restore it first.")
     stewards.check_frozen(scope, candidate)
-    stamp.on_write(connection, scope, candidate.iid)
-    return candidate
+    return candidate, stamp.on_write(connection, scope, candidate, kinds, tags)
 
 
 def with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate]) -> list[Logged]:
@@ -188,12 +203,16 @@ def with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate
     logged: list[Logged] = []
     for start in range(0, len(found), _AT_ONCE):
         part = found[start : start + _AT_ONCE]
-        of = contents.of(connection, scope.project_id, [candidate.iid for candidate in part])
-        logged += [_with(candidate, of[candidate.iid]) for candidate in part]
+        beside = [number for candidate in part if (number := candidate.amendment_iid) is not None]
+        of = contents.of(connection, scope.project_id, [*(candidate.iid for candidate in part), *beside])
+        logged += [_with(candidate, of) for candidate in part]
     return logged
 
 
-def _with(candidate: Candidate, has: Contents) -> Logged:
+def _with(candidate: Candidate, of: Mapping[int, Contents]) -> Logged:
+    has = of[candidate.iid]
+    if candidate.amendment_iid is not None:
+        has = has.with_amendments(of[candidate.amendment_iid])
     return Logged(candidate, has.metrics, has.params, has.tags, has.datasets, has.models)
 
 

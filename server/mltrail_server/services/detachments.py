@@ -9,7 +9,8 @@ from mltrail_server.store import candidates as store
 from mltrail_server.store import due
 from mltrail_server.store.candidates import Candidate
 
-from . import candidates, experiments
+from . import candidates, experiments, stamp
+from .amendments import Kind
 from .deps import Scope
 
 LONGEST_MS = 30 * 24 * 3_600_000
@@ -66,13 +67,10 @@ def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str |
         eid = _begun(scope, experiment, name)
     until = scope.now + for_ms
     with scope.deps.db.write() as connection:
-        candidate = candidates.writable(connection, scope, eid)
-        now_is = store.get_by_iid(connection, scope.project_id, candidate.iid)
-        if now_is is None or now_is.amended:  # perhaps by this very call, which is undone then
-            raise invalid(
-                f"The run {eid} is not of this job's pipeline, or others have written to it. Detach a run that this "
-                "job has begun."
-            )
+        found = store.get(connection, scope.project_id, eid)
+        if found is not None and not stamp.is_of_pipeline(connection, scope, found):
+            raise invalid(f"The run {eid} is not of this job's pipeline. Detach a run that this job has begun.")
+        candidate, _ = candidates.writable(connection, scope, eid, {Kind.STATUS})
         store.change(connection, scope.project_id, candidate.iid, detached_until_ms=until)
         due.mark(
             connection, scope.project_id, kind=due.PIPELINE, key=job.pipeline_id, at=until + _SHORTEST_MS, now=scope.now

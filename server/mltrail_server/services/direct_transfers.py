@@ -7,10 +7,11 @@ fetches whole files here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from mltrail_server.artifacts.base import Begun, Part, Stored
 from mltrail_server.artifacts.whole_files import refused
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
-from mltrail_server.store import files as file_store
 from mltrail_server.store import uploads
 from mltrail_server.store.files import File
 from mltrail_server.store.uploads import Upload
@@ -64,10 +65,8 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[Part]) -> 
     target = files.target_of(path)
     with scope.deps.db.read() as connection:
         upload = uploads.get(connection, scope.project_id, upload_id)
-        if upload is None:
-            there = file_store.get(connection, scope.project_id, target.path)
-            if there is not None and there.blob_id == upload_id:
-                return
+        if upload is None and _is_named(connection, scope, target, upload_id):
+            return
         files.check_target(connection, scope, target, size=0)
     if upload is None or upload.path != target.path:
         raise not_found(f"No upload '{upload_id[:40]}' of '{target.path}' is under way. Send the file again.")
@@ -109,9 +108,15 @@ def _discard(scope: Scope, upload: Upload) -> None:
     """Forget the bytes of an upload that was refused in the end, unless another call has named them."""
     with scope.deps.db.write() as connection:
         uploads.remove(connection, scope.project_id, upload.id)
-        there = file_store.get(connection, scope.project_id, upload.path)
-    if there is None or there.blob_id != upload.id:
+        named = _is_named(connection, scope, files.target_of(upload.path), upload.id)
+    if not named:
         scope.deps.files.delete(scope.project_id, upload.id)
+
+
+def _is_named(connection: sa.Connection, scope: Scope, target: files.Target, upload_id: str) -> bool:
+    """Tell whether a file's bytes are those of an upload, which another call has finished."""
+    there = files.get(connection, scope, target)
+    return there is not None and there.blob_id == upload_id
 
 
 def _check_wanted(scope: Scope) -> None:

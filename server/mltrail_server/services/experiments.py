@@ -75,6 +75,8 @@ def rename(scope: Scope, iid: int, name: str) -> None:
         if experiment.name != name:
             _check_no_models(connection, scope, experiment, "rename")
             stewards.check_name_is_free_to_change(connection, scope, iid)
+            # Reports take the name for the model's, and compare what was logged under it with what is.
+            store.keep_name(connection, scope.project_id, iid, experiment.name)
         taken = store.get_by_name(connection, scope.project_id, name)
         if taken is not None and taken.iid != iid:
             raise _taken(taken)
@@ -84,7 +86,8 @@ def rename(scope: Scope, iid: int, name: str) -> None:
 def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
     """Delete or restore an experiment; its candidates go and come back with it. What a promoted version rests on stays.
 
-    Raises NOT_FOUND when it is in that stage already, as MLflow does.
+    What others than the candidates' own job delete is hidden, and stays evidence. Raises NOT_FOUND when it is in that
+    stage already, as MLflow does, FORBIDDEN for all but stewards where it holds runs of protected refs.
     """
     with scope.deps.db.write() as connection:
         experiment = existing(connection, scope, iid)
@@ -93,6 +96,10 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
             raise not_found(f"No {word} Experiment with id={iid} exists")
         if stage is Stage.DELETED:
             _check_no_models(connection, scope, experiment, "delete")
+            stewards.check_may_hide(connection, scope, iid)
+        if scope.actor.job is not None and not scope.actor.unchecked:
+            discarded = stage is Stage.DELETED
+            store.discard(connection, scope.project_id, iid, job_id=scope.actor.job.job_id, discarded=discarded)
         store.change(connection, scope.project_id, iid, now=scope.now, stage=stage)
         freezes = stewards.freezes(scope)
         store.change_candidates(connection, scope.project_id, iid, now=scope.now, stage=stage, but_promoted=freezes)

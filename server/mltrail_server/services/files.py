@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from mltrail_server.artifacts.base import Stored
 from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
+from mltrail_server.domain.errors import Code, MltrailError, conflict, forbidden, invalid, not_found
 from mltrail_server.domain.paths import Owner
 from mltrail_server.store import candidates, files, folders, logged_models, usage
 from mltrail_server.store.candidates import Candidate
@@ -16,7 +16,8 @@ from mltrail_server.store.files import File
 from mltrail_server.store.folders import Entry
 from mltrail_server.store.logged_models import LoggedModel
 
-from . import quotas, stamp, stewards
+from . import amendments, quotas, stamp, stewards
+from .amendments import Kind
 from .deps import Scope
 
 _CHECKED_FIRST = 1 << 20
@@ -87,15 +88,21 @@ def check_target(connection: sa.Connection, scope: Scope, target: Target, *, siz
 
 def name(connection: sa.Connection, scope: Scope, target: Target, stored: Stored) -> None:
     """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
-    candidate = _check_writable(connection, scope, target.owner)
+    held_by, candidate = _check_writable(connection, scope, target.owner)
     # One at a time in a folder, so that `a` and `a/b` can't both come to be.
     files.lock(connection, scope.project_id, target.owner.folder)
     _check_clash(connection, scope, target.path)
-    _note_writer(connection, scope, candidate)
+    beside = _note_writer(connection, scope, held_by, candidate)
+    path = target.path
+    if beside is not None:
+        _check_not_there(connection, scope, target.path, "replace")
+        path = _beside(target.owner, target.path, beside)
+        files.lock(connection, scope.project_id, amendments.folder(beside))
+        _check_clash(connection, scope, path)
     files.put(
         connection,
         scope.project_id,
-        path=target.path,
+        path=path,
         blob_id=stored.blob_id,
         size=stored.size,
         sha256=stored.sha256,
@@ -104,11 +111,18 @@ def name(connection: sa.Connection, scope: Scope, target: Target, stored: Stored
     quotas.take(connection, scope, usage.BYTES, stored.size)
 
 
+def get(connection: sa.Connection, scope: Scope, target: Target) -> File | None:
+    """Find a file that the owner's jobs have logged, or that others have logged beside it."""
+    found = files.get(connection, scope.project_id, target.path)
+    beside = _amendments_of(connection, scope, target.owner) if found is None else None
+    return files.get(connection, scope.project_id, _beside(target.owner, target.path, beside)) if beside else found
+
+
 def find(scope: Scope, path: str) -> File:
     path, owner, _ = _resolved(path)
     with scope.deps.db.read() as connection:
-        _check_owner(connection, scope, owner)
-        found = files.get(connection, scope.project_id, path)
+        _amendments_of(connection, scope, owner)
+        found = get(connection, scope, Target(path, owner))
         if found is not None:
             return found
         if files.is_folder(connection, scope.project_id, path):
@@ -120,15 +134,20 @@ def listing(scope: Scope, path: str) -> list[Entry]:
     """List one level of a folder; a file, or what does not exist, has nothing in it."""
     path, owner, _ = _resolved(path)
     with scope.deps.db.read() as connection:
-        _check_owner(connection, scope, owner)
-        return folders.entries(connection, scope.project_id, path)
+        beside = _amendments_of(connection, scope, owner)
+        found = folders.entries(connection, scope.project_id, path)
+        if beside is None:
+            return found
+        return _merged(found, folders.entries(connection, scope.project_id, _beside(owner, path, beside)))
 
 
 def page(scope: Scope, path: str, token: str | None) -> tuple[list[Entry], str | None]:
     """List a page of one level of a folder, and the token of the next page."""
     path, owner, _ = _resolved(path)
     with scope.deps.db.read() as connection:
-        _check_owner(connection, scope, owner)
+        beside = _amendments_of(connection, scope, owner)
+        if beside is not None:
+            return _page_of_both(connection, scope, path, _beside(owner, path, beside), token)
         return folders.page(connection, scope.project_id, path, token=token)
 
 
@@ -136,7 +155,10 @@ def delete(scope: Scope, path: str) -> None:
     """Delete a file or a whole folder; what is not there is no error."""
     path, owner, _ = _resolved(path)
     with scope.deps.db.write() as connection:
-        _note_writer(connection, scope, _check_writable(connection, scope, owner))
+        beside = _note_writer(connection, scope, *_check_writable(connection, scope, owner))
+        if beside is not None:
+            _check_not_there(connection, scope, path, "delete")
+            path = _beside(owner, path, beside)
         files.delete(connection, scope.project_id, path, now=scope.now)
 
 
@@ -146,22 +168,63 @@ def _resolved(path: str) -> tuple[str, Owner, str]:
     return cleaned, owner, inner
 
 
-def _check_owner(connection: sa.Connection, scope: Scope, owner: Owner) -> None:
-    """Raise NOT_FOUND for a folder that is nobody's."""
-    if owner.promotion is None:
-        _held_by(connection, scope, owner)
+def _amendments_of(connection: sa.Connection, scope: Scope, owner: Owner) -> int | None:
+    """Answer the number of what others have logged to the run whose folder it is, if they have. Raises NOT_FOUND for a
+    folder that is nobody's.
+    """
+    held_by = _held_by(connection, scope, owner) if owner.promotion is None else None
+    return held_by.amendment_iid if isinstance(held_by, Candidate) else None
 
 
-def _check_writable(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate | None:
-    """Refuse a change in a folder that does not allow it, and answer the run that it would be a change of."""
+def _beside(owner: Owner, path: str, number: int) -> str:
+    """Name the place of a path for what others log: the run's folder is the evidence's."""
+    return amendments.folder(number) + path.removeprefix(owner.folder)
+
+
+def _check_not_there(connection: sa.Connection, scope: Scope, path: str, doing: str) -> None:
+    """Refuse to replace or delete what a run's own jobs have logged."""
+    there = files.get(connection, scope.project_id, path) is not None
+    if there or files.is_folder(connection, scope.project_id, path):
+        raise forbidden(
+            f"'{path}' was logged by CI jobs, and stays as they have logged it, so you can't {doing} it. Log files of "
+            "other names, or log to a new run."
+        )
+
+
+def _merged(own: list[Entry], others: list[Entry]) -> list[Entry]:
+    names = {one.name for one in own}
+    return sorted([*own, *(one for one in others if one.name not in names)], key=lambda one: one.name)
+
+
+def _page_of_both(
+    connection: sa.Connection, scope: Scope, own: str, others: str, token: str | None
+) -> tuple[list[Entry], str | None]:
+    found, following = folders.page(connection, scope.project_id, own, token=token)
+    if following is not None:
+        return found, following
+    # What others have logged to a run of CI jobs is little: it goes with the last page.
+    return _merged(found, folders.entries(connection, scope.project_id, others)), None
+
+
+def _check_writable(
+    connection: sa.Connection, scope: Scope, owner: Owner
+) -> tuple[Candidate | LoggedModel, Candidate | None]:
+    """Refuse a change in a folder that does not allow it. Answers whose folder it is, and the run that it would be a
+    change of.
+    """
     if owner.promotion is not None:
         raise conflict("The files of a promoted version never change. Promote another candidate instead.")
     held_by = _held_by(connection, scope, owner)
-    if held_by.stage is Stage.DELETED:
-        raise invalid(f"The owner of '{owner.folder}' is deleted. Restore it first.")
     if isinstance(held_by, Candidate):
-        return held_by
-    return candidates.get(connection, scope.project_id, held_by.source_eid) if held_by.source_eid else None
+        of_run: Candidate | None = held_by
+        # What somebody else has deleted, its own jobs go on with.
+        gone_on = held_by.stage is Stage.DELETED and not held_by.discarded and stamp.is_own(connection, scope, held_by)
+    else:
+        of_run = candidates.get(connection, scope.project_id, held_by.source_eid) if held_by.source_eid else None
+        gone_on = False
+    if held_by.stage is Stage.DELETED and not gone_on:
+        raise invalid(f"The owner of '{owner.folder}' is deleted. Restore it first.")
+    return held_by, of_run
 
 
 def _held_by(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate | LoggedModel:
@@ -180,12 +243,19 @@ def _held_by(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate
     return found
 
 
-def _note_writer(connection: sa.Connection, scope: Scope, candidate: Candidate | None) -> None:
+def _note_writer(
+    connection: sa.Connection, scope: Scope, held_by: Candidate | LoggedModel, candidate: Candidate | None
+) -> int | None:
+    """Note who writes, and answer the number of what stands beside the run, where it is to be kept there."""
     if candidate is None:
         stamp.on_ownerless(scope)
-    else:
-        stewards.check_frozen(scope, candidate)
-        stamp.on_write(connection, scope, candidate.iid)
+        return None
+    stewards.check_frozen(scope, candidate)
+    if isinstance(held_by, LoggedModel):
+        stamp.on_model_write(connection, scope, held_by, candidate)
+        return None
+    number = stamp.on_write(connection, scope, candidate, {Kind.FILES})
+    return None if number == candidate.iid else number
 
 
 def _check_clash(connection: sa.Connection, scope: Scope, path: str) -> None:

@@ -1,16 +1,20 @@
 """Histories of one metric over several candidates, thinned out for charts.
 
-A call costs three statements and one for all candidates: their numbers, the metric's number, steps, points.
+A call costs four statements and one for all candidates: their numbers, those of what others have logged to them, the
+metric's number, steps, points.
 """
 
 import bisect
 from collections.abc import Sequence
+
+import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid
 from mltrail_server.store import candidates
 from mltrail_server.store import metric_histories as store
 
+from . import amendments
 from .deps import Scope
 
 MOST_RUNS = 100
@@ -24,7 +28,7 @@ def bulk(scope: Scope, eids: Sequence[str], key: str, *, limit: int = MOST_POINT
     """Fetch the points of up to 100 candidates, with the candidate that each belongs to; unknown ones have none."""
     _check(eids, key, "GetMetricHistoryBulk request", "cannot specify more than")
     with scope.deps.db.read() as connection:
-        known = candidates.iids_of(connection, scope.project_id, eids)
+        known = _numbers(connection, scope, eids, key)
         found = store.bulk(connection, scope.project_id, list(known), key, limit=max(0, min(limit, MOST_POINTS)))
     # MLflow orders them by the run's id.
     return sorted(((known[iid], point) for iid, point in found), key=lambda one: one[0])
@@ -46,13 +50,18 @@ def interval(
     if not 0 < limit <= MOST_PER_RUN:
         raise invalid(f"max_results must be between 1 and {MOST_PER_RUN}, not {limit}.")
     with scope.deps.db.read() as connection:
-        known = candidates.iids_of(connection, scope.project_id, eids)
+        known = _numbers(connection, scope, eids, key)
         of_each = store.steps_of(connection, scope.project_id, list(known), key)
         found = store.at_steps(connection, scope.project_id, list(known), key, _sample(of_each, start, end, limit))
     by_run: dict[str, list[Point]] = {}
     for iid, point in found:
         by_run.setdefault(known[iid], []).append(point)
     return [(eid, point) for eid in dict.fromkeys(eids) for point in by_run.get(eid, [])[:MOST_PER_RUN]]
+
+
+def _numbers(connection: sa.Connection, scope: Scope, eids: Sequence[str], key: str) -> dict[int, str]:
+    known = candidates.iids_of(connection, scope.project_id, eids)
+    return amendments.with_histories(connection, scope, known, key)
 
 
 def _sample(of_each: dict[int, list[int]], start: int | None, end: int | None, limit: int) -> list[int]:

@@ -1,7 +1,9 @@
 """Hold a pipeline against one version of the contract: the one that binds, or the one that a merge request proposes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -9,7 +11,7 @@ from mltrail_contract import Contract, Model, Outcome, Value
 from mltrail_server.domain import gate, globs, selection, verdict
 from mltrail_server.domain.comparison import UNWRITTEN, Comparison, ParameterChange, compare
 from mltrail_server.domain.gate import Ruling
-from mltrail_server.domain.grouping import Group, Run, State
+from mltrail_server.domain.grouping import Gone, Group, Run, State
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import Question
 from mltrail_server.domain.verdict import Verdict
@@ -22,6 +24,7 @@ from .baselines import Against, Branch
 from .contracts import Known
 
 _MOST_VALUES = 5_000
+_NO_LOGIN = re.compile(r"[^\w. -]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class ModelReport:
     version: Version | None = None
     history: tuple[Pipeline, ...] = ()
     environment: tuple[ParameterChange, ...] = ()
+    gone: Gone | None = None  # who has removed the baseline for good
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,12 @@ def _judge(bench: Bench, version: contracts.Version) -> Judged:
         )
         for name, runs in selected.items()
     }
+    # What somebody has removed is not the same as what never was.
+    compared |= {
+        name: replace(compared[name], incomparable=gone_told(gone))
+        for name, one in against.items()
+        if (gone := one.gone) is not None
+    }
     if contract:
         compared = _with_extremes(bench, contract, compared)
     models = tuple(
@@ -145,7 +155,14 @@ def _model(
         outcome,
         against.version,
         tuple(one for one, _ in against.history),
+        gone=against.gone,
     )
+
+
+def gone_told(gone: Gone) -> str:
+    """Say who has removed the baseline. Of the login only what GitLab allows in one is shown: nothing breaks out."""
+    day = datetime.fromtimestamp(gone.removed_ms / 1000, UTC).date().isoformat()
+    return f"the baseline was removed by {_NO_LOGIN.sub('', gone.removed_by)[:100] or 'somebody'} on {day}"
 
 
 def _gate(bench: Bench, version: contracts.Version, models: Sequence[ModelReport]) -> tuple[Outcome | None, str]:
@@ -174,7 +191,7 @@ def _with_extremes(bench: Bench, contract: Contract, compared: dict[str, Compari
     for name, one in compared.items():
         if looked_at.get(name):
             names |= globs.matching_any((change.name for change in one.metrics), looked_at[name])
-            iids |= {run.iid for group in (one.best, one.baseline) if group for run in group.runs}
+            iids |= {run.evidence_iid for group in (one.best, one.baseline) if group for run in group.runs}
     # A database takes some 30,000 values in a statement.
     found = run_data.extremes(
         bench.connection, bench.project_id, sorted(iids)[:_MOST_VALUES], set(sorted(names)[:_MOST_VALUES])
@@ -183,7 +200,7 @@ def _with_extremes(bench: Bench, contract: Contract, compared: dict[str, Compari
     def extended(group: Group | None) -> Group | None:
         if group is None:
             return None
-        return replace(group, runs=tuple(replace(run, extremes=found.get(run.iid, {})) for run in group.runs))
+        return replace(group, runs=tuple(replace(run, extremes=found.get(run.evidence_iid, {})) for run in group.runs))
 
     if not found:
         return compared

@@ -18,7 +18,8 @@ from mltrail_server.store.logged_model_search import MeasuredOn, Order
 from mltrail_server.store.logged_models import LoggedModel, ModelMetric, ModelStatus
 from mltrail_server.store.paging import mark_of
 
-from . import experiments, stamp, stewards
+from . import amendments, experiments, stamp, stewards
+from .amendments import Kind
 from .candidates import writable
 from .deps import Scope
 
@@ -57,6 +58,7 @@ def create(
     for key, value in tags:
         limits.check_tag(key, value)
     model_id = new_logged_model_id()
+    beside = False
     with scope.deps.db.write() as connection:
         experiment = experiments.existing(connection, scope, experiment_iid)
         experiments.check_active(experiment)
@@ -66,7 +68,7 @@ def create(
             if candidate is None:
                 raise not_found(f"Run with id={source_eid} not found")
             stewards.check_frozen(scope, candidate)
-            stamp.on_write(connection, scope, candidate.iid)
+            beside = stamp.on_write(connection, scope, candidate, {Kind.MODELS}) != candidate.iid
         else:
             stamp.on_ownerless(scope)
         model = LoggedModel(
@@ -80,6 +82,7 @@ def create(
             Stage.ACTIVE,
             scope.now,
             scope.now,
+            beside,
             f"{place}/models/{model_id}/artifacts" if place else None,
         )
         logged_models.create(connection, scope.project_id, model)
@@ -112,13 +115,13 @@ def set_tags(scope: Scope, model_id: str, tags: Iterable[tuple[str, str]]) -> No
     for key, value in tags:
         limits.check_tag(key, value)
     with scope.deps.db.write() as connection:
-        _to_write(connection, scope, model_id)
+        _to_write(connection, scope, model_id, note=True)
         logged_models.put_tags(connection, scope.project_id, model_id, tags)
 
 
 def delete_tag(scope: Scope, model_id: str, key: str) -> None:
     with scope.deps.db.write() as connection:
-        _to_write(connection, scope, model_id)
+        _to_write(connection, scope, model_id, note=True)
         if not logged_models.delete_tag(connection, scope.project_id, model_id, key):
             raise not_found(f"No tag with key {key!r} found for model with ID {model_id!r}.")
 
@@ -135,7 +138,7 @@ def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -
 def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
     """Keep what MLflow 1 and 2 tell of a model that they have logged as files, in the tag where they look for it."""
     with scope.deps.db.write() as connection:
-        candidate = writable(connection, scope, eid)
+        candidate, number = writable(connection, scope, eid, {Kind.MODELS})
         kept = candidate_tags.get(connection, scope.project_id, candidate.iid, HISTORY_TAG)
         history = json.dumps([*_history(kept), told])
         if len(history) > limits.MAX_MODEL_HISTORY:
@@ -143,7 +146,8 @@ def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
                 f"What this run tells of its models exceeds the maximum length of {limits.MAX_MODEL_HISTORY} "
                 "characters together."
             )
-        candidate_tags.put(connection, scope.project_id, candidate.iid, {HISTORY_TAG: history})
+        own = number == candidate.iid
+        amendments.put_tags(connection, scope, candidate, {HISTORY_TAG: history}, own=own)
 
 
 def note_version(connection: sa.Connection, scope: Scope, model_id: str, *, name: str, number: int) -> None:
@@ -207,7 +211,9 @@ def _checked(params: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return kept
 
 
-def _to_write(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> None:
+def _to_write(
+    connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False, note: bool = False
+) -> None:
     """Find a logged model that is about to change, and note who writes: it is part of the candidate that made it."""
     model = _existing(connection, scope, model_id, deleted_too=deleted_too)
     source = candidates.get(connection, scope.project_id, model.source_eid) if model.source_eid else None
@@ -215,7 +221,7 @@ def _to_write(connection: sa.Connection, scope: Scope, model_id: str, *, deleted
         stamp.on_ownerless(scope)
     else:
         stewards.check_frozen(scope, source)
-        stamp.on_write(connection, scope, source.iid)
+        stamp.on_model_write(connection, scope, model, source, note=note)
 
 
 def _existing(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> LoggedModel:

@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid, not_found
-from mltrail_server.store import candidate_tags, candidates, inputs, logged_metrics, metric_keys, metrics, params, usage
+from mltrail_server.store import candidates, inputs, logged_metrics, metric_keys, metrics, params, usage
+from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.inputs import Dataset, ModelLink
 from mltrail_server.store.logged_metrics import ModelPoint
 
-from . import job_claims, quotas, stamp
+from . import amendments, job_claims, quotas, stamp
+from .amendments import Kind
 from .candidates import NAME_TAG, writable
 from .deps import Scope
 
@@ -44,8 +46,11 @@ def log_batch(
     known = scope.deps.metric_keys.of(scope.project_id)
 
     def store(connection: sa.Connection) -> Mapping[str, int]:
-        candidate = writable(connection, scope, eid)
-        changed = params.add(connection, scope.project_id, candidate.iid, by_key)
+        candidate, number = writable(connection, scope, eid, _kinds(points, by_key, wanted), wanted)
+        own = number == candidate.iid
+        changed = params.add(connection, scope.project_id, number, by_key)
+        if not own and not changed:
+            changed = params.others(connection, scope.project_id, candidate.iid, by_key)
         if changed:
             key, old = next(iter(changed.items()))
             raise invalid(
@@ -54,13 +59,12 @@ def log_batch(
                 "new run."
             )
         numbers = metric_keys.make(connection, scope.project_id, {point.key for point in points}, known=known)
-        metrics.append(connection, scope.project_id, candidate.iid, points, numbers=numbers)
-        unknown = logged_metrics.append(connection, scope.project_id, eid, of_models)
-        if unknown:
-            raise not_found(f"Logged model with ID '{min(unknown)}' not found")
+        metrics.append(connection, scope.project_id, number, points, numbers=numbers)
+        if of_models:
+            _measure(connection, scope, candidate, of_models, own=own)
         if wanted:
             kept = stamp.on_tags(connection, scope, candidate.iid, wanted, claim)
-            candidate_tags.put(connection, scope.project_id, candidate.iid, kept)
+            amendments.put_tags(connection, scope, candidate, kept, own=own)
             if kept.get(NAME_TAG):
                 candidates.change(connection, scope.project_id, candidate.iid, name=kept[NAME_TAG])
         quotas.take(connection, scope, usage.POINTS, len(points))
@@ -78,8 +82,8 @@ def log_batch(
 def delete_tag(scope: Scope, eid: str, key: str) -> None:
     stamp.on_delete_tag(scope, key)
     with scope.deps.db.write() as connection:
-        candidate = writable(connection, scope, eid)
-        if not candidate_tags.delete(connection, scope.project_id, candidate.iid, key):
+        candidate, number = writable(connection, scope, eid, {Kind.TAGS}, [key])
+        if not amendments.delete_tag(connection, scope, candidate, key, own=number == candidate.iid):
             raise not_found(f"No tag with name: {key} in run with id {eid}")
 
 
@@ -89,15 +93,42 @@ def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: S
         sizes = {"name": one.name, "digest": one.digest, "source": one.source, "schema": one.schema}
         limits.check_dataset(sizes | {"profile": one.profile}, one.tags)
     with scope.deps.db.write() as connection:
-        candidate = writable(connection, scope, eid)
+        candidate, number = writable(connection, scope, eid, {Kind.INPUTS})
         inputs.add_datasets(
             connection,
             scope.project_id,
-            candidate.iid,
+            number,
             experiment_iid=candidate.experiment_iid,
             datasets=datasets,
         )
-        inputs.add_models(connection, scope.project_id, candidate.iid, models)
+        inputs.add_models(connection, scope.project_id, number, models)
+
+
+def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str, str]) -> set[Kind]:
+    told = {Kind.METRICS: bool(points), Kind.PARAMS: bool(by_key), Kind.TAGS: bool(tags), Kind.NAME: NAME_TAG in tags}
+    return {kind for kind, there in told.items() if there}
+
+
+def _measure(
+    connection: sa.Connection, scope: Scope, candidate: Candidate, points: Sequence[ModelPoint], *, own: bool
+) -> None:
+    """Store metrics of logged models. Of a model that jobs have logged, only jobs of their pipelines say what it is
+    worth; what others have measured is kept beside that, and stands with the run that has logged it.
+    """
+    wanted = {point.model_id for point in points}
+    sources = logged_metrics.sources_of(connection, scope.project_id, wanted)
+    if wanted - sources.keys():
+        raise not_found(f"Logged model with ID '{min(wanted - sources.keys())}' not found")
+    beside = set()
+    for model_id, source_eid in sources.items():
+        if source_eid == candidate.eid:
+            allowed = own
+        else:
+            source = candidates.get(connection, scope.project_id, source_eid) if source_eid else None
+            allowed = source is None or stamp.may_measure(connection, scope, source)
+        if not allowed:
+            beside.add(model_id)
+    logged_metrics.append(connection, scope.project_id, candidate.eid, points, beside=beside)
 
 
 def _finite(point: Point) -> Point:

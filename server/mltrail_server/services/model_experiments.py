@@ -40,6 +40,8 @@ def rename(connection: sa.Connection, scope: Scope, model: str, new_name: str) -
         raise MltrailError(
             Code.ALREADY_EXISTS, f"The model can't be renamed, since the experiment '{name}' exists already."
         )
+    stewards.check_name_is_free_to_change(connection, scope, found.iid)
+    experiments.keep_name(connection, scope.project_id, found.iid, found.name)
     experiments.change(connection, scope.project_id, found.iid, now=scope.now, name=name)
 
 
@@ -48,6 +50,8 @@ def delete(connection: sa.Connection, scope: Scope, model: str) -> None:
     found = experiments.get_by_name(connection, scope.project_id, experiment_name(model))
     if found is None:
         return
+    stewards.check_may_hide(connection, scope, found.iid)
+    experiments.keep_name(connection, scope.project_id, found.iid, found.name)
     name = f"{found.name} (deleted, {found.iid})"
     experiments.change(connection, scope.project_id, found.iid, now=scope.now, name=name, stage=Stage.DELETED)
     freezes = stewards.freezes(scope)

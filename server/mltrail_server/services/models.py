@@ -13,7 +13,7 @@ from mltrail_server.store import models as store
 from mltrail_server.store.models import Model
 from mltrail_server.store.versions import Version
 
-from . import model_experiments, stewards
+from . import managed, model_experiments, stewards
 from .deps import Scope
 
 MAX_RESULTS = 1000
@@ -99,11 +99,14 @@ def search(
 
 def rename(scope: Scope, name: str, new_name: str) -> Registered:
     rules.check_name(new_name)
+    promoting = managed.promoting(scope)
     with scope.deps.db.write() as connection:
         model_id = id_of(connection, scope, name)
         stewards.check_model(connection, scope, model_id, name, "Renaming")
         if store.id_of(connection, scope.project_id, new_name) not in (None, model_id):
             raise _taken(new_name)
+        if new_name != name:
+            stewards.check_new_name(connection, scope, model_id, new_name, promoting)
         model_experiments.rename(connection, scope, name, new_name)
         store.change(connection, scope.project_id, model_id, now=scope.now, name=new_name)
         return _one(connection, scope, new_name)

@@ -78,7 +78,9 @@ def step(  # noqa: PLR0913 - all that tells two versions apart
         same = _same_code(scope, gitlab, told, terms, last)
         with scope.deps.db.read() as connection:
             before = _before(connection, scope.deps, scope.project_id, last)
-            now = _facts(connection, scope.deps, scope.project_id, winner.iid, held.files, held.location, tree=tree)
+            now = _facts(
+                connection, scope.deps, scope.project_id, winner.evidence_iid, held.files, held.location, tree=tree
+            )
         decided = bump.decide(before, now, chance=terms.model.repeat_over, same_code=same)
     return bump.raised(decided, _wishes(scope, gitlab, told, request))
 
@@ -101,11 +103,11 @@ def foreseen(
     last = promotions.newest(connection, project_id, model_id) if model_id is not None else None
     taken = used(connection, project_id, model_id) if model_id is not None else Used()
     decided = Step(Bump(terms.promote.bump), "as told") if terms.promote and terms.promote.bump != "auto" else None
-    held = model_files.of_candidate(connection, project_id, run.iid)
+    held = model_files.of_candidate(connection, project_id, run.iid, snapshot_iid=run.snapshot_iid)
     if decided is None and last is not None and held is not None:
         tree = pipeline_trees.get(connection, project_id, pipeline_id)
         before = _before(connection, deps, project_id, last)
-        now = _facts(connection, deps, project_id, run.iid, held.files, held.location, tree=tree)
+        now = _facts(connection, deps, project_id, run.evidence_iid, held.files, held.location, tree=tree)
         decided = bump.decide(before, now, chance=terms.model.repeat_over)
     return _counted(decided, taken)
 

@@ -1,32 +1,42 @@
 """The candidates of pipelines, with what became of their jobs."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ci import SUCCEEDED
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.grouping import Gone, Run, State
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import model_of
 from mltrail_server.domain.sweeps import CONFIRM
-from mltrail_server.store import experiments, metrics, params, pipeline_candidates, run_data
+from mltrail_server.store import experiments, jobs, metrics, params, pipeline_candidates, run_data, tombstones
 from mltrail_server.store.candidates import Candidate
-from mltrail_server.store.jobs import TiedJob
+from mltrail_server.store.jobs import Part, TiedJob
+from mltrail_server.store.tombstones import Tombstone
 
 PARENT = "mlflow.parentRunId"
+NAME = "mlflow.runName"
 _STATES = {"failed": State.FAILED, "canceled": State.CANCELED, "skipped": State.CANCELED, "deleted": State.CANCELED}
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a candidate. `snapshot`: what it was before a later job is what counts."""
+
+    state: State
+    snapshot: bool = False
+
+
 def of(
-    connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, deleted_too: bool = False
+    connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, as_baseline: bool = False
 ) -> dict[str, list[Run]]:
     """Fetch a pipeline's runs by their experiment's name, which is the model's where no contract file says more.
 
-    Seven statements.
+    Eight statements.
     """
-    found = outlines(connection, project_id, [pipeline_id], deleted_too=deleted_too).get(pipeline_id, [])
+    found = outlines(connection, project_id, [pipeline_id], as_baseline=as_baseline).get(pipeline_id, [])
     by_model: dict[str, list[Run]] = {}
     for run in filled(connection, project_id, found):
         by_model.setdefault(model_of(run.experiment), []).append(run)
@@ -39,25 +49,56 @@ def outlines(
     pipeline_ids: Sequence[int],
     *,
     tags: Iterable[str] = (),
-    deleted_too: bool = False,
+    as_baseline: bool = False,
 ) -> dict[int, list[Run]]:
-    """Fetch the runs of pipelines without what was logged to them, except for some tags. Four statements."""
+    """Fetch the runs of pipelines without what was logged to them, except for some tags. Five statements, and one more
+    where jobs were retried.
+
+    Runs that somebody has deleted are among them, and of those that are gone for good what their tombstones tell. As a
+    baseline a run stays what was proved once: see `fate_of`.
+    """
     tied = pipeline_candidates.tied_in(connection, project_id, pipeline_ids)
+    stones = tombstones.of_pipelines(connection, project_id, pipeline_ids)
     if not tied:
-        return {}
-    stages = tuple(Stage) if deleted_too else (Stage.ACTIVE,)
-    listed = pipeline_candidates.candidates(connection, project_id, pipeline_ids, stages=stages)
+        return {pipeline_id: [_gone(one) for one in of_pipeline] for pipeline_id, of_pipeline in stones.items()}
+    listed = pipeline_candidates.candidates(connection, project_id, pipeline_ids, stages=tuple(Stage))
     found = {one.iid: one for one in listed}
     names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found.values()})
-    of_tags = pipeline_candidates.tags(connection, project_id, pipeline_ids, {PARENT, CONFIRM, *tags})
+    attempts = jobs.newest_attempts(
+        connection, project_id, [job for of_one in tied.values() for its_jobs in of_one.values() for job in its_jobs]
+    )
+    fates = {
+        iid: fate_of(found[iid], its_jobs, attempts, as_baseline=as_baseline)
+        for of_one in tied.values()
+        for iid, its_jobs in of_one.items()
+        if iid in found
+    }
+    snapshots = {iid: found[iid].snapshot_iid for iid, fate in fates.items() if fate.snapshot}
+    of_tags = pipeline_candidates.own_tags(
+        connection,
+        project_id,
+        pipeline_ids,
+        {PARENT, CONFIRM, NAME, *tags},
+        snapshots=[number for number in snapshots.values() if number is not None],
+    )
     iids = {one.eid: one.iid for one in found.values()}
     return {
         pipeline_id: [
-            _run(found[iid], jobs, names[found[iid].experiment_iid], of_tags.get(iid, {}), iids)
-            for iid, jobs in sorted(of_pipeline.items())
-            if iid in found
+            *(_gone(one) for one in stones.get(pipeline_id, ())),
+            *(
+                _run(
+                    found[iid],
+                    its_jobs,
+                    found[iid].experiment_name or names[found[iid].experiment_iid],
+                    of_tags.get(snapshots.get(iid) or iid, {}),
+                    iids,
+                    fates[iid],
+                )
+                for iid, its_jobs in sorted(tied.get(pipeline_id, {}).items())
+                if iid in found
+            ),
         ]
-        for pipeline_id, of_pipeline in tied.items()
+        for pipeline_id in {**tied, **stones}
     }
 
 
@@ -73,7 +114,7 @@ def local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str],
 
 def filled(connection: sa.Connection, project_id: ProjectId, runs: Sequence[Run]) -> list[Run]:
     """Add parameters, latest metrics and datasets. Three statements."""
-    iids = [run.iid for run in runs]
+    iids = [run.evidence_iid for run in runs]
     if not iids:
         return []
     of_params = params.of(connection, project_id, iids)
@@ -82,38 +123,94 @@ def filled(connection: sa.Connection, project_id: ProjectId, runs: Sequence[Run]
     return [
         replace(
             run,
-            params=dict(of_params.get(run.iid, [])),
-            metrics={point.key: point.value for point in of_metrics.get(run.iid, [])},
-            datasets=of_datasets.get(run.iid, {}),
+            params=dict(of_params.get(run.evidence_iid, [])),
+            metrics={point.key: point.value for point in of_metrics.get(run.evidence_iid, [])},
+            datasets=of_datasets.get(run.evidence_iid, {}),
         )
         for run in runs
     ]
 
 
-def state_of(candidate: Candidate, tied: Sequence[TiedJob]) -> State:
-    """Tell what became of a candidate: by its jobs, since a client may die without a word or say that all is well."""
-    if candidate.amended or not any(job.verified for job in tied):
-        return State.AMENDED
-    if any(job.retried for job in tied):
-        return State.SUPERSEDED
-    for job in tied:
-        if job.status in _STATES:
-            return _STATES[job.status]
+def fate_of(
+    candidate: Candidate,
+    tied: Sequence[TiedJob],
+    attempts: Mapping[tuple[int, str], str | None],
+    *,
+    as_baseline: bool,
+) -> Fate:
+    """Tell what became of a candidate: by its jobs, since a client may die without a word or say that all is well.
+
+    In its own pipeline GitLab's word counts: the newest attempt of a job, and all jobs of the run. As a baseline it
+    stays what it was once proved to be, until something newer is proved.
+    """
+    if not any(job.verified for job in tied):
+        return Fate(State.UNVERIFIED)
+    if candidate.discarded:
+        return Fate(State.DELETED)
+    creators = [job for job in tied if job.part is Part.CREATOR]
+    if any(job.retried and not (as_baseline and _lost(job, attempts)) for job in creators):
+        return Fate(State.SUPERSEDED)
+    early, late = [job for job in tied if not job.late], [job for job in tied if job.late]
+    if candidate.snapshot_iid is not None and any(job.overdue for job in tied):
+        return Fate(_of_jobs(early, attempts), snapshot=True)
+    state = _state(candidate, tied, attempts)
+    proved = candidate.snapshot_iid is not None and late and _of_jobs(early, attempts) is State.SUCCEEDED
+    stays = as_baseline or (state is not State.RUNNING and not _is_veto(late, attempts))
+    return Fate(State.SUCCEEDED, snapshot=True) if proved and stays and state is not State.SUCCEEDED else Fate(state)
+
+
+def _is_veto(late: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> bool:
+    """Tell whether one of the jobs that came late says no by its failure. One that GitLab lets fail, or that came when
+    all of the pipeline was over, does not.
+    """
+    lost = [job for job in late if _status(job, attempts) != SUCCEEDED]
+    return not all(job.allow_failure or job.after_pipeline for job in lost)
+
+
+def _state(candidate: Candidate, tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> State:
+    by_jobs = _of_jobs(tied, attempts)
+    if by_jobs in (State.FAILED, State.CANCELED):
+        return by_jobs
     if candidate.status in (Status.FAILED, Status.KILLED):
         return State.FAILED if candidate.status is Status.FAILED else State.CANCELED
     if candidate.detached_until_ms is not None and not candidate.status.ended:
         return State.RUNNING  # its jobs are over, its training is not
-    return State.SUCCEEDED if all(job.status == SUCCEEDED for job in tied) else State.RUNNING
+    return by_jobs
+
+
+def _of_jobs(tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> State:
+    statuses = [_status(job, attempts) for job in tied]
+    for status in statuses:
+        if status in _STATES:
+            return _STATES[status]
+    return State.SUCCEEDED if all(status == SUCCEEDED for status in statuses) else State.RUNNING
+
+
+def _status(job: TiedJob, attempts: Mapping[tuple[int, str], str | None]) -> str | None:
+    """Answer a job's status; of a later job of the run that was retried, its newest attempt's."""
+    if job.retried and job.part is Part.CONTRIBUTOR and job.name is not None:
+        return attempts.get((job.pipeline_id, job.name), job.status)
+    return job.status
+
+
+def _lost(job: TiedJob, attempts: Mapping[tuple[int, str], str | None]) -> bool:
+    """Tell whether a job's newest attempt has not succeeded, or not yet: then nothing newer is proved."""
+    return job.name is not None and attempts.get((job.pipeline_id, job.name)) not in (None, SUCCEEDED)
 
 
 def _run(
-    candidate: Candidate, tied: Sequence[TiedJob], experiment: str, tags: dict[str, str], iids: dict[str, int]
+    candidate: Candidate,
+    tied: Sequence[TiedJob],
+    experiment: str,
+    tags: dict[str, str],
+    iids: dict[str, int],
+    fate: Fate,
 ) -> Run:
     creator = tied[0]
     return Run(
         candidate.iid,
-        candidate.name,
-        state_of(candidate, tied),
+        tags.get(NAME) or candidate.name,
+        fate.state,
         {},
         {},
         creator.job_id,
@@ -122,4 +219,21 @@ def _run(
         experiment=experiment,
         tags=tags,
         parent_iid=iids.get(tags.get(PARENT, "")),
+        deleted=candidate.stage is Stage.DELETED,
+        snapshot_iid=candidate.snapshot_iid if fate.snapshot else None,
+    )
+
+
+def _gone(stone: Tombstone) -> Run:
+    state = State.GONE if stone.state == State.SUCCEEDED else State(stone.state)
+    return Run(
+        stone.candidate_iid,
+        stone.name,
+        state,
+        {},
+        {},
+        experiment=stone.experiment,
+        tags=stone.tags,
+        deleted=True,
+        gone=Gone(stone.removed_by, stone.removed_ms),
     )

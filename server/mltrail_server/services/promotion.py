@@ -93,7 +93,7 @@ def _tried(  # noqa: PLR0911 - one way out for each reason why not
         return Promoted("refused" if won.asks else "nothing", choice.model, alias, won.reason)
     winner = won.run
     with scope.deps.db.read() as connection:
-        held = model_files.of_candidate(connection, scope.project_id, winner.iid)
+        held = model_files.of_candidate(connection, scope.project_id, winner.iid, snapshot_iid=winner.snapshot_iid)
     if held is None:
         return Promoted("nothing", choice.model, alias, f"the best run, {winner.name}, has logged no model")
     broken = integrity.broken(scope.deps, scope.project_id, held.files)

@@ -15,7 +15,9 @@ STATES = {
     State.CANCELED: "its job was canceled",
     State.RUNNING: "its jobs are not done",
     State.SUPERSEDED: "its job was retried, and the newest attempt counts",
-    State.AMENDED: "somebody else than its own jobs has written to it",
+    State.UNVERIFIED: "no job's token vouches for it",
+    State.DELETED: "its own job has deleted it",
+    State.GONE: "somebody has removed it for good",
 }
 _MOST_NAMED = 3
 
@@ -37,10 +39,14 @@ class Without:
     asks: bool = False
 
 
-def choose(choice: Choice, *, only: int | None, rank_by: str | None, better: Direction | None) -> Winner | Without:
+def choose(  # noqa: PLR0911 - one way out for each reason why not
+    choice: Choice, *, only: int | None, rank_by: str | None, better: Direction | None
+) -> Winner | Without:
     """Pick the best run, or the one that a person has named."""
     if only is not None:
         named = next(run for run in choice.runs if run.iid == only)
+        if named.deleted:
+            return Without(f"{named.name} is deleted; restore it, or train again")
         if named.state is not State.SUCCEEDED:
             return Without(f"{named.name}: {STATES[named.state]}")
         compared = comparison.compare([named], [], model=choice.terms.model, rank_by=rank_by, better=better)
@@ -52,6 +58,9 @@ def choose(choice: Choice, *, only: int | None, rank_by: str | None, better: Dir
         return Without(f"no run of a succeeded job counts ({told or 'there are none'})")
     if rank_by and rank_by not in compared.best.metrics:
         return Without(f"no run has logged the metric '{rank_by}'")
+    if compared.best_run.deleted:
+        # The second best is not what the numbers say, and whoever deletes must not choose what ships.
+        return Without(f"the best run, {compared.best_run.name}, is deleted; restore it, or train again")
     several = compared.groups > 1 or len(compared.best.runs) > 1
     question = _question(choice, compared) if several else ""
     if question:

@@ -117,7 +117,16 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
             pipeline_id=plan.choices.pipeline.id,
             reason=f"promoted {chosen} ({called}: {reason})",
         )
-    attestation = attestations.made(connection, scope, made, candidate, plan.held, model=name, approvers=plan.approvers)
+    attestation = attestations.made(
+        connection,
+        scope,
+        made,
+        candidate,
+        plan.held,
+        evidence_iid=plan.winner.evidence_iid,
+        model=name,
+        approvers=plan.approvers,
+    )
     promotions.add(connection, scope.project_id, made, attestation=attestation)
     version_id = version_store.id_of(connection, scope.project_id, model_id, number)
     due.mark(connection, scope.project_id, kind=due.PROMOTION, key=version_id, at=scope.now, now=scope.now)
@@ -144,7 +153,7 @@ def _unchanged(connection: sa.Connection, scope: Scope, plan: Plan) -> Candidate
     held = candidates.get_to_write(connection, scope.project_id, found.eid) if found is not None else None
     now = files.below(connection, scope.project_id, plan.held.location)
     same = {file.path: file.blob_id for file in now} == {file.path: file.blob_id for file in plan.held.files}
-    if held is None or held.amended or held.stage is Stage.DELETED or not same:
+    if held is None or held.discarded or held.stage is Stage.DELETED or not same:
         raise MltrailError(
             Code.CONFLICT,
             f"Somebody has changed the run {plan.winner.name} while it was being checked. Look at it, and ask again.",

@@ -12,6 +12,7 @@ from mltrail_server.store.posts import Post
 
 from . import completing, contracts, faces, families, note, notes, regressions, reports, states, sweep, trees
 from .deps import Deps
+from .job_states import GRACE_MS
 from .notes import End
 from .report_jobs import is_broken, still_runs
 from .reports import Report
@@ -223,6 +224,7 @@ def _refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target
     if told:
         with deps.db.write() as connection:
             jobs.refresh(connection, project_id, told, now=deps.clock())
+            jobs.settle_flags(connection, project_id, told, grace_ms=GRACE_MS)
 
 
 def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | None = None) -> Report:

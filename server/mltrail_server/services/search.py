@@ -12,6 +12,7 @@ from mltrail_server.store import search as run_search
 from mltrail_server.store.experiments import Experiment
 from mltrail_server.store.metrics import Reading
 
+from . import amendments
 from .candidates import Logged, with_data
 from .deps import Scope
 
@@ -99,10 +100,13 @@ def history(
         candidate = store.get(connection, scope.project_id, eid)
         if candidate is None:
             raise not_found(f"Run with id={eid} not found")
+        number = candidate.iid
+        if candidate.amended:
+            (number,) = amendments.with_histories(connection, scope, {candidate.iid: eid}, key)
         points = metrics.history(
             connection,
             scope.project_id,
-            candidate.iid,
+            number,
             key,
             limit=None if limit is None else limit + 1,
             after=None if after is None else _place(after),

@@ -5,17 +5,20 @@ REST, R, Java). Clients can't write the stamp's keys. The values stand as metada
 search them; what gate and promotion trust is the table `candidate_job` alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
-from mltrail_server.store import candidates, due, jobs, pipeline_families, pipelines
-from mltrail_server.store.jobs import Part
+from mltrail_server.store import due, jobs, pipeline_families, pipelines
+from mltrail_server.store.candidates import Candidate
+from mltrail_server.store.jobs import Lateness, Link, Part
+from mltrail_server.store.logged_models import LoggedModel
 
-from . import job_claims
+from . import amendments, job_claims, snapshots, stewards
+from .amendments import Kind
 from .deps import Scope
 from .job_claims import CLAIM
 
@@ -70,7 +73,8 @@ def on_create(
     if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(connection, scope.project_id, job, now=scope.now)
     _tie(connection, scope, candidate_iid, job, Part.CREATOR)
-    _flag(connection, scope, candidate_iid, job)
+    if scope.actor.unchecked:
+        jobs.flag(connection, scope.project_id, candidate_iid, job.job_id, at=scope.now)
     if scope.deps.writers.is_news(scope.project_id, job.pipeline_id, scope.now):
         root = _root(connection, scope, job)
         unknown = job.pipeline_source == ci.CHILD and root == job.pipeline_id
@@ -78,37 +82,90 @@ def on_create(
     return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
 
-def on_write(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
-    """Note who writes to a candidate that exists: another job of its pipeline contributes, a stranger amends.
+def on_write(
+    connection: sa.Connection, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()
+) -> int:
+    """Note who writes to a candidate that exists, and answer the number under which it is to be stored.
 
-    So does a detached candidate's own token once the candidate has ended. An amended candidate keeps its data and is
-    never baseline, gate or promotion. Raises FORBIDDEN for a token that is
-    for another candidate.
+    Its own jobs write to the candidate itself, and so does everybody where no job's token vouches for it. Another job
+    of its pipeline contributes. Everybody else, and a detached candidate's own token once the candidate has ended,
+    writes beside it: see `amendments`. `tags` are the keys of tags that are written. Raises FORBIDDEN for a token that
+    is for another candidate, and for others than its own jobs where it is of a protected ref.
     """
-    if scope.actor.candidate_iid not in (None, candidate_iid):
+    if scope.actor.candidate_iid not in (None, candidate.iid):
         raise _for_one_alone()
     if scope.deps.settings.local_mode:
-        return
+        return candidate.iid
     job = scope.actor.job
-    if scope.actor.kind is TokenKind.DETACHED and candidates.has_ended(connection, scope.project_id, candidate_iid):
+    if scope.actor.kind is TokenKind.DETACHED and candidate.status.ended:
         # Its token may live on for weeks. What was reported and reviewed must not change under it.
-        jobs.amend(connection, scope.project_id, candidate_iid)
-        return
-    if job is not None and scope.deps.writers.knows_tie(scope.project_id, candidate_iid, job.job_id):
-        _flag(connection, scope, candidate_iid, job)
-        return
-    links = [link for link in jobs.links_of(connection, scope.project_id, candidate_iid) if link.verified]
-    if job is None:
-        if links:
-            jobs.amend(connection, scope.project_id, candidate_iid)
-    elif any(link.pipeline_id in (job.pipeline_id, _root(connection, scope, job)) for link in links):
-        if any(link.job_id == job.job_id for link in links):
-            scope.deps.writers.remember(scope.project_id, candidate_iid, job.job_id)
-        else:
-            _tie(connection, scope, candidate_iid, job, Part.CONTRIBUTOR)
-        _flag(connection, scope, candidate_iid, job)
+        return amendments.add(connection, scope, candidate, kinds, tags)
+    if job is not None and scope.deps.writers.knows_tie(scope.project_id, candidate.iid, job.job_id):
+        _flag(connection, scope, candidate, job)
+        return candidate.iid
+    links = [link for link in jobs.links_of(connection, scope.project_id, candidate.iid) if link.verified]
+    if not links:
+        return candidate.iid
+    if job is None or not _is_of(connection, scope, job, links):
+        return amendments.add(connection, scope, candidate, kinds, tags)
+    if any(link.job_id == job.job_id for link in links):
+        scope.deps.writers.remember(scope.project_id, candidate.iid, job.job_id)
     else:
-        jobs.amend(connection, scope.project_id, candidate_iid)
+        lateness = snapshots.before_late_job(connection, scope, candidate, links[0].pipeline_id)
+        _tie(connection, scope, candidate.iid, job, Part.CONTRIBUTOR, lateness)
+    _flag(connection, scope, candidate, job)
+    return candidate.iid
+
+
+def may_measure(connection: sa.Connection, scope: Scope, source: Candidate) -> bool:
+    """Tell whether the caller says what a logged model of a candidate is worth: a job of the pipelines that made it
+    does, and everybody where no job's token vouches for it. What a promoted version rests on, nobody changes.
+    """
+    if scope.deps.settings.local_mode:
+        return True
+    if source.promoted and stewards.freezes(scope):
+        return False
+    links = [link for link in jobs.links_of(connection, scope.project_id, source.iid) if link.verified]
+    if not links:
+        return True
+    job = scope.actor.job
+    return job is not None and scope.actor.candidate_iid is None and _is_of(connection, scope, job, links)
+
+
+def is_of_pipeline(connection: sa.Connection, scope: Scope, candidate: Candidate) -> bool:
+    """Tell whether a job of a pipeline that made the candidate asks."""
+    links = [link for link in jobs.links_of(connection, scope.project_id, candidate.iid) if link.verified]
+    return scope.actor.job is not None and _is_of(connection, scope, scope.actor.job, links)
+
+
+def _is_of(connection: sa.Connection, scope: Scope, job: VerifiedClaims, links: Iterable[Link]) -> bool:
+    root = _root(connection, scope, job)
+    return any(link.pipeline_id in (job.pipeline_id, root) for link in links)
+
+
+def on_model_write(
+    connection: sa.Connection, scope: Scope, model: LoggedModel, source: Candidate, *, note: bool = False
+) -> None:
+    """Note who writes to a logged model of a candidate. What the candidate's own jobs have logged is evidence, to which
+    others may add tags only: raises FORBIDDEN otherwise. What others have logged is theirs to write to.
+    """
+    number = on_write(connection, scope, source, {Kind.TAGS if note else Kind.MODELS})
+    if number != source.iid and not (note or model.beside):
+        raise forbidden(
+            f"The logged model {model.model_id} was made by CI jobs, and stays as they have logged it. Log a model to "
+            "a run of your own instead."
+        )
+
+
+def is_own(connection: sa.Connection, scope: Scope, candidate: Candidate, *, created: bool = False) -> bool:
+    """Tell whether a job of the candidate asks; with `created` the very job that made it."""
+    job = scope.actor.job
+    if job is None:
+        return False
+    return any(
+        link.verified and link.job_id == job.job_id and (link.part is Part.CREATOR or not created)
+        for link in jobs.links_of(connection, scope.project_id, candidate.iid)
+    )
 
 
 def on_ownerless(scope: Scope) -> None:
@@ -181,15 +238,23 @@ def _claimed(connection: sa.Connection, scope: Scope, candidate_iid: int, claim:
     return job_claims.truth(scope.actor, scope.deps.settings.gitlab_url, claim)
 
 
-def _flag(connection: sa.Connection, scope: Scope, candidate_iid: int, job: VerifiedClaims) -> None:
+def _flag(connection: sa.Connection, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:
     """Remember that nobody could tell whether the job still runs: once GitLab tells when it ended, the candidate is
-    judged (see `reconcile`).
+    judged (see `reconcile`), if need be by what it was before.
     """
     if scope.actor.unchecked:
-        jobs.flag(connection, scope.project_id, candidate_iid, job.job_id, at=scope.now)
+        snapshots.before_unchecked_write(connection, scope, candidate, job.job_id)
+        jobs.flag(connection, scope.project_id, candidate.iid, job.job_id, at=scope.now)
 
 
-def _tie(connection: sa.Connection, scope: Scope, candidate_iid: int, job: VerifiedClaims, part: Part) -> None:
+def _tie(
+    connection: sa.Connection,
+    scope: Scope,
+    candidate_iid: int,
+    job: VerifiedClaims,
+    part: Part,
+    lateness: Lateness = Lateness(),  # noqa: B008 - it never changes
+) -> None:
     if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
         jobs.know(connection, scope.project_id, job.job_id, pipeline_id=job.pipeline_id)
     jobs.tie(
@@ -201,6 +266,7 @@ def _tie(connection: sa.Connection, scope: Scope, candidate_iid: int, job: Verif
         counts_to=_root(connection, scope, job),
         part=part,
         verified=True,
+        lateness=lateness,
     )
 
 

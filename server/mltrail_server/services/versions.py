@@ -15,8 +15,9 @@ from mltrail_server.store import models as model_store
 from mltrail_server.store import versions as store
 from mltrail_server.store.versions import NewVersion, Version
 
-from . import aliases, logged_models, model_experiments, models, sources, stewards
+from . import aliases, logged_models, managed, model_experiments, models, sources, stewards
 from .deps import Scope
+from .managed import Promoting
 from .sources import Origin
 
 MAX_RESULTS = 200_000
@@ -175,9 +176,11 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
         raise invalid(
             f"archive_existing_versions is possible with the stages Staging and Production only, not with {wanted}."
         )
+    promoting = managed.promoting(scope) if wanted is VersionStage.PRODUCTION else Promoting()
     with scope.deps.db.write() as connection:
         found = _existing(connection, scope, name, version)
         stewards.check_version(scope, found, "Changing the stage of")
+        stewards.check_stage(connection, scope, found, wanted, promoting)
         if archive_others:
             if store.any_promoted(connection, scope.project_id, found.model_id, stage=wanted):
                 stewards.check(scope, f"Archiving promoted versions of {found.model_name}")

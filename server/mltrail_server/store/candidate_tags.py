@@ -11,6 +11,7 @@ from .params import pairs_of
 from .sql import upsert
 
 _T = schema.candidate_tag
+_OWN = schema.own_tag
 
 
 def put(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, tags: Mapping[str, str]) -> None:
@@ -42,6 +43,21 @@ def of(
 ) -> dict[int, list[tuple[str, str]]]:
     """Fetch the tags of several candidates in one statement, by key."""
     return pairs_of(connection, _T, project_id, candidate_iids)
+
+
+def own(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Fetch the tags of candidates as their own jobs have given them, whatever others have written since."""
+    iids = list(candidate_iids)
+    found = {iid: dict(tags) for iid, tags in of(connection, project_id, iids).items()}
+    query = sa.select(_OWN.c.candidate_iid, _OWN.c.key, _OWN.c.value).where(
+        _OWN.c.project_id == project_id, _OWN.c.candidate_iid.in_(iids)
+    )
+    for iid, key, value in connection.execute(query):
+        if value is None:
+            found.get(iid, {}).pop(key, None)
+        else:
+            found.setdefault(iid, {})[key] = value
+    return found
 
 
 def get(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, key: str) -> str | None:

@@ -28,11 +28,20 @@ class Candidate:
     stage: Stage
     started_ms: int
     ended_ms: int | None
-    amended: bool
     status_reason: str | None
     promoted: bool = False  # a promoted version rests on it
     detached_until_ms: int | None = None  # it outlives its job, until then
     elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
+    amendment_iid: int | None = None  # the number of what others have written
+    snapshot_iid: int | None = None  # the number of what it was before a job that came later
+    protected: bool | None = None  # made on a protected branch or tag; None where no job's token has told
+    discarded: bool = False  # deleted by the very job that made it
+    experiment_name: str | None = None  # as its experiment was called, if it was renamed since
+
+    @property
+    def amended(self) -> bool:
+        """Tell whether others than its own jobs have written to it."""
+        return self.amendment_iid is not None
 
 
 COLUMNS = (
@@ -45,11 +54,15 @@ COLUMNS = (
     _T.c.stage,
     _T.c.started_ms,
     _T.c.ended_ms,
-    _T.c.amended,
     _T.c.status_reason,
     _T.c.promoted,
     _T.c.detached_until_ms,
     _T.c.elsewhere,
+    _T.c.amendment_iid,
+    _T.c.snapshot_iid,
+    _T.c.protected,
+    _T.c.discarded,
+    _T.c.experiment_name,
 )
 
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
@@ -68,9 +81,10 @@ _NEW = (
     "stage",
     "started_ms",
     "created_ms",
-    "amended",
     "promoted",
     "elsewhere",
+    "protected",
+    "discarded",
 )
 _INSERT = Prepared(sa.insert(_T), columns=_NEW)
 
@@ -86,6 +100,7 @@ def create(  # noqa: PLR0913 - the columns of a new row, each by its name
     started_ms: int,
     now: int,
     elsewhere: str | None = None,
+    protected: bool | None = None,
 ) -> Candidate:
     """Insert a running candidate, and give it the next number in the project."""
     iid = next_number(connection, project_id, "candidate")
@@ -100,14 +115,25 @@ def create(  # noqa: PLR0913 - the columns of a new row, each by its name
         "stage": Stage.ACTIVE,
         "started_ms": started_ms,
         "created_ms": now,
-        "amended": False,
         "promoted": False,
         "elsewhere": elsewhere,
+        "protected": protected,
+        "discarded": False,
     }
     _INSERT.run(connection, values)
     running = (Status.RUNNING, Stage.ACTIVE)
     return Candidate(
-        iid, eid, experiment_iid, name, user_name, *running, started_ms, None, False, None, elsewhere=elsewhere
+        iid,
+        eid,
+        experiment_iid,
+        name,
+        user_name,
+        *running,
+        started_ms,
+        ended_ms=None,
+        status_reason=None,
+        elsewhere=elsewhere,
+        protected=protected,
     )
 
 
@@ -144,6 +170,14 @@ def has_ended(connection: sa.Connection, project_id: ProjectId, iid: int) -> boo
     return Status(connection.execute(status).scalar_one()).ended
 
 
+def amended_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str]) -> dict[int, int]:
+    """Look up which candidates others have written to, by MLflow run ids: their numbers, and of what stands beside."""
+    query = sa.select(_T.c.iid, _T.c.amendment_iid).where(
+        _T.c.project_id == project_id, _T.c.eid.in_(eids), _T.c.amendment_iid.is_not(None)
+    )
+    return {row.iid: row.amendment_iid for row in connection.execute(query)}
+
+
 def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:
     """Overwrite columns of one candidate."""
     if values:
@@ -154,7 +188,8 @@ def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values:
 def candidate_of(row: Row | Tuple) -> Candidate:
     """Make a candidate of a row with `COLUMNS`, and perhaps more after them."""
     iid, eid, experiment_iid, name, user_name, status, stage, *rest = row[: len(COLUMNS)]
-    started_ms, ended_ms, amended, reason, promoted, detached_until_ms, elsewhere = rest
+    started_ms, ended_ms, reason, promoted, detached_until_ms, elsewhere, amendment_iid, snapshot_iid, *rest = rest
+    protected, discarded, experiment_name = rest
     return Candidate(
         iid,
         eid,
@@ -165,11 +200,15 @@ def candidate_of(row: Row | Tuple) -> Candidate:
         Stage(stage),
         started_ms,
         ended_ms,
-        bool(amended),
         reason,
         bool(promoted),
         detached_until_ms,
         elsewhere,
+        amendment_iid,
+        snapshot_iid,
+        None if protected is None else bool(protected),
+        bool(discarded),
+        experiment_name,
     )
 
 

@@ -35,6 +35,20 @@ class Contents:
     datasets: list[Dataset] = field(default_factory=list)
     models: list[ModelLink] = field(default_factory=list)
 
+    def with_amendments(self, others: "Contents") -> "Contents":
+        """Add what others have logged under keys that the candidate's own jobs have not. Tags stand with its own."""
+        own_metrics, own_params = {point.key for point in self.metrics}, {key for key, _ in self.params}
+        own_data = {(one.name, one.digest) for one in self.datasets}
+        own_models = {(link.model_id, link.direction) for link in self.models}
+        new_params = [(key, value) for key, value in others.params if key not in own_params]
+        return Contents(
+            sorted([*self.metrics, *(point for point in others.metrics if point.key not in own_metrics)], key=_by_key),
+            Pairs.of(sorted([*self.params, *new_params])) if new_params else self.params,
+            self.tags,
+            [*self.datasets, *(one for one in others.datasets if (one.name, one.digest) not in own_data)],
+            [*self.models, *(link for link in others.models if (link.model_id, link.direction) not in own_models)],
+        )
+
 
 def of(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> dict[int, Contents]:
     """Fetch what was logged to each of the candidates. One statement more where there are metrics, two where datasets

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 
-from . import schema
+from . import jobs, schema
 from .prepared import Given, Prepared, is_in, listed
 from .sql import insert_for, next_number, upsert
 
@@ -109,6 +109,21 @@ def change_candidates(
     if but_promoted and stage is Stage.DELETED:
         where.append(table.c.promoted.is_(sa.false()))
     connection.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
+
+
+def keep_name(connection: sa.Connection, project_id: ProjectId, iid: int, name: str) -> None:
+    """Keep with the candidates of an experiment how it was called when they were logged, before it is renamed."""
+    table = schema.candidate
+    where = (table.c.project_id == project_id, table.c.experiment_iid == iid, table.c.experiment_name.is_(None))
+    connection.execute(sa.update(table).where(*where).values(experiment_name=name))
+
+
+def discard(connection: sa.Connection, project_id: ProjectId, iid: int, *, job_id: int, discarded: bool) -> None:
+    """Note that a job takes back, or gives again, what it has logged to an experiment itself."""
+    table = schema.candidate
+    own = jobs.made_by(project_id, job_id)
+    where = (table.c.project_id == project_id, table.c.experiment_iid == iid, table.c.iid.in_(own))
+    connection.execute(sa.update(table).where(*where).values(discarded=discarded))
 
 
 def set_tags(connection: sa.Connection, project_id: ProjectId, iid: int, tags: Iterable[tuple[str, str]]) -> None:

@@ -1,6 +1,6 @@
 """Metrics that belong to a logged model as well as to the candidate that logged them."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -21,18 +21,25 @@ class ModelPoint:
     dataset_digest: str = ""
 
 
-def append(connection: sa.Connection, project_id: ProjectId, eid: str, points: Sequence[ModelPoint]) -> set[str]:
-    """Store points of logged models, and answer which of the models do not exist: theirs are not stored."""
-    if not points:
-        return set()
+def sources_of(connection: sa.Connection, project_id: ProjectId, model_ids: Iterable[str]) -> dict[str, str]:
+    """Tell which candidates have made these logged models, by MLflow run id; "" where none has, or where others than
+    the candidate's own jobs have logged it. Those that do not exist are left out.
+    """
     table = schema.logged_model
-    wanted = {point.model_id for point in points}
-    query = sa.select(table.c.model_id).where(table.c.project_id == project_id, table.c.model_id.in_(wanted))
-    known = set(connection.execute(query).scalars())
+    query = sa.select(table.c.model_id, table.c.source_eid, table.c.beside).where(
+        table.c.project_id == project_id, table.c.model_id.in_(list(model_ids))
+    )
+    return {row.model_id: "" if row.beside else row.source_eid for row in connection.execute(query)}
+
+
+def append(
+    connection: sa.Connection, project_id: ProjectId, eid: str, points: Sequence[ModelPoint], *, beside: Container[str]
+) -> None:
+    """Store points of logged models, which exist; of those in `beside` they are kept and not shown."""
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     for one in points:
         value, is_nan = stored(one.point.value)
-        row = {
+        rows[(one.model_id, one.point.key, one.point.step, one.point.timestamp_ms)] = {
             "project_id": project_id,
             "model_id": one.model_id,
             "key": one.point.key,
@@ -43,8 +50,6 @@ def append(connection: sa.Connection, project_id: ProjectId, eid: str, points: S
             "dataset_digest": one.dataset_digest,
             "value": value,
             "is_nan": is_nan,
+            "beside": one.model_id in beside,
         }
-        if one.model_id in known:
-            rows[(one.model_id, one.point.key, one.point.step, one.point.timestamp_ms)] = row
     upsert(connection, schema.logged_model_metric, rows.values(), update=["value", "is_nan"])
-    return wanted - known

@@ -90,6 +90,7 @@ def _newest(key: str, datasets: Sequence[MeasuredOn]) -> sa.ColumnElement[Any]:
         .where(
             _METRIC.c.project_id == _T.c.project_id,
             _METRIC.c.model_id == _T.c.model_id,
+            _METRIC.c.beside.is_(sa.false()),
             _METRIC.c.key == key,
             _on(datasets),
         )

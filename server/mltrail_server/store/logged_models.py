@@ -41,6 +41,7 @@ class LoggedModel:
     stage: Stage
     created_ms: int
     updated_ms: int
+    beside: bool = False  # logged to its run by others than the run's own jobs
     elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
 
 
@@ -63,6 +64,7 @@ _COLUMNS = (
     _T.c.stage,
     _T.c.created_ms,
     _T.c.updated_ms,
+    _T.c.beside,
     _T.c.elsewhere,
 )
 
@@ -76,6 +78,14 @@ def get(connection: sa.Connection, project_id: ProjectId, model_id: str) -> Logg
     query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else _model(row)
+
+
+def made_by(connection: sa.Connection, project_id: ProjectId, eid: str) -> list[tuple[str, int]]:
+    """List the logged models that a candidate's own jobs have logged to it, with their experiments."""
+    query = sa.select(_T.c.model_id, _T.c.experiment_iid).where(
+        _T.c.project_id == project_id, _T.c.source_eid == eid, _T.c.beside.is_(sa.false())
+    )
+    return [(row.model_id, row.experiment_iid) for row in connection.execute(query.order_by(_T.c.model_id))]
 
 
 def change(connection: sa.Connection, project_id: ProjectId, model_id: str, **values: object) -> None:
@@ -143,8 +153,12 @@ def params_of(connection: sa.Connection, project_id: ProjectId, ids: Sequence[st
 
 
 def metrics_of(connection: sa.Connection, project_id: ProjectId, ids: Sequence[str]) -> dict[str, list[ModelMetric]]:
-    """Fetch the latest value of each metric, run and dataset of several models, in one statement."""
-    query = sa.select(_METRIC).where(_METRIC.c.project_id == project_id, _METRIC.c.model_id.in_(ids))
+    """Fetch the latest value of each metric, run and dataset of several models, in one statement. What was measured by
+    others than those who may is left out.
+    """
+    query = sa.select(_METRIC).where(
+        _METRIC.c.project_id == project_id, _METRIC.c.model_id.in_(ids), _METRIC.c.beside.is_(sa.false())
+    )
     latest: dict[tuple[str, ...], tuple[str, ModelMetric]] = {}
     for row in connection.execute(query.order_by(_METRIC.c.key, _METRIC.c.step, _METRIC.c.timestamp_ms)):
         # Infinity is stored as the largest number; earlier releases have stored it as it came.
@@ -205,5 +219,6 @@ def _model(row: Row) -> LoggedModel:
         Stage(row.stage),
         row.created_ms,
         row.updated_ms,
+        bool(row.beside),
         row.elsewhere,
     )

@@ -40,6 +40,18 @@ def steps_of(
     return found
 
 
+def having(connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key: str) -> set[int]:
+    """Tell which candidates have logged a metric."""
+    number = metric_keys.find(connection, project_id, [key]).get(key)
+    if number is None:
+        return set()
+    latest = schema.latest_metric
+    query = sa.select(latest.c.candidate_iid).where(
+        latest.c.project_id == project_id, latest.c.candidate_iid.in_(candidate_iids), latest.c.key_id == number
+    )
+    return set(connection.execute(query).scalars())
+
+
 def _points(
     connection: sa.Connection,
     project_id: ProjectId,

@@ -29,7 +29,14 @@ def add(
     owner = {"project_id": project_id, "candidate_iid": candidate_iid}
     if upsert(connection, _T, [owner | {"key": key, "value": value} for key, value in params.items()]) == len(params):
         return {}
-    there = connection.execute(_THERE, owner | {"keys": list(params)})
+    return others(connection, project_id, candidate_iid, params)
+
+
+def others(
+    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, params: Mapping[str, str]
+) -> dict[str, str]:
+    """Answer the stored values of parameters that are there with another value."""
+    there = connection.execute(_THERE, {"project_id": project_id, "candidate_iid": candidate_iid, "keys": list(params)})
     return {row.key: row.value for row in there if row.value != params[row.key]}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,6 +19,8 @@ _JOB = schema.job
 _PIPELINE = schema.pipeline
 _CANDIDATE = schema.candidate
 _TAG = schema.candidate_tag
+_OWN_TAG = schema.own_tag
+_TOMBSTONE = schema.tombstone
 _COMMIT = "mlflow.source.git.commit"
 
 
@@ -53,6 +56,13 @@ def of_branch(
         .correlate(_PIPELINE)
         .exists()
     )
+    # What was removed for good leaves a tombstone, and whoever removed it may have removed its links, too.
+    has_had = (
+        sa.select(sa.literal(1))
+        .where(_TOMBSTONE.c.project_id == _PIPELINE.c.project_id, _TOMBSTONE.c.pipeline_id == _PIPELINE.c.id)
+        .correlate(_PIPELINE)
+        .exists()
+    )
     columns = ("id", "sha", "ref", "source", "status", "web_url", "merge_request_iid")
     query = sa.select(*(_PIPELINE.c[name] for name in columns), count.label("tied")).where(
         _PIPELINE.c.project_id == project_id,
@@ -60,7 +70,7 @@ def of_branch(
         ~_PIPELINE.c.is_tag,
         _PIPELINE.c.source != MERGE_REQUEST_SOURCE,
         _PIPELINE.c.id < before,
-        has_some,
+        sa.or_(has_some, has_had),
     )
     if shas is not None:
         query = query.where(_PIPELINE.c.sha.in_(shas))
@@ -102,19 +112,37 @@ def candidates(
     return [candidate_of(row) for row in connection.execute(query.order_by(_CANDIDATE.c.iid))]
 
 
-def tags(
-    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Sequence[int], keys: Iterable[str]
+def own_tags(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    pipeline_ids: Sequence[int],
+    keys: Iterable[str],
+    *,
+    snapshots: Sequence[int] = (),
 ) -> dict[int, dict[str, str]]:
-    """Fetch some tags of all candidates."""
-    query = sa.select(_TAG.c.candidate_iid, _TAG.c.key, _TAG.c.value).where(
-        _TAG.c.project_id == project_id,
-        _TAG.c.candidate_iid.in_(_iids(project_id, pipeline_ids)),
-        _TAG.c.key.in_(sorted(keys)),
-    )
+    """Fetch some tags of all candidates, and of snapshots, as their own jobs have given them."""
+    wanted = sorted(keys)
+    of_pipelines = _iids(project_id, pipeline_ids)
+    parts = [_tags_of(_TAG, project_id, of_pipelines, wanted, kept=0)]
+    if snapshots:
+        # On its own: with an "or" SQLite would walk over all tags of the project.
+        parts.append(_tags_of(_TAG, project_id, snapshots, wanted, kept=0))
+    parts.append(_tags_of(_OWN_TAG, project_id, of_pipelines, wanted, kept=1))
     found: dict[int, dict[str, str]] = {}
-    for iid, key, value in connection.execute(query):
-        found.setdefault(iid, {})[key] = value
+    for iid, key, value, _ in sorted(connection.execute(sa.union_all(*parts)), key=lambda row: row.kept):
+        if value is None:
+            found.setdefault(iid, {}).pop(key, None)
+        else:
+            found.setdefault(iid, {})[key] = value
     return found
+
+
+def _tags_of(
+    table: sa.Table, project_id: ProjectId, iids: sa.Select[int] | Sequence[int], keys: list[str], *, kept: int
+) -> sa.Select[Any]:
+    return sa.select(table.c.candidate_iid, table.c.key, table.c.value, sa.literal(kept).label("kept")).where(
+        table.c.project_id == project_id, table.c.candidate_iid.in_(iids), table.c.key.in_(keys)
+    )
 
 
 def without_job(

@@ -94,6 +94,20 @@ def managed_aliases(connection: sa.Connection, project_id: ProjectId, model_id: 
     return set(connection.execute(query).scalars())
 
 
+def managed_aliases_of_name(connection: sa.Connection, project_id: ProjectId, name: str) -> set[str]:
+    """List the aliases that promotions have moved of models of this name, which may all be gone or renamed."""
+    where = (_T.c.project_id == project_id, _T.c.model_name == name, _T.c.alias.is_not(None))
+    return set(connection.execute(sa.select(_T.c.alias).where(*where).distinct()).scalars())
+
+
+def any_in(connection: sa.Connection, project_id: ProjectId, *, name: str | None = None) -> bool:
+    """Tell whether a project has promoted anything, pre-releases left out; with `name` under this name of a model."""
+    where = [_T.c.project_id == project_id, _released()]
+    if name is not None:
+        where.append(_T.c.model_name == name)
+    return connection.execute(sa.select(sa.literal(1)).where(*where).limit(1)).scalar() is not None
+
+
 def taken(connection: sa.Connection, project_id: ProjectId, model_id: int) -> list[tuple[int, str]]:
     """List numbers and semvers that promotions have used up, of this model and of earlier ones of its name."""
     query = sa.select(_T.c.number, _T.c.semver).where(*_of_name(project_id, model_id))

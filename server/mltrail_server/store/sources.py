@@ -18,6 +18,7 @@ class LoggedModel:
     model_id: str
     experiment_iid: int
     source_eid: str  # "" when no candidate made it
+    beside: bool = False  # logged to the candidate by others than its own jobs
     elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
 
 
@@ -26,7 +27,7 @@ def logged_model(connection: sa.Connection, project_id: ProjectId, model_id: str
 
 
 def logged_model_of_run(connection: sa.Connection, project_id: ProjectId, eid: str, name: str) -> LoggedModel | None:
-    """Find the newest model that a candidate logged under a name."""
+    """Find the newest model that a candidate logged under a name; one of others only where it has none itself."""
     return _one(connection, project_id, sa.and_(_MODEL.c.source_eid == eid, _MODEL.c.name == name))
 
 
@@ -39,10 +40,12 @@ def has_files(connection: sa.Connection, project_id: ProjectId, folder: str) -> 
 
 def _one(connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool]) -> LoggedModel | None:
     query = (
-        sa.select(_MODEL.c.model_id, _MODEL.c.experiment_iid, _MODEL.c.source_eid, _MODEL.c.elsewhere)
+        sa.select(*(_MODEL.c[name] for name in ("model_id", "experiment_iid", "source_eid", "beside", "elsewhere")))
         .where(_MODEL.c.project_id == project_id, _MODEL.c.stage == Stage.ACTIVE, which)
-        .order_by(_MODEL.c.created_ms.desc(), _MODEL.c.model_id)
+        .order_by(_MODEL.c.beside, _MODEL.c.created_ms.desc(), _MODEL.c.model_id)
         .limit(1)
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else LoggedModel(row.model_id, row.experiment_iid, row.source_eid, row.elsewhere)
+    if row is None:
+        return None
+    return LoggedModel(row.model_id, row.experiment_iid, row.source_eid, bool(row.beside), row.elsewhere)

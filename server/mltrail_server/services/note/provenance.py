@@ -4,7 +4,7 @@ from mltrail_contract import BaselineKind
 from mltrail_server.domain.comparison import UNWRITTEN
 from mltrail_server.domain.grouping import State
 from mltrail_server.domain.markdown import Markdown, code, link
-from mltrail_server.services.judging import ModelReport
+from mltrail_server.services.judging import ModelReport, gone_told
 
 from .cells import Page, count
 
@@ -13,7 +13,9 @@ _NOT_COUNTED = {
     State.CANCELED: "canceled",
     State.RUNNING: "still running",
     State.SUPERSEDED: "of a job that was retried",
-    State.AMENDED: "written to by others, or without a verified job",
+    State.UNVERIFIED: "without a verified job",
+    State.DELETED: "deleted by their own job",
+    State.GONE: "removed for good",
 }
 _MOST_JOBS = 3
 
@@ -44,7 +46,7 @@ def _touched(model: ModelReport) -> str:
     return ", though the merge request changes it" if model.model and model.model.paths and model.touched else ""
 
 
-def _against(page: Page, model: ModelReport) -> str:
+def _against(page: Page, model: ModelReport) -> str:  # noqa: PLR0911 - one way out for each reason
     compared, theirs, version = model.comparison.baseline, model.baseline, model.version
     if theirs is not None and compared is not None:
         n = count(len(compared.runs), "run")
@@ -52,6 +54,8 @@ def _against(page: Page, model: ModelReport) -> str:
             return f"against version {page.pipeline(theirs, code(version.semver))} ({n})"
         return f"against {page.target} at {page.pipeline(theirs, code(theirs.sha[:8]))} ({n})"
     wanted = (model.model or UNWRITTEN).baseline
+    if model.gone is not None:
+        return f"but {gone_told(model.gone)}, so there is nothing to compare with"
     if version is not None:
         return f"and no verified run of version {code(version.semver)} is left, so there is nothing to compare with"
     if wanted.kind is BaselineKind.VERSION:

@@ -19,6 +19,7 @@ from .registry import (
     promotion,
 )
 from .tracking import (
+    amendment,
     candidate,
     candidate_dataset,
     candidate_dataset_tag,
@@ -30,8 +31,10 @@ from .tracking import (
     latest_metric,
     metric,
     metric_key,
+    own_tag,
     param,
     project,
+    tombstone,
 )
 from .web import web_session
 
@@ -40,6 +43,7 @@ sort_by_bytes(METADATA)
 __all__ = [
     "METADATA",
     "alias_event",
+    "amendment",
     "blob",
     "candidate",
     "candidate_dataset",
@@ -71,12 +75,14 @@ __all__ = [
     "model_tag",
     "model_version",
     "model_version_tag",
+    "own_tag",
     "param",
     "pipeline",
     "project",
     "promotion",
     "red_verdict",
     "regression_issue",
+    "tombstone",
     "upload",
     "web_session",
     "webhook",

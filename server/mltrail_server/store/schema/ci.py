@@ -66,6 +66,13 @@ candidate_job = Table(
     Column("pipeline_id", BigInteger, nullable=False),  # of a child pipeline's job: the root, once it is known
     Column("part", SmallInteger, nullable=False),  # 0 creator, 1 contributor
     Column("verified", Boolean, nullable=False),  # by a job's token, or only claimed by a tag
+    Column(
+        "late", Boolean, nullable=False, default=False, server_default="0"
+    ),  # it came when the run had ended: see `snapshot_iid`
+    Column(
+        "after_pipeline", Boolean, nullable=False, default=False, server_default="0"
+    ),  # and all of the pipeline had ended
+    Column("overdue", Boolean, nullable=False, default=False, server_default="0"),  # it has written after its own end
     Column("unchecked_ms", BigInteger),  # last write while GitLab could not tell whether the job still runs
     Index("ix_candidate_job_pipeline", "project_id", "pipeline_id"),
     Index("ix_candidate_job_job", "project_id", "job_id"),

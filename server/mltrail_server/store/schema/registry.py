@@ -1,6 +1,17 @@
 """Models, their versions and aliases, and the models that MLflow 3 logs."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from .base import METADATA, belongs_to, number_column, project_column
 from .tracking import experiment
@@ -128,6 +139,9 @@ logged_model = Table(
     Column("name", Text, nullable=False),
     Column("model_type", Text, nullable=False),
     Column("source_eid", String(64), nullable=False),  # "" when no candidate made it
+    Column(
+        "beside", Boolean, nullable=False, default=False, server_default="0"
+    ),  # logged to its run by others than the run's own jobs
     Column("status", SmallInteger, nullable=False),
     Column("status_message", Text),
     Column("stage", SmallInteger, nullable=False),
@@ -180,6 +194,9 @@ logged_model_metric = Table(
     Column("dataset_digest", String(64), nullable=False),
     Column("value", Double, nullable=False),
     Column("is_nan", Boolean, nullable=False),
+    Column(
+        "beside", Boolean, nullable=False, default=False, server_default="0"
+    ),  # measured by others than those who may measure it
     belongs_to(logged_model, by=["model_id"], key=["model_id"]),
 )
 

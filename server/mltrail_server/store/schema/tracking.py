@@ -1,6 +1,17 @@
 """Experiments, candidates, and what is logged to them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from .base import METADATA, belongs_to, number_column, project_column, value_start_column
 
@@ -61,7 +72,15 @@ candidate = Table(
     Column("ended_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),
-    Column("amended", Boolean, nullable=False, default=False),  # written to by somebody else than its own jobs
+    # What is logged to a candidate stands under its `iid`. These are numbers without a candidate, for what stands
+    # beside it: what others have written, and what it was before a job that came later. See `services/amendments.py`.
+    Column("amendment_iid", BigInteger),
+    Column("snapshot_iid", BigInteger),
+    Column("protected", Boolean),  # made by a job of a protected branch or tag; null where no job's token has told
+    Column("experiment_name", String(500)),  # as its experiment was called when it was logged, if it was renamed since
+    Column(
+        "discarded", Boolean, nullable=False, default=False, server_default="0"
+    ),  # deleted by the very job that made it
     Column("detached_until_ms", BigInteger),  # outlives its job until then, see services/detachments.py
     Column("promoted", Boolean, nullable=False, default=False),  # a promoted version rests on it, so it is frozen
     Column("elsewhere", Text),  # the URI of its files, where clients put them by themselves; null: here
@@ -135,6 +154,45 @@ candidate_tag = Table(
     Column("value", Text, nullable=False),
     value_start_column(),
     Index("ix_candidate_tag_value", "project_id", "key", "value_start", "candidate_iid"),
+    sqlite_with_rowid=False,
+)
+
+own_tag = Table(
+    "own_tag",  # what a candidate's own jobs gave, where others have set or deleted the tag since
+    METADATA,
+    project_column(),
+    number_column("candidate_iid"),
+    Column("key", String(250), primary_key=True),
+    Column("value", Text),  # null where they gave none
+    sqlite_with_rowid=False,
+)
+
+amendment = Table(
+    "amendment",  # who else has written to a candidate, and what
+    METADATA,
+    project_column(),
+    number_column("candidate_iid"),
+    Column("user_name", String(255), primary_key=True),
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),  # 0 for a person
+    Column("kinds", Text, nullable=False),  # e.g. "files, metrics"
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+tombstone = Table(
+    "tombstone",  # a candidate whose data is gone for good, and who removed it: it was evidence
+    METADATA,
+    project_column(),
+    number_column("pipeline_id"),
+    number_column("candidate_iid"),
+    Column("experiment", String(500), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("tags", Text, nullable=False),  # its own jobs', as a JSON object
+    Column("state", String(16), nullable=False),  # what had become of it, see `domain.grouping.State`
+    Column("removed_by", Text, nullable=False),
+    Column("removed_ms", BigInteger, nullable=False),
+    Index("ix_tombstone_candidate", "project_id", "candidate_iid"),
     sqlite_with_rowid=False,
 )
 

@@ -1,0 +1,133 @@
+"""What others than a run's own jobs write to it: refused on protected refs, and kept beside the evidence elsewhere.
+
+What a run was when its jobs had ended is evidence: reports, gates and promotions rest on it. So nothing that anybody
+else writes changes it, and nothing that they write takes it away. Names, descriptions and tags are notes, which
+everybody sees and searches; what the run's own jobs had given is kept for those who judge.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import paths
+from mltrail_server.domain.errors import MltrailError, forbidden
+from mltrail_server.domain.sweeps import CONFIRM
+from mltrail_server.store import amendments as store
+from mltrail_server.store import beside, candidate_tags, candidates, metric_histories, pipelines
+from mltrail_server.store.amendments import Amendment
+from mltrail_server.store.candidates import Candidate
+
+from .deps import Scope
+
+PARENT = "mlflow.parentRunId"
+SELECTING = frozenset({PARENT, CONFIRM})
+"""Tags that say what a run is compared as. Those of a contract select, too, but it may begin to at any time."""
+
+
+class Kind(StrEnum):
+    """What a call writes, in words for people."""
+
+    METRICS = "metrics"
+    PARAMS = "parameters"
+    TAGS = "tags"
+    NAME = "name"
+    INPUTS = "inputs"
+    FILES = "files"
+    MODELS = "logged models"
+    STATUS = "status"
+    STAGE = "deletion"
+
+
+_NOTES = frozenset({Kind.TAGS, Kind.NAME})
+_A_STEWARDS = _NOTES | {Kind.STAGE}
+"""What Maintainers do to runs of protected refs. What they delete stays evidence."""
+
+
+def add(
+    connection: sa.Connection, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()
+) -> int:
+    """Note that somebody else writes to a candidate, and answer the number under which it is kept.
+
+    Raises FORBIDDEN where it is of a protected ref.
+    """
+    kinds = frozenset(kinds)
+    # Where the operator lets people go on with promoted runs, what they write stands beside the evidence, too.
+    opened = candidate.promoted and not scope.deps.settings.freezes_promoted_runs and scope.actor.is_steward
+    if not opened and is_protected(connection, scope, candidate):
+        _check_steward(scope, candidate, kinds, tags)
+    number = candidate.amendment_iid
+    if number is None:
+        # Held until the end: two strangers who come at the same time share one number.
+        held = candidates.get_to_write(connection, scope.project_id, candidate.eid)
+        number = held.amendment_iid if held is not None else None
+    if number is None:
+        number = beside.number(connection, scope.project_id)
+        candidates.change(connection, scope.project_id, candidate.iid, amendment_iid=number)
+    job_id = scope.actor.job.job_id if scope.actor.job is not None else None
+    user = scope.actor.user_name
+    store.add(connection, scope.project_id, candidate.iid, user, job_id, kinds, now=scope.now)
+    return number
+
+
+def is_protected(connection: sa.Connection, scope: Scope, candidate: Candidate) -> bool:
+    """Tell whether a candidate was made on a protected ref; where nobody has told, the default branch counts as one."""
+    if candidate.protected is not None:
+        return candidate.protected
+    return pipelines.made_baseline(connection, scope.project_id, candidate.iid)
+
+
+def _check_steward(scope: Scope, candidate: Candidate, kinds: frozenset[Kind], tags: Iterable[str]) -> None:
+    if not kinds <= _A_STEWARDS or SELECTING.intersection(tags):
+        raise _evidence(candidate, "Log to a new run instead (leave MLFLOW_RUN_ID and `run_id` away).")
+    if not scope.actor.is_steward:
+        raise _evidence(candidate, "Log to a new run instead; a Maintainer may delete it, name it, and add notes.")
+
+
+def _evidence(candidate: Candidate, instead: str) -> MltrailError:
+    return forbidden(
+        f"The run {candidate.eid} was made by CI jobs on a protected branch or tag. Merge requests are compared with "
+        f"it, so only its own jobs write to it, while they run. {instead}"
+    )
+
+
+def put_tags(
+    connection: sa.Connection, scope: Scope, candidate: Candidate, tags: Mapping[str, str], *, own: bool
+) -> None:
+    """Set tags. They are notes, so everybody's are searched and shown; see `store.amendments.keep_tags`."""
+    if not own:
+        store.keep_tags(connection, scope.project_id, candidate.iid, tags)
+    candidate_tags.put(connection, scope.project_id, candidate.iid, tags)
+    if own and candidate.amended:
+        store.follow_tags(connection, scope.project_id, candidate.iid, tags)
+
+
+def delete_tag(connection: sa.Connection, scope: Scope, candidate: Candidate, key: str, *, own: bool) -> bool:
+    """Delete a tag, and tell whether it was there."""
+    if not own:
+        store.keep_tags(connection, scope.project_id, candidate.iid, [key])
+    found = candidate_tags.delete(connection, scope.project_id, candidate.iid, key)
+    if own and candidate.amended:
+        store.follow_tags(connection, scope.project_id, candidate.iid, {key: None})
+    return found
+
+
+def of(connection: sa.Connection, scope: Scope, candidate: Candidate) -> list[Amendment]:
+    """Tell who has written to a candidate beside its own jobs. No statement where nobody has."""
+    return store.of(connection, scope.project_id, candidate.iid) if candidate.amended else []
+
+
+def with_histories(connection: sa.Connection, scope: Scope, known: Mapping[int, str], key: str) -> dict[int, str]:
+    """Answer under which numbers a metric of candidates (run id by number) stands: of what others have logged to one,
+    only what its own jobs have not logged. One statement, and two more where others have logged.
+    """
+    amended = candidates.amended_of(connection, scope.project_id, list(known.values()))
+    if not amended:
+        return dict(known)
+    own = metric_histories.having(connection, scope.project_id, list(amended), key)
+    return {amended[iid] if iid in amended and iid not in own else iid: eid for iid, eid in known.items()}
+
+
+def folder(number: int) -> str:
+    """Name the folder of the files that others have logged to a candidate, in the place of its own."""
+    return f"{paths.beside(number)}/artifacts"
