@@ -20,6 +20,8 @@ PREFIX = "/api/v4"
 
 NOT_DESCRIBED = {
     "GET /projects/{id}/merge_requests/{iid}/pipelines": "asked by tests only, and not in the extract that we keep",
+    "GET /projects/{id}/releases/{tag_name}": "not in the extract (https://docs.gitlab.com/api/releases/)",
+    "POST /projects/{id}/releases/{tag_name}/assets/links": "not in the extract (…/api/releases/links/)",
     "GET /job/allowed_agents": "described with the answer of GET /job by mistake",
 }
 """What is called though the description has it not, or not rightly, and why that is so."""
