@@ -10,6 +10,8 @@ import re
 
 import comrak
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mltrail_server.domain.markdown import Markdown, cell, code, link, title
 from tests.fakes.gitlab import detectors
@@ -66,6 +68,12 @@ NASTY = [
     *("", " ", "\0", "\ud800", "x" * 500, "é" * 79, "😀" * 200, "|\n|---|\n|x|", "--- | ---", "\\`", "\\`|`/merge"),
 ]
 _ALPHABET = "`|\\/@#!~<>[]()*_-\n\r\t \u2028\u202e&$:{}+=ab1😀"
+
+
+_PIECES = st.sampled_from([*NASTY, *_ALPHABET, "www.", "://", "&#64;", "0a1b2c3", "-1", "[", "![", "\\|"]) | st.text(
+    max_size=4
+)
+texts = st.lists(_PIECES, max_size=8).map("".join)
 
 
 def _rendered(text: str) -> str:
@@ -154,6 +162,13 @@ def test_a_title_looks_like_the_name() -> None:
     assert title("accuracy @ 5 %") == "accuracy ＠ 5 ％"  # noqa: RUF001 - that is what it is about
     assert title("ABC-123") == "ABC\u2011123"
     assert title("\u200b\n\0") == ""
+
+
+@given(texts)
+def test_whatever_a_text_holds_it_does_nothing_anywhere(text: str) -> None:
+    _check(text)
+    _check_json_table(text)
+    assert detectors.titled(f"Training of {title(text) or 'a model'} got worse") == []
 
 
 def test_of_many_unclosed_images_the_note_is_still_shown() -> None:
