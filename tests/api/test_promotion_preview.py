@@ -66,6 +66,26 @@ def test_the_note_says_whether_the_target_branch_will_train_again(trail: Trail) 
     assert "promoted without training again: the files are the same." in trail.notes(request)[0]
 
 
+def test_the_note_says_where_the_target_branch_has_no_pipeline(trail: Trail) -> None:
+    """GitLab makes none of `.post` jobs alone, and tells nobody: then nothing would be promoted."""
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.8])
+    promote(trail, first)
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.9], lr="0.2")
+    trail.report(pipeline)
+    assert "has run no pipeline" not in trail.notes(request)[0]
+    trail.team.gitlab.add_commit(trail.team.project, SHAS["e"], parents=(SHAS["b"],), branch="main")
+    trail.report(pipeline)
+    (note,) = trail.notes(request)
+    assert f"has run no pipeline on the target branch's last commit, `{SHAS['e'][:8]}`" in note
+    assert "`promote-stage`" in note
+    trail.team.gitlab.add_pipeline(trail.team.project, SHAS["e"], "main", "push")
+    trail.report(pipeline)
+    assert "has run no pipeline" not in trail.notes(request)[0]
+
+
 def test_the_contracts_terms(trail: Trail) -> None:
     pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
     trail.train(pipeline, [0.9])

@@ -169,6 +169,10 @@ class GitLab:
             raise
         return str(got["commit"]["id"])
 
+    def has_pipeline(self, project_id: ProjectId, branch: str, sha: str) -> bool:
+        """Tell whether any pipeline of a branch has run on this commit, or is about to."""
+        return bool(self._list(project_id, "/pipelines", "pipelines", ref=branch, sha=sha))
+
     def commit_parents(self, project_id: ProjectId, sha: str) -> list[str]:
         return [
             str(one) for one in self._get(project_id, f"/repository/commits/{sha}", "commit").get("parent_ids") or ()

@@ -14,7 +14,7 @@ _MOST_MODELS = 5
 
 def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: str | None) -> Report:
     """Add a preview of each model that the target branch may promote and whose gate does not fail. Some ten
-    statements a model; where a reviewed candidate may ship, GitLab is asked once or twice about the target branch.
+    statements a model; where a reviewed candidate may ship, GitLab is asked two or three times about the target branch.
     """
     if report.state != "ready" or report.merge_request is None:
         return report
@@ -40,6 +40,9 @@ def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: 
         if preview is not None:
             previews[model.name] = preview
     if any(one.reuse for one in previews.values()):
-        fresh = freshness.of(deps, project_id, report)
-        previews = {name: one.knowing(up_to_date=fresh) for name, one in previews.items()}
+        target = freshness.of(deps, project_id, report)
+        previews = {
+            name: one.knowing(up_to_date=target.up_to_date, without_pipeline=target.without_pipeline)
+            for name, one in previews.items()
+        }
     return replace(report, previews=previews)

@@ -16,6 +16,11 @@ from mltrail_server.store import versions as version_store
 from . import numbering, terms
 from .deps import Deps
 
+_NO_PIPELINE = (
+    "⚠️ GitLab has run no pipeline on the target branch's last commit, {sha}, and where none runs nothing is promoted. "
+    "It makes none of jobs in `.pre` and `.post` alone: the component's input `promote-stage` names another stage."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -29,9 +34,13 @@ class Preview:
     sentence: Markdown
     reuse: bool = False
 
-    def knowing(self, *, up_to_date: bool | None) -> "Preview":
-        """Say beside it whether the target branch will have to train again; None where nobody knows."""
+    def knowing(self, *, up_to_date: bool | None, without_pipeline: str | None = None) -> "Preview":
+        """Say beside it whether the target branch will have to train again; None where nobody knows. `without_pipeline`
+        is the target branch's last commit where no pipeline has run on it: then none may run after the merge either.
+        """
         more = reviewed.beforehand(reuse=self.reuse, up_to_date=up_to_date)
+        if without_pipeline is not None:
+            more = f"{more} {_NO_PIPELINE.format(sha=code(without_pipeline[:8]))}"
         return replace(self, sentence=Markdown(f"{self.sentence} {more}".rstrip()))
 
 
