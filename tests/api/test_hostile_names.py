@@ -256,6 +256,6 @@ def put_together(count: int) -> list[str]:
     return ["".join(chance.choices(_ALPHABET, k=chance.randrange(5, 70))) for _ in range(count)]
 
 
-@pytest.mark.parametrize("name", [*NAMES.values(), *put_together(5)], ids=[*NAMES, *map(str, range(5))])
+@pytest.mark.parametrize("name", [*NAMES.values(), *put_together(2)], ids=[*NAMES, *map(str, range(2))])
 def test_a_name_does_nothing(trail: Trail, name: str) -> None:
     check(trail, name)
