@@ -21,6 +21,7 @@ from .http.errors import handle_errors
 from .http.joined_paths import JoinedPaths
 from .http.project_paths import ProjectApp
 from .http.sharinghub import SharingHubPaths
+from .http.slow_bodies import SLOW_BODIES
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health, metrics
@@ -90,6 +91,7 @@ def _oauth(settings: Settings, clock: Clock) -> OAuth | None:
 
 
 def create_app(deps: Deps) -> ProjectApp:
+    SLOW_BODIES.seconds = float(deps.settings.body_seconds)
     app = ProjectApp("mltrail_server", template_folder="ui/templates")
     if deps.settings.local_mode:
         hosts.keep_to_loopback(app)

@@ -31,7 +31,8 @@ from .settings import Settings, is_loopback
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-_THREADS = 32  # a call waits for its body and for the database most of the time
+_THREADS = 128
+"""At most: a call waits for its body and for the database most of the time. They come when they are needed, and go again."""
 _RESTART_SECONDS = 1.0
 _COLLECT_AFTER = 20_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8

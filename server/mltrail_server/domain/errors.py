@@ -21,6 +21,7 @@ class Code(Enum):
     NO_ENDPOINT = auto()  # no such URL
     NO_METHOD = auto()  # the URL exists, but not for this method
     TOO_LARGE = auto()  # the body is larger than allowed
+    SLOW = auto()  # the body did not come in time
     INTERNAL = auto()  # our own fault
 
 

@@ -19,6 +19,7 @@ STATUSES: dict[Code, int] = {
     Code.NOT_IMPLEMENTED: 501,
     Code.NO_ENDPOINT: 404,
     Code.NO_METHOD: 405,
+    Code.SLOW: 408,
     Code.TOO_LARGE: 413,
     Code.INTERNAL: 500,
 }

@@ -8,13 +8,13 @@ from flask import Response
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.http.uploads import announced
+from mltrail_server.http.uploads import FileStream, announced
 from mltrail_server.services import files, packages
 
 
 def upload(call: Call, owner: str, path: str) -> Response:
     target = packages.path_of(call.scope, owner, path)
-    files.upload(call.scope, target, call.request.stream, announced(call.request))  # type: ignore[arg-type]
+    files.upload(call.scope, target, FileStream(call.request), announced(call.request))  # type: ignore[arg-type]
     return json_answer({"message": "201 Created"}, 201)
 
 

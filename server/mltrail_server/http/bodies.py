@@ -1,5 +1,6 @@
 """Decode what a client sent into a typed struct, or say in words what is wrong with it."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ from typing import Any, TypeVar
 
 import msgspec
 from flask import Request
+from werkzeug.wsgi import get_input_stream
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid, unavailable
+
+from .slow_bodies import PIECE, SLOW_BODIES
 
 T = TypeVar("T")
 
@@ -49,9 +53,7 @@ def body_of(request: Request, kind: type[T]) -> T:
 def bounded(request: Request) -> bytes:
     """Read a body of bounded size, whether or not its size was announced. Raises TOO_LARGE."""
     if (request.content_length or 0) <= limits.MAX_BODY:
-        # One byte more: a body without a length is cut off there in silence.
-        request.max_content_length = limits.MAX_BODY + 1
-        data = request.get_data(cache=False)
+        data = _read(request)
         if len(data) < (request.content_length or 0):
             raise invalid(f"The body was cut off after {len(data)} of {request.content_length} bytes; send it again.")
         if len(data) <= limits.MAX_BODY:
@@ -60,6 +62,32 @@ def bounded(request: Request) -> bytes:
         Code.TOO_LARGE,
         f"The body is larger than {limits.MAX_BODY} bytes. Send it in smaller batches, and long texts as files.",
     )
+
+
+def _read(request: Request) -> bytes:
+    """Read a body whole, piece by piece so that one that comes slowly is noticed."""
+    # One byte more: a body without a length is cut off there in silence.
+    request.max_content_length = limits.MAX_BODY + 1
+    size = request.content_length
+    if size is not None and size <= PIECE:
+        return SLOW_BODIES.read(request, request.stream, size) if size else b""
+    pieces: list[bytes] = []
+    total = 0
+    while piece := SLOW_BODIES.read(request, request.stream, PIECE, total):
+        pieces.append(piece)
+        total += len(piece)
+    return b"".join(pieces)
+
+
+def take_in(request: Request, most: int) -> None:
+    """Read the body of a form before it is looked into, so that one that comes slowly is noticed. Raises SLOW; a larger
+    one raises what Werkzeug raises for it.
+    """
+    stream = get_input_stream(request.environ, max_content_length=most)
+    pieces: list[bytes] = []
+    while piece := SLOW_BODIES.read(request, stream, PIECE, sum(map(len, pieces))):
+        pieces.append(piece)
+    request.environ["wsgi.input"] = io.BytesIO(b"".join(pieces))
 
 
 _STRANGERS = BoundedSemaphore(4)

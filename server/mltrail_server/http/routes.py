@@ -17,6 +17,7 @@ from mltrail_server.services import authentication, detachments
 from mltrail_server.services.deps import Deps
 
 from .call import Call
+from .slow_bodies import CALLER
 from .tokens import token_of
 
 Handler = Callable[..., ResponseReturnValue]
@@ -59,6 +60,7 @@ def mount(
 def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> Handler:
     def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
         actor = authentication.admit(deps, find_token(request), project)
+        request.environ[CALLER] = actor.user_name
         require(actor, route.access)
         if route.access is Access.WRITE:
             detachments.check_route(actor, route.path)

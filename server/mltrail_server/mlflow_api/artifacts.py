@@ -6,7 +6,7 @@ from mltrail_server.domain import paths
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.http.uploads import announced
+from mltrail_server.http.uploads import FileStream, announced
 from mltrail_server.services import candidates, files
 
 from . import run_shapes
@@ -26,7 +26,7 @@ class _ListOfRun(Message):
 
 
 def upload(call: Call, path: str) -> Response:
-    files.upload(call.scope, path, call.request.stream, announced(call.request))  # type: ignore[arg-type]
+    files.upload(call.scope, path, FileStream(call.request), announced(call.request))  # type: ignore[arg-type]
     return json_answer({})
 
 

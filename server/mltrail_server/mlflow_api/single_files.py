@@ -7,7 +7,7 @@ from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.http.uploads import announced
+from mltrail_server.http.uploads import FileStream, announced
 from mltrail_server.services import candidates, files, logged_models, versions
 
 from .messages import Message, message_of, query_of
@@ -63,7 +63,7 @@ def upload(call: Call) -> Response:
         )
     if told.size > MOST_BYTES:
         raise MltrailError(Code.TOO_LARGE, f"At most {MOST_BYTES} bytes; use `mlflow.log_artifact` for larger files.")
-    files.upload(call.scope, target, call.request.stream, told)  # type: ignore[arg-type]
+    files.upload(call.scope, target, FileStream(call.request), told)  # type: ignore[arg-type]
     return json_answer({})
 
 

@@ -142,6 +142,17 @@ class Settings:
     quota_metric_points: str = _setting(
         "MLTRAIL_QUOTA_METRIC_POINTS", "The most metric values in a project. Unset: no limit"
     )
+    body_seconds: str = _setting(
+        "MLTRAIL_BODY_SECONDS",
+        "How many seconds a request's body may take, and one more for each 16 KB of it; then it is answered with 408. "
+        "`0`: without an end",
+        "20",
+    )
+    search_seconds: str = _setting(
+        "MLTRAIL_SEARCH_SECONDS",
+        "How many seconds a search may take; other statements of a call thrice that. `0`: without an end",
+        "10",
+    )
     metrics_token: str = _setting(
         "MLTRAIL_METRICS_TOKEN",
         "Token (`Authorization: Bearer`) that `/metrics` wants. Unset: it answers this machine only",

@@ -84,8 +84,8 @@ def _check_spans(settings: "Settings") -> None:
 
 
 def _check_words(settings: "Settings") -> None:
-    for name in ("quota_bytes", "quota_candidates", "quota_metric_points"):
-        if (value := getattr(settings, name)) and not (value.isascii() and value.isdigit()):
+    for name in ("quota_bytes", "quota_candidates", "quota_metric_points", "body_seconds", "search_seconds"):
+        if (value := getattr(settings, name)) and not (value.isascii() and value.isdigit() and len(value) < 19):
             raise mistake(f"MLTRAIL_{name.upper()} must be a whole number, not {value!r}")
     for name, words in _WORDS.items():
         if (value := getattr(settings, name)) not in words:

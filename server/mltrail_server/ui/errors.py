@@ -15,6 +15,7 @@ _STATUSES = {
     Code.QUOTA: 403,
     Code.TOO_LARGE: 413,
     Code.LIMIT: 429,
+    Code.SLOW: 408,
     Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }

@@ -12,7 +12,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import forbidden, unauthenticated
-from mltrail_server.http.bodies import of_a_stranger
+from mltrail_server.http.bodies import of_a_stranger, take_in
 from mltrail_server.services import web_sessions
 from mltrail_server.services.deps import Deps
 from mltrail_server.settings import Settings
@@ -97,7 +97,8 @@ def check_form(request: Request) -> None:
     if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] not in ours):
         raise forbidden("This form was sent from another site.")
     with nullcontext() if session.get(_ID) else of_a_stranger():
-        told = request.form.get("csrf_token", "")
+        take_in(request, limits.MAX_FORM)
+    told = request.form.get("csrf_token", "")
     if not _same(told, str(session.get(_CSRF, ""))):
         raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")
 
