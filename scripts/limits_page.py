@@ -3,13 +3,20 @@
 import re
 from pathlib import Path
 
-from mltrail_server.domain import limits, model
+from mltrail_server.domain import filters, limits, model
 
 PAGE = Path(__file__).parents[1] / "docs/reference/limits.md"
 _OF_MODELS = (
     ("Name of a model", model.MAX_NAME, "characters"),
     ("Alias of a version", model.MAX_ALIAS, "characters"),
     ("Value of a tag of a model or version", model.MAX_TAG_VALUE, "characters"),
+)
+_OF_SEARCHES = (
+    ("Comparisons in a filter", filters.MAX_CLAUSES, "at once"),
+    ("Names in `order_by`", filters.MAX_ORDERS, "at once"),
+    ("Texts in a list of `IN`, and `experiment_ids`", filters.MAX_LIST, "at once"),
+    ("Pattern of `LIKE` and `ILIKE`", filters.MAX_PATTERN, "characters"),
+    ("`%` in a pattern; several in a row are one", filters.MAX_WILDCARDS, "at once"),
 )
 _TABLE = re.compile(r"(<!-- limits -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -21,7 +28,7 @@ def page() -> str:
 
 def _table() -> str:
     rows = ["| What | At most |", "|---|---|"]
-    rows += [f"| {what} | {most:,} {unit} |" for what, most, unit in (*limits.ALL, *_OF_MODELS)]
+    rows += [f"| {what} | {most:,} {unit} |" for what, most, unit in (*limits.ALL, *_OF_MODELS, *_OF_SEARCHES)]
     return "\n".join(rows) + "\n"
 
 

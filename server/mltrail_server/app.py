@@ -91,6 +91,7 @@ def _oauth(settings: Settings, clock: Clock) -> OAuth | None:
 
 
 def create_app(deps: Deps) -> ProjectApp:
+    deps.db.limit(float(deps.settings.search_seconds))
     SLOW_BODIES.seconds = float(deps.settings.body_seconds)
     app = ProjectApp("mltrail_server", template_folder="ui/templates")
     if deps.settings.local_mode:

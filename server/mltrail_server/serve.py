@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 _THREADS = 128
-"""At most: a call waits for its body and for the database most of the time. They come when they are needed, and go again."""
+"""At most: a call waits for its body and for the database most of the time. They come when needed, and go again."""
 _RESTART_SECONDS = 1.0
 _COLLECT_AFTER = 20_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -126,6 +126,7 @@ def worker_process(deps: Deps) -> Iterator[None]:
 
 def _work(deps: Deps, parent: int) -> None:
     os.setsid()  # as above
+    deps.db.limit(0)
     name_process("mltrail-worker")
     worker.run_until_told(deps, parent=parent)
 

@@ -57,9 +57,12 @@ _PREFIXES = {
     "datasets": Entity.DATASET,
 }
 # More than people write and less than a database refuses: SQLite joins 64 tables and nests 1,000 conditions.
-MAX_CLAUSES = 100
+MAX_CLAUSES = 50
 MAX_ORDERS = 20
 MAX_LIST = 10_000
+MAX_PATTERN = 2_000
+MAX_WILDCARDS = 10
+"""Each `%` lets a database try every place of a value again for what stands before it."""
 
 
 def parse(text: str) -> tuple[Clause, ...]:

@@ -34,6 +34,7 @@ class Route:
     handler: Handler
     access: Access
     query: frozenset[str] | None = None
+    slow: bool = False  # it may take its time, so it takes a share of those that do
 
 
 def mount(
@@ -69,7 +70,10 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
             actor = authentication.about_to_write(deps, actor)
         if route.query is not None:
             _check_query(request, route.query)
-        return route.handler(Call(deps, actor, request), **parts)
+        if not route.slow:
+            return route.handler(Call(deps, actor, request), **parts)
+        with deps.shares.of(actor):
+            return route.handler(Call(deps, actor, request), **parts)
 
     view.mltrail_access = route.access  # type: ignore[attr-defined]
     return view

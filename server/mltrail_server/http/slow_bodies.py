@@ -1,4 +1,4 @@
-"""Bodies that come slowly: each holds a thread while it comes, so how slow it may be is bounded, and how many of them one
+"""Bodies that come slowly: each holds a thread while it comes, so how slow it may be is bounded, and how many one
 caller may send.
 
 A thread that reads can't be interrupted. So a watch answers in its place when the time is up, with 408, and hangs up;

@@ -36,7 +36,7 @@ def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: Axis = A
         raise invalid("Name a metric with `key` and at least one run with `run`.")
     if len(candidate_iids) > MOST_CURVES:
         raise invalid(f"At most {MOST_CURVES} runs can be shown in one chart, not {len(candidate_iids)}.")
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         number = metric_keys.find(connection, scope.project_id, [key]).get(key)
         if number is None:
             return []

@@ -38,7 +38,7 @@ def get(scope: Scope, iids: Sequence[int]) -> Compared:
     wanted = list(dict.fromkeys(iids))
     if len(wanted) > MOST:
         raise invalid(f"At most {MOST} runs can be compared at once, not {len(wanted)}.")
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         found = {one.iid: one for one in candidates.of_iids(connection, scope.project_id, wanted)}
         missing = [iid for iid in wanted if iid not in found]
         if missing:

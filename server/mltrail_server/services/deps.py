@@ -18,6 +18,7 @@ from mltrail_server.store.metric_keys import KnownKeys
 from .admissions import Admissions
 from .job_states import JobStates
 from .lookups import Lookups
+from .shares import Shares
 from .writers import Writers
 
 
@@ -38,6 +39,7 @@ class Deps:
     job_states: JobStates = field(default_factory=JobStates)
     # A project's rows cost one write per process; after that it is known here.
     known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
+    shares: Shares = field(default_factory=Shares)
     writers: Writers = field(default_factory=Writers)
     metric_keys: KnownKeys = field(default_factory=KnownKeys)
 

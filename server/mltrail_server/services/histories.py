@@ -27,7 +27,7 @@ Points = list[tuple[str, Point]]
 def bulk(scope: Scope, eids: Sequence[str], key: str, *, limit: int = MOST_POINTS) -> Points:
     """Fetch the points of up to 100 candidates, with the candidate that each belongs to; unknown ones have none."""
     _check(eids, key, "GetMetricHistoryBulk request", "cannot specify more than")
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         known = _numbers(connection, scope, eids, key)
         found = store.bulk(connection, scope.project_id, list(known), key, limit=max(0, min(limit, MOST_POINTS)))
     # MLflow orders them by the run's id.
@@ -49,7 +49,7 @@ def interval(
     limit = MOST_PER_RUN if limit is None else limit
     if not 0 < limit <= MOST_PER_RUN:
         raise invalid(f"max_results must be between 1 and {MOST_PER_RUN}, not {limit}.")
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         known = _numbers(connection, scope, eids, key)
         of_each = store.steps_of(connection, scope.project_id, list(known), key)
         found = store.at_steps(connection, scope.project_id, list(known), key, _sample(of_each, start, end, limit))

@@ -180,7 +180,7 @@ def search(
     clauses = filters.parse(filter_text)
     conditions = logged_model_search.conditions(clauses, datasets)
     order = [one for wish in orders for one in logged_model_search.order(wish)]
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         found, next_token = logged_models.search(
             connection,
             scope.project_id,

@@ -85,7 +85,7 @@ def search(
     """Find a page of models, in seven statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         found, next_token = model_search.search_models(
             connection,
             scope.project_id,

@@ -73,7 +73,7 @@ def experiments(
     check_limit(limit)
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         found, next_token = experiment_search.search(
             connection,
             scope.project_id,
@@ -96,7 +96,7 @@ def history(
         check_limit(limit)
     mark = paging.mark_of("history", eid, key)
     after = paging.read_token(token, mark, 4)
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         candidate = store.get(connection, scope.project_id, eid)
         if candidate is None:
             raise not_found(f"Run with id={eid} not found")

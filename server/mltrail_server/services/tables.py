@@ -98,7 +98,7 @@ class Table:
 
 def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
     """Fetch a page. Raises NOT_FOUND for an unknown experiment, INVALID for a filter that names what is not there."""
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         experiment = experiments.existing(connection, scope, experiment_iid)
         found = _search(connection, scope, experiment_iid, wanted)
         newest = tables.newest(connection, scope.project_id, experiment_iid, wanted.view.stages, limit=_LOOK_AT)
@@ -138,7 +138,7 @@ def every(scope: Scope, experiment_iid: int, wanted: Wanted) -> Iterator[list[Ro
     token = None
     for _ in range(MOST_CSV_ROWS // _CSV_PAGE):
         step = Wanted(wanted.clauses, wanted.orders, wanted.view, limit=_CSV_PAGE, token=token)
-        with scope.deps.db.read() as connection:
+        with scope.deps.db.slow_read() as connection:
             found = _search(connection, scope, experiment_iid, step)
             rows = _rows(connection, scope, found.candidates, wanted.metrics or (), wanted.params or ())
         yield rows

@@ -124,7 +124,7 @@ def search(
     """Find a page of versions of all models; it may be shorter than `limit` and yet have a next one."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
-    with scope.deps.db.read() as connection:
+    with scope.deps.db.slow_read() as connection:
         found, next_token = model_search.search_versions(
             connection,
             scope.project_id,

@@ -1,12 +1,13 @@
 """Comparisons of a filter as SQL."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from mltrail_server.domain.errors import invalid
-from mltrail_server.domain.filters import Clause
+from mltrail_server.domain.filters import MAX_PATTERN, MAX_WILDCARDS, Clause
 
 Column = sa.ColumnElement[Any]
 
@@ -19,8 +20,7 @@ NUMBER_OPERATORS: dict[str, Callable[[Column, Any], sa.ColumnElement[bool]]] = {
     "<=": lambda column, value: column <= value,
 }
 
-_LONGEST_PATTERN = 10_000
-"""Longer than nearly all values. SQLite refuses more than 50,000 bytes."""
+_WILDCARDS = re.compile("%+")
 
 
 def compare_number(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
@@ -53,6 +53,10 @@ def compare_text(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
 
 def _pattern(value: str) -> str:
     """Take `_` and `%` as wildcards. MLflow's filters have no escape, so a backslash is itself."""
-    if len(value) > _LONGEST_PATTERN:
-        raise invalid(f"A pattern of LIKE or ILIKE has {_LONGEST_PATTERN} characters at most.")
+    if len(value) > MAX_PATTERN:
+        raise invalid(f"A pattern of LIKE or ILIKE has {MAX_PATTERN} characters at most; compare longer texts by =.")
+    # Several in a row are as good as one.
+    value = _WILDCARDS.sub("%", value)
+    if value.count("%") > MAX_WILDCARDS:
+        raise invalid(f"A pattern of LIKE or ILIKE has {MAX_WILDCARDS} % at most; use fewer, or several comparisons.")
     return value.replace("\\", "\\\\")

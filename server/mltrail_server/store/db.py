@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from . import failures, postgresql, sqlite
 from .group_commit import GroupCommit
 from .replica import Replica
+from .time_limits import TimeLimits
 
 T = TypeVar("T")
 
 
 class Database:
-    """Gives out transactions: `read()`, `search()` and `write()` are the only ways to a connection."""
+    """Gives out transactions: `read()`, `slow_read()`, `search()` and `write()` are the only ways to a connection."""
 
     def __init__(self, url: str, *, replica_url: str = "", sqlite_synchronous: str = "normal") -> None:
         """Open nothing yet. `replica_url` is of a read replica, which answers `search()`."""
@@ -31,6 +32,9 @@ class Database:
             if self.is_sqlite
             else postgresql.Transactions(self.engine)
         )
+        self.search_seconds = 0.0
+        """How long a search may take, see `limit`; 0 is without an end."""
+        self._time_limits = TimeLimits()
         self._group = GroupCommit(self._transactions.write) if self.is_sqlite else None
 
     @contextmanager
@@ -41,15 +45,28 @@ class Database:
         with self._observed("read"), self._answering(), self._transactions.read() as connection:
             yield connection
 
+    def limit(self, search_seconds: float) -> None:
+        """Bound what calls of the web may take: so long for a search, thrice that for any other statement. What
+        operators and the worker do takes as long as it takes. Call it before a connection is opened.
+        """
+        self.search_seconds = search_seconds
+        self._transactions.statement_seconds = 3 * search_seconds
+
+    @contextmanager
+    def slow_read(self) -> Iterator[sa.Connection]:
+        """As `read()`, for what a caller can make slow. Raises INVALID when it takes longer than a search may."""
+        with self.read() as connection, self._limited(connection):
+            yield connection
+
     @contextmanager
     def search(self) -> Iterator[sa.Connection]:
         """As `read()`, but what was written a moment ago may not be seen: the replica answers, where there is one."""
         connection = self._replica.connect() if self._replica else None
         if connection is None:
-            with self.read() as connection:
+            with self.slow_read() as connection:
                 yield connection
         else:
-            with self._observed("search"), self._answering(), connection, connection.begin():
+            with self._observed("search"), self._answering(), connection, connection.begin(), self._limited(connection):
                 yield connection
 
     @contextmanager
@@ -77,6 +94,22 @@ class Database:
         self.engine.dispose()
         if self._replica:
             self._replica.dispose()
+
+    @contextmanager
+    def _limited(self, connection: sa.Connection) -> Iterator[None]:
+        if not self.search_seconds:
+            yield
+            return
+        with self._time_limits.within(connection.connection.driver_connection, self.search_seconds) as reading:
+            try:
+                yield
+            except Exception as error:
+                if reading.ended and failures.is_cancelled(error):
+                    raise failures.took_too_long(self.search_seconds) from error
+                raise
+            finally:
+                if reading.ended and not self.is_sqlite:
+                    connection.invalidate()  # a cancellation that is still on its way must meet nobody else
 
     @contextmanager
     def _observed(self, kind: str) -> Iterator[None]:

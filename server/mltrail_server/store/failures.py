@@ -18,6 +18,7 @@ _SQLITE_NO_ROOM = (
     "SQLITE_READONLY",
 )
 """https://www.sqlite.org/rescode.html"""
+_CANCELLED = "57014"
 _POSTGRESQL_NO_ROOM = frozenset({"53100", "25006"})
 """disk_full, read_only_sql_transaction: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
@@ -32,17 +33,39 @@ def in_words(driver: Any, wrapper: Exception) -> MltrailError | None:  # noqa: A
         )
     if isinstance(error, driver.IntegrityError):
         return _broken_rule(getattr(error, "sqlstate", None))
+    if isinstance(wrapper, DBAPIError) and wrapper.connection_invalidated:
+        return unavailable("The connection to the database was lost; try again in a moment.")
+    return _out_of_order(driver, error)
+
+
+def _out_of_order(driver: Any, error: BaseException) -> MltrailError | None:  # noqa: ANN401 - as above
     if _is_no_room(error):
         return unavailable(
             "The server can't write: the disk of its database is full, or can only be read. Nothing was stored by this "
             "call. Tell whoever runs the server.",
             retry_after=30,
         )
+    if is_cancelled(error):
+        return unavailable("The database took too long for this call, so it was ended; try again in a moment.")
     if isinstance(error, (driver.OperationalError, OperationalError, PoolTimeoutError)):
         return unavailable("The database does not answer just now; try again in a moment.")
-    if isinstance(wrapper, DBAPIError) and wrapper.connection_invalidated:
-        return unavailable("The connection to the database was lost; try again in a moment.")
     return None
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Tell whether a statement was ended before it was done."""
+    error = getattr(error, "orig", None) or error
+    return (
+        getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT" or getattr(error, "sqlstate", None) == _CANCELLED
+    )
+
+
+def took_too_long(seconds: float) -> MltrailError:
+    return invalid(
+        f"The search took longer than {seconds:g} seconds, so it was ended. Make it simpler: fewer comparisons, "
+        "patterns of LIKE and ILIKE with fewer % and none at the beginning, one name in order_by, fewer experiments or runs, a "
+        "smaller max_results."
+    )
 
 
 def _broken_rule(state: str | None) -> MltrailError | None:

@@ -21,7 +21,8 @@ class Transactions:
         # PostgreSQL shows each statement what is committed by then, in a transaction or out of one: for what only
         # reads, BEGIN and COMMIT would be two round trips for nothing.
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
-        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "connect", self._set_up)
+        self.statement_seconds = 0.0
         event.listen(engine, "checkin", _note_time)
         event.listen(engine, "checkout", _check_idle)
 
@@ -34,12 +35,15 @@ class Transactions:
     def dispose(self) -> None:
         """All connections are the engine's."""
 
-
-def _set_up(connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
-    """Have statements interpreted: PostgreSQL takes some of ours for long ones, and compiles 20 ms to save one."""
-    cursor = connection.cursor()
-    cursor.execute("SET jit = off")
-    connection.commit()
+    def _set_up(self, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
+        """Have statements interpreted: PostgreSQL takes some of ours for long ones, and compiles 20 ms to save one. And
+        have none take for ever.
+        """
+        cursor = connection.cursor()
+        cursor.execute("SET jit = off")
+        if self.statement_seconds:
+            cursor.execute(f"SET statement_timeout = {round(1000 * self.statement_seconds)}")
+        connection.commit()
 
 
 def _note_time(_connection: "DBAPIConnection | None", record: "ConnectionPoolEntry") -> None:

@@ -40,6 +40,7 @@ class Transactions:
 
     def __init__(self, engine: sa.Engine, *, synchronous: str) -> None:
         event.listen(engine, "connect", partial(_set_up, synchronous))
+        self.statement_seconds = 0.0  # for PostgreSQL; here nothing but a search takes long
         self._engine = engine
         self._free: list[sa.Connection] = []
         self._turn = _WriteTurn(engine.url.database) if engine.url.database else None

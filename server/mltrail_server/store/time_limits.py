@@ -1,0 +1,72 @@
+"""How long a reading of the database may take: what takes longer is cancelled, from a thread beside.
+
+So no statement is spent on it, and the limit holds for all statements of a call together. PostgreSQL's own
+`statement_timeout`, which is set once a connection, stands behind it for everything else.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+_log = logging.getLogger(__name__)
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(eq=False, slots=True)
+class Reading:
+    """One that is under way. `ended`: it was cancelled."""
+
+    driver: Any
+    ends: float
+    ended: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class TimeLimits:
+    def __init__(self) -> None:
+        self._under_way: dict[int, Reading] = {}
+        self._lock = threading.Lock()
+        self._watched_in: int | None = None
+
+    @contextmanager
+    def within(self, driver: Any, seconds: float) -> Iterator[Reading]:  # noqa: ANN401 - sqlite3's or psycopg's
+        """Cancel what the driver's connection does when the block takes longer."""
+        one = Reading(driver, time.monotonic() + seconds)
+        self._under_way[id(one)] = one
+        if self._watched_in != os.getpid():
+            self._begin_to_watch()
+        try:
+            yield one
+        finally:
+            with one.lock:  # from here on nothing is cancelled that somebody else may do by this connection
+                del self._under_way[id(one)]
+
+    def _begin_to_watch(self) -> None:
+        with self._lock:
+            if self._watched_in != os.getpid():  # a fork has no threads of its parent's
+                threading.Thread(target=self._look, name="time limits", daemon=True).start()
+                self._watched_in = os.getpid()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            for one in list(self._under_way.values()):
+                if now > one.ends:
+                    with one.lock:
+                        if id(one) in self._under_way:
+                            self._end(one)
+
+    def _end(self, one: Reading) -> None:
+        one.ended = True
+        try:
+            # Again and again until the block is left: between two statements there is nothing to cancel.
+            cancel = getattr(one.driver, "interrupt", None) or one.driver.cancel
+            cancel()
+        except Exception:  # noqa: BLE001 - the watch goes on
+            _log.warning("a search that takes too long could not be cancelled", exc_info=True)

@@ -1,0 +1,64 @@
+"""Searches that take too long are ended, in words, and whoever uses the connection next is not concerned."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.services.deps import Deps
+
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
+    "postgresql": "SELECT pg_sleep(600)",
+}
+
+
+@pytest.fixture
+def quick(deps: Deps) -> Iterator[Deps]:
+    deps.db.dispose()
+    deps.db.limit(0.2)
+    yield deps
+    deps.db.dispose()
+
+
+def endless(deps: Deps, backend: str) -> None:
+    with deps.db.slow_read() as connection:
+        connection.exec_driver_sql(ENDLESS[backend])
+
+
+def test_a_search_without_an_end_is_ended_in_words(quick: Deps, backend: str) -> None:
+    for _ in range(2):
+        with pytest.raises(MltrailError, match=r"took longer than 0\.2 seconds.*Make it simpler") as caught:
+            endless(quick, backend)
+        assert caught.value.code is Code.INVALID
+        quick.db.ping()
+
+
+def test_a_mistake_in_a_search_stays_a_mistake(quick: Deps) -> None:
+    with pytest.raises(ZeroDivisionError), quick.db.slow_read():
+        raise ZeroDivisionError
+
+
+def test_many_are_ended_and_others_are_answered(quick: Deps, backend: str) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        bombs = [pool.submit(endless, quick, backend) for _ in range(8)]
+        others = [pool.submit(quick.db.ping) for _ in range(40)]
+        assert all(other.result() is None for other in others)
+        assert all(isinstance(bomb.exception(), MltrailError) for bomb in bombs)
+
+
+def test_what_is_no_search_has_thrice_the_time_on_postgresql(quick: Deps, backend: str) -> None:
+    if backend == "sqlite":
+        return
+    with pytest.raises(MltrailError, match="took too long for this call") as caught, quick.db.read() as connection:
+        connection.exec_driver_sql(ENDLESS[backend])
+    assert caught.value.code is Code.UNAVAILABLE
+
+
+def test_without_a_limit_nothing_watches(deps: Deps) -> None:
+    deps.db.limit(0)
+    with deps.db.slow_read() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    assert "time limits" not in {one.name for one in threading.enumerate() if one.name == deps.settings.data_dir}
