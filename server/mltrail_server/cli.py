@@ -5,16 +5,20 @@ import gc
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from .domain.errors import MltrailError
+from .domain.errors import MltrailError, invalid
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .services.deps import Deps
+
+_SPAN = re.compile(r"(?:([\d.]+)w)?(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", re.ASCII)
+_UNITS = (604_800, 86_400, 3_600, 60, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +107,12 @@ def _of_a_server(settings: Settings) -> "Deps":
 def _gc(settings: Settings, options: argparse.Namespace) -> int:
     from .services import garbage, store_check  # noqa: PLC0415
 
+    chosen = options.run_ids or options.experiment_ids or options.older_than or options.project or options.force
+    if chosen and not options.deleted:
+        raise invalid("--older-than, --run-ids, --experiment-ids, --project and --force choose what --deleted removes.")
     deps = _of_a_server(settings)
+    if options.deleted:
+        _purge(deps, options)
     done = garbage.collect(deps, dry_run=options.dry_run)
     would = "Would remove" if options.dry_run else "Removed"
     print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
@@ -119,6 +128,48 @@ def _gc(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def _purge(deps: "Deps", options: argparse.Namespace) -> None:
+    from .services import purge  # noqa: PLC0415
+
+    would = "Would remove" if options.dry_run else "Removed"
+    wanted = purge.Wanted(
+        older_than_ms=_span_ms(options.older_than),
+        project=options.project,
+        run_ids=[one.strip() for one in options.run_ids.split(",") if one.strip()],
+        experiment_ids=_numbers(options.experiment_ids),
+        force=options.force,
+        dry_run=options.dry_run,
+    )
+    gone = 0
+    for one in purge.purge(deps, wanted):
+        told = f"{one.kind} {one.name} of project {one.project_id}"
+        print(f"Kept {told}: {one.kept}." if one.kept else f"{would} {told} for good.")
+        gone += not one.kept
+    print(f"{would} {gone:,} deleted things for good.")
+
+
+def _span_ms(text: str) -> int:
+    """Read a time as `mlflow gc` takes it, such as 30d or 2d8h5m20s, in milliseconds; "" is none."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise invalid(f"--older-than must be a time such as 30d, 12h or 2d8h5m20s, not {text!r}.")
+    return round(1000 * sum(_number(part) * unit for part, unit in zip(match.groups("0"), _UNITS, strict=True)))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise invalid(f"--older-than holds {text!r}, which is no number.") from error
+
+
+def _numbers(text: str) -> list[int]:
+    parts = [one.strip() for one in text.split(",") if one.strip()]
+    if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in parts):
+        raise invalid(f"--experiment-ids must be numbers, separated by commas, not {text!r}.")
+    return [int(one) for one in parts]
+
+
 def _check(settings: Settings, options: argparse.Namespace) -> int:
     from .services import store_check  # noqa: PLC0415
 
@@ -132,7 +183,6 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
 
 def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     from .domain.clock import system_clock  # noqa: PLC0415
-    from .domain.errors import invalid  # noqa: PLC0415
     from .services.selftest import Given, SelfTest  # noqa: PLC0415
 
     if settings.local_mode:
@@ -196,6 +246,24 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--dry-run", action="store_true", help="tell what would go, and change nothing")
     collect.add_argument(
         "--orphans", action="store_true", help="also files that the database does not know (see check); never undone"
+    )
+    collect.add_argument(
+        "--deleted",
+        action="store_true",
+        help="first remove runs, logged models and experiments for good that were deleted",
+    )
+    collect.add_argument(
+        "--older-than", metavar="TIME", default="", help="with --deleted: deleted so long ago, as 30d or 2d8h5m20s"
+    )
+    collect.add_argument("--run-ids", metavar="IDS", default="", help="with --deleted: these runs only")
+    collect.add_argument(
+        "--experiment-ids", metavar="IDS", default="", help="with --deleted: these experiments and their runs only"
+    )
+    collect.add_argument("--project", metavar="PATH", default="", help="with --deleted: one project, by path or number")
+    collect.add_argument(
+        "--force",
+        action="store_true",
+        help="with --deleted: also runs that a protected branch or an open merge request is judged by",
     )
     collect.set_defaults(run=_gc)
 

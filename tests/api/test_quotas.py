@@ -85,3 +85,71 @@ def test_without_a_limit_nothing_is_counted(client: FlaskClient, mlflow: Mlflow,
     with deps.db.read() as connection:
         names = connection.exec_driver_sql("SELECT name FROM counter").scalars().all()
     assert not [name for name in names if name.startswith("used_")]
+
+
+def delete(mlflow: Mlflow, run_id: str) -> None:
+    mlflow.post("runs/delete", run_id=run_id)
+
+
+def put(mlflow: Mlflow, run_id: str, size: int, name: str = "a.bin") -> int:
+    path = f"api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/{name}"
+    return mlflow.call("PUT", path, data=b"x" * size).status_code
+
+
+def fill(mlflow: Mlflow) -> str:
+    run_id = new_run(mlflow)
+    assert put(mlflow, run_id, 8) == 200
+    mlflow.post("runs/log-batch", run_id=run_id, metrics=points(1, 2, 3, 4))
+    return run_id
+
+
+def test_what_is_deleted_makes_room(limited: Mlflow) -> None:
+    first, second = fill(limited), new_run(limited)
+    assert put(limited, second, 8) == 403
+    assert limited.error("POST", "runs/log-batch", run_id=second, metrics=points(1, 2))[0] == 403
+    delete(limited, first)
+    assert put(limited, second, 8) == 200
+    limited.post("runs/log-batch", run_id=second, metrics=points(1, 2, 3))
+    new_run(limited), new_run(limited)
+    assert "what is deleted does not count" in limited.error("POST", "runs/create", experiment_id="0")[2]
+
+
+def test_a_file_that_is_deleted_makes_room(limited: Mlflow) -> None:
+    run_id = new_run(limited)
+    assert put(limited, run_id, 8) == 200
+    path = f"api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/a.bin"
+    assert limited.call("DELETE", path).status_code == 200
+    assert put(limited, run_id, 9) == 200
+
+
+def test_an_experiment_that_is_deleted_makes_room(limited: Mlflow) -> None:
+    experiment = limited.post("experiments/create", name="e")["experiment_id"]
+    for _ in range(3):
+        limited.post("runs/create", experiment_id=experiment)
+    assert limited.error("POST", "runs/create", experiment_id="0")[0] == 403
+    limited.post("experiments/delete", experiment_id=experiment)
+    new_run(limited)
+    status, code, message = limited.error("POST", "experiments/restore", experiment_id=experiment)
+    assert (status, code) == (403, "QUOTA_EXCEEDED")
+    assert "no room to restore" in message
+    assert limited.get("experiments/get", experiment_id=experiment)["experiment"]["lifecycle_stage"] == "deleted"
+
+
+def test_what_is_deleted_comes_back_while_there_is_room(limited: Mlflow) -> None:
+    runs = [new_run(limited) for _ in range(3)]
+    delete(limited, runs[0])
+    limited.post("runs/restore", run_id=runs[0])
+    delete(limited, runs[0])
+    new_run(limited)
+    assert limited.error("POST", "runs/restore", run_id=runs[0])[:2] == (403, "QUOTA_EXCEEDED")
+    limited.post("runs/restore", run_id=runs[1])
+    delete(limited, runs[1])
+    limited.post("runs/restore", run_id=runs[0])
+
+
+def test_what_is_deleted_is_no_way_to_store_without_an_end(limited: Mlflow) -> None:
+    for _ in range(6):
+        delete(limited, new_run(limited))
+    status, code, message = limited.error("POST", "runs/create", experiment_id="0")
+    assert (status, code) == (403, "QUOTA_EXCEEDED")
+    assert "gc --deleted" in message

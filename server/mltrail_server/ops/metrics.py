@@ -147,12 +147,20 @@ class _Database(Collector):
 
     def collect(self) -> Iterator[Metric]:
         seen = self._seen
-        told = (
+        told: list[tuple[str, str, float]] = [
             ("mltrail_worker_due", "What the worker has to look at and has not yet", seen.due),
             ("mltrail_worker_lag_seconds", "How long the oldest of it waits", seen.lag_ms / 1000),
-            ("mltrail_notes_not_posted", "Merge requests whose note could not be written", seen.notes_not_posted),
-            ("mltrail_stored_bytes", "Bytes of all files, at most a minute ago", seen.stored_bytes),
-        )
+        ]
+        if (counted := seen.counted) is not None:
+            notes = "Merge requests whose note could not be written, counted beside, a minute ago or so"
+            told += [
+                ("mltrail_notes_not_posted", notes, counted.notes_not_posted),
+                (
+                    "mltrail_stored_bytes",
+                    "Bytes of all files, counted beside, a minute ago or so",
+                    counted.stored_bytes,
+                ),
+            ]
         for name, meaning, value in told:
             yield GaugeMetricFamily(name, meaning, value)
         version = GaugeMetricFamily("mltrail_info", "The version that runs", labels=["version"])

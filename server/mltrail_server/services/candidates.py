@@ -182,6 +182,8 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
         deleted = scope.now if stage is Stage.DELETED else None
         changes = {"stage": stage, "deleted_ms": deleted, "discarded": discarded}
         candidates.change(connection, scope.project_id, candidate.iid, **changes)
+        if stage is Stage.ACTIVE and candidate.stage is Stage.DELETED:
+            quotas.check_restored(connection, scope)
 
 
 def writable(

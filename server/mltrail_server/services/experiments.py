@@ -14,7 +14,7 @@ from mltrail_server.store import inputs, models
 from mltrail_server.store.experiments import Experiment
 from mltrail_server.store.inputs import Summary
 
-from . import stewards
+from . import quotas, stewards
 from .deps import Scope
 
 _CONTEXT_TAG = "mlflow.data.context"
@@ -103,6 +103,8 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
         store.change(connection, scope.project_id, iid, now=scope.now, stage=stage)
         freezes = stewards.freezes(scope)
         store.change_candidates(connection, scope.project_id, iid, now=scope.now, stage=stage, but_promoted=freezes)
+        if stage is Stage.ACTIVE:
+            quotas.check_restored(connection, scope)
 
 
 def set_tag(scope: Scope, iid: int, key: str, value: str) -> None:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from mltrail_server.store import usage, webhooks
+import sqlalchemy as sa
+
+from mltrail_server.store import deleted, usage, webhooks
 
 from .deps import Scope
 
@@ -12,7 +14,8 @@ _WORDS = {usage.BYTES: "Bytes of files", usage.CANDIDATES: "Runs", usage.POINTS:
 @dataclass(frozen=True, slots=True)
 class Use:
     what: str
-    used: int
+    used: int  # what is deleted left out
+    deleted: int
     limit: int
 
 
@@ -22,10 +25,12 @@ def of(scope: Scope) -> list[Use]:
     if not limits:
         return []
     with scope.deps.db.read() as connection:
-        return [
-            Use(_WORDS[name], usage.of(connection, scope.project_id, name) or 0, limit)
-            for name, limit in limits.items()
-        ]
+        return [_use(connection, scope, name, limit) for name, limit in limits.items()]
+
+
+def _use(connection: sa.Connection, scope: Scope, name: str, limit: int) -> Use:
+    gone = deleted.used(connection, scope.project_id, name)
+    return Use(_WORDS[name], max(0, (usage.of(connection, scope.project_id, name) or 0) - gone), gone, limit)
 
 
 def last_webhooks(scope: Scope) -> dict[str, int]:

@@ -63,8 +63,8 @@ def is_cancelled(error: BaseException) -> bool:
 def took_too_long(seconds: float) -> MltrailError:
     return invalid(
         f"The search took longer than {seconds:g} seconds, so it was ended. Make it simpler: fewer comparisons, "
-        "patterns of LIKE and ILIKE with fewer % and none at the beginning, one name in order_by, fewer experiments or runs, a "
-        "smaller max_results."
+        "patterns of LIKE and ILIKE with fewer % and none at the beginning, one name in order_by, fewer experiments or "
+        "runs, a smaller max_results."
     )
 
 

@@ -18,15 +18,18 @@ class Waiting:
 
     due: int
     since_ms: int | None
-    notes_not_posted: int
 
 
 def waiting(connection: sa.Connection, *, now: int) -> Waiting:
     free = sa.or_(_DUE.c.claimed_until_ms.is_(None), _DUE.c.claimed_until_ms <= now)
     query = sa.select(sa.func.count(), sa.func.min(_DUE.c.due_ms)).where(_DUE.c.due_ms <= now, free)
-    counted = connection.execute(_of_all(query)).one()
+    return Waiting(*connection.execute(_of_all(query)).one())
+
+
+def notes_not_posted(connection: sa.Connection) -> int:
+    """Count the merge requests whose note could not be written. Reads a row a merge request."""
     notes = sa.select(sa.func.count()).select_from(_REQUEST).where(_REQUEST.c.note_problem.is_not(None))
-    return Waiting(counted[0], counted[1], connection.execute(_of_all(notes)).scalar_one())
+    return connection.execute(_of_all(notes)).scalar_one()
 
 
 def stored_bytes(connection: sa.Connection) -> int:
