@@ -7,6 +7,7 @@ that ends the read. What is on time costs two entries in a dictionary.
 
 import logging
 import os
+import secrets
 import socket
 import struct
 import sys
@@ -40,6 +41,10 @@ _MOST = 48
 """Bodies of one caller in one process: those that take more than a second, and all."""
 
 _LOOK_SECONDS = 0.5
+_HANG_UP_LOOKS, _HANG_UP_SECONDS = 200, 0.05
+_HEAD = 400
+"""More than the bytes of the head of our answer."""
+
 _MESSAGE = (
     "The body of this request came too slowly, so the server did not wait for the rest. Nothing was stored. Send it "
     "again over a faster connection; large files in parts or to S3 directly."
@@ -131,15 +136,21 @@ def _answer_for(one: _Coming) -> None:
     protocol = _protocol_of(sys._current_frames().get(one.thread))  # noqa: SLF001 - the documented name
     if protocol is None:
         return
+    # Blanks at the end make its length one that no other answer has at the same time.
     body = msgspec.json.encode({"error_code": "TEMPORARILY_UNAVAILABLE", "message": _MESSAGE})
+    body += b" " * secrets.randbelow(16_384)
     headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
     address = one.environ.get("REMOTE_ADDR", "")
     before = dict(_sent(address))
     protocol.response_bytes(408, headers, body)
-    # granian does not tell which connection a request came by; it is the one that has just sent so much.
-    for _ in range(20):
-        time.sleep(0.02)
-        grown = [fd for fd, sent in _sent(address) if 0 < sent - before.get(fd, sent) - len(body) < 400]
+    threading.Thread(target=_hang_up, args=(address, before, len(body)), name="hang up", daemon=True).start()
+
+
+def _hang_up(address: str, before: dict[int, int], size: int) -> None:
+    """Shut the connection that has just sent an answer of this size: granian does not tell which one it is."""
+    for _ in range(_HANG_UP_LOOKS):
+        time.sleep(_HANG_UP_SECONDS)
+        grown = [fd for fd, sent in _sent(address) if 0 < sent - before.get(fd, sent) - size < _HEAD]
         if len(grown) == 1:
             with socket.socket(fileno=os.dup(grown[0])) as connection:
                 connection.shutdown(socket.SHUT_RDWR)
