@@ -112,3 +112,28 @@ def test_a_project_that_promotes_nothing_hears_nothing(trail: Trail) -> None:
                 )
                 is None
             )
+
+
+def test_the_note_says_what_a_promotion_will_refuse(trail: Trail) -> None:
+    first = trail.main(SHAS["b"])
+    trail.train(first, [0.95, 0.951, 0.952])
+    promote(trail, first)
+    request = trail.request(SHAS["c"])
+    worse = trail.of_request(request, SHAS["c"])
+    trail.train(worse, [0.5, 0.51, 0.52], lr="0.2")
+    (model,) = trail.report(worse)["models"]
+    refused = model["merging_publishes"]["refused"]
+    assert refused.startswith("it is worse than `champion`, which is 1.0.0: `val_accuracy` 0.95 → 0.51")
+    (note,) = trail.notes(request)
+    assert "Merged as it is, `churn` is not promoted: it is worse than `champion`" in note
+    assert "allow_worse: [val_accuracy]" in note
+    asks = trail.of_request(request, SHAS["c"])
+    trail.train(asks, [0.5, 0.51, 0.52], metric="toxicity_score")
+    trail.report(asks)
+    (note,) = trail.notes(request)
+    assert "`rank_by: {metric: toxicity_score, better: higher}`" in note or "rank_by: {metric: toxicity_score" in note
+    better = trail.of_request(request, SHAS["c"])
+    trail.train(better, [0.97, 0.971, 0.972])
+    (model,) = trail.report(better)["models"]
+    assert model["merging_publishes"]["refused"] is None
+    assert "Merging promotes `churn` 1.1.0" in trail.notes(request)[0]

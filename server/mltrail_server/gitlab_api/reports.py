@@ -103,7 +103,7 @@ def _preview(one: Preview | None) -> dict[str, Any] | None:
     if one is None:
         return None
     names = ("version", "bump", "reason", "alias", "replaces")
-    return {name: getattr(one, name) for name in names}
+    return {name: getattr(one, name) for name in names} | {"refused": None if one.refused is None else str(one.refused)}
 
 
 def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str, Any]:

@@ -2,14 +2,21 @@
 
 from dataclasses import replace
 
-from mltrail_contract import Outcome
-from mltrail_server.domain.ids import ProjectId
+import sqlalchemy as sa
 
-from . import freshness, promotion_preview, terms
+from mltrail_contract import Contract, Outcome
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.markdown import Markdown, code
+
+from . import freshness, promotion_floor, promotion_preview, promotion_winner, terms
 from .deps import Deps
+from .judging import ModelReport
+from .promotion_winner import Winner
 from .reports import Report
+from .terms import Terms
 
 _MOST_MODELS = 5
+_MOST_OF_A_LINE = 200
 
 
 def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: str | None) -> Report:
@@ -37,8 +44,9 @@ def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: 
                 contract=contract.contract,
                 up_to_date=None,
             )
-        if preview is not None:
-            previews[model.name] = preview
+            if preview is not None:
+                why = _hindrance(connection, project_id, model, of_model, contract.contract, branch=report.target)
+                previews[model.name] = preview.unless(why, model.name) if why else preview
     if any(one.reuse for one in previews.values()):
         target = freshness.of(deps, project_id, report)
         previews = {
@@ -46,3 +54,29 @@ def added(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: 
             for name, one in previews.items()
         }
     return replace(report, previews=previews)
+
+
+def _quoted(text: str) -> Markdown:
+    return code(text, most=_MOST_OF_A_LINE)
+
+
+def _hindrance(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    model: ModelReport,
+    of_model: Terms,
+    contract: Contract | None,
+    *,
+    branch: str,
+) -> Markdown:
+    """Say what a promotion will refuse, where that can be told already."""
+    compared = model.comparison
+    asked = promotion_winner.question(of_model, model.runs, compared)
+    if asked is not None:
+        return Markdown(asked.sentence(_quoted))
+    if compared.best is None or compared.best_run is None or of_model.promote is None:
+        return Markdown("")
+    winner = Winner(compared.best_run, compared.best.runs, compared.rank_by)
+    alias = of_model.promote.alias
+    beside = promotion_floor.of(connection, project_id, winner, of_model, contract=contract, alias=alias, branch=branch)
+    return Markdown(promotion_floor.refusal(beside, of_model, alias, _quoted))

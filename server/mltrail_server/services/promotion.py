@@ -88,7 +88,9 @@ def _tried(  # noqa: PLR0911 - one way out for each reason why not
     unfit = _unfit(choice.model)
     if unfit:
         return Promoted("nothing", choice.model, alias, unfit)
-    won = promotion_winner.choose(choice, only=choices.only, rank_by=wish.rank_by, better=wish.better)
+    won = promotion_winner.choose(
+        choice.terms, choice.runs, only=choices.only, rank_by=wish.rank_by, better=wish.better
+    )
     if isinstance(won, Without):
         return Promoted("refused" if won.asks else "nothing", choice.model, alias, won.reason)
     winner = won.run

@@ -1,5 +1,6 @@
 """Compare what would be promoted with the version that the alias points at, from what is stored."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -56,16 +57,18 @@ def of(
     return Floor(against.version.semver, lines, "" if lines else "no metric ranks it and no rule names one")
 
 
-def refusal(found: Floor, terms: Terms, alias: str) -> str:
-    """Say why a winner must not take the champion's place, and which line would allow it; "" where it may."""
+def refusal(found: Floor, terms: Terms, alias: str, quoted: Callable[[str], str] = str) -> str:
+    """Say why a winner must not take the champion's place, and which line would allow it; "" where it may. `quoted`
+    makes safe what a user wrote.
+    """
     worse = found.worse
     if not worse:
         return ""
-    told = "; ".join(f"{one.metric} {one.sentence}" for one in worse[:_MOST_NAMED])
+    told = "; ".join(f"{quoted(one.metric)} {one.sentence}" for one in worse[:_MOST_NAMED])
     more = f"; and {len(worse) - _MOST_NAMED} more metrics" if len(worse) > _MOST_NAMED else ""
     names = ", ".join(as_text(one.metric) for one in worse)
-    line = terms.line("promote", f"allow_worse: [{names}]")
-    return f"it is worse than {alias}, which is {found.version}: {told}{more}. If that is meant, write {line}"
+    line = terms.line("promote", f"allow_worse: [{names}]", "`{}`".format if quoted is str else quoted)
+    return f"it is worse than {quoted(alias)}, which is {found.version}: {told}{more}. If that is meant, write {line}"
 
 
 def _alone(connection: sa.Connection, project_id: ProjectId, candidate_iid: int | None) -> list[Run]:

@@ -24,7 +24,9 @@ _NO_PIPELINE = (
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`sentence` is safe to stand in a note. `reuse` tells whether the reviewed candidate itself may ship."""
+    """`sentence` is safe to stand in a note. `reuse` tells whether the reviewed candidate itself may ship; `refused`,
+    as safe, why it would not be promoted as it is.
+    """
 
     version: str
     bump: str
@@ -33,15 +35,21 @@ class Preview:
     replaces: str | None
     sentence: Markdown
     reuse: bool = False
+    refused: Markdown | None = None
 
     def knowing(self, *, up_to_date: bool | None, without_pipeline: str | None = None) -> "Preview":
         """Say beside it whether the target branch will have to train again; None where nobody knows. `without_pipeline`
         is the target branch's last commit where no pipeline has run on it: then none may run after the merge either.
         """
-        more = reviewed.beforehand(reuse=self.reuse, up_to_date=up_to_date)
+        more = "" if self.refused else reviewed.beforehand(reuse=self.reuse, up_to_date=up_to_date)
         if without_pipeline is not None:
             more = f"{more} {_NO_PIPELINE.format(sha=code(without_pipeline[:8]))}"
         return replace(self, sentence=Markdown(f"{self.sentence} {more}".rstrip()))
+
+    def unless(self, refused: Markdown, model: str) -> "Preview":
+        """Say instead that it would not be promoted as it is, and why."""
+        told = Markdown(f"Merged as it is, {code(model)} is not promoted: {refused}.")
+        return replace(self, sentence=told, refused=refused)
 
 
 def of(

@@ -1,5 +1,6 @@
 """Which run of a pipeline is promoted: the best by a metric whose direction is known, never by a guess."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain import comparison, direction
@@ -7,7 +8,6 @@ from mltrail_server.domain.direction import Direction
 from mltrail_server.domain.grouping import Run, State
 from mltrail_server.domain.selection import as_text
 
-from .promotion_choice import Choice
 from .terms import Terms
 
 STATES = {
@@ -40,20 +40,20 @@ class Without:
 
 
 def choose(  # noqa: PLR0911 - one way out for each reason why not
-    choice: Choice, *, only: int | None, rank_by: str | None, better: Direction | None
+    terms: Terms, runs: Sequence[Run], *, only: int | None, rank_by: str | None, better: Direction | None
 ) -> Winner | Without:
     """Pick the best run, or the one that a person has named."""
     if only is not None:
-        named = next(run for run in choice.runs if run.iid == only)
+        named = next(run for run in runs if run.iid == only)
         if named.deleted:
             return Without(f"{named.name} is deleted; restore it, or train again")
         if named.state is not State.SUCCEEDED:
             return Without(f"{named.name}: {STATES[named.state]}")
-        compared = comparison.compare([named], [], model=choice.terms.model, rank_by=rank_by, better=better)
+        compared = comparison.compare([named], [], model=terms.model, rank_by=rank_by, better=better)
         return Winner(named, (named,), compared.rank_by)
-    compared = comparison.compare(choice.runs, [], model=choice.terms.model, rank_by=rank_by, better=better)
+    compared = comparison.compare(runs, [], model=terms.model, rank_by=rank_by, better=better)
     if compared.best is None or compared.best_run is None:
-        counts = {state: sum(run.state is state for run in choice.runs) for state in STATES}
+        counts = {state: sum(run.state is state for run in runs) for state in STATES}
         told = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
         return Without(f"no run of a succeeded job counts ({told or 'there are none'})")
     if rank_by and rank_by not in compared.best.metrics:
@@ -61,33 +61,52 @@ def choose(  # noqa: PLR0911 - one way out for each reason why not
     if compared.best_run.deleted:
         # The second best is not what the numbers say, and whoever deletes must not choose what ships.
         return Without(f"the best run, {compared.best_run.name}, is deleted; restore it, or train again")
-    several = compared.groups > 1 or len(compared.best.runs) > 1
-    question = _question(choice, compared) if several else ""
-    if question:
-        return Without(question, asks=True)
+    asked = question(terms, runs, compared)
+    if asked is not None:
+        return Without(asked.sentence("`{}`".format), asks=True)
     return Winner(compared.best_run, compared.best.runs, compared.rank_by)
 
 
-def _question(choice: Choice, compared: comparison.Comparison) -> str:
-    """Ask what has to be known to rank several runs; "" where it is known, or nothing was logged to rank them by."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What has to be known to rank several runs. `why` stands before the metrics that it is about."""
+
+    why: str
+    metrics: tuple[str, ...]
+    terms: Terms
+    way: Direction | None
+
+    def sentence(self, quoted: Callable[[str], str]) -> str:
+        """Ask. `quoted` makes safe what a user wrote."""
+        names = ", ".join(map(quoted, self.metrics[:_MOST_NAMED]))
+        more = f" and {len(self.metrics) - _MOST_NAMED} more" if len(self.metrics) > _MOST_NAMED else ""
+        told = f"{self.why} {names}{more}"
+        if self.way is None:
+            return told
+        rank_by = f"metric: {as_text(self.metrics[0])}, better: {self.way}"
+        line = self.terms.line("rank_by", rank_by, quoted)
+        return (
+            f"{told}. Write {line} (or the other way), or give `--rank-by` and `--better`, the component's inputs "
+            "`rank_by` and `better`"
+        )
+
+
+def question(terms: Terms, runs: Sequence[Run], compared: comparison.Comparison) -> Question | None:
+    """Ask what has to be known to rank several runs; None where it is known, or nothing was logged to rank them by."""
+    if compared.best is None or (compared.groups == 1 and len(compared.best.runs) == 1):
+        return None
     headline = compared.headline
     if headline is not None and headline.current is not None and headline.goal.certain:
-        return ""
-    logged = sorted({name for run in choice.runs for name in run.metrics if not direction.is_system(name)})
-    if compared.rank_by is None and not logged:
-        return ""
+        return None
+    logged = tuple(sorted({name for run in runs for name in run.metrics if not direction.is_system(name)}))
     if headline is None or headline.current is None:
-        if choice.terms.model.rank_by is not None:
-            return f"no run has logged a number as '{compared.rank_by}', which ranks the runs"
-        more = f" and {len(logged) - _MOST_NAMED} more" if len(logged) > _MOST_NAMED else ""
-        which = f"by which metric the best of its runs is chosen is not known (there are {', '.join(logged[:3])}{more})"
-        return f"{which}. {_ask(choice.terms, logged[0], Direction.HIGHER)}"
+        if terms.model.rank_by is not None:
+            return Question(
+                "the runs are ranked by a metric that none has logged as a number:", (terms.model.rank_by,), terms, None
+            )
+        why = "which metric ranks its runs is not known; there are"
+        return Question(why, logged, terms, Direction.HIGHER) if logged else None
     goal = headline.goal
     known = f"only guessed from its name ({goal.direction})" if goal.guessed else "unknown"
-    which = f"which way the metric '{headline.name}', which ranks its runs, is better is {known}"
-    return f"{which}. {_ask(choice.terms, headline.name, goal.direction if goal.guessed else Direction.HIGHER)}"
-
-
-def _ask(terms: Terms, metric: str, way: Direction) -> str:
-    line = terms.line("rank_by", f"metric: {as_text(metric)}, better: {way}")
-    return f"Write {line} (or the other way), or give --rank-by and --better, the component's inputs rank_by and better"
+    why = f"its runs are ranked by a metric of which it is {known} which way is better:"
+    return Question(why, (headline.name,), terms, goal.direction if goal.guessed else Direction.HIGHER)

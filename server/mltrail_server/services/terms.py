@@ -1,7 +1,7 @@
 """On which terms a model is promoted: what the contract file says of it, or what holds where there is none."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, Contract, Model, Problem, Promote
@@ -24,14 +24,14 @@ class Terms:
     def allow_worse(self) -> tuple[str, ...]:
         return self.promote.allow_worse if self.promote else ()
 
-    def line(self, key: str, value: str) -> str:
+    def line(self, key: str, value: str, quoted: Callable[[str], str] = "`{}`".format) -> str:
         """Write a line about the model for the contract file as a person can copy it, and say where it goes."""
         name = as_text(self.model.name)
         if self.by_contract:
-            return f"`{key}: {{{value}}}` below `models: {name}:` in {FILE_NAME}"
+            return f"{quoted(f'{key}: {{{value}}}')} below {quoted(f'models: {name}:')} in {quoted(FILE_NAME)}"
         # A contract without `promote:` would stop all promotion.
         told = f"{key}: {{{value}, reuse_reviewed: true}}" if key == "promote" else f"{key}: {{{value}}}, {_PROMOTE}"
-        return f"a {FILE_NAME} with `version: 1` and `models: {{{name}: {{{told}}}}}`"
+        return f"a {quoted(FILE_NAME)} with {quoted('version: 1')} and {quoted(f'models: {{{name}: {{{told}}}}}')}"
 
     def refusal(self, ref: str, *, default_branch: str | None, tag: bool) -> str | None:
         """Say why this ref does not promote the model; None when it does."""
