@@ -31,6 +31,7 @@ def run(api: Api, options: Namespace) -> int:
     model = _model(report, options.model)
     if model is None or model.best is None:
         raise errors.CommandError("No run of this pipeline has succeeded, so nothing has won.", errors.NO)
+    _check_direction(model)
     best = {"model": model.name, "candidate": model.best.iid, "name": model.best.name, "params": model.best.params}
     console.tell(json.dumps(best if options.json else model.best.params, indent=2))
     return errors.DONE
@@ -42,3 +43,17 @@ def _model(report: Report, wanted: str | None) -> Model | None:
         names = ", ".join(one.name for one in found)
         raise errors.usage(f"This pipeline has trained several models; choose one with --model: {text.clean(names)}")
     return found[0] if found else None
+
+
+def _check_direction(model: Model) -> None:
+    """See that the best of several was not chosen by a guess. The metric that ranks stands first."""
+    succeeded = sum(one.status == "succeeded" for one in model.candidates)
+    if model.best is None or succeeded <= model.best.runs or not model.metrics:
+        return
+    first = model.metrics[0]
+    if first.guessed or first.direction not in {"higher", "lower"}:
+        raise errors.CommandError(
+            f"Nobody has said which way {text.clean(first.name)} is better, so the winner would be a guess. Say it in "
+            "the contract file, such as `rank_by: {metric: …, better: higher}` below the model.",
+            errors.NO,
+        )

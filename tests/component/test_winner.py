@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.component.conftest import Job
 
 
@@ -43,3 +45,23 @@ def test_it_waits_no_longer_than_it_may(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report(state="waiting"))
     code, _, told = job.run("winner", "--timeout", "0")
     assert (code, "1 of 2 runs are not done" in told) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("direction", "guessed", "runs", "code"),
+    [
+        ("higher", False, 1, 0),
+        ("lower", False, 1, 0),
+        ("higher", True, 1, 1),
+        ("unknown", False, 1, 1),
+        ("unknown", False, 2, 0),  # one candidate's repeats: nothing is ranked
+    ],
+)
+def test_nothing_wins_by_a_guess(job: Job, direction: str, guessed: bool, runs: int, code: int) -> None:
+    model = a_model("churn", lr="0.1")
+    model["candidates"] *= 2
+    model["best"]["runs"] = runs
+    model["metrics"] = [{"name": "toxicity_f1", "direction": direction, "guessed": guessed}]
+    job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report(model))
+    found, _, told = job.run("winner")
+    assert (found, "rank_by" in told) == (code, code == 1)
