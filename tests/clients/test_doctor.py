@@ -61,8 +61,6 @@ KEPT = "[mlflow]\nmlflow_tracking_username = me\nmlflow_tracking_password = s3cr
 # A file, with its content; a variable, with its value; what the doctor names.
 ODD: dict[str, tuple[tuple[str, str] | None, tuple[str, str] | None, str]] = {
     "netrc": ((".netrc", LOGIN), None, "netrc"),
-    "default": (("_netrc", LOGIN.replace("machine 127.0.0.1", "default")), None, "netrc"),
-    "NETRC": (("kept", LOGIN), ("NETRC", "{home}/kept"), "netrc"),
     "uri": (None, ("MLFLOW_TRACKING_URI", "{login}/api/v4/projects/1/ml/mlflow"), "login in the URI"),
     "line break": (None, ("MLFLOW_TRACKING_TOKEN", f"{TOKEN}\n"), "MLflow's client"),
     "proxy": (None, ("http_proxy", "127.0.0.1:9"), "proxy"),
