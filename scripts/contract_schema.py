@@ -41,6 +41,7 @@ def _defaults() -> dict[str, Schema]:
         "repeat_over": _told(_list(_TEXT), "Parameters that stand for chance, such as the seed."),
         "pair_by": _told(_list(_TEXT), "Parameters that name a fold: both sides are compared fold by fold."),
         "if_unknown": _told(_choice(Outcome), "What a rule leads to of which nobody can tell."),
+        "if_silent": _told(_choice(Outcome), "What it leads to that a merge request does not train the model."),
     }
 
 
@@ -68,6 +69,7 @@ def _model() -> Schema:
         "rules": _list(_rule()),
         "promote": _mapping(reading.PROMOTE, _promote()),
         "keep": _mapping(("losers",), {"losers": {"type": "string", "pattern": r"^\d{1,6}[hdw]$"}}),
+        "retired": _told({"type": "boolean"}, "The model is not trained any more, and nobody misses it."),
         **_defaults(),
     }
     return _mapping(reading.MODEL, keys)

@@ -85,6 +85,7 @@ class Model(NamedTuple):
     candidates: list[Candidate]
     gate: str
     rules: list[Rule]
+    silence: str = ""  # what it means that no run of it came, where one was expected
 
 
 class Report(NamedTuple):
@@ -266,6 +267,7 @@ def _model(body: Mapping[str, Any]) -> Model:
         candidates=[_candidate(one) for one in body.get("candidates") or ()],
         gate=text(body.get("gate")),
         rules=[rule(one) for one in body.get("rules") or ()],
+        silence=text((body.get("silence") or {}).get("sentence")),
     )
 
 
@@ -280,7 +282,7 @@ def rule(body: Mapping[str, Any]) -> Rule:
         expects=text(body.get("expects")),
         outcome=str(body["outcome"]),
         known=bool(body.get("known", True)),
-        sentence=text(body.get("sentence")),
+        sentence="; ".join(filter(None, (text(body.get("sentence")), text(body.get("advice"))))),
     )
 
 

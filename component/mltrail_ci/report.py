@@ -98,7 +98,8 @@ def _told(report: Report) -> str:
     parts += [text.clean(one) for one in report.questions]
     if report.state != "ready":
         waiting = f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet."
-        return "\n\n".join([*(parts if report.state == "empty" else []), text.clean(waiting)])
+        silent = [text.clean(f"Model {model.name}: {model.silence}") for model in report.models if model.silence]
+        return "\n\n".join([*([*parts, *silent] if report.state == "empty" else []), text.clean(waiting)])
     parts += [text.coloured(text.clean(_headline(report)), report.level)]
     parts += [_model(model) for model in report.models]
     if report.proposed:
@@ -131,6 +132,8 @@ def _model(model: Model) -> str:
         runs = "1 run" if model.best.runs == 1 else f"{model.best.runs} runs"
         name = model.best.name or f"candidate {model.best.iid}"
         lines[0] += text.clean(f": best is {name} ({runs})  {model.best.url}").rstrip()
+    if model.silence:
+        lines[0] += text.clean(f": {model.silence}")
     if model.rules:
         head = ["rule", "metric", "must", "found"]
         rows = [[rule.outcome, rule.metric, rule.expects, rule.sentence] for rule in model.rules]

@@ -122,6 +122,9 @@ class Model:
     repeat_over: frozenset[str] = frozenset({"seed", "random_state"})
     pair_by: tuple[str, ...] = ("fold",)
     if_unknown: Outcome = Outcome.WARN
+    if_silent: Outcome = Outcome.WARN
+    if_silent_told: bool = False  # whether the file says it, or it is what holds by default
+    retired: bool = False  # it is not trained any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ _UNITS_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS, "w": 7 * 24 * _HOUR_MS}
 
 TOP = ("version", "defaults", "gate", "models")
 GATE = ("thread", "status", "issue")
-DEFAULTS = ("repeat_over", "pair_by", "if_unknown")
-MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", *DEFAULTS)
+DEFAULTS = ("repeat_over", "pair_by", "if_unknown", "if_silent")
+MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", "retired", *DEFAULTS)
 RANK_BY = ("metric", "better")
 RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "then", "target")
 PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse", "sources")
@@ -121,7 +121,7 @@ def _faces(entry: Entry) -> Faces:
 
 
 def _defaults(found: dict[str, Entry], given: Model) -> Model:
-    """Read the three keys that stand in `defaults` and in each model."""
+    """Read the keys that stand in `defaults` and in each model."""
     repeat, pair, unknown = given.repeat_over, given.pair_by, given.if_unknown
     if "repeat_over" in found:
         repeat = frozenset(found["repeat_over"].each(Entry.text))
@@ -129,7 +129,12 @@ def _defaults(found: dict[str, Entry], given: Model) -> Model:
         pair = found["pair_by"].each(Entry.text)
     if "if_unknown" in found:
         unknown = found["if_unknown"].choice(Outcome) or unknown
-    return Model(given.name, repeat_over=repeat, pair_by=pair, if_unknown=unknown)
+    silent, told = given.if_silent, given.if_silent_told
+    if "if_silent" in found:
+        silent, told = found["if_silent"].choice(Outcome) or silent, True
+    return Model(
+        given.name, repeat_over=repeat, pair_by=pair, if_unknown=unknown, if_silent=silent, if_silent_told=told
+    )
 
 
 def _model(name: str, entry: Entry, defaults: Model) -> Model:
@@ -150,6 +155,9 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
         repeat_over=own.repeat_over,
         pair_by=own.pair_by,
         if_unknown=own.if_unknown,
+        if_silent=own.if_silent,
+        if_silent_told=own.if_silent_told,
+        retired=bool(found["retired"].truth()) if "retired" in found else False,
     )
 
 

@@ -73,9 +73,10 @@ def _again(deps: Deps, one: Due) -> int | None:
     """Reconcile one thing; answer when to look again, or None when there is no more to see."""
     told = f"{one.kind} {one.key} of project {one.project_id}"
     try:
-        if one.kind != due.PIPELINE:
+        if one.kind not in (due.PIPELINE, due.REQUEST):
             return _other(deps, one)
-        looked = reconcile.look(deps, one.project_id, one.key)
+        look = reconcile.look if one.kind == due.PIPELINE else reconcile.request
+        looked = look(deps, one.project_id, one.key)
         if looked.settled:
             return None
         # The longer it trains, the rarer the looks: what ends tells us so itself, most of the time.

@@ -2,6 +2,7 @@
 """The contract's rules against a comparison: what passes, what warns, what fails, and what is said of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,19 +115,51 @@ def test_the_best_value_of_the_history_may_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "sentence"),
+    ("ours", "theirs", "sentence", "outcome"),
     [
-        ({"test": "new"}, {"test": "old"}, "not comparable: another dataset than the baseline's"),
-        ({}, {"test": "old"}, "not comparable: the dataset that the contract names was not logged here"),
-        ({"test": "old"}, {}, "not comparable: the dataset that the contract names was not logged in the baseline"),
+        ({"test": "new"}, {"test": "old"}, "another dataset than the baseline's", Outcome.FAIL),
+        ({}, {"test": "old"}, "the dataset that the contract names was not logged here", Outcome.FAIL),
+        ({"train": "old"}, {"test": "old"}, "the dataset that the contract names was not logged here", Outcome.FAIL),
+        ({"test": "old"}, {}, "the dataset that the contract names was not logged in the baseline", Outcome.WARN),
+        ({}, {}, "the dataset that the contract names was not logged in the baseline", Outcome.WARN),
     ],
 )
-def test_another_dataset_is_not_compared(ours: dict[str, str], theirs: dict[str, str], sentence: str) -> None:
+def test_another_dataset_is_not_compared(
+    ours: dict[str, str], theirs: dict[str, str], sentence: str, outcome: Outcome
+) -> None:
     now, before = runs([0.1, 0.11], datasets=ours), runs(STEADY, datasets=theirs)
     (ruling,) = ruled(now, before, DROP, same_dataset="test")
-    assert (ruling.outcome, ruling.known, ruling.sentence) == (Outcome.WARN, False, sentence)
+    assert (ruling.outcome, ruling.known) == (outcome, False)
+    assert ruling.sentence == f"not comparable: {sentence}"
+    assert ("this merge request has changed it" in ruling.told) is (outcome is Outcome.FAIL)
+    (mild,) = ruled(now, before, replace(DROP, then=Then.WARN), same_dataset="test")
+    assert mild.outcome is Outcome.WARN
     (same,) = ruled(runs([0.1, 0.11], datasets=theirs), before, DROP)
     assert same.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "outcome"),
+    [
+        (1, 2, Outcome.FAIL),  # it is the merge request that has taken the seeds away
+        (1, 1, Outcome.WARN),
+        (2, 1, Outcome.WARN),
+    ],
+)
+def test_fewer_seeds_than_the_baseline_has_are_no_way_to_be_unknown(now: int, before: int, outcome: Outcome) -> None:
+    (ruling,) = ruled(runs([0.7] * now), runs([0.8] * before), DROP)
+    assert (ruling.outcome, ruling.known) == (outcome, False)
+    (mild,) = ruled(runs([0.7] * now), runs([0.8] * before), replace(DROP, then=Then.WARN), if_unknown=Outcome.PASS)
+    assert mild.outcome is (Outcome.WARN if outcome is Outcome.FAIL else Outcome.PASS)
+
+
+def test_a_history_without_a_number_breaks_the_rule_that_looks_at_it() -> None:
+    rule = Rule("val_accuracy", better=Way.HIGHER, worse_by=Tolerance(0.01), value=Value.BEST)
+    seen = {"val_accuracy": (0.7, 0.9)}
+    (hidden,) = ruled(runs([0.7], extremes={"val_accuracy": (0.1, float("inf"))}), runs([0.8], extremes=seen), rule)
+    assert (hidden.outcome, hidden.known) == (Outcome.FAIL, False)
+    (theirs,) = ruled(runs([0.7], extremes=seen), runs([0.8]), rule)
+    assert (theirs.outcome, theirs.known) == (Outcome.WARN, False)
 
 
 def test_folds_are_compared_pairwise() -> None:

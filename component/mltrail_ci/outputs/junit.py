@@ -53,7 +53,10 @@ def _cases(model: Model) -> Iterator[_Case]:
     for rule in model.rules:
         state = {"fail": "failure", "warn": "skipped"}.get(rule.outcome, "system-out")
         yield _Case(f"{rule.metric}: {rule.expects}", state, "rule", rule.sentence)
-    if not model.rules:
+    if model.silence:
+        state = "failure" if model.gate == "fail" else "skipped"
+        yield _Case("is trained", state, "silence", model.silence)
+    elif not model.rules:
         for metric in model.metrics:
             state = "failure" if metric.judgement in _FAILURES else "system-out"
             state = "skipped" if metric.judgement == "unknown" else state

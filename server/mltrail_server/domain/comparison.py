@@ -67,8 +67,9 @@ class ParameterChange:
 class Comparison:
     """The best group against the baseline's best. `metrics` begins with the one that ranks, then what matters most.
 
-    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's. `groups` is how
-    many candidates the best was chosen from; `luck` tells that it is the best of several by no more than chance gives.
+    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's; `evades` tells that
+    this side has made it so. `groups` is how many candidates the best was chosen from; `luck` tells that it is the best
+    of several by no more than chance gives.
     `confirmed` tells that `best` holds fresh runs of what had won, so that no luck is in its lead.
     `trend` is the ranking metric of the history's pipelines, in its order.
     """
@@ -85,6 +86,7 @@ class Comparison:
     trend: tuple[float | None, ...] = ()
     luck: bool = False
     confirmed: bool = False
+    evades: bool = False
 
     @property
     def headline(self) -> MetricChange | None:
@@ -136,7 +138,7 @@ def compare(
         return Comparison(metric, None, None, yours, (), (), 0)
     among = len(ours) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in ours)
     earlier = [best(group(sweeps.fold(tuple(runs), wanted).runs, repeat_over=chance), metric, goal) for runs in history]
-    reason = _incomparable(mine, yours, model.same_dataset) if yours else None
+    reason, evades = _incomparable(mine, yours, model.same_dataset) if yours else (None, False)
     sides = _Sides(mine, yours, [one for one in earlier if one is not None], model, reason)
     changes = tuple(_metrics(sides, metric, goal, among=1 if again else among))
     return Comparison(
@@ -152,6 +154,7 @@ def compare(
         tuple(_mean(one, metric) for one in earlier),
         again is None and any(_lucky(one, among) for one in changes if one.name == metric),
         again is not None,
+        evades,
     )
 
 
@@ -297,11 +300,13 @@ def _datasets(one: Group) -> dict[str, str]:
     return {context: names.pop() for context, names in found.items() if len(names) == 1}
 
 
-def _incomparable(mine: Group, yours: Group, context: str | None) -> str | None:
+def _incomparable(mine: Group, yours: Group, context: str | None) -> tuple[str | None, bool]:
+    """Say why two sides can't be compared, and whether it is this one that has made it so."""
     if context is None:
-        return None
+        return None, False
     now, before = _datasets(mine).get(context), _datasets(yours).get(context)
-    if now is None or before is None:
-        side = "here" if now is None else "in the baseline"
-        return f"not comparable: the dataset that the contract names was not logged {side}"
-    return None if now == before else "not comparable: another dataset than the baseline's"
+    if before is None:
+        return "not comparable: the dataset that the contract names was not logged in the baseline", False
+    if now is None:
+        return "not comparable: the dataset that the contract names was not logged here", True
+    return (None, False) if now == before else ("not comparable: another dataset than the baseline's", True)

@@ -17,13 +17,17 @@ MOST_RULINGS = 10_000
 """A model's rules may hold a thousand globs and its runs any number of metrics: so many pairs are looked at."""
 
 _MOST_ODD = 100
+_SAME_DATA = "this merge request has changed it: log the data that the baseline has, or have somebody accept the new"
+_FINITE = "this merge request has logged no number to tell it by: log finite values"
 _SEVERITY = (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What one rule says of one metric. `expects` tells the rule, `sentence` what was found: neither holds anything
-    that a user wrote. `known` is False where nobody can tell, and the outcome is what the contract wants then.
+    that a user wrote. `known` is False where nobody can tell, and the outcome is what the contract wants then: what a
+    broken rule leads to where it is the merge request that keeps people from telling, else `if_unknown`. `advice` says
+    what to do then.
     """
 
     metric: str
@@ -32,6 +36,12 @@ class Ruling:
     expects: str
     sentence: str
     known: bool = True
+    advice: str = ""
+
+    @property
+    def told(self) -> str:
+        """The sentence, and what to do."""
+        return f"{self.sentence}; {self.advice}" if self.advice else self.sentence
 
 
 def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, ...]:
@@ -41,7 +51,7 @@ def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, .
     changes = {one.name: one for one in compared.metrics}
     rulings: list[Ruling] = []
     for rule in model.rules:
-        if rule.target is not None and not fnmatch.fnmatchcase(target, rule.target):
+        if not applies(rule, target):
             continue
         names = sorted(globs.matching(changes, rule.metric))
         if names and len(rulings) + len(names) > MOST_RULINGS:
@@ -63,15 +73,22 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.index, default=Outcome.PASS)
 
 
-def told(outcomes: Iterable[Outcome]) -> str:
-    """Sum up rulings in words."""
-    found = list(outcomes)
+def told(outcomes: Iterable[Outcome], silent: Iterable[Outcome] = ()) -> str:
+    """Sum up rulings in words, and what came of models that were not trained."""
+    found, missed = list(outcomes), list(silent)
     broken, warnings = found.count(Outcome.FAIL), found.count(Outcome.WARN)
-    beside = f"{warnings} {'warning' if warnings == 1 else 'warnings'}" if warnings else ""
-    if broken:
-        rules = "1 rule" if broken == 1 else f"{broken} rules"
-        return f"gate failed: {rules} broken" + (f", {beside}" if beside else "")
-    return f"gate passed with {beside}" if beside else "gate passed"
+    failing, warning = missed.count(Outcome.FAIL), missed.count(Outcome.WARN)
+    beside = _counted(warnings + warning, "warning") if warnings + warning else ""
+    if broken or failing:
+        parts = [f"{_counted(broken, 'rule')} broken"] if broken else []
+        parts += [f"{_counted(failing, 'model')} not trained here"] if failing else []
+        return f"gate failed: {', '.join(parts)}" + (f", {beside}" if beside else "")
+    missing = f": {_counted(warning, 'model')} not trained here" if warning else ""
+    return f"gate passed with {beside}{missing}" if beside else "gate passed"
+
+
+def _counted(number_of: int, noun: str) -> str:
+    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
 
 
 def expectation(rule: Rule) -> str:
@@ -95,15 +112,15 @@ def _amount(tolerance: Tolerance) -> str:
 def _ruling(rule: Rule, one: MetricChange, compared: Comparison, model: Model) -> Ruling:
     broken = Outcome.FAIL if rule.then is Then.FAIL else Outcome.WARN
 
-    def say(outcome: Outcome, sentence: str, *, known: bool = True) -> Ruling:
-        return Ruling(one.name, rule, outcome, expectation(rule), sentence, known)
+    def say(outcome: Outcome, sentence: str, *, known: bool = True, advice: str = "") -> Ruling:
+        return Ruling(one.name, rule, outcome, expectation(rule), sentence, known, advice)
 
     if one.current is None:
         # Otherwise deleting a metric would be a way to pass.
         return say(broken, "no longer logged, or not a number")
     value = _value(rule, one, compared.best)
     if value is None:
-        return say(model.if_unknown, "its history is not known", known=False)
+        return say(broken, "its history is not known", known=False, advice=_FINITE)
     if rule.at_least is not None and value < rule.at_least:
         return say(broken, f"{number(value)} is less")
     if rule.at_most is not None and value > rule.at_most:
@@ -113,7 +130,7 @@ def _ruling(rule: Rule, one: MetricChange, compared: Comparison, model: Model) -
     return _against_baseline(rule, rule.worse_by, one, value, compared, model, broken)
 
 
-def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that a reviewer is told
+def _against_baseline(  # noqa: C901, PLR0911, PLR0917 - a way out for each thing that a reviewer is told
     rule: Rule,
     tolerance: Tolerance,
     one: MetricChange,
@@ -122,9 +139,11 @@ def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that
     model: Model,
     broken: Outcome,
 ) -> Ruling:
-    def say(outcome: Outcome, sentence: str, *, known: bool = True) -> Ruling:
-        return Ruling(one.name, rule, outcome, expectation(rule), sentence, known)
+    def say(outcome: Outcome, sentence: str, *, known: bool = True, advice: str = "") -> Ruling:
+        return Ruling(one.name, rule, outcome, expectation(rule), sentence, known, advice)
 
+    if compared.incomparable and compared.evades:
+        return say(broken, compared.incomparable, known=False, advice=_SAME_DATA)
     if compared.incomparable:
         return say(model.if_unknown, compared.incomparable, known=False)
     if one.baseline is None:
@@ -138,6 +157,9 @@ def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that
     difference = difference_of(one.name, goal, before, value)
     if loss <= 0 or loss <= allowed * (1 + 1e-9):
         return say(Outcome.PASS, "unchanged" if loss == 0 else difference)
+    if one.evidence is None and one.current is not None and one.current.n < one.baseline.n:
+        fewer = f"{_counted(one.current.n, 'run')} here, {one.baseline.n} in the baseline: train with as many"
+        return say(broken, f"{difference}; noise unknown, add seeds to tell", known=False, advice=fewer)
     if one.evidence is None:
         return say(model.if_unknown, f"{difference}; noise unknown, add seeds to tell", known=False)
     if one.evidence.hidden is not None:
@@ -148,6 +170,11 @@ def _against_baseline(  # noqa: PLR0911, PLR0917 - a way out for each thing that
         more = f"; {seeds} seeds a side would tell" if seeds else ""
         return say(Outcome.PASS, f"{difference}, within noise{more}")
     return say(broken, f"{difference}, real")
+
+
+def applies(rule: Rule, target: str) -> bool:
+    """Tell whether a rule is meant for a target branch."""
+    return rule.target is None or fnmatch.fnmatchcase(target, rule.target)
 
 
 def _not_numbers(group: Group) -> list[str]:

@@ -22,6 +22,7 @@ from .session import NO_WAITING, Sessions
 
 _PIECE = 65_536
 _MOST_ANCESTRIES = 500
+_MOST_OF_COMMIT = 50
 _MOST_CHANGES = 5000
 """GitLab keeps 3000 files of a diff at most, wherever an administrator sets the limit."""
 
@@ -73,6 +74,19 @@ class GitLab:
     def pipeline(self, project_id: ProjectId, pipeline_id: int) -> ci.Pipeline:
         got = self._get(project_id, f"/pipelines/{pipeline_id}", "pipeline")
         return readings.pipeline(got, tag=bool(got.get("tag")))
+
+    def pipelines_of(self, project_id: ProjectId, sha: str) -> list[ci.Pipeline]:
+        """List the newest pipelines of a commit, child pipelines left out, the newest first.
+
+        https://docs.gitlab.com/api/pipelines/#list-project-pipelines
+        """
+        path = f"/projects/{project_id}/pipelines"
+        query = {"sha": sha, "order_by": "id", "sort": "desc"}
+        with telling("pipelines", bot=True):
+            got = self.bot(project_id).http_list(
+                path, query_data=query, per_page=_MOST_OF_COMMIT, page=1, get_all=False, **NO_WAITING
+            )
+            return [readings.pipeline(one, tag=bool(one.get("tag"))) for one in got]
 
     def look(self, project_id: ProjectId, pipeline_id: int) -> tuple[ci.Pipeline, list[ci.Job]]:
         """Ask for a pipeline and its jobs (see `pipeline_jobs`), in one call where that tells both."""

@@ -96,6 +96,7 @@ def _rule(one: Ruling) -> dict[str, Any]:
         "outcome": one.outcome,
         "known": one.known,
         "sentence": one.sentence,
+        "advice": one.advice or None,
     }
 
 
@@ -114,6 +115,8 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
         "verdict": {"level": model.verdict.level, "sentence": model.verdict.sentence},
         "gate": model.outcome,
         "touched": model.touched,
+        "silence": model.silence and {"kind": model.silence.kind, "sentence": model.silence.sentence},
+        "pipeline_id": model.made_by.id if model.made_by is not None and model.runs else None,
         "merging_publishes": _preview(preview),
         "rules": [_rule(one) for one in model.rulings],
         "rank_by": compared.rank_by,

@@ -16,7 +16,7 @@ from .reports import Report
 
 def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> None:
     """Tell the outcome once a pipeline, and again when it changes."""
-    if report.running or report.gate.outcome is None:
+    if report.waiting or report.gate.outcome is None or report.head != report.pipeline.head:
         return
     with deps.db.read() as connection:
         before = gate_faces.status(connection, project_id, report.pipeline.id)

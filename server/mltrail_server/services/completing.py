@@ -13,10 +13,11 @@ from .reports import Report
 
 def completed(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: str | None) -> Report:
     """Add it to a report that is ready. GitLab is not asked."""
+    with deps.db.read() as connection:
+        report = replace(report, override=overrides.of(connection, project_id, report))
     if report.state != "ready":
         return report
     report = environments.added(deps, project_id, report)
     report = merge_preview.added(deps, project_id, report, default_branch=default_branch)
     with deps.db.read() as connection:
-        report = replace(report, override=overrides.of(connection, project_id, report))
         return replace(report, doubts=report_jobs.doubts(connection, project_id, report))

@@ -15,9 +15,9 @@ from .reports import Report
 _log = logging.getLogger(__name__)
 
 
-def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> bool:
-    """Show the gate where the binding contract asks for it. False when another process is at it, so that one has to
-    come again. Raises what GitLab's refusal means.
+def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str, status: bool = True) -> bool:
+    """Show the gate where the binding contract asks for it; `status` tells whether the pipeline's status is this one's.
+    False when another process is at it, so that one has to come again. Raises what GitLab's refusal means.
     """
     # A file that can't be read must not close the gate's eyes: then the last one that could be read says where to show.
     contract = report.gate.contract.known
@@ -33,10 +33,10 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
                 done = gate_thread.show(deps, gitlab, project_id, report)
         except MltrailError as error:
             refused = error
-    if contract.faces.status and request is not None:
+    if status and contract.faces.status and request is not None:
         with gate_refusals.kept(deps, gitlab, project_id, STATUS, str(request.iid)):
             commit_status.show(deps, gitlab, project_id, report, path=path)
-    elif contract.faces.status:
+    elif status and contract.faces.status:
         _show_of_branch(deps, gitlab, project_id, report, path=path)
     if refused is not None:
         raise refused

@@ -15,7 +15,7 @@ from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.threads import Thread
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.gate_faces import GateFaces
-from mltrail_server.store import gate_faces
+from mltrail_server.store import gate_faces, red_verdicts
 from mltrail_server.store.gate_faces import KnownThread
 
 from . import overrides
@@ -42,12 +42,17 @@ _log = logging.getLogger(__name__)
 def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report) -> bool:
     """Make the thread of a report's merge request say what the gate says. False when another process is at it."""
     request = report.merge_request
-    if request is None or report.running or (request.note_pipeline_id or 0) > report.pipeline.id:
+    if request is None or report.waiting or (request.note_pipeline_id or 0) > report.pipeline.id:
         return True
     broken = overrides.broken(report)
     with deps.db.read() as connection:
         known = gate_faces.thread(connection, project_id, request.iid)
+        red = any(one.stands for one in red_verdicts.of(connection, project_id, request.iid))
     if not broken and (known is None or known.resolved):
+        return True
+    if not broken and (red or not report.is_of_head):
+        # Only a run that passes resolves the thread, or a person: not that a model is not touched any more, that the
+        # merge request has another target, or what an older commit has made.
         return True
     turn = Turn(deps, gitlab, project_id, request.iid)
     if not turn.take():
@@ -91,7 +96,7 @@ def _show(turn: Turn, report: Report, known: KnownThread | None, broken: frozens
         made = faces.create_thread(turn.project_id, turn.iid, body)
         _keep(turn, made, body, resolved=False)
         return
-    if thread.resolved and _let_pass(turn, report, thread, known, broken):
+    if thread.resolved and _let_pass(turn.deps, turn.gitlab, turn.project_id, report, thread, known):
         _keep(turn, thread, thread.body, resolved=True)
         return
     if thread.resolved and _as_told(thread.body) == body.strip():
@@ -104,39 +109,54 @@ def _show(turn: Turn, report: Report, known: KnownThread | None, broken: frozens
     _keep(turn, thread, body, resolved=False)
 
 
-def _let_pass(turn: Turn, report: Report, thread: Thread, known: KnownThread | None, broken: frozenset[str]) -> bool:
+def observe(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report) -> bool:
+    """Look whether a person has just let pass what a report says is broken, and note it. One call where it fails."""
+    request = report.merge_request
+    if request is None or report.waiting or not overrides.broken(report):
+        return False
+    with deps.db.read() as connection:
+        known = gate_faces.thread(connection, project_id, request.iid)
+    if known is None or known.resolved:
+        return False
+    thread = GateFaces(gitlab).thread(project_id, request.iid, known.discussion_id)
+    return thread is not None and thread.resolved and _let_pass(deps, gitlab, project_id, report, thread, known)
+
+
+def _let_pass(
+    deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, thread: Thread, known: KnownThread | None
+) -> bool:
     """Tell whether a person has let just these rules pass, and note it the first time."""
-    with turn.deps.db.read() as connection:
-        before = overrides.of(connection, turn.project_id, report)
+    with deps.db.read() as connection:
+        before = overrides.of(connection, project_id, report)
     if before is not None:
         return True
-    # What the person has read and let pass is what stands in the thread, which is what we told last.
-    if known is None or known.resolved or _as_told(thread.body) != _body(report).strip():
+    if report.merge_request is None or known is None or known.resolved:
         return False
-    bot = turn.gitlab.bot_id(turn.project_id)
-    override = threads.override_of(thread, bot_id=bot, rules=broken)
-    if override is None or not _may_let_pass(turn, thread.resolved_by_id):
+    # What the person has read and let pass is what stands in the thread, which is what we told last.
+    if _as_told(thread.body) != _body(report).strip():
+        return False
+    iid = report.merge_request.iid
+    override = threads.override_of(thread, bot_id=gitlab.bot_id(project_id), rules=overrides.broken(report))
+    if override is None or not _may_let_pass(gitlab, project_id, iid, thread.resolved_by_id):
         return False
     _log.warning(
         "the gate of !%s of project %s, pipeline %s, was overridden by %r",
-        turn.iid,
-        turn.project_id,
+        iid,
+        project_id,
         report.pipeline.id,
         override.user_name,
     )
-    with turn.deps.db.write() as connection:
-        gate_faces.keep_override(
-            connection, turn.project_id, turn.iid, report.pipeline.id, override, now=turn.deps.clock()
-        )
+    with deps.db.write() as connection:
+        gate_faces.keep_override(connection, project_id, iid, report.pipeline.id, override, now=deps.clock())
     return True
 
 
-def _may_let_pass(turn: Turn, user_id: int | None) -> bool:
+def _may_let_pass(gitlab: GitLab, project_id: ProjectId, iid: int, user_id: int | None) -> bool:
     """Tell whether somebody may override: GitLab lets every author resolve threads of the own merge request."""
     if user_id is None:
         return False
-    level = turn.gitlab.member_level(turn.project_id, user_id) or 0
-    author = turn.gitlab.merge_request(turn.project_id, turn.iid).author_id
+    level = gitlab.member_level(project_id, user_id) or 0
+    author = gitlab.merge_request(project_id, iid).author_id
     return level >= Role.MAINTAINER or (level >= Role.DEVELOPER and user_id != author)
 
 
@@ -179,10 +199,15 @@ def _keep(turn: Turn, thread: Thread, body: str, *, resolved: bool) -> None:
 
 def _body(report: Report) -> str:
     lines = [
-        Markdown(f"- {code(model.name)}: {code(one.metric)} {one.expects}; {one.sentence}")
+        Markdown(f"- {code(model.name)}: {code(one.metric)} {one.expects}; {one.told}")
         for model in report.gate.models
         for one in model.rulings
         if one.outcome is Outcome.FAIL
+    ]
+    lines += [
+        Markdown(f"- {code(model.name)}: {model.silence.sentence}")
+        for model in report.gate.models
+        if model.silence is not None and model.silence.outcome is Outcome.FAIL
     ]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [Markdown(f"- and {len(lines) - _MOST_LINES} more")]

@@ -1,21 +1,24 @@
 """Hold a pipeline against one version of the contract: the one that binds, or the one that a merge request proposes."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from mltrail_contract import Contract, Model, Outcome, Value
-from mltrail_server.domain import gate, globs, selection, verdict
+from mltrail_server.domain import gate, globs, selection, silence, verdict
 from mltrail_server.domain.comparison import UNWRITTEN, Comparison, ParameterChange, compare
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Gone, Group, Run, State
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import Question
-from mltrail_server.domain.verdict import Verdict
+from mltrail_server.domain.silence import Circumstances, Kind, Silence
+from mltrail_server.domain.verdict import Level, Verdict
 from mltrail_server.store import run_data
+from mltrail_server.store.head_jobs import HeadJobs
 from mltrail_server.store.pipelines import Pipeline
 from mltrail_server.store.versions import Version
 
@@ -34,7 +37,8 @@ class ModelReport:
     `model` is what the contract says, None where it does not speak of it. `touched` is False where the merge request
     changes nothing of the model, so that no rule is held against it. `version` is the baseline where the contract names
     one. `history` are the target branch's pipelines before the baseline, newest first.
-    `environment` lists packages whose versions differ.
+    `environment` lists packages whose versions differ. `made_by` is the pipeline whose runs these are, and `silence`
+    tells what it means that there is no succeeded one.
     """
 
     name: str
@@ -50,6 +54,16 @@ class ModelReport:
     history: tuple[Pipeline, ...] = ()
     environment: tuple[ParameterChange, ...] = ()
     gone: Gone | None = None  # who has removed the baseline for good
+    made_by: Pipeline | None = None
+    silence: Silence | None = None
+
+    @property
+    def failures(self) -> frozenset[str]:
+        """Name what fails, each in a form that stays the same from pipeline to pipeline."""
+        if self.silence is not None and self.silence.outcome is Outcome.FAIL:
+            return self.silence.rules or frozenset({f"{self.name}: not trained here"})
+        broken = (one for one in self.rulings if one.outcome is Outcome.FAIL)
+        return frozenset(f"{self.name}: {one.metric} {one.expects}" for one in broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +81,25 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What is the same for each version of the contract: the pipeline's runs and the target branch's."""
+    """What is the same for each version of the contract: the runs of the pipelines of a commit, the newest first, and
+    the target branch's. `red` are the rules that each model has broken in this merge request before; `jobs` are
+    those of the commit's pipelines, None where nobody asks what silence means.
+    """
 
     connection: sa.Connection
     project_id: ProjectId
-    runs: Sequence[Run]
+    made: Sequence[tuple[Pipeline, Sequence[Run]]]
     found: Branch
     known: Known
     target: str
     if_invalid: Outcome
+    red: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    jobs: HeadJobs | None = None
+    fork: bool = False  # whose runs don't count
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for _, runs in self.made for run in runs]
 
 
 def judge(bench: Bench, version: contracts.Version) -> Judged:
@@ -103,7 +127,7 @@ def _mended(bench: Bench, version: contracts.Version, mended: contracts.Version)
 
 def _judge(bench: Bench, version: contracts.Version) -> Judged:
     contract = version.contract
-    selected = selection.select(contract, bench.runs)
+    selected = _selected(bench, contract)
     against = baselines.choose(bench.connection, bench.project_id, contract, list(selected), bench.found)
     compared = {
         name: compare(
@@ -112,43 +136,99 @@ def _judge(bench: Bench, version: contracts.Version) -> Judged:
             history=[earlier for _, earlier in against[name].history],
             model=contract.models.get(name, UNWRITTEN) if contract else UNWRITTEN,
         )
-        for name, runs in selected.items()
+        for name, (_, runs) in selected.items()
     }
     # What somebody has removed is not the same as what never was.
     compared |= {
-        name: replace(compared[name], incomparable=gone_told(gone))
+        name: replace(compared[name], incomparable=gone_told(gone), evades=False)
         for name, one in against.items()
         if (gone := one.gone) is not None
     }
     if contract:
         compared = _with_extremes(bench, contract, compared)
+    strangers = {
+        (run.job_name, run.experiment)
+        for name, (_, runs) in selected.items()
+        if not contract or name not in contract.models
+        for run in runs
+        if run.state is State.SUCCEEDED
+    }
     models = tuple(
-        _model(bench, name, runs, compared[name], against[name], contract.models.get(name) if contract else None)
-        for name, runs in sorted(selected.items())
+        _model(
+            bench,
+            name,
+            made,
+            compared[name],
+            against[name],
+            contract.models.get(name) if contract else None,
+            strangers,
+        )
+        for name, made in sorted(selected.items())
     )
     # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
-    models = tuple(one for one in models if one.runs or one.outcome is not None)
+    models = tuple(one for one in models if one.runs or one.outcome is not None or one.silence is not None)
     outcome, sentence = _gate(bench, version, models)
     asked = selection.questions(contract, bench.runs, bench.known.changed_paths)
     return Judged(version, outcome, sentence, models, tuple(asked))
 
 
-def _model(
-    bench: Bench, name: str, runs: Sequence[Run], compared: Comparison, against: Against, model: Model | None
+def _selected(bench: Bench, contract: Contract | None) -> dict[str, tuple[Pipeline | None, Sequence[Run]]]:
+    """Give each model its runs: those of the newest pipeline that has succeeded ones, else of the newest that has any.
+
+    A commit may have several pipelines, and one that logs nothing of a model takes nothing back.
+    """
+    found: dict[str, tuple[Pipeline | None, Sequence[Run]]] = {}
+    # The contract's models are asked for also where there is no pipeline.
+    made: Sequence[tuple[Pipeline | None, Sequence[Run]]] = bench.made or [(None, ())]
+    for pipeline, runs in made:
+        for name, of_model in selection.select(contract, runs).items():
+            before = found.get(name)
+            if before is None or not before[1] or (not _succeeded(before[1]) and _succeeded(of_model)):
+                found[name] = (pipeline, of_model)
+    return found
+
+
+def lacks(bench: Bench, contract: Contract | None) -> bool:
+    """Tell whether a model of a contract has no succeeded run."""
+    selected = _selected(bench, contract)
+    return contract is not None and any(not _succeeded(selected[name][1]) for name in contract.models)
+
+
+def _succeeded(runs: Sequence[Run]) -> bool:
+    return any(run.state is State.SUCCEEDED for run in runs)
+
+
+def _model(  # noqa: PLR0917 - all that a model is judged by
+    bench: Bench,
+    name: str,
+    made: tuple[Pipeline | None, Sequence[Run]],
+    compared: Comparison,
+    against: Against,
+    model: Model | None,
+    strangers: AbstractSet[tuple[str, str]],
 ) -> ModelReport:
+    runs = made[1]
     touched = model is None or selection.touched(model, bench.known.changed_paths)
     rulings: tuple[Ruling, ...] = ()
     outcome = None
-    if model is not None and model.rules and touched and (bench.runs or model.paths):
+    missing = compared.best is None and not any(run.state is State.RUNNING for run in runs)
+    silent = _silence(bench, runs, against, model, strangers) if missing and touched else None
+    if silent is not None:
+        outcome = silent.outcome
+    elif missing and bench.fork:
+        outcome = None
+    elif model is not None and model.rules and touched and (bench.runs or model.paths) and (runs or not model.retired):
         rulings = gate.judge(compared, model, target=bench.target)
-        missing = compared.best is None and not any(run.state is State.RUNNING for run in runs)
         outcome = gate.worst([one.outcome for one in rulings] + ([model.if_unknown] if missing else []))
+    told = verdict.of_model(compared)
+    if silent is not None and (not runs or silent.kind in (Kind.RED, Kind.MOVED)):
+        told = Verdict(Level.UNKNOWN, silent.sentence)
     return ModelReport(
         name,
         tuple(runs),
         compared,
         against.pipeline,
-        verdict.of_model(compared),
+        told,
         model,
         touched,
         rulings,
@@ -156,6 +236,39 @@ def _model(
         against.version,
         tuple(one for one, _ in against.history),
         gone=against.gone,
+        made_by=made[0],
+        silence=silent,
+    )
+
+
+def _silence(
+    bench: Bench,
+    runs: Sequence[Run],
+    against: Against,
+    model: Model | None,
+    strangers: AbstractSet[tuple[str, str]],
+) -> Silence | None:
+    """Tell what it means that a model has no succeeded run; None where nobody expects one."""
+    if bench.jobs is None or model is None or not silence.counts(model, bench.target):
+        return None
+    red = bench.red.get(model.name, frozenset())
+    if not red and not against.runs and against.gone is None:
+        return None
+    trained_by = {run.job_name for run in against.runs}
+    busy = {pipeline_id for name in trained_by for pipeline_id in bench.jobs.busy.get(name, ())}
+    if busy:
+        return silence.still_busy(busy)
+    known = {run.experiment for runs in bench.found.runs.values() for run in runs}
+    return silence.of(
+        model,
+        bench.target,
+        Circumstances(
+            red,
+            manual=bool(trained_by & bench.jobs.waiting),
+            moved=silence.moved(trained_by, strangers, known, own={run.experiment for run in against.runs}),
+            deleted=any(run.state is State.DELETED for run in runs),
+            meant=bool(bench.runs or (model.paths and bench.known.changed_paths is not None)),
+        ),
     )
 
 
@@ -172,12 +285,22 @@ def _gate(bench: Bench, version: contracts.Version, models: Sequence[ModelReport
         return bench.if_invalid, "the contract file has not been read yet"
     outcomes = [model.outcome for model in models if model.outcome is not None]
     if not outcomes:
-        return None, "no rules" if version.contract else "no contract file"
+        return None, _nothing(version, models)
     rulings = [ruling for model in models for ruling in model.rulings]
-    if not rulings and any(model.comparison.best is None for model in models if model.outcome is not None):
+    missing = [model for model in models if model.outcome is not None and model.comparison.best is None]
+    # A job that has failed says so itself; what was never begun, or was to hide a failure, is told as such.
+    tried = [one for one in missing if one.runs and (one.silence is None or one.silence.kind is Kind.SILENT)]
+    if not rulings and tried and len(tried) == len(missing):
         return gate.worst(outcomes), "no rule could be checked: no run has succeeded"
-    missing = [model.outcome for model in models if model.outcome is not None and model.comparison.best is None]
-    return gate.worst(outcomes), gate.told([*(one.outcome for one in rulings), *missing])
+    silent = [one.outcome for one in missing if one.silence is not None and one.outcome is not None]
+    unknown = [one.outcome for one in missing if one.silence is None and one.outcome is not None]
+    return gate.worst(outcomes), gate.told([*(one.outcome for one in rulings), *unknown], silent)
+
+
+def _nothing(version: contracts.Version, models: Sequence[ModelReport]) -> str:
+    if any(model.silence is not None and model.silence.kind is Kind.WAITING for model in models):
+        return "a manual job waits to be started"
+    return "no rules" if version.contract else "no contract file"
 
 
 def _with_extremes(bench: Bench, contract: Contract, compared: dict[str, Comparison]) -> dict[str, Comparison]:
@@ -186,15 +309,19 @@ def _with_extremes(bench: Bench, contract: Contract, compared: dict[str, Compari
         name: [rule.metric for rule in model.rules if rule.value is Value.BEST]
         for name, model in contract.models.items()
     }
-    names: set[str] = set()
-    iids: set[int] = set()
-    for name, one in compared.items():
-        if looked_at.get(name):
-            names |= globs.matching_any((change.name for change in one.metrics), looked_at[name])
-            iids |= {run.evidence_iid for group in (one.best, one.baseline) if group for run in group.runs}
+    names: dict[str, None] = {}
+    iids: dict[int, None] = {}
+    # The baseline's come first, so that a merge request can't hide its history by logging very much.
+    for side in ("baseline", "best"):
+        for name, one in compared.items():
+            group: Group | None = getattr(one, side)
+            if looked_at.get(name) and group is not None:
+                logged = globs.matching_any(sorted(group.metrics), looked_at[name])
+                names |= dict.fromkeys(sorted(logged))
+                iids |= dict.fromkeys(run.evidence_iid for run in group.runs)
     # A database takes some 30,000 values in a statement.
     found = run_data.extremes(
-        bench.connection, bench.project_id, sorted(iids)[:_MOST_VALUES], set(sorted(names)[:_MOST_VALUES])
+        bench.connection, bench.project_id, list(iids)[:_MOST_VALUES], set(list(names)[:_MOST_VALUES])
     )
 
     def extended(group: Group | None) -> Group | None:

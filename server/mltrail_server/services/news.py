@@ -38,10 +38,13 @@ def take(deps: Deps, news: News) -> None:
         if news.merge_request_iid is not None:
             merge_requests.distrust(connection, news.project_id, [news.merge_request_iid])
             found |= set(pipelines.newest_of_requests(connection, news.project_id, [news.merge_request_iid]).values())
-        if news.source_branch is not None and not found:
+        if news.source_branch is not None:
             new = pipelines.newest_of_branches(connection, news.project_id, [news.source_branch]).values()
             pipelines.unresolve(connection, news.project_id, new)
             found |= set(new)
+        if news.merge_request_iid is not None:
+            key = news.merge_request_iid
+            due.mark(connection, news.project_id, kind=due.REQUEST, key=key, at=now, now=now)
         for pipeline_id in found:
             due.mark(connection, news.project_id, kind=due.PIPELINE, key=pipeline_id, at=now, now=now)
 

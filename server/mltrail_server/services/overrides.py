@@ -14,12 +14,7 @@ def broken(report: Report) -> frozenset[str]:
     """Name the rules that fail the gate, each in a form that stays the same from pipeline to pipeline."""
     if report.gate.outcome is not Outcome.FAIL:
         return frozenset()
-    rules = {
-        f"{model.name}: {one.metric} {one.expects}"
-        for model in report.gate.models
-        for one in model.rulings
-        if one.outcome is Outcome.FAIL
-    }
+    rules = {name for model in report.gate.models for name in model.failures}
     return frozenset(rules or {report.gate.sentence})
 
 

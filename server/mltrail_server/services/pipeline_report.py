@@ -62,7 +62,7 @@ def _known_or_none(scope: Scope, pipeline_id: int) -> Told | None:
 
 
 def _told(scope: Scope, report: Report, text: str) -> Told:
-    iid = report.pipeline.merge_request_iid
+    iid = report.merge_request.iid if report.merge_request else report.pipeline.merge_request_iid
     if iid is None:
         return Told(report, text, "none", None, None)
     with scope.deps.db.read() as connection:

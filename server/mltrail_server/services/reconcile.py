@@ -1,21 +1,42 @@
 """Make what we know and what we show equal to what GitLab says. Level-triggered: doing it again changes nothing."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.grouping import State as RunState
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.silence import Kind
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import due, jobs, merge_requests, pipelines, posts, report_jobs
+from mltrail_server.store.contracts import Kept
+from mltrail_server.store.merge_requests import MergeRequest
+from mltrail_server.store.pipelines import Pipeline
 from mltrail_server.store.posts import Post
 
-from . import completing, contracts, faces, families, note, notes, regressions, reports, states, sweep, trees
+from . import (
+    completing,
+    contracts,
+    faces,
+    families,
+    gate_thread,
+    heads,
+    note,
+    notes,
+    red_verdicts,
+    regressions,
+    reports,
+    states,
+    sweep,
+    trees,
+)
 from .deps import Deps
 from .job_states import GRACE_MS
 from .notes import End
 from .report_jobs import is_broken, still_runs
-from .reports import Report
+from .reports import Question, Report
 from .states import State, gitlab_of
 
 _MOST_BASELINES = 3
@@ -42,41 +63,126 @@ class Outcome:
     project: ci.Project
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The merge request that a pipeline is judged for: its own where `iid` is None, or another of its branch, with what
+    binds that one.
+    """
+
+    iid: int | None = None
+    kept: Kept | None = None
+
+
 def pipeline(
     deps: Deps, project_id: ProjectId, pipeline_id: int, *, asked: bool = False, by_job: int | None = None
 ) -> Outcome:
     """Ask GitLab about a pipeline, close what its jobs have left open, and make the merge request's note say it.
 
     A child pipeline's root speaks for it. `asked` tells that somebody wants the note now, also where it was deleted;
-    `by_job` which job of the pipeline it was. Raises what GitLab's refusal means.
+    `by_job` which job of the pipeline it was. Of several merge requests of one branch the strictest verdict is
+    answered. Raises what GitLab's refusal means.
     """
     pipeline_id = families.root_of(deps, gitlab_of(deps), project_id, pipeline_id)
     state = states.refresh(deps, project_id, pipeline_id, fresh=True)
     if by_job is not None:
         with deps.db.write() as connection:
-            report_jobs.keep(connection, project_id, pipeline_id, by_job)
+            report_jobs.keep(connection, project_id, pipeline_id, by_job, now=deps.clock())
     _prepare(deps, state, project_id, pipeline_id)
-    outcome = _computed(deps, state, project_id, pipeline_id)
-    if by_job is not None and is_broken(outcome.report):
+    subjects = [_Subject(), *_others(deps, state, project_id)]
+    outcomes = [_judged(deps, state, project_id, pipeline_id, one) for one in subjects]
+    if by_job is not None and any(is_broken(one.report) for one in outcomes):
         _come_again(deps, project_id, pipeline_id, in_ms=_REPORT_ENDS_MS)
     done = False
     try:
-        done = _post(deps, state, project_id, pipeline_id, outcome, asked=asked) is not End.BUSY
-        done = _faces(deps, state, project_id, outcome.report) and done
+        ends = [
+            _post(deps, state, project_id, pipeline_id, outcome, subject, asked=asked)
+            for subject, outcome in zip(subjects, outcomes, strict=True)
+        ]
+        done = End.BUSY not in ends
+        done = _faces(deps, state, project_id, [one.report for one in outcomes]) and done
     finally:
-        if not done:
+        if not done or any(one.report.busy for one in outcomes):
             # The worker does what could not be done while somebody waited.
             _come_again(deps, project_id, pipeline_id, in_ms=_BUSY_MS)
+    return _strictest(outcomes)
+
+
+def _strictest(outcomes: Sequence[Outcome]) -> Outcome:
+    """Choose what to answer: a verdict that fails before others, else the own merge request's."""
+    return next((one for one in outcomes if is_broken(one.report)), outcomes[0])
+
+
+def _others(deps: Deps, state: State, project_id: ProjectId) -> list[_Subject]:
+    """Read what binds the other merge requests of a branch. One that GitLab does not tell of is left to the next
+    look.
+    """
+    found = []
+    for iid in state.others:
+        with deps.db.read() as connection:
+            request = merge_requests.get(connection, project_id, iid)
+        # A branch's pipeline speaks for merge requests of the branch as it is.
+        if request is None or state.pipeline is None or request.head_sha != state.pipeline.sha:
+            continue
+        try:
+            kept = contracts.of_request(deps, gitlab_of(deps), project_id, state.pipeline.sha, request, Kept())
+            _refresh_baselines(deps, gitlab_of(deps), project_id, request.target_branch, but=state.pipeline.id)
+        except MltrailError as error:
+            _log.warning("!%s of project %s: %s", iid, project_id, error.message)
+            continue
+        found.append(_Subject(iid, replace(kept, asked_ms=deps.clock())))
+    return found
+
+
+def _judged(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int, subject: _Subject) -> Outcome:
+    """Compute a report with all that it rests on, and remember what it says."""
+    outcome = _computed(deps, state, project_id, pipeline_id, subject)
+    request = outcome.report.merge_request
+    if request is None:
+        return outcome
+    gitlab, again = gitlab_of(deps), False
+    if _may_be_elsewhere(outcome.report):
+        for other in heads.refresh(deps, gitlab, project_id, request, outcome.report.head, but=pipeline_id):
+            _come_again(deps, project_id, other, in_ms=_BUSY_MS)
+        again = True
+    contract = outcome.report.gate.contract.known
+    if contract is not None and contract.faces.thread:
+        try:
+            again = gate_thread.observe(deps, gitlab, project_id, outcome.report) or again
+        except MltrailError as error:
+            _log.warning("the thread of !%s of project %s: %s", request.iid, project_id, error.message)
+    if again:
+        outcome = _computed(deps, state, project_id, pipeline_id, subject)
+    red_verdicts.keep(deps, project_id, outcome.report)
     return outcome
 
 
-def _faces(deps: Deps, state: State, project_id: ProjectId, report: Report) -> bool:
+def _may_be_elsewhere(report: Report) -> bool:
+    """Tell whether another pipeline of the commit may say more: a model is missing here, or runs there are open."""
+    missing = any(model.silence is not None for model in report.gate.models)
+    return missing or any(
+        run.state is RunState.RUNNING
+        for model in report.gate.models
+        if model.made_by is not None and model.made_by.id != report.pipeline.id
+        for run in model.runs
+    )
+
+
+def _faces(deps: Deps, state: State, project_id: ProjectId, found: Sequence[Report]) -> bool:
     """Show the gate beside the note. What GitLab does not take is no error of who asks for the report."""
-    try:
-        return faces.show(deps, gitlab_of(deps), project_id, report, path=state.project.path)
-    except MltrailError as error:
-        _log.warning("the gate of pipeline %s of project %s: %s", report.pipeline.id, project_id, error.message)
-        return False
+    done = True
+    for report in found:
+        try:
+            done = _show_faces(deps, state, project_id, report, found) and done
+        except MltrailError as error:
+            _log.warning("the gate of pipeline %s of project %s: %s", report.pipeline.id, project_id, error.message)
+            done = False
+    return done
+
+
+def _show_faces(deps: Deps, state: State, project_id: ProjectId, report: Report, found: Sequence[Report]) -> bool:
+    """Show one merge request's gate. The pipeline has one status, which tells the strictest verdict."""
+    tells = next((one for one in found if is_broken(one)), found[0]) is report
+    return faces.show(deps, gitlab_of(deps), project_id, report, path=state.project.path, status=tells)
 
 
 def _come_again(deps: Deps, project_id: ProjectId, pipeline_id: int, *, in_ms: int) -> None:
@@ -87,11 +193,11 @@ def _come_again(deps: Deps, project_id: ProjectId, pipeline_id: int, *, in_ms: i
 
 
 def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Outcome:
-    """The same without the note."""
+    """Tell what this one pipeline has made, for a promotion: without the note, and without what others have."""
     pipeline_id = families.root_of(deps, gitlab_of(deps), project_id, pipeline_id)
     state = states.refresh(deps, project_id, pipeline_id, fresh=True)
     _prepare(deps, state, project_id, pipeline_id)
-    return _computed(deps, state, project_id, pipeline_id)
+    return _computed(deps, state, project_id, pipeline_id, _Subject(), alone=True)
 
 
 def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
@@ -110,22 +216,92 @@ def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
     if not state.settled and not tells_of_older:
         return Look(settled=False)
     _prepare(deps, state, project_id, pipeline_id)
-    outcome = _computed(deps, state, project_id, pipeline_id)
-    end = _post(deps, state, project_id, pipeline_id, outcome, asked=False)
-    if end is End.BUSY:
-        return Look(settled=False, wait_ms=_BUSY_MS)
-    if end is End.LATER:
-        post = _post_of(deps, state, project_id)
-        return Look(settled=False, wait_ms=max(_BUSY_MS, ((post.next_ms if post else None) or 0) - deps.clock()))
-    shown = faces.show(deps, gitlab_of(deps), project_id, outcome.report, path=state.project.path)
+    subjects = [_Subject(), *_others(deps, state, project_id)]
+    outcomes = [_judged(deps, state, project_id, pipeline_id, one) for one in subjects]
+    found = [one.report for one in outcomes]
+    if _is_early(state, found[0]):
+        return Look(settled=False)
+    for subject, outcome in zip(subjects, outcomes, strict=True):
+        end = _post(deps, state, project_id, pipeline_id, outcome, subject, asked=False)
+        if end in (End.BUSY, End.LATER):
+            return Look(settled=False, wait_ms=_wait_for_note(deps, state, project_id, subject, end))
+    shown = [_show_faces(deps, state, project_id, report, found) for report in found]
     if state.settled and state.pipeline is not None and not state.has_or_may_get_a_request:
-        regressions.show_where_wanted(deps, gitlab_of(deps), project_id, outcome.report, path=state.project.path)
-    if not shown:
+        regressions.show_where_wanted(deps, gitlab_of(deps), project_id, found[0], path=state.project.path)
+    if not all(shown):
         return Look(settled=False, wait_ms=_BUSY_MS)
     if state.settled and state.has_or_may_get_a_request:
         sweep.begin(deps, project_id)
-    done = state.settled and (outcome.report.contract_read or state.pipeline is None)
-    return Look(settled=done and not _report_job_runs(deps, state, project_id, outcome.report))
+    if state.settled and _is_of_an_older_head(found[0]):
+        _look_at_request(deps, project_id, found[0])
+    return Look(settled=_is_done(deps, state, project_id, found))
+
+
+def _wait_for_note(deps: Deps, state: State, project_id: ProjectId, subject: _Subject, end: End) -> int:
+    """Tell how long to wait until a note may be written."""
+    if end is End.BUSY:
+        return _BUSY_MS
+    post = _post_of(deps, state, project_id, subject.iid)
+    return max(_BUSY_MS, ((post.next_ms if post else None) or 0) - deps.clock())
+
+
+def _is_done(deps: Deps, state: State, project_id: ProjectId, found: Sequence[Report]) -> bool:
+    if not state.settled or found[0].busy or not (found[0].contract_read or state.pipeline is None):
+        return False
+    return not any(_report_job_runs(deps, state, project_id, one) for one in found)
+
+
+def _is_early(state: State, report: Report) -> bool:
+    """Tell whether a pipeline that has not ended may still train what is missing in it."""
+    if state.pipeline is None or state.pipeline.status in ci.ENDED | {"manual", "scheduled"}:
+        return False
+    return any(model.silence is not None and model.silence.kind is not Kind.WAITING for model in report.gate.models)
+
+
+def _is_of_an_older_head(report: Report) -> bool:
+    request = report.merge_request
+    return request is not None and request.state == "opened" and not report.is_of_head
+
+
+def _look_at_request(deps: Deps, project_id: ProjectId, report: Report) -> None:
+    """Have the worker look at a merge request whose newest commit nobody has asked about."""
+    if report.merge_request is None:
+        return
+    with deps.db.write() as connection:
+        now = deps.clock()
+        due.mark(connection, project_id, kind=due.REQUEST, key=report.merge_request.iid, at=now, now=now)
+
+
+def request(deps: Deps, project_id: ProjectId, iid: int) -> Look:
+    """Look at a merge request whose newest commit has perhaps no pipeline that has logged: its pipelines are looked at
+    then, and where there are none, silence is told all the same. Raises what GitLab's refusal means.
+    """
+    gitlab = gitlab_of(deps)
+    told = gitlab.merge_request(project_id, iid)
+    with deps.db.write() as connection:
+        merge_requests.refresh(connection, project_id, told, now=deps.clock())
+        known = merge_requests.get(connection, project_id, iid)
+        newest = pipelines.newest_of_request(connection, project_id, iid)
+    head = told.sha
+    if known is None or head is None or told.state != "opened" or told.source_project_id != project_id:
+        return Look(settled=True)
+    found = heads.newest(gitlab, project_id, known, head)
+    if found:
+        _come_again(deps, project_id, found[0].id, in_ms=0)
+        return Look(settled=True)
+    project = gitlab.project(project_id, max_age_ms=states.PROJECT_AGE_MS)
+    kept = replace(contracts.of_request(deps, gitlab, project_id, head, known, Kept()), asked_ms=deps.clock())
+    speaks = newest or Pipeline(0, head, told.source_branch, "", None, None, iid)
+    state = State(project, None, iid, settled=True)
+    _refresh_baselines(deps, gitlab, project_id, told.target_branch, but=speaks.id)
+    outcome = _computed(deps, state, project_id, speaks.id, _Subject(iid, kept), head=head, of=speaks)
+    red_verdicts.keep(deps, project_id, outcome.report)
+    if outcome.report.gate.outcome is None and known.note_id is None:
+        return Look(settled=True)
+    subject = _Subject(iid, kept)
+    end = _post(deps, state, project_id, speaks.id, outcome, subject, asked=False, head=head, of=speaks)
+    shown = faces.show(deps, gitlab, project_id, outcome.report, path=project.path)
+    return Look(settled=end not in (End.BUSY, End.LATER) and shown, wait_ms=_BUSY_MS)
 
 
 def _report_job_runs(deps: Deps, state: State, project_id: ProjectId, report: Report) -> bool:
@@ -136,11 +312,12 @@ def _report_job_runs(deps: Deps, state: State, project_id: ProjectId, report: Re
         return still_runs(connection, project_id, report)
 
 
-def _post_of(deps: Deps, state: State, project_id: ProjectId) -> Post | None:
-    if state.merge_request_iid is None:
+def _post_of(deps: Deps, state: State, project_id: ProjectId, iid: int | None = None) -> Post | None:
+    wanted = iid or state.merge_request_iid
+    if wanted is None:
         return None
     with deps.db.read() as connection:
-        return posts.get(connection, project_id, state.merge_request_iid)
+        return posts.get(connection, project_id, wanted)
 
 
 def _prepare(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int) -> None:
@@ -163,17 +340,31 @@ def _prepare(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int) 
         _refresh_baselines(deps, gitlab, project_id, target, but=pipeline_id)
 
 
-def _computed(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int) -> Outcome:
-    ancestors = _ancestors(deps, project_id, state.merge_request_iid)
+def _computed(
+    deps: Deps,
+    state: State,
+    project_id: ProjectId,
+    pipeline_id: int,
+    subject: _Subject,
+    *,
+    alone: bool = False,
+    head: str | None = None,
+    of: Pipeline | None = None,
+) -> Outcome:
+    asked = Question(
+        state.project.default_branch,
+        _ancestors(deps, project_id, subject.iid or state.merge_request_iid),
+        deps.settings.if_invalid_contract,
+        alone=alone,
+        iid=subject.iid,
+        kept=subject.kept,
+        head=head,
+    )
     with deps.db.read() as connection:
-        report = reports.compute(
-            connection,
-            project_id,
-            pipeline_id,
-            default_branch=state.project.default_branch,
-            ancestors=ancestors,
-            if_invalid=deps.settings.if_invalid_contract,
-        )
+        if of is not None:
+            report = reports.of(connection, project_id, of, asked)
+        else:
+            report = reports.answer(connection, project_id, pipeline_id, asked)
     report = completing.completed(deps, project_id, report, default_branch=state.project.default_branch)
     text = note.body(report, settings=deps.settings, project_path=state.project.path)
     return Outcome(report, text, state.settled, state.project)
@@ -186,15 +377,25 @@ def _ancestors(deps: Deps, project_id: ProjectId, iid: int | None) -> list[str]:
     return gitlab_of(deps).ancestors(project_id, base) if base else []
 
 
-def _post(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int, outcome: Outcome, *, asked: bool) -> End:
+def _post(  # noqa: PLR0913 - as above
+    deps: Deps,
+    state: State,
+    project_id: ProjectId,
+    pipeline_id: int,
+    outcome: Outcome,
+    subject: _Subject,
+    *,
+    asked: bool,
+    head: str | None = None,
+    of: Pipeline | None = None,
+) -> End:
     request = outcome.report.merge_request
-    # Who has logged nothing gets no note, but a note that stands must not go on telling of an older pipeline.
-    if request is None or not (outcome.report.models or (asked and request.note_id is not None)):
+    if request is None or not _is_worth_a_note(outcome.report, request, asked=asked):
         return End.NOTHING
     if request.note_id is None and state.of_train and not asked:
         return End.NOTHING  # what is about to be merged needs no new e-mail
     with deps.db.read() as connection:
-        if pipelines.has_one_of_request_beside(connection, project_id, outcome.report.pipeline):
+        if pipelines.has_one_of_request_beside(connection, project_id, outcome.report.pipeline, iid=request.iid):
             return End.NOTHING
     return notes.write(
         deps,
@@ -203,9 +404,20 @@ def _post(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int, out
         request.iid,
         pipeline_id=pipeline_id,
         # Computed anew in turn: meanwhile another process may have told of what came later.
-        body=lambda: _computed(deps, state, project_id, pipeline_id).text,
+        body=lambda: _computed(deps, state, project_id, pipeline_id, subject, head=head, of=of).text,
         asked=asked,
     )
+
+
+def _is_worth_a_note(report: Report, request: MergeRequest, *, asked: bool) -> bool:
+    """Who has logged nothing gets no note unless that fails the gate, or somebody asks and the gate has a word on it;
+    but a note that stands must not go on telling of an older pipeline.
+    """
+    if any(model.runs for model in report.models) or is_broken(report):
+        return True
+    gated = any(model.outcome is not None for model in report.models)
+    stands = request.note_id is not None
+    return (gated and (asked or stands)) or (asked and stands)
 
 
 def _refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target: str, *, but: int) -> None:
@@ -235,12 +447,10 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | N
     Raises NOT_FOUND for a pipeline that has never logged.
     """
     pipeline_id = families.known_root(deps, project_id, pipeline_id)
-    if_invalid = deps.settings.if_invalid_contract
+    asked = Question(None, if_invalid=deps.settings.if_invalid_contract, trial=trial)
     with deps.db.read() as connection:
-        report = reports.compute(
-            connection, project_id, pipeline_id, default_branch=None, if_invalid=if_invalid, trial=trial
-        )
-    if report.state != "ready" or deps.gitlab is None:
+        report = reports.answer(connection, project_id, pipeline_id, asked)
+    if report.waiting or not report.models or deps.gitlab is None:
         return report
     base = report.merge_request.base_sha if report.merge_request else None
     try:
@@ -249,13 +459,6 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | N
     except MltrailError:
         return report
     with deps.db.read() as connection:
-        report = reports.compute(
-            connection,
-            project_id,
-            pipeline_id,
-            default_branch=default_branch,
-            ancestors=ancestors,
-            if_invalid=if_invalid,
-            trial=trial,
-        )
+        asked = replace(asked, default_branch=default_branch, ancestors=ancestors)
+        report = reports.answer(connection, project_id, pipeline_id, asked)
     return completing.completed(deps, project_id, report, default_branch=default_branch)

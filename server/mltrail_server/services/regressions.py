@@ -114,9 +114,7 @@ def _marker(model: ModelReport) -> str:
 def _body(deps: Deps, report: Report, model: ModelReport, *, path: str) -> str:
     url = report.pipeline.web_url or links.pipeline(deps.settings, path, report.pipeline.id)
     lines = [
-        f"- {code(one.metric)} {one.expects}; {one.sentence}"
-        for one in model.rulings
-        if one.outcome is not Outcome.PASS
+        f"- {code(one.metric)} {one.expects}; {one.told}" for one in model.rulings if one.outcome is not Outcome.PASS
     ] or [f"- {code(one.name)}: {one.sentence}" for one in model.comparison.metrics]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"- and {len(lines) - _MOST_LINES} more"]

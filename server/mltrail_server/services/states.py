@@ -24,17 +24,23 @@ REQUEST_AGE_MS = 10 * 60_000
 merge request meanwhile is seen by webhooks and by the sweep over a project's open ones.
 """
 
+_MOST_REQUESTS = 5
+"""So many merge requests of one branch get a comment of its pipeline."""
+
 _MERGE_REQUEST_REF = re.compile(r"refs/merge-requests/(\d+)/")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`settled`: every job of every candidate is over. `pipeline` is None when GitLab does not have it any more."""
+    """`settled`: every job of every candidate is over. `pipeline` is None when GitLab does not have it any more.
+    `others` are open merge requests of the same branch beside the pipeline's own.
+    """
 
     project: ci.Project
     pipeline: ci.Pipeline | None
     merge_request_iid: int | None
     settled: bool
+    others: tuple[int, ...] = ()
 
     @property
     def of_train(self) -> bool:
@@ -71,7 +77,7 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
         told_jobs = [*told_jobs, *families.jobs_of_children(deps, gitlab, project_id, pipeline_id, fresh=fresh)]
     gone = _gone(gitlab, project_id, told_jobs, before, all_are=told is None)
     on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
-    found = None
+    found, beside = None, []
     if told is not None and not on_default_branch and not told.tag:
         over = {job.id for job in told_jobs if job.status in ci.ENDED} | set(gone)
         own = _own_request(told)
@@ -82,26 +88,39 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
             found = _merge_request(
                 gitlab, project_id, told, link, since=deps.clock() - (0 if fresh else REQUEST_AGE_MS)
             )
+        if own is None and (fresh or not link.resolved):
+            beside = _beside(gitlab, project_id, told, found.iid if found else link.merge_request_iid)
     iid = found.iid if found else link.merge_request_iid
+    head = None if told is None else _head(gitlab, project_id, told, link, found)
+    others: tuple[int, ...] = ()
     with deps.db.write() as connection:
         now = deps.clock()
         if told is None:
             pipelines.vanish(connection, project_id, pipeline_id, now=now)
         else:
             pipelines.refresh(
-                connection, project_id, told, merge_request_iid=iid, on_default_branch=on_default_branch, now=now
+                connection,
+                project_id,
+                told,
+                merge_request_iid=iid,
+                on_default_branch=on_default_branch,
+                now=now,
+                head_sha=head,
             )
         jobs.refresh(connection, project_id, told_jobs, now=now)
         jobs.vanish(connection, project_id, gone, now=now)
         jobs.settle_flags(connection, project_id, told_jobs, grace_ms=GRACE_MS)
-        if found is not None:
-            merge_requests.refresh(connection, project_id, found, now=now)
+        for request in [*([found] if found is not None else []), *beside]:
+            merge_requests.refresh(connection, project_id, request, now=now)
+        if iid is not None and told is not None and not told.tag and _own_request(told) is None:
+            opened = merge_requests.opened_of_branch(connection, project_id, told.ref, limit=_MOST_REQUESTS)
+            others = tuple(one for one in opened if one != iid)
         tied = jobs.tied_in(connection, project_id, pipeline_id)
         if iid is not None:
             stamped = {job.candidate_iid for job in tied if job.verified}
             candidate_tags.put_all(connection, project_id, stamped, {MERGE_REQUEST: str(iid)})
         detached = _close(connection, project_id, tied, now=now)
-    return State(project, told, iid, fate.over(tied) and not detached)
+    return State(project, told, iid, fate.over(tied) and not detached, others)
 
 
 def _is_known(deps: Deps, project_id: ProjectId, iid: int) -> bool:
@@ -169,6 +188,36 @@ def _merge_request(
         if error.code is not Code.NOT_FOUND:
             raise
         return None
+
+
+def _beside(gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, iid: int | None) -> list[ci.MergeRequest]:
+    """Fetch the open merge requests of a branch beside one: a branch may be offered to several others."""
+    found = sorted(one.iid for one in gitlab.open_merge_requests(project_id, told.ref) if one.iid != iid)
+    requests = []
+    for other in found[:_MOST_REQUESTS]:
+        try:
+            requests.append(gitlab.merge_request(project_id, other))
+        except MltrailError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+    return requests
+
+
+def _head(
+    gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, link: pipelines.Link, request: ci.MergeRequest | None
+) -> str | None:
+    """Tell of which commit of its merge request a pipeline is that runs on a merged one; None for others."""
+    if link.head_sha is not None or not told.ref.endswith(("/merge", "/train")) or _own_request(told) is None:
+        return link.head_sha
+    try:
+        parents = gitlab.commit_parents(project_id, told.sha)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        parents = []
+    newest = request.sha if request is not None else None
+    # GitLab merges the source into the target; a train may squash or rebase before, so that no parent is the head.
+    return newest if newest in parents or not parents else parents[-1] if len(parents) > 1 else newest
 
 
 def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob], *, now: int) -> bool:

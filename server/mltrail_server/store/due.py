@@ -12,6 +12,7 @@ from .sql import insert_for
 _T = schema.due
 
 PIPELINE = "pipeline"
+REQUEST = "merge_request"  # whose newest commit has perhaps no pipeline that has logged; the key is its number
 PROJECT = "project"  # its open merge requests; the key is 0
 PROMOTION = "promotion"  # the comment on its merge request; the key is the version's number in the project
 

@@ -63,6 +63,17 @@ def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequ
     return None if row is None else MergeRequest(*row)
 
 
+def opened_of_branch(connection: sa.Connection, project_id: ProjectId, branch: str, *, limit: int) -> list[int]:
+    """List the merge requests of a branch of this project that are open as far as we know, the oldest first."""
+    query = sa.select(_T.c.iid).where(
+        _T.c.project_id == project_id,
+        _T.c.source_branch == branch,
+        _T.c.state == "opened",
+        _T.c.source_project_id == project_id,
+    )
+    return list(connection.execute(query.order_by(_T.c.iid).limit(limit)).scalars())
+
+
 def opened(connection: sa.Connection, project_id: ProjectId) -> dict[int, tuple[str | None, str]]:
     """List the merge requests that are open as far as we know: head and target branch by number."""
     query = sa.select(_T.c.iid, _T.c.head_sha, _T.c.target_branch).where(

@@ -17,6 +17,10 @@ _LINK = schema.candidate_job
 
 MERGE_REQUEST_SOURCE = "merge_request_event"
 
+_COLUMNS = tuple(
+    _T.c[name] for name in ("id", "sha", "ref", "source", "status", "web_url", "merge_request_iid", "head_sha")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
@@ -27,6 +31,12 @@ class Pipeline:
     status: str | None  # GitLab's word; None until it was asked
     web_url: str | None
     merge_request_iid: int | None
+    head_sha: str | None = None
+
+    @property
+    def head(self) -> str:
+        """The commit that it is of: where it runs on a merged one, the merge request's."""
+        return self.head_sha or self.sha
 
 
 def ensure(connection: sa.Connection, project_id: ProjectId, claims: VerifiedClaims, *, now: int) -> None:
@@ -44,9 +54,38 @@ def ensure(connection: sa.Connection, project_id: ProjectId, claims: VerifiedCla
 
 
 def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Pipeline | None:
-    columns = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
-    query = sa.select(*columns).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
     row = connection.execute(query).one_or_none()
+    return None if row is None else Pipeline(*row)
+
+
+def of_head(
+    connection: sa.Connection, project_id: ProjectId, head: str, *, iid: int, branch: str | None, limit: int
+) -> list[Pipeline]:
+    """List the pipelines of a merge request's commit, its own and those of its branch, the newest first. Child
+    pipelines count to their roots. `branch` is None where that is a fork's.
+    """
+    ours = [_T.c.merge_request_iid == iid]
+    if branch is not None:
+        ours.append(sa.and_(_T.c.ref == branch, ~_T.c.is_tag, _T.c.source != MERGE_REQUEST_SOURCE))
+    found: dict[int, Pipeline] = {}
+    # One by one, each by its index.
+    for where in ours:
+        query = sa.select(*_COLUMNS).where(
+            _T.c.project_id == project_id,
+            where,
+            sa.func.coalesce(_T.c.head_sha, _T.c.sha) == head,
+            sa.func.coalesce(_T.c.root_id, _T.c.id) == _T.c.id,
+        )
+        rows = connection.execute(query.order_by(_T.c.id.desc()).limit(limit))
+        found |= {row.id: Pipeline(*row) for row in rows}
+    return sorted(found.values(), key=lambda one: -one.id)
+
+
+def newest_of_request(connection: sa.Connection, project_id: ProjectId, iid: int) -> Pipeline | None:
+    """Fetch the newest pipeline that is known of a merge request, whether or not it has logged anything."""
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.merge_request_iid == iid)
+    row = connection.execute(query.order_by(_T.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else Pipeline(*row)
 
 
@@ -57,13 +96,14 @@ class Link:
     merge_request_iid: int | None
     resolved: bool
     refreshed_ms: int | None  # when the merge request was asked about last
+    head_sha: str | None = None
 
 
 def link_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Link:
     request = schema.merge_request
     of_request = sa.and_(request.c.project_id == _T.c.project_id, request.c.iid == _T.c.merge_request_iid)
     query = (
-        sa.select(_T.c.merge_request_iid, _T.c.resolved, request.c.refreshed_ms)
+        sa.select(_T.c.merge_request_iid, _T.c.resolved, request.c.refreshed_ms, _T.c.head_sha)
         .join_from(_T, request, of_request, isouter=True)
         .where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
     )
@@ -80,27 +120,29 @@ def newest_of_requests(connection: sa.Connection, project_id: ProjectId, iids: I
 
 
 def newest_of_branches(connection: sa.Connection, project_id: ProjectId, branches: Iterable[str]) -> dict[str, int]:
-    """Find the newest pipeline with candidates of each branch that had no merge request when GitLab was asked."""
+    """Find the newest pipeline with candidates of each branch. Another merge request of the branch may be known."""
     query = sa.select(_T.c.ref, sa.func.max(_T.c.id)).where(
         _T.c.project_id == project_id,
         _T.c.ref.in_(list(branches)),
         _T.c.resolved.is_(True),
-        _T.c.merge_request_iid.is_(None),
+        ~_T.c.is_tag,
         _T.c.on_default_branch.is_(False),
         _has_candidates(),
     )
     return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.ref))}
 
 
-def has_one_of_request_beside(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline) -> bool:
+def has_one_of_request_beside(
+    connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, *, iid: int
+) -> bool:
     """Tell whether a push has begun two pipelines that train, and this is the branch's: then the merge request's own
     speaks for it.
     """
-    if pipeline.source == MERGE_REQUEST_SOURCE or pipeline.merge_request_iid is None:
+    if pipeline.source == MERGE_REQUEST_SOURCE:
         return False
     query = sa.select(sa.literal(1)).where(
         _T.c.project_id == project_id,
-        _T.c.merge_request_iid == pipeline.merge_request_iid,
+        _T.c.merge_request_iid == iid,
         _T.c.sha == pipeline.sha,
         _T.c.source == MERGE_REQUEST_SOURCE,
         _has_candidates(),
@@ -148,13 +190,15 @@ def refresh(
     merge_request_iid: int | None,
     on_default_branch: bool,
     now: int,
+    head_sha: str | None = None,
 ) -> None:
-    """Keep what GitLab says of a pipeline now."""
+    """Keep what GitLab says of a pipeline now. `head_sha` is the merge request's commit where it runs on another."""
     row = {
         "project_id": project_id,
         "id": pipeline.id,
         "iid": pipeline.iid,
         "sha": pipeline.sha,
+        "head_sha": head_sha,
         "ref": pipeline.ref,
         "is_tag": pipeline.tag,
         "source": pipeline.source,

@@ -25,10 +25,11 @@ class Found:
     alike: Sequence[ReportJob]
 
 
-def keep(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, job_id: int) -> None:
+def keep(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, job_id: int, *, now: int) -> None:
     """Note that a job has asked for a pipeline's report."""
     where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
     connection.execute(sa.update(_T).where(*where).values(report_job_id=job_id))
+    connection.execute(sa.update(_JOB).where(_JOB.c.project_id == project_id, _JOB.c.id == job_id).values(asked_ms=now))
 
 
 def names_before(

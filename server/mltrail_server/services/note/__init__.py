@@ -96,7 +96,7 @@ def _rendered(page: Page) -> str:
 
 
 def _icon(report: Report) -> Markdown:
-    if report.running:
+    if report.waiting:
         return Markdown("⏳")
     if report.override is not None:
         return Markdown("☑️")
@@ -108,9 +108,10 @@ def _icon(report: Report) -> Markdown:
 def _heading(report: Report, *, alone: bool) -> Markdown:
     gate = rulings.heading(report.gate)
     if not report.runs:
-        none = "No runs: this pipeline has logged none"
+        of_older = report.head not in ("", report.pipeline.head)
+        none = "No runs: the newest commit has none" if of_older else "No runs: this pipeline has logged none"
         return Markdown(f"{gate} · {none}" if gate else none)
-    if report.running:
+    if report.waiting:
         return Markdown(f"Still training: {report.reason}")
     told = _of_model(report.models[0]) if alone else Markdown(report.verdict.sentence)
     return Markdown(f"{gate} · {told}") if gate else told

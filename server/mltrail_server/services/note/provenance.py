@@ -22,11 +22,12 @@ _MOST_JOBS = 3
 
 def provenance(page: Page, model: ModelReport) -> Markdown:
     if not model.runs:
-        return Markdown(f"This pipeline has logged no run of it{_touched(model)}.")
+        told = f"No run of it was logged for this commit{_touched(model)}."
+        return Markdown(f"{told} {_silent(model)}".rstrip())
     done = sum(run.state is State.SUCCEEDED for run in model.runs)
     told = (
         f"{count(done, 'run')} of {count(model.comparison.groups, 'candidate')} in "
-        f"{page.pipeline(page.report.pipeline)}, {_against(page, model)}."
+        f"{page.pipeline(model.made_by or page.report.pipeline)}, {_against(page, model)}."
     )
     best = model.comparison.best_run
     if best is not None:
@@ -39,7 +40,13 @@ def provenance(page: Page, model: ModelReport) -> Markdown:
         told += " Its lead is no more than what luck gives the best of so many: train it again on fresh seeds to tell."
     if not model.touched:
         told += " This merge request changes nothing under the model's paths, so its rules are not held against it."
-    return Markdown(told + _unfinished(model))
+    return Markdown(f"{told}{_unfinished(model)} {_silent(model)}".rstrip())
+
+
+def _silent(model: ModelReport) -> str:
+    """Say what it means that no run of it counts."""
+    found = model.silence
+    return "" if found is None else f"{found.sentence[0].upper()}{found.sentence[1:]}."
 
 
 def _touched(model: ModelReport) -> str:

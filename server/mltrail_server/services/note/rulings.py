@@ -62,9 +62,9 @@ def _found(ruling: Ruling, change: MetricChange | None) -> str:
     """Say what was found; the comparison's sentence tells how many runs show it, the rule's how many would."""
     compares = ruling.rule.worse_by is not None and ruling.rule.value is Value.LAST and not _bounded(ruling)
     if not compares or not ruling.known or change is None or change.evidence is None:
-        return ruling.sentence
+        return ruling.told
     improved = ruling.outcome is Outcome.PASS and "noise" not in ruling.sentence
-    return change.sentence if improved or change.evidence.real() else ruling.sentence
+    return change.sentence if improved or change.evidence.real() else ruling.told
 
 
 def heading(judged: Judged) -> Markdown | None:
@@ -118,7 +118,7 @@ def proposed(page: Page) -> dict[str, Any] | None:
             "icon": Markdown(ICONS[ruling.outcome]),
             "metric": Markdown(f"{code(model.name)} {code(ruling.metric)}"),
             "expects": Markdown(ruling.expects),
-            "sentence": Markdown(ruling.sentence),
+            "sentence": Markdown(ruling.told),
         }
         for model, ruling in listed[:_MOST_ROWS]
     ]

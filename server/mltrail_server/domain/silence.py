@@ -1,0 +1,106 @@
+"""A merge request that trains nothing of a model says nothing of it, and that is not a pass."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mltrail_contract import Model, Outcome, Then
+
+from . import gate
+
+
+class Kind(StrEnum):
+    BUSY = "its job still runs"
+    RED = "failed before"
+    WAITING = "waits for a manual job"
+    MOVED = "logged elsewhere"
+    SILENT = "not trained here"
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No succeeded run of a model came for a merge request's commit. `outcome` is None where that is all right.
+    `sentence` holds nothing that a user wrote. `rules` are those that are evaded, as overrides name them; `busy` are
+    the pipelines in which a job that trains it still runs.
+    """
+
+    kind: Kind
+    outcome: Outcome | None
+    sentence: str
+    rules: frozenset[str] = frozenset()
+    busy: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of a model without a succeeded run. `red` are the rules that it has broken in this merge request
+    before, empty where it has not; `manual` tells that a job that trains it waits to be started, `moved` that such a
+    job has logged to an experiment that nobody knows; `meant` that it should have been trained here: the merge request
+    changes its paths, or has logged other runs; `deleted` that a job has deleted what it had logged.
+    """
+
+    red: frozenset[str] = frozenset()
+    manual: bool = False
+    moved: bool = False
+    meant: bool = False
+    deleted: bool = False
+
+
+def of(model: Model, target: str, seen: Circumstances) -> Silence:
+    """Tell what it leads to that a model which the target branch has trained was not trained for a merge request."""
+    if seen.red:
+        told = "it failed in this merge request before, and is not trained here"
+        if seen.manual:
+            told += " until its manual job is started"
+        return Silence(Kind.RED, Outcome.FAIL, f"{told}; train it, or have somebody accept it", seen.red)
+    if seen.manual:
+        return Silence(Kind.WAITING, None, "not trained here yet: its manual job waits to be started")
+    if seen.moved:
+        told = (
+            "not trained here: its job has logged runs that no model claims, to another experiment or without its tag; "
+            "log as before, or change the contract on the target branch first"
+        )
+        return Silence(Kind.MOVED, _evaded(model, target), told)
+    if seen.deleted:
+        told = "not trained here: its job has deleted the runs that it had logged; keep them, they count as logged"
+        return Silence(Kind.MOVED, _evaded(model, target), told)
+    return Silence(Kind.SILENT, _if_silent(model, meant=seen.meant), "not trained here")
+
+
+def still_busy(pipelines: Iterable[int]) -> Silence:
+    """Tell that it is too early to say."""
+    return Silence(Kind.BUSY, None, "not trained yet: its job still runs", busy=frozenset(pipelines))
+
+
+def _if_silent(model: Model, *, meant: bool) -> Outcome:
+    if model.if_silent_told or not meant:
+        return model.if_silent
+    return gate.worst([model.if_silent, model.if_unknown])
+
+
+def _evaded(model: Model, target: str) -> Outcome:
+    """Tell what the strictest of a model's rules leads to."""
+    fails = any(rule.then is Then.FAIL for rule in model.rules if gate.applies(rule, target))
+    return Outcome.FAIL if fails else gate.worst([Outcome.WARN, model.if_silent])
+
+
+def counts(model: Model, target: str) -> bool:
+    """Tell whether anybody misses a model: it has rules for this branch, or the file says that silence fails."""
+    if model.retired:
+        return False
+    return model.if_silent is Outcome.FAIL or any(gate.applies(rule, target) for rule in model.rules)
+
+
+def moved(
+    trained_by: Collection[str],
+    strangers: Collection[tuple[str, str]],
+    known: Collection[str],
+    *,
+    own: Collection[str],
+) -> bool:
+    """Tell whether a job that has trained a model before has logged what nobody takes for it now: to an experiment that
+    the target branch does not know, or to the model's own.
+
+    `strangers` are the jobs and experiments of runs that no model claims, `known` the experiments of the target branch.
+    """
+    return any(job in trained_by and (experiment not in known or experiment in own) for job, experiment in strangers)
