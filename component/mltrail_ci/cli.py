@@ -92,6 +92,10 @@ def _failed(error: Exception) -> int:
 class _Parser(argparse.ArgumentParser):
     """Its complaints quote what was typed, which may hold a password."""
 
+    def __init__(self, **told: Any) -> None:  # noqa: ANN401 - as argparse has it
+        # Half a name would mean something else once there is another option that begins so.
+        super().__init__(**{"allow_abbrev": False, **told})
+
     def _print_message(self, message: str, file: Any = None) -> None:  # noqa: ANN401 - as argparse has it
         super()._print_message(redaction.hidden(message), file)
 

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .domain.errors import MltrailError, invalid
 from .settings import Settings
@@ -209,19 +209,32 @@ def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     return 0 if test.passed else 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes whole names only: half a name would mean something else once there is another option that begins so."""
+
+    def __init__(self, **told: Any) -> None:  # noqa: ANN401 - as argparse has it
+        super().__init__(**{"allow_abbrev": False, **told})
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) < 65_536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; one is a number from 0 to 65535")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mltrail-server", description="Model tracking beside a GitLab. Settings are variables: see docs/reference."
     )
     version = f"mltrail-server {metadata.version('mltrail')}"
     parser.add_argument("-V", "--version", action="version", version=version, help="print the version, and leave")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--data-dir", metavar="DIR", help="folder for the embedded database and the files")
 
     serve = commands.add_parser("serve", parents=[shared], help="serve tracking, registry, files and pages")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    serve.add_argument("--port", type=int, default=5000, help="port to listen on (default %(default)s)")
+    serve.add_argument("--port", type=_port, default=5000, help="port to listen on (default %(default)s)")
     serve.add_argument("--workers", type=int, default=2, help="web processes (default %(default)s)")
     serve.add_argument(
         "--no-worker", action="store_true", help="reconcile with GitLab elsewhere: mltrail-server worker"

@@ -48,6 +48,16 @@ def test_starting_loads_nothing_heavy(command: list[str]) -> None:
     assert loaded & commands == ({f"mltrail_ci.{command[0]}"} if command else set())
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["--serv", "--pro", "--unknown", "-x"])
+def test_an_option_that_is_not_known_is_refused(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half a name, too: it would mean something else once another option begins so."""
+    with pytest.raises(SystemExit) as told:
+        main([command, option, "x"])
+    assert told.value.code == 2
+    assert "usage: mltrail" in capsys.readouterr().err
+
+
 def test_help_names_each_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

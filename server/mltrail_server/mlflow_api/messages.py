@@ -43,10 +43,14 @@ def message_of(request: Request, kind: type[M]) -> M:
 
     Raises INVALID with the field's name, TOO_LARGE for a body that is larger than any may be.
     """
-    data = b"" if request.mimetype == forms.MULTIPART else bounded(request)
+    if request.mimetype == _JSON and request.method not in _READING and (body := bounded(request)):
+        return _of_json(body, kind)
+    data = b"" if request.mimetype in (_JSON, forms.MULTIPART) and request.method not in _READING else bounded(request)
     pairs = _pairs(request, data)
-    if pairs is not None:
-        return _converted(_of_pairs(pairs, kind), kind)
+    return _of_json(data, kind) if pairs is None else _converted(_of_pairs(pairs, kind), kind)
+
+
+def _of_json(data: bytes, kind: type[M]) -> M:
     try:
         return msgspec.json.decode(data, type=kind, strict=False)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):

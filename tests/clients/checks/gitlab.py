@@ -40,6 +40,9 @@ def model_and_versions(desk: Desk) -> None:
     first.log_artifacts(str(desk.folder / "files"))
     model.create_version(description="second")
     assert model.get_latest_version().version == "1.0.1"
+    model.create_version(version="3.0.0")
+    model.create_version(version="2.9.9")
+    assert model.get_latest_version().version == "3.0.0", "the highest, not the one made last"
     assert gitlab.get_model_version(name, "1.0.0") is not None
     assert model.get_experiment() is not None
 

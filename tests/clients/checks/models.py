@@ -1,5 +1,7 @@
 """https://mlflow.org/docs/latest/ml/model-registry/: models logged, registered, found and loaded."""
 
+import json
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -210,3 +212,41 @@ def prompts(desk: Desk) -> None:
 def list_of_old_clients(desk: Desk) -> None:
     name, _ = registered(desk)
     assert name in [one.name for one in desk.client.list_registered_models()]
+
+
+@check(since=(3, 0))
+def odd_numbers_of_a_logged_model(desk: Desk) -> None:
+    largest = 1.7976931348623157e308
+    model = mlflow.create_external_model(name="odd")
+    with mlflow.start_run():
+        for key, value in {"up": float("inf"), "down": float("-inf"), "none": float("nan"), "one": 1.5}.items():
+            mlflow.log_metric(key, value, model_id=model.model_id)
+    for found in (
+        mlflow.get_logged_model(model.model_id),
+        mlflow.search_logged_models(experiment_ids=[model.experiment_id], output_format="list")[0],
+    ):
+        read = {metric.key: metric.value for metric in found.metrics}
+        assert np.isnan(read.pop("none"))
+        assert read == {"up": largest, "down": -largest, "one": 1.5}
+
+
+@check(since=(3, 0))
+def a_logged_model_knows_its_versions(desk: Desk) -> None:
+    name = desk.name("model")
+    model = mlflow.create_external_model(name="made")
+    desk.client.create_registered_model(name)
+    for number in (1, 2):
+        version = desk.client.create_model_version(name, model.artifact_location, model_id=model.model_id)
+        assert (version.description, version.version) == ("", str(number))
+    told = json.loads(mlflow.get_logged_model(model.model_id).tags["mlflow.modelVersions"])
+    assert told == [{"name": name, "version": 1}, {"name": name, "version": 2}]
+
+
+@check()
+def versions_of_places_elsewhere(desk: Desk) -> None:
+    name = desk.name("model")
+    desk.client.create_registered_model(name)
+    for number, source in enumerate(("s3://bucket/model", "gs://bucket/model", "hf://owner/model"), start=1):
+        made = desk.client.create_model_version(name, source)
+        assert (made.source, str(made.version)) == (source, str(number))
+        assert desk.client.get_model_version_download_uri(name, str(number)) == source
