@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import stat
 import struct
 import sys
 import threading
@@ -178,11 +179,17 @@ def _sent(address: str) -> list[tuple[int, int]]:
         return []
     for number in numbers:
         try:
-            with socket.socket(fileno=os.dup(number)) as one:
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            copy = os.dup(number)
+        except OSError:  # it is gone by now
+            continue
+        try:
+            with socket.socket(fileno=copy) as one:
                 if one.family not in (socket.AF_INET, socket.AF_INET6) or one.getpeername()[0] != address:
                     continue
                 told = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT + 8)
-        except OSError:  # it is no socket, or gone by now
+        except OSError:  # it listens, or is no connection any more
             continue
         if len(told) == _BYTES_SENT + 8:
             found.append((number, struct.unpack_from("Q", told, _BYTES_SENT)[0]))
