@@ -82,6 +82,14 @@ def models_of(contract: Contract | None, experiments: Collection[str]) -> list[M
     return [one for one in models if unnamed or any(_may_hold(name, one) for name in experiments)]
 
 
+def may_be_of(contract: Contract | None, name: str, experiment: str) -> bool:
+    """Tell whether runs of an experiment may be of the model of this name."""
+    model = contract.models.get(name) if contract else None
+    if model is None:
+        return model_of(experiment) == name
+    return _may_hold(experiment, model) or _has_unnamed(contract, {experiment})
+
+
 def tags_of(contract: Contract | None) -> set[str]:
     """Name the tags by which a contract selects runs."""
     return {key for model in contract.models.values() for key in model.runs.tags} if contract else set()

@@ -3,6 +3,7 @@ the target branch's pipelines before it, which tell what chance does.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
@@ -12,7 +13,15 @@ from mltrail_server.domain import selection
 from mltrail_server.domain.comparison import UNWRITTEN
 from mltrail_server.domain.grouping import Gone, Run, State, choice
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.store import aliases, candidate_pipelines, models, pipeline_candidates, tombstones, versions
+from mltrail_server.store import (
+    aliases,
+    candidate_pipelines,
+    experiments,
+    models,
+    pipeline_candidates,
+    tombstones,
+    versions,
+)
 from mltrail_server.store.pipelines import Pipeline
 from mltrail_server.store.versions import Version
 
@@ -23,6 +32,7 @@ HISTORY = 20
 
 _MOST_PIPELINES = 30
 _MOST_CANDIDATES = 5_000
+_MOST_EXPERIMENTS = 5_000
 _MOST_RUNS = 2_000
 """In all models' histories together: what is older is left out, so that sweeps on the target branch stay cheap."""
 
@@ -43,10 +53,25 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The target branch's pipelines, in the order in which they are taken as a baseline, and all their runs."""
+    """The target branch's pipelines, in the order in which they are taken as a baseline, and all their runs.
+
+    `whole` is False where the branch has more pipelines than were looked at; `looked_for` is what was asked for.
+    """
 
     pipelines: Sequence[Pipeline]
     runs: Mapping[int, Sequence[Run]]
+    whole: bool
+    looked_for: "LookedFor"
+
+
+@dataclass(frozen=True, slots=True)
+class LookedFor:
+    """The pipelines of `target` before one, those at the commits `ancestors` first; `tags` of their runs are read."""
+
+    target: str
+    before: int
+    ancestors: Sequence[str]
+    tags: AbstractSet[str]
 
 
 def branch(
@@ -62,11 +87,30 @@ def branch(
 
     What is deleted stays a baseline. Seven statements. The runs' parameters and metrics are not there yet.
     """
-    newest = pipeline_candidates.of_branch(connection, project_id, target, before=before, limit=_MOST_PIPELINES)
-    at_base = pipeline_candidates.of_branch(
-        connection, project_id, target, before=before, limit=_MOST_PIPELINES, shas=ancestors
+    return _branch(connection, project_id, LookedFor(target, before, ancestors, tags))
+
+
+def _branch(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    looked_for: LookedFor,
+    *,
+    among: Mapping[int, str] | None = None,
+) -> Branch:
+    """The same, only of pipelines with runs in these experiments if some are given."""
+    newest, at_base = (
+        pipeline_candidates.of_branch(
+            connection,
+            project_id,
+            looked_for.target,
+            before=looked_for.before,
+            limit=_MOST_PIPELINES,
+            shas=shas,
+            experiments=among,
+        )
+        for shas in (None, looked_for.ancestors)
     )
-    age = {sha: number for number, sha in enumerate(ancestors)}
+    age = {sha: number for number, sha in enumerate(looked_for.ancestors)}
     counted = {one.pipeline.id: one for one in (*at_base, *newest)}.values()
     ordered = sorted(counted, key=lambda one: (age.get(one.pipeline.sha, len(age)), -one.pipeline.id))
     kept: list[Pipeline] = []
@@ -76,8 +120,11 @@ def branch(
         if kept and total > _MOST_CANDIDATES:
             break
         kept.append(one.pipeline)
-    found = pipeline_runs.outlines(connection, project_id, [one.id for one in kept], tags=tags, as_baseline=True)
-    return Branch(kept, found)
+    found = pipeline_runs.outlines(
+        connection, project_id, [one.id for one in kept], tags=looked_for.tags, as_baseline=True
+    )
+    whole = len(kept) == len(ordered) and len(newest) < _MOST_PIPELINES
+    return Branch(kept, found, whole, looked_for)
 
 
 def choose(
@@ -88,18 +135,20 @@ def choose(
     found: Branch,
 ) -> dict[str, Against]:
     """Choose each model's baseline and history, and fetch what their runs have logged: three statements for all models
-    together, and five or six for each that the contract compares with a version.
+    together, five or six for each that the contract compares with a version, and eight for each that none of the
+    branch's newest pipelines has trained, where there are older ones.
     """
     chosen: dict[str, Against] = {}
     known = contract.models if contract else {}
     by_pipeline = {one.id: selection.select(contract, found.runs.get(one.id, ())) for one in found.pipelines}
     for name in names:
-        of_model = {
-            number: [run for run in of_pipeline.get(name, ()) if run.state in (State.SUCCEEDED, State.GONE)]
-            for number, of_pipeline in by_pipeline.items()
-        }
-        trained = [one for one in found.pipelines if of_model[one.id]]
+        trained, of_model = _trained(found, by_pipeline, name)
         model = known.get(name, UNWRITTEN)
+        if not trained and not found.whole and model.baseline.kind is BaselineKind.TARGET:
+            # A repository of many models trains some of them rarely: what is old is no less a baseline.
+            older = _with_runs_of(connection, project_id, contract, name, found.looked_for)
+            selected = {one.id: selection.select(contract, older.runs.get(one.id, ())) for one in older.pipelines}
+            trained, of_model = _trained(older, selected, name)
         if model.baseline.kind is BaselineKind.TARGET:
             pipeline = trained[0] if trained else None
             runs = of_model[pipeline.id] if pipeline else []
@@ -113,6 +162,28 @@ def choose(
         history = [(one, of_model[one.id]) for one in earlier]
         chosen[name] = replace(against, history=history)
     return _filled(connection, project_id, chosen)
+
+
+def _trained(
+    found: Branch, selected: Mapping[int, Mapping[str, Sequence[Run]]], name: str
+) -> tuple[list[Pipeline], dict[int, list[Run]]]:
+    """Answer the pipelines that have trained a model, and its runs that count, by pipeline."""
+    of_model = {
+        number: [run for run in by_model.get(name, ()) if run.state in (State.SUCCEEDED, State.GONE)]
+        for number, by_model in selected.items()
+    }
+    return [one for one in found.pipelines if of_model[one.id]], of_model
+
+
+def _with_runs_of(
+    connection: sa.Connection, project_id: ProjectId, contract: Contract | None, name: str, looked_for: LookedFor
+) -> Branch:
+    """Fetch the pipelines of a branch that have runs in experiments which may hold a model's."""
+    newest_first = experiments.all_names(connection, project_id).items()
+    found = {iid: experiment for iid, experiment in newest_first if selection.may_be_of(contract, name, experiment)}
+    if not found:
+        return Branch((), {}, whole=True, looked_for=looked_for)
+    return _branch(connection, project_id, looked_for, among=dict(list(found.items())[:_MOST_EXPERIMENTS]))
 
 
 def of_alias(

@@ -82,6 +82,12 @@ def names_of(connection: sa.Connection, project_id: ProjectId, iids: Iterable[in
     return {row.iid: row.name for row in connection.execute(query)}
 
 
+def all_names(connection: sa.Connection, project_id: ProjectId) -> dict[int, str]:
+    """Fetch the names of all experiments, the newest first, deleted ones too."""
+    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == project_id).order_by(_T.c.iid.desc())
+    return {row.iid: row.name for row in connection.execute(query)}
+
+
 def change(
     connection: sa.Connection,
     project_id: ProjectId,

@@ -1,6 +1,6 @@
 """The candidates of several pipelines at once: as many statements for one pipeline as for fifty."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +40,10 @@ def of_branch(
     before: int,
     limit: int,
     shas: Sequence[str] | None = None,
+    experiments: Mapping[int, str] | None = None,
 ) -> list[Counted]:
     """List the pipelines of a branch (not of merge requests) older than `before` that have candidates, newest first;
-    with `shas` only those of these commits.
+    with `shas` only those of these commits, with `experiments` only those with candidates in one of these.
     """
     count = (
         sa.select(sa.func.count())
@@ -74,8 +75,30 @@ def of_branch(
     )
     if shas is not None:
         query = query.where(_PIPELINE.c.sha.in_(shas))
+    if experiments is not None:
+        query = query.where(_has_one_in(experiments))
     rows = connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))
     return [Counted(Pipeline(*row[:-1]), row.tied) for row in rows]
+
+
+def _has_one_in(experiments: Mapping[int, str]) -> sa.ColumnElement[bool]:
+    """Tell whether a pipeline has, or had, a candidate in one of these experiments."""
+    has_one = (
+        sa.select(sa.literal(1))
+        .join(_CANDIDATE, (_CANDIDATE.c.project_id == _LINK.c.project_id) & (_CANDIDATE.c.iid == _LINK.c.candidate_iid))
+        .where(_LINK.c.project_id == _PIPELINE.c.project_id, _LINK.c.pipeline_id == _PIPELINE.c.id)
+        .where(_CANDIDATE.c.experiment_iid.in_(list(experiments)))
+        .correlate(_PIPELINE)
+        .exists()
+    )
+    has_had_one = (
+        sa.select(sa.literal(1))
+        .where(_TOMBSTONE.c.project_id == _PIPELINE.c.project_id, _TOMBSTONE.c.pipeline_id == _PIPELINE.c.id)
+        .where(_TOMBSTONE.c.experiment.in_(list(experiments.values())))
+        .correlate(_PIPELINE)
+        .exists()
+    )
+    return sa.or_(has_one, has_had_one)
 
 
 def tied_in(
