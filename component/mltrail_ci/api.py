@@ -173,14 +173,14 @@ def _no_answer(method: str, url: str, response: "urllib3.BaseHTTPResponse") -> C
 
 def _refused(method: str, url: str, status: int, answer: object, *, is_doctor: bool = False) -> CommandError:
     message = (answer.get("message") or answer.get("error")) if isinstance(answer, dict) else None
-    other = "The server's log tells more." if status >= 500 else ""
+    other = "The server's log says more." if status >= 500 else ""
     hint = _HINTS.get(status, "Is there a login page in front?" if status < 400 else other)
     if message:
         told = str(message) if str(message).endswith((".", "!", "?")) else f"{message}."
         # What was not found, and what the server itself could not do, its own words tell best.
         hint = "" if is_doctor or status == 404 or status >= 500 else hint
         if "GitLab knows no project" in told and not is_doctor:
-            hint = "The server asks GitLab by its bot, which has to be a member of the project (`mltrail doctor`)."
+            hint = "The server asks GitLab through its bot, which has to be a member of the project (`mltrail doctor`)."
     else:
         told = "no reason given."
     return server(f"{method} {url} answered {status}: {told} {hint}".rstrip())

@@ -79,8 +79,8 @@ def _told(error: errors.CommandError) -> int:
 
 def _failed(error: Exception) -> int:
     console.complain(
-        f"mltrail: it could not go on ({type(error).__name__}). That is a fault of this command, and no verdict of the "
-        "gate. MLTRAIL_DEBUG=1 shows where; please report that."
+        f"mltrail: could not go on ({type(error).__name__}). That is a fault of this command, not a verdict of the "
+        "gate. MLTRAIL_DEBUG=1 shows where it is; please report it."
     )
     if os.environ.get("MLTRAIL_DEBUG"):
         import traceback  # noqa: PLC0415

@@ -26,7 +26,7 @@ def text(value: object) -> str:
 def word(value: object) -> str:
     """Text that has to be there. Raises TypeError for anything else."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 

@@ -32,7 +32,7 @@ def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, 
             except CommandError as error:
                 yield error
             else:
-                yield f"Deployment in {name}" + ("" if made else " is there already")
+                yield f"Deployment in {name}" + ("" if made else " exists already")
 
 
 def _make(api: Api, one: Promotion, name: str, environment: Mapping[str, str]) -> bool:

@@ -54,7 +54,9 @@ def run(api: Api, options: Namespace) -> int:
             json.dumps({key: value for key, value in answer.items() if key != "token"} | {"env": options.env}, indent=2)
         )
     else:
-        console.tell(text.clean(f"Run {made.run_id} may train on until {_moment(made.until_ms)}  {made.url}".rstrip()))
+        console.tell(
+            text.clean(f"Run {made.run_id} may keep training until {_moment(made.until_ms)}  {made.url}".rstrip())
+        )
         console.tell(
             text.clean(f"Its training does `. {options.env}` and then `mlflow.start_run()`, which resumes this run.")
         )

@@ -74,7 +74,7 @@ def _answer(settings: Settings, health: "urllib3.BaseHTTPResponse") -> Check:
     elif health.status == 407:
         told += ": a proxy between here and the server wants a user name and password"
     else:
-        told += ". Is it an mltrail server? Look at its URL, at what stands before it, and at its log"
+        told += ". Is it an mltrail server? Check its URL, what stands in front of it, and its log"
     return Check("server", ok=False, message=told, mend=f"curl -v {settings.server}/healthz")
 
 
@@ -104,7 +104,7 @@ def _access(api: Api) -> Iterator[Check]:
                 "bot",
                 ok=False,
                 message=f"GitLab does not show the project {api.settings.project} to mltrail's bot, so the server "
-                f"knows nobody's rights there: the bot is not a member, or the project is another. ({error})",
+                f"knows nobody's rights there: the bot is not a member, or this is another project. ({error})",
                 mend="In GitLab: Manage > Members > Invite members, mltrail's bot",
             )
         else:
@@ -146,11 +146,11 @@ def _experiment(api: Api, told: str, name: str) -> Check:
     try:
         found = answers.experiment_name(api.experiment(told))
     except errors.CommandError as error:
-        message = f"It names experiment {told}, which can't be read here, so that no run can begin. ({error})"
+        message = f"It names experiment {told}, which can't be read here, so no run can begin. ({error})"
         return Check("MLFLOW_EXPERIMENT_ID", ok=False, message=message, mend=mend)
     if name and name != found:
         message = (
-            f"It names the experiment {found!r}, and MLFLOW_EXPERIMENT_NAME is {name!r}: MLflow takes one of them."
+            f"It names the experiment {found!r}, and MLFLOW_EXPERIMENT_NAME is {name!r}: MLflow uses only one of them."
         )
         return Check("MLFLOW_EXPERIMENT_ID", ok=False, message=message, mend=mend)
     return Check("MLFLOW_EXPERIMENT_ID", ok=True, message=f"it names the experiment {found!r}")
@@ -167,6 +167,6 @@ def _run_id(api: Api, settings: Settings, run_id: str) -> Check:
         return Check("MLFLOW_RUN_ID", ok=False, message=message, mend=mend)
     if found != settings.pipeline:
         whose = f"of pipeline {found}" if found else "of no pipeline"
-        message = f"It names a run {whose}, this is {settings.pipeline}. {advice}"
+        message = f"It names a run {whose}, but this is pipeline {settings.pipeline}. {advice}"
         return Check("MLFLOW_RUN_ID", ok=False, message=message, mend=mend)
     return Check("MLFLOW_RUN_ID", ok=True, message="it names a run of this pipeline, which `start_run()` resumes")

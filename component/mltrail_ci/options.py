@@ -11,5 +11,5 @@ def seconds(told: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise ArgumentTypeError(f"{told!r} is no number of seconds")
+        raise ArgumentTypeError(f"{told!r} is not a number of seconds")
     return value

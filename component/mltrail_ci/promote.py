@@ -109,11 +109,11 @@ def _told(promotion: Promotion) -> str:
     elif promotion.state == "promoted":
         told = f"{version}{step} is now {promotion.alias}{replaced}"
     elif promotion.is_overtaken:
-        told = f"this pipeline has promoted {version} before; {promotion.alias} is {promotion.holder} now, and stays so"
+        told = f"this pipeline promoted {version} before; {promotion.alias} is now {promotion.holder}, and stays there"
     elif promotion.state == "already" and not promotion.alias:
-        told = f"{version} is there already; this pipeline has promoted before"
+        told = f"{version} exists already: this pipeline promoted it before"
     elif promotion.state == "already":
-        told = f"{version} is {promotion.alias} already; this pipeline has promoted before"
+        told = f"{version} is already {promotion.alias}: this pipeline promoted it before"
     elif promotion.state == "dry_run":
         told = f"{version}{step} would become {promotion.alias or 'a version to try out'}{replaced}"
     elif promotion.state == "refused":

@@ -79,7 +79,7 @@ def _read(variable: str, told: str) -> Proxy:
         host, parts = None, urlsplit("")
     if not host or not host.isascii() or not bare.isprintable() or " " in bare:
         raise usage(
-            f"The proxy in {variable} ({bare}) is no address. It should look like http://proxy.example.com:3128"
+            f"The proxy in {variable} ({bare}) is not an address. It should look like http://proxy.example.com:3128"
         )
     if parts.scheme.lower() not in SCHEMES:
         raise usage(f"The proxy in {variable} ({bare}) speaks {parts.scheme}. Known are {', '.join(SCHEMES)}.")

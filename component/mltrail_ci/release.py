@@ -46,12 +46,12 @@ def _make(api: Api, tag: str, of: Sequence[Promotion], environment: Mapping[str,
     own = not environment.get("CI_COMMIT_TAG")
     if own and there.get("name") not in {None, body["name"]}:
         raise server(
-            f"The Release of the tag {tag} is of {there['name']!r}, and would be of {body['name']!r}. "
-            "Delete it, or release this version under a tag of its own."
+            f"The tag {tag} already has a Release of {there['name']!r}, and this one is of {body['name']!r}. "
+            "Delete that Release, or release this version under a tag of its own."
         )
     if not own:
         _link(api, f"{url}/{quote(tag, safe='')}/assets/links", token, there, body["assets"]["links"])
-    return f"Release {tag} is there already"
+    return f"Release {tag} exists already"
 
 
 def _found(api: Api, url: str, token: str) -> Mapping[str, Any]:

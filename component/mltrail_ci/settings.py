@@ -105,10 +105,10 @@ def wrong_token(token: str) -> str:
             what = unicodedata.name(character, f"control character U+{ord(character):04X}").lower()
             return (
                 f"can't be a token: character {place} of {len(token)} is a {what}. "
-                "Set the variable anew, without quotes and line breaks."
+                "Set the variable again, without quotes and line breaks."
             )
     if len(token) > 1 and token[0] == token[-1] and token[0] in "\"'`":
-        return "can't be a token: it stands in quotes. Set the variable anew, without them."
+        return "can't be a token: it is in quotes. Set the variable again, without them."
     return ""
 
 
@@ -127,7 +127,7 @@ def _usable(server: str, source: str) -> str:
     good = url.isascii() and url.isprintable() and not re.search(r"[\s\\\"<>^`{|}]", url)
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or not good:
         raise usage(
-            f"The server {url!r}, which {source} names, is no URL that can be used; it should look like "
+            f"The server {url!r}, which {source} names, is not a usable URL; it should look like "
             "https://mltrail.example.com"
         )
     return url

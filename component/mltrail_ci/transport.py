@@ -115,7 +115,7 @@ def _certificates() -> "ssl.SSLContext":
             try:
                 context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})  # noqa: PTH112
             except (OSError, ValueError) as error:
-                raise usage(f"{name} names {path}, which holds no certificates in PEM. Mend or unset it.") from error
+                raise usage(f"{name} names {path}, which holds no certificates in PEM. Fix or unset it.") from error
     own = os.environ.get(_OWN)
     if own:
         try:
@@ -140,7 +140,7 @@ def unreachable(method: str, url: str, error: Exception) -> CommandError:
     elif isinstance(reason, urllib3.exceptions.NameResolutionError):
         hint = "The name can't be resolved here; check the `server` input for a typing error."
     elif isinstance(reason, urllib3.exceptions.DecodeError | urllib3.exceptions.IncompleteRead):
-        hint = "The answer is damaged: look at what stands between this runner and the server."
+        hint = "The answer is damaged: check what stands between this runner and the server."
     else:
         hint = "Check that this runner can reach the server, and that the server is up."
     return server(f"{method} {without_credentials(url)} failed: {told}. {hint}")
@@ -158,7 +158,7 @@ def _certificate_hint() -> str:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", *BUNDLES):
         path = os.environ.get(name)
         if path and not os.path.exists(path):  # noqa: PTH110
-            return f"The certificate can't be verified, and {name} names {path}, which is not there: mend or unset it."
+            return f"The certificate can't be verified, and {name} names {path}, which does not exist: fix or unset it."
     return (
         "The certificate can't be verified. If your organisation has an authority of its own, point the variable "
         "SSL_CERT_FILE to its certificate."

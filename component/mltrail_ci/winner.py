@@ -53,7 +53,7 @@ def _check_direction(model: Model) -> None:
     first = model.metrics[0]
     if first.guessed or first.direction not in {"higher", "lower"}:
         raise errors.CommandError(
-            f"Nobody has said which way {text.clean(first.name)} is better, so the winner would be a guess. Say it in "
-            "the contract file, such as `rank_by: {metric: …, better: higher}` below the model.",
+            f"Nobody has said which way {text.clean(first.name)} is better, so the winner would be a guess. Say so in "
+            "the contract file, for example `rank_by: {metric: …, better: higher}` below the model.",
             errors.NO,
         )

@@ -56,7 +56,7 @@ def test_a_tags_pipeline_deploys_the_tag(job: Job, monkeypatch: pytest.MonkeyPat
 
 def test_a_retried_job_deploys_once(job: Job) -> None:
     code, told, _ = deploy(job, before=[{"sha": SHA}], state="already")
-    assert (code, told.splitlines()[-1]) == (0, "Deployment in model/churn is there already")
+    assert (code, told.splitlines()[-1]) == (0, "Deployment in model/churn exists already")
     assert asked(job) == [f"GET {PROJECT}/deployments"]
 
 

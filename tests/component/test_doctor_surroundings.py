@@ -178,7 +178,7 @@ def test_a_proxy_that_works_is_told(job: Job) -> None:
     [
         ("*.127.0.0.1,127.0.0.0/255.0.0.0", "IPv4"),
         ("http://127.0.0.1", "without scheme"),
-        ("127.0.0.0/255.0.0.0", "IPv4 only"),
+        ("127.0.0.0/255.0.0.0", "only networks of IPv4"),
     ],
 )
 def test_entries_of_no_proxy_that_mean_the_server_and_don_t_count(job: Job, entry: str, why: str) -> None:
@@ -211,7 +211,7 @@ def test_a_network_that_counts(job: Job) -> None:
         ({"SSL_CERT_FILE": "a", "REQUESTS_CA_BUNDLE": "copy of a"}, None),
         ({"REQUESTS_CA_BUNDLE": "missing"}, "REQUESTS_CA_BUNDLE names"),
         ({"SSL_CERT_FILE": "missing"}, "SSL_CERT_FILE names"),
-        ({"MLFLOW_TRACKING_INSECURE_TLS": "true"}, "check no certificate"),
+        ({"MLFLOW_TRACKING_INSECURE_TLS": "true"}, "from checking certificates"),
         ({"MLFLOW_TRACKING_INSECURE_TLS": "false"}, None),
     ],
 )

@@ -448,7 +448,7 @@ def test_an_authority_of_ones_own(job: Job, tmp_path: Path, variables: dict[str,
         assert (code == 0) is trusted, error
         if not trusted:
             assert code == 3
-            assert ("which is not there" if variables else "SSL_CERT_FILE") in error
+            assert ("which does not exist" if variables else "SSL_CERT_FILE") in error
     finally:
         http.shutdown()
         http.server_close()

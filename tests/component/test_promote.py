@@ -26,7 +26,7 @@ def promote(job: Job, *arguments: str, **changes: Any) -> str:
             "churn 1.1.0 (minor: learning_rate 0.05 → 0.2) is now champion, was 1.0.0",
         ),
         ({"replaces": None, "reason": "", "bump": None}, "churn 1.1.0 is now champion"),
-        ({"state": "already"}, "churn 1.1.0 is champion already"),
+        ({"state": "already"}, "churn 1.1.0 is already champion"),
         ({"state": "dry_run"}, "churn 1.1.0 (minor: learning_rate 0.05 → 0.2) would become champion, was 1.0.0"),
         (
             {"state": "nothing", "version": None, "reason": "the branch is not protected"},
@@ -158,9 +158,9 @@ def test_a_refusal_tells_the_numbers_too(job: Job) -> None:
 @pytest.mark.parametrize(
     ("holder", "says", "variables"),
     [
-        ("1.1.0", "churn 1.1.0 is champion already", {"VERSION": "1.1.0", "ALIAS": "champion"}),
-        ("1.0.0", "has promoted churn 1.1.0 before; champion is 1.0.0 now", {"VERSION": "1.0.0", "ALIAS": "champion"}),
-        (None, "churn 1.1.0 is there already", {"VERSION": "1.1.0"}),
+        ("1.1.0", "churn 1.1.0 is already champion", {"VERSION": "1.1.0", "ALIAS": "champion"}),
+        ("1.0.0", "promoted churn 1.1.0 before; champion is now 1.0.0", {"VERSION": "1.0.0", "ALIAS": "champion"}),
+        (None, "churn 1.1.0 exists already", {"VERSION": "1.1.0"}),
     ],
 )
 def test_a_rerun_gives_later_jobs_what_the_alias_holds_now(

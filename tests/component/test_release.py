@@ -41,7 +41,7 @@ def test_a_tags_pipeline_releases_the_tag(job: Job, monkeypatch: pytest.MonkeyPa
 
 def test_a_retried_job_finds_it_there(job: Job) -> None:
     code, told, _ = release(job, status=409, state="already")
-    assert (code, told.splitlines()[-1]) == (0, "Release churn-v1.1.0 is there already")
+    assert (code, told.splitlines()[-1]) == (0, "Release churn-v1.1.0 exists already")
 
 
 def test_nothing_promoted_nothing_released(job: Job) -> None:

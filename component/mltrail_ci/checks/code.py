@@ -54,7 +54,7 @@ def checks(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
             "code",
             ok=True,
             message=f"{', '.join(unknown[:_MOST_TOLD])}{more} may set another tracking URI than MLFLOW_TRACKING_URI: "
-            "only the run itself can tell",
+            "only the run itself can show that",
         )
 
 

@@ -28,9 +28,9 @@ def checks(variables: Mapping[str, str]) -> Iterator[Check]:
         yield Check(
             "id_tokens of default",
             ok=False,
-            message=f"`default:` in .gitlab-ci.yml has {names}, this job has not: its own `id_tokens`, also those "
-            "that `extends: .mltrail-track` brings, take the place of all of `default:`. Repeat the missing in the "
-            "job itself, where they are merged.",
+            message=f"`default:` in .gitlab-ci.yml has {names}, which this job lacks: its own `id_tokens`, including "
+            "those that `extends: .mltrail-track` brings, replace all those of `default:`. Repeat the missing ones in "
+            "the job itself, where they are merged.",
             # JSON is YAML, too.
             mend=f"id_tokens: {json.dumps({name: tokens[name] for name in missing}, ensure_ascii=False)}",
         )

@@ -57,8 +57,8 @@ def _pipeline(variables: Mapping[str, str]) -> Iterator[Check]:
         yield Check(
             "pipeline",
             ok=False,
-            message=f"It is a branch's, though {open_ones} is open: the job `mltrail-report` runs in merge request "
-            "pipelines only. Give this job the `rules:` of docs/how-to/add-to-a-pipeline.md.",
+            message=f"It is a branch pipeline, though {open_ones} is open: the job `mltrail-report` runs in merge "
+            "request pipelines only. Give this job the `rules:` of docs/how-to/add-to-a-pipeline.md.",
             mend="rules: [{if: '$CI_MERGE_REQUEST_IID || $CI_COMMIT_TAG || $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'}]",
         )
     elif source:

@@ -35,7 +35,7 @@ def checks(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
             yield Check(
                 name,
                 ok=False,
-                message="It is set, so that MLflow's client signs its calls by another way and not with the token.",
+                message="It is set, so MLflow's client signs its calls in another way and not with the token.",
                 mend=f"unset {name}",
             )
 

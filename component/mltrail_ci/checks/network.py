@@ -68,14 +68,14 @@ def _misread(told: str, host: str) -> str:
     """Why an entry that means the server does not count for it; empty where it does not mean the server."""
     url_of = told.partition("://")[2].partition("/")[0].partition(":")[0].lower()
     if told.startswith("*.") and f".{host}".endswith(told[1:].lower()):
-        return "Python's clients know no `*` before a name, and write it with a dot alone"
+        return "Python's clients don't understand `*` before a name: write it with just the dot"
     if url_of == host or told.strip("[]").lower() == host:
-        return "it takes a name or an address, without scheme and brackets"
+        return "it takes a name or an address, without scheme or brackets"
     inside = _inside(told, host)
     if inside == host:
-        return "Python's clients know networks of IPv4 only, written as 10.0.0.0/8"
+        return "Python's clients understand only networks of IPv4, written as 10.0.0.0/8"
     if inside:
-        return f"the server's address {inside} lies in it, but Python's clients look at the name in the URL alone"
+        return f"the server's address {inside} lies in it, but Python's clients look only at the name in the URL"
     return ""
 
 
@@ -107,8 +107,8 @@ def _certificates(variables: Mapping[str, str], *, encrypted: bool, works: bool)
         yield Check(
             "certificates",
             ok=not encrypted,
-            message="MLFLOW_TRACKING_INSECURE_TLS has MLflow's client check no certificate: whoever stands between can "
-            "read the token. This command checks all the same.",
+            message="MLFLOW_TRACKING_INSECURE_TLS keeps MLflow's client from checking certificates: anybody in between "
+            "can read the token. This command still checks them.",
             mend="unset MLFLOW_TRACKING_INSECURE_TLS",
         )
         return
@@ -121,7 +121,7 @@ def _certificates(variables: Mapping[str, str], *, encrypted: bool, works: bool)
             yield Check(
                 "certificates",
                 ok=not matters,
-                message=f"{one} names {path}, which is not there, so that no certificate can be verified by it.",
+                message=f"{one} names {path}, which does not exist, so no certificate can be verified with it.",
                 mend=f"unset {one}",
             )
             return
@@ -129,15 +129,15 @@ def _certificates(variables: Mapping[str, str], *, encrypted: bool, works: bool)
         yield Check(
             "certificates",
             ok=not matters,
-            message="SSL_CERT_FILE is set, which MLflow's client does not read: it trusts the authorities that it "
-            "brings along, and yours is not among them.",
+            message="SSL_CERT_FILE is set, but MLflow's client does not read it: the client trusts the authorities "
+            "that it comes with, and yours is not among them.",
             mend='export REQUESTS_CA_BUNDLE="$SSL_CERT_FILE"',
         )
     elif ours and name and not _same(ours, variables[name]):
         yield Check(
             "certificates",
             ok=not matters,
-            message=f"SSL_CERT_FILE and {name} name different files. MLflow's client trusts the second alone, this "
+            message=f"SSL_CERT_FILE and {name} name different files. MLflow's client trusts only the second, this "
             "command trusts both.",
             mend=f'export {name}="$SSL_CERT_FILE"',
         )

@@ -20,7 +20,7 @@ def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iter
             "token",
             ok=False,
             message=f"There is none: the job needs {needed}, and without it every call is refused. `id_tokens:` of a "
-            "job (also those that `extends` brings) replace those of `default:`, they don't add to them.",
+            "job (including those that `extends` brings) replace those of `default:`; they don't add to them.",
             mend=_id_token(needed, settings),
         )
     for number, name in enumerate(names):
@@ -30,7 +30,7 @@ def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iter
         yield Check(
             "token of MLflow",
             ok=False,
-            message=f"{of_ours} is for this command alone. MLflow's client reads {of_mlflow}, which is not set, and "
+            message=f"{of_ours} is only for this command. MLflow's client reads {of_mlflow}, which is not set, and "
             "sends no token.",
             mend=_id_token(of_mlflow, settings),
         )
