@@ -342,4 +342,4 @@ def _beside(body: Mapping[str, Any]) -> Beside:
 def _line(one: Mapping[str, Any]) -> str:
     goal = text(one.get("direction"))
     told = f" ({goal} is better)" if goal in {"higher", "lower"} else ""
-    return f"{one['name']}{told}: {text(one.get('standing'))}: {text(one.get('sentence'))}"
+    return f"{one['name']}{told}: {text(one.get('standing'))}, {text(one.get('sentence'))}"

@@ -142,7 +142,8 @@ def test_the_thread_is_shown_where_the_last_good_file_wants_it(trail: Trail) -> 
     broken_main(trail, "models: [")
     request, pipeline = a_request(trail, GOOD)
     trail.report(pipeline)
-    assert "contract invalid" in request.discussions[0].notes[0].body
+    thread = request.discussions[0].notes[0].body
+    assert "- `.mltrail.yml` on `main` can't be read, line 1: `" in thread, "it names the place to mend"
     assert trail.team.project.statuses[pipeline.id][-1][1] == "failed"
 
 

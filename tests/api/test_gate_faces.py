@@ -158,7 +158,7 @@ class TestThread:
         resolve(trail, request, reply="Known.", by=by)
         trail.work(seconds=15 * 60)
         assert (thread_of(request).resolved_by is not None) == counts
-        assert ("resolved by who may not" in thread_of(request).notes[0].body) != counts
+        assert ("resolved by somebody who is not allowed" in thread_of(request).notes[0].body) != counts
         trail.work(seconds=15 * 60)
         assert (thread_of(request).resolved_by is not None) == counts
 

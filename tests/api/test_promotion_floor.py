@@ -1,5 +1,6 @@
 """No version takes the place of one that is really better, and no promotion ranks by a guess."""
 
+import re
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ def test_what_is_really_worse_is_not_promoted(trail: Trail, metric: str, before:
         assert (done["state"], standing(done)) == ("refused", {metric: "worse"})
         assert f"allow_worse: [{metric}]" in done["reason"]
         assert "it is worse than champion, which is 1.0.0" in done["reason"]
+        assert not re.search(r"\([^)]*\(", done["reason"]), "brackets within brackets"
     line = done["comparison"]["metrics"][0]
     assert line["before"] == pytest.approx(sum(before) / len(before))
     assert line["now"] == pytest.approx(sum(now) / len(now))

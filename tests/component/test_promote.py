@@ -140,7 +140,7 @@ COMPARED = {
 @pytest.mark.parametrize("state", ["promoted", "dry_run"])
 def test_it_tells_how_the_version_compares_with_the_one_that_it_replaces(job: Job, state: str) -> None:
     told = promote(job, state=state, comparison=COMPARED)
-    assert "  compared with 1.0.0:\n    val_accuracy (higher is better): better: 0.800 → 0.900 (+10 pp)\n" in told
+    assert "  compared with 1.0.0:\n    val_accuracy (higher is better): better, 0.800 → 0.900 (+10 pp)\n" in told
 
 
 def test_it_tells_why_nothing_is_compared(job: Job) -> None:

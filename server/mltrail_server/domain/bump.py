@@ -165,5 +165,6 @@ def _told(value: str | None) -> str:
 
 
 def _list(changes: list[str]) -> str:
-    rest = f" and {len(changes) - _MOST_TOLD} more" if len(changes) > _MOST_TOLD else ""
-    return ", ".join(changes[:_MOST_TOLD]) + rest
+    if len(changes) <= _MOST_TOLD + 1:  # "and 1 more" would save no room
+        return ", ".join(changes)
+    return ", ".join(changes[:_MOST_TOLD]) + f" and {len(changes) - _MOST_TOLD} more"

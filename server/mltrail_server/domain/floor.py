@@ -125,7 +125,8 @@ def _standing(one: MetricChange, rules: Sequence[Rule], *, real: bool) -> tuple[
         return Standing.WORSE, "; no longer logged, or not a number"
     if one.judgement is Judgement.SAME:
         return Standing.EVEN, ""
-    difference = f" ({told(one.name, one.goal, one.baseline.mean, one.current.mean)})"
+    amount = told(one.name, one.goal, one.baseline.mean, one.current.mean)
+    difference = f" ({amount.replace(' (', ', ').removesuffix(')')})"  # it may have a percentage in brackets of its own
     if one.loss <= 0:
         return (Standing.BETTER if one.judgement is Judgement.BETTER else Standing.EVEN), difference
     standing, why = _of_a_loss(one, one.loss, one.baseline.mean, rules, real=real)

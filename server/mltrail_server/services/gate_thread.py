@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections.abc import Set as AbstractSet
 
-from mltrail_contract import Outcome
+from mltrail_contract import FILE_NAME, Outcome, Problem
 from mltrail_server.domain import threads
 from mltrail_server.domain.identity import Role
 from mltrail_server.domain.ids import ProjectId
@@ -32,8 +32,8 @@ _UNSAID = "It was resolved without a reply, so it is open again: please say why.
 _MOST_LINES = 50
 """GitLab refuses a body of more than a million characters, and a thread that is not there blocks nothing."""
 _OWN = (
-    "It was resolved by who may not let it pass, so it is open again: that is for a Maintainer, or for a Developer who "
-    "is not the merge request's author."
+    "It was resolved by somebody who is not allowed to accept this, so it is open again: a Maintainer may, or a Developer "
+    "who is not the merge request's author."
 )
 _AFTER = "\n\n*"
 _log = logging.getLogger(__name__)
@@ -209,7 +209,16 @@ def _body(report: Report) -> str:
         for model in report.gate.models
         if model.silence is not None and model.silence.outcome is Outcome.FAIL
     ]
+    if not lines:
+        lines = [
+            Markdown(f"- {code(FILE_NAME)} on {code(report.target)} can't be read, line {one.line}: {code(_problem(one))}")
+            for one in report.gate.contract.problems
+        ]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [Markdown(f"- and {len(lines) - _MOST_LINES} more")]
     told = "\n".join(lines or [f"- {report.gate.sentence}"])
     return f"{_MARKER}\n**The gate fails** for this merge request's models:\n\n{told}\n\n{_HOW}\n"
+
+
+def _problem(one: Problem) -> str:
+    return f"{one.key}: {one.message}" if one.key else one.message
