@@ -74,7 +74,7 @@ def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
     team.project.members[team.users["bot"].id] = 30
     trail.work(seconds=30 * 60)
     assert team.project.statuses[pipeline.id][-1][1] == "failed"
-    assert needs not in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    assert "mltrail's bot has" not in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
 
 
 def test_a_refused_issue_is_told(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> None:

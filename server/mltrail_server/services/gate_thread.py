@@ -32,8 +32,8 @@ _UNSAID = "It was resolved without a reply, so it is open again: please say why.
 _MOST_LINES = 50
 """GitLab refuses a body of more than a million characters, and a thread that is not there blocks nothing."""
 _OWN = (
-    "It was resolved by somebody who is not allowed to accept this, so it is open again: a Maintainer may, or a Developer "
-    "who is not the merge request's author."
+    "It was resolved by somebody who is not allowed to accept this, so it is open again: a Maintainer may, or a "
+    "Developer who is not the merge request's author."
 )
 _AFTER = "\n\n*"
 _log = logging.getLogger(__name__)
@@ -211,7 +211,9 @@ def _body(report: Report) -> str:
     ]
     if not lines:
         lines = [
-            Markdown(f"- {code(FILE_NAME)} on {code(report.target)} can't be read, line {one.line}: {code(_problem(one))}")
+            Markdown(
+                f"- {code(FILE_NAME)} on {code(report.target)} can't be read, line {one.line}: {code(_problem(one))}"
+            )
             for one in report.gate.contract.problems
         ]
     if len(lines) > _MOST_LINES:
