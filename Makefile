@@ -13,8 +13,8 @@ help: ## Print this help
 demo: env train-env ## Show the whole trail on real input; ONCE=1 leaves when it is told, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
-test: env train-env client-envs postgresql chromium ## Run all tests, in random order; ARGS="-k name" picks some
-	$(DEV)/bin/python -m pytest $(ARGS)
+test: env train-env client-envs postgresql chromium ## Run all tests, in random order, two files at a time; ARGS="-k name" picks some
+	$(DEV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
 	$(DEV)/bin/ruff check

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.browser.server import Site, site
 from tests.browser.world import Past
 from tests.conftest import FrozenClock
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, one_at_a_time
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".cache/npm/axe-core/axe.min.js"
@@ -47,14 +47,15 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The rules of axe-core, from npm by name; kept between runs of the tests."""
-    if not AXE.exists():
-        spec = importlib.util.spec_from_file_location("packages", ROOT / "assets/packages.py")
-        assert spec
-        assert spec.loader
-        packages = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(packages)
-        packages.fetch(Path(__file__).parent / "npm.json", ROOT / ".cache/npm")
-    return AXE.read_text()
+    with one_at_a_time(AXE.parents[1]):
+        if not AXE.exists():
+            spec = importlib.util.spec_from_file_location("packages", ROOT / "assets/packages.py")
+            assert spec
+            assert spec.loader
+            packages = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(packages)
+            packages.fetch(Path(__file__).parent / "npm.json", AXE.parents[1])
+        return AXE.read_text()
 
 
 @pytest.fixture

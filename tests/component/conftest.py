@@ -12,6 +12,7 @@ import pytest
 from mltrail_ci.cli import main
 from tests.component.runner import ROOT, SCRIPTS, Runner, runner_in
 from tests.component.server import Server
+from tests.processes import one_at_a_time
 
 PACKAGES = Path(__file__).parent / "node"
 
@@ -21,17 +22,18 @@ def gitlab_ci_local() -> Path:
     folder = ROOT / ".cache/node"
     lock = (PACKAGES / "package-lock.json").read_bytes()
     installed = folder / "installed.json"
-    if not installed.exists() or installed.read_bytes() != lock:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(PACKAGES, folder)
-        path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
-        subprocess.run(
-            [SCRIPTS / "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
-            cwd=folder,
-            env=os.environ | {"PATH": path},
-            check=True,
-        )
-        installed.write_bytes(lock)
+    with one_at_a_time(folder):
+        if not installed.exists() or installed.read_bytes() != lock:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(PACKAGES, folder)
+            path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
+            subprocess.run(
+                [SCRIPTS / "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+                cwd=folder,
+                env=os.environ | {"PATH": path},
+                check=True,
+            )
+            installed.write_bytes(lock)
     return folder / "node_modules/gitlab-ci-local/dist/index.js"
 
 
