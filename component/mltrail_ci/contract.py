@@ -43,7 +43,9 @@ def _content(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise errors.usage(f"Can't read {path}: {error.strerror}.") from error
+        raise errors.usage(
+            f"Can't read {path}: {error.strerror}. Run this at the root of the repository, or name the file."
+        ) from error
 
 
 def _tell(options: Namespace, answer: Any, told: str) -> None:  # noqa: ANN401 - any JSON

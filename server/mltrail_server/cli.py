@@ -201,7 +201,7 @@ def _selftest(settings: Settings, options: argparse.Namespace) -> int:
         print(f"{line.outcome:8}{line.name}: {line.told}")
     reached = test.lines[0].outcome != "FAILED"
     help_wanted = (
-        "please send this report, it holds no secrets"
+        "mend what the lines say, then run it again; if they do not help, send this report: it holds no secrets"
         if reached
         else "mend what the first line says, then run it again"
     )

@@ -35,7 +35,7 @@ def test_mistakes_are_told_as_a_compiler_does(job: Job, file: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told(job: Job, file: Path) -> None:
     code, _, error = job.run("contract", "check", str(file))
-    assert (code, "No such file" in error) == (2, True)
+    assert (code, "No such file" in error, "root of the repository" in error) == (2, True, True)
 
 
 @pytest.mark.parametrize(("outcome", "expected"), [("fail", 1), ("warn", 0), ("pass", 0), (None, 0)])

@@ -51,6 +51,12 @@ def test_the_stand_in_passes_and_keeps_no_note(
     assert team.gitlab.notes(team.project, request_iid) == []
 
 
+def test_a_project_that_the_bot_does_not_see_is_named(try_it: Callable[..., dict[str, Any]]) -> None:
+    lines = try_it(project="team/chrun")
+    assert failures(lines) == ["project by path and number"]
+    assert "no project team/chrun: give --project its full path" in lines["project by path and number"].told
+
+
 def test_outside_of_a_job_it_tries_what_it_can(try_it: Callable[..., dict[str, Any]]) -> None:
     lines = try_it(id_token="", job_token="", merge_request_iid=None)
     assert failures(lines) == []

@@ -134,7 +134,15 @@ class SelfTest:
         return f"{self.probe.user_name()}, scopes {', '.join(token.scopes)}, ends {token.expires_at or 'never'}"
 
     def _project(self) -> str:
-        by_name = self.gitlab.project_named(self.given.project)
+        try:
+            by_name = self.gitlab.project_named(self.given.project)
+        except MltrailError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            raise _wrong(
+                f"GitLab shows mltrail's bot no project {self.given.project}: give --project its full path, and make "
+                "the bot a member of it (Manage > Members)"
+            ) from error
         by_number = self.gitlab.project(ProjectId(by_name.id))
         if by_number != by_name:
             raise _wrong("path and number lead to different answers")
@@ -199,6 +207,8 @@ class SelfTest:
 
     def _commits(self) -> str:
         project = self._known()
+        if not project.default_branch:
+            raise _Skip("the repository is empty")
         found = self.gitlab.ancestors(ProjectId(project.id), project.default_branch or "", limit=5)
         requests = self.gitlab.commit_merge_requests(ProjectId(project.id), found[0])
         return f"{len(found)} read, the newest belongs to {len(requests)} merge requests"
