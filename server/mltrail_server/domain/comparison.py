@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mltrail_contract import Model
@@ -10,7 +10,7 @@ from mltrail_contract import Model
 from . import direction, evidence, folds, globs, sweeps
 from .direction import Direction, Goal, Source
 from .evidence import Evidence, Level
-from .grouping import Group, Run, State, best, group, ranking_metric, representative
+from .grouping import Group, Run, State, best, group, ranking_metric, representative, usable
 from .numbers import change
 from .statistics import Summary
 
@@ -88,6 +88,12 @@ class Comparison:
     confirmed: bool = False
     evades: bool = False
 
+    def odd(self, metric: str) -> int:
+        """Count the best's runs that have logged a metric, and not as a number, where none of the baseline has."""
+        if self.baseline is not None and _odd(self.baseline, metric):
+            return 0
+        return _odd(self.best, metric) if self.best is not None else 0
+
     @property
     def headline(self) -> MetricChange | None:
         return next((one for one in self.metrics if one.name == self.rank_by), None)
@@ -131,13 +137,17 @@ def compare(
     theirs = group(sweeps.fold(chosen_before, wanted).runs, repeat_over=chance)
     metric = rank_by or model.rank_by or ranking_metric(ours)
     goal = Goal(better, Source.TOLD) if better else goal_of(metric or "", model)
-    mine, yours = best(ours, metric, goal), best(theirs, metric, goal)
+    told_by = rank_by or model.rank_by
+    mine, yours = best(ours, metric, goal), _best_before(theirs, told_by, goal, model)
     again = _again(mine, group(fresh, repeat_over=chance))
     mine, yours = again or mine, _again(yours, group(fresh_before, repeat_over=chance)) or yours
     if mine is None:
         return Comparison(metric, None, None, yours, (), (), 0)
     among = len(ours) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in ours)
-    earlier = [best(group(sweeps.fold(tuple(runs), wanted).runs, repeat_over=chance), metric, goal) for runs in history]
+    earlier = [
+        _best_before(group(sweeps.fold(tuple(runs), wanted).runs, repeat_over=chance), told_by, goal, model)
+        for runs in history
+    ]
     reason, evades = _incomparable(mine, yours, model.same_dataset) if yours else (None, False)
     sides = _Sides(mine, yours, [one for one in earlier if one is not None], model, reason)
     changes = tuple(_metrics(sides, metric, goal, among=1 if again else among))
@@ -158,6 +168,14 @@ def compare(
     )
 
 
+def _best_before(groups: Sequence[Group], told_by: str | None, goal: Goal, model: Model) -> Group | None:
+    """Choose a baseline's best by what ranks it there: by what a merge request logs it could choose a weak one."""
+    if told_by is not None and any(told_by in one.metrics for one in groups):
+        return best(groups, told_by, goal)
+    metric = ranking_metric(groups)
+    return best(groups, metric, goal_of(metric or "", model))
+
+
 def _parted(runs: Iterable[Run]) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
     """Part the runs among which the best is chosen from those that confirm it, where there are both."""
     found = tuple(runs)
@@ -171,6 +189,10 @@ def _parted(runs: Iterable[Run]) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
 def _again(winner: Group | None, fresh: Iterable[Group]) -> Group | None:
     """Find the fresh runs of what has won: they alone tell how good it is, since nothing was chosen by them."""
     return next((one for one in fresh if winner is not None and one.params == winner.params), None)
+
+
+def _odd(group: Group, metric: str) -> int:
+    return sum(metric in run.metrics and not usable(run.metrics[metric]) for run in group.runs)
 
 
 def goal_of(metric: str, model: Model) -> Goal:
@@ -255,6 +277,12 @@ def _judge(sides: _Sides, name: str, goal: Goal, *, among: int) -> MetricChange:
         missing = Judgement.NEW if before is None else Judgement.GONE
         sentence = "new, no baseline yet" if before is None else "no longer logged, or not a number"
         return MetricChange(name, goal, before, now, missing, sentence)
+    by_fold = None
+    if sides.yours and sides.model.pair_by and not sides.incomparable:
+        by_fold = folds.paired(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by)
+        shared = folds.shared_means(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by)
+        if shared and (by_fold or not folds.lost(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by)[0]):
+            before, now = replace(before, mean=shared[0]), replace(now, mean=shared[1])
     delta = now.mean - before.mean
     relative = delta / abs(before.mean) if before.mean else None
     difference = told(name, goal, before.mean, now.mean)
@@ -262,7 +290,6 @@ def _judge(sides: _Sides, name: str, goal: Goal, *, among: int) -> MetricChange:
         return MetricChange(name, goal, before, now, Judgement.UNKNOWN, sides.incomparable, delta, relative)
     if math.isclose(now.mean, before.mean, rel_tol=1e-12, abs_tol=1e-15):
         return MetricChange(name, goal, before, now, Judgement.SAME, "unchanged", delta, relative)
-    by_fold = folds.paired(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by) if sides.yours else None
     weighed = by_fold or evidence.weigh(level, now)
     runs = f"{int(by_fold.freedom) + 1} folds" if by_fold else f"{now.n} v {level.runs} runs"
     judgement, words = _judged(goal, weighed, delta, runs, among=among, lone=now.n == 1 and level.runs == 1)

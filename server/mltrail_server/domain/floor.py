@@ -13,10 +13,10 @@ from enum import StrEnum
 from mltrail_contract import Model, Rule
 
 from . import direction, evidence, globs
-from .comparison import Comparison, Judgement, MetricChange, told
+from .comparison import Comparison, Judgement, MetricChange, goal_of, told
 from .direction import Direction
 from .evidence import ENOUGH_FREEDOM
-from .grouping import Run
+from .grouping import Run, ranking_metric
 from .numbers import decimals_for, number
 
 SHARE_BOUND = 0.05
@@ -80,15 +80,38 @@ def other_data(model: Model, now: Iterable[Run], before: Iterable[Run]) -> bool:
     return any(ours[use].isdisjoint(theirs[use]) for use in shared)
 
 
-def hold(compared: Comparison, model: Model, *, branch: str, allowed: Sequence[str]) -> tuple[Line, ...]:
-    """Hold the ranking and the ruled metrics against the champion's. `allowed` are globs of what may be worse."""
+def hold(
+    compared: Comparison, model: Model, *, branch: str, allowed: Sequence[str], ranked: str | None = None
+) -> tuple[Line, ...]:
+    """Hold the ranking and the ruled metrics against the champion's. `allowed` are globs of what may be worse, and
+    `ranked` is what else ranks: the champion's own metric.
+    """
     changes = {one.name: one for one in compared.metrics}
     ruled = _ruled(model, changes, branch)
-    ranks = [one.name for one in compared.metrics if one.name == compared.rank_by]
+    ranks = [one.name for one in compared.metrics if one.name in (compared.rank_by, ranked)]
     chosen = [changes[name] for name in dict.fromkeys((*ranks, *sorted(ruled)))]
     real = _really_worse(chosen)
     may = globs.matching_any(changes, allowed)
-    return tuple(_line(one, ruled.get(one.name, ()), real=one.name in real, allowed=one.name in may) for one in chosen)
+    return tuple(
+        _line(
+            one,
+            ruled.get(one.name, ()),
+            real=one.name in real,
+            allowed=one.name in may,
+            odd=compared.odd(one.name) if one.name in ruled else 0,
+        )
+        for one in chosen
+    )
+
+
+def ranked_before(compared: Comparison, now: Iterable[Run], model: Model) -> str | None:
+    """Name the metric that ranked the champion, where it is known which way it is better and it is still logged: a
+    metric that is new, or that fewer runs have, must not hide what became of it.
+    """
+    metric = ranking_metric([compared.baseline]) if compared.baseline is not None else None
+    if metric is None or not goal_of(metric, model).certain:
+        return None
+    return metric if any(metric in run.metrics for run in now) else None
 
 
 def _ruled(model: Model, changes: Mapping[str, MetricChange], branch: str) -> dict[str, list[Rule]]:
@@ -107,8 +130,11 @@ def _really_worse(chosen: Sequence[MetricChange]) -> set[str]:
     return {one.name for one, real in zip(tested, evidence.together(chances), strict=True) if real}
 
 
-def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool) -> Line:
+def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool, odd: int) -> Line:
     standing, sentence = _standing(one, rules, real=real)
+    if odd and one.goal.certain and one.baseline is not None and one.current is not None:
+        # The mean of the others would hide a training that went astray.
+        standing, sentence = Standing.WORSE, f"; not a number in {odd} {'run' if odd == 1 else 'runs'}"
     if standing is Standing.WORSE and allowed:
         standing = Standing.ALLOWED
     before, now = (side.mean if side is not None else None for side in (one.baseline, one.current))

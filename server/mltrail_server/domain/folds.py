@@ -22,6 +22,23 @@ def means(runs: Iterable[Run], metric: str, pair_by: Sequence[str]) -> dict[tupl
     return {fold: math.fsum(found) / len(found) for fold, found in values.items()}
 
 
+def shared_means(
+    before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]
+) -> tuple[float, float] | None:
+    """Average both sides over the folds that both have, so that neither gains by logging easy ones, or some twice."""
+    theirs, ours = means(before, metric, pair_by), means(now, metric, pair_by)
+    common = sorted(theirs.keys() & ours.keys())
+    if not common:
+        return None
+    return math.fsum(theirs[one] for one in common) / len(common), math.fsum(ours[one] for one in common) / len(common)
+
+
+def lost(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]) -> tuple[int, int]:
+    """Tell how many of the folds before are not there now, and of how many."""
+    theirs, ours = means(before, metric, pair_by), means(now, metric, pair_by)
+    return len(theirs.keys() - ours.keys()), len(theirs)
+
+
 def paired(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]) -> Evidence | None:
     """Test the differences of the folds that both sides have. None when there are fewer than two.
 

@@ -2,11 +2,12 @@
 
 import fnmatch
 from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
 
-from . import evidence, globs
+from . import evidence, folds, globs
 from .comparison import Comparison, MetricChange
 from .comparison import told as difference_of
 from .direction import Direction, Goal, Source
@@ -18,6 +19,8 @@ MOST_RULINGS = 10_000
 
 _MOST_ODD = 100
 _SAME_DATA = "this merge request has changed it: log the data that the baseline has, or have somebody accept the new"
+_ALL_FOLDS = "train all of them"
+_BEFORE = "it failed in this merge request before: show that it is mended, or have somebody accept it"
 _FINITE = "this merge request has logged no number to tell it by: log finite values"
 _SEVERITY = (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
 
@@ -44,11 +47,49 @@ class Ruling:
         return f"{self.sentence}; {self.advice}" if self.advice else self.sentence
 
 
-def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, ...]:
-    """Hold each rule that is meant for this target branch against each metric that it names."""
+def judge(
+    compared: Comparison, model: Model, *, target: str, red: AbstractSet[str] = frozenset()
+) -> tuple[Ruling, ...]:
+    """Hold each rule that is meant for this target branch against each metric that it names.
+
+    `red` are the rules that this merge request has broken before, as `name_of` names them: what nobody can tell any
+    more is not mended.
+    """
     if compared.best is None:
         return ()
+    rulings = _rulings(compared, model, compared.best, target)
+    return _still_red(rulings, model, target, red) if red else tuple(rulings)
+
+
+def name_of(model: str, ruling: Ruling) -> str:
+    """Name what is ruled in a form that stays the same from pipeline to pipeline."""
+    return f"{model}: {ruling.metric} {ruling.expects}"
+
+
+def _still_red(rulings: Iterable[Ruling], model: Model, target: str, red: AbstractSet[str]) -> tuple[Ruling, ...]:
+    held = [
+        replace(one, outcome=Outcome.FAIL, advice=_BEFORE)
+        if not one.known and one.outcome is not Outcome.FAIL and name_of(model.name, one) in red
+        else one
+        for one in rulings
+    ]
+    left = sorted(red - {name_of(model.name, one) for one in held})
+    for rule in model.rules if left else ():
+        start, end = f"{model.name}: ", f" {expectation(rule)}"
+        if applies(rule, target):
+            metrics = [one[len(start) : -len(end)] for one in left if one.startswith(start) and one.endswith(end)]
+            for metric in globs.matching(metrics, rule.metric):
+                told = "no longer logged"
+                held.append(Ruling(metric, rule, Outcome.FAIL, expectation(rule), told, known=False, advice=_BEFORE))
+            left = [one for one in left if one not in {name_of(model.name, each) for each in held}]
+    return tuple(held)
+
+
+def _rulings(compared: Comparison, model: Model, best: Group, target: str) -> list[Ruling]:
     changes = {one.name: one for one in compared.metrics}
+    not_numbers = _not_numbers(best)
+    before = set(_not_numbers(compared.baseline)) if compared.baseline is not None else set()
+    new_ones = [name for name in not_numbers if name not in changes and name not in before]
     rulings: list[Ruling] = []
     for rule in model.rules:
         if not applies(rule, target):
@@ -60,13 +101,20 @@ def judge(compared: Comparison, model: Model, *, target: str) -> tuple[Ruling, .
             rulings.append(Ruling(rule.metric, rule, Outcome(rule.then), expectation(rule), told, known=False))
         elif names:
             rulings += [_ruling(rule, changes[name], compared, model) for name in names]
-        elif odd := globs.matching(_not_numbers(compared.best), rule.metric):
-            broken = Outcome(rule.then)
-            rulings += [Ruling(name, rule, broken, expectation(rule), "not a number") for name in odd[:_MOST_ODD]]
+            if rule.at_least is not None or rule.at_most is not None:
+                # A slice that is no number keeps no bound, whatever the others do.
+                rulings += _odd(rule, globs.matching(new_ones, rule.metric))
+        elif odd := globs.matching(not_numbers, rule.metric):
+            rulings += _odd(rule, odd)
         else:
             missing = "no run has logged it" if rule.metric.isidentifier() else "no metric has such a name"
             rulings.append(Ruling(rule.metric, rule, model.if_unknown, expectation(rule), missing, known=False))
-    return tuple(rulings)
+    return rulings
+
+
+def _odd(rule: Rule, names: list[str]) -> list[Ruling]:
+    broken = Outcome(rule.then)
+    return [Ruling(name, rule, broken, expectation(rule), "not a number") for name in names[:_MOST_ODD]]
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
@@ -125,9 +173,26 @@ def _ruling(rule: Rule, one: MetricChange, compared: Comparison, model: Model) -
         return say(broken, f"{number(value)} is less")
     if rule.at_most is not None and value > rule.at_most:
         return say(broken, f"{number(value)} is more")
-    if rule.worse_by is None:
-        return say(Outcome.PASS, number(value))
+    partial = _of_a_part(rule, one, compared, model, broken)
+    if partial is not None or rule.worse_by is None:
+        return partial or say(Outcome.PASS, number(value))
     return _against_baseline(rule, rule.worse_by, one, value, compared, model, broken)
+
+
+def _of_a_part(rule: Rule, one: MetricChange, compared: Comparison, model: Model, broken: Outcome) -> Ruling | None:
+    """Rule on a mean of some of the runs or folds only: it would hide what became of the others."""
+    if compared.best is None:
+        return None
+    if odd := compared.odd(one.name):
+        told = f"not a number in {odd} of {_counted(len(compared.best.runs), 'run')}"
+        return Ruling(one.name, rule, broken, expectation(rule), told)
+    if not model.pair_by or compared.baseline is None:
+        return None
+    lost, of_all = folds.lost(compared.baseline.runs, compared.best.runs, one.name, model.pair_by)
+    if not lost:
+        return None
+    told = f"{lost} of the baseline's {_counted(of_all, 'fold')} not logged here"
+    return Ruling(one.name, rule, broken, expectation(rule), told, known=False, advice=_ALL_FOLDS)
 
 
 def _against_baseline(  # noqa: C901, PLR0911, PLR0917 - a way out for each thing that a reviewer is told

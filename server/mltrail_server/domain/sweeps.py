@@ -23,9 +23,10 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
     evaluation, as scikit-learn's searches log it), else the trials. `wanted` are globs of the metrics that matter, all
     when empty.
     """
+    in_circles = _in_circles(runs)
     children: dict[int, list[Run]] = {}
     for run in runs:
-        if run.parent_iid is not None and run.state is State.SUCCEEDED:
+        if run.parent_iid is not None and run.iid not in in_circles and run.state is State.SUCCEEDED:
             children.setdefault(run.parent_iid, []).append(run)
     if not children:
         return Folded(tuple(runs), {})
@@ -53,6 +54,24 @@ def confirms(run: Run) -> bool:
 def _logged(run: Run, matter: set[str] | None) -> set[str]:
     names = {name for name, value in run.metrics.items() if usable(value)}
     return names if matter is None else names & matter
+
+
+def _in_circles(runs: Sequence[Run]) -> set[int]:
+    """Find runs that are their own ancestors: they are no trials, since otherwise nobody would speak for them."""
+    parents = {run.iid: run.parent_iid for run in runs}
+    found: set[int] = set()
+    seen: set[int] = set()
+    for start in parents:
+        path: dict[int, None] = {}
+        at: int | None = start
+        while at is not None and at in parents and at not in seen:
+            seen.add(at)
+            path[at] = None
+            at = parents[at]
+        if at is not None and at in path:
+            walked = list(path)
+            found.update(walked[walked.index(at) :])
+    return found
 
 
 def _all_below(iid: int, children: Mapping[int, Sequence[Run]]) -> set[int]:

@@ -62,8 +62,7 @@ class ModelReport:
         """Name what fails, each in a form that stays the same from pipeline to pipeline."""
         if self.silence is not None and self.silence.outcome is Outcome.FAIL:
             return self.silence.rules or frozenset({f"{self.name}: not trained here"})
-        broken = (one for one in self.rulings if one.outcome is Outcome.FAIL)
-        return frozenset(f"{self.name}: {one.metric} {one.expects}" for one in broken)
+        return frozenset(gate.name_of(self.name, one) for one in self.rulings if one.outcome is Outcome.FAIL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ def _model(  # noqa: PLR0917 - all that a model is judged by
     elif missing and bench.fork:
         outcome = None
     elif model is not None and model.rules and touched and (bench.runs or model.paths) and (runs or not model.retired):
-        rulings = gate.judge(compared, model, target=bench.target)
+        rulings = gate.judge(compared, model, target=bench.target, red=bench.red.get(name, frozenset()))
         outcome = gate.worst([one.outcome for one in rulings] + ([model.if_unknown] if missing else []))
     told = verdict.of_model(compared)
     if silent is not None and (not runs or silent.kind in (Kind.RED, Kind.MOVED)):

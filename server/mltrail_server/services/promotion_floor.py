@@ -32,7 +32,8 @@ def of(
     branch: str,
     better: Direction | None = None,
 ) -> Floor:
-    """Hold a winner against the champion, in the ranking metric and in those that the contract has rules for.
+    """Hold a winner against the champion, in the ranking metric and in those that the contract has rules for. Where
+    nobody has told what ranks, what ranked the champion counts, too.
 
     `branch` is the one whose pipelines tell what chance does. Some fifteen statements.
     """
@@ -53,7 +54,8 @@ def of(
         rank_by=winner.rank_by,
         better=better,
     )
-    lines = floor.hold(compared, model, branch=branch, allowed=terms.allow_worse)
+    ranked = floor.ranked_before(compared, winner.runs, model) if model.rank_by is None and not winner.told else None
+    lines = floor.hold(compared, model, branch=branch, allowed=terms.allow_worse, ranked=ranked)
     return Floor(against.version.semver, lines, "" if lines else "no metric ranks it and no rule names one")
 
 

@@ -24,11 +24,14 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """`run` is what is promoted, `runs` are its candidate's: with those that differ from it only by chance."""
+    """`run` is what is promoted, `runs` are its candidate's: with those that differ from it only by chance. `told` is
+    set where the caller has said by what to rank.
+    """
 
     run: Run
     runs: tuple[Run, ...]
     rank_by: str | None
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def choose(  # noqa: PLR0911 - one way out for each reason why not
         if named.state is not State.SUCCEEDED:
             return Without(f"{named.name}: {STATES[named.state]}")
         compared = comparison.compare([named], [], model=terms.model, rank_by=rank_by, better=better)
-        return Winner(named, (named,), compared.rank_by)
+        return Winner(named, (named,), compared.rank_by, rank_by is not None)
     compared = comparison.compare(runs, [], model=terms.model, rank_by=rank_by, better=better)
     if compared.best is None or compared.best_run is None:
         counts = {state: sum(run.state is state for run in runs) for state in STATES}
@@ -64,7 +67,7 @@ def choose(  # noqa: PLR0911 - one way out for each reason why not
     asked = question(terms, runs, compared)
     if asked is not None:
         return Without(asked.sentence("`{}`".format), asks=True)
-    return Winner(compared.best_run, compared.best.runs, compared.rank_by)
+    return Winner(compared.best_run, compared.best.runs, compared.rank_by, rank_by is not None)
 
 
 @dataclass(frozen=True, slots=True)

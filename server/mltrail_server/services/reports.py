@@ -170,15 +170,15 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, ask
     )
     bench = Bench(connection, project_id, made, found, known, target, asked.if_invalid, fork=fork)
     if judged is not None and not fork:
-        bench = replace(bench, jobs=HeadJobs())
+        red = red_verdicts.of(connection, project_id, judged.iid) if judged.has_failed else []
+        bench = replace(
+            bench,
+            red={one.model: one.rules for one in red if one.stands and one.target_branch == target},
+            jobs=HeadJobs(),
+        )
         # Where each model was trained nobody has to ask what silence means.
         if any(judging.lacks(bench, one.known) for one in versions):
-            red = red_verdicts.of(connection, project_id, judged.iid)
-            bench = replace(
-                bench,
-                red={one.model: one.rules for one in red if one.stands and one.target_branch == target},
-                jobs=head_jobs.of(connection, project_id, [one.id for one in of_commit]),
-            )
+            bench = replace(bench, jobs=head_jobs.of(connection, project_id, [one.id for one in of_commit]))
     binding = judging.judge(bench, known.binding)
     return Report(
         pipeline,

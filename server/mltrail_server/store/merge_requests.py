@@ -12,6 +12,7 @@ from . import schema
 from .sql import upsert
 
 _T = schema.merge_request
+_RED = schema.red_verdict
 _COLUMNS = tuple(
     _T.c[name]
     for name in (
@@ -23,7 +24,9 @@ _COLUMNS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
-    """`note_pipeline_id` is the pipeline that the note speaks of; `note_problem` why it could not be written."""
+    """`note_pipeline_id` is the pipeline that the note speaks of; `note_problem` why it could not be written.
+    `has_failed` tells that the gate has failed for it at some time.
+    """
 
     iid: int
     source_branch: str
@@ -37,6 +40,7 @@ class MergeRequest:
     note_pipeline_id: int | None
     note_sha256: str | None
     note_problem: str | None
+    has_failed: bool = False
 
 
 def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeRequest, *, now: int) -> None:
@@ -58,7 +62,8 @@ def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeR
 
 
 def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequest | None:
-    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.iid == iid)
+    has_failed = sa.exists().where(_RED.c.project_id == project_id, _RED.c.merge_request_iid == iid)
+    query = sa.select(*_COLUMNS).add_columns(has_failed).where(_T.c.project_id == project_id, _T.c.iid == iid)
     row = connection.execute(query).one_or_none()
     return None if row is None else MergeRequest(*row)
 
