@@ -140,12 +140,15 @@ def _purge(deps: "Deps", options: argparse.Namespace) -> None:
         force=options.force,
         dry_run=options.dry_run,
     )
-    gone = 0
+    found = gone = 0
     for one in purge.purge(deps, wanted):
+        found += 1
         told = f"{one.kind} {one.name} of project {one.project_id}"
         print(f"Kept {told}: {one.kept}." if one.kept else f"{would} {told} for good.")
         gone += not one.kept
     print(f"{would} {gone:,} deleted things for good.")
+    if not found and (wanted.run_ids or wanted.experiment_ids):
+        print("Nothing that was named is deleted here, or not for as long as asked: delete it first.")
 
 
 def _span_ms(text: str) -> int:
