@@ -14,6 +14,9 @@ from .deps import Scope
 
 CLAIM = "gitlab.CI_JOB_ID"
 
+MERGE_REQUEST = "gitlab.CI_MERGE_REQUEST_IID"
+"""In no token: written by the reconciler, once GitLab has told which merge request a pipeline belongs to."""
+
 
 def look_up(scope: Scope, tags: Mapping[str, str]) -> ci.Job | None:
     """Fetch the job that a client claims by its tags; None when it claims none, or proves its own. Asks GitLab, so call

@@ -82,7 +82,7 @@ def get(scope: Scope, name: str) -> Registered:
 def search(
     scope: Scope, *, filter_text: str = "", order_by: Sequence[str] = (), limit: int = 100, token: str | None = None
 ) -> Page:
-    """Find a page of models, in seven statements however many there are."""
+    """Find a page of models, in six statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
     with scope.deps.db.slow_read() as connection:
@@ -199,8 +199,8 @@ def _registered(connection: sa.Connection, scope: Scope, found: Sequence[Model],
     ids = [model.id for model in found]
     if not ids:
         return []
-    latest = versions.latest(connection, scope.project_id, ids, most=most)
     names = aliases.of_models(connection, scope.project_id, ids)
+    latest = versions.latest(connection, scope.project_id, ids, most=most, names=names)
     return [Registered(model, latest.get(model.id, []), names.get(model.id, [])) for model in found]
 
 

@@ -20,10 +20,7 @@ from mltrail_server.store.logged_models import LoggedModel
 from . import amendments, job_claims, snapshots, stewards
 from .amendments import Kind
 from .deps import Scope
-from .job_claims import CLAIM
-
-MERGE_REQUEST = "gitlab.CI_MERGE_REQUEST_IID"
-"""In no token: written by the reconciler, once GitLab has told which merge request a pipeline belongs to."""
+from .job_claims import CLAIM, MERGE_REQUEST
 
 KEYS = frozenset(
     {

@@ -15,8 +15,8 @@ from mltrail_server.store.jobs import TiedJob
 
 from . import families
 from .deps import Deps
+from .job_claims import MERGE_REQUEST
 from .job_states import GRACE_MS
-from .stamp import MERGE_REQUEST
 
 PROJECT_AGE_MS = 60 * 60_000
 REQUEST_AGE_MS = 10 * 60_000

@@ -1,6 +1,6 @@
 """Aliases of models, and the history of their moves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -12,6 +12,9 @@ from .sql import next_number, upsert
 
 _T = schema.model_alias
 _EVENT = schema.alias_event
+
+OfModels = dict[int, list[tuple[str, int]]]
+"""The aliases of models, and the numbers of the versions that they point at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +83,23 @@ def history(connection: sa.Connection, project_id: ProjectId, model_id: int) -> 
     return [Move(*row) for row in connection.execute(query)]
 
 
-def of_models(
-    connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int]
-) -> dict[int, list[tuple[str, int]]]:
+def of_models(connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int]) -> OfModels:
     """Fetch the aliases of several models with the numbers they point at, by name."""
-    found: dict[int, list[tuple[str, int]]] = {}
-    for model_id, alias, number in _all(connection, project_id, model_ids):
-        found.setdefault(model_id, []).append((alias, number))
-    return found
-
-
-def of_versions(
-    connection: sa.Connection, project_id: ProjectId, keys: Iterable[tuple[int, int]]
-) -> dict[tuple[int, int], tuple[str, ...]]:
-    """Fetch the aliases of several versions, each named by model and number."""
-    found: dict[tuple[int, int], tuple[str, ...]] = {}
-    for model_id, alias, number in _all(connection, project_id, sorted({model_id for model_id, _ in keys})):
-        found[model_id, number] = (*found.get((model_id, number), ()), alias)
-    return found
-
-
-def _all(connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int]) -> list[tuple[int, str, int]]:
     query = (
         sa.select(_T.c.model_id, _T.c.alias, _T.c.number)
         .where(_T.c.project_id == project_id, _T.c.model_id.in_(model_ids))
         .order_by(_T.c.model_id, _T.c.alias)
     )
-    return [(model_id, alias, number) for model_id, alias, number in connection.execute(query)]
+    found: OfModels = {}
+    for model_id, alias, number in connection.execute(query):
+        found.setdefault(model_id, []).append((alias, number))
+    return found
+
+
+def by_version(of_models: OfModels) -> dict[tuple[int, int], tuple[str, ...]]:
+    """Sort the aliases of models by the versions, each named by model and number, that they point at."""
+    found: dict[tuple[int, int], tuple[str, ...]] = {}
+    for model_id, pairs in of_models.items():
+        for alias, number in pairs:
+            found[model_id, number] = (*found.get((model_id, number), ()), alias)
+    return found

@@ -162,10 +162,16 @@ def any_promoted(connection: sa.Connection, project_id: ProjectId, model_id: int
 
 
 def latest(
-    connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int], *, most: int = 0
+    connection: sa.Connection,
+    project_id: ProjectId,
+    model_ids: Sequence[int],
+    *,
+    most: int = 0,
+    names: aliases.OfModels | None = None,
 ) -> dict[int, list[Version]]:
     """Fetch the version with the highest semver of each stage of several models, the highest of all first; then others
-    by semver, so that a model has `most` of them. Four statements.
+    by semver, so that a model has `most` of them. Four statements; three for who has
+    read the models' aliases already, and gives them as `names`.
     """
     query = sa.select(_T.c.id, _T.c.model_id, _T.c.number, _T.c.semver, _T.c.stage).where(
         _T.c.project_id == project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None)
@@ -181,7 +187,8 @@ def latest(
     wanted = {model: ids + others.get(model, [])[: max(0, most - len(ids))] for model, ids in chosen.items()}
     ids = [one for ids in wanted.values() for one in ids]
     full = select().where(_T.c.project_id == project_id, _T.c.id.in_(ids))
-    found = {one.id: one for one in filled(connection, project_id, connection.execute(full).all())} if ids else {}
+    full_rows = connection.execute(full).all() if ids else []
+    found = {one.id: one for one in filled(connection, project_id, full_rows, names)}
     return {model: [found[one] for one in ids] for model, ids in wanted.items()}
 
 
@@ -218,14 +225,20 @@ def delete_tags(
     connection.execute(sa.delete(_TAG).where(*where))
 
 
-def filled(connection: sa.Connection, project_id: ProjectId, rows: Iterable[Row]) -> list[Version]:
-    """Make versions of the rows of a `select()` query, with tags and aliases, in two statements."""
+def filled(
+    connection: sa.Connection, project_id: ProjectId, rows: Iterable[Row], known: aliases.OfModels | None = None
+) -> list[Version]:
+    """Make versions of the rows of a `select()` query, with tags and aliases, in two statements; in one where the
+    models' aliases are `known`.
+    """
     rows = list(rows)
     if not rows:
         return []
     keys = [(row.model_id, row.number) for row in rows]
     tags = _tags_of(connection, project_id, keys)
-    names = aliases.of_versions(connection, project_id, keys)
+    if known is None:
+        known = aliases.of_models(connection, project_id, sorted({model_id for model_id, _ in keys}))
+    names = aliases.by_version(known)
     return [_version(row, tags.get(key, ()), names.get(key, ())) for row, key in zip(rows, keys, strict=True)]
 
 
