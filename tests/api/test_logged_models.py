@@ -140,10 +140,19 @@ def test_a_deleted_model_is_gone_unless_asked_for(mlflow: Mlflow, model: Any) ->
     assert "models" not in mlflow.post("logged-models/search", experiment_ids=["0"])
 
 
+@pytest.mark.parametrize("given", ["LOGGED_MODEL_UPLOAD_FAILED", 3, "3", 3.0])
+def test_a_status_goes_by_its_number_too(mlflow: Mlflow, model: Any, given: object) -> None:
+    """https://protobuf.dev/programming-guides/json/: readers take both names and numbers of enumerations."""
+    path = f"api/2.0/mlflow/logged-models/{model['info']['model_id']}"
+    told = good(mlflow.call("PATCH", path, json={"status": given}))
+    assert told["model"]["info"]["status"] == "LOGGED_MODEL_UPLOAD_FAILED"
+
+
 def test_what_is_wrong_is_told(mlflow: Mlflow, model: Any) -> None:
     path = f"api/2.0/mlflow/logged-models/{model['info']['model_id']}"
     assert "LOGGED_MODEL_READY" in failure(mlflow.call("PATCH", path, json={"status": "DONE"}))[2]
-    assert mlflow.error("POST", "logged-models", experiment_id="0", name="a/b")[0] == 400
+    for name in ("a/b", "a\nb", "a\r", "a\u2028b", "a\u0085b", "\x1b[31m"):
+        assert mlflow.error("POST", "logged-models", experiment_id="0", name=name)[0] == 400, name
     assert mlflow.error("POST", "logged-models", experiment_id="77")[0] == 404
     assert mlflow.error("POST", "logged-models/search")[0] == 400
     assert mlflow.error("GET", "logged-models/m-unknown")[0] == 404

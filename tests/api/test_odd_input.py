@@ -101,3 +101,22 @@ def test_no_query_breaks_any_route(app: Flask, mlflow: Mlflow, run_id: str, quer
     for method, url in calls(app, run_id):
         if method == "GET":
             send(client, method, f"{url}?{query}")
+
+
+@pytest.mark.parametrize(
+    "value", ["\x00", "a\x00b", "\\\x00", "\\\\\x00"], ids=["alone", "inside", "after one", "after two backslashes"]
+)
+def test_nul_is_refused_on_every_database(mlflow: Mlflow, run_id: str, value: str) -> None:
+    """PostgreSQL keeps none; what SQLite had kept could not be moved there."""
+    for path, fields in (
+        ("runs/set-tag", {"run_id": run_id, "key": "k", "value": value}),
+        ("runs/log-parameter", {"run_id": run_id, "key": "k", "value": value}),
+        ("experiments/create", {"name": value}),
+        ("registered-models/create", {"name": "m", "description": value}),
+        ("runs/log-batch", {"run_id": run_id, "tags": [{"key": "k", "value": value}]}),
+    ):
+        assert mlflow.error("POST", path, **fields)[:2] == (400, "INVALID_PARAMETER_VALUE"), path
+    for kept in ("\\u0000", "C:\\u0000\\\\u0000", "\u2400"):
+        mlflow.post("runs/set-tag", run_id=run_id, key="k", value=kept)
+        tags = mlflow.get("runs/get", run_id=run_id)["run"]["data"]["tags"]
+        assert {"key": "k", "value": kept} in tags

@@ -139,6 +139,10 @@ def test_a_prompt_has_a_text_and_no_files(mlflow: Mlflow) -> None:
         "models:/churn/1/2",
         "models:/churn@nobody",
         "models:/churn/newest",
+        "MLFLOW-ARTIFACTS:/0/RUN/model",
+        "Mlflow-Artifacts:/1/RUN/artifacts/model",
+        "RUNS:/RUN/../model",
+        " Models:/churn@nobody",
     ],
 )
 def test_foreign_and_odd_sources_are_refused(mlflow: Mlflow, make: Make, run_id: str, source: str) -> None:
@@ -168,6 +172,31 @@ def test_a_source_has_to_be_of_the_run_and_of_the_project(mlflow: Mlflow, make: 
 def test_a_deleted_runs_files_can_be_registered_as_in_mlflow(mlflow: Mlflow, make: Make, run_id: str) -> None:
     mlflow.post("runs/delete", run_id=run_id)
     assert make(source=f"runs:/{run_id}/m", run_id=run_id)["run_id"] == run_id
+
+
+@pytest.mark.parametrize("scheme", ["runs", "Runs", "RUNS", " runs", "mlflow-artifacts", "MLFLOW-ARTIFACTS", "Models"])
+def test_our_own_schemes_are_known_however_they_are_spelt(mlflow: Mlflow, make: Make, run_id: str, scheme: str) -> None:
+    """https://www.rfc-editor.org/rfc/rfc3986#section-3.1. Clients read them as ours, so they are no place elsewhere."""
+    make(source=f"runs:/{run_id}/m")
+    inner = {"mlflow-artifacts": f"0/{run_id}/artifacts/m", "models": "churn/1"}
+    made = make(source=f"{scheme}:/{inner.get(scheme.lower(), f'{run_id}/m')}")
+    assert uri(mlflow, made["version"]) == f"mlflow-artifacts:/0/{run_id}/artifacts/m"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(f"{scheme}://user:Hunter2@host/model" for scheme in ("s3", "S3", " s3", "https", "HTTP", "ftp", "git+https")),
+        *("s3://user%3AHunter2%40host/model", "//user:Hunter2@host/model"),
+        "https://host/model?X-Amz-Signature=Hunter2",
+        *("abfss://c@account/model?sv=1&sig=Hunter2", "s3://bucket/m?access_key=Hunter2", "file://h/m?token=Hunter2"),
+    ],
+)
+def test_a_secret_in_a_source_is_neither_kept_nor_shown(mlflow: Mlflow, make: Make, source: str) -> None:
+    status, code, message = mlflow.error("POST", "model-versions/create", name="churn", source=source)
+    assert (status, code) == INVALID
+    assert "Hunter2" not in message
+    assert mlflow.get("model-versions/search") == {"model_versions": []}
 
 
 ELSEWHERE = (

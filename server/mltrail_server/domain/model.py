@@ -73,6 +73,15 @@ def check_given(name: str) -> None:
         raise invalid(f"Invalid model name '{name[:60]}': no '/' and no ':', since models:/ URIs are cut there.")
 
 
+def check_visible(name: str) -> None:
+    """Check that a model's or logged model's name stands in one line. Raises INVALID."""
+    if odd := next((one for one in name if unicodedata.category(one) in _NO_NAME), None):
+        raise invalid(
+            f"Invalid model name {json.dumps(name[:60])}: it holds the character U+{ord(odd):04X}, which nobody sees. "
+            "Leave line breaks, tabs and control characters out of it."
+        )
+
+
 def check_name(name: str) -> None:
     """Check the name of a new model. It is one part of a path, in our pages' addresses and wherever it is saved."""
     check_given(name.strip())
@@ -83,11 +92,7 @@ def check_name(name: str) -> None:
             "certain cases, and must not resolve to other names when treated as such. This name would resolve to "
             f"'{name[:60]}'"
         )
-    if odd := next((one for one in name if unicodedata.category(one) in _NO_NAME), None):
-        raise invalid(
-            f"Invalid model name {json.dumps(name[:60])}: it holds the character U+{ord(odd):04X}, which nobody sees. "
-            "Leave line breaks, tabs and control characters out of it."
-        )
+    check_visible(name)
     if len(name) > MAX_NAME:
         raise invalid(f"The model name '{name[:40]}…' exceeds the maximum length of {MAX_NAME} characters.")
 

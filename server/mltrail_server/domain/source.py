@@ -14,6 +14,11 @@ _NEVER = frozenset({"javascript", "vbscript", "data", "blob", "about", "view-sou
 _TOKEN_GOES_THERE = frozenset({"http", "https"})
 _NO_TEXT = re.compile("[\x00-\x1f\x7f\ufffd\ud800-\udfff]")
 _MOST_ROUNDS = 10
+_LOGIN = re.compile(r"//[^/@]*:[^/]*@")
+_SECRET = re.compile(
+    r"[?&;](?:[\w.-]*(?:signature|token|secret|password|credential|api_?key|access_?key)[\w.-]*|sig)=", re.IGNORECASE
+)
+"""A shared access signature of Azure's, a presigned address of S3's, and the like."""
 _RELATIVE = (
     "If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute "
     "path must be provided without relative path references present. Please provide an absolute path."
@@ -72,7 +77,9 @@ def parse(source: str) -> Source:
     """
     if not source or semver.read(source) is not None:
         return Nowhere()
+    _check_no_secret(source)
     scheme, colon, rest = source.partition(":")
+    scheme = scheme.strip().lower()  # clients take `RUNS:/…` for `runs:/…`
     if colon and scheme not in _OURS:
         return Elsewhere(checked_place(source))
     if not colon or not rest.startswith("/") or rest.startswith("//"):
@@ -101,6 +108,7 @@ def is_elsewhere(location: str) -> bool:
 
 def checked_place(uri: str) -> str:
     """Check a place that is kept as text for clients, as MLflow does. Raises INVALID."""
+    _check_no_secret(uri)
     parts = _SCHEME.match(uri)
     scheme = parts["scheme"].lower() if parts else ""
     if not scheme or scheme == "file":
@@ -114,15 +122,27 @@ def checked_place(uri: str) -> str:
     spelt = _plain(uri)
     try:
         place = urlsplit(spelt)
-        has_password = place.password is not None
     except ValueError as error:
         raise _bad_place(uri, "It is no URI.") from error
-    if has_password:
-        raise _bad_place("…", "It holds a password, which everybody who sees the version would see.")
     inner = re.sub("/+", "/", place.path.rstrip("/"))
     if not inner.startswith("/") or ".." in spelt.split("/") or {".", ".."} & set(inner.split("/")):
         raise _bad_place(uri, _RELATIVE)
     return uri
+
+
+def _check_no_secret(uri: str) -> None:
+    """Refuse a place with a password or a signature in it, before anything else is said of it: errors show the place.
+
+    An escaped one is found, too. Raises INVALID.
+    """
+    spelt = uri
+    for _ in range(_MOST_ROUNDS):
+        if _LOGIN.search(spelt) or _SECRET.search(spelt):
+            raise _bad_place("…", "It holds a password or a key, which everybody who sees the version would see.")
+        again = unquote(spelt)
+        if again == spelt:
+            break
+        spelt = again
 
 
 def _plain(uri: str) -> str:

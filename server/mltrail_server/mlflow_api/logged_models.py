@@ -114,7 +114,8 @@ def get(call: Call, model_id: str) -> Response:
 def finish(call: Call, model_id: str) -> Response:
     body = message_of(call.request, _Finish)
     names = {f"{_PREFIX}{status.name}": status for status in ModelStatus}
-    status = names.get(str(body.status))
+    numbers = {str(status.value): status for status in ModelStatus}
+    status = (names | numbers).get(str(body.status))
     if status is None:
         raise invalid(f"Invalid model status: '{body.status}'. Use one of {', '.join(names)}.")
     return _answer(logged_models.finish(call.scope, model_id, status))

@@ -9,6 +9,7 @@ only where that fails: a name that the struct does not know is such a failure, w
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,9 @@ _JSON = "application/json"
 _READING = ("GET", "HEAD")
 _SENT_BY_PAGES = ("POST", "PUT")
 """Here MLflow insists on the type of JSON, since pages of other sites can send these without being asked."""
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL character in a text of JSON. PostgreSQL keeps none, so SQLite, which does, is not given any either."""
 
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
@@ -51,6 +55,8 @@ def message_of(request: Request, kind: type[M]) -> M:
 
 
 def _of_json(data: bytes, kind: type[M]) -> M:
+    if b"\\u0000" in data and _NUL.search(data):
+        raise invalid("The request holds a NUL character (\\u0000) in a text, which can't be stored. Leave it out.")
     try:
         return msgspec.json.decode(data, type=kind, strict=False)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):

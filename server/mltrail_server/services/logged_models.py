@@ -12,6 +12,7 @@ from mltrail_server.domain import filters, limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.ids import new_logged_model_id
+from mltrail_server.domain.model import check_visible
 from mltrail_server.domain.random_names import random_name
 from mltrail_server.store import candidate_tags, candidates, logged_model_search, logged_models
 from mltrail_server.store.logged_model_search import MeasuredOn, Order
@@ -54,6 +55,7 @@ def create(
     """
     if _BAD_NAME.search(name):
         raise invalid(f"Invalid model name '{name}': it must not hold any of / : . % \" '.")
+    check_visible(name)
     tags, params = list(tags), _checked(params)
     for key, value in tags:
         limits.check_tag(key, value)
