@@ -22,6 +22,12 @@ _SHORTEST_WORD = 12  # `postgres` as a password would hide it in addresses, and 
 _SHORTEST_USER = 16
 _IN_URL = re.compile(r"://[^\s/?#\"'<>]*@")
 _IN_QUOTED_URL = re.compile(r"(?<=%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&/?#\"'<>])*%40", re.IGNORECASE)
+_BEFORE_HOST = re.compile(r"(?:[a-z][\w+.-]*:(?=/))?/*", re.IGNORECASE)
+"""What stands before the login where `://` does not: nothing, `//`, or a scheme with one slash too few."""
+_IN_QUERY = re.compile(
+    r"[?&;#](?:[\w.-]*(?:token|secret|password|signature|credential|api_?key|access_?key)[\w.-]*|sig)=([^\s&;#]+)",
+    re.IGNORECASE,
+)
 _NO_SECRETS = frozenset({"gitlab-ci-token", "oauth2", "x-oauth-basic", "x-token-auth", "__token__"})
 
 
@@ -62,7 +68,8 @@ def _secrets(environment: Mapping[str, str], arguments: Sequence[str]) -> set[st
     found = {environment.get(name, "") for name in SECRETS}
     for value in (*(value for name, value in environment.items() if _URLS.fullmatch(name)), *arguments):
         if "@" in value:
-            found.update(_of_urls(value if "://" in value else f"http://{value}"))
+            found.update(_of_urls(value if "://" in value else _BEFORE_HOST.sub("http://", value, count=1)))
+        found.update(_IN_QUERY.findall(value))
     return {form for secret in found for form in _spellings(secret) if not _is_word(form)}
 
 
