@@ -148,6 +148,25 @@ def test_a_status_goes_by_its_number_too(mlflow: Mlflow, model: Any, given: obje
     assert told["model"]["info"]["status"] == "LOGGED_MODEL_UPLOAD_FAILED"
 
 
+def test_a_search_is_bounded(mlflow: Mlflow, model: Any) -> None:
+    """Each of these is a join or a condition: hundreds of them would hold the database for seconds."""
+    datasets = [{"dataset_name": f"d{number}", "dataset_digest": "x"} for number in range(21)]
+    orders = [{"field_name": f"metrics.m{number}"} for number in range(21)]
+    asked: tuple[dict[str, Any], ...] = (
+        {"experiment_ids": ["0"], "datasets": datasets},
+        {"experiment_ids": ["0"], "order_by": orders},
+        {"experiment_ids": [str(number) for number in range(10_001)]},
+    )
+    for search in asked:
+        status, _, message = mlflow.error("POST", "logged-models/search", **search)
+        assert (status, "at most" in message) == (400, True), message
+    largest = " AND ".join(f"metrics.m{number} > 1" for number in range(50))
+    found = mlflow.post(
+        "logged-models/search", experiment_ids=["0"], filter=largest, datasets=datasets[1:], order_by=orders[1:]
+    )
+    assert "models" not in found
+
+
 def test_what_is_wrong_is_told(mlflow: Mlflow, model: Any) -> None:
     path = f"api/2.0/mlflow/logged-models/{model['info']['model_id']}"
     assert "LOGGED_MODEL_READY" in failure(mlflow.call("PATCH", path, json={"status": "DONE"}))[2]

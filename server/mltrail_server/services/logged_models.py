@@ -27,6 +27,8 @@ from .deps import Scope
 MAX_RESULTS = 1000
 HISTORY_TAG = "mlflow.log-model.history"
 VERSIONS_TAG = "mlflow.modelVersions"
+_MOST_DATASETS = 20
+"""Each comparison with a metric looks for each of them."""
 _BAD_NAME = re.compile(r"[/:.%\"']")
 
 
@@ -179,6 +181,13 @@ def search(
         raise invalid(
             f"Invalid value {limit} for parameter 'max_results' supplied: it must be from 1 to {MAX_RESULTS}."
         )
+    for name, given, most in (
+        ("experiment_ids", experiment_iids, filters.MAX_LIST),
+        ("datasets", datasets, _MOST_DATASETS),
+        ("order_by", orders, filters.MAX_ORDERS),
+    ):
+        if len(given) > most:
+            raise invalid(f"{name} has {len(given)} elements; at most {most} are possible.")
     clauses = filters.parse(filter_text)
     conditions = logged_model_search.conditions(clauses, datasets)
     order = [one for wish in orders for one in logged_model_search.order(wish)]
