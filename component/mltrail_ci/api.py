@@ -15,7 +15,7 @@ _PROMOTION_SECONDS = 900  # the server reads a model whole, to see that its byte
 
 _HINTS = {
     401: "Check with `mltrail doctor` that the token is this job's and that its audience is the server's URL.",
-    403: "`mltrail doctor` tells whom the server takes this job for, and what that may do.",
+    403: "`mltrail doctor` shows who the server thinks is asking, and what they may do.",
     407: "A proxy between this runner and the server wants a user name and password: see HTTPS_PROXY and NO_PROXY.",
     404: "Check the server's URL and the project. An older server may lack this call.",
     429: "Too many calls; try again later.",

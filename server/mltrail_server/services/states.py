@@ -57,7 +57,9 @@ class State:
 
 def gitlab_of(deps: Deps) -> GitLab:
     if deps.gitlab is None:
-        raise unavailable("This server has no connection to a GitLab: local mode knows no pipelines.")
+        raise unavailable(
+            "This server has no connection to a GitLab: local mode knows no pipelines. MLTRAIL_GITLAB_URL names one."
+        )
     return deps.gitlab
 
 
