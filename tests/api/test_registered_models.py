@@ -323,3 +323,12 @@ def test_malformed_bodies(mlflow: Mlflow, body: str) -> None:
     path = "api/2.0/mlflow/registered-models/create"
     sent = mlflow.call("POST", path, data=body, content_type="application/json")
     assert failure(sent)[:2] == INVALID
+
+
+def test_so_many_stages_are_no_question(mlflow: Mlflow) -> None:
+    """Each may name a version, which is looked for by itself."""
+    mlflow.post("registered-models/create", name="churn")
+    mlflow.post("model-versions/create", name="churn")
+    asked = {"name": "churn", "stages": ["1"] * 101}
+    status, _, message = mlflow.error("POST", "registered-models/get-latest-versions", **asked)
+    assert (status, "at most 100" in message) == (400, True)

@@ -152,6 +152,8 @@ def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list
     A semver or a number in the place of a stage names its version: that is how MLflow clients ask for
     `models:/churn/1.4.0`.
     """
+    if len(stages) > MOST_VERSIONS:
+        raise invalid(f"stages has {len(stages)} elements; at most {MOST_VERSIONS} are possible.")
     with scope.deps.db.read() as connection:
         model_id = id_of(connection, scope, name)
         latest = versions.latest(connection, scope.project_id, [model_id]).get(model_id, [])
