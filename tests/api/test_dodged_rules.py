@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mltrail_contract import FILE_NAME
+from mltrail_server.services import reports
 from tests.api.conftest import Mlflow, good
 from tests.api.test_contract import RULE, a_main, a_request, contract
 from tests.api.test_gate_faces import again, faces, failing, thread_of
@@ -27,10 +28,18 @@ def bot_is_a_developer(trail: Trail) -> None:
     trail.team.project.members[trail.team.users["bot"].id] = 30
 
 
-def log(trail: Trail, pipeline: Pipeline, runs: Runs, parents: Sequence[int] = ()) -> None:
-    """Log runs with these parameters and metrics. `parents` tells each run's by its place."""
+def log(
+    trail: Trail,
+    pipeline: Pipeline,
+    runs: Runs,
+    parents: Sequence[int] = (),
+    *,
+    job_name: str = "train",
+    data: bool = False,
+) -> None:
+    """Log runs with these parameters and metrics. `parents` tells each run's by its place; `data`: with a dataset."""
     gitlab = trail.team.gitlab
-    job = gitlab.add_job(pipeline, "train", "train", trail.team.users["developer"], "running")
+    job = gitlab.add_job(pipeline, job_name, "train", trail.team.users["developer"], "running")
     mlflow = Mlflow(trail.client, project="42", token=gitlab.mint(job, EXTERNAL_URL))
     named = mlflow.call("GET", "api/2.0/mlflow/experiments/get-by-name", query_string={"experiment_name": "churn"})
     found = named.get_json().get("experiment") or mlflow.post("experiments/create", name="churn")
@@ -42,6 +51,10 @@ def log(trail: Trail, pipeline: Pipeline, runs: Runs, parents: Sequence[int] = (
             params=[{"key": key, "value": str(value)} for key, value in params.items()],
             metrics=[{"key": key, "value": value, "timestamp": 1} for key, value in metrics.items()],
         )
+        if data:
+            dataset = {"name": "customers", "digest": "aaa", "source_type": "local", "source": "{}"}
+            tags = [{"key": "mlflow.data.context", "value": "test"}]
+            mlflow.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": tags}])
         path = f"api/2.0/mlflow-artifacts/artifacts/{found['experiment_id']}/{run_id}/artifacts/model/MLmodel"
         good(mlflow.call("PUT", path, data=b"flavors: {}"))
     for place, parent in enumerate(parents):
@@ -244,3 +257,27 @@ class TestTargets:
         assert [told[1] for told in project.statuses[pipeline.id]] == ["failed"]
         assert thread_of(made["main"]).resolved_by is None
         assert made["lax"].discussions == []
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_too_many_runs_hide_no_model(trail: Trail, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "MOST_RUNS", 5)
+    a_main(trail, SHAS["b"], contract(RULE, if_silent="pass"), GOOD)
+    _, pipeline = a_request(trail, [])
+    if order == "after":
+        trail.train(pipeline, BAD)
+    trail.train(pipeline, [0.9] * 6, experiment="other", job_name="other", model=False)
+    if order == "before":
+        trail.train(pipeline, BAD)
+    assert ruled(trail, pipeline)[0] == "fail"
+
+
+@pytest.mark.parametrize(("named", "outcome"), [([0, 1, 2], "pass"), ([0], "fail"), ([], "fail")])
+def test_each_run_has_the_dataset_that_the_baselines_had(trail: Trail, named: list[int], outcome: str) -> None:
+    main = trail.main(SHAS["b"], contract(RULE, same_dataset="test"))
+    trail.train(main, GOOD, data={"test": "aaa"})
+    _, pipeline = a_request(trail, [])
+    for seed in range(3):
+        # One job a run, so that some log no dataset.
+        log(trail, pipeline, [({"seed": seed}, {"val_accuracy": 0.9})], job_name=f"train {seed}", data=seed in named)
+    assert ruled(trail, pipeline)[0] == outcome

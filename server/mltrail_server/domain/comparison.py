@@ -336,4 +336,12 @@ def _incomparable(mine: Group, yours: Group, context: str | None) -> tuple[str |
         return "not comparable: the dataset that the contract names was not logged in the baseline", False
     if now is None:
         return "not comparable: the dataset that the contract names was not logged here", True
-    return (None, False) if now == before else ("not comparable: another dataset than the baseline's", True)
+    if now != before:
+        return "not comparable: another dataset than the baseline's", True
+    if _partly(mine, context) and not _partly(yours, context):
+        return "not comparable: some runs here have not logged the dataset that the contract names", True
+    return None, False
+
+
+def _partly(group: Group, context: str) -> bool:
+    return any(context not in run.datasets for run in group.runs)

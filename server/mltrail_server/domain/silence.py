@@ -36,7 +36,8 @@ class Circumstances:
     """What is known of a model without a succeeded run. `red` are the rules that it has broken in this merge request
     before, empty where it has not; `manual` tells that a job that trains it waits to be started, `moved` that such a
     job has logged to an experiment that nobody knows; `meant` that it should have been trained here: the merge request
-    changes its paths, or has logged other runs; `deleted` that a job has deleted what it had logged.
+    changes its paths, or has logged other runs; `deleted` that a job has deleted what it had logged; `cut` that there
+    are more runs than are looked at.
     """
 
     red: frozenset[str] = frozenset()
@@ -44,6 +45,7 @@ class Circumstances:
     moved: bool = False
     meant: bool = False
     deleted: bool = False
+    cut: bool = False
 
 
 def of(model: Model, target: str, seen: Circumstances) -> Silence:
@@ -63,6 +65,9 @@ def of(model: Model, target: str, seen: Circumstances) -> Silence:
         return Silence(Kind.MOVED, _evaded(model, target), told)
     if seen.deleted:
         told = "not trained here: its job has deleted the runs that it had logged; keep them, they count as logged"
+        return Silence(Kind.MOVED, _evaded(model, target), told)
+    if seen.cut:
+        told = "not found among the runs that were looked at: this commit's pipelines have logged too many; log fewer"
         return Silence(Kind.MOVED, _evaded(model, target), told)
     return Silence(Kind.SILENT, _if_silent(model, meant=seen.meant), "not trained here")
 

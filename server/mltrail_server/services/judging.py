@@ -95,6 +95,7 @@ class Bench:
     red: Mapping[str, frozenset[str]] = field(default_factory=dict)
     jobs: HeadJobs | None = None
     fork: bool = False  # whose runs don't count
+    cut: bool = False  # there are more runs than are looked at
 
     @property
     def runs(self) -> list[Run]:
@@ -266,6 +267,7 @@ def _silence(
             manual=bool(trained_by & bench.jobs.waiting),
             moved=silence.moved(trained_by, strangers, known, own={run.experiment for run in against.runs}),
             deleted=any(run.state is State.DELETED for run in runs),
+            cut=bench.cut,
             meant=bool(bench.runs or (model.paths and bench.known.changed_paths is not None)),
         ),
     )

@@ -164,11 +164,11 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, ask
     judged = None if asked.alone or not any(one.known for one in versions) else request
     fork = request is not None and request.source_project_id not in (None, project_id)
     of_commit = _of_commit(connection, project_id, pipeline, judged, head)
-    made = _made(connection, project_id, of_commit, tags)
+    made, cut = _made(connection, project_id, of_commit, tags)
     found = baselines.branch(
         connection, project_id, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags
     )
-    bench = Bench(connection, project_id, made, found, known, target, asked.if_invalid, fork=fork)
+    bench = Bench(connection, project_id, made, found, known, target, asked.if_invalid, fork=fork, cut=cut)
     if judged is not None and not fork:
         red = red_verdicts.of(connection, project_id, judged.iid) if judged.has_failed else []
         bench = replace(
@@ -210,8 +210,8 @@ def _of_commit(
 
 def _made(
     connection: sa.Connection, project_id: ProjectId, of_commit: Sequence[Pipeline], tags: set[str]
-) -> list[tuple[Pipeline, list[Run]]]:
-    """Fetch the runs of pipelines. What was deleted was logged all the same."""
+) -> tuple[list[tuple[Pipeline, list[Run]]], bool]:
+    """Fetch the runs of pipelines, and tell whether there are too many. What was deleted was logged all the same."""
     outlines = pipeline_runs.outlines(connection, project_id, [one.id for one in of_commit], tags=tags)
     left, made = MOST_RUNS, []
     for one in of_commit:
@@ -220,7 +220,8 @@ def _made(
         made.append((one, runs))
     every = [run for _, runs in made for run in runs]
     filled = {run.iid: run for run in pipeline_runs.filled(connection, project_id, every)}
-    return [(one, [filled[run.iid] for run in runs]) for one, runs in made]
+    cut = len(every) < sum(len(runs) for runs in outlines.values())
+    return [(one, [filled[run.iid] for run in runs]) for one, runs in made], cut
 
 
 def _local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str]) -> list[Run]:
