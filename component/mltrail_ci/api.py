@@ -73,7 +73,7 @@ class Api:
         return self._call("GET", f"{self.settings.base}/mlflow/api/2.0/mlflow/runs/get?run_id={quote(run_id, safe='')}")
 
     def experiment(self, experiment_id: str) -> dict[str, Any]:
-        """An experiment, as MLflow's API tells it."""
+        """An experiment, as MLflow's API shows it."""
         path = f"mlflow/api/2.0/mlflow/experiments/get?experiment_id={quote(experiment_id, safe='')}"
         return self._call("GET", f"{self.settings.base}/{path}")
 

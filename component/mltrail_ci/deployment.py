@@ -17,7 +17,7 @@ _LOOK_AT = 20
 
 
 def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> Iterator[str | CommandError]:
-    """Make what is not there yet, and tell of each what was done or what went wrong. A version without an alias is
+    """Make what is not there yet, and report for each what was done or what went wrong. A version without an alias is
     deployed nowhere.
     """
     missing = [name for name in _NEEDED if not environment.get(name)]

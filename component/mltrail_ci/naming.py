@@ -2,8 +2,8 @@
 
 Each name is a function of the model's name alone, so that a later job can rely on it whatever else a pipeline promotes;
 and no two models share one, not even where capitals don't count. A name of small letters, digits and single separators
-stands there as it is. Any other is told by what of it can be read and a digest of the whole, which two marks keep apart
-from the plain names: `--`, and `___` in a variable. docs/reference/cli.md says it to users.
+is used as it is. Any other becomes its readable part and a digest of the whole name, which a mark keeps apart from the
+plain names: `--`, and `___` in a variable. docs/reference/cli.md explains it to users.
 """
 
 import re
@@ -38,7 +38,7 @@ def environment(model: str) -> str:
 
 
 def tag(model: str, version: str) -> str:
-    """A tag that `git check-ref-format` takes. It can be told where the model ends and the version begins."""
+    """A tag that `git check-ref-format` takes. It shows where the model ends and the version begins."""
     plain = len(model) <= _LONGEST and _SEPARATED.fullmatch(model) and not _VERSION_INSIDE.search(model)
     good = len(version) <= _LONGEST and _TAGGED_VERSION.fullmatch(version) and not version.endswith(".lock")
     if not good:  # `@` is in no semantic version

@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 
 
 def seconds(told: str) -> float:
-    """A time. Raises what argparse tells in its own words."""
+    """A time. Raises what argparse reports in its own words."""
     try:
         value = float(told)
     except ValueError:

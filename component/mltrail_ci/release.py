@@ -17,7 +17,7 @@ _LONGEST_NAME = 255
 
 
 def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> Iterator[str | CommandError]:
-    """Make what is not there yet, and tell of each what was done or what went wrong.
+    """Make what is not there yet, and report for each what was done or what went wrong.
 
     In a tag's pipeline the tag itself gets the Release: one, for all models that were promoted.
     """

@@ -117,7 +117,7 @@ def _is_number(told: str) -> bool:
 
 
 def _usable(server: str, source: str) -> str:
-    """The server's URL, without credentials. Raises `CommandError` for what is no such URL."""
+    """The server's URL, without credentials. Raises `CommandError` for anything else."""
     url = without_credentials(server).rstrip("/")
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""How a call is sent: retries, proxies, certificates, and what is told when it fails."""
+"""How a call is sent: retries, proxies, certificates, and what is said when it fails."""
 
 import json
 import os
@@ -104,7 +104,7 @@ def _socks(proxy: proxies.Proxy, options: dict[str, Any]) -> "urllib3.PoolManage
 
 
 def _certificates() -> "ssl.SSLContext":
-    """The system's authorities, or those of SSL_CERT_FILE; and the one that MLflow's client is told of, too."""
+    """The system's authorities, or those of SSL_CERT_FILE; and the one that is set for MLflow's client, too."""
     from urllib3.util.ssl_ import create_urllib3_context  # noqa: PLC0415
 
     context = create_urllib3_context()

@@ -1,4 +1,4 @@
-"""A contract file's bytes as text. What is no UTF-8 is an error: a guess might change what a rule says."""
+"""A contract file's bytes as text. Anything but UTF-8 is an error: a guess might change what a rule says."""
 
 import codecs
 

@@ -163,7 +163,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise invalid(f"--older-than holds {text!r}, which is no number.") from error
+        raise invalid(f"--older-than holds {text!r}, which is not a number.") from error
 
 
 def _numbers(text: str) -> list[int]:
@@ -221,7 +221,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) < 65_536):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; one is a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; a port is a number from 0 to 65535")
     return int(text)
 
 
@@ -259,21 +259,21 @@ def _parser() -> argparse.ArgumentParser:
     migrate.set_defaults(run=_migrate)
 
     collect = commands.add_parser("gc", parents=[shared], help="remove files that nothing has referred to for a day")
-    collect.add_argument("--dry-run", action="store_true", help="tell what would go, and change nothing")
+    collect.add_argument("--dry-run", action="store_true", help="show what would go, and change nothing")
     collect.add_argument(
         "--orphans", action="store_true", help="also files that the database does not know (see check); never undone"
     )
     collect.add_argument(
         "--deleted",
         action="store_true",
-        help="first remove runs, logged models and experiments for good that were deleted",
+        help="first remove deleted runs, logged models and experiments for good",
     )
     collect.add_argument(
-        "--older-than", metavar="TIME", default="", help="with --deleted: deleted so long ago, as 30d or 2d8h5m20s"
+        "--older-than", metavar="TIME", default="", help="with --deleted: deleted this long ago, say 30d or 2d8h5m20s"
     )
-    collect.add_argument("--run-ids", metavar="IDS", default="", help="with --deleted: these runs only")
+    collect.add_argument("--run-ids", metavar="IDS", default="", help="with --deleted: only these runs")
     collect.add_argument(
-        "--experiment-ids", metavar="IDS", default="", help="with --deleted: these experiments and their runs only"
+        "--experiment-ids", metavar="IDS", default="", help="with --deleted: only these experiments and their runs"
     )
     collect.add_argument("--project", metavar="PATH", default="", help="with --deleted: one project, by path or number")
     collect.add_argument(

@@ -150,7 +150,7 @@ def test_only_promoted_versions_are_production(trail: Trail, role: str, *, archi
     steward.post("model-versions/transition-stage", version=number, **fields)
     code, _, message = person(trail, role).error("POST", "model-versions/transition-stage", version=other, **fields)
     assert code in (400, 403, 409)
-    assert "only promoted versions are Production" in message or "Maintainer" in message
+    assert "only promoted versions can be in Production" in message or "Maintainer" in message
     person(trail, "developer").post("model-versions/transition-stage", name="churn", version=other, stage="Staging")
     stages = {
         one["version"]: one["current_stage"]
@@ -182,7 +182,7 @@ def test_a_model_that_carries_the_alias_to_a_promoted_name(
     fields: dict[str, Any] = {"name": "evil", "new_name": "churn"}
     code, _, message = person(trail, role).error("POST", "registered-models/rename", **fields)
     assert code in (400, 403, 409)
-    assert "Maintainer" in message or "Take the alias away first" in message
+    assert "Maintainer" in message or "Remove the alias first" in message
     owner = person(trail, "owner")
     owner.call("DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "evil", "alias": alias})
     owner.post("registered-models/rename", **fields)

@@ -62,7 +62,7 @@ def test_the_gate_note_and_report_ask(trail: Trail) -> None:
     report = trail.report(pipeline)
     assert report["gate"]["outcome"] != "pass"
     assert "runs: {experiment: renamed}" in report["questions"][0]
-    assert "No run here is known to be of `churn`" in trail.notes(request)[0]
+    assert "No run here is known to belong to `churn`" in trail.notes(request)[0]
 
 
 class TestWhatTheContractDoesNotPromoteHere:

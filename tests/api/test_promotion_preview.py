@@ -125,7 +125,7 @@ def test_the_note_says_what_a_promotion_will_refuse(trail: Trail) -> None:
     refused = model["merging_publishes"]["refused"]
     assert refused.startswith("it is worse than `champion`, which is 1.0.0: `val_accuracy` 0.95 → 0.51")
     (note,) = trail.notes(request)
-    assert "Merged as it is, `churn` is not promoted: it is worse than `champion`" in note
+    assert "If this is merged as it is, `churn` will not be promoted: it is worse than `champion`" in note
     assert "allow_worse: [val_accuracy]" in note
     asks = trail.of_request(request, SHAS["c"])
     trail.train(asks, [0.5, 0.51, 0.52], metric="toxicity_score")

@@ -84,7 +84,7 @@ def test_the_contract_file_tells_which_way_is_better(
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["worse", "worse"]
     trail.report(pipeline)
     assert marked(shown(table)) == ["0.3000"]
-    assert "lower is better, says the contract file" in shown(table)
+    assert "lower is better, according to the contract file" in shown(table)
     assert "↑?" not in shown(table)
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["better", "better"]
 
@@ -95,7 +95,7 @@ def test_no_best_is_marked_where_the_name_does_not_tell_which_way_is_better(clie
     shown = page(client, url(c=["metrics.toxicity_score", "metrics.cost_savings"]))
     assert marked(shown) == []
     assert marked(page(client, url(c=["metrics.toxicity_f1", "metrics.val_f1"]))) == ["0.9000", "0.9000"]
-    assert "taken for better: a guess from the name" in page(client, url(c=["metrics.toxicity_f1"]))
+    assert "assumed to be better: a guess from the name" in page(client, url(c=["metrics.toxicity_f1"]))
     assert "guess" not in page(client, url(c=["metrics.val_f1"]))
 
 

@@ -141,7 +141,7 @@ def test_roles_decide(
     shown = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url=EXTERNAL_URL).get_data(as_text=True)
     assert ("mine</h1>" in shown) == (role == "maintainer")
     assert ('do" value="rename"' in shown) == (status == 303)
-    assert ("only its own jobs write to it" in shown) == (role == "developer")
+    assert ("only its own jobs may write to it" in shown) == (role == "developer")
     assert ("Written by others" in shown) == (role == "maintainer")
 
 

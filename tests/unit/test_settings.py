@@ -175,7 +175,7 @@ def test_an_external_url_is_a_host_and_perhaps_a_path(url: str) -> None:
 @pytest.mark.parametrize("content", ["", "\n", "\x00\x01", "ü"])
 def test_a_kept_secret_that_is_none_is_no_secret(tmp_path: Path, content: str) -> None:
     (tmp_path / "secret-key").write_text(content)
-    with pytest.raises(MltrailError, match="holds no secret that can be used"):
+    with pytest.raises(MltrailError, match="holds no usable secret"):
         Settings(data_dir=str(tmp_path)).with_kept_secrets()
 
 

@@ -49,7 +49,7 @@ def asked(models: str, *experiments: str, changed: list[str] | None = None) -> l
 
 def test_what_is_not_known_is_asked_with_the_line_to_write() -> None:
     (told,) = asked("{churn: {}}", "churn-2")
-    assert "No run here is known to be of 'churn'" in told
+    assert "No run here is known to belong to 'churn'" in told
     assert "'runs: {experiment: churn-2}' below 'models: churn:'" in told
     assert "'Default', 'fraud'" in asked("{churn: {}}", "Default", "fraud")[0]
     (told,) = asked("{churn: {}}", "fraud", "b: c", "fraud")

@@ -1,4 +1,4 @@
-"""MLflow's own client, where it is installed: it makes one call as the training will, and what becomes of it is told.
+"""MLflow's own client, where it is installed: it makes one call as the training will, and the result is reported.
 
 It alone knows all that it goes by: `.netrc`, proxies, certificates, plugins, versions.
 """

@@ -27,7 +27,7 @@ _CALL = re.compile(r"""set_tracking_uri\(\s*(?:uri\s*=\s*)?["'](?P<uri>[^"']*)["
 
 
 class Found(NamedTuple):
-    """A place that names a tracking URI; `uri` is None where it can't be told without running the code."""
+    """A place that names a tracking URI; `uri` is None where only running the code would show it."""
 
     place: str
     uri: str | None
@@ -98,7 +98,7 @@ def _in_file(place: str, text: str) -> Iterator[Found]:
 
 
 def _cells(text: str) -> Iterator[str]:
-    """The code of a notebook's cells, without the lines that are none. https://nbformat.readthedocs.io/"""
+    """The code of a notebook's cells, without the lines that are not Python. https://nbformat.readthedocs.io/"""
     try:
         cells = json.loads(text)["cells"]
         for cell in cells:

@@ -20,7 +20,7 @@ _TRUE = {"true", "1"}
 
 def checks(settings: Settings, variables: Mapping[str, str], *, reached: bool, mlflow_works: bool) -> Iterator[Check]:
     """`reached` tells whether the server has answered, `mlflow_works` whether it is known to have answered MLflow's
-    client: what is odd and works is told, and is no problem.
+    client: what is odd but works is mentioned, and is no problem.
     """
     try:
         proxy = proxies.of(settings.server)
@@ -49,7 +49,7 @@ def _proxy(settings: Settings, proxy: proxies.Proxy, *, reached: bool) -> Iterat
 
 
 def _no_proxy(settings: Settings, *, reached: bool) -> Iterator[Check]:
-    """Names in NO_PROXY that mean the server, and that Python's clients read otherwise."""
+    """Names in NO_PROXY that mean the server, but that Python's clients read differently."""
     from urllib import request  # noqa: PLC0415
 
     host = (urlsplit(settings.server).hostname or "").lower()
@@ -102,7 +102,7 @@ def _addresses(host: str) -> "list[ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _certificates(variables: Mapping[str, str], *, encrypted: bool, works: bool) -> Iterator[Check]:
-    """At http:// none of it matters, nor where all works; it is told without being a problem."""
+    """At http:// none of it matters, nor where everything works: then it is mentioned, but not as a problem."""
     if variables.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in _TRUE:
         yield Check(
             "certificates",

@@ -1,7 +1,7 @@
 """Standard output and standard error, whatever they can hold.
 
 A Windows runner's console knows no arrow, and a latin-1 locale no minus sign: what can't be written is spelled in
-ASCII. Whoever reads may leave, and a disk may be full. Nothing of that may end a command that has work to do.
+ASCII. Whoever reads may leave, and a disk may be full. None of that may end a command that has work to do.
 """
 
 import codecs

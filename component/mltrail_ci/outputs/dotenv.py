@@ -53,7 +53,7 @@ def of_promotions(promotions: Sequence[Promotion]) -> Dotenv:
 
 
 def variable(kind: str, one: Promotion) -> str:
-    """The variable that tells a later job of this model: `MLTRAIL_VERSION` becomes MLTRAIL_VERSION_CHURN."""
+    """The variable that names this model to a later job: `MLTRAIL_VERSION` becomes MLTRAIL_VERSION_CHURN."""
     return f"{kind}_{naming.variable(one.model)}"
 
 

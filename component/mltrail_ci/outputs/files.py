@@ -9,7 +9,7 @@ from mltrail_ci.redaction import hidden
 
 
 def check(*paths: str | None) -> None:
-    """Raise `CommandError` where a file can't be written, before anything is done that it should tell of."""
+    """Raise `CommandError` where a file can't be written, before anything is done that the file should report."""
     for path in filter(None, paths):
         try:
             target = Path(path)
@@ -24,7 +24,7 @@ def check(*paths: str | None) -> None:
 
 
 def write_all(texts: Iterable[tuple[str | None, str]]) -> list[CommandError]:
-    """Write each file, and answer what went wrong: one that can't be written keeps no other from it."""
+    """Write each file, and answer what went wrong: one that can't be written does not keep the others back."""
     failures = []
     for path, text in texts:
         try:

@@ -32,7 +32,7 @@ class Judgement(StrEnum):
 class MetricChange:
     """One metric on both sides. `delta` is current minus baseline, `relative` the same as a share of the baseline.
 
-    `sentence` holds nothing that a user wrote. `evidence` is None where nothing tells what chance does; `level` is
+    `sentence` holds nothing that a user wrote. `evidence` is None where nothing shows what chance does; `level` is
     where the baseline's side stands.
     """
 
@@ -67,8 +67,8 @@ class ParameterChange:
 class Comparison:
     """The best group against the baseline's best. `metrics` begins with the one that ranks, then what matters most.
 
-    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's; `evades` tells that
-    this side has made it so. `groups` is how many candidates the best was chosen from; `luck` tells that it is the best
+    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's; `evades` says that
+    this side has made it so. `groups` is how many candidates the best was chosen from; `luck` says that it is the best
     of several by no more than chance gives.
     `confirmed` tells that `best` holds fresh runs of what had won, so that no luck is in its lead.
     `trend` is the ranking metric of the history's pipelines, in its order.

@@ -31,7 +31,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Which way a metric shall go, and who says so."""
+    """Which way a metric should go, and who says so."""
 
     direction: Direction
     source: Source
@@ -148,7 +148,7 @@ _UNKNOWN = Goal(Direction.UNKNOWN, Source.GUESSED)
 
 @lru_cache(maxsize=16_384)
 def of_name(name: str) -> Goal:
-    """Tell what a name alone tells: the direction of a known measure, a guess, or nothing."""
+    """Tell what a name alone shows: the direction of a known measure, a guess, or nothing."""
     found = words(name)
     if not found or len(found) > _MOST_WORDS:
         return _UNKNOWN

@@ -1,6 +1,6 @@
 """May a candidate take the champion's place? Not where it is really worse in what ranks or what the contract rules.
 
-Worse is what chance does not explain, all metrics together (Holm). Where too few runs tell what chance does, a plain
+Worse is what chance does not explain, all metrics together (Holm). Where too few runs show what chance does, a plain
 bound decides: a loss of more than 5 points of a share, of more than a tenth of anything else, is not taken for noise.
 """
 
@@ -144,7 +144,7 @@ def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool
 def _standing(one: MetricChange, rules: Sequence[Rule], *, real: bool) -> tuple[Standing, str]:
     if not one.goal.certain:
         which = "only guessed" if one.goal.guessed else "unknown"
-        return Standing.UNCOMPARED, f"; which way it is better is {which}"
+        return Standing.UNCOMPARED, f"; its direction is {which}"
     if one.baseline is None:
         return Standing.UNCOMPARED, "; the champion has not logged it"
     if one.current is None or one.loss is None:
@@ -170,7 +170,7 @@ def _of_a_loss(
         return Standing.WORSE, ", more than chance"
     bound = _bound(one)
     if loss > bound * (1 + 1e-9):
-        return Standing.WORSE, ", too much to let it pass where too few runs tell what chance does"
+        return Standing.WORSE, ", too much to pass while too few runs show what chance does"
     return Standing.EVEN, ", within noise" if math.isinf(bound) else ", too few runs to tell it from chance"
 
 

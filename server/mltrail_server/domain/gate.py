@@ -28,8 +28,8 @@ _SEVERITY = (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What one rule says of one metric. `expects` tells the rule, `sentence` what was found: neither holds anything
-    that a user wrote. `known` is False where nobody can tell, and the outcome is what the contract wants then: what a
-    broken rule leads to where it is the merge request that keeps people from telling, else `if_unknown`. `advice` says
+    that a user wrote. `known` is False where the outcome is unknown; it is then what the contract wants: what a
+    broken rule leads to where that is the merge request's doing, else `if_unknown`. `advice` says
     what to do then.
     """
 
@@ -195,7 +195,7 @@ def _of_a_part(rule: Rule, one: MetricChange, compared: Comparison, model: Model
     return Ruling(one.name, rule, broken, expectation(rule), told, known=False, advice=_ALL_FOLDS)
 
 
-def _against_baseline(  # noqa: C901, PLR0911, PLR0917 - a way out for each thing that a reviewer is told
+def _against_baseline(  # noqa: C901, PLR0911, PLR0917 - a way out for each thing that a reviewer reads
     rule: Rule,
     tolerance: Tolerance,
     one: MetricChange,

@@ -64,7 +64,7 @@ class Run:
 
     @property
     def evidence_iid(self) -> int:
-        """The number under which that stands which counts of it."""
+        """The number under which the part of it that counts is stored."""
         return self.iid if self.snapshot_iid is None else self.snapshot_iid
 
 

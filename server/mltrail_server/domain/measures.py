@@ -1,4 +1,4 @@
-"""Measures whose direction is known: the names under which libraries log them, and which way each is better.
+"""Measures whose direction is known: the names under which libraries log them, and whether higher or lower is better.
 
 A name is looked up without its separators and in lower case, so that `roc_auc`, `ROC AUC` and `RocAuc` are one.
 What several libraries call by one name and mean in different ways is left out. The tests hold the tables to what the

@@ -77,7 +77,7 @@ def check_visible(name: str) -> None:
     """Check that a model's or logged model's name stands in one line. Raises INVALID."""
     if odd := next((one for one in name if unicodedata.category(one) in _NO_NAME), None):
         raise invalid(
-            f"Invalid model name {json.dumps(name[:60])}: it holds the character U+{ord(odd):04X}, which nobody sees. "
+            f"Invalid model name {json.dumps(name[:60])}: it holds the character U+{ord(odd):04X}, which is invisible. "
             "Leave line breaks, tabs and control characters out of it."
         )
 

@@ -44,7 +44,7 @@ def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A model of the contract of which no run came, while runs came of experiments that belong to no model."""
+    """A model of the contract without a run, while there are runs of experiments that belong to no model."""
 
     model: str
     experiments: tuple[str, ...]
@@ -54,12 +54,12 @@ class Question:
         more = f" and {len(self.experiments) - _MOST_NAMED} more" if len(self.experiments) > _MOST_NAMED else ""
         names = ", ".join(map(quoted, self.experiments[:_MOST_NAMED])) + more
         which = "this experiment belongs" if len(self.experiments) == 1 else "these experiments belong"
+        other = "name it as a model, too" if len(self.experiments) == 1 else "name them as models, too"
         line = quoted(f"runs: {{experiment: {as_text(self.experiments[0])}}}")
         below = quoted(f"models: {as_text(self.model)}:")
         return (
-            f"No run here is known to be of {quoted(self.model)}, and {which} to no model of the contract file: "
-            f"{names}. If its runs are there, write {line} below {below} in {quoted(FILE_NAME)}; if not, name them as "
-            "models, too"
+            f"No run here is known to belong to {quoted(self.model)}, and {which} to no model of the contract file: "
+            f"{names}. If its runs are in there, write {line} below {below} in {quoted(FILE_NAME)}; if not, {other}"
         )
 
 
@@ -104,7 +104,7 @@ def touched(model: Model, changed_paths: Iterable[str] | None) -> bool:
 
 
 def _has_unnamed(contract: Contract | None, experiments: set[str]) -> bool:
-    """Tell whether nobody has named the experiment of any run, nor said more of the only model than its name.
+    """Tell whether nobody has named the experiment of any run, nor said more about the only model than its name.
 
     MLflow logs to `Default` then, which is no other model's name.
     """
@@ -122,7 +122,7 @@ def _is_of(run: Run, model: Model) -> bool:
 def _may_hold(experiment: str, model: Model) -> bool:
     wanted = model.runs
     if wanted.experiment is None:
-        # Those of the experiment of its name, or of its tags: that it is the only model says nothing of a run.
+        # Those of the experiment of its name, or of its tags: that it is the only model says nothing about a run.
         return bool(wanted.tags) or model_of(experiment) == model.name
     return any(fnmatch.fnmatchcase(name, wanted.experiment) for name in (experiment, model_of(experiment)))
 

@@ -1,4 +1,4 @@
-"""A merge request that trains nothing of a model says nothing of it, and that is not a pass."""
+"""A merge request that does not train a model says nothing about it, and that is not a pass."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """No succeeded run of a model came for a merge request's commit. `outcome` is None where that is all right.
+    """There is no succeeded run of a model for a merge request's commit. `outcome` is None where that is all right.
     `sentence` holds nothing that a user wrote. `rules` are those that are evaded, as overrides name them; `busy` are
     the pipelines in which a job that trains it still runs.
     """
@@ -35,7 +35,7 @@ class Silence:
 class Circumstances:
     """What is known of a model without a succeeded run. `red` are the rules that it has broken in this merge request
     before, empty where it has not; `manual` tells that a job that trains it waits to be started, `moved` that such a
-    job has logged to an experiment that nobody knows; `meant` that it should have been trained here: the merge request
+    job has logged to an unknown experiment; `meant` that it should have been trained here: the merge request
     changes its paths, or has logged other runs; `deleted` that a job has deleted what it had logged; `cut` that there
     are more runs than are looked at.
     """

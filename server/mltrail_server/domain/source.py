@@ -114,16 +114,16 @@ def checked_place(uri: str) -> str:
     if not scheme or scheme == "file":
         raise _refused(uri)
     if scheme in _NEVER:
-        raise _bad_place(uri, f"No files lie behind '{scheme}:'.")
+        raise _bad_place(uri, f"No files can lie at '{scheme}:'.")
     if scheme in _TOKEN_GOES_THERE:
-        raise _bad_place(uri, f"By '{scheme}:' MLflow's client would send its token to that host.")
+        raise _bad_place(uri, f"With '{scheme}:' MLflow's client would send its token to that host.")
     if _NO_TEXT.search(uri):
         raise _bad_place(uri, "It holds control characters, or is not valid Unicode.")
     spelt = _plain(uri)
     try:
         place = urlsplit(spelt)
     except ValueError as error:
-        raise _bad_place(uri, "It is no URI.") from error
+        raise _bad_place(uri, "It is not a URI.") from error
     inner = re.sub("/+", "/", place.path.rstrip("/"))
     if not inner.startswith("/") or ".." in spelt.split("/") or {".", ".."} & set(inner.split("/")):
         raise _bad_place(uri, _RELATIVE)

@@ -129,7 +129,7 @@ def _judged(project: dict[str, Any], role: Role, scopes: set[str], name: str) ->
         limit = f"{name} is no member of {path}, which GitLab lets everybody read."
         return (Access.READ, limit) if roles.shows_to_everybody(project) else (None, "")
     if access is Access.READ:
-        return access, f"The role {title_of(role)} may read only: ask for the Developer role in that project."
+        return access, f"The role {title_of(role)} may only read: ask for the Developer role in that project."
     if _WRITE_SCOPE not in scopes:
         return Access.READ, "This token has the scope `read_api`, which may read only; to log it needs `api`."
     limit = roles.read_only_reason(project)

@@ -63,12 +63,12 @@ def telling(what: str, *, bot: bool = False) -> Iterator[None]:
 
 
 def _told_of_bot(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
-    """Who asks us can't mend the bot's token, and must not take it for the own."""
+    """Whoever asks us can't mend the bot's token, and must not take it for their own."""
     if error.response_code == 404:
         return not_found(f"GitLab knows no {what}, or does not show it to mltrail's bot.")
     if error.response_code == 403:
         return forbidden(
-            f"GitLab refuses mltrail's bot the {what}. It may lack a scope or a role: `mltrail doctor` tells which."
+            f"GitLab refuses mltrail's bot the {what}. It may lack a scope or a role: `mltrail doctor` says which."
         )
     return _told(error, what)
 

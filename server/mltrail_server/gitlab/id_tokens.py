@@ -190,5 +190,5 @@ def _time(value: object, name: str) -> int:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # NaN is within no bounds.
     if not is_number or not 0 <= value <= _LAST_TIME:  # type: ignore[operator] # it is a number by then
-        raise unauthenticated(f"The ID token's `{name}` is no time that can be read.")
+        raise unauthenticated(f"The ID token's `{name}` is not a valid time.")
     return int(value)  # type: ignore[call-overload,no-any-return] # the same

@@ -27,7 +27,7 @@ def urlencoded(data: bytes) -> dict[str, list[str]]:
     try:
         pairs = parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError as error:
-        raise invalid(f"The body is no form: {error}. Send JSON with `Content-Type: application/json`.") from error
+        raise invalid(f"The body is not a form: {error}. Send JSON with `Content-Type: application/json`.") from error
     return _gathered(pairs)
 
 

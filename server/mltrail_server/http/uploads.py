@@ -45,7 +45,7 @@ class FileStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most so many bytes, and none at the end only; all that is left without a size."""
+        """Read at most `size` bytes, or all that is left without a size; no bytes mean the end."""
         if size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
         data = SLOW_BODIES.read(self._request, self._request.stream, min(size, _PIECE), self._read)

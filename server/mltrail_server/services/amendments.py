@@ -79,15 +79,15 @@ def is_protected(connection: sa.Connection, scope: Scope, candidate: Candidate) 
 
 def _check_steward(scope: Scope, candidate: Candidate, kinds: frozenset[Kind], tags: Iterable[str]) -> None:
     if not kinds <= _A_STEWARDS or SELECTING.intersection(tags):
-        raise _evidence(candidate, "Log to a new run instead (leave MLFLOW_RUN_ID and `run_id` away).")
+        raise _evidence(candidate, "Log to a new run instead (leave out MLFLOW_RUN_ID and `run_id`).")
     if not scope.actor.is_steward:
-        raise _evidence(candidate, "Log to a new run instead; a Maintainer may delete it, name it, and add notes.")
+        raise _evidence(candidate, "Log to a new run instead; a Maintainer may delete it, rename it, and add notes.")
 
 
 def _evidence(candidate: Candidate, instead: str) -> MltrailError:
     return forbidden(
         f"The run {candidate.eid} was made by CI jobs on a protected branch or tag. Merge requests are compared with "
-        f"it, so only its own jobs write to it, while they run. {instead}"
+        f"it, so only its own jobs may write to it, and only while they run. {instead}"
     )
 
 

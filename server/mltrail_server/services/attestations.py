@@ -34,7 +34,7 @@ def made(
     approvers: Sequence[str],
 ) -> str:
     """Write a version's statement, sign it where there is a key, and answer the envelope as JSON. `evidence_iid` is the
-    number under which that stands which counts of the candidate.
+    number under which the part of the candidate that counts is stored.
     """
     told = provenance.statement(
         _built(connection, scope, promotion, candidate),

@@ -1,5 +1,5 @@
 """What a model is compared with: the runs of the target branch's pipeline, or the version that the contract names, and
-the target branch's pipelines before it, which tell what chance does.
+the target branch's pipelines before it, which show what chance does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from mltrail_server.store.versions import Version
 from . import pipeline_runs
 
 HISTORY = 20
-"""So many pipelines of the target branch, the baseline's among them, tell what chance does."""
+"""So many pipelines of the target branch, the baseline's among them, show what chance does."""
 
 _MOST_PIPELINES = 30
 _MOST_CANDIDATES = 5_000
@@ -41,7 +41,7 @@ _MOST_RUNS = 2_000
 class Against:
     """`pipeline` holds the runs, None where there are none; `version` is the one that the contract names, if it names
     one. `history` are the target branch's pipelines before it with their runs of the model, newest first. `gone` tells
-    who has removed the runs that it would have been, or some of them: then nobody knows what they were.
+    who has removed the runs that it would have been, or some of them: then what they were is unknown.
     """
 
     pipeline: Pipeline | None = None

@@ -27,7 +27,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """`goals` tells of each metric which way it is better."""
+    """`goals` says for each metric which way is better."""
 
     sides: list[Side]
     goals: dict[str, Goal]

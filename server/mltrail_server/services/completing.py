@@ -1,5 +1,5 @@
 """Complete a computed report with what stands beside the verdict: packages, what a merge does, who accepted it,
-and what of the report job is not as it was.
+and what has changed about the report job.
 """
 
 from dataclasses import replace

@@ -61,7 +61,7 @@ def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> N
                 f"The upload of '{target.path}' was cut off after {stored.size} of {size} bytes; send it again."
             )
         if announced.sha256 not in (None, stored.sha256):
-            raise invalid(f"'{target.path}' came with another content than its Content-Digest says; send it again.")
+            raise invalid(f"The content of '{target.path}' does not match its Content-Digest; send it again.")
         with scope.deps.db.write() as connection:
             name(connection, scope, target, stored)
     except MltrailError as error:
@@ -186,7 +186,7 @@ def _check_not_there(connection: sa.Connection, scope: Scope, path: str, doing: 
     there = files.get(connection, scope.project_id, path) is not None
     if there or files.is_folder(connection, scope.project_id, path):
         raise forbidden(
-            f"'{path}' was logged by CI jobs, and stays as they have logged it, so you can't {doing} it. Log files of "
+            f"'{path}' was logged by CI jobs, and stays as they logged it, so you can't {doing} it. Log files under "
             "other names, or log to a new run."
         )
 

@@ -45,7 +45,7 @@ def _told(gitlab: GitLab, project_id: ProjectId, face: str, error: MltrailError)
     try:
         project = gitlab.project(project_id)
         if project.archived:
-            return "The project is archived, and GitLab takes nothing there."
+            return "The project is archived, so GitLab accepts nothing there."
         return bot.problem(gitlab.bot_level(project_id), project.path, [_WORK[face]]) or error.message
     except MltrailError:
         return error.message

@@ -289,7 +289,7 @@ def _gate(bench: Bench, version: contracts.Version, models: Sequence[ModelReport
         return None, _nothing(version, models)
     rulings = [ruling for model in models for ruling in model.rulings]
     missing = [model for model in models if model.outcome is not None and model.comparison.best is None]
-    # A job that has failed says so itself; what was never begun, or was to hide a failure, is told as such.
+    # A job that has failed says so itself; what was never begun, or was meant to hide a failure, is shown as such.
     tried = [one for one in missing if one.runs and (one.silence is None or one.silence.kind is Kind.SILENT)]
     if not rulings and tried and len(tried) == len(missing):
         return gate.worst(outcomes), "no rule could be checked: no run has succeeded"

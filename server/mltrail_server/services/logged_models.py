@@ -160,7 +160,7 @@ def note_version(connection: sa.Connection, scope: Scope, model_id: str, *, name
     kept = dict(logged_models.tags_of(connection, scope.project_id, [model_id]).get(model_id, []))
     made = {"name": name, "version": number}
     known = [one for one in _history(kept.get(VERSIONS_TAG)) if one != made]
-    # The oldest go where there is no room; which versions there are is told by `registrations`, too.
+    # The oldest go where there is no room; `registrations` also says which versions there are.
     while known and len(json.dumps([*known, made])) > limits.MAX_EXPERIMENT_TAG_VALUE:
         known.pop(0)
     logged_models.put_tags(connection, scope.project_id, model_id, [(VERSIONS_TAG, json.dumps([*known, made]))])

@@ -35,7 +35,7 @@ def of(
     """Hold a winner against the champion, in the ranking metric and in those that the contract has rules for. Where
     nobody has told what ranks, what ranked the champion counts, too.
 
-    `branch` is the one whose pipelines tell what chance does. Some fifteen statements.
+    `branch` is the one whose pipelines show what chance does. Some fifteen statements.
     """
     model = terms.model
     against = baselines.of_alias(connection, project_id, model, alias, contract=contract, branch_of=branch)
@@ -43,7 +43,7 @@ def of(
         return Floor(None, why_not="there is no version to compare with yet")
     runs = list(against.runs) or _alone(connection, project_id, against.version.candidate_iid)
     if not any(run.metrics for run in runs):
-        return Floor(against.version.semver, why_not="nobody knows a metric of the version that it replaces")
+        return Floor(against.version.semver, why_not="no metric of the version that it replaces is known")
     if floor.other_data(model, winner.runs, runs):
         return Floor(against.version.semver, why_not="it was measured on other data, so the two are not compared")
     compared = comparison.compare(

@@ -17,8 +17,9 @@ from . import numbering, terms
 from .deps import Deps
 
 _NO_PIPELINE = (
-    "⚠️ GitLab has run no pipeline on the target branch's last commit, {sha}, and where none runs nothing is promoted. "
-    "It makes none of jobs in `.pre` and `.post` alone: the component's input `promote-stage` names another stage."
+    "⚠️ GitLab has run no pipeline on the target branch's last commit, {sha}, and without a pipeline nothing is "
+    "promoted. It creates none from jobs in `.pre` and `.post` alone: give the component's input `promote-stage` "
+    "another stage."
 )
 
 
@@ -48,7 +49,7 @@ class Preview:
 
     def unless(self, refused: Markdown, model: str) -> "Preview":
         """Say instead that it would not be promoted as it is, and why."""
-        told = Markdown(f"Merged as it is, {code(model)} is not promoted: {refused}.")
+        told = Markdown(f"If this is merged as it is, {code(model)} will not be promoted: {refused}.")
         return replace(self, sentence=told, refused=refused)
 
 

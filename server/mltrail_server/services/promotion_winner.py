@@ -89,7 +89,7 @@ class Question:
         rank_by = f"metric: {as_text(self.metrics[0])}, better: {self.way}"
         line = self.terms.line("rank_by", rank_by, quoted)
         return (
-            f"{told}. Write {line} (or the other way), or give `--rank-by` and `--better`, the component's inputs "
+            f"{told}. Write {line} (or the opposite), or give `--rank-by` and `--better`, the component's inputs "
             "`rank_by` and `better`"
         )
 
@@ -111,5 +111,5 @@ def question(terms: Terms, runs: Sequence[Run], compared: comparison.Comparison)
         return Question(why, logged, terms, Direction.HIGHER) if logged else None
     goal = headline.goal
     known = f"only guessed from its name ({goal.direction})" if goal.guessed else "unknown"
-    why = f"its runs are ranked by a metric of which it is {known} which way is better:"
+    why = f"its runs are ranked by a metric whose direction is {known}:"
     return Question(why, (headline.name,), terms, goal.direction if goal.guessed else Direction.HIGHER)

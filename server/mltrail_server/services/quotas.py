@@ -74,7 +74,7 @@ def _check_without_deleted(connection: sa.Connection, scope: Scope, name: str, u
     if used + more > MOST_WITH_DELETED * limit:
         raise MltrailError(
             Code.QUOTA,
-            f"{project} has {used:,} {what} together with those that are deleted and can be restored; that may be "
-            f"{MOST_WITH_DELETED * limit:,} at most. {nothing_lost}Ask the operator to remove what is deleted: "
+            f"{project} has {used:,} {what}, including those that are deleted and can be restored; the limit for both "
+            f"is {MOST_WITH_DELETED * limit:,}. {nothing_lost}Ask the operator to remove what is deleted: "
             "mltrail-server gc --deleted.",
         )

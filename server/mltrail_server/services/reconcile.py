@@ -113,7 +113,7 @@ def _strictest(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _others(deps: Deps, state: State, project_id: ProjectId) -> list[_Subject]:
-    """Read what binds the other merge requests of a branch. One that GitLab does not tell of is left to the next
+    """Read what binds the other merge requests of a branch. One that GitLab does not show is left to the next
     look.
     """
     found = []
@@ -274,7 +274,7 @@ def _look_at_request(deps: Deps, project_id: ProjectId, report: Report) -> None:
 
 def request(deps: Deps, project_id: ProjectId, iid: int) -> Look:
     """Look at a merge request whose newest commit has perhaps no pipeline that has logged: its pipelines are looked at
-    then, and where there are none, silence is told all the same. Raises what GitLab's refusal means.
+    then, and where there are none, silence is reported all the same. Raises what GitLab's refusal means.
     """
     gitlab = gitlab_of(deps)
     told = gitlab.merge_request(project_id, iid)
@@ -410,8 +410,8 @@ def _post(  # noqa: PLR0913 - as above
 
 
 def _is_worth_a_note(report: Report, request: MergeRequest, *, asked: bool) -> bool:
-    """Who has logged nothing gets no note unless that fails the gate, or somebody asks and the gate has a word on it;
-    but a note that stands must not go on telling of an older pipeline.
+    """A merge request that has logged nothing gets no note unless that fails the gate, or somebody asks and the gate
+    has a word on it; but a note that stands must not go on describing an older pipeline.
     """
     if any(model.runs for model in report.models) or is_broken(report):
         return True

@@ -11,7 +11,7 @@ from .reports import Report
 
 
 def keep(deps: Deps, project_id: ProjectId, report: Report) -> None:
-    """Note what a report says of each model, once it is no more too early. An older pipeline's takes nothing back."""
+    """Note what a report says of each model, once it is no longer too early. An older pipeline's takes nothing back."""
     request = report.merge_request
     if request is None or report.waiting:
         return
@@ -50,7 +50,7 @@ def _is_news(report: Report, model: ModelReport, known: RedVerdict | None) -> bo
     if known is None:
         return True
     if model.silence is not None and known.stands:
-        return False  # what was broken stays what is told of it
+        return False  # what was broken is still what is said about it
     number = _pipeline(report, model)
     if (known.passed_pipeline_id or 0) > number or known.pipeline_id > number:
         return False

@@ -38,7 +38,7 @@ class Report:
     it leaves the contract alone. `runs` are all of the pipeline; `local` are runs of the same commit that no job has
     made, which are shown and never count. `target` is the branch that the merge request goes into, else the default.
     `previews` tell what merging would publish, by model; `override` who has accepted all broken rules, and why;
-    `doubts` what of the report job is not as it was; `contract_read` is False while GitLab has not told the file.
+    `doubts` what has changed about the report job; `contract_read` is False while GitLab has not given the file.
     `head` is the commit that it is about, and `busy` are its pipelines with jobs that may still train a model.
     """
 

@@ -49,7 +49,7 @@ def _bot_problem(scope: Scope) -> str | None:
         level = gitlab.bot_level(scope.project_id)
         return bot.problem(level, path, _wanted(gitlab, scope.project_id) if level >= Role.REPORTER else bot.ALWAYS)
     except MltrailError as error:
-        # GitLab hides a project from who is no member.
+        # GitLab hides a project from anybody who is not a member.
         return bot.problem(Role.NONE, path) if error.code is Code.NOT_FOUND else error.message
 
 

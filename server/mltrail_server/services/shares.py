@@ -1,7 +1,7 @@
 """How many slow calls (searches, histories, pages) go on at once: for one caller, for one project, and in all.
 
 Without a bound one caller's searches would take all threads and connections of a process, and others would wait for
-them. Who has used up a share waits a moment in a short line, and is then told to come again by 429, which clients do.
+them. Whoever has used up a share waits a moment in a short queue, and is then sent away with 429; clients try again.
 """
 
 import threading

@@ -33,7 +33,7 @@ def before_late_job(connection: sa.Connection, scope: Scope, candidate: Candidat
 
 
 def before_unchecked_write(connection: sa.Connection, scope: Scope, candidate: Candidate, job_id: int) -> None:
-    """Take a snapshot before a job writes of which GitLab can't tell whether it still runs: it may be over."""
+    """Take a snapshot before a write by a job of which GitLab can't say whether it still runs: it may be over."""
     flags = jobs.flags_of(connection, scope.project_id, candidate.iid)
     if any(flag.late for flag in flags.values()):
         return

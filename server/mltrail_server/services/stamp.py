@@ -149,7 +149,7 @@ def on_model_write(
     number = on_write(connection, scope, source, {Kind.TAGS if note else Kind.MODELS})
     if number != source.iid and not (note or model.beside):
         raise forbidden(
-            f"The logged model {model.model_id} was made by CI jobs, and stays as they have logged it. Log a model to "
+            f"The logged model {model.model_id} was made by CI jobs, and stays as they logged it. Log a model to "
             "a run of your own instead."
         )
 

@@ -45,8 +45,8 @@ def check_unaliased(connection: sa.Connection, scope: Scope, model_id: int, name
     held = [alias for alias, _ in aliases.of_models(connection, scope.project_id, [model_id]).get(model_id, [])]
     if moved.intersection(held):
         raise conflict(
-            f"The model {name} has the alias '{min(moved.intersection(held))}', by which it is loaded. Take the "
-            "alias away first."
+            f"The model {name} has the alias '{min(moved.intersection(held))}', by which it is loaded. Remove "
+            "the alias first."
         )
 
 
@@ -120,8 +120,8 @@ def check_new_name(connection: sa.Connection, scope: Scope, model_id: int, new_n
         version = version_store.get(connection, scope.project_id, model_id, number)
         if managed.folded(alias) in folded and (version is None or not version.promoted):
             raise conflict(
-                f"The model has the alias '{alias}' on a version that was never promoted, and for the name {new_name} "
-                "promotions move it. Take the alias away first."
+                f"The model has the alias '{alias}' on a version that was never promoted, and promotions move that "
+                f"alias for models named {new_name}. Remove the alias first."
             )
 
 
@@ -139,7 +139,7 @@ def check_stage(
             return
         raise conflict(
             f"{version.model_name} {version.semver} was registered by hand and never promoted, and in this project "
-            "only promoted versions are Production. Promote the run that it came from."
+            "only promoted versions can be in Production. Promote the run that it came from."
         )
 
 

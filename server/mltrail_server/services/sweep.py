@@ -42,7 +42,7 @@ def project(deps: Deps, project_id: ProjectId) -> int | None:
         pipelines.unresolve(connection, project_id, unknown)
         for pipeline_id in stale | unknown:
             due.mark(connection, project_id, kind=due.PIPELINE, key=pipeline_id, at=now, now=now)
-        # Their newest commits may have no pipeline that has logged anything: that is told, too.
+        # Their newest commits may have no pipeline that has logged anything: that is reported, too.
         for iid in (changed | (told.keys() - before.keys())) & told.keys():
             due.mark(connection, project_id, kind=due.REQUEST, key=iid, at=now, now=now)
         waits = bool(told.keys() & before.keys()) or pipelines.without_request_since(

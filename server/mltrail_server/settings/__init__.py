@@ -52,8 +52,8 @@ class Settings:
     )
     artifact_locations: str = _setting(
         "MLTRAIL_ARTIFACT_LOCATIONS",
-        "Places, separated by commas, at or below which experiments may have their files (`artifact_location`), as "
-        "`s3://bucket/team`. Clients read and write there with credentials of their own, this server never does. "
+        "Places, separated by commas, at or below which experiments may have their files (`artifact_location`), such "
+        "as `s3://bucket/team`. Clients read and write there with credentials of their own; this server never does. "
         "Unset: none",
     )
     folder_sync: str = _setting(
@@ -133,8 +133,8 @@ class Settings:
     )
     keep_losers: str = _setting(
         "MLTRAIL_KEEP_LOSERS",
-        "How long the files of runs are kept that lost against a promoted one, as 12h, 30d or 8w, where the contract "
-        "file does not say `keep:`; what was logged stays. `forever`: they are kept",
+        "How long the files of runs that lost against a promoted one are kept, such as 12h, 30d or 8w, where the "
+        "contract file does not say `keep:`; what was logged stays. `forever`: no files are removed",
         "forever",
     )
     quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "The most bytes of files in a project. Unset: no limit")
@@ -144,13 +144,13 @@ class Settings:
     )
     body_seconds: str = _setting(
         "MLTRAIL_BODY_SECONDS",
-        "How many seconds a request's body may take, and one more for each 16 KB of it; then it is answered with 408. "
-        "`0`: without an end",
+        "How many seconds a request's body may take, plus one for each 16 KB of it; after that it is answered "
+        "with 408. `0`: no limit",
         "20",
     )
     search_seconds: str = _setting(
         "MLTRAIL_SEARCH_SECONDS",
-        "How many seconds a search may take; other statements of a call thrice that. `0`: without an end",
+        "How many seconds a search may take; any other statement of a call may take three times that. `0`: no limit",
         "10",
     )
     metrics_token: str = _setting(

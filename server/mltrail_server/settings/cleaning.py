@@ -29,13 +29,13 @@ def cleaned(name: str, variable: str, text: str) -> str:
     if not text:
         return ""
     if any(len(text) > 1 and text[0] == pair[0] and text[-1] == pair[1] for pair in _QUOTES):
-        raise _wrong(variable, "is in quotes, which would be part of the value; take them off")
+        raise _wrong(variable, "is in quotes, which would be part of the value; remove them")
     allowed = "\r\n" if name in _LINES_INSIDE else ""
     for place, character in enumerate(text, start=1):
         if unicodedata.category(character) in _UNSEEN and character not in allowed:
             what = "a line break" if character in "\r\n\u2028\u2029\x85" else f"U+{ord(character):04X}"
             raise _wrong(
-                variable, f"holds {what} at character {place}, which nobody sees; copy the value again, in one piece"
+                variable, f"holds {what} at character {place}, which is invisible; copy the value again, in one piece"
             )
     if name in _WORDS and not (text.isascii() and _in_one_piece(name, text)):
         raise _wrong(variable, "holds a blank or a letter that no token has; copy it again, without quotes around it")

@@ -32,5 +32,5 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         text = ""
     if not text or not (text.isascii() and text.isprintable()):
-        raise MltrailError(Code.INVALID, f"{path} holds no secret that can be used; remove it, and a new one is made.")
+        raise MltrailError(Code.INVALID, f"{path} holds no usable secret; remove the file, and a new one is made.")
     return text

@@ -46,7 +46,7 @@ class Database:
             yield connection
 
     def limit(self, search_seconds: float) -> None:
-        """Bound what calls of the web may take: so long for a search, thrice that for any other statement. What
+        """Bound what calls of the web may take: this long for a search, three times that for any other statement. What
         operators and the worker do takes as long as it takes. Call it before a connection is opened.
         """
         self.search_seconds = search_seconds

@@ -41,8 +41,8 @@ def in_words(driver: Any, wrapper: Exception) -> MltrailError | None:  # noqa: A
 def _out_of_order(driver: Any, error: BaseException) -> MltrailError | None:  # noqa: ANN401 - as above
     if _is_no_room(error):
         return unavailable(
-            "The server can't write: the disk of its database is full, or can only be read. Nothing was stored by this "
-            "call. Tell whoever runs the server.",
+            "The server can't write: the disk of its database is full or read-only. This call stored nothing. "
+            "Tell whoever runs the server.",
             retry_after=30,
         )
     if is_cancelled(error):

@@ -69,7 +69,7 @@ class Description:
         return next((one for one in self._operations if one.pattern.fullmatch(called)), None)
 
     def request(self, method: str, path: str, query: Iterable[tuple[str, str]], body: object) -> Iterator[str]:
-        """Tell what of a request GitLab would not take, or would silently ignore. The path begins after `/api/v4`."""
+        """Name the parts of a request that GitLab would refuse or silently ignore. The path begins after `/api/v4`."""
         found = self.operation(method, path)
         if found is None:
             if not any(_pattern(name).fullmatch(f"{method} {path}") for name in NOT_DESCRIBED):

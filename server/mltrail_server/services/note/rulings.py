@@ -83,7 +83,7 @@ def accepted(report: Report) -> Markdown | None:
 
 
 def doubts(report: Report) -> list[Markdown]:
-    """Tell what of the report job is not as it was: the merge request may have changed it."""
+    """Say what has changed about the report job: the merge request may have changed it."""
     return [Markdown(f"⚠️ {one.sentence(code)}") for one in report.doubts]
 
 
