@@ -73,6 +73,8 @@ def test_a_deleted_run_leaves_nothing(deps: Deps, mlflow: Mlflow, clock: FrozenC
     run = full_run(mlflow)
     mlflow.post("runs/delete", run_id=run)
     assert gone(deps, dry_run=True) == ["2"]
+    (told,) = purge(deps, Wanted(dry_run=True))
+    assert told.name.endswith(" with 1 logged model")
     assert gone(deps, older_than_ms=DAY) == []
     clock.advance(DAY)
     assert gone(deps, older_than_ms=DAY) == ["2"]

@@ -77,7 +77,10 @@ def _runs(deps: Deps, project_id: ProjectId, wanted: Wanted, before: int) -> Ite
             connection, project_id, before=before, eids=wanted.run_ids, experiments=wanted.experiment_ids
         )
     for run in found:
-        told = Purged(project_id, "run", f"{run.iid} {run.name!r}")
+        with deps.db.read() as connection:
+            models = len(deleted.of_run(connection, project_id, run.eid))
+        beside = f" with {models} logged model{'s' if models != 1 else ''}" if models else ""
+        told = Purged(project_id, "run", f"{run.iid} {run.name!r}{beside}")
         if run.rests == "version" or (run.rests and not wanted.force):
             yield Purged(project_id, "run", told.name, _WORDS[run.rests])
         elif wanted.dry_run or _remove_run(deps, project_id, run):
