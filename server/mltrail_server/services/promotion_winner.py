@@ -90,7 +90,7 @@ class Question:
         line = self.terms.line("rank_by", rank_by, quoted)
         return (
             f"{told}. Write {line} (or the opposite), or give `--rank-by` and `--better`, the component's inputs "
-            "`rank_by` and `better`"
+            "`rank-by` and `better`"
         )
 
 
