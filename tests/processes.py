@@ -1,6 +1,7 @@
 """What tests need that start processes: a port for each, how long to wait for it, and whether it still lives."""
 
 import fcntl
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -12,16 +13,19 @@ PATIENCE_SECONDS = 300.0
 
 _PORTS = range(15_000, 32_000)
 _CHOICE = random.SystemRandom()
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def free_port() -> int:
     """Choose a port that nothing listens on.
 
     It is below those that systems hand out by themselves. One of these would be taken by anybody's connection while
-    the server is away, and a client that tries such a port again and again may even be connected to itself.
+    the server is away, and a client that tries such a port again and again may even be connected to itself. Tests that
+    run beside these choose among other ports.
     """
     while True:
-        number = _CHOICE.choice(_PORTS)
+        number = _CHOICE.choice(_PORTS[_WORKER::_WORKERS])
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", number))
             return number

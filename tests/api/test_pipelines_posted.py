@@ -153,7 +153,8 @@ def test_a_newer_push_cancels_and_the_note_is_the_newers(trail: Trail, request_:
     old = pipeline(trail, ref, "merge_request_event")
     job = trail.train(old, [0.5], status=None)
     trail.team.gitlab.set_job(job, "canceled")
-    new = pipeline(trail, ref, "merge_request_event")
+    newer = trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=(SHAS["c"],), branch="faster")
+    new = pipeline(trail, ref, "merge_request_event", newer)
     trail.train(new, [0.9])
     trail.work(seconds=600)
     assert spoken_of(trail, request_) == new.id

@@ -101,7 +101,7 @@ def test_uploads_of_pages(mlflow: Mlflow, run_id: str, query: dict[str, str], da
     [
         ("/tmp/model", "To use a local path as a model version source"),
         ("file:///tmp/model", "To use a local path as a model version source"),
-        ("s3://bucket/model", "If supplying a source as an http, https,"),
+        ("s3://bucket/../model", "If supplying a source as an http, https,"),
         ("mlflow-artifacts:/models", "If supplying a source as an http, https,"),
         ("mlflow-artifacts:/1/a/artifacts/..%2f..", "If supplying a source as an http, https,"),
     ],

@@ -5,6 +5,7 @@ The exit code 1 is a verdict, so that nothing that is merely set up wrongly may 
 
 import base64
 import contextlib
+import http.client
 import os
 import re
 import socket
@@ -224,8 +225,10 @@ def answering(content: bytes) -> Iterator[str]:
             with contextlib.suppress(OSError):
                 while True:
                     caller, _ = listening.accept()
-                    with caller:
-                        caller.recv(65536)
+                    with caller, caller.makefile("rb") as asked:
+                        # To the end: a connection that is closed with something unread is reset.
+                        head = http.client.parse_headers(asked) if asked.readline() else {}
+                        asked.read(int(head.get("Content-Length", 0)))
                         caller.sendall(content)
 
         thread = threading.Thread(target=serve, daemon=True)

@@ -80,6 +80,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         request = gitlab.add_merge_request(project, "faster", "main", "Learn faster")
         notes, pipelines = [], [base]
         for _ in range(2):
+            if notes:
+                sha = gitlab.add_commit(project, "c3" * 20, parents=(sha,), branch="faster")
             pipeline = world.merge_request_pipeline(request, sha)
             trained.append(checked(world.train(pipeline, *ONE_MODEL)))
             checked(
