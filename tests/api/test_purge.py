@@ -149,7 +149,7 @@ def test_a_project_that_is_unknown_is_told(deps: Deps, mlflow: Mlflow) -> None:
     [
         (["--older-than", "30d"], "choose what --deleted removes"),
         (["--deleted", "--older-than", "soon"], "--older-than must be a time"),
-        (["--deleted", "--older-than", "1.2.3d"], "no number"),
+        (["--deleted", "--older-than", "1.2.3d"], "not a number"),
         (["--deleted", "--experiment-ids", "a"], "must be numbers"),
     ],
 )
