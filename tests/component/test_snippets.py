@@ -70,11 +70,17 @@ def ours(config: dict[str, Any], kind: str) -> set[str]:
     return (jobs_of(config, kind) or set()) & OURS
 
 
-@pytest.mark.parametrize("project", PROJECTS)
-@pytest.mark.parametrize("snippet", snippets(), ids=str)
+def beside(snippet: Snippet) -> list[str]:
+    """The projects that may have the snippet; GitLab's template of Auto DevOps needs the stages that it has itself."""
+    return [name for name in PROJECTS if name != "Auto DevOps" or "stages" not in snippet.config]
+
+
+@pytest.mark.parametrize(
+    ("snippet", "project"),
+    [(snippet, project) for snippet in snippets() for project in beside(snippet)],
+    ids=str,
+)
 def test_no_pipeline_is_refused(snippet: Snippet, project: str) -> None:
-    if project == "Auto DevOps" and "stages" in snippet.config:
-        pytest.skip("GitLab's template needs stages of its own")
     for training in TRAININGS.values():
         config = resolve(config_of(completed(snippet.config), PROJECTS[project], training))
         for kind in KINDS:
