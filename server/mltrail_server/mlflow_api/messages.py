@@ -47,6 +47,8 @@ def message_of(request: Request, kind: type[M]) -> M:
 
     Raises INVALID with the field's name, TOO_LARGE for a body that is larger than any may be.
     """
+    if request.method in _READING and request.args:
+        return query_of(request, kind)  # a body beside it says nothing, and is not waited for
     if request.mimetype == _JSON and request.method not in _READING and (body := bounded(request)):
         return _of_json(body, kind)
     data = b"" if request.mimetype in (_JSON, forms.MULTIPART) and request.method not in _READING else bounded(request)
@@ -157,11 +159,9 @@ def _loosely(data: bytes, before: Exception | None) -> Any:  # noqa: ANN401 - an
 def _pairs(request: Request, data: bytes) -> forms.Pairs | None:
     """Find the query string or form that says what is asked; None where it is JSON.
 
-    MLflow reads the query of a GET, and its body where there is no query. GitLab reads the query of every call, as in
+    MLflow reads the body of a GET where there is no query. GitLab reads the query of every call, as in
     `DELETE …/delete?name=churn`.
     """
-    if request.method in _READING and request.args:
-        return request.args.to_dict(flat=False)
     if request.mimetype == forms.MULTIPART:
         _check_form(request)
         return forms.multipart(request)
