@@ -61,7 +61,7 @@ def statements(trail: Trail) -> Iterator[list[str]]:
 
 def computed(trail: Trail, pipeline: Pipeline) -> list[str]:
     with trail.deps.db.read() as connection, statements(trail) as seen:
-        reports.compute(connection, ProjectId(42), pipeline.id, default_branch="main", ancestors=[SHAS["b"]])
+        reports.answer(connection, ProjectId(42), pipeline.id, reports.Question("main", [SHAS["b"]]))
     return [one for one in seen if one.startswith("SELECT")]
 
 

@@ -135,18 +135,22 @@ def choose(
     found: Branch,
 ) -> dict[str, Against]:
     """Choose each model's baseline and history, and fetch what their runs have logged: three statements for all models
-    together, five or six for each that the contract compares with a version, and eight for each that none of the
-    branch's newest pipelines has trained, where there are older ones.
+    together, five or six for each that the contract compares with a version, and seven for each that none of the
+    branch's newest pipelines has trained, where there are older ones, after one for all of those.
     """
     chosen: dict[str, Against] = {}
     known = contract.models if contract else {}
     by_pipeline = {one.id: selection.select(contract, found.runs.get(one.id, ())) for one in found.pipelines}
+    every: Mapping[int, str] | None = None
     for name in names:
         trained, of_model = _trained(found, by_pipeline, name)
         model = known.get(name, UNWRITTEN)
         if not trained and not found.whole and model.baseline.kind is BaselineKind.TARGET:
             # A repository of many models trains some of them rarely: what is old is no less a baseline.
-            older = _with_runs_of(connection, project_id, contract, name, found.looked_for)
+            if every is None:
+                every = experiments.all_names(connection, project_id)
+            may_hold = {iid: one for iid, one in every.items() if selection.may_be_of(contract, name, one)}
+            older = _with_runs_in(connection, project_id, may_hold, found.looked_for)
             selected = {one.id: selection.select(contract, older.runs.get(one.id, ())) for one in older.pipelines}
             trained, of_model = _trained(older, selected, name)
         if model.baseline.kind is BaselineKind.TARGET:
@@ -175,15 +179,13 @@ def _trained(
     return [one for one in found.pipelines if of_model[one.id]], of_model
 
 
-def _with_runs_of(
-    connection: sa.Connection, project_id: ProjectId, contract: Contract | None, name: str, looked_for: LookedFor
+def _with_runs_in(
+    connection: sa.Connection, project_id: ProjectId, newest_first: Mapping[int, str], looked_for: LookedFor
 ) -> Branch:
-    """Fetch the pipelines of a branch that have runs in experiments which may hold a model's."""
-    newest_first = experiments.all_names(connection, project_id).items()
-    found = {iid: experiment for iid, experiment in newest_first if selection.may_be_of(contract, name, experiment)}
-    if not found:
+    """Fetch the pipelines of a branch that have runs in these experiments."""
+    if not newest_first:
         return Branch((), {}, whole=True, looked_for=looked_for)
-    return _branch(connection, project_id, looked_for, among=dict(list(found.items())[:_MOST_EXPERIMENTS]))
+    return _branch(connection, project_id, looked_for, among=dict(list(newest_first.items())[:_MOST_EXPERIMENTS]))
 
 
 def of_alias(

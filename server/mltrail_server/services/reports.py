@@ -120,19 +120,6 @@ class Question:
     head: str | None = None
 
 
-def compute(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    pipeline_id: int,
-    *,
-    default_branch: str | None,
-    ancestors: Sequence[str] = (),
-    if_invalid: Outcome = Outcome.FAIL,
-) -> Report:
-    """Answer the plain question. Raises NOT_FOUND for a pipeline that is not known here."""
-    return answer(connection, project_id, pipeline_id, Question(default_branch, ancestors, if_invalid))
-
-
 def answer(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, asked: Question) -> Report:
     """Compare a pipeline's commit with its baselines, from what is stored, and judge it by the contract that binds it.
 

@@ -165,11 +165,6 @@ def iids_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str
     return {row.iid: row.eid for row in connection.execute(query)}
 
 
-def has_ended(connection: sa.Connection, project_id: ProjectId, iid: int) -> bool:
-    status = sa.select(_T.c.status).where(_T.c.project_id == project_id, _T.c.iid == iid)
-    return Status(connection.execute(status).scalar_one()).ended
-
-
 def amended_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str]) -> dict[int, int]:
     """Look up which candidates others have written to, by MLflow run ids: their numbers, and of what stands beside."""
     query = sa.select(_T.c.iid, _T.c.amendment_iid).where(
