@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from . import globs
 from .grouping import Run, State, usable
 
+PARENT = "mlflow.parentRunId"
+"""By this tag a run names its parent, by its MLflow run id. https://mlflow.org/docs/latest/ml/tracking/"""
+
 CONFIRM = "mltrail.confirm"
 """A run bears this tag with the value `true` when it trains the winner again, on a seed that nothing was chosen by."""
 

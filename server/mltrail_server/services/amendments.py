@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import paths
 from mltrail_server.domain.errors import MltrailError, forbidden
-from mltrail_server.domain.sweeps import CONFIRM
+from mltrail_server.domain.sweeps import CONFIRM, PARENT
 from mltrail_server.store import amendments as store
 from mltrail_server.store import beside, candidate_tags, candidates, metric_histories, pipelines
 from mltrail_server.store.amendments import Amendment
@@ -20,7 +20,6 @@ from mltrail_server.store.candidates import Candidate
 
 from .deps import Scope
 
-PARENT = "mlflow.parentRunId"
 SELECTING = frozenset({PARENT, CONFIRM})
 """Tags that say what a run is compared as. Those of a contract select, too, but it may begin to at any time."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.sweeps import PARENT
 from mltrail_server.store import candidates as store
 from mltrail_server.store import tables
 from mltrail_server.store.amendments import Amendment
@@ -15,7 +16,6 @@ from . import experiments as experiment_service
 from .candidates import Logged, with_data
 from .deps import Scope
 
-PARENT = "mlflow.parentRunId"
 _MOST_CHILDREN = 1000
 
 

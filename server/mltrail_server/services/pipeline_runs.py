@@ -10,13 +10,12 @@ from mltrail_server.domain.ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, State
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import model_of
-from mltrail_server.domain.sweeps import CONFIRM
+from mltrail_server.domain.sweeps import CONFIRM, PARENT
 from mltrail_server.store import experiments, jobs, metrics, params, pipeline_candidates, run_data, tombstones
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.jobs import Part, TiedJob
 from mltrail_server.store.tombstones import Tombstone
 
-PARENT = "mlflow.parentRunId"
 NAME = "mlflow.runName"
 _STATES = {"failed": State.FAILED, "canceled": State.CANCELED, "skipped": State.CANCELED, "deleted": State.CANCELED}
 

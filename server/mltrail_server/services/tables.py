@@ -12,6 +12,7 @@ from mltrail_server.domain import direction, filters
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.direction import Direction, Goal
 from mltrail_server.domain.filters import Clause, Order
+from mltrail_server.domain.sweeps import PARENT
 from mltrail_server.store import best_values, search, tables
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.experiments import Experiment
@@ -21,7 +22,6 @@ from . import experiments, goals
 from .deps import Scope
 
 COMMIT = "mlflow.source.git.commit"
-PARENT = "mlflow.parentRunId"
 _TAGS = (COMMIT, PARENT)
 _LOOK_AT = 20
 """So many of the newest candidates tell which columns there are, beside those on the page."""
