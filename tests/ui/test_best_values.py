@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from mltrail_server.services import tables
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import mlflow  # noqa: F401 - a fixture
-from tests.api.test_promotion import promote
-from tests.api.test_report import SHAS, Trail
+from tests.api.promotion.test_promotion import promote
+from tests.api.review.test_report import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, Counter, FrozenClock, Team
 from tests.ui.test_candidate_table import ROOT, Log, log, names, url  # noqa: F401 - a fixture
 from tests.ui.test_pages import page, sign_in

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from mltrail_server.services.deps import Deps
 from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
-from tests.api.test_report import SHAS, Trail
+from tests.api.review.test_report import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, Counter, FrozenClock, Team
 from tests.ui.test_pages import page, sign_in
 

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 
 from mltrail_server import worker
 from mltrail_server.services.deps import Deps
-from tests.api.test_contract import a_main, a_request
-from tests.api.test_gate_faces import faces
-from tests.api.test_report import SHAS, Trail
+from tests.api.ci.test_publishers import faces
+from tests.api.review.test_contract import a_main, a_request
+from tests.api.review.test_report import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.ui.test_pages import sign_in
 

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from mltrail_server.services.deps import Deps
 from mltrail_server.ui import prose
 from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
-from tests.api.test_promotion import promote
+from tests.api.promotion.test_promotion import promote
 from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, FrozenClock, Team
 from tests.ui.test_pages import page, run_id, sign_in  # noqa: F401 - a fixture

@@ -1,7 +1,7 @@
 """Routes: each declares the access that it needs, and there is no other way to register one.
 
-A handler gets a `Call` that has passed the door, or is never called. `tests/api/test_access.py` walks Flask's URL map
-and fails on any rule that did not come through here.
+A handler gets a `Call` that has passed the door, or is never called. `tests/api/edges/test_access.py` walks Flask's URL
+map and fails on any rule that did not come through here.
 """
 
 from collections.abc import Callable, Iterable

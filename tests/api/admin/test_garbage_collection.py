@@ -1,0 +1,120 @@
+"""Garbage collection, in a folder and in S3: docs/how-to/operate.md."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services import garbage
+from mltrail_server.services.deps import Deps
+from mltrail_server.settings import Settings
+from mltrail_server.store import blobs, files, projects, usage
+from tests.api.conftest import Mlflow, good
+from tests.api.files.test_artifacts import root, settings  # noqa: F401 - fixtures
+from tests.conftest import FrozenClock
+
+FILES = "api/2.0/mlflow-artifacts"
+ONE = ProjectId(1)
+DAY = 24 * 60 * 60 * 1000
+
+
+def put(mlflow: Mlflow, path: str, content: bytes = b"bytes") -> None:
+    good(mlflow.call("PUT", f"{FILES}/artifacts/{path}", data=content))
+
+
+def sizes(deps: Deps) -> list[int]:
+    return sorted(one.size for one in deps.files.stored(ONE))
+
+
+def counts(done: garbage.Collected) -> tuple[int, int]:
+    return done.files, done.size
+
+
+def test_what_nothing_refers_to_goes_after_a_day(mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock) -> None:
+    put(mlflow, f"{root}/replaced", b"1")
+    put(mlflow, f"{root}/kept", b"22")
+    put(mlflow, f"{root}/folder/deleted", b"333")
+    clock.advance(DAY)
+    put(mlflow, f"{root}/replaced", b"4444")
+    good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/folder"))
+    clock.advance(DAY - 1)
+    assert counts(garbage.collect(deps)) == (0, 0)
+    clock.advance(1)
+    assert counts(garbage.collect(deps, dry_run=True)) == (2, 4)
+    assert sizes(deps) == [1, 2, 3, 4]
+    assert counts(garbage.collect(deps)) == (2, 4)
+    assert sizes(deps) == [2, 4]
+    assert counts(garbage.collect(deps)) == (0, 0)
+    assert mlflow.call("GET", f"{FILES}/artifacts/{root}/replaced", buffered=True).get_data() == b"4444"
+
+
+def test_what_has_another_name_stays(mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock) -> None:
+    put(mlflow, f"{root}/model/MLmodel")
+    with deps.db.write() as connection:
+        held = files.below(connection, ONE, f"{root}/model")
+        files.copy(connection, ONE, held, source=f"{root}/model", target="promotions/1-1/artifacts")
+    good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/model"))
+    clock.advance(2 * DAY)
+    assert counts(garbage.collect(deps)) == (0, 0)
+    with deps.db.write() as connection:
+        files.delete(connection, ONE, "promotions/1-1/artifacts", now=clock())
+    assert counts(garbage.collect(deps)) == (0, 0), "its day begins when the last name goes"
+    clock.advance(DAY)
+    assert counts(garbage.collect(deps)) == (1, 5)
+
+
+def test_what_lost_its_name_unnoted_is_noticed_and_goes_a_day_later(deps: Deps, clock: FrozenClock) -> None:
+    with deps.db.write() as connection:
+        projects.ensure(connection, ONE, path="p", now=1)
+        blobs.add(connection, ONE, "f" * 32, size=7, sha256=None, now=1)
+    assert garbage.collect(deps).noticed == 1
+    assert garbage.collect(deps).noticed == 0
+    clock.advance(DAY)
+    assert counts(garbage.collect(deps)) == (1, 7)
+
+
+class TestQuota:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(settings, quota_bytes="10")
+
+    def test_what_is_deleted_is_free_and_what_is_collected_counts_nowhere(
+        self, mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock
+    ) -> None:
+        put(mlflow, f"{root}/f", b"7 bytes")
+        assert mlflow.call("PUT", f"{FILES}/artifacts/{root}/g", data=b"7 bytes").status_code == 403
+        good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/f"))
+        put(mlflow, f"{root}/g", b"7 bytes")
+        good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/g"))
+        answer = mlflow.call("PUT", f"{FILES}/artifacts/{root}/f", data=b"7 bytes")
+        assert answer.status_code == 403, "on the disk there is twice the quota at most"
+        clock.advance(DAY)
+        garbage.collect(deps)
+        put(mlflow, f"{root}/f", b"7 bytes")
+        with deps.db.read() as connection:
+            assert usage.of(connection, ONE, usage.BYTES) == 7
+
+
+def test_a_promotion_at_the_same_moment_keeps_its_files(
+    mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock
+) -> None:
+    """A name is given in a transaction that is still open while the collection runs."""
+    put(mlflow, f"{root}/f")
+    with deps.db.read() as connection:
+        held = files.get(connection, ONE, f"{root}/f")
+    assert held is not None
+    good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/f"))
+    clock.advance(DAY)
+    collected: list[tuple[int, int]] = []
+    collecting = threading.Thread(target=lambda: collected.append(counts(garbage.collect(deps))))
+    with deps.db.write() as connection:
+        files.copy(connection, ONE, [held], source=root, target="promotions/1-1/artifacts")
+        collecting.start()
+        collecting.join(0.3)  # on SQLite it waits for the writer, on PostgreSQL it passes the row over
+    collecting.join()
+    assert collected == [(0, 0)]
+    with deps.db.read() as connection:
+        named = files.get(connection, ONE, "promotions/1-1/artifacts/f")
+    assert named is not None
+    assert deps.files.size(ONE, named.blob_id) == 5

@@ -1,0 +1,84 @@
+"""What a call costs in SQL statements. A loop that slips into a hot path multiplies them, and shows here."""
+
+import pytest
+
+from mltrail_server.services.deps import Deps
+from tests.api.conftest import Mlflow
+from tests.api.tracking.test_runs import run_id  # noqa: F401 - a fixture
+from tests.conftest import Counter
+
+
+@pytest.fixture
+def writing(deps: Deps) -> int:
+    """How many statements store metrics: history and latest values, which are one on PostgreSQL."""
+    return 2 if deps.db.is_sqlite else 1
+
+
+def metrics(count: int, *, step: int) -> list[dict[str, object]]:
+    return [{"key": f"m{number}", "value": number, "timestamp": 1, "step": step} for number in range(count)]
+
+
+def test_logging_one_metric(mlflow: Mlflow, run_id: str, statements: Counter, writing: int) -> None:
+    mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=1, timestamp=1, step=0)
+    with statements() as seen:
+        mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=1, timestamp=1, step=1)
+    assert len(seen) == 1 + writing, seen  # the run; the key's number is known
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_a_batch_of_metrics_costs_the_same_at_any_size(
+    mlflow: Mlflow, run_id: str, statements: Counter, writing: int, count: int
+) -> None:
+    mlflow.post("runs/log-batch", run_id=run_id, metrics=metrics(count, step=0))
+    with statements() as seen:
+        mlflow.post("runs/log-batch", run_id=run_id, metrics=metrics(count, step=1))
+    assert len(seen) == 1 + writing, seen
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_new_metric_names_cost_the_same_at_any_number(
+    mlflow: Mlflow, run_id: str, statements: Counter, writing: int, count: int
+) -> None:
+    mlflow.post("runs/log-batch", run_id=run_id, metrics=metrics(1, step=0) if count > 1 else [])
+    with statements() as seen:
+        mlflow.post("runs/log-batch", run_id=run_id, metrics=metrics(count, step=1))
+    assert len(seen) == 5 + writing, seen  # four more: which have numbers, next ones, names, and what they got
+    assert len(mlflow.get("runs/get", run_id=run_id)["run"]["data"]["metrics"]) == count
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_batch_of_params_and_tags_costs_the_same_at_any_size(
+    mlflow: Mlflow, run_id: str, statements: Counter, count: int
+) -> None:
+    pairs = [{"key": f"k{number}", "value": "v"} for number in range(count)]
+    with statements() as seen:
+        mlflow.post("runs/log-batch", run_id=run_id, params=pairs, tags=pairs)
+    assert len(seen) == 3, seen  # the run, the params, the tags
+
+
+def test_creating_and_getting_a_run(mlflow: Mlflow, run_id: str, statements: Counter) -> None:
+    with statements() as seen:
+        mlflow.post("runs/create", experiment_id="0", tags=[{"key": f"t{number}"} for number in range(20)])
+    assert len(seen) == 4, seen  # the experiment, the run's number, the run, its tags
+    with statements() as seen:
+        mlflow.get("runs/get", run_id=run_id)
+    assert len(seen) == 2, seen  # the run, and all that was logged to it
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_page_of_a_search_costs_the_same_at_any_size(mlflow: Mlflow, statements: Counter, count: int) -> None:
+    for number in range(count):
+        made = mlflow.post("runs/create", experiment_id="0", run_name=f"r{number}")["run"]["info"]
+        mlflow.post("runs/log-batch", run_id=made["run_id"], metrics=metrics(3, step=number))
+    with statements() as seen:
+        found = mlflow.post("runs/search", experiment_ids=["0"], filter="metrics.m1 > 0", order_by=["metrics.m2 DESC"])
+    assert len(found["runs"]) == count
+    assert len(seen) == 5, seen  # how many match, which, the page, all that was logged to them, the metrics' names
+
+
+def test_the_history_of_a_metric(mlflow: Mlflow, run_id: str, statements: Counter) -> None:
+    mlflow.post("runs/log-batch", run_id=run_id, metrics=[metrics(1, step=step)[0] for step in range(500)])
+    with statements() as seen:
+        found = mlflow.get("metrics/get-history", run_id=run_id, metric_key="m0", max_results=100)
+    assert len(found["metrics"]) == 100
+    assert len(seen) == 3, seen  # the run, the key's number, the points

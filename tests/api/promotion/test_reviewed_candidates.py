@@ -1,0 +1,161 @@
+"""What was reviewed is what ships: after the merge the merge request's candidate is promoted, if the files are equal.
+
+https://docs.gitlab.com/user/project/merge_requests/methods/
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Mlflow
+from tests.api.promotion.test_promotion import aliases, promote
+from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.conftest import EXTERNAL_URL
+from tests.fakes.gitlab import MergeRequest, Pipeline
+
+CHANGE = {"src/train.py": "learn faster"}
+
+
+def a_request(trail: Trail) -> MergeRequest:
+    gitlab, project = trail.team.gitlab, trail.team.project
+    gitlab.add_commit(project, SHAS["b"], branch="main", files={"README.md": "hello", "src/train.py": "learn"})
+    gitlab.add_commit(project, SHAS["c"], parents=(SHAS["b"],), branch="faster", files=CHANGE)
+    return gitlab.add_merge_request(project, "faster", "main", "Learn faster")
+
+
+def elsewhere(trail: Trail, name: str = "README.md") -> None:
+    """Somebody else's change arrives on the target branch."""
+    trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=(SHAS["b"],), branch="main", files={name: "x"})
+
+
+def merged(trail: Trail, request: MergeRequest, how: Any = "merge") -> Pipeline:
+    sha = trail.team.gitlab.merge(trail.team.project, request.iid, how)
+    return trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push")
+
+
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase", "fast-forward"])
+def test_whatever_the_merge_method_the_reviewed_candidate_is_promoted(trail: Trail, how: str) -> None:
+    request = a_request(trail)
+    reviewed = trail.of_request(request, SHAS["c"])
+    trail.train(reviewed, [0.9])
+    (done,) = promote(trail, merged(trail, request, how))
+    assert (done["state"], done["version"], done["merge_request"]) == ("promoted", "1.0.0", request.iid)
+    assert done["candidate"]["name"] == "run-0"
+    assert aliases(trail) == {"champion": "1"}
+
+
+@pytest.mark.parametrize("ref", ["merge", "train"])
+@pytest.mark.parametrize("how", ["merge", "squash"])
+def test_a_merged_results_or_train_pipeline_has_run_on_what_is_merged(trail: Trail, ref: str, how: str) -> None:
+    request = a_request(trail)
+    elsewhere(trail)
+    sha = trail.team.gitlab.merged_result(trail.team.project, request.iid)
+    ran = trail.team.gitlab.add_pipeline(
+        trail.team.project, sha, f"refs/merge-requests/{request.iid}/{ref}", "merge_request_event"
+    )
+    trail.train(ran, [0.9])
+    (done,) = promote(trail, merged(trail, request, how))
+    assert (done["state"], done["merge_request"]) == ("promoted", request.iid)
+
+
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+def test_other_files_want_a_new_training(trail: Trail, how: str) -> None:
+    request = a_request(trail)
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9])
+    elsewhere(trail)
+    (told,) = promote(trail, merged(trail, request, how), model="churn")
+    assert told["state"] == "refused"
+    assert told["reason"].startswith("the merged files differ (in README.md) from those that")
+    assert "train again" in told["reason"]
+
+
+def test_a_commit_that_is_gone_is_told_by_what_was_kept_of_it(trail: Trail) -> None:
+    request = a_request(trail)
+    sha = trail.team.gitlab.merged_result(trail.team.project, request.iid)
+    ran = trail.team.gitlab.add_pipeline(
+        trail.team.project, sha, f"refs/merge-requests/{request.iid}/merge", "merge_request_event"
+    )
+    trail.train(ran, [0.9])
+    trail.report(ran)
+    pipeline = merged(trail, request)
+    del trail.team.project.commits[sha]
+    assert promote(trail, pipeline)[0]["state"] == "promoted"
+
+
+def test_a_pipeline_that_trained_again_promotes_what_it_trained(trail: Trail) -> None:
+    request = a_request(trail)
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9])
+    pipeline = merged(trail, request)
+    trail.train(pipeline, [0.8], run_name="again")
+    (done,) = promote(trail, pipeline)
+    assert (done["candidate"]["name"], done["merge_request"]) == ("again-0", None)
+
+
+def test_a_failed_training_is_not_covered_up_by_the_reviewed_one(trail: Trail) -> None:
+    request = a_request(trail)
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9])
+    pipeline = merged(trail, request)
+    trail.train(pipeline, [0.8], status="failed")
+    (told,) = promote(trail, pipeline)
+    assert (told["state"], told["reason"]) == ("nothing", "no run of a succeeded job counts (1 failed)")
+
+
+def test_the_newest_pipeline_with_the_same_files_counts(trail: Trail) -> None:
+    request = a_request(trail)
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9], run_name="first")
+    trail.train(trail.of_request(request, SHAS["c"]), [0.8], run_name="second")
+    trail.team.gitlab.add_commit(
+        trail.team.project, SHAS["e"], parents=(SHAS["c"],), branch="faster", files={"src/train.py": "worse"}
+    )
+    trail.train(trail.of_request(request, SHAS["e"]), [0.99], run_name="other files")
+    trail.team.project.branches["faster"] = SHAS["c"]
+    (done,) = promote(trail, merged(trail, request))
+    assert done["candidate"]["name"] == "second-0"
+
+
+def test_a_merge_request_that_was_not_merged_gives_nothing(trail: Trail) -> None:
+    request = a_request(trail)
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9])
+    trail.team.project.branches["main"] = SHAS["c"]
+    pipeline = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["c"], "main", "push")
+    assert promote(trail, pipeline) == []
+
+
+def test_files_that_came_after_the_merge_are_not_what_was_reviewed(trail: Trail) -> None:
+    request = a_request(trail)
+    reviewed = trail.of_request(request, SHAS["c"])
+    trail.train(reviewed, [0.9])
+    pipeline = merged(trail, request)
+    trail.clock.advance(10 * 60_000)
+    manual = trail.team.gitlab.add_job(reviewed, "swap", "test", trail.team.users["developer"], "running")
+    mlflow = Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(manual, EXTERNAL_URL))
+    run_id = trail.runs()[0]["info"]["run_id"]
+    path = f"api/2.0/mlflow-artifacts/artifacts/1/{run_id}/artifacts/model/MLmodel"
+    assert mlflow.call("PUT", path, data=b"swapped").status_code == 200
+    trail.team.gitlab.set_job(manual, "success")
+    (told,) = promote(trail, pipeline)
+    assert told["state"] == "refused"
+    assert "came after the merge" in told["reason"]
+
+
+def test_a_tag_takes_what_the_default_branch_has_trained(trail: Trail) -> None:
+    a_request(trail)
+    main = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["b"], "main", "push")
+    trail.train(main, [0.9])
+    trail.report(main)
+    trail.team.project.protected.add("v2.0.0")
+    tagged = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["b"], "v2.0.0", "push", tag=True)
+    (done,) = promote(trail, tagged)
+    assert (done["state"], done["version"]) == ("promoted", "2.0.0")
+
+
+def test_by_hand_a_merged_candidate_but_not_an_open_one(trail: Trail) -> None:
+    request = a_request(trail)
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9])
+    pipeline = trail.of_request(request, SHAS["c"])
+    maintainer = trail.team.tokens["maintainer"]
+    (told,) = promote(trail, pipeline, token=maintainer, pipeline_id=None, candidate=1)
+    assert (told["state"], told["reason"]) == ("refused", f"its merge request !{request.iid} is not merged")
+    merged(trail, request, "squash")
+    (done,) = promote(trail, pipeline, token=maintainer, pipeline_id=None, candidate=1)
+    assert (done["state"], done["merge_request"]) == ("promoted", request.iid)
