@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mltrail_contract import Model, Outcome, Rule, Tolerance, Way
 from mltrail_server.domain import gate
 from mltrail_server.domain.comparison import compare
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.grouping import Run, RunState
 
 from .gate import Situation, levels
 
@@ -53,7 +53,7 @@ def counted(move: Situation, *, pipelines: int, drop: float, requests: int, seed
 
 
 def _run(iid: int, score: float) -> Run:
-    return Run(iid, "run", State.SUCCEEDED, {}, {"score": score})
+    return Run(iid, "run", RunState.SUCCEEDED, {}, {"score": score})
 
 
 def main() -> None:

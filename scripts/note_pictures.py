@@ -20,7 +20,7 @@ from pathlib import Path
 import comrak
 from tests.reports import Sides, a_report, a_run
 
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.services import note
 from mltrail_server.settings import Settings
 
@@ -67,7 +67,7 @@ def body() -> str:
 
     history = [runs(200 + 10 * place, 3, 0.912 - place / 500, 12.1, "1e-3", "base") for place in range(8)]
     mine = runs(20, 5, 0.9213, 13.4, "3e-4", "deep") + runs(30, 5, 0.915, 12.2, "1e-3", "wide")
-    mine += [a_run(41, {"val_accuracy": 0.5}, name="deep-hot", state=State.FAILED, job_name="train: [deep, 1e-1]")]
+    mine += [a_run(41, {"val_accuracy": 0.5}, name="deep-hot", state=RunState.FAILED, job_name="train: [deep, 1e-1]")]
     report = a_report({"churn": Sides(mine, runs(1, 5, 0.9128, 12.1, "1e-3", "base"), history)}, CONTRACT)
     return note.body(report, settings=SETTINGS, project_path="team/churn")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from mltrail_contract import Outcome
 from mltrail_server.domain import gate, verdict
-from mltrail_server.domain.comparison import UNWRITTEN, compare
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.comparison import NO_CONTRACT, compare
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.services import contracts
 from mltrail_server.services.judging import Judged, ModelReport
 from mltrail_server.services.reports import Report
@@ -29,7 +29,7 @@ class Sides:
 
 def a_run(iid: int, metrics: Mapping[str, float], **changes: object) -> Run:
     params = {"lr": "0.1", "seed": str(iid)}
-    made = {"state": State.SUCCEEDED, "params": params, "job_id": 7, "job_name": "train", **changes}
+    made = {"state": RunState.SUCCEEDED, "params": params, "job_id": 7, "job_name": "train", **changes}
     name = str(made.pop("name", f"run-{iid}"))
     job_url = str(made.pop("job_url", f"{GITLAB}/-/jobs/7"))
     return Run(iid, name, metrics=metrics, job_url=job_url, **made)  # type: ignore[arg-type] # a test's own values
@@ -70,7 +70,7 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
     reports = []
     for name, sides in models.items():
         model = known.get(name)
-        compared = compare(sides.runs, sides.baseline, history=sides.history, model=model or UNWRITTEN)
+        compared = compare(sides.runs, sides.baseline, history=sides.history, model=model or NO_CONTRACT)
         rulings = gate.judge(compared, model, target=target) if model else ()
         reports.append(
             ModelReport(
@@ -86,7 +86,7 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
             )
         )
     outcomes = [one.outcome for one in reports if one.outcome is not None]
-    told = gate.told(ruling.outcome for one in reports for ruling in one.rulings)
+    told = gate.summary(ruling.outcome for one in reports for ruling in one.rulings)
     if version.problems:
         return Judged(version, Outcome.WARN, "contract invalid", tuple(reports))
     return Judged(version, gate.worst(outcomes) if outcomes else None, told, tuple(reports))

@@ -128,9 +128,9 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
-    """Where the gate shows itself beside the note: a thread that blocks the merge, a commit status, and an issue when a
-    training on the default branch gets worse.
+class GateSettings:
+    """Where else than in the note the gate shows: in a thread that blocks the merge, in a commit status, and in an
+    issue when training on the default branch gets worse.
     """
 
     thread: bool = False
@@ -141,4 +141,4 @@ class Faces:
 @dataclass(frozen=True, slots=True)
 class Contract:
     models: Mapping[str, Model]
-    faces: Faces = Faces()
+    gate: GateSettings = GateSettings()

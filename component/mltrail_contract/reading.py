@@ -10,7 +10,7 @@ from .model import (
     BaselineKind,
     Bump,
     Contract,
-    Faces,
+    GateSettings,
     Keep,
     Model,
     Outcome,
@@ -55,7 +55,7 @@ def read(text: str) -> Contract:
     top = reader.mapping(root, "", TOP)
     _version(reader, root, top.get("version"))
     defaults = _defaults(top["defaults"].mapping(DEFAULTS), Model("")) if "defaults" in top else Model("")
-    faces = _faces(top["gate"]) if "gate" in top else Faces()
+    gate = _gate(top["gate"]) if "gate" in top else GateSettings()
     models: dict[str, Model] = {}
     if "models" in top:
         for name, entry in top["models"].mapping().items():
@@ -65,7 +65,7 @@ def read(text: str) -> Contract:
         reader.complain(root, "models", "is missing: name at least one model")
     if reader.problems:
         raise ContractError(reader.problems)
-    return Contract(models, faces)
+    return Contract(models, gate)
 
 
 def _check_size(entry: Entry, models: Collection[Model]) -> None:
@@ -116,8 +116,8 @@ def _version(reader: Reader, root: yaml.Node, entry: Entry | None) -> None:
         entry.complain(f"this mltrail reads version 1, not {shown(text or '')}")
 
 
-def _faces(entry: Entry) -> Faces:
-    return Faces(**{name: bool(value.truth()) for name, value in entry.mapping(GATE).items()})
+def _gate(entry: Entry) -> GateSettings:
+    return GateSettings(**{name: bool(value.truth()) for name, value in entry.mapping(GATE).items()})
 
 
 def _defaults(found: dict[str, Entry], given: Model) -> Model:

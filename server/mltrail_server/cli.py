@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     gc.disable()  # what is loaded now stays: to look for garbage in it would be a fifth of the start
-    from .ops import together  # noqa: PLC0415 - commands load only what they need
+    from .ops import shared_metrics  # noqa: PLC0415 - commands load only what they need
 
     # granian's own allocator reads this when it is loaded: one arena for all threads, and what a large answer took is
     # given back after half a second. It saves 6 MB in each web process.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0")
-    with together.counting():
+    with shared_metrics.shared_metrics_folder():
         from .serve import serve  # noqa: PLC0415 - it loads prometheus_client
 
         alone = options.no_worker

@@ -12,12 +12,12 @@ from flask.testing import FlaskClient
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain import bot
-from mltrail_server.domain.bot import Work
+from mltrail_server.domain.bot import Task
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Role, title_of
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.gitlab.gate_faces import GateFaces
+from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.gitlab.probe import Probe
 from mltrail_server.gitlab.session import Sessions
 from mltrail_server.services.selftest import FAILED, Given, Line, SelfTest
@@ -37,7 +37,7 @@ class Bot:
         self.team = team
         self.sessions = Sessions(team.gitlab.url)
         self.gitlab = GitLab(self.sessions, team.tokens["bot"])
-        self.faces = GateFaces(self.gitlab)
+        self.faces = GateObjects(self.gitlab)
         team.gitlab.add_commit(team.project, FASTER, parents=(MAIN,), branch="faster", files={"x": "y"})
         self.iid = team.gitlab.add_merge_request(team.project, "faster", "main", "Learn faster").iid
         self.ref = f"refs/merge-requests/{self.iid}/head"
@@ -45,15 +45,15 @@ class Bot:
     def pipeline(self, sha: str, ref: str) -> Pipeline:
         return self.team.gitlab.add_pipeline(self.team.project, sha, ref, "push")
 
-    def do(self, work: Work) -> None:
-        doing: dict[Work, Callable[[], object]] = {
-            Work.READ: self.read,
-            Work.NOTE: lambda: self.gitlab.create_note(PROJECT, self.iid, "hello"),
-            Work.ISSUE: self.issue,
-            Work.THREAD: self.thread,
-            Work.STATUS: lambda: self.status(FASTER, self.ref),
-            Work.STATUS_OF_PROTECTED: lambda: self.status(MAIN, "main"),
-            Work.WEBHOOK: self.webhook,
+    def do(self, work: Task) -> None:
+        doing: dict[Task, Callable[[], object]] = {
+            Task.READ: self.read,
+            Task.NOTE: lambda: self.gitlab.create_note(PROJECT, self.iid, "hello"),
+            Task.ISSUE: self.issue,
+            Task.THREAD: self.thread,
+            Task.STATUS: lambda: self.status(FASTER, self.ref),
+            Task.STATUS_OF_PROTECTED: lambda: self.status(MAIN, "main"),
+            Task.WEBHOOK: self.webhook,
         }
         doing[work]()
 
@@ -83,8 +83,8 @@ def with_level(team: Team, level: int) -> None:
     team.project.members[team.users["bot"].id] = level
 
 
-@pytest.mark.parametrize("work", Work)
-def test_the_table_is_what_gitlab_wants(team: Team, work: Work) -> None:
+@pytest.mark.parametrize("work", Task)
+def test_the_table_is_what_gitlab_wants(team: Team, work: Task) -> None:
     doer, team.gitlab.guests_see_code = Bot(team), False
     for level in LEVELS:
         with_level(team, level)
@@ -163,19 +163,19 @@ def test_the_reference_has_the_table() -> None:
     rows = re.findall(
         r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", page.partition("## What the bot needs")[2], re.MULTILINE
     )
-    rows = rows[1 : len(Work) + 1]
-    assert rows == [(one.value.does, title_of(one.value.role), one.value.wanted_by) for one in Work]
+    rows = rows[1 : len(Task) + 1]
+    assert rows == [(one.value.does, title_of(one.value.role), one.value.wanted_by) for one in Task]
 
 
 def test_the_how_to_advises_that_role() -> None:
     page = (DOCS / "how-to/sign-in.md").read_text()
     assert f"a group access token with the role {title_of(bot.ADVISED)}" in page
-    assert bot.lacks(bot.ADVISED, Work) == [Work.STATUS_OF_PROTECTED, Work.WEBHOOK], "as the reference tells"
+    assert bot.lacks(bot.ADVISED, Task) == [Task.STATUS_OF_PROTECTED, Task.WEBHOOK], "as the reference tells"
 
 
 def test_who_is_no_member_is_told_so() -> None:
     assert bot.problem(0, "team/churn").startswith("mltrail's bot is not a member of team/churn. To read jobs")
-    assert bot.problem(25, "team/churn", [Work.THREAD]) == (
+    assert bot.problem(25, "team/churn", [Task.THREAD]) == (
         "mltrail's bot has the Security Manager role in team/churn. To open and resolve threads it needs the Developer "
         "role (30), which a Maintainer can give it (Manage > Members)."
     )

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from mltrail_server.domain.candidate import Point, Stage, Status
-from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import parse
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
@@ -13,7 +13,7 @@ from mltrail_server.services import candidates, experiments, projects
 from mltrail_server.services.deps import Deps, Scope
 from mltrail_server.store import best_values, metric_keys, metrics, params
 
-WANTED = {"acc": Direction.HIGHER, "loss": Direction.LOWER, "nothing": Direction.HIGHER}
+WANTED = {"acc": Better.HIGHER, "loss": Better.LOWER, "nothing": Better.HIGHER}
 NAN = float("nan")
 
 

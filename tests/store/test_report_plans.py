@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import parse
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
@@ -44,7 +44,7 @@ READS: dict[str, Callable[[sa.Connection], object]] = {
     "datasets": lambda one: run_data.datasets(one, PROJECT, [1, 2, 3]),
     "files": lambda one: run_data.files_at(one, PROJECT, ["a", "b"]),
     "the best values": lambda one: best_values.best(
-        one, PROJECT, 1, [Stage.ACTIVE], parse("params.a = '1'"), wanted={"a": Direction.HIGHER}, small=True
+        one, PROJECT, 1, [Stage.ACTIVE], parse("params.a = '1'"), wanted={"a": Better.HIGHER}, small=True
     ),
     "report jobs": lambda one: report_jobs.of_pipeline(one, PROJECT, 7, ["report"]),
     "earlier report jobs": lambda one: report_jobs.names_before(one, PROJECT, 7, iid=1, target="main"),

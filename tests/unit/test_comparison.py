@@ -8,15 +8,15 @@ import pytest
 
 from mltrail_server.domain import verdict
 from mltrail_server.domain.comparison import Comparison, Judgement, MetricChange, ParameterChange, compare
-from mltrail_server.domain.direction import Direction
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.direction import Better
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.verdict import Level
 
 _numbers = itertools.count(1)
 
 
 def runs(
-    values: Iterable[float], *, metric: str = "val_accuracy", state: State = State.SUCCEEDED, **params: str
+    values: Iterable[float], *, metric: str = "val_accuracy", state: RunState = RunState.SUCCEEDED, **params: str
 ) -> list[Run]:
     """Make a run a value, each with a seed of its own."""
     return [
@@ -71,10 +71,10 @@ def test_a_metric_whose_direction_nobody_knows_is_no_verdict() -> None:
         runs([5, 5.1, 4.9], metric="spread"),
         runs([1, 1.1, 0.9], metric="spread"),
         rank_by="spread",
-        better=Direction.LOWER,
+        better=Better.LOWER,
     )
     assert only(told).judgement is Judgement.WORSE
-    assert not only(told).goal.guessed
+    assert not only(told).direction.guessed
 
 
 def test_the_best_parameters_win_by_their_mean_and_seeds_are_repeats() -> None:
@@ -93,8 +93,8 @@ def test_parameters_that_come_and_go_are_told() -> None:
     assert compared.parameters == (ParameterChange("depth", None, "3"), ParameterChange("dropout", "0.1", None))
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.SUCCEEDED])
-def test_only_runs_of_succeeded_jobs_count(state: State) -> None:
+@pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.SUCCEEDED])
+def test_only_runs_of_succeeded_jobs_count(state: RunState) -> None:
     compared = compare(runs([0.5]) + runs([0.99], state=state), runs([0.5]) + runs([0.99], state=state))
     assert only(compared).judgement is Judgement.SAME
     assert compare(runs([0.9], state=state), runs([0.5])).best is None
@@ -102,8 +102,8 @@ def test_only_runs_of_succeeded_jobs_count(state: State) -> None:
 
 def test_metrics_that_appear_and_vanish_are_told() -> None:
     one, other = (
-        Run(1, "a", State.SUCCEEDED, {}, {"acc": 0.9, "f1": 0.8}),
-        Run(2, "b", State.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7}),
+        Run(1, "a", RunState.SUCCEEDED, {}, {"acc": 0.9, "f1": 0.8}),
+        Run(2, "b", RunState.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7}),
     )
     judged = {metric.name: metric.judgement for metric in compare([one], [other]).metrics}
     assert judged == {"acc": Judgement.SAME, "f1": Judgement.NEW, "auc": Judgement.GONE}
@@ -111,8 +111,8 @@ def test_metrics_that_appear_and_vanish_are_told() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.7976931348623157e308])
 def test_what_is_no_number_is_as_good_as_gone(value: float) -> None:
-    broken = [Run(1, "a", State.SUCCEEDED, {}, {"val_acc": value, "val_loss": 0.1})]
-    fine = [Run(2, "b", State.SUCCEEDED, {}, {"val_acc": 0.9, "val_loss": 0.1})]
+    broken = [Run(1, "a", RunState.SUCCEEDED, {}, {"val_acc": value, "val_loss": 0.1})]
+    fine = [Run(2, "b", RunState.SUCCEEDED, {}, {"val_acc": 0.9, "val_loss": 0.1})]
     judged = {metric.name: metric.judgement for metric in compare(broken, fine).metrics}
     assert judged == {"val_acc": Judgement.GONE, "val_loss": Judgement.SAME}
 
@@ -120,11 +120,23 @@ def test_what_is_no_number_is_as_good_as_gone(value: float) -> None:
 def test_the_ranking_metric_comes_first_then_what_is_worse() -> None:
     names = ("val_accuracy", "a_loss", "b_loss", "z_loss", "system/cpu_utilization")
     now = [
-        Run(n, "n", State.SUCCEEDED, {"seed": str(n)}, dict(zip(names, (0.9, 1, 5 + n / 9, 7 + n / 9, 3), strict=True)))
+        Run(
+            n,
+            "n",
+            RunState.SUCCEEDED,
+            {"seed": str(n)},
+            dict(zip(names, (0.9, 1, 5 + n / 9, 7 + n / 9, 3), strict=True)),
+        )
         for n in range(3)
     ]
     before = [
-        Run(n, "b", State.SUCCEEDED, {"seed": str(n)}, dict(zip(names, (0.9, 1, 9 + n / 9, 1 + n / 9, 9), strict=True)))
+        Run(
+            n,
+            "b",
+            RunState.SUCCEEDED,
+            {"seed": str(n)},
+            dict(zip(names, (0.9, 1, 9 + n / 9, 1 + n / 9, 9), strict=True)),
+        )
         for n in range(3)
     ]
     assert [metric.name for metric in compare(now, before).metrics] == ["val_accuracy", "z_loss", "b_loss", "a_loss"]
@@ -133,7 +145,7 @@ def test_the_ranking_metric_comes_first_then_what_is_worse() -> None:
 def test_nothing_to_compare_is_no_error() -> None:
     assert compare([], []).best is None
     assert compare(runs([0.9]), []).baseline is None
-    bare = [Run(1, "a", State.SUCCEEDED, {}, {})]
+    bare = [Run(1, "a", RunState.SUCCEEDED, {}, {})]
     assert compare(bare, bare).metrics == ()
 
 
@@ -153,8 +165,8 @@ class TestVerdict:
         assert verdict.of_model(compare(runs(now), runs(before))).level is level
 
     def test_a_metric_that_vanished_is_bad_where_nothing_else_changed(self) -> None:
-        now = [Run(1, "a", State.SUCCEEDED, {}, {"acc": 0.9})]
-        before = [Run(2, "b", State.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7})]
+        now = [Run(1, "a", RunState.SUCCEEDED, {}, {"acc": 0.9})]
+        before = [Run(2, "b", RunState.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7})]
         told = verdict.of_model(compare(now, before))
         assert (told.level, told.sentence) == (Level.BAD, "unchanged; 1 other metric is gone")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mltrail_server.domain.direction import Direction, Source, is_rate, of_name, primary
+from mltrail_server.domain.direction import Basis, Better, is_rate, primary_metric
+from mltrail_server.domain.direction import direction_by_name as by_name
 
 HERE = Path(__file__)
 TRAIN_PYTHON = HERE.parents[2] / ".venv-train/bin/python"
@@ -36,10 +37,10 @@ coverage_error zero_one_loss negative_likelihood_ratio false_positive_rate word_
 noise_sensitivity mse_loss loss_epoch
 """)
 GUESSED = {
-    Direction.HIGHER: _names("""
+    Better.HIGHER: _names("""
 toxicity_f1 error/recall f1/error error_f1-score latency/precision churn_f1 accuracy_eu throughput_rows
 """),
-    Direction.LOWER: _names("""
+    Better.LOWER: _names("""
 val/box_loss rmse_berlin inference_time_ms training_cost gpu_memory_mb discriminator_loss
 """),
 }
@@ -81,32 +82,32 @@ SPELLED += [
 
 
 def test_the_whole_name_of_a_known_measure_is_no_guess() -> None:
-    for names, direction in ((KNOWN_HIGHER, Direction.HIGHER), (KNOWN_LOWER, Direction.LOWER)):
-        assert [(name, of_name(name)) for name in names if of_name(name).source is not Source.KNOWN] == []
-        assert [name for name in names if of_name(name).direction is not direction] == []
+    for names, direction in ((KNOWN_HIGHER, Better.HIGHER), (KNOWN_LOWER, Better.LOWER)):
+        assert [(name, by_name(name)) for name in names if by_name(name).source is not Basis.KNOWN] == []
+        assert [name for name in names if by_name(name).better is not direction] == []
 
 
 @pytest.mark.parametrize("direction", GUESSED)
-def test_a_known_measure_among_labels_is_guessed(direction: Direction) -> None:
-    found = {name: of_name(name) for name in GUESSED[direction]}
-    assert {goal.direction for goal in found.values()} == {direction}
+def test_a_known_measure_among_labels_is_guessed(direction: Better) -> None:
+    found = {name: by_name(name) for name in GUESSED[direction]}
+    assert {goal.better for goal in found.values()} == {direction}
     assert [name for name, goal in found.items() if goal.certain or not goal.guessed] == []
 
 
 @pytest.mark.parametrize("name", [*UNKNOWN, *SPELLED])
 def test_what_a_name_contradicts_or_does_not_tell_stays_unknown(name: str) -> None:
-    goal = of_name(name)
-    assert (goal.direction, goal.certain, goal.guessed) == (Direction.UNKNOWN, False, False) or name == "非_loss_非"
+    goal = by_name(name)
+    assert (goal.better, goal.certain, goal.guessed) == (Better.UNKNOWN, False, False) or name == "非_loss_非"
     assert not goal.certain
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_what_libraries_log_goes_the_way_that_they_say(library: str) -> None:
     wrong = [
-        (name, way, of_name(name))
+        (name, way, by_name(name))
         for way, names in LIBRARIES[library].items()
         for name in names
-        if of_name(name).direction != way or (of_name(name).source is not Source.KNOWN and "Curve" not in name)
+        if by_name(name).better != way or (by_name(name).source is not Basis.KNOWN and "Curve" not in name)
     ]
     assert wrong == []
 
@@ -117,9 +118,9 @@ AFTER = ("", "_epoch", "_mean", "/macro", "_weighted", "_class_2", "_0", " (avg)
 
 def test_what_people_put_around_a_measure_changes_nothing() -> None:
     told = {f"{before}{known}{after}": way for known, way in NAMED for before in BEFORE for after in AFTER}
-    found = {name: of_name(name).direction for name in told}
-    assert [name for name, way in told.items() if found[name] not in (way, Direction.UNKNOWN)] == []
-    unknown = [name for name in told if found[name] is Direction.UNKNOWN]
+    found = {name: by_name(name).better for name in told}
+    assert [name for name, way in told.items() if found[name] not in (way, Better.UNKNOWN)] == []
+    unknown = [name for name in told if found[name] is Better.UNKNOWN]
     assert len(unknown) < len(told) / 100, unknown[:20]
 
 
@@ -153,7 +154,7 @@ def test_words_that_turn_a_measure_round_leave_it_unknown() -> None:
         name
         for known, _ in NAMED
         for turned in TURNED
-        if of_name(name := turned.format(known)).direction is not Direction.UNKNOWN
+        if by_name(name := turned.format(known)).better is not Better.UNKNOWN
     ]
     assert wrong == []
 
@@ -165,7 +166,7 @@ GOOD = ("accuracy", "score", "quality", "reward", "auc", "similarity", "r2", "su
 def test_contradicting_words_are_never_taken_for_one_of_them() -> None:
     pairs = [(a, b) for bad in BAD for good in GOOD for a, b in ((bad, good), (good, bad))]
     told = [f"{a}{mark}{b}" for a, b in pairs for mark in ("_", "/", " ", "-")] + [f"{a}{b.title()}" for a, b in pairs]
-    wrong = {name for name in told if of_name(name).direction is not Direction.UNKNOWN}
+    wrong = {name for name in told if by_name(name).better is not Better.UNKNOWN}
     assert wrong <= {"score_time", "score/time", "score time", "score-time", "scoreTime"}  # scikit-learn's, a time
 
 
@@ -185,14 +186,12 @@ print(json.dumps([list(signs), functions]))
     # A scorer's value is always better when it is higher: that is what its `neg_` is for.
     assert len(scorers) > 50
     wrong = [
-        name for name in scorers for split in ("", "test_", "mean_test_") if of_name(split + name).direction != "higher"
+        name for name in scorers for split in ("", "test_", "mean_test_") if by_name(split + name).better != "higher"
     ]
     functions["davies_bouldin_score"] = -1  # the one score that is better when it is lower, as its page says
-    wrong += [
-        name for name, sign in functions.items() if of_name(name).direction != ("higher" if sign > 0 else "lower")
-    ]
+    wrong += [name for name, sign in functions.items() if by_name(name).better != ("higher" if sign > 0 else "lower")]
     assert wrong == []
-    assert [name for name in (*scorers, *functions) if not of_name(name).certain] == []
+    assert [name for name in (*scorers, *functions) if not by_name(name).certain] == []
 
 
 @pytest.mark.parametrize(
@@ -212,7 +211,7 @@ print(json.dumps([list(signs), functions]))
     ],
 )
 def test_validation_ranks_before_test_and_training_last(names: set[str], ranks: str | None) -> None:
-    assert primary(names) == ranks
+    assert primary_metric(names) == ranks
 
 
 def test_rates_are_told_from_amounts() -> None:

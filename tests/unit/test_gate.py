@@ -11,7 +11,7 @@ from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
 from mltrail_server.domain import gate
 from mltrail_server.domain.comparison import Judgement, compare
 from mltrail_server.domain.gate import Ruling
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.grouping import Run, RunState
 
 STEADY = (0.80, 0.81, 0.82, 0.80, 0.81)
 DROP = Rule("val_accuracy", better=Way.HIGHER, worse_by=Tolerance(0.002))
@@ -19,7 +19,7 @@ DROP = Rule("val_accuracy", better=Way.HIGHER, worse_by=Tolerance(0.002))
 
 def runs(values: Sequence[float], *, metric: str = "val_accuracy", first: int = 1, **more: Any) -> list[Run]:
     return [
-        Run(first + seed, "run", State.SUCCEEDED, {"seed": str(seed)}, {metric: value}, **more)
+        Run(first + seed, "run", RunState.SUCCEEDED, {"seed": str(seed)}, {metric: value}, **more)
         for seed, value in enumerate(values)
     ]
 
@@ -90,7 +90,7 @@ def test_a_metric_that_never_was_is_unknown() -> None:
 
 def test_a_glob_is_a_rule_for_each_slice() -> None:
     def sliced(values: dict[str, float]) -> list[Run]:
-        return [Run(1, "run", State.SUCCEEDED, {}, values)]
+        return [Run(1, "run", RunState.SUCCEEDED, {}, values)]
 
     rule = Rule("f1/*", at_least=0.7)
     rulings = ruled(sliced({"f1/old": 0.8, "f1/young": 0.6, "accuracy": 0.1}), [], rule)
@@ -131,7 +131,7 @@ def test_another_dataset_is_not_compared(
     (ruling,) = ruled(now, before, DROP, same_dataset="test")
     assert (ruling.outcome, ruling.known) == (outcome, False)
     assert ruling.sentence == f"not comparable: {sentence}"
-    assert ("this merge request has changed it" in ruling.told) is (outcome is Outcome.FAIL)
+    assert ("this merge request has changed it" in ruling.full_sentence) is (outcome is Outcome.FAIL)
     (mild,) = ruled(now, before, replace(DROP, then=Then.WARN), same_dataset="test")
     assert mild.outcome is Outcome.WARN
     (same,) = ruled(runs([0.1, 0.11], datasets=theirs), before, DROP)
@@ -171,7 +171,7 @@ def test_folds_are_compared_pairwise() -> None:
             Run(
                 number,
                 "run",
-                State.SUCCEEDED,
+                RunState.SUCCEEDED,
                 {"fold": str(number)},
                 {"val_accuracy": level + shift * (1 + extra * 10)},
             )
@@ -188,12 +188,12 @@ def test_directions_come_from_the_contract() -> None:
     model = Model("churn", rules=(Rule("spread", better=Way.LOWER, worse_by=Tolerance(0)),), rank_by="spread")
     now, before = runs([5, 5.1, 4.9], metric="spread"), runs([1, 1.1, 0.9], metric="spread")
     (metric,) = compare(now, before, model=model).metrics
-    assert (metric.judgement, metric.goal.guessed) == (Judgement.WORSE, False)
+    assert (metric.judgement, metric.direction.guessed) == (Judgement.WORSE, False)
 
 
 def test_the_best_of_ten_equal_candidates_is_told_to_be_luck() -> None:
     now = [
-        Run(number, "run", State.SUCCEEDED, {"lr": str(number)}, {"val_accuracy": 0.800 + 0.002 * number})
+        Run(number, "run", RunState.SUCCEEDED, {"lr": str(number)}, {"val_accuracy": 0.800 + 0.002 * number})
         for number in range(1, 11)
     ]
     (metric,) = compare(now, runs(STEADY)).metrics
@@ -201,7 +201,7 @@ def test_the_best_of_ten_equal_candidates_is_told_to_be_luck() -> None:
         Judgement.NOISE,
         "+1.2 pp, within noise (1 v 5 runs)",
     )
-    lucky = [*now[:-1], Run(10, "run", State.SUCCEEDED, {"lr": "10"}, {"val_accuracy": 0.83})]
+    lucky = [*now[:-1], Run(10, "run", RunState.SUCCEEDED, {"lr": "10"}, {"val_accuracy": 0.83})]
     (metric,) = compare(lucky, runs(STEADY)).metrics
     assert metric.sentence == "+2.2 pp, what luck gives the best of 10 (1 v 5 runs)"
 
@@ -227,7 +227,7 @@ def test_what_is_no_number_breaks_its_bounds() -> None:
 
 def test_very_many_rules_and_metrics_end_soon_and_do_not_pass() -> None:
     metrics = {f"slice/{number}": 0.9 for number in range(1500)}
-    now = [Run(1, "run", State.SUCCEEDED, {}, metrics)]
+    now = [Run(1, "run", RunState.SUCCEEDED, {}, metrics)]
     rules = [Rule(f"slice/*{'?' * (number % 3)}", at_least=0.1, then=Then.WARN) for number in range(58)]
     rulings = ruled(now, now, *rules)
     assert len(rulings) < gate.MOST_RULINGS + len(rules)

@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mltrail_contract import FILE_NAME
-from mltrail_server.domain.grouping import Run, State
-from mltrail_server.domain.selection import Question
+from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.threads import Override
 from mltrail_server.services import note
 from mltrail_server.settings import Settings
@@ -107,7 +107,7 @@ def test_what_a_user_names_stays_in_its_place(metric: str, param: str, run: str,
     sides = Sides(
         [
             a_run(1, {metric: 0.9, f"2{metric}": 1.0}, params={param: param}, name=run, job_name=branch),
-            a_run(2, {metric: 0.8}, params={param: run}, name=run, job_name=run, state=State.FAILED),
+            a_run(2, {metric: 0.8}, params={param: run}, name=run, job_name=run, state=RunState.FAILED),
         ],
         [a_run(3, {metric: 0.7}, params={param: branch}, datasets={run: metric})],
     )
@@ -211,9 +211,9 @@ def test_a_changed_contract_tells_what_it_would_say() -> None:
     ("sides", "sentence"),
     [
         (Sides(runs(1, 0.9)), "no pipeline of `main` has trained this model yet, so there is nothing to compare with"),
-        (Sides(runs(1, 0.9, state=State.RUNNING), runs(11, 0.8)), "### ⏳ Still training: 3 of 3 runs are not done"),
+        (Sides(runs(1, 0.9, state=RunState.RUNNING), runs(11, 0.8)), "### ⏳ Still training: 3 of 3 runs are not done"),
         (
-            Sides(runs(1, 0.9, state=State.FAILED), runs(11, 0.8)),
+            Sides(runs(1, 0.9, state=RunState.FAILED), runs(11, 0.8)),
             "Not counted: 3 runs failed. See [`train`](https://gitlab.example.com/team/churn/-/jobs/7).",
         ),
         (Sides([], runs(11, 0.8)), "### ❔ No runs: this pipeline has logged none"),
@@ -240,7 +240,7 @@ def test_the_chart_keeps_within_gitlab_s_limits() -> None:
 @example(f"`{MARK}\n/merge", [f"@all {MARK}", f"#1 {MARK}"])
 def test_a_question_about_experiments_keeps_their_names_in_their_place(model: str, experiments: list[str]) -> None:
     report = a_report({"churn": Sides([a_run(1, {"accuracy": 0.9})])})
-    asked = replace(report, gate=replace(report.gate, questions=(Question(model, tuple(experiments)),)))
+    asked = replace(report, gate=replace(report.gate, questions=(UnmatchedModel(model, tuple(experiments)),)))
     body = note.body(asked, settings=SETTINGS, project_path="team/churn")
     assert (detectors.quick_actions(body), detectors.mentions(body), detectors.references(body)) == ([], [], [])
     assert "belongs to no model" in body or "belong to no model" in body
@@ -263,7 +263,7 @@ def test_a_note_on_very_many_runs_and_models_stays_short() -> None:
 
 
 def test_runs_of_people_s_own_machines_are_shown_beside() -> None:
-    mine = a_run(77, {"accuracy": 0.99}, state=State.LOCAL, name="laptop")
+    mine = a_run(77, {"accuracy": 0.99}, state=RunState.LOCAL, name="laptop")
     body = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}, local=[mine])
     assert "Runs of this commit from people's own machines (not verified, they don't count)" in body
     assert "| [`laptop`](https://mltrail.example.com/team/churn/-/ml/candidates/77) | `accuracy` | 0.9900 |" in body

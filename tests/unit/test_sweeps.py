@@ -3,13 +3,13 @@
 import random
 
 from mltrail_contract import Contract, Model, Runs
-from mltrail_server.domain import selection, sweeps
+from mltrail_server.domain import selection, trials
 from mltrail_server.domain.comparison import Judgement, compare
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.grouping import Run, RunState
 from tests.reports import a_run
 
 
-def trials(count: int, *, seed: int = 1) -> list[Run]:
+def some_trials(count: int, *, seed: int = 1) -> list[Run]:
     rng = random.Random(seed)
     return [
         a_run(100 + place, {"val_accuracy": rng.gauss(0.8, 0.01)}, params={"lr": str(place)}, parent_iid=1)
@@ -18,41 +18,41 @@ def trials(count: int, *, seed: int = 1) -> list[Run]:
 
 
 def test_the_trials_of_an_empty_parent_count() -> None:
-    folded = sweeps.fold([a_run(1, {}), *trials(5)])
+    folded = trials.fold([a_run(1, {}), *some_trials(5)])
     assert [run.iid for run in folded.runs] == [100, 101, 102, 103, 104]
     assert folded.trials == {}
 
 
 def test_a_parent_that_repeats_its_best_trial_does_not_count_twice() -> None:
-    found = trials(5)
+    found = some_trials(5)
     best = max(run.metrics["val_accuracy"] for run in found)
-    folded = sweeps.fold([a_run(1, {"val_accuracy": best}), *found])
+    folded = trials.fold([a_run(1, {"val_accuracy": best}), *found])
     assert [run.iid for run in folded.runs] == [100, 101, 102, 103, 104]
 
 
 def test_a_parent_with_a_final_evaluation_stands_for_its_sweep() -> None:
-    folded = sweeps.fold([a_run(1, {"test_accuracy": 0.8}), *trials(5)])
+    folded = trials.fold([a_run(1, {"test_accuracy": 0.8}), *some_trials(5)])
     assert [run.iid for run in folded.runs] == [1]
     assert folded.trials == {1: 5}
 
 
 def test_what_the_contract_asks_for_decides_who_speaks() -> None:
-    runs = [a_run(1, {"best_value": 0.8}), *trials(5)]
-    assert len(sweeps.fold(runs, ["val_*"]).runs) == 5
-    assert len(sweeps.fold(runs, ["best_value"]).runs) == 1
+    runs = [a_run(1, {"best_value": 0.8}), *some_trials(5)]
+    assert len(trials.fold(runs, ["val_*"]).runs) == 5
+    assert len(trials.fold(runs, ["best_value"]).runs) == 1
 
 
 def test_trials_of_trials_fold_too_and_a_circle_does_not_hang() -> None:
     middle = a_run(2, {}, parent_iid=1)
     leaf = a_run(3, {"a": 1}, parent_iid=2)
-    assert [run.iid for run in sweeps.fold([a_run(1, {"b": 1}), middle, leaf]).runs] == [1]
+    assert [run.iid for run in trials.fold([a_run(1, {"b": 1}), middle, leaf]).runs] == [1]
     circle = [a_run(1, {"a": 1}, parent_iid=2), a_run(2, {"b": 1}, parent_iid=1)]
-    assert len(sweeps.fold(circle).runs) <= 2
+    assert len(trials.fold(circle).runs) <= 2
 
 
 def test_failed_trials_do_not_speak() -> None:
-    failed = a_run(2, {"accuracy": 1}, parent_iid=1, state=State.FAILED)
-    assert [run.iid for run in sweeps.fold([a_run(1, {"accuracy": 0.5}), failed]).runs] == [1, 2]
+    failed = a_run(2, {"accuracy": 1}, parent_iid=1, state=RunState.FAILED)
+    assert [run.iid for run in trials.fold([a_run(1, {"accuracy": 0.5}), failed]).runs] == [1, 2]
 
 
 def test_the_best_of_many_trials_is_told_as_luck() -> None:
@@ -76,7 +76,7 @@ def test_fresh_runs_of_the_winner_tell_how_good_it_is() -> None:
     baseline = [a_run(2000, {"val_accuracy": 0.8})]
     sweep = [a_run(10 + n, {"val_accuracy": 0.78 + n / 1000}, params={"lr": str(n), "seed": "1"}) for n in range(50)]
 
-    def again(accuracy: float, lr: str = "49", state: State = State.SUCCEEDED) -> list[Run]:
+    def again(accuracy: float, lr: str = "49", state: RunState = RunState.SUCCEEDED) -> list[Run]:
         tags = {"mltrail.confirm": "true"}
         seeds = range(101, 104)
         return [
@@ -91,7 +91,7 @@ def test_fresh_runs_of_the_winner_tell_how_good_it_is() -> None:
     refuted = compare([*sweep, *again(0.8)], baseline, history=history)
     assert refuted.metrics[0].judgement is Judgement.SAME
     # Fresh runs of another choice, or failed ones, say nothing of the winner, and can't win.
-    for others in (again(0.9, lr="3"), again(0.9, state=State.FAILED)):
+    for others in (again(0.9, lr="3"), again(0.9, state=RunState.FAILED)):
         found = compare([*sweep, *others], baseline, history=history)
         assert (found.confirmed, found.best_run and found.best_run.params["lr"]) == (False, "49")
     alone = compare(again(0.8), baseline, history=history)

@@ -5,7 +5,7 @@ import pytest
 import mltrail_contract
 from mltrail_contract import Contract
 from mltrail_server.domain import selection
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.grouping import Run, RunState
 
 
 def contract(text: str) -> Contract:
@@ -13,7 +13,7 @@ def contract(text: str) -> Contract:
 
 
 def run(iid: int, experiment: str, **tags: str) -> Run:
-    return Run(iid, f"run-{iid}", State.SUCCEEDED, {}, {}, experiment=experiment, tags=tags)
+    return Run(iid, f"run-{iid}", RunState.SUCCEEDED, {}, {}, experiment=experiment, tags=tags)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_run_is_a_models_by_the_contract_or_by_its_experiment(models: str, exp
 
 def asked(models: str, *experiments: str, changed: list[str] | None = None) -> list[str]:
     runs = [run(number, name) for number, name in enumerate(experiments)]
-    return [one.sentence(repr) for one in selection.questions(contract(models), runs, changed)]
+    return [one.sentence(repr) for one in selection.unmatched_models(contract(models), runs, changed)]
 
 
 def test_what_is_not_known_is_asked_with_the_line_to_write() -> None:
@@ -68,7 +68,7 @@ def test_nothing_is_asked_where_it_is_known() -> None:
     assert asked("{churn: {}}") == []
     assert asked("{churn: {paths: [churn/**]}}", "fraud", changed=["fraud/train.py"]) == []
     assert asked("{churn: {paths: [churn/**]}}", "fraud", changed=["churn/train.py"]) != []
-    assert selection.questions(None, [run(1, "fraud")], None) == []
+    assert selection.unmatched_models(None, [run(1, "fraud")], None) == []
 
 
 def test_runs_without_an_experiments_name_never_join_named_ones() -> None:

@@ -8,7 +8,7 @@ from mltrail_server.domain.ids import ProjectId
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredBlob:
     """What came of an upload: size in bytes and the SHA-256 of the content in hexadecimal.
 
     None for a digest that nobody knows, since the bytes went straight to the store.
@@ -20,7 +20,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedBlob:
     """Bytes that lie in the store, whether or not anybody knows them."""
 
     blob_id: str
@@ -29,7 +29,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class MultipartUpload:
     """An upload in parts that a client sends straight to the store."""
 
     blob_id: str
@@ -37,7 +37,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class UploadPart:
     """A part that a client has sent: its number, from 1, and the tag that the store gave for it."""
 
     number: int
@@ -45,7 +45,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class AbandonedUpload:
     """What an upload has left that never came to its end. `name` is the store's."""
 
     project_id: ProjectId
@@ -58,7 +58,7 @@ class FileStore(Protocol):
 
     def put(
         self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
-    ) -> Stored:
+    ) -> StoredBlob:
         """Store what `stream` gives, whole or not at all. Raises TOO_LARGE past `limit` bytes.
 
         `size` is what the stream is said to give, where that is known.
@@ -92,32 +92,32 @@ class FileStore(Protocol):
         """List the projects that have bytes here."""
         ...
 
-    def stored(self, project_id: ProjectId) -> Iterator[Found]:
+    def stored(self, project_id: ProjectId) -> Iterator[ListedBlob]:
         """List what a project has here, by id."""
         ...
 
-    def leftovers(self, *, before_ms: int) -> Iterator[Leftover]:
+    def leftovers(self, *, before_ms: int) -> Iterator[AbandonedUpload]:
         """List what uploads have left that were last heard of before this moment."""
         ...
 
-    def drop(self, leftover: Leftover) -> None: ...
+    def drop(self, leftover: AbandonedUpload) -> None: ...
 
     # Clients that send or fetch the bytes themselves. A store that can't raises NOT_IMPLEMENTED, and clients fall back.
 
-    def begin(self, project_id: ProjectId) -> Begun: ...
+    def begin(self, project_id: ProjectId) -> MultipartUpload: ...
 
-    def part_url(self, project_id: ProjectId, begun: Begun, number: int) -> str:
+    def part_url(self, project_id: ProjectId, begun: MultipartUpload, number: int) -> str:
         """Make a URL that takes one part by PUT, for an hour, without a token."""
         ...
 
-    def complete(self, project_id: ProjectId, begun: Begun, parts: Iterable[Part]) -> int:
+    def complete(self, project_id: ProjectId, begun: MultipartUpload, parts: Iterable[UploadPart]) -> int:
         """Put the parts together, and tell how many bytes that is. Asked again, it answers the same.
 
         Raises INVALID when parts are missing or are not those that the store has.
         """
         ...
 
-    def abort(self, project_id: ProjectId, begun: Begun) -> None: ...
+    def abort(self, project_id: ProjectId, begun: MultipartUpload) -> None: ...
 
     def download_url(self, project_id: ProjectId, blob_id: str, *, disposition: str) -> str:
         """Make a URL that gives the bytes of one blob as a download, for five minutes, without a token."""

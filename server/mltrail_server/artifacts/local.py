@@ -12,7 +12,7 @@ from typing import BinaryIO
 from mltrail_server.domain.errors import MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
-from .base import Found, Leftover, Stored
+from .base import AbandonedUpload, ListedBlob, StoredBlob
 from .limits import check_size
 from .whole_files import WholeFiles
 
@@ -35,7 +35,7 @@ class LocalFiles(WholeFiles):
 
     def put(
         self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
-    ) -> Stored:
+    ) -> StoredBlob:
         del size
         blob_id = new_blob_id()
         path = self._path(project_id, blob_id)
@@ -62,7 +62,7 @@ class LocalFiles(WholeFiles):
             with suppress(OSError):
                 aside.unlink()
             raise
-        return Stored(blob_id, total, digest.hexdigest())
+        return StoredBlob(blob_id, total, digest.hexdigest())
 
     def _create(self, path: Path) -> io.FileIO:
         """Open a new file to write to; its folder is made where it is missing, which is seldom."""
@@ -101,21 +101,21 @@ class LocalFiles(WholeFiles):
     def projects(self) -> list[ProjectId]:
         return [ProjectId(int(one.name)) for one in _folders(self._folder) if one.name.isascii() and one.name.isdigit()]
 
-    def stored(self, project_id: ProjectId) -> Iterator[Found]:
+    def stored(self, project_id: ProjectId) -> Iterator[ListedBlob]:
         for path in self._files(project_id):
             if path.suffix != _ASIDE:
                 with suppress(FileNotFoundError):  # it may go while the folder is read
                     told = path.stat()
-                    yield Found(path.name, told.st_size, told.st_mtime_ns // 1_000_000)
+                    yield ListedBlob(path.name, told.st_size, told.st_mtime_ns // 1_000_000)
 
-    def leftovers(self, *, before_ms: int) -> Iterator[Leftover]:
+    def leftovers(self, *, before_ms: int) -> Iterator[AbandonedUpload]:
         for project_id in self.projects():
             for path in self._files(project_id):
                 with suppress(FileNotFoundError):
                     if path.suffix == _ASIDE and path.stat().st_mtime_ns // 1_000_000 <= before_ms:
-                        yield Leftover(project_id, path.stem, str(path))
+                        yield AbandonedUpload(project_id, path.stem, str(path))
 
-    def drop(self, leftover: Leftover) -> None:
+    def drop(self, leftover: AbandonedUpload) -> None:
         Path(leftover.name).unlink(missing_ok=True)
 
     def _files(self, project_id: ProjectId) -> Iterator[Path]:

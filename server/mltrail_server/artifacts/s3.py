@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mltrail_server.domain.errors import Code, MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
-from .base import Begun, Found, Leftover, Part, Stored
+from .base import AbandonedUpload, ListedBlob, MultipartUpload, StoredBlob, UploadPart
 from .limits import check_size
 from .s3_client import LazyClient, answering
 
@@ -46,7 +46,7 @@ class S3Files:
 
     def put(
         self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
-    ) -> Stored:
+    ) -> StoredBlob:
         blob_id = new_blob_id()
         part = part_size(size or 0)
         digest = hashlib.sha256()
@@ -56,7 +56,7 @@ class S3Files:
         if len(first) < part:
             with answering("store files"):
                 self._client.api.put_object(Bucket=self._bucket, Key=self._key(project_id, blob_id), Body=first)  # type: ignore[arg-type] # see below
-            return Stored(blob_id, len(first), digest.hexdigest())
+            return StoredBlob(blob_id, len(first), digest.hexdigest())
         begun = self._begin(project_id, blob_id)
         try:
             total = self._put_parts(project_id, begun, first, stream, digest=digest, limit=limit)
@@ -64,12 +64,12 @@ class S3Files:
             with suppress(MltrailError):
                 self.abort(project_id, begun)
             raise
-        return Stored(blob_id, total, digest.hexdigest())
+        return StoredBlob(blob_id, total, digest.hexdigest())
 
     def _put_parts(
         self,
         project_id: ProjectId,
-        begun: Begun,
+        begun: MultipartUpload,
         content: bytearray,
         stream: BinaryIO,
         *,
@@ -77,7 +77,7 @@ class S3Files:
         limit: int | None,
     ) -> int:
         full, total = len(content), len(content)
-        done: list[Part] = []
+        done: list[UploadPart] = []
         while content:
             number = len(done) + 1
             with answering("store files"):
@@ -88,7 +88,7 @@ class S3Files:
                     PartNumber=number,
                     Body=content,  # type: ignore[arg-type] # it takes a bytearray too, and copies nothing
                 )
-            done.append(Part(number, sent["ETag"]))
+            done.append(UploadPart(number, sent["ETag"]))
             content.clear()  # before the next part is read, so that there is only one
             content = _read(stream, full)
             total += len(content)
@@ -170,15 +170,15 @@ class S3Files:
                 found += [ProjectId(int(name)) for name in names if name.isascii() and name.isdigit()]
         return found
 
-    def stored(self, project_id: ProjectId) -> Iterator[Found]:
+    def stored(self, project_id: ProjectId) -> Iterator[ListedBlob]:
         prefix = f"{self._root}{project_id}/"
         with answering("list files"):
             for page in self._client.api.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 for one in page.get("Contents", ()):
                     modified = int(one["LastModified"].timestamp() * 1000)
-                    yield Found(one["Key"].removeprefix(prefix), one["Size"], modified)
+                    yield ListedBlob(one["Key"].removeprefix(prefix), one["Size"], modified)
 
-    def leftovers(self, *, before_ms: int) -> Iterator[Leftover]:
+    def leftovers(self, *, before_ms: int) -> Iterator[AbandonedUpload]:
         with answering("list uploads"):
             for page in self._client.api.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket, Prefix=self._root
@@ -187,24 +187,24 @@ class S3Files:
                     project, _, blob_id = one["Key"].removeprefix(self._root).partition("/")
                     begun_ms = int(one["Initiated"].timestamp() * 1000)
                     if begun_ms <= before_ms and project.isascii() and project.isdigit():
-                        yield Leftover(ProjectId(int(project)), blob_id, one["UploadId"])
+                        yield AbandonedUpload(ProjectId(int(project)), blob_id, one["UploadId"])
 
-    def drop(self, leftover: Leftover) -> None:
-        self.abort(leftover.project_id, Begun(leftover.blob_id, leftover.name))
+    def drop(self, leftover: AbandonedUpload) -> None:
+        self.abort(leftover.project_id, MultipartUpload(leftover.blob_id, leftover.name))
 
-    def begin(self, project_id: ProjectId) -> Begun:
+    def begin(self, project_id: ProjectId) -> MultipartUpload:
         return self._begin(project_id, new_blob_id())
 
-    def _begin(self, project_id: ProjectId, blob_id: str) -> Begun:
+    def _begin(self, project_id: ProjectId, blob_id: str) -> MultipartUpload:
         with answering("store files"):
             begun = self._client.api.create_multipart_upload(Bucket=self._bucket, Key=self._key(project_id, blob_id))
-        return Begun(blob_id, begun["UploadId"])
+        return MultipartUpload(blob_id, begun["UploadId"])
 
-    def part_url(self, project_id: ProjectId, begun: Begun, number: int) -> str:
+    def part_url(self, project_id: ProjectId, begun: MultipartUpload, number: int) -> str:
         wanted: dict[str, str | int] = {"UploadId": begun.store_id, "PartNumber": number}
         return self._url("upload_part", project_id, begun.blob_id, PART_SECONDS, wanted)
 
-    def complete(self, project_id: ProjectId, begun: Begun, parts: Iterable[Part]) -> int:
+    def complete(self, project_id: ProjectId, begun: MultipartUpload, parts: Iterable[UploadPart]) -> int:
         try:
             self._complete(project_id, begun, parts)
         except MltrailError as error:
@@ -218,7 +218,7 @@ class S3Files:
             raise not_found("The store has lost the upload; send the file again.")
         return size
 
-    def _complete(self, project_id: ProjectId, begun: Begun, parts: Iterable[Part]) -> None:
+    def _complete(self, project_id: ProjectId, begun: MultipartUpload, parts: Iterable[UploadPart]) -> None:
         told: list[CompletedPartTypeDef] = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         with answering("store files"):
             self._client.api.complete_multipart_upload(
@@ -228,7 +228,7 @@ class S3Files:
                 MultipartUpload={"Parts": told},
             )
 
-    def abort(self, project_id: ProjectId, begun: Begun) -> None:
+    def abort(self, project_id: ProjectId, begun: MultipartUpload) -> None:
         with _even_when_gone(), answering("store files"):
             self._client.api.abort_multipart_upload(
                 Bucket=self._bucket, Key=self._key(project_id, begun.blob_id), UploadId=begun.store_id

@@ -6,7 +6,7 @@ from typing import NoReturn
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 
-from .base import Begun, Part
+from .base import MultipartUpload, UploadPart
 
 
 def refused() -> MltrailError:
@@ -18,16 +18,16 @@ def refused() -> MltrailError:
 class WholeFiles:
     """The part of `base.FileStore` that such a store can't do."""
 
-    def begin(self, _project_id: ProjectId) -> Begun:
+    def begin(self, _project_id: ProjectId) -> MultipartUpload:
         raise refused()
 
-    def part_url(self, _project_id: ProjectId, _begun: Begun, _number: int) -> str:
+    def part_url(self, _project_id: ProjectId, _begun: MultipartUpload, _number: int) -> str:
         raise refused()
 
-    def complete(self, _project_id: ProjectId, _begun: Begun, _parts: Iterable[Part]) -> int:
+    def complete(self, _project_id: ProjectId, _begun: MultipartUpload, _parts: Iterable[UploadPart]) -> int:
         raise refused()
 
-    def abort(self, _project_id: ProjectId, _begun: Begun) -> NoReturn:
+    def abort(self, _project_id: ProjectId, _begun: MultipartUpload) -> NoReturn:
         raise refused()
 
     def download_url(self, _project_id: ProjectId, _blob_id: str, *, disposition: str) -> str:  # noqa: ARG002 - the protocol's

@@ -12,41 +12,41 @@ from .identity import Role, role_of, title_of
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Requirement:
     role: Role
     does: str
     wanted_by: str
 
 
-class Work(Enum):
+class Task(Enum):
     """What the bot does, with the least role that GitLab wants for it."""
 
-    READ = Need(Role.REPORTER, "read jobs, merge requests and files", "always")
-    NOTE = Need(Role.REPORTER, "write comments", "always")
-    ISSUE = Need(Role.REPORTER, "open and close issues", "`gate: {issue: true}`")
+    READ = Requirement(Role.REPORTER, "read jobs, merge requests and files", "always")
+    NOTE = Requirement(Role.REPORTER, "write comments", "always")
+    ISSUE = Requirement(Role.REPORTER, "open and close issues", "`gate: {issue: true}`")
     # Anybody who comments can open a thread; only who may resolve it can close it again.
-    THREAD = Need(Role.DEVELOPER, "open and resolve threads", "`gate: {thread: true}`")
-    STATUS = Need(Role.DEVELOPER, "set commit statuses", "`gate: {status: true}`")
+    THREAD = Requirement(Role.DEVELOPER, "open and resolve threads", "`gate: {thread: true}`")
+    STATUS = Requirement(Role.DEVELOPER, "set commit statuses", "`gate: {status: true}`")
     # For a status GitLab wants the right to push or merge, which a protected branch gives Maintainers.
-    STATUS_OF_PROTECTED = Need(
+    STATUS_OF_PROTECTED = Requirement(
         Role.MAINTAINER,
         "set commit statuses on protected branches",
         "`gate: {status: true}`, outside of merge requests",
     )
-    WEBHOOK = Need(Role.MAINTAINER, "make a webhook for a test", "`selftest --webhook-listen`")
+    WEBHOOK = Requirement(Role.MAINTAINER, "make a webhook for a test", "`selftest --webhook-listen`")
 
 
-ALWAYS = (Work.READ, Work.NOTE)
+ALWAYS = (Task.READ, Task.NOTE)
 ADVISED = Role.DEVELOPER
 """With it everything works but statuses on protected branches, and the self-test's webhook."""
 
 
-def lacks(level: int, works: Iterable[Work]) -> list[Work]:
+def lacks(level: int, works: Iterable[Task]) -> list[Task]:
     """List what a bot with this access level can't do."""
     return [one for one in works if level < one.value.role]
 
 
-def problem(level: int, path: str, works: Iterable[Work] = ALWAYS) -> str:
+def problem(level: int, path: str, works: Iterable[Task] = ALWAYS) -> str:
     """Say what a bot can't do in a project and which role mends it; empty when it can do all of these."""
     missing = lacks(level, works)
     if not missing:
@@ -60,7 +60,7 @@ def problem(level: int, path: str, works: Iterable[Work] = ALWAYS) -> str:
 
 def can(level: int) -> str:
     """Say what a bot can do, by its level."""
-    return _listed(one.value.does for one in Work if level >= one.value.role) or "do nothing"
+    return _listed(one.value.does for one in Task if level >= one.value.role) or "do nothing"
 
 
 def _is(level: int) -> str:

@@ -7,14 +7,14 @@ from enum import StrEnum
 
 from mltrail_contract import Model
 
-from . import direction, evidence, folds, globs, sweeps
-from .direction import Direction, Goal, Source
-from .evidence import Evidence, Level
-from .grouping import Group, Run, State, best, group, ranking_metric, representative, usable
+from . import evidence, folds, globs, trials
+from .direction import Basis, Better, MetricDirection, direction_by_name, is_rate, is_system
+from .evidence import BranchLevel, Evidence
+from .grouping import Group, Run, RunState, best, group, ranking_metric, representative, usable
 from .numbers import change
 from .statistics import Summary
 
-UNWRITTEN = Model("")
+NO_CONTRACT = Model("")
 """What holds for a model of which no contract speaks."""
 
 
@@ -37,7 +37,7 @@ class MetricChange:
     """
 
     name: str
-    goal: Goal
+    direction: MetricDirection
     baseline: Summary | None
     current: Summary | None
     judgement: Judgement
@@ -45,13 +45,13 @@ class MetricChange:
     delta: float | None = None
     relative: float | None = None
     evidence: Evidence | None = None
-    level: Level | None = None
+    level: BranchLevel | None = None
 
     @property
     def loss(self) -> float | None:
         """By how much it got worse; negative when it got better. None where that can't be told."""
-        known = self.delta is not None and self.goal.direction is not Direction.UNKNOWN
-        return -self.goal.gain(self.delta) if known and self.delta is not None else None
+        known = self.delta is not None and self.direction.better is not Better.UNKNOWN
+        return -self.direction.gain(self.delta) if known and self.delta is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class _Sides:
     model: Model
     incomparable: str | None
 
-    def level(self, metric: str) -> Level | None:
+    def level(self, metric: str) -> BranchLevel | None:
         before = self.yours.metrics.get(metric) if self.yours else None
         if before is None:
             return None
@@ -121,9 +121,9 @@ def compare(
     baseline: Iterable[Run],
     *,
     history: Iterable[Iterable[Run]] = (),
-    model: Model = UNWRITTEN,
+    model: Model = NO_CONTRACT,
     rank_by: str | None = None,
-    better: Direction | None = None,
+    better: Better | None = None,
 ) -> Comparison:
     """Compare two pipelines' runs of one model. `history` are the runs of the target branch's pipelines before the
     baseline, newest first. `rank_by` and `better` (its direction) overrule the contract.
@@ -131,30 +131,30 @@ def compare(
     chance = model.repeat_over | frozenset(model.pair_by)
     wanted = [name for name in (rank_by or model.rank_by, *(rule.metric for rule in model.rules)) if name]
     chosen_from, fresh = _parted(current)
-    folded = sweeps.fold(chosen_from, wanted)
+    folded = trials.fold(chosen_from, wanted)
     ours = group(folded.runs, repeat_over=chance)
     chosen_before, fresh_before = _parted(baseline)
-    theirs = group(sweeps.fold(chosen_before, wanted).runs, repeat_over=chance)
+    theirs = group(trials.fold(chosen_before, wanted).runs, repeat_over=chance)
     metric = rank_by or model.rank_by or ranking_metric(ours)
-    goal = Goal(better, Source.TOLD) if better else goal_of(metric or "", model)
+    direction = MetricDirection(better, Basis.TOLD) if better else direction_of(metric or "", model)
     told_by = rank_by or model.rank_by
-    mine, yours = best(ours, metric, goal), _best_before(theirs, told_by, goal, model)
+    mine, yours = best(ours, metric, direction), _best_before(theirs, told_by, direction, model)
     again = _again(mine, group(fresh, repeat_over=chance))
     mine, yours = again or mine, _again(yours, group(fresh_before, repeat_over=chance)) or yours
     if mine is None:
         return Comparison(metric, None, None, yours, (), (), 0)
     among = len(ours) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in ours)
     earlier = [
-        _best_before(group(sweeps.fold(tuple(runs), wanted).runs, repeat_over=chance), told_by, goal, model)
+        _best_before(group(trials.fold(tuple(runs), wanted).runs, repeat_over=chance), told_by, direction, model)
         for runs in history
     ]
     reason, evades = _incomparable(mine, yours, model.same_dataset) if yours else (None, False)
     sides = _Sides(mine, yours, [one for one in earlier if one is not None], model, reason)
-    changes = tuple(_metrics(sides, metric, goal, among=1 if again else among))
+    changes = tuple(_metrics(sides, metric, direction, among=1 if again else among))
     return Comparison(
         metric,
         mine,
-        representative(mine, metric, goal),
+        representative(mine, metric, direction),
         yours,
         changes,
         tuple(changed_parameters(yours.params, mine.params)) if yours else (),
@@ -168,20 +168,22 @@ def compare(
     )
 
 
-def _best_before(groups: Sequence[Group], told_by: str | None, goal: Goal, model: Model) -> Group | None:
+def _best_before(
+    groups: Sequence[Group], told_by: str | None, direction: MetricDirection, model: Model
+) -> Group | None:
     """Choose a baseline's best by what ranks it there: by what a merge request logs it could choose a weak one."""
     if told_by is not None and any(told_by in one.metrics for one in groups):
-        return best(groups, told_by, goal)
+        return best(groups, told_by, direction)
     metric = ranking_metric(groups)
-    return best(groups, metric, goal_of(metric or "", model))
+    return best(groups, metric, direction_of(metric or "", model))
 
 
 def _parted(runs: Iterable[Run]) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
     """Part the runs among which the best is chosen from those that confirm it, where there are both."""
     found = tuple(runs)
-    fresh = tuple(run for run in found if sweeps.confirms(run) and run.state is State.SUCCEEDED)
-    chosen_from = tuple(run for run in found if not sweeps.confirms(run))
-    if not any(run.state is State.SUCCEEDED for run in chosen_from):
+    fresh = tuple(run for run in found if trials.confirms(run) and run.state is RunState.SUCCEEDED)
+    chosen_from = tuple(run for run in found if not trials.confirms(run))
+    if not any(run.state is RunState.SUCCEEDED for run in chosen_from):
         return found, ()
     return chosen_from, fresh
 
@@ -195,30 +197,30 @@ def _odd(group: Group, metric: str) -> int:
     return sum(metric in run.metrics and not usable(run.metrics[metric]) for run in group.runs)
 
 
-def goal_of(metric: str, model: Model) -> Goal:
+def direction_of(metric: str, model: Model) -> MetricDirection:
     """Tell which way a metric is better: by what the contract says first of it, else by its name."""
-    return _goals([metric], model)[metric]
+    return _directions([metric], model)[metric]
 
 
-def goals_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, Goal]:
+def directions_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, MetricDirection]:
     """Tell the same of metrics that several models share. Where their rules contradict each other, the name tells."""
-    told: dict[str, set[Goal]] = {name: set() for name in metrics}
+    stated: dict[str, set[MetricDirection]] = {name: set() for name in metrics}
     for model in models:
-        for name, goal in _goals(metrics, model).items():
-            if goal.source is Source.TOLD:
-                told[name].add(goal)
-    return {name: found.pop() if len(found) == 1 else direction.of_name(name) for name, found in told.items()}
+        for name, direction in _directions(metrics, model).items():
+            if direction.source is Basis.TOLD:
+                stated[name].add(direction)
+    return {name: found.pop() if len(found) == 1 else direction_by_name(name) for name, found in stated.items()}
 
 
-def _goals(metrics: Collection[str], model: Model) -> dict[str, Goal]:
-    found: dict[str, Goal] = {}
+def _directions(metrics: Collection[str], model: Model) -> dict[str, MetricDirection]:
+    found: dict[str, MetricDirection] = {}
     if model.rank_by is not None and model.rank_better is not None:
-        found[model.rank_by] = Goal(Direction(model.rank_better), Source.TOLD)
+        found[model.rank_by] = MetricDirection(Better(model.rank_better), Basis.TOLD)
     for rule in model.rules:
         if rule.better is not None:
             for name in globs.matching(metrics, rule.metric):
-                found.setdefault(name, Goal(Direction(rule.better), Source.TOLD))
-    return {name: found.get(name) or direction.of_name(name) for name in metrics}
+                found.setdefault(name, MetricDirection(Better(rule.better), Basis.TOLD))
+    return {name: found.get(name) or direction_by_name(name) for name in metrics}
 
 
 def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
@@ -229,14 +231,14 @@ def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> l
     ]
 
 
-def told(name: str, goal: Goal, before: float, now: float) -> str:
+def difference_text(name: str, direction: MetricDirection, before: float, now: float) -> str:
     """Write the difference of two values of a metric as people say it."""
     delta = now - before
     return change(
         delta,
         relative=delta / abs(before) if before else None,
-        rate=direction.is_rate(name) and 0 <= before <= 1 and 0 <= now <= 1,
-        show_relative=goal.direction is Direction.LOWER and before > 0 and now > 0,
+        rate=is_rate(name) and 0 <= before <= 1 and 0 <= now <= 1,
+        show_relative=direction.better is Better.LOWER and before > 0 and now > 0,
     )
 
 
@@ -247,20 +249,20 @@ def _mean(one: Group | None, metric: str | None) -> float | None:
 
 def _lucky(one: MetricChange, among: int) -> bool:
     """Tell a gain that would be real for one candidate, but not for the best of so many."""
-    if one.evidence is None or one.delta is None or one.goal.gain(one.delta) <= 0:
+    if one.evidence is None or one.delta is None or one.direction.gain(one.delta) <= 0:
         return False
     return one.evidence.real() and not one.evidence.real(among=among)
 
 
-def _metrics(sides: _Sides, rank_by: str | None, goal: Goal, *, among: int) -> list[MetricChange]:
+def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection, *, among: int) -> list[MetricChange]:
     theirs = sides.yours.metrics if sides.yours else {}
-    names = {name for name in sides.mine.metrics.keys() | theirs.keys() if not direction.is_system(name)}
-    goals = _goals(names, sides.model)
+    names = {name for name in sides.mine.metrics.keys() | theirs.keys() if not is_system(name)}
+    directions = _directions(names, sides.model)
     changes = [
         _judge(
             sides,
             name,
-            goal if name == rank_by else goals[name],
+            direction if name == rank_by else directions[name],
             among=among if name == rank_by else 1,
         )
         for name in names
@@ -268,7 +270,7 @@ def _metrics(sides: _Sides, rank_by: str | None, goal: Goal, *, among: int) -> l
     return sorted(changes, key=lambda one: (one.name != rank_by, _ORDER.index(one.judgement), one.name))
 
 
-def _judge(sides: _Sides, name: str, goal: Goal, *, among: int) -> MetricChange:
+def _judge(sides: _Sides, name: str, direction: MetricDirection, *, among: int) -> MetricChange:
     """Say what became of one metric. `among` is how many candidates the best was chosen from by it."""
     now = sides.mine.metrics.get(name)
     before = sides.yours.metrics.get(name) if sides.yours else None
@@ -276,7 +278,7 @@ def _judge(sides: _Sides, name: str, goal: Goal, *, among: int) -> MetricChange:
     if before is None or now is None or level is None:
         missing = Judgement.NEW if before is None else Judgement.GONE
         sentence = "new, no baseline yet" if before is None else "no longer logged, or not a number"
-        return MetricChange(name, goal, before, now, missing, sentence)
+        return MetricChange(name, direction, before, now, missing, sentence)
     by_fold = None
     if sides.yours and sides.model.pair_by and not sides.incomparable:
         by_fold = folds.paired(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by)
@@ -285,26 +287,28 @@ def _judge(sides: _Sides, name: str, goal: Goal, *, among: int) -> MetricChange:
             before, now = replace(before, mean=shared[0]), replace(now, mean=shared[1])
     delta = now.mean - before.mean
     relative = delta / abs(before.mean) if before.mean else None
-    difference = told(name, goal, before.mean, now.mean)
+    difference = difference_text(name, direction, before.mean, now.mean)
     if sides.incomparable:
-        return MetricChange(name, goal, before, now, Judgement.UNKNOWN, sides.incomparable, delta, relative)
+        return MetricChange(name, direction, before, now, Judgement.UNKNOWN, sides.incomparable, delta, relative)
     if math.isclose(now.mean, before.mean, rel_tol=1e-12, abs_tol=1e-15):
-        return MetricChange(name, goal, before, now, Judgement.SAME, "unchanged", delta, relative)
+        return MetricChange(name, direction, before, now, Judgement.SAME, "unchanged", delta, relative)
     weighed = by_fold or evidence.weigh(level, now)
     runs = f"{int(by_fold.freedom) + 1} folds" if by_fold else f"{now.n} v {level.runs} runs"
-    judgement, words = _judged(goal, weighed, delta, runs, among=among, lone=now.n == 1 and level.runs == 1)
-    return MetricChange(name, goal, before, now, judgement, f"{difference}{words}", delta, relative, weighed, level)
+    judgement, words = _judged(direction, weighed, delta, runs, among=among, lone=now.n == 1 and level.runs == 1)
+    return MetricChange(
+        name, direction, before, now, judgement, f"{difference}{words}", delta, relative, weighed, level
+    )
 
 
 def _judged(
-    goal: Goal, weighed: Evidence | None, delta: float, runs: str, *, among: int, lone: bool
+    direction: MetricDirection, weighed: Evidence | None, delta: float, runs: str, *, among: int, lone: bool
 ) -> tuple[Judgement, str]:
     if weighed is None:
         return Judgement.UNKNOWN, f"; {'1 run' if lone else runs}, noise unknown: add seeds to tell"
-    better = goal.gain(delta) > 0
+    better = direction.gain(delta) > 0
     if not weighed.real():
         return Judgement.NOISE, f", within noise ({runs})"
-    if goal.direction is Direction.UNKNOWN:
+    if direction.better is Better.UNKNOWN:
         return Judgement.UNKNOWN, f", real ({runs}), unknown direction: is higher or lower better?"
     if better and not weighed.real(among=among):
         return Judgement.NOISE, f", what luck gives the best of {among} ({runs})"

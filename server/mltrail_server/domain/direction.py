@@ -15,13 +15,13 @@ from functools import lru_cache
 from . import measures
 
 
-class Direction(StrEnum):
+class Better(StrEnum):
     HIGHER = "higher"
     LOWER = "lower"
     UNKNOWN = "unknown"
 
 
-class Source(StrEnum):
+class Basis(StrEnum):
     """Who says which way a metric is better."""
 
     TOLD = "told"  # the contract file, or who asks
@@ -30,24 +30,24 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class MetricDirection:
     """Which way a metric should go, and who says so."""
 
-    direction: Direction
-    source: Source
+    better: Better
+    source: Basis
 
     @property
     def guessed(self) -> bool:
-        return self.source is Source.GUESSED and self.direction is not Direction.UNKNOWN
+        return self.source is Basis.GUESSED and self.better is not Better.UNKNOWN
 
     @property
     def certain(self) -> bool:
         """Tell whether it is good enough to choose by."""
-        return self.source is not Source.GUESSED and self.direction is not Direction.UNKNOWN
+        return self.source is not Basis.GUESSED and self.better is not Better.UNKNOWN
 
     def gain(self, delta: float) -> float:
         """Turn a difference into one that is positive when things got better. An unknown direction keeps the sign."""
-        return -delta if self.direction is Direction.LOWER else delta
+        return -delta if self.better is Better.LOWER else delta
 
 
 def _words_of(text: str) -> frozenset[str]:
@@ -138,16 +138,16 @@ class _Measure:
     """A known measure in a name: its words from `start` up to `end`."""
 
     name: str
-    direction: Direction
+    better: Better
     start: int
     end: int
 
 
-_UNKNOWN = Goal(Direction.UNKNOWN, Source.GUESSED)
+_UNKNOWN = MetricDirection(Better.UNKNOWN, Basis.GUESSED)
 
 
 @lru_cache(maxsize=16_384)
-def of_name(name: str) -> Goal:
+def direction_by_name(name: str) -> MetricDirection:
     """Tell what a name alone shows: the direction of a known measure, a guess, or nothing."""
     found = words(name)
     if not found or len(found) > _MOST_WORDS:
@@ -160,15 +160,15 @@ def of_name(name: str) -> Goal:
     others = frozenset(rest) - _NEUTRAL
     if not known:
         return _by_words(others)
-    directions = {one.direction for one in known}
-    directions |= {Direction.LOWER} if others & _BAD else set()
-    directions |= {Direction.HIGHER} if others & _GOOD else set()
+    directions = {one.better for one in known}
+    directions |= {Better.LOWER} if others & _BAD else set()
+    directions |= {Better.HIGHER} if others & _GOOD else set()
     if len(directions) > 1:
-        return Goal(Direction.HIGHER, Source.GUESSED) if _is_of_a_class(name, found, known, others) else _UNKNOWN
+        return MetricDirection(Better.HIGHER, Basis.GUESSED) if _is_of_a_class(name, found, known, others) else _UNKNOWN
     measures_named = {one.name for one in known}
     labels = others - _GENERIC - (_UNITS if "latency" in measures_named else frozenset())
     whole = not labels and len(measures_named - _GENERIC) <= 1
-    return Goal(known[0].direction, Source.KNOWN if whole else Source.GUESSED)
+    return MetricDirection(known[0].better, Basis.KNOWN if whole else Basis.GUESSED)
 
 
 def _is_a_mark(word: str) -> bool:
@@ -197,25 +197,25 @@ def _measure(found: Sequence[str], start: int, end: int, *, beside_a_split: bool
         names.append("".join(word for word in part if not word.isdigit()))
     for name in names:
         if name in measures.HIGHER:
-            yield _Measure(name, Direction.HIGHER, start, end)
+            yield _Measure(name, Better.HIGHER, start, end)
             return
         if name in measures.LOWER or (beside_a_split and name in measures.LOWER_WITH_A_SPLIT):
-            yield _Measure(name, Direction.LOWER, start, end)
+            yield _Measure(name, Better.LOWER, start, end)
             return
 
 
-def _by_words(others: frozenset[str]) -> Goal:
+def _by_words(others: frozenset[str]) -> MetricDirection:
     """Guess from a word such as `time`, where nothing beside it makes it mean something else."""
     lower, higher = others & _LOWER_ALONE, others & _HIGHER_ALONE
     if bool(lower) == bool(higher) or others - lower - higher - _BESIDE:
         return _UNKNOWN
-    return Goal(Direction.LOWER if lower else Direction.HIGHER, Source.GUESSED)
+    return MetricDirection(Better.LOWER if lower else Better.HIGHER, Basis.GUESSED)
 
 
 def _is_of_a_class(name: str, found: Sequence[str], known: Sequence[_Measure], others: frozenset[str]) -> bool:
     """Tell `toxicity_f1` and `f1/error`, measures of a class with a bad name, from `f1_error`, perhaps an error."""
-    higher = [one for one in known if one.direction is Direction.HIGHER]
-    lower = {one.name for one in known if one.direction is Direction.LOWER} | (others & _BAD)
+    higher = [one for one in known if one.better is Better.HIGHER]
+    lower = {one.name for one in known if one.better is Better.LOWER} | (others & _BAD)
     if len(higher) != 1 or higher[0].name not in _OF_A_CLASS or lower - _MAY_BE_A_CLASS or others & _GOOD:
         return False
     if all(word in _NEUTRAL or word.isdigit() for word in found[higher[0].end :]):
@@ -247,24 +247,28 @@ def is_system(name: str) -> bool:
     return name.startswith(_SYSTEM)
 
 
-def primary(names: Iterable[str]) -> str | None:
+def primary_metric(names: Iterable[str]) -> str | None:
     """Choose the metric that most likely ranks candidates: validation before test before the rest, training last, and
     known measures before guesses.
     """
-    known = [name for name in names if of_name(name).direction is not Direction.UNKNOWN and not is_system(name)]
-    return min(known, key=lambda name: (_split(words(name)), not of_name(name).certain, *rank(name)), default=None)
+    known = [name for name in names if direction_by_name(name).better is not Better.UNKNOWN and not is_system(name)]
+
+    def place(name: str) -> tuple[int, bool, tuple[int, int, int, str]]:
+        return _split(words(name)), not direction_by_name(name).certain, display_order(name)
+
+    return min(known, key=place, default=None)
 
 
 def worth_showing(names: Iterable[str], most: int) -> list[str]:
     """Choose the metrics that most likely rank candidates; what MLflow measures of the machine comes last."""
 
     def place(name: str) -> tuple[bool, bool, tuple[int, int, int, str]]:
-        return is_system(name), of_name(name).direction is Direction.UNKNOWN, rank(name)
+        return is_system(name), direction_by_name(name).better is Better.UNKNOWN, display_order(name)
 
     return sorted(names, key=place)[:most]
 
 
-def rank(name: str) -> tuple[int, int, int, str]:
+def display_order(name: str) -> tuple[int, int, int, str]:
     """Give the sort key by which metrics stand in the order of what they are worth looking at."""
     found = words(name)
     place = next((place for place, word in enumerate(_PRIMARY) if word in found), len(_PRIMARY))

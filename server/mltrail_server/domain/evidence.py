@@ -34,7 +34,7 @@ _MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class BranchLevel:
     """Where the target branch stands in a metric, by `runs` runs of its `pipelines` newest pipelines.
 
     `mean` is known as well as by `weight` runs. `sd` is the spread from run to run, None where nothing tells it;
@@ -74,7 +74,7 @@ class Evidence:
         return -math.expm1(among * math.log1p(-min(self.p, 1 - 1e-16))) < _CALLED
 
 
-def level(baseline: Summary, history: Sequence[Summary] = ()) -> Level:
+def level(baseline: Summary, history: Sequence[Summary] = ()) -> BranchLevel:
     """Find the baseline's level with the help of the pipelines before it (`history`, newest first).
 
     The end of the straight line through them is where the branch stands, so that a branch that gets better, or worse,
@@ -82,7 +82,7 @@ def level(baseline: Summary, history: Sequence[Summary] = ()) -> Level:
     """
     known = (baseline, *history)
     sd, freedom = _spread(known)
-    alone = Level(baseline.mean, baseline.n, baseline.n, 1, sd, freedom)
+    alone = BranchLevel(baseline.mean, baseline.n, baseline.n, 1, sd, freedom)
     if not sd:
         return alone
     members = _since_leap(known, sd, freedom)
@@ -92,12 +92,12 @@ def level(baseline: Summary, history: Sequence[Summary] = ()) -> Level:
         if rest - rest_of_step <= _STEP * sd**2:
             if weight <= baseline.n:
                 break
-            return Level(mean, weight, sum(one.n for one in members), len(members), sd, freedom)
+            return BranchLevel(mean, weight, sum(one.n for one in members), len(members), sd, freedom)
         members = members[:newest]
     return alone
 
 
-def weigh(before: Level, now: Summary) -> Evidence | None:
+def weigh(before: BranchLevel, now: Summary) -> Evidence | None:
     """Weigh a difference. None when nothing is known of chance: single runs without a history.
 
     Equal spreads are pooled (Student's t); where they differ, Welch's test counts each side's own.
@@ -149,7 +149,7 @@ def seeds_needed(sd: float, difference: float) -> int | None:
     return n if n <= _MOST_SEEDS else None
 
 
-def _hidden(before: Level, now: Summary) -> float | None:
+def _hidden(before: BranchLevel, now: Summary) -> float | None:
     """Tell how many times as much this side spreads, where with the branch's own spread the difference were real."""
     if not before.sd or not now.sd or now.sd <= before.sd or not _unequal(before, now):
         return None
@@ -218,7 +218,7 @@ def _around(members: Sequence[Summary]) -> float:
     return math.fsum(one.n * (one.mean - mean) ** 2 for one in members)
 
 
-def _pooled(before: Level, now: Summary) -> tuple[float, float]:
+def _pooled(before: BranchLevel, now: Summary) -> tuple[float, float]:
     squares, freedom = 0.0, 0.0
     if before.sd is not None:
         squares, freedom = before.sd**2 * before.freedom, before.freedom
@@ -227,7 +227,7 @@ def _pooled(before: Level, now: Summary) -> tuple[float, float]:
     return math.sqrt(squares / freedom), freedom
 
 
-def _unequal(before: Level, now: Summary) -> bool:
+def _unequal(before: BranchLevel, now: Summary) -> bool:
     """Tell whether two spreads surely differ, by the F test."""
     if before.sd is None or now.sd is None:
         return False

@@ -9,8 +9,8 @@ from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
 
 from . import evidence, folds, globs
 from .comparison import Comparison, MetricChange
-from .comparison import told as difference_of
-from .direction import Direction, Goal, Source
+from .comparison import difference_text as difference_of
+from .direction import Basis, Better, MetricDirection
 from .grouping import Group, usable
 from .numbers import number
 
@@ -42,7 +42,7 @@ class Ruling:
     advice: str = ""
 
     @property
-    def told(self) -> str:
+    def full_sentence(self) -> str:
         """The sentence, and what to do."""
         return f"{self.sentence}; {self.advice}" if self.advice else self.sentence
 
@@ -79,8 +79,8 @@ def _still_red(rulings: Iterable[Ruling], model: Model, target: str, red: Abstra
         if applies(rule, target):
             metrics = [one[len(start) : -len(end)] for one in left if one.startswith(start) and one.endswith(end)]
             for metric in globs.matching(metrics, rule.metric):
-                told = "no longer logged"
-                held.append(Ruling(metric, rule, Outcome.FAIL, expectation(rule), told, known=False, advice=_BEFORE))
+                found = "no longer logged"
+                held.append(Ruling(metric, rule, Outcome.FAIL, expectation(rule), found, known=False, advice=_BEFORE))
             left = [one for one in left if one not in {name_of(model.name, each) for each in held}]
     return tuple(held)
 
@@ -96,9 +96,9 @@ def _rulings(compared: Comparison, model: Model, best: Group, target: str) -> li
             continue
         names = sorted(globs.matching(changes, rule.metric))
         if names and len(rulings) + len(names) > MOST_RULINGS:
-            told = f"{len(names)} metrics are too many to check"
+            found = f"{len(names)} metrics are too many to check"
             # Otherwise logging very many would be a way to pass.
-            rulings.append(Ruling(rule.metric, rule, Outcome(rule.then), expectation(rule), told, known=False))
+            rulings.append(Ruling(rule.metric, rule, Outcome(rule.then), expectation(rule), found, known=False))
         elif names:
             rulings += [_ruling(rule, changes[name], compared, model) for name in names]
             if rule.at_least is not None or rule.at_most is not None:
@@ -121,7 +121,7 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.index, default=Outcome.PASS)
 
 
-def told(outcomes: Iterable[Outcome], silent: Iterable[Outcome] = ()) -> str:
+def summary(outcomes: Iterable[Outcome], silent: Iterable[Outcome] = ()) -> str:
     """Sum up rulings in words, and what came of models that were not trained."""
     found, missed = list(outcomes), list(silent)
     broken, warnings = found.count(Outcome.FAIL), found.count(Outcome.WARN)
@@ -184,15 +184,15 @@ def _of_a_part(rule: Rule, one: MetricChange, compared: Comparison, model: Model
     if compared.best is None:
         return None
     if odd := compared.odd(one.name):
-        told = f"not a number in {odd} of {_counted(len(compared.best.runs), 'run')}"
-        return Ruling(one.name, rule, broken, expectation(rule), told)
+        found = f"not a number in {odd} of {_counted(len(compared.best.runs), 'run')}"
+        return Ruling(one.name, rule, broken, expectation(rule), found)
     if not model.pair_by or compared.baseline is None:
         return None
     lost, of_all = folds.lost(compared.baseline.runs, compared.best.runs, one.name, model.pair_by)
     if not lost:
         return None
-    told = f"{lost} of the baseline's {_counted(of_all, 'fold')} not logged here"
-    return Ruling(one.name, rule, broken, expectation(rule), told, known=False, advice=_ALL_FOLDS)
+    found = f"{lost} of the baseline's {_counted(of_all, 'fold')} not logged here"
+    return Ruling(one.name, rule, broken, expectation(rule), found, known=False, advice=_ALL_FOLDS)
 
 
 def _against_baseline(  # noqa: C901, PLR0911, PLR0917 - a way out for each thing that a reviewer reads
@@ -216,10 +216,10 @@ def _against_baseline(  # noqa: C901, PLR0911, PLR0917 - a way out for each thin
     before = _value(rule, one, compared.baseline) if rule.value is Value.BEST else one.baseline.mean
     if before is None:
         return say(model.if_unknown, "the baseline's history is not known", known=False)
-    goal = Goal(Direction.LOWER if rule.better is Way.LOWER else Direction.HIGHER, Source.TOLD)
-    loss = -goal.gain(value - before)
+    direction = MetricDirection(Better.LOWER if rule.better is Way.LOWER else Better.HIGHER, Basis.TOLD)
+    loss = -direction.gain(value - before)
     allowed = abs(before) * tolerance.amount / 100 if tolerance.percent else tolerance.amount
-    difference = difference_of(one.name, goal, before, value)
+    difference = difference_of(one.name, direction, before, value)
     if loss <= 0 or loss <= allowed * (1 + 1e-9):
         return say(Outcome.PASS, "unchanged" if loss == 0 else difference)
     if one.evidence is None and one.current is not None and one.current.n < one.baseline.n:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .direction import Direction, Goal, primary
+from .direction import Better, MetricDirection, primary_metric
 from .statistics import Summary, summarise
 
 REPEAT_OVER = frozenset({"seed", "random_state"})
@@ -14,7 +14,7 @@ _LARGEST = 1e150
 """Its square is still a number. MLflow writes infinity as the largest double, which is not one to count with."""
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """What became of a candidate, by its jobs rather than by what the client said."""
 
     SUCCEEDED = "succeeded"
@@ -47,7 +47,7 @@ class Run:
 
     iid: int
     name: str
-    state: State
+    state: RunState
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     job_id: int | None = None
@@ -85,7 +85,7 @@ def group(runs: Iterable[Run], *, repeat_over: frozenset[str] = REPEAT_OVER) -> 
     """Group the runs that succeeded; the others don't count."""
     found: dict[frozenset[tuple[str, str]], list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.iid):
-        if run.state is State.SUCCEEDED:
+        if run.state is RunState.SUCCEEDED:
             found.setdefault(choice(run, repeat_over), []).append(run)
     return [Group(dict(sorted(chosen)), tuple(members), _summaries(members)) for chosen, members in found.items()]
 
@@ -95,21 +95,21 @@ def choice(run: Run, repeat_over: frozenset[str]) -> frozenset[tuple[str, str]]:
     return frozenset((key, value) for key, value in run.params.items() if key not in repeat_over)
 
 
-def best(groups: Iterable[Group], metric: str | None, goal: Goal) -> Group | None:
+def best(groups: Iterable[Group], metric: str | None, direction: MetricDirection) -> Group | None:
     """Choose the group with the best mean. Where nothing can be ranked, the one with the newest run."""
     found = list(groups)
     ranked = [one for one in found if metric is not None and metric in one.metrics]
-    if metric is None or not ranked or goal.direction is Direction.UNKNOWN:
+    if metric is None or not ranked or direction.better is Better.UNKNOWN:
         return max(ranked or found, key=lambda one: one.runs[-1].iid, default=None)
-    return max(ranked, key=lambda one: (goal.gain(one.metrics[metric].mean), one.runs[-1].iid))
+    return max(ranked, key=lambda one: (direction.gain(one.metrics[metric].mean), one.runs[-1].iid))
 
 
-def representative(group: Group, metric: str | None, goal: Goal) -> Run:
+def representative(group: Group, metric: str | None, direction: MetricDirection) -> Run:
     """Choose the run that stands for a group: the one to look at, and the one to promote."""
     runs = [run for run in group.runs if metric is not None and usable(run.metrics.get(metric, float("nan")))]
-    if metric is None or not runs or goal.direction is Direction.UNKNOWN:
+    if metric is None or not runs or direction.better is Better.UNKNOWN:
         return group.runs[-1]
-    return max(runs, key=lambda run: (goal.gain(run.metrics[metric]), run.iid))
+    return max(runs, key=lambda run: (direction.gain(run.metrics[metric]), run.iid))
 
 
 def ranking_metric(groups: Iterable[Group]) -> str | None:
@@ -119,7 +119,7 @@ def ranking_metric(groups: Iterable[Group]) -> str | None:
         for name in one.metrics:
             counts[name] = counts.get(name, 0) + 1
     most = max(counts.values(), default=0)
-    return primary({name for name, count in counts.items() if count == most}) or primary(set(counts))
+    return primary_metric({name for name, count in counts.items() if count == most}) or primary_metric(set(counts))
 
 
 def _summaries(runs: list[Run]) -> dict[str, Summary]:

@@ -112,7 +112,7 @@ class Actor:
         return self.kind is TokenKind.LOCAL or self.job is not None or self.role >= Role.REPORTER
 
     @property
-    def is_steward(self) -> bool:
+    def has_maintainer_rights(self) -> bool:
         """Tell whether they may change what was promoted: a Maintainer, or a job on a protected branch or tag."""
         if self.kind is TokenKind.LOCAL:
             return True

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from . import direction
+from .direction import is_system
 from .markdown import Markdown, code, link
 from .numbers import number
 from .statistics import Summary, t_quantile
@@ -22,7 +22,7 @@ _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes"))
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class CardDataset:
     """A dataset: what it was used for, its name, MLflow's digest of it, and where it lies."""
 
     use: str
@@ -32,7 +32,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Promoted:
+class CardPromotion:
     """How it became a version. `approvers` are those of the merge request."""
 
     at_ms: int
@@ -52,12 +52,12 @@ class Card:
     version: str
     description: str
     aliases: Sequence[str]
-    promoted: Promoted | None
+    promoted: CardPromotion | None
     run: Markdown | None
     commit: Markdown | None
     metrics: Mapping[str, Summary]
     params: Mapping[str, str]
-    data: Sequence[Used]
+    data: Sequence[CardDataset]
     files: int
     size: int  # bytes
     signed: bool
@@ -112,7 +112,7 @@ def _size(count: int) -> str:
 
 
 def _metrics(metrics: Mapping[str, Summary]) -> str:
-    shown = [(name, one) for name, one in sorted(metrics.items()) if not direction.is_system(name)]
+    shown = [(name, one) for name, one in sorted(metrics.items()) if not is_system(name)]
     rows = []
     for name, one in shown[:_MOST_ROWS]:
         bounds = interval(one)
@@ -131,7 +131,7 @@ def _params(params: Mapping[str, str]) -> str:
     return f"## Parameters\n\n{_table(('Parameter', 'Value'), rows[:_MOST_ROWS])}{_rest(len(rows))}"
 
 
-def _data(data: Sequence[Used]) -> str:
+def _data(data: Sequence[CardDataset]) -> str:
     rows = [
         (str(code(one.use or "not told")), str(code(one.name)), str(code(one.digest)), str(code(one.source, most=200)))
         for one in data

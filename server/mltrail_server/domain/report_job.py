@@ -26,7 +26,7 @@ class ReportJob:
         return self.status not in ci.ENDED and self.status not in {None, "manual"}
 
 
-class Kind(StrEnum):
+class DoubtKind(StrEnum):
     MISSING = "missing"
     SILENT = "silent"
     OTHER = "other"
@@ -35,11 +35,11 @@ class Kind(StrEnum):
 
 
 _SENTENCES = {
-    Kind.MISSING: "This pipeline has no job {expected}, which reported before: nothing in it fails with the gate.",
-    Kind.SILENT: "The job {name} did not ask for this report as it did before: it does not fail with the gate.",
-    Kind.OTHER: "This report was asked for by the job {name}, not by {expected} as before.",
-    Kind.PASSED: "The job {name} passed although the gate failed.",
-    Kind.ALLOWED: "The job {name} may fail without the pipeline.",
+    DoubtKind.MISSING: "This pipeline has no job {expected}, which reported before: nothing in it fails with the gate.",
+    DoubtKind.SILENT: "The job {name} did not ask for this report as it did before: it does not fail with the gate.",
+    DoubtKind.OTHER: "This report was asked for by the job {name}, not by {expected} as before.",
+    DoubtKind.PASSED: "The job {name} passed although the gate failed.",
+    DoubtKind.ALLOWED: "The job {name} may fail without the pipeline.",
 }
 
 
@@ -47,7 +47,7 @@ _SENTENCES = {
 class Doubt:
     """Something about the report job that a reviewer should know. Both are names that users chose."""
 
-    kind: Kind
+    kind: DoubtKind
     name: str
     expected: str
 
@@ -68,15 +68,15 @@ def doubts(
         return _unasked(found, usual) if expected else ()
     told = []
     if expected and asked.name not in expected:
-        told.append(Doubt(Kind.OTHER, asked.name, usual))
+        told.append(Doubt(DoubtKind.OTHER, asked.name, usual))
     if broken and asked.status == ci.SUCCEEDED:
-        told.append(Doubt(Kind.PASSED, asked.name, usual))
+        told.append(Doubt(DoubtKind.PASSED, asked.name, usual))
     elif broken and asked.allow_failure and asked.status == "failed":
-        told.append(Doubt(Kind.ALLOWED, asked.name, usual))
+        told.append(Doubt(DoubtKind.ALLOWED, asked.name, usual))
     return tuple(told)
 
 
 def _unasked(found: Sequence[ReportJob], usual: str) -> tuple[Doubt, ...]:
     if not found:
-        return (Doubt(Kind.MISSING, usual, usual),)
-    return (Doubt(Kind.SILENT, found[-1].name, usual),) if found[-1].status in _SILENT else ()
+        return (Doubt(DoubtKind.MISSING, usual, usual),)
+    return (Doubt(DoubtKind.SILENT, found[-1].name, usual),) if found[-1].status in _SILENT else ()

@@ -13,7 +13,7 @@ _MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class TreeEntry:
     """One line of a root folder's listing."""
 
     name: str
@@ -22,13 +22,13 @@ class Entry:
     id: str
 
 
-def digest(entries: Iterable[Entry]) -> str:
+def digest(entries: Iterable[TreeEntry]) -> str:
     """Sum up a root folder in 64 hexadecimal digits."""
     lines = [[one.name, one.kind, one.mode, one.id] for one in sorted(entries)]
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def differing(ours: Iterable[Entry], theirs: Iterable[Entry]) -> list[str]:
+def differing(ours: Iterable[TreeEntry], theirs: Iterable[TreeEntry]) -> list[str]:
     """Name the entries that two root folders do not share."""
     return sorted({one.name for one in set(ours) ^ set(theirs)})
 

@@ -43,7 +43,7 @@ def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class UnmatchedModel:
     """A model of the contract without a run, while there are runs of experiments that belong to no model."""
 
     model: str
@@ -63,7 +63,9 @@ class Question:
         )
 
 
-def questions(contract: Contract | None, runs: Sequence[Run], changed_paths: Iterable[str] | None) -> list[Question]:
+def unmatched_models(
+    contract: Contract | None, runs: Sequence[Run], changed_paths: Iterable[str] | None
+) -> list[UnmatchedModel]:
     """Ask about each model without runs that a change touches. Runs are never merged into a model by being alone."""
     if contract is None or not runs:
         return []
@@ -72,7 +74,7 @@ def questions(contract: Contract | None, runs: Sequence[Run], changed_paths: Ite
     others = tuple(sorted({run.experiment for run in runs if run.iid not in claimed}))
     changed = None if changed_paths is None else list(changed_paths)
     missing = [one for one in contract.models.values() if not selected[one.name] and touched(one, changed)]
-    return [Question(one.name, others) for one in missing if others]
+    return [UnmatchedModel(one.name, others) for one in missing if others]
 
 
 def models_of(contract: Contract | None, experiments: Collection[str]) -> list[Model]:

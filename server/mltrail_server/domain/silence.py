@@ -9,7 +9,7 @@ from mltrail_contract import Model, Outcome, Then
 from . import gate
 
 
-class Kind(StrEnum):
+class SilenceKind(StrEnum):
     BUSY = "its job still runs"
     RED = "failed before"
     WAITING = "waits for a manual job"
@@ -24,7 +24,7 @@ class Silence:
     the pipelines in which a job that trains it still runs.
     """
 
-    kind: Kind
+    kind: SilenceKind
     outcome: Outcome | None
     sentence: str
     rules: frozenset[str] = frozenset()
@@ -54,27 +54,27 @@ def of(model: Model, target: str, seen: Circumstances) -> Silence:
         told = "it failed in this merge request before, and is not trained here"
         if seen.manual:
             told += " until its manual job is started"
-        return Silence(Kind.RED, Outcome.FAIL, f"{told}; train it, or have somebody accept it", seen.red)
+        return Silence(SilenceKind.RED, Outcome.FAIL, f"{told}; train it, or have somebody accept it", seen.red)
     if seen.manual:
-        return Silence(Kind.WAITING, None, "not trained here yet: its manual job waits to be started")
+        return Silence(SilenceKind.WAITING, None, "not trained here yet: its manual job waits to be started")
     if seen.moved:
         told = (
             "not trained here: its job has logged runs that no model claims, to another experiment or without its tag; "
             "log as before, or change the contract on the target branch first"
         )
-        return Silence(Kind.MOVED, _evaded(model, target), told)
+        return Silence(SilenceKind.MOVED, _evaded(model, target), told)
     if seen.deleted:
         told = "not trained here: its job has deleted the runs that it had logged; keep them, they count as logged"
-        return Silence(Kind.MOVED, _evaded(model, target), told)
+        return Silence(SilenceKind.MOVED, _evaded(model, target), told)
     if seen.cut:
         told = "not found among the runs that were looked at: this commit's pipelines have logged too many; log fewer"
-        return Silence(Kind.MOVED, _evaded(model, target), told)
-    return Silence(Kind.SILENT, _if_silent(model, meant=seen.meant), "not trained here")
+        return Silence(SilenceKind.MOVED, _evaded(model, target), told)
+    return Silence(SilenceKind.SILENT, _if_silent(model, meant=seen.meant), "not trained here")
 
 
 def still_busy(pipelines: Iterable[int]) -> Silence:
     """Tell that it is too early to say."""
-    return Silence(Kind.BUSY, None, "not trained yet: its job still runs", busy=frozenset(pipelines))
+    return Silence(SilenceKind.BUSY, None, "not trained yet: its job still runs", busy=frozenset(pipelines))
 
 
 def _if_silent(model: Model, *, meant: bool) -> Outcome:

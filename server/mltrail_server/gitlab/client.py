@@ -14,7 +14,7 @@ import gitlab
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.domain.reviewed import Entry
+from mltrail_server.domain.reviewed import TreeEntry
 
 from . import readings, roles
 from .errors import telling
@@ -154,11 +154,11 @@ class GitLab:
             self._ancestors[key] = found
         return found
 
-    def tree(self, project_id: ProjectId, sha: str) -> list[Entry]:
+    def tree(self, project_id: ProjectId, sha: str) -> list[TreeEntry]:
         """List the root folder of a commit. Raises NOT_FOUND for a commit that is gone."""
         path = "/repository/tree"
         found = self._list(project_id, path, "commit's files", ref=sha)
-        return [Entry(got["name"], got["type"], got["mode"], got["id"]) for got in found]
+        return [TreeEntry(got["name"], got["type"], got["mode"], got["id"]) for got in found]
 
     def compared_paths(self, project_id: ProjectId, before: str, after: str) -> set[str] | None:
         """List the files that differ between two commits, under their old and new names; None where GitLab has cut the

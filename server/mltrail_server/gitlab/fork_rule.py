@@ -18,12 +18,12 @@ _REF = re.compile(r"refs/merge-requests/(\d+)/(?:head|merge|train)")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CodeOrigin:
     project_id: ProjectId
     ref: str  # branch or tag, as an ID token names it
 
 
-def source_of(gitlab: GitLab, project_id: ProjectId, *, ref: str, pipeline_source: str) -> Source:
+def source_of(gitlab: GitLab, project_id: ProjectId, *, ref: str, pipeline_source: str) -> CodeOrigin:
     """Find whose code a pipeline runs. `ref` is the one that the API tells, `refs/merge-requests/7/head`.
 
     Raises as `GitLab` does.
@@ -31,6 +31,6 @@ def source_of(gitlab: GitLab, project_id: ProjectId, *, ref: str, pipeline_sourc
     found = _REF.match(ref)
     if found is None:
         # Every other pipeline runs a branch or tag of its own project.
-        return Source(NOT_KNOWN if pipeline_source == MERGE_REQUEST_EVENT else project_id, ref)
+        return CodeOrigin(NOT_KNOWN if pipeline_source == MERGE_REQUEST_EVENT else project_id, ref)
     request = gitlab.merge_request(project_id, int(found[1]))
-    return Source(ProjectId(request.source_project_id), request.source_branch)
+    return CodeOrigin(ProjectId(request.source_project_id), request.source_branch)

@@ -81,13 +81,13 @@ class JobTokens:
             raise ValueError(f"{web_url!r} is no address of a job")
         return found["path"]
 
-    def _source(self, project_id: ProjectId, ref: str, pipeline_source: str) -> fork_rule.Source:
+    def _source(self, project_id: ProjectId, ref: str, pipeline_source: str) -> fork_rule.CodeOrigin:
         try:
             return fork_rule.source_of(self._bot, project_id, ref=ref, pipeline_source=pipeline_source)
         except MltrailError as error:
             if error.code is Code.UNAVAILABLE:
                 raise
-            return fork_rule.Source(fork_rule.NOT_KNOWN, ref)
+            return fork_rule.CodeOrigin(fork_rule.NOT_KNOWN, ref)
 
     def _protected(self, project_id: ProjectId, ref: str, *, tag: bool) -> bool:
         """Tell whether the ref is protected; a bot that may not look makes it unprotected, so that nothing promotes."""

@@ -16,7 +16,7 @@ OLDEST = (17, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TokenInfo:
     scopes: list[str]
     expires_at: str | None
     active: bool
@@ -33,9 +33,9 @@ class Probe:
         )
         return str(got["version"])
 
-    def token(self) -> Token:
+    def token(self) -> TokenInfo:
         got = self._get("/personal_access_tokens/self", "bot's token", {"scopes", "active"})
-        return Token(list(got["scopes"]), got.get("expires_at"), got["active"] is True)
+        return TokenInfo(list(got["scopes"]), got.get("expires_at"), got["active"] is True)
 
     def user_name(self) -> str:
         return str(self._get("/user", "bot's user", {"id", "username"})["username"])

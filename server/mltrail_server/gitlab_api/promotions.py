@@ -5,8 +5,8 @@ from typing import Literal
 import msgspec
 from flask import Response
 
-from mltrail_server.domain.direction import Direction
-from mltrail_server.domain.floor import Floor
+from mltrail_server.domain.champion_check import ChampionComparison
+from mltrail_server.domain.direction import Better
 from mltrail_server.domain.semver import Bump
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
@@ -36,7 +36,7 @@ def create(call: Call) -> Response:
         body.model,
         body.alias,
         body.rank_by,
-        Direction(body.better) if body.better else None,
+        Better(body.better) if body.better else None,
         None if body.bump == "auto" else Bump(body.bump),
         body.version,
         body.pre_release,
@@ -68,14 +68,14 @@ def _shown(call: Call, one: Promoted) -> dict[str, object]:
     }
 
 
-def _compared(floor: Floor) -> dict[str, object]:
+def _compared(floor: ChampionComparison) -> dict[str, object]:
     return {
         "version": floor.version,
         "why_not": floor.why_not,
         "metrics": [
             {
                 "name": one.metric,
-                "direction": one.direction.value,
+                "direction": one.better.value,
                 "before": one.before,
                 "now": one.now,
                 "standing": one.standing.value,

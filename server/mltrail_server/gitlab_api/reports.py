@@ -147,8 +147,8 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
 def _metric(one: MetricChange) -> dict[str, Any]:
     return {
         "name": one.name,
-        "direction": one.goal.direction,
-        "guessed": one.goal.guessed,
+        "direction": one.direction.better,
+        "guessed": one.direction.guessed,
         "baseline": _summary(one.baseline),
         "current": _summary(one.current),
         "delta": one.delta,

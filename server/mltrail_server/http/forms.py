@@ -19,7 +19,7 @@ _MOST_FIELDS = 10_000
 _NAME = re.compile(r"(?P<name>[^\[\]]+)(?P<inner>(?:\[[^\[\]]*\]){0,3})")
 _INNER = re.compile(r"\[([^\[\]]*)\]")
 
-Pairs = Mapping[str, list[str]]
+FormFields = Mapping[str, list[str]]
 
 
 def urlencoded(data: bytes) -> dict[str, list[str]]:
@@ -38,7 +38,7 @@ def multipart(request: Request) -> dict[str, list[str]]:
     return _gathered(request.form.items(multi=True))
 
 
-def nested(pairs: Pairs) -> dict[str, Any]:
+def nested(pairs: FormFields) -> dict[str, Any]:
     """Put the fields of lists and objects together. A name without brackets that stands there several times is a list
     of its values.
     """

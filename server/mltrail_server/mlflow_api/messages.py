@@ -156,7 +156,7 @@ def _loosely(data: bytes, before: Exception | None) -> Any:  # noqa: ANN401 - an
     return found
 
 
-def _pairs(request: Request, data: bytes) -> forms.Pairs | None:
+def _pairs(request: Request, data: bytes) -> forms.FormFields | None:
     """Find the query string or form that says what is asked; None where it is JSON.
 
     MLflow reads the body of a GET where there is no query. GitLab reads the query of every call, as in
@@ -195,7 +195,7 @@ def _no_json(request: Request) -> MltrailError:
     )
 
 
-def _of_pairs(pairs: forms.Pairs, kind: type[Message]) -> Any:  # noqa: ANN401 - as JSON would be
+def _of_pairs(pairs: forms.FormFields, kind: type[Message]) -> Any:  # noqa: ANN401 - as JSON would be
     """Read a query string or a form, in which a list is a name that stands there several times, or `name[]`."""
     shape = _shape(kind)
     return _read({name: _listed(value, shape, name) for name, value in forms.nested(pairs).items()}, shape, "")

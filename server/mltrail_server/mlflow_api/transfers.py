@@ -6,7 +6,7 @@ whole files on 501: https://mlflow.org/docs/latest/self-hosting/architecture/art
 
 from flask import Response
 
-from mltrail_server.artifacts.base import Part
+from mltrail_server.artifacts.base import UploadPart
 from mltrail_server.artifacts.whole_files import refused
 from mltrail_server.domain import paths
 from mltrail_server.http.answers import json_answer
@@ -54,7 +54,7 @@ def begin(call: Call, path: str) -> Response:
 
 def complete(call: Call, path: str) -> Response:
     body = message_of(call.request, _Complete)
-    parts = [Part(one.part_number, one.etag) for one in body.parts]
+    parts = [UploadPart(one.part_number, one.etag) for one in body.parts]
     direct_transfers.complete(call.scope, _target(path, body.path), body.upload_id, parts)
     return json_answer({})
 

@@ -22,7 +22,7 @@ from mltrail_server.services.deps import Deps
 from mltrail_server.services.operating import Overview, Seen
 from mltrail_server.settings import is_loopback
 
-from .together import FOLDER_VARIABLE
+from .shared_metrics import FOLDER_VARIABLE
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")

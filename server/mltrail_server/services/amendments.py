@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import paths
 from mltrail_server.domain.errors import MltrailError, forbidden
-from mltrail_server.domain.sweeps import CONFIRM, PARENT
+from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.store import amendments as store
 from mltrail_server.store import beside, candidate_tags, candidates, metric_histories, pipelines
 from mltrail_server.store.amendments import Amendment
@@ -20,7 +20,7 @@ from mltrail_server.store.candidates import Candidate
 
 from .deps import Scope
 
-SELECTING = frozenset({PARENT, CONFIRM})
+SELECTING = frozenset({PARENT_TAG, CONFIRM_TAG})
 """Tags that say what a run is compared as. Those of a contract select, too, but it may begin to at any time."""
 
 
@@ -52,7 +52,7 @@ def add(
     """
     kinds = frozenset(kinds)
     # Where the operator lets people go on with promoted runs, what they write stands beside the evidence, too.
-    opened = candidate.promoted and not scope.deps.settings.freezes_promoted_runs and scope.actor.is_steward
+    opened = candidate.promoted and not scope.deps.settings.freezes_promoted_runs and scope.actor.has_maintainer_rights
     if not opened and is_protected(connection, scope, candidate):
         _check_steward(scope, candidate, kinds, tags)
     number = candidate.amendment_iid
@@ -79,7 +79,7 @@ def is_protected(connection: sa.Connection, scope: Scope, candidate: Candidate) 
 def _check_steward(scope: Scope, candidate: Candidate, kinds: frozenset[Kind], tags: Iterable[str]) -> None:
     if not kinds <= _A_STEWARDS or SELECTING.intersection(tags):
         raise _evidence(candidate, "Log to a new run instead (leave out MLFLOW_RUN_ID and `run_id`).")
-    if not scope.actor.is_steward:
+    if not scope.actor.has_maintainer_rights:
         raise _evidence(candidate, "Log to a new run instead; a Maintainer may delete it, rename it, and add notes.")
 
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from mltrail_contract import Baseline, BaselineKind, Contract, Model
 from mltrail_server.domain import selection
-from mltrail_server.domain.comparison import UNWRITTEN
-from mltrail_server.domain.grouping import Gone, Run, State, choice
+from mltrail_server.domain.comparison import NO_CONTRACT
+from mltrail_server.domain.grouping import Gone, Run, RunState, choice
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import (
     aliases,
@@ -144,7 +144,7 @@ def choose(
     every: Mapping[int, str] | None = None
     for name in names:
         trained, of_model = _trained(found, by_pipeline, name)
-        model = known.get(name, UNWRITTEN)
+        model = known.get(name, NO_CONTRACT)
         if not trained and not found.whole and model.baseline.kind is BaselineKind.TARGET:
             # A repository of many models trains some of them rarely: what is old is no less a baseline.
             if every is None:
@@ -173,7 +173,7 @@ def _trained(
 ) -> tuple[list[Pipeline], dict[int, list[Run]]]:
     """Answer the pipelines that have trained a model, and its runs that count, by pipeline."""
     of_model = {
-        number: [run for run in by_model.get(name, ()) if run.state in (State.SUCCEEDED, State.GONE)]
+        number: [run for run in by_model.get(name, ()) if run.state in (RunState.SUCCEEDED, RunState.GONE)]
         for number, by_model in selected.items()
     }
     return [one for one in found.pipelines if of_model[one.id]], of_model
@@ -249,7 +249,7 @@ def _of_version(
         connection, project_id, [pipeline.id], tags=selection.tags_of(contract), as_baseline=True
     )
     runs = selection.select(contract, outlines.get(pipeline.id, [])).get(name, [])
-    runs = pipeline_runs.filled(connection, project_id, [run for run in runs if run.state is State.SUCCEEDED])
+    runs = pipeline_runs.filled(connection, project_id, [run for run in runs if run.state is RunState.SUCCEEDED])
     chance = model.repeat_over | frozenset(model.pair_by)
     winner = next((run for run in runs if run.iid == version.candidate_iid), None)
     if winner is None:

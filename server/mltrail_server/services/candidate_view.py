@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain.errors import not_found
-from mltrail_server.domain.sweeps import PARENT
+from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.store import candidates as store
 from mltrail_server.store import tables
 from mltrail_server.store.amendments import Amendment
@@ -44,8 +44,8 @@ def get(scope: Scope, iid: int) -> View:
         run = with_data(connection, scope, [candidate])[0]
         experiment = experiment_service.existing(connection, scope, candidate.experiment_iid)
         jobs = tables.made_by(connection, scope.project_id, [iid])
-        parent_eid = dict(run.tags).get(PARENT, "")
-        children = tables.count_tagged(connection, scope.project_id, PARENT, candidate.eid, most=_MOST_CHILDREN)
+        parent_eid = dict(run.tags).get(PARENT_TAG, "")
+        children = tables.count_tagged(connection, scope.project_id, PARENT_TAG, candidate.eid, most=_MOST_CHILDREN)
         parent = store.iids_of(connection, scope.project_id, [parent_eid]) if parent_eid else {}
         others = amendments.of(connection, scope, candidate)
     return View(run, experiment, jobs[::-1], next(iter(parent), None), children, others)

@@ -6,7 +6,7 @@ Only an outcome is told: a status that waits would keep the pipeline from ending
 from mltrail_contract import Outcome
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.gitlab.gate_faces import GateFaces
+from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.store import gate_faces
 
 from . import overrides
@@ -26,7 +26,7 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
     told = f"{'failed' if failed else 'success'}: {description}"
     if told == before:
         return
-    GateFaces(gitlab).set_status(
+    GateObjects(gitlab).set_status(
         project_id,
         report.pipeline.sha,
         pipeline_id=report.pipeline.id,

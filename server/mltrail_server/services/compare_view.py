@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mltrail_server.domain.direction import Goal
+from mltrail_server.domain.direction import MetricDirection
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.store import candidates, experiments, metrics, params, tables
 from mltrail_server.store.candidates import Candidate
@@ -27,10 +27,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """`goals` says for each metric which way is better."""
+    """`directions` says for each metric which way is better."""
 
     sides: list[Side]
-    goals: dict[str, Goal]
+    directions: dict[str, MetricDirection]
 
 
 def get(scope: Scope, iids: Sequence[int]) -> Compared:

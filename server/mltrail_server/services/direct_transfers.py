@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.artifacts.base import Begun, Part, Stored
+from mltrail_server.artifacts.base import MultipartUpload, StoredBlob, UploadPart
 from mltrail_server.artifacts.whole_files import refused
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.store import uploads
@@ -57,7 +57,7 @@ def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
     return upload.id, urls
 
 
-def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[Part]) -> None:
+def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart]) -> None:
     """Put the parts together and give them their name, if owner, folder and quota still allow it.
 
     Asked again after an answer that was lost, it succeeds again.
@@ -73,12 +73,12 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[Part]) -> 
     told = sorted(parts, key=lambda part: part.number)
     if [part.number for part in told] != list(range(1, upload.parts + 1)):
         raise invalid(f"The upload was begun with {upload.parts} parts; all of them must be told, once each.")
-    size = scope.deps.files.complete(scope.project_id, Begun(upload.id, upload.store_id), told)
+    size = scope.deps.files.complete(scope.project_id, MultipartUpload(upload.id, upload.store_id), told)
     try:
         with scope.deps.db.write() as connection:
             if not uploads.remove(connection, scope.project_id, upload.id):
                 raise conflict("The upload was given up or finished by another call meanwhile.")
-            files.name(connection, scope, target, Stored(upload.id, size, None))
+            files.name(connection, scope, target, StoredBlob(upload.id, size, None))
     except MltrailError as error:
         if error.code is not Code.UNAVAILABLE:
             _discard(scope, upload)
@@ -95,7 +95,7 @@ def abort(scope: Scope, path: str, upload_id: str) -> None:
     with scope.deps.db.write() as connection:
         ours = uploads.remove(connection, scope.project_id, upload.id)
     if ours:
-        scope.deps.files.abort(scope.project_id, Begun(upload.id, upload.store_id))
+        scope.deps.files.abort(scope.project_id, MultipartUpload(upload.id, upload.store_id))
 
 
 def download_url(scope: Scope, file: File, *, disposition: str) -> str:

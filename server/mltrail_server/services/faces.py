@@ -27,16 +27,16 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
     request = report.merge_request
     # The thread comes first: a person's override there decides what the status says. That the one can't be shown keeps
     # nobody from seeing the other.
-    if contract.faces.thread and request is not None:
+    if contract.gate.thread and request is not None:
         try:
             with gate_refusals.kept(deps, gitlab, project_id, THREAD, str(request.iid)):
                 done = gate_thread.show(deps, gitlab, project_id, report)
         except MltrailError as error:
             refused = error
-    if status and contract.faces.status and request is not None:
+    if status and contract.gate.status and request is not None:
         with gate_refusals.kept(deps, gitlab, project_id, STATUS, str(request.iid)):
             commit_status.show(deps, gitlab, project_id, report, path=path)
-    elif status and contract.faces.status:
+    elif status and contract.gate.status:
         _show_of_branch(deps, gitlab, project_id, report, path=path)
     if refused is not None:
         raise refused
@@ -52,5 +52,5 @@ def _show_of_branch(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: R
     except MltrailError as error:
         if error.code is not Code.FORBIDDEN:
             raise
-        told = bot.problem(gitlab.bot_level(project_id), path, [bot.Work.STATUS_OF_PROTECTED]) or error.message
+        told = bot.problem(gitlab.bot_level(project_id), path, [bot.Task.STATUS_OF_PROTECTED]) or error.message
         _log.warning("pipeline %s of project %s has no status: %s", report.pipeline.id, project_id, told)

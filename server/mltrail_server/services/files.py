@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
-from mltrail_server.artifacts.base import Stored
+from mltrail_server.artifacts.base import StoredBlob
 from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, conflict, forbidden, invalid, not_found
@@ -86,7 +86,7 @@ def check_target(connection: sa.Connection, scope: Scope, target: Target, *, siz
     quotas.check(connection, scope, usage.BYTES, size)
 
 
-def name(connection: sa.Connection, scope: Scope, target: Target, stored: Stored) -> None:
+def name(connection: sa.Connection, scope: Scope, target: Target, stored: StoredBlob) -> None:
     """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
     held_by, candidate = _check_writable(connection, scope, target.owner)
     # One at a time in a folder, so that `a` and `a/b` can't both come to be.

@@ -7,7 +7,7 @@ a row without bytes.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from mltrail_server.artifacts.base import Begun
+from mltrail_server.artifacts.base import MultipartUpload
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import blobs, projects, uploads, usage
 
@@ -109,7 +109,7 @@ def _give_up_uploads(deps: Deps, project_id: ProjectId, before: int, done: Colle
             with deps.db.write() as connection:
                 if not uploads.remove(connection, project_id, upload.id):
                     continue
-            deps.files.abort(project_id, Begun(upload.id, upload.store_id))
+            deps.files.abort(project_id, MultipartUpload(upload.id, upload.store_id))
         done.uploads += 1
 
 

@@ -12,9 +12,9 @@ from mltrail_server.store import gate_refusals
 from .deps import Deps
 
 _WORK = {
-    gate_refusals.ISSUE: bot.Work.ISSUE,
-    gate_refusals.THREAD: bot.Work.THREAD,
-    gate_refusals.STATUS: bot.Work.STATUS,
+    gate_refusals.ISSUE: bot.Task.ISSUE,
+    gate_refusals.THREAD: bot.Task.THREAD,
+    gate_refusals.STATUS: bot.Task.STATUS,
 }
 
 

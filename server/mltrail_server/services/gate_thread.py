@@ -14,7 +14,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.threads import Thread
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.gitlab.gate_faces import GateFaces
+from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.store import gate_faces, red_verdicts
 from mltrail_server.store.gate_faces import KnownThread
 
@@ -72,7 +72,7 @@ def touched(deps: Deps, gitlab: GitLab, project_id: ProjectId, opened: AbstractS
             for iid in gate_faces.open_threads(connection, project_id)
             if iid in opened and (known := gate_faces.thread(connection, project_id, iid)) is not None
         }
-    faces, found = GateFaces(gitlab), set()
+    faces, found = GateObjects(gitlab), set()
     for iid, known in threads_of.items():
         thread = faces.thread(project_id, iid, known.discussion_id)
         if thread is None or thread.resolved:
@@ -81,7 +81,7 @@ def touched(deps: Deps, gitlab: GitLab, project_id: ProjectId, opened: AbstractS
 
 
 def _show(turn: Turn, report: Report, known: KnownThread | None, broken: frozenset[str]) -> None:
-    faces = GateFaces(turn.gitlab)
+    faces = GateObjects(turn.gitlab)
     thread = _find(turn, faces, known)
     if not broken:
         if thread is not None:
@@ -118,7 +118,7 @@ def observe(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report) -
         known = gate_faces.thread(connection, project_id, request.iid)
     if known is None or known.resolved:
         return False
-    thread = GateFaces(gitlab).thread(project_id, request.iid, known.discussion_id)
+    thread = GateObjects(gitlab).thread(project_id, request.iid, known.discussion_id)
     return thread is not None and thread.resolved and _let_pass(deps, gitlab, project_id, report, thread, known)
 
 
@@ -165,7 +165,7 @@ def _as_told(body: str) -> str:
     return body.strip().partition(_AFTER)[0].strip()
 
 
-def _find(turn: Turn, faces: GateFaces, known: KnownThread | None) -> Thread | None:
+def _find(turn: Turn, faces: GateObjects, known: KnownThread | None) -> Thread | None:
     """Find our thread, by its number, or else by its marker and author: the database may have been lost."""
     if known is not None:
         found = faces.thread(turn.project_id, turn.iid, known.discussion_id)
@@ -178,7 +178,7 @@ def _find(turn: Turn, faces: GateFaces, known: KnownThread | None) -> Thread | N
     return next(ours, None)
 
 
-def _say(turn: Turn, faces: GateFaces, thread: Thread, body: str) -> None:
+def _say(turn: Turn, faces: GateObjects, thread: Thread, body: str) -> None:
     if thread.body.strip() != body.strip():
         faces.edit_thread(turn.project_id, turn.iid, thread, body)
 
@@ -199,7 +199,7 @@ def _keep(turn: Turn, thread: Thread, body: str, *, resolved: bool) -> None:
 
 def _body(report: Report) -> str:
     lines = [
-        Markdown(f"- {code(model.name)}: {code(one.metric)} {one.expects}; {one.told}")
+        Markdown(f"- {code(model.name)}: {code(one.metric)} {one.expects}; {one.full_sentence}")
         for model in report.gate.models
         for one in model.rulings
         if one.outcome is Outcome.FAIL

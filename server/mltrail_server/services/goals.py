@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from mltrail_contract import Contract
 from mltrail_server.domain import comparison, selection
-from mltrail_server.domain.direction import Goal
+from mltrail_server.domain.direction import MetricDirection
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import contracts as store
 
@@ -18,17 +18,19 @@ _LOOK_AT = 100
 
 def of(
     connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], *, experiments: Collection[str]
-) -> dict[str, Goal]:
-    """Tell the goal of each metric in runs of these experiments. One statement."""
+) -> dict[str, MetricDirection]:
+    """Tell the direction of each metric in runs of these experiments. One statement."""
     contract = newest_contract(connection, project_id)
-    return comparison.goals_of(metrics, selection.models_of(contract, experiments))
+    return comparison.directions_of(metrics, selection.models_of(contract, experiments))
 
 
-def of_model(connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], model: str) -> dict[str, Goal]:
-    """Tell the goal of each metric in versions of a model. One statement."""
+def of_model(
+    connection: sa.Connection, project_id: ProjectId, metrics: Collection[str], model: str
+) -> dict[str, MetricDirection]:
+    """Tell the direction of each metric in versions of a model. One statement."""
     contract = newest_contract(connection, project_id)
     found = contract.models.get(model) if contract else None
-    return comparison.goals_of(metrics, [found] if found else [])
+    return comparison.directions_of(metrics, [found] if found else [])
 
 
 def newest_contract(connection: sa.Connection, project_id: ProjectId) -> Contract | None:

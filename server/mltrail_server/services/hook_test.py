@@ -4,7 +4,7 @@ import base64
 import json
 import secrets
 
-from mltrail_server.domain import bot, hooks
+from mltrail_server.domain import bot, webhook_secrets
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError, conflict
 from mltrail_server.domain.identity import title_of
@@ -26,7 +26,7 @@ def deliver(
     """
     token, signing = (
         secrets.token_urlsafe(16),
-        hooks.SIGNING_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode(),
+        webhook_secrets.SIGNING_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode(),
     )
     with HookCatcher(listen) as catcher:
         address = url or f"http://{listen.rpartition(':')[0] or '127.0.0.1'}:{catcher.port}/"
@@ -34,7 +34,7 @@ def deliver(
             hook = probe.create_hook(project_id, url=address, token=token, signing_token=signing)
         except MltrailError as error:
             if error.code is Code.FORBIDDEN:
-                need = bot.Work.WEBHOOK.value
+                need = bot.Task.WEBHOOK.value
                 raise conflict(f"the bot needs the {title_of(need.role)} role to {need.does}") from error
             raise
         try:
@@ -48,7 +48,7 @@ def deliver(
 
 
 def _judged(caught: Caught, project_id: ProjectId, token: str, signing: str, *, now_ms: int) -> str:
-    if not hooks.genuine([token], caught.headers, caught.body, now_ms=now_ms):
+    if not webhook_secrets.is_genuine([token], caught.headers, caught.body, now_ms=now_ms):
         raise conflict("it came without the secret token in X-Gitlab-Token")
     told = json.loads(caught.body)
     if told["object_kind"] != "pipeline" or told["project"]["id"] != project_id:
@@ -58,6 +58,6 @@ def _judged(caught: Caught, project_id: ProjectId, token: str, signing: str, *, 
     names = {name.lower() for name in caught.headers}
     if "webhook-signature" not in names:
         return "a pipeline event came, with the secret token; this GitLab does not sign (it does from 19.0 on)"
-    if not hooks.genuine([signing], caught.headers, caught.body, now_ms=now_ms):
+    if not webhook_secrets.is_genuine([signing], caught.headers, caught.body, now_ms=now_ms):
         raise conflict("its signature is wrong, or its time is more than five minutes off ours")
     return "a pipeline event came, with the secret token and a good signature"

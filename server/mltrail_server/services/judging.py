@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from mltrail_contract import Contract, Model, Outcome, Value
 from mltrail_server.domain import gate, globs, selection, silence, verdict
-from mltrail_server.domain.comparison import UNWRITTEN, Comparison, ParameterChange, compare
+from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.gate import Ruling
-from mltrail_server.domain.grouping import Gone, Group, Run, State
+from mltrail_server.domain.grouping import Gone, Group, Run, RunState
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.domain.selection import Question
-from mltrail_server.domain.silence import Circumstances, Kind, Silence
+from mltrail_server.domain.selection import UnmatchedModel
+from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
 from mltrail_server.domain.verdict import Level, Verdict
 from mltrail_server.store import run_data
 from mltrail_server.store.head_jobs import HeadJobs
@@ -75,7 +75,7 @@ class Judged:
     outcome: Outcome | None
     sentence: str
     models: tuple[ModelReport, ...]
-    questions: tuple[Question, ...] = ()
+    questions: tuple[UnmatchedModel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _judge(bench: Bench, version: contracts.Version) -> Judged:
             runs,
             against[name].runs,
             history=[earlier for _, earlier in against[name].history],
-            model=contract.models.get(name, UNWRITTEN) if contract else UNWRITTEN,
+            model=contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT,
         )
         for name, (_, runs) in selected.items()
     }
@@ -151,7 +151,7 @@ def _judge(bench: Bench, version: contracts.Version) -> Judged:
         for name, (_, runs) in selected.items()
         if not contract or name not in contract.models
         for run in runs
-        if run.state is State.SUCCEEDED
+        if run.state is RunState.SUCCEEDED
     }
     models = tuple(
         _model(
@@ -168,7 +168,7 @@ def _judge(bench: Bench, version: contracts.Version) -> Judged:
     # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
     models = tuple(one for one in models if one.runs or one.outcome is not None or one.silence is not None)
     outcome, sentence = _gate(bench, version, models)
-    asked = selection.questions(contract, bench.runs, bench.known.changed_paths)
+    asked = selection.unmatched_models(contract, bench.runs, bench.known.changed_paths)
     return Judged(version, outcome, sentence, models, tuple(asked))
 
 
@@ -195,7 +195,7 @@ def lacks(bench: Bench, contract: Contract | None) -> bool:
 
 
 def _succeeded(runs: Sequence[Run]) -> bool:
-    return any(run.state is State.SUCCEEDED for run in runs)
+    return any(run.state is RunState.SUCCEEDED for run in runs)
 
 
 def _model(  # noqa: PLR0917 - all that a model is judged by
@@ -211,7 +211,7 @@ def _model(  # noqa: PLR0917 - all that a model is judged by
     touched = model is None or selection.touched(model, bench.known.changed_paths)
     rulings: tuple[Ruling, ...] = ()
     outcome = None
-    missing = compared.best is None and not any(run.state is State.RUNNING for run in runs)
+    missing = compared.best is None and not any(run.state is RunState.RUNNING for run in runs)
     silent = _silence(bench, runs, against, model, strangers) if missing and touched else None
     if silent is not None:
         outcome = silent.outcome
@@ -221,7 +221,7 @@ def _model(  # noqa: PLR0917 - all that a model is judged by
         rulings = gate.judge(compared, model, target=bench.target, red=bench.red.get(name, frozenset()))
         outcome = gate.worst([one.outcome for one in rulings] + ([model.if_unknown] if missing else []))
     told = verdict.of_model(compared)
-    if silent is not None and (not runs or silent.kind in (Kind.RED, Kind.MOVED)):
+    if silent is not None and (not runs or silent.kind in (SilenceKind.RED, SilenceKind.MOVED)):
         told = Verdict(Level.UNKNOWN, silent.sentence)
     return ModelReport(
         name,
@@ -266,7 +266,7 @@ def _silence(
             red,
             manual=bool(trained_by & bench.jobs.waiting),
             moved=silence.moved(trained_by, strangers, known, own={run.experiment for run in against.runs}),
-            deleted=any(run.state is State.DELETED for run in runs),
+            deleted=any(run.state is RunState.DELETED for run in runs),
             cut=bench.cut,
             meant=bool(bench.runs or (model.paths and bench.known.changed_paths is not None)),
         ),
@@ -290,16 +290,16 @@ def _gate(bench: Bench, version: contracts.Version, models: Sequence[ModelReport
     rulings = [ruling for model in models for ruling in model.rulings]
     missing = [model for model in models if model.outcome is not None and model.comparison.best is None]
     # A job that has failed says so itself; what was never begun, or was meant to hide a failure, is shown as such.
-    tried = [one for one in missing if one.runs and (one.silence is None or one.silence.kind is Kind.SILENT)]
+    tried = [one for one in missing if one.runs and (one.silence is None or one.silence.kind is SilenceKind.SILENT)]
     if not rulings and tried and len(tried) == len(missing):
         return gate.worst(outcomes), "no rule could be checked: no run has succeeded"
     silent = [one.outcome for one in missing if one.silence is not None and one.outcome is not None]
     unknown = [one.outcome for one in missing if one.silence is None and one.outcome is not None]
-    return gate.worst(outcomes), gate.told([*(one.outcome for one in rulings), *unknown], silent)
+    return gate.worst(outcomes), gate.summary([*(one.outcome for one in rulings), *unknown], silent)
 
 
 def _nothing(version: contracts.Version, models: Sequence[ModelReport]) -> str:
-    if any(model.silence is not None and model.silence.kind is Kind.WAITING for model in models):
+    if any(model.silence is not None and model.silence.kind is SilenceKind.WAITING for model in models):
         return "a manual job waits to be started"
     return "no rules" if version.contract else "no contract file"
 

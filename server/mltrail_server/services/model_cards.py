@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import grouping, model_card, provenance
 from mltrail_server.domain.markdown import Markdown, link
-from mltrail_server.domain.model_card import Card, Promoted, Used
+from mltrail_server.domain.model_card import Card, CardDataset, CardPromotion
 from mltrail_server.domain.statistics import Summary, summarise
 from mltrail_server.store import candidates, files, inputs, merge_requests, metrics, params, pipelines, promotions
 from mltrail_server.store.promotions import Promotion
@@ -44,14 +44,14 @@ def _card(connection: sa.Connection, scope: Scope, version: Version) -> Card:
         _commit(connection, scope, promotion),
         _metrics(connection, scope, iid, promotion),
         logged,
-        [Used(dict(one.tags).get(_CONTEXT, ""), one.name, one.digest, one.origin) for one in used],
+        [CardDataset(dict(one.tags).get(_CONTEXT, ""), one.name, one.digest, one.origin) for one in used],
         len(held),
         sum(file.size for file in held),
         bool(envelope.get("signatures")),
     )
 
 
-def _promoted(connection: sa.Connection, scope: Scope, promotion: Promotion, envelope: dict[str, Any]) -> Promoted:
+def _promoted(connection: sa.Connection, scope: Scope, promotion: Promotion, envelope: dict[str, Any]) -> CardPromotion:
     settings, path = scope.deps.settings, scope.actor.project_path
     pipeline = Markdown(f"pipeline {promotion.pipeline_id}")
     request = None
@@ -59,7 +59,7 @@ def _promoted(connection: sa.Connection, scope: Scope, promotion: Promotion, env
         known = merge_requests.get(connection, scope.project_id, promotion.merge_request_iid)
         request = link(Markdown(f"!{promotion.merge_request_iid}"), known.web_url if known else None)
     said = provenance.opened(envelope)["predicate"]["runDetails"]["byproducts"][0]["annotations"] if envelope else {}
-    return Promoted(
+    return CardPromotion(
         promotion.at_ms,
         promotion.user_name,
         link(pipeline, links.pipeline(settings, path, promotion.pipeline_id)),

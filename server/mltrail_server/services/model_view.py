@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.domain import alias_history, direction
-from mltrail_server.domain.direction import Goal
+from mltrail_server.domain import alias_history
+from mltrail_server.domain.direction import MetricDirection, worth_showing
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.store import aliases as alias_store
@@ -54,7 +54,7 @@ class ModelView:
     moves: list[Move]
     managed: set[str]
     semvers: dict[int, str]
-    goals: dict[str, Goal]  # of the metrics that are shown of each version
+    directions: dict[str, MetricDirection]  # of the metrics that are shown of each version
     values: dict[int, dict[str, float]]  # of each version's run, by its number
 
     def back(self, alias: str) -> int | None:
@@ -132,7 +132,7 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> Mod
         named |= {move.from_number for move in moves if move.from_number}
         semvers = model_pages.semvers(connection, scope.project_id, model.id, named)
         iids = [one.candidate_iid for one in found if one.candidate_iid is not None]
-        shown = direction.worth_showing(tables.metric_names(connection, scope.project_id, iids), _MOST_METRICS)
+        shown = worth_showing(tables.metric_names(connection, scope.project_id, iids), _MOST_METRICS)
         told = goals.of_model(connection, scope.project_id, shown, name)
         values = tables.metric_values(connection, scope.project_id, iids, shown)
     return ModelView(model, found, next_token, aliases, moves, managed, semvers, told, values)

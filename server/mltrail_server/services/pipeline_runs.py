@@ -7,24 +7,29 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ci import SUCCEEDED
-from mltrail_server.domain.grouping import Gone, Run, State
+from mltrail_server.domain.grouping import Gone, Run, RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import model_of
-from mltrail_server.domain.sweeps import CONFIRM, PARENT
+from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.store import experiments, jobs, metrics, params, pipeline_candidates, run_data, tombstones
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.jobs import Part, TiedJob
 from mltrail_server.store.tombstones import Tombstone
 
 NAME = "mlflow.runName"
-_STATES = {"failed": State.FAILED, "canceled": State.CANCELED, "skipped": State.CANCELED, "deleted": State.CANCELED}
+_STATES = {
+    "failed": RunState.FAILED,
+    "canceled": RunState.CANCELED,
+    "skipped": RunState.CANCELED,
+    "deleted": RunState.CANCELED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What became of a candidate. `snapshot`: what it was before a later job is what counts."""
 
-    state: State
+    state: RunState
     snapshot: bool = False
 
 
@@ -77,7 +82,7 @@ def outlines(
         connection,
         project_id,
         pipeline_ids,
-        {PARENT, CONFIRM, NAME, *tags},
+        {PARENT_TAG, CONFIRM_TAG, NAME, *tags},
         snapshots=[number for number in snapshots.values() if number is not None],
     )
     iids = {one.eid: one.iid for one in found.values()}
@@ -107,7 +112,7 @@ def local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str],
     if not found:
         return []
     names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found})
-    runs = [Run(one.iid, one.name, State.LOCAL, {}, {}, experiment=names[one.experiment_iid]) for one in found]
+    runs = [Run(one.iid, one.name, RunState.LOCAL, {}, {}, experiment=names[one.experiment_iid]) for one in found]
     return filled(connection, project_id, runs)
 
 
@@ -143,19 +148,21 @@ def fate_of(
     stays what it was once proved to be, until something newer is proved.
     """
     if not any(job.verified for job in tied):
-        return Fate(State.UNVERIFIED)
+        return Fate(RunState.UNVERIFIED)
     if candidate.discarded:
-        return Fate(State.DELETED)
+        return Fate(RunState.DELETED)
     creators = [job for job in tied if job.part is Part.CREATOR]
     if any(job.retried and not (as_baseline and _lost(job, attempts)) for job in creators):
-        return Fate(State.SUPERSEDED)
+        return Fate(RunState.SUPERSEDED)
     early, late = [job for job in tied if not job.late], [job for job in tied if job.late]
     if candidate.snapshot_iid is not None and any(job.overdue for job in tied):
         return Fate(_of_jobs(early, attempts), snapshot=True)
     state = _state(candidate, tied, attempts)
-    proved = candidate.snapshot_iid is not None and late and _of_jobs(early, attempts) is State.SUCCEEDED
-    stays = as_baseline or (state is not State.RUNNING and not _is_veto(late, attempts))
-    return Fate(State.SUCCEEDED, snapshot=True) if proved and stays and state is not State.SUCCEEDED else Fate(state)
+    proved = candidate.snapshot_iid is not None and late and _of_jobs(early, attempts) is RunState.SUCCEEDED
+    stays = as_baseline or (state is not RunState.RUNNING and not _is_veto(late, attempts))
+    return (
+        Fate(RunState.SUCCEEDED, snapshot=True) if proved and stays and state is not RunState.SUCCEEDED else Fate(state)
+    )
 
 
 def _is_veto(late: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> bool:
@@ -166,23 +173,23 @@ def _is_veto(late: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | N
     return not all(job.allow_failure or job.after_pipeline for job in lost)
 
 
-def _state(candidate: Candidate, tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> State:
+def _state(candidate: Candidate, tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> RunState:
     by_jobs = _of_jobs(tied, attempts)
-    if by_jobs in (State.FAILED, State.CANCELED):
+    if by_jobs in (RunState.FAILED, RunState.CANCELED):
         return by_jobs
     if candidate.status in (Status.FAILED, Status.KILLED):
-        return State.FAILED if candidate.status is Status.FAILED else State.CANCELED
+        return RunState.FAILED if candidate.status is Status.FAILED else RunState.CANCELED
     if candidate.detached_until_ms is not None and not candidate.status.ended:
-        return State.RUNNING  # its jobs are over, its training is not
+        return RunState.RUNNING  # its jobs are over, its training is not
     return by_jobs
 
 
-def _of_jobs(tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> State:
+def _of_jobs(tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> RunState:
     statuses = [_status(job, attempts) for job in tied]
     for status in statuses:
         if status in _STATES:
             return _STATES[status]
-    return State.SUCCEEDED if all(status == SUCCEEDED for status in statuses) else State.RUNNING
+    return RunState.SUCCEEDED if all(status == SUCCEEDED for status in statuses) else RunState.RUNNING
 
 
 def _status(job: TiedJob, attempts: Mapping[tuple[int, str], str | None]) -> str | None:
@@ -217,14 +224,14 @@ def _run(
         creator.web_url or "",
         experiment=experiment,
         tags=tags,
-        parent_iid=iids.get(tags.get(PARENT, "")),
+        parent_iid=iids.get(tags.get(PARENT_TAG, "")),
         deleted=candidate.stage is Stage.DELETED,
         snapshot_iid=candidate.snapshot_iid if fate.snapshot else None,
     )
 
 
 def _gone(stone: Tombstone) -> Run:
-    state = State.GONE if stone.state == State.SUCCEEDED else State(stone.state)
+    state = RunState.GONE if stone.state == RunState.SUCCEEDED else RunState(stone.state)
     return Run(
         stone.candidate_iid,
         stone.name,

@@ -109,7 +109,7 @@ def _gated(choice: Choice, report: ModelReport) -> Choice:
     if report.outcome is not Outcome.FAIL:
         return choice
     broken = [one for one in report.rulings if one.outcome is Outcome.FAIL]
-    told = "; ".join(f"{one.metric}: {one.told} ({one.expects})" for one in broken[:3])
+    told = "; ".join(f"{one.metric}: {one.full_sentence} ({one.expects})" for one in broken[:3])
     return replace(choice, problem=f"the gate is red: {told or 'no run of a succeeded job counts'}", refused=True)
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from mltrail_contract import Contract
-from mltrail_server.domain import comparison, floor
-from mltrail_server.domain.direction import Direction
-from mltrail_server.domain.floor import Floor
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain import champion_check, comparison
+from mltrail_server.domain.champion_check import ChampionComparison
+from mltrail_server.domain.direction import Better
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import as_text
 from mltrail_server.store import candidates
@@ -30,8 +30,8 @@ def of(
     contract: Contract | None,
     alias: str,
     branch: str,
-    better: Direction | None = None,
-) -> Floor:
+    better: Better | None = None,
+) -> ChampionComparison:
     """Hold a winner against the champion, in the ranking metric and in those that the contract has rules for. Where
     nobody has told what ranks, what ranked the champion counts, too.
 
@@ -40,12 +40,14 @@ def of(
     model = terms.model
     against = baselines.of_alias(connection, project_id, model, alias, contract=contract, branch_of=branch)
     if against.version is None:
-        return Floor(None, why_not="there is no version to compare with yet")
+        return ChampionComparison(None, why_not="there is no version to compare with yet")
     runs = list(against.runs) or _alone(connection, project_id, against.version.candidate_iid)
     if not any(run.metrics for run in runs):
-        return Floor(against.version.semver, why_not="no metric of the version that it replaces is known")
-    if floor.other_data(model, winner.runs, runs):
-        return Floor(against.version.semver, why_not="it was measured on other data, so the two are not compared")
+        return ChampionComparison(against.version.semver, why_not="no metric of the version that it replaces is known")
+    if champion_check.other_data(model, winner.runs, runs):
+        return ChampionComparison(
+            against.version.semver, why_not="it was measured on other data, so the two are not compared"
+        )
     compared = comparison.compare(
         [replace(run, parent_iid=None) for run in winner.runs],
         [replace(run, parent_iid=None) for run in runs],
@@ -54,12 +56,18 @@ def of(
         rank_by=winner.rank_by,
         better=better,
     )
-    ranked = floor.ranked_before(compared, winner.runs, model) if model.rank_by is None and not winner.told else None
-    lines = floor.hold(compared, model, branch=branch, allowed=terms.allow_worse, ranked=ranked)
-    return Floor(against.version.semver, lines, "" if lines else "no metric ranks it and no rule names one")
+    ranked = (
+        champion_check.ranked_before(compared, winner.runs, model)
+        if model.rank_by is None and not winner.told
+        else None
+    )
+    lines = champion_check.against_champion(compared, model, branch=branch, allowed=terms.allow_worse, ranked=ranked)
+    return ChampionComparison(
+        against.version.semver, lines, "" if lines else "no metric ranks it and no rule names one"
+    )
 
 
-def refusal(found: Floor, terms: Terms, alias: str, quoted: Callable[[str], str] = str) -> str:
+def refusal(found: ChampionComparison, terms: Terms, alias: str, quoted: Callable[[str], str] = str) -> str:
     """Say why a winner must not take the champion's place, and which line would allow it; "" where it may. `quoted`
     makes safe what a user wrote.
     """
@@ -78,4 +86,4 @@ def _alone(connection: sa.Connection, project_id: ProjectId, candidate_iid: int 
     found = candidates.get_by_iid(connection, project_id, candidate_iid) if candidate_iid is not None else None
     if found is None:
         return []
-    return pipeline_runs.filled(connection, project_id, [Run(found.iid, found.name, State.SUCCEEDED, {}, {})])
+    return pipeline_runs.filled(connection, project_id, [Run(found.iid, found.name, RunState.SUCCEEDED, {}, {})])

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from mltrail_server.domain.bump import Step
-from mltrail_server.domain.direction import Direction
-from mltrail_server.domain.floor import Floor
+from mltrail_server.domain.champion_check import ChampionComparison
+from mltrail_server.domain.direction import Better
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.semver import Bump, Semver
 
@@ -26,7 +26,7 @@ class Wish:
     model: str | None = None
     alias: str | None = None
     rank_by: str | None = None
-    better: Direction | None = None
+    better: Better | None = None
     bump: Bump | None = None
     version: str | None = None
     pre_release: bool = False
@@ -53,7 +53,7 @@ class Promoted:
     candidate_name: str | None = None
     merge_request_iid: int | None = None
     url: str | None = None
-    floor: Floor | None = None
+    floor: ChampionComparison | None = None
     holder: str | None = None
     holder_url: str | None = None
 
@@ -73,7 +73,7 @@ class Plan:
     step: Step | None
     alias: str | None
     approvers: tuple[str, ...] = ()
-    floor: Floor | None = None
+    floor: ChampionComparison | None = None
     champion: int | None = None
 
 

@@ -39,7 +39,7 @@ def check_ref(scope: Scope, gitlab: GitLab, told: ci.Pipeline) -> None:
 
 
 def _check_person(actor: Actor) -> None:
-    if not actor.is_steward:
+    if not actor.has_maintainer_rights:
         raise forbidden(
             "Promoting by hand takes the Maintainer role in this project. A pipeline on a protected branch promotes by "
             "itself: include the `promote` component, which calls `mltrail promote`."

@@ -3,21 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mltrail_server.domain import comparison, direction
-from mltrail_server.domain.direction import Direction
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain import comparison
+from mltrail_server.domain.direction import Better, is_system
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.selection import as_text
 
 from .terms import Terms
 
 STATES = {
-    State.FAILED: "its job failed",
-    State.CANCELED: "its job was canceled",
-    State.RUNNING: "its jobs are not done",
-    State.SUPERSEDED: "its job was retried, and the newest attempt counts",
-    State.UNVERIFIED: "no job's token vouches for it",
-    State.DELETED: "its own job has deleted it",
-    State.GONE: "somebody has removed it for good",
+    RunState.FAILED: "its job failed",
+    RunState.CANCELED: "its job was canceled",
+    RunState.RUNNING: "its jobs are not done",
+    RunState.SUPERSEDED: "its job was retried, and the newest attempt counts",
+    RunState.UNVERIFIED: "no job's token vouches for it",
+    RunState.DELETED: "its own job has deleted it",
+    RunState.GONE: "somebody has removed it for good",
 }
 _MOST_NAMED = 3
 
@@ -43,14 +43,14 @@ class Without:
 
 
 def choose(  # noqa: PLR0911 - one way out for each reason why not
-    terms: Terms, runs: Sequence[Run], *, only: int | None, rank_by: str | None, better: Direction | None
+    terms: Terms, runs: Sequence[Run], *, only: int | None, rank_by: str | None, better: Better | None
 ) -> Winner | Without:
     """Pick the best run, or the one that a person has named."""
     if only is not None:
         named = next(run for run in runs if run.iid == only)
         if named.deleted:
             return Without(f"{named.name} is deleted; restore it, or train again")
-        if named.state is not State.SUCCEEDED:
+        if named.state is not RunState.SUCCEEDED:
             return Without(f"{named.name}: {STATES[named.state]}")
         compared = comparison.compare([named], [], model=terms.model, rank_by=rank_by, better=better)
         return Winner(named, (named,), compared.rank_by, rank_by is not None)
@@ -77,7 +77,7 @@ class Question:
     why: str
     metrics: tuple[str, ...]
     terms: Terms
-    way: Direction | None
+    way: Better | None
 
     def sentence(self, quoted: Callable[[str], str]) -> str:
         """Ask. `quoted` makes safe what a user wrote."""
@@ -99,17 +99,17 @@ def question(terms: Terms, runs: Sequence[Run], compared: comparison.Comparison)
     if compared.best is None or (compared.groups == 1 and len(compared.best.runs) == 1):
         return None
     headline = compared.headline
-    if headline is not None and headline.current is not None and headline.goal.certain:
+    if headline is not None and headline.current is not None and headline.direction.certain:
         return None
-    logged = tuple(sorted({name for run in runs for name in run.metrics if not direction.is_system(name)}))
+    logged = tuple(sorted({name for run in runs for name in run.metrics if not is_system(name)}))
     if headline is None or headline.current is None:
         if terms.model.rank_by is not None:
             return Question(
                 "the runs are ranked by a metric that none has logged as a number:", (terms.model.rank_by,), terms, None
             )
         why = "which metric ranks its runs is not known; there are"
-        return Question(why, logged, terms, Direction.HIGHER) if logged else None
-    goal = headline.goal
-    known = f"only guessed from its name ({goal.direction})" if goal.guessed else "unknown"
+        return Question(why, logged, terms, Better.HIGHER) if logged else None
+    direction = headline.direction
+    known = f"only guessed from its name ({direction.better})" if direction.guessed else "unknown"
     why = f"its runs are ranked by a metric whose direction is {known}:"
-    return Question(why, (headline.name,), terms, goal.direction if goal.guessed else Direction.HIGHER)
+    return Question(why, (headline.name,), terms, direction.better if direction.guessed else Better.HIGHER)

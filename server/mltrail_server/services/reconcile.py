@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from mltrail_server.domain import ci
 from mltrail_server.domain.errors import MltrailError
-from mltrail_server.domain.grouping import State as RunState
+from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.domain.silence import Kind
+from mltrail_server.domain.silence import SilenceKind
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import due, jobs, merge_requests, pipelines, posts, report_jobs
 from mltrail_server.store.contracts import Kept
@@ -145,7 +145,7 @@ def _judged(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int, s
             _come_again(deps, project_id, other, in_ms=_BUSY_MS)
         again = True
     contract = outcome.report.gate.contract.known
-    if contract is not None and contract.faces.thread:
+    if contract is not None and contract.gate.thread:
         try:
             again = gate_thread.observe(deps, gitlab, project_id, outcome.report) or again
         except MltrailError as error:
@@ -255,7 +255,9 @@ def _is_early(state: State, report: Report) -> bool:
     """Tell whether a pipeline that has not ended may still train what is missing in it."""
     if state.pipeline is None or state.pipeline.status in ci.ENDED | {"manual", "scheduled"}:
         return False
-    return any(model.silence is not None and model.silence.kind is not Kind.WAITING for model in report.gate.models)
+    return any(
+        model.silence is not None and model.silence.kind is not SilenceKind.WAITING for model in report.gate.models
+    )
 
 
 def _is_of_an_older_head(report: Report) -> bool:

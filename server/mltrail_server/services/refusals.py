@@ -43,7 +43,7 @@ def _why(gitlab: GitLab, project_id: ProjectId, iid: int) -> str | None:
     if project.archived:
         return "The project is archived, and GitLab takes no notes there."
     request = gitlab.merge_request(project_id, iid)
-    if told := bot.problem(gitlab.bot_level(project_id), project.path, [bot.Work.NOTE]):
+    if told := bot.problem(gitlab.bot_level(project_id), project.path, [bot.Task.NOTE]):
         return f"The merge request's discussion is locked: only members may write. {told}" if request.locked else told
     if request.locked:
         return "The merge request's discussion is locked, and GitLab takes no note of mltrail's bot there."

@@ -10,7 +10,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import code, link, title
 from mltrail_server.domain.verdict import Level
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.gitlab.gate_faces import GateFaces
+from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.store import gate_faces
 from mltrail_server.store.gate_faces import KnownIssue
 from mltrail_server.store.gate_refusals import ISSUE
@@ -29,7 +29,7 @@ def show_where_wanted(deps: Deps, gitlab: GitLab, project_id: ProjectId, report:
     calls it, which has the pipeline to itself.
     """
     contract = report.gate.contract.contract
-    if contract is None or not contract.faces.issue or report.pipeline.source != SCHEDULE or report.running:
+    if contract is None or not contract.gate.issue or report.pipeline.source != SCHEDULE or report.running:
         return
     for model in report.gate.models:
         with deps.db.read() as connection:
@@ -59,7 +59,7 @@ def _open(
     *,
     path: str,
 ) -> None:
-    faces, body = GateFaces(gitlab), _body(deps, report, model, path=path)
+    faces, body = GateObjects(gitlab), _body(deps, report, model, path=path)
     digest = hashlib.sha256(body.encode()).hexdigest()
     if known is not None and known.sha256 == digest:
         return
@@ -93,7 +93,7 @@ def _close(
     url = report.pipeline.web_url or links.pipeline(deps.settings, path, report.pipeline.id)
     body = f"{_marker(model)}\n{link(code(model.name), url)} is as good as it should be again."
     try:
-        GateFaces(gitlab).edit_issue(project_id, known.issue_iid, body, close=True)
+        GateObjects(gitlab).edit_issue(project_id, known.issue_iid, body, close=True)
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
@@ -101,7 +101,7 @@ def _close(
         gate_faces.forget_issue(connection, project_id, model.name)
 
 
-def _found(faces: GateFaces, gitlab: GitLab, project_id: ProjectId, model: ModelReport) -> int | None:
+def _found(faces: GateObjects, gitlab: GitLab, project_id: ProjectId, model: ModelReport) -> int | None:
     """Find our open issue after a lost answer or a lost database."""
     ours = faces.open_issues(project_id, gitlab.bot_id(project_id))
     return next((one.iid for one in ours if one.body.startswith(_marker(model))), None)
@@ -114,7 +114,9 @@ def _marker(model: ModelReport) -> str:
 def _body(deps: Deps, report: Report, model: ModelReport, *, path: str) -> str:
     url = report.pipeline.web_url or links.pipeline(deps.settings, path, report.pipeline.id)
     lines = [
-        f"- {code(one.metric)} {one.expects}; {one.told}" for one in model.rulings if one.outcome is not Outcome.PASS
+        f"- {code(one.metric)} {one.expects}; {one.full_sentence}"
+        for one in model.rulings
+        if one.outcome is not Outcome.PASS
     ] or [f"- {code(one.name)}: {one.sentence}" for one in model.comparison.metrics]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"- and {len(lines) - _MOST_LINES} more"]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from mltrail_contract import Outcome
 from mltrail_server.domain import selection, verdict
 from mltrail_server.domain.errors import not_found
-from mltrail_server.domain.grouping import Run, State
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.report_job import Doubt
 from mltrail_server.domain.threads import Override
@@ -66,7 +66,7 @@ class Report:
     @property
     def running(self) -> int:
         """How many runs are not done yet."""
-        return sum(run.state is State.RUNNING for run in self.runs)
+        return sum(run.state is RunState.RUNNING for run in self.runs)
 
     @property
     def waiting(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mltrail_server.domain import ci, reviewed
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.grouping import State
+from mltrail_server.domain.grouping import RunState
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import pipeline_trees
 from mltrail_server.store.pipelines import Pipeline
@@ -60,7 +60,7 @@ def find(scope: Scope, gitlab: GitLab, told: ci.Pipeline, *, default_branch: str
         return Reviewed(found, "")
     names = trees.differing(gitlab, scope.project_id, sources[0].sha, told.sha)
     report = reconcile.refresh(scope.deps, scope.project_id, sources[0].id).report
-    missed = [one.name for one in report.models if any(run.state is State.SUCCEEDED for run in one.runs)]
+    missed = [one.name for one in report.models if any(run.state is RunState.SUCCEEDED for run in one.runs)]
     return Reviewed({}, reviewed.why_not(names), tuple(missed))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib import metadata
 
-from mltrail_contract import FILE_NAME, Faces
+from mltrail_contract import FILE_NAME, GateSettings
 from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Role
@@ -53,11 +53,11 @@ def _bot_problem(scope: Scope) -> str | None:
         return bot.problem(Role.NONE, path) if error.code is Code.NOT_FOUND else error.message
 
 
-def _wanted(gitlab: GitLab, project_id: ProjectId) -> list[bot.Work]:
+def _wanted(gitlab: GitLab, project_id: ProjectId) -> list[bot.Task]:
     """List what the bot has to do in a project: what the contract on the default branch asks for, too."""
     branch = gitlab.project(project_id).default_branch
     content = gitlab.raw_file(project_id, FILE_NAME, branch) if branch else None
     contract = contracts.parsed(content.decode(errors="replace")).contract if content else None
-    faces = contract.faces if contract else Faces()
-    asked = ((faces.thread, bot.Work.THREAD), (faces.status, bot.Work.STATUS), (faces.issue, bot.Work.ISSUE))
+    faces = contract.gate if contract else GateSettings()
+    asked = ((faces.thread, bot.Task.THREAD), (faces.status, bot.Task.STATUS), (faces.issue, bot.Task.ISSUE))
     return [*bot.ALWAYS, *(work for wanted, work in asked if wanted)]

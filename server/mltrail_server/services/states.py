@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci, fate
+from mltrail_server.domain import ci, job_outcome
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.domain.ids import ProjectId
@@ -122,7 +122,7 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
             stamped = {job.candidate_iid for job in tied if job.verified}
             candidate_tags.put_all(connection, project_id, stamped, {MERGE_REQUEST: str(iid)})
         detached = _close(connection, project_id, tied, now=now)
-    return State(project, told, iid, fate.over(tied) and not detached, others)
+    return State(project, told, iid, job_outcome.all_ended(tied) and not detached, others)
 
 
 def _is_known(deps: Deps, project_id: ProjectId, iid: int) -> bool:
@@ -231,14 +231,14 @@ def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob]
     for job in tied:
         of_candidate.setdefault(job.candidate_iid, []).append(job)
     detached = False
-    over = [iid for iid, its_jobs in of_candidate.items() if fate.over(its_jobs)]
+    over = [iid for iid, its_jobs in of_candidate.items() if job_outcome.all_ended(its_jobs)]
     for candidate in candidates.of_iids(connection, project_id, over):
         if candidate.status.ended:
             continue
         if candidate.detached_until_ms is not None and now < candidate.detached_until_ms:
             detached = True
             continue
-        status, reason = fate.of(of_candidate[candidate.iid])
+        status, reason = job_outcome.of(of_candidate[candidate.iid])
         if candidate.detached_until_ms is not None:
             status, reason = Status.KILLED, "detached from its job, and not ended in time"
         candidates.change(

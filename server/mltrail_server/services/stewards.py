@@ -20,7 +20,7 @@ from .managed import Promoting
 
 def check(scope: Scope, doing: str) -> None:
     """Raises FORBIDDEN when the caller is no steward; `doing` begins the sentence that says what they can't do."""
-    if not scope.actor.is_steward:
+    if not scope.actor.has_maintainer_rights:
         raise forbidden(
             f"{doing} takes the Maintainer role, or a job on a protected branch or tag, since it was promoted by a "
             "pipeline. Promote another version with `mltrail promote`, or ask a Maintainer."
@@ -75,7 +75,7 @@ def check_alias(  # noqa: PLR0917 - what moves where, and what is known of it
     alike = sorted(one for one in spellings if managed.folded(one) == managed.folded(alias))
     if not alike:
         return None
-    if not scope.actor.is_steward:
+    if not scope.actor.has_maintainer_rights:
         raise forbidden(
             f"Moving the alias '{alias}' takes the Maintainer role, or a job on a protected branch or tag, since in "
             "this project promotions move it. Promote another version with `mltrail promote`, ask a Maintainer, or "
@@ -167,7 +167,7 @@ def check_may_hide(connection: sa.Connection, scope: Scope, experiment_iid: int)
 
     Raises FORBIDDEN for everybody but stewards. (What stewards delete stays evidence, too.)
     """
-    if not scope.actor.is_steward and jobs.any_protected_in(connection, scope.project_id, experiment_iid):
+    if not scope.actor.has_maintainer_rights and jobs.any_protected_in(connection, scope.project_id, experiment_iid):
         raise forbidden(
             "Deleting an experiment that holds runs of a protected branch or tag takes the Maintainer role, or a job "
             "on a protected branch or tag, since merge requests are compared with them. Delete runs of your own "
@@ -180,7 +180,7 @@ def check_name_is_free_to_change(connection: sa.Connection, scope: Scope, experi
 
     Raises FORBIDDEN for everybody but stewards.
     """
-    if not scope.actor.is_steward and jobs.any_verified_in(connection, scope.project_id, experiment_iid):
+    if not scope.actor.has_maintainer_rights and jobs.any_verified_in(connection, scope.project_id, experiment_iid):
         raise forbidden(
             "Renaming an experiment that holds runs of CI jobs takes the Maintainer role, or a job on a protected "
             "branch or tag, since its name says which model they are of. Log to an experiment of another name instead."

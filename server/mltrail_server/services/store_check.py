@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from mltrail_server.artifacts.base import Found
+from mltrail_server.artifacts.base import ListedBlob
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import blobs, uploads
 from mltrail_server.store.blobs import Blob
@@ -138,7 +138,7 @@ def _known(deps: Deps, project_id: ProjectId) -> Iterator[Blob]:
         last = page[-1].id
 
 
-def _paired(known: Iterator[Blob], found: Iterator[Found]) -> Iterator[tuple[Blob | None, Found | None]]:
+def _paired(known: Iterator[Blob], found: Iterator[ListedBlob]) -> Iterator[tuple[Blob | None, ListedBlob | None]]:
     """Walk through two lists that are sorted by id, side by side: memory does not grow with them."""
     one, other = next(known, None), next(found, None)
     while one is not None or other is not None:
@@ -153,7 +153,7 @@ def _paired(known: Iterator[Blob], found: Iterator[Found]) -> Iterator[tuple[Blo
             one, other = next(known, None), next(found, None)
 
 
-def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: Found | None) -> Problem | None:
+def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: ListedBlob | None) -> Problem | None:
     if known is not None and found is not None and known.size == found.size:
         return None
     # The two lists are of different moments, so what looks wrong is looked at again.

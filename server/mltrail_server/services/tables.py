@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import direction, filters
+from mltrail_server.domain import filters
 from mltrail_server.domain.candidate import ViewType
-from mltrail_server.domain.direction import Direction, Goal
+from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
 from mltrail_server.domain.filters import Clause, Order
-from mltrail_server.domain.sweeps import PARENT
+from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.store import best_values, search, tables
 from mltrail_server.store.candidates import Candidate
 from mltrail_server.store.experiments import Experiment
@@ -22,7 +22,7 @@ from . import experiments, goals
 from .deps import Scope
 
 COMMIT = "mlflow.source.git.commit"
-_TAGS = (COMMIT, PARENT)
+_TAGS = (COMMIT, PARENT_TAG)
 _LOOK_AT = 20
 """So many of the newest candidates tell which columns there are, beside those on the page."""
 _MOST_METRICS = 8
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`all_metrics` and `all_params` are what can be chosen; `goals` tells which way each shown metric is better.
+    """`all_metrics` and `all_params` are what can be chosen; `directions` tells which way each shown metric is better.
 
     `best` holds the best value of each shown metric whose direction is known, among all runs that match; of those in
     `best_of_page` on this page only, since finding it among all would take too long.
@@ -81,13 +81,13 @@ class Table:
     next_token: str | None
     total: int
     total_is_more: bool
-    goals: dict[str, Goal]
+    directions: dict[str, MetricDirection]
     best: dict[str, float] = field(default_factory=dict)
     best_of_page: frozenset[str] = frozenset()
 
     @property
     def guesses(self) -> bool:
-        return any(goal.guessed for goal in self.goals.values())
+        return any(direction.guessed for direction in self.directions.values())
 
     @property
     def best_elsewhere(self) -> dict[str, float]:
@@ -107,9 +107,7 @@ def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
         all_metrics = tables.metric_names(connection, scope.project_id, looked_at)
         differ = tables.params_that_differ(connection, scope.project_id, looked_at)
         all_params = list(differ)
-        metrics = (
-            list(wanted.metrics) if wanted.metrics is not None else direction.worth_showing(all_metrics, _MOST_METRICS)
-        )
+        metrics = list(wanted.metrics) if wanted.metrics is not None else worth_showing(all_metrics, _MOST_METRICS)
         params = list(wanted.params) if wanted.params is not None else _telling(differ)
         rows = _rows(connection, scope, found.candidates, metrics, params)
         told = goals.of(connection, scope.project_id, metrics, experiments=[experiment.name])
@@ -194,11 +192,11 @@ def _best_of_all(
     scope: Scope,
     experiment_iid: int,
     wanted: Wanted,
-    told: dict[str, Goal],
+    told: dict[str, MetricDirection],
     *,
     total: int,
 ) -> dict[str, float]:
-    known = [(name, goal.direction) for name, goal in told.items() if goal.direction is not Direction.UNKNOWN]
+    known = [(name, direction.better) for name, direction in told.items() if direction.better is not Better.UNKNOWN]
     return best_values.best(
         connection,
         scope.project_id,
@@ -210,12 +208,12 @@ def _best_of_all(
     )
 
 
-def _best(rows: Sequence[Row], told: dict[str, Goal]) -> dict[str, float]:
+def _best(rows: Sequence[Row], told: dict[str, MetricDirection]) -> dict[str, float]:
     best: dict[str, float] = {}
-    for name, goal in told.items():
+    for name, direction in told.items():
         values = _counted(rows, name)
-        if values and goal.direction is not Direction.UNKNOWN:
-            best[name] = max(values) if goal.direction is Direction.HIGHER else min(values)
+        if values and direction.better is not Better.UNKNOWN:
+            best[name] = max(values) if direction.better is Better.HIGHER else min(values)
     return best
 
 

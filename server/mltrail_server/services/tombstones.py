@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.grouping import State
+from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import beside, candidate_tags, candidates, jobs
 from mltrail_server.store import tombstones as store
@@ -53,7 +53,7 @@ def _leave(
                 run.experiment,
                 run.name,
                 of_tags.get(run.iid, {}),
-                State.SUCCEEDED if run.state is State.RUNNING else run.state,
+                RunState.SUCCEEDED if run.state is RunState.RUNNING else run.state,
                 by,
                 now,
             )

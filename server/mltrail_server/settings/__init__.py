@@ -11,7 +11,7 @@ from mltrail_contract import Outcome
 
 from .checks import check, is_loopback, mistake
 from .cleaning import cleaned
-from .kept import kept
+from .kept_secrets import kept_secret
 
 __all__ = ["Settings", "is_loopback"]
 
@@ -273,5 +273,7 @@ class Settings:
 
     def with_kept_secrets(self) -> "Settings":
         """Fill in secrets that nobody has set from the data folder, where they are made at the first start."""
-        local_token = self.local_token or (kept(self.data_path / "local-token") if self.local_mode else "")
-        return replace(self, local_token=local_token, secret_key=self.secret_key or kept(self.data_path / "secret-key"))
+        local_token = self.local_token or (kept_secret(self.data_path / "local-token") if self.local_mode else "")
+        return replace(
+            self, local_token=local_token, secret_key=self.secret_key or kept_secret(self.data_path / "secret-key")
+        )

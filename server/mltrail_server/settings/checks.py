@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mltrail_server.domain import hooks
+from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.source import checked_place
 
@@ -95,7 +95,7 @@ def _check_words(settings: "Settings") -> None:
     if not all(group and token for group, token in settings.bot_tokens.items()):
         raise mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
     for secret in settings.webhook_secrets:
-        if secret.startswith(hooks.SIGNING_PREFIX) and not hooks.key_of(secret):
+        if secret.startswith(webhook_secrets.SIGNING_PREFIX) and not webhook_secrets.key_of(secret):
             raise mistake("MLTRAIL_WEBHOOK_SECRET holds a signing token that is not whsec_ and base64")
     hosts = {urlsplit(url).hostname for url in (settings.issuer, settings.gitlab_url)}
     if "gitlab.com" in hosts and not settings.namespaces:

@@ -10,7 +10,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage, Status
-from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import Clause
 from mltrail_server.domain.ids import ProjectId
 
@@ -36,7 +36,7 @@ def best(
     stages: Sequence[Stage],
     clauses: Sequence[Clause],
     *,
-    wanted: Mapping[str, Direction],
+    wanted: Mapping[str, Better],
     small: bool,
 ) -> dict[str, float]:
     """Find the best value of each metric, in one statement; a run that failed, or whose job did, does not count.
@@ -70,12 +70,12 @@ def best(
     return _chosen({names[place]: (low, high) for place, high, low in connection.execute(found, given)}, wanted)
 
 
-def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Direction]) -> dict[str, float]:
-    return {name: high if wanted[name] is Direction.HIGHER else low for name, (low, high) in extremes.items()}
+def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Better]) -> dict[str, float]:
+    return {name: high if wanted[name] is Better.HIGHER else low for name, (low, high) in extremes.items()}
 
 
 def _looked_through(
-    project_id: ProjectId, wanted: Mapping[str, Direction], candidate_iids: sa.Select[int]
+    project_id: ProjectId, wanted: Mapping[str, Better], candidate_iids: sa.Select[int]
 ) -> sa.Select[str, float, float]:
     # `+ 0`, so that SQLite looks the candidates up instead of walking all of the project's values by their keys.
     named = sa.and_(_KEY.c.project_id == _LATEST.c.project_id, _KEY.c.id == _LATEST.c.key_id + 0)
@@ -93,7 +93,7 @@ def _looked_through(
 
 
 @cache
-def _walks(directions: tuple[Direction, ...]) -> sa.Subquery:
+def _walks(directions: tuple[Better, ...]) -> sa.Subquery:
     """Walk to the best values of several metrics, named by the parameters `wanted_0` and so on. Built once."""
     project_id: sa.BindParameter[int] = sa.bindparam("project_id")
     walks = []
@@ -106,7 +106,7 @@ def _walks(directions: tuple[Direction, ...]) -> sa.Subquery:
         walk = (
             sa.select(sa.literal_column(str(place)).label("place"), _LATEST.c.candidate_iid, _LATEST.c.value)
             .where(_LATEST.c.project_id == project_id, _LATEST.c.key_id == number, ~_LATEST.c.is_nan)
-            .order_by(_LATEST.c.value.desc() if direction is Direction.HIGHER else _LATEST.c.value)
+            .order_by(_LATEST.c.value.desc() if direction is Better.HIGHER else _LATEST.c.value)
             .limit(_WALKED)
         )
         walks.append(sa.select(walk.subquery()))

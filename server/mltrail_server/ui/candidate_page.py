@@ -55,7 +55,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         params_count=len(params),
         tags=own_tags[:_MOST_ROWS],
         tags_count=len(own_tags),
-        steward=call.actor.is_steward,
+        steward=call.actor.has_maintainer_rights,
         note=tags.get(NOTE, ""),
         commit=tags.get("mlflow.source.git.commit"),
         folder=folder,

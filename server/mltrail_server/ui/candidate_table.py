@@ -46,7 +46,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         problem=problem,
         fixed=[column for column in FIXED if state.shows(column)],
         ci=[column for column in GITLAB if state.shows(column, local=local)],
-        metrics=[(name, order_of(METRIC, name), table.goals[name]) for name in table.metrics],
+        metrics=[(name, order_of(METRIC, name), table.directions[name]) for name in table.metrics],
         params=[(name, order_of(PARAM, name)) for name in table.params],
         choices=_choices(table, state, local=local),
         operators=_OPERATORS,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.domain import direction, numbers
-from mltrail_server.domain.direction import Direction, Goal
+from mltrail_server.domain import numbers
+from mltrail_server.domain.direction import Better, MetricDirection, display_order, is_rate
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.call import Call
 from mltrail_server.services import compare_view
@@ -37,7 +37,7 @@ class Row:
     key: str
     cells: list[Cell]
     differs: bool
-    goal: Goal | None = None
+    direction: MetricDirection | None = None
 
 
 def show(call: Call) -> ResponseReturnValue:
@@ -53,9 +53,9 @@ def show(call: Call) -> ResponseReturnValue:
     sides = compared.sides
     baseline = next((side for side in sides if side.candidate.iid == base), sides[0])
     params = _rows(sides, lambda side: side.params, _text)
-    metrics = _metric_rows(sides, baseline, compared.goals)
+    metrics = _metric_rows(sides, baseline, compared.directions)
     everything = arguments.get("all") == "1"
-    curves = sorted({key for side in sides for key in side.curves}, key=direction.rank)
+    curves = sorted({key for side in sides for key in side.curves}, key=display_order)
     chosen = [key for key in arguments.getlist("m") if key in curves] or curves[:_MOST_CHARTS]
     return page(
         call,
@@ -77,7 +77,7 @@ def show(call: Call) -> ResponseReturnValue:
             _ranking(metrics),
         ),
         colours=COLOURS,
-        guesses=any(goal.guessed for goal in compared.goals.values()),
+        guesses=any(direction.guessed for direction in compared.directions.values()),
     )
 
 
@@ -92,8 +92,8 @@ def _nothing_chosen(call: Call) -> ResponseReturnValue:
 
 
 def _ranking(metrics: list[Row]) -> list[str]:
-    known = [row.key for row in metrics if row.differs and row.goal and row.goal.direction is not Direction.UNKNOWN]
-    return sorted(known, key=direction.rank)[:4]
+    known = [row.key for row in metrics if row.differs and row.direction and row.direction.better is not Better.UNKNOWN]
+    return sorted(known, key=display_order)[:4]
 
 
 def _shown(rows: list[Row], *, everything: bool) -> list[Row]:
@@ -113,23 +113,23 @@ def _text(value: str | None) -> Cell:
     return Cell(NONE if value is None else value)
 
 
-def _metric_rows(sides: Sequence[Side], baseline: Side, goals: Mapping[str, Goal]) -> list[Row]:
-    keys = sorted({key for side in sides for key in side.metrics}, key=direction.rank)
+def _metric_rows(sides: Sequence[Side], baseline: Side, directions: Mapping[str, MetricDirection]) -> list[Row]:
+    keys = sorted({key for side in sides for key in side.metrics}, key=display_order)
     made = []
     for key in keys:
-        goal = goals[key]
+        direction = directions[key]
         values = [side.metrics.get(key) for side in sides]
         before = baseline.metrics.get(key)
         cells = [
-            _metric(value, None if side is baseline else before, key, goal)
+            _metric(value, None if side is baseline else before, key, direction)
             for side, value in zip(sides, values, strict=True)
         ]
         # Not as numbers: NaN differs from itself.
-        made.append(Row(key, cells, len({repr(value) for value in values}) > 1, goal))
+        made.append(Row(key, cells, len({repr(value) for value in values}) > 1, direction))
     return made
 
 
-def _metric(value: float | None, before: float | None, key: str, goal: Goal) -> Cell:
+def _metric(value: float | None, before: float | None, key: str, direction: MetricDirection) -> Cell:
     if value is None:
         return Cell(NONE)
     if before is None or not abs(value - before) < float("inf"):
@@ -138,7 +138,7 @@ def _metric(value: float | None, before: float | None, key: str, goal: Goal) -> 
     if delta == 0:
         return Cell(numbers.number(value), "=")
     relative = delta / abs(before) if before else None
-    text = numbers.change(delta, relative=relative, rate=direction.is_rate(key), show_relative=True)
-    gain = goal.gain(delta)
-    verdict = "" if goal.direction is Direction.UNKNOWN else "better" if gain > 0 else "worse"
+    text = numbers.change(delta, relative=relative, rate=is_rate(key), show_relative=True)
+    gain = direction.gain(delta)
+    verdict = "" if direction.better is Better.UNKNOWN else "better" if gain > 0 else "worse"
     return Cell(numbers.number(value), text, verdict)

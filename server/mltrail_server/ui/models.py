@@ -33,7 +33,7 @@ def model(call: Call, name: str) -> ResponseReturnValue:
     if real != name:
         return redirect(f"{call.pages}/models/{segment(real)}", 302)
     view = model_view.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
-    return page(call, "model.html", section="models", view=view, name=name, steward=call.actor.is_steward)
+    return page(call, "model.html", section="models", view=view, name=name, steward=call.actor.has_maintainer_rights)
 
 
 def version(call: Call, name: str, which: str) -> ResponseReturnValue:

@@ -30,7 +30,7 @@ class _Attributes(msgspec.Struct):
     status: str | None = None
 
 
-class Event(msgspec.Struct):
+class Payload(msgspec.Struct):
     object_kind: str = ""
     project: _Project | None = None
     project_id: int | None = None  # of a job
@@ -41,12 +41,12 @@ class Event(msgspec.Struct):
     merge_request: _Request | None = None
 
 
-def news_of(body: bytes) -> News | None:
+def event_of(body: bytes) -> News | None:
     """Read an event. None for events of other kinds, and for what can't be read: GitLab would switch the hook off if
     that were an error.
     """
     try:
-        event = msgspec.json.decode(body, type=Event)
+        event = msgspec.json.decode(body, type=Payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     attributes = event.object_attributes or _Attributes()

@@ -2,14 +2,14 @@
 
 from flask import Flask, Response, request
 
-from mltrail_server.domain import hooks
+from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError, unauthenticated
 from mltrail_server.http.bodies import bounded, of_a_stranger
 from mltrail_server.http.routes import mount_public
 from mltrail_server.services import news
 from mltrail_server.services.deps import Deps
 
-from .payloads import news_of
+from .payloads import event_of
 
 PATH = "/api/webhooks/gitlab"
 
@@ -24,16 +24,16 @@ def mount_all(app: Flask, deps: Deps) -> None:
 def _receive(deps: Deps, secrets: list[str]) -> Response:
     headers = dict(request.headers)
     # Before the body is read, which may be large, or may never end.
-    if hooks.bears_token(secrets, headers):
+    if webhook_secrets.bears_token(secrets, headers):
         body = bounded(request)
     elif "webhook-signature" in request.headers:
         with of_a_stranger():
             body = bounded(request)
-        if not hooks.genuine(secrets, headers, body, now_ms=deps.clock()):
+        if not webhook_secrets.is_genuine(secrets, headers, body, now_ms=deps.clock()):
             raise _refused()
     else:
         raise _refused()
-    found = news_of(body)
+    found = event_of(body)
     if found is not None:
         news.take(deps, found)
     # The same for every project, known here or not.

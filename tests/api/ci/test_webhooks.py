@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.domain import hooks
+from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.deps import Deps
@@ -181,13 +181,13 @@ def test_it_is_kept_when_hooks_came_last(trail: Trail, waiting: tuple[MergeReque
 class TestSecrets:
     def signed(self, body: bytes, now_ms: int, *, secret: str = SIGNING, before: str = "") -> dict[str, str]:
         at = str(now_ms // 1000)
-        signature = hooks.signature(secret, "delivery-1", at, body)
+        signature = webhook_secrets.signature(secret, "delivery-1", at, body)
         return {"webhook-id": "delivery-1", "webhook-timestamp": at, "webhook-signature": before + signature}
 
     def test_the_example_of_the_standard_verifies(self) -> None:
         # https://github.com/standard-webhooks/standard-webhooks, its first example
         secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
-        told = hooks.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+        told = webhook_secrets.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
         assert told == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
     @pytest.mark.parametrize("before", ["", "v1,b2xk ", "v2,b2xk "])

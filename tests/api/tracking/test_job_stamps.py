@@ -3,7 +3,7 @@
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
-from mltrail_server.domain.grouping import State
+from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services import pipeline_runs
 from mltrail_server.services.deps import Deps
@@ -117,7 +117,7 @@ class TestFlags:
             flags = connection.exec_driver_sql("SELECT unchecked_ms FROM candidate_job").scalar_one()
             ((run,),) = pipeline_runs.of(connection, ProjectId(42), job.pipeline.id).values()
         assert flags is None
-        assert run.state is State.SUCCEEDED
+        assert run.state is RunState.SUCCEEDED
         return run.metrics["loss"]
 
     def test_a_job_that_still_ran_stays_as_it_is(

@@ -8,7 +8,7 @@ import urllib3
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import abort
 
-from mltrail_server.domain.hooks import signature
+from mltrail_server.domain.webhook_secrets import signature
 
 from . import shapes
 from .door import MAINTAINER, Door, missing

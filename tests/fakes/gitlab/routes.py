@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, jsonify
 from werkzeug.routing import Rule
 
-from . import gate_faces, hooks, job_tokens, merge_requests, oauth, people, pipelines, repository
+from . import gate_objects, hooks, job_tokens, merge_requests, oauth, people, pipelines, repository
 from .door import Door
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def make_app(fake: "FakeGitLab") -> Flask:
     pipelines.mount(app, fake, door)
     pipelines.mount_bridges(app, fake, door)
     merge_requests.mount(app, fake, door)
-    gate_faces.mount(app, fake, door)
+    gate_objects.mount(app, fake, door)
     hooks.mount(app, fake, door)
     repository.mount(app, fake, door)
     return app

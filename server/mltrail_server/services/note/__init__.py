@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mltrail_contract import Outcome
-from mltrail_server.domain.direction import Direction
+from mltrail_server.domain.direction import Better
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.numbers import number
 from mltrail_server.domain.verdict import Level
@@ -191,13 +191,13 @@ def _more(rules: int, others: int) -> str:
 
 
 def _footer(report: Report) -> Markdown:
-    goals = [one.goal for model in report.models for one in model.comparison.metrics]
+    directions = [one.direction for model in report.models for one in model.comparison.metrics]
     told = "Updated in place for every pipeline of this merge request."
-    guesses = sorted({one.name for model in report.models for one in model.comparison.metrics if one.goal.guessed})
+    guesses = sorted({one.name for model in report.models for one in model.comparison.metrics if one.direction.guessed})
     if guesses:
         more = f" and {len(guesses) - _MOST_GUESSES} more" if len(guesses) > _MOST_GUESSES else ""
         names = ", ".join(code(name) for name in guesses[:_MOST_GUESSES])
         told += f" Whether higher (↑) or lower (↓) is better is guessed from the name of {names}{more}."
-    if any(goal.direction is Direction.UNKNOWN for goal in goals):
+    if any(direction.better is Better.UNKNOWN for direction in directions):
         told += " A ? stands for an unknown direction: `better:` in the contract file says it."
     return Markdown(f"<sub>{told} By mltrail.</sub>")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mltrail_server.domain.direction import Direction, Goal
+from mltrail_server.domain.direction import Better, MetricDirection
 from mltrail_server.domain.markdown import Markdown, link
 from mltrail_server.domain.numbers import decimals_for, number
 from mltrail_server.domain.statistics import Summary
@@ -11,7 +11,7 @@ from mltrail_server.services.reports import Report
 from mltrail_server.settings import Settings
 from mltrail_server.store.pipelines import Pipeline
 
-_ARROWS = {Direction.HIGHER: "↑", Direction.LOWER: "↓", Direction.UNKNOWN: "?"}
+_ARROWS = {Better.HIGHER: "↑", Better.LOWER: "↓", Better.UNKNOWN: "?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ def count(number_of: int, noun: str) -> str:
     return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
 
 
-def arrow(goal: Goal) -> str:
-    return f" {_ARROWS[goal.direction]}"
+def arrow(direction: MetricDirection) -> str:
+    return f" {_ARROWS[direction.better]}"
 
 
 def values(before: Summary | None, now: Summary | None) -> Markdown:

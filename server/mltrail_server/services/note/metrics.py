@@ -23,7 +23,7 @@ def row(one: MetricChange, *, gated: bool) -> dict[str, Markdown]:
     icon = {Judgement.BETTER: "🔼", Judgement.WORSE: "🔽"}.get(one.judgement) if gated else None
     return {
         "icon": Markdown(icon or ICONS[one.judgement]),
-        "metric": Markdown(f"{code(one.name)}{arrow(one.goal)}"),
+        "metric": Markdown(f"{code(one.name)}{arrow(one.direction)}"),
         "means": values(one.baseline, one.current),
         "sentence": Markdown(one.sentence),
     }

@@ -1,21 +1,21 @@
 """Whose runs are compared with whose, in sentences."""
 
 from mltrail_contract import BaselineKind
-from mltrail_server.domain.comparison import UNWRITTEN
-from mltrail_server.domain.grouping import State
+from mltrail_server.domain.comparison import NO_CONTRACT
+from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.markdown import Markdown, code, link
 from mltrail_server.services.judging import ModelReport, gone_told
 
 from .cells import Page, count
 
 _NOT_COUNTED = {
-    State.FAILED: "failed",
-    State.CANCELED: "canceled",
-    State.RUNNING: "still running",
-    State.SUPERSEDED: "of a job that was retried",
-    State.UNVERIFIED: "without a verified job",
-    State.DELETED: "deleted by their own job",
-    State.GONE: "removed for good",
+    RunState.FAILED: "failed",
+    RunState.CANCELED: "canceled",
+    RunState.RUNNING: "still running",
+    RunState.SUPERSEDED: "of a job that was retried",
+    RunState.UNVERIFIED: "without a verified job",
+    RunState.DELETED: "deleted by their own job",
+    RunState.GONE: "removed for good",
 }
 _MOST_JOBS = 3
 
@@ -24,7 +24,7 @@ def provenance(page: Page, model: ModelReport) -> Markdown:
     if not model.runs:
         told = f"No run of it was logged for this commit{_touched(model)}."
         return Markdown(f"{told} {_silent(model)}".rstrip())
-    done = sum(run.state is State.SUCCEEDED for run in model.runs)
+    done = sum(run.state is RunState.SUCCEEDED for run in model.runs)
     told = (
         f"{count(done, 'run')} of {count(model.comparison.groups, 'candidate')} in "
         f"{page.pipeline(model.made_by or page.report.pipeline)}, {_against(page, model)}."
@@ -60,7 +60,7 @@ def _against(page: Page, model: ModelReport) -> str:  # noqa: PLR0911 - one way 
         if version is not None:
             return f"against version {page.pipeline(theirs, code(version.semver))} ({n})"
         return f"against {page.target} at {page.pipeline(theirs, code(theirs.sha[:8]))} ({n})"
-    wanted = (model.model or UNWRITTEN).baseline
+    wanted = (model.model or NO_CONTRACT).baseline
     if model.gone is not None:
         return f"but {gone_told(model.gone)}, so there is nothing to compare with"
     if version is not None:
@@ -81,7 +81,7 @@ def _unfinished(model: ModelReport) -> str:
     ]
     if not told:
         return ""
-    jobs = {run.job_id: run for run in model.runs if run.state is State.FAILED}
+    jobs = {run.job_id: run for run in model.runs if run.state is RunState.FAILED}
     links = [link(run.job_name, run.job_url) for run in list(jobs.values())[:_MOST_JOBS]]
     failed = f" See {', '.join(links)}." if links else ""
     return f" Not counted: {', '.join(told)}.{failed}"

@@ -31,7 +31,7 @@ def rows(model: ModelReport) -> list[dict[str, Markdown]]:
         told.append(
             {
                 "icon": Markdown(ICONS[one.outcome]),
-                "metric": Markdown(code(one.metric) + (arrow(change.goal) if change else "")),
+                "metric": Markdown(code(one.metric) + (arrow(change.direction) if change else "")),
                 "means": values(change.baseline, change.current) if change else Markdown("–"),
                 "sentence": Markdown(_sentence(one, change)),
             }
@@ -62,9 +62,9 @@ def _found(ruling: Ruling, change: MetricChange | None) -> str:
     """Say what was found; the comparison's sentence tells how many runs show it, the rule's how many would."""
     compares = ruling.rule.worse_by is not None and ruling.rule.value is Value.LAST and not _bounded(ruling)
     if not compares or not ruling.known or change is None or change.evidence is None:
-        return ruling.told
+        return ruling.full_sentence
     improved = ruling.outcome is Outcome.PASS and "noise" not in ruling.sentence
-    return change.sentence if improved or change.evidence.real() else ruling.told
+    return change.sentence if improved or change.evidence.real() else ruling.full_sentence
 
 
 def heading(judged: Judged) -> Markdown | None:
@@ -118,7 +118,7 @@ def proposed(page: Page) -> dict[str, Any] | None:
             "icon": Markdown(ICONS[ruling.outcome]),
             "metric": Markdown(f"{code(model.name)} {code(ruling.metric)}"),
             "expects": Markdown(ruling.expects),
-            "sentence": Markdown(ruling.told),
+            "sentence": Markdown(ruling.full_sentence),
         }
         for model, ruling in listed[:_MOST_ROWS]
     ]

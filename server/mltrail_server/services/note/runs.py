@@ -7,8 +7,8 @@ in plain tables.
 import json
 from collections.abc import Sequence
 
-from mltrail_server.domain.direction import Direction
-from mltrail_server.domain.grouping import Run, State, usable
+from mltrail_server.domain.direction import Better
+from mltrail_server.domain.grouping import Run, RunState, usable
 from mltrail_server.domain.markdown import Markdown, cell, code, link, title
 from mltrail_server.domain.numbers import number
 from mltrail_server.services.judging import ModelReport
@@ -72,13 +72,13 @@ def _metrics(model: ModelReport) -> list[str]:
 
 def _best_first(model: ModelReport) -> list[Run]:
     headline, metric = model.comparison.headline, model.comparison.rank_by
-    direction = headline.goal.direction if headline is not None else Direction.UNKNOWN
+    better = headline.direction.better if headline is not None else Better.UNKNOWN
 
     def key(run: Run) -> tuple[bool, bool, float, int]:
         value = run.metrics.get(metric, float("nan")) if metric else float("nan")
-        known = usable(value) and direction is not Direction.UNKNOWN
-        place = (value if direction is Direction.LOWER else -value) if known else 0.0
-        return (run.state is not State.SUCCEEDED, not known, place, -run.iid)
+        known = usable(value) and better is not Better.UNKNOWN
+        place = (value if better is Better.LOWER else -value) if known else 0.0
+        return (run.state is not RunState.SUCCEEDED, not known, place, -run.iid)
 
     return sorted(model.runs, key=key)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import abort
 
-from . import face_shapes, shapes
+from . import gate_shapes, shapes
 from .door import DEVELOPER, MAINTAINER, REPORTER, Door, missing, paged
 from .merge_requests import existing, take_body, writable
 from .state import Discussion, Issue, Note, Project
@@ -33,11 +33,11 @@ def _mount_threads(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.get(base)
     def threads(ref: str, iid: int) -> Response:
-        return paged([face_shapes.discussion(fake.url, one) for one in existing(door.project(ref), iid).discussions])
+        return paged([gate_shapes.discussion(fake.url, one) for one in existing(door.project(ref), iid).discussions])
 
     @app.get(f"{base}/<number>")
     def one_thread(ref: str, iid: int, number: str) -> dict[str, Any]:
-        return face_shapes.discussion(fake.url, thread(door.project(ref), iid, number))
+        return gate_shapes.discussion(fake.url, thread(door.project(ref), iid, number))
 
     @app.post(base)
     def create_thread(ref: str, iid: int) -> tuple[dict[str, Any], int]:
@@ -46,14 +46,14 @@ def _mount_threads(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         note = Note(fake.number("note"), take_body(fake), door.caller().user, found.id, found.iid, where.id)
         made = Discussion(hashlib.sha1(str(note.id).encode()).hexdigest(), [note])
         found.discussions.append(made)
-        return face_shapes.discussion(fake.url, made), 201
+        return gate_shapes.discussion(fake.url, made), 201
 
     @app.put(f"{base}/<number>")
     def resolve_thread(ref: str, iid: int, number: str) -> dict[str, Any]:
         found = thread(door.project(ref, DEVELOPER), iid, number)
         wanted = request.get_json()["resolved"]
         found.resolved_by = door.caller().user if wanted else None
-        return face_shapes.discussion(fake.url, found)
+        return gate_shapes.discussion(fake.url, found)
 
     @app.put(f"{base}/<number>/notes/<int:note>")
     def edit_thread(ref: str, iid: int, number: str, note: int) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _mount_statuses(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         if statuses and statuses[-1][:2] == (told["name"], told["state"]):
             abort(400, f"Cannot transition status via :{told['state']} from :{told['state']}")
         statuses.append((told["name"], told["state"], told.get("description", "")))
-        return jsonify(face_shapes.commit_status(fake.url, sha, told, door.caller().user)), 201
+        return jsonify(gate_shapes.commit_status(fake.url, sha, told, door.caller().user)), 201
 
 
 def _mount_issues(app: Flask, fake: "FakeGitLab", door: Door) -> None:
@@ -96,7 +96,7 @@ def _mount_issues(app: Flask, fake: "FakeGitLab", door: Door) -> None:
             if asked.get("state", one.state) == one.state
             and asked.get("author_id", str(one.author.id)) == str(one.author.id)
         ]
-        return paged([face_shapes.issue(fake.url, where, one) for one in reversed(found)])
+        return paged([gate_shapes.issue(fake.url, where, one) for one in reversed(found)])
 
     @app.post(base)
     def create_issue(ref: str) -> tuple[dict[str, Any], int]:
@@ -104,7 +104,7 @@ def _mount_issues(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         fake.titles.append(told["title"])
         made = Issue(len(where.issues) + 1, told["title"], take_body(fake, "description"), door.caller().user)
         where.issues[made.iid] = made
-        return face_shapes.issue(fake.url, where, made), 201
+        return gate_shapes.issue(fake.url, where, made), 201
 
     @app.put(f"{base}/<int:iid>")
     def edit_issue(ref: str, iid: int) -> dict[str, Any]:
@@ -113,4 +113,4 @@ def _mount_issues(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         found.description = take_body(fake, "description")
         if request.get_json().get("state_event") == "close":
             found.state = "closed"
-        return face_shapes.issue(fake.url, where, found)
+        return gate_shapes.issue(fake.url, where, found)

@@ -10,7 +10,7 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @contextmanager
-def counting() -> Iterator[None]:
+def shared_metrics_folder() -> Iterator[None]:
     """Give this process and all that it starts one folder for their numbers.
 
     To be entered before prometheus_client is loaded: it looks for the folder once.

@@ -25,7 +25,7 @@ class Issue:
     author_id: int
 
 
-class GateFaces:
+class GateObjects:
     """Raises what `GitLab` raises."""
 
     def __init__(self, gitlab: GitLab) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from . import globs
-from .grouping import Run, State, usable
+from .grouping import Run, RunState, usable
 
-PARENT = "mlflow.parentRunId"
+PARENT_TAG = "mlflow.parentRunId"
 """By this tag a run names its parent, by its MLflow run id. https://mlflow.org/docs/latest/ml/tracking/"""
 
-CONFIRM = "mltrail.confirm"
+CONFIRM_TAG = "mltrail.confirm"
 """A run bears this tag with the value `true` when it trains the winner again, on a seed that nothing was chosen by."""
 
 
@@ -29,7 +29,7 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
     in_circles = _in_circles(runs)
     children: dict[int, list[Run]] = {}
     for run in runs:
-        if run.parent_iid is not None and run.iid not in in_circles and run.state is State.SUCCEEDED:
+        if run.parent_iid is not None and run.iid not in in_circles and run.state is RunState.SUCCEEDED:
             children.setdefault(run.parent_iid, []).append(run)
     if not children:
         return Folded(tuple(runs), {})
@@ -38,7 +38,7 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
     trials: dict[int, int] = {}
     for parent in runs:
         below = children.get(parent.iid)
-        if below is None or parent.state is not State.SUCCEEDED or parent.iid in dropped:
+        if below is None or parent.state is not RunState.SUCCEEDED or parent.iid in dropped:
             continue
         theirs = {name for child in below for name in _logged(child, matter)}
         if _logged(parent, matter) - theirs:
@@ -51,7 +51,7 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
 
 
 def confirms(run: Run) -> bool:
-    return run.tags.get(CONFIRM, "").lower() == "true"
+    return run.tags.get(CONFIRM_TAG, "").lower() == "true"
 
 
 def _logged(run: Run, matter: set[str] | None) -> set[str]:

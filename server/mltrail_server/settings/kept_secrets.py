@@ -8,7 +8,7 @@ from pathlib import Path
 from mltrail_server.domain.errors import Code, MltrailError
 
 
-def kept(path: Path) -> str:
+def kept_secret(path: Path) -> str:
     """Read a secret, or make it. Of several processes that ask at once, all get the same.
 
     Raises INVALID for a file that holds none: with an empty secret anybody could sign what we sign.

@@ -13,7 +13,7 @@ SIGNING_PREFIX = "whsec_"
 _TOLERANCE_SECONDS = 300
 
 
-def genuine(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, *, now_ms: int) -> bool:
+def is_genuine(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, *, now_ms: int) -> bool:
     """Tell whether a delivery bears one of the secrets: a signing token (it begins with `whsec_`) by its signature over
     the raw body, any other by the header `X-Gitlab-Token`. Headers are found in any case of their letters.
     """

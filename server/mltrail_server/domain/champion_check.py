@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from mltrail_contract import Model, Rule
 
-from . import direction, evidence, globs
-from .comparison import Comparison, Judgement, MetricChange, goal_of, told
-from .direction import Direction
+from . import evidence, globs
+from .comparison import Comparison, Judgement, MetricChange, difference_text, direction_of
+from .direction import Better, is_rate
 from .evidence import ENOUGH_FREEDOM
 from .grouping import Run, ranking_metric
 from .numbers import decimals_for, number
@@ -39,11 +39,11 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChampionMetric:
     """One metric on both sides. `sentence` holds nothing that a user wrote."""
 
     metric: str
-    direction: Direction
+    better: Better
     before: float | None
     now: float | None
     standing: Standing
@@ -51,17 +51,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class ChampionComparison:
     """A candidate beside the champion. `version` is the champion's, None where there is none to compare with; then, and
     where other data make a comparison void, `why_not` says so.
     """
 
     version: str | None
-    lines: tuple[Line, ...] = ()
+    lines: tuple[ChampionMetric, ...] = ()
     why_not: str = ""
 
     @property
-    def worse(self) -> list[Line]:
+    def worse(self) -> list[ChampionMetric]:
         return [one for one in self.lines if one.standing is Standing.WORSE]
 
 
@@ -80,9 +80,9 @@ def other_data(model: Model, now: Iterable[Run], before: Iterable[Run]) -> bool:
     return any(ours[use].isdisjoint(theirs[use]) for use in shared)
 
 
-def hold(
+def against_champion(
     compared: Comparison, model: Model, *, branch: str, allowed: Sequence[str], ranked: str | None = None
-) -> tuple[Line, ...]:
+) -> tuple[ChampionMetric, ...]:
     """Hold the ranking and the ruled metrics against the champion's. `allowed` are globs of what may be worse, and
     `ranked` is what else ranks: the champion's own metric.
     """
@@ -109,7 +109,7 @@ def ranked_before(compared: Comparison, now: Iterable[Run], model: Model) -> str
     metric that is new, or that fewer runs have, must not hide what became of it.
     """
     metric = ranking_metric([compared.baseline]) if compared.baseline is not None else None
-    if metric is None or not goal_of(metric, model).certain:
+    if metric is None or not direction_of(metric, model).certain:
         return None
     return metric if any(metric in run.metrics for run in now) else None
 
@@ -125,25 +125,25 @@ def _ruled(model: Model, changes: Mapping[str, MetricChange], branch: str) -> di
 
 def _really_worse(chosen: Sequence[MetricChange]) -> set[str]:
     """Name what is worse by more than chance, so that all of them together raise a false alarm as rarely as one."""
-    tested = [one for one in chosen if one.evidence is not None and one.loss is not None and one.goal.certain]
+    tested = [one for one in chosen if one.evidence is not None and one.loss is not None and one.direction.certain]
     chances = [one.evidence.p if (one.loss or 0) > 0 else 1.0 for one in tested if one.evidence is not None]
     return {one.name for one, real in zip(tested, evidence.together(chances), strict=True) if real}
 
 
-def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool, odd: int) -> Line:
+def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool, odd: int) -> ChampionMetric:
     standing, sentence = _standing(one, rules, real=real)
-    if odd and one.goal.certain and one.baseline is not None and one.current is not None:
+    if odd and one.direction.certain and one.baseline is not None and one.current is not None:
         # The mean of the others would hide a training that went astray.
         standing, sentence = Standing.WORSE, f"; not a number in {odd} {'run' if odd == 1 else 'runs'}"
     if standing is Standing.WORSE and allowed:
         standing = Standing.ALLOWED
     before, now = (side.mean if side is not None else None for side in (one.baseline, one.current))
-    return Line(one.name, one.goal.direction, before, now, standing, f"{_values(before, now)}{sentence}")
+    return ChampionMetric(one.name, one.direction.better, before, now, standing, f"{_values(before, now)}{sentence}")
 
 
 def _standing(one: MetricChange, rules: Sequence[Rule], *, real: bool) -> tuple[Standing, str]:
-    if not one.goal.certain:
-        which = "only guessed" if one.goal.guessed else "unknown"
+    if not one.direction.certain:
+        which = "only guessed" if one.direction.guessed else "unknown"
         return Standing.UNCOMPARED, f"; its direction is {which}"
     if one.baseline is None:
         return Standing.UNCOMPARED, "; the champion has not logged it"
@@ -151,7 +151,7 @@ def _standing(one: MetricChange, rules: Sequence[Rule], *, real: bool) -> tuple[
         return Standing.WORSE, "; no longer logged, or not a number"
     if one.judgement is Judgement.SAME:
         return Standing.EVEN, ""
-    amount = told(one.name, one.goal, one.baseline.mean, one.current.mean)
+    amount = difference_text(one.name, one.direction, one.baseline.mean, one.current.mean)
     difference = f" ({amount.replace(' (', ', ').removesuffix(')')})"  # it may have a percentage in brackets of its own
     if one.loss <= 0:
         return (Standing.BETTER if one.judgement is Judgement.BETTER else Standing.EVEN), difference
@@ -186,7 +186,7 @@ def _bound(one: MetricChange) -> float:
         return math.inf
     before, now = (side.mean if side else 0.0 for side in (one.baseline, one.current))
     highest = max(abs(before), abs(now))
-    if direction.is_rate(one.name) and min(before, now) >= 0 and highest <= _PERCENT:
+    if is_rate(one.name) and min(before, now) >= 0 and highest <= _PERCENT:
         plain = SHARE_BOUND if highest <= 1 else SHARE_BOUND * _PERCENT
     else:
         plain = OTHER_BOUND * highest

@@ -18,7 +18,7 @@ class Ended(Protocol):
 _TIMED_OUT = frozenset({"job_execution_timeout", "job_router_failure", "stuck_or_timeout_failure"})
 
 
-def over(jobs: Iterable[Ended]) -> bool:
+def all_ended(jobs: Iterable[Ended]) -> bool:
     """Tell whether no job will write any more. A job that GitLab was never asked about may still run."""
     return all(job.status in ci.ENDED for job in jobs)
 
