@@ -1,4 +1,4 @@
-"""What the gate says of merge requests with one run a side, while the target branch moves.
+"""What the gate says about merge requests with one run on each side, while the target branch moves.
 
     python -m benchmarks.drifting_gate [--requests 10000]
 
@@ -29,9 +29,9 @@ class Counted:
 
 MOVES = (
     ("stands still", Situation("")),
-    ("improves by a tenth of a spread a pipeline", Situation("", drift=0.1)),
-    ("declines by a tenth of a spread a pipeline", Situation("", drift=-0.1)),
-    ("leaps up by two spreads every fifth pipeline", Situation("", leaps=True)),
+    ("improves by a tenth of a spread per pipeline", Situation("", drift=0.1)),
+    ("declines by a tenth of a spread per pipeline", Situation("", drift=-0.1)),
+    ("jumps up by two spreads every fifth pipeline", Situation("", jumps=True)),
 )
 HISTORIES = (0, 3, 5, 10, 19)
 DROPS = (0.0, 1.0, 3.0)
@@ -40,7 +40,7 @@ DROPS = (0.0, 1.0, 3.0)
 def counted(move: Situation, *, pipelines: int, drop: float, requests: int, seed: int = 1) -> Counted:
     """Simulate merge requests that truly drop by so many spreads."""
     rng = random.Random(seed)  # noqa: S311 - no secret
-    situation = Situation("", runs=1, baseline=1, pipelines=pipelines, drift=move.drift, leaps=move.leaps)
+    situation = Situation("", runs=1, baseline=1, pipelines=pipelines, drift=move.drift, jumps=move.jumps)
     definite = right = 0
     for _ in range(requests):
         branch = [[_run(number, rng.gauss(level, 1))] for number, level in enumerate(levels(situation, rng))]
@@ -60,8 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=10_000, help="merge requests a situation (default 10000)")
     requests = parser.parse_args().requests
-    told = " | ".join(f"drop {drop:g}: definite, right" for drop in DROPS)
-    print(f"| The branch | pipelines before | {told} |\n|:--|--:|" + ":--|" * len(DROPS))
+    titles = " | ".join(f"drop {drop:g}: definite, right" for drop in DROPS)
+    print(f"| The branch | pipelines before | {titles} |\n|:--|--:|" + ":--|" * len(DROPS))
     for name, move in MOVES:
         for pipelines in HISTORIES:
             found = [counted(move, pipelines=pipelines, drop=drop, requests=requests) for drop in DROPS]

@@ -2,9 +2,9 @@
 
     python -m benchmarks.gate [--requests 10000]
 
-Each line is a situation: how many runs a side, how many pipelines the target branch has had, how it moves, and what the
-merge request truly does, in spreads from run to run. It prints how often the metric is called worse and better. Called
-worse without a true drop is a false alarm; where the branch stands still or moves evenly, 5 % of them are meant.
+Each line is a situation: how many runs each side has, how many pipelines the target branch has had, how it moves, and
+what the merge request truly changes, in spreads from run to run. It prints how often the metric is called worse and
+better. "Worse" without a true drop is a false alarm; 5 % are intended where the branch is stable or moves steadily.
 """
 
 import argparse
@@ -18,15 +18,15 @@ from mltrail_server.domain.statistics import summarise
 
 @dataclass(frozen=True)
 class Situation:
-    """`drift` is what the branch gains a pipeline, `leaps` that it leaps by two spreads every fifth pipeline or so."""
+    """`drift` is what the branch gains per pipeline; `jumps`: it jumps by two spreads about every fifth pipeline."""
 
-    told: str
+    name: str
     runs: int = 5
     baseline: int = 5
     pipelines: int = 20
     drop: float = 0.0
     drift: float = 0.0
-    leaps: bool = False
+    jumps: bool = False
     spread: float = 1.0
 
 
@@ -39,29 +39,29 @@ SITUATIONS = (
     Situation("5 runs a side, a branch that improves, nothing changed", drift=0.1),
     Situation("5 runs a side, a branch that improves, a drop of one spread", drift=0.1, drop=1),
     Situation("5 runs a side, a branch that declines, nothing changed", drift=-0.1),
-    Situation("5 runs a side, thrice the spread here, nothing changed", spread=3),
+    Situation("5 runs a side, three times the spread here, nothing changed", spread=3),
     Situation("1 run a side, nothing changed", runs=1, baseline=1),
     Situation("1 run a side, a drop of three spreads", runs=1, baseline=1, drop=3),
     Situation("1 run a side, a branch that improves, nothing changed", runs=1, baseline=1, drift=0.1),
     Situation("1 run a side, a branch that improves, a drop of three spreads", runs=1, baseline=1, drift=0.1, drop=3),
-    Situation("1 run a side, a branch that leaps, nothing changed", runs=1, baseline=1, leaps=True),
-    Situation("1 run a side, a branch that leaps, a drop of three spreads", runs=1, baseline=1, leaps=True, drop=3),
+    Situation("1 run a side, a branch that jumps, nothing changed", runs=1, baseline=1, jumps=True),
+    Situation("1 run a side, a branch that jumps, a drop of three spreads", runs=1, baseline=1, jumps=True, drop=3),
     Situation("1 run a side, no history, a drop of three spreads", runs=1, baseline=1, pipelines=0, drop=3),
 )
 
 
 def levels(one: Situation, rng: random.Random) -> Iterator[float]:
-    """Tell the branch's true levels, newest first; the newest is 0."""
+    """Return the branch's true levels, newest first; the newest is 0."""
     level = 0.0
     for _ in range(one.pipelines + 1):
         yield level
         level -= one.drift
-        if one.leaps and rng.random() < 1 / 5:
+        if one.jumps and rng.random() < 1 / 5:
             level -= 2
 
 
 def shares(one: Situation, *, requests: int, seed: int = 1) -> tuple[float, float]:
-    """Simulate merge requests. Answers the shares that are called worse, and better."""
+    """Simulate merge requests. Returns the shares that are called worse, and better."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     worse = better = 0
     for _ in range(requests):
@@ -81,7 +81,7 @@ def main() -> None:
     print("| Situation | worse | better |\n|:--|--:|--:|")
     for one in SITUATIONS:
         worse, better = shares(one, requests=requests)
-        print(f"| {one.told} | {worse:.1%} | {better:.1%} |", flush=True)
+        print(f"| {one.name} | {worse:.1%} | {better:.1%} |", flush=True)
 
 
 if __name__ == "__main__":

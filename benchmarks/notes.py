@@ -1,4 +1,4 @@
-"""How soon notes stand, and how often GitLab is asked, with no webhook configured.
+"""How soon notes appear, and how often GitLab is called, with no webhook configured.
 
     python -m benchmarks.notes [--projects 60] [--requests 5] [--hours 3] [--pushes 0.4]
 
@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"/\d+")
 
 
 class Calls(list[tuple[str, str]]):
-    """What GitLab is asked, with the time of each call, which takes some time itself."""
+    """The calls to GitLab, with the time of each; a call takes some time itself."""
 
     def __init__(self, clock: "Clock") -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Training:
 
 @dataclass
 class World:
-    """Projects, merge requests, and what will happen to them when."""
+    """Projects, merge requests, and what will happen to them, and when."""
 
     gitlab: FakeGitLab
     client: FlaskClient
@@ -101,11 +101,11 @@ class World:
         )
         if answer.status_code != 200:
             raise RuntimeError(answer.get_data(as_text=True))
-        told: dict[str, object] = answer.get_json()
-        return told
+        report: dict[str, object] = answer.get_json()
+        return report
 
     def push(self, project: Project, request: MergeRequest | None) -> None:
-        """Begin a pipeline, and plan how it goes on."""
+        """Start a pipeline, and plan its course."""
         if request is None:
             pipeline = self.gitlab.add_pipeline(project, project.branches["main"], "main", "push")
         else:
@@ -143,7 +143,7 @@ class World:
             self.trainings[pipeline.id] = Training(of_request, run_ended, self.clock.now)
 
     def note(self, calls: Calls, since: int) -> None:
-        """See which notes were written."""
+        """Find out which notes were written."""
         for (method, path), at in zip(calls[since:], calls.at[since:], strict=True):
             found = _NOTE.search(path)
             if method == "GET" or found is None:
@@ -190,7 +190,7 @@ def simulate(*, projects: int, requests: int, hours: float, pushes: float, seed:
 
 
 def _overtaken(world: World, number: int, training: Training) -> bool:
-    """Tell whether the note spoke of a newer push when this training ended: an older one never takes its place."""
+    """Return whether the note was about a newer push when this training ended: an older one never replaces it."""
     return any(
         newer > number
         and one.request == training.request

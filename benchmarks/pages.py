@@ -44,7 +44,7 @@ PAGES: dict[str, dict[str, str]] = {
 
 
 def tie(deps: Deps, count: int) -> None:
-    """Tie each run to a job of a pipeline. A contract file says which way the metrics are better."""
+    """Link each run to a job of a pipeline. A contract file says which way the metrics are better."""
     with deps.db.write() as connection:
         jobs = range(1, count // _RUNS_A_JOB + 1)
         owner = {"project_id": PROJECT}
@@ -82,7 +82,7 @@ def sign_in(client: FlaskClient, token_of_user: str) -> None:
 
 
 def measured(call: Callable[[], object], rounds: int) -> tuple[float, float, float]:
-    """Answer median and 95th percentile by the clock, and the median of this process's own time, in milliseconds."""
+    """Return median and 95th percentile of elapsed time, and the median of this process's own time, in milliseconds."""
     call()
     times, own = [], []
     for _ in range(rounds):

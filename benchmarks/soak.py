@@ -1,4 +1,4 @@
-"""Load for minutes: clients that train one run after the other, and afterwards read back all that was acknowledged.
+"""Load for several minutes: clients train one run after the other, then read back everything that was acknowledged.
 
     python -m benchmarks.soak --minutes 10 --clients 32 --backend postgresql
 
@@ -23,7 +23,7 @@ from tests.team_server import TeamServer
 
 SAMPLE_SECONDS = 5.0
 MOST_GROWTH = 1.15
-"""Between the second fifth of the time and the last; before that caches and pools fill."""
+"""Between the second fifth of the time and the last; before that, caches and pools are filling."""
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def database(backend: str) -> Iterator[str]:
 
 
 def megabytes(pids: list[int]) -> float:
-    """The proportional memory of processes, as the system shares it out."""
+    """The proportional memory of processes (PSS)."""
     total = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

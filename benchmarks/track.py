@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def environments(url: str) -> tuple[dict[str, str], dict[str, str]]:
-    """A job's environment with what `track` adds, and with no more than what MLflow needs to log at all."""
+    """A job's environment with what `track` adds, and one with only what MLflow needs to log at all."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     needed = {
         "MLFLOW_TRACKING_URI": f"{url}/api/v4/projects/1/ml/mlflow",
@@ -73,19 +73,19 @@ def environments(url: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def filled(value: str) -> str:
-    for name, told in JOB.items():
-        value = value.replace(f"${name}", told)
+    for name, variable in JOB.items():
+        value = value.replace(f"${name}", variable)
     return value
 
 
 def timed(command: list[str], environment: dict[str, str]) -> list[float]:
-    """Seconds: of the processor for a whole job, of the processor for its run, of the clock for its run."""
-    spent, told = processor(command, environment)
-    return [spent, *map(float, told.split()[-2:])]
+    """Seconds: processor time of a whole job, processor time of its run, elapsed time of its run."""
+    spent, printed = processor(command, environment)
+    return [spent, *map(float, printed.split()[-2:])]
 
 
 def processor(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, str]:
-    """Seconds that a command keeps a processor busy, however busy the machine is; and what it prints."""
+    """Processor seconds of a command, however busy the machine is; and what it prints."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,1 +1,1 @@
-"""mltrail beside `mlflow server` and FastTrackML, on the same work, interleaved."""
+"""Compare mltrail with `mlflow server` and FastTrackML on the same work, in turns."""

@@ -1,4 +1,4 @@
-"""mltrail beside `mlflow server` and FastTrackML: `python -m benchmarks.peers --help`.
+"""Compare mltrail with `mlflow server` and FastTrackML: `python -m benchmarks.peers --help`.
 
 Each server runs in its best configuration that was found. They take turns item by item, in another order each round,
 so that what else the machine does falls on all of them alike. Trust the ratios, not the absolutes.
@@ -111,7 +111,7 @@ def _note_trainings(facts: dict[str, Any], bench: Bench) -> None:
 
 
 def _database(server: str | None, name: str) -> str:
-    """Make an empty database; what else the server holds is left alone."""
+    """Create an empty database; everything else on the server is left alone."""
     if not server:
         return ""
     import psycopg  # noqa: PLC0415 - for those who measure PostgreSQL

@@ -1,4 +1,4 @@
-"""The servers that are compared, each in the best configuration that was found for it.
+"""The servers that are compared, each in the best configuration that we found for it.
 
 `mlflow server` and FastTrackML come from PyPI into environments of their own, see `environments.py`.
 """
@@ -75,7 +75,7 @@ class Base(ABC):
             self.process = None
 
     def memory(self) -> float:
-        """Measure the processes of the server, in MB that are theirs alone or their share of (PSS)."""
+        """Measure the memory of the server's processes: their own, and their share of what is shared (PSS), in MB."""
         return sum(_pss(pid) for pid in _tree(self.process.pid if self.process else 0)) / 1024
 
     def _answers(self) -> bool:
@@ -132,7 +132,7 @@ class Mltrail(Base):
 
 
 class Mlflow(Base):
-    """gunicorn with two processes of eight threads was the best that was found; the job runner only costs."""
+    """gunicorn with two processes of eight threads was the best that we found; the job runner only costs."""
 
     kind = "mlflow"
     files = "/api/2.0/mlflow-artifacts/artifacts/"

@@ -1,4 +1,4 @@
-"""What is measured: each item makes the calls of one kind of work, and says in which unit its result counts."""
+"""What is measured: each item makes the calls of one kind of work, and says in which unit its result is given."""
 
 import json
 import secrets
@@ -20,7 +20,7 @@ _DEEP = 4900
 
 @dataclass
 class Bench:
-    """A running server with what the items need: an experiment, some runs, what was seeded."""
+    """A running server with what the items need: an experiment, some runs, the seeded data."""
 
     base: Base
     seeded: Seeded

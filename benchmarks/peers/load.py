@@ -1,4 +1,4 @@
-"""Load: some clients that call a server, each waiting for its answer before it calls again.
+"""Load: some clients that call a server, each waiting for the response before it calls again.
 
 One thread with non-blocking sockets, so that 32 clients cost no more than one, and the generator is never what is
 measured (`python -m benchmarks.peers` prints its own ceiling).
@@ -20,12 +20,12 @@ _PATIENCE_SECONDS = 30
 
 
 class LoadError(Exception):
-    """A server that does not answer as it should: then its figures mean nothing."""
+    """A server responded wrongly: then its figures mean nothing."""
 
 
 @dataclass
 class Sample:
-    """What a number of calls took, in milliseconds each."""
+    """How long each of a number of calls took, in milliseconds."""
 
     seconds: float = 0.0
     milliseconds: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Sample:
         return len(self.milliseconds) / self.seconds
 
     def quantile(self, share: float) -> float:
-        """Answer the time that `share` of the calls stayed within."""
+        """Return the time within which `share` of the calls finished."""
         ordered = sorted(self.milliseconds)
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
@@ -135,7 +135,7 @@ class _Connection:
             return
 
     def receive(self, sample: Sample) -> bool:
-        """Take in what came; tell whether the answer is whole now."""
+        """Take in what arrived; return whether the response is complete now."""
         try:
             data = self._socket.recv(1 << 18)
         except BlockingIOError:

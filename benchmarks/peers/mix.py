@@ -1,4 +1,4 @@
-"""Whole trainings: 32 jobs at once as a CI runs them, and what a training loop feels of its tracking server."""
+"""Whole trainings: 32 jobs at once as CI runs them, and how much its tracking server delays a training loop."""
 
 import json
 import threading

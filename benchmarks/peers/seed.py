@@ -1,4 +1,4 @@
-"""Many runs and one long history, put into each server's database as its own code would have.
+"""Many runs and one long history, inserted into each server's database as its own code would have.
 
 By SQL for all of them: over their APIs the slowest would take hours.
 """

@@ -1,4 +1,4 @@
-"""What takes room: an installation, and a million metric points."""
+"""How much disk space an installation and a million metric points take."""
 
 import shutil
 import sqlite3
@@ -15,7 +15,7 @@ _METRIC_TABLE = {"mltrail": "metric", "mlflow": "metrics", "fasttrackml": "metri
 
 
 def of_points(base: Base) -> float:
-    """Put a million points of 100 runs into a running server's database, and answer what they take, in MB."""
+    """Insert a million points of 100 runs into a running server's database, and return their size in MB."""
     table = _METRIC_TABLE[base.kind]
     before = _size(base, table)
     seed_points(base, POINTS)
@@ -23,7 +23,7 @@ def of_points(base: Base) -> float:
 
 
 def of_installation(kind: str) -> tuple[float, int]:
-    """Answer an environment's MB and packages; that of mltrail is made anew from this checkout."""
+    """Return an environment's MB and packages; mltrail's is made anew from this checkout."""
     folder = FOLDER / kind
     if kind == "mltrail":
         uv = Path(sys.executable).parent / "uv"

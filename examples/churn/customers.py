@@ -1,7 +1,7 @@
-"""Customers of a made-up telephone company, and who of them left.
+"""Customers of a made-up telephone company, and which of them left.
 
-Real churn data can't be given away, so this makes some: the same customers each time, with the columns, the imbalance
-and the noise that such data has.
+Real churn data can't be published, so this module makes some up: the same customers each time, with the columns, the
+imbalance and the noise that are typical of such data.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ SEED = 20240501
 
 
 def load() -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.Series]:
-    """Answer the customers and whether they left, as train and validation parts: x, x, y, y."""
+    """Return the customers and whether they left, split into training and validation data: x, x, y, y."""
     rng = np.random.default_rng(SEED)
     customers = pd.DataFrame(
         {
@@ -31,10 +31,10 @@ def load() -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.Series]:
 
 
 def _chance(customers: pd.DataFrame) -> np.ndarray:
-    """Tell how likely each customer is to leave.
+    """Return how likely each customer is to leave.
 
-    Nothing here is a straight line: a month-to-month customer who calls support a lot is another matter than a new one
-    on a long contract, so that deeper trees and more rounds find more.
+    Nothing here is linear: a month-to-month customer who often calls support differs from a new one on a long contract.
+    So deeper trees and more rounds find more.
     """
     monthly = customers["contract_months"] == 1
     new = customers["tenure_months"] < 12

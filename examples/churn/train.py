@@ -1,9 +1,9 @@
-"""Train models that tell which customers are about to leave, and log them with MLflow.
+"""Train models that predict which customers are about to leave, and log them with MLflow.
 
     python train.py                       all depths and seeds of params.yaml
     python train.py --max-depth 3         one depth, all seeds
 
-Where MLflow logs to is for its environment to say (MLFLOW_TRACKING_URI); nothing here knows.
+The environment says where MLflow logs to (MLFLOW_TRACKING_URI); nothing here depends on it.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     params = read_params(arguments)
     depths, seeds = params.pop("max_depth"), params.pop("seed")
     mpl.use("Agg")
-    logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)  # it warns of pickles, once a model
+    logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)  # it warns about pickles, once per model
     mlflow.set_experiment("churn")
     data = customers.load()
     for depth in depths:
@@ -69,7 +69,7 @@ def train(
             signature=infer_signature(x_val, model.predict(x_val)),
             input_example=x_val.head(3),
             serialization_format="cloudpickle",  # MLflow's other format needs one more package
-            # Named here, since MLflow would load the model once more in a new process to find them out.
+            # Given here because MLflow would otherwise load the model again in a new process to find out.
             pip_requirements=str(HERE / "requirements.txt"),
         )
         print(f"depth {params['max_depth']} seed {params['seed']}:", *(f"{k} {v:.4f}" for k, v in metrics.items()))
@@ -91,9 +91,9 @@ def precision_recall(model: GradientBoostingClassifier, x_val: pd.DataFrame, y_v
 
 
 def read_params(arguments: Sequence[str] | None) -> dict[str, Any]:
-    """Answer params.yaml, with what the command line says instead."""
+    """Return params.yaml, overridden by the command line."""
     parser = argparse.ArgumentParser(description="Train churn models and log them with MLflow.")
-    parser.add_argument("--params", type=Path, default=HERE / "params.yaml", help="default: the one beside train.py")
+    parser.add_argument("--params", type=Path, default=HERE / "params.yaml", help="default: the file next to train.py")
     parser.add_argument("--max-depth", type=int, nargs="+", help="depths to try")
     parser.add_argument("--seed", type=int, nargs="+", help="seeds to repeat each depth with")
     parser.add_argument("--learning-rate", type=float)

@@ -41,3 +41,20 @@ def test_the_index_names_each_page() -> None:
     named = {target for target, _ in links(DOCS / "README.md")}
     pages = {page for page in DOCS.rglob("*.md") if page.parent.name != "decisions"} - {DOCS / "README.md"}
     assert pages <= named
+
+
+def test_the_list_of_decisions_is_complete() -> None:
+    """Each decision is listed under its own title and number, and a number without a decision is explained."""
+    folder = DOCS / "decisions"
+    page = (folder / "README.md").read_text()
+    listed = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \|$", page, re.MULTILINE)
+    files = sorted(path for path in folder.glob("*.md") if path.name != "README.md")
+    titles = [path.read_text().splitlines()[0] for path in files]
+    assert [(f"# {number}. {title}", name) for number, title, name in listed] == [
+        (title, path.name) for title, path in zip(titles, files, strict=True)
+    ]
+    numbers = [int(number) for number, _, _ in listed]
+    assert numbers == [int(path.name[:4]) for path in files]
+    unused = re.search(r"the numbers ([\d, and]+) were never used", page)
+    assert unused
+    assert sorted({*range(1, numbers[-1] + 1)} - {*numbers}) == [int(one) for one in re.findall(r"\d+", unused[1])]
