@@ -168,9 +168,9 @@ def test_the_reference_has_the_table() -> None:
 
 
 def test_the_how_to_advises_that_role() -> None:
-    page = (DOCS / "how-to/sign-in.md").read_text()
+    page = " ".join((DOCS / "how-to/sign-in.md").read_text().split())
     assert f"a group access token with the role {title_of(bot.ADVISED)}" in page
-    assert bot.lacks(bot.ADVISED, Task) == [Task.STATUS_OF_PROTECTED, Task.WEBHOOK], "as the reference tells"
+    assert bot.lacks(bot.ADVISED, Task) == [Task.STATUS_OF_PROTECTED, Task.WEBHOOK], "as the reference says"
 
 
 def test_who_is_no_member_is_told_so() -> None:
