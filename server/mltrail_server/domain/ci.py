@@ -15,6 +15,12 @@ ENDED = frozenset({"success", "failed", "canceled", "skipped", DELETED})
 https://docs.gitlab.com/api/jobs/#job-status-values
 """
 
+JOB_TAG = "gitlab.CI_JOB_ID"
+"""The tag by which a client without a job's token claims a job: GitLab's contract."""
+
+MERGE_REQUEST_TAG = "gitlab.CI_MERGE_REQUEST_IID"
+"""In no token: written once GitLab has said which merge request a pipeline belongs to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Project:

@@ -9,6 +9,7 @@ from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.evidence import Evidence
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run
+from mltrail_server.domain.preview import Preview
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
@@ -16,7 +17,6 @@ from mltrail_server.http.call import Call
 from mltrail_server.services import links, pipeline_report
 from mltrail_server.services.judging import Judged, ModelReport
 from mltrail_server.services.pipeline_report import Told
-from mltrail_server.services.promotion_preview import Preview
 
 
 def show(call: Call, pipeline_id: int) -> Response:

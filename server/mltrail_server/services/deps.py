@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from mltrail_server.artifacts.base import FileStore
 from mltrail_server.domain.clock import Clock
+from mltrail_server.domain.errors import unavailable
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.access_tokens import AccessTokens
@@ -20,6 +21,9 @@ from .job_states import JobStates
 from .lookups import Lookups
 from .shares import Shares
 from .writers import Writers
+
+PROJECT_AGE_MS = 60 * 60_000
+"""How old what we know of a GitLab project may be where nobody asks for the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +62,11 @@ class Scope:
     @property
     def now(self) -> int:
         return self.deps.clock()
+
+
+def gitlab_of(deps: Deps) -> GitLab:
+    if deps.gitlab is None:
+        raise unavailable(
+            "This server has no connection to a GitLab: local mode knows no pipelines. MLTRAIL_GITLAB_URL names one."
+        )
+    return deps.gitlab

@@ -12,11 +12,6 @@ from mltrail_server.domain.identity import Actor
 
 from .deps import Scope
 
-CLAIM = "gitlab.CI_JOB_ID"
-
-MERGE_REQUEST = "gitlab.CI_MERGE_REQUEST_IID"
-"""In no token: written by the reconciler, once GitLab has told which merge request a pipeline belongs to."""
-
 
 def look_up(scope: Scope, tags: Mapping[str, str]) -> ci.Job | None:
     """Fetch the job that a client claims by its tags; None when it claims none, or proves its own. Asks GitLab, so call
@@ -24,7 +19,7 @@ def look_up(scope: Scope, tags: Mapping[str, str]) -> ci.Job | None:
 
     Raises INVALID for a job that this project does not have, UNAVAILABLE when GitLab does not answer.
     """
-    told = tags.get(CLAIM)
+    told = tags.get(ci.JOB_TAG)
     if told is None or scope.actor.job is not None or scope.deps.gitlab is None:
         return None
     try:
@@ -34,8 +29,9 @@ def look_up(scope: Scope, tags: Mapping[str, str]) -> ci.Job | None:
         if error.code is Code.UNAVAILABLE:
             raise
     raise invalid(
-        f"The tag '{CLAIM}' must name a job of {scope.actor.project_path}, and '{told[:40]}' is none that mltrail can "
-        "see there. In a CI job leave the tag away and use an ID token (`id_tokens:`): then the run is tied by itself."
+        f"The tag '{ci.JOB_TAG}' must name a job of {scope.actor.project_path}, and '{told[:40]}' is none that "
+        "mltrail can see there. In a CI job leave the tag away and use an ID token (`id_tokens:`): then the run is tied by "
+        "itself."
     )
 
 
@@ -43,7 +39,7 @@ def truth(actor: Actor, gitlab_url: str, job: ci.Job) -> dict[str, str]:
     """What a claimed job is shown with. The key `gitlab.verified` stays away."""
     web = f"{gitlab_url.rstrip('/')}/{actor.project_path}/-"
     return {
-        CLAIM: str(job.id),
+        ci.JOB_TAG: str(job.id),
         "gitlab.CI_JOB_URL": f"{web}/jobs/{job.id}",
         "gitlab.CI_PIPELINE_ID": str(job.pipeline_id),
         "gitlab.CI_PIPELINE_URL": f"{web}/pipelines/{job.pipeline_id}",

@@ -16,8 +16,8 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.store import contracts as contract_store
 from mltrail_server.store import promotions
 
-from . import contracts, states
-from .deps import Scope
+from . import contracts
+from .deps import PROJECT_AGE_MS, Scope
 
 CHAMPION = Promote().alias
 """The alias that promotions move where no contract names another."""
@@ -53,7 +53,7 @@ def promoting(scope: Scope) -> Promoting:
     if scope.deps.gitlab is None:
         return Promoting()
     try:
-        default_branch = scope.deps.gitlab.project(scope.project_id, max_age_ms=states.PROJECT_AGE_MS).default_branch
+        default_branch = scope.deps.gitlab.project(scope.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
         if default_branch is None:
             return Promoting()
         return Promoting(contracts.read(scope.deps.gitlab, scope.project_id, default_branch))

@@ -25,10 +25,9 @@ from . import (
     promotion_rights,
     promotion_winner,
     promotion_write,
-    states,
     trees,
 )
-from .deps import Scope
+from .deps import Scope, gitlab_of
 from .model_files import Held
 from .promotion_choice import Choice, Choices
 from .promotion_plan import Plan, Promoted, Wish
@@ -54,7 +53,7 @@ def promote(scope: Scope, wish: Wish) -> list[Promoted]:
     if wish.candidate_iid is not None and scope.actor.job is not None:
         raise invalid("A job promotes for its pipeline: give `pipeline_id`, and `rank_by` to choose among its runs.")
     promotion_rights.check(scope, wish.pipeline_id or 0, pre_release=wish.pre_release)
-    gitlab = states.gitlab_of(scope.deps)
+    gitlab = gitlab_of(scope.deps)
     if wish.candidate_iid is not None:
         choices = promotion_choice.of_candidate(scope, gitlab, wish.candidate_iid, model=wish.model)
     else:

@@ -9,10 +9,10 @@ from mltrail_server.domain.grouping import Run
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import candidates, jobs, models, promotions
 
-from . import families, promotion_rights, reconcile, reviewed, terms
+from . import examine, families, promotion_rights, reviewed, terms
 from .deps import Scope
+from .examine import Examined
 from .judging import ModelReport
-from .reconcile import Outcome as Refreshed
 from .terms import Terms
 
 
@@ -51,7 +51,7 @@ def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | 
     told = gitlab.pipeline(scope.project_id, pipeline_id)
     if not pre_release:
         promotion_rights.check_ref(scope, gitlab, told)
-    refreshed = reconcile.refresh(scope.deps, scope.project_id, pipeline_id)
+    refreshed = examine.refresh(scope.deps, scope.project_id, pipeline_id)
     reports = [one for one in refreshed.report.models if one.runs and model in (None, one.name)]
     found = {one.name: _own(refreshed, one) for one in reports}
     if not pre_release:
@@ -83,7 +83,7 @@ def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str
         )
     pipeline_id = families.root_of(scope.deps, gitlab, scope.project_id, pipeline_id)
     told = gitlab.pipeline(scope.project_id, pipeline_id)
-    refreshed = reconcile.refresh(scope.deps, scope.project_id, pipeline_id)
+    refreshed = examine.refresh(scope.deps, scope.project_id, pipeline_id)
     report = next((one for one in refreshed.report.models if candidate_iid in {run.iid for run in one.runs}), None)
     if report is None or model not in (None, report.name):
         raise not_found(f"The run {found.name} is deleted, or is none of the model {model}.")
@@ -98,7 +98,7 @@ def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str
     return Choices(told, refreshed.project, (choice,), candidate_iid, refreshed.report.gate.contract.contract)
 
 
-def _own(refreshed: Refreshed, report: ModelReport) -> Choice:
+def _own(refreshed: Examined, report: ModelReport) -> Choice:
     pipeline = refreshed.report.pipeline
     choice = Choice(report.name, _terms(refreshed, report.name), report.runs, pipeline.id, pipeline.merge_request_iid)
     return _gated(choice, report)
@@ -113,7 +113,7 @@ def _gated(choice: Choice, report: ModelReport) -> Choice:
     return replace(choice, problem=f"the gate is red: {told or 'no run of a succeeded job counts'}", refused=True)
 
 
-def _allowed(choice: Choice, told: ci.Pipeline, refreshed: Refreshed) -> Choice:
+def _allowed(choice: Choice, told: ci.Pipeline, refreshed: Examined) -> Choice:
     default = refreshed.project.default_branch
     problem = choice.terms.refusal(told.ref, default_branch=default, tag=told.tag)
     if problem is None:
@@ -126,7 +126,7 @@ def _allowed(choice: Choice, told: ci.Pipeline, refreshed: Refreshed) -> Choice:
 
 
 def _asked(
-    scope: Scope, told: ci.Pipeline, refreshed: Refreshed, model: str | None, *, known: set[str]
+    scope: Scope, told: ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
 ) -> dict[str, Choice]:
     """Ask about models that the contract promotes from here and of which no run is known.
 
@@ -145,7 +145,7 @@ def _asked(
 
 
 def _reviewed(
-    scope: Scope, gitlab: GitLab, told: ci.Pipeline, refreshed: Refreshed, model: str | None, *, known: set[str]
+    scope: Scope, gitlab: GitLab, told: ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
 ) -> dict[str, Choice]:
     """Choose from the merge request's runs for models that this pipeline has not trained itself."""
     if model is not None and model in known:
@@ -172,7 +172,7 @@ def _reviewed(
 
 
 def _merged(
-    scope: Scope, gitlab: GitLab, told: ci.Pipeline, refreshed: Refreshed, choice: Choice, request_iid: int
+    scope: Scope, gitlab: GitLab, told: ci.Pipeline, refreshed: Examined, choice: Choice, request_iid: int
 ) -> Choice:
     """Let a merge request's run pass once it is merged into a branch that promotes, with the same files."""
     request = gitlab.merge_request(scope.project_id, request_iid)
@@ -184,6 +184,6 @@ def _merged(
     return _allowed(choice, target, refreshed)
 
 
-def _terms(refreshed: Refreshed, model: str) -> Terms:
+def _terms(refreshed: Examined, model: str) -> Terms:
     binding = refreshed.report.gate.contract
     return terms.of(binding.contract, binding.problems, model)

@@ -12,8 +12,7 @@ from mltrail_server.store.promotions import Promotion
 from mltrail_server.store.versions import Version
 
 from . import links
-from .deps import Deps
-from .states import gitlab_of
+from .deps import Deps, gitlab_of
 
 _MARKER = re.compile(r"<!-- mltrail promotion=(\d+) -->")
 

@@ -9,8 +9,7 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.silence import SilenceKind
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.store import due, jobs, merge_requests, pipelines, posts, report_jobs
+from mltrail_server.store import due, merge_requests, pipelines, posts, report_jobs
 from mltrail_server.store.contracts import Kept
 from mltrail_server.store.merge_requests import MergeRequest
 from mltrail_server.store.pipelines import Pipeline
@@ -19,6 +18,7 @@ from mltrail_server.store.posts import Post
 from . import (
     completing,
     contracts,
+    examine,
     faces,
     families,
     gate_thread,
@@ -30,16 +30,13 @@ from . import (
     reports,
     states,
     sweep,
-    trees,
 )
-from .deps import Deps
-from .job_states import GRACE_MS
+from .deps import PROJECT_AGE_MS, Deps, gitlab_of
 from .notes import End
 from .report_jobs import is_broken, still_runs
 from .reports import Question, Report
-from .states import State, gitlab_of
+from .states import State
 
-_MOST_BASELINES = 3
 _BUSY_MS = 15_000
 _REPORT_ENDS_MS = 60_000
 """So long after a report job was told that the gate fails it is looked whether it has failed, too."""
@@ -87,7 +84,7 @@ def pipeline(
     if by_job is not None:
         with deps.db.write() as connection:
             report_jobs.keep(connection, project_id, pipeline_id, by_job, now=deps.clock())
-    _prepare(deps, state, project_id, pipeline_id)
+    examine.prepare(deps, state, project_id, pipeline_id)
     subjects = [_Subject(), *_others(deps, state, project_id)]
     outcomes = [_judged(deps, state, project_id, pipeline_id, one) for one in subjects]
     if by_job is not None and any(is_broken(one.report) for one in outcomes):
@@ -125,7 +122,7 @@ def _others(deps: Deps, state: State, project_id: ProjectId) -> list[_Subject]:
             continue
         try:
             kept = contracts.of_request(deps, gitlab_of(deps), project_id, state.pipeline.sha, request, Kept())
-            _refresh_baselines(deps, gitlab_of(deps), project_id, request.target_branch, but=state.pipeline.id)
+            examine.refresh_baselines(deps, gitlab_of(deps), project_id, request.target_branch, but=state.pipeline.id)
         except MltrailError as error:
             _log.warning("!%s of project %s: %s", iid, project_id, error.message)
             continue
@@ -192,14 +189,6 @@ def _come_again(deps: Deps, project_id: ProjectId, pipeline_id: int, *, in_ms: i
         due.mark(connection, project_id, kind=due.PIPELINE, key=pipeline_id, at=now + in_ms, now=now)
 
 
-def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Outcome:
-    """Tell what this one pipeline has made, for a promotion: without the note, and without what others have."""
-    pipeline_id = families.root_of(deps, gitlab_of(deps), project_id, pipeline_id)
-    state = states.refresh(deps, project_id, pipeline_id, fresh=True)
-    _prepare(deps, state, project_id, pipeline_id)
-    return _computed(deps, state, project_id, pipeline_id, _Subject(), alone=True)
-
-
 def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
     """Look at a pipeline as the worker does, with as few calls as will do.
 
@@ -215,7 +204,7 @@ def look(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Look:
     tells_of_older = post is not None and post.note_id is not None and (post.pipeline_id or 0) < pipeline_id
     if not state.settled and not tells_of_older:
         return Look(settled=False)
-    _prepare(deps, state, project_id, pipeline_id)
+    examine.prepare(deps, state, project_id, pipeline_id)
     subjects = [_Subject(), *_others(deps, state, project_id)]
     outcomes = [_judged(deps, state, project_id, pipeline_id, one) for one in subjects]
     found = [one.report for one in outcomes]
@@ -291,11 +280,11 @@ def request(deps: Deps, project_id: ProjectId, iid: int) -> Look:
     if found:
         _come_again(deps, project_id, found[0].id, in_ms=0)
         return Look(settled=True)
-    project = gitlab.project(project_id, max_age_ms=states.PROJECT_AGE_MS)
+    project = gitlab.project(project_id, max_age_ms=PROJECT_AGE_MS)
     kept = replace(contracts.of_request(deps, gitlab, project_id, head, known, Kept()), asked_ms=deps.clock())
     speaks = newest or Pipeline(0, head, told.source_branch, "", None, None, iid)
     state = State(project, None, iid, settled=True)
-    _refresh_baselines(deps, gitlab, project_id, told.target_branch, but=speaks.id)
+    examine.refresh_baselines(deps, gitlab, project_id, told.target_branch, but=speaks.id)
     outcome = _computed(deps, state, project_id, speaks.id, _Subject(iid, kept), head=head, of=speaks)
     red_verdicts.keep(deps, project_id, outcome.report)
     if outcome.report.gate.outcome is None and known.note_id is None:
@@ -322,26 +311,6 @@ def _post_of(deps: Deps, state: State, project_id: ProjectId, iid: int | None = 
         return posts.get(connection, project_id, wanted)
 
 
-def _prepare(deps: Deps, state: State, project_id: ProjectId, pipeline_id: int) -> None:
-    """Fetch what the comparison needs beside the pipeline itself."""
-    gitlab = gitlab_of(deps)
-    with deps.db.read() as connection:
-        request = (
-            None
-            if state.merge_request_iid is None
-            else merge_requests.get(connection, project_id, state.merge_request_iid)
-        )
-    if state.pipeline is not None:
-        default_branch = state.project.default_branch
-        contracts.refresh(deps, gitlab, project_id, state.pipeline, request, default_branch=default_branch)
-        if request is not None and state.pipeline.sha != request.head_sha:
-            # A merged results pipeline's commit is on no branch; what it holds decides whether its candidate ships.
-            trees.remember(deps, gitlab, project_id, pipeline_id, state.pipeline.sha)
-    target = request.target_branch if request else state.project.default_branch
-    if target is not None:
-        _refresh_baselines(deps, gitlab, project_id, target, but=pipeline_id)
-
-
 def _computed(
     deps: Deps,
     state: State,
@@ -349,15 +318,13 @@ def _computed(
     pipeline_id: int,
     subject: _Subject,
     *,
-    alone: bool = False,
     head: str | None = None,
     of: Pipeline | None = None,
 ) -> Outcome:
     asked = Question(
         state.project.default_branch,
-        _ancestors(deps, project_id, subject.iid or state.merge_request_iid),
+        examine.ancestors(deps, project_id, subject.iid or state.merge_request_iid),
         deps.settings.if_invalid_contract,
-        alone=alone,
         iid=subject.iid,
         kept=subject.kept,
         head=head,
@@ -370,13 +337,6 @@ def _computed(
     report = completing.completed(deps, project_id, report, default_branch=state.project.default_branch)
     text = note.body(report, settings=deps.settings, project_path=state.project.path)
     return Outcome(report, text, state.settled, state.project)
-
-
-def _ancestors(deps: Deps, project_id: ProjectId, iid: int | None) -> list[str]:
-    with deps.db.read() as connection:
-        request = None if iid is None else merge_requests.get(connection, project_id, iid)
-    base = request.base_sha if request else None
-    return gitlab_of(deps).ancestors(project_id, base) if base else []
 
 
 def _post(  # noqa: PLR0913 - as above
@@ -422,25 +382,6 @@ def _is_worth_a_note(report: Report, request: MergeRequest, *, asked: bool) -> b
     return (gated and (asked or stands)) or (asked and stands)
 
 
-def _refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target: str, *, but: int) -> None:
-    """Ask about jobs of the target branch that had not ended when we looked last: they may be the baseline."""
-    with deps.db.read() as connection:
-        open_ones = pipelines.unsettled(connection, project_id, target, ended=ci.ENDED, limit=_MOST_BASELINES)
-    told = [
-        job
-        for number in open_ones
-        if number != but
-        for job in (
-            *gitlab.pipeline_jobs(project_id, number),
-            *families.jobs_of_children(deps, gitlab, project_id, number, fresh=False),
-        )
-    ]
-    if told:
-        with deps.db.write() as connection:
-            jobs.refresh(connection, project_id, told, now=deps.clock())
-            jobs.settle_flags(connection, project_id, told, grace_ms=GRACE_MS)
-
-
 def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | None = None) -> Report:
     """Compute a pipeline's report from what is stored. GitLab is asked only where the branches part, and when it does
     not answer, the target branch's newest pipeline is the baseline. `trial` is a contract to try beside the one that
@@ -456,7 +397,7 @@ def known(deps: Deps, project_id: ProjectId, pipeline_id: int, *, trial: str | N
         return report
     base = report.merge_request.base_sha if report.merge_request else None
     try:
-        default_branch = deps.gitlab.project(project_id, max_age_ms=states.PROJECT_AGE_MS).default_branch
+        default_branch = deps.gitlab.project(project_id, max_age_ms=PROJECT_AGE_MS).default_branch
         ancestors = deps.gitlab.ancestors(project_id, base) if base else []
     except MltrailError:
         return report

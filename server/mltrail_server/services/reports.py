@@ -10,6 +10,7 @@ from mltrail_server.domain import selection, verdict
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.preview import Preview
 from mltrail_server.domain.report_job import Doubt
 from mltrail_server.domain.threads import Override
 from mltrail_server.domain.verdict import Verdict
@@ -21,7 +22,6 @@ from mltrail_server.store.pipelines import Pipeline
 
 from . import baselines, contracts, judging, pipeline_runs
 from .judging import Bench, Judged, ModelReport
-from .promotion_preview import Preview
 
 MOST_RUNS = 20_000
 """So many runs of a pipeline are looked at."""

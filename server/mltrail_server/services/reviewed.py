@@ -14,7 +14,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import pipeline_trees
 from mltrail_server.store.pipelines import Pipeline
 
-from . import reconcile, trees
+from . import examine, trees
 from .deps import Scope
 from .judging import ModelReport
 
@@ -52,14 +52,14 @@ def find(scope: Scope, gitlab: GitLab, told: ci.Pipeline, *, default_branch: str
     equal = [one for one in sources if one.sha == told.sha or _is_equal(scope, gitlab, one, own)]
     found: dict[str, Found] = {}
     for source in equal:
-        report = reconcile.refresh(scope.deps, scope.project_id, source.id).report
+        report = examine.refresh(scope.deps, scope.project_id, source.id).report
         for one in report.models:
             if one.runs:
                 found.setdefault(one.name, Found(one, source.id, report.pipeline.merge_request_iid))
     if equal:
         return Reviewed(found, "")
     names = trees.differing(gitlab, scope.project_id, sources[0].sha, told.sha)
-    report = reconcile.refresh(scope.deps, scope.project_id, sources[0].id).report
+    report = examine.refresh(scope.deps, scope.project_id, sources[0].id).report
     missed = [one.name for one in report.models if any(run.state is RunState.SUCCEEDED for run in one.runs)]
     return Reviewed({}, reviewed.why_not(names), tuple(missed))
 

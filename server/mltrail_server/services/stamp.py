@@ -20,11 +20,10 @@ from mltrail_server.store.logged_models import LoggedModel
 from . import amendments, job_claims, snapshots, stewards
 from .amendments import Kind
 from .deps import Scope
-from .job_claims import CLAIM, MERGE_REQUEST
 
 KEYS = frozenset(
     {
-        CLAIM,
+        ci.JOB_TAG,
         "gitlab.CI_JOB_URL",
         "gitlab.CI_PIPELINE_ID",
         "gitlab.CI_PIPELINE_URL",
@@ -34,7 +33,7 @@ KEYS = frozenset(
         "gitlab.CI_COMMIT_SHA",
         "gitlab.CI_COMMIT_REF_NAME",
         "gitlab.verified",
-        MERGE_REQUEST,
+        ci.MERGE_REQUEST_TAG,
     }
 )
 

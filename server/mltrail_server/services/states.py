@@ -7,21 +7,19 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import ci, job_outcome
 from mltrail_server.domain.candidate import Status
-from mltrail_server.domain.errors import Code, MltrailError, unavailable
+from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store import candidate_tags, candidates, jobs, merge_requests, pipelines
 from mltrail_server.store.jobs import TiedJob
 
 from . import families
-from .deps import Deps
-from .job_claims import MERGE_REQUEST
+from .deps import PROJECT_AGE_MS, Deps, gitlab_of
 from .job_states import GRACE_MS
 
-PROJECT_AGE_MS = 60 * 60_000
 REQUEST_AGE_MS = 10 * 60_000
-"""So old may be what we know of a project, and of a merge request, when nobody asks for the newest. What changes of a
-merge request meanwhile is seen by webhooks and by the sweep over a project's open ones.
+"""So old may be what we know of a merge request, when nobody asks for the newest. What changes meanwhile is seen by
+webhooks and by the sweep over a project's open ones.
 """
 
 _MOST_REQUESTS = 5
@@ -53,14 +51,6 @@ class State:
         """Tell whether a merge request is there or may be opened for what this pipeline has trained."""
         told = self.pipeline
         return told is not None and not told.tag and told.ref != self.project.default_branch
-
-
-def gitlab_of(deps: Deps) -> GitLab:
-    if deps.gitlab is None:
-        raise unavailable(
-            "This server has no connection to a GitLab: local mode knows no pipelines. MLTRAIL_GITLAB_URL names one."
-        )
-    return deps.gitlab
 
 
 def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool) -> State:
@@ -120,7 +110,7 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
         tied = jobs.tied_in(connection, project_id, pipeline_id)
         if iid is not None:
             stamped = {job.candidate_iid for job in tied if job.verified}
-            candidate_tags.put_all(connection, project_id, stamped, {MERGE_REQUEST: str(iid)})
+            candidate_tags.put_all(connection, project_id, stamped, {ci.MERGE_REQUEST_TAG: str(iid)})
         detached = _close(connection, project_id, tied, now=now)
     return State(project, told, iid, job_outcome.all_ended(tied) and not detached, others)
 

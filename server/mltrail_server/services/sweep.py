@@ -7,8 +7,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import due, merge_requests, pipelines
 
 from . import gate_thread
-from .deps import Deps
-from .states import gitlab_of
+from .deps import Deps, gitlab_of
 
 EVERY_MS = 15 * 60_000
 _WAIT_FOR_REQUESTS_MS = 7 * 24 * 60 * 60_000

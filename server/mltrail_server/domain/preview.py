@@ -1,0 +1,42 @@
+"""What merging a merge request would publish of one model, as its note says it beforehand."""
+
+from dataclasses import dataclass, replace
+
+from . import reviewed
+from .markdown import Markdown, code
+
+_NO_PIPELINE = (
+    "⚠️ GitLab has run no pipeline on the target branch's last commit, {sha}, and without a pipeline nothing is "
+    "promoted. It creates none from jobs in `.pre` and `.post` alone: give the component's input `promote-stage` "
+    "another stage."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`sentence` is safe to stand in a note. `reuse` tells whether the reviewed candidate itself may ship; `refused`,
+    as safe, why it would not be promoted as it is.
+    """
+
+    version: str
+    bump: str
+    reason: str
+    alias: str
+    replaces: str | None
+    sentence: Markdown
+    reuse: bool = False
+    refused: Markdown | None = None
+
+    def knowing(self, *, up_to_date: bool | None, without_pipeline: str | None = None) -> "Preview":
+        """Say beside it whether the target branch will have to train again; None where nobody knows. `without_pipeline`
+        is the target branch's last commit where no pipeline has run on it: then none may run after the merge either.
+        """
+        more = "" if self.refused else reviewed.beforehand(reuse=self.reuse, up_to_date=up_to_date)
+        if without_pipeline is not None:
+            more = f"{more} {_NO_PIPELINE.format(sha=code(without_pipeline[:8]))}"
+        return replace(self, sentence=Markdown(f"{self.sentence} {more}".rstrip()))
+
+    def unless(self, refused: Markdown, model: str) -> "Preview":
+        """Say instead that it would not be promoted as it is, and why."""
+        told = Markdown(f"If this is merged as it is, {code(model)} will not be promoted: {refused}.")
+        return replace(self, sentence=told, refused=refused)
