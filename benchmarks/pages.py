@@ -22,7 +22,7 @@ from tests.fakes.gitlab import FakeGitLab
 from benchmarks.search import PROJECT, fill, scope_of
 from benchmarks.search import statements as count_statements
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store import schema
 

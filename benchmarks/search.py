@@ -20,8 +20,9 @@ from sqlalchemy import event
 from mltrail_server.app import create_deps
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import projects, search
-from mltrail_server.services.deps import Deps, Scope
+from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.identity import projects
+from mltrail_server.services.tracking import search
 from mltrail_server.settings import Settings
 from mltrail_server.store import schema
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from alembic import command
 from alembic.util import CommandError
 
-from mltrail_server.store import migrate
-from mltrail_server.store.db import Database
+from mltrail_server.store.db import migrate
+from mltrail_server.store.db.database import Database
 
 
 def main() -> None:

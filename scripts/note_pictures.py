@@ -21,7 +21,7 @@ import comrak
 from tests.reports import Sides, a_report, a_run
 
 from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.services import note
+from mltrail_server.services.review import note
 from mltrail_server.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "docs/images"

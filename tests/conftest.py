@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from tests import databases, environment
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here

@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from mltrail_server.store import migrate, schema
-from mltrail_server.store.db import Database
+from mltrail_server.store import schema
+from mltrail_server.store.db import migrate
+from mltrail_server.store.db.database import Database
 from tests.postgresql import Cluster
 
 BACKENDS = ("sqlite", "postgresql")

@@ -7,11 +7,11 @@ from mltrail_contract import Outcome
 from mltrail_server.domain import gate, verdict
 from mltrail_server.domain.comparison import NO_CONTRACT, compare
 from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.services import contracts
-from mltrail_server.services.judging import Judged, ModelReport
-from mltrail_server.services.reports import Report
-from mltrail_server.store.merge_requests import MergeRequest
-from mltrail_server.store.pipelines import Pipeline
+from mltrail_server.services.contract import contracts
+from mltrail_server.services.review.judge import Judged, ModelReport
+from mltrail_server.services.review.reports import Report
+from mltrail_server.store.ci.merge_requests import MergeRequest
+from mltrail_server.store.ci.pipelines import Pipeline
 
 GITLAB = "https://gitlab.example.com/team/churn"
 SHA = "3f9c21ab" * 5

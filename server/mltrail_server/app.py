@@ -25,11 +25,12 @@ from .http.slow_bodies import SLOW_BODIES
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health, metrics
-from .services import projects, signing
-from .services.deps import Deps
+from .services.context.deps import Deps
+from .services.identity import projects
+from .services.promotion import provenance
 from .settings import Settings
-from .store.db import Database
-from .store.migrate import prepare
+from .store.db.database import Database
+from .store.db.migrate import prepare
 from .ui import errors as ui_errors
 from .ui import routes as ui_routes
 from .webhooks import receiver
@@ -39,7 +40,7 @@ def create_deps(
     settings: Settings, *, clock: Clock = system_clock, gitlab_timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Deps:
     """Open database and files. Refuses a database whose schema is behind."""
-    signing.signer(settings)  # refuses a key that is none before anything is opened
+    provenance.signer(settings)  # refuses a key that is none before anything is opened
     # Nobody else's on a machine that many share: database and files lie there.
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Whatever server runs the application: an empty secret would let anybody sign what we sign.

@@ -15,7 +15,7 @@ from .domain.errors import MltrailError, invalid
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .services.deps import Deps
+    from .services.context.deps import Deps
 
 _SPAN = re.compile(r"(?:([\d.]+)w)?(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", re.ASCII)
 _UNITS = (604_800, 86_400, 3_600, 60, 1)
@@ -72,8 +72,8 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _migrate(settings: Settings, options: argparse.Namespace) -> int:
-    from .store import migrate, partitions  # noqa: PLC0415
-    from .store.db import Database  # noqa: PLC0415
+    from .store.db import migrate, partitions  # noqa: PLC0415
+    from .store.db.database import Database  # noqa: PLC0415
 
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
@@ -93,7 +93,7 @@ def _of_a_server(settings: Settings) -> "Deps":
     """Open what a server has set up. In an empty database of our own making all would be well, or all an orphan."""
     from .app import create_deps  # noqa: PLC0415
     from .domain.errors import conflict  # noqa: PLC0415
-    from .store import migrate  # noqa: PLC0415
+    from .store.db import migrate  # noqa: PLC0415
 
     if not migrate.is_set_up(settings.database):
         where = "MLTRAIL_DATABASE_URL" if settings.database_url else settings.data_path.resolve()
@@ -105,7 +105,7 @@ def _of_a_server(settings: Settings) -> "Deps":
 
 
 def _gc(settings: Settings, options: argparse.Namespace) -> int:
-    from .services import garbage, store_check  # noqa: PLC0415
+    from .services.admin import garbage, store_check  # noqa: PLC0415
 
     chosen = options.run_ids or options.experiment_ids or options.older_than or options.project or options.force
     if chosen and not options.deleted:
@@ -129,7 +129,7 @@ def _gc(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _purge(deps: "Deps", options: argparse.Namespace) -> None:
-    from .services import purge  # noqa: PLC0415
+    from .services.admin import purge  # noqa: PLC0415
 
     would = "Would remove" if options.dry_run else "Removed"
     wanted = purge.Wanted(
@@ -174,7 +174,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
-    from .services import store_check  # noqa: PLC0415
+    from .services.admin import store_check  # noqa: PLC0415
 
     def report(problem: store_check.Problem) -> None:
         print(json.dumps(problem.told()) if options.json else problem.line(), flush=True)
@@ -186,7 +186,7 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
 
 def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     from .domain.clock import system_clock  # noqa: PLC0415
-    from .services.selftest import Given, SelfTest  # noqa: PLC0415
+    from .services.admin.selftest import Given, SelfTest  # noqa: PLC0415
 
     if settings.local_mode:
         raise invalid("The self-test tries a GitLab: set MLTRAIL_GITLAB_URL, and the other variables as the server's.")

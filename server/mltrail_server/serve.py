@@ -25,7 +25,7 @@ from granian.server import Server
 from . import worker
 from .app import create_app, create_deps
 from .domain.errors import conflict, invalid
-from .services.deps import Deps
+from .services.context.deps import Deps
 from .settings import Settings, is_loopback
 
 if TYPE_CHECKING:

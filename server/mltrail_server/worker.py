@@ -6,10 +6,12 @@ import signal
 import threading
 
 from .domain.errors import Code, MltrailError
-from .services import garbage, promotion_comment, reconcile, refusals, sweep
-from .services.deps import Deps
-from .store import due
-from .store.due import Due
+from .services.admin import garbage
+from .services.ci import poll, reconcile
+from .services.ci.publish import promotion_comment, refusals
+from .services.context.deps import Deps
+from .store.ci import due
+from .store.ci.due import Due
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
@@ -98,7 +100,7 @@ def _again(deps: Deps, one: Due) -> int | None:
 
 def _other(deps: Deps, one: Due) -> int | None:
     if one.kind == due.PROJECT:
-        return sweep.project(deps, one.project_id)
+        return poll.project(deps, one.project_id)
     promotion_comment.write(deps, one.project_id, one.key)
     return None
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from tests.api.conftest import Mlflow, good
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team

@@ -9,7 +9,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from tests.conftest import FrozenClock, Team, team_in
 from tests.fakes.gitlab import FakeGitLab

@@ -20,7 +20,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.gitlab.probe import Probe
 from mltrail_server.gitlab.session import Sessions
-from mltrail_server.services.selftest import FAILED, Given, Line, SelfTest
+from mltrail_server.services.admin.selftest import FAILED, Given, Line, SelfTest
 from mltrail_server.settings import Settings
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab import Pipeline

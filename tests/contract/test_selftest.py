@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mltrail_server import cli
-from mltrail_server.services.selftest import FAILED, OK, Given, SelfTest
+from mltrail_server.services.admin.selftest import FAILED, OK, Given, SelfTest
 from mltrail_server.settings import Settings
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 

@@ -16,7 +16,7 @@ def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
         "mltrail_contract",
         "mltrail",
     }
-    migrations = "mltrail_server/store/migrations/versions/"
+    migrations = "mltrail_server/store/db/migrations/versions/"
     assert any(name.startswith(migrations) for name in names)
 
 

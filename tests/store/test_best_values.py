@@ -9,9 +9,11 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import parse
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import candidates, experiments, projects
-from mltrail_server.services.deps import Deps, Scope
-from mltrail_server.store import best_values, metric_keys, metrics, params
+from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.identity import projects
+from mltrail_server.services.tracking import candidates, experiments
+from mltrail_server.store.pages import tables
+from mltrail_server.store.tracking import metric_keys, metrics, params
 
 WANTED = {"acc": Better.HIGHER, "loss": Better.LOWER, "nothing": Better.HIGHER}
 NAN = float("nan")
@@ -52,7 +54,7 @@ def test_what_counts(scope: Scope, small: bool) -> None:
     def best(text: str = "") -> dict[str, float]:
         with scope.deps.db.read() as connection:
             clauses, stages = parse(text), [Stage.ACTIVE]
-            return best_values.best(connection, ProjectId(1), 1, stages, clauses, wanted=WANTED, small=small)
+            return tables.best_values(connection, ProjectId(1), 1, stages, clauses, wanted=WANTED, small=small)
 
     def expected(numbers: list[int]) -> dict[str, float]:
         losses = [mine[number]["loss"] for number in numbers]
@@ -71,7 +73,7 @@ def test_a_walk_ends_after_a_hundred_values_of_others(scope: Scope) -> None:
         log(scope, 2, {"acc": 0.5})
     with scope.deps.db.read() as connection:
         found = [
-            best_values.best(connection, ProjectId(1), 1, [Stage.ACTIVE], (), wanted=WANTED, small=small)
+            tables.best_values(connection, ProjectId(1), 1, [Stage.ACTIVE], (), wanted=WANTED, small=small)
             for small in (True, False)
         ]
     assert found == [{"acc": 0.1}, {}]

@@ -4,8 +4,9 @@ import pytest
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import models, projects
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.identity import projects
+from mltrail_server.store.registry import models
 
 BACKENDS = ("postgresql",)
 PROJECT = ProjectId(1)

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import due
-from mltrail_server.store.db import Database
-from mltrail_server.store.due import Due
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.ci import due
+from mltrail_server.store.ci.due import Due
+from mltrail_server.store.db.database import Database
 
 ONE, TWO = ProjectId(1), ProjectId(2)
 LEASE = 1_000

@@ -10,10 +10,10 @@ from sqlalchemy import event
 
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import blobs, files, folders
-from mltrail_server.store.folders import Entry
-from mltrail_server.store.paging import mark_of, written_token
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.db.paging import mark_of, written_token
+from mltrail_server.store.files import blobs, files
+from mltrail_server.store.files.files import Entry
 
 ONE, TWO = ProjectId(1), ProjectId(2)
 SHA = "0" * 64
@@ -34,9 +34,9 @@ def put(connection: sa.Connection, *paths: str, project: ProjectId = ONE) -> Non
 def test_one_level_of_a_folder(connection: sa.Connection) -> None:
     put(connection, "r/a/1", "r/a/b/2", "r/a/b/3", "r/a/ü/4", "r/a-b", "r/a.txt", "r/a0", "r/b")
     put(connection, "r/a/theirs", project=TWO)
-    assert folders.entries(connection, ONE, "r/a") == [Entry("1", 5), Entry("b", None), Entry("ü", None)]
-    assert [one.name for one in folders.entries(connection, ONE, "r")] == ["a", "a-b", "a.txt", "a0", "b"]
-    assert folders.entries(connection, ONE, "r/b") == []
+    assert files.folder_entries(connection, ONE, "r/a") == [Entry("1", 5), Entry("b", None), Entry("ü", None)]
+    assert [one.name for one in files.folder_entries(connection, ONE, "r")] == ["a", "a-b", "a.txt", "a0", "b"]
+    assert files.folder_entries(connection, ONE, "r/b") == []
     assert [one.path for one in files.below(connection, ONE, "r/a")] == ["r/a/1", "r/a/b/2", "r/a/b/3", "r/a/ü/4"]
 
 
@@ -44,7 +44,7 @@ def test_a_listing_hops_over_what_lies_below_in_one_statement(connection: sa.Con
     put(connection, *(f"r/checkpoints/{number}/weights" for number in range(300)), "r/MLmodel")
     statements: list[str] = []
     event.listen(connection, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
-    assert [one.name for one in folders.entries(connection, ONE, "r")] == ["MLmodel", "checkpoints"]
+    assert [one.name for one in files.folder_entries(connection, ONE, "r")] == ["MLmodel", "checkpoints"]
     assert len(statements) == 1
 
 
@@ -59,7 +59,7 @@ def test_a_listing_reads_no_more_of_a_folder_than_its_name(deps: Deps) -> None:
                 return  # one database is enough to tell, and this is the one that counts its steps
             count = itertools.count()
             raw.set_progress_handler(lambda count=count: next(count) and None, 1)
-            assert len(folders.entries(connection, ONE, str(deep))) == 2
+            assert len(files.folder_entries(connection, ONE, str(deep))) == 2
             raw.set_progress_handler(None, 0)
             steps.append(next(count))
     assert steps[1] < 2 * steps[0]
@@ -72,16 +72,16 @@ def test_pages_of_a_folder(connection: sa.Connection) -> None:
     token = None
     pages = 0
     while pages == 0 or token:
-        found, token = folders.page(connection, ONE, "r", token=token, size=2)
+        found, token = files.folder_page(connection, ONE, "r", token=token, size=2)
         seen += [one.name for one in found]
         pages += 1
     assert pages == 3
     assert sorted(seen) == ["a", "a-b", "a.txt", "a0", "b", "ü"]
-    _, other = folders.page(connection, ONE, "r", token=None, size=1)
+    _, other = files.folder_page(connection, ONE, "r", token=None, size=1)
     with pytest.raises(MltrailError, match="page token"):
-        folders.page(connection, ONE, "q", token=other)
+        files.folder_page(connection, ONE, "q", token=other)
     forged = written_token(["a"], mark_of("files", "r"))
-    assert folders.page(connection, ONE, "r", token=forged)[0][0].name == "a"
+    assert files.folder_page(connection, ONE, "r", token=forged)[0][0].name == "a"
 
 
 def test_a_name_moves_to_the_new_bytes_and_the_old_ones_stay_known(connection: sa.Connection) -> None:
@@ -109,7 +109,7 @@ def test_deleting_a_folder_leaves_its_namesakes(connection: sa.Connection) -> No
     put(connection, "r/a/1", "r/a/b/2", "r/a-b", "r/a0", "r/ab/3")
     put(connection, "r/a/1", project=TWO)
     files.delete(connection, ONE, "r/a", now=3)
-    assert [one.name for one in folders.entries(connection, ONE, "r")] == ["a-b", "a0", "ab"]
+    assert [one.name for one in files.folder_entries(connection, ONE, "r")] == ["a-b", "a0", "ab"]
     assert files.get(connection, TWO, "r/a/1") is not None
 
 

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import projects
-from mltrail_server.store.group_commit import GroupCommit
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.db.sqlite import GroupCommit
+from mltrail_server.store.identity import projects
 
 BACKENDS = ("sqlite",)
 FAILING, ODD = 3, 5

@@ -3,10 +3,12 @@
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import aliases, models, promotions, schema
-from mltrail_server.store.aliases import Move
-from mltrail_server.store.promotions import Promotion
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store import schema
+from mltrail_server.store.promotion import promotions
+from mltrail_server.store.promotion.promotions import Promotion
+from mltrail_server.store.registry import aliases, models
+from mltrail_server.store.registry.aliases import Move
 
 PROJECT = ProjectId(1)
 

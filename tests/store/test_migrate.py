@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mltrail_server.store import migrate
-from mltrail_server.store.db import Database
+from mltrail_server.store.db import migrate
+from mltrail_server.store.db.database import Database
 from tests.postgresql import Cluster
 
 SERVERS = 4

@@ -7,8 +7,9 @@ from sqlalchemy import event
 
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import aliases, models, projects, versions
-from mltrail_server.services.deps import Deps, Scope
+from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.identity import projects
+from mltrail_server.services.registry import aliases, models, versions
 
 
 @pytest.fixture

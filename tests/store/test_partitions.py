@@ -13,9 +13,10 @@ from mltrail_server import cli
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.settings import Settings
-from mltrail_server.store import migrate, schema
-from mltrail_server.store.db import Database
-from mltrail_server.store.partitions import TABLES, partition
+from mltrail_server.store import schema
+from mltrail_server.store.db import migrate
+from mltrail_server.store.db.database import Database
+from mltrail_server.store.db.partitions import TABLES, partition
 from tests.api.conftest import Mlflow
 from tests.conftest import FrozenClock
 from tests.postgresql import Cluster

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from tests.api.conftest import Mlflow
 from tests.conftest import FrozenClock

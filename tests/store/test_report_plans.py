@@ -10,49 +10,41 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import parse
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import (
-    amendments,
-    best_values,
-    candidate_pipelines,
-    candidates,
-    gate_refusals,
-    jobs,
-    pipeline_candidates,
-    pipeline_families,
-    report_jobs,
-    run_data,
-    tombstones,
-)
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.ci import child_pipelines, jobs, refusals
+from mltrail_server.store.pages import tables
+from mltrail_server.store.review import jobs as jobs_store
+from mltrail_server.store.review import pipeline_runs, tombstones
+from mltrail_server.store.tracking import candidates, evidence
 
 BACKENDS = ("sqlite",)  # the plans that are told are its own
 PROJECT = ProjectId(1)
 READS: dict[str, Callable[[sa.Connection], object]] = {
-    "the branch": lambda one: pipeline_candidates.of_branch(one, PROJECT, "main", before=99, limit=30),
-    "commits": lambda one: pipeline_candidates.of_branch(one, PROJECT, "main", before=99, limit=30, shas=["a", "b"]),
-    "jobs": lambda one: pipeline_candidates.tied_in(one, PROJECT, [1, 2, 3]),
+    "the branch": lambda one: pipeline_runs.of_branch(one, PROJECT, "main", before=99, limit=30),
+    "commits": lambda one: pipeline_runs.of_branch(one, PROJECT, "main", before=99, limit=30, shas=["a", "b"]),
+    "jobs": lambda one: pipeline_runs.tied_in(one, PROJECT, [1, 2, 3]),
     "jobs of one": lambda one: jobs.tied_in(one, PROJECT, 1),
-    "candidates": lambda one: pipeline_candidates.candidates(one, PROJECT, [1, 2, 3], stages=tuple(Stage)),
-    "tags": lambda one: pipeline_candidates.own_tags(one, PROJECT, [1, 2, 3], {"a", "b"}),
-    "tags of snapshots": lambda one: pipeline_candidates.own_tags(one, PROJECT, [1], {"a", "b"}, snapshots=[8, 9]),
+    "candidates": lambda one: pipeline_runs.candidates(one, PROJECT, [1, 2, 3], stages=tuple(Stage)),
+    "tags": lambda one: pipeline_runs.own_tags(one, PROJECT, [1, 2, 3], {"a", "b"}),
+    "tags of snapshots": lambda one: pipeline_runs.own_tags(one, PROJECT, [1], {"a", "b"}, snapshots=[8, 9]),
     "what is gone": lambda one: tombstones.of_pipelines(one, PROJECT, [1, 2, 3]),
     "who removed it": lambda one: tombstones.of_candidate(one, PROJECT, 7),
-    "who has written": lambda one: amendments.of(one, PROJECT, 7),
+    "who has written": lambda one: evidence.of(one, PROJECT, 7),
     "who has what beside": lambda one: candidates.amended_of(one, PROJECT, ["a", "b"]),
     "what protects": lambda one: jobs.any_protected_in(one, PROJECT, 7),
-    "laptops": lambda one: pipeline_candidates.without_job(one, PROJECT, ["a" * 40, "b" * 40], limit=20),
-    "datasets": lambda one: run_data.datasets(one, PROJECT, [1, 2, 3]),
-    "files": lambda one: run_data.files_at(one, PROJECT, ["a", "b"]),
-    "the best values": lambda one: best_values.best(
+    "laptops": lambda one: pipeline_runs.without_job(one, PROJECT, ["a" * 40, "b" * 40], limit=20),
+    "datasets": lambda one: pipeline_runs.datasets(one, PROJECT, [1, 2, 3]),
+    "files": lambda one: pipeline_runs.files_at(one, PROJECT, ["a", "b"]),
+    "the best values": lambda one: tables.best_values(
         one, PROJECT, 1, [Stage.ACTIVE], parse("params.a = '1'"), wanted={"a": Better.HIGHER}, small=True
     ),
-    "report jobs": lambda one: report_jobs.of_pipeline(one, PROJECT, 7, ["report"]),
-    "earlier report jobs": lambda one: report_jobs.names_before(one, PROJECT, 7, iid=1, target="main"),
-    "children": lambda one: pipeline_families.children(one, PROJECT, 7),
-    "children that train": lambda one: pipeline_families.unsettled(one, PROJECT, [7, 8], ended=["success"]),
-    "what was refused": lambda one: gate_refusals.of_request(one, PROJECT, 7),
-    "refused issues": lambda one: gate_refusals.of_issues(one, PROJECT),
-    "a candidate's pipeline": lambda one: candidate_pipelines.of(one, PROJECT, 7),
+    "report jobs": lambda one: jobs_store.of_pipeline(one, PROJECT, 7, ["report"]),
+    "earlier report jobs": lambda one: jobs_store.names_before(one, PROJECT, 7, iid=1, target="main"),
+    "children": lambda one: child_pipelines.children(one, PROJECT, 7),
+    "children that train": lambda one: child_pipelines.unsettled(one, PROJECT, [7, 8], ended=["success"]),
+    "what was refused": lambda one: refusals.of_request(one, PROJECT, 7),
+    "refused issues": lambda one: refusals.of_issues(one, PROJECT),
+    "a candidate's pipeline": lambda one: pipeline_runs.pipeline_of(one, PROJECT, 7),
 }
 
 

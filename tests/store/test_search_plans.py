@@ -12,10 +12,11 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.filters import parse, parse_orders
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import candidates, experiments, projects
-from mltrail_server.services.deps import Deps, Scope
-from mltrail_server.store import candidate_tags, metric_keys, metrics, params, search
-from mltrail_server.store.search_plans import Sizes
+from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.identity import projects
+from mltrail_server.services.tracking import candidates, experiments
+from mltrail_server.store.tracking import candidate_tags, metric_keys, metrics, params, search
+from mltrail_server.store.tracking.search import Sizes
 
 WALK = Sizes(few=-1, small=-1)
 FEW = Sizes(few=10_000, small=-1)

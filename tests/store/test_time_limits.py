@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 
 ENDLESS = {
     "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",

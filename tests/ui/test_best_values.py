@@ -6,8 +6,8 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services import tables
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.pages import tables
 from tests.api.conftest import mlflow  # noqa: F401 - a fixture
 from tests.api.promotion.test_promotion import promote
 from tests.api.review.test_report import SHAS, Trail

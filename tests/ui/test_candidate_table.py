@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
 from tests.api.review.test_report import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, Counter, FrozenClock, Team

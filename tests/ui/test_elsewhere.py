@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow
 from tests.conftest import LOCAL_TOKEN
 from tests.ui.test_pages import sign_in

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app
 from mltrail_server.domain.errors import MltrailError
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.sign_in import with_token
-from mltrail_server.store import failures
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.identity.sessions import sign_in_with_token
+from mltrail_server.store.db import failures
 from tests.api.conftest import Mlflow, failure
 from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, Team
 from tests.ui.test_pages import sign_in
@@ -34,7 +34,7 @@ def fill(deps: Deps) -> None:
 
     def sign_in_for_ever() -> None:
         while True:
-            with_token(deps, LOCAL_TOKEN)
+            sign_in_with_token(deps, LOCAL_TOKEN)
 
     with pytest.raises(MltrailError, match="disk of its database is full"):
         sign_in_for_ever()

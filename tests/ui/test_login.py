@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.ui.test_pages import form_token, sign_in
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.conftest import EXTERNAL_URL
 from tests.ui.test_login import browser, login_deps  # noqa: F401 - fixtures
 

@@ -8,7 +8,7 @@ import yaml
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.ci.test_publishers import faces
 from tests.api.review.test_contract import a_main, a_request
 from tests.api.review.test_report import SHAS, Trail

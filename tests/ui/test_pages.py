@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow, good, mlflow  # noqa: F401 - a fixture
 from tests.api.trail import SHAS, Trail
 from tests.conftest import LOCAL_TOKEN, FrozenClock, Team

@@ -10,7 +10,7 @@ import time
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.ui import prose
 from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
 from tests.api.promotion.test_promotion import promote

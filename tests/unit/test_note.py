@@ -17,7 +17,7 @@ from mltrail_contract import FILE_NAME
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.threads import Override
-from mltrail_server.services import note
+from mltrail_server.services.review import note
 from mltrail_server.settings import Settings
 from tests.fakes.gitlab import detectors
 from tests.reports import Sides, a_report, a_run

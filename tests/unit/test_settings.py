@@ -9,7 +9,7 @@ from scripts.settings_table import table
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.settings import Settings
-from mltrail_server.store.migrate import is_set_up
+from mltrail_server.store.db.migrate import is_set_up
 from tests.api.conftest import Mlflow, good
 
 PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-from mltrail_server.store.prepared import Prepared
+from mltrail_server.store.db.statements import Prepared
 from tests.tenancy import leaks
 
 RUN, TAG = schema.candidate, schema.candidate_tag

@@ -6,8 +6,8 @@ from flask import Response
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
-from mltrail_server.services import alias_moves
-from mltrail_server.services.alias_moves import Moved
+from mltrail_server.services.registry import aliases
+from mltrail_server.services.registry.aliases import Moved
 
 
 class _Put(msgspec.Struct, forbid_unknown_fields=True):
@@ -22,7 +22,7 @@ class _Rollback(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def show(call: Call, model: str) -> Response:
-    found = alias_moves.told(call.scope, model)
+    found = aliases.history_of_model(call.scope, model)
     return json_answer(
         {
             "aliases": [
@@ -47,7 +47,7 @@ def show(call: Call, model: str) -> Response:
 
 def put(call: Call, model: str, alias: str) -> Response:
     body = body_of(call.request, _Put)
-    moved = alias_moves.put(
+    moved = aliases.move_with_reason(
         call.scope, model, alias, str(body.version), reason=body.reason, expected=_text(body.expected)
     )
     return _answer(moved)
@@ -55,7 +55,7 @@ def put(call: Call, model: str, alias: str) -> Response:
 
 def rollback(call: Call, model: str, alias: str) -> Response:
     body = body_of(call.request, _Rollback)
-    return _answer(alias_moves.rollback(call.scope, model, alias, reason=body.reason, expected=_text(body.expected)))
+    return _answer(aliases.rollback(call.scope, model, alias, reason=body.reason, expected=_text(body.expected)))
 
 
 def _text(value: str | int | None) -> str | None:

@@ -6,7 +6,8 @@ from flask import Response
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
-from mltrail_server.services import detachments, links
+from mltrail_server.services.context import links
+from mltrail_server.services.tracking import detachments
 
 
 class _Detach(msgspec.Struct, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
 from mltrail_server.http.uploads import FileStream, announced
-from mltrail_server.services import files, packages
+from mltrail_server.services.files import files, packages
 
 
 def upload(call: Call, owner: str, path: str) -> Response:

@@ -11,8 +11,9 @@ from mltrail_server.domain.semver import Bump
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
-from mltrail_server.services import links, promotion
-from mltrail_server.services.promotion_plan import Promoted, Wish
+from mltrail_server.services.context import links
+from mltrail_server.services.promotion import promote
+from mltrail_server.services.promotion.write import Promoted, Wish
 
 
 class _Promote(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ def create(call: Call) -> Response:
         body.pre_release,
         body.dry_run,
     )
-    return json_answer({"promotions": [_shown(call, one) for one in promotion.promote(call.scope, wish)]})
+    return json_answer({"promotions": [_shown(call, one) for one in promote.promote(call.scope, wish)]})
 
 
 def _shown(call: Call, one: Promoted) -> dict[str, object]:

@@ -14,13 +14,14 @@ from mltrail_server.domain.statistics import Summary
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
-from mltrail_server.services import links, pipeline_report
-from mltrail_server.services.judging import Judged, ModelReport
-from mltrail_server.services.pipeline_report import Told
+from mltrail_server.services.ci import report as report_service
+from mltrail_server.services.ci.report import PipelineReport
+from mltrail_server.services.context import links
+from mltrail_server.services.review.judge import Judged, ModelReport
 
 
 def show(call: Call, pipeline_id: int) -> Response:
-    return json_answer(_report(call, pipeline_report.known(call.scope, pipeline_id)))
+    return json_answer(_report(call, report_service.known(call.scope, pipeline_id)))
 
 
 class _Refresh(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,7 +31,7 @@ class _Refresh(msgspec.Struct, forbid_unknown_fields=True):
 def refresh(call: Call, pipeline_id: int) -> Response:
     if call.request.content_length:
         body_of(call.request, _Refresh)
-    return json_answer(_report(call, pipeline_report.fresh(call.scope, pipeline_id)))
+    return json_answer(_report(call, report_service.fresh(call.scope, pipeline_id)))
 
 
 class _Contract(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,7 +40,7 @@ class _Contract(msgspec.Struct, forbid_unknown_fields=True):
 
 def try_contract(call: Call, pipeline_id: int) -> Response:
     """Tell what the gate would say with a contract that is in no branch yet; nothing is stored."""
-    judged = pipeline_report.tried(call.scope, pipeline_id, body_of(call.request, _Contract).contract)
+    judged = report_service.tried(call.scope, pipeline_id, body_of(call.request, _Contract).contract)
     models = [
         {"name": one.name, "gate": one.outcome, "rules": [_rule(rule) for rule in one.rulings]} for one in judged.models
     ]
@@ -47,13 +48,13 @@ def try_contract(call: Call, pipeline_id: int) -> Response:
 
 
 def candidates(call: Call, pipeline_id: int) -> Response:
-    told = pipeline_report.known(call.scope, pipeline_id)
+    told = report_service.known(call.scope, pipeline_id)
     return json_answer(
         {"candidates": [_run(call, run) | {"model": model.name} for model in told.report.models for run in model.runs]}
     )
 
 
-def _report(call: Call, told: Told) -> dict[str, Any]:
+def _report(call: Call, told: PipelineReport) -> dict[str, Any]:
     report = told.report
     request = report.merge_request
     pipeline = report.pipeline

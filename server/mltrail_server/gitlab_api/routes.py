@@ -4,7 +4,7 @@ from flask import Flask
 
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Handler, Route, mount
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 
 from . import aliases, detachments, packages, promotions, reports, setup, versions
 

@@ -4,7 +4,7 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import setup
+from mltrail_server.services.admin import setup
 
 
 def show(call: Call) -> Response:

@@ -4,12 +4,13 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import attestations, model_cards
+from mltrail_server.services.promotion import provenance as provenance_service
+from mltrail_server.services.registry import cards
 
 
 def provenance(call: Call, model: str, version: str) -> Response:
     """Answer the DSSE envelope, and where the files are that it speaks of."""
-    found = attestations.of(call.scope, model, version)
+    found = provenance_service.of(call.scope, model, version)
     return json_answer(
         {
             "model": model,
@@ -23,5 +24,5 @@ def provenance(call: Call, model: str, version: str) -> Response:
 
 
 def card(call: Call, model: str, version: str) -> Response:
-    found, markdown = model_cards.of(call.scope, model, version)
+    found, markdown = cards.of(call.scope, model, version)
     return json_answer({"model": model, "version": found.semver, "number": found.number, "markdown": markdown})

@@ -7,7 +7,7 @@ from flask import Request
 
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps, Scope
+from mltrail_server.services.context.deps import Deps, Scope
 
 
 @dataclass(frozen=True)

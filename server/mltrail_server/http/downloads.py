@@ -7,8 +7,8 @@ from urllib.parse import quote
 from flask import Request, Response
 from werkzeug.http import dump_options_header, quote_etag
 
-from mltrail_server.services.deps import Scope
-from mltrail_server.store.files import File
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.files.files import File
 
 _HEADERS = {
     "Accept-Ranges": "bytes",

@@ -13,8 +13,9 @@ from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.identity import Access, Actor
-from mltrail_server.services import authentication, detachments
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.identity import authentication
+from mltrail_server.services.tracking import detachments
 
 from .call import Call
 from .slow_bodies import CALLER

@@ -8,7 +8,7 @@ import re
 from flask import Request
 
 from mltrail_server.domain.errors import invalid
-from mltrail_server.services.files import Announced
+from mltrail_server.services.files.files import Announced
 
 from .slow_bodies import SLOW_BODIES
 

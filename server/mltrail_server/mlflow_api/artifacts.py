@@ -7,7 +7,8 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
 from mltrail_server.http.uploads import FileStream, announced
-from mltrail_server.services import candidates, files
+from mltrail_server.services.files import files
+from mltrail_server.services.tracking import candidates
 
 from . import run_shapes
 from .messages import Message, message_of

@@ -6,7 +6,7 @@ from flask import Response
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import experiments
+from mltrail_server.services.tracking import experiments
 
 from .messages import Message, message_of
 from .wire import experiment_number

@@ -5,8 +5,8 @@ from flask import Response
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import experiments
-from mltrail_server.store.experiments import Experiment
+from mltrail_server.services.tracking import experiments
+from mltrail_server.store.tracking.experiments import Experiment
 
 from .messages import Message, message_of
 from .wire import Location, Tags, experiment_number, stage_name

@@ -8,8 +8,8 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import histories
-from mltrail_server.services.histories import Points
+from mltrail_server.services.tracking import histories
+from mltrail_server.services.tracking.histories import Points
 
 from . import run_shapes
 from .messages import Message, message_of

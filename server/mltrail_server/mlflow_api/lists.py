@@ -4,7 +4,8 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import models, search
+from mltrail_server.services.registry import models
+from mltrail_server.services.tracking import search
 
 from . import experiments, registered_models
 from .messages import Message, message_of

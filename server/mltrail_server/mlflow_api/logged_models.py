@@ -10,11 +10,11 @@ from mltrail_server.domain import limits, paths
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import files, logged_models, logging
-from mltrail_server.services.logged_models import Shown
-from mltrail_server.store.inputs import Direction, ModelLink
-from mltrail_server.store.logged_model_search import MeasuredOn, Order
-from mltrail_server.store.logged_models import ModelStatus
+from mltrail_server.services.files import files
+from mltrail_server.services.tracking import logged_models, logging
+from mltrail_server.services.tracking.logged_models import Shown
+from mltrail_server.store.tracking.inputs import Direction, ModelLink
+from mltrail_server.store.tracking.logged_models import MeasuredOn, ModelStatus, Order
 
 from . import run_shapes
 from .messages import Message, message_of

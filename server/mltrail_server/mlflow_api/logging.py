@@ -11,9 +11,9 @@ from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import logging
-from mltrail_server.store.inputs import Dataset, Direction, ModelLink
-from mltrail_server.store.logged_metrics import ModelPoint
+from mltrail_server.services.tracking import logging
+from mltrail_server.store.tracking.inputs import Dataset, Direction, ModelLink
+from mltrail_server.store.tracking.metrics import ModelPoint
 
 from .messages import Message, message_of
 from .wire import MAX_INT64, Tag, Tags, run_id_of

@@ -4,8 +4,9 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import registration, versions
-from mltrail_server.store.versions import Version
+from mltrail_server.services.promotion import promote
+from mltrail_server.services.registry import versions
+from mltrail_server.store.registry.versions import Version
 
 from .messages import Message, message_of
 from .wire import Description, Location, Tags, orders_of
@@ -69,7 +70,7 @@ def create(call: Call) -> Response:
         description=body.description,
     )
     tags = {tag.key: tag.value for tag in body.tags or ()}
-    return _answer(registration.create(call.scope, body.name, request, tags))
+    return _answer(promote.register(call.scope, body.name, request, tags))
 
 
 def get(call: Call) -> Response:

@@ -7,8 +7,8 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import aliases, models
-from mltrail_server.services.models import Registered
+from mltrail_server.services.registry import aliases, models
+from mltrail_server.services.registry.models import Registered
 
 from . import model_versions
 from .messages import Message, message_of

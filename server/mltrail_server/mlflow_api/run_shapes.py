@@ -9,11 +9,11 @@ import msgspec
 
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.paths import join
-from mltrail_server.services.candidates import Logged
-from mltrail_server.store.candidates import Candidate
-from mltrail_server.store.folders import Entry
-from mltrail_server.store.inputs import Dataset, Direction
-from mltrail_server.store.metrics import Reading
+from mltrail_server.services.tracking.candidates import Logged
+from mltrail_server.store.files.files import Entry
+from mltrail_server.store.tracking.candidates import Candidate
+from mltrail_server.store.tracking.inputs import Dataset, Direction
+from mltrail_server.store.tracking.metrics import Reading
 
 from .wire import stage_name
 

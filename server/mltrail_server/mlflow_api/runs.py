@@ -10,7 +10,7 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import candidates
+from mltrail_server.services.tracking import candidates
 
 from . import run_shapes
 from .messages import Message, message_of

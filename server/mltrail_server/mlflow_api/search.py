@@ -9,7 +9,7 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services import search
+from mltrail_server.services.tracking import search
 
 from . import experiments, run_shapes
 from .messages import Message, message_of

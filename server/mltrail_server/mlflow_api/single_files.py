@@ -8,7 +8,9 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
 from mltrail_server.http.uploads import FileStream, announced
-from mltrail_server.services import candidates, files, logged_models, versions
+from mltrail_server.services.files import files
+from mltrail_server.services.registry import versions
+from mltrail_server.services.tracking import candidates, logged_models
 
 from .messages import Message, message_of, query_of
 from .wire import run_id_of

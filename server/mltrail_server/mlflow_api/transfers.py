@@ -12,7 +12,8 @@ from mltrail_server.domain import paths
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import disposition
-from mltrail_server.services import candidates, direct_transfers, files
+from mltrail_server.services.files import direct_transfers, files
+from mltrail_server.services.tracking import candidates
 
 from .messages import Message, message_of
 from .wire import run_id_of

@@ -3,7 +3,7 @@
 from flask import Flask, Response
 
 from mltrail_server.http.routes import mount_public
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 
 
 def mount_all(app: Flask, deps: Deps) -> None:

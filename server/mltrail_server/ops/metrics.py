@@ -18,8 +18,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from mltrail_server.http.routes import mount_public
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.operating import Overview, Seen
+from mltrail_server.services.admin.operating import Overview, Seen
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import is_loopback
 
 from .shared_metrics import FOLDER_VARIABLE

@@ -8,12 +8,14 @@ from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Point
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.services import candidate_view, files, search, stamp, versions
-from mltrail_server.services.candidate_view import View
-from mltrail_server.services.candidates import NAME_TAG
-from mltrail_server.store.files import File
-from mltrail_server.store.folders import Entry
-from mltrail_server.store.inputs import Direction
+from mltrail_server.services.files import files
+from mltrail_server.services.pages import candidate
+from mltrail_server.services.pages.candidate import View
+from mltrail_server.services.registry import versions
+from mltrail_server.services.tracking import search, stamp
+from mltrail_server.services.tracking.candidates import NAME_TAG
+from mltrail_server.store.files.files import Entry, File
+from mltrail_server.store.tracking.inputs import Direction
 
 from . import previews
 from .render import page
@@ -26,7 +28,7 @@ _HIDDEN = frozenset({NAME_TAG, NOTE})
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
-    view = candidate_view.get(call.scope, iid)
+    view = candidate.get(call.scope, iid)
     arguments = call.request.args
     find = arguments.get("find", "").strip()
     folder = paths.clean(arguments.get("folder", ""))
@@ -69,7 +71,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
 
 def metric(call: Call, iid: int) -> ResponseReturnValue:
     """Show one metric of a run: its chart, and a page of its points."""
-    view = candidate_view.get(call.scope, iid)
+    view = candidate.get(call.scope, iid)
     key = call.request.args.get("key", "")
     readings, token = search.history(
         call.scope, view.run.candidate.eid, key, limit=_POINTS, token=call.request.args.get("page")
@@ -91,7 +93,7 @@ def metric(call: Call, iid: int) -> ResponseReturnValue:
 
 def preview(call: Call, iid: int, path: str) -> ResponseReturnValue:
     """Show a file, or its beginning, and offer it as a download."""
-    view = candidate_view.get(call.scope, iid)
+    view = candidate.get(call.scope, iid)
     file = _file(call, view, path)
     return page(
         call,
@@ -106,11 +108,11 @@ def preview(call: Call, iid: int, path: str) -> ResponseReturnValue:
 
 
 def download(call: Call, iid: int, path: str) -> ResponseReturnValue:
-    return attachment(call.scope, _file(call, candidate_view.get(call.scope, iid), path), call.request)
+    return attachment(call.scope, _file(call, candidate.get(call.scope, iid), path), call.request)
 
 
 def picture(call: Call, iid: int, path: str) -> ResponseReturnValue:
-    return previews.picture(call, _file(call, candidate_view.get(call.scope, iid), path))
+    return previews.picture(call, _file(call, candidate.get(call.scope, iid), path))
 
 
 def _file(call: Call, view: View, path: str) -> File:

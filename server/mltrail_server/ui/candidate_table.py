@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.call import Call
-from mltrail_server.services import tables
-from mltrail_server.services.tables import Row, Table, Wanted
+from mltrail_server.services.pages import tables
+from mltrail_server.services.pages.tables import Row, Table, Wanted
 
 from .render import page
 from .table_state import FIXED, GITLAB, METRIC, PARAM, State, order_of

@@ -6,9 +6,9 @@ from flask.typing import ResponseReturnValue
 from mltrail_server.domain import numbers
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.call import Call
-from mltrail_server.services import charts
-from mltrail_server.services.charts import Curve
-from mltrail_server.store.chart_points import Axis
+from mltrail_server.services.pages import charts
+from mltrail_server.services.pages.charts import Curve
+from mltrail_server.store.tracking.histories import Axis
 
 COLOURS = ("#428fdc", "#c95d2e", "#2da160", "#9475db", "#cf4d81", "#0090b1", "#ab6100", "#747273")
 """Readable on light and on dark; `charts.js` has the same."""

@@ -11,8 +11,8 @@ from mltrail_server.domain import numbers
 from mltrail_server.domain.direction import Better, MetricDirection, display_order, is_rate
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.call import Call
-from mltrail_server.services import compare_view
-from mltrail_server.services.compare_view import Side
+from mltrail_server.services.pages import compare
+from mltrail_server.services.pages.compare import Side
 
 from .charts import COLOURS
 from .parallel import plot
@@ -49,7 +49,7 @@ def show(call: Call) -> ResponseReturnValue:
         raise invalid("`run` and `base` are numbers of runs.") from error
     if not iids:
         return _nothing_chosen(call)
-    compared = compare_view.get(call.scope, iids)
+    compared = compare.get(call.scope, iids)
     sides = compared.sides
     baseline = next((side for side in sides if side.candidate.iid == base), sides[0])
     params = _rows(sides, lambda side: side.params, _text)

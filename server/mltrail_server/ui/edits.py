@@ -12,8 +12,10 @@ from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.call import Call
-from mltrail_server.services import alias_moves, aliases, candidates, experiments, logging, models, promotion, versions
-from mltrail_server.services.promotion_plan import Wish
+from mltrail_server.services.promotion import promote as promote_service
+from mltrail_server.services.promotion.write import Wish
+from mltrail_server.services.registry import aliases, models, versions
+from mltrail_server.services.tracking import candidates, experiments, logging
 
 from .candidate_page import NOTE
 from .render import segment
@@ -46,7 +48,7 @@ def promote(call: Call, iid: int) -> ResponseReturnValue:
     """Make a run a model version, as the `promote` job does; the contract and the gate hold here too."""
     here = _address(call, f"candidates/{iid}")
     try:
-        (done,) = promotion.promote(call.scope, Wish(candidate_iid=iid))
+        (done,) = promote_service.promote(call.scope, Wish(candidate_iid=iid))
     except MltrailError as error:
         if error.code not in _TOLD:
             raise
@@ -96,7 +98,7 @@ def model(call: Call, name: str) -> ResponseReturnValue:
         "describe": lambda: models.describe(call.scope, name, _field(call, "description")),
         "rename": lambda: models.rename(call.scope, name, new_name),
         "delete": lambda: models.delete(call.scope, name),
-        "alias": lambda: alias_moves.put(
+        "alias": lambda: aliases.move_with_reason(
             call.scope,
             name,
             _field(call, "alias").strip(),
@@ -105,7 +107,7 @@ def model(call: Call, name: str) -> ResponseReturnValue:
             expected=None,
         ),
         # As it was when the page was loaded: who moved it meanwhile is not overruled.
-        "roll-back": lambda: alias_moves.rollback(
+        "roll-back": lambda: aliases.rollback(
             call.scope, name, _field(call, "alias"), reason=_field(call, "reason").strip() or None, expected=expected
         ),
         "unalias": lambda: aliases.delete(call.scope, name, _field(call, "alias")),

@@ -4,7 +4,7 @@ from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.http.call import Call
-from mltrail_server.services import experiment_list
+from mltrail_server.services.pages import experiments
 
 from .render import page
 
@@ -15,7 +15,7 @@ def show(call: Call) -> ResponseReturnValue:
     arguments = call.request.args
     find, order = arguments.get("find", "").strip(), arguments.get("order", "")
     deleted = arguments.get("view") == "deleted"
-    found = experiment_list.page(
+    found = experiments.page(
         call.scope,
         text=find,
         order=order,
@@ -29,7 +29,7 @@ def show(call: Call) -> ResponseReturnValue:
         section="experiments",
         experiments=found.items,
         next_token=found.next_token,
-        most=experiment_list.MOST_COUNTED,
+        most=experiments.MOST_COUNTED,
         find=find,
         order=order,
         deleted=deleted,

@@ -10,7 +10,7 @@ from flask import redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.http.call import Call
-from mltrail_server.services import candidates
+from mltrail_server.services.tracking import candidates
 from mltrail_server.settings import Settings
 
 TRACKING_URI = "/api/v4/projects/<project:project>/ml/mlflow"

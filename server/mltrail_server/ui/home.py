@@ -6,8 +6,8 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.services import seen_projects
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.identity import sessions
 
 from . import session
 
@@ -17,7 +17,7 @@ def page(deps: Deps) -> Callable[[], ResponseReturnValue]:
 
     def show() -> ResponseReturnValue:
         try:
-            projects = seen_projects.of(deps, find_token(request))
+            projects = sessions.visible_projects(deps, find_token(request))
         except MltrailError as error:
             if error.code is not Code.UNAUTHENTICATED:
                 raise

@@ -6,7 +6,7 @@ from mltrail_server.domain.comparison import Judgement
 from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.verdict import Level
 from mltrail_server.http.call import Call
-from mltrail_server.services import merge_request_view
+from mltrail_server.services.pages import merge_requests
 
 from .render import page
 
@@ -18,14 +18,14 @@ _OUTCOMES = {"pass": "success", "warn": "warning", "fail": "danger"}
 
 def listed(call: Call) -> ResponseReturnValue:
     _check(call)
-    found, more = merge_request_view.listed(call.scope, before=_number(call, "before"), limit=_PAGE)
-    refused = merge_request_view.refused_issues(call.scope)
+    found, more = merge_requests.listed(call.scope, before=_number(call, "before"), limit=_PAGE)
+    refused = merge_requests.refused_issues(call.scope)
     return page(call, "merge_requests.html", section="merge_requests", requests=found, more=more, refused=refused)
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
     _check(call)
-    view = merge_request_view.get(call.scope, iid, _number(call, "pipeline"))
+    view = merge_requests.get(call.scope, iid, _number(call, "pipeline"))
     return page(
         call,
         "merge_request.html",

@@ -9,8 +9,9 @@ from flask.typing import ResponseReturnValue
 from mltrail_server.domain import paths
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
-from mltrail_server.services import model_cards, model_view
-from mltrail_server.store.files import File
+from mltrail_server.services.pages import models as models_service
+from mltrail_server.services.registry import cards
+from mltrail_server.store.files.files import File
 
 from . import previews
 from .render import page, segment
@@ -23,26 +24,26 @@ _MOST_STATEMENT = 60_000
 def models(call: Call) -> ResponseReturnValue:
     arguments = call.request.args
     find = arguments.get("find", "").strip()
-    found = model_view.listed(call.scope, text=find, limit=_MODELS, token=arguments.get("page"))
+    found = models_service.listed(call.scope, text=find, limit=_MODELS, token=arguments.get("page"))
     return page(call, "models.html", section="models", models=found.items, next_token=found.next_token, find=find)
 
 
 def model(call: Call, name: str) -> ResponseReturnValue:
     """Show a model, also under the number that GitLab's URLs hold."""
-    real = model_view.name_of(call.scope, name)
+    real = models_service.name_of(call.scope, name)
     if real != name:
         return redirect(f"{call.pages}/models/{segment(real)}", 302)
-    view = model_view.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
+    view = models_service.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
     return page(call, "model.html", section="models", view=view, name=name, steward=call.actor.has_maintainer_rights)
 
 
 def version(call: Call, name: str, which: str) -> ResponseReturnValue:
-    real = model_view.name_of(call.scope, name)
+    real = models_service.name_of(call.scope, name)
     if real != name:
         # GitLab's own form: models/<id of the model>/versions/<id of the version>
-        semver = model_view.semver_of_id(call.scope, real, which)
+        semver = models_service.semver_of_id(call.scope, real, which)
         return redirect(f"{call.pages}/models/{segment(real)}/versions/{segment(semver)}", 302)
-    view = model_view.version(call.scope, real, which)
+    view = models_service.version(call.scope, real, which)
     folder = paths.clean(call.request.args.get("folder", ""))
     return page(
         call,
@@ -53,15 +54,15 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
         name=view.version.model_name,
         folder=folder,
         above=folder.rpartition("/")[0],
-        entries=model_view.entries(call.scope, view.version, folder),
+        entries=models_service.entries(call.scope, view.version, folder),
         statement=_indented(view.statement),
-        card=model_cards.of(call.scope, view.version.model_name, str(view.version.number))[1],
+        card=cards.of(call.scope, view.version.model_name, str(view.version.number))[1],
     )
 
 
 def preview(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
-    view = model_view.version(call.scope, model_view.name_of(call.scope, name), which)
-    file = model_view.file(call.scope, view.version, paths.clean(path))
+    view = models_service.version(call.scope, models_service.name_of(call.scope, name), which)
+    file = models_service.file(call.scope, view.version, paths.clean(path))
     return page(
         call,
         "version_file.html",
@@ -82,8 +83,8 @@ def picture(call: Call, name: str, which: str, path: str) -> ResponseReturnValue
 
 
 def _file(call: Call, name: str, which: str, path: str) -> File:
-    view = model_view.version(call.scope, model_view.name_of(call.scope, name), which)
-    return model_view.file(call.scope, view.version, paths.clean(path))
+    view = models_service.version(call.scope, models_service.name_of(call.scope, name), which)
+    return models_service.file(call.scope, view.version, paths.clean(path))
 
 
 def _indented(statement: dict[str, Any] | None) -> str:

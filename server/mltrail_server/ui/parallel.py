@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain import numbers
-from mltrail_server.services.compare_view import Side
+from mltrail_server.services.pages.compare import Side
 
 MOST_AXES = 9
 _LOGARITHMIC = 100

@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.call import Call
-from mltrail_server.services.deps import Scope
-from mltrail_server.store.files import File
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.files.files import File
 
 _MOST_TEXT = 100_000
 _MOST_PICTURE = 20_000_000

@@ -3,7 +3,7 @@
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.http.call import Call
-from mltrail_server.services import project_use
+from mltrail_server.services.pages import usage
 
 from .render import page
 
@@ -15,7 +15,7 @@ def show(call: Call) -> ResponseReturnValue:
         section="settings",
         project_id=call.project_id,
         role=call.actor.role.name.capitalize() if call.actor.role else "",
-        use=project_use.of(call.scope),
-        webhooks=project_use.last_webhooks(call.scope),
+        use=usage.of(call.scope),
+        webhooks=usage.last_webhooks(call.scope),
         local=call.deps.settings.local_mode,
     )

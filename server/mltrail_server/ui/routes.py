@@ -5,7 +5,7 @@ from flask import Flask
 from mltrail_server.domain.identity import Access
 from mltrail_server.gitlab.oauth import CALLBACK
 from mltrail_server.http.routes import Route, mount, mount_public
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 
 from . import (
     assets,

@@ -13,8 +13,8 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import forbidden, unauthenticated
 from mltrail_server.http.bodies import of_a_stranger, take_in
-from mltrail_server.services import web_sessions
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.identity import sessions
 from mltrail_server.settings import Settings
 
 _ID = "id"
@@ -43,7 +43,7 @@ def configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=urlsplit(settings.external_url).scheme == "https",
-        PERMANENT_SESSION_LIFETIME=timedelta(milliseconds=web_sessions.LIFETIME_MS),
+        PERMANENT_SESSION_LIFETIME=timedelta(milliseconds=sessions.LIFETIME_MS),
     )
 
 
@@ -58,7 +58,7 @@ def finder(deps: Deps) -> Callable[[Request], str]:
             raise unauthenticated("Sign in to see this page.")
         if request.method not in _SAFE:
             check_form(request)
-        return web_sessions.token_of(deps, session_id)
+        return sessions.token_of(deps, session_id)
 
     return token_of
 

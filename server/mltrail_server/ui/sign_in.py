@@ -8,8 +8,8 @@ from flask import Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.errors import Code, MltrailError, invalid, unauthenticated
-from mltrail_server.services import sign_in, web_sessions
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.identity import sessions
 
 from . import session
 
@@ -36,7 +36,7 @@ class SignIn:
         if not token:
             raise invalid("Give the token.")
         try:
-            session.keep(sign_in.with_token(self._deps, token))
+            session.keep(sessions.sign_in_with_token(self._deps, token))
         except MltrailError as error:
             if error.code not in _REFUSED:
                 raise  # the token may be right: GitLab does not answer, or the session can't be stored
@@ -45,7 +45,7 @@ class SignIn:
 
     def to_gitlab(self) -> ResponseReturnValue:
         state, verifier = session.begin_login(self._inside(request.args))
-        return redirect(sign_in.address(self._deps, state=state, verifier=verifier), 303)
+        return redirect(sessions.sign_in_address(self._deps, state=state, verifier=verifier), 303)
 
     def back_from_gitlab(self) -> ResponseReturnValue:
         verifier, target = session.end_login(request.args.get("state", ""))
@@ -53,14 +53,14 @@ class SignIn:
         if code is None:
             # `error` is not shown: whoever makes a link chooses its text.
             raise unauthenticated("GitLab did not let you in, or you said no. Sign in again, or with a token.")
-        session.keep(sign_in.with_code(self._deps, code, verifier))
+        session.keep(sessions.sign_in_with_code(self._deps, code, verifier))
         return redirect(target, 303)
 
     def leave(self) -> ResponseReturnValue:
         session.check_form(request)
         session_id = session.forget()
         if session_id is not None:
-            web_sessions.end(self._deps, session_id)
+            sessions.end(self._deps, session_id)
         return redirect(f"{self._root}/-/sign-in", 303)
 
     def _inside(self, given: Mapping[str, str]) -> str:

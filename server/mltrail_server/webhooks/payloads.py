@@ -7,7 +7,7 @@ import msgspec
 
 from mltrail_server.domain.ci import ENDED
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.news import News
+from mltrail_server.services.ci.events import Hint
 
 _MOST = 2**53
 _LONGEST_BRANCH = 1024
@@ -41,7 +41,7 @@ class Payload(msgspec.Struct):
     merge_request: _Request | None = None
 
 
-def event_of(body: bytes) -> News | None:
+def event_of(body: bytes) -> Hint | None:
     """Read an event. None for events of other kinds, and for what can't be read: GitLab would switch the hook off if
     that were an error.
     """
@@ -55,11 +55,11 @@ def event_of(body: bytes) -> News | None:
         return None
     project = event.project_id or (event.project.id if event.project else 0)
     if event.object_kind == "pipeline":
-        found = News("pipeline", ProjectId(project), pipeline_id=attributes.id)
+        found = Hint("pipeline", ProjectId(project), pipeline_id=attributes.id)
     elif event.object_kind == "build":
-        found = News("job", ProjectId(project), pipeline_id=event.pipeline_id, job_id=event.build_id or 0)
+        found = Hint("job", ProjectId(project), pipeline_id=event.pipeline_id, job_id=event.build_id or 0)
     elif event.object_kind == "merge_request":
-        found = News(
+        found = Hint(
             "merge_request",
             ProjectId(attributes.target_project_id or project),
             merge_request_iid=attributes.iid,

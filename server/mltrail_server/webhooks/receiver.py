@@ -6,8 +6,8 @@ from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError, unauthenticated
 from mltrail_server.http.bodies import bounded, of_a_stranger
 from mltrail_server.http.routes import mount_public
-from mltrail_server.services import news
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.ci import events
+from mltrail_server.services.context.deps import Deps
 
 from .payloads import event_of
 
@@ -35,7 +35,7 @@ def _receive(deps: Deps, secrets: list[str]) -> Response:
         raise _refused()
     found = event_of(body)
     if found is not None:
-        news.take(deps, found)
+        events.take(deps, found)
     # The same for every project, known here or not.
     return Response(status=204)
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import garbage
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.admin import garbage
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from mltrail_server.store import blobs, files, projects, usage
+from mltrail_server.store.files import blobs, files
+from mltrail_server.store.identity import projects
+from mltrail_server.store.tracking import usage
 from tests.api.conftest import Mlflow, good
 from tests.api.files.test_artifacts import root, settings  # noqa: F401 - fixtures
 from tests.conftest import FrozenClock

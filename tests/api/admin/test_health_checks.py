@@ -4,7 +4,7 @@ import shutil
 
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 
 
 def test_alive_and_ready(client: FlaskClient) -> None:

@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from mltrail_server.store import due
+from mltrail_server.store.ci import due
 from tests.api.conftest import Mlflow
 from tests.conftest import FrozenClock, Team
 

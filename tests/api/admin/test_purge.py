@@ -9,10 +9,12 @@ import sqlalchemy as sa
 from mltrail_server import cli
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import garbage
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.purge import Wanted, purge
-from mltrail_server.store import schema, tombstones, usage
+from mltrail_server.services.admin import garbage
+from mltrail_server.services.admin.purge import Wanted, purge
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store import schema
+from mltrail_server.store.review import tombstones
+from mltrail_server.store.tracking import usage
 from tests.api.conftest import Mlflow, good
 from tests.api.promotion.test_promotion import promote
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture

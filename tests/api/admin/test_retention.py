@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mltrail_server.services import garbage
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.admin import garbage
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from tests.api.conftest import Mlflow, good
 from tests.api.promotion.test_promotion import promote

@@ -11,9 +11,9 @@ import pytest
 from mltrail_server import cli
 from mltrail_server.artifacts.local import LocalFiles
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from mltrail_server.store import files
+from mltrail_server.store.files import files
 from tests.api.conftest import Mlflow, good
 
 BACKENDS = ("sqlite",)

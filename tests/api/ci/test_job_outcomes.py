@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow
 from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team

@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from mltrail_server import worker
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import postings
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.postings import Problem
+from mltrail_server.services.ci.publish import postings
+from mltrail_server.services.ci.publish.postings import Problem
+from mltrail_server.services.context.deps import Deps
 from tests.api.trail import SHAS, Trail
 from tests.conftest import FrozenClock, Team
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline

@@ -12,8 +12,8 @@ import pytest
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import reconcile
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.ci import reconcile
+from mltrail_server.services.context.deps import Deps
 from tests.api.ci.test_one_note import no_problems, posts, reviewed, trail
 from tests.api.trail import Trail
 from tests.conftest import FrozenClock

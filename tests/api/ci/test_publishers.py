@@ -9,8 +9,8 @@ import pytest
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import reconcile
-from mltrail_server.store import gate_faces
+from mltrail_server.services.ci import reconcile
+from mltrail_server.store.ci import gate
 from tests.api.conftest import Mlflow
 from tests.api.review.test_contract import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
@@ -107,7 +107,7 @@ class TestThread:
         trail.work(seconds=15 * 60)
         assert thread_of(request).resolved_by is trail.team.users["owner"]
         with trail.deps.db.read() as connection:
-            (override,) = gate_faces.overrides(connection, ProjectId(42), request.iid)
+            (override,) = gate.overrides(connection, ProjectId(42), request.iid)
         assert (override.user_name, override.reason) == ("owner", "The old figure was wrong, see the wiki.")
         assert "overridden by 'owner'" in caplog.text
         assert trail.team.project.statuses[pipeline.id][-1] == ("mltrail", "success", "overridden by owner")

@@ -16,9 +16,9 @@ from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from mltrail_server.store import webhooks
+from mltrail_server.store.ci import webhooks
 from tests.api.trail import SHAS, Trail
 from tests.conftest import FrozenClock, Team
 from tests.fakes.gitlab import MergeRequest, Pipeline

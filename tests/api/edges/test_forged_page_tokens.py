@@ -12,9 +12,9 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.filters import parse_orders
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import search
-from mltrail_server.store.search_plans import Sizes
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.tracking import search
+from mltrail_server.store.tracking.search import Sizes
 from tests.api.conftest import Mlflow
 
 ODD: tuple[Any, ...] = ("x", "", "\ud800", "\0", True, None, [], {}, -(10**18), 10**30, 0.5, float("nan"), float("inf"))

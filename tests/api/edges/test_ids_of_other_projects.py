@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from tests.api.conftest import Mlflow, good
 from tests.api.edges.test_access import PUBLIC

@@ -11,9 +11,9 @@ import pytest
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import shares
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.shares import MOST, MOST_OF_ONE, Shares
+from mltrail_server.services.context import call_limits
+from mltrail_server.services.context.call_limits import MOST, MOST_OF_ONE, Shares
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow
 
 ACTOR = Actor(TokenKind.ACCESS_TOKEN, ProjectId(1), "team/churn", "ann", Access.READ)
@@ -21,7 +21,7 @@ ACTOR = Actor(TokenKind.ACCESS_TOKEN, ProjectId(1), "team/churn", "ann", Access.
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shares, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(call_limits, "WAIT_SECONDS", 0.05)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def test_all_together_leave_room_for_what_is_quick() -> None:
 
 
 def test_who_comes_a_moment_too_early_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shares, "WAIT_SECONDS", 300)
+    monkeypatch.setattr(call_limits, "WAIT_SECONDS", 300)
     taken = Shares()
     with ThreadPoolExecutor(3 * MOST_OF_ONE) as pool:
         assert not any(pool.map(lambda _: refused(taken, ACTOR), range(30 * MOST_OF_ONE)))

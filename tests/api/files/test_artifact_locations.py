@@ -9,7 +9,7 @@ import pytest
 
 from mltrail_server.app import create_app
 from mltrail_server.domain.errors import MltrailError
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from tests.api.conftest import Mlflow, failure
 

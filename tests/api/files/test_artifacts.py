@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse, create_environ
 from werkzeug.wsgi import FileWrapper
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from tests.api.conftest import Mlflow, failure, good
 from tests.api.tracking.test_runs import run_id  # noqa: F401 - a fixture

@@ -9,11 +9,12 @@ import pytest
 import urllib3
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import digests, direct_transfers, garbage, store_check
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.admin import garbage, store_check
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.files import direct_transfers, integrity
 from mltrail_server.settings import Settings
-from mltrail_server.store import files
-from mltrail_server.store.files import File
+from mltrail_server.store.files import files
+from mltrail_server.store.files.files import File
 from tests.api.conftest import Mlflow, failure, good
 from tests.conftest import FrozenClock
 from tests.s3 import Bucket
@@ -249,5 +250,5 @@ class TestLater:
 
         assert [one.sha256 for one in held()] == [None]
         right = hashlib.sha256(CONTENT).hexdigest()
-        assert [one.sha256 for one in digests.known(deps, ProjectId(1), held())] == [right]
+        assert [one.sha256 for one in integrity.with_digests(deps, ProjectId(1), held())] == [right]
         assert [one.sha256 for one in held()] == [right]

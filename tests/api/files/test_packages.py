@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import models, versions
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.registry import models, versions
 from tests.api.conftest import Make, Mlflow
 from tests.conftest import LOCAL_TOKEN, Team
 

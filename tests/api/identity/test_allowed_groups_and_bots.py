@@ -12,8 +12,8 @@ from mltrail_server import worker
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.job_states import JobStates
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.job_states import JobStates
 from mltrail_server.settings import Settings
 from tests.api.conftest import Mlflow
 from tests.api.identity.test_id_and_access_tokens import READ, WRITE, admitted, refused

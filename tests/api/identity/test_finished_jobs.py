@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow, good
 from tests.api.identity.test_id_and_access_tokens import WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team

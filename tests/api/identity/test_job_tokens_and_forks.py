@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.stamp import KEYS
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.tracking.stamp import KEYS
 from tests.api.conftest import Mlflow, good
 from tests.api.identity.test_id_and_access_tokens import READ, WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team

@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.lookups import AT_ONCE
+from mltrail_server.services.context.call_limits import AT_ONCE
+from mltrail_server.services.context.deps import Deps
 from tests.conftest import EXTERNAL_URL, Team
 
 URL = "/api/v4/projects/42/ml/mlflow/api/2.0/mlflow/experiments/get?experiment_id=0"

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow, failure
 from tests.api.identity.test_id_and_access_tokens import READ, WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, Team

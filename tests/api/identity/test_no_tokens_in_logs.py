@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow
 from tests.api.identity.test_id_and_access_tokens import READ, WRITE
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team

@@ -1,9 +1,10 @@
 """What a merge will do to a model, said beforehand in the merge request's note."""
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import pipeline_runs, promotion_preview
-from mltrail_server.services.contracts import parsed
-from mltrail_server.services.promotion_preview import Preview
+from mltrail_server.services.contract.contracts import parsed
+from mltrail_server.services.promotion import preview as preview_service
+from mltrail_server.services.promotion.preview import Preview
+from mltrail_server.services.review import pipeline_runs
 from tests.api.promotion.test_promotion import promote
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.fakes.gitlab import Pipeline
@@ -16,7 +17,7 @@ def preview(
 ) -> Preview:
     with trail.deps.db.read() as connection:
         (run,) = pipeline_runs.of(connection, ProjectId(42), pipeline.id)["churn"]
-        found = promotion_preview.of(
+        found = preview_service.foresee(
             connection,
             trail.deps,
             ProjectId(42),
@@ -100,7 +101,7 @@ def test_a_project_that_promotes_nothing_hears_nothing(trail: Trail) -> None:
         (run,) = pipeline_runs.of(connection, ProjectId(42), pipeline.id)["churn"]
         for contract in (None, "version: 1\nmodels: {churn: {}}"):
             assert (
-                promotion_preview.of(
+                preview_service.foresee(
                     connection,
                     trail.deps,
                     ProjectId(42),

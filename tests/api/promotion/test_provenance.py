@@ -19,11 +19,11 @@ from mltrail_ci import cli, ed25519
 from mltrail_server.app import create_app
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import garbage
-from mltrail_server.services.deps import Deps
-from mltrail_server.services.signing import Signer, signer
+from mltrail_server.services.admin import garbage
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.promotion.provenance import Signer, signer
 from mltrail_server.settings import Settings
-from mltrail_server.store import files
+from mltrail_server.store.files import files
 from tests.api.conftest import Mlflow, good
 from tests.api.promotion.test_promotion import promote
 from tests.api.promotion.test_reviewed_candidates import a_request, merged

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from mltrail_server.artifacts.local import LocalFiles
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import integrity
-from mltrail_server.store import files
+from mltrail_server.services.files import integrity
+from mltrail_server.store.files import files
 from tests.api.conftest import Mlflow
 from tests.api.promotion.test_promotion import aliases, promote
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Make, Mlflow
 from tests.api.tracking.test_job_stamps import by, new_run
 from tests.conftest import EXTERNAL_URL, Team

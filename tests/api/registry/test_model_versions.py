@@ -9,9 +9,9 @@ from flask import Flask
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import versions
-from mltrail_server.services.deps import Deps, Scope
-from mltrail_server.store import versions as store
+from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.registry import versions
+from mltrail_server.store.registry import versions as store
 from tests.api.conftest import Make, Mlflow, failure, good
 from tests.conftest import START, FrozenClock
 

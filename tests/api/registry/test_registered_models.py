@@ -7,9 +7,9 @@ import pytest
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import aliases
-from mltrail_server.services.deps import Deps, Scope
-from mltrail_server.store.aliases import Move
+from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.registry import aliases
+from mltrail_server.store.registry.aliases import Move
 from tests.api.conftest import Mlflow, failure, good
 from tests.conftest import START, FrozenClock
 

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from mltrail_contract import FILE_NAME
-from mltrail_server.services import contracts
+from mltrail_server.services.contract import contracts
 from tests.api.conftest import Mlflow, good
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 from tests.conftest import EXTERNAL_URL

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import reconcile
+from mltrail_server.services.ci import reconcile
 from tests.api.conftest import Mlflow, good
 from tests.api.promotion.test_promotion import promote
 from tests.api.review.test_contract import RULE, a_main, a_request, contract

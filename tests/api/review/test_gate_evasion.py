@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mltrail_contract import FILE_NAME
-from mltrail_server.services import reports
+from mltrail_server.services.review import reports
 from tests.api.ci.test_publishers import again, faces, failing, thread_of
 from tests.api.conftest import Mlflow, good
 from tests.api.promotion.test_promotion import aliases, promote

@@ -5,7 +5,7 @@ import codecs
 import pytest
 
 from mltrail_contract import FILE_NAME
-from mltrail_server.services import contracts
+from mltrail_server.services.contract import contracts
 from mltrail_server.settings import Settings
 from tests.api.ci.test_publishers import faces
 from tests.api.review.test_contract import RULE, a_main, a_request, contract

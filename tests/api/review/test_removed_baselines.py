@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import tombstones
+from mltrail_server.services.admin import purge as purge_service
 from mltrail_server.store import schema
 from tests.api.review.test_contract import RULE, a_main, a_request, contract
 from tests.api.review.test_writes_by_others import FILES, World
@@ -14,7 +14,7 @@ from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
 def purge(trail: Trail, iids: list[int], by: str = "maintainer", *, links: bool) -> None:
     """Remove runs as a purge does."""
     with trail.deps.db.write() as connection:
-        tombstones.leave(connection, ProjectId(42), iids, by=by, now=trail.clock())
+        purge_service.leave_tombstone(connection, ProjectId(42), iids, by=by, now=trail.clock())
         tables = [schema.latest_metric, schema.metric, schema.param, schema.candidate_tag]
         tables += [schema.candidate_job] if links else []
         for table in tables:

@@ -4,7 +4,7 @@ import pytest
 
 from mltrail_server.app import create_deps
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import reconcile
+from mltrail_server.services.ci import reconcile
 from tests.api.conftest import Mlflow
 from tests.api.trail import SHAS, Trail, reviewed, trail  # noqa: F401 - fixtures
 from tests.conftest import EXTERNAL_URL

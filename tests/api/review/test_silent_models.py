@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mltrail_contract import FILE_NAME
-from mltrail_server.services import contracts
+from mltrail_server.services.contract import contracts
 from mltrail_server.store import schema
 from tests.api.ci.test_publishers import faces, resolve, thread_of
 from tests.api.conftest import Mlflow, good

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import reports
+from mltrail_server.services.review import reports
 from tests.api.conftest import Mlflow, good
 from tests.api.review.test_contract import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture

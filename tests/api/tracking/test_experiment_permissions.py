@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mltrail_server.services import garbage
+from mltrail_server.services.admin import garbage
 from tests.api.conftest import Mlflow
 from tests.api.promotion.test_promotion import promote
 from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture

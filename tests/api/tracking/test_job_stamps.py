@@ -5,9 +5,9 @@ from flask.testing import FlaskClient
 from mltrail_server import worker
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services import pipeline_runs
-from mltrail_server.services.deps import Deps
-from mltrail_server.store import jobs
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.review import pipeline_runs
+from mltrail_server.store.ci import jobs
 from tests.api.conftest import Mlflow
 from tests.api.identity.test_id_and_access_tokens import refused
 from tests.api.identity.test_job_tokens_and_forks import tags_of_new_run

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app, create_deps
-from mltrail_server.services.deps import Deps
+from mltrail_server.services.context.deps import Deps
 from tests.api.conftest import Mlflow, failure, good
 from tests.conftest import FrozenClock
 

@@ -1,9 +1,10 @@
 """The tables, in one namespace: `schema.candidate`, `schema.metric`, …"""
 
-from .base import METADATA, sort_by_bytes
+from .base import METADATA, VALUE_START, sort_by_bytes
 from .ci import candidate_job, due, job, merge_request, pipeline
-from .faces import commit_status, gate_override, gate_refusal, gate_thread, red_verdict, regression_issue, webhook
 from .files import blob, file, upload
+from .identity import web_session
+from .publish import commit_status, gate_override, gate_refusal, gate_thread, red_verdict, regression_issue, webhook
 from .registry import (
     alias_event,
     candidate_model,
@@ -36,12 +37,12 @@ from .tracking import (
     project,
     tombstone,
 )
-from .web import web_session
 
 sort_by_bytes(METADATA)
 
 __all__ = [
     "METADATA",
+    "VALUE_START",
     "alias_event",
     "amendment",
     "blob",

@@ -1,0 +1,126 @@
+"""Garbage collection: bytes that no name points at go a day after the last name went.
+
+A row goes before its bytes, so that whoever is interrupted leaves bytes without a row, which `checks` finds, and never
+a row without bytes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from mltrail_server.artifacts.base import MultipartUpload
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.files import blobs, uploads
+from mltrail_server.store.identity import projects
+from mltrail_server.store.tracking import usage
+
+from . import retention
+from .retention import Removed
+
+GRACE_MS = 24 * 60 * 60 * 1000
+_BATCH = 200
+
+
+@dataclass(slots=True)
+class Collected:
+    """What went, or would go; `size` is in bytes."""
+
+    files: int = 0
+    size: int = 0
+    uploads: int = 0  # in parts, begun a day ago and never finished
+    leftovers: int = 0  # of uploads that broke off
+    noticed: int = 0  # seen for the first time without a name: their day begins now
+    losers: list[Removed] = field(default_factory=list)  # whose files lost their names, see `retention`
+
+
+def collect(deps: Deps, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> Collected:
+    """Remove what nothing refers to, in all projects. Any number of processes may do so at once.
+
+    With `dry_run` nothing is changed. Raises UNAVAILABLE when the store does not answer.
+    """
+    deps.files.ping()
+    before = deps.clock() - GRACE_MS
+    done = Collected()
+    for project_id in all_projects(deps):
+        if stopped():
+            break
+        done.losers += retention.apply(deps, project_id, dry_run=dry_run, stopped=stopped)
+        _give_up_uploads(deps, project_id, before, done, dry_run=dry_run)
+        _notice(deps, project_id, done, dry_run=dry_run)
+        if dry_run:
+            with deps.db.read() as connection:
+                count, size = blobs.total_unreferenced(connection, project_id, before=before)
+            done.files += count
+            done.size += size
+        else:
+            while not stopped() and _remove_some(deps, project_id, before, done):
+                pass
+    _drop_leftovers(deps, before, done, dry_run=dry_run)
+    return done
+
+
+def all_projects(deps: Deps) -> list[ProjectId]:
+    with deps.db.read() as connection:
+        return projects.ids(connection)
+
+
+def _remove_some(deps: Deps, project_id: ProjectId, before: int, done: Collected) -> bool:
+    """Remove a batch; False when there is no more to remove now."""
+    with deps.db.read() as connection:
+        found = blobs.unreferenced(connection, project_id, before=before, limit=_BATCH)
+    if not found:
+        return False
+    with deps.db.write() as connection:
+        gone = blobs.forget(connection, project_id, [blob.id for blob in found], before=before)
+        usage.add(connection, project_id, usage.BYTES, -sum(blob.size for blob in gone))
+    for blob in gone:
+        deps.files.delete(project_id, blob.id)
+        done.files += 1
+        done.size += blob.size
+    return bool(gone)
+
+
+def _notice(deps: Deps, project_id: ProjectId, done: Collected, *, dry_run: bool) -> None:
+    """Begin the day of what has lost its name in a way that nobody noted, and end that of what has one again."""
+    for page in _unmarked(deps, project_id):
+        done.noticed += len(page)
+        if not dry_run:
+            with deps.db.write() as connection:
+                blobs.mark_unreferenced(connection, project_id, page, now=deps.clock())
+    if not dry_run:
+        with deps.db.write() as connection:
+            blobs.unmark_named(connection, project_id)
+
+
+def _unmarked(deps: Deps, project_id: ProjectId) -> Iterator[list[str]]:
+    last = ""
+    while True:
+        with deps.db.read() as connection:
+            page = blobs.unmarked(connection, project_id, last, limit=_BATCH)
+        if not page:
+            return
+        yield page
+        last = page[-1]
+
+
+def _give_up_uploads(deps: Deps, project_id: ProjectId, before: int, done: Collected, *, dry_run: bool) -> None:
+    with deps.db.read() as connection:
+        found = uploads.begun_before(connection, project_id, before)
+    for upload in found:
+        if not dry_run:
+            with deps.db.write() as connection:
+                if not uploads.remove(connection, project_id, upload.id):
+                    continue
+            deps.files.abort(project_id, MultipartUpload(upload.id, upload.store_id))
+        done.uploads += 1
+
+
+def _drop_leftovers(deps: Deps, before: int, done: Collected, *, dry_run: bool) -> None:
+    for leftover in deps.files.leftovers(before_ms=before):
+        with deps.db.read() as connection:
+            under_way = uploads.get(connection, leftover.project_id, leftover.blob_id)
+        if under_way is not None:
+            continue
+        if not dry_run:
+            deps.files.drop(leftover)
+        done.leftovers += 1

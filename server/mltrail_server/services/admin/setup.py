@@ -1,0 +1,62 @@
+"""What `mltrail doctor` can't see from inside a job: who the server takes it for, and whether the bot can work."""
+
+from dataclasses import dataclass
+from importlib import metadata
+
+from mltrail_contract import FILE_NAME, GateSettings
+from mltrail_server.domain import bot
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.identity import Access, Role
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import contracts
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """`job_id` is None for who is no job; `bot_problem` is empty where the bot can read jobs and write comments, and
+    None where there is no bot: in local mode.
+    """
+
+    version: str
+    user_name: str
+    may_write: bool
+    limit: str
+    job_id: int | None
+    bot_problem: str | None
+
+
+def look(scope: Scope) -> Setup:
+    """Tell what a caller may know of the set-up. Asks GitLab; one that does not answer is told as the bot's problem."""
+    actor = scope.actor
+    return Setup(
+        metadata.version("mltrail"),
+        actor.user_name,
+        actor.may(Access.WRITE),
+        actor.limit,
+        actor.job.job_id if actor.job else None,
+        _bot_problem(scope),
+    )
+
+
+def _bot_problem(scope: Scope) -> str | None:
+    if scope.deps.gitlab is None:
+        return None
+    gitlab, path = scope.deps.gitlab, scope.actor.project_path
+    try:
+        level = gitlab.bot_level(scope.project_id)
+        return bot.problem(level, path, _wanted(gitlab, scope.project_id) if level >= Role.REPORTER else bot.ALWAYS)
+    except MltrailError as error:
+        # GitLab hides a project from anybody who is not a member.
+        return bot.problem(Role.NONE, path) if error.code is Code.NOT_FOUND else error.message
+
+
+def _wanted(gitlab: GitLab, project_id: ProjectId) -> list[bot.Task]:
+    """List what the bot has to do in a project: what the contract on the default branch asks for, too."""
+    branch = gitlab.project(project_id).default_branch
+    content = gitlab.raw_file(project_id, FILE_NAME, branch) if branch else None
+    contract = contracts.parsed(content.decode(errors="replace")).contract if content else None
+    faces = contract.gate if contract else GateSettings()
+    asked = ((faces.thread, bot.Task.THREAD), (faces.status, bot.Task.STATUS), (faces.issue, bot.Task.ISSUE))
+    return [*bot.ALWAYS, *(work for wanted, work in asked if wanted)]

@@ -1,0 +1,184 @@
+"""Hold what the database knows of files against what lies in the store."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mltrail_server.artifacts.base import ListedBlob
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.files import integrity
+from mltrail_server.store.files import blobs, uploads
+from mltrail_server.store.files.blobs import Blob
+
+from . import garbage
+
+_PAGE = 1000
+_MOST_NAMES = 5
+
+
+class Kind(Enum):
+    MISSING = "missing"  # the database knows it, the store does not have it
+    SIZE = "size"  # another size than was stored
+    DIGEST = "digest"  # another content than was stored
+    ORPHAN = "orphan"  # the store has it, the database does not know it
+    YOUNG_ORPHAN = "young orphan"  # the same, less than a day old: it may be an upload that is under way
+    UNFINISHED = "unfinished upload"  # under way, or broken off; garbage collection takes it when it is a day old
+
+
+LOST = frozenset({Kind.MISSING, Kind.SIZE, Kind.DIGEST})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`names` are some of the names that point at the bytes; sizes are in bytes."""
+
+    kind: Kind
+    project_id: ProjectId
+    blob_id: str
+    names: tuple[str, ...] = ()
+    expected_size: int | None = None
+    found_size: int | None = None
+
+    def line(self) -> str:
+        sizes = {
+            Kind.MISSING: f"{self.expected_size} bytes",
+            Kind.SIZE: f"{self.found_size} bytes instead of {self.expected_size}",
+            Kind.DIGEST: f"{self.expected_size} bytes, of another content",
+            Kind.UNFINISHED: "of a size that nobody knows",
+        }.get(self.kind, f"{self.found_size} bytes")
+        names = f": {', '.join(self.names)}" if self.names else ""
+        return f"{self.kind.value}: project {self.project_id}, {self.blob_id}, {sizes}{names}"
+
+    def told(self) -> dict[str, object]:
+        return {
+            "problem": self.kind.value,
+            "project_id": self.project_id,
+            "blob_id": self.blob_id,
+            "names": list(self.names),
+            "expected_size": self.expected_size,
+            "found_size": self.found_size,
+        }
+
+
+@dataclass(slots=True)
+class Totals:
+    files: int = 0
+    size: int = 0
+    learned: int = 0  # digests that nobody knew before
+    problems: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+
+    @property
+    def lost(self) -> int:
+        return sum(self.problems[kind] for kind in LOST)
+
+    def line(self) -> str:
+        problems = ", ".join(f"{count:,} {kind.value}" for kind, count in self.problems.items())
+        learned = f" {self.learned:,} digests were learned." if self.learned else ""
+        return f"Checked {self.files:,} files ({self.size:,} bytes): {problems}.{learned}"
+
+    def told(self) -> dict[str, object]:
+        problems = {kind.value: count for kind, count in self.problems.items()}
+        return {"files": self.files, "bytes": self.size, "digests_learned": self.learned, "problems": problems}
+
+
+def check(deps: Deps, report: Callable[[Problem], None], *, with_digests: bool = False) -> Totals:
+    """Tell `report` of everything that is not as it should be. Files may come and go meanwhile.
+
+    `with_digests` reads all bytes, so it takes as long as reading the store takes.
+    """
+    deps.files.ping()
+    totals = Totals()
+    for project_id in sorted({*garbage.all_projects(deps), *deps.files.projects()}):
+        for known, found in _paired(_known(deps, project_id), deps.files.stored(project_id)):
+            if known is not None:
+                totals.files += 1
+                totals.size += known.size
+            problem = _problem(deps, project_id, known, found)
+            if problem is None and known is not None and with_digests:
+                problem = _digest_problem(deps, project_id, known, totals)
+            if problem is not None:
+                totals.problems[problem.kind] += 1
+                report(problem)
+    for problem in _unfinished(deps):
+        totals.problems[problem.kind] += 1
+        report(problem)
+    return totals
+
+
+def _unfinished(deps: Deps) -> Iterator[Problem]:
+    for leftover in deps.files.leftovers(before_ms=deps.clock()):
+        with deps.db.read() as connection:
+            under_way = uploads.get(connection, leftover.project_id, leftover.blob_id)
+        names = (under_way.path,) if under_way is not None else ()
+        yield Problem(Kind.UNFINISHED, leftover.project_id, leftover.blob_id, names)
+
+
+def remove_orphans(deps: Deps) -> Totals:
+    """Remove bytes that the database does not know and that are older than a day. Not undone by anything."""
+    totals = Totals()
+
+    def remove(problem: Problem) -> None:
+        if problem.kind is Kind.ORPHAN:
+            deps.files.delete(problem.project_id, problem.blob_id)
+            totals.files += 1
+            totals.size += problem.found_size or 0
+
+    check(deps, remove)
+    return totals
+
+
+def _known(deps: Deps, project_id: ProjectId) -> Iterator[Blob]:
+    last = ""
+    while True:
+        with deps.db.read() as connection:
+            page = blobs.after(connection, project_id, last, limit=_PAGE)
+        if not page:
+            return
+        yield from page
+        last = page[-1].id
+
+
+def _paired(known: Iterator[Blob], found: Iterator[ListedBlob]) -> Iterator[tuple[Blob | None, ListedBlob | None]]:
+    """Walk through two lists that are sorted by id, side by side: memory does not grow with them."""
+    one, other = next(known, None), next(found, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one.id < other.blob_id):
+            yield one, None
+            one = next(known, None)
+        elif one is None or other.blob_id < one.id:
+            yield None, other
+            other = next(found, None)
+        else:
+            yield one, other
+            one, other = next(known, None), next(found, None)
+
+
+def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: ListedBlob | None) -> Problem | None:
+    if known is not None and found is not None and known.size == found.size:
+        return None
+    # The two lists are of different moments, so what looks wrong is looked at again.
+    blob_id = known.id if known is not None else found.blob_id if found is not None else ""
+    size = deps.files.size(project_id, blob_id)
+    with deps.db.read() as connection:
+        still_known = blobs.exists(connection, project_id, blob_id)
+        names = tuple(blobs.names_of(connection, project_id, blob_id, limit=_MOST_NAMES))
+    if still_known and known is not None:
+        kind = Kind.MISSING if size is None else Kind.SIZE
+        return None if size == known.size else Problem(kind, project_id, blob_id, names, known.size, size)
+    if not still_known and found is not None and size is not None:
+        young = found.modified_ms > deps.clock() - garbage.GRACE_MS
+        return Problem(Kind.YOUNG_ORPHAN if young else Kind.ORPHAN, project_id, blob_id, found_size=size)
+    return None
+
+
+def _digest_problem(deps: Deps, project_id: ProjectId, known: Blob, totals: Totals) -> Problem | None:
+    if known.sha256 is None:
+        integrity.learn_digest(deps, project_id, known.id, known.size)
+        totals.learned += 1
+        return None
+    if integrity.computed_digest(deps, project_id, known.id, known.size) == known.sha256:
+        return None
+    with deps.db.read() as connection:
+        names = tuple(blobs.names_of(connection, project_id, known.id, limit=_MOST_NAMES))
+    return Problem(Kind.DIGEST, project_id, known.id, names, known.size, known.size)

@@ -1,0 +1,3 @@
+"""What is published in GitLab: the note, the thread, the commit status, the issue, the comment on a promotion."""
+
+__all__ = ["gate", "gate_thread", "issues", "notes", "promotion_comment", "refusals"]

@@ -1,0 +1,3 @@
+"""What the pages show."""
+
+__all__ = ["candidate", "charts", "compare", "experiments", "merge_requests", "models", "tables", "usage"]

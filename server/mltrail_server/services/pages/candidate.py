@@ -1,0 +1,56 @@
+"""All that a candidate's page shows beside what was logged: its jobs, its experiment, the versions made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.trials import PARENT_TAG
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.tracking import evidence
+from mltrail_server.services.tracking import experiments as experiment_service
+from mltrail_server.services.tracking.candidates import Logged, with_data
+from mltrail_server.store.pages import tables
+from mltrail_server.store.pages.tables import Made
+from mltrail_server.store.tracking import candidates as store
+from mltrail_server.store.tracking.evidence import Amendment
+from mltrail_server.store.tracking.experiments import Experiment
+
+_MOST_CHILDREN = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`jobs`: the creator first. `parent` is the number of the run that this one is a part of, if it is one;
+    `children` is how many runs are parts of it, a thousand at most.
+    """
+
+    run: Logged
+    experiment: Experiment
+    jobs: Sequence[Made]
+    parent: int | None
+    children: int
+    amendments: Sequence[Amendment]  # who else has written to it
+
+
+def get(scope: Scope, iid: int) -> View:
+    """Fetch a candidate by its number in the project, in a fixed number of statements, and one more where others have
+    written to it. Raises NOT_FOUND.
+    """
+    with scope.deps.db.read() as connection:
+        candidate = store.get_by_iid(connection, scope.project_id, iid)
+        if candidate is None:
+            raise not_found(f"This project has no run number {iid}.")
+        run = with_data(connection, scope, [candidate])[0]
+        experiment = experiment_service.existing(connection, scope, candidate.experiment_iid)
+        jobs = tables.made_by(connection, scope.project_id, [iid])
+        parent_eid = dict(run.tags).get(PARENT_TAG, "")
+        children = tables.count_tagged(connection, scope.project_id, PARENT_TAG, candidate.eid, most=_MOST_CHILDREN)
+        parent = store.iids_of(connection, scope.project_id, [parent_eid]) if parent_eid else {}
+        others = evidence.of(connection, scope, candidate)
+    return View(run, experiment, jobs[::-1], next(iter(parent), None), children, others)
+
+
+def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:
+    """Fetch the names of some candidates."""
+    with scope.deps.db.read() as connection:
+        return {one.iid: one.name for one in store.of_iids(connection, scope.project_id, list(iids))}

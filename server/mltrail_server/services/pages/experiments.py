@@ -1,0 +1,57 @@
+"""Experiments with how many runs they hold."""
+
+from dataclasses import dataclass
+
+from mltrail_server.domain.candidate import ViewType
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.pages import tables
+from mltrail_server.store.tracking import experiments
+from mltrail_server.store.tracking.experiments import Experiment
+
+MOST_COUNTED = 1000
+_ORDERS = {
+    "name": Order(Entity.ATTRIBUTE, "name", descending=False),
+    "created": Order(Entity.ATTRIBUTE, "creation_time", descending=True),
+    "changed": Order(Entity.ATTRIBUTE, "last_update_time", descending=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`runs` is one more than `MOST_COUNTED` where nobody has counted further."""
+
+    experiment: Experiment
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[Listed]
+    next_token: str | None
+
+
+def page(
+    scope: Scope,
+    *,
+    text: str = "",
+    order: str = "",
+    view: ViewType = ViewType.ACTIVE_ONLY,
+    limit: int,
+    token: str | None,
+) -> Page:
+    """List the experiments whose name holds a text, in three statements; the newest first unless `order` says more."""
+    clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
+    orders = [_ORDERS[order]] if order in _ORDERS else []
+    with scope.deps.db.read() as connection:
+        found, next_token = experiments.search(
+            connection,
+            scope.project_id,
+            stages=view.stages,
+            clauses=clauses,
+            orders=orders,
+            limit=limit,
+            token=token,
+        )
+        counts = tables.counts(connection, scope.project_id, [one.iid for one in found], view.stages, most=MOST_COUNTED)
+    return Page([Listed(one, counts.get(one.iid, 0)) for one in found], next_token)

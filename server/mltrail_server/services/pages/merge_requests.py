@@ -1,0 +1,64 @@
+"""What the pages of merge requests show: a pipeline's report, what became of the note, and earlier pipelines."""
+
+from dataclasses import dataclass
+
+from mltrail_server.domain.errors import Code, MltrailError, not_found
+from mltrail_server.services.ci import report
+from mltrail_server.services.ci.report import PipelineReport
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.ci import merge_requests as store
+from mltrail_server.store.ci import refusals
+from mltrail_server.store.ci.merge_requests import Listed, OfRequest
+from mltrail_server.store.ci.refusals import Refusal
+
+_MOST_PIPELINES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`shown` is the pipeline whose report `told` is; None where no pipeline of it has made a run yet. `problem` says
+    why there is no report, where GitLab can't be asked for what it needs. `refused` tells which thread or status GitLab
+    did not take.
+    """
+
+    request: Listed
+    pipelines: list[OfRequest]
+    shown: int | None
+    told: PipelineReport | None
+    problem: str | None
+    refused: list[Refusal]
+
+
+def listed(scope: Scope, *, before: int | None, limit: int) -> tuple[list[Listed], int | None]:
+    """List a page of merge requests, and the number to go on before."""
+    with scope.deps.db.read() as connection:
+        found = store.listed(connection, scope.project_id, before=before, limit=limit)
+    return found[:limit], found[limit - 1].iid if len(found) > limit else None
+
+
+def refused_issues(scope: Scope) -> list[Refusal]:
+    """List the models whose scheduled training got worse and whose issue GitLab did not take."""
+    with scope.deps.db.read() as connection:
+        return refusals.of_issues(connection, scope.project_id)
+
+
+def get(scope: Scope, iid: int, pipeline_id: int | None) -> View:
+    """Fetch a merge request with the report of one of its pipelines, the newest if none is named. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        request = store.get_for_page(connection, scope.project_id, iid)
+        pipelines = store.pipelines_of(connection, scope.project_id, iid, limit=_MOST_PIPELINES)
+        refused = refusals.of_request(connection, scope.project_id, iid)
+    if request is None:
+        raise not_found(f"No pipeline of merge request !{iid} has logged a run here.")
+    if pipeline_id is not None and all(one.id != pipeline_id for one in pipelines):
+        raise not_found(f"Pipeline {pipeline_id} is none of merge request !{iid}.")
+    shown = pipeline_id or (pipelines[0].id if pipelines else None)
+    told, problem = None, None
+    if shown is not None:
+        try:
+            told = report.known(scope, shown)
+        except MltrailError as error:
+            if error.code is Code.INTERNAL:
+                raise
+            problem = error.message
+    return View(request, pipelines, shown, told, problem, refused)

@@ -1,0 +1,187 @@
+"""What the pages of models and of their versions show."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mltrail_server.domain import alias_history
+from mltrail_server.domain.direction import MetricDirection, worth_showing
+from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import directions as directions_service
+from mltrail_server.services.promotion import provenance
+from mltrail_server.services.registry import models
+from mltrail_server.store.files import files as file_store
+from mltrail_server.store.files.files import Entry, File
+from mltrail_server.store.pages import tables
+from mltrail_server.store.promotion import promotions
+from mltrail_server.store.promotion.promotions import Promotion
+from mltrail_server.store.registry import aliases as alias_store
+from mltrail_server.store.registry import models as store
+from mltrail_server.store.registry import search, versions
+from mltrail_server.store.registry.aliases import Move
+from mltrail_server.store.registry.models import Count, Model
+from mltrail_server.store.registry.versions import Version
+from mltrail_server.store.tracking import metrics, params
+
+_MOST_MOVES = 100
+_MOST_METRICS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model in a list: its aliases with the semvers that they point at."""
+
+    model: Model
+    aliases: list[tuple[str, str]]
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    items: list[Listed]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A model, a page of its versions, and the moves of its aliases, newest first. `managed` are the aliases that
+    promotions move, and so stewards only; `semvers` names every version that an alias points or pointed at.
+    """
+
+    model: Model
+    versions: list[Version]
+    next_token: str | None
+    aliases: list[tuple[str, int]]
+    moves: list[Move]
+    managed: set[str]
+    semvers: dict[int, str]
+    directions: dict[str, MetricDirection]  # of the metrics that are shown of each version
+    values: dict[int, dict[str, float]]  # of each version's run, by its number
+
+    def back(self, alias: str) -> int | None:
+        """Tell the version that a roll back of an alias goes to; None where there is none."""
+        moved = [move.to_number for move in self.moves[::-1] if move.alias == alias]
+        current = dict(self.aliases).get(alias)
+        before = alias_history.standing(moved)
+        places = before[: before.index(current)] if current in before else []
+        return places[-1] if places else None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version, what its run logged, how it was promoted, and the statement that vouches for it."""
+
+    version: Version
+    promotion: Promotion | None
+    statement: dict[str, Any] | None
+    metrics: dict[str, float]
+    params: dict[str, str]
+
+
+def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None) -> ModelList:
+    """List models whose name holds a text, the last changed first, in a fixed number of statements."""
+    clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
+    orders = [Order(Entity.ATTRIBUTE, "last_updated_timestamp", descending=True)]
+    with scope.deps.db.read() as connection:
+        found, next_token = search.search_models(
+            connection, scope.project_id, clauses=clauses, orders=orders, limit=limit, token=token
+        )
+        ids = [model.id for model in found]
+        counts = store.counts(connection, scope.project_id, ids)
+        aliases = alias_store.of_models(connection, scope.project_id, ids)
+    items = [
+        Listed(
+            model,
+            [(alias, str(number)) for alias, number in aliases.get(model.id, [])],
+            counts.get(model.id, Count(0, None)),
+        )
+        for model in found
+    ]
+    return ModelList(items, next_token)
+
+
+def name_of(scope: Scope, text: str) -> str:
+    """Find the name of a model that a URL names by name, or by number as GitLab's URLs do. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        if store.id_of(connection, scope.project_id, text) is not None:
+            return text
+        by_number = text.isascii() and text.isdecimal() and len(text) < 18
+        found = store.name_by_id(connection, scope.project_id, int(text)) if by_number else None
+    if found is None:
+        raise not_found(f"This project has no model '{text}'.")
+    return found
+
+
+def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> ModelView:
+    """Fetch a model with a page of its versions. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        model = store.get(connection, scope.project_id, name)
+        if model is None:
+            raise not_found(f"This project has no model '{name}'.")
+        found, next_token = search.search_versions(
+            connection,
+            scope.project_id,
+            clauses=[Clause(Entity.ATTRIBUTE, "name", "=", name)],
+            orders=[Order(Entity.ATTRIBUTE, "version_number", descending=True)],
+            limit=limit,
+            token=token,
+        )
+        aliases = alias_store.of_models(connection, scope.project_id, [model.id]).get(model.id, [])
+        moves = alias_store.history(connection, scope.project_id, model.id)[:_MOST_MOVES]
+        managed = promotions.managed_aliases(connection, scope.project_id, model.id)
+        named = {number for _, number in aliases} | {move.to_number for move in moves if move.to_number}
+        named |= {move.from_number for move in moves if move.from_number}
+        semvers = store.semvers(connection, scope.project_id, model.id, named)
+        iids = [one.candidate_iid for one in found if one.candidate_iid is not None]
+        shown = worth_showing(tables.metric_names(connection, scope.project_id, iids), _MOST_METRICS)
+        told = directions_service.of_model(connection, scope.project_id, shown, name)
+        values = tables.metric_values(connection, scope.project_id, iids, shown)
+    return ModelView(model, found, next_token, aliases, moves, managed, semvers, told, values)
+
+
+def version(scope: Scope, name: str, which: str) -> VersionView:
+    """Fetch a version by semver or number. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        model_id = models.id_of(connection, scope, name)
+        found = models.version_of(connection, scope, model_id, name, which)
+        promotion = promotions.of_version(connection, scope.project_id, model_id, found.number)
+        vouched = provenance.statement_of(connection, scope, found)
+        iids = [found.candidate_iid] if found.candidate_iid is not None else []
+        points = metrics.latest_of(connection, scope.project_id, iids)
+        pairs = params.of(connection, scope.project_id, iids)
+    return VersionView(
+        found,
+        promotion,
+        vouched,
+        {point.key: point.value for of_run in points.values() for point in of_run},
+        {key: value for of_run in pairs.values() for key, value in of_run},
+    )
+
+
+def semver_of_id(scope: Scope, name: str, version_id: str) -> str:
+    """Find the semver of a version by the id that GitLab's URLs hold. Raises NOT_FOUND."""
+    number = int(version_id) if version_id.isascii() and version_id.isdecimal() and len(version_id) < 18 else 0
+    with scope.deps.db.read() as connection:
+        found = versions.get_by_id(connection, scope.project_id, number)
+    if found is None or found.model_name != name:
+        raise not_found(f"The model {name} has no version with the id '{version_id}'.")
+    return found.semver
+
+
+def entries(scope: Scope, found: Version, folder: str) -> list[Entry]:
+    """List a folder of a version's files."""
+    if not found.location:
+        return []
+    with scope.deps.db.read() as connection:
+        path = f"{found.location}/{folder}" if folder else found.location
+        return file_store.folder_entries(connection, scope.project_id, path)
+
+
+def file(scope: Scope, found: Version, path: str) -> File:
+    """Find a file of a version. Raises NOT_FOUND."""
+    with scope.deps.db.read() as connection:
+        one = file_store.get(connection, scope.project_id, f"{found.location}/{path}") if found.location else None
+    if one is None:
+        raise not_found(f"{found.model_name} {found.semver} has no file '{path}'.")
+    return one

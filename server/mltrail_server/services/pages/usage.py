@@ -1,0 +1,40 @@
+"""How much of its limits a project uses, and whether GitLab tells us what happens in it."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.admin import deleted
+from mltrail_server.store.ci import webhooks
+from mltrail_server.store.tracking import usage
+
+_WORDS = {usage.BYTES: "Bytes of files", usage.CANDIDATES: "Runs", usage.POINTS: "Metric values"}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    what: str
+    used: int  # what is deleted left out
+    deleted: int
+    limit: int
+
+
+def of(scope: Scope) -> list[Use]:
+    """Tell what is used of each limit that the operator has set; without a limit nothing is counted."""
+    limits = {name: limit for name in _WORDS if (limit := scope.deps.settings.quota(name)) is not None}
+    if not limits:
+        return []
+    with scope.deps.db.read() as connection:
+        return [_use(connection, scope, name, limit) for name, limit in limits.items()]
+
+
+def _use(connection: sa.Connection, scope: Scope, name: str, limit: int) -> Use:
+    gone = deleted.used(connection, scope.project_id, name)
+    return Use(_WORDS[name], max(0, (usage.of(connection, scope.project_id, name) or 0) - gone), gone, limit)
+
+
+def last_webhooks(scope: Scope) -> dict[str, int]:
+    """Tell when each kind of GitLab's webhooks came last, in milliseconds since the epoch."""
+    with scope.deps.db.read() as connection:
+        return webhooks.last(connection, scope.project_id)

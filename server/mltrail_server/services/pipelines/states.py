@@ -1,0 +1,243 @@
+"""What GitLab says of a pipeline now: its jobs, its merge request. Candidates follow their jobs."""
+
+import re
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import ci, job_outcome
+from mltrail_server.domain.candidate import Status
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.services.context.deps import PROJECT_AGE_MS, Deps, gitlab_of
+from mltrail_server.services.context.job_states import GRACE_MS
+from mltrail_server.store.ci import jobs, merge_requests, pipelines
+from mltrail_server.store.ci.jobs import TiedJob
+from mltrail_server.store.tracking import candidate_tags, candidates
+
+from . import child_pipelines
+
+REQUEST_AGE_MS = 10 * 60_000
+"""So old may be what we know of a merge request, when nobody asks for the newest. What changes meanwhile is seen by
+webhooks and by the sweep over a project's open ones.
+"""
+
+_MOST_REQUESTS = 5
+"""So many merge requests of one branch get a comment of its pipeline."""
+
+_MERGE_REQUEST_REF = re.compile(r"refs/merge-requests/(\d+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineState:
+    """`settled`: every job of every candidate is over. `pipeline` is None when GitLab does not have it any more.
+    `others` are open merge requests of the same branch beside the pipeline's own.
+    """
+
+    project: ci.Project
+    pipeline: ci.Pipeline | None
+    merge_request_iid: int | None
+    settled: bool
+    others: tuple[int, ...] = ()
+
+    @property
+    def of_train(self) -> bool:
+        """Tell whether it is a merge train's pipeline, which may be begun again and again."""
+        told = self.pipeline
+        return told is not None and told.ref.startswith("refs/merge-requests/") and told.ref.endswith("/train")
+
+    @property
+    def has_or_may_get_a_request(self) -> bool:
+        """Tell whether a merge request is there or may be opened for what this pipeline has trained."""
+        told = self.pipeline
+        return told is not None and not told.tag and told.ref != self.project.default_branch
+
+
+def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool) -> PipelineState:
+    """Ask GitLab about a pipeline, close what its jobs have left open, and find its merge request.
+
+    One call while it trains, two or three when it is over, and one for each child pipeline that trains; `fresh` asks
+    for everything. Raises what GitLab's refusal means, NOT_FOUND for a pipeline that neither GitLab nor we know.
+    """
+    gitlab = gitlab_of(deps)
+    project = gitlab.project(project_id, max_age_ms=0 if fresh else PROJECT_AGE_MS)
+    with deps.db.read() as connection:
+        link = pipelines.link_of(connection, project_id, pipeline_id)
+        before = jobs.tied_in(connection, project_id, pipeline_id)
+    told, told_jobs = _look(gitlab, project_id, pipeline_id, known=bool(before))
+    if told is not None:
+        told_jobs = [*told_jobs, *child_pipelines.jobs_of_children(deps, gitlab, project_id, pipeline_id, fresh=fresh)]
+    gone = _gone(gitlab, project_id, told_jobs, before, all_are=told is None)
+    on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
+    found, beside = None, []
+    if told is not None and not on_default_branch and not told.tag:
+        over = {job.id for job in told_jobs if job.status in ci.ENDED} | set(gone)
+        own = _own_request(told)
+        trains = not all(job.job_id in over for job in before)
+        if not fresh and trains and own is not None and _is_known(deps, project_id, own):
+            link = replace(link, merge_request_iid=own)
+        elif fresh or not link.resolved or not trains:
+            found = _merge_request(
+                gitlab, project_id, told, link, since=deps.clock() - (0 if fresh else REQUEST_AGE_MS)
+            )
+        if own is None and (fresh or not link.resolved):
+            beside = _beside(gitlab, project_id, told, found.iid if found else link.merge_request_iid)
+    iid = found.iid if found else link.merge_request_iid
+    head = None if told is None else _head(gitlab, project_id, told, link, found)
+    others: tuple[int, ...] = ()
+    with deps.db.write() as connection:
+        now = deps.clock()
+        if told is None:
+            pipelines.vanish(connection, project_id, pipeline_id, now=now)
+        else:
+            pipelines.refresh(
+                connection,
+                project_id,
+                told,
+                merge_request_iid=iid,
+                on_default_branch=on_default_branch,
+                now=now,
+                head_sha=head,
+            )
+        jobs.refresh(connection, project_id, told_jobs, now=now)
+        jobs.vanish(connection, project_id, gone, now=now)
+        jobs.settle_flags(connection, project_id, told_jobs, grace_ms=GRACE_MS)
+        for request in [*([found] if found is not None else []), *beside]:
+            merge_requests.refresh(connection, project_id, request, now=now)
+        if iid is not None and told is not None and not told.tag and _own_request(told) is None:
+            opened = merge_requests.opened_of_branch(connection, project_id, told.ref, limit=_MOST_REQUESTS)
+            others = tuple(one for one in opened if one != iid)
+        tied = jobs.tied_in(connection, project_id, pipeline_id)
+        if iid is not None:
+            stamped = {job.candidate_iid for job in tied if job.verified}
+            candidate_tags.put_all(connection, project_id, stamped, {ci.MERGE_REQUEST_TAG: str(iid)})
+        detached = _close(connection, project_id, tied, now=now)
+    return PipelineState(project, told, iid, job_outcome.all_ended(tied) and not detached, others)
+
+
+def _is_known(deps: Deps, project_id: ProjectId, iid: int) -> bool:
+    with deps.db.read() as connection:
+        return merge_requests.get(connection, project_id, iid) is not None
+
+
+def _look(
+    gitlab: GitLab, project_id: ProjectId, pipeline_id: int, *, known: bool
+) -> tuple[ci.Pipeline | None, list[ci.Job]]:
+    """Ask for a pipeline and its jobs; None for one that we know and GitLab does not have any more."""
+    try:
+        return gitlab.look(project_id, pipeline_id)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND or not known:
+            raise
+    # Not the pipeline may have gone, but the project, or the bot's sight of it: then this raises.
+    gitlab.project(project_id)
+    return None, []
+
+
+def _gone(
+    gitlab: GitLab, project_id: ProjectId, told: list[ci.Job], before: list[TiedJob], *, all_are: bool
+) -> list[int]:
+    """List the jobs of candidates that GitLab does not have any more, without having told us of their end."""
+    listed = {job.id for job in told}
+    missing = {job.job_id for job in before if job.job_id not in listed and job.status not in ci.ENDED}
+    return sorted(missing) if all_are else [one for one in sorted(missing) if _is_deleted(gitlab, project_id, one)]
+
+
+def _is_deleted(gitlab: GitLab, project_id: ProjectId, job_id: int) -> bool:
+    """Make sure: a list may lack a job because its pages were cut while others went."""
+    try:
+        gitlab.job(project_id, job_id)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return True
+    return False
+
+
+def _own_request(told: ci.Pipeline) -> int | None:
+    """Read the merge request off the ref of its own pipelines."""
+    match = _MERGE_REQUEST_REF.match(told.ref)
+    return int(match[1]) if match else None
+
+
+def _merge_request(
+    gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, link: pipelines.Link, *, since: int
+) -> ci.MergeRequest | None:
+    """Find the merge request of a pipeline: its own, or the oldest open one of its branch. None also where we know it
+    well enough, or where it was deleted.
+    """
+    if link.merge_request_iid is not None and (link.refreshed_ms or 0) > since:
+        return None
+    iid = _own_request(told) or link.merge_request_iid
+    if iid is None:
+        found = sorted(gitlab.open_merge_requests(project_id, told.ref), key=lambda one: one.iid)
+        iid = found[0].iid if found else None
+    if iid is None:
+        return None
+    try:
+        return gitlab.merge_request(project_id, iid)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return None
+
+
+def _beside(gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, iid: int | None) -> list[ci.MergeRequest]:
+    """Fetch the open merge requests of a branch beside one: a branch may be offered to several others."""
+    found = sorted(one.iid for one in gitlab.open_merge_requests(project_id, told.ref) if one.iid != iid)
+    requests = []
+    for other in found[:_MOST_REQUESTS]:
+        try:
+            requests.append(gitlab.merge_request(project_id, other))
+        except MltrailError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+    return requests
+
+
+def _head(
+    gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, link: pipelines.Link, request: ci.MergeRequest | None
+) -> str | None:
+    """Tell of which commit of its merge request a pipeline is that runs on a merged one; None for others."""
+    if link.head_sha is not None or not told.ref.endswith(("/merge", "/train")) or _own_request(told) is None:
+        return link.head_sha
+    try:
+        parents = gitlab.commit_parents(project_id, told.sha)
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        parents = []
+    newest = request.sha if request is not None else None
+    # GitLab merges the source into the target; a train may squash or rebase before, so that no parent is the head.
+    return newest if newest in parents or not parents else parents[-1] if len(parents) > 1 else newest
+
+
+def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob], *, now: int) -> bool:
+    """End candidates that are still running though all their jobs have ended: a client may die without a word.
+
+    A detached one has its own time. Answers whether there is such a one.
+    """
+    of_candidate: dict[int, list[TiedJob]] = {}
+    for job in tied:
+        of_candidate.setdefault(job.candidate_iid, []).append(job)
+    detached = False
+    over = [iid for iid, its_jobs in of_candidate.items() if job_outcome.all_ended(its_jobs)]
+    for candidate in candidates.of_iids(connection, project_id, over):
+        if candidate.status.ended:
+            continue
+        if candidate.detached_until_ms is not None and now < candidate.detached_until_ms:
+            detached = True
+            continue
+        status, reason = job_outcome.of(of_candidate[candidate.iid])
+        if candidate.detached_until_ms is not None:
+            status, reason = Status.KILLED, "detached from its job, and not ended in time"
+        candidates.change(
+            connection,
+            project_id,
+            candidate.iid,
+            status=status,
+            status_reason=reason,
+            ended_ms=candidate.ended_ms or now,
+        )
+    return detached

@@ -1,0 +1,294 @@
+"""Register a version as GitLab's `create_model_version` does: a Maintainer who names a job's run promotes that run.
+
+Where the run can't be promoted the version is registered by hand, as everybody may: it is not verified then, and has no
+managed alias.
+
+Who may ask for a promotion, and for which pipeline.
+
+Make the best candidate a model version that says where it came from, with an alias. Two ways in: a pipeline's job,
+and a person. What both want is checked alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from mltrail_contract import Promote
+from mltrail_server.domain import ci
+from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
+from mltrail_server.domain.identity import Actor
+from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, check_alias, check_name
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.services.context.deps import Scope, gitlab_of
+from mltrail_server.services.files import integrity, model_files
+from mltrail_server.services.files.model_files import Held
+from mltrail_server.services.pipelines import trees
+from mltrail_server.services.registry import sources, versions
+from mltrail_server.services.registry.versions import Request
+from mltrail_server.store.files import blobs
+from mltrail_server.store.registry import aliases as alias_store
+from mltrail_server.store.registry import models as model_store
+from mltrail_server.store.registry.versions import Version
+from mltrail_server.store.tracking import candidates
+
+from . import choose, numbering, ranking, write
+from .choose import Choice, Choices
+from .ranking import Without
+from .write import AliasMovedError, Plan, Promoted, Wish
+
+
+def check_rights(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
+    """Check what can be known without asking GitLab. Raises FORBIDDEN with the sentence."""
+    actor = scope.actor
+    if scope.deps.settings.local_mode:
+        raise forbidden(
+            "Local mode knows no pipelines, so nothing can be promoted: register versions and set aliases with MLflow."
+        )
+    if actor.job is None:
+        _check_person(actor)
+        return
+    job = actor.job
+    if job.pipeline_id != pipeline_id:
+        raise forbidden(f"This job belongs to pipeline {job.pipeline_id} and can't promote for {pipeline_id}.")
+    if pre_release:
+        return
+    if job.pipeline_source == "merge_request_event":
+        raise forbidden(
+            "A merge request's pipeline does not promote; the default branch does, after the merge. For a version to "
+            "try out beforehand use --pre-release."
+        )
+    if not job.ref_protected:
+        raise forbidden(_unprotected(job.ref))
+
+
+def check_ref(scope: Scope, gitlab: GitLab, told: ci.Pipeline) -> None:
+    """Check that only those who may merge can start such a pipeline. A job's token tells; for a person GitLab does."""
+    if scope.actor.job is None and not gitlab.is_protected(scope.project_id, told.ref, tag=told.tag):
+        raise forbidden(_unprotected(told.ref))
+
+
+def _check_person(actor: Actor) -> None:
+    if not actor.has_maintainer_rights:
+        raise forbidden(
+            "Promoting by hand takes the Maintainer role in this project. A pipeline on a protected branch promotes by "
+            "itself: include the `promote` component, which calls `mltrail promote`."
+        )
+
+
+def _unprotected(ref: str) -> str:
+    return (
+        f"'{ref}' is not protected, so anybody who can push could promote. Protect it in GitLab "
+        "(Settings > Repository)."
+    )
+
+
+_CLOCKS_MS = 120_000
+"""So far GitLab's clock and ours may be apart."""
+
+_MOST_TRIES = 3
+
+
+def promote(scope: Scope, wish: Wish) -> list[Promoted]:
+    """Promote the best candidate of each model of a pipeline (or of one model), or the candidate that is named.
+
+    One promotion a model and pipeline: asked again, it answers the same. Raises FORBIDDEN when the caller may not, or
+    when the pipeline does not promote.
+    """
+    if wish.alias:
+        check_alias(wish.alias)
+    if (wish.pipeline_id is None) == (wish.candidate_iid is None):
+        raise invalid("Name either a pipeline (`pipeline_id`) or a run (`candidate`) to promote.")
+    if wish.candidate_iid is not None and scope.actor.job is not None:
+        raise invalid("A job promotes for its pipeline: give `pipeline_id`, and `rank_by` to choose among its runs.")
+    check_rights(scope, wish.pipeline_id or 0, pre_release=wish.pre_release)
+    gitlab = gitlab_of(scope.deps)
+    if wish.candidate_iid is not None:
+        choices = choose.of_candidate(scope, gitlab, wish.candidate_iid, model=wish.model)
+    else:
+        choices = choose.of_pipeline(
+            scope, gitlab, wish.pipeline_id or 0, model=wish.model, pre_release=wish.pre_release
+        )
+    return [_promote(scope, gitlab, wish, choices, one) for one in choices.models]
+
+
+def _promote(scope: Scope, gitlab: GitLab, wish: Wish, choices: Choices, choice: Choice) -> Promoted:
+    """Promote one model. Where its alias moves meanwhile, the winner is held against the new champion."""
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return _tried(scope, gitlab, wish, choices, choice)
+        except AliasMovedError:
+            continue
+    return _tried(scope, gitlab, wish, choices, choice)
+
+
+def _tried(  # noqa: PLR0911 - one way out for each reason why not
+    scope: Scope, gitlab: GitLab, wish: Wish, choices: Choices, choice: Choice
+) -> Promoted:
+    alias = _alias(wish, choice)
+    with scope.deps.db.read() as connection:
+        model_id = model_store.id_of(connection, scope.project_id, choice.model)
+        settled = write.settled(connection, scope, wish, choices, choice.model, model_id, alias)
+    if settled is not None:
+        return settled
+    if choice.problem:
+        return Promoted("refused" if choice.refused else "nothing", choice.model, alias, choice.problem)
+    unfit = _unfit(choice.model)
+    if unfit:
+        return Promoted("nothing", choice.model, alias, unfit)
+    won = ranking.choose(choice.terms, choice.runs, only=choices.only, rank_by=wish.rank_by, better=wish.better)
+    if isinstance(won, Without):
+        return Promoted("refused" if won.asks else "nothing", choice.model, alias, won.reason)
+    winner = won.run
+    with scope.deps.db.read() as connection:
+        held = model_files.of_candidate(connection, scope.project_id, winner.iid, snapshot_iid=winner.snapshot_iid)
+    if held is None:
+        return Promoted("nothing", choice.model, alias, f"the best run, {winner.name}, has logged no model")
+    broken = integrity.broken(scope.deps, scope.project_id, held.files)
+    if broken:
+        told = f"the stored bytes of {broken} are not those that were logged, so nobody can vouch for them; train again"
+        return Promoted("refused", choice.model, alias, told)
+    held = replace(held, files=tuple(integrity.with_digests(scope.deps, scope.project_id, held.files)))
+    # Remembered now, so that the next version can tell whether the code is another.
+    trees.of_pipeline(scope.deps, gitlab, scope.project_id, choices.pipeline.id, choices.pipeline.sha)
+    request = _request(scope, gitlab, choices, choice)
+    if choice.merge_request_iid is not None and _came_after(scope, request, held):
+        told = "files of the reviewed candidate's model came after the merge, so nobody has reviewed them; train again"
+        return Promoted("refused", choice.model, alias, told)
+    with scope.deps.db.read() as connection:
+        compared_with = _target(connection, scope, model_id, alias)
+        beside = ranking.beside_champion(
+            connection,
+            scope.project_id,
+            won,
+            choice.terms,
+            contract=choices.contract,
+            alias=alias or _default_alias(choice),
+            branch=choices.project.default_branch or choices.pipeline.ref,
+            better=wish.better,
+        )
+    worse = ranking.floor_refusal(beside, choice.terms, alias) if alias else ""
+    if worse:
+        return Promoted("refused", choice.model, alias, worse, floor=beside)
+    step = numbering.step(
+        scope,
+        gitlab,
+        choices.pipeline,
+        choice.terms,
+        model_id=model_id,
+        winner=winner,
+        held=held,
+        wish=wish.bump,
+        request=request,
+    )
+    approvers = _approvers(scope, gitlab, request)
+    plan = Plan(wish, choices, choice, winner, held, step, alias, approvers, beside, compared_with)
+    if wish.dry_run:
+        with scope.deps.db.read() as connection:
+            return write.planned(connection, scope, plan, model_id)
+    with scope.deps.db.write() as connection:
+        return write.carried_out(connection, scope, plan)
+
+
+def _alias(wish: Wish, choice: Choice) -> str | None:
+    """Tell which alias moves: a pre-release moves none, nor does who asks for none."""
+    if wish.pre_release or wish.alias == "":
+        return None
+    return wish.alias or (choice.terms.promote.alias if choice.terms.promote else None)
+
+
+def _default_alias(choice: Choice) -> str:
+    """Name the alias of what a version without an alias is shown beside."""
+    return (choice.terms.promote or Promote()).alias
+
+
+def _target(connection: sa.Connection, scope: Scope, model_id: int | None, alias: str | None) -> int | None:
+    if model_id is None or alias is None:
+        return None
+    return alias_store.target(connection, scope.project_id, model_id, alias)
+
+
+def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> ci.MergeRequest | None:
+    """Find the merge request that brought what is promoted; None without GitLab's answer, which is no hindrance."""
+    try:
+        if choice.merge_request_iid is not None:
+            return gitlab.merge_request(scope.project_id, choice.merge_request_iid)
+        found = gitlab.commit_merge_requests(scope.project_id, choices.pipeline.sha)
+    except MltrailError:
+        return None
+    return max(found, key=lambda one: one.iid, default=None)
+
+
+def _came_after(scope: Scope, request: ci.MergeRequest | None, held: Held) -> bool:
+    """Tell whether a model has files that are younger than the merge: a job of its pipeline may be started any time."""
+    if request is None or request.merged_ms is None:
+        return False
+    with scope.deps.db.read() as connection:
+        newest = blobs.newest_ms(connection, scope.project_id, [file.blob_id for file in held.files])
+    return newest is not None and newest > request.merged_ms + _CLOCKS_MS
+
+
+def _approvers(scope: Scope, gitlab: GitLab, request: ci.MergeRequest | None) -> tuple[str, ...]:
+    try:
+        return tuple(gitlab.approvers(scope.project_id, request.iid)) if request is not None else ()
+    except MltrailError:
+        return ()
+
+
+def _unfit(name: str) -> str:
+    """Say why an experiment's name can't be a model's; "" when it can. It must not keep other models from promotion."""
+    try:
+        check_name(name)
+    except MltrailError as error:
+        return error.message
+    return ""
+
+
+_NO_PROMOTION = frozenset({Code.FORBIDDEN, Code.NOT_FOUND, Code.CONFLICT, Code.UNAVAILABLE, Code.INVALID})
+
+
+def register(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -> Version:
+    """Make a version. Raises what `versions.create` raises."""
+    number = _promoted(scope, name, request, tags)
+    if number is None:
+        return versions.create(scope, name, request, tags)
+    for key, value in tags.items():
+        versions.set_tag(scope, name, str(number), key, value)
+    return versions.describe(scope, name, str(number), request.description)
+
+
+def _promoted(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -> int | None:
+    """Promote the run that is named, without an alias; None where that is not possible or nobody asks for it."""
+    actor = scope.actor
+    if scope.deps.gitlab is None or actor.job is not None or not actor.has_maintainer_rights or not request.eid:
+        return None
+    iid = _candidate(scope, request)
+    if iid is None or tags.get(PROMPT_TAG) == "true":
+        return None
+    wish = Wish(candidate_iid=iid, model=name, alias="", version=tags.get(VERSION_TAG))
+    try:
+        (done,) = promote(scope, wish)
+    except MltrailError as error:
+        if error.code not in _NO_PROMOTION:
+            raise
+        return None
+    return done.number if done.state == "promoted" else None
+
+
+def _candidate(scope: Scope, request: Request) -> int | None:
+    """Find the run, if it is its model that the source names."""
+    with scope.deps.db.read() as connection:
+        found = candidates.get(connection, scope.project_id, request.eid)
+        if found is None or found.promoted:
+            return None
+        held = model_files.of_candidate(connection, scope.project_id, found.iid)
+        logged_model_id = request.logged_model_id or None
+        try:
+            origin = sources.resolve(
+                connection, scope, request.source, eid=request.eid, logged_model_id=logged_model_id
+            )
+        except MltrailError:
+            return None
+    root = f"{found.experiment_iid}/{found.eid}/artifacts"
+    # GitLab's documented call gives a semver or nothing as source: the run as a whole.
+    return found.iid if held is not None and origin.location in (held.location, root) else None

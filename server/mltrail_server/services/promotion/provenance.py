@@ -1,0 +1,175 @@
+"""The provenance of promoted versions: written with the promotion, from what was verified, and never again.
+
+Sign with the operator's Ed25519 key, where there is one.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from mltrail_server.domain import provenance
+from mltrail_server.domain.errors import MltrailError, invalid, not_found
+from mltrail_server.domain.provenance import Built, Material, Subject
+from mltrail_server.services.context import links
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.files.model_files import Held, by_name
+from mltrail_server.services.registry import aliases
+from mltrail_server.settings import Settings
+from mltrail_server.store.ci import jobs, pipelines
+from mltrail_server.store.files import files
+from mltrail_server.store.promotion import promotions
+from mltrail_server.store.promotion.promotions import Promotion
+from mltrail_server.store.registry.versions import Version
+from mltrail_server.store.tracking import inputs, params
+from mltrail_server.store.tracking.candidates import Candidate
+
+_BEGIN = "-----BEGIN"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    key: Ed25519PrivateKey
+
+    @property
+    def keyid(self) -> str:
+        """The SHA-256 of the public key, as `openssl pkey -pubin -outform DER | sha256sum` prints it."""
+        der = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(der).hexdigest()
+
+    def sign(self, content: bytes) -> bytes:
+        return self.key.sign(content)
+
+
+def signer(settings: Settings) -> Signer | None:
+    """Load the key that the settings name, as PEM text or as a file of it. Raises INVALID for what is no such key."""
+    told = settings.signing_key
+    if not told:
+        return None
+    try:
+        # A variable in a CI system or a container often has its line ends escaped.
+        text = told.replace("\\n", "\n") if told.startswith(_BEGIN) else Path(told).read_text()
+        key = load_pem_private_key(text.encode(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise _mistake(str(error)) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _mistake("it is a key of another kind")
+    return Signer(key)
+
+
+def _mistake(why: str) -> MltrailError:
+    return invalid(
+        f"MLTRAIL_SIGNING_KEY must be an Ed25519 private key in PEM, or a file that holds one ({why}). Make one with: "
+        "openssl genpkey -algorithm ed25519"
+    )
+
+
+_CONTEXT = "mlflow.data.context"
+
+
+def made(
+    connection: sa.Connection,
+    scope: Scope,
+    promotion: Promotion,
+    candidate: Candidate,
+    held: Held,
+    *,
+    evidence_iid: int,
+    model: str,
+    approvers: Sequence[str],
+) -> str:
+    """Write a version's statement, sign it where there is a key, and answer the envelope as JSON. `evidence_iid` is the
+    number under which the part of the candidate that counts is stored.
+    """
+    told = provenance.statement(
+        _built(connection, scope, promotion, candidate),
+        [Subject(name, file.sha256 or "") for name, file in sorted(by_name(held.files, held.location).items())],
+        materials=_materials(connection, scope, evidence_iid),
+        params=dict(params.of(connection, scope.project_id, [evidence_iid]).get(evidence_iid, [])),
+        promotion={
+            "model": model,
+            "version": promotion.semver,
+            "number": promotion.number,
+            "run": candidate.eid,
+            "promotedBy": scope.actor.user_name,
+            "promotedFor": links.pipeline(scope.deps.settings, scope.actor.project_path, promotion.pipeline_id),
+            "mergeRequest": promotion.merge_request_iid,
+            "approvedBy": list(approvers),
+            "reason": f"{promotion.bump}: {promotion.reason}",
+        },
+    )
+    content = provenance.payload(told)
+    key = signer(scope.deps.settings)
+    signatures = [(key.keyid, key.sign(provenance.signed_over(content)))] if key is not None else []
+    return json.dumps(provenance.envelope(content, signatures))
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """A version, what vouches for it, and the names of the files that it has now."""
+
+    version: Version
+    envelope: dict[str, Any]
+    files: list[str]
+
+
+def of(scope: Scope, name: str, version: str) -> Attested:
+    """Fetch what vouches for a version, named by number, semver or alias. Raises NOT_FOUND for one that was registered
+    by hand.
+    """
+    with scope.deps.db.read() as connection:
+        found = aliases.version_named(connection, scope, name, version)
+        told = promotions.attestation(connection, scope.project_id, found.model_id, found.number)
+        held = files.below(connection, scope.project_id, found.location) if found.location else []
+    if told is None:
+        raise not_found(f"{name} {found.semver} was registered by hand and never promoted, so nothing vouches for it.")
+    return Attested(found, json.loads(told), sorted(by_name(tuple(held), found.location)))
+
+
+def statement_of(connection: sa.Connection, scope: Scope, version: Version) -> dict[str, Any] | None:
+    """Read the statement of a version; None when it has none."""
+    told = promotions.attestation(connection, scope.project_id, version.model_id, version.number)
+    return None if told is None else provenance.opened(json.loads(told))
+
+
+def _built(connection: sa.Connection, scope: Scope, promotion: Promotion, candidate: Candidate) -> Built:
+    settings, path = scope.deps.settings, scope.actor.project_path
+    pipeline = pipelines.get(connection, scope.project_id, promotion.trained_in)
+    creator = next(
+        one
+        for one in jobs.tied_in(connection, scope.project_id, promotion.trained_in)
+        if one.candidate_iid == candidate.iid
+    )
+    return Built(
+        repository=f"{settings.gitlab_url.rstrip('/')}/{path}",
+        sha=pipeline.sha if pipeline else "",
+        ref=pipeline.ref if pipeline else "",
+        source=pipeline.source if pipeline else "",
+        job_url=creator.web_url or f"{settings.gitlab_url.rstrip('/')}/{path}/-/jobs/{creator.job_id}",
+        job_name=creator.name or "",
+        pipeline_url=links.pipeline(settings, path, promotion.trained_in),
+        started_ms=candidate.started_ms,
+        ended_ms=candidate.ended_ms,
+    )
+
+
+def _materials(connection: sa.Connection, scope: Scope, candidate_iid: int) -> list[Material]:
+    found = inputs.datasets_of(connection, scope.project_id, [candidate_iid]).get(candidate_iid, [])
+    return [Material(one.name, one.digest, _uri(one.source), dict(one.tags).get(_CONTEXT, "")) for one in found]
+
+
+def _uri(source: str) -> str:
+    """Take the place out of a dataset's source, which MLflow keeps as JSON of many shapes."""
+    try:
+        told = json.loads(source)
+    except (ValueError, RecursionError):
+        return source
+    if not isinstance(told, dict):
+        return source
+    return str(told.get("uri") or told.get("url") or told.get("path") or "")

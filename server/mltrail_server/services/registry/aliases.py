@@ -1,0 +1,222 @@
+"""Move aliases with a reason: to a version, or back to where they were. What MLflow's routes can't say.
+
+Aliases: names such as `champion` that move from version to version.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import alias_history, semver
+from mltrail_server.domain import model as rules
+from mltrail_server.domain.errors import conflict, invalid, not_found
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import protection
+from mltrail_server.services.contract.protection import Promoting
+from mltrail_server.store.registry import aliases as store
+from mltrail_server.store.registry import models as model_store
+from mltrail_server.store.registry import versions
+from mltrail_server.store.registry.aliases import Move
+from mltrail_server.store.registry.versions import Version
+
+from . import models
+
+
+class Expected(Enum):
+    ANYTHING = "anything"  # wherever the alias points now
+
+
+def put(scope: Scope, name: str, alias: str, version: str) -> None:
+    """Point an alias at a version, named by number or semver."""
+    rules.check_alias(alias)
+    rules.parse_version(version)  # what can be no version is told so, whatever the model
+    promoting = protection.promoting(scope)
+    with scope.deps.db.write() as connection:
+        model_id = models.id_of(connection, scope, name)
+        found = models.version_of(connection, scope, model_id, name, version)
+        pinned = protection.check_alias(connection, scope, model_id, name, alias, found, promoting)
+        move(connection, scope, model_id, alias, found.number, reason=pinned)
+
+
+def delete(scope: Scope, name: str, alias: str) -> None:
+    """Remove an alias; one that is not there is no error."""
+    rules.check_alias_text(alias)
+    promoting = protection.promoting(scope)
+    with scope.deps.db.write() as connection:
+        model_id = models.id_of(connection, scope, name)
+        protection.check_alias(connection, scope, model_id, name, alias, None, promoting)
+        move(connection, scope, model_id, alias, None)
+
+
+def resolve(scope: Scope, name: str, alias: str) -> Version:
+    """Find the version that an alias points at; `latest` is the highest semver, a semver is the version itself.
+
+    Raises NOT_FOUND for an unknown model or semver, INVALID for an unknown alias, as MLflow does.
+    """
+    if semver.read(alias) is None:
+        rules.check_alias_text(alias)
+    with scope.deps.db.read() as connection:
+        return find(connection, scope, name, alias)
+
+
+def find(connection: sa.Connection, scope: Scope, name: str, alias: str) -> Version:
+    model_id = models.id_of(connection, scope, name)
+    number = store.target(connection, scope.project_id, model_id, alias)
+    if number is not None:
+        found = versions.get(connection, scope.project_id, model_id, number)
+    elif alias.lower() == rules.LATEST:
+        found = versions.highest(connection, scope.project_id, model_id)
+        if found is None:
+            raise not_found(f"Registered Model with name={name} has no versions yet")
+    elif semver.read(alias) is not None:
+        found = models.version_of(connection, scope, model_id, name, alias)
+    else:
+        found = None
+    if found is None:
+        raise invalid(f"Registered model alias {alias} not found. Set it first, or name a version.")
+    return found
+
+
+def version_named(connection: sa.Connection, scope: Scope, name: str, text: str) -> Version:
+    """Find a version by number, semver or alias."""
+    if text.isdigit() or semver.read(text) is not None:
+        return models.version_of(connection, scope, models.id_of(connection, scope, name), name, text)
+    return find(connection, scope, name, text)
+
+
+def move(
+    connection: sa.Connection,
+    scope: Scope,
+    model_id: int,
+    alias: str,
+    to_number: int | None,
+    *,
+    expected_from: int | Expected | None = Expected.ANYTHING,
+    pipeline_id: int | None = None,
+    reason: str | None = None,
+) -> int | None:
+    """Move an alias in the caller's transaction, leave a row in its history, and answer where it pointed before.
+
+    `to_number` None removes it. `expected_from` makes it compare-and-swap: raises CONFLICT when the alias does not
+    point there (None: nowhere). The caller has made sure that the version exists. A move to where it is already is
+    none, and leaves no row.
+    """
+    model_store.lock(connection, scope.project_id, model_id)
+    before = store.target(connection, scope.project_id, model_id, alias)
+    if expected_from is not Expected.ANYTHING and before != expected_from:
+        raise conflict(
+            f"The alias '{alias}' points at {_told(before)}, not at {_told(expected_from)} as expected: it was moved "
+            "meanwhile. Look at it again before you move it."
+        )
+    if before == to_number:
+        return before
+    if to_number is None:
+        store.delete(connection, scope.project_id, model_id, alias)
+    else:
+        store.put(connection, scope.project_id, model_id, alias, to_number)
+    job = scope.actor.job
+    pipeline = pipeline_id if pipeline_id is not None or job is None else job.pipeline_id
+    moved = Move(alias, before, to_number, scope.now, scope.actor.user_name, pipeline, reason)
+    store.record(connection, scope.project_id, model_id, moved)
+    return before
+
+
+def history(scope: Scope, name: str) -> list[Move]:
+    """Tell all moves of a model's aliases, the newest first."""
+    with scope.deps.db.read() as connection:
+        return store.history(connection, scope.project_id, models.id_of(connection, scope, name))
+
+
+def _told(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"
+
+
+_MOST_REASON = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An alias went from one version to another; `before` is None when it was nowhere."""
+
+    alias: str
+    before: Version | None
+    now: Version
+
+
+@dataclass(frozen=True, slots=True)
+class AliasHistory:
+    """Where a model's aliases point, with all their moves, the newest first; `semvers` names versions by number."""
+
+    aliases: list[tuple[str, int]]
+    moves: list[Move]
+    semvers: dict[int, str]
+
+
+def move_with_reason(
+    scope: Scope, name: str, alias: str, version: str, *, reason: str | None, expected: str | None
+) -> Moved:
+    """Point an alias at a version. With `expected` it is compare-and-swap: raises CONFLICT when the alias points at
+    another version by now; "" expects that it points nowhere.
+    """
+    rules.check_alias(alias)
+    promoting = protection.promoting(scope)
+    with scope.deps.db.write() as connection:
+        model_id = models.id_of(connection, scope, name)
+        wanted = models.version_of(connection, scope, model_id, name, version)
+        where: int | Expected | None = Expected.ANYTHING
+        if expected is not None:
+            where = models.version_of(connection, scope, model_id, name, expected).number if expected else None
+        return _moved(connection, scope, model_id, alias, wanted, promoting, expected=where, reason=reason)
+
+
+def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expected: str | None = None) -> Moved:
+    """Point an alias at the version where it was before; a second roll back goes one further back.
+
+    Raises CONFLICT when it was nowhere before, INVALID when it points nowhere now.
+    """
+    promoting = protection.promoting(scope)
+    with scope.deps.db.write() as connection:
+        current = find(connection, scope, name, alias)
+        model_id = current.model_id
+        moves = [one.to_number for one in store.history(connection, scope.project_id, model_id) if one.alias == alias]
+        before = alias_history.standing(moves[::-1])
+        places = before[: before.index(current.number)] if current.number in before else []
+        there = [versions.get(connection, scope.project_id, model_id, number) for number in places[::-1]]
+        target = next((one for one in there if one is not None), None)
+        if target is None:
+            raise conflict(
+                f"'{alias}' has been at no version of {name} before {current.semver}, so there is nothing to go back "
+                "to. Point it at a version of your choice instead."
+            )
+        where = models.version_of(connection, scope, model_id, name, expected).number if expected else current.number
+        told = f"rolled back from {current.semver}" + (f": {reason}" if reason else "")
+        return _moved(connection, scope, model_id, alias, target, promoting, expected=where, reason=told)
+
+
+def history_of_model(scope: Scope, name: str) -> AliasHistory:
+    with scope.deps.db.read() as connection:
+        model_id = models.id_of(connection, scope, name)
+        return AliasHistory(
+            store.of_models(connection, scope.project_id, [model_id]).get(model_id, []),
+            store.history(connection, scope.project_id, model_id),
+            versions.semvers(connection, scope.project_id, model_id),
+        )
+
+
+def _moved(
+    connection: sa.Connection,
+    scope: Scope,
+    model_id: int,
+    alias: str,
+    wanted: Version,
+    promoting: Promoting,
+    *,
+    expected: int | Expected | None,
+    reason: str | None,
+) -> Moved:
+    pinned = protection.check_alias(connection, scope, model_id, wanted.model_name, alias, wanted, promoting)
+    reason = "; ".join(one for one in (reason, pinned) if one)[:_MOST_REASON] or None
+    number = move(connection, scope, model_id, alias, wanted.number, expected_from=expected, reason=reason)
+    before = versions.get(connection, scope.project_id, model_id, number) if number is not None else None
+    return Moved(alias, before, wanted)

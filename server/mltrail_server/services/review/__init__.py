@@ -1,0 +1,14 @@
+"""What a pipeline does to the models: the comparison, the verdict, and the text of the note."""
+
+__all__ = [
+    "baselines",
+    "examine",
+    "judge",
+    "note",
+    "overrides",
+    "packages",
+    "pipeline_runs",
+    "red_verdicts",
+    "report_jobs",
+    "reports",
+]

@@ -1,0 +1,203 @@
+"""The body of a merge request's note.
+
+Whatever goes into the template is `Markdown`, which only `domain.markdown` makes of a user's text: the environment
+refuses anything else, so that no path leads from a parameter to a quick action. A `<summary>` is HTML, in which a code
+span is none: nothing that a user wrote may stand there.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mltrail_contract import Outcome
+from mltrail_server.domain.direction import Better
+from mltrail_server.domain.markdown import Markdown, code
+from mltrail_server.domain.numbers import number
+from mltrail_server.domain.verdict import Level
+from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.reports import Report
+from mltrail_server.settings import Settings
+
+from . import metrics, rulings, runs
+from .cells import Page, count
+from .changes import changes
+from .chart import chart
+from .provenance import provenance
+
+_MOST_ROWS = 8
+_MOST_GUESSES = 3
+_MOST_QUESTIONS = 3
+_DETAILS = (50, 10, 0)
+"""So many runs a table lists: fewer in a note that would get too long."""
+
+_MOST_CHARACTERS = 60_000
+_MOST_MODELS = 20
+_MOST_IN_OVERVIEW = 200
+_MARKER = re.compile(r"<!-- mltrail v1 pipeline=(\d+) -->")
+_LEVEL_ICONS = {Level.GOOD: "✅", Level.BAD: "❌", Level.NEUTRAL: "➖", Level.UNKNOWN: "❔"}
+
+
+def _only_markdown(value: object) -> str:
+    if not isinstance(value, Markdown):
+        raise TypeError(f"{value!r} is not made safe for a note")
+    return value
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("mltrail_server.services.review.note"),
+    autoescape=False,  # noqa: S701 - Markdown, and `finalize` lets nothing else pass
+    finalize=_only_markdown,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def marked(body: str) -> int | None:
+    """Tell of which pipeline a note of ours speaks; None for a note that is not ours."""
+    match = _MARKER.match(body)
+    return int(match[1]) if match else None
+
+
+def body(report: Report, *, settings: Settings, project_path: str) -> str:
+    """Write the note for a report, with as much detail as fits."""
+    text = ""
+    for detail in _DETAILS:
+        page = Page(report, settings, project_path, code(report.target or report.pipeline.ref), detail)
+        text = _rendered(page)
+        if len(text) <= _MOST_CHARACTERS:
+            break
+    return text
+
+
+def _rendered(page: Page) -> str:
+    report = page.report
+    alone = len(report.models) == 1
+    shown = report.models[:_MOST_MODELS]
+    first = report.models[0].comparison.rank_by if report.models else None
+    rendered = _ENVIRONMENT.get_template("note.md.j2").render(
+        marker=Markdown(f"<!-- mltrail v1 pipeline={report.pipeline.id} -->"),
+        icon=_icon(report),
+        heading=_heading(report, alone=alone),
+        problems=rulings.problems(page),
+        doubts=rulings.doubts(report),
+        accepted=rulings.accepted(report),
+        questions=[Markdown(f"❔ {one.sentence(code)}.") for one in report.gate.questions[:_MOST_QUESTIONS]],
+        target=page.target,
+        overview=[] if alone else _overviews(report.models),
+        models=[_model(page, one, alone=alone) for one in shown],
+        proposed=rulings.proposed(page),
+        local=runs.local(page, report.local, first),
+        footer=_footer(report),
+    )
+    return rendered.strip() + "\n"
+
+
+def _icon(report: Report) -> Markdown:
+    if report.waiting:
+        return Markdown("⏳")
+    if report.override is not None:
+        return Markdown("☑️")
+    if report.outcome is not None:
+        return Markdown(rulings.ICONS[report.outcome])
+    return Markdown(_LEVEL_ICONS[report.verdict.level])
+
+
+def _heading(report: Report, *, alone: bool) -> Markdown:
+    gate = rulings.heading(report.gate)
+    if not report.runs:
+        of_older = report.head not in ("", report.pipeline.head)
+        none = "No runs: the newest commit has none" if of_older else "No runs: this pipeline has logged none"
+        return Markdown(f"{gate} · {none}" if gate else none)
+    if report.waiting:
+        return Markdown(f"Still training: {report.reason}")
+    told = _of_model(report.models[0]) if alone else Markdown(report.verdict.sentence)
+    return Markdown(f"{gate} · {told}") if gate else told
+
+
+def _of_model(model: ModelReport) -> Markdown:
+    headline = model.comparison.headline
+    if headline is None or headline.current is None or model.baseline is None:
+        return Markdown(f"{code(model.name)}: {model.verdict.sentence}")
+    value = number(headline.current.mean)
+    return Markdown(f"{code(model.name)} · {code(headline.name)} **{value}** · {model.verdict.sentence}")
+
+
+def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
+    """One row a model, those that fail first: a job may make thousands, and GitLab refuses a note that is too long."""
+    shown = sorted(models, key=lambda one: one.outcome is not Outcome.FAIL)[:_MOST_IN_OVERVIEW]
+    rows = [_overview(one) for one in shown]
+    if len(models) > len(shown):
+        rest = Markdown(f"and {len(models) - len(shown)} more models")
+        rows.append({"icon": Markdown(""), "name": rest, **dict.fromkeys(_CELLS, Markdown("–"))})
+    return rows
+
+
+def _overview(model: ModelReport) -> dict[str, Markdown]:
+    """One model in a row: how it fares at the gate, else by the metric that ranks."""
+    headline = model.comparison.headline
+    icon = rulings.ICONS[model.outcome] if model.outcome else _LEVEL_ICONS[model.verdict.level]
+    broken = next(iter(rulings.rows(model)), None) if model.outcome and model.outcome != "pass" else None
+    if broken is not None:
+        return {"icon": Markdown(icon), "name": code(model.name), **{key: broken[key] for key in _CELLS}}
+    if headline is not None:
+        row = metrics.row(headline, gated=False)
+        return {"icon": Markdown(icon), "name": code(model.name), **{key: row[key] for key in _CELLS}}
+    dash = Markdown("–")
+    sentence = Markdown(model.verdict.sentence)
+    return {"icon": Markdown(icon), "name": code(model.name), "metric": dash, "means": dash, "sentence": sentence}
+
+
+_CELLS = ("metric", "means", "sentence")
+
+
+def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
+    compared = model.comparison
+    ruled = rulings.rows(model)
+    named = {one.metric for one in model.rulings}
+    # What is broken or warns is always seen; rules that pass fill the table up.
+    seen = max(_MOST_ROWS, sum(one.outcome != "pass" for one in model.rulings))
+    kept = ruled[seen:]
+    ruled = ruled[:seen]
+    others = [metrics.row(one, gated=bool(ruled)) for one in compared.metrics if one.name not in named]
+    room = max(0, _MOST_ROWS - len(ruled))
+    # The metric that ranks stands first, and is seen whatever the rules are about.
+    room = max(room, 1) if compared.rank_by not in named else room
+    weighed = [told for one in compared.metrics if (told := metrics.evidence(one)) is not None]
+    against = code(model.version.semver) if model.version else page.target
+    return {
+        "title": None if alone else Markdown(f"{code(model.name)}: {model.verdict.sentence}"),
+        "against": against,
+        "provenance": provenance(page, model),
+        "preview": preview.sentence if (preview := page.report.previews.get(model.name)) else None,
+        "rows": ruled + (others[:room] if compared.best else []),
+        "more": kept + others[room:] if page.detail and compared.best else [],
+        "more_summary": Markdown(_more(len(kept), len(others) - room)),
+        "evidence": weighed[:_MOST_ROWS] if page.detail else [],
+        "wanted": rulings.expected(model) if page.detail else [],
+        "changes": changes(page, model),
+        "chart": chart(model) if page.detail else None,
+        "chart_told": Markdown(f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."),
+        "runs": runs.table(page, model),
+    }
+
+
+def _more(rules: int, others: int) -> str:
+    told = [count(rules, "more rule")] if rules else []
+    told += [count(others, "more metric")] if others > 0 else []
+    return " and ".join(told)
+
+
+def _footer(report: Report) -> Markdown:
+    directions = [one.direction for model in report.models for one in model.comparison.metrics]
+    told = "Updated in place for every pipeline of this merge request."
+    guesses = sorted({one.name for model in report.models for one in model.comparison.metrics if one.direction.guessed})
+    if guesses:
+        more = f" and {len(guesses) - _MOST_GUESSES} more" if len(guesses) > _MOST_GUESSES else ""
+        names = ", ".join(code(name) for name in guesses[:_MOST_GUESSES])
+        told += f" Whether higher (↑) or lower (↓) is better is guessed from the name of {names}{more}."
+    if any(direction.better is Better.UNKNOWN for direction in directions):
+        told += " A ? stands for an unknown direction: `better:` in the contract file says it."
+    return Markdown(f"<sub>{told} By mltrail.</sub>")

@@ -1,0 +1,100 @@
+"""All runs of a model as a table that GitLab lets people sort and filter.
+
+https://docs.gitlab.com/user/markdown/#json. Elsewhere, in a mail for one, it is a block of code; so what counts stands
+in plain tables.
+"""
+
+import json
+from collections.abc import Sequence
+
+from mltrail_server.domain.direction import Better
+from mltrail_server.domain.grouping import Run, RunState, usable
+from mltrail_server.domain.markdown import Markdown, cell, code, link, title
+from mltrail_server.domain.numbers import number
+from mltrail_server.services.review.judge import ModelReport
+
+from .cells import Page, count
+
+_MOST_METRICS = 4
+
+
+def table(page: Page, model: ModelReport) -> dict[str, Markdown] | None:
+    """List the best runs, and tell in the summary how many there are."""
+    if not page.detail or not model.runs:
+        return None
+    names = _metrics(model)
+    shown = _best_first(model)[: page.detail]
+    fields = [
+        {"key": "run", "label": "Run"},
+        *({"key": f"m{place}", "label": _label(name), "sortable": True} for place, name in enumerate(names)),
+        {"key": "job", "label": "Job"},
+        {"key": "state", "label": "State", "sortable": True},
+    ]
+    items = [
+        {
+            "run": link(cell(run.name), page.candidate(run.iid)),
+            **{f"m{place}": _value(run, name) for place, name in enumerate(names)},
+            "job": link(cell(run.job_name), run.job_url),
+            "state": _state(run, model.runs),
+        }
+        for run in shown
+    ]
+    told = {"fields": fields, "items": items, "filter": True, "markdown": True}
+    rest = "" if len(shown) == len(model.runs) else f", the best {len(shown)}"
+    return {"summary": Markdown(f"All {count(len(model.runs), 'run')}{rest}"), "json": _json(told)}
+
+
+def local(page: Page, runs: Sequence[Run], metric: str | None) -> list[dict[str, Markdown]]:
+    """List what people have logged at their own machines for the same commit."""
+    return [
+        {
+            "name": link(run.name, page.candidate(run.iid)),
+            "metric": code(metric) if metric else Markdown("–"),
+            "value": Markdown(_value(run, metric) if metric else "–"),
+        }
+        for run in runs[: page.detail]
+    ]
+
+
+def _json(told: object) -> Markdown:
+    """Write JSON in one line that holds nothing which Markdown, HTML or GitLab's references look for."""
+    text = json.dumps(told)
+    for one in "<>&@#!~":
+        text = text.replace(one, f"\\u{ord(one):04x}")
+    return Markdown(text)
+
+
+def _metrics(model: ModelReport) -> list[str]:
+    names = [model.comparison.rank_by, *(ruling.metric for ruling in model.rulings)]
+    logged = {name for run in model.runs for name in run.metrics}
+    return [name for name in dict.fromkeys(names) if name in logged][:_MOST_METRICS]
+
+
+def _best_first(model: ModelReport) -> list[Run]:
+    headline, metric = model.comparison.headline, model.comparison.rank_by
+    better = headline.direction.better if headline is not None else Better.UNKNOWN
+
+    def key(run: Run) -> tuple[bool, bool, float, int]:
+        value = run.metrics.get(metric, float("nan")) if metric else float("nan")
+        known = usable(value) and better is not Better.UNKNOWN
+        place = (value if better is Better.LOWER else -value) if known else 0.0
+        return (run.state is not RunState.SUCCEEDED, not known, place, -run.iid)
+
+    return sorted(model.runs, key=key)
+
+
+def _value(run: Run, name: str) -> str:
+    value = run.metrics.get(name)
+    return "–" if value is None else number(value)
+
+
+def _label(name: str) -> str:
+    """Write a column's title. Pages show it as it is, but an older GitLab reads it as Markdown before, and every GitLab
+    looks for mentions and references in it.
+    """
+    return title(name, most=40) or "metric"
+
+
+def _state(run: Run, runs: Sequence[Run]) -> str:
+    trials = sum(one.parent_iid == run.iid for one in runs)
+    return f"{run.state.value}, {count(trials, 'trial')}" if trials else run.state.value

@@ -1,0 +1,84 @@
+"""Which packages a merge request's model was trained with, and which the baseline's."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import environment
+from mltrail_server.domain.comparison import changed_parameters
+from mltrail_server.domain.environment import PYTHON, REQUIREMENTS
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.files.files import File
+from mltrail_server.store.review import pipeline_runs
+from mltrail_server.store.tracking import candidates, inputs
+from mltrail_server.store.tracking.inputs import Direction
+
+from .judge import ModelReport
+from .reports import Report
+
+_MOST_MODELS = 5
+_MOST_BYTES = 65_536
+_FOLDER = "model"
+"""Where MLflow 2 puts a model by default; MLflow 3 puts it into a folder of its own."""
+
+
+def with_packages(deps: Deps, project_id: ProjectId, report: Report) -> Report:
+    """Add what differs in the environment to a report that is ready. Three statements, and a few small files."""
+    if report.state != "ready":
+        return report
+    wanted = {model.name: sides for model in report.models[:_MOST_MODELS] if (sides := _sides(model)) is not None}
+    with deps.db.read() as connection:
+        held = _files(connection, project_id, {iid for sides in wanted.values() for iid in sides})
+    models = []
+    for model in report.models:
+        before, now = (held.get(iid, {}) for iid in wanted.get(model.name, (0, 0)))
+        changed = (
+            changed_parameters(_versions(deps, project_id, before), _versions(deps, project_id, now))
+            if before and now and _digests(before) != _digests(now)
+            else []
+        )
+        models.append(replace(model, environment=tuple(changed)))
+    return replace(report, models=tuple(models))
+
+
+def _sides(model: ModelReport) -> tuple[int, int] | None:
+    """Name the runs that stand for the baseline and for this."""
+    compared = model.comparison
+    if compared.baseline is None or compared.best_run is None:
+        return None
+    return compared.baseline.runs[-1].iid, compared.best_run.iid
+
+
+def _files(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, dict[str, File]]:
+    found = candidates.of_iids(connection, project_id, sorted(iids))
+    links = inputs.models_of(connection, project_id, [one.iid for one in found])
+    folders: dict[str, int] = {}
+    for one in found:
+        folders[f"{one.experiment_iid}/{one.eid}/artifacts/{_FOLDER}"] = one.iid
+        for link in links.get(one.iid, ()):
+            if link.direction is Direction.OUTPUT:
+                folders[f"{one.experiment_iid}/models/{link.model_id}/artifacts"] = one.iid
+    paths = [f"{folder}/{name}" for folder in folders for name in (REQUIREMENTS, PYTHON)]
+    held: dict[int, dict[str, File]] = {}
+    for file in pipeline_runs.files_at(connection, project_id, paths):
+        folder, _, name = file.path.rpartition("/")
+        held.setdefault(folders[folder], {})[name] = file
+    return held
+
+
+def _digests(held: dict[str, File]) -> set[tuple[str, str | None]]:
+    return {(name, file.sha256 or file.blob_id) for name, file in held.items()}
+
+
+def _versions(deps: Deps, project_id: ProjectId, held: dict[str, File]) -> dict[str, str]:
+    texts = {}
+    for name, file in held.items():
+        try:
+            content = b"".join(deps.files.get(project_id, file.blob_id, length=min(file.size, _MOST_BYTES)))
+        except MltrailError:
+            return {}  # the file store does not answer; the note says nothing of packages then
+        texts[name] = content.decode("utf-8", "replace")
+    return environment.read(texts)

@@ -1,0 +1,70 @@
+"""Remember which models have failed the gate of a merge request, until a run of theirs passes."""
+
+from mltrail_contract import Outcome
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.review import red_verdicts
+from mltrail_server.store.review.red_verdicts import RedVerdict
+
+from .judge import ModelReport
+from .reports import Report
+
+
+def keep(deps: Deps, project_id: ProjectId, report: Report) -> None:
+    """Note what a report says of each model, once it is no longer too early. An older pipeline's takes nothing back."""
+    request = report.merge_request
+    if request is None or report.waiting:
+        return
+    failing = [one for one in report.gate.models if one.outcome is Outcome.FAIL]
+    with deps.db.read() as connection:
+        known = {
+            one.model: one
+            for one in red_verdicts.of(connection, project_id, request.iid)
+            if one.target_branch == report.target
+        }
+    passing = [one for one in report.gate.models if one.name in known and _passes(report, one)]
+    failing = [one for one in failing if _is_news(report, one, known.get(one.name))]
+    passing = [one for one in passing if (known[one.name].passed_pipeline_id or 0) < _pipeline(report, one)]
+    if not failing and not passing:
+        return
+    with deps.db.write() as connection:
+        now = deps.clock()
+        for model in failing:
+            verdict = RedVerdict(
+                report.target, model.name, model.failures, report.head, _pipeline(report, model), at_ms=now
+            )
+            red_verdicts.keep(connection, project_id, request.iid, verdict)
+        for model in passing:
+            red_verdicts.passed(
+                connection,
+                project_id,
+                request.iid,
+                target=report.target,
+                model=model.name,
+                pipeline_id=_pipeline(report, model),
+                now=now,
+            )
+
+
+def _is_news(report: Report, model: ModelReport, known: RedVerdict | None) -> bool:
+    if known is None:
+        return True
+    if model.silence is not None and known.stands:
+        return False  # what was broken is still what is said about it
+    number = _pipeline(report, model)
+    if (known.passed_pipeline_id or 0) > number or known.pipeline_id > number:
+        return False
+    return not known.stands or known.rules != model.failures or known.pipeline_id != number
+
+
+def _passes(report: Report, model: ModelReport) -> bool:
+    """Tell whether a succeeded run of the newest commit was held against the rules, and none is broken. So is one for
+    which the target branch has no rule any more.
+    """
+    read = report.contract_read and report.gate.contract.contract is not None
+    held = read and model.touched and model.comparison.best is not None
+    return report.is_of_head and held and model.outcome is not Outcome.FAIL
+
+
+def _pipeline(report: Report, model: ModelReport) -> int:
+    return model.made_by.id if model.made_by is not None and model.runs else report.pipeline.id

@@ -1,0 +1,217 @@
+"""What a pipeline does to the models: each compared with its baseline, and held to the contract's rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import sqlalchemy as sa
+
+from mltrail_contract import Outcome
+from mltrail_server.domain import selection, verdict
+from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.preview import Preview
+from mltrail_server.domain.report_job import Doubt
+from mltrail_server.domain.threads import Override
+from mltrail_server.domain.verdict import Verdict
+from mltrail_server.services.contract import contracts
+from mltrail_server.store.ci import merge_requests, pipelines
+from mltrail_server.store.ci.merge_requests import MergeRequest
+from mltrail_server.store.ci.pipelines import Pipeline
+from mltrail_server.store.review import jobs, red_verdicts
+from mltrail_server.store.review.contracts import Kept
+from mltrail_server.store.review.jobs import HeadJobs
+
+from . import baselines, judge, pipeline_runs
+from .judge import Bench, Judged, ModelReport
+
+MOST_RUNS = 20_000
+"""So many runs of a pipeline are looked at."""
+
+_MOST_LOCAL = 20
+_MOST_PIPELINES = 100
+_NEWEST = 1 << 62
+"""A merge request without a pipeline is compared with whatever the target branch has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`gate` is what the binding contract says, `proposed` what the merge request's own version would say, None where
+    it leaves the contract alone. `runs` are all of the pipeline; `local` are runs of the same commit that no job has
+    made, which are shown and never count. `target` is the branch that the merge request goes into, else the default.
+    `previews` tell what merging would publish, by model; `override` who has accepted all broken rules, and why;
+    `doubts` what has changed about the report job; `contract_read` is False while GitLab has not given the file.
+    `head` is the commit that it is about, and `busy` are its pipelines with jobs that may still train a model.
+    """
+
+    pipeline: Pipeline
+    merge_request: MergeRequest | None
+    models: tuple[ModelReport, ...]
+    verdict: Verdict
+    gate: Judged
+    proposed: Judged | None
+    runs: tuple[Run, ...]
+    local: tuple[Run, ...]
+    target: str
+    previews: Mapping[str, Preview] = field(default_factory=dict)
+    override: Override | None = None
+    doubts: tuple[Doubt, ...] = ()
+    contract_read: bool = True
+    head: str = ""
+    busy: tuple[int, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the contract says of the merge request; None where nothing gates."""
+        return self.gate.outcome
+
+    @property
+    def running(self) -> int:
+        """How many runs are not done yet."""
+        return sum(run.state is RunState.RUNNING for run in self.runs)
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether it is too early for a verdict."""
+        return bool(self.running or self.busy)
+
+    @property
+    def is_of_head(self) -> bool:
+        """Tell whether it is about the merge request's newest commit."""
+        return self.merge_request is not None and self.head == self.merge_request.head_sha
+
+    @property
+    def state(self) -> str:
+        if self.waiting:
+            return "waiting"
+        return "ready" if self.runs else "empty"
+
+    @property
+    def reason(self) -> str:
+        if self.running:
+            return f"{self.running} of {len(self.runs)} runs are not done"
+        if self.busy:
+            told = ", ".join(str(number) for number in self.busy)
+            return f"a model is not trained yet, and jobs of this commit still run (pipeline {told})"
+        if self.runs:
+            return ""
+        if self.head != self.pipeline.head:
+            return "the merge request's newest commit has no pipeline that has logged a run"
+        return "this pipeline has logged no runs (yet)"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a report is asked for.
+
+    `default_branch` is the target where there is no merge request. `ancestors` are the commits at and before the merge
+    base, the newest first: the baseline is the target branch's newest pipeline on one of them, or its newest at all.
+    `if_invalid` is what a contract leads to that can't be read. `trial` is a contract's text that stands for the merge
+    request's own. `alone` asks for what this one pipeline has made, for a promotion, and not for its commit. `iid` is a
+    merge request of the same branch beside the pipeline's own, and `kept` what binds that one. `head` is a newer commit
+    of the merge request.
+    """
+
+    default_branch: str | None
+    ancestors: Sequence[str] = ()
+    if_invalid: Outcome = Outcome.FAIL
+    trial: str | None = None
+    alone: bool = False
+    iid: int | None = None
+    kept: Kept | None = None
+    head: str | None = None
+
+
+def answer(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, asked: Question) -> Report:
+    """Compare a pipeline's commit with its baselines, from what is stored, and judge it by the contract that binds it.
+
+    Raises NOT_FOUND for a pipeline that is not known here.
+    """
+    pipeline = pipelines.get(connection, project_id, pipeline_id)
+    if pipeline is None:
+        raise not_found(
+            f"Pipeline {pipeline_id} has logged nothing here. Does its training job `extends` the track job?"
+        )
+    return of(connection, project_id, pipeline, asked)
+
+
+def of(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, asked: Question) -> Report:
+    """Do so for a pipeline that need not be known here."""
+    iid = asked.iid or pipeline.merge_request_iid
+    request = merge_requests.get(connection, project_id, iid) if iid is not None else None
+    head = asked.head or pipeline.head
+    target = request.target_branch if request else asked.default_branch or pipeline.ref
+    if asked.kept is not None:
+        known = contracts.told(asked.kept, head=head)
+    else:
+        known = contracts.of(connection, project_id, pipeline.id, head=head)
+    if asked.trial is not None:
+        known = replace(known, proposed=contracts.parsed(asked.trial))
+    versions = [one for one in (known.binding, known.proposed) if one is not None]
+    tags = {tag for one in versions for tag in selection.tags_of(one.known)}
+    # Without a contract nothing gates: then a pipeline's report tells what this one has made.
+    judged = None if asked.alone or not any(one.known for one in versions) else request
+    fork = request is not None and request.source_project_id not in (None, project_id)
+    of_commit = _of_commit(connection, project_id, pipeline, judged, head)
+    made, cut = _made(connection, project_id, of_commit, tags)
+    found = baselines.branch(
+        connection, project_id, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags
+    )
+    bench = Bench(connection, project_id, made, found, known, target, asked.if_invalid, fork=fork, cut=cut)
+    if judged is not None and not fork:
+        red = red_verdicts.of(connection, project_id, judged.iid) if judged.has_failed else []
+        bench = replace(
+            bench,
+            red={one.model: one.rules for one in red if one.stands and one.target_branch == target},
+            jobs=HeadJobs(),
+        )
+        # Where each model was trained nobody has to ask what silence means.
+        if any(judge.lacks(bench, one.known) for one in versions):
+            bench = replace(bench, jobs=jobs.of_commit(connection, project_id, [one.id for one in of_commit]))
+    binding = judge.judge(bench, known.binding)
+    return Report(
+        pipeline,
+        request,
+        binding.models,
+        verdict.overall(model.verdict for model in binding.models if model.runs),
+        binding,
+        judge.judge(bench, known.proposed) if known.proposed is not None else None,
+        tuple(bench.runs),
+        tuple(_local(connection, project_id, [pipeline.sha, request.head_sha or ""])) if request else (),
+        target,
+        contract_read=known.read,
+        head=head,
+        busy=tuple(sorted({busy for model in binding.models if model.silence for busy in model.silence.busy})),
+    )
+
+
+def _of_commit(
+    connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, request: MergeRequest | None, head: str
+) -> list[Pipeline]:
+    """List the pipelines of a merge request's commit, the newest first; without a merge request the pipeline alone."""
+    own = [pipeline] if pipeline.head == head and pipeline.id else []
+    if request is None:
+        return own
+    branch = request.source_branch if request.source_project_id in (None, project_id) else None
+    found = pipelines.of_head(connection, project_id, head, iid=request.iid, branch=branch, limit=_MOST_PIPELINES)
+    return found + [one for one in own if all(one.id != known.id for known in found)]
+
+
+def _made(
+    connection: sa.Connection, project_id: ProjectId, of_commit: Sequence[Pipeline], tags: set[str]
+) -> tuple[list[tuple[Pipeline, list[Run]]], bool]:
+    """Fetch the runs of pipelines, and tell whether there are too many. What was deleted was logged all the same."""
+    outlines = pipeline_runs.outlines(connection, project_id, [one.id for one in of_commit], tags=tags)
+    left, made = MOST_RUNS, []
+    for one in of_commit:
+        runs = outlines.get(one.id, [])[:left]
+        left -= len(runs)
+        made.append((one, runs))
+    every = [run for _, runs in made for run in runs]
+    filled = {run.iid: run for run in pipeline_runs.filled(connection, project_id, every)}
+    cut = len(every) < sum(len(runs) for runs in outlines.values())
+    return [(one, [filled[run.iid] for run in runs]) for one, runs in made], cut
+
+
+def _local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str]) -> list[Run]:
+    return pipeline_runs.local(connection, project_id, sorted({sha for sha in shas if sha}), limit=_MOST_LOCAL)

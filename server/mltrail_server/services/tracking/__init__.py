@@ -1,0 +1,14 @@
+"""Experiments, candidates and what is logged to them."""
+
+__all__ = [
+    "candidates",
+    "detachments",
+    "evidence",
+    "experiments",
+    "histories",
+    "logged_models",
+    "logging",
+    "quotas",
+    "search",
+    "stamp",
+]

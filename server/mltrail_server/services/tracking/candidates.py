@@ -1,0 +1,238 @@
+"""Make, find, change, delete and restore candidates."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import ci, limits
+from mltrail_server.domain.candidate import Point, Stage, Status
+from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.identity import TokenKind
+from mltrail_server.domain.ids import new_eid
+from mltrail_server.domain.pairs import Pairs
+from mltrail_server.domain.random_names import random_name
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import protection
+from mltrail_server.store.tracking import candidate_tags, candidates, contents, usage
+from mltrail_server.store.tracking.candidates import Candidate
+from mltrail_server.store.tracking.contents import Contents
+from mltrail_server.store.tracking.inputs import Dataset, ModelLink
+
+from . import evidence, experiments, job_claims, quotas, stamp
+from .evidence import Kind
+
+NAME_TAG = "mlflow.runName"
+"""MLflow keeps a run's name in this tag too: the two are always equal."""
+
+_AT_ONCE = 10_000
+"""SQLite takes 32,766 values in one statement, and MLflow's search gives up to 50,000 runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A candidate with what was logged to it: the latest value of each metric, parameters, tags, inputs, outputs."""
+
+    candidate: Candidate
+    metrics: list[Point]
+    params: Pairs
+    tags: Pairs
+    datasets: list[Dataset]
+    models: list[ModelLink]
+
+
+def create(
+    scope: Scope,
+    *,
+    experiment_iid: int,
+    name: str | None = None,
+    user_name: str | None = None,
+    started_ms: int | None = None,
+    tags: Iterable[tuple[str, str]] = (),
+) -> Logged:
+    """Begin a candidate, and tie it to the job that asks.
+
+    Raises NOT_FOUND for an unknown experiment, INVALID for a deleted one.
+    """
+    wanted = dict(tags)
+    for key, value in wanted.items():
+        limits.check_tag(key, value)
+    if name and wanted.get(NAME_TAG, name) != name:
+        raise invalid(
+            f"Both 'run_name' ({name!r}) and the tag '{NAME_TAG}' ({wanted[NAME_TAG]!r}) were given, with different "
+            "values. Give one of them, or the same value."
+        )
+    name = name or wanted.get(NAME_TAG) or random_name()
+    limits.check_run_name(name)
+    claim = job_claims.look_up(scope, wanted)
+
+    def begin(connection: sa.Connection) -> Logged:
+        place = experiments.check_accepts(connection, scope, experiment_iid)
+        return make(
+            connection,
+            scope,
+            experiment_iid=experiment_iid,
+            name=name,
+            user_name=user_name,
+            started_ms=started_ms,
+            tags=wanted,
+            claim=claim,
+            place=place,
+        )
+
+    return scope.deps.db.write_together(begin)
+
+
+def make(  # noqa: PLR0913 - all that a run begins with, each by its name
+    connection: sa.Connection,
+    scope: Scope,
+    *,
+    experiment_iid: int,
+    name: str,
+    user_name: str | None = None,
+    started_ms: int | None = None,
+    tags: Mapping[str, str] | None = None,
+    claim: ci.Job | None = None,
+    place: str | None = None,
+) -> Logged:
+    """Begin a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
+    that the tags claim. `place` is where the experiment's files go, if not here.
+    """
+    eid = new_eid()
+    made = candidates.create(
+        connection,
+        scope.project_id,
+        eid=eid,
+        experiment_iid=experiment_iid,
+        name=name,
+        user_name=_user(scope, user_name),
+        started_ms=scope.now if started_ms is None else started_ms,
+        now=scope.now,
+        elsewhere=f"{place}/{eid}/artifacts" if place else None,
+        protected=scope.actor.job.ref_protected if scope.actor.job is not None else None,
+    )
+    given = stamp.on_create(connection, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
+    candidate_tags.put(connection, scope.project_id, made.iid, given)
+    quotas.take(connection, scope, usage.CANDIDATES, 1)
+    return Logged(made, metrics=[], params=Pairs(), tags=Pairs.of(sorted(given.items())), datasets=[], models=[])
+
+
+def get(scope: Scope, eid: str) -> Logged:
+    with scope.deps.db.read() as connection:
+        return _logged(connection, scope, _found(connection, scope, eid))
+
+
+def get_by_iid(scope: Scope, iid: int) -> Logged:
+    """Find a candidate by its number in the project, which is what GitLab's URLs hold."""
+    with scope.deps.db.read() as connection:
+        candidate = candidates.get_by_iid(connection, scope.project_id, iid)
+        if candidate is None:
+            raise not_found(f"This project has no run number {iid}.")
+        return _logged(connection, scope, candidate)
+
+
+def update(
+    scope: Scope, eid: str, *, status: Status | None = None, ended_ms: int | None = None, name: str | None = None
+) -> Candidate:
+    """Change status, end and name. An empty name changes nothing, as in MLflow."""
+    limits.check_run_name(name or "")
+    with scope.deps.db.write() as connection:
+        if scope.actor.kind is TokenKind.DETACHED and not name:
+            before = _found(connection, scope, eid)
+            if before.status is status and status.ended:
+                return before  # asked again after a lost answer: see `stamp.on_write`
+        kinds = {Kind.NAME} if name else set()
+        if status is not None or ended_ms is not None or not name:
+            kinds.add(Kind.STATUS)
+        candidate, number = writable(connection, scope, eid, kinds, [NAME_TAG] if name else [])
+        own = number == candidate.iid
+        changes: dict[str, object] = {}
+        if not own or (status is not None and status.ended and _is_elsewhere(scope, candidate)):
+            # How a run of CI jobs ended is for its jobs to say; others are only noted to have said so.
+            status = ended_ms = None
+        if status is not None:
+            changes["status"] = status
+        if ended_ms is not None:
+            changes["ended_ms"] = ended_ms
+        if name:
+            changes["name"] = name
+            evidence.put_tags(connection, scope, candidate, {NAME_TAG: name}, own=own)
+        candidates.change(connection, scope.project_id, candidate.iid, **changes)
+        if status is not None and status.ended:
+            stamp.on_end(connection, scope, candidate.iid)
+        return _found(connection, scope, eid)
+
+
+def _is_elsewhere(scope: Scope, candidate: Candidate) -> bool:
+    """Tell whether a candidate trains on without its job, whose `with mlflow.start_run()` may say that it is over."""
+    until = candidate.detached_until_ms
+    return until is not None and scope.now < until and scope.actor.kind is not TokenKind.DETACHED
+
+
+def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
+    """Delete or restore, and note who did it; doing it twice is no error."""
+    with scope.deps.db.write() as connection:
+        candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
+        protection.check_deletable(scope, candidate, stage)
+        discarded = candidate.discarded
+        if candidate.stage is not stage:
+            stamp.on_write(connection, scope, candidate, {Kind.STAGE})
+            if not scope.actor.unchecked and stamp.is_own(connection, scope, candidate, created=True):
+                # The job takes back what it has logged. Whoever else deletes a run hides it, and it stays evidence.
+                discarded = stage is Stage.DELETED
+        deleted = scope.now if stage is Stage.DELETED else None
+        changes = {"stage": stage, "deleted_ms": deleted, "discarded": discarded}
+        candidates.change(connection, scope.project_id, candidate.iid, **changes)
+        if stage is Stage.ACTIVE and candidate.stage is Stage.DELETED:
+            quotas.check_restored(connection, scope)
+
+
+def writable(
+    connection: sa.Connection, scope: Scope, eid: str, kinds: Iterable[Kind], tags: Iterable[str] = ()
+) -> tuple[Candidate, int]:
+    """Find a candidate that is about to be written to, note who writes, and answer the number to store it under: the
+    candidate's own, or that of what stands beside it (see `stamp.on_write`). Raises CONFLICT for a promoted one.
+    """
+    candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
+    # What somebody else has deleted, its own jobs go on with: nobody may silence them.
+    if candidate.stage is Stage.DELETED and (candidate.discarded or not stamp.is_own(connection, scope, candidate)):
+        raise invalid(f"The run {eid} must be in the 'active' state. Current state is deleted. Restore it first.")
+    protection.check_frozen(scope, candidate)
+    return candidate, stamp.on_write(connection, scope, candidate, kinds, tags)
+
+
+def with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate]) -> list[Logged]:
+    """Fetch what was logged to several candidates, in one statement for each ten thousand of them."""
+    logged: list[Logged] = []
+    for start in range(0, len(found), _AT_ONCE):
+        part = found[start : start + _AT_ONCE]
+        beside = [number for candidate in part if (number := candidate.amendment_iid) is not None]
+        of = contents.of(connection, scope.project_id, [*(candidate.iid for candidate in part), *beside])
+        logged += [_with(candidate, of) for candidate in part]
+    return logged
+
+
+def _with(candidate: Candidate, of: Mapping[int, Contents]) -> Logged:
+    has = of[candidate.iid]
+    if candidate.amendment_iid is not None:
+        has = has.with_amendments(of[candidate.amendment_iid])
+    return Logged(candidate, has.metrics, has.params, has.tags, has.datasets, has.models)
+
+
+def _user(scope: Scope, told: str | None) -> str:
+    """Name who made a candidate. What a client says counts in local mode only, where nobody else knows better."""
+    return told or scope.actor.user_name if scope.deps.settings.local_mode else scope.actor.user_name
+
+
+def _found(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
+    return _known(candidates.get(connection, scope.project_id, eid), eid)
+
+
+def _known(candidate: Candidate | None, eid: str) -> Candidate:
+    if candidate is None:
+        raise not_found(f"Run with id={eid} not found")
+    return candidate
+
+
+def _logged(connection: sa.Connection, scope: Scope, candidate: Candidate) -> Logged:
+    return with_data(connection, scope, [candidate])[0]

@@ -1,0 +1,100 @@
+"""A candidate that outlives its job: a job that launches a training elsewhere and ends."""
+
+from dataclasses import dataclass
+
+from mltrail_server.domain import detachment
+from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
+from mltrail_server.domain.identity import Actor, TokenKind
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.ci import due
+from mltrail_server.store.tracking import candidates as store
+from mltrail_server.store.tracking.candidates import Candidate
+
+from . import candidates, experiments, stamp
+from .evidence import Kind
+
+LONGEST_MS = 30 * 24 * 3_600_000
+_SHORTEST_MS = 60_000
+
+# Everything else that writes is refused to a token that is for one candidate.
+ROUTES = frozenset(
+    {
+        "runs/update",
+        "runs/log-metric",
+        "runs/log-parameter",
+        "runs/set-tag",
+        "runs/delete-tag",
+        "runs/log-batch",
+        "runs/log-inputs",
+        "runs/outputs",
+        "runs/log-model",
+        "upload-artifact",
+        "artifacts/presigned-upload-url",
+        "logged-models",
+        "logged-models/<model_id>",
+        "logged-models/<model_id>/tags",
+        "logged-models/<model_id>/tags/<path:tag_key>",
+        "logged-models/<model_id>/params",
+        "artifacts/<path:path>",
+        "mpu/create/<path:path>",
+        "mpu/complete/<path:path>",
+        "mpu/abort/<path:path>",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    candidate: Candidate
+    token: str
+    until_ms: int
+
+
+def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str | None, for_ms: int) -> Detached:
+    """Give a candidate of this job, or a new one, a token of its own and the time until it must have ended.
+
+    Until then its job's end does not end it, gate and promotion wait for it, and its job can't end it any more. Raises
+    FORBIDDEN for whoever is no job, INVALID for a time out of bounds, NOT_FOUND for an unknown run.
+    """
+    job = scope.actor.job
+    if job is None or scope.actor.kind is TokenKind.DETACHED:
+        raise forbidden(
+            "Only a CI job detaches a run, with its ID token (`id_tokens:`): a run of a person ends when they say so."
+        )
+    if not _SHORTEST_MS <= for_ms <= LONGEST_MS:
+        raise invalid("A run is detached for a minute at least, and for 30 days at most.")
+    if eid is None:
+        eid = _begun(scope, experiment, name)
+    until = scope.now + for_ms
+    with scope.deps.db.write() as connection:
+        found = store.get(connection, scope.project_id, eid)
+        if found is not None and not stamp.is_of_pipeline(connection, scope, found):
+            raise invalid(f"The run {eid} is not of this job's pipeline. Detach a run that this job has begun.")
+        candidate, _ = candidates.writable(connection, scope, eid, {Kind.STATUS})
+        store.change(connection, scope.project_id, candidate.iid, detached_until_ms=until)
+        due.mark(
+            connection, scope.project_id, kind=due.PIPELINE, key=job.pipeline_id, at=until + _SHORTEST_MS, now=scope.now
+        )
+    secret = scope.deps.settings.secret_key
+    return Detached(candidate, detachment.sign(job, candidate.iid, until_ms=until, secret=secret), until)
+
+
+def check_route(actor: Actor, path: str) -> None:
+    """Refuse what a token for one candidate can't be meant for. Which candidate is meant, `stamp.on_write` looks."""
+    if actor.candidate_iid is not None and path not in ROUTES:
+        raise forbidden(
+            "This token logs to one detached run and does nothing else. New runs, experiments, models and aliases take "
+            "a job's own token."
+        )
+
+
+def _begun(scope: Scope, experiment: str | None, name: str | None) -> str:
+    if not experiment:
+        raise invalid("Which run? Give 'run_id', or 'experiment' to begin a new one in it.")
+    try:
+        number = experiments.get_by_name(scope, experiment).iid
+    except MltrailError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        number = experiments.create(scope, name=experiment)
+    return candidates.create(scope, experiment_iid=number, name=name).candidate.eid

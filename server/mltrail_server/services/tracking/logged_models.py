@@ -1,0 +1,262 @@
+"""Make, finish, find and delete the models that MLflow 3 logs."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import filters, limits
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.ids import new_logged_model_id
+from mltrail_server.domain.model import check_visible
+from mltrail_server.domain.random_names import random_name
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import protection
+from mltrail_server.store.db.paging import mark_of
+from mltrail_server.store.tracking import candidate_tags, candidates, logged_models
+from mltrail_server.store.tracking.logged_models import LoggedModel, MeasuredOn, ModelMetric, ModelStatus, Order
+
+from . import evidence, experiments, stamp
+from .candidates import writable
+from .evidence import Kind
+
+MAX_RESULTS = 1000
+HISTORY_TAG = "mlflow.log-model.history"
+VERSIONS_TAG = "mlflow.modelVersions"
+_MOST_DATASETS = 20
+"""Each comparison with a metric looks for each of them."""
+_BAD_NAME = re.compile(r"[/:.%\"']")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    model: LoggedModel
+    tags: list[tuple[str, str]]
+    params: list[tuple[str, str]]
+    metrics: list[ModelMetric]
+    registrations: list[tuple[str, int]]  # models and numbers of the versions that it was registered as
+
+
+def create(
+    scope: Scope,
+    *,
+    experiment_iid: int,
+    name: str = "",
+    model_type: str = "",
+    source_eid: str = "",
+    tags: Iterable[tuple[str, str]] = (),
+    params: Iterable[tuple[str, str]] = (),
+) -> Shown:
+    """Begin a logged model; its files come next, then it is finished.
+
+    Raises NOT_FOUND for an unknown experiment or run.
+    """
+    if _BAD_NAME.search(name):
+        raise invalid(f"Invalid model name '{name}': it must not hold any of / : . % \" '.")
+    check_visible(name)
+    tags, params = list(tags), _checked(params)
+    for key, value in tags:
+        limits.check_tag(key, value)
+    model_id = new_logged_model_id()
+    beside = False
+    with scope.deps.db.write() as connection:
+        experiment = experiments.existing(connection, scope, experiment_iid)
+        experiments.check_active(experiment)
+        place = experiment.artifact_location
+        if source_eid:
+            candidate = candidates.get(connection, scope.project_id, source_eid)
+            if candidate is None:
+                raise not_found(f"Run with id={source_eid} not found")
+            protection.check_frozen(scope, candidate)
+            beside = stamp.on_write(connection, scope, candidate, {Kind.MODELS}) != candidate.iid
+        else:
+            stamp.on_ownerless(scope)
+        model = LoggedModel(
+            model_id,
+            experiment_iid,
+            name or random_name(),
+            model_type,
+            source_eid,
+            ModelStatus.PENDING,
+            None,
+            Stage.ACTIVE,
+            scope.now,
+            scope.now,
+            beside,
+            f"{place}/models/{model_id}/artifacts" if place else None,
+        )
+        logged_models.create(connection, scope.project_id, model)
+        logged_models.put_tags(connection, scope.project_id, model_id, tags)
+        logged_models.add_params(connection, scope.project_id, model_id, params)
+        return _shown(connection, scope, [model])[0]
+
+
+def get(scope: Scope, model_id: str, *, deleted_too: bool = False) -> Shown:
+    with scope.deps.db.read() as connection:
+        return _shown(connection, scope, [_existing(connection, scope, model_id, deleted_too=deleted_too)])[0]
+
+
+def finish(scope: Scope, model_id: str, status: ModelStatus) -> Shown:
+    with scope.deps.db.write() as connection:
+        _to_write(connection, scope, model_id)
+        logged_models.change(connection, scope.project_id, model_id, status=status, updated_ms=scope.now)
+        return _shown(connection, scope, [_existing(connection, scope, model_id)])[0]
+
+
+def delete(scope: Scope, model_id: str) -> None:
+    """Delete a logged model; one that is deleted already stays so."""
+    with scope.deps.db.write() as connection:
+        _to_write(connection, scope, model_id, deleted_too=True)
+        logged_models.change(connection, scope.project_id, model_id, stage=Stage.DELETED, updated_ms=scope.now)
+
+
+def set_tags(scope: Scope, model_id: str, tags: Iterable[tuple[str, str]]) -> None:
+    tags = list(tags)
+    for key, value in tags:
+        limits.check_tag(key, value)
+    with scope.deps.db.write() as connection:
+        _to_write(connection, scope, model_id, note=True)
+        logged_models.put_tags(connection, scope.project_id, model_id, tags)
+
+
+def delete_tag(scope: Scope, model_id: str, key: str) -> None:
+    with scope.deps.db.write() as connection:
+        _to_write(connection, scope, model_id, note=True)
+        if not logged_models.delete_tag(connection, scope.project_id, model_id, key):
+            raise not_found(f"No tag with key {key!r} found for model with ID {model_id!r}.")
+
+
+def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -> None:
+    params = _checked(params)
+    with scope.deps.db.write() as connection:
+        _to_write(connection, scope, model_id)
+        changed = logged_models.add_params(connection, scope.project_id, model_id, params)
+        if changed:
+            raise invalid(f"The parameter '{min(changed)}' of {model_id} has another value already; it can't change.")
+
+
+def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
+    """Keep what MLflow 1 and 2 tell of a model that they have logged as files, in the tag where they look for it."""
+    with scope.deps.db.write() as connection:
+        candidate, number = writable(connection, scope, eid, {Kind.MODELS})
+        kept = candidate_tags.get(connection, scope.project_id, candidate.iid, HISTORY_TAG)
+        history = json.dumps([*_history(kept), told])
+        if len(history) > limits.MAX_MODEL_HISTORY:
+            raise invalid(
+                f"What this run tells of its models exceeds the maximum length of {limits.MAX_MODEL_HISTORY} "
+                "characters together."
+            )
+        own = number == candidate.iid
+        evidence.put_tags(connection, scope, candidate, {HISTORY_TAG: history}, own=own)
+
+
+def note_version(connection: sa.Connection, scope: Scope, model_id: str, *, name: str, number: int) -> None:
+    """Note in the tag that MLflow keeps for it which version was made of a logged model."""
+    logged_models.lock(connection, scope.project_id, model_id)
+    kept = dict(logged_models.tags_of(connection, scope.project_id, [model_id]).get(model_id, []))
+    made = {"name": name, "version": number}
+    known = [one for one in _history(kept.get(VERSIONS_TAG)) if one != made]
+    # The oldest go where there is no room; `registrations` also says which versions there are.
+    while known and len(json.dumps([*known, made])) > limits.MAX_EXPERIMENT_TAG_VALUE:
+        known.pop(0)
+    logged_models.put_tags(connection, scope.project_id, model_id, [(VERSIONS_TAG, json.dumps([*known, made]))])
+
+
+def search(
+    scope: Scope,
+    *,
+    experiment_iids: Sequence[int],
+    filter_text: str,
+    datasets: Sequence[MeasuredOn],
+    orders: Sequence[Order],
+    limit: int,
+    token: str | None,
+) -> tuple[list[Shown], str | None]:
+    """Find a page of logged models, newest first where `orders` leave it open. Five statements."""
+    if not 0 < limit <= MAX_RESULTS:
+        raise invalid(
+            f"Invalid value {limit} for parameter 'max_results' supplied: it must be from 1 to {MAX_RESULTS}."
+        )
+    for name, given, most in (
+        ("experiment_ids", experiment_iids, filters.MAX_LIST),
+        ("datasets", datasets, _MOST_DATASETS),
+        ("order_by", orders, filters.MAX_ORDERS),
+    ):
+        if len(given) > most:
+            raise invalid(f"{name} has {len(given)} elements; at most {most} are possible.")
+    clauses = filters.parse(filter_text)
+    conditions = logged_models.conditions(clauses, datasets)
+    order = [one for wish in orders for one in logged_models.order(wish)]
+    with scope.deps.db.slow_read() as connection:
+        found, next_token = logged_models.search(
+            connection,
+            scope.project_id,
+            experiment_iids=experiment_iids,
+            conditions=conditions,
+            order=order,
+            limit=limit,
+            token=token,
+            mark=mark_of("logged models", sorted(experiment_iids), clauses, datasets, orders),
+        )
+        return _shown(connection, scope, found), next_token
+
+
+def _history(text: str | None) -> list[Any]:
+    try:
+        history = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        # Somebody has set the tag by hand; what can't be read can't be kept.
+        return []
+    return history if isinstance(history, list) else []
+
+
+def _checked(params: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Check keys, and cut long values as those of a run are cut."""
+    kept = [(key, value[: limits.MAX_PARAM_VALUE]) for key, value in params]
+    for key, _ in kept:
+        limits.check_key(key, "parameter")
+    return kept
+
+
+def _to_write(
+    connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False, note: bool = False
+) -> None:
+    """Find a logged model that is about to change, and note who writes: it is part of the candidate that made it."""
+    model = _existing(connection, scope, model_id, deleted_too=deleted_too)
+    source = candidates.get(connection, scope.project_id, model.source_eid) if model.source_eid else None
+    if source is None:
+        stamp.on_ownerless(scope)
+    else:
+        protection.check_frozen(scope, source)
+        stamp.on_model_write(connection, scope, model, source, note=note)
+
+
+def _existing(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> LoggedModel:
+    found = logged_models.get(connection, scope.project_id, model_id)
+    if found is None or (found.stage is Stage.DELETED and not deleted_too):
+        raise not_found(f"Logged model with ID '{model_id}' not found.")
+    return found
+
+
+def _shown(connection: sa.Connection, scope: Scope, models: list[LoggedModel]) -> list[Shown]:
+    ids = [model.model_id for model in models]
+    if not ids:
+        return []
+    tags = logged_models.tags_of(connection, scope.project_id, ids)
+    params = logged_models.params_of(connection, scope.project_id, ids)
+    metrics = logged_models.metrics_of(connection, scope.project_id, ids)
+    registrations = logged_models.registrations_of(connection, scope.project_id, ids)
+    return [
+        Shown(
+            model,
+            tags.get(model.model_id, []),
+            params.get(model.model_id, []),
+            metrics.get(model.model_id, []),
+            registrations.get(model.model_id, []),
+        )
+        for model in models
+    ]

@@ -1,0 +1,150 @@
+"""Log metrics, parameters and tags: what a training loop waits for."""
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import limits
+from mltrail_server.domain.candidate import Point
+from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.tracking import candidates, inputs, metric_keys, metrics, params, usage
+from mltrail_server.store.tracking.candidates import Candidate
+from mltrail_server.store.tracking.inputs import Dataset, ModelLink
+from mltrail_server.store.tracking.metrics import ModelPoint
+
+from . import evidence, job_claims, quotas, stamp
+from .candidates import NAME_TAG, writable
+from .evidence import Kind
+
+
+def log_batch(
+    scope: Scope,
+    eid: str,
+    *,
+    points: Sequence[Point] = (),
+    new_params: Sequence[tuple[str, str]] = (),
+    tags: Sequence[tuple[str, str]] = (),
+    of_models: Sequence[ModelPoint] = (),
+) -> None:
+    """Store a batch, whole or not at all, in one transaction and a fixed number of statements.
+
+    A metric's exact repetition and a parameter's same value again are no errors, so that a client whose answer was lost
+    can send again. Raises INVALID for a parameter that is there with another value.
+    """
+    if not all(math.isfinite(point.value) for point in points):
+        points = [_finite(point) for point in points]
+        of_models = [replace(one, point=_finite(one.point)) for one in of_models]
+    by_key = _once(new_params)
+    # An empty name changes nothing, as in MLflow.
+    wanted = {key: value for key, value in tags if value or key != NAME_TAG}
+    limits.check_run_name(wanted.get(NAME_TAG, ""))
+    claim = job_claims.look_up(scope, wanted)
+    known = scope.deps.metric_keys.of(scope.project_id)
+
+    def store(connection: sa.Connection) -> Mapping[str, int]:
+        candidate, number = writable(connection, scope, eid, _kinds(points, by_key, wanted), wanted)
+        own = number == candidate.iid
+        changed = params.add(connection, scope.project_id, number, by_key)
+        if not own and not changed:
+            changed = params.others(connection, scope.project_id, candidate.iid, by_key)
+        if changed:
+            key, old = next(iter(changed.items()))
+            raise invalid(
+                f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{old}' "
+                f"for run ID='{eid}'. Attempted logging new value '{by_key[key]}'. Log it under another name, or in a "
+                "new run."
+            )
+        numbers = metric_keys.make(connection, scope.project_id, {point.key for point in points}, known=known)
+        metrics.append(connection, scope.project_id, number, points, numbers=numbers)
+        if of_models:
+            _measure(connection, scope, candidate, of_models, own=own)
+        if wanted:
+            kept = stamp.on_tags(connection, scope, candidate.iid, wanted, claim)
+            evidence.put_tags(connection, scope, candidate, kept, own=own)
+            if kept.get(NAME_TAG):
+                candidates.change(connection, scope.project_id, candidate.iid, name=kept[NAME_TAG])
+        quotas.take(connection, scope, usage.POINTS, len(points))
+        return numbers
+
+    try:
+        numbers = scope.deps.db.write_together(store)
+    except Exception:
+        if scope.actor.job is not None:
+            scope.deps.writers.forget(scope.project_id, scope.actor.job.job_id)
+        raise
+    scope.deps.metric_keys.learn(scope.project_id, numbers)
+
+
+def delete_tag(scope: Scope, eid: str, key: str) -> None:
+    stamp.on_delete_tag(scope, key)
+    with scope.deps.db.write() as connection:
+        candidate, number = writable(connection, scope, eid, {Kind.TAGS}, [key])
+        if not evidence.delete_tag(connection, scope, candidate, key, own=number == candidate.iid):
+            raise not_found(f"No tag with name: {key} in run with id {eid}")
+
+
+def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: Sequence[ModelLink] = ()) -> None:
+    """Note which data and which logged models a candidate used (or gave out: see `ModelLink.direction`)."""
+    for one in datasets:
+        sizes = {"name": one.name, "digest": one.digest, "source": one.source, "schema": one.schema}
+        limits.check_dataset(sizes | {"profile": one.profile}, one.tags)
+    with scope.deps.db.write() as connection:
+        candidate, number = writable(connection, scope, eid, {Kind.INPUTS})
+        inputs.add_datasets(
+            connection,
+            scope.project_id,
+            number,
+            experiment_iid=candidate.experiment_iid,
+            datasets=datasets,
+        )
+        inputs.add_models(connection, scope.project_id, number, models)
+
+
+def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str, str]) -> set[Kind]:
+    told = {Kind.METRICS: bool(points), Kind.PARAMS: bool(by_key), Kind.TAGS: bool(tags), Kind.NAME: NAME_TAG in tags}
+    return {kind for kind, there in told.items() if there}
+
+
+def _measure(
+    connection: sa.Connection, scope: Scope, candidate: Candidate, points: Sequence[ModelPoint], *, own: bool
+) -> None:
+    """Store metrics of logged models. Of a model that jobs have logged, only jobs of their pipelines say what it is
+    worth; what others have measured is kept beside that, and stands with the run that has logged it.
+    """
+    wanted = {point.model_id for point in points}
+    sources = metrics.sources_of(connection, scope.project_id, wanted)
+    if wanted - sources.keys():
+        raise not_found(f"Logged model with ID '{min(wanted - sources.keys())}' not found")
+    beside = set()
+    for model_id, source_eid in sources.items():
+        if source_eid == candidate.eid:
+            allowed = own
+        else:
+            source = candidates.get(connection, scope.project_id, source_eid) if source_eid else None
+            allowed = source is None or stamp.may_measure(connection, scope, source)
+        if not allowed:
+            beside.add(model_id)
+    metrics.append_to_models(connection, scope.project_id, candidate.eid, points, beside=beside)
+
+
+def _finite(point: Point) -> Point:
+    """Keep infinity as the largest number there is, as MLflow does."""
+    largest = sys.float_info.max
+    if -largest <= point.value <= largest or point.value != point.value:
+        return point
+    value = largest if point.value > 0 else -largest
+    return Point(point.key, value, point.timestamp_ms, point.step)
+
+
+def _once(new_params: Sequence[tuple[str, str]]) -> dict[str, str]:
+    by_key: dict[str, str] = {}
+    for key, value in new_params:
+        if key in by_key:
+            raise invalid(f"Duplicate parameter keys have been submitted: '{key}'. Send each key once.")
+        # MLflow cuts long values too (MLFLOW_TRUNCATE_LONG_VALUES), and clients count on it.
+        by_key[key] = value[: limits.MAX_PARAM_VALUE]
+    return by_key

@@ -1,0 +1,80 @@
+"""Limits per project, where the operator has set some. Without a limit nothing is counted.
+
+What a limit refuses is refused whole, and what was logged before stays as it is.
+"""
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.admin import deleted
+from mltrail_server.store.tracking import usage
+
+_WORDS = {
+    usage.BYTES: ("bytes of files", "MLTRAIL_QUOTA_BYTES"),
+    usage.CANDIDATES: ("runs", "MLTRAIL_QUOTA_CANDIDATES"),
+    usage.POINTS: ("metric values", "MLTRAIL_QUOTA_METRIC_POINTS"),
+}
+
+
+MOST_WITH_DELETED = 2
+"""What is deleted does not count, so that anybody can make room; but together it is twice the limit at most."""
+
+
+def take(connection: sa.Connection, scope: Scope, name: str, more: int) -> None:
+    """Count `more` against a limit, as the last thing in the transaction that has just written it: all writers of a
+    project wait for the counter's row. Raises QUOTA, and then the transaction must not be kept.
+    """
+    limit = scope.deps.settings.quota(name)
+    if limit is None or more == 0:
+        return
+    used = usage.add(connection, scope.project_id, name, more)
+    if used is None:
+        used = usage.count(connection, scope.project_id, name)
+    if used > limit:
+        _check_without_deleted(connection, scope, name, used - more, more)
+
+
+def check(connection: sa.Connection, scope: Scope, name: str, more: int) -> None:
+    """Refuse early what can't fit, say before a large file is sent. Raises QUOTA."""
+    limit = scope.deps.settings.quota(name)
+    if limit is not None and (used := usage.of(connection, scope.project_id, name) or 0) + more > limit:
+        _check_without_deleted(connection, scope, name, used, more)
+
+
+def check_restored(connection: sa.Connection, scope: Scope) -> None:
+    """Refuse to restore what there is no room for any more, as the last thing in the transaction. Raises QUOTA."""
+    for name, (what, variable) in _WORDS.items():
+        limit = scope.deps.settings.quota(name)
+        if limit is not None and (used := usage.of(connection, scope.project_id, name) or 0) > limit:
+            active = used - deleted.used(connection, scope.project_id, name)
+            if active > limit:
+                raise MltrailError(
+                    Code.QUOTA,
+                    f"There is no room to restore it: the project {scope.actor.project_path} would have {active:,} "
+                    f"{what}, and may have {limit:,}. Delete others first, or ask the operator for more ({variable}).",
+                )
+
+
+def _check_without_deleted(connection: sa.Connection, scope: Scope, name: str, used: int, more: int) -> None:
+    """Look whether there is room, what was deleted left out: only where the limit is reached with it."""
+    limit = scope.deps.settings.quota(name)
+    assert limit is not None  # noqa: S101 - asked about only where there is one
+    of_deleted = deleted.used(connection, scope.project_id, name)
+    what, variable = _WORDS[name]
+    project = f"The project {scope.actor.project_path}"
+    nothing_lost = "Nothing of this call was stored, and nothing that was logged before is lost. "
+    if used - of_deleted + more > limit:
+        raise MltrailError(
+            Code.QUOTA,
+            f"{project} has {used - of_deleted:,} of {limit:,} {what}, and this call would go beyond that. "
+            f"{nothing_lost}Delete runs or files that are no longer needed: what is deleted does not count. Or ask the "
+            f"operator for more ({variable}).",
+        )
+    if used + more > MOST_WITH_DELETED * limit:
+        raise MltrailError(
+            Code.QUOTA,
+            f"{project} has {used:,} {what}, including those that are deleted and can be restored; the limit for both "
+            f"is {MOST_WITH_DELETED * limit:,}. {nothing_lost}Ask the operator to remove what is deleted: "
+            "mltrail-server gc --deleted.",
+        )

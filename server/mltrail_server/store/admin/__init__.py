@@ -1,0 +1,3 @@
+"""What operators look at and remove."""
+
+__all__ = ["deleted", "losers", "overview"]

@@ -1,0 +1,92 @@
+"""What the worker has to look at, and when."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import insert_for
+
+_T = schema.due
+
+PIPELINE = "pipeline"
+REQUEST = "merge_request"  # whose newest commit has perhaps no pipeline that has logged; the key is its number
+PROJECT = "project"  # its open merge requests; the key is 0
+PROMOTION = "promotion"  # the comment on its merge request; the key is the version's number in the project
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    project_id: ProjectId
+    kind: str
+    key: int
+    attempts: int  # looks since the news
+    news_ms: int  # when it was marked last
+
+
+def mark(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int, now: int) -> None:
+    """Have something looked at, at the time `at` or earlier when that is planned already.
+
+    News begin the waiting anew: who has looked in vain at a long training looks often again once it ends.
+    """
+    insert = insert_for(connection, _T).values(
+        project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=now
+    )
+    earlier = sa.case((_T.c.due_ms < at, _T.c.due_ms), else_=at)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[_T.c.project_id, _T.c.kind, _T.c.key],
+            set_={"due_ms": earlier, "attempts": 0, "news_ms": now},
+        )
+    )
+
+
+def keep(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int, now: int) -> None:
+    """Have something looked at from time to time; where that is planned already, nothing changes."""
+    insert = insert_for(connection, _T).values(
+        project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=now
+    )
+    connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
+
+
+def postpone(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, to: int) -> None:
+    """Put a look off that nobody has begun; one that is planned for later still stays where it is."""
+    where = (_T.c.project_id == project_id, _T.c.kind == kind, _T.c.key == key, _T.c.due_ms < to)
+    connection.execute(sa.update(_T).where(*where, _T.c.claimed_until_ms.is_(None)).values(due_ms=to))
+
+
+def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:
+    """Take the row that is due longest; nobody else gets it until the lease ends. It is put off by the lease, so that a
+    worker that dies loses nothing, and a `mark` meanwhile brings it forward again.
+
+    The only statement that looks at all projects: the worker serves them all.
+    """
+    free = sa.or_(_T.c.claimed_until_ms.is_(None), _T.c.claimed_until_ms <= now)
+    columns = (_T.c.project_id, _T.c.kind, _T.c.key, _T.c.attempts, _T.c.news_ms)
+    query = sa.select(*columns).where(_T.c.due_ms <= now, free)
+    row = connection.execute(query.order_by(_T.c.due_ms).limit(1).with_for_update(skip_locked=True)).one_or_none()
+    if row is None:
+        return None
+    due = Due(ProjectId(row.project_id), row.kind, row.key, row.attempts, row.news_ms)
+    until = now + lease_ms
+    _change(connection, due, due_ms=until, claimed_until_ms=until, attempts=due.attempts + 1)
+    return due
+
+
+def settle(connection: sa.Connection, due: Due, *, lease_until: int, again_at: int | None) -> None:
+    """End a look: forget the row, or look again at `again_at`. A row that was marked meanwhile stays due."""
+    where = _where(due)
+    if again_at is None:
+        connection.execute(sa.delete(_T).where(*where, _T.c.due_ms == lease_until))
+    else:
+        connection.execute(sa.update(_T).where(*where, _T.c.due_ms == lease_until).values(due_ms=again_at))
+    connection.execute(sa.update(_T).where(*where).values(claimed_until_ms=None))
+
+
+def _change(connection: sa.Connection, due: Due, **values: object) -> None:
+    connection.execute(sa.update(_T).where(*_where(due)).values(**values))
+
+
+def _where(due: Due) -> tuple[sa.ColumnElement[bool], ...]:
+    return _T.c.project_id == due.project_id, _T.c.kind == due.kind, _T.c.key == due.key

@@ -1,0 +1,183 @@
+"""What the pages of merge requests look up: which there are, and the pipelines of one.
+
+Merge requests of GitLab, and the one note that each has from us.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import ci
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import upsert
+
+_T = schema.merge_request
+_RED = schema.red_verdict
+_COLUMNS = tuple(
+    _T.c[name]
+    for name in (
+        *("iid", "source_branch", "source_project_id", "state", "target_branch", "base_sha", "head_sha", "web_url"),
+        *("note_id", "note_pipeline_id", "note_sha256", "note_problem"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """`note_pipeline_id` is the pipeline that the note speaks of; `note_problem` why it could not be written.
+    `has_failed` tells that the gate has failed for it at some time.
+    """
+
+    iid: int
+    source_branch: str
+    source_project_id: int | None
+    state: str
+    target_branch: str
+    base_sha: str | None
+    head_sha: str | None
+    web_url: str
+    note_id: int | None
+    note_pipeline_id: int | None
+    note_sha256: str | None
+    note_problem: str | None
+    has_failed: bool = False
+
+
+def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeRequest, *, now: int) -> None:
+    """Keep what GitLab says of a merge request now; what we know of the note stays."""
+    row = {
+        "project_id": project_id,
+        "iid": request.iid,
+        "title": request.title,
+        "state": request.state,
+        "source_branch": request.source_branch,
+        "source_project_id": request.source_project_id,
+        "target_branch": request.target_branch,
+        "base_sha": request.base_sha,
+        "head_sha": request.sha,
+        "web_url": request.web_url,
+        "refreshed_ms": now,
+    }
+    upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "iid")])
+
+
+def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequest | None:
+    has_failed = sa.exists().where(_RED.c.project_id == project_id, _RED.c.merge_request_iid == iid)
+    query = sa.select(*_COLUMNS).add_columns(has_failed).where(_T.c.project_id == project_id, _T.c.iid == iid)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else MergeRequest(*row)
+
+
+def opened_of_branch(connection: sa.Connection, project_id: ProjectId, branch: str, *, limit: int) -> list[int]:
+    """List the merge requests of a branch of this project that are open as far as we know, the oldest first."""
+    query = sa.select(_T.c.iid).where(
+        _T.c.project_id == project_id,
+        _T.c.source_branch == branch,
+        _T.c.state == "opened",
+        _T.c.source_project_id == project_id,
+    )
+    return list(connection.execute(query.order_by(_T.c.iid).limit(limit)).scalars())
+
+
+def opened(connection: sa.Connection, project_id: ProjectId) -> dict[int, tuple[str | None, str]]:
+    """List the merge requests that are open as far as we know: head and target branch by number."""
+    query = sa.select(_T.c.iid, _T.c.head_sha, _T.c.target_branch).where(
+        _T.c.project_id == project_id, _T.c.state == "opened"
+    )
+    return {row.iid: (row.head_sha, row.target_branch) for row in connection.execute(query)}
+
+
+def distrust(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> None:
+    """Have merge requests asked about again, however lately that was done."""
+    where = (_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
+    connection.execute(sa.update(_T).where(*where).values(refreshed_ms=0))
+
+
+def urls(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, str]:
+    query = sa.select(_T.c.iid, _T.c.web_url).where(_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
+    return {row.iid: row.web_url for row in connection.execute(query)}
+
+
+_PIPELINE = schema.pipeline
+_LINK = schema.candidate_job
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`note_problem` says why there is no note, where one could not be written or was deleted; `note_next_ms` when it
+    is tried again.
+    """
+
+    iid: int
+    title: str
+    state: str
+    source_branch: str
+    target_branch: str
+    web_url: str
+    note_id: int | None
+    note_pipeline_id: int | None
+    note_problem: str | None
+    note_next_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfRequest:
+    """A pipeline of a merge request, and how many runs it has made."""
+
+    id: int
+    sha: str
+    status: str | None
+    web_url: str | None
+    created_ms: int
+    runs: int
+
+
+_PAGE_COLUMNS = (
+    _T.c.iid,
+    _T.c.title,
+    _T.c.state,
+    _T.c.source_branch,
+    _T.c.target_branch,
+    _T.c.web_url,
+    _T.c.note_id,
+    _T.c.note_pipeline_id,
+    _T.c.note_problem,
+    _T.c.note_next_ms,
+)
+
+
+def listed(connection: sa.Connection, project_id: ProjectId, *, before: int | None, limit: int) -> list[Listed]:
+    """List merge requests that have runs, the newest first, and one more than a page when there are more."""
+    query = sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == project_id)
+    if before is not None:
+        query = query.where(_T.c.iid < before)
+    return [Listed(*tuple(row)) for row in connection.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
+
+
+def get_for_page(connection: sa.Connection, project_id: ProjectId, iid: int) -> Listed | None:
+    row = connection.execute(
+        sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == project_id, _T.c.iid == iid)
+    ).one_or_none()
+    return None if row is None else Listed(*tuple(row))
+
+
+def pipelines_of(connection: sa.Connection, project_id: ProjectId, iid: int, *, limit: int) -> list[OfRequest]:
+    """List the pipelines of a merge request that have made runs, the newest first."""
+    runs = (
+        sa.select(sa.func.count(sa.distinct(_LINK.c.candidate_iid)))
+        .where(_LINK.c.project_id == project_id, _LINK.c.pipeline_id == _PIPELINE.c.id)
+        .correlate(_PIPELINE)
+        .scalar_subquery()
+    )
+    columns = (
+        _PIPELINE.c.id,
+        _PIPELINE.c.sha,
+        _PIPELINE.c.status,
+        _PIPELINE.c.web_url,
+        _PIPELINE.c.created_ms,
+        runs,
+    )
+    query = sa.select(*columns).where(_PIPELINE.c.project_id == project_id, _PIPELINE.c.merge_request_iid == iid)
+    return [OfRequest(*row) for row in connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))]

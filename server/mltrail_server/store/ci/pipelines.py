@@ -1,0 +1,303 @@
+"""Which files a pipeline ran on, and which other pipelines ran on the same commit or for the same merge request.
+
+Pipelines of GitLab.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import ci
+from mltrail_server.domain.identity import VerifiedClaims
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import upsert
+
+_T = schema.pipeline
+_LINK = schema.candidate_job
+
+MERGE_REQUEST_SOURCE = "merge_request_event"
+
+_COLUMNS = tuple(
+    _T.c[name] for name in ("id", "sha", "ref", "source", "status", "web_url", "merge_request_iid", "head_sha")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    id: int
+    sha: str
+    ref: str
+    source: str
+    status: str | None  # GitLab's word; None until it was asked
+    web_url: str | None
+    merge_request_iid: int | None
+    head_sha: str | None = None
+
+    @property
+    def head(self) -> str:
+        """The commit that it is of: where it runs on a merged one, the merge request's."""
+        return self.head_sha or self.sha
+
+
+def ensure(connection: sa.Connection, project_id: ProjectId, claims: VerifiedClaims, *, now: int) -> None:
+    """Make a pipeline known by what a job's token says of it; the rest is asked from GitLab later."""
+    row = {
+        "project_id": project_id,
+        "id": claims.pipeline_id,
+        "sha": claims.sha,
+        "ref": claims.ref,
+        "is_tag": claims.ref_type == "tag",
+        "source": claims.pipeline_source,
+        "created_ms": now,
+    }
+    upsert(connection, _T, [row])
+
+
+def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Pipeline | None:
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Pipeline(*row)
+
+
+def of_head(
+    connection: sa.Connection, project_id: ProjectId, head: str, *, iid: int, branch: str | None, limit: int
+) -> list[Pipeline]:
+    """List the pipelines of a merge request's commit, its own and those of its branch, the newest first. Child
+    pipelines count to their roots. `branch` is None where that is a fork's.
+    """
+    ours = [_T.c.merge_request_iid == iid]
+    if branch is not None:
+        ours.append(sa.and_(_T.c.ref == branch, ~_T.c.is_tag, _T.c.source != MERGE_REQUEST_SOURCE))
+    found: dict[int, Pipeline] = {}
+    # One by one, each by its index.
+    for where in ours:
+        query = sa.select(*_COLUMNS).where(
+            _T.c.project_id == project_id,
+            where,
+            sa.func.coalesce(_T.c.head_sha, _T.c.sha) == head,
+            sa.func.coalesce(_T.c.root_id, _T.c.id) == _T.c.id,
+        )
+        rows = connection.execute(query.order_by(_T.c.id.desc()).limit(limit))
+        found |= {row.id: Pipeline(*row) for row in rows}
+    return sorted(found.values(), key=lambda one: -one.id)
+
+
+def newest_of_request(connection: sa.Connection, project_id: ProjectId, iid: int) -> Pipeline | None:
+    """Fetch the newest pipeline that is known of a merge request, whether or not it has logged anything."""
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.merge_request_iid == iid)
+    row = connection.execute(query.order_by(_T.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else Pipeline(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What we know of a pipeline's merge request: `resolved` once GitLab was asked which one it is."""
+
+    merge_request_iid: int | None
+    resolved: bool
+    refreshed_ms: int | None  # when the merge request was asked about last
+    head_sha: str | None = None
+
+
+def link_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Link:
+    request = schema.merge_request
+    of_request = sa.and_(request.c.project_id == _T.c.project_id, request.c.iid == _T.c.merge_request_iid)
+    query = (
+        sa.select(_T.c.merge_request_iid, _T.c.resolved, request.c.refreshed_ms, _T.c.head_sha)
+        .join_from(_T, request, of_request, isouter=True)
+        .where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    )
+    row = connection.execute(query).one_or_none()
+    return Link(None, resolved=False, refreshed_ms=None) if row is None else Link(*row)
+
+
+def newest_of_requests(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, int]:
+    """Find the newest pipeline with candidates of each merge request: pipeline by merge request."""
+    query = sa.select(_T.c.merge_request_iid, sa.func.max(_T.c.id)).where(
+        _T.c.project_id == project_id, _T.c.merge_request_iid.in_(list(iids)), _has_candidates()
+    )
+    return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.merge_request_iid))}
+
+
+def newest_of_branches(connection: sa.Connection, project_id: ProjectId, branches: Iterable[str]) -> dict[str, int]:
+    """Find the newest pipeline with candidates of each branch. Another merge request of the branch may be known."""
+    query = sa.select(_T.c.ref, sa.func.max(_T.c.id)).where(
+        _T.c.project_id == project_id,
+        _T.c.ref.in_(list(branches)),
+        _T.c.resolved.is_(True),
+        ~_T.c.is_tag,
+        _T.c.on_default_branch.is_(False),
+        _has_candidates(),
+    )
+    return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.ref))}
+
+
+def has_one_of_request_beside(
+    connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, *, iid: int
+) -> bool:
+    """Tell whether a push has begun two pipelines that train, and this is the branch's: then the merge request's own
+    speaks for it.
+    """
+    if pipeline.source == MERGE_REQUEST_SOURCE:
+        return False
+    query = sa.select(sa.literal(1)).where(
+        _T.c.project_id == project_id,
+        _T.c.merge_request_iid == iid,
+        _T.c.sha == pipeline.sha,
+        _T.c.source == MERGE_REQUEST_SOURCE,
+        _has_candidates(),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def without_request_since(connection: sa.Connection, project_id: ProjectId, since: int) -> bool:
+    """Tell whether a branch has trained since then for which a merge request may still be opened."""
+    query = sa.select(sa.literal(1)).where(
+        _T.c.project_id == project_id,
+        _T.c.created_ms >= since,
+        _T.c.merge_request_iid.is_(None),
+        _T.c.on_default_branch.is_(False),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def unresolve(connection: sa.Connection, project_id: ProjectId, pipeline_ids: Iterable[int]) -> None:
+    """Have the merge request of pipelines looked for again."""
+    where = (_T.c.project_id == project_id, _T.c.id.in_(list(pipeline_ids)))
+    connection.execute(sa.update(_T).where(*where).values(resolved=False))
+
+
+def _has_candidates() -> sa.ColumnElement[bool]:
+    return (
+        sa.select(sa.literal(1))
+        .where(_LINK.c.project_id == _T.c.project_id, _LINK.c.pipeline_id == _T.c.id)
+        .correlate(_T)
+        .exists()
+    )
+
+
+def vanish(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, now: int) -> None:
+    """Note that GitLab does not have this pipeline any more."""
+    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    connection.execute(sa.update(_T).where(*where).values(status=ci.DELETED, refreshed_ms=now))
+
+
+def refresh(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    pipeline: ci.Pipeline,
+    *,
+    merge_request_iid: int | None,
+    on_default_branch: bool,
+    now: int,
+    head_sha: str | None = None,
+) -> None:
+    """Keep what GitLab says of a pipeline now. `head_sha` is the merge request's commit where it runs on another."""
+    row = {
+        "project_id": project_id,
+        "id": pipeline.id,
+        "iid": pipeline.iid,
+        "sha": pipeline.sha,
+        "head_sha": head_sha,
+        "ref": pipeline.ref,
+        "is_tag": pipeline.tag,
+        "source": pipeline.source,
+        "status": pipeline.status,
+        "web_url": pipeline.web_url,
+        "merge_request_iid": merge_request_iid,
+        "resolved": True,
+        "on_default_branch": on_default_branch,
+        "created_ms": now,
+        "refreshed_ms": now,
+    }
+    upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
+
+
+def made_baseline(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> bool:
+    """Tell whether a job of the default branch has made a candidate."""
+    of_pipeline = sa.and_(_T.c.project_id == _LINK.c.project_id, _T.c.id == _LINK.c.pipeline_id)
+    query = (
+        sa.select(sa.literal(1))
+        .select_from(_LINK.join(_T, of_pipeline))
+        .where(
+            _LINK.c.project_id == project_id,
+            _LINK.c.candidate_iid == candidate_iid,
+            _LINK.c.verified.is_(sa.true()),
+            _T.c.on_default_branch.is_(sa.true()),
+        )
+    )
+    return connection.execute(query.limit(1)).scalar() is not None
+
+
+def unsettled(
+    connection: sa.Connection, project_id: ProjectId, branch: str, *, ended: Iterable[str], limit: int
+) -> list[int]:
+    """List the newest pipelines of a branch that have a candidate whose job has not ended as far as we know."""
+    job = schema.job
+    of_job = sa.and_(job.c.project_id == _LINK.c.project_id, job.c.id == _LINK.c.job_id)
+    open_job = (
+        sa.select(sa.literal(1))
+        .select_from(_LINK.join(job, of_job))
+        .where(
+            _LINK.c.project_id == _T.c.project_id,
+            _LINK.c.pipeline_id == _T.c.id,
+            sa.func.coalesce(job.c.status, "").not_in(list(ended)),
+        )
+        .correlate(_T)
+        .exists()
+    )
+    query = sa.select(_T.c.id).where(
+        _T.c.project_id == project_id,
+        _T.c.ref == branch,
+        ~_T.c.is_tag,
+        _T.c.source != MERGE_REQUEST_SOURCE,
+        open_job,
+    )
+    return list(connection.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
+
+
+_TRAINED_COLUMNS = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
+
+
+def tree_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> str | None:
+    """Tell the digest of the files of a pipeline's commit; None when nobody has looked yet."""
+    found: str | None = connection.execute(
+        sa.select(_T.c.tree).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    ).scalar()
+    return found
+
+
+def keep_tree(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, tree: str) -> None:
+    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    connection.execute(sa.update(_T).where(*where).values(tree=tree))
+
+
+def trained_at(connection: sa.Connection, project_id: ProjectId, sha: str, *, limit: int) -> list[Pipeline]:
+    """List the default branch's pipelines of a commit that have candidates, the newest first."""
+    return _list(connection, project_id, _T.c.sha == sha, _T.c.on_default_branch.is_(sa.true()), limit=limit)
+
+
+def of_merge_request(
+    connection: sa.Connection, project_id: ProjectId, iid: int, *, branch: str, before: int, limit: int
+) -> list[Pipeline]:
+    """List a merge request's pipelines older than `before` that have candidates, the newest first; also those of its
+    source branch of which nobody has asked GitLab yet whose they are.
+    """
+    unasked = sa.and_(_T.c.resolved.is_(sa.false()), _T.c.ref == branch, _T.c.source == MERGE_REQUEST_SOURCE)
+    of_request = sa.or_(_T.c.merge_request_iid == iid, unasked)
+    return _list(connection, project_id, of_request, _T.c.id < before, limit=limit)
+
+
+def _list(
+    connection: sa.Connection, project_id: ProjectId, *which: sa.ColumnElement[bool], limit: int
+) -> list[Pipeline]:
+    has_candidates = (
+        sa.select(sa.literal(1))
+        .where(_LINK.c.project_id == _T.c.project_id, _LINK.c.pipeline_id == _T.c.id)
+        .correlate(_T)
+        .exists()
+    )
+    query = sa.select(*_TRAINED_COLUMNS).where(_T.c.project_id == project_id, has_candidates, *which)
+    return [Pipeline(*row) for row in connection.execute(query.order_by(_T.c.id.desc()).limit(limit))]

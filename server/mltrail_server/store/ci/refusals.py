@@ -1,0 +1,48 @@
+"""What GitLab did not take of the gate's threads, statuses and issues, and why."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import upsert
+
+_T = schema.gate_refusal
+
+THREAD, STATUS, ISSUE = "thread", "status", "issue"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`subject` is the merge request's number, or the model's name where an issue was refused."""
+
+    face: str
+    subject: str
+    told: str
+    at_ms: int
+
+
+def keep(connection: sa.Connection, project_id: ProjectId, face: str, subject: str, *, told: str, now: int) -> None:
+    row = {"project_id": project_id, "face": face, "subject": subject, "told": told, "at_ms": now}
+    upsert(connection, _T, [row], update=["told", "at_ms"])
+
+
+def forget(connection: sa.Connection, project_id: ProjectId, face: str, subject: str) -> None:
+    where = (_T.c.project_id == project_id, _T.c.face == face, _T.c.subject == subject)
+    connection.execute(sa.delete(_T).where(*where))
+
+
+def of_request(connection: sa.Connection, project_id: ProjectId, iid: int) -> list[Refusal]:
+    """List what was refused at a merge request."""
+    return _list(connection, project_id, _T.c.face.in_([THREAD, STATUS]), _T.c.subject == str(iid))
+
+
+def of_issues(connection: sa.Connection, project_id: ProjectId) -> list[Refusal]:
+    """List the models whose issue was refused."""
+    return _list(connection, project_id, _T.c.face == ISSUE)
+
+
+def _list(connection: sa.Connection, project_id: ProjectId, *which: sa.ColumnElement[bool]) -> list[Refusal]:
+    query = sa.select(_T.c.face, _T.c.subject, _T.c.told, _T.c.at_ms).where(_T.c.project_id == project_id, *which)
+    return [Refusal(*row) for row in connection.execute(query.order_by(_T.c.face, _T.c.subject).limit(100))]

@@ -1,0 +1,110 @@
+"""How connections to PostgreSQL are used and kept alive.
+
+The read replica: a PostgreSQL that follows the database, and may be away.
+"""
+
+import logging
+import threading
+import time
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+_log = logging.getLogger(__name__)
+_CONNECT_SECONDS = 2
+_AWAY_SECONDS = 10.0
+"""How long a replica that did not answer is left alone: otherwise each search would wait for it."""
+
+
+class Replica:
+    def __init__(self, url: str) -> None:
+        self._engine = sa.create_engine(
+            url,
+            connect_args={"connect_timeout": _CONNECT_SECONDS, "options": "-c default_transaction_read_only=on"},
+            pool_pre_ping=True,
+            pool_size=16,
+            pool_timeout=_CONNECT_SECONDS,
+        )
+        self._away_until = 0.0
+        self._lock = threading.Lock()
+
+    def connect(self) -> sa.Connection | None:
+        """Answer a connection, or None while the replica is away."""
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            return self._engine.connect()
+        except (DBAPIError, PoolTimeoutError) as error:
+            self._away(error)
+            return None
+
+    def dispose(self) -> None:
+        self._engine.dispose()
+
+    def _away(self, error: Exception) -> None:
+        with self._lock:
+            if time.monotonic() < self._away_until:
+                return
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+        _log.warning("the replica does not answer, the database searches meanwhile: %s", type(error).__name__)
+
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+_IDLE_SECONDS = 2.0
+
+
+class Transactions:
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        # PostgreSQL shows each statement what is committed by then, in a transaction or out of one: for what only
+        # reads, BEGIN and COMMIT would be two round trips for nothing.
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(engine, "connect", self._set_up)
+        self.statement_seconds = 0.0
+        event.listen(engine, "checkin", _note_time)
+        event.listen(engine, "checkout", _check_idle)
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        return self._reader.begin()
+
+    def write(self) -> AbstractContextManager[sa.Connection]:
+        return self._engine.begin()
+
+    def dispose(self) -> None:
+        """All connections are the engine's."""
+
+    def _set_up(self, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
+        """Have statements interpreted: PostgreSQL takes some of ours for long ones, and compiles 20 ms to save one. And
+        have none take for ever.
+        """
+        cursor = connection.cursor()
+        cursor.execute("SET jit = off")
+        if self.statement_seconds:
+            cursor.execute(f"SET statement_timeout = {round(1000 * self.statement_seconds)}")
+        connection.commit()
+
+
+def _note_time(_connection: "DBAPIConnection | None", record: "ConnectionPoolEntry") -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _check_idle(connection: "DBAPIConnection", record: "ConnectionPoolEntry", _proxy: object) -> None:
+    """Make sure that a connection that has lain about is alive: the server may have been restarted. One that was used
+    a moment ago is taken as it is, since asking costs a round trip.
+    """
+    idle_since = record.info.get("idle_since")
+    if idle_since is None or time.monotonic() - idle_since < _IDLE_SECONDS:
+        return
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError from error  # the pool makes a new one

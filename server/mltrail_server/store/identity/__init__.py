@@ -1,0 +1,3 @@
+"""Projects that have used this server, and browser sessions."""
+
+__all__ = ["projects", "sessions"]

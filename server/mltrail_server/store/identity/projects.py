@@ -1,0 +1,51 @@
+"""Projects that have been used here."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import upsert
+
+DEFAULT_EXPERIMENT = 0
+
+
+def ensure(connection: sa.Connection, project_id: ProjectId, *, path: str, now: int) -> None:
+    """Make the project known, with MLflow's default experiment "0"."""
+    upsert(
+        connection,
+        schema.project,
+        [{"project_id": project_id, "path": path, "created_ms": now}],
+        update=["path"],
+    )
+    default = {
+        "project_id": project_id,
+        "iid": DEFAULT_EXPERIMENT,
+        "name": "Default",
+        "stage": Stage.ACTIVE,
+        "created_ms": now,
+        "updated_ms": now,
+    }
+    upsert(connection, schema.experiment, [default])
+
+
+def path_of(connection: sa.Connection, project_id: ProjectId) -> str | None:
+    table = schema.project
+    return connection.execute(sa.select(table.c.path).where(table.c.project_id == project_id)).scalar()
+
+
+def ids(connection: sa.Connection) -> list[ProjectId]:
+    """List every project that has been used here: for cleaning up, which goes from project to project."""
+    query = sa.select(schema.project.c.project_id).order_by(schema.project.c.project_id)
+    return [ProjectId(one) for one in connection.execute(query).scalars()]
+
+
+def known(connection: sa.Connection, project_ids: Sequence[ProjectId] | None) -> list[tuple[ProjectId, str]]:
+    """List number and path of the projects that have been used here: of some, or with None of all, by number."""
+    table = schema.project
+    query = sa.select(table.c.project_id, table.c.path).order_by(table.c.project_id)
+    if project_ids is not None:
+        query = query.where(table.c.project_id.in_(project_ids))
+    return [(ProjectId(number), path or str(number)) for number, path in connection.execute(query)]

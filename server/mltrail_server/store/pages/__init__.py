@@ -1,0 +1,3 @@
+"""What the tables of the pages show."""
+
+__all__ = ["tables"]

@@ -1,0 +1,106 @@
+"""Aliases of models, and the history of their moves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import next_number, upsert
+
+from . import models
+
+_T = schema.model_alias
+_EVENT = schema.alias_event
+
+OfModels = dict[int, list[tuple[str, int]]]
+"""The aliases of models, and the numbers of the versions that they point at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An alias went from one version to another; None is "nowhere". `at_ms` is milliseconds since the epoch."""
+
+    alias: str
+    from_number: int | None
+    to_number: int | None
+    at_ms: int
+    user_name: str
+    pipeline_id: int | None
+    reason: str | None = None
+
+
+def target(connection: sa.Connection, project_id: ProjectId, model_id: int, alias: str) -> int | None:
+    """Tell the number of the version that an alias points at."""
+    query = sa.select(_T.c.number).where(_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.alias == alias)
+    number: int | None = connection.execute(query).scalar()
+    return number
+
+
+def put(connection: sa.Connection, project_id: ProjectId, model_id: int, alias: str, number: int) -> None:
+    row = {"project_id": project_id, "model_id": model_id, "alias": alias, "number": number}
+    upsert(connection, _T, [row], update=["number"])
+
+
+def delete(connection: sa.Connection, project_id: ProjectId, model_id: int, alias: str) -> None:
+    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.alias == alias)
+    connection.execute(sa.delete(_T).where(*where))
+
+
+def record(connection: sa.Connection, project_id: ProjectId, model_id: int, move: Move) -> None:
+    connection.execute(
+        sa.insert(_EVENT).values(
+            project_id=project_id,
+            id=next_number(connection, project_id, "alias_event"),
+            model_id=model_id,
+            model_name=models.name_of(project_id, model_id),
+            alias=move.alias,
+            from_number=move.from_number,
+            to_number=move.to_number,
+            at_ms=move.at_ms,
+            user_name=move.user_name,
+            pipeline_id=move.pipeline_id,
+            reason=move.reason,
+        )
+    )
+
+
+def history(connection: sa.Connection, project_id: ProjectId, model_id: int) -> list[Move]:
+    """Fetch all moves of a model's aliases, the newest first."""
+    query = (
+        sa.select(
+            _EVENT.c.alias,
+            _EVENT.c.from_number,
+            _EVENT.c.to_number,
+            _EVENT.c.at_ms,
+            _EVENT.c.user_name,
+            _EVENT.c.pipeline_id,
+            _EVENT.c.reason,
+        )
+        .where(_EVENT.c.project_id == project_id, _EVENT.c.model_id == model_id)
+        .order_by(_EVENT.c.id.desc())
+    )
+    return [Move(*row) for row in connection.execute(query)]
+
+
+def of_models(connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int]) -> OfModels:
+    """Fetch the aliases of several models with the numbers they point at, by name."""
+    query = (
+        sa.select(_T.c.model_id, _T.c.alias, _T.c.number)
+        .where(_T.c.project_id == project_id, _T.c.model_id.in_(model_ids))
+        .order_by(_T.c.model_id, _T.c.alias)
+    )
+    found: OfModels = {}
+    for model_id, alias, number in connection.execute(query):
+        found.setdefault(model_id, []).append((alias, number))
+    return found
+
+
+def by_version(of_models: OfModels) -> dict[tuple[int, int], tuple[str, ...]]:
+    """Sort the aliases of models by the versions, each named by model and number, that they point at."""
+    found: dict[tuple[int, int], tuple[str, ...]] = {}
+    for model_id, pairs in of_models.items():
+        for alias, number in pairs:
+            found[model_id, number] = (*found.get((model_id, number), ()), alias)
+    return found

@@ -1,0 +1,135 @@
+"""The contract file of a pipeline, as it was read from GitLab."""
+
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_contract import Problem
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+
+_T = schema.pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The paths that a merge request changes, old names of moved files too, between which commits; `paths` is None
+    where nobody can tell.
+    """
+
+    paths: tuple[str, ...] | None
+    target_branch: str
+    base_sha: str | None
+    head_sha: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`text` is the file that binds the pipeline, None where there is none. `proposed` is the merge request's own where
+    it differs, "" where it is removed. A `problem` stands for a file that is no text. `changes` is None where nobody
+    has asked. `ref` is the branch that the file was read from, and `earlier` the branch's last file that could be read,
+    where this one can't. `asked_ms` is when GitLab answered last, None while it has not.
+    """
+
+    text: str | None = None
+    proposed: str | None = None
+    changes: Changes | None = None
+    asked_ms: int | None = None
+    ref: str | None = None
+    problem: Problem | None = None
+    proposed_problem: Problem | None = None
+    earlier: str | None = None
+
+
+def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Kept:
+    query = sa.select(
+        _T.c.contract,
+        _T.c.proposed_contract,
+        _T.c.changed_paths,
+        _T.c.changed_at,
+        _T.c.contract_ms,
+        _T.c.contract_ref,
+        _T.c.contract_problem,
+        _T.c.proposed_problem,
+        _T.c.earlier_contract,
+    )
+    row = connection.execute(query.where(_T.c.project_id == project_id, _T.c.id == pipeline_id)).one_or_none()
+    if row is None:
+        return Kept()
+    changes = None
+    if row.changed_at is not None:
+        paths = None if row.changed_paths is None else tuple(json.loads(row.changed_paths))
+        changes = Changes(paths, *json.loads(row.changed_at))
+    return Kept(
+        row.contract,
+        row.proposed_contract,
+        changes,
+        row.contract_ms,
+        row.contract_ref,
+        _problem(row.contract_problem),
+        _problem(row.proposed_problem),
+        row.earlier_contract,
+    )
+
+
+def newest(connection: sa.Connection, project_id: ProjectId, *, among: int) -> str | None:
+    """Fetch the file that binds the newest pipeline whose file was read, one of the default branch before others; None
+    where none of the newest pipelines `among` has one. A tag's counts for the tag only.
+    """
+    recent = (
+        sa.select(_T.c.id, _T.c.on_default_branch, _T.c.is_tag, _T.c.contract_ms)
+        .where(_T.c.project_id == project_id)
+        .order_by(_T.c.id.desc())
+        .limit(among)
+        .subquery()
+    )
+    query = (
+        sa.select(_T.c.contract)
+        .join_from(_T, recent, _T.c.id == recent.c.id)
+        .where(_T.c.project_id == project_id, recent.c.contract_ms.is_not(None), recent.c.is_tag.is_(sa.false()))
+        .order_by(recent.c.on_default_branch.desc(), recent.c.id.desc())
+    )
+    found: str | None = connection.execute(query.limit(1)).scalar()
+    return found
+
+
+def read_from(connection: sa.Connection, project_id: ProjectId, ref: str, *, among: int) -> list[str]:
+    """List the files that were read from a branch for its newest pipelines `among`, the newest first, each once."""
+    query = (
+        sa.select(_T.c.contract)
+        .where(_T.c.project_id == project_id, _T.c.contract_ref == ref, _T.c.contract.is_not(None))
+        .order_by(_T.c.contract_ms.desc(), _T.c.id.desc())
+    )
+    return list(dict.fromkeys(connection.execute(query.limit(among)).scalars()))
+
+
+def keep(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, kept: Kept) -> None:
+    """Store what was read for a pipeline that is known."""
+    changes = kept.changes
+    paths = None if changes is None or changes.paths is None else json.dumps(changes.paths)
+    at = None if changes is None else json.dumps([changes.target_branch, changes.base_sha, changes.head_sha])
+    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    connection.execute(
+        sa.update(_T)
+        .where(*where)
+        .values(
+            contract=kept.text,
+            proposed_contract=kept.proposed,
+            changed_paths=paths,
+            changed_at=at,
+            contract_ms=kept.asked_ms,
+            contract_ref=kept.ref,
+            contract_problem=_told(kept.problem),
+            proposed_problem=_told(kept.proposed_problem),
+            earlier_contract=kept.earlier,
+        )
+    )
+
+
+def _problem(told: str | None) -> Problem | None:
+    return None if told is None else Problem(*json.loads(told))
+
+
+def _told(problem: Problem | None) -> str | None:
+    return None if problem is None else json.dumps([problem.line, problem.column, problem.key, problem.message])

@@ -1,0 +1,80 @@
+"""Which models have failed the gate of a merge request: kept whatever becomes of its note, its thread and its runs."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import upsert
+
+_T = schema.red_verdict
+_MOST_RULES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RedVerdict:
+    """`rules` are those that were broken last, as the gate's overrides name them. It stands until a later pipeline's
+    run of the model has passed.
+    """
+
+    target_branch: str
+    model: str
+    rules: frozenset[str]
+    sha: str
+    pipeline_id: int
+    at_ms: int
+    passed_pipeline_id: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        return self.passed_pipeline_id is None or self.passed_pipeline_id < self.pipeline_id
+
+
+def of(connection: sa.Connection, project_id: ProjectId, iid: int) -> list[RedVerdict]:
+    """List all of a merge request, those that were passed since too."""
+    query = sa.select(
+        _T.c.target_branch,
+        _T.c.model_name,
+        _T.c.rules,
+        _T.c.sha,
+        _T.c.pipeline_id,
+        _T.c.at_ms,
+        _T.c.passed_pipeline_id,
+    ).where(_T.c.project_id == project_id, _T.c.merge_request_iid == iid)
+    return [
+        RedVerdict(row[0], row[1], frozenset(json.loads(row[2])), *row[3:])
+        for row in connection.execute(query.order_by(_T.c.key))
+    ]
+
+
+def keep(connection: sa.Connection, project_id: ProjectId, iid: int, verdict: RedVerdict) -> None:
+    """Note that a model has failed."""
+    row = {
+        "project_id": project_id,
+        "merge_request_iid": iid,
+        "key": _key(verdict.target_branch, verdict.model),
+        "target_branch": verdict.target_branch,
+        "model_name": verdict.model,
+        "rules": json.dumps(sorted(verdict.rules)[:_MOST_RULES]),
+        "sha": verdict.sha,
+        "pipeline_id": verdict.pipeline_id,
+        "at_ms": verdict.at_ms,
+        "passed_pipeline_id": verdict.passed_pipeline_id,
+    }
+    changing = ["rules", "sha", "pipeline_id", "at_ms", "passed_pipeline_id"]
+    upsert(connection, _T, [row], update=changing)
+
+
+def passed(
+    connection: sa.Connection, project_id: ProjectId, iid: int, *, target: str, model: str, pipeline_id: int, now: int
+) -> None:
+    """Note that a run of a model has passed in a pipeline."""
+    where = (_T.c.project_id == project_id, _T.c.merge_request_iid == iid, _T.c.key == _key(target, model))
+    connection.execute(sa.update(_T).where(*where).values(passed_pipeline_id=pipeline_id, passed_ms=now))
+
+
+def _key(target: str, model: str) -> str:
+    return hashlib.sha256(f"{target}\0{model}".encode()).hexdigest()

@@ -1,0 +1,18 @@
+"""Experiments, candidates, and what was logged to them."""
+
+__all__ = [
+    "candidate_tags",
+    "candidates",
+    "contents",
+    "evidence",
+    "experiments",
+    "histories",
+    "inputs",
+    "logged_models",
+    "metric_keys",
+    "metrics",
+    "params",
+    "search",
+    "search_clauses",
+    "usage",
+]

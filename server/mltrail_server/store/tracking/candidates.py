@@ -1,0 +1,210 @@
+"""Candidates: MLflow's runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage, Status
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import Given, Prepared, Row, Tuple, next_number
+
+_T = schema.candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One candidate; times are milliseconds since the epoch."""
+
+    iid: int
+    eid: str
+    experiment_iid: int
+    name: str
+    user_name: str
+    status: Status
+    stage: Stage
+    started_ms: int
+    ended_ms: int | None
+    status_reason: str | None
+    promoted: bool = False  # a promoted version rests on it
+    detached_until_ms: int | None = None  # it outlives its job, until then
+    elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
+    amendment_iid: int | None = None  # the number of what others have written
+    snapshot_iid: int | None = None  # the number of what it was before a job that came later
+    protected: bool | None = None  # made on a protected branch or tag; None where no job's token has told
+    discarded: bool = False  # deleted by the very job that made it
+    experiment_name: str | None = None  # as its experiment was called, if it was renamed since
+
+    @property
+    def amended(self) -> bool:
+        """Tell whether others than its own jobs have written to it."""
+        return self.amendment_iid is not None
+
+
+COLUMNS = (
+    _T.c.iid,
+    _T.c.eid,
+    _T.c.experiment_iid,
+    _T.c.name,
+    _T.c.user_name,
+    _T.c.status,
+    _T.c.stage,
+    _T.c.started_ms,
+    _T.c.ended_ms,
+    _T.c.status_reason,
+    _T.c.promoted,
+    _T.c.detached_until_ms,
+    _T.c.elsewhere,
+    _T.c.amendment_iid,
+    _T.c.snapshot_iid,
+    _T.c.protected,
+    _T.c.discarded,
+    _T.c.experiment_name,
+)
+
+_IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
+_OF_EID = _IN_PROJECT.where(_T.c.eid == sa.bindparam("eid"))
+_BY_EID = Prepared(_OF_EID)
+_BY_EID_TO_WRITE = Prepared(_OF_EID.with_for_update(key_share=True))
+_BY_IID = Prepared(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
+_NEW = (
+    "project_id",
+    "iid",
+    "eid",
+    "experiment_iid",
+    "name",
+    "user_name",
+    "status",
+    "stage",
+    "started_ms",
+    "created_ms",
+    "promoted",
+    "elsewhere",
+    "protected",
+    "discarded",
+)
+_INSERT = Prepared(sa.insert(_T), columns=_NEW)
+
+
+def create(  # noqa: PLR0913 - the columns of a new row, each by its name
+    connection: sa.Connection,
+    project_id: ProjectId,
+    *,
+    eid: str,
+    experiment_iid: int,
+    name: str,
+    user_name: str,
+    started_ms: int,
+    now: int,
+    elsewhere: str | None = None,
+    protected: bool | None = None,
+) -> Candidate:
+    """Insert a running candidate, and give it the next number in the project."""
+    iid = next_number(connection, project_id, "candidate")
+    values = {
+        "project_id": project_id,
+        "iid": iid,
+        "eid": eid,
+        "experiment_iid": experiment_iid,
+        "name": name,
+        "user_name": user_name,
+        "status": Status.RUNNING,
+        "stage": Stage.ACTIVE,
+        "started_ms": started_ms,
+        "created_ms": now,
+        "promoted": False,
+        "elsewhere": elsewhere,
+        "protected": protected,
+        "discarded": False,
+    }
+    _INSERT.run(connection, values)
+    running = (Status.RUNNING, Stage.ACTIVE)
+    return Candidate(
+        iid,
+        eid,
+        experiment_iid,
+        name,
+        user_name,
+        *running,
+        started_ms,
+        ended_ms=None,
+        status_reason=None,
+        elsewhere=elsewhere,
+        protected=protected,
+    )
+
+
+def get(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
+    return _one(connection, _BY_EID, {"project_id": project_id, "eid": eid})
+
+
+def get_to_write(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
+    """Find a candidate and let no other transaction write to it until this one ends.
+
+    On PostgreSQL, batches to one candidate would else wait for each other's rows in different orders, and two different
+    values of one parameter would both be told stored. On SQLite a write has the whole database anyway.
+    """
+    return _one(connection, _BY_EID_TO_WRITE, {"project_id": project_id, "eid": eid})
+
+
+def get_by_iid(connection: sa.Connection, project_id: ProjectId, iid: int) -> Candidate | None:
+    return _one(connection, _BY_IID, {"project_id": project_id, "iid": iid})
+
+
+def of_iids(connection: sa.Connection, project_id: ProjectId, iids: list[int]) -> list[Candidate]:
+    query = sa.select(*COLUMNS).where(_T.c.project_id == project_id, _T.c.iid.in_(iids)).order_by(_T.c.iid)
+    return [candidate_of(row) for row in connection.execute(query)]
+
+
+def iids_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str]) -> dict[int, str]:
+    """Look up the numbers of candidates by their MLflow run ids; those that are not there are left out."""
+    query = sa.select(_T.c.iid, _T.c.eid).where(_T.c.project_id == project_id, _T.c.eid.in_(eids)).order_by(_T.c.iid)
+    return {row.iid: row.eid for row in connection.execute(query)}
+
+
+def amended_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str]) -> dict[int, int]:
+    """Look up which candidates others have written to, by MLflow run ids: their numbers, and of what stands beside."""
+    query = sa.select(_T.c.iid, _T.c.amendment_iid).where(
+        _T.c.project_id == project_id, _T.c.eid.in_(eids), _T.c.amendment_iid.is_not(None)
+    )
+    return {row.iid: row.amendment_iid for row in connection.execute(query)}
+
+
+def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:
+    """Overwrite columns of one candidate."""
+    if values:
+        where = (_T.c.project_id == project_id, _T.c.iid == iid)
+        connection.execute(sa.update(_T).where(*where).values(**values))
+
+
+def candidate_of(row: Row | Tuple) -> Candidate:
+    """Make a candidate of a row with `COLUMNS`, and perhaps more after them."""
+    iid, eid, experiment_iid, name, user_name, status, stage, *rest = row[: len(COLUMNS)]
+    started_ms, ended_ms, reason, promoted, detached_until_ms, elsewhere, amendment_iid, snapshot_iid, *rest = rest
+    protected, discarded, experiment_name = rest
+    return Candidate(
+        iid,
+        eid,
+        experiment_iid,
+        name,
+        user_name,
+        Status(status),
+        Stage(stage),
+        started_ms,
+        ended_ms,
+        reason,
+        bool(promoted),
+        detached_until_ms,
+        elsewhere,
+        amendment_iid,
+        snapshot_iid,
+        None if protected is None else bool(protected),
+        bool(discarded),
+        experiment_name,
+    )
+
+
+def _one(connection: sa.Connection, query: Prepared, given: Given) -> Candidate | None:
+    row = query.one(connection, given)
+    return None if row is None else candidate_of(row)

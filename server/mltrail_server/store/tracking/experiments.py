@@ -1,0 +1,258 @@
+"""Search experiments.
+
+Experiments and their tags.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.ci import jobs
+from mltrail_server.store.db.filters import compare_number, compare_text
+from mltrail_server.store.db.paging import Sorted, mark_of, page, written_token
+from mltrail_server.store.db.statements import Given, Prepared, insert_for, is_in, listed, next_number, upsert
+
+_T = schema.experiment
+_TAG = schema.experiment_tag
+
+_IN_PROJECT = sa.select(
+    _T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location
+).where(_T.c.project_id == sa.bindparam("project_id"))
+_BY_IID = Prepared(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
+_BY_NAME = Prepared(_IN_PROJECT.where(_T.c.name == sa.bindparam("name")))
+_STAGE = Prepared(
+    sa.select(_T.c.stage, _T.c.artifact_location).where(
+        _T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid")
+    )
+)
+_TAGS_OF_ONE = Prepared(
+    sa.select(_TAG.c.key, _TAG.c.value)
+    .where(_TAG.c.project_id == sa.bindparam("project_id"), _TAG.c.experiment_iid == sa.bindparam("iid"))
+    .order_by(_TAG.c.key)
+)
+_TAGS = Prepared(
+    lambda dialect: (
+        sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
+        .where(_TAG.c.project_id == sa.bindparam("project_id"), is_in(_TAG.c.experiment_iid, "iids", dialect))
+        .order_by(_TAG.c.experiment_iid, _TAG.c.key)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    iid: int
+    name: str
+    stage: Stage
+    created_ms: int
+    updated_ms: int
+    tags: tuple[tuple[str, str], ...] = ()
+    artifact_location: str | None = None  # where clients put its runs' files by themselves; None is here
+
+
+def create(
+    connection: sa.Connection, project_id: ProjectId, *, name: str, now: int, artifact_location: str | None = None
+) -> int | None:
+    """Insert an experiment and answer its number, or None when the name is taken."""
+    iid = next_number(connection, project_id, "experiment")
+    values = {"project_id": project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
+    values["artifact_location"] = artifact_location
+    insert = insert_for(connection, _T).values(**values, created_ms=now, updated_ms=now)
+    insert = insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
+    made: int | None = connection.execute(insert.returning(_T.c.iid)).scalar()
+    return made
+
+
+def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Experiment | None:
+    return _one(connection, project_id, _BY_IID, {"project_id": project_id, "iid": iid})
+
+
+def stage_of(connection: sa.Connection, project_id: ProjectId, iid: int) -> tuple[Stage, str | None] | None:
+    """Look up what a new run needs: the stage of its experiment, and where its files go, if not here."""
+    row = _STAGE.one(connection, {"project_id": project_id, "iid": iid})
+    return None if row is None else (Stage(row[0]), row[1])
+
+
+def get_by_name(connection: sa.Connection, project_id: ProjectId, name: str) -> Experiment | None:
+    return _one(connection, project_id, _BY_NAME, {"project_id": project_id, "name": name})
+
+
+def names_of(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, str]:
+    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
+    return {row.iid: row.name for row in connection.execute(query)}
+
+
+def all_names(connection: sa.Connection, project_id: ProjectId) -> dict[int, str]:
+    """Fetch the names of all experiments, the newest first, deleted ones too."""
+    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == project_id).order_by(_T.c.iid.desc())
+    return {row.iid: row.name for row in connection.execute(query)}
+
+
+def change(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    iid: int,
+    *,
+    now: int,
+    name: str | None = None,
+    stage: Stage | None = None,
+) -> None:
+    changes: dict[str, object] = {"updated_ms": now}
+    if name is not None:
+        changes["name"] = name
+    if stage is not None:
+        changes["stage"] = stage
+    connection.execute(sa.update(_T).where(_T.c.project_id == project_id, _T.c.iid == iid).values(**changes))
+
+
+def change_candidates(
+    connection: sa.Connection, project_id: ProjectId, iid: int, *, now: int, stage: Stage, but_promoted: bool
+) -> None:
+    """Delete or restore all candidates of an experiment; those that a promoted version rests on may be left alone."""
+    table = schema.candidate
+    deleted = now if stage is Stage.DELETED else None
+    where = [table.c.project_id == project_id, table.c.experiment_iid == iid]
+    if but_promoted and stage is Stage.DELETED:
+        where.append(table.c.promoted.is_(sa.false()))
+    connection.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
+
+
+def keep_name(connection: sa.Connection, project_id: ProjectId, iid: int, name: str) -> None:
+    """Keep with the candidates of an experiment how it was called when they were logged, before it is renamed."""
+    table = schema.candidate
+    where = (table.c.project_id == project_id, table.c.experiment_iid == iid, table.c.experiment_name.is_(None))
+    connection.execute(sa.update(table).where(*where).values(experiment_name=name))
+
+
+def discard(connection: sa.Connection, project_id: ProjectId, iid: int, *, job_id: int, discarded: bool) -> None:
+    """Note that a job takes back, or gives again, what it has logged to an experiment itself."""
+    table = schema.candidate
+    own = jobs.made_by(project_id, job_id)
+    where = (table.c.project_id == project_id, table.c.experiment_iid == iid, table.c.iid.in_(own))
+    connection.execute(sa.update(table).where(*where).values(discarded=discarded))
+
+
+def set_tags(connection: sa.Connection, project_id: ProjectId, iid: int, tags: Iterable[tuple[str, str]]) -> None:
+    rows = [
+        {"project_id": project_id, "experiment_iid": iid, "key": key, "value": value}
+        for key, value in dict(tags).items()
+    ]
+    upsert(connection, _TAG, rows, update=["value"])
+
+
+def delete_tag(connection: sa.Connection, project_id: ProjectId, iid: int, key: str) -> bool:
+    """Remove a tag, and tell whether it was there."""
+    where = (_TAG.c.project_id == project_id, _TAG.c.experiment_iid == iid, _TAG.c.key == key)
+    return connection.execute(sa.delete(_TAG).where(*where)).rowcount > 0
+
+
+def tags_of(
+    connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]
+) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Fetch the tags of several experiments in one statement, by key."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for iid, key, value in _TAGS.all(connection, {"project_id": project_id, "iids": listed(connection, list(iids))}):
+        found.setdefault(iid, []).append((key, value))
+    return {iid: tuple(tags) for iid, tags in found.items()}
+
+
+def _one(connection: sa.Connection, project_id: ProjectId, query: Prepared, given: Given) -> Experiment | None:
+    row = query.one(connection, given)
+    if row is None:
+        return None
+    iid, name, stage, created_ms, updated_ms, artifact_location = row
+    tags = _TAGS_OF_ONE.all(connection, {"project_id": project_id, "iid": iid})
+    pairs = tuple((key, value) for key, value in tags)
+    return Experiment(iid, name, Stage(stage), created_ms, updated_ms, pairs, artifact_location)
+
+
+_NUMBERS: dict[str, sa.ColumnElement[Any]] = {"creation_time": _T.c.created_ms, "last_update_time": _T.c.updated_ms}
+_TEXTS: dict[str, sa.ColumnElement[Any]] = {"name": _T.c.name, "experiment_id": sa.cast(_T.c.iid, sa.Text)}
+_ORDERS: dict[str, sa.ColumnElement[Any]] = {
+    **_NUMBERS,
+    "name": _T.c.name,
+    "experiment_id": _T.c.iid,
+    # GitLab's names, which its clients send as one text.
+    "created_at": _T.c.created_ms,
+    "updated_at": _T.c.updated_ms,
+    "last_updated_timestamp": _T.c.updated_ms,
+    "id": _T.c.iid,
+}
+_NEWEST = Sorted(_T.c.created_ms, descending=True)
+_COLUMNS = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location)
+_WIDTH = len(_COLUMNS.selected_columns)
+_FIRST_PAGE = Prepared(
+    _COLUMNS.add_columns(_T.c.created_ms.label("sort_0"), _T.c.iid.label("sort_1"))
+    .where(
+        _T.c.project_id == sa.bindparam("project_id"),
+        _T.c.stage.between(sa.bindparam("low"), sa.bindparam("high")),
+    )
+    .order_by(_T.c.created_ms.desc(), _T.c.iid.desc())
+    .limit(sa.bindparam("most"))
+)
+"""What clients ask for when they are not asked for anything."""
+
+
+def search(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    *,
+    stages: Sequence[Stage],
+    clauses: Sequence[Clause],
+    orders: Sequence[Order],
+    limit: int,
+    token: str | None,
+) -> tuple[list[Experiment], str | None]:
+    """Find a page of experiments with their tags, in two statements; the newest first where nothing else is said."""
+    order = [*([_sorted(one) for one in orders] or [_NEWEST]), Sorted(_T.c.iid, descending=True)]
+    mark = mark_of("experiments", [int(stage) for stage in stages], clauses, orders)
+    if clauses or orders or token:
+        query = _COLUMNS.where(
+            _T.c.project_id == project_id, _T.c.stage.in_(stages), *(_matches(clause) for clause in clauses)
+        )
+        rows: Sequence[Sequence[Any]] = connection.execute(
+            page(query, order, limit=limit, token=token, mark=mark)
+        ).all()
+    else:
+        low, high = min(stages), max(stages)  # there are but two
+        given = {"project_id": project_id, "low": int(low), "high": int(high), "most": limit + 1}
+        rows = _FIRST_PAGE.all(connection, given)
+    shown = rows[:limit]
+    tags = tags_of(connection, project_id, [row[0] for row in shown]) if shown else {}
+    found = [
+        Experiment(iid, name, Stage(stage), created_ms, updated_ms, tags.get(iid, ()), location)
+        for iid, name, stage, created_ms, updated_ms, location, *_ in shown
+    ]
+    return found, written_token(shown[-1][_WIDTH:], mark) if len(rows) > limit else None
+
+
+def _matches(clause: Clause) -> sa.ColumnElement[bool]:
+    if clause.entity is Entity.TAG:
+        owned = (_TAG.c.project_id == _T.c.project_id, _TAG.c.experiment_iid == _T.c.iid, _TAG.c.key == clause.key)
+        inner = sa.select(sa.literal(1)).select_from(_TAG).where(*owned)
+        if clause.operator in ("IS NULL", "IS NOT NULL"):
+            there = inner.correlate(_T).exists()
+            return ~there if clause.operator == "IS NULL" else there
+        return inner.where(compare_text(_TAG.c.value, clause)).correlate(_T).exists()
+    if clause.entity is Entity.ATTRIBUTE and clause.key in _TEXTS:
+        return compare_text(_TEXTS[clause.key], clause)
+    if clause.entity is Entity.ATTRIBUTE and clause.key in _NUMBERS:
+        return compare_number(_NUMBERS[clause.key], clause)
+    raise invalid(
+        f"Invalid {clause.entity} key '{clause.key}' specified. Experiments have name, experiment_id, "
+        "creation_time, last_update_time and tags."
+    )
+
+
+def _sorted(order: Order) -> Sorted:
+    column = _ORDERS.get(order.key) if order.entity is Entity.ATTRIBUTE else None
+    if column is None:
+        raise invalid(f"Invalid order_by key '{order.key}'; experiments sort by {', '.join(sorted(_ORDERS))}.")
+    return Sorted(column, order.descending)

@@ -1,0 +1,82 @@
+"""Metric names and their numbers: rows of metrics hold a small number instead of the name."""
+
+from collections.abc import Collection, Iterable, Mapping
+from threading import Lock
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import Prepared, insert_for, is_in, listed, next_number
+
+_T = schema.metric_key
+_NUMBERS = sa.select(_T.c.name, _T.c.id).where(
+    _T.c.project_id == sa.bindparam("project_id"), _T.c.name.in_(sa.bindparam("names", expanding=True))
+)
+_NAMES = Prepared(
+    lambda dialect: sa.select(_T.c.id, _T.c.name).where(
+        _T.c.project_id == sa.bindparam("project_id"), is_in(_T.c.id, "ids", dialect)
+    )
+)
+_MOST_KNOWN = 100_000
+
+
+class KnownKeys:
+    """Numbers that one process has seen, so that a training loop does not ask again at every call.
+
+    A number never changes and is never given to another name, so what is known stays true. Only what has been committed
+    may be learnt: a number from a transaction that is rolled back is given out again.
+    """
+
+    def __init__(self) -> None:
+        self._by_project: dict[ProjectId, dict[str, int]] = {}
+        self._count = 0
+        self._lock = Lock()
+
+    def of(self, project_id: ProjectId) -> Mapping[str, int]:
+        return self._by_project.get(project_id, {})
+
+    def learn(self, project_id: ProjectId, numbers: Mapping[str, int]) -> None:
+        """Remember numbers, after their transaction has been committed."""
+        if numbers.keys() <= self.of(project_id).keys():
+            return
+        with self._lock:
+            if self._count > _MOST_KNOWN:
+                self._by_project, self._count = {}, 0
+            known = self._by_project.setdefault(project_id, {})
+            before = len(known)
+            known.update(numbers)
+            self._count += len(known) - before
+
+
+def names_of(connection: sa.Connection, project_id: ProjectId, numbers: Collection[int]) -> dict[int, str]:
+    """Look up the names of metrics by their numbers."""
+    if not numbers:
+        return {}
+    return dict(_NAMES.all(connection, {"project_id": project_id, "ids": listed(connection, list(numbers))}))
+
+
+def find(connection: sa.Connection, project_id: ProjectId, names: Iterable[str]) -> dict[str, int]:
+    """Look up the numbers of metric names; those that nobody has logged are left out."""
+    rows = connection.execute(_NUMBERS, {"project_id": project_id, "names": list(names)})
+    return {name: number for name, number in rows}  # noqa: C416 - a row is no pair to mypy
+
+
+def make(
+    connection: sa.Connection, project_id: ProjectId, names: Iterable[str], *, known: Mapping[str, int]
+) -> dict[str, int]:
+    """Look up the numbers of metric names, and give numbers to those that have none; `known` need not be asked for."""
+    found = {name: known[name] for name in names if name in known}
+    unknown = [name for name in names if name not in known]
+    if not unknown:
+        return found
+    found |= find(connection, project_id, unknown)
+    missing = sorted(set(unknown) - found.keys())
+    if missing:
+        first = next_number(connection, project_id, "metric_key", count=len(missing))
+        rows = [{"project_id": project_id, "id": first + place, "name": name} for place, name in enumerate(missing)]
+        insert = insert_for(connection, _T)
+        # Another process may have made some since: then its numbers count, and ours stay unused.
+        connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name]), rows)
+        found |= find(connection, project_id, missing)
+    return found

@@ -1,0 +1,196 @@
+"""Metrics that belong to a logged model as well as to the candidate that logged them.
+
+Metrics: the history of every value, and the latest one a key.
+
+What a call must cost: nothing for names that this process knows, then two statements on SQLite and one on PostgreSQL,
+whatever the number of points. SQLAlchemy's executemany takes 2 us a row for its dictionaries, as much as SQLite for the
+row itself, so rows go to the driver as tuples; PostgreSQL gets each column as one array.
+"""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Point
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import Prepared, announce, driver, upsert
+
+from .metric_keys import find
+
+_KEY = schema.metric_key
+_T = schema.metric
+_LATEST = schema.latest_metric
+NAN = float("nan")
+
+Stored = tuple[int, int, int, int, int, float, bool]
+"""A row of `metric`: project, candidate, key, step, timestamp (ms), value, NaN or not. Sorted, a key's last is its
+latest: that goes by step, time and value, and a NaN counts as the 0 that it is stored as, in MLflow too."""
+
+Reading = tuple[float | None, int, int]
+"""A value of a history, as the driver makes it: the value (None for NaN), timestamp (ms), step. A page has tens of
+thousands, and each object more that is made of one is felt."""
+
+_COLUMNS = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
+_SQLITE_HISTORY = f"INSERT INTO metric ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+_KEEP_NEWER = (
+    " ON CONFLICT (project_id, candidate_iid, key_id) DO UPDATE SET step = excluded.step,"
+    " timestamp_ms = excluded.timestamp_ms, value = excluded.value, is_nan = excluded.is_nan"
+    " WHERE (excluded.step, excluded.timestamp_ms, excluded.value)"
+    " > (latest_metric.step, latest_metric.timestamp_ms, latest_metric.value)"
+)
+_SQLITE_LATEST = f"INSERT INTO latest_metric ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)" + _KEEP_NEWER  # noqa: S608
+_POSTGRESQL = (
+    f"WITH sent ({_COLUMNS}) AS (SELECT CAST(%(project_id)s AS BIGINT), CAST(%(candidate_iid)s AS BIGINT), point.*"  # noqa: S608
+    " FROM unnest(CAST(%(keys)s AS BIGINT[]), CAST(%(steps)s AS BIGINT[]), CAST(%(times)s AS BIGINT[]),"
+    " CAST(%(numbers)s AS DOUBLE PRECISION[]), CAST(%(nans)s AS BOOLEAN[])) AS point),"
+    f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING)"
+    f" INSERT INTO latest_metric ({_COLUMNS}) SELECT DISTINCT ON (key_id) * FROM sent"
+    " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC" + _KEEP_NEWER
+)
+_LATEST_OF = (
+    sa.select(
+        _LATEST.c.candidate_iid, _KEY.c.name, _LATEST.c.value, _LATEST.c.is_nan, _LATEST.c.timestamp_ms, _LATEST.c.step
+    )
+    .join(_KEY, (_KEY.c.project_id == _LATEST.c.project_id) & (_KEY.c.id == _LATEST.c.key_id))
+    .where(
+        _LATEST.c.project_id == sa.bindparam("project_id"),
+        _LATEST.c.candidate_iid.in_(sa.bindparam("candidate_iids", expanding=True)),
+    )
+    .order_by(_LATEST.c.candidate_iid, _KEY.c.name)
+)
+_NO_LIMIT = 2**62
+_BY_TIME = (_T.c.timestamp_ms, _T.c.step, _T.c.value, _T.c.is_nan)
+_AFTER = ("after_ms", "after_step", "after_value", "after_nan")
+_OF_KEY = (
+    sa.select(sa.case((~_T.c.is_nan, _T.c.value)), _T.c.timestamp_ms, _T.c.step)
+    .where(
+        _T.c.project_id == sa.bindparam("project_id"),
+        _T.c.candidate_iid == sa.bindparam("candidate_iid"),
+        _T.c.key_id == sa.bindparam("key_id"),
+    )
+    .order_by(*_BY_TIME)
+    .limit(sa.bindparam("limit"))
+)
+_HISTORY = Prepared(_OF_KEY)
+_HISTORY_AFTER = Prepared(
+    _OF_KEY.where(
+        sa.tuple_(*_BY_TIME)
+        > sa.tuple_(*(sa.bindparam(name, type_=column.type) for name, column in zip(_AFTER, _BY_TIME, strict=True)))
+    )
+)
+
+
+def append(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    candidate_iid: int,
+    points: Iterable[Point],
+    *,
+    numbers: Mapping[str, int],
+) -> None:
+    """Add points to the history, where an exact repetition is stored once, and keep the latest of each key.
+
+    `numbers` holds the number of each key, see `metric_keys.make`.
+    """
+    rows: list[Stored] = sorted(
+        {(project_id, candidate_iid, numbers[key], step, at, *stored(value)) for key, value, at, step in points}
+    )
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        _, _, keys, steps, times, values, nans = map(_array, zip(*rows, strict=True))
+        owner: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid}
+        given = owner | {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
+        announce(connection, _POSTGRESQL, given)
+        driver(connection).execute(_POSTGRESQL, given)
+        return
+    latest = list({row[2]: row for row in rows}.values())
+    for sql, some in ((_SQLITE_HISTORY, rows), (_SQLITE_LATEST, latest)):
+        announce(connection, sql, some, many=True)
+        driver(connection).executemany(sql, some)
+
+
+def _array(values: tuple[float, ...]) -> str:
+    """Write numbers as PostgreSQL reads an array; the driver would look at each of them several times."""
+    return f"{{{','.join(map(repr, values))}}}"
+
+
+def latest_of(
+    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
+) -> dict[int, list[Point]]:
+    """Fetch the latest values of several candidates in one statement, by key."""
+    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
+    found: dict[int, list[Point]] = {}
+    for iid, key, value, is_nan, timestamp_ms, step in connection.execute(_LATEST_OF, given).all():
+        found.setdefault(iid, []).append(Point(key, NAN if is_nan else value, timestamp_ms, step))
+    return found
+
+
+def history(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    candidate_iid: int,
+    key: str,
+    *,
+    limit: int | None = None,
+    after: tuple[int, int, float, bool] | None = None,
+) -> list[Reading]:
+    """Fetch a metric's values by (timestamp, step, value, NaN or not); `after` is that of the last one seen."""
+    number = find(connection, project_id, [key]).get(key)
+    if number is None:
+        return []
+    given: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid, "key_id": number}
+    given["limit"] = _NO_LIMIT if limit is None else limit
+    if after is None:
+        return _HISTORY.all(connection, given)
+    return _HISTORY_AFTER.all(connection, given | dict(zip(_AFTER, after, strict=True)))
+
+
+def stored(value: float) -> tuple[float, bool]:
+    """SQLite has no NaN: it stands as 0 beside a mark."""
+    return (0.0, True) if value != value else (value, False)  # noqa: PLR0124 - only NaN differs from itself
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPoint:
+    model_id: str
+    point: Point
+    dataset_name: str = ""
+    dataset_digest: str = ""
+
+
+def sources_of(connection: sa.Connection, project_id: ProjectId, model_ids: Iterable[str]) -> dict[str, str]:
+    """Tell which candidates have made these logged models, by MLflow run id; "" where none has, or where others than
+    the candidate's own jobs have logged it. Those that do not exist are left out.
+    """
+    table = schema.logged_model
+    query = sa.select(table.c.model_id, table.c.source_eid, table.c.beside).where(
+        table.c.project_id == project_id, table.c.model_id.in_(list(model_ids))
+    )
+    return {row.model_id: "" if row.beside else row.source_eid for row in connection.execute(query)}
+
+
+def append_to_models(
+    connection: sa.Connection, project_id: ProjectId, eid: str, points: Sequence[ModelPoint], *, beside: Container[str]
+) -> None:
+    """Store points of logged models, which exist; of those in `beside` they are kept and not shown."""
+    rows: dict[tuple[object, ...], dict[str, object]] = {}
+    for one in points:
+        value, is_nan = stored(one.point.value)
+        rows[(one.model_id, one.point.key, one.point.step, one.point.timestamp_ms)] = {
+            "project_id": project_id,
+            "model_id": one.model_id,
+            "key": one.point.key,
+            "eid": eid,
+            "step": one.point.step,
+            "timestamp_ms": one.point.timestamp_ms,
+            "dataset_name": one.dataset_name,
+            "dataset_digest": one.dataset_digest,
+            "value": value,
+            "is_nan": is_nan,
+            "beside": one.model_id in beside,
+        }
+    upsert(connection, schema.logged_model_metric, rows.values(), update=["value", "is_nan"])

@@ -1,0 +1,288 @@
+"""Search candidates: MLflow's filters and orders as SQL that walks indexes.
+
+A page is found in one of three ways: the few candidates that a clause leaves are fetched and sorted; small experiments
+are sorted as a whole; in large ones the index that has the order already is walked, and each candidate is held against
+the clauses until the page is full. What belongs to the candidates is fetched afterwards.
+
+How to walk to a page of candidates. The planners of SQLite and PostgreSQL can't know which clause hits few rows, so
+we look: a count that stops at a thousand costs less than a millisecond, and a wrong guess a scan.
+
+The ways to a page of candidates: sort them, or walk an index that has the order already.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.paging import Sorted, arranged, bad_token, directed, mark_of, read_sorted, token_of
+from mltrail_server.store.db.statements import Row
+
+from .candidates import COLUMNS, Candidate, candidate_of
+from .metric_keys import find
+from .search_clauses import (
+    MISSING,
+    NAN,
+    NUMBER,
+    Arrangement,
+    arrangement,
+    is_newest_first,
+    key_id,
+    matches,
+    newest_value,
+    pair_value,
+)
+
+_T = schema.candidate
+_MOST_CLAUSES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """From where on a walk is cheaper than a sort.
+
+    `few` candidates that a clause leaves, and `small` experiments, are sorted; an index is walked past more.
+    """
+
+    few: int = 1000
+    small: int = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`iids`: the only candidates that can match, when they are few. `small`: the experiments hold few candidates."""
+
+    iids: list[int] | None = None
+    small: bool = False
+
+
+def choose(
+    connection: sa.Connection,
+    project_id: ProjectId,
+    *,
+    experiment_iids: Sequence[int],
+    stages: Sequence[Stage],
+    clauses: Sequence[Clause],
+    newest_first: bool,
+    sizes: Sizes,
+) -> Plan:
+    """Choose in no more than two statements."""
+    within = (_T.c.project_id == project_id, _T.c.experiment_iid.in_(experiment_iids), _T.c.stage.in_(stages))
+    hits = [hit for clause in clauses if (hit := _hits(clause, project_id)) is not None][:_MOST_CLAUSES]
+    if newest_first and not hits:
+        return Plan()
+    sized = [_count(hit, sizes.few) for hit in hits]
+    counts = connection.execute(sa.select(_count(sa.select(sa.literal(1)).where(*within), sizes.small), *sized)).one()
+    fewest = min(range(len(hits)), key=lambda place: counts[place + 1], default=None)
+    if fewest is not None and counts[fewest + 1] <= min(sizes.few, counts[0]):
+        return Plan(iids=[row[0] for row in connection.execute(hits[fewest])])
+    return Plan(small=counts[0] <= sizes.small)
+
+
+def _count(query: sa.Select[Any], limit: int) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).select_from(query.limit(limit + 1).subquery()).scalar_subquery()
+
+
+def _hits(clause: Clause, project_id: ProjectId) -> sa.Select[Any] | None:
+    """Select the candidates that a clause matches, in all experiments, when an index holds them together."""
+    if clause.entity is Entity.METRIC and clause.operator != "!=":
+        table = schema.latest_metric
+        where = [table.c.key_id == key_id(project_id, clause.key), newest_value(clause)]
+        if clause.operator == "=":
+            where.append(_is(table.c.value, clause.value))
+    elif clause.entity in (Entity.PARAM, Entity.TAG) and clause.operator == "=" and isinstance(clause.value, str):
+        table = schema.param if clause.entity is Entity.PARAM else schema.candidate_tag
+        start = _is(table.c.value_start, clause.value[: schema.VALUE_START])
+        where = [table.c.key == clause.key, start, pair_value(table, clause)]
+    elif clause.entity is Entity.ATTRIBUTE and clause.key == "run_id" and clause.operator in ("=", "IN"):
+        values = clause.value if isinstance(clause.value, tuple) else (clause.value,)
+        return sa.select(_T.c.iid).where(_T.c.project_id == project_id, _T.c.eid.in_(values))
+    else:
+        return None
+    return sa.select(table.c.candidate_iid).where(table.c.project_id == project_id, *where)
+
+
+def _is(column: sa.ColumnElement[Any], value: object) -> sa.ColumnElement[bool]:
+    """Say `=` as a range: without statistics SQLite takes all rows of the project for fewer than those of one value."""
+    return column.between(value, value)
+
+
+_LATEST = schema.latest_metric
+_SIDE_BY_SIDE = 40
+"""So many experiments and stages are walked at the same time; more are sorted."""
+
+Values = Sequence[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Each way answers the rows after the sort values `after`, and one more than `limit` when there are more."""
+
+    connection: sa.Connection
+    project_id: ProjectId
+    experiment_iids: Sequence[int]
+    stages: Sequence[Stage]
+    conditions: Sequence[sa.ColumnElement[bool]]
+
+    def sorted(self, by: Arrangement, *, limit: int, after: Values, iids: Sequence[int] | None = None) -> list[Row]:
+        """Sort all that matches; of the candidates `iids` only, when they are given."""
+        found = self._within() if iids is None else (_T.c.iid.in_(iids), *self._by_row())
+        return self._rows(arranged(by.joined(self._all(*found)), by.columns, limit=limit, after=after))
+
+    def newest(
+        self,
+        by: Arrangement,
+        *,
+        limit: int,
+        after: Values,
+        constants: Sequence[sa.Label[Any]] = (),
+        only: Sequence[sa.ColumnElement[bool]] = (),
+    ) -> list[Row]:
+        """Walk the newest candidates of each experiment and stage, and merge them."""
+
+        def part(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+            query = self._all(*which, *only).add_columns(*constants)
+            return arranged(query, by.columns, limit=limit, after=after, first=len(constants))
+
+        groups = [(experiment, stage) for experiment in self.experiment_iids for stage in self.stages]
+        if len(groups) > _SIDE_BY_SIDE:
+            return self._rows(part(*self._within()))
+        parts = [part(_T.c.experiment_iid == experiment, _T.c.stage == stage) for experiment, stage in groups]
+        if len(parts) == 1:
+            return self._rows(parts[0])
+        merged = sa.union_all(*(sa.select(one.subquery()) for one in parts)).subquery()
+        order = [
+            Sorted(merged.c[f"sort_{place}"], one.descending) for place, one in enumerate(by.columns, len(constants))
+        ]
+        return self._rows(sa.select(merged).order_by(*directed(order)).limit(limit + 1))
+
+    def by_metric(self, orders: Sequence[Order], *, limit: int, after: Values) -> list[Row]:
+        """Walk the values of a metric: the numbers, then NaN, then the candidates that lack it; until the page is full.
+
+        The last of the three looks at every candidate that has the metric, so it is the dear one; it comes on the last
+        pages only.
+        """
+        name = orders[0].key
+        number = find(self.connection, self.project_id, [name]).get(name)
+        reached = after[0] if after is not None else NUMBER
+        if reached not in (NUMBER, NAN, MISSING):
+            raise bad_token()
+        rows: list[Row] = []
+        for rank in range(reached if number is not None else MISSING, MISSING + 1):
+            begin = after if rank == reached else None
+            left = limit - len(rows)
+            if left >= 0:
+                way = self._lacking if rank == MISSING else self._valued
+                rows += way(orders, rank, number, limit=left, after=begin)
+        return rows
+
+    def _valued(
+        self, orders: Sequence[Order], rank: int, number: int | None, *, limit: int, after: Values
+    ) -> list[Row]:
+        rest = arrangement(orders[1:], self.project_id)
+        same = (_T.c.project_id == _LATEST.c.project_id) & (_T.c.iid == _LATEST.c.candidate_iid)
+        query = (
+            sa.select(*COLUMNS, sa.literal(rank).label("sort_0"))
+            .select_from(_LATEST.join(_T, same))
+            .where(
+                _LATEST.c.project_id == self.project_id,
+                _LATEST.c.key_id == number,
+                ~_LATEST.c.is_nan if rank == NUMBER else _LATEST.c.is_nan,
+                *self._by_row(),
+                *self.conditions,
+            )
+        )
+        columns = [Sorted(_LATEST.c.value, orders[0].descending), *rest.columns]
+        values = None if after is None else after[1:]
+        return self._rows(arranged(rest.joined(query), columns, limit=limit, after=values, first=1))
+
+    def _lacking(
+        self, orders: Sequence[Order], rank: int, number: int | None, *, limit: int, after: Values
+    ) -> list[Row]:
+        rest = arrangement(orders[1:], self.project_id)
+        constants = (sa.literal(rank).label("sort_0"), sa.literal(0.0).label("sort_1"))
+        values = None if after is None else after[2:]
+        has_it = sa.select(sa.literal(1)).where(
+            _LATEST.c.project_id == self.project_id, _LATEST.c.candidate_iid == _T.c.iid, _LATEST.c.key_id == number
+        )
+        lacks = () if number is None else (~has_it.correlate(_T).exists(),)
+        if is_newest_first(orders[1:]):
+            return self.newest(rest, limit=limit, after=values, constants=constants, only=lacks)
+        query = rest.joined(self._all(*self._within(), *lacks)).add_columns(*constants)
+        return self._rows(arranged(query, rest.columns, limit=limit, after=values, first=len(constants)))
+
+    def _all(self, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        query = sa.select(*COLUMNS).select_from(_T)
+        return query.where(_T.c.project_id == self.project_id, *where, *self.conditions)
+
+    def _within(self) -> tuple[sa.ColumnElement[bool], ...]:
+        return _T.c.experiment_iid.in_(self.experiment_iids), _T.c.stage.in_(self.stages)
+
+    def _by_row(self) -> tuple[sa.ColumnElement[bool], ...]:
+        """Check experiment and stage of candidates that another index finds.
+
+        SQLite, which has no statistics, would take the index of the newest candidates instead; `+ 0` keeps it from it.
+        """
+        if self.connection.dialect.name != "sqlite":
+            return self._within()
+        return (_T.c.experiment_iid + 0).in_(self.experiment_iids), (_T.c.stage + 0).in_(self.stages)
+
+    def _rows(self, query: sa.Select[Any]) -> list[Row]:
+        return list(self.connection.execute(query))
+
+
+_SIZES = Sizes()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    candidates: list[Candidate]
+    next_token: str | None
+
+
+def search(  # noqa: PLR0913 - `sizes` is for tests, which make small data take the ways of large ones
+    connection: sa.Connection,
+    project_id: ProjectId,
+    *,
+    experiment_iids: Sequence[int],
+    stages: Sequence[Stage],
+    clauses: Sequence[Clause],
+    orders: Sequence[Order],
+    limit: int,
+    token: str | None,
+    sizes: Sizes = _SIZES,
+) -> Found:
+    """Find a page of candidates, in at most five statements. Newest first where the orders leave a tie."""
+    experiment_iids = sorted(set(experiment_iids))
+    mark = mark_of("candidates", experiment_iids, [int(stage) for stage in stages], clauses, orders)
+    newest_first = is_newest_first(orders)
+    by = arrangement(() if newest_first else orders, project_id)
+    after = read_sorted(token, mark, by.columns)
+    conditions = [matches(clause, project_id) for clause in clauses]
+    if not experiment_iids:
+        return Found([], None)
+    plan = choose(
+        connection,
+        project_id,
+        experiment_iids=experiment_iids,
+        stages=stages,
+        clauses=clauses,
+        newest_first=newest_first,
+        sizes=sizes,
+    )
+    walk = Walk(connection, project_id, experiment_iids, stages, conditions)
+    if plan.iids is not None or plan.small:
+        rows = walk.sorted(by, limit=limit, after=after, iids=plan.iids)
+    elif newest_first:
+        rows = walk.newest(by, limit=limit, after=after)
+    elif orders[0].entity is Entity.METRIC:
+        rows = walk.by_metric(orders, limit=limit, after=after)
+    else:
+        rows = walk.sorted(by, limit=limit, after=after)
+    next_token = token_of(rows[limit - 1], by.columns, mark) if len(rows) > limit else None
+    return Found([candidate_of(row) for row in rows[:limit]], next_token)

@@ -1,0 +1,52 @@
+"""How much a project holds, in one counter row each, so that a limit costs one statement and no count.
+
+A row is made by one count when it is first needed; who deletes for good takes off again with `add`.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store import schema
+from mltrail_server.store.db.statements import upsert
+
+BYTES = "used_bytes"
+CANDIDATES = "used_candidates"
+POINTS = "used_points"
+
+_T = schema.counter
+
+_BLOB, _CANDIDATE, _METRIC = schema.blob, schema.candidate, schema.metric
+
+
+def of(connection: sa.Connection, project_id: ProjectId, name: str) -> int | None:
+    """Tell what is in use; None where nobody has counted yet."""
+    query = sa.select(_T.c.value).where(_T.c.project_id == project_id, _T.c.name == name)
+    return connection.execute(query).scalar()
+
+
+def add(connection: sa.Connection, project_id: ProjectId, name: str, more: int) -> int | None:
+    """Add to what is in use (or take off), and answer what it is then; None where nobody has counted yet."""
+    statement = (
+        sa.update(_T)
+        .where(_T.c.project_id == project_id, _T.c.name == name)
+        .values(value=_T.c.value + more)
+        .returning(_T.c.value)
+    )
+    return connection.execute(statement).scalar()
+
+
+def count(connection: sa.Connection, project_id: ProjectId, name: str) -> int:
+    """Count what is there, this transaction's own rows included, and keep it."""
+    used: int = connection.execute(_counting(project_id, name)).scalar_one()
+    upsert(connection, _T, [{"project_id": project_id, "name": name, "value": used}], update=["value"])
+    return used
+
+
+def _counting(project_id: ProjectId, name: str) -> sa.Select[Any]:
+    if name == BYTES:
+        total = sa.cast(sa.func.coalesce(sa.func.sum(_BLOB.c.size), 0), sa.BigInteger)
+        return sa.select(total).where(_BLOB.c.project_id == project_id)
+    table = {CANDIDATES: _CANDIDATE, POINTS: _METRIC}[name]
+    return sa.select(sa.func.count()).select_from(table).where(table.c.project_id == project_id)
