@@ -1,7 +1,7 @@
-"""Write what follows from `templates/{track,report,promote,doctor}.yml`: the composed `pipeline.yml`, tables of inputs.
+"""Write what is generated from `templates/{track,report,promote,doctor}.yml`: `pipeline.yml` and the tables of inputs.
 
 python -m scripts.component_files            write them
-python -m scripts.component_files --check    fail where one is stale; `make lint` does so
+python -m scripts.component_files --check    fail if one is stale; `make lint` does so
 """
 
 import re
@@ -18,7 +18,7 @@ TEMPLATES = ROOT / "templates"
 PAGE = ROOT / "docs/reference/components.md"
 PARTS = ("track", "report", "promote", "doctor")
 
-# These mean the same in each part, and are given once.
+# These mean the same in every part, and are given once.
 SHARED = ("server", "needs", "mirror", "image", "install")
 
 _HEAD = """\
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """Each file that is written, with its text as it should be."""
+    """Each generated file, with the text it should have."""
     yield TEMPLATES / "pipeline.yml", pipeline()
     yield PAGE, page()
 
@@ -56,7 +56,7 @@ def pipeline() -> str:
         for name, block in _blocks(part).items():
             new = renamed[name]
             text = block.replace(f"    {name}:", f"    {new}:", 1)
-            if name == "doctor":  # who includes the part alone wants it; here it has to be asked for
+            if name == "doctor":  # anyone who includes the part alone wants it; here it has to be switched on
                 text = text.replace("default: true", "default: false")
             heads.setdefault(new, text if new == name else re.sub(r"\b(the|this) job\b", f"the {part} job", text))
         body = re.sub(
@@ -71,7 +71,7 @@ def pipeline() -> str:
 
 
 def page() -> str:
-    """The reference page with its tables as they should be."""
+    """The reference page with up-to-date tables."""
     return _TABLE.sub(lambda found: f"{found[1]}{_table(found['name'])}{found[3]}", PAGE.read_text())
 
 
@@ -89,8 +89,8 @@ def _default(spec: dict[str, Any]) -> str:
     value = spec["default"]
     if spec.get("type") == "array" and value:
         return "see the template"
-    told = {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
-    return "empty" if told in ("", []) else f"`{told}`"
+    shown = {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+    return "empty" if shown in ("", []) else f"`{shown}`"
 
 
 def _meaning(spec: dict[str, Any]) -> str:
