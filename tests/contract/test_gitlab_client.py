@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mltrail_server.domain.ci import MergeRequest
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.gitlab_ci import MergeRequest
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.session import Sessions

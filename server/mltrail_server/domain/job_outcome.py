@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from . import ci
+from . import gitlab_ci
 from .candidate import Status
 
 
@@ -20,7 +20,7 @@ _TIMED_OUT = frozenset({"job_execution_timeout", "job_router_failure", "stuck_or
 
 def all_ended(jobs: Iterable[Ended]) -> bool:
     """Tell whether no job will write any more. A job that GitLab was never asked about may still run."""
-    return all(job.status in ci.ENDED for job in jobs)
+    return all(job.status in gitlab_ci.ENDED for job in jobs)
 
 
 def of(jobs: Iterable[Ended]) -> tuple[Status, str]:
@@ -33,6 +33,6 @@ def of(jobs: Iterable[Ended]) -> tuple[Status, str]:
     for status in ("canceled", "skipped"):
         if status in by_status:
             return Status.KILLED, f"job {status}"
-    if ci.DELETED in by_status:
+    if gitlab_ci.DELETED in by_status:
         return Status.KILLED, "job vanished: it was deleted in GitLab while the run was open"
     return Status.FINISHED, "job succeeded"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from . import ci
+from . import gitlab_ci
 
 _SILENT = frozenset({"success", "failed", "manual"})
 
@@ -23,7 +23,7 @@ class ReportJob:
     @property
     def open(self) -> bool:
         """Tell whether it still runs, or is about to."""
-        return self.status not in ci.ENDED and self.status not in {None, "manual"}
+        return self.status not in gitlab_ci.ENDED and self.status not in {None, "manual"}
 
 
 class DoubtKind(StrEnum):
@@ -69,7 +69,7 @@ def doubts(
     told = []
     if expected and asked.name not in expected:
         told.append(Doubt(DoubtKind.OTHER, asked.name, usual))
-    if broken and asked.status == ci.SUCCEEDED:
+    if broken and asked.status == gitlab_ci.SUCCEEDED:
         told.append(Doubt(DoubtKind.PASSED, asked.name, usual))
     elif broken and asked.allow_failure and asked.status == "failed":
         told.append(Doubt(DoubtKind.ALLOWED, asked.name, usual))

@@ -11,7 +11,7 @@ from typing import Any
 
 import gitlab
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.reviewed import TreeEntry
@@ -49,13 +49,13 @@ class GitLab:
         self._path_of = path_of
         self._bot_ids: dict[str, int] = {}
         self._ancestors: dict[tuple[ProjectId, str, int], list[str]] = {}
-        self._projects: dict[ProjectId, tuple[int, ci.Project]] = {}
+        self._projects: dict[ProjectId, tuple[int, gitlab_ci.Project]] = {}
 
     def observe(self, told: Callable[[str, str, float], None]) -> None:
         """Have every call to GitLab told, also those of users' tokens: method, status or `error`, seconds."""
         self.sessions.observe = told
 
-    def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> ci.Project:
+    def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> gitlab_ci.Project:
         """Ask about a project, or answer what GitLab said of it at most `max_age_ms` ago."""
         now = self.sessions.clock()
         told_ms, known = self._projects.get(project_id, (0, None))
@@ -64,18 +64,18 @@ class GitLab:
             self._projects[project_id] = now, known
         return known
 
-    def project_named(self, project: str) -> ci.Project:
+    def project_named(self, project: str) -> gitlab_ci.Project:
         """Find a project by its number or path."""
         token = self._token_of(ProjectId(int(project))) if project.isdigit() else self.token_of_path(project)
         with telling("project", bot=True):
             got = self._session(token).http_get(f"/projects/{gitlab.utils.EncodedId(project)}", **NO_WAITING)
         return readings.project(readings.one(got, "project"))
 
-    def pipeline(self, project_id: ProjectId, pipeline_id: int) -> ci.Pipeline:
+    def pipeline(self, project_id: ProjectId, pipeline_id: int) -> gitlab_ci.Pipeline:
         got = self._get(project_id, f"/pipelines/{pipeline_id}", "pipeline")
         return readings.pipeline(got, tag=bool(got.get("tag")))
 
-    def pipelines_of(self, project_id: ProjectId, sha: str) -> list[ci.Pipeline]:
+    def pipelines_of(self, project_id: ProjectId, sha: str) -> list[gitlab_ci.Pipeline]:
         """List the newest pipelines of a commit, child pipelines left out, the newest first.
 
         https://docs.gitlab.com/api/pipelines/#list-project-pipelines
@@ -88,7 +88,7 @@ class GitLab:
             )
             return [readings.pipeline(one, tag=bool(one.get("tag"))) for one in got]
 
-    def look(self, project_id: ProjectId, pipeline_id: int) -> tuple[ci.Pipeline, list[ci.Job]]:
+    def look(self, project_id: ProjectId, pipeline_id: int) -> tuple[gitlab_ci.Pipeline, list[gitlab_ci.Job]]:
         """Ask for a pipeline and its jobs (see `pipeline_jobs`), in one call where that tells both."""
         found = self._jobs(project_id, pipeline_id)
         jobs = readings.newest_marked([readings.job(got) for got in found])
@@ -96,14 +96,14 @@ class GitLab:
             return readings.pipeline(found[0]["pipeline"], tag=bool(found[0]["tag"])), jobs
         return self.pipeline(project_id, pipeline_id), jobs
 
-    def pipeline_jobs(self, project_id: ProjectId, pipeline_id: int) -> list[ci.Job]:
+    def pipeline_jobs(self, project_id: ProjectId, pipeline_id: int) -> list[gitlab_ci.Job]:
         """List a pipeline's jobs, newest first, earlier attempts included and marked as retried."""
         return readings.newest_marked([readings.job(got) for got in self._jobs(project_id, pipeline_id)])
 
     def _jobs(self, project_id: ProjectId, pipeline_id: int) -> list[dict[str, Any]]:
         return self._list(project_id, f"/pipelines/{pipeline_id}/jobs", "pipeline", include_retried="true")
 
-    def job(self, project_id: ProjectId, job_id: int, *, timeout: float | None = None) -> ci.Job:
+    def job(self, project_id: ProjectId, job_id: int, *, timeout: float | None = None) -> gitlab_ci.Job:
         return readings.job(self._get(project_id, f"/jobs/{job_id}", "job", timeout=timeout))
 
     def member_level(self, project_id: ProjectId, user_id: int) -> int | None:
@@ -117,19 +117,19 @@ class GitLab:
         found = self._found(project_id, f"/repository/{kind}/{gitlab.utils.EncodedId(ref)}", "branch or tag")
         return found is not None and found.get("protected") is True
 
-    def merge_request(self, project_id: ProjectId, iid: int) -> ci.MergeRequest:
+    def merge_request(self, project_id: ProjectId, iid: int) -> gitlab_ci.MergeRequest:
         return readings.merge_request(self._get(project_id, f"/merge_requests/{iid}", "merge request"))
 
-    def open_merge_requests(self, project_id: ProjectId, source_branch: str) -> list[ci.MergeRequest]:
+    def open_merge_requests(self, project_id: ProjectId, source_branch: str) -> list[gitlab_ci.MergeRequest]:
         """List the open merge requests whose source is this branch of this project, not of a fork."""
         found = self._list(project_id, "/merge_requests", "merge requests", source_branch=source_branch, state="opened")
         return [readings.merge_request(got) for got in found if got["source_project_id"] == project_id]
 
-    def commit_merge_requests(self, project_id: ProjectId, sha: str) -> list[ci.MergeRequest]:
+    def commit_merge_requests(self, project_id: ProjectId, sha: str) -> list[gitlab_ci.MergeRequest]:
         path = f"/repository/commits/{sha}/merge_requests"
         return [readings.merge_request(got) for got in self._list(project_id, path, "commit")]
 
-    def open_requests(self, project_id: ProjectId) -> list[ci.MergeRequest]:
+    def open_requests(self, project_id: ProjectId) -> list[gitlab_ci.MergeRequest]:
         """List all open merge requests of a project. The list tells no merge base."""
         return [
             readings.merge_request(got) for got in self._list(project_id, "/merge_requests", "project", state="opened")
@@ -205,20 +205,20 @@ class GitLab:
         got = self._get(project_id, f"/merge_requests/{iid}/approvals", "merge request")
         return [str(one["user"]["username"]) for one in got.get("approved_by") or ()]
 
-    def notes(self, project_id: ProjectId, iid: int) -> Iterator[ci.Note]:
+    def notes(self, project_id: ProjectId, iid: int) -> Iterator[gitlab_ci.Note]:
         """List a merge request's notes, oldest first."""
         path = f"/merge_requests/{iid}/notes"
         for got in self._list(project_id, path, "notes", sort="asc", order_by="created_at"):
-            yield ci.Note(got["id"], got["body"], got["author"]["id"])
+            yield gitlab_ci.Note(got["id"], got["body"], got["author"]["id"])
 
-    def create_note(self, project_id: ProjectId, iid: int, body: str) -> ci.Note:
+    def create_note(self, project_id: ProjectId, iid: int, body: str) -> gitlab_ci.Note:
         path = f"/projects/{project_id}/merge_requests/{iid}/notes"
         with telling("merge request", bot=True):
             got = self.bot(project_id).http_post(path, post_data={"body": body}, **NO_WAITING)
         # A body that holds quick actions only is answered with 202 and makes no note.
         if not isinstance(got, dict) or "id" not in got:
             raise MltrailError(Code.UNAVAILABLE, "GitLab took the note but did not tell its number.")
-        return ci.Note(got["id"], got["body"], got["author"]["id"])
+        return gitlab_ci.Note(got["id"], got["body"], got["author"]["id"])
 
     def has_note(self, project_id: ProjectId, iid: int, note_id: int) -> bool:
         return self._found(project_id, f"/merge_requests/{iid}/notes/{note_id}", "note") is not None

@@ -7,7 +7,7 @@ runs; the merge request's source project decides in both.
 from collections.abc import Mapping
 from typing import Any
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, not_found
 from mltrail_server.domain.ids import ProjectId
 
@@ -42,7 +42,7 @@ class OlderGitLab:
         home = {"job_project_id": str(where.id), "job_project_path": where.path}
         return {**claims, **home}, self._source(claims, where, job)
 
-    def _source(self, claims: Mapping[str, Any], where: ci.Project, job: ci.Job) -> ProjectId:
+    def _source(self, claims: Mapping[str, Any], where: gitlab_ci.Project, job: gitlab_ci.Job) -> ProjectId:
         try:
             found = fork_rule.source_of(
                 self._bot, ProjectId(where.id), ref=job.ref, pipeline_source=str(claims.get("pipeline_source"))

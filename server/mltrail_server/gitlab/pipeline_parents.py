@@ -5,7 +5,7 @@ https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#parent-child-pipeline
 
 from typing import Any
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 
 from . import readings, renamed
@@ -17,7 +17,7 @@ _MOST_ROOTS = 10
 _MOST_TRIGGERS = 100
 
 
-def root_of(gitlab: GitLab, project_id: ProjectId, child: ci.Pipeline) -> ci.Pipeline | None:
+def root_of(gitlab: GitLab, project_id: ProjectId, child: gitlab_ci.Pipeline) -> gitlab_ci.Pipeline | None:
     """Find the pipeline that has started a child pipeline, itself or by another child; None where GitLab has none.
 
     One call; where a commit had several pipelines one more for each of them, and for each child on the way.
@@ -28,7 +28,7 @@ def root_of(gitlab: GitLab, project_id: ProjectId, child: ci.Pipeline) -> ci.Pip
         got = gitlab.bot(project_id).http_list(
             path, query_data={"sha": child.sha, "ref": child.ref}, per_page=100, page=1, get_all=False, **NO_WAITING
         )
-        roots = [one for one in got if one["source"] != ci.CHILD and one["id"] < child.id]
+        roots = [one for one in got if one["source"] != gitlab_ci.CHILD and one["id"] < child.id]
     if len(roots) > 1:
         roots = [one for one in roots[:_MOST_ROOTS] if _has_started(gitlab, project_id, one["id"], child.id)]
     return readings.pipeline(roots[0], tag=child.tag) if roots else None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError
 
 from .answers import milliseconds
@@ -17,10 +17,10 @@ def one(got: object, what: str) -> dict[str, Any]:
     return got
 
 
-def project(got: dict[str, Any]) -> ci.Project:
+def project(got: dict[str, Any]) -> gitlab_ci.Project:
     permissions = got.get("permissions") or {}
     levels = [(permissions.get(name) or {}).get("access_level") or 0 for name in ("project_access", "group_access")]
-    return ci.Project(
+    return gitlab_ci.Project(
         got["id"],
         got["path_with_namespace"],
         got.get("default_branch"),
@@ -33,19 +33,19 @@ def project(got: dict[str, Any]) -> ci.Project:
 PIPELINE_FIELDS = frozenset({"id", "sha", "ref", "source", "status", "web_url"})
 
 
-def pipeline(got: dict[str, Any], *, tag: bool) -> ci.Pipeline:
-    return ci.Pipeline(
+def pipeline(got: dict[str, Any], *, tag: bool) -> gitlab_ci.Pipeline:
+    return gitlab_ci.Pipeline(
         got["id"], got.get("iid"), got["sha"], got["ref"], got["source"], got["status"], got["web_url"], tag
     )
 
 
-def newest_marked(jobs: list[ci.Job]) -> list[ci.Job]:
+def newest_marked(jobs: list[gitlab_ci.Job]) -> list[gitlab_ci.Job]:
     newest = {job.name: job.id for job in reversed(jobs)}
     return [job if newest[job.name] == job.id else replace(job, retried=True) for job in jobs]
 
 
-def job(got: dict[str, Any]) -> ci.Job:
-    return ci.Job(
+def job(got: dict[str, Any]) -> gitlab_ci.Job:
+    return gitlab_ci.Job(
         got["id"],
         got["name"],
         got["stage"],
@@ -61,9 +61,9 @@ def job(got: dict[str, Any]) -> ci.Job:
     )
 
 
-def merge_request(got: dict[str, Any]) -> ci.MergeRequest:
+def merge_request(got: dict[str, Any]) -> gitlab_ci.MergeRequest:
     refs = got.get("diff_refs") or {}
-    return ci.MergeRequest(
+    return gitlab_ci.MergeRequest(
         got["iid"],
         got["title"],
         got["state"],

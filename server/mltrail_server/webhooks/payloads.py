@@ -5,7 +5,7 @@ A hook's owner may replace the payload by a template of their own, so nothing is
 
 import msgspec
 
-from mltrail_server.domain.ci import ENDED
+from mltrail_server.domain.gitlab_ci import ENDED
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci.events import Hint
 

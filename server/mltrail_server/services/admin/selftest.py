@@ -18,9 +18,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mltrail_server.domain import bot, webhook_secrets
-from mltrail_server.domain.ci import MergeRequest, Project
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid
+from mltrail_server.domain.gitlab_ci import MergeRequest, Project
 from mltrail_server.domain.identity import title_of
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.tokens import bare, is_jwt

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId
@@ -47,7 +47,7 @@ class Outcome:
     report: Report
     text: str  # the note's body
     settled: bool  # every job of every candidate has ended
-    project: ci.Project
+    project: gitlab_ci.Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def _is_done(deps: Deps, state: PipelineState, project_id: ProjectId, found: Seq
 
 def _is_early(state: PipelineState, report: Report) -> bool:
     """Tell whether a pipeline that has not ended may still train what is missing in it."""
-    if state.pipeline is None or state.pipeline.status in ci.ENDED | {"manual", "scheduled"}:
+    if state.pipeline is None or state.pipeline.status in gitlab_ci.ENDED | {"manual", "scheduled"}:
         return False
     return any(
         model.silence is not None and model.silence.kind is not SilenceKind.WAITING for model in report.gate.models
@@ -289,7 +289,7 @@ def request(deps: Deps, project_id: ProjectId, iid: int) -> Look:
 
 def _report_job_runs(deps: Deps, state: PipelineState, project_id: ProjectId, report: Report) -> bool:
     """Tell whether a report job still has to fail with the gate."""
-    if not is_broken(report) or state.pipeline is None or state.pipeline.status in ci.ENDED:
+    if not is_broken(report) or state.pipeline is None or state.pipeline.status in gitlab_ci.ENDED:
         return False
     with deps.db.read() as connection:
         return still_runs(connection, project_id, report)

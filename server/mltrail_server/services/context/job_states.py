@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.identity import Access, Actor, Role, TokenKind, VerifiedClaims
 from mltrail_server.domain.ids import ProjectId
@@ -76,7 +76,7 @@ class Book(Protocol):
 
     def told(self, project_id: ProjectId, job_id: int) -> Told | None: ...
 
-    def keep(self, project_id: ProjectId, job: ci.Job) -> None: ...
+    def keep(self, project_id: ProjectId, job: gitlab_ci.Job) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class JobStates:
     def _read(self, book: Book, job: VerifiedClaims, now: int) -> _Seen | None:
         """Take what was learnt lately, here or elsewhere; None when GitLab should be asked."""
         told = book.told(job.job_project_id, job.job_id)
-        if told is not None and told.status in ci.ENDED:
+        if told is not None and told.status in gitlab_ci.ENDED:
             return _Seen(now, ended_ms=told.at_ms)
         before = self._seen.get((job.job_project_id, job.job_id), _Seen(0))
         learnt_ms = max(job.issued_ms, before.asked_ms, told.at_ms if told is not None and told.status else 0)
@@ -164,7 +164,7 @@ class JobStates:
             refusal = f"{job.user_login}, who started this job, is blocked in GitLab."
         elif removed:
             refusal = f"{job.user_login}, who started this job, has lost the Developer role in {job.job_project_path}."
-        return _Seen(now, now, (told.finished_ms or now) if told.status in ci.ENDED else None, refusal=refusal)
+        return _Seen(now, now, (told.finished_ms or now) if told.status in gitlab_ci.ENDED else None, refusal=refusal)
 
     def _remember(self, job: VerifiedClaims, seen: _Seen) -> None:
         with self._lock:

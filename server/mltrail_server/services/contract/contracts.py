@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 import mltrail_contract
 from mltrail_contract import FILE_NAME, Contract, ContractError, Problem
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
@@ -77,7 +77,7 @@ def refresh(
     deps: Deps,
     gitlab: GitLab,
     project_id: ProjectId,
-    pipeline: ci.Pipeline,
+    pipeline: gitlab_ci.Pipeline,
     request: MergeRequest | None,
     *,
     default_branch: str | None,

@@ -5,7 +5,7 @@ What a job may do in a project: the rules for ID tokens and `CI_JOB_TOKEN`, whic
 
 from dataclasses import dataclass
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import forbidden, not_found
 from mltrail_server.domain.identity import Access, Actor, TokenKind, VerifiedClaims, access_of
@@ -71,11 +71,11 @@ class JobBook:
             found = jobs.told_of(connection, project_id, job_id)
         return None if found is None else Told(*found)
 
-    def keep(self, project_id: ProjectId, job: ci.Job) -> None:
+    def keep(self, project_id: ProjectId, job: gitlab_ci.Job) -> None:
         """Note a job that GitLab was asked about. One that runs spares the worker a look at its pipeline, too."""
         now = self.clock()
         with self.db.write() as connection:
-            if not jobs.told(connection, project_id, job, now=now) or job.status in ci.ENDED:
+            if not jobs.told(connection, project_id, job, now=now) or job.status in gitlab_ci.ENDED:
                 return
             later = now + ASK_AT_LEAST_EVERY_MS
             pipeline_id = child_pipelines.root_of(connection, project_id, job.pipeline_id)

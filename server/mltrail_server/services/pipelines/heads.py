@@ -2,7 +2,7 @@
 that is asked about, and silence counts only once they are over.
 """
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.services.context.deps import Deps
@@ -12,7 +12,7 @@ from mltrail_server.store.ci.merge_requests import MergeRequest
 _MOST_PIPELINES = 10
 
 
-def newest(gitlab: GitLab, project_id: ProjectId, request: MergeRequest, head: str) -> list[ci.Pipeline]:
+def newest(gitlab: GitLab, project_id: ProjectId, request: MergeRequest, head: str) -> list[gitlab_ci.Pipeline]:
     """List the pipelines that GitLab has of a merge request's commit, the newest first: its own, and its branch's."""
     own = f"refs/merge-requests/{request.iid}/"
     fork = request.source_project_id not in (None, project_id)
@@ -50,15 +50,15 @@ def refresh(
                 head_sha=before.head_sha if before is not None else None,
             )
             jobs.refresh(connection, project_id, its_jobs, now=now)
-    return [one.id for one in stale if one.status not in ci.ENDED]
+    return [one.id for one in stale if one.status not in gitlab_ci.ENDED]
 
 
-def _iid(told: ci.Pipeline, known: pipelines.Pipeline | None, request: MergeRequest) -> int:
+def _iid(told: gitlab_ci.Pipeline, known: pipelines.Pipeline | None, request: MergeRequest) -> int:
     """Tell which merge request a pipeline counts to: its own, or the first one that was found for a branch's."""
     if told.ref.startswith("refs/merge-requests/") or known is None or known.merge_request_iid is None:
         return request.iid
     return known.merge_request_iid
 
 
-def _is_over(told: ci.Pipeline, known: pipelines.Pipeline | None) -> bool:
-    return known is not None and known.status == told.status and told.status in ci.ENDED
+def _is_over(told: gitlab_ci.Pipeline, known: pipelines.Pipeline | None) -> bool:
+    return known is not None and known.status == told.status and told.status in gitlab_ci.ENDED

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci, job_outcome
+from mltrail_server.domain import gitlab_ci, job_outcome
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
@@ -35,8 +35,8 @@ class PipelineState:
     `others` are open merge requests of the same branch beside the pipeline's own.
     """
 
-    project: ci.Project
-    pipeline: ci.Pipeline | None
+    project: gitlab_ci.Project
+    pipeline: gitlab_ci.Pipeline | None
     merge_request_iid: int | None
     settled: bool
     others: tuple[int, ...] = ()
@@ -72,7 +72,7 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
     on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
     found, beside = None, []
     if told is not None and not on_default_branch and not told.tag:
-        over = {job.id for job in told_jobs if job.status in ci.ENDED} | set(gone)
+        over = {job.id for job in told_jobs if job.status in gitlab_ci.ENDED} | set(gone)
         own = _own_request(told)
         trains = not all(job.job_id in over for job in before)
         if not fresh and trains and own is not None and _is_known(deps, project_id, own):
@@ -111,7 +111,7 @@ def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool)
         tied = jobs.tied_in(connection, project_id, pipeline_id)
         if iid is not None:
             stamped = {job.candidate_iid for job in tied if job.verified}
-            candidate_tags.put_all(connection, project_id, stamped, {ci.MERGE_REQUEST_TAG: str(iid)})
+            candidate_tags.put_all(connection, project_id, stamped, {gitlab_ci.MERGE_REQUEST_TAG: str(iid)})
         detached = _close(connection, project_id, tied, now=now)
     return PipelineState(project, told, iid, job_outcome.all_ended(tied) and not detached, others)
 
@@ -123,7 +123,7 @@ def _is_known(deps: Deps, project_id: ProjectId, iid: int) -> bool:
 
 def _look(
     gitlab: GitLab, project_id: ProjectId, pipeline_id: int, *, known: bool
-) -> tuple[ci.Pipeline | None, list[ci.Job]]:
+) -> tuple[gitlab_ci.Pipeline | None, list[gitlab_ci.Job]]:
     """Ask for a pipeline and its jobs; None for one that we know and GitLab does not have any more."""
     try:
         return gitlab.look(project_id, pipeline_id)
@@ -136,11 +136,11 @@ def _look(
 
 
 def _gone(
-    gitlab: GitLab, project_id: ProjectId, told: list[ci.Job], before: list[TiedJob], *, all_are: bool
+    gitlab: GitLab, project_id: ProjectId, told: list[gitlab_ci.Job], before: list[TiedJob], *, all_are: bool
 ) -> list[int]:
     """List the jobs of candidates that GitLab does not have any more, without having told us of their end."""
     listed = {job.id for job in told}
-    missing = {job.job_id for job in before if job.job_id not in listed and job.status not in ci.ENDED}
+    missing = {job.job_id for job in before if job.job_id not in listed and job.status not in gitlab_ci.ENDED}
     return sorted(missing) if all_are else [one for one in sorted(missing) if _is_deleted(gitlab, project_id, one)]
 
 
@@ -155,15 +155,15 @@ def _is_deleted(gitlab: GitLab, project_id: ProjectId, job_id: int) -> bool:
     return False
 
 
-def _own_request(told: ci.Pipeline) -> int | None:
+def _own_request(told: gitlab_ci.Pipeline) -> int | None:
     """Read the merge request off the ref of its own pipelines."""
     match = _MERGE_REQUEST_REF.match(told.ref)
     return int(match[1]) if match else None
 
 
 def _merge_request(
-    gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, link: pipelines.Link, *, since: int
-) -> ci.MergeRequest | None:
+    gitlab: GitLab, project_id: ProjectId, told: gitlab_ci.Pipeline, link: pipelines.Link, *, since: int
+) -> gitlab_ci.MergeRequest | None:
     """Find the merge request of a pipeline: its own, or the oldest open one of its branch. None also where we know it
     well enough, or where it was deleted.
     """
@@ -183,7 +183,9 @@ def _merge_request(
         return None
 
 
-def _beside(gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, iid: int | None) -> list[ci.MergeRequest]:
+def _beside(
+    gitlab: GitLab, project_id: ProjectId, told: gitlab_ci.Pipeline, iid: int | None
+) -> list[gitlab_ci.MergeRequest]:
     """Fetch the open merge requests of a branch beside one: a branch may be offered to several others."""
     found = sorted(one.iid for one in gitlab.open_merge_requests(project_id, told.ref) if one.iid != iid)
     requests = []
@@ -197,7 +199,11 @@ def _beside(gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, iid: int |
 
 
 def _head(
-    gitlab: GitLab, project_id: ProjectId, told: ci.Pipeline, link: pipelines.Link, request: ci.MergeRequest | None
+    gitlab: GitLab,
+    project_id: ProjectId,
+    told: gitlab_ci.Pipeline,
+    link: pipelines.Link,
+    request: gitlab_ci.MergeRequest | None,
 ) -> str | None:
     """Tell of which commit of its merge request a pipeline is that runs on a merged one; None for others."""
     if link.head_sha is not None or not told.ref.endswith(("/merge", "/train")) or _own_request(told) is None:

@@ -10,7 +10,7 @@ the files are equal.
 from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract, Outcome
-from mltrail_server.domain import ci, reviewed
+from mltrail_server.domain import gitlab_ci, reviewed
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.gitlab.client import GitLab
@@ -52,7 +52,7 @@ class Reviewed:
     missed: tuple[str, ...] = ()
 
 
-def find_reviewed(scope: Scope, gitlab: GitLab, told: ci.Pipeline, *, default_branch: str | None) -> Reviewed:
+def find_reviewed(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, *, default_branch: str | None) -> Reviewed:
     """Find, for a pipeline of a branch or tag, the runs that its merge requests and its commit's earlier pipelines have
     made on the same files. For each model the newest pipeline counts.
     """
@@ -75,7 +75,7 @@ def find_reviewed(scope: Scope, gitlab: GitLab, told: ci.Pipeline, *, default_br
     return Reviewed({}, reviewed.why_not(names), tuple(missed))
 
 
-def reviewed_problem(scope: Scope, gitlab: GitLab, source: ci.Pipeline, request: ci.MergeRequest) -> str:
+def reviewed_problem(scope: Scope, gitlab: GitLab, source: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest) -> str:
     """Say why a merge request's candidate is not what its merge has brought; "" when it is."""
     if request.state != "merged":
         return f"its merge request !{request.iid} is not merged"
@@ -92,7 +92,7 @@ def reviewed_problem(scope: Scope, gitlab: GitLab, source: ci.Pipeline, request:
     return reviewed.why_not(trees.differing(gitlab, scope.project_id, source.sha, merged or source.sha))
 
 
-def _sources(scope: Scope, gitlab: GitLab, told: ci.Pipeline, default_branch: str | None) -> list[Pipeline]:
+def _sources(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, default_branch: str | None) -> list[Pipeline]:
     """List the pipelines that may have trained what this commit holds, the likeliest first."""
     target = default_branch if told.tag else told.ref
     requests = [
@@ -142,8 +142,8 @@ class Choice:
 class Choices:
     """What can be promoted for a pipeline, by model. `only` is the run that somebody has named."""
 
-    pipeline: ci.Pipeline
-    project: ci.Project
+    pipeline: gitlab_ci.Pipeline
+    project: gitlab_ci.Project
     models: tuple[Choice, ...]
     only: int | None = None
     contract: Contract | None = None
@@ -220,7 +220,7 @@ def _gated(choice: Choice, report: ModelReport) -> Choice:
     return replace(choice, problem=f"the gate is red: {told or 'no run of a succeeded job counts'}", refused=True)
 
 
-def _allowed(choice: Choice, told: ci.Pipeline, refreshed: Examined) -> Choice:
+def _allowed(choice: Choice, told: gitlab_ci.Pipeline, refreshed: Examined) -> Choice:
     default = refreshed.project.default_branch
     problem = choice.terms.refusal(told.ref, default_branch=default, tag=told.tag)
     if problem is None:
@@ -233,7 +233,7 @@ def _allowed(choice: Choice, told: ci.Pipeline, refreshed: Examined) -> Choice:
 
 
 def _asked(
-    scope: Scope, told: ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
+    scope: Scope, told: gitlab_ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
 ) -> dict[str, Choice]:
     """Ask about models that the contract promotes from here and of which no run is known.
 
@@ -252,7 +252,7 @@ def _asked(
 
 
 def _reviewed(
-    scope: Scope, gitlab: GitLab, told: ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
+    scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
 ) -> dict[str, Choice]:
     """Choose from the merge request's runs for models that this pipeline has not trained itself."""
     if model is not None and model in known:
@@ -279,7 +279,7 @@ def _reviewed(
 
 
 def _merged(
-    scope: Scope, gitlab: GitLab, told: ci.Pipeline, refreshed: Examined, choice: Choice, request_iid: int
+    scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, refreshed: Examined, choice: Choice, request_iid: int
 ) -> Choice:
     """Let a merge request's run pass once it is merged into a branch that promotes, with the same files."""
     request = gitlab.merge_request(scope.project_id, request_iid)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import bump, ci, selection, semver
+from mltrail_server.domain import bump, gitlab_ci, selection, semver
 from mltrail_server.domain.bump import Data, Facts, Step
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.grouping import Run
@@ -56,14 +56,14 @@ def used(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Use
 def step(  # noqa: PLR0913 - all that tells two versions apart
     scope: Scope,
     gitlab: GitLab,
-    told: ci.Pipeline,
+    told: gitlab_ci.Pipeline,
     terms: Policy,
     *,
     model_id: int | None,
     winner: Run,
     held: Held,
     wish: Bump | None,
-    request: ci.MergeRequest | None,
+    request: gitlab_ci.MergeRequest | None,
 ) -> Step | None:
     """Decide how large the step from the last promoted version is; None when there is none to compare with.
 
@@ -115,7 +115,7 @@ def foreseen(
     return _counted(decided, taken)
 
 
-def choose(told: ci.Pipeline, wish: Foreseen, decided: Step | None, used: Used) -> tuple[str, str, Semver]:
+def choose(told: gitlab_ci.Pipeline, wish: Foreseen, decided: Step | None, used: Used) -> tuple[str, str, Semver]:
     """Answer what the step is called, why, and the version.
 
     Raises INVALID for a version or tag that is none.
@@ -155,7 +155,9 @@ def _core(one: Semver) -> tuple[int, int, int]:
     return one.major, one.minor, one.patch
 
 
-def _wishes(scope: Scope, gitlab: GitLab, told: ci.Pipeline, request: ci.MergeRequest | None) -> list[Step]:
+def _wishes(
+    scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None
+) -> list[Step]:
     """Read labels and trailers of the merge request that brought the commit. Without GitLab's answer there are none."""
     try:
         messages = [gitlab.commit_message(scope.project_id, told.sha)]
@@ -166,7 +168,7 @@ def _wishes(scope: Scope, gitlab: GitLab, told: ci.Pipeline, request: ci.MergeRe
     return bump.wished(request.labels if request else (), messages)
 
 
-def _same_code(scope: Scope, gitlab: GitLab, told: ci.Pipeline, terms: Policy, last: Promotion) -> bool | None:
+def _same_code(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, terms: Policy, last: Promotion) -> bool | None:
     """Tell whether the model's own files are unchanged, where the contract names them; None where it does not, or where
     nobody can tell.
     """

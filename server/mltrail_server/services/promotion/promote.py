@@ -15,7 +15,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from mltrail_contract import Promote
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, check_alias, check_name
@@ -62,7 +62,7 @@ def check_rights(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
         raise forbidden(_unprotected(job.ref))
 
 
-def check_ref(scope: Scope, gitlab: GitLab, told: ci.Pipeline) -> None:
+def check_ref(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline) -> None:
     """Check that only those who may merge can start such a pipeline. A job's token tells; for a person GitLab does."""
     if scope.actor.job is None and not gitlab.is_protected(scope.project_id, told.ref, tag=told.tag):
         raise forbidden(_unprotected(told.ref))
@@ -208,7 +208,7 @@ def _target(connection: sa.Connection, scope: Scope, model_id: int | None, alias
     return alias_store.target(connection, scope.project_id, model_id, alias)
 
 
-def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> ci.MergeRequest | None:
+def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> gitlab_ci.MergeRequest | None:
     """Find the merge request that brought what is promoted; None without GitLab's answer, which is no hindrance."""
     try:
         if choice.merge_request_iid is not None:
@@ -219,7 +219,7 @@ def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> 
     return max(found, key=lambda one: one.iid, default=None)
 
 
-def _came_after(scope: Scope, request: ci.MergeRequest | None, held: Held) -> bool:
+def _came_after(scope: Scope, request: gitlab_ci.MergeRequest | None, held: Held) -> bool:
     """Tell whether a model has files that are younger than the merge: a job of its pipeline may be started any time."""
     if request is None or request.merged_ms is None:
         return False
@@ -228,7 +228,7 @@ def _came_after(scope: Scope, request: ci.MergeRequest | None, held: Held) -> bo
     return newest is not None and newest > request.merged_ms + _CLOCKS_MS
 
 
-def _approvers(scope: Scope, gitlab: GitLab, request: ci.MergeRequest | None) -> tuple[str, ...]:
+def _approvers(scope: Scope, gitlab: GitLab, request: gitlab_ci.MergeRequest | None) -> tuple[str, ...]:
     try:
         return tuple(gitlab.approvers(scope.project_id, request.iid)) if request is not None else ()
     except MltrailError:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.services.context.deps import Deps, gitlab_of
@@ -23,7 +23,7 @@ class Examined:
     """A pipeline's report, and its project as GitLab describes it now."""
 
     report: Report
-    project: ci.Project
+    project: gitlab_ci.Project
 
 
 def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int) -> Examined:
@@ -71,7 +71,7 @@ def ancestors(deps: Deps, project_id: ProjectId, iid: int | None) -> list[str]:
 def refresh_baselines(deps: Deps, gitlab: GitLab, project_id: ProjectId, target: str, *, but: int) -> None:
     """Ask about jobs of the target branch that had not ended when we looked last: they may be the baseline."""
     with deps.db.read() as connection:
-        open_ones = pipelines.unsettled(connection, project_id, target, ended=ci.ENDED, limit=_MOST_BASELINES)
+        open_ones = pipelines.unsettled(connection, project_id, target, ended=gitlab_ci.ENDED, limit=_MOST_BASELINES)
     told = [
         job
         for number in open_ones

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage, Status
-from mltrail_server.domain.ci import SUCCEEDED
+from mltrail_server.domain.gitlab_ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import model_of

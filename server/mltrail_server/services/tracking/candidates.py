@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci, limits
+from mltrail_server.domain import gitlab_ci, limits
 from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.identity import TokenKind
@@ -92,7 +92,7 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
     user_name: str | None = None,
     started_ms: int | None = None,
     tags: Mapping[str, str] | None = None,
-    claim: ci.Job | None = None,
+    claim: gitlab_ci.Job | None = None,
     place: str | None = None,
 ) -> Logged:
     """Begin a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job

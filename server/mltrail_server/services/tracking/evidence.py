@@ -16,7 +16,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci, paths
+from mltrail_server.domain import gitlab_ci, paths
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import MltrailError, forbidden
 from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
@@ -40,11 +40,11 @@ def snapshot_before_late_job(
         # They write side by side, or it has failed already; what an earlier snapshot holds stays.
         return Lateness(late=candidate.snapshot_iid is not None, after_pipeline=False)
     statuses = jobs.statuses_of(connection, scope.project_id, candidate.iid)
-    if candidate.snapshot_iid is None or all(status == ci.SUCCEEDED for status in statuses):
+    if candidate.snapshot_iid is None or all(status == gitlab_ci.SUCCEEDED for status in statuses):
         snapshot(connection, scope, candidate)
         jobs.settle_late(connection, scope.project_id, candidate.iid)
     pipeline = pipelines.get(connection, scope.project_id, pipeline_id)
-    return Lateness(late=True, after_pipeline=pipeline is not None and pipeline.status in ci.ENDED)
+    return Lateness(late=True, after_pipeline=pipeline is not None and pipeline.status in gitlab_ci.ENDED)
 
 
 def snapshot_before_unchecked_write(connection: sa.Connection, scope: Scope, candidate: Candidate, job_id: int) -> None:

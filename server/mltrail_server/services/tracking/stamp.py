@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
 from mltrail_server.services.context.deps import Scope
@@ -24,7 +24,7 @@ from .evidence import Kind
 
 KEYS = frozenset(
     {
-        ci.JOB_TAG,
+        gitlab_ci.JOB_TAG,
         "gitlab.CI_JOB_URL",
         "gitlab.CI_PIPELINE_ID",
         "gitlab.CI_PIPELINE_URL",
@@ -34,7 +34,7 @@ KEYS = frozenset(
         "gitlab.CI_COMMIT_SHA",
         "gitlab.CI_COMMIT_REF_NAME",
         "gitlab.verified",
-        ci.MERGE_REQUEST_TAG,
+        gitlab_ci.MERGE_REQUEST_TAG,
     }
 )
 
@@ -53,7 +53,7 @@ def on_create(
     scope: Scope,
     candidate_iid: int,
     tags: Mapping[str, str],
-    claim: ci.Job | None = None,
+    claim: gitlab_ci.Job | None = None,
 ) -> dict[str, str]:
     """Tie a new candidate to the job that makes it, or to the one that was claimed and looked up, and answer the tags
     that shall be stored.
@@ -74,7 +74,7 @@ def on_create(
         jobs.flag(connection, scope.project_id, candidate_iid, job.job_id, at=scope.now)
     if scope.deps.writers.is_news(scope.project_id, job.pipeline_id, scope.now):
         root = _root(connection, scope, job)
-        unknown = job.pipeline_source == ci.CHILD and root == job.pipeline_id
+        unknown = job.pipeline_source == gitlab_ci.CHILD and root == job.pipeline_id
         _look(connection, scope, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
     return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
@@ -191,7 +191,7 @@ def on_tags(
     scope: Scope,
     candidate_iid: int,
     tags: Mapping[str, str],
-    claim: ci.Job | None = None,
+    claim: gitlab_ci.Job | None = None,
 ) -> dict[str, str]:
     """Check tags that a client sets on a candidate that exists, and answer those that shall be stored. `claim` is the
     job that they claim, looked up.
@@ -221,7 +221,7 @@ def on_delete_tag(scope: Scope, key: str) -> None:
         raise invalid(f"The tag '{key}' is written by mltrail itself and can't be deleted.")
 
 
-def _claimed(connection: sa.Connection, scope: Scope, candidate_iid: int, claim: ci.Job) -> dict[str, str]:
+def _claimed(connection: sa.Connection, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
     jobs.know(connection, scope.project_id, claim.id, pipeline_id=claim.pipeline_id)
     jobs.tie(
         connection,
@@ -269,7 +269,7 @@ def _tie(
 
 def _root(connection: sa.Connection, scope: Scope, job: VerifiedClaims) -> int:
     """Answer the pipeline that the job's runs count to."""
-    if job.pipeline_source != ci.CHILD:
+    if job.pipeline_source != gitlab_ci.CHILD:
         return job.pipeline_id
     return child_pipelines.root_of(connection, scope.project_id, job.pipeline_id)
 

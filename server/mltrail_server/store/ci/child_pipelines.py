@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
@@ -36,7 +36,9 @@ def root_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) 
     return pipeline_id if found is None or found.root_id is None else found.root_id
 
 
-def adopt(connection: sa.Connection, project_id: ProjectId, child: ci.Pipeline, root: ci.Pipeline, *, now: int) -> None:
+def adopt(
+    connection: sa.Connection, project_id: ProjectId, child: gitlab_ci.Pipeline, root: gitlab_ci.Pipeline, *, now: int
+) -> None:
     """Count what a child pipeline has made, and will make, to the root. Adopting again changes nothing."""
     rows = [
         {

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Prepared, Row, upsert
@@ -152,7 +152,7 @@ def flag(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, j
     connection.execute(sa.update(_LINK).where(*where).values(unchecked_ms=at))
 
 
-def settle_flags(connection: sa.Connection, project_id: ProjectId, told: list[ci.Job], *, grace_ms: int) -> None:
+def settle_flags(connection: sa.Connection, project_id: ProjectId, told: list[gitlab_ci.Job], *, grace_ms: int) -> None:
     """Judge what was flagged, now that GitLab tells when the jobs ended: where some came later than the grace, what the
     candidate was before counts. One statement where nothing is flagged.
     """
@@ -188,7 +188,7 @@ class TiedJob:
     overdue: bool = False  # it has written after its own end
 
 
-def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[ci.Job], *, now: int) -> None:
+def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[gitlab_ci.Job], *, now: int) -> None:
     """Keep what GitLab says of jobs now."""
     rows = [
         {
@@ -224,7 +224,7 @@ def told_of(connection: sa.Connection, project_id: ProjectId, job_id: int) -> tu
     return None if row is None else (row.status, row.refreshed_ms)
 
 
-def told(connection: sa.Connection, project_id: ProjectId, told: ci.Job, *, now: int) -> bool:
+def told(connection: sa.Connection, project_id: ProjectId, told: gitlab_ci.Job, *, now: int) -> bool:
     """Keep what GitLab says of one job that is known here; False for one that has made nothing."""
     job = schema.job
     kept = connection.execute(
@@ -238,9 +238,9 @@ def told(connection: sa.Connection, project_id: ProjectId, told: ci.Job, *, now:
 def vanish(connection: sa.Connection, project_id: ProjectId, ids: list[int], *, now: int) -> None:
     """Note that GitLab does not have these jobs any more. What was seen of a job's end stays."""
     job = schema.job
-    open_still = sa.func.coalesce(job.c.status, "").not_in(list(ci.ENDED))
+    open_still = sa.func.coalesce(job.c.status, "").not_in(list(gitlab_ci.ENDED))
     where = (job.c.project_id == project_id, job.c.id.in_(ids), open_still)
-    connection.execute(sa.update(job).where(*where).values(status=ci.DELETED, refreshed_ms=now))
+    connection.execute(sa.update(job).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=now))
 
 
 TIED = (

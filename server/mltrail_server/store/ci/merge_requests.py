@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
@@ -45,7 +45,7 @@ class MergeRequest:
     has_failed: bool = False
 
 
-def refresh(connection: sa.Connection, project_id: ProjectId, request: ci.MergeRequest, *, now: int) -> None:
+def refresh(connection: sa.Connection, project_id: ProjectId, request: gitlab_ci.MergeRequest, *, now: int) -> None:
     """Keep what GitLab says of a merge request now; what we know of the note stays."""
     row = {
         "project_id": project_id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import ci
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.identity import VerifiedClaims
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
@@ -181,13 +181,13 @@ def _has_candidates() -> sa.ColumnElement[bool]:
 def vanish(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, now: int) -> None:
     """Note that GitLab does not have this pipeline any more."""
     where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    connection.execute(sa.update(_T).where(*where).values(status=ci.DELETED, refreshed_ms=now))
+    connection.execute(sa.update(_T).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=now))
 
 
 def refresh(
     connection: sa.Connection,
     project_id: ProjectId,
-    pipeline: ci.Pipeline,
+    pipeline: gitlab_ci.Pipeline,
     *,
     merge_request_iid: int | None,
     on_default_branch: bool,

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from mltrail_server.domain.ci import Note
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.gitlab_ci import Note
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.services.context.deps import Deps
