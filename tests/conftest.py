@@ -21,13 +21,15 @@ from tests import databases, environment
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, Job, Project, User, description
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 from tests.postgresql import Cluster
 from tests.s3 import bucket as bucket  # noqa: PLC0414
 from tests.s3 import s3_endpoint as s3_endpoint  # noqa: PLC0414
 from tests.tenancy import leaks
 
-LOCAL_TOKEN = "local-token-of-the-tests"
 START = 1_790_000_000_000
+HOUR = 60 * 60 * 1000
+DAY = 24 * HOUR
 
 
 Counter = Callable[[], AbstractContextManager[list[str]]]
@@ -185,8 +187,8 @@ def gitlab(team: Team) -> FakeGitLab:
 
 
 @pytest.fixture
-def gitlab_deps(team: Team, tmp_path: Path, clock: FrozenClock, new_database: Callable[[Path], str]) -> Iterator[Deps]:
-    settings = Settings(
+def gitlab_settings(team: Team, tmp_path: Path, new_database: Callable[[Path], str]) -> Settings:
+    return Settings(
         data_dir=str(tmp_path / "team-data"),
         database_url=new_database(tmp_path / "team-data"),
         secret_key="key-of-the-tests",
@@ -194,7 +196,11 @@ def gitlab_deps(team: Team, tmp_path: Path, clock: FrozenClock, new_database: Ca
         gitlab_url=team.gitlab.url,
         gitlab_token=team.tokens["bot"],
     )
-    made = create_deps(settings, clock=clock)
+
+
+@pytest.fixture
+def gitlab_deps(gitlab_settings: Settings, clock: FrozenClock) -> Iterator[Deps]:
+    made = create_deps(gitlab_settings, clock=clock)
     yield made
     made.db.dispose()
 
@@ -233,3 +239,8 @@ def statements(deps: Deps) -> Counter:
             event.remove(deps.db.engine, "before_cursor_execute", note)
 
     return collect
+
+
+@pytest.fixture
+def mlflow(client: FlaskClient) -> Mlflow:
+    return Mlflow(client)

@@ -1,66 +1,21 @@
 """A small client that speaks MLflow's REST API to one project."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from tests.conftest import LOCAL_TOKEN
-
-Make = Callable[..., Any]
-"""Makes a version of a model."""
-
-
-class Mlflow:
-    """Calls `<base>/api/2.0/mlflow/<path>` as a client would."""
-
-    def __init__(
-        self, client: FlaskClient, *, project: str = "1", token: str | None = LOCAL_TOKEN, root: str = ""
-    ) -> None:
-        self.client = client
-        self.base = f"{root}/api/v4/projects/{project}/ml/mlflow"
-        self.token = token
-
-    def call(self, method: str, path: str, **options: Any) -> TestResponse:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        headers |= options.pop("headers", {})
-        return self.client.open(f"{self.base}/{path}", method=method, headers=headers, **options)
-
-    def post(self, path: str, **fields: Any) -> Any:
-        """Send a POST that must succeed, and answer its JSON."""
-        return good(self.call("POST", f"api/2.0/mlflow/{path}", json=fields))
-
-    def get(self, path: str, **query: Any) -> Any:
-        return good(self.call("GET", f"api/2.0/mlflow/{path}", query_string=query))
-
-    def error(self, method: str, path: str, **fields: Any) -> tuple[int, str, str]:
-        """Send a call that must fail, and answer status, MLflow's error code and message."""
-        carried = {"query_string": fields} if method == "GET" else {"json": fields}
-        return failure(self.call(method, f"api/2.0/mlflow/{path}", **carried))
-
-
-def good(response: TestResponse) -> Any:
-    assert response.status_code == 200, response.get_data(as_text=True)
-    return response.get_json()
-
-
-def failure(response: TestResponse) -> tuple[int, str, str]:
-    assert response.status_code >= 400, response.get_data(as_text=True)
-    body: Mapping[str, str] = response.get_json()
-    assert set(body) == {"error_code", "message"}
-    return response.status_code, body["error_code"], body["message"]
-
-
-@pytest.fixture
-def mlflow(client: FlaskClient) -> Mlflow:
-    return Mlflow(client)
+from mltrail_server.services.context.deps import Deps
+from tests.api.trail import SHAS, Trail
+from tests.conftest import FrozenClock, Team
+from tests.fakes.gitlab import MergeRequest, Pipeline
+from tests.mlflow_client import Make, Mlflow
+from tests.s3 import Bucket
 
 
 @pytest.fixture
 def run_id(mlflow: Mlflow) -> str:
-    made: str = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    made: str = mlflow.post("runs/create", experiment_id="0", run_name="first")["run"]["info"]["run_id"]
     return made
 
 
@@ -75,3 +30,38 @@ def make(mlflow: Mlflow) -> Make:
         return mlflow.post("model-versions/create", name=name, **fields)["model_version"]
 
     return version
+
+
+@pytest.fixture
+def trail(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
+    return Trail(team, gitlab_client, gitlab_deps, clock)
+
+
+@pytest.fixture
+def reviewed(trail: Trail) -> tuple[MergeRequest, Pipeline]:
+    """A trained default branch, and a merge request whose pipeline has trained better models."""
+    trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.90, 0.91, 0.92], lr="0.2")
+    return request, pipeline
+
+
+@pytest.fixture
+def root(run_id: str) -> str:
+    return f"0/{run_id}/artifacts"
+
+
+@pytest.fixture
+def bot_is_a_developer(trail: Trail) -> None:
+    """The bot may open threads and issues, and set statuses."""
+    trail.team.project.members[trail.team.users["bot"].id] = 30
+
+
+@pytest.fixture
+def s3_beside_postgresql(backend: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """A laptop's setting and a team's: a folder beside SQLite, S3 beside PostgreSQL."""
+    if backend == "sqlite":
+        return {}
+    bucket: Bucket = request.getfixturevalue("bucket")
+    return {"artifacts": bucket.url, "s3_endpoint_url": bucket.endpoint_url}

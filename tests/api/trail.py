@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
-from tests.api.conftest import Mlflow, good
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
+from tests.mlflow_client import Mlflow, good
 
 SHAS = {name: name * 40 for name in "abcdef"}
 
@@ -111,21 +110,9 @@ class Trail:
     def notes(self, request: MergeRequest) -> list[str]:
         return [note.body for note in self.team.gitlab.notes(self.team.project, request.iid)]
 
+    def person(self, role: str) -> Mlflow:
+        """MLflow's client at somebody's desk."""
+        return Mlflow(self.client, project="42", token=self.team.tokens[role])
+
     def runs(self) -> list[Any]:
-        mlflow = Mlflow(self.client, project="42", token=self.team.tokens["guest"])
-        return mlflow.post("runs/search", experiment_ids=["1"])["runs"]
-
-
-@pytest.fixture
-def trail(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
-    return Trail(team, gitlab_client, gitlab_deps, clock)
-
-
-@pytest.fixture
-def reviewed(trail: Trail) -> tuple[MergeRequest, Pipeline]:
-    """A trained default branch, and a merge request whose pipeline has trained better models."""
-    trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
-    request = trail.request(SHAS["c"])
-    pipeline = trail.of_request(request, SHAS["c"])
-    trail.train(pipeline, [0.90, 0.91, 0.92], lr="0.2")
-    return request, pipeline
+        return self.person("guest").post("runs/search", experiment_ids=["1"])["runs"]

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.browser.server import Site, site
 from tests.browser.world import Past
 from tests.conftest import FrozenClock
+from tests.places import ROOT
 from tests.processes import PATIENCE_SECONDS, one_at_a_time
 
-ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".cache/npm/axe-core/axe.min.js"
 GRAVE = {"serious", "critical"}
 WIDE, NARROW = 1440, 390

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.pages import ML, PAGES, settled
 from tests.browser.server import Site
-from tests.browser.test_pages import ML, PAGES, settled
 
 pytestmark = [pytest.mark.browser]
 

@@ -3,45 +3,15 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import NARROW, WIDE, Visit, findings
+from tests.browser.pages import ML, PAGES, settled
 from tests.browser.server import Site
 
 pytestmark = [pytest.mark.browser]
 
-ML = "/team/churn/-/ml"
-PAGES = {
-    "projects": "/",
-    "experiments": f"{ML}/experiments",
-    "deleted experiments": f"{ML}/experiments?view=deleted",
-    "candidates": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+0.5&order=metrics.val_accuracy+DESC",
-    "no match": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+5",
-    "wrong filter": f"{ML}/experiments/1?filter=nonsense",
-    "empty experiment": f"{ML}/experiments/0",
-    "candidate": f"{ML}/candidates/15",
-    "failed candidate": f"{ML}/candidates/10",
-    "metric": f"{ML}/candidates/15/metric?key=val_loss",
-    "text": f"{ML}/candidates/15/preview/notes.txt",
-    "table": f"{ML}/candidates/15/preview/metrics.csv",
-    "picture": f"{ML}/candidates/15/preview/plots/confusion.png",
-    "comparison": f"{ML}/compare?run=15&run=14&run=8&run=1",
-    "models": f"{ML}/models",
-    "model": f"{ML}/models/churn",
-    "version": f"{ML}/models/churn/versions/2",
-    "merge requests": f"{ML}/merge_requests",
-    "merge request": f"{ML}/merge_requests/1",
-    "settings": f"{ML}/settings",
-}
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
-
-
-def settled(page: Page) -> None:
-    """Wait until the first chart, which is drawn when it comes into view, is there."""
-    charts = page.locator("figure[data-curves]")
-    if charts.count():
-        charts.first.scroll_into_view_if_needed()
-        charts.first.locator("canvas").wait_for()
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS, ids=str)

@@ -6,12 +6,12 @@ import struct
 import zlib
 
 from mltrail_server import worker
-from tests.api.conftest import Mlflow, good
 from tests.browser.server import Site
+from tests.conftest import DAY
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
+from tests.mlflow_client import Mlflow, good
 
 MINUTE = 60_000
-DAY = 24 * 60 * MINUTE
 _STEPS = 60
 
 

@@ -13,13 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.environments import CLIENTS, ENVIRONMENTS, HERE, TOKEN
 from tests.e2e.processes import Server
 
-HERE = Path(__file__).parent
-ENVIRONMENTS = HERE.parent.parent / ".venv-clients"
-CLIENTS = {"mlflow-1.28": (1, 28), "mlflow-2.7": (2, 7), "mlflow-2": (2, 22), "mlflow-3": (3, 18)}
 GITLABS_OWN = "mlflow-2"
-TOKEN = "glpat-of-the-client-tests-0123456789"  # gitlab-mlops wants this shape
 
 
 def checks_of(client: str) -> Iterator[str]:

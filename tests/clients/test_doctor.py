@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.test_clients import ENVIRONMENTS, TOKEN
+from tests.clients.environments import ENVIRONMENTS, TOKEN
 from tests.e2e.processes import Server
 
 pytestmark = pytest.mark.clients

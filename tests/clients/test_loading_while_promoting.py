@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.clients.test_clients import ENVIRONMENTS
+from tests.clients.environments import ENVIRONMENTS
 from tests.fakes.gitlab import Job, Pipeline
 from tests.processes import PATIENCE_SECONDS
 from tests.team_server import TeamServer

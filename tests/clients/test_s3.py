@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.test_clients import ENVIRONMENTS, HERE, TOKEN
+from tests.clients.environments import ENVIRONMENTS, HERE, TOKEN
 from tests.e2e.processes import Server
 from tests.s3 import Bucket
 

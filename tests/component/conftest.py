@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mltrail_ci.cli import main
-from tests.component.runner import ROOT, SCRIPTS, Runner, runner_in
+from tests.component.runner import SCRIPTS, Runner, runner_in
 from tests.component.server import Server
+from tests.places import ROOT
 from tests.processes import one_at_a_time
 
 PACKAGES = Path(__file__).parent / "node"
@@ -73,3 +74,11 @@ def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     yield Job(server, monkeypatch, capsys)
     http.shutdown()
     http.server_close()
+
+
+@pytest.fixture
+def in_an_empty_folder(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    job.environment.chdir(tmp_path / "job")
+    job.environment.setenv("HOME", str(tmp_path))
+    job.environment.setenv("PATH", "/nowhere")

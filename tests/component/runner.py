@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 SCRIPTS = Path(sys.executable).parent
 HOST = "gitlab.example.com"
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tests.component.creation import merged
-from tests.component.runner import ROOT
+from tests.places import ROOT
 
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 

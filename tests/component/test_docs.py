@@ -15,8 +15,8 @@ from mltrail_ci import __version__
 from mltrail_ci.answers import Promotion
 from mltrail_ci.outputs import dotenv
 from tests.component.render import render, schema
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 COMPONENT = re.compile(r"\$CI_SERVER_FQDN/mlops/mltrail/(?P<name>\w+)@(?P<version>\S+)")
 
 

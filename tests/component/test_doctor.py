@@ -1,59 +1,13 @@
 """`mltrail doctor`: each usual mistake is found and explained."""
 
-import base64
-import json
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mltrail_ci import __version__
 from tests.component.conftest import Job
+from tests.component.doctor import a_setup, doctor, problems, token
 
-
-def token(job: Job, **changes: Any) -> str:
-    claims = {"job_id": "4711", "aud": job.server.url, "exp": int(time.time()) + 3600, **changes}
-    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return f"header.{payload}.signature"
-
-
-def a_setup(**changes: Any) -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "user": "dana",
-        "access": "write",
-        "limit": "",
-        "job_id": 4711,
-        "bot": {"ok": True, "problem": ""},
-        **changes,
-    }
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(job: Job, tmp_path: Path) -> None:
-    (tmp_path / "job").mkdir()
-    job.environment.chdir(tmp_path / "job")
-    job.environment.setenv("HOME", str(tmp_path))
-    job.environment.setenv("PATH", "/nowhere")
-
-
-def doctor(job: Job, token: str, **variables: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    job.environment.setenv("CI_JOB_ID", "4711")
-    job.environment.setenv("MLFLOW_TRACKING_TOKEN", token)
-    for name, value in variables.items():
-        job.environment.setenv(name, value)
-    job.server.answers.setdefault("GET /healthz", [(200, {})])
-    job.server.answers.setdefault(f"GET {job.base}/setup", [(200, a_setup())])
-    code, told, _ = job.run("doctor", "--json")
-    return code, {check["name"]: check for check in json.loads(told)["checks"]}
-
-
-def problems(found: tuple[int, dict[str, dict[str, Any]]]) -> dict[str, str]:
-    code, checks = found
-    wrong = {name: check["message"] for name, check in checks.items() if not check["ok"]}
-    assert code == (1 if wrong else 0)
-    return wrong
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
 def test_all_is_well(job: Job) -> None:

@@ -8,10 +8,9 @@ import certifi
 import pytest
 
 from tests.component.conftest import Job
-from tests.component.test_doctor import (
-    _in_an_empty_folder as _in_an_empty_folder,  # noqa: PLC0414 - a fixture
-)
-from tests.component.test_doctor import a_setup, doctor, problems, token
+from tests.component.doctor import a_setup, doctor, problems, token
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
 def told(job: Job, **variables: str) -> dict[str, str]:

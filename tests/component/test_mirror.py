@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from mltrail_ci import __version__
-from tests.component.runner import ROOT, SCRIPTS, Runner, commit, runner_in
+from tests.component.runner import SCRIPTS, Runner, commit, runner_in
 from tests.component.snippets import first_of, snippets
 from tests.component.whole import SHELL
+from tests.places import ROOT
 
 PATH = "group/sub/tools/mltrail-mirror"
 REGISTRY = "registry.example.com:5050"

@@ -191,12 +191,6 @@ def be_a_job_of_gitlab(job: Job) -> None:
     job.environment.setenv("CI_COMMIT_SHA", "a" * 40)
 
 
-def be_a_job_of_gitlab(job: Job) -> None:
-    job.environment.setenv("CI_API_V4_URL", f"{job.server.url}/api/v4")
-    job.environment.setenv("CI_JOB_TOKEN", "glcbt-1")
-    job.environment.setenv("CI_COMMIT_SHA", "a" * 40)
-
-
 def test_a_release_that_is_another_models_is_not_taken_for_ours(job: Job) -> None:
     be_a_job_of_gitlab(job)
     job.environment.delenv("CI_COMMIT_TAG", raising=False)

@@ -21,9 +21,10 @@ import pytest
 
 from mltrail_ci import __version__
 from tests.component.coordinator import Coordinator
-from tests.component.runner import ROOT, SCRIPTS, Runner, commit, runner_in
+from tests.component.runner import SCRIPTS, Runner, commit, runner_in
 from tests.component.whole import SHELL
 from tests.fakes.gitlab import FakeGitLab
+from tests.places import ROOT
 
 JOBS = ("build", "bare-install", "selftest", "publish", "release")
 # `python` of a job's image: `-m venv` makes an environment whose pip is uv, `-m pip install` is uv, the rest is Python.

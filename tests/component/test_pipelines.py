@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from tests.component.render import schema
-from tests.component.runner import KINDS, MERGE_REQUEST, ROOT, TAG, Runner, commit
+from tests.component.runner import KINDS, MERGE_REQUEST, TAG, Runner, commit
 from tests.component.snippets import first_of, table
+from tests.places import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 

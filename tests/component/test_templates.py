@@ -15,8 +15,8 @@ from scripts import component_files, image_name
 from mltrail_ci import __version__
 from mltrail_ci.cli import parser
 from tests.component.render import INPUT, RenderError, body_of, inputs_of, render, schema
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = sorted((ROOT / "templates").glob("*.yml"))
 SERVER = "https://mltrail.example.com"

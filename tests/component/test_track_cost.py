@@ -13,10 +13,9 @@ import pytest
 import urllib3
 
 from tests.component.render import render
-from tests.component.runner import ROOT
 from tests.e2e.processes import Server
+from tests.places import ROOT, TRAIN_PYTHON
 
-TRAIN_PYTHON = ROOT / ".venv-train/bin/python"
 TOKEN = "token-of-the-job"
 JOB = {"CI_JOB_ID": "4711", "CI_PROJECT_ID": "1", "CI_PIPELINE_ID": "1001", "CI_COMMIT_SHA": "a1" * 20}
 TRAINING = """

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.component.runner import ROOT
 from tests.component.whole import Whole, whole_in
-
-TRAIN_PYTHON = ROOT / ".venv-train/bin/python"
+from tests.places import TRAIN_PYTHON
 
 CONFIG = """
 include:

@@ -11,11 +11,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.component.runner import ROOT
 from tests.component.whole import Ran, Whole, whole_in
 from tests.fakes.gitlab import MergeRequest, Note
+from tests.places import ROOT, TRAIN_PYTHON
 
-TRAIN_PYTHON = ROOT / ".venv-train/bin/python"
 TRAININGS = {"train: [2]": "2", "train: [3]": "3"}  # the matrix, by what each job trains
 
 pytestmark = [pytest.mark.node, pytest.mark.e2e, pytest.mark.train]

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from tests.component.creation import pipeline, read
-from tests.component.runner import ROOT, variables_of
+from tests.component.runner import variables_of
 from tests.component.snippets import first_of, reuse
 from tests.component.whole import Ran, Whole, whole_in
+from tests.places import TRAIN_PYTHON
 
-TRAIN_PYTHON = ROOT / ".venv-train/bin/python"
 TRAIN = """
 import mlflow
 

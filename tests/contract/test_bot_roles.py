@@ -37,7 +37,7 @@ class Bot:
         self.team = team
         self.sessions = Sessions(team.gitlab.url)
         self.gitlab = GitLab(self.sessions, team.tokens["bot"])
-        self.faces = GateObjects(self.gitlab)
+        self.objects = GateObjects(self.gitlab)
         team.gitlab.add_commit(team.project, FASTER, parents=(MAIN,), branch="faster", files={"x": "y"})
         self.iid = team.gitlab.add_merge_request(team.project, "faster", "main", "Learn faster").iid
         self.ref = f"refs/merge-requests/{self.iid}/head"
@@ -63,16 +63,16 @@ class Bot:
         assert self.gitlab.raw_file(PROJECT, "x", FASTER) == b"y"
 
     def issue(self) -> None:
-        made = self.faces.create_issue(PROJECT, title="worse", body="hello")
-        self.faces.edit_issue(PROJECT, made.iid, "better", close=True)
+        made = self.objects.create_issue(PROJECT, title="worse", body="hello")
+        self.objects.edit_issue(PROJECT, made.iid, "better", close=True)
 
     def thread(self) -> None:
-        made = self.faces.create_thread(PROJECT, self.iid, "hello")
-        self.faces.resolve_thread(PROJECT, self.iid, made, resolved=True)
+        made = self.objects.create_thread(PROJECT, self.iid, "hello")
+        self.objects.resolve_thread(PROJECT, self.iid, made, resolved=True)
 
     def status(self, sha: str, ref: str) -> None:
         number = self.pipeline(sha, ref).id
-        self.faces.set_status(PROJECT, sha, pipeline_id=number, state="success", description="good", url=EXTERNAL_URL)
+        self.objects.set_status(PROJECT, sha, pipeline_id=number, state="success", description="good", url=EXTERNAL_URL)
 
     def webhook(self) -> None:
         probe = Probe(self.sessions, self.team.tokens["bot"])
@@ -133,7 +133,7 @@ def test_doctor_and_selftest_say_the_same(
 
 
 @pytest.mark.parametrize(
-    ("faces", "level", "needed"),
+    ("gate", "level", "needed"),
     [
         ("thread: true", 20, Role.DEVELOPER),
         ("status: true", 20, Role.DEVELOPER),
@@ -144,9 +144,9 @@ def test_doctor_and_selftest_say_the_same(
     ],
 )
 def test_doctor_knows_what_the_contract_asks_for(
-    gitlab_client: FlaskClient, team: Team, faces: str, level: int, needed: Role | None
+    gitlab_client: FlaskClient, team: Team, gate: str, level: int, needed: Role | None
 ) -> None:
-    text = f"version: 1\ngate: {{{faces}}}\nmodels: {{churn: {{}}}}\n"
+    text = f"version: 1\ngate: {{{gate}}}\nmodels: {{churn: {{}}}}\n"
     team.gitlab.add_commit(team.project, "c3" * 20, parents=(MAIN,), branch="main", files={FILE_NAME: text})
     with_level(team, level)
     told = told_by_doctor(gitlab_client, team)

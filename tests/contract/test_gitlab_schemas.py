@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.contract.test_raw_clients import call
+from tests.contract.raw import call
 from tests.e2e.processes import Server
 
 FOLDER = Path(os.environ.get("GITLAB_ML_SCHEMAS") or Path(__file__).parents[3] / "shared/facts/gitlab-schemas")

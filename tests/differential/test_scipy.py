@@ -3,13 +3,11 @@
 import itertools
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from mltrail_server.domain.statistics import Summary, f_two_sided, t_quantile, t_two_sided, welch
-
-TRAIN_PYTHON = Path(__file__).parents[2] / ".venv-train/bin/python"
+from tests.places import TRAIN_PYTHON
 
 FREEDOMS = [1, 1.5, 2, 3, 4.7, 8, 19, 50.25, 400, 1e5]
 TS = [1e-6, 0.1, 0.7, 1, 1.96, 3.3, 8, 40]

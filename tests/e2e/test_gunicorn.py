@@ -1,21 +1,12 @@
 """gunicorn serves as well, by the command that docs/how-to/operate.md shows."""
 
-import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.gunicorn import documented
 from tests.faults.load import Load
-from tests.team_server import COMMAND, TeamServer
-
-PAGE = Path(__file__).parents[2] / "docs/how-to/operate.md"
-
-
-def documented() -> list[str]:
-    """The line of the page, for the port of the test."""
-    line = next(line for line in PAGE.read_text().splitlines() if line.startswith("gunicorn "))
-    command = shlex.split(line.replace("127.0.0.1:5000", "127.0.0.1:{port}"))
-    return [str(COMMAND.parent / command[0]), *command[1:]]
+from tests.team_server import TeamServer
 
 
 @pytest.mark.e2e

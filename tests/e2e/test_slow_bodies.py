@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from tests.e2e.test_gunicorn import documented
+from tests.e2e.gunicorn import documented
 from tests.team_server import TeamServer
 
 SLOW = 40

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from scripts.demo.world import EXAMPLE, PROJECT_ID, Ran, World
 
 from mltrail_contract import FILE_NAME
 from tests.fakes.gitlab import MergeRequest, Pipeline
+from tests.places import TRAIN_PYTHON
 
-TRAIN_PYTHON = Path(__file__).parents[2] / ".venv-train/bin/python"
 ONE_MODEL = ("--max-depth", "2", "--seed", "1", "2")
 
 BY_CLIENT_AND_RAW = """

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.clients.test_clients import CLIENTS, ENVIRONMENTS
+from tests.clients.environments import CLIENTS, ENVIRONMENTS
 from tests.faults.load import Connection
 from tests.processes import PATIENCE_SECONDS
 from tests.team_server import TeamServer

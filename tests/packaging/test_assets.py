@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 VENDOR = "mltrail_server/ui/static/vendor"
 UV = Path(sys.executable).parent / "uv"
 

@@ -15,8 +15,8 @@ import pytest
 from mltrail_ci import __version__
 from tests.component.render import render
 from tests.component.server import Server, a_promotion, a_report
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 _STEP = re.compile(r"(?P<word>[A-Z]+) (?P<rest>.+)")
 
 

@@ -60,7 +60,7 @@ def test_settled_is_forgotten_or_put_off(deps: Deps, later: int | None) -> None:
 
 
 @pytest.mark.parametrize("later", [None, 500_000])
-def test_news_during_a_look_are_looked_at_too(deps: Deps, later: int | None) -> None:
+def test_events_during_a_look_are_looked_at_too(deps: Deps, later: int | None) -> None:
     mark(deps, 1, 10)
     one = claimed(deps, 10)
     mark(deps, 1, 20)
@@ -77,7 +77,7 @@ def test_the_earlier_time_stands(deps: Deps) -> None:
     assert claimed(deps, 20).key == 1
 
 
-def test_news_begin_the_waiting_anew(deps: Deps) -> None:
+def test_events_begin_the_waiting_anew(deps: Deps) -> None:
     mark(deps, 1, 0)
     for now in range(5):
         one = claimed(deps, now)

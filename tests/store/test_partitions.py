@@ -17,8 +17,8 @@ from mltrail_server.store import schema
 from mltrail_server.store.db import migrate
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.partitions import TABLES, partition
-from tests.api.conftest import Mlflow
 from tests.conftest import FrozenClock
+from tests.mlflow_client import Mlflow
 from tests.postgresql import Cluster
 
 PROJECTS = ("1", "2", "3", "4", "5")

@@ -8,12 +8,11 @@ from flask.testing import FlaskClient
 
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.pages import tables
-from tests.api.conftest import mlflow  # noqa: F401 - a fixture
-from tests.api.promotion.test_promotion import promote
-from tests.api.review.test_report import SHAS, Trail
+from tests.api.promotion.promoting import promote
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, Counter, FrozenClock, Team
-from tests.ui.test_candidate_table import ROOT, Log, log, names, url  # noqa: F401 - a fixture
-from tests.ui.test_pages import page, sign_in
+from tests.ui.browsing import page, sign_in
+from tests.ui.run_table import ROOT, Log, url
 
 CONTRACT = """
 version: 1

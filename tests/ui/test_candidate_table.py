@@ -4,50 +4,15 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlencode
 
-import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
-from tests.api.review.test_report import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, Counter, FrozenClock, Team
-from tests.ui.test_pages import page, sign_in
-
-ROOT = "/1/-/ml/experiments/0"
-Log = Callable[..., str]
-
-
-@pytest.fixture
-def log(mlflow: Mlflow, client: FlaskClient) -> Log:
-    """Answers a function that logs one finished run; the browser is signed in."""
-    sign_in(client, LOCAL_TOKEN)
-    begun = 0
-
-    def run(name: str, *, status: str = "FINISHED", params: Any = (), **metrics: float) -> str:
-        nonlocal begun
-        begun += 1000
-        made: str = mlflow.post("runs/create", experiment_id="0", run_name=name, start_time=begun)["run"]["info"][
-            "run_id"
-        ]
-        points = [{"key": key.replace("__", "/"), "value": value, "timestamp": 1} for key, value in metrics.items()]
-        pairs = [{"key": key, "value": value} for key, value in dict(params).items()]
-        mlflow.post("runs/log-batch", run_id=made, metrics=points, params=pairs)
-        mlflow.post("runs/update", run_id=made, status=status, end_time=begun + 90_000)
-        return made
-
-    return run
-
-
-def url(**query: Any) -> str:
-    return f"{ROOT}?{urlencode(query, doseq=True)}"
-
-
-def names(shown: str) -> list[str]:
-    return re.findall(r'<th scope="row"><a href="/1/-/ml/candidates/\d+">([^<]+)</a>', shown)
+from tests.api.trail import SHAS, Trail
+from tests.conftest import EXTERNAL_URL, Counter, FrozenClock, Team
+from tests.ui.browsing import page, sign_in
+from tests.ui.run_table import ROOT, Log, names, url
 
 
 def header(shown: str, label: str) -> str:

@@ -7,11 +7,8 @@ from urllib.parse import urlencode
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
-from tests.conftest import LOCAL_TOKEN
-from tests.ui.test_pages import page, sign_in
-
-ML = "/1/-/ml"
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.ui.browsing import ML, page, sign_in
 
 
 @pytest.fixture(autouse=True)

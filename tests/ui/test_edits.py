@@ -8,12 +8,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, FrozenClock, Team
-from tests.ui.test_pages import form_token, page, run_id, sign_in  # noqa: F401 - a fixture
-
-ML = "/1/-/ml"
+from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.ui.browsing import ML, form_token, page, sign_in
 
 
 def send(client: FlaskClient, path: str, **fields: Any) -> TestResponse:
@@ -33,7 +31,7 @@ def alert(client: FlaskClient, path: str) -> str:
     return found[1]
 
 
-def test_a_run_is_renamed_described_and_tagged(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+def test_a_run_is_renamed_described_and_tagged(client: FlaskClient, marked_up_run: str, mlflow: Mlflow) -> None:
     here = f"{ML}/candidates/1"
     for fields in (
         {"do": "rename", "name": "the better one"},
@@ -45,12 +43,12 @@ def test_a_run_is_renamed_described_and_tagged(client: FlaskClient, run_id: str,
     shown = page(client, here)
     assert "the better one</h1>" in shown
     assert "Trained on Sunday." in shown
-    assert mlflow.get("runs/get", run_id=run_id)["run"]["info"]["run_name"] == "the better one"
+    assert mlflow.get("runs/get", run_id=marked_up_run)["run"]["info"]["run_name"] == "the better one"
     send(client, here, do="untag", key="team")
     assert "green" not in page(client, here)
 
 
-def test_a_run_is_deleted_and_comes_back(client: FlaskClient, run_id: str) -> None:
+def test_a_run_is_deleted_and_comes_back(client: FlaskClient, marked_up_run: str) -> None:
     send(client, f"{ML}/candidates/1", do="delete")
     assert "No runs yet" in page(client, f"{ML}/experiments/0")
     assert "/candidates/1" in page(client, f"{ML}/experiments/0?view=deleted")
@@ -58,7 +56,7 @@ def test_a_run_is_deleted_and_comes_back(client: FlaskClient, run_id: str) -> No
     assert "/candidates/1" in page(client, f"{ML}/experiments/0")
 
 
-def test_an_experiment_is_made_renamed_and_deleted(client: FlaskClient, run_id: str) -> None:
+def test_an_experiment_is_made_renamed_and_deleted(client: FlaskClient, marked_up_run: str) -> None:
     made = send(client, f"{ML}/experiments", name="sweeps")
     here = made.headers["Location"]
     assert "sweeps</h1>" in page(client, here)
@@ -73,12 +71,14 @@ def test_an_experiment_is_made_renamed_and_deleted(client: FlaskClient, run_id: 
     assert send(client, f"{ML}/experiments", name="").status_code == 303
 
 
-def test_models_aliases_and_versions(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+def test_models_aliases_and_versions(client: FlaskClient, marked_up_run: str, mlflow: Mlflow) -> None:
     send(client, f"{ML}/models", name="churn eu", description="Who leaves")
     here = f"{ML}/models/churn%20eu"
     assert "Who leaves" in page(client, here)
     for _ in range(2):
-        mlflow.post("model-versions/create", name="churn eu", source=f"runs:/{run_id}/plots", run_id=run_id)
+        mlflow.post(
+            "model-versions/create", name="churn eu", source=f"runs:/{marked_up_run}/plots", run_id=marked_up_run
+        )
     send(client, here, do="alias", alias="champion", version="1")
     send(client, here, do="alias", alias="champion", version="2")
     shown = page(client, here)
@@ -100,7 +100,7 @@ def test_models_aliases_and_versions(client: FlaskClient, run_id: str, mlflow: M
     assert "No models yet" in page(client, f"{ML}/models")
 
 
-def test_what_cannot_be_done_is_told_on_the_page(client: FlaskClient, run_id: str) -> None:
+def test_what_cannot_be_done_is_told_on_the_page(client: FlaskClient, marked_up_run: str) -> None:
     send(client, f"{ML}/models", name="churn")
     send(client, f"{ML}/models", name="churn")
     assert "already exists" in alert(client, f"{ML}/models")
@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_told_on_the_page(client: FlaskClient, run_id: st
     assert send(client, f"{ML}/candidates/1", do="explode").status_code == 400
 
 
-def test_a_form_without_the_sessions_token_changes_nothing(client: FlaskClient, run_id: str) -> None:
+def test_a_form_without_the_sessions_token_changes_nothing(client: FlaskClient, marked_up_run: str) -> None:
     for data in ({}, {"csrf_token": "guessed"}):
         answer = client.post(f"{ML}/candidates/1", data={"do": "delete", **data})
         assert answer.status_code == 403
@@ -200,26 +200,26 @@ def test_a_maintainer_promotes_a_run(
     assert "predicateType" in shown
 
 
-def test_links_of_gitlabs_form_lead_to_the_page(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+def test_links_of_gitlabs_form_lead_to_the_page(client: FlaskClient, marked_up_run: str, mlflow: Mlflow) -> None:
     mlflow.post("registered-models/create", name="churn")
-    mlflow.post("model-versions/create", name="churn", source=f"runs:/{run_id}/plots", run_id=run_id)
+    mlflow.post("model-versions/create", name="churn", source=f"runs:/{marked_up_run}/plots", run_id=marked_up_run)
     assert client.get(f"{ML}/models/1").headers["Location"] == f"{ML}/models/churn"
     assert client.get(f"{ML}/models/1/versions/1").headers["Location"] == f"{ML}/models/churn/versions/1.0.0"
     assert client.get(f"{ML}/models/1/versions/9").status_code == 404
     assert client.get(f"{ML}/models/9").status_code == 404
 
 
-def test_an_mlflow_run_id_leads_to_the_run(client: FlaskClient, run_id: str) -> None:
-    assert client.get(f"{ML}/runs/{run_id}").headers["Location"] == f"{ML}/candidates/1"
+def test_an_mlflow_run_id_leads_to_the_run(client: FlaskClient, marked_up_run: str) -> None:
+    assert client.get(f"{ML}/runs/{marked_up_run}").headers["Location"] == f"{ML}/candidates/1"
     assert client.get(f"{ML}/runs/nonsense").status_code == 404
     for end in ("", "/"):
         shown = client.get(f"/api/v4/projects/1/ml/mlflow{end}").get_data(as_text=True)
         assert 'data-target="/1/-/ml"' in shown
 
 
-def test_a_run_names_its_parts(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+def test_a_run_names_its_parts(client: FlaskClient, marked_up_run: str, mlflow: Mlflow) -> None:
     for number in range(2):
-        parent = [{"key": "mlflow.parentRunId", "value": run_id}]
+        parent = [{"key": "mlflow.parentRunId", "value": marked_up_run}]
         mlflow.post("runs/create", experiment_id="0", run_name=f"trial-{number}", tags=parent)
     found = re.search(r'<a href="([^"]+)">2 runs</a>', page(client, f"{ML}/candidates/1"))
     assert found

@@ -8,9 +8,8 @@ from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow
-from tests.conftest import LOCAL_TOKEN
-from tests.ui.test_pages import sign_in
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.ui.browsing import sign_in
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity.sessions import sign_in_with_token
 from mltrail_server.store.db import failures
-from tests.api.conftest import Mlflow, failure
-from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, Team
-from tests.ui.test_pages import sign_in
+from tests.conftest import EXTERNAL_URL, Team
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow, failure
+from tests.ui.browsing import sign_in
 
 
 @contextmanager

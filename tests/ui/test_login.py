@@ -1,60 +1,19 @@
 """Web login by GitLab, sessions, and forms. https://docs.gitlab.com/api/oauth2/"""
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import sqlalchemy as sa
-import urllib3
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
-from tests.ui.test_pages import form_token, sign_in
-
-PAGE = "/team/churn/-/ml/experiments"
-HOURS = 3_600_000
-
-
-@pytest.fixture(params=["", "hush"], ids=["public", "confidential"])
-def login_deps(team: Team, gitlab_deps: Deps, clock: FrozenClock, request: pytest.FixtureRequest) -> Iterator[Deps]:
-    """A server with an application in GitLab, and Guest Gil at the browser."""
-    application = team.gitlab.add_application(
-        f"{EXTERNAL_URL}/-/sign-in/callback", scopes=["openid", "read_api"], secret=request.param
-    )
-    team.gitlab.visitor = team.users["guest"]
-    settings = replace(
-        gitlab_deps.settings, oauth_client_id=application.client_id, oauth_client_secret=application.secret
-    )
-    made = create_deps(settings, clock=clock)
-    yield made
-    made.db.dispose()
-
-
-@pytest.fixture
-def browser(login_deps: Deps) -> FlaskClient:
-    return create_app(login_deps).test_client()
-
-
-def get(browser: FlaskClient, path: str) -> TestResponse:
-    return browser.get(path, base_url=EXTERNAL_URL)
-
-
-def to_gitlab(browser: FlaskClient, target: str = PAGE) -> str:
-    """Follow the way to GitLab and back, up to the address that GitLab sends the browser to."""
-    there = get(browser, f"/-/sign-in/gitlab?next={target}").headers["Location"]
-    answer = urllib3.request("GET", there, redirect=False)
-    back = urlsplit(answer.headers["Location"])
-    return f"{back.path}?{back.query}"
-
-
-def log_in(browser: FlaskClient, target: str = PAGE) -> TestResponse:
-    return get(browser, to_gitlab(browser, target))
+from tests.conftest import EXTERNAL_URL, HOUR, FrozenClock, Team
+from tests.ui.browsing import form_token, sign_in
+from tests.ui.login import PAGE, get, log_in, to_gitlab
 
 
 def sign_out(browser: FlaskClient) -> TestResponse:
@@ -146,7 +105,7 @@ class TestSessions:
     ) -> None:
         log_in(browser)
         for _ in range(4):
-            clock.advance(2 * HOURS)
+            clock.advance(2 * HOUR)
             assert get(browser, PAGE).status_code == 200
         assert sum(not one.revoked for one in team.gitlab.tokens.values() if one.kind == "oauth") == 1
 
@@ -154,7 +113,7 @@ class TestSessions:
         self, browser: FlaskClient, team: Team, clock: FrozenClock
     ) -> None:
         log_in(browser)
-        clock.advance(2 * HOURS - 120_000)
+        clock.advance(2 * HOUR - 120_000)
         team.gitlab.fail_next("POST", "/oauth/token", 502)
         assert get(browser, PAGE).status_code == 200
         clock.advance(60_000)
@@ -164,7 +123,7 @@ class TestSessions:
         self, browser: FlaskClient, login_deps: Deps, team: Team, clock: FrozenClock
     ) -> None:
         log_in(browser)
-        clock.advance(2 * HOURS - 60_000)
+        clock.advance(2 * HOUR - 60_000)
         others = [create_app(login_deps).test_client() for _ in range(4)]
         for other in others:
             other.set_cookie("mltrail_session", cookie_of(browser), domain="mltrail.example.com", secure=True)
@@ -181,7 +140,7 @@ class TestSessions:
             token.revoked = token.kind == "oauth"
         clock.advance(60_000)
         assert get(browser, PAGE).status_code == 302
-        clock.advance(2 * HOURS)
+        clock.advance(2 * HOUR)
         assert get(browser, PAGE).status_code == 302
 
     def test_a_session_works_in_another_process_and_after_a_restart(
@@ -206,7 +165,7 @@ class TestSessions:
 
     def test_it_ends_after_two_weeks(self, browser: FlaskClient, clock: FrozenClock, login_deps: Deps) -> None:
         log_in(browser)
-        clock.advance(14 * 24 * HOURS)
+        clock.advance(14 * 24 * HOUR)
         assert get(browser, PAGE).status_code == 302
         log_in(browser)
         with login_deps.db.read() as connection:

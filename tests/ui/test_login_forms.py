@@ -9,7 +9,6 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app
 from mltrail_server.services.context.deps import Deps
 from tests.conftest import EXTERNAL_URL
-from tests.ui.test_login import browser, login_deps  # noqa: F401 - fixtures
 
 
 def test_strangers_fill_no_disk_with_forms(browser: FlaskClient) -> None:

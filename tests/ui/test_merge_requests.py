@@ -1,6 +1,5 @@
 """Merge requests on pages: what the note says, what it said before, and why it was not posted."""
 
-import html
 import re
 from pathlib import Path
 
@@ -9,20 +8,13 @@ from flask.testing import FlaskClient
 
 from mltrail_server import worker
 from mltrail_server.services.context.deps import Deps
-from tests.api.ci.test_publishers import faces
-from tests.api.review.test_contract import a_main, a_request
-from tests.api.review.test_report import SHAS, Trail
+from tests.api.ci.published import publishing
+from tests.api.review.merge_requests import a_main, a_request
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
-from tests.ui.test_pages import sign_in
+from tests.ui.browsing import TEAM_ML, sign_in, team_page
 
-ML = "/team/churn/-/ml"
 README = Path(__file__).parents[2] / "README.md"
-
-
-def page(client: FlaskClient, path: str, status: int = 200) -> str:
-    answer = client.get(path, base_url=EXTERNAL_URL)
-    assert answer.status_code == status, answer.get_data(as_text=True)
-    return html.unescape(answer.get_data(as_text=True))
 
 
 def test_a_merge_request_shows_what_its_pipelines_did(
@@ -30,7 +22,7 @@ def test_a_merge_request_shows_what_its_pipelines_did(
 ) -> None:
     trail = Trail(team, gitlab_client, gitlab_deps, clock)
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
-    assert "None has trained a model yet" in page(gitlab_client, f"{ML}/merge_requests")
+    assert "None has trained a model yet" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
     trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
     request = trail.request(SHAS["c"])
     first = trail.of_request(request, SHAS["c"])
@@ -39,19 +31,19 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     second = trail.of_request(request, SHAS["c"])
     trail.train(second, [0.70, 0.71, 0.72])
     trail.report(second)
-    assert "posted" in page(gitlab_client, f"{ML}/merge_requests")
-    shown = page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    assert "posted" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+    shown = team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
     assert f"is about pipeline #{second.id}" in shown
     assert ">better</span>" not in shown
     assert "worse</span>" in shown
     assert f"?pipeline={first.id}" in shown
-    assert "better</span>" in page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline={first.id}")
-    page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline=999", 404)
-    page(gitlab_client, f"{ML}/merge_requests/{request.iid}?pipeline=x", 400)
-    page(gitlab_client, f"{ML}/merge_requests/99", 404)
+    assert "better</span>" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}?pipeline={first.id}")
+    team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}?pipeline=999", 404)
+    team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}?pipeline=x", 400)
+    team_page(gitlab_client, f"{TEAM_ML}/merge_requests/99", 404)
     trail.keep_of_note(request, note_problem="the bot is no member")
-    assert "not posted" in page(gitlab_client, f"{ML}/merge_requests")
-    assert "the bot is no member" in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    assert "not posted" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+    assert "the bot is no member" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
     worker.run_once(gitlab_deps)
 
 
@@ -60,12 +52,12 @@ def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
 ) -> None:
     trail = Trail(team, gitlab_client, gitlab_deps, clock)
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
-    a_main(trail, SHAS["b"], faces("thread", "status"), [0.80, 0.81, 0.82])
+    a_main(trail, SHAS["b"], publishing("thread", "status"), [0.80, 0.81, 0.82])
     request, pipeline = a_request(trail, [0.60, 0.61, 0.62])
     assert team.project.members[team.users["bot"].id] == 20
     team.gitlab.fail_next("POST", "/discussions$", 403)
     trail.work()
-    shown = page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    shown = team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
     for work in ("open and resolve threads", "set commit statuses"):
         told = f"mltrail's bot has the Reporter role in team/churn. To {work} it needs the Developer role (30)"
         assert told in shown
@@ -74,35 +66,35 @@ def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
     team.project.members[team.users["bot"].id] = 30
     trail.work(seconds=30 * 60)
     assert team.project.statuses[pipeline.id][-1][1] == "failed"
-    assert "mltrail's bot has" not in page(gitlab_client, f"{ML}/merge_requests/{request.iid}")
+    assert "mltrail's bot has" not in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
 
 
 def test_a_refused_issue_is_told(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> None:
     trail = Trail(team, gitlab_client, gitlab_deps, clock)
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
-    a_main(trail, SHAS["b"], faces("issue"), [0.80, 0.81, 0.82])
+    a_main(trail, SHAS["b"], publishing("issue"), [0.80, 0.81, 0.82])
     team.gitlab.fail_next("POST", "/issues$", 403)
     scheduled = team.gitlab.add_pipeline(team.project, SHAS["b"], "main", "schedule")
     trail.train(scheduled, [0.60, 0.61, 0.62])
     trail.work()
     told = "A scheduled training of churn got worse, and GitLab took no issue"
-    assert told in page(gitlab_client, f"{ML}/merge_requests")
+    assert told in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
     trail.work(seconds=30 * 60)
     assert len(team.project.issues) == 1
-    assert told not in page(gitlab_client, f"{ML}/merge_requests")
+    assert told not in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
 
 
 def test_guests_see_no_merge_requests(team: Team, gitlab_client: FlaskClient) -> None:
     sign_in(gitlab_client, team.tokens["guest"], base_url=EXTERNAL_URL)
-    page(gitlab_client, f"{ML}/merge_requests", 403)
-    page(gitlab_client, f"{ML}/merge_requests/1", 403)
-    assert "Merge requests" not in page(gitlab_client, f"{ML}/experiments")
+    team_page(gitlab_client, f"{TEAM_ML}/merge_requests", 403)
+    team_page(gitlab_client, f"{TEAM_ML}/merge_requests/1", 403)
+    assert "Merge requests" not in team_page(gitlab_client, f"{TEAM_ML}/experiments")
 
 
 def test_settings_hold_the_lines_to_include(team: Team, gitlab_client: FlaskClient) -> None:
     """They are the README's: there is one way to begin."""
     sign_in(gitlab_client, team.tokens["guest"], base_url=EXTERNAL_URL)
-    shown = page(gitlab_client, f"{ML}/settings")
+    shown = team_page(gitlab_client, f"{TEAM_ML}/settings")
     snippet = re.search(r"<code>(include:.*?)</code>", shown, re.DOTALL)
     assert snippet
     config = yaml.safe_load(snippet[1])
@@ -119,14 +111,14 @@ def test_settings_hold_the_lines_to_include(team: Team, gitlab_client: FlaskClie
 def test_projects_are_those_that_one_is_a_member_of(
     team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
 ) -> None:
-    assert "Sign in" in page(gitlab_client, "/")
+    assert "Sign in" in team_page(gitlab_client, "/")
     team.gitlab.add_member(team.gitlab.add_project("team/unused", id=43), team.users["developer"], 30)
     sign_in(gitlab_client, team.tokens["developer"], base_url=EXTERNAL_URL)
-    assert "None of your projects" in page(gitlab_client, "/")
+    assert "None of your projects" in team_page(gitlab_client, "/")
     trail = Trail(team, gitlab_client, gitlab_deps, clock)
     trail.train(trail.main(SHAS["b"]), [0.8])
-    shown = page(gitlab_client, "/")
-    assert f'href="{ML}/experiments"' in shown
+    shown = team_page(gitlab_client, "/")
+    assert f'href="{TEAM_ML}/experiments"' in shown
     assert "unused" not in shown
     sign_in(gitlab_client, team.tokens["stranger"], base_url=EXTERNAL_URL)
-    assert "team/churn" not in page(gitlab_client, "/")
+    assert "team/churn" not in team_page(gitlab_client, "/")

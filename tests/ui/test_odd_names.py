@@ -7,9 +7,8 @@ from urllib.parse import quote, urlencode
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.conftest import Mlflow, good, mlflow  # noqa: F401 - a fixture
-from tests.conftest import LOCAL_TOKEN
-from tests.ui.test_pages import form_token, sign_in
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
+from tests.ui.browsing import form_token, sign_in
 from tests.ui.walk import Walker
 
 MARKS = [mark for mark in string.punctuation if mark not in "/:"]
@@ -132,13 +131,13 @@ def test_experiments_tags_and_files_of_odd_names(mlflow: Mlflow, client: FlaskCl
 
 
 @pytest.mark.parametrize("name", [*(f"a{odd}b" for odd in "\n\r\t\0\x1b\x7f"), "..", "a\\b", "a#b"])
-def test_a_file_that_no_page_can_show_is_refused(mlflow: Mlflow, run_id: str, name: str) -> None:
-    path = f"api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/{quote(name, safe='')}"
+def test_a_file_that_no_page_can_show_is_refused(mlflow: Mlflow, registered_run: str, name: str) -> None:
+    path = f"api/2.0/mlflow-artifacts/artifacts/0/{registered_run}/artifacts/{quote(name, safe='')}"
     assert mlflow.call("PUT", path, data=b"x").status_code == 400
 
 
 @pytest.fixture
-def run_id(mlflow: Mlflow) -> str:
+def registered_run(mlflow: Mlflow) -> str:
     made: str = mlflow.post("runs/create", experiment_id="0", run_name="first")["run"]["info"]["run_id"]
     mlflow.post("runs/log-metric", run_id=made, key="loss", value=0.5, timestamp=1)
     mlflow.post("registered-models/create", name="churn")
@@ -194,7 +193,7 @@ DEEDS = {
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_no_query_breaks_a_page(client: FlaskClient, run_id: str, path: str) -> None:
+def test_no_query_breaks_a_page(client: FlaskClient, registered_run: str, path: str) -> None:
     sign_in(client, LOCAL_TOKEN)
     for name, odd in product(PAGES[path], ODD):
         for fields in ([(name, odd)], [("run", "1"), ("key", "loss"), (name, odd), (name, "2")]):
@@ -215,7 +214,7 @@ def test_no_query_breaks_a_page(client: FlaskClient, run_id: str, path: str) -> 
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_no_form_breaks_a_page(client: FlaskClient, run_id: str, path: str) -> None:
+def test_no_form_breaks_a_page(client: FlaskClient, registered_run: str, path: str) -> None:
     sign_in(client, LOCAL_TOKEN)
     token = form_token(client)
     for name, odd in product(FORMS[path], ODD):
@@ -228,7 +227,7 @@ def test_no_form_breaks_a_page(client: FlaskClient, run_id: str, path: str) -> N
             assert answer.status_code < 500, (path, data)
 
 
-def test_no_path_breaks_a_page(client: FlaskClient, run_id: str) -> None:
+def test_no_path_breaks_a_page(client: FlaskClient, registered_run: str) -> None:
     sign_in(client, LOCAL_TOKEN)
     below_a_run = (f"candidates/1/{what}/{{}}" for what in ("files", "preview", "pictures"))
     places = ("{}", "experiments/{}", "candidates/{}", "models/{}", "models/churn/versions/{}", "runs/{}", *below_a_run)

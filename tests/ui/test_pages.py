@@ -1,56 +1,15 @@
 """Pages: who may see them, and what they show."""
 
-import html
 import re
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow, good, mlflow  # noqa: F401 - a fixture
 from tests.api.trail import SHAS, Trail
-from tests.conftest import LOCAL_TOKEN, FrozenClock, Team
-
-
-def form_token(client: FlaskClient, **options: str) -> str:
-    """Read the value that the sign-in form sends along."""
-    shown = client.get("/-/sign-in", **options).get_data(as_text=True)
-    found = re.search(r'name="csrf_token" value="([^"]+)"', shown)
-    assert found
-    return found[1]
-
-
-def sign_in(
-    client: FlaskClient,
-    token: str,
-    *,
-    to: str = "/1/-/ml/experiments",
-    base_url: str = "http://localhost",
-    **headers: str,
-) -> TestResponse:
-    data = {"token": token, "next": to, "csrf_token": form_token(client, base_url=base_url)}
-    return client.post("/-/sign-in", data=data, headers=headers, base_url=base_url)
-
-
-def page(client: FlaskClient, path: str) -> str:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.get_data(as_text=True)
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    return html.unescape(answer.get_data(as_text=True))
-
-
-@pytest.fixture
-def run_id(mlflow: Mlflow, client: FlaskClient) -> str:
-    made = mlflow.post("runs/create", experiment_id="0", run_name="<b>first</b>")["run"]["info"]["run_id"]
-    params = [{"key": "lr", "value": "<script>alert(1)</script>"}]
-    mlflow.post(
-        "runs/log-batch", run_id=made, metrics=[{"key": "val/acc", "value": 0.25, "timestamp": 1}], params=params
-    )
-    path = f"api/2.0/mlflow-artifacts/artifacts/0/{made}/artifacts/plots/a b.html"
-    good(mlflow.call("PUT", path, data=b"<script>alert(1)</script>"))
-    sign_in(client, LOCAL_TOKEN)
-    return str(made)
+from tests.conftest import FrozenClock, Team
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.ui.browsing import form_token, page, sign_in
 
 
 def test_a_stranger_is_sent_to_the_sign_in_and_back(client: FlaskClient) -> None:
@@ -81,7 +40,7 @@ def test_forms_of_other_sites_are_refused(client: FlaskClient) -> None:
     assert sign_in(client, LOCAL_TOKEN, Origin="https://evil.example.com").status_code == 403
 
 
-def test_runs_are_a_table_that_filters_and_sorts(client: FlaskClient, run_id: str) -> None:
+def test_runs_are_a_table_that_filters_and_sorts(client: FlaskClient, marked_up_run: str) -> None:
     raw = client.get("/1/-/ml/experiments/0").get_data(as_text=True)
     assert "<script>alert" not in raw
     assert "<b>first" not in raw
@@ -93,9 +52,9 @@ def test_runs_are_a_table_that_filters_and_sorts(client: FlaskClient, run_id: st
     assert "0.25" in wrong
 
 
-def test_a_run_shows_what_was_logged_and_gives_its_files(client: FlaskClient, run_id: str) -> None:
+def test_a_run_shows_what_was_logged_and_gives_its_files(client: FlaskClient, marked_up_run: str) -> None:
     shown = page(client, "/1/-/ml/candidates/1")
-    assert run_id in shown
+    assert marked_up_run in shown
     assert "plots/" in shown
     inside = page(client, "/1/-/ml/candidates/1?folder=plots")
     link = re.search(r'href="([^"]+/files/[^"]+a%20b\.html)"', inside)
@@ -105,17 +64,17 @@ def test_a_run_shows_what_was_logged_and_gives_its_files(client: FlaskClient, ru
     assert "sandbox" in file.headers["Content-Security-Policy"]
 
 
-def test_what_is_not_there_is_a_page_too(client: FlaskClient, run_id: str) -> None:
+def test_what_is_not_there_is_a_page_too(client: FlaskClient, marked_up_run: str) -> None:
     for path in ("/1/-/ml/candidates/99", "/1/-/ml/experiments/99", "/1/-/ml/models/none", "/nothing/here"):
         answer = client.get(path)
         assert answer.status_code == 404
         assert answer.mimetype == "text/html"
 
 
-def test_models_show_versions_and_aliases(client: FlaskClient, mlflow: Mlflow, run_id: str) -> None:
+def test_models_show_versions_and_aliases(client: FlaskClient, mlflow: Mlflow, marked_up_run: str) -> None:
     assert "No models yet" in page(client, "/1/-/ml/models")
     mlflow.post("registered-models/create", name="churn")
-    mlflow.post("model-versions/create", name="churn", source=f"runs:/{run_id}/model", run_id=run_id)
+    mlflow.post("model-versions/create", name="churn", source=f"runs:/{marked_up_run}/model", run_id=marked_up_run)
     mlflow.post("registered-models/alias", name="churn", alias="champion", version="1")
     assert "champion" in page(client, "/1/-/ml/models")
     shown = page(client, "/1/-/ml/models/churn")

@@ -12,11 +12,11 @@ from flask.testing import FlaskClient
 
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.ui import prose
-from tests.api.conftest import Mlflow, mlflow  # noqa: F401 - a fixture
-from tests.api.promotion.test_promotion import promote
+from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, LOCAL_TOKEN, FrozenClock, Team
-from tests.ui.test_pages import page, run_id, sign_in  # noqa: F401 - a fixture
+from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.ui.browsing import page, sign_in
 
 
 def test_it_shows_what_people_write() -> None:
@@ -72,9 +72,11 @@ def test_a_long_text_is_shown_as_it_is() -> None:
     assert prose.shown("<b>" * 4000) == f'<pre tabindex="0">{"&lt;b&gt;" * 4000}</pre>'
 
 
-def test_descriptions_of_runs_and_experiments_are_rendered(client: FlaskClient, run_id: str, mlflow: Mlflow) -> None:
+def test_descriptions_of_runs_and_experiments_are_rendered(
+    client: FlaskClient, marked_up_run: str, mlflow: Mlflow
+) -> None:
     sign_in(client, LOCAL_TOKEN)
-    mlflow.post("runs/set-tag", run_id=run_id, key="mlflow.note.content", value="A **try** <i>")
+    mlflow.post("runs/set-tag", run_id=marked_up_run, key="mlflow.note.content", value="A **try** <i>")
     mlflow.post("experiments/set-experiment-tag", experiment_id="0", key="mlflow.note.content", value="All *tries*")
     shown = client.get("/1/-/ml/candidates/1").get_data(as_text=True)
     assert "<p>A <strong>try</strong> &lt;i&gt;</p>" in shown

@@ -8,9 +8,9 @@ import pytest
 
 from mltrail_server.domain.direction import Basis, Better, is_rate, primary_metric
 from mltrail_server.domain.direction import direction_by_name as by_name
+from tests.places import TRAIN_PYTHON
 
 HERE = Path(__file__)
-TRAIN_PYTHON = HERE.parents[2] / ".venv-train/bin/python"
 
 LIBRARIES = json.loads(HERE.with_name("known_measures.json").read_text())
 """Names under which libraries log what they measure, by what they say themselves (`higher_is_better` in torchmetrics,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 PACKAGES = {
     name: ROOT / side / name
     for side, name in (
@@ -63,3 +64,15 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
         TopologicalSorter({name: imports_of(name, known) for name in known}).prepare()
     except CycleError as error:
         raise AssertionError(" -> ".join(error.args[1])) from None
+
+
+def test_no_test_is_imported_by_another_module() -> None:
+    """What several tests need is in a module of its own, and fixtures are in a `conftest.py`."""
+    files = [file for folder in ("tests", "scripts", "benchmarks") for file in sorted((ROOT / folder).rglob("*.py"))]
+    statements = [(file, one) for file in files for one in ast.walk(ast.parse(file.read_text("utf-8")))]
+    found = [
+        f"{file.relative_to(ROOT)} imports {one.module}"
+        for file, one in statements
+        if isinstance(one, ast.ImportFrom) and (one.module or "").rpartition(".")[2].startswith("test_")
+    ]
+    assert found == []

@@ -10,7 +10,7 @@ from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.settings import Settings
 from mltrail_server.store.db.migrate import is_set_up
-from tests.api.conftest import Mlflow, good
+from tests.mlflow_client import Mlflow, good
 
 PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
 

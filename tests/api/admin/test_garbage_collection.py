@@ -12,17 +12,19 @@ from mltrail_server.settings import Settings
 from mltrail_server.store.files import blobs, files
 from mltrail_server.store.identity import projects
 from mltrail_server.store.tracking import usage
-from tests.api.conftest import Mlflow, good
-from tests.api.files.test_artifacts import root, settings  # noqa: F401 - fixtures
-from tests.conftest import FrozenClock
+from tests.conftest import DAY, FrozenClock
+from tests.mlflow_client import MLFLOW_ARTIFACTS, Mlflow, good
 
-FILES = "api/2.0/mlflow-artifacts"
 ONE = ProjectId(1)
-DAY = 24 * 60 * 60 * 1000
+
+
+@pytest.fixture
+def settings(settings: Settings, s3_beside_postgresql: dict[str, str]) -> Settings:
+    return replace(settings, **s3_beside_postgresql)
 
 
 def put(mlflow: Mlflow, path: str, content: bytes = b"bytes") -> None:
-    good(mlflow.call("PUT", f"{FILES}/artifacts/{path}", data=content))
+    good(mlflow.call("PUT", f"{MLFLOW_ARTIFACTS}/artifacts/{path}", data=content))
 
 
 def sizes(deps: Deps) -> list[int]:
@@ -39,7 +41,7 @@ def test_what_nothing_refers_to_goes_after_a_day(mlflow: Mlflow, root: str, deps
     put(mlflow, f"{root}/folder/deleted", b"333")
     clock.advance(DAY)
     put(mlflow, f"{root}/replaced", b"4444")
-    good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/folder"))
+    good(mlflow.call("DELETE", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/folder"))
     clock.advance(DAY - 1)
     assert counts(garbage.collect(deps)) == (0, 0)
     clock.advance(1)
@@ -48,7 +50,7 @@ def test_what_nothing_refers_to_goes_after_a_day(mlflow: Mlflow, root: str, deps
     assert counts(garbage.collect(deps)) == (2, 4)
     assert sizes(deps) == [2, 4]
     assert counts(garbage.collect(deps)) == (0, 0)
-    assert mlflow.call("GET", f"{FILES}/artifacts/{root}/replaced", buffered=True).get_data() == b"4444"
+    assert mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/replaced", buffered=True).get_data() == b"4444"
 
 
 def test_what_has_another_name_stays(mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock) -> None:
@@ -56,7 +58,7 @@ def test_what_has_another_name_stays(mlflow: Mlflow, root: str, deps: Deps, cloc
     with deps.db.write() as connection:
         held = files.below(connection, ONE, f"{root}/model")
         files.copy(connection, ONE, held, source=f"{root}/model", target="promotions/1-1/artifacts")
-    good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/model"))
+    good(mlflow.call("DELETE", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/model"))
     clock.advance(2 * DAY)
     assert counts(garbage.collect(deps)) == (0, 0)
     with deps.db.write() as connection:
@@ -85,11 +87,11 @@ class TestQuota:
         self, mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock
     ) -> None:
         put(mlflow, f"{root}/f", b"7 bytes")
-        assert mlflow.call("PUT", f"{FILES}/artifacts/{root}/g", data=b"7 bytes").status_code == 403
-        good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/f"))
+        assert mlflow.call("PUT", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/g", data=b"7 bytes").status_code == 403
+        good(mlflow.call("DELETE", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/f"))
         put(mlflow, f"{root}/g", b"7 bytes")
-        good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/g"))
-        answer = mlflow.call("PUT", f"{FILES}/artifacts/{root}/f", data=b"7 bytes")
+        good(mlflow.call("DELETE", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/g"))
+        answer = mlflow.call("PUT", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/f", data=b"7 bytes")
         assert answer.status_code == 403, "on the disk there is twice the quota at most"
         clock.advance(DAY)
         garbage.collect(deps)
@@ -106,7 +108,7 @@ def test_a_promotion_at_the_same_moment_keeps_its_files(
     with deps.db.read() as connection:
         held = files.get(connection, ONE, f"{root}/f")
     assert held is not None
-    good(mlflow.call("DELETE", f"{FILES}/artifacts/{root}/f"))
+    good(mlflow.call("DELETE", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/f"))
     clock.advance(DAY)
     collected: list[tuple[int, int]] = []
     collecting = threading.Thread(target=lambda: collected.append(counts(garbage.collect(deps))))

@@ -15,12 +15,11 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from mltrail_server.store.review import tombstones
 from mltrail_server.store.tracking import usage
-from tests.api.conftest import Mlflow, good
-from tests.api.promotion.test_promotion import promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
-from tests.conftest import FrozenClock
+from tests.api.promotion.promoting import promote
+from tests.api.trail import SHAS, Trail
+from tests.conftest import DAY, FrozenClock
+from tests.mlflow_client import Mlflow, good
 
-DAY = 24 * 60 * 60 * 1000
 OF_RUNS = (
     "candidate",
     "metric",
@@ -126,9 +125,9 @@ def test_what_a_version_rests_on_stays_and_a_baseline_unless_forced(trail: Trail
     trail.train(pipeline, [0.8, 0.9], run_name="first")
     trail.clock.advance(1000)
     promote(trail, pipeline)
-    steward = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
+    maintainer = trail.person("maintainer")
     for run in trail.runs():
-        steward.call("POST", "api/2.0/mlflow/runs/delete", json={"run_id": run["info"]["run_id"]})
+        maintainer.call("POST", "api/2.0/mlflow/runs/delete", json={"run_id": run["info"]["run_id"]})
     told = {one.name.split()[0]: one.kept for one in purge(trail.deps, Wanted())}
     assert all(told.values())
     forced = {int(one.name.split()[0]): one.kept for one in purge(trail.deps, Wanted(force=True))}

@@ -6,24 +6,22 @@ from typing import Any
 import pytest
 
 from mltrail_server.services.admin import garbage
-from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests.api.conftest import Mlflow, good
-from tests.api.promotion.test_promotion import promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
-
-DAY = 24 * 60 * 60 * 1000
+from tests.api.promotion.promoting import promote
+from tests.api.trail import SHAS, Trail
+from tests.conftest import DAY
+from tests.mlflow_client import good
 
 
 @pytest.fixture
-def gitlab_deps(gitlab_deps: Deps) -> Deps:
-    """A server whose operator wants losers' files to go."""
-    return replace(gitlab_deps, settings=replace(gitlab_deps.settings, keep_losers="30d"))
+def gitlab_settings(gitlab_settings: Settings) -> Settings:
+    """Of a server whose operator wants losers' files to go."""
+    return replace(gitlab_settings, keep_losers="30d")
 
 
 def left(trail: Trail) -> dict[str, bool]:
     """Tell of each run whether it has its model yet."""
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    person = trail.person("guest")
     found: dict[str, bool] = {}
     for run in trail.runs():
         listed = person.get("artifacts/list", run_id=run["info"]["run_id"]).get("files", [])
@@ -64,7 +62,7 @@ def test_what_was_not_promoted_against_stays(trail: Trail) -> None:
 
 
 def test_what_is_rested_on_stays(trail: Trail) -> None:
-    developer = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    developer = trail.person("developer")
     first = trail.main(SHAS["b"])
     trail.train(first, [0.7, 0.9], run_name="first")
     by_hand = next(run for run in trail.runs() if run["info"]["run_name"] == "first-0")["info"]["run_id"]
@@ -107,7 +105,7 @@ def test_deleting_a_baseline_does_not_move_it(trail: Trail) -> None:
     first = trail.main(SHAS["b"])
     trail.train(first, [0.9])
     trail.report(first)
-    maintainer = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
+    maintainer = trail.person("maintainer")
     run_id = trail.runs()[0]["info"]["run_id"]
     maintainer.post("runs/delete", run_id=run_id)
     maintainer.post("runs/restore", run_id=run_id)
@@ -127,7 +125,7 @@ def test_nor_does_deleting_its_experiment(trail: Trail) -> None:
     first = gitlab.add_pipeline(project, SHAS["b"], "main", "push")
     trail.train(first, [0.9, 0.91], experiment="churn-1")
     trail.report(first)
-    owner = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+    owner = trail.person("owner")
     owner.post("experiments/delete", experiment_id="1")
     trail.clock.advance(100 * DAY)
     assert collect(trail) == []

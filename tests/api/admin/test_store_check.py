@@ -14,17 +14,11 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store.files import files
-from tests.api.conftest import Mlflow, good
+from tests.mlflow_client import FILES, Mlflow, good
 
 BACKENDS = ("sqlite",)
-FILES = "api/2.0/mlflow-artifacts/artifacts"
 ONE = ProjectId(1)
 Output = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def root(run_id: str) -> str:
-    return f"0/{run_id}/artifacts"
 
 
 def put(mlflow: Mlflow, path: str) -> None:

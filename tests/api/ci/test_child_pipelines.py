@@ -6,23 +6,14 @@ https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#parent-child-pipeline
 import pytest
 
 from mltrail_server import worker
-from tests.api.ci.test_notes_of_pipeline_kinds import (  # noqa: F401 - fixtures
-    GOOD,
-    baseline,
-    baseline_of,
-    linked,
-    pipeline,
-    request_,
-    spoken_of,
-)
-from tests.api.promotion.test_promotion import promote
-from tests.api.review.test_contract import RULE, a_main, contract
-from tests.api.review.test_sweeps_folds_and_laptop_runs import a_job, log
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.ci.pipelines import baseline_of, linked, pipeline, spoken_of
+from tests.api.promotion.promoting import promote
+from tests.api.review.jobs import a_job, log
+from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, contract
+from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
 BACKENDS = ("sqlite",)
-BAD = [0.60, 0.61, 0.62]
 
 
 @pytest.fixture
@@ -69,7 +60,7 @@ def test_jobs_of_one_name_in_two_children_are_no_retries(trail: Trail, parent: P
     assert [run["status"] for run in model["candidates"]] == ["succeeded", "succeeded"]
 
 
-def test_a_report_job_in_the_child_has_the_family_reported(
+def test_a_report_job_in_the_child_reports_parent_and_children(
     trail: Trail, request_: MergeRequest, parent: Pipeline, child: Pipeline
 ) -> None:
     trail.train(child, BAD)
@@ -111,7 +102,7 @@ def test_a_child_that_still_trains_is_waited_for(trail: Trail, parent: Pipeline,
     assert sorted(run["status"] for run in told["models"][0]["candidates"]) == ["canceled", *["succeeded"] * 3]
 
 
-def test_another_job_of_the_family_contributes(trail: Trail, parent: Pipeline, child: Pipeline) -> None:
+def test_a_job_of_another_child_contributes(trail: Trail, parent: Pipeline, child: Pipeline) -> None:
     train, mlflow = a_job(trail, child, "train")
     run_id = log(mlflow, {"val_accuracy": 0.9}, {})
     trail.team.gitlab.set_job(train, "success")
@@ -134,7 +125,7 @@ def test_a_child_of_the_default_branch_is_a_baseline(trail: Trail) -> None:
     assert trail.report(own)["models"][0]["baseline"]["pipeline_id"] == main.id
 
 
-def test_a_child_s_job_promotes_for_the_family(trail: Trail) -> None:
+def test_a_child_s_job_promotes_for_parent_and_children(trail: Trail) -> None:
     main = trail.main(SHAS["b"])
     child = trail.team.gitlab.add_child(main)
     trail.train(child, GOOD)
@@ -153,7 +144,7 @@ def test_without_a_parent_that_gitlab_names_a_child_stands_alone(
     assert baseline_of(trail, orphan) == baseline.id
 
 
-def test_a_family_is_asked_about_once(trail: Trail, parent: Pipeline, child: Pipeline) -> None:
+def test_parent_and_children_are_asked_about_once(trail: Trail, parent: Pipeline, child: Pipeline) -> None:
     trail.train(child, GOOD)
     trail.work()
     trail.team.gitlab.requests.clear()

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from mltrail_contract import FILE_NAME
-from tests.api.conftest import Mlflow
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline, detectors
 from tests.fakes.gitlab.detectors import Reading
+from tests.mlflow_client import Mlflow
 
 BACKENDS = ("sqlite",)
 
@@ -114,7 +114,7 @@ class Story:
         return self.name if self._known(self.name) else _tame(self.name)
 
     def _known(self, name: str) -> bool:
-        mlflow = Mlflow(self.trail.client, project="42", token=self.trail.team.tokens["developer"])
+        mlflow = self.trail.person("developer")
         asked = {"experiment_name": name}
         return mlflow.call("GET", "api/2.0/mlflow/experiments/get-by-name", query_string=asked).status_code == 200
 
@@ -123,7 +123,7 @@ class Story:
         project.members[trail.team.users["bot"].id] = 30
         gitlab.users[trail.team.users["owner"].id].username = self.name
         gitlab.users[trail.team.users["developer"].id].username = self.name
-        owner = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+        owner = trail.person("owner")
         experiment = self.experiment(owner)
         gitlab.add_commit(
             project,
@@ -190,7 +190,7 @@ class Story:
 
     def cards(self) -> list[str]:
         """The model cards, which become descriptions of Releases."""
-        owner = Mlflow(self.trail.client, project="42", token=self.trail.team.tokens["maintainer"])
+        owner = self.trail.person("maintainer")
         found = owner.get("registered-models/search").get("registered_models", [])
         cards = []
         for name in (one["name"] for one in found):

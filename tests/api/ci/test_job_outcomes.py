@@ -7,21 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
-from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, Pipeline
+from tests.mlflow_client import Mlflow
 
 BACKENDS = ("sqlite",)
-HOUR = 60 * 60
-
-
-@pytest.fixture
-def trail(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
-    return Trail(team, gitlab_client, gitlab_deps, clock)
+HOUR_SECONDS = 60 * 60
 
 
 @pytest.fixture
@@ -29,7 +22,7 @@ def pipeline(trail: Trail) -> Pipeline:
     return trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
 
 
-def fates(trail: Trail) -> list[tuple[str, str | None]]:
+def outcomes(trail: Trail) -> list[tuple[str, str | None]]:
     with trail.deps.db.read() as connection:
         rows = connection.exec_driver_sql("SELECT status, status_reason FROM candidate ORDER BY iid")
         names = {1: "RUNNING", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
@@ -54,14 +47,14 @@ def test_a_client_that_dies_without_a_word(
 ) -> None:
     job = trail.train(pipeline, [0.9], status=None)
     trail.work(seconds=600)
-    assert fates(trail) == [("RUNNING", None)]
+    assert outcomes(trail) == [("RUNNING", None)]
     end(trail, job)
-    trail.work(seconds=HOUR)
-    ((told, why),) = fates(trail)
+    trail.work(seconds=HOUR_SECONDS)
+    ((told, why),) = outcomes(trail)
     assert told == status
     assert why is not None
     assert reason in why
-    assert trail.work(seconds=HOUR) <= 1, "it is settled; what goes on is the look at open merge requests"
+    assert trail.work(seconds=HOUR_SECONDS) <= 1, "it is settled; what goes on is the look at open merge requests"
     assert [run["info"]["status"] for run in trail.runs()] == [status]
 
 
@@ -96,7 +89,7 @@ def test_a_list_with_a_hole_closes_nothing(trail: Trail, pipeline: Pipeline) -> 
 
     gitlab.fail_next("GET", f"/jobs/{job.id}$", act=back)
     trail.work(seconds=600)
-    assert fates(trail) == [("RUNNING", None)]
+    assert outcomes(trail) == [("RUNNING", None)]
 
 
 def test_a_project_out_of_sight_closes_nothing(trail: Trail, pipeline: Pipeline) -> None:
@@ -105,8 +98,8 @@ def test_a_project_out_of_sight_closes_nothing(trail: Trail, pipeline: Pipeline)
     trail.work(seconds=600)
     members = trail.team.project.members
     level = members.pop(trail.team.users["bot"].id)
-    trail.work(seconds=HOUR)
-    assert fates(trail) == [("RUNNING", None)]
+    trail.work(seconds=HOUR_SECONDS)
+    assert outcomes(trail) == [("RUNNING", None)]
     members[trail.team.users["bot"].id] = level
 
 
@@ -118,18 +111,18 @@ def test_all_jobs_of_a_candidate_must_be_over(trail: Trail, pipeline: Pipeline) 
     mlflow = Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(evaluate, EXTERNAL_URL))
     mlflow.post("runs/log-metric", run_id=run_id, key="auc", value=0.5, timestamp=1)
     trail.team.gitlab.set_job(job, "success")
-    trail.work(seconds=HOUR)
-    assert fates(trail) == [("RUNNING", None)]
+    trail.work(seconds=HOUR_SECONDS)
+    assert outcomes(trail) == [("RUNNING", None)]
     trail.team.gitlab.set_job(evaluate, "failed", "script_failure")
-    trail.work(seconds=HOUR)
-    assert fates(trail) == [("FAILED", "job failed: script_failure")]
+    trail.work(seconds=HOUR_SECONDS)
+    assert outcomes(trail) == [("FAILED", "job failed: script_failure")]
 
 
 def test_what_the_client_said_stays_and_does_not_count(trail: Trail, pipeline: Pipeline) -> None:
     """A FINISHED candidate of a failed job is shown as such."""
     trail.train(pipeline, [0.9], status="failed")
     trail.work()
-    assert [status for status, _ in fates(trail)] == ["FINISHED"]
+    assert [status for status, _ in outcomes(trail)] == ["FINISHED"]
     (model,) = trail.report(pipeline)["models"]
     assert [run["status"] for run in model["candidates"]] == ["failed"]
 

@@ -3,51 +3,15 @@
 https://docs.gitlab.com/ci/pipelines/pipeline_types/
 """
 
-from typing import Any
-
 import pytest
 
-from tests.api.conftest import Mlflow, good
-from tests.api.review.test_contract import RULE, a_main, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.ci.pipelines import baseline_of, linked, pipeline, spoken_of
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
+from tests.mlflow_client import Mlflow, good
 
 BACKENDS = ("sqlite",)
-GOOD = [0.80, 0.81, 0.82]
-
-
-@pytest.fixture
-def baseline(trail: Trail) -> Pipeline:
-    return a_main(trail, SHAS["b"], contract(RULE), GOOD)
-
-
-@pytest.fixture
-def request_(trail: Trail, baseline: Pipeline) -> MergeRequest:
-    trail.team.gitlab.add_commit(trail.team.project, SHAS["c"], parents=(SHAS["b"],), branch="faster")
-    return trail.team.gitlab.add_merge_request(trail.team.project, "faster", "main", "Learn faster")
-
-
-def pipeline(trail: Trail, ref: str, source: str, sha: str = SHAS["c"], *, tag: bool = False) -> Pipeline:
-    return trail.team.gitlab.add_pipeline(trail.team.project, sha, ref, source, tag=tag)
-
-
-def linked(trail: Trail, pipeline: Pipeline) -> set[str | None]:
-    """The merge requests that the pipeline's runs are stamped with."""
-    runs = [{tag["key"]: tag["value"] for tag in run["data"]["tags"]} for run in trail.runs()]
-    return {
-        tags.get("gitlab.CI_MERGE_REQUEST_IID") for tags in runs if tags["gitlab.CI_PIPELINE_ID"] == str(pipeline.id)
-    }
-
-
-def spoken_of(trail: Trail, request: MergeRequest) -> int:
-    (note,) = trail.notes(request)
-    return int(note.partition("pipeline=")[2].partition(" ")[0])
-
-
-def baseline_of(trail: Trail, one: Pipeline) -> Any:
-    (model,) = trail.report(one, "GET")["models"]
-    return model["baseline"] and model["baseline"]["pipeline_id"]
 
 
 @pytest.mark.parametrize("ref", ["head", "merge"])

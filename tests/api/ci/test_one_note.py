@@ -11,13 +11,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
-from mltrail_server.app import create_app, create_deps
+from mltrail_server.app import create_deps
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci.publish import postings
 from mltrail_server.services.ci.publish.postings import Problem
 from mltrail_server.services.context.deps import Deps
+from tests.api.ci.notes import no_problems, posts
 from tests.api.trail import SHAS, Trail
-from tests.conftest import FrozenClock, Team
+from tests.conftest import FrozenClock
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline
 
 BACKENDS = ("sqlite",)
@@ -32,32 +33,10 @@ def quick(gitlab_deps: Deps, clock: FrozenClock) -> Iterator[Deps]:
     made.db.dispose()
 
 
-@pytest.fixture
-def trail(team: Team, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
-    return Trail(team, create_app(gitlab_deps).test_client(), gitlab_deps, clock)
-
-
-@pytest.fixture
-def reviewed(trail: Trail) -> tuple[MergeRequest, Pipeline]:
-    request = trail.request(SHAS["c"])
-    pipeline = trail.of_request(request, SHAS["c"])
-    trail.train(pipeline, [0.9, 0.91])
-    return request, pipeline
-
-
 def problem(trail: Trail) -> Problem:
     with trail.deps.db.read() as connection:
         (found,) = postings.problems(connection, ProjectId(42))
     return found
-
-
-def no_problems(trail: Trail) -> bool:
-    with trail.deps.db.read() as connection:
-        return postings.problems(connection, ProjectId(42)) == []
-
-
-def posts(trail: Trail) -> int:
-    return sum(method == "POST" and path.endswith("/notes") for method, path in trail.team.gitlab.requests)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +51,9 @@ def posts(trail: Trail) -> int:
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_a_lost_answer_leaves_one_note(
-    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], method: str, fault: dict[str, Any]
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline], method: str, fault: dict[str, Any]
 ) -> None:
-    request, pipeline = reviewed
+    request, pipeline = trained_request
     if method == "PUT":
         trail.work()
         trail.train(pipeline, [0.5], job_name="more")
@@ -92,7 +71,7 @@ def test_a_lost_answer_leaves_one_note(
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_gitlab_that_hangs_leaves_one_note(
-    trail: Trail, quick: Deps, reviewed: tuple[MergeRequest, Pipeline], after: bool
+    trail: Trail, quick: Deps, trained_request: tuple[MergeRequest, Pipeline], after: bool
 ) -> None:
     trail.team.gitlab.fail_next("POST", "/notes$", how="hang", after=after)
     trail.clock.advance(15_000)
@@ -100,12 +79,14 @@ def test_a_gitlab_that_hangs_leaves_one_note(
     trail.team.gitlab.released.set()
     assert "GitLab does not answer" in problem(trail).told
     trail.work(seconds=60)
-    assert len(trail.notes(reviewed[0])) == 1
+    assert len(trail.notes(trained_request[0])) == 1
     assert no_problems(trail)
 
 
 @pytest.mark.parametrize(("bare", "pause"), [(False, 300), (True, 60)])
-def test_a_rate_limit_is_obeyed(trail: Trail, reviewed: tuple[MergeRequest, Pipeline], bare: bool, pause: int) -> None:
+def test_a_rate_limit_is_obeyed(
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline], bare: bool, pause: int
+) -> None:
     gitlab = trail.team.gitlab
     gitlab.limited, gitlab.limited_bare = 300, bare
     trail.work()
@@ -114,13 +95,13 @@ def test_a_rate_limit_is_obeyed(trail: Trail, reviewed: tuple[MergeRequest, Pipe
     assert len(gitlab.requests) == calls, "nothing is asked before the time has come"
     gitlab.limited = None
     trail.work(seconds=2)
-    assert len(trail.notes(reviewed[0])) == 1
+    assert len(trail.notes(trained_request[0])) == 1
 
 
 def test_what_a_job_could_not_have_posted_is_posted_by_the_worker(
-    trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline]
 ) -> None:
-    request, pipeline = reviewed
+    request, pipeline = trained_request
     trail.work()
     trail.team.gitlab.delete_note(trail.team.project, request.iid, request.notes[0].id)
     trail.team.gitlab.fail_next("POST", "/notes$", 502)
@@ -147,12 +128,12 @@ def guest(trail: Trail, _: MergeRequest) -> None:
 )
 def test_a_refusal_is_explained_and_tried_again(
     trail: Trail,
-    reviewed: tuple[MergeRequest, Pipeline],
+    trained_request: tuple[MergeRequest, Pipeline],
     caplog: pytest.LogCaptureFixture,
     spoil: Callable[[Trail, MergeRequest], None],
     told: str,
 ) -> None:
-    request, pipeline = reviewed
+    request, pipeline = trained_request
     spoil(trail, request)
     with caplog.at_level(logging.WARNING):
         trail.work()
@@ -172,8 +153,10 @@ def test_a_refusal_is_explained_and_tried_again(
     assert no_problems(trail)
 
 
-def test_a_deleted_note_is_told_and_not_tried_again(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
-    request, pipeline = reviewed
+def test_a_deleted_note_is_told_and_not_tried_again(
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline]
+) -> None:
+    request, pipeline = trained_request
     trail.work()
     request.notes.clear()
     trail.train(pipeline, [0.5], job_name="more")
@@ -183,8 +166,10 @@ def test_a_deleted_note_is_told_and_not_tried_again(trail: Trail, reviewed: tupl
     assert trail.notes(request) == []
 
 
-def test_a_deleted_merge_request_is_no_deleted_note(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
-    request, pipeline = reviewed
+def test_a_deleted_merge_request_is_no_deleted_note(
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline]
+) -> None:
+    request, pipeline = trained_request
     trail.work()
     del trail.team.project.merge_requests[request.iid]
     trail.train(pipeline, [0.5], job_name="more")
@@ -192,8 +177,8 @@ def test_a_deleted_merge_request_is_no_deleted_note(trail: Trail, reviewed: tupl
     assert "GitLab knows no merge request" in problem(trail).told
 
 
-def test_extra_notes_of_ours_go(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
-    request, pipeline = reviewed
+def test_extra_notes_of_ours_go(trail: Trail, trained_request: tuple[MergeRequest, Pipeline]) -> None:
+    request, pipeline = trained_request
     bot, gitlab = trail.team.users["bot"], trail.team.gitlab
     for number in (7, 8):
         body = f"<!-- mltrail v1 pipeline={pipeline.id} -->\nold {number}"

@@ -14,13 +14,11 @@ from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci import reconcile
 from mltrail_server.services.context.deps import Deps
-from tests.api.ci.test_one_note import no_problems, posts, reviewed, trail
+from tests.api.ci.notes import no_problems, posts
 from tests.api.trail import Trail
 from tests.conftest import FrozenClock
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.processes import PATIENCE_SECONDS
-
-__all__ = ["reviewed", "trail"]
 
 
 @pytest.fixture
@@ -32,10 +30,10 @@ def other(gitlab_deps: Deps, clock: FrozenClock) -> Iterator[Deps]:
 
 
 def test_two_processes_at_once_write_one_note(
-    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], other: Deps
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline], other: Deps
 ) -> None:
     """The second comes while the first one's note is under way to GitLab."""
-    request, pipeline = reviewed
+    request, pipeline = trained_request
     outcomes = []
     trail.team.gitlab.fail_next(
         "POST",
@@ -48,9 +46,9 @@ def test_two_processes_at_once_write_one_note(
 
 
 def test_a_job_that_asks_meanwhile_is_told_that_it_will_come(
-    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], other: Deps
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline], other: Deps
 ) -> None:
-    request, pipeline = reviewed
+    request, pipeline = trained_request
     second = replace(trail, client=create_app(other).test_client())
     answers = []
     trail.team.gitlab.fail_next("POST", "/notes$", act=lambda: answers.append(second.report(pipeline)["note"]))
@@ -61,9 +59,9 @@ def test_a_job_that_asks_meanwhile_is_told_that_it_will_come(
 
 @pytest.mark.parametrize("after", [False, True])
 def test_who_takes_longer_than_the_turn_leaves_no_second_note(
-    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], other: Deps, after: bool
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline], other: Deps, after: bool
 ) -> None:
-    request, pipeline = reviewed
+    request, pipeline = trained_request
 
     def meanwhile() -> None:
         trail.clock.advance(121_000)
@@ -80,10 +78,10 @@ def test_who_takes_longer_than_the_turn_leaves_no_second_note(
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_worker_killed_while_it_posts_leaves_one_note(
-    trail: Trail, reviewed: tuple[MergeRequest, Pipeline], after: bool
+    trail: Trail, trained_request: tuple[MergeRequest, Pipeline], after: bool
 ) -> None:
     """A real process, killed without a chance to tidy up: before the note is stored, or before it learns of it."""
-    request, _ = reviewed
+    request, _ = trained_request
     started: list[subprocess.Popen[bytes]] = []
     trail.team.gitlab.fail_next(
         "POST", "/notes$", 502, after=after, act=lambda: os.kill(started[0].pid, signal.SIGKILL)

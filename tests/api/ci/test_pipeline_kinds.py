@@ -5,12 +5,10 @@ https://docs.gitlab.com/ci/pipelines/pipeline_types/
 
 import pytest
 
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.review.test_sweeps_folds_and_laptop_runs import a_job, log
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.review.jobs import a_job, log
+from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
-
-GOOD, BAD = [0.80, 0.81, 0.82], [0.70, 0.71, 0.72]
 
 
 def a_pipeline(trail: Trail, sha: str, ref: str, source: str, values: list[float], *, tag: bool = False) -> Pipeline:

@@ -11,52 +11,15 @@ from mltrail_contract import FILE_NAME
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci import reconcile
 from mltrail_server.store.ci import gate
-from tests.api.conftest import Mlflow
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.ci.published import again, failing, publishing, resolve, thread_of
+from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, a_request
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.fakes.gitlab import MergeRequest, Note, Pipeline
-from tests.fakes.gitlab.state import Discussion
+from tests.fakes.gitlab import Pipeline
+from tests.mlflow_client import Mlflow
 
+pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)
-GOOD, BAD = [0.80, 0.81, 0.82], [0.60, 0.61, 0.62]
-
-
-def faces(*names: str, rules: tuple[str, ...] = (RULE,)) -> str:
-    wanted = ", ".join(f"{name}: true" for name in names)
-    return contract(*rules).replace("version: 1\n", f"version: 1\ngate: {{{wanted}}}\n")
-
-
-@pytest.fixture(autouse=True)
-def bot_is_a_developer(trail: Trail) -> None:
-    trail.team.project.members[trail.team.users["bot"].id] = 30
-
-
-def failing(trail: Trail, *names: str) -> tuple[MergeRequest, Pipeline]:
-    a_main(trail, SHAS["b"], faces(*names), GOOD)
-    request, pipeline = a_request(trail, BAD)
-    trail.work()
-    return request, pipeline
-
-
-def again(trail: Trail, request: MergeRequest, values: list[float]) -> Pipeline:
-    pipeline = trail.of_request(request, SHAS["c"])
-    trail.train(pipeline, values)
-    trail.work()
-    return pipeline
-
-
-def thread_of(request: MergeRequest) -> Discussion:
-    (found,) = request.discussions
-    return found
-
-
-def resolve(trail: Trail, request: MergeRequest, *, reply: str | None, by: str = "owner") -> None:
-    """A person resolves the thread."""
-    owner, thread = trail.team.users[by], thread_of(request)
-    if reply is not None:
-        thread.notes.append(Note(trail.team.gitlab.number("note"), reply, owner, request.id, request.iid, 42))
-    thread.resolved_by = owner
 
 
 class TestThread:
@@ -70,7 +33,7 @@ class TestThread:
         assert len(request.discussions) == 1
 
     def test_thousands_of_broken_rules_leave_room_for_a_thread(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("thread", rules=("{metric: 'f1/*', at_least: 0.5}",)), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread", rules=("{metric: 'f1/*', at_least: 0.5}",)), GOOD)
         request, pipeline = a_request(trail, [])
         gitlab = trail.team.gitlab
         job = gitlab.add_job(pipeline, "train", "train", trail.team.users["developer"], "running")
@@ -118,13 +81,13 @@ class TestThread:
 
     def test_an_override_holds_for_what_was_seen_only(self, trail: Trail) -> None:
         wide = "{metric: lr, better: lower, at_most: 100}"
-        a_main(trail, SHAS["b"], faces("thread", rules=(RULE, wide.replace("lr", "second"))), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread", rules=(RULE, wide.replace("lr", "second"))), GOOD)
         request, _ = a_request(trail, BAD)
         trail.work()
         resolve(trail, request, reply="Known.")
         trail.work(seconds=15 * 60)
         gitlab, project = trail.team.gitlab, trail.team.project
-        stricter = faces("thread", rules=(RULE, "{metric: val_accuracy, better: higher, at_least: 0.95}"))
+        stricter = publishing("thread", rules=(RULE, "{metric: val_accuracy, better: higher, at_least: 0.95}"))
         gitlab.add_commit(project, SHAS["d"], parents=(SHAS["b"],), branch="main", files={FILE_NAME: stricter})
         trail.clock.advance(60_000)
         again(trail, request, BAD)
@@ -163,14 +126,14 @@ class TestThread:
         assert (thread_of(request).resolved_by is not None) == counts
 
     def test_a_thread_that_is_refused_keeps_no_status_away(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("thread", "status"), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread", "status"), GOOD)
         _, pipeline = a_request(trail, BAD)
         trail.team.gitlab.fail_next("POST", "/discussions$", 403)
         trail.work()
         assert trail.team.project.statuses[pipeline.id][-1][1] == "failed"
 
     def test_a_thread_that_is_refused_fails_no_report(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("thread"), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread"), GOOD)
         request, pipeline = a_request(trail, BAD)
         trail.team.gitlab.fail_next("POST", "/discussions$", 403)
         assert trail.report(pipeline)["note"]["state"] == "posted"
@@ -186,7 +149,7 @@ class TestThread:
 
     @pytest.mark.parametrize("after", [False, True])
     def test_a_lost_answer_leaves_one(self, trail: Trail, after: bool) -> None:
-        a_main(trail, SHAS["b"], faces("thread"), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread"), GOOD)
         request, _ = a_request(trail, BAD)
         trail.team.gitlab.fail_next("POST", "/discussions$", 502, after=after)
         trail.work()
@@ -196,7 +159,7 @@ class TestThread:
         assert len(request.discussions) == 1
 
     def test_two_processes_open_one(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("thread"), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread"), GOOD)
         request, pipeline = a_request(trail, BAD)
         looks: list[Any] = []
         trail.team.gitlab.fail_next(
@@ -207,7 +170,7 @@ class TestThread:
         assert len(request.discussions) == 1
 
     def test_what_a_user_names_is_inert(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("thread"), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread"), GOOD)
         request, pipeline = a_request(trail, BAD)
         trail.train(pipeline, [0.5], run_name="/merge", job_name="@all")
         trail.work()
@@ -227,13 +190,13 @@ class TestStatus:
         assert statuses[better.id] == [("mltrail", "success", "gate passed")]
 
     def test_none_is_told_while_it_trains(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("status"), GOOD)
+        a_main(trail, SHAS["b"], publishing("status"), GOOD)
         _, pipeline = a_request(trail, BAD, status=None)
         trail.report(pipeline)
         assert pipeline.id not in trail.team.project.statuses, "it would keep the pipeline from ending"
 
     def test_saying_it_twice_after_a_lost_answer_is_no_error(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("status"), GOOD)
+        a_main(trail, SHAS["b"], publishing("status"), GOOD)
         _, pipeline = a_request(trail, BAD)
         trail.team.gitlab.fail_next("POST", "/statuses/", 502, after=True)
         trail.work()
@@ -251,7 +214,7 @@ class TestIssue:
         return pipeline
 
     def test_one_is_opened_kept_current_and_closed(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("issue"), GOOD)
+        a_main(trail, SHAS["b"], publishing("issue"), GOOD)
         first = self.scheduled(trail, BAD)
         issues = trail.team.project.issues
         (issue,) = issues.values()
@@ -268,19 +231,19 @@ class TestIssue:
         assert "as good as it should be again" in issue.description
 
     def test_a_push_opens_none(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("issue"), GOOD)
+        a_main(trail, SHAS["b"], publishing("issue"), GOOD)
         a_main(trail, SHAS["d"], None, BAD)
         trail.work()
         assert trail.team.project.issues == {}
 
     def test_without_being_asked_for_there_is_none(self, trail: Trail) -> None:
-        a_main(trail, SHAS["b"], faces("thread"), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread"), GOOD)
         self.scheduled(trail, BAD)
         assert trail.team.project.issues == {}
 
     @pytest.mark.parametrize("after", [False, True])
     def test_a_lost_answer_leaves_one(self, trail: Trail, after: bool) -> None:
-        a_main(trail, SHAS["b"], faces("issue"), GOOD)
+        a_main(trail, SHAS["b"], publishing("issue"), GOOD)
         trail.team.gitlab.fail_next("POST", "/issues$", 502, after=after)
         self.scheduled(trail, BAD)
         trail.work(seconds=60)

@@ -4,7 +4,6 @@ https://docs.gitlab.com/user/project/integrations/webhook_events/
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from mltrail_server.app import create_app, create_deps
+from mltrail_server.app import create_app
 from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
@@ -20,7 +19,6 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store.ci import webhooks
 from tests.api.trail import SHAS, Trail
-from tests.conftest import FrozenClock, Team
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
 BACKENDS = ("sqlite",)
@@ -30,15 +28,8 @@ SIGNING = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 
 
 @pytest.fixture
-def hooked(gitlab_deps: Deps, clock: FrozenClock) -> Iterator[Deps]:
-    made = create_deps(replace(gitlab_deps.settings, webhook_secret=f"{SECRET}, {SIGNING}"), clock=clock)
-    yield made
-    made.db.dispose()
-
-
-@pytest.fixture
-def trail(team: Team, hooked: Deps, clock: FrozenClock) -> Trail:
-    return Trail(team, create_app(hooked).test_client(), hooked, clock)
+def gitlab_settings(gitlab_settings: Settings) -> Settings:
+    return replace(gitlab_settings, webhook_secret=f"{SECRET}, {SIGNING}")
 
 
 def pipeline_hook(pipeline: Pipeline) -> dict[str, Any]:
@@ -227,8 +218,9 @@ class TestSecrets:
         answer = trail.client.post(URL, headers={"X-Gitlab-Token": SECRET}, environ_overrides=length)
         assert answer.status_code == 413
 
-    def test_without_a_setting_there_is_no_such_url(self, gitlab_client: FlaskClient) -> None:
-        assert deliver(gitlab_client, {}).status_code == 404
+    def test_without_a_setting_there_is_no_such_url(self, gitlab_deps: Deps) -> None:
+        without = replace(gitlab_deps, settings=replace(gitlab_deps.settings, webhook_secret=""))
+        assert deliver(create_app(without).test_client(), {}).status_code == 404
 
     def test_a_signing_token_that_is_none_is_found_at_the_start(self) -> None:
         with pytest.raises(MltrailError, match="MLTRAIL_WEBHOOK_SECRET"):

@@ -1,31 +1,12 @@
 """Deny by default: every rule of the URL map, with every method, came through `http.routes`."""
 
-import re
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from mltrail_server.domain.identity import Access
+from tests.api.edges.url_map import PUBLIC, url_of
 from tests.conftest import Team
-
-PUBLIC = {
-    "/",
-    "/healthz",
-    "/readyz",
-    "/metrics",  # for this machine, or with a token of its own
-    "/-/assets/<name>",
-    "/api/v4/projects/<project:project>/ml/mlflow",
-    "/api/v4/projects/<project:project>/ml/mlflow/",
-    "/-/sign-in",
-    "/-/sign-in/gitlab",
-    "/-/sign-in/callback",
-    "/-/sign-out",
-}
-
-
-def url_of(rule: str) -> str:
-    return re.sub(r"<(?:int:)[^>]+>", "1", re.sub(r"<project:project>", "1", rule)).replace("<", "").replace(">", "")
 
 
 def test_every_rule_declares_its_access(app: Flask) -> None:

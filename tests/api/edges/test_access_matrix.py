@@ -15,12 +15,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mltrail_server.domain.identity import Access
-from tests.api.edges.test_access import PUBLIC, url_of
-from tests.api.identity.test_job_tokens_and_forks import fork_job
+from tests.api.edges.url_map import PUBLIC, url_of
+from tests.api.identity.jobs import fork_job
 from tests.conftest import EXTERNAL_URL, Team
 from tests.fakes.gitlab import Job
 from tests.fakes.gitlab.keys import SigningKey
-from tests.ui.test_pages import sign_in
+from tests.ui.browsing import sign_in
 
 PAGE = Path(__file__).parent / "access_matrix.txt"
 # Who, then what becomes of reads, writes and pages.

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Make, Mlflow, failure, good
+from tests.mlflow_client import INVALID, Make, Mlflow, failure, good
 
 AJAX = "ajax-api/2.0/mlflow"
-INVALID = (400, "INVALID_PARAMETER_VALUE")
 
 
 def logged(mlflow: Mlflow, points: list[tuple[int, float | str]], key: str = "loss") -> str:

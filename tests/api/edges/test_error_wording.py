@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow, failure
-
-INVALID = (400, "INVALID_PARAMETER_VALUE")
+from tests.mlflow_client import INVALID, Mlflow, failure
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.tracking import search
 from mltrail_server.store.tracking.search import Sizes
-from tests.api.conftest import Mlflow
+from tests.mlflow_client import Mlflow
 
 ODD: tuple[Any, ...] = ("x", "", "\ud800", "\0", True, None, [], {}, -(10**18), 10**30, 0.5, float("nan"), float("inf"))
 SEARCHES: tuple[tuple[str, str, dict[str, Any]], ...] = (

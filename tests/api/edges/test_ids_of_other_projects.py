@@ -7,9 +7,9 @@ from flask.testing import FlaskClient
 
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
-from tests.api.conftest import Mlflow, good
-from tests.api.edges.test_access import PUBLIC
+from tests.api.edges.url_map import PUBLIC
 from tests.conftest import EXTERNAL_URL, Team
+from tests.mlflow_client import Mlflow, good
 
 SECRET = "known-to-42-only"
 

@@ -17,10 +17,8 @@ from werkzeug.test import EnvironBuilder
 
 from mltrail_server.mlflow_api import messages
 from mltrail_server.mlflow_api.messages import Message, json_name, message_of
-from tests.api.conftest import Mlflow, failure, good
-from tests.conftest import LOCAL_TOKEN
+from tests.mlflow_client import INVALID, LOCAL_TOKEN, Mlflow, failure, good
 
-INVALID = (400, "INVALID_PARAMETER_VALUE")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 

@@ -12,9 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.api.conftest import Mlflow
-from tests.api.tracking.test_runs import run_id  # noqa: F401 - a fixture
-from tests.conftest import LOCAL_TOKEN
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 
 ODD: tuple[Any, ...] = (
     *(None, "", "x", "\x00", "\ud800", "é" * 9000, "'", '"', "`", "%", "../..", "0", "-1", "1e400", "NaN"),

@@ -3,9 +3,8 @@
 import pytest
 
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow
-from tests.api.tracking.test_runs import run_id  # noqa: F401 - a fixture
 from tests.conftest import Counter
+from tests.mlflow_client import Mlflow
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.domain import limits
-from tests.api.conftest import Mlflow, failure
-from tests.conftest import LOCAL_TOKEN
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow, failure
 
 LONG = "x" * 100_001
 MANY = [{"key": f"k{number}", "value": "v"} for number in range(1001)]

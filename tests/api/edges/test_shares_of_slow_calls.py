@@ -14,7 +14,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context import call_limits
 from mltrail_server.services.context.call_limits import MOST, MOST_OF_ONE, Shares
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow
+from tests.mlflow_client import Mlflow
 
 ACTOR = Actor(TokenKind.ACCESS_TOKEN, ProjectId(1), "team/churn", "ann", Access.READ)
 

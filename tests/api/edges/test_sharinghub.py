@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.conftest import Mlflow, failure, good
 from tests.conftest import EXTERNAL_URL, Team
+from tests.mlflow_client import Mlflow, failure, good
 
 
 def at(client: FlaskClient, project: str, token: str) -> Mlflow:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.api.conftest import Mlflow
+from tests.mlflow_client import Mlflow
 
 THREADS = 12
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from mltrail_server.gitlab_api import aliases, detachments, promotions, reports
 from mltrail_server.gitlab_api.routes import ROUTES
 from mltrail_server.http.routes import Route
-from tests.conftest import LOCAL_TOKEN
+from tests.mlflow_client import LOCAL_TOKEN
 
 BASE = "/api/v4/projects/1/ml/"
 HEADERS = {"Authorization": f"Bearer {LOCAL_TOKEN}"}

@@ -11,10 +11,9 @@ from mltrail_server.app import create_app
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests.api.conftest import Mlflow, failure
+from tests.mlflow_client import INVALID, Mlflow, failure
 
 UNUSED = "mltrail.artifact_location_not_used"
-INVALID = (400, "INVALID_PARAMETER_VALUE")
 PLACES = "s3://bucket/team, gs://other/,dbfs:/models"
 
 

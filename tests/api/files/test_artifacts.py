@@ -7,39 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse, create_environ
+from werkzeug.test import create_environ
 from werkzeug.wsgi import FileWrapper
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests.api.conftest import Mlflow, failure, good
-from tests.api.tracking.test_runs import run_id  # noqa: F401 - a fixture
-from tests.s3 import Bucket
-
-FILES = "api/2.0/mlflow-artifacts/artifacts"
+from tests.api.files.transfers import fetch, put
+from tests.mlflow_client import FILES, Mlflow, failure, good
 
 
 @pytest.fixture
-def settings(settings: Settings, backend: str, request: pytest.FixtureRequest) -> Settings:
-    """A laptop's setting and a team's: a folder beside SQLite, S3 beside PostgreSQL."""
-    if backend == "sqlite":
-        return settings
-    bucket: Bucket = request.getfixturevalue("bucket")
-    return replace(settings, artifacts=bucket.url, s3_endpoint_url=bucket.endpoint_url)
-
-
-@pytest.fixture
-def root(run_id: str) -> str:
-    return f"0/{run_id}/artifacts"
-
-
-def put(mlflow: Mlflow, path: str, content: bytes = b"bytes") -> TestResponse:
-    return mlflow.call("PUT", f"{FILES}/{path}", data=content)
-
-
-def fetch(mlflow: Mlflow, path: str, **headers: str) -> TestResponse:
-    return mlflow.call("GET", f"{FILES}/{path}", headers=headers, buffered=True)
+def settings(settings: Settings, s3_beside_postgresql: dict[str, str]) -> Settings:
+    return replace(settings, **s3_beside_postgresql)
 
 
 def names(mlflow: Mlflow, path: str) -> list[Any]:

@@ -15,12 +15,11 @@ from mltrail_server.services.files import direct_transfers, integrity
 from mltrail_server.settings import Settings
 from mltrail_server.store.files import files
 from mltrail_server.store.files.files import File
-from tests.api.conftest import Mlflow, failure, good
 from tests.conftest import FrozenClock
+from tests.mlflow_client import MLFLOW_ARTIFACTS, Mlflow, failure, good
 from tests.s3 import Bucket
 
 BACKENDS = ("postgresql",)  # what a team has that has S3
-FILES = "api/2.0/mlflow-artifacts"
 PART = 5 << 20
 CONTENT = b"a" * PART + b"the rest"
 
@@ -30,13 +29,8 @@ def settings(settings: Settings, bucket: Bucket) -> Settings:
     return replace(settings, artifacts=bucket.url, s3_endpoint_url=bucket.endpoint_url)
 
 
-@pytest.fixture
-def root(run_id: str) -> str:
-    return f"0/{run_id}/artifacts"
-
-
 def begin(mlflow: Mlflow, folder: str, *, name: str = "weights.bin", parts: int = 2) -> Any:
-    return good(mlflow.call("POST", f"{FILES}/mpu/create/{folder}", json={"path": name, "num_parts": parts}))
+    return good(mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/create/{folder}", json={"path": name, "num_parts": parts}))
 
 
 def send(begun: Any, content: bytes = CONTENT) -> list[dict[str, Any]]:
@@ -53,16 +47,16 @@ def send(begun: Any, content: bytes = CONTENT) -> list[dict[str, Any]]:
 
 def finish(mlflow: Mlflow, folder: str, begun: Any, parts: Any, *, name: str = "weights.bin") -> Any:
     body = {"path": name, "upload_id": begun["upload_id"], "parts": parts}
-    return mlflow.call("POST", f"{FILES}/mpu/complete/{folder}", json=body)
+    return mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/complete/{folder}", json=body)
 
 
 def give_up(mlflow: Mlflow, folder: str, begun: Any) -> Any:
     body = {"path": "weights.bin", "upload_id": begun["upload_id"]}
-    return good(mlflow.call("POST", f"{FILES}/mpu/abort/{folder}", json=body))
+    return good(mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/abort/{folder}", json=body))
 
 
 def fetch(mlflow: Mlflow, path: str) -> Any:
-    return mlflow.call("GET", f"{FILES}/artifacts/{path}", buffered=True)
+    return mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/artifacts/{path}", buffered=True)
 
 
 def test_a_file_in_parts(mlflow: Mlflow, root: str, bucket: Bucket) -> None:
@@ -106,7 +100,7 @@ def test_parts_that_do_not_make_up_the_file(mlflow: Mlflow, root: str) -> None:
 
 def test_numbers_of_parts_that_no_store_takes(mlflow: Mlflow, root: str) -> None:
     for number in (0, -1, 10_001):
-        answer = mlflow.call("POST", f"{FILES}/mpu/create/{root}", json={"path": "f", "num_parts": number})
+        answer = mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/create/{root}", json={"path": "f", "num_parts": number})
         assert "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE" in failure(answer)[2]
 
 
@@ -120,7 +114,7 @@ def test_what_happens_during_an_upload_counts(
         return failure(finish(mlflow, folder, begun, parts))[2]
 
     def in_the_way() -> None:
-        good(mlflow.call("PUT", f"{FILES}/artifacts/{root}/weights.bin/b", data=b"x"))
+        good(mlflow.call("PUT", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/weights.bin/b", data=b"x"))
 
     assert "can't stand where a folder is" in late(root, in_the_way)
     assert "Restore it first" in late(f"{root}/deep", lambda: mlflow.post("runs/delete", run_id=run_id))
@@ -139,8 +133,8 @@ def test_another_project_or_path_can_not_finish_an_upload(mlflow: Mlflow, root: 
 
 
 def test_a_download_by_url_needs_no_token_and_is_a_download(mlflow: Mlflow, run_id: str, root: str) -> None:
-    good(mlflow.call("PUT", f"{FILES}/artifacts/{root}/ü.html", data=b"<script>"))
-    told = good(mlflow.call("GET", f"{FILES}/presigned/{root}/ü.html"))
+    good(mlflow.call("PUT", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/ü.html", data=b"<script>"))
+    told = good(mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/presigned/{root}/ü.html"))
     assert told["file_size"] == 8
     answer = urllib3.request("GET", told["url"], headers=told["headers"] | {"Range": "bytes=1-3"})
     assert (answer.status, answer.data) == (206, b"scr")
@@ -150,7 +144,7 @@ def test_a_download_by_url_needs_no_token_and_is_a_download(mlflow: Mlflow, run_
     body = {"run_id": run_id, "path": "ü.html"}
     again = good(mlflow.call("POST", "api/2.0/mlflow/artifacts/presigned-download-url", json=body))
     assert urllib3.request("GET", again["url"]).data == b"<script>"
-    assert failure(mlflow.call("GET", f"{FILES}/presigned/{root}/nothing"))[0] == 404
+    assert failure(mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/presigned/{root}/nothing"))[0] == 404
     assert failure(mlflow.call("POST", "api/2.0/mlflow/artifacts/presigned-upload-url", json=body))[0] == 501
 
 
@@ -195,10 +189,10 @@ class TestNotHere:
         )
 
     def test_clients_hear_that_there_is_another_way(self, mlflow: Mlflow, root: str) -> None:
-        good(mlflow.call("PUT", f"{FILES}/artifacts/{root}/f", data=b"bytes"))
-        begun = mlflow.call("POST", f"{FILES}/mpu/create/{root}", json={"path": "g", "num_parts": 1})
+        good(mlflow.call("PUT", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/f", data=b"bytes"))
+        begun = mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/create/{root}", json={"path": "g", "num_parts": 1})
         assert failure(begun)[:2] == (501, "NOT_IMPLEMENTED")
-        assert failure(mlflow.call("GET", f"{FILES}/presigned/{root}/f"))[:2] == (501, "NOT_IMPLEMENTED")
+        assert failure(mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/presigned/{root}/f"))[:2] == (501, "NOT_IMPLEMENTED")
         assert told_of(mlflow) == (False, False)
 
 
@@ -206,10 +200,10 @@ def test_a_project_parks_no_end_of_uploads(mlflow: Mlflow, root: str, monkeypatc
     monkeypatch.setattr(direct_transfers, "MOST_OPEN", 2)
     first = begin(mlflow, root, name="1")
     begin(mlflow, root, name="2")
-    answer = mlflow.call("POST", f"{FILES}/mpu/create/{root}", json={"path": "3", "num_parts": 1})
+    answer = mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/create/{root}", json={"path": "3", "num_parts": 1})
     assert failure(answer)[:2] == (501, "NOT_IMPLEMENTED"), "clients send the whole file then"
     body = {"path": "1", "upload_id": first["upload_id"]}
-    good(mlflow.call("POST", f"{FILES}/mpu/abort/{root}", json=body))
+    good(mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/abort/{root}", json=body))
     begin(mlflow, root, name="3")
 
 

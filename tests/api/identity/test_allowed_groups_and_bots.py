@@ -15,10 +15,10 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.context.job_states import JobStates
 from mltrail_server.settings import Settings
-from tests.api.conftest import Mlflow
-from tests.api.identity.test_id_and_access_tokens import READ, WRITE, admitted, refused
+from tests.api.identity.admission import READ, WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab import FakeGitLab
+from tests.mlflow_client import Mlflow
 
 Making = Callable[..., Deps]
 

@@ -5,9 +5,9 @@ from flask.testing import FlaskClient
 
 from mltrail_server import worker
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow, good
-from tests.api.identity.test_id_and_access_tokens import WRITE, admitted, refused
+from tests.api.identity.admission import WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.mlflow_client import Mlflow, good
 
 RUN = "api/2.0/mlflow/runs/create"
 

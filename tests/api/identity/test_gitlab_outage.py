@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.identity.test_id_and_access_tokens import WRITE, admitted, refused
+from tests.api.identity.admission import WRITE, admitted, refused
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab.keys import SigningKey
 

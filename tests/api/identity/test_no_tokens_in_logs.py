@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow
-from tests.api.identity.test_id_and_access_tokens import READ, WRITE
+from tests.api.identity.admission import READ, WRITE
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
-from tests.ui.test_login import log_in
+from tests.mlflow_client import Mlflow
+from tests.ui.login import log_in
 
 
 def test_no_token_is_ever_logged(

@@ -6,7 +6,7 @@ https://docs.gitlab.com/api/members/ and https://docs.gitlab.com/user/permission
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.identity.test_id_and_access_tokens import WRITE, admitted, refused
+from tests.api.identity.admission import WRITE, admitted, refused
 from tests.conftest import FrozenClock, Team
 
 

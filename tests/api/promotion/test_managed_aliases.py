@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Mlflow, good
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.promotion.test_refused_promotions import with_contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import aliases, promote, with_contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.ui.test_pages import form_token, sign_in
+from tests.mlflow_client import good
+from tests.ui.browsing import form_token, sign_in
 
 BOLD = "\N{MATHEMATICAL BOLD SMALL C}hampion"
 PROMOTES = """
@@ -28,13 +27,9 @@ models:
 """
 
 
-def person(trail: Trail, role: str) -> Mlflow:
-    return Mlflow(trail.client, project="42", token=trail.team.tokens[role])
-
-
-def by_hand(trail: Trail, name: str = "churn") -> str:
+def registered_by_hand(trail: Trail, name: str = "churn") -> str:
     """Register a version of a model, and answer its number."""
-    developer = person(trail, "developer")
+    developer = trail.person("developer")
     developer.call("POST", "api/2.0/mlflow/registered-models/create", json={"name": name})
     run_id = developer.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
     good(developer.call("PUT", f"api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/m/MLmodel", data=b"x"))
@@ -44,7 +39,7 @@ def by_hand(trail: Trail, name: str = "churn") -> str:
 
 def _by_mlflow(trail: Trail, role: str, name: str, alias: str, version: str) -> TestResponse:
     fields = {"name": name, "alias": alias, "version": version}
-    return person(trail, role).call("POST", "api/2.0/mlflow/registered-models/alias", json=fields)
+    return trail.person(role).call("POST", "api/2.0/mlflow/registered-models/alias", json=fields)
 
 
 def _by_our_api(trail: Trail, role: str, name: str, alias: str, version: str) -> TestResponse:
@@ -77,7 +72,7 @@ ALIKE = ("Champion", "CHAMPION", "chamPion", _wide("champion"), "ch\N{LATIN SMAL
 @pytest.mark.parametrize("role", ["developer", "maintainer"])
 def test_before_the_first_promotion(trail: Trail, route: str, role: str) -> None:
     with_contract(trail, PROMOTES)
-    version = by_hand(trail)
+    version = registered_by_hand(trail)
     for alias in ("live", "Live", _wide("LIVE"), "champion", *ALIKE):
         answer = ROUTES[route](trail, role, "churn", alias, version)
         assert answer.status_code in (403, 409, 303, 400), (alias, answer.status_code)
@@ -91,15 +86,15 @@ def test_before_the_first_promotion(trail: Trail, route: str, role: str) -> None
 def test_who_does_not_promote_uses_aliases_as_in_mlflow(trail: Trail, route: str, text: str | None) -> None:
     if text is not None:
         with_contract(trail, text)
-    version = by_hand(trail)
+    version = registered_by_hand(trail)
     for alias in ("champion", "Champion"):
         ROUTES[route](trail, "developer", "churn", alias, version)
     assert aliases(trail) == {"champion": version, "Champion": version}
-    moved = person(trail, "developer").post(
+    moved = trail.person("developer").post(
         "model-versions/transition-stage", name="churn", version=version, stage="Production"
     )
     assert moved["model_version"]["current_stage"] == "Production"
-    person(trail, "developer").call(
+    trail.person("developer").call(
         "DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "churn", "alias": "champion"}
     )
     assert aliases(trail) == {"Champion": version}
@@ -107,14 +102,14 @@ def test_who_does_not_promote_uses_aliases_as_in_mlflow(trail: Trail, route: str
 
 def test_a_contract_that_can_t_be_read_frees_nothing(trail: Trail) -> None:
     with_contract(trail, "version: 1\nmodels: {churn: {promote: {from: [defau")
-    assert _by_mlflow(trail, "developer", "churn", "champion", by_hand(trail)).status_code == 403
+    assert _by_mlflow(trail, "developer", "churn", "champion", registered_by_hand(trail)).status_code == 403
 
 
 def test_while_gitlab_is_down_what_was_read_last_holds(trail: Trail) -> None:
     pipeline = with_contract(trail, PROMOTES)
     trail.train(pipeline, [0.9])
     trail.report(pipeline)
-    version = by_hand(trail)
+    version = registered_by_hand(trail)
     trail.team.gitlab.fail_next("GET", "/raw$", 503)
     assert _by_mlflow(trail, "developer", "churn", "live", version).status_code == 403
 
@@ -131,42 +126,42 @@ def promoted(trail: Trail) -> str:
 @pytest.mark.parametrize("route", ROUTES)
 def test_what_looks_like_the_alias_of_promotions(trail: Trail, route: str, role: str) -> None:
     number = promoted(trail)
-    other = by_hand(trail)
+    other = registered_by_hand(trail)
     for alias in ("champion", *ALIKE):
         for version in {other, number} if alias != "champion" else {other}:
             ROUTES[route](trail, role, "churn", alias, version)
             assert aliases(trail) == {"champion": number}, alias
     # In its other models, too.
-    version = by_hand(trail, "fraud")
+    version = registered_by_hand(trail, "fraud")
     assert _by_mlflow(trail, role, "fraud", "champion", version).status_code in (403, 409, 400)
 
 
 @pytest.mark.parametrize("role", ["developer", "maintainer"])
 @pytest.mark.parametrize("archive", [True, False])
 def test_only_promoted_versions_are_production(trail: Trail, role: str, *, archive: bool) -> None:
-    number, other = promoted(trail), by_hand(trail)
+    number, other = promoted(trail), registered_by_hand(trail)
     fields = {"name": "churn", "stage": "production", "archive_existing_versions": archive}
-    steward = person(trail, "maintainer")
-    steward.post("model-versions/transition-stage", version=number, **fields)
-    code, _, message = person(trail, role).error("POST", "model-versions/transition-stage", version=other, **fields)
+    maintainer = trail.person("maintainer")
+    maintainer.post("model-versions/transition-stage", version=number, **fields)
+    code, _, message = trail.person(role).error("POST", "model-versions/transition-stage", version=other, **fields)
     assert code in (400, 403, 409)
     assert "only promoted versions can be in Production" in message or "Maintainer" in message
-    person(trail, "developer").post("model-versions/transition-stage", name="churn", version=other, stage="Staging")
+    trail.person("developer").post("model-versions/transition-stage", name="churn", version=other, stage="Staging")
     stages = {
         one["version"]: one["current_stage"]
-        for one in steward.get("model-versions/search", filter="name = 'churn'")["model_versions"]
+        for one in maintainer.get("model-versions/search", filter="name = 'churn'")["model_versions"]
     }
     assert stages == {number: "Production", other: "Staging"}
 
 
 def _deleted(trail: Trail) -> None:
-    owner = person(trail, "owner")
+    owner = trail.person("owner")
     owner.call("DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "churn", "alias": "champion"})
     good(owner.call("DELETE", "api/2.0/mlflow/registered-models/delete", json={"name": "churn"}))
 
 
 def _renamed(trail: Trail) -> None:
-    person(trail, "owner").post("registered-models/rename", name="churn", new_name="old churn")
+    trail.person("owner").post("registered-models/rename", name="churn", new_name="old churn")
 
 
 @pytest.mark.parametrize("role", ["developer", "maintainer"])
@@ -175,15 +170,15 @@ def _renamed(trail: Trail) -> None:
 def test_a_model_that_carries_the_alias_to_a_promoted_name(
     trail: Trail, gone: Callable[[Trail], None], role: str, alias: str
 ) -> None:
-    version = by_hand(trail, "evil")
+    version = registered_by_hand(trail, "evil")
     good(_by_mlflow(trail, "developer", "evil", alias, version))  # nothing was promoted yet
     promoted(trail)
     gone(trail)
     fields: dict[str, Any] = {"name": "evil", "new_name": "churn"}
-    code, _, message = person(trail, role).error("POST", "registered-models/rename", **fields)
+    code, _, message = trail.person(role).error("POST", "registered-models/rename", **fields)
     assert code in (400, 403, 409)
     assert "Maintainer" in message or "Remove the alias first" in message
-    owner = person(trail, "owner")
+    owner = trail.person("owner")
     owner.call("DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "evil", "alias": alias})
     owner.post("registered-models/rename", **fields)
     assert aliases(trail) == {}

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import aliases, promote
+from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import Pipeline
 
 SEEDS = [0.90, 0.91, 0.92]
@@ -281,7 +280,7 @@ class TestGuesses:
 
 
 def best(trail: Trail, metric: str) -> float:
-    reader = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    reader = trail.person("guest")
     run = reader.get("registered-models/alias", name="churn", alias="champion")["model_version"]["run_id"]
     logged = {one["key"]: one["value"] for one in reader.get("runs/get", run_id=run)["run"]["data"]["metrics"]}
     value: float = logged[metric]

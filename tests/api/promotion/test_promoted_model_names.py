@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.promotion.test_refused_promotions import by_hand
-from tests.api.promotion.test_reviewed_candidates import a_request, elsewhere, merged
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.merges import elsewhere, merged, open_request
+from tests.api.promotion.promoting import aliases, by_hand, promote
+from tests.api.trail import SHAS, Trail
 
 CHURN = "version: 1\nmodels: {churn: {rules: [{metric: val_accuracy, better: higher, at_least: 0.1}], promote: {}}}\n"
 REUSED = "version: 1\nmodels: {churn: {promote: {reuse_reviewed: true}}, fraud: {promote: {reuse_reviewed: true}}}\n"
@@ -95,7 +94,7 @@ class TestWhatTheContractDoesNotPromoteHere:
 def test_after_a_merge_with_other_changes_the_job_fails(
     trail: Trail, contract: str | None, wish: dict[str, str]
 ) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     if contract is None:
         elsewhere(trail)
@@ -108,7 +107,7 @@ def test_after_a_merge_with_other_changes_the_job_fails(
 
 
 def test_what_was_trained_again_is_promoted_and_what_was_not_is_told(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     reviewed = trail.of_request(request, SHAS["c"])
     trail.train(reviewed, [0.9])
     trail.train(reviewed, [0.9], experiment="fraud", job_name="train fraud")

@@ -5,28 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import aliases, promote
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.fakes.gitlab import Pipeline
-
-
-def promote(trail: Trail, pipeline: Pipeline, *, status: int = 200, token: str | None = None, **wish: Any) -> Any:
-    gitlab = trail.team.gitlab
-    job = gitlab.add_job(pipeline, "promote", "deploy", trail.team.users["maintainer"], "running")
-    answer = trail.client.post(
-        "/api/v4/projects/42/ml/promotions",
-        headers={"Authorization": f"Bearer {token or gitlab.mint(job, EXTERNAL_URL)}"},
-        json={"pipeline_id": pipeline.id} | wish,
-    )
-    assert answer.status_code == status, answer.get_data(as_text=True)
-    return answer.get_json()["promotions"] if status == 200 else answer.get_json()["message"]
-
-
-def aliases(trail: Trail) -> dict[str, str]:
-    mlflow = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
-    found = mlflow.get("registered-models/get", name="churn")["registered_model"].get("aliases", ())
-    return {one["alias"]: one["version"] for one in found}
 
 
 def test_the_best_candidate_becomes_the_first_version(trail: Trail) -> None:
@@ -35,7 +16,7 @@ def test_the_best_candidate_becomes_the_first_version(trail: Trail) -> None:
     trail.train(pipeline, [0.90, 0.92], lr="0.2", job_name="train b")
     (done,) = promote(trail, pipeline)
     assert (done["state"], done["model"], done["version"], done["number"]) == ("promoted", "churn", "1.0.0", 1)
-    mlflow = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    mlflow = trail.person("guest")
     version = mlflow.get("registered-models/alias", name="churn", alias="champion")["model_version"]
     run = mlflow.get("runs/get", run_id=version["run_id"])["run"]
     assert run["data"]["metrics"][0]["value"] == 0.92
@@ -125,7 +106,7 @@ def test_a_lower_loss_may_be_what_counts(trail: Trail) -> None:
     trail.train(pipeline, [0.9], lr="1")
     trail.train(pipeline, [0.1], lr="2", job_name="b")
     (done,) = promote(trail, pipeline, rank_by="val_accuracy", better="lower")
-    mlflow = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    mlflow = trail.person("guest")
     version = mlflow.get("model-versions/get", name="churn", version=str(done["number"]))["model_version"]
     assert mlflow.get("runs/get", run_id=version["run_id"])["run"]["data"]["metrics"][0]["value"] == 0.1
 
@@ -190,7 +171,7 @@ def test_what_was_promoted_stays_whatever_becomes_of_the_run(trail: Trail) -> No
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
     promote(trail, pipeline)
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+    person = trail.person("owner")
     files = "api/2.0/mlflow-artifacts/artifacts"
     version = person.get("model-versions/get", name="churn", version="1")["model_version"]
     uri = person.get("model-versions/get-download-uri", name="churn", version="1")["artifact_uri"]
@@ -226,7 +207,7 @@ class TestPreReleases:
         pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
         trail.train(pipeline, [0.9])
         promote(trail, pipeline, pre_release=True)
-        owner = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+        owner = trail.person("owner")
         told = owner.error("POST", "registered-models/alias", name="churn", alias="champion", version="2")[2]
         assert "never promoted" in told
 
@@ -247,7 +228,7 @@ def test_a_number_that_somebody_took_by_hand_is_passed_over(trail: Trail) -> Non
     first = trail.main(SHAS["b"])
     trail.train(first, [0.8])
     promote(trail, first)
-    developer = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    developer = trail.person("developer")
     for taken in ("1.1.0", "999999.0.0"):
         tags = [{"key": "gitlab.version", "value": taken}]
         developer.post("model-versions/create", name="churn", source="", tags=tags)
@@ -260,7 +241,7 @@ def test_a_number_that_somebody_took_by_hand_is_passed_over(trail: Trail) -> Non
 def test_the_first_promotion_goes_on_from_the_versions_registered_by_hand_that_are_there(
     trail: Trail, deleted: tuple[str, ...], version: str
 ) -> None:
-    developer = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    developer = trail.person("developer")
     developer.post("registered-models/create", name="churn")
     for taken in ("1.4.0", "8.2.0"):
         tags = [{"key": "gitlab.version", "value": taken}]

@@ -1,9 +1,9 @@
 """A merged request is told which version it became."""
 
 from mltrail_server import worker
-from tests.api.promotion.test_promotion import promote
-from tests.api.promotion.test_reviewed_candidates import a_request, merged
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.merges import merged, open_request
+from tests.api.promotion.promoting import promote
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest
 
@@ -13,7 +13,7 @@ def comments(trail: Trail, request: MergeRequest) -> list[str]:
 
 
 def test_a_reviewed_candidate(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     pipeline = merged(trail, request)
     promote(trail, pipeline)
@@ -27,7 +27,7 @@ def test_a_reviewed_candidate(trail: Trail) -> None:
 
 
 def test_or_what_was_trained_after_the_merge(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     pipeline = merged(trail, request, "squash")
     trail.train(pipeline, [0.9])
     promote(trail, pipeline)
@@ -36,7 +36,7 @@ def test_or_what_was_trained_after_the_merge(trail: Trail) -> None:
 
 
 def test_once_though_the_answer_was_lost(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     pipeline = merged(trail, request)
     trail.train(pipeline, [0.9])
     promote(trail, pipeline)
@@ -56,7 +56,7 @@ def test_nobody_is_told_of_a_push_without_a_merge_request(trail: Trail) -> None:
 
 
 def test_a_name_that_a_person_chose_stays_inert(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     pipeline = merged(trail, request)
     trail.train(pipeline, [0.9], experiment="@all **x**")
     promote(trail, pipeline)

@@ -5,8 +5,8 @@ from mltrail_server.services.contract.contracts import parsed
 from mltrail_server.services.promotion import preview as preview_service
 from mltrail_server.services.promotion.preview import Preview
 from mltrail_server.services.review import pipeline_runs
-from tests.api.promotion.test_promotion import promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import promote
+from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import Pipeline
 
 CONTRACT = "version: 1\nmodels: {churn: {promote: {alias: live, reuse_reviewed: true}}}"
@@ -87,7 +87,7 @@ def test_the_note_says_where_the_target_branch_has_no_pipeline(trail: Trail) -> 
     assert "has run no pipeline" not in trail.notes(request)[0]
 
 
-def test_the_contracts_terms(trail: Trail) -> None:
+def test_the_contracts_policy(trail: Trail) -> None:
     pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
     trail.train(pipeline, [0.9])
     found = preview(trail, pipeline, contract=CONTRACT, up_to_date=True)

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from mltrail_server.app import create_app
-from tests.api.conftest import Mlflow
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import aliases, promote
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
+from tests.mlflow_client import FILES, Mlflow
 
 pytestmark = pytest.mark.usefixtures("promoted")
-FILES = "api/2.0/mlflow-artifacts/artifacts"
 BACKENDS = ("sqlite",)
 
 
@@ -26,12 +25,8 @@ def promoted(trail: Trail) -> Pipeline:
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
     promote(trail, pipeline)
-    person(trail, "developer").post("model-versions/create", name="churn", source="")
+    trail.person("developer").post("model-versions/create", name="churn", source="")
     return pipeline
-
-
-def person(trail: Trail, role: str) -> Mlflow:
-    return Mlflow(trail.client, project="42", token=trail.team.tokens[role])
 
 
 def a_job(trail: Trail, *, ref: str, source: str = "push") -> Mlflow:
@@ -58,7 +53,7 @@ IDS = [path for _, path, _ in CHANGES]
 @pytest.mark.parametrize(("method", "path", "fields"), CHANGES, ids=IDS)
 class TestWhoMayNot:
     def test_a_developer(self, trail: Trail, method: str, path: str, fields: Any) -> None:
-        status, code, message = person(trail, "developer").error(method, path, **fields)
+        status, code, message = trail.person("developer").error(method, path, **fields)
         assert (status, code) == (403, "PERMISSION_DENIED")
         assert "takes the Maintainer role" in message
         assert aliases(trail) == {"champion": "1"}
@@ -78,18 +73,18 @@ class TestWhoMay:
         second = trail.main(SHAS["d"])
         trail.train(second, [0.95])
         promote(trail, second)
-        person(trail, "maintainer").post("registered-models/alias", name="churn", alias="champion", version="1")
+        trail.person("maintainer").post("registered-models/alias", name="churn", alias="champion", version="1")
         assert aliases(trail) == {"champion": "1"}
 
     def test_but_not_to_one_that_was_registered_by_hand(self, trail: Trail) -> None:
         fields = {"name": "churn", "alias": "champion", "version": "2"}
-        for by in (person(trail, "owner"), a_job(trail, ref="main")):
+        for by in (trail.person("owner"), a_job(trail, ref="main")):
             status, _, message = by.error("POST", "registered-models/alias", **fields)
             assert status == 400
             assert "1.0.1 was registered by hand and never promoted" in message
 
     def test_a_maintainer_tags_and_describes(self, trail: Trail) -> None:
-        maintainer = person(trail, "maintainer")
+        maintainer = trail.person("maintainer")
         maintainer.call("PATCH", "api/2.0/mlflow/model-versions/update", json=WHICH | {"description": "The first."})
         maintainer.post("model-versions/set-tag", **WHICH, key="deployed", value="eu")
         version = maintainer.get("model-versions/get", **WHICH)["model_version"]
@@ -99,29 +94,29 @@ class TestWhoMay:
         a_job(trail, ref="main").post("model-versions/set-tag", **WHICH, key="deployed", value="eu")
 
     def test_aliases_that_no_promotion_moves_are_everybodys(self, trail: Trail) -> None:
-        person(trail, "developer").post("registered-models/alias", name="churn", alias="mine", version="1")
+        trail.person("developer").post("registered-models/alias", name="churn", alias="mine", version="1")
         assert aliases(trail) == {"champion": "1", "mine": "1"}
 
     def test_versions_that_were_registered_by_hand_are_everybodys(self, trail: Trail) -> None:
-        developer = person(trail, "developer")
+        developer = trail.person("developer")
         assert developer.call("DELETE", "api/2.0/mlflow/model-versions/delete", json=WHICH | {"version": "2"})
         assert developer.error("GET", "model-versions/get", name="churn", version="2")[0] == 404
 
 
 def test_archiving_others_does_not_reach_a_promoted_version(trail: Trail) -> None:
-    person(trail, "maintainer").post("model-versions/transition-stage", **WHICH, stage="Production")
+    trail.person("maintainer").post("model-versions/transition-stage", **WHICH, stage="Production")
     fields = {"name": "churn", "version": "2", "stage": "Production", "archive_existing_versions": True}
-    assert person(trail, "developer").error("POST", "model-versions/transition-stage", **fields)[0] == 403
+    assert trail.person("developer").error("POST", "model-versions/transition-stage", **fields)[0] == 403
 
 
 class TestDeleting:
     def test_not_while_an_alias_points_at_it(self, trail: Trail) -> None:
-        owner = person(trail, "owner")
+        owner = trail.person("owner")
         assert "is 'champion' just now" in owner.error("DELETE", "model-versions/delete", **WHICH)[2]
         assert "has the alias 'champion'" in owner.error("DELETE", "registered-models/delete", name="churn")[2]
 
     def test_its_number_is_never_used_again(self, trail: Trail) -> None:
-        owner = person(trail, "owner")
+        owner = trail.person("owner")
         owner.call("DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "churn", "alias": "champion"})
         assert owner.call("DELETE", "api/2.0/mlflow/model-versions/delete", json=WHICH).status_code == 200
         tags = [{"key": "gitlab.version", "value": "1.0.0"}]
@@ -129,10 +124,10 @@ class TestDeleting:
         assert "is or was a version of this model" in error[2]
 
     def test_not_even_after_its_model(self, trail: Trail) -> None:
-        owner = person(trail, "owner")
+        owner = trail.person("owner")
         owner.call("DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "churn", "alias": "champion"})
         owner.call("DELETE", "api/2.0/mlflow/registered-models/delete", json={"name": "churn"})
-        developer = person(trail, "developer")
+        developer = trail.person("developer")
         developer.post("registered-models/create", name="churn")
         made = developer.post("model-versions/create", name="churn", source="")["model_version"]
         assert (made["version"], made["aliases"]) == ("2", ["1.0.1"])
@@ -140,7 +135,7 @@ class TestDeleting:
         assert developer.error("POST", "registered-models/alias", **fields)[0] == 403
 
     def test_what_was_done_is_still_told(self, trail: Trail, promoted: Pipeline) -> None:
-        owner = person(trail, "owner")
+        owner = trail.person("owner")
         owner.call("DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "churn", "alias": "champion"})
         owner.call("DELETE", "api/2.0/mlflow/model-versions/delete", json=WHICH)
         (again,) = promote(trail, promoted)
@@ -148,7 +143,7 @@ class TestDeleting:
 
 
 def _run_of(trail: Trail) -> str:
-    run_id: str = person(trail, "guest").get("model-versions/get", **WHICH)["model_version"]["run_id"]
+    run_id: str = trail.person("guest").get("model-versions/get", **WHICH)["model_version"]["run_id"]
     return run_id
 
 
@@ -168,14 +163,14 @@ class TestWhatItRestsOn:
     )
     def test_never_changes(self, trail: Trail, path: str, fields: Any) -> None:
         run_id = _run_of(trail)
-        for by in (person(trail, "owner"), a_job(trail, ref="main")):
+        for by in (trail.person("owner"), a_job(trail, ref="main")):
             status, _, message = by.error("POST", path, run_id=run_id, **fields)
             assert status == 400
             assert "became a promoted version" in message
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE"])
     def test_nor_do_its_files(self, trail: Trail, method: str) -> None:
-        owner, run_id = person(trail, "owner"), _run_of(trail)
+        owner, run_id = trail.person("owner"), _run_of(trail)
         uri = owner.get("model-versions/get-download-uri", **WHICH)["artifact_uri"].removeprefix("mlflow-artifacts:/")
         for folder in (f"1/{run_id}/artifacts/model", uri):
             answer = owner.call(method, f"{FILES}/{folder}/MLmodel", data=b"tampered")
@@ -192,8 +187,8 @@ class TestWhatItRestsOn:
 
     def test_outlives_its_experiment(self, trail: Trail) -> None:
         run_id = _run_of(trail)
-        person(trail, "owner").post("experiments/delete", experiment_id="1")
-        guest = person(trail, "guest")
+        trail.person("owner").post("experiments/delete", experiment_id="1")
+        guest = trail.person("guest")
         assert guest.get("runs/get", run_id=run_id)["run"]["data"]["metrics"][0]["value"] == 0.9
         uri = guest.get("model-versions/get-download-uri", **WHICH)["artifact_uri"].removeprefix("mlflow-artifacts:/")
         assert guest.call("GET", f"{FILES}/{uri}/MLmodel", buffered=True).get_data() == b"flavors: {}"
@@ -231,7 +226,7 @@ class TestALoggedModel:
         return made
 
     def test_never_changes(self, trail: Trail, model_id: str) -> None:
-        owner = person(trail, "owner")
+        owner = trail.person("owner")
         calls: list[tuple[str, str, dict[str, Any]]] = [
             ("PATCH", f"logged-models/{model_id}", {"model_id": model_id, "status": "LOGGED_MODEL_UPLOAD_FAILED"}),
             ("PATCH", f"logged-models/{model_id}/tags", {"tags": [{"key": "a", "value": "b"}]}),

@@ -24,12 +24,12 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.promotion.provenance import Signer, signer
 from mltrail_server.settings import Settings
 from mltrail_server.store.files import files
-from tests.api.conftest import Mlflow, good
-from tests.api.promotion.test_promotion import promote
-from tests.api.promotion.test_reviewed_candidates import a_request, merged
+from tests.api.promotion.merges import merged, open_request
+from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.fakes.gitlab.serving import Serving
+from tests.mlflow_client import Mlflow, good
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\7" * 32)
 BACKENDS = ("sqlite",)
@@ -37,10 +37,8 @@ PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decod
 
 
 @pytest.fixture
-def trail(team: Team, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
-    """As elsewhere, on a server with a signing key."""
-    deps = replace(gitlab_deps, settings=replace(gitlab_deps.settings, signing_key=PEM))
-    return Trail(team, create_app(deps).test_client(), deps, clock)
+def gitlab_settings(gitlab_settings: Settings) -> Settings:
+    return replace(gitlab_settings, signing_key=PEM)
 
 
 def told(trail: Trail, version: str = "1.0.0", *, status: int = 200) -> Any:
@@ -99,7 +97,7 @@ def test_datasets_are_materials(trail: Trail) -> None:
 
 
 def test_a_reviewed_candidate_tells_who_approved_it(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     request.approved_by.append(trail.team.users["owner"])
     promote(trail, merged(trail, request, "squash"))
@@ -110,7 +108,7 @@ def test_a_reviewed_candidate_tells_who_approved_it(trail: Trail) -> None:
 
 
 def test_what_was_registered_by_hand_has_none(trail: Trail) -> None:
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    person = trail.person("developer")
     person.post("registered-models/create", name="churn")
     person.post("model-versions/create", name="churn", source="")
     assert "never promoted" in told(trail, status=404)["message"]
@@ -150,7 +148,7 @@ class TestVerify:
     def test_a_version_whose_experiment_was_deleted(
         self, trail: Trail, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        person = Mlflow(trail.client, project="42", token=trail.team.tokens["owner"])
+        person = trail.person("owner")
         person.post("experiments/delete", experiment_id="1")
         trail.clock.advance(400 * 24 * 60 * 60 * 1000)
         garbage.collect(trail.deps)
@@ -177,7 +175,7 @@ class TestVerify:
         kept = tmp_path / "model"
         kept.mkdir()
         folder = told(trail)["folder"]
-        person = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+        person = trail.person("guest")
         answer = person.call("GET", f"api/2.0/mlflow-artifacts/artifacts/{folder}/MLmodel", buffered=True)
         (kept / "MLmodel").write_bytes(answer.get_data())
         attestation = str(tmp_path / "attestation.json")
@@ -212,7 +210,8 @@ class TestTheKey:
 
 
 def test_without_a_key_it_is_not_signed(team: Team, gitlab_deps: Deps, clock: FrozenClock) -> None:
-    trail = Trail(team, create_app(gitlab_deps).test_client(), gitlab_deps, clock)
+    deps = replace(gitlab_deps, settings=replace(gitlab_deps.settings, signing_key=""))
+    trail = Trail(team, create_app(deps).test_client(), deps, clock)
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
     promote(trail, pipeline)

@@ -11,11 +11,10 @@ from mltrail_server.artifacts.local import LocalFiles
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.files import integrity
 from mltrail_server.store.files import files
-from tests.api.conftest import Mlflow
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import aliases, by_hand, promote, with_contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.fakes.gitlab import Pipeline
+from tests.mlflow_client import Mlflow
 
 GATE = """
 version: 1
@@ -25,20 +24,6 @@ models:
     rules: [{metric: val_accuracy, better: higher, at_least: 0.8}]
     promote: {from: [default], alias: live, reuse_reviewed: true}
 """
-
-
-def with_contract(trail: Trail, text: str, sha: str = SHAS["b"]) -> Pipeline:
-    gitlab, project = trail.team.gitlab, trail.team.project
-    gitlab.add_commit(project, sha, parents=("a1" * 20,), branch="main", files={".mltrail.yml": text})
-    return gitlab.add_pipeline(project, sha, "main", "push")
-
-
-def by_hand(trail: Trail, role: str = "maintainer", *, status: int = 200, **wish: Any) -> Any:
-    answer = trail.client.post(
-        "/api/v4/projects/42/ml/promotions", headers={"Authorization": f"Bearer {trail.team.tokens[role]}"}, json=wish
-    )
-    assert answer.status_code == status, answer.get_data(as_text=True)
-    return answer.get_json()["promotions"] if status == 200 else answer.get_json()["message"]
 
 
 class TestTheContract:
@@ -115,7 +100,7 @@ def test_a_job_of_a_fork(trail: Trail) -> None:
 def test_nobody_else_writes_to_a_run_of_a_protected_branch(trail: Trail) -> None:
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    person = trail.person("developer")
     run_id = trail.runs()[0]["info"]["run_id"]
     refused = person.error("POST", "runs/log-metric", run_id=run_id, key="val_accuracy", value=1, timestamp=2)
     assert refused[:2] == (403, "PERMISSION_DENIED")
@@ -167,7 +152,7 @@ class TestByHand:
         assert "'try' is not protected" in by_hand(trail, status=403, candidate=1)
 
     def test_nor_of_somebodys_own_machine(self, trail: Trail) -> None:
-        person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+        person = trail.person("developer")
         person.post("runs/create", experiment_id="0", run_name="laptop")
         assert "without a job's token" in by_hand(trail, status=403, candidate=1)
 
@@ -196,7 +181,7 @@ class TestGitLabsOwnCall:
     """`create_model_version` with a `run_id`: https://docs.gitlab.com/user/project/ml/model_registry/."""
 
     def register(self, trail: Trail, role: str, run: int = 0, **fields: Any) -> Any:
-        person = Mlflow(trail.client, project="42", token=trail.team.tokens[role])
+        person = trail.person(role)
         if (
             person.call("GET", "api/2.0/mlflow/registered-models/get", query_string={"name": "churn"}).status_code
             == 404
@@ -212,7 +197,7 @@ class TestGitLabsOwnCall:
         tags = [{"key": "gitlab.version", "value": "3.0.0"}, {"key": "team", "value": "a"}]
         uri = self.register(trail, "maintainer", source="3.0.0", description="By hand.", tags=tags)
         assert uri.startswith("mlflow-artifacts:/promotions/")
-        guest = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+        guest = trail.person("guest")
         version = guest.get("model-versions/get", name="churn", version="3.0.0")["model_version"]
         assert (version["description"], version["aliases"]) == ("By hand.", ["3.0.0"])
         assert {"key": "team", "value": "a"} in version["tags"]

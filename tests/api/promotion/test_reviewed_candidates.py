@@ -3,39 +3,18 @@
 https://docs.gitlab.com/user/project/merge_requests/methods/
 """
 
-from typing import Any
-
 import pytest
 
-from tests.api.conftest import Mlflow
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.merges import elsewhere, merged, open_request
+from tests.api.promotion.promoting import aliases, promote
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.fakes.gitlab import MergeRequest, Pipeline
-
-CHANGE = {"src/train.py": "learn faster"}
-
-
-def a_request(trail: Trail) -> MergeRequest:
-    gitlab, project = trail.team.gitlab, trail.team.project
-    gitlab.add_commit(project, SHAS["b"], branch="main", files={"README.md": "hello", "src/train.py": "learn"})
-    gitlab.add_commit(project, SHAS["c"], parents=(SHAS["b"],), branch="faster", files=CHANGE)
-    return gitlab.add_merge_request(project, "faster", "main", "Learn faster")
-
-
-def elsewhere(trail: Trail, name: str = "README.md") -> None:
-    """Somebody else's change arrives on the target branch."""
-    trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=(SHAS["b"],), branch="main", files={name: "x"})
-
-
-def merged(trail: Trail, request: MergeRequest, how: Any = "merge") -> Pipeline:
-    sha = trail.team.gitlab.merge(trail.team.project, request.iid, how)
-    return trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push")
+from tests.mlflow_client import Mlflow
 
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase", "fast-forward"])
 def test_whatever_the_merge_method_the_reviewed_candidate_is_promoted(trail: Trail, how: str) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     reviewed = trail.of_request(request, SHAS["c"])
     trail.train(reviewed, [0.9])
     (done,) = promote(trail, merged(trail, request, how))
@@ -47,7 +26,7 @@ def test_whatever_the_merge_method_the_reviewed_candidate_is_promoted(trail: Tra
 @pytest.mark.parametrize("ref", ["merge", "train"])
 @pytest.mark.parametrize("how", ["merge", "squash"])
 def test_a_merged_results_or_train_pipeline_has_run_on_what_is_merged(trail: Trail, ref: str, how: str) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     elsewhere(trail)
     sha = trail.team.gitlab.merged_result(trail.team.project, request.iid)
     ran = trail.team.gitlab.add_pipeline(
@@ -60,7 +39,7 @@ def test_a_merged_results_or_train_pipeline_has_run_on_what_is_merged(trail: Tra
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 def test_other_files_want_a_new_training(trail: Trail, how: str) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     elsewhere(trail)
     (told,) = promote(trail, merged(trail, request, how), model="churn")
@@ -70,7 +49,7 @@ def test_other_files_want_a_new_training(trail: Trail, how: str) -> None:
 
 
 def test_a_commit_that_is_gone_is_told_by_what_was_kept_of_it(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     sha = trail.team.gitlab.merged_result(trail.team.project, request.iid)
     ran = trail.team.gitlab.add_pipeline(
         trail.team.project, sha, f"refs/merge-requests/{request.iid}/merge", "merge_request_event"
@@ -83,7 +62,7 @@ def test_a_commit_that_is_gone_is_told_by_what_was_kept_of_it(trail: Trail) -> N
 
 
 def test_a_pipeline_that_trained_again_promotes_what_it_trained(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     pipeline = merged(trail, request)
     trail.train(pipeline, [0.8], run_name="again")
@@ -92,7 +71,7 @@ def test_a_pipeline_that_trained_again_promotes_what_it_trained(trail: Trail) ->
 
 
 def test_a_failed_training_is_not_covered_up_by_the_reviewed_one(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     pipeline = merged(trail, request)
     trail.train(pipeline, [0.8], status="failed")
@@ -101,7 +80,7 @@ def test_a_failed_training_is_not_covered_up_by_the_reviewed_one(trail: Trail) -
 
 
 def test_the_newest_pipeline_with_the_same_files_counts(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9], run_name="first")
     trail.train(trail.of_request(request, SHAS["c"]), [0.8], run_name="second")
     trail.team.gitlab.add_commit(
@@ -114,7 +93,7 @@ def test_the_newest_pipeline_with_the_same_files_counts(trail: Trail) -> None:
 
 
 def test_a_merge_request_that_was_not_merged_gives_nothing(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     trail.team.project.branches["main"] = SHAS["c"]
     pipeline = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["c"], "main", "push")
@@ -122,7 +101,7 @@ def test_a_merge_request_that_was_not_merged_gives_nothing(trail: Trail) -> None
 
 
 def test_files_that_came_after_the_merge_are_not_what_was_reviewed(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     reviewed = trail.of_request(request, SHAS["c"])
     trail.train(reviewed, [0.9])
     pipeline = merged(trail, request)
@@ -139,7 +118,7 @@ def test_files_that_came_after_the_merge_are_not_what_was_reviewed(trail: Trail)
 
 
 def test_a_tag_takes_what_the_default_branch_has_trained(trail: Trail) -> None:
-    a_request(trail)
+    open_request(trail)
     main = trail.team.gitlab.add_pipeline(trail.team.project, SHAS["b"], "main", "push")
     trail.train(main, [0.9])
     trail.report(main)
@@ -150,7 +129,7 @@ def test_a_tag_takes_what_the_default_branch_has_trained(trail: Trail) -> None:
 
 
 def test_by_hand_a_merged_candidate_but_not_an_open_one(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     pipeline = trail.of_request(request, SHAS["c"])
     maintainer = trail.team.tokens["maintainer"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.trail import Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import aliases, promote
+from tests.api.trail import Trail
 from tests.conftest import EXTERNAL_URL
 
 pytestmark = pytest.mark.usefixtures("three")

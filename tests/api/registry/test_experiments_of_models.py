@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Make, Mlflow, good
-
-INVALID = (400, "INVALID_PARAMETER_VALUE")
+from tests.mlflow_client import INVALID, Make, Mlflow, good
 
 
 def experiment(mlflow: Mlflow, name: str = "[model]churn") -> Any:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow
-from tests.api.promotion.test_promotion import promote
-from tests.api.promotion.test_reviewed_candidates import a_request, merged
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.merges import merged, open_request
+from tests.api.promotion.promoting import promote
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
+from tests.mlflow_client import Mlflow
 
 
 def card(trail: Trail, version: str = "1.0.0") -> list[str]:
@@ -22,13 +22,13 @@ def card(trail: Trail, version: str = "1.0.0") -> list[str]:
 
 
 def test_it_tells_what_one_asks_of_a_model(trail: Trail) -> None:
-    request = a_request(trail)
+    request = open_request(trail)
     request.approved_by.append(trail.team.users["owner"])
     reviewed = trail.of_request(request, SHAS["c"])
     trail.train(reviewed, [0.90, 0.92, 0.94])
     pipeline = merged(trail, request)
     promote(trail, pipeline)
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
+    person = trail.person("maintainer")
     fields = {"name": "churn", "version": "1", "description": "Who will leave?\n@everybody /close"}
     person.call("PATCH", "api/2.0/mlflow/model-versions/update", json=fields)
     lines, gitlab = card(trail), trail.team.gitlab.url
@@ -54,7 +54,7 @@ def test_a_single_run_has_no_interval(trail: Trail) -> None:
 
 
 def test_what_was_registered_by_hand_says_so(trail: Trail) -> None:
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    person = trail.person("developer")
     person.post("registered-models/create", name="churn")
     person.post("model-versions/create", name="churn", source="")
     assert "| Promoted | no: registered by hand, and nothing was checked |" in card(trail, "1")

@@ -12,12 +12,8 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.registry import versions
 from mltrail_server.store.registry import versions as store
-from tests.api.conftest import Make, Mlflow, failure, good
 from tests.conftest import START, FrozenClock
-
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-TAKEN = (400, "RESOURCE_ALREADY_EXISTS")
+from tests.mlflow_client import INVALID, MISSING, TAKEN, Make, Mlflow, failure, good
 
 
 def get(mlflow: Mlflow, version: str) -> Any:
@@ -26,11 +22,6 @@ def get(mlflow: Mlflow, version: str) -> Any:
 
 def send(mlflow: Mlflow, method: str, path: str, **fields: Any) -> Any:
     return good(mlflow.call(method, f"api/2.0/mlflow/model-versions/{path}", json={"name": "churn"} | fields))
-
-
-def uri(mlflow: Mlflow, version: str, name: str = "churn") -> str:
-    found: str = mlflow.get("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
-    return found
 
 
 def test_create_and_get(mlflow: Mlflow, make: Make, run_id: str) -> None:

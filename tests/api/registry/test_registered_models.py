@@ -10,12 +10,8 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.registry import aliases
 from mltrail_server.store.registry.aliases import Move
-from tests.api.conftest import Mlflow, failure, good
 from tests.conftest import START, FrozenClock
-
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-TAKEN = (400, "RESOURCE_ALREADY_EXISTS")
+from tests.mlflow_client import INVALID, MISSING, TAKEN, Mlflow, failure, good
 
 
 class Registry:

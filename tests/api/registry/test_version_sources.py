@@ -5,18 +5,10 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html#create-modelversion
 
 import pytest
 
-from tests.api.conftest import Make, Mlflow, failure
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
-from tests.conftest import LOCAL_TOKEN
-
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-
-
-def uri(mlflow: Mlflow, version: str, name: str = "churn") -> str:
-    found: str = mlflow.get("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
-    return found
+from tests.api.promotion.promoting import aliases, promote
+from tests.api.registry.versions import uri
+from tests.api.trail import SHAS, Trail
+from tests.mlflow_client import INVALID, LOCAL_TOKEN, MISSING, Make, Mlflow, failure
 
 
 def test_sources_are_resolved_to_folders_of_the_project(mlflow: Mlflow, make: Make, run_id: str) -> None:

@@ -7,44 +7,11 @@ from werkzeug.test import TestResponse
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.services.contract import contracts
-from tests.api.conftest import Mlflow, good
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.review.merge_requests import RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.fakes.gitlab import MergeRequest, Pipeline
-
-RULE = "{metric: val_accuracy, better: higher, worse_by: 0.01}"
-
-
-def contract(*rules: str, model: str = "churn", **keys: str) -> str:
-    lines = ["version: 1", "models:", f"  {model}:", *(f"    {name}: {value}" for name, value in keys.items())]
-    return "\n".join([*lines, "    rules:", *(f"      - {rule}" for rule in rules)]) + "\n"
-
-
-def a_main(trail: Trail, sha: str, text: str | None, values: list[float]) -> Pipeline:
-    """Put the contract on main, and train there."""
-    gitlab = trail.team.gitlab
-    files = {} if text is None else {FILE_NAME: text}
-    parent = trail.team.project.branches["main"]
-    gitlab.add_commit(trail.team.project, sha, parents=(parent,), branch="main", files=files)
-    pipeline = gitlab.add_pipeline(trail.team.project, sha, "main", "push")
-    trail.train(pipeline, values)
-    return pipeline
-
-
-def a_request(
-    trail: Trail,
-    values: list[float],
-    files: dict[str, str] | None = None,
-    **how: Any,
-) -> tuple[MergeRequest, Pipeline]:
-    project = trail.team.project
-    base = project.branches["main"]
-    trail.team.gitlab.add_commit(project, SHAS["c"], parents=(base,), branch="faster", files=files)
-    request = trail.team.gitlab.add_merge_request(project, "faster", "main", "Learn faster")
-    pipeline = trail.of_request(request, SHAS["c"])
-    if values:
-        trail.train(pipeline, values, **how)
-    return request, pipeline
+from tests.fakes.gitlab import Pipeline
+from tests.mlflow_client import Mlflow, good
 
 
 def told(trail: Trail, pipeline: Pipeline) -> dict[str, tuple[str, str]]:
@@ -223,7 +190,7 @@ def test_one_run_without_history_warns_at_most(trail: Trail) -> None:
 def test_a_deleted_experiment_is_a_baseline_still(trail: Trail) -> None:
     text = contract(RULE).replace("    rules:", "    runs: {experiment: 'churn*'}\n    rules:")
     a_main(trail, SHAS["b"], text, [0.80, 0.81, 0.82])
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
+    person = trail.person("maintainer")
     person.post("experiments/delete", experiment_id="1")
     _, pipeline = a_request(trail, [0.70, 0.71, 0.72], experiment="churn2")
     assert trail.report(pipeline)["gate"]["outcome"] == "fail"

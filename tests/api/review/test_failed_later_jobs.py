@@ -6,17 +6,15 @@ import pytest
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci import reconcile
-from tests.api.conftest import Mlflow, good
-from tests.api.promotion.test_promotion import promote
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import promote
+from tests.api.review.merge_requests import GOOD, RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, Pipeline
+from tests.mlflow_client import FILES, Mlflow, good
 
-FILES = "api/2.0/mlflow-artifacts/artifacts"
 TEXT = contract(RULE, rank_by="val_accuracy", promote="{from: [default]}")
 RED = {"outcome": "fail", "sentence": "gate failed: 1 rule broken", "problems": []}
-VALUES = [0.80, 0.81, 0.82]
 
 
 def later(trail: Trail, pipeline: Pipeline, *, name: str = "evaluate", allow_failure: bool = False) -> Job:
@@ -46,7 +44,7 @@ def over(trail: Trail, pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "running", "deleted"])
 def test_a_baseline_stays_what_it_was(trail: Trail, status: str) -> None:
-    main = a_main(trail, SHAS["b"], TEXT, VALUES)
+    main = a_main(trail, SHAS["b"], TEXT, GOOD)
     _, pipeline = a_request(trail, [0.50, 0.51, 0.52])
     before = trail.report(pipeline)
     assert before["gate"] == RED
@@ -62,7 +60,7 @@ def test_a_baseline_stays_what_it_was(trail: Trail, status: str) -> None:
 
 
 def test_what_a_later_job_that_succeeds_has_written_counts(trail: Trail) -> None:
-    main = a_main(trail, SHAS["b"], TEXT, VALUES)
+    main = a_main(trail, SHAS["b"], TEXT, GOOD)
     _, pipeline = a_request(trail, [0.50, 0.51, 0.52])
     assert trail.report(pipeline)["gate"] == RED
     trail.team.gitlab.set_job(later(trail, main), "success")
@@ -71,7 +69,7 @@ def test_what_a_later_job_that_succeeds_has_written_counts(trail: Trail) -> None
 
 
 def test_a_job_that_fails_after_one_that_succeeded_takes_its_own_back_only(trail: Trail) -> None:
-    main = a_main(trail, SHAS["b"], TEXT, VALUES)
+    main = a_main(trail, SHAS["b"], TEXT, GOOD)
     _, pipeline = a_request(trail, [0.05, 0.05, 0.05])
     trail.team.gitlab.set_job(later(trail, main), "success")
     trail.report(main)
@@ -88,7 +86,7 @@ def _states(trail: Trail, pipeline: Pipeline) -> set[str]:
 def test_in_its_own_pipeline_a_failure_is_a_veto_unless_gitlab_lets_it_fail(
     trail: Trail, *, allow_failure: bool, state: str
 ) -> None:
-    main = a_main(trail, SHAS["b"], TEXT, VALUES)
+    main = a_main(trail, SHAS["b"], TEXT, GOOD)
     job = later(trail, main, allow_failure=allow_failure)
     assert _states(trail, main) == {"running"}
     trail.team.gitlab.set_job(job, "failed")
@@ -100,7 +98,7 @@ def test_in_its_own_pipeline_a_failure_is_a_veto_unless_gitlab_lets_it_fail(
 
 
 def test_a_job_that_came_when_all_was_over_vetoes_nothing(trail: Trail) -> None:
-    main = a_main(trail, SHAS["b"], TEXT, VALUES)
+    main = a_main(trail, SHAS["b"], TEXT, GOOD)
     over(trail, main)
     trail.team.gitlab.set_job(later(trail, main), "failed")
     assert _states(trail, main) == {"succeeded"}
@@ -111,7 +109,7 @@ def test_a_job_that_came_when_all_was_over_vetoes_nothing(trail: Trail) -> None:
 def assert_shipped(trail: Trail, done: Any) -> None:
     """See that what the training has logged was promoted, files included."""
     assert done["state"] == "promoted", done["reason"]
-    guest = Mlflow(trail.client, project="42", token=trail.team.tokens["guest"])
+    guest = trail.person("guest")
     held = guest.get("model-versions/get-download-uri", name="churn", version=str(done["number"]))["artifact_uri"]
     with guest.call("GET", f"{FILES}/{held.removeprefix('mlflow-artifacts:/')}/MLmodel") as answer:
         assert answer.get_data() == b"flavors: {}"
@@ -120,7 +118,7 @@ def assert_shipped(trail: Trail, done: Any) -> None:
 @pytest.mark.parametrize("status", ["failed", "canceled", "running"])
 def test_a_retried_job_whose_newest_attempt_has_not_succeeded(trail: Trail, status: str) -> None:
     gitlab = trail.team.gitlab
-    main = a_main(trail, SHAS["b"], TEXT, VALUES)
+    main = a_main(trail, SHAS["b"], TEXT, GOOD)
     _, pipeline = a_request(trail, [0.50, 0.51, 0.52])
     before = trail.report(pipeline)["models"]
     trained = next(job for job in gitlab.jobs_of(main) if job.name == "train")
@@ -133,7 +131,7 @@ def test_a_retried_job_whose_newest_attempt_has_not_succeeded(trail: Trail, stat
 
 def test_a_later_job_that_is_retried_counts_by_its_newest_attempt(trail: Trail) -> None:
     gitlab = trail.team.gitlab
-    main = a_main(trail, SHAS["b"], TEXT, VALUES)
+    main = a_main(trail, SHAS["b"], TEXT, GOOD)
     job = later(trail, main)
     gitlab.set_job(job, "failed")
     assert _states(trail, main) == {"failed"}

@@ -2,7 +2,7 @@
 
 import secrets
 
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.trail import SHAS, Trail
 
 
 def test_a_tag_that_is_called_as_the_target_branch_is_no_baseline(trail: Trail) -> None:

@@ -7,25 +7,21 @@ import pytest
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.services.review import reports
-from tests.api.ci.test_publishers import again, faces, failing, thread_of
-from tests.api.conftest import Mlflow, good
-from tests.api.promotion.test_promotion import aliases, promote
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.ci.published import again, failing, publishing, thread_of
+from tests.api.promotion.promoting import aliases, promote
+from tests.api.review.merge_requests import RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
+from tests.mlflow_client import Mlflow, good
 
+pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)
 ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 GOOD, BAD = [0.80, 0.81, 0.82], [0.60, 0.61, 0.62]
 FOLDS = [0.60, 0.70, 0.80, 0.90, 0.95]
 SLICES = '{metric: "f1/*", better: higher, at_least: 0.7}'
 Runs = Sequence[tuple[dict[str, Any], dict[str, Any]]]
-
-
-@pytest.fixture(autouse=True)
-def bot_is_a_developer(trail: Trail) -> None:
-    trail.team.project.members[trail.team.users["bot"].id] = 30
 
 
 def log(
@@ -212,7 +208,7 @@ class TestRedStaysRed:
 
     @pytest.mark.parametrize("left", [{"f1/a": 0.8}, {"other": 0.8}])
     def test_when_a_first_models_slice_is_no_longer_logged(self, trail: Trail, left: dict[str, float]) -> None:
-        a_main(trail, SHAS["b"], faces("thread", rules=(SLICES,)), [])
+        a_main(trail, SHAS["b"], publishing("thread", rules=(SLICES,)), [])
         request, pipeline = a_request(trail, [])
         log(trail, pipeline, [({}, {"f1/a": 0.8, "f1/b": 0.5})])
         assert trail.report(pipeline)["gate"]["outcome"] == "fail"
@@ -225,11 +221,11 @@ class TestRedStaysRed:
 
 
 class TestTargets:
-    LAX = faces("thread", "status", rules=("{metric: val_accuracy, at_least: 0.1}",))
+    LAX = publishing("thread", "status", rules=("{metric: val_accuracy, at_least: 0.1}",))
 
     def branches(self, trail: Trail) -> None:
         gitlab, project = trail.team.gitlab, trail.team.project
-        a_main(trail, SHAS["b"], faces("thread", "status"), GOOD)
+        a_main(trail, SHAS["b"], publishing("thread", "status"), GOOD)
         gitlab.add_commit(project, SHAS["e"], parents=(SHAS["b"],), branch="lax", files={FILE_NAME: self.LAX})
         gitlab.add_commit(project, SHAS["c"], parents=(SHAS["b"],), branch="faster")
 

@@ -7,9 +7,9 @@ import pytest
 from mltrail_contract import FILE_NAME
 from mltrail_server.services.contract import contracts
 from mltrail_server.settings import Settings
-from tests.api.ci.test_publishers import faces
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.ci.published import publishing
+from tests.api.review.merge_requests import RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab.faults import How
 
 GOOD, BAD = [0.80, 0.81, 0.82], [0.60, 0.61, 0.62]
@@ -138,7 +138,7 @@ def test_another_branchs_lax_file_is_not_taken_for_the_last_good_one(trail: Trai
 
 def test_the_thread_is_shown_where_the_last_good_file_wants_it(trail: Trail) -> None:
     trail.team.project.members[trail.team.users["bot"].id] = 30
-    a_main(trail, SHAS["b"], faces("thread", "status"), GOOD)
+    a_main(trail, SHAS["b"], publishing("thread", "status"), GOOD)
     broken_main(trail, "models: [")
     request, pipeline = a_request(trail, GOOD)
     trail.report(pipeline)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow
-from tests.api.promotion.test_promotion import promote
-from tests.api.review.test_writes_by_others import World
-from tests.api.trail import Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import promote
+from tests.api.review.judged_request import JudgedRequest
+from tests.api.trail import Trail
 from tests.conftest import EXTERNAL_URL
+from tests.mlflow_client import Mlflow
 
 
 def model_of(mlflow: Mlflow, run_id: str) -> str:
@@ -44,8 +44,8 @@ def sorted_by_auc(mlflow: Mlflow) -> list[str]:
 @pytest.mark.parametrize("protected", [False, True])
 @pytest.mark.parametrize("who", ["developer", "maintainer", "another pipeline's job"])
 def test_others_measure_a_model_of_jobs_beside_it(trail: Trail, who: str, *, protected: bool, batch: bool) -> None:
-    world = World(trail, protected=protected)
-    by = world.as_job(world.pipeline) if who.endswith("job") else world.as_person(who)
+    world = JudgedRequest(trail, protected=protected)
+    by = world.as_job(world.pipeline) if who.endswith("job") else world.trail.person(who)
     model_id = model_of(by, world.targets[0])
     run_id = measure(by, model_id, batch=batch)
     # The evaluation itself is kept, as MLflow's client expects.
@@ -56,7 +56,7 @@ def test_others_measure_a_model_of_jobs_beside_it(trail: Trail, who: str, *, pro
 
 @pytest.mark.parametrize("batch", [False, True])
 def test_a_job_of_its_pipeline_measures_it(trail: Trail, *, batch: bool) -> None:
-    world = World(trail, protected=True)
+    world = JudgedRequest(trail, protected=True)
     by = world.as_job(world.main)
     model_id = model_of(by, world.targets[0])
     measure(by, model_id, batch=batch)
@@ -65,7 +65,7 @@ def test_a_job_of_its_pipeline_measures_it(trail: Trail, *, batch: bool) -> None
 
 
 def test_the_run_that_made_it_measures_it(trail: Trail) -> None:
-    world = World(trail, protected=True)
+    world = JudgedRequest(trail, protected=True)
     by = Mlflow(trail.client, project="42", token=world.token)
     model_id = model_of(by, world.targets[0])
     measure(by, model_id, run_id=world.targets[0])
@@ -73,22 +73,22 @@ def test_the_run_that_made_it_measures_it(trail: Trail) -> None:
 
 
 def test_nobody_measures_what_a_promoted_version_rests_on(trail: Trail) -> None:
-    world = World(trail, protected=True)
+    world = JudgedRequest(trail, protected=True)
     (done,) = promote(trail, world.main)
     assert done["state"] == "promoted"
-    guest = world.as_person("guest")
+    guest = world.trail.person("guest")
     run_id = guest.get("model-versions/get", name="churn", version="1")["model_version"]["run_id"]
     model_id = model_of(guest, run_id)
-    for by in (world.as_person("owner"), world.as_job(world.main), world.as_job(world.pipeline)):
+    for by in (world.trail.person("owner"), world.as_job(world.main), world.as_job(world.pipeline)):
         measure(by, model_id)
     assert shown(guest, model_id) == {}
 
 
 def test_a_model_of_a_laptop_is_measured_by_anybody(trail: Trail) -> None:
-    world = World(trail, protected=True)
-    person = world.as_person("developer")
+    world = JudgedRequest(trail, protected=True)
+    person = world.trail.person("developer")
     made = person.post("logged-models", experiment_id="1", name="mine")["model"]["info"]["model_id"]
-    measure(world.as_person("maintainer"), made)
+    measure(world.trail.person("maintainer"), made)
     assert shown(person, made) == {"auc": 0.999}
     run_id = person.post("runs/create", experiment_id="1")["run"]["info"]["run_id"]
     fields = {"experiment_id": "1", "name": "mine", "source_run_id": run_id}
@@ -98,7 +98,7 @@ def test_a_model_of_a_laptop_is_measured_by_anybody(trail: Trail) -> None:
 
 
 def test_a_model_of_another_project_is_none(trail: Trail) -> None:
-    world = World(trail, protected=True)
+    world = JudgedRequest(trail, protected=True)
     gitlab, team = trail.team.gitlab, trail.team
     other = gitlab.add_project("team/other", id=77)
     gitlab.add_member(other, team.users["developer"], 40)
@@ -112,6 +112,6 @@ def test_a_model_of_another_project_is_none(trail: Trail) -> None:
         "key": "auc",
         "value": 0.999,
         "timestamp": 1,
-        "model_id": model_of(world.as_person("guest"), world.targets[0]),
+        "model_id": model_of(world.trail.person("guest"), world.targets[0]),
     }
     assert there.error("POST", "runs/log-metric", run_id=run_id, **point)[0] == 404

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from tests.api.conftest import Mlflow
-from tests.api.trail import SHAS, Trail, reviewed, trail  # noqa: F401 - fixtures
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline
+from tests.mlflow_client import Mlflow
 
 
 def test_the_note_says_it(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
@@ -38,7 +38,7 @@ def test_a_second_pipeline_updates_the_same_note(trail: Trail, reviewed: tuple[M
     (after,) = trail.team.gitlab.notes(trail.team.project, request.iid)
     assert after.id == before.id
     assert "worse" in after.body
-    # Late news of the older pipeline does not overwrite it.
+    # A late event of the older pipeline does not overwrite it.
     trail.report(first)
     assert trail.notes(request) == [after.body]
 

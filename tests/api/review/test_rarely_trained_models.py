@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.review.test_contract import RULE
-from tests.api.review.test_removed_baselines import purge
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.review.merge_requests import RULE
+from tests.api.review.removal import purge
+from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import Pipeline
 
 OTHERS = 31

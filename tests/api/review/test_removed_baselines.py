@@ -1,26 +1,12 @@
 """A baseline that somebody has removed for good is unknown, and says who removed it; it is never new."""
 
 import pytest
-import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.admin import purge as purge_service
-from mltrail_server.store import schema
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.review.test_writes_by_others import FILES, World
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
-
-
-def purge(trail: Trail, iids: list[int], by: str = "maintainer", *, links: bool) -> None:
-    """Remove runs as a purge does."""
-    with trail.deps.db.write() as connection:
-        purge_service.leave_tombstone(connection, ProjectId(42), iids, by=by, now=trail.clock())
-        tables = [schema.latest_metric, schema.metric, schema.param, schema.candidate_tag]
-        tables += [schema.candidate_job] if links else []
-        for table in tables:
-            connection.execute(sa.delete(table).where(table.c.project_id == 42, table.c.candidate_iid.in_(iids)))
-        runs = schema.candidate
-        connection.execute(sa.delete(runs).where(runs.c.project_id == 42, runs.c.iid.in_(iids)))
+from tests.api.review.judged_request import JudgedRequest
+from tests.api.review.merge_requests import RULE, a_main, a_request, contract
+from tests.api.review.removal import purge
+from tests.api.trail import SHAS, Trail
+from tests.mlflow_client import FILES
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -59,8 +45,8 @@ def test_what_had_failed_leaves_no_gap(trail: Trail) -> None:
 
 
 def test_what_stands_beside_goes_with_it(trail: Trail) -> None:
-    world = World(trail, protected=False)
-    person = world.as_person("developer")
+    world = JudgedRequest(trail, protected=False)
+    person = world.trail.person("developer")
     person.post("runs/log-metric", run_id=world.targets[0], key="laptop", value=1, timestamp=1)
     person.call("PUT", f"{FILES}/1/{world.targets[0]}/artifacts/laptop.txt", data=b"x")
     purge(trail, [1, 2, 3], links=True)

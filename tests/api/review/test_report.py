@@ -5,10 +5,10 @@ import pytest
 from mltrail_server.app import create_deps
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci import reconcile
-from tests.api.conftest import Mlflow
-from tests.api.trail import SHAS, Trail, reviewed, trail  # noqa: F401 - fixtures
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
+from tests.mlflow_client import Mlflow
 
 
 def test_the_report_tells_what_changed(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
@@ -47,7 +47,7 @@ def test_what_a_stranger_writes_stands_beside_the_evidence(
     trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
 ) -> None:
     _, pipeline = reviewed
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    person = trail.person("developer")
     best = max(trail.runs(), key=lambda run: run["data"]["metrics"][0]["value"])["info"]["run_id"]
     person.post("runs/log-metric", run_id=best, key="val_accuracy", value=0.9999, timestamp=9)
     (model,) = trail.report(pipeline)["models"]

@@ -4,19 +4,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.domain.markdown import code
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
-from tests.ui.test_merge_requests import ML, page
-from tests.ui.test_pages import sign_in
+from tests.ui.browsing import TEAM_ML, sign_in, team_page
 
 BACKENDS = ("sqlite",)
-GOOD, BAD = [0.80, 0.81, 0.82], [0.60, 0.61, 0.62]
 
 
 @pytest.fixture
-def request_(trail: Trail) -> MergeRequest:
+def request_with_report(trail: Trail) -> MergeRequest:
     """A merge request whose first pipeline, which was good, had the report job `report`."""
     a_main(trail, SHAS["b"], contract(RULE), GOOD)
     request, first = a_request(trail, GOOD)
@@ -47,10 +45,10 @@ def push(trail: Trail, request: MergeRequest, values: list[float]) -> Pipeline:
     return pipeline
 
 
-def test_a_missing_one_is_told(trail: Trail, request_: MergeRequest) -> None:
-    pipeline = push(trail, request_, BAD)
+def test_a_missing_one_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
+    pipeline = push(trail, request_with_report, BAD)
     trail.work()
-    (note,) = trail.notes(request_)
+    (note,) = trail.notes(request_with_report)
     assert "⚠️ This pipeline has no job `report`, which reported before" in note
     assert told(trail, pipeline) == [
         "This pipeline has no job report, which reported before: nothing in it fails with the gate."
@@ -65,56 +63,56 @@ def test_one_that_was_never_there_is_not_missed(trail: Trail) -> None:
     assert "report job" not in trail.notes(request)[0]
 
 
-def test_one_that_is_about_to_run_is_waited_for(trail: Trail, request_: MergeRequest) -> None:
-    pipeline = push(trail, request_, BAD)
+def test_one_that_is_about_to_run_is_waited_for(trail: Trail, request_with_report: MergeRequest) -> None:
+    pipeline = push(trail, request_with_report, BAD)
     trail.team.gitlab.add_job(pipeline, "report", "test", trail.team.users["developer"], "created")
     trail.work()
-    assert "⚠️" not in trail.notes(request_)[0]
+    assert "⚠️" not in trail.notes(request_with_report)[0]
 
 
 @pytest.mark.parametrize("status", ["success", "failed", "manual"])
-def test_one_that_does_not_ask_is_told(trail: Trail, request_: MergeRequest, status: str) -> None:
-    pipeline = push(trail, request_, BAD)
+def test_one_that_does_not_ask_is_told(trail: Trail, request_with_report: MergeRequest, status: str) -> None:
+    pipeline = push(trail, request_with_report, BAD)
     job = trail.team.gitlab.add_job(pipeline, "report", "test", trail.team.users["developer"], "running")
     trail.work()
-    assert "did not ask" not in trail.notes(request_)[0]
+    assert "did not ask" not in trail.notes(request_with_report)[0]
     end(trail, job, status)
     trail.work(seconds=60)
-    assert "The job `report` did not ask for this report as it did before" in trail.notes(request_)[0]
+    assert "The job `report` did not ask for this report as it did before" in trail.notes(request_with_report)[0]
 
 
-def test_one_that_passes_a_failed_gate_is_told(trail: Trail, request_: MergeRequest) -> None:
-    pipeline = push(trail, request_, BAD)
+def test_one_that_passes_a_failed_gate_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
+    pipeline = push(trail, request_with_report, BAD)
     assert trail.report(pipeline)["report_job"] == []
     trail.work(seconds=60)
     end(trail, report_job(trail, pipeline), "success")
     trail.work(seconds=5 * 60)
-    (note,) = trail.notes(request_)
+    (note,) = trail.notes(request_with_report)
     assert "The job `report` passed although the gate failed." in note
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_one_that_may_fail_is_told(trail: Trail, request_: MergeRequest, allowed: bool) -> None:
-    pipeline = push(trail, request_, BAD)
+def test_one_that_may_fail_is_told(trail: Trail, request_with_report: MergeRequest, allowed: bool) -> None:
+    pipeline = push(trail, request_with_report, BAD)
     trail.report(pipeline)
     job = report_job(trail, pipeline)
     job.allow_failure = allowed
     end(trail, job, "failed")
     trail.work(seconds=60)
-    assert ("The job `report` may fail without the pipeline." in trail.notes(request_)[0]) is allowed
+    assert ("The job `report` may fail without the pipeline." in trail.notes(request_with_report)[0]) is allowed
 
 
-def test_another_one_is_told(trail: Trail, request_: MergeRequest) -> None:
-    pipeline = push(trail, request_, GOOD)
+def test_another_one_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
+    pipeline = push(trail, request_with_report, GOOD)
     job = trail.team.gitlab.add_job(pipeline, "look `away`", "test", trail.team.users["developer"], "running")
     headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(job, EXTERNAL_URL)}"}
     trail.client.post(f"/api/v4/projects/42/ml/pipelines/{pipeline.id}/report", headers=headers)
-    (note,) = trail.notes(request_)
+    (note,) = trail.notes(request_with_report)
     assert f"This report was asked for by the job {code(job.name)}, not by `report` as before." in note
 
 
-def test_what_was_merged_is_what_others_are_held_to(trail: Trail, request_: MergeRequest) -> None:
-    trail.team.gitlab.merge(trail.team.project, request_.iid)
+def test_what_was_merged_is_what_others_are_held_to(trail: Trail, request_with_report: MergeRequest) -> None:
+    trail.team.gitlab.merge(trail.team.project, request_with_report.iid)
     trail.work(seconds=16 * 60)
     trail.team.gitlab.add_commit(trail.team.project, SHAS["e"], parents=(SHAS["b"],), branch="slower")
     other = trail.team.gitlab.add_merge_request(trail.team.project, "slower", "main", "Learn slower")
@@ -124,8 +122,8 @@ def test_what_was_merged_is_what_others_are_held_to(trail: Trail, request_: Merg
     assert "This pipeline has no job `report`" in trail.notes(other)[0]
 
 
-def test_a_page_tells_it(trail: Trail, request_: MergeRequest, gitlab_client: FlaskClient) -> None:
-    push(trail, request_, BAD)
+def test_a_page_tells_it(trail: Trail, request_with_report: MergeRequest, gitlab_client: FlaskClient) -> None:
+    push(trail, request_with_report, BAD)
     trail.work()
     sign_in(gitlab_client, trail.team.tokens["reporter"], base_url=EXTERNAL_URL)
-    assert "has no job “report”" in page(gitlab_client, f"{ML}/merge_requests/{request_.iid}")
+    assert "has no job “report”" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request_with_report.iid}")

@@ -9,24 +9,19 @@ import sqlalchemy as sa
 from mltrail_contract import FILE_NAME
 from mltrail_server.services.contract import contracts
 from mltrail_server.store import schema
-from tests.api.ci.test_publishers import faces, resolve, thread_of
-from tests.api.conftest import Mlflow, good
-from tests.api.review.test_contract import RULE, a_main, a_request
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.ci.published import publishing, resolve, thread_of
+from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, a_request
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
+from tests.mlflow_client import Mlflow, good
 
+pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)
 ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-GOOD, BAD = [0.80, 0.81, 0.82], [0.60, 0.61, 0.62]
-TEXT = faces("thread", "status")
+TEXT = publishing("thread", "status")
 TWO = TEXT.replace("models:\n", f"models:\n  fraud: {{rules: [{RULE}]}}\n")
 Attack = Callable[[Trail, MergeRequest], Pipeline | None]
-
-
-@pytest.fixture(autouse=True)
-def bot_is_a_developer(trail: Trail) -> None:
-    trail.team.project.members[trail.team.users["bot"].id] = 30
 
 
 def push(trail: Trail, sha: str, files: dict[str, Any] | None = None) -> None:
@@ -116,7 +111,7 @@ def a_deleted_run(trail: Trail, request: MergeRequest) -> Pipeline:
 
 
 def runs_deleted_by_a_developer(trail: Trail, request: MergeRequest) -> Pipeline | None:
-    client = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    client = trail.person("developer")
     # Those of the target branch are not theirs to delete.
     for run in client.post("runs/search", experiment_ids=["1"])["runs"]:
         client.call("POST", "api/2.0/mlflow/runs/delete", json={"run_id": run["info"]["run_id"]})
@@ -124,7 +119,7 @@ def runs_deleted_by_a_developer(trail: Trail, request: MergeRequest) -> Pipeline
 
 
 def the_experiment_deleted(trail: Trail, request: MergeRequest) -> Pipeline:
-    client = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
+    client = trail.person("maintainer")
     client.call("POST", "api/2.0/mlflow/experiments/delete", json={"experiment_id": "1"})
     return trail.of_request(request, SHAS["c"])
 
@@ -137,7 +132,7 @@ def only_the_good_model_beside(trail: Trail, request: MergeRequest) -> Pipeline:
 
 def retargeted_and_back(trail: Trail, request: MergeRequest) -> Pipeline:
     gitlab, project = trail.team.gitlab, trail.team.project
-    lax = faces("thread", rules=("{metric: val_accuracy, at_least: 0.1}",))
+    lax = publishing("thread", rules=("{metric: val_accuracy, at_least: 0.1}",))
     gitlab.add_commit(project, SHAS["e"], parents=(SHAS["b"],), branch="lax", files={FILE_NAME: lax})
     request.target_branch = "lax"
     push(trail, SHAS["d"])

@@ -12,31 +12,14 @@ from sqlalchemy import event
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.review import reports
-from tests.api.conftest import Mlflow, good
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.review.jobs import a_job, log
+from tests.api.review.merge_requests import RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.fakes.gitlab import Job, Pipeline
+from tests.fakes.gitlab import Pipeline
+from tests.mlflow_client import good
 
 PARENT = "mlflow.parentRunId"
-
-
-def a_job(trail: Trail, pipeline: Pipeline, name: str = "train") -> tuple[Job, Mlflow]:
-    job = trail.team.gitlab.add_job(pipeline, name, "train", trail.team.users["developer"], "running")
-    return job, Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(job, EXTERNAL_URL))
-
-
-def log(mlflow: Mlflow, metrics: dict[str, float], params: dict[str, str] | None = None, **tags: str) -> str:
-    sent = [{"key": key.replace("__", "."), "value": value} for key, value in tags.items()]
-    run_id: str = mlflow.post("runs/create", experiment_id="0", tags=sent)["run"]["info"]["run_id"]
-    mlflow.post(
-        "runs/log-batch",
-        run_id=run_id,
-        params=[{"key": key, "value": value} for key, value in (params or {}).items()],
-        metrics=[{"key": key, "value": value, "timestamp": 1} for key, value in metrics.items()],
-    )
-    mlflow.post("runs/update", run_id=run_id, status="FINISHED")
-    return run_id
 
 
 def sweep(trail: Trail, pipeline: Pipeline, count: int) -> None:
@@ -129,7 +112,7 @@ def test_a_run_of_two_jobs_counts_when_both_have_succeeded(trail: Trail) -> None
 def test_a_laptop_s_run_of_the_same_commit_stands_beside_and_never_counts(trail: Trail) -> None:
     a_main(trail, SHAS["b"], contract(RULE), [0.80, 0.81, 0.82])
     request, pipeline = a_request(trail, [0.70, 0.71, 0.72])
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    person = trail.person("developer")
     log(person, {"val_accuracy": 0.99}, mlflow__source__git__commit=SHAS["c"])
     log(person, {"val_accuracy": 0.98}, mlflow__source__git__commit=SHAS["d"])
     report = trail.report(pipeline)
@@ -144,7 +127,7 @@ def test_a_laptop_s_run_of_the_same_commit_stands_beside_and_never_counts(trail:
 def test_an_alias_is_a_baseline(trail: Trail) -> None:
     text = contract(RULE, baseline="champion")
     main = a_main(trail, SHAS["b"], text, [0.80, 0.81, 0.82])
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["maintainer"])
+    person = trail.person("maintainer")
     first: Any = trail.runs()[-1]["info"]["run_id"]
     _, pipeline = a_request(trail, [0.70, 0.71, 0.72])
     report = trail.report(pipeline)

@@ -8,8 +8,8 @@ import pytest
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.session import Sessions
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.review.merge_requests import RULE, a_main, a_request, contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import Team
 from tests.fakes.gitlab.diffs import Limits
 

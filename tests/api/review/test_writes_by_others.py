@@ -10,22 +10,15 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Mlflow, good
-from tests.api.promotion.test_promotion import promote
-from tests.api.review.test_contract import RULE, a_main, a_request, contract
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import promote
+from tests.api.review.judged_request import SELECTED, JudgedRequest, Write, accuracy_of, dataset
+from tests.api.review.merge_requests import GOOD, RULE, a_main, contract
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.fakes.gitlab import Job, Pipeline
-
-FILES = "api/2.0/mlflow-artifacts/artifacts"
-SELECTED = contract(
-    RULE, runs="{experiment: churn, tags: {stage: final}}", rank_by="val_accuracy", promote="{from: [default]}"
-)
-VALUES = [0.80, 0.81, 0.82]
+from tests.fakes.gitlab import Pipeline
+from tests.mlflow_client import FILES, Mlflow, good
 
 RESTORE = "api/2.0/mlflow/experiments/restore"
-
-Write = Callable[[Mlflow, str], TestResponse]
 
 
 def _posts(path: str, method: str = "POST", **fields: Any) -> Write:
@@ -98,13 +91,6 @@ def _of_experiment(path: str, **fields: Any) -> Write:
     return write
 
 
-def dataset(digest: str) -> dict[str, Any]:
-    return {
-        "dataset": {"name": "test", "digest": digest, "source_type": "local", "source": "x"},
-        "tags": [{"key": "mlflow.data.context", "value": "test"}],
-    }
-
-
 WRITES: dict[str, Write] = {
     "tag": _posts("runs/set-tag", key="stage", value="draft"),
     "parent": _posts("runs/set-tag", key="mlflow.parentRunId", value="f" * 32),
@@ -149,89 +135,19 @@ WRITES: dict[str, Write] = {
 HIDES = frozenset({"deleted", "experiment deleted"})
 
 
-class World:
-    """A target branch that has trained, and a merge request that is worse, judged once."""
-
-    def __init__(self, trail: Trail, *, protected: bool, text: str = SELECTED) -> None:
-        self.trail, self.team = trail, trail.team
-        if not protected:
-            self.team.project.protected.clear()
-        self.main = a_main(trail, SHAS["b"], text, [])
-        self.job, self.token = self._train(self.main, VALUES)
-        self.request, self.pipeline = a_request(trail, [])
-        self.request_job, self.request_token = self._train(self.pipeline, [0.50, 0.51, 0.52])
-        self.targets = [run["info"]["run_id"] for run in sorted(trail.runs(), key=_value) if _value(run) > 0.7]
-
-    def _train(self, pipeline: Pipeline, values: list[float]) -> tuple[Job, str]:
-        """Train as MLflow 3 does: with a tag that the contract selects by, and a logged model."""
-        gitlab = self.team.gitlab
-        job = gitlab.add_job(pipeline, "train", "train", self.team.users["developer"], "running")
-        token = gitlab.mint(job, EXTERNAL_URL)
-        mlflow = Mlflow(self.trail.client, project="42", token=token)
-        mlflow.call("POST", "api/2.0/mlflow/experiments/create", json={"name": "churn"})
-        for seed, value in enumerate(values):
-            run_id = mlflow.post("runs/create", experiment_id="1", run_name=f"run-{seed}")["run"]["info"]["run_id"]
-            mlflow.post(
-                "runs/log-batch",
-                run_id=run_id,
-                params=[{"key": "seed", "value": str(seed)}],
-                metrics=[{"key": "val_accuracy", "value": value, "timestamp": 1}],
-                tags=[{"key": "stage", "value": "final"}],
-            )
-            mlflow.post("runs/log-inputs", run_id=run_id, datasets=[dataset("own")])
-            good(mlflow.call("PUT", f"{FILES}/1/{run_id}/artifacts/model/MLmodel", data=b"flavors: {}"))
-            made = {"experiment_id": "1", "name": "model", "source_run_id": run_id}
-            model_id = mlflow.post("logged-models", **made)["model"]["info"]["model_id"]
-            good(mlflow.call("PUT", f"{FILES}/1/models/{model_id}/artifacts/MLmodel", data=b"flavors: {}"))
-            good(
-                mlflow.call(
-                    "PATCH",
-                    f"api/2.0/mlflow/logged-models/{model_id}",
-                    json={"model_id": model_id, "status": "LOGGED_MODEL_READY"},
-                )
-            )
-            mlflow.post("runs/outputs", run_id=run_id, models=[{"model_id": model_id, "step": 0}])
-            mlflow.post("runs/update", run_id=run_id, status="FINISHED")
-        gitlab.set_job(job, "success")
-        return job, token
-
-    def verdict(self, method: str = "GET") -> Any:
-        """All that the report says, without what a later report job adds to it."""
-        report = self.trail.report(self.pipeline, method)
-        return {key: report[key] for key in ("gate", "verdict", "models", "state")}
-
-    def as_person(self, role: str) -> Mlflow:
-        return Mlflow(self.trail.client, project="42", token=self.team.tokens[role])
-
-    def as_job(self, pipeline: Pipeline) -> Mlflow:
-        job = self.team.gitlab.add_job(pipeline, "attack", "test", self.team.users["developer"], "running")
-        return Mlflow(self.trail.client, project="42", token=self.team.gitlab.mint(job, EXTERNAL_URL))
-
-    def attack(self, write: Write, by: Mlflow) -> list[tuple[int, str]]:
-        told = []
-        for run_id in self.targets:
-            answer = write(by, run_id)
-            told.append((answer.status_code, answer.get_data(as_text=True)))
-        return told
-
-
-def _value(run: Any) -> float:
-    return next((float(one["value"]) for one in run["data"].get("metrics", ()) if one["key"] == "val_accuracy"), 0)
-
-
-def _branch_pipeline(world: World) -> Pipeline:
+def _branch_pipeline(world: JudgedRequest) -> Pipeline:
     world.team.gitlab.add_commit(world.team.project, SHAS["e"], parents=(SHAS["b"],), branch="other")
     return world.team.gitlab.add_pipeline(world.team.project, SHAS["e"], "other", "push")
 
 
-def _ended_job(world: World) -> Mlflow:
+def _ended_job(world: JudgedRequest) -> Mlflow:
     world.trail.clock.advance(600_000)
     return Mlflow(world.trail.client, project="42", token=world.token)
 
 
-CALLERS: dict[str, Callable[[World], Mlflow]] = {
-    "developer": lambda world: world.as_person("developer"),
-    "maintainer": lambda world: world.as_person("maintainer"),
+CALLERS: dict[str, Callable[[JudgedRequest], Mlflow]] = {
+    "developer": lambda world: world.trail.person("developer"),
+    "maintainer": lambda world: world.trail.person("maintainer"),
     "the merge request's job": lambda world: world.as_job(world.pipeline),
     "another pipeline's job": lambda world: world.as_job(_branch_pipeline(world)),
     "its job, which has ended": _ended_job,
@@ -239,12 +155,12 @@ CALLERS: dict[str, Callable[[World], Mlflow]] = {
 
 
 @pytest.fixture(params=[True, False], ids=["protected", "unprotected"])
-def world(request: pytest.FixtureRequest, trail: Trail) -> World:
-    return World(trail, protected=request.param)
+def world(request: pytest.FixtureRequest, trail: Trail) -> JudgedRequest:
+    return JudgedRequest(trail, protected=request.param)
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_no_write_of_others_changes_the_verdict_or_the_promotion(world: World, caller: str) -> None:
+def test_no_write_of_others_changes_the_verdict_or_the_promotion(world: JudgedRequest, caller: str) -> None:
     before = world.verdict("POST")
     assert before["gate"]["outcome"] == "fail"
     by = CALLERS[caller](world)
@@ -256,21 +172,21 @@ def test_no_write_of_others_changes_the_verdict_or_the_promotion(world: World, c
             assert status != 403 or ("error_code" in text and len(text) > 100), (name, text)
         assert world.verdict() == before, (name, told)
         if name in HIDES and told[0][0] == 200:
-            world.as_person("maintainer").call("POST", RESTORE, json={"experiment_id": "1"})
+            world.trail.person("maintainer").call("POST", RESTORE, json={"experiment_id": "1"})
             for run_id in world.targets:
-                _posts("runs/restore")(world.as_person("maintainer"), run_id)
+                _posts("runs/restore")(world.trail.person("maintainer"), run_id)
     assert world.verdict("POST") == before
     assert_promoted(world)
 
 
-def assert_promoted(world: World) -> None:
+def assert_promoted(world: JudgedRequest) -> None:
     """Promote the target branch's best, and see that it is what its own job has logged."""
     world.team.project.protected.add("main")
     (done,) = promote(world.trail, world.main)
     assert done["state"] == "promoted", done["reason"]
-    guest = world.as_person("guest")
+    guest = world.trail.person("guest")
     version = guest.get("model-versions/get", name="churn", version=str(done["number"]))["model_version"]
-    assert _value(guest.get("runs/get", run_id=version["run_id"])["run"]) == max(VALUES)
+    assert accuracy_of(guest.get("runs/get", run_id=version["run_id"])["run"]) == max(GOOD)
     uri = guest.get("model-versions/get-download-uri", name="churn", version=str(done["number"]))["artifact_uri"]
     with guest.call("GET", f"{FILES}/{uri.removeprefix('mlflow-artifacts:/')}/MLmodel") as answer:
         assert answer.get_data() == b"flavors: {}"
@@ -278,9 +194,9 @@ def assert_promoted(world: World) -> None:
 
 @pytest.mark.parametrize("caller", ["maintainer", "developer"])
 @pytest.mark.parametrize("name", sorted(HIDES))
-def test_what_others_delete_stays_evidence_and_is_not_promoted(world: World, name: str, caller: str) -> None:
+def test_what_others_delete_stays_evidence_and_is_not_promoted(world: JudgedRequest, name: str, caller: str) -> None:
     before = world.verdict("POST")
-    told = world.attack(WRITES[name], world.as_person(caller))
+    told = world.attack(WRITES[name], world.trail.person(caller))
     assert world.verdict() == before
     world.team.project.protected.add("main")
     (done,) = promote(world.trail, world.main)
@@ -288,16 +204,16 @@ def test_what_others_delete_stays_evidence_and_is_not_promoted(world: World, nam
         assert done["state"] == "promoted"
         return
     assert (done["state"], done["reason"]) == ("nothing", "the best run, run-2, is deleted; restore it, or train again")
-    world.as_person("maintainer").call("POST", RESTORE, json={"experiment_id": "1"})
+    world.trail.person("maintainer").call("POST", RESTORE, json={"experiment_id": "1"})
     for run_id in world.targets:
-        world.as_person("maintainer").post("runs/restore", run_id=run_id)
+        world.trail.person("maintainer").post("runs/restore", run_id=run_id)
     assert_promoted(world)
 
 
 @pytest.mark.parametrize("world", [False], indirect=True)
-def test_a_run_of_an_unprotected_branch_is_resumed_from_a_laptop(world: World) -> None:
+def test_a_run_of_an_unprotected_branch_is_resumed_from_a_laptop(world: JudgedRequest) -> None:
     """As `mlflow.start_run(run_id=…)` does: what is new is read back, what the job has logged stays."""
-    person, run_id = world.as_person("developer"), world.targets[0]
+    person, run_id = world.trail.person("developer"), world.targets[0]
     before = world.verdict("POST")
     person.post("runs/update", run_id=run_id, status="RUNNING")
     for step in range(3):
@@ -337,8 +253,8 @@ def test_a_run_of_an_unprotected_branch_is_resumed_from_a_laptop(world: World) -
 
 
 def test_a_maintainer_adds_notes_to_a_run_of_a_protected_branch(trail: Trail) -> None:
-    world = World(trail, protected=True)
-    before, person, run_id = world.verdict("POST"), world.as_person("maintainer"), world.targets[0]
+    world = JudgedRequest(trail, protected=True)
+    before, person, run_id = world.verdict("POST"), world.trail.person("maintainer"), world.targets[0]
     person.post("runs/set-tag", run_id=run_id, key="mlflow.note.content", value="Trained on the new data.")
     person.post("runs/set-tag", run_id=run_id, key="reviewed", value="yes")
     person.post("runs/update", run_id=run_id, run_name="the new data")
@@ -351,9 +267,9 @@ def test_a_maintainer_adds_notes_to_a_run_of_a_protected_branch(trail: Trail) ->
 
 
 def test_a_contract_may_select_by_a_tag_that_others_have_overwritten_before(trail: Trail) -> None:
-    world = World(trail, protected=False, text=contract(RULE))
-    world.attack(_posts("runs/set-tag", key="stage", value="draft"), world.as_person("developer"))
-    world.attack(_posts("runs/delete-tag", key="stage"), world.as_person("developer"))
+    world = JudgedRequest(trail, protected=False, text=contract(RULE))
+    world.attack(_posts("runs/set-tag", key="stage", value="draft"), world.trail.person("developer"))
+    world.attack(_posts("runs/delete-tag", key="stage"), world.trail.person("developer"))
     gitlab, project = trail.team.gitlab, trail.team.project
     gitlab.add_commit(project, SHAS["d"], parents=(SHAS["b"],), branch="main", files={".mltrail.yml": SELECTED})
     told = world.verdict("POST")
@@ -370,7 +286,7 @@ def test_a_tag_that_its_job_sets_again_counts(trail: Trail) -> None:
     mlflow = Mlflow(trail.client, project="42", token=gitlab.mint(job, EXTERNAL_URL))
     experiment = mlflow.post("experiments/create", name="churn")["experiment_id"]
     run_id = mlflow.post("runs/create", experiment_id=experiment)["run"]["info"]["run_id"]
-    person = Mlflow(trail.client, project="42", token=trail.team.tokens["developer"])
+    person = trail.person("developer")
     person.post("runs/set-tag", run_id=run_id, key="stage", value="draft")
     mlflow.post("runs/log-metric", run_id=run_id, key="val_accuracy", value=0.9, timestamp=1)
     mlflow.post("runs/set-tag", run_id=run_id, key="stage", value="final")
@@ -387,7 +303,7 @@ def test_a_tag_that_its_job_sets_again_counts(trail: Trail) -> None:
 @pytest.mark.parametrize("name", ["metric", "batch", "same file", "no tag", "status", "deleted"])
 def test_what_a_job_writes_after_its_end_while_gitlab_is_down(trail: Trail, name: str) -> None:
     trail.team.project.protected.clear()
-    world = World(trail, protected=False)
+    world = JudgedRequest(trail, protected=False)
     trail.clock.advance(600_000)
     gitlab = trail.team.gitlab
     by = Mlflow(trail.client, project="42", token=world.token)

@@ -8,11 +8,9 @@ from flask.testing import FlaskClient
 from mltrail_server import worker
 from mltrail_server.domain import detachment
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.conftest import EXTERNAL_URL, HOUR, FrozenClock, Team
 from tests.fakes.gitlab import Job
-
-HOUR = 3_600_000
+from tests.mlflow_client import Mlflow
 
 
 class Launcher:

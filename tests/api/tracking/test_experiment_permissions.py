@@ -5,38 +5,33 @@ from collections.abc import Callable
 import pytest
 
 from mltrail_server.services.admin import garbage
-from tests.api.conftest import Mlflow
-from tests.api.promotion.test_promotion import promote
-from tests.api.trail import SHAS, Trail, trail  # noqa: F401 - a fixture
+from tests.api.promotion.promoting import promote
+from tests.api.trail import SHAS, Trail
 from tests.conftest import EXTERNAL_URL
-from tests.ui.test_pages import sign_in
+from tests.ui.browsing import sign_in
 
 
-def person(trail: Trail, name: str) -> Mlflow:
-    return Mlflow(trail.client, project="42", token=trail.team.tokens[name])
-
-
-def test_only_stewards_rename_what_jobs_have_logged_to(trail: Trail) -> None:
+def test_only_maintainers_rename_what_jobs_have_logged_to(trail: Trail) -> None:
     trail.train(trail.main(SHAS["b"]), [0.9])
-    developer = person(trail, "developer")
+    developer = trail.person("developer")
     status, code, message = developer.error("POST", "experiments/update", experiment_id="1", new_name="credit")
     assert (status, code) == (403, "PERMISSION_DENIED")
     assert "which model they are of" in message
     developer.post("experiments/update", experiment_id="1", new_name="churn")
-    person(trail, "maintainer").post("experiments/update", experiment_id="1", new_name="credit")
+    trail.person("maintainer").post("experiments/update", experiment_id="1", new_name="credit")
 
 
 def test_an_experiment_of_people_is_renamed_by_any_developer(trail: Trail) -> None:
-    developer = person(trail, "developer")
+    developer = trail.person("developer")
     made = developer.post("experiments/create", name="tries")["experiment_id"]
     developer.post("runs/create", experiment_id=made)
     developer.post("experiments/update", experiment_id=made, new_name="more tries")
 
 
 def _by_mlflow(trail: Trail) -> None:
-    refused = person(trail, "developer").error("POST", "experiments/delete", experiment_id="1")
+    refused = trail.person("developer").error("POST", "experiments/delete", experiment_id="1")
     assert refused[:2] == (403, "PERMISSION_DENIED")
-    person(trail, "maintainer").post("experiments/delete", experiment_id="1")
+    trail.person("maintainer").post("experiments/delete", experiment_id="1")
 
 
 def _by_page(trail: Trail) -> None:
@@ -56,7 +51,7 @@ def test_an_experiment_goes_and_what_a_promoted_version_rests_on_stays(
     trail.train(pipeline, [0.8, 0.9])
     promote(trail, pipeline)
     delete(trail)
-    owner = person(trail, "owner")
+    owner = trail.person("owner")
     assert owner.get("experiments/get", experiment_id="1")["experiment"]["lifecycle_stage"] == "deleted"
     trail.clock.advance(100 * 24 * 60 * 60 * 1000)
     garbage.collect(trail.deps)

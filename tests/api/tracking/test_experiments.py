@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.api.conftest import Mlflow
 from tests.conftest import START, FrozenClock
+from tests.mlflow_client import Mlflow
 
 
 def test_a_project_has_the_default_experiment(mlflow: Mlflow) -> None:

@@ -2,12 +2,8 @@
 
 from flask.testing import FlaskClient
 
-from tests.api.conftest import Mlflow
+from tests.api.tracking.runs import by
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
-
-
-def by(client: FlaskClient, token: str) -> Mlflow:
-    return Mlflow(client, project="42", token=token)
 
 
 def test_jobs_of_a_matrix_get_one_experiment(gitlab_client: FlaskClient, team: Team) -> None:

@@ -8,24 +8,16 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.review import pipeline_runs
 from mltrail_server.store.ci import jobs
-from tests.api.conftest import Mlflow
-from tests.api.identity.test_id_and_access_tokens import refused
-from tests.api.identity.test_job_tokens_and_forks import tags_of_new_run
+from tests.api.identity.admission import refused
+from tests.api.identity.jobs import tags_of_new_run
+from tests.api.tracking.runs import by, new_run
 from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.mlflow_client import Mlflow
 
 CLAIM = "gitlab.CI_JOB_ID"
 
 
-def by(client: FlaskClient, token: str) -> Mlflow:
-    return Mlflow(client, project="42", token=token)
-
-
-def new_run(mlflow: Mlflow, tags: dict[str, str] | None = None) -> str:
-    sent = [{"key": key, "value": value} for key, value in (tags or {}).items()]
-    return str(mlflow.post("runs/create", experiment_id="0", tags=sent)["run"]["info"]["run_id"])
-
-
-def tags_of(mlflow: Mlflow, run_id: str) -> dict[str, str]:
+def stamp_of(mlflow: Mlflow, run_id: str) -> dict[str, str]:
     run = mlflow.get("runs/get", run_id=run_id)["run"]
     return {tag["key"]: tag["value"] for tag in run["data"]["tags"] if tag["key"].startswith("gitlab.")}
 
@@ -33,11 +25,11 @@ def tags_of(mlflow: Mlflow, run_id: str) -> dict[str, str]:
 class TestClaims:
     def test_a_claimed_job_is_looked_up_and_not_verified(self, gitlab_client: FlaskClient, team: Team) -> None:
         job, mlflow = team.job(), by(gitlab_client, team.tokens["developer"])
-        at_once = tags_of(mlflow, new_run(mlflow, {CLAIM: str(job.id)}))
+        at_once = stamp_of(mlflow, new_run(mlflow, {CLAIM: str(job.id)}))
         later = new_run(mlflow)
         for _ in range(2):
             mlflow.post("runs/set-tag", run_id=later, key=CLAIM, value=str(job.id))
-        for tags in (at_once, tags_of(mlflow, later)):
+        for tags in (at_once, stamp_of(mlflow, later)):
             assert (tags[CLAIM], tags["gitlab.CI_PIPELINE_ID"]) == (str(job.id), str(job.pipeline.id))
             assert "gitlab.verified" not in tags
         page = gitlab_client.get("/team/churn/-/ml/candidates/1")
@@ -53,18 +45,18 @@ class TestClaims:
             tag = {"key": CLAIM, "value": told}
             assert mlflow.error("POST", "runs/create", experiment_id="0", tags=[tag])[0] == 400
             assert mlflow.error("POST", "runs/set-tag", run_id=run_id, **tag)[0] == 400
-        assert tags_of(mlflow, run_id) == {}
+        assert stamp_of(mlflow, run_id) == {}
 
     def test_a_verified_job_is_not_talked_over(self, gitlab_client: FlaskClient, team: Team) -> None:
         job, other = team.job(), team.job()
         run_id = new_run(by(gitlab_client, team.gitlab.mint(job, EXTERNAL_URL)))
         person = by(gitlab_client, team.tokens["maintainer"])
-        before = tags_of(person, run_id)
+        before = stamp_of(person, run_id)
         for number in (other.id, job.id):
             status, _, message = person.error("POST", "runs/set-tag", run_id=run_id, key=CLAIM, value=str(number))
             assert status == 400
             assert "written by mltrail itself" in message
-        assert tags_of(person, run_id) == before
+        assert stamp_of(person, run_id) == before
 
     def test_the_first_claim_counts(self, gitlab_client: FlaskClient, team: Team) -> None:
         mlflow = by(gitlab_client, team.tokens["developer"])
@@ -75,7 +67,7 @@ class TestClaims:
         job, other = team.job(), team.job()
         mlflow = by(gitlab_client, job.token)
         run_id = new_run(mlflow, {CLAIM: str(other.id), "gitlab.verified": "no"})
-        assert tags_of(mlflow, run_id)[CLAIM] == str(job.id)
+        assert stamp_of(mlflow, run_id)[CLAIM] == str(job.id)
 
     def test_a_gitlab_that_is_down_is_worth_a_retry(self, gitlab_client: FlaskClient, team: Team) -> None:
         mlflow = by(gitlab_client, team.tokens["developer"])

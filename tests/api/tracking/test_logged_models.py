@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow, failure, good
-from tests.api.files.test_artifacts import FILES, fetch, put
-from tests.api.tracking.test_runs import run_id  # noqa: F401 - a fixture
+from tests.api.files.transfers import fetch, put
+from tests.mlflow_client import FILES, Mlflow, failure, good
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow
-from tests.api.tracking.test_runs import run_id, tags_of  # noqa: F401 - a fixture
+from tests.api.tracking.runs import tags_of
+from tests.mlflow_client import Mlflow
 
 
 def data_of(mlflow: Mlflow, run_id: str) -> Any:

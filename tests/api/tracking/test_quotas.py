@@ -8,8 +8,9 @@ from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
-from tests.api.conftest import Mlflow, failure, good
+from tests.api.tracking.runs import new_run
 from tests.conftest import FrozenClock
+from tests.mlflow_client import Mlflow, failure, good
 
 
 @pytest.fixture
@@ -18,10 +19,6 @@ def limited(deps: Deps, clock: FrozenClock) -> Iterator[Mlflow]:
     made = create_deps(settings, clock=clock)
     yield Mlflow(create_app(made).test_client())
     made.db.dispose()
-
-
-def new_run(mlflow: Mlflow) -> str:
-    return str(mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"])
 
 
 def points(*steps: int) -> list[dict[str, object]]:

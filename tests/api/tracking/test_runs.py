@@ -4,18 +4,9 @@ import re
 
 import pytest
 
-from tests.api.conftest import Mlflow, failure
+from tests.api.tracking.runs import tags_of
 from tests.conftest import START
-
-
-def tags_of(run: dict) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in run["data"].get("tags", ())}
-
-
-@pytest.fixture
-def run_id(mlflow: Mlflow) -> str:
-    made: str = mlflow.post("runs/create", experiment_id="0", run_name="first")["run"]["info"]["run_id"]
-    return made
+from tests.mlflow_client import Mlflow, failure
 
 
 def test_a_new_run_is_running_in_its_experiment(mlflow: Mlflow) -> None:

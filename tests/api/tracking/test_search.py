@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Mlflow
+from tests.mlflow_client import Mlflow
 
 
 @pytest.fixture

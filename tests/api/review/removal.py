@@ -1,0 +1,20 @@
+"""Runs that somebody removes for good."""
+
+import sqlalchemy as sa
+
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.admin import purge as purge_service
+from mltrail_server.store import schema
+from tests.api.trail import Trail
+
+
+def purge(trail: Trail, iids: list[int], by: str = "maintainer", *, links: bool) -> None:
+    """Remove runs as a purge does."""
+    with trail.deps.db.write() as connection:
+        purge_service.leave_tombstone(connection, ProjectId(42), iids, by=by, now=trail.clock())
+        tables = [schema.latest_metric, schema.metric, schema.param, schema.candidate_tag]
+        tables += [schema.candidate_job] if links else []
+        for table in tables:
+            connection.execute(sa.delete(table).where(table.c.project_id == 42, table.c.candidate_iid.in_(iids)))
+        runs = schema.candidate
+        connection.execute(sa.delete(runs).where(runs.c.project_id == 42, runs.c.iid.in_(iids)))

@@ -1,0 +1,7 @@
+"""Where things are in the repository."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TRAIN_PYTHON = ROOT / ".venv-train/bin/python"
+"""The environment of trainings: `make train-env`."""
