@@ -1,4 +1,4 @@
-# Each target says what it does; `make` alone prints them.
+# Each target has a description; `make` alone prints them.
 PYTHON ?= python3
 PORT ?= 5000
 DEV := .venv
@@ -10,10 +10,10 @@ TRAIN := .venv-train
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: env train-env ## Show the whole trail on real input; ONCE=1 leaves when it is told, PORT=N picks another port
+demo: env train-env ## Show everything on a real training; ONCE=1 exits at the end, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
-test: env train-env client-envs postgresql chromium ## Run all tests, in random order, two files at a time; ARGS="-k name" picks some
+test: env train-env client-envs postgresql chromium ## Run all tests, in random order, two files at a time; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -25,11 +25,11 @@ lint: env ## Check style, types, layers and migrations; changes nothing
 	$(DEV)/bin/python -m scripts.component_files --check
 	$(DEV)/bin/python -m scripts.image_name >/dev/null
 
-format: env ## Mend what the linter can mend
+format: env ## Fix what the linter can fix
 	$(DEV)/bin/ruff check --fix-only
 	$(DEV)/bin/ruff format
 
-lock: env ## Choose the newest versions that the ranges in pyproject.toml allow
+lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  pyproject.toml --extra server --extra postgres --group dev --output-file requirements/dev.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
@@ -47,20 +47,20 @@ clean: ## Remove environments, caches and the demo's data
 client-envs: ## Make the environments of the MLflow clients that we test with
 	PYTHON=$(PYTHON) scripts/client_envs
 
-postgresql: ## Install PostgreSQL's programs for the tests, where they are missing (Debian, as root)
+postgresql: ## Install PostgreSQL's programs for the tests if they are missing (Debian, as root)
 	scripts/postgresql
 
-screenshots: env chromium ## Take the pictures of the pages and of the comment anew
+screenshots: env chromium ## Take new pictures of the pages and of the comment
 	$(DEV)/bin/python -m scripts.screenshots
 	$(DEV)/bin/python -m scripts.note_pictures
 
-chromium: ## Install Chromium for the tests of the pages, where it is missing (Debian, as root)
+chromium: ## Install Chromium for the tests of the pages if it is missing (Debian, as root)
 	scripts/chromium
 
 env: $(DEV)/.ready
 train-env: $(TRAIN)/.ready
 
-# Virtual environments are made again when what they hold has changed.
+# Virtual environments are updated when their contents have changed.
 $(DEV)/.ready: requirements/dev.txt pyproject.toml scripts/make_env
 	PYTHON=$(PYTHON) scripts/make_env $(DEV) requirements/dev.txt --editable
 

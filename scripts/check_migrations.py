@@ -1,4 +1,4 @@
-"""Fail when the tables in `store/schema` and the migrations tell different stories, as `alembic check` would.
+"""Fail if the tables in `store/schema` and the migrations differ, as `alembic check` would.
 
 `--new "message"` writes the migration that makes them agree.
 """

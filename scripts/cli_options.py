@@ -1,4 +1,4 @@
-"""Write the tables of options into docs/reference/cli.md; a test holds the page to what the command takes."""
+"""Write the tables of options into docs/reference/cli.md; a test compares the page with the command's options."""
 
 import argparse
 import re
@@ -14,7 +14,7 @@ _MODELS = ("churn", "churn-eu", "churn_eu", "fraud.v2", "Churn", "früh warnung"
 
 
 def page() -> str:
-    """The page with its tables as they should be."""
+    """The page with up-to-date tables."""
     text = _TABLE.sub(lambda found: f"{found[1]}{_table(found['command'])}{found[3]}", PAGE.read_text())
     return _NAMES.sub(lambda found: f"{found[1]}{_names()}{found[2]}", text)
 

@@ -1,4 +1,4 @@
-"""Write docs/reference/endpoints.md: which of MLflow's endpoints are there. A test holds the page to it.
+"""Write docs/reference/endpoints.md: which of MLflow's endpoints exist. A test compares the page with it.
 
 The list of MLflow's endpoints is `mlflow_endpoints.txt`; the rest comes from the route table and from the tests.
 """
@@ -20,11 +20,11 @@ _PARAMETER = re.compile(r"<(?:\w+:)?\w+>|\{[^}]+\}")
 _HEAD = """\
 # Endpoints
 
-What MLflow's REST API has, below the tracking URI `…/api/v4/projects/<project>/ml/mlflow`. *Since* is the oldest of
-MLflow 1.28, 2.7 and 3 whose protocol has it. Every `/api/2.0/mlflow/…` answers under `/ajax-api/2.0/mlflow/…` and
-`/api/2.0/preview/mlflow/…` too, with the same rights. What is *missing* answers 404 with `ENDPOINT_NOT_FOUND`; what is
-*refused* answers 501, which clients take as a hint to use the plain call. This page is generated: `python -m
-scripts.endpoints`.
+All endpoints of MLflow's REST API, below the tracking URI `…/api/v4/projects/<project>/ml/mlflow`. *Since* is the
+oldest of MLflow 1.28, 2.7 and 3 whose protocol has the endpoint. Every `/api/2.0/mlflow/…` also exists under
+`/ajax-api/2.0/mlflow/…` and `/api/2.0/preview/mlflow/…`, with the same access. A *missing* endpoint returns 404 with
+`ENDPOINT_NOT_FOUND`; a *refused* one returns 501, upon which clients use the plain call instead. This page is generated
+by `python -m scripts.endpoints`.
 
 GitLab's own routes: `GET` and `PUT …/packages/ml_models/<version id>/files/<path>`.
 """
@@ -45,12 +45,12 @@ def page() -> str:
         access = route.access.name.lower() if route else ""
         tests = ", ".join(_tests(path, sources)) if route else ""
         rows.append(f"| `{method} {path}` | {since} | {status} | {access} | {tests} |")
-    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: -item[1]))
-    return f"{_HEAD}\nOf {sum(counts.values())} endpoints: {told}.\n\n" + "\n".join(rows) + "\n"
+    totals = ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: -item[1]))
+    return f"{_HEAD}\nOf {sum(counts.values())} endpoints: {totals}.\n\n" + "\n".join(rows) + "\n"
 
 
 def _routes() -> dict[tuple[str, str], Route]:
-    """Map method and shape of a path to our route."""
+    """Map the method and shape of a path to our route."""
     below = [(prefix, (*TRACKING, *REGISTRY)) for prefix in PREFIXES] + [(prefix, FILES) for prefix in FILE_PREFIXES]
     found = {(route.method, _shape(prefix + route.path)): route for prefix, routes in below for route in routes}
     return found | {(route.method, _shape(route.path)): route for route in ABOUT}
@@ -65,14 +65,14 @@ def _sources() -> dict[str, str]:
     texts: dict[str, str] = {}
     for path in (path for folder in _TESTS for path in sorted((ROOT / folder).rglob("*.py"))):
         if not (path.stem.startswith("test_") or {"calls", "checks"} & set(path.parts)):
-            continue  # helpers, which test nothing by themselves
+            continue  # helpers, which test nothing themselves
         name = "differential" if "calls" in path.parts else path.stem.removeprefix("test_")
         texts[name] = texts.get(name, "") + path.read_text(encoding="utf-8")
     return texts
 
 
 def _tests(path: str, sources: dict[str, str]) -> list[str]:
-    """Name the test modules that call a path most: they hold its last words, as text."""
+    """Name the test modules that call a path most: those that contain its last words, as text."""
     words = _PARAMETER.sub("", path.partition("/mlflow/")[2] or path.partition("/mlflow-artifacts/")[2] or path)
     parts = [part for part in words.split("/") if part]
     wanted = "/".join(parts[:2]) if "{" not in path.partition("/mlflow/")[2] else parts[0]

@@ -1,4 +1,4 @@
-"""Print the image that the templates name; fail where they disagree or name another version than this one."""
+"""Print the image that the templates name; fail if they disagree or name a version other than this one."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ from scripts import component_files
 
 _DEFAULT = re.compile(r"^ +image:\n(?: {6}.*\n)*? {6}default: (\S+)$", re.MULTILINE)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-"""What a registry takes for a tag: a version with build metadata (+…) can't be released."""
+"""What registries accept as a tag: a version with build metadata (+…) can't be released."""
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Write the table of limits into docs/reference/limits.md; a test holds the page to what the code checks."""
+"""Write the table of limits into docs/reference/limits.md; a test compares the page with what the code checks."""
 
 import re
 from pathlib import Path
@@ -12,23 +12,25 @@ _OF_MODELS = (
     ("Value of a tag of a model or version", model.MAX_TAG_VALUE, "characters"),
 )
 _OF_SEARCHES = (
-    ("Comparisons in a filter", filters.MAX_CLAUSES, "at once"),
-    ("Names in `order_by`", filters.MAX_ORDERS, "at once"),
-    ("Texts in a list of `IN`, and `experiment_ids`", filters.MAX_LIST, "at once"),
+    ("Comparisons in a filter", filters.MAX_CLAUSES, ""),
+    ("Names in `order_by`", filters.MAX_ORDERS, ""),
+    ("Values in a list of `IN`, and `experiment_ids`", filters.MAX_LIST, ""),
     ("Pattern of `LIKE` and `ILIKE`", filters.MAX_PATTERN, "characters"),
-    ("`%` in a pattern; several in a row are one", filters.MAX_WILDCARDS, "at once"),
+    ("`%` in a pattern; several in a row count as one", filters.MAX_WILDCARDS, ""),
 )
 _TABLE = re.compile(r"(<!-- limits -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def page() -> str:
-    """The page with its table as it should be."""
+    """The page with an up-to-date table."""
     return _TABLE.sub(lambda found: f"{found[1]}{_table()}{found[2]}", PAGE.read_text())
 
 
 def _table() -> str:
     rows = ["| What | At most |", "|---|---|"]
-    rows += [f"| {what} | {most:,} {unit} |" for what, most, unit in (*limits.ALL, *_OF_MODELS, *_OF_SEARCHES)]
+    rows += [
+        f"| {what} | {f'{most:,} {unit}'.strip()} |" for what, most, unit in (*limits.ALL, *_OF_MODELS, *_OF_SEARCHES)
+    ]
     return "\n".join(rows) + "\n"
 
 

@@ -2,8 +2,8 @@
 
     PYTHONPATH=. python -m scripts.note_pictures --mermaid node_modules/mermaid/dist/mermaid.min.js
 
-It needs Chromium, and Mermaid from npm for the chart. comrak is the Markdown that GitLab's own is made of; the sortable
-table, which GitLab makes of JSON in the browser, is drawn here as a plain one.
+It needs Chromium, and Mermaid from npm for the chart. comrak is the Markdown library that GitLab uses; the sortable
+table, which GitLab makes from JSON in the browser, is drawn here as a plain one.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def page(text: str, theme: str, mermaid: Path | None) -> str:
     options.unsafe_ = True
     made = comrak.render_markdown(text, extension_options=extensions, render_options=options)
     made = re.sub(r'(?s)<pre><code class="language-json:table">(.*?)</code></pre>', _table, made)
-    # Folds are open only where there is something to see.
+    # Only folds that show something are open.
     made = made.replace("<details><summary>History", "<details open><summary>History")
     script = ""
     if mermaid is not None:
@@ -92,18 +92,18 @@ def page(text: str, theme: str, mermaid: Path | None) -> str:
 
 
 def _table(found: re.Match[str]) -> str:
-    told = json.loads(html.unescape(found[1]))
-    keys = [field["key"] for field in told["fields"]]
-    head = "".join(f"<th>{html.escape(field['label'])}</th>" for field in told["fields"])
-    rows = ("".join(f"<td>{comrak.render_markdown(item[key])}</td>" for key in keys) for item in told["items"])
+    table = json.loads(html.unescape(found[1]))
+    keys = [field["key"] for field in table["fields"]]
+    head = "".join(f"<th>{html.escape(field['label'])}</th>" for field in table["fields"])
+    rows = ("".join(f"<td>{comrak.render_markdown(item[key])}</td>" for key in keys) for item in table["items"])
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--mermaid", type=Path, help="mermaid.min.js; without it the chart stays text")
+    parser.add_argument("--mermaid", type=Path, help="mermaid.min.js; without it the chart remains text")
     mermaid = parser.parse_args().mermaid
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or sys.exit("there is no chromium")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or sys.exit("Chromium not found")
     FOLDER.mkdir(exist_ok=True)
     text = body()
     for name, (theme, width, height) in SHOTS.items():

@@ -1,6 +1,6 @@
-"""Take the pictures of the pages that the docs show: `python -m scripts.screenshots`.
+"""Take the pictures of the pages for the docs: `python -m scripts.screenshots`.
 
-The pages are those of the browser tests' project; the stand-in for GitLab and the server run for as long as it takes.
+The pages are those of the browser tests' project; the stand-in for GitLab and the server run meanwhile.
 """
 
 import os
@@ -31,7 +31,7 @@ NARROW = ("-narrow", "light", 390, 680)
 def main() -> None:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
-        sys.exit("No Chromium here: apt-get install chromium, or name one in CHROMIUM.")
+        sys.exit("Chromium not found: apt-get install chromium, or set CHROMIUM to its path.")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, site(Path(scratch), FrozenClock()) as served:
         Past(served).make()

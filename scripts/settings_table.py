@@ -1,4 +1,4 @@
-"""Print the table of settings for docs/reference/settings.md; a test holds the page to it."""
+"""Print the table of settings for docs/reference/settings.md; a test compares the page with it."""
 
 from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""`make demo`: tell the whole story, a line or two a step."""
+"""`make demo`: show everything, with a line or two per step."""
 
 import argparse
 import signal
@@ -18,33 +18,33 @@ print(*mlflow.pyfunc.load_model("models:/churn@champion").predict(some.head(5)))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make demo", description="Show the whole trail on real input.")
+    parser = argparse.ArgumentParser(prog="make demo", description="Show everything on a real training.")
     parser.add_argument("--port", type=int, default=5000, help="port of the mltrail server (default %(default)s)")
     parser.add_argument("--train-python", type=Path, required=True, help="Python with an MLflow client")
-    parser.add_argument("--once", action="store_true", help="leave when all is told")
+    parser.add_argument("--once", action="store_true", help="exit at the end")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with World(ROOT / ".demo", train_python=options.train_python.absolute(), port=options.port) as world:
-            tell(world)
+            show_steps(world)
             if not options.once:
                 stay(world)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nThe demo has ended. What it made is in .demo/")
+        print("\nThe demo has ended. Everything it created is in .demo/")
     return 0
 
 
-def tell(world: World) -> None:
+def show_steps(world: World) -> None:
     step = Steps()
     step(f"A stand-in for GitLab at {world.gitlab.url} and an mltrail server at {world.url} are up.")
-    print("   The training is examples/churn, plain MLflow: 2 depths x 3 seeds, each with curves, a figure, a model.")
+    print("   They train examples/churn, plain MLflow: 2 depths x 3 seeds, each with curves, a figure, a model.")
 
     sha = world.commit("a1" * 20, branch="main")
     first = world.branch_pipeline(sha)
-    step(f"Pipeline {first.id} on main trains the first models; nothing to compare with yet.")
+    step(f"Pipeline {first.id} on main trains the first models; there is nothing to compare with yet.")
     show_training(checked(world.train(first)))
     step("Its `promote` job makes the best candidate a version:")
     show_output(checked(world.promote(first)))
@@ -68,10 +68,10 @@ def tell(world: World) -> None:
 
     sha = world.gitlab.merge(world.project, request.iid)
     fourth = world.branch_pipeline(sha)
-    step(f"Merged. Pipeline {fourth.id} on main trains what was reviewed and promotes the winner:")
+    step(f"Merged. Pipeline {fourth.id} on main trains the reviewed code and promotes the winner:")
     checked(world.train(fourth))
     show_output(checked(world.promote(fourth)))
-    step("Anybody with access loads it by its alias; mlflow.pyfunc.load_model('models:/churn@champion') predicts:")
+    step("Anybody with access can load it by its alias; mlflow.pyfunc.load_model('models:/churn@champion') predicts:")
     print("  ", world.person(PREDICT).strip())
 
 
@@ -88,7 +88,7 @@ def show_note(world: World, iid: int) -> None:
 
 
 def stay(world: World) -> None:
-    print(f"\nLook around at {world.url}/{PROJECT_PATH}/-/ml/experiments")
+    print(f"\nOpen the pages at         {world.url}/{PROJECT_PATH}/-/ml/experiments")
     print(f"Sign in with this token:  {world.developer_token}")
     print(f"Or use an MLflow client:  export MLFLOW_TRACKING_URI={world.tracking_uri}")
     print(f"                          export MLFLOW_TRACKING_TOKEN={world.developer_token}")
@@ -115,7 +115,7 @@ def show(lines: Iterable[str]) -> None:
 
 
 class Steps:
-    """Numbers what is told."""
+    """Numbers the steps."""
 
     def __init__(self) -> None:
         self.number = 0

@@ -1,4 +1,4 @@
-"""A small world: the stand-in for GitLab, an mltrail server beside it, one project, and a runner that runs its jobs."""
+"""A small world: the stand-in for GitLab, an mltrail server, one project, and a runner that runs its jobs."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ PROJECT_PATH = "team/churn"
 
 
 class DemoError(Exception):
-    """Something that a reader of the demo should know in one sentence."""
+    """What went wrong, in one sentence for the user of the demo."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class World:
         lines = path.read_text().splitlines()
         changed = [f"{name}: {value}" if line.startswith(f"{name}:") else line for line in lines]
         if changed == lines:
-            raise DemoError(f"params.yaml holds no {name} with another value than {value}")
+            raise DemoError(f"params.yaml has no {name} with a value other than {value}")
         path.write_text("\n".join(changed) + "\n")
 
     def commit(self, sha: str, *, branch: str, parents: tuple[str, ...] = ()) -> str:
-        """Commit what mltrail reads of the checkout, and what a change touches."""
+        """Commit the files that mltrail reads, and those that a change touches."""
         files = {name: (self.checkout / name).read_text() for name in (".mltrail.yml", "params.yaml", "train.py")}
         return self.gitlab.add_commit(self.project, sha, parents=parents, branch=branch, files=files)
 
@@ -116,7 +116,7 @@ class World:
         return self.run(pipeline, "promote models", [str(SCRIPTS / "mltrail"), "promote"])
 
     def run(self, pipeline: Pipeline, name: str, command: list[str]) -> Ran:
-        """Run a command as a job: with the variables and the token that GitLab would give it, and nothing else."""
+        """Run a command as a job, with exactly the variables and the token that GitLab would give it."""
         job = self.gitlab.add_job(pipeline, name, "train", self.developer)
         self.gitlab.set_job(job, "running")
         environment = self._job_environment(pipeline, job)
@@ -127,7 +127,7 @@ class World:
         return Ran(job, ran.returncode, ran.stdout)
 
     def person(self, script: str) -> str:
-        """Run Python with an MLflow client, as the developer would on a laptop, and answer what it prints."""
+        """Run Python with an MLflow client, as the developer would on a laptop, and return what it prints."""
         environment = _plain_environment() | {
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_TRACKING_TOKEN": self.developer_token,
@@ -191,7 +191,7 @@ def _check_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise DemoError(
-                f"Port {port} is taken, perhaps by another demo; choose one: make demo PORT=5050"
+                f"Port {port} is in use, perhaps by another demo; choose another one: make demo PORT=5050"
             ) from error
 
 

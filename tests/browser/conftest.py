@@ -29,7 +29,7 @@ Visit = Callable[..., Any]
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, or the one that CHROMIUM names."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert found, "No Chromium here: apt-get install chromium, or name one in CHROMIUM."
+    assert found, "Chromium not found: apt-get install chromium, or set CHROMIUM to its path."
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, timeout=PATIENCE_SECONDS * 1000)
         expect.set_options(timeout=PATIENCE_SECONDS * 1000)

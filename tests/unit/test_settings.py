@@ -35,7 +35,7 @@ def test_secrets_are_not_shown() -> None:
         ({"MLTRAIL_GITLAB_TOKN": "x"}, "unknown setting MLTRAIL_GITLAB_TOKN"),
         ({"MLTRAIL_GITLAB_URL": "gitlab.example.com"}, "must be an http or https URL"),
         ({"MLTRAIL_GITLAB_URL": "https://gitlab.example.com"}, "MLTRAIL_EXTERNAL_URL must name"),
-        ({"MLTRAIL_DATABASE_URL": "postgresql://db/x"}, "set MLTRAIL_GITLAB_URL to run a team"),
+        ({"MLTRAIL_DATABASE_URL": "postgresql://db/x"}, "set MLTRAIL_GITLAB_URL to serve a team"),
         ({"MLTRAIL_EXTERNAL_URL": "https://mltrail.example.com"}, "this machine only"),
         ({"MLTRAIL_ARTIFACTS": "gs://bucket/prefix"}, "must be a folder or s3://bucket/prefix"),
         ({"MLTRAIL_FOLDER_SYNC": "yes"}, "MLTRAIL_FOLDER_SYNC must be on or off"),
@@ -142,7 +142,7 @@ def test_what_can_not_be_meant_is_told_by_the_variables_name(variable: str) -> N
 @pytest.mark.parametrize("inside", [" ", "\u00a0", "ü", "”"])
 @pytest.mark.parametrize("variable", ["MLTRAIL_GITLAB_TOKEN", "MLTRAIL_METRICS_TOKEN", "MLTRAIL_OAUTH_CLIENT_SECRET"])
 def test_a_token_is_one_word(variable: str, inside: str) -> None:
-    with pytest.raises(MltrailError, match=f"{variable} holds a blank or a letter that no token has") as caught:
+    with pytest.raises(MltrailError, match=f"{variable} contains a space or a letter that no token has") as caught:
         Settings.from_environment(TEAM | {variable: f"hu{inside}sh"})
     assert "sh" not in caught.value.message.replace(variable, "").split()
 
@@ -175,7 +175,7 @@ def test_an_external_url_is_a_host_and_perhaps_a_path(url: str) -> None:
 @pytest.mark.parametrize("content", ["", "\n", "\x00\x01", "ü"])
 def test_a_kept_secret_that_is_none_is_no_secret(tmp_path: Path, content: str) -> None:
     (tmp_path / "secret-key").write_text(content)
-    with pytest.raises(MltrailError, match="holds no usable secret"):
+    with pytest.raises(MltrailError, match="contains no usable secret"):
         Settings(data_dir=str(tmp_path)).with_kept_secrets()
 
 

@@ -1,5 +1,5 @@
-"""How long names and values may be, and which characters a key may hold. Numbers and texts are MLflow's where it has
-some. `docs/reference/limits.md` is written from the table `ALL`.
+"""How long names and values may be, and which characters a key can contain. Where MLflow has a limit or a message, it
+is MLflow's. `docs/reference/limits.md` is generated from the table `ALL`.
 
 https://mlflow.org/docs/latest/api_reference/rest-api.html#request-limits
 """
@@ -44,18 +44,18 @@ ALL = (
     ("Name and type of a logged model", MAX_LOGGED_MODEL_NAME, "characters"),
     ("Description of a model or version", MAX_DESCRIPTION, "characters"),
     ("Source and run link of a version", MAX_LOCATION, "characters"),
-    ("What `log-model` tells of a run's models, together", MAX_MODEL_HISTORY, "characters"),
-    ("Metrics in a batch", MAX_BATCH_METRICS, "at once"),
-    ("Parameters in a batch", MAX_BATCH_PARAMS, "at once"),
-    ("Tags in a batch", MAX_BATCH_TAGS, "at once"),
-    ("Metrics, parameters and tags in a batch, together", MAX_BATCH_TOTAL, "at once"),
-    ("Tags, parameters, datasets or models in any other call", MAX_LIST, "at once"),
+    ("A run's models as `log-model` describes them, in all", MAX_MODEL_HISTORY, "characters"),
+    ("Metrics in a batch", MAX_BATCH_METRICS, ""),
+    ("Parameters in a batch", MAX_BATCH_PARAMS, ""),
+    ("Tags in a batch", MAX_BATCH_TAGS, ""),
+    ("Metrics, parameters and tags in a batch, in all", MAX_BATCH_TOTAL, ""),
+    ("Tags, parameters, datasets or models in any other call", MAX_LIST, ""),
     *((f"A dataset's {name}", longest, "characters") for name, longest in MAX_DATASET.items()),
-    ("A dataset's type of source", MAX_DATASET_SOURCE_TYPE, "characters"),
+    ("A dataset's source type", MAX_DATASET_SOURCE_TYPE, "characters"),
     ("Name of a dataset's tag", MAX_INPUT_TAG_KEY, "characters"),
     ("Value of a dataset's tag", MAX_INPUT_TAG_VALUE, "characters"),
 )
-"""What is limited, the limit, and its unit."""
+"""What is limited, the limit, and its unit; counts have none."""
 
 _KEY = re.compile(r"[/\w.\- :]*")
 

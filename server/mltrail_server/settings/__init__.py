@@ -27,7 +27,7 @@ def _setting(variable: str, meaning: str, default: str = "", *, secret: bool = F
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator decides. `from_environment` fills it; tests make it directly."""
+    """What an operator configures. `from_environment` reads it; tests create it directly."""
 
     data_dir: str = _setting("MLTRAIL_DATA_DIR", "Folder for the embedded database and the files", "./mltrail-data")
     database_url: str = _setting(
@@ -37,13 +37,13 @@ class Settings:
     )
     database_replica_url: str = _setting(
         "MLTRAIL_DATABASE_REPLICA_URL",
-        "A read replica of the PostgreSQL, which then answers searches, later than the database by its lag. "
-        "Unset, or while it does not answer: the database does",
+        "A read replica of the PostgreSQL database for searches, whose results are behind by its lag. Unset, or while "
+        "the replica is down: searches go to the database itself",
         secret=True,
     )
     sqlite_synchronous: str = _setting(
         "MLTRAIL_SQLITE_SYNCHRONOUS",
-        "`normal`: a power failure may take the last writes of SQLite, never half of one; `full`: it takes none, and "
+        "`normal`: a power failure may undo SQLite's last writes, but never half of one; `full`: it undoes none, but "
         "each write waits for the disk",
         "normal",
     )
@@ -52,66 +52,66 @@ class Settings:
     )
     artifact_locations: str = _setting(
         "MLTRAIL_ARTIFACT_LOCATIONS",
-        "Places, separated by commas, at or below which experiments may have their files (`artifact_location`), such "
+        "Places, separated by commas, at or below which experiments can store their files (`artifact_location`), such "
         "as `s3://bucket/team`. Clients read and write there with credentials of their own; this server never does. "
         "Unset: none",
     )
     folder_sync: str = _setting(
         "MLTRAIL_FOLDER_SYNC",
-        "Of files in a folder: `off`: a power failure may take those of the last half minute, and "
-        "`mltrail-server check` names them; `on`: it takes none, and each upload waits for the disk",
+        "For files in a folder. `off`: a power failure may destroy those of the last half minute, and "
+        "`mltrail-server check` lists them; `on`: it destroys none, but each upload waits for the disk",
         "off",
     )
     s3_endpoint_url: str = _setting(
-        "MLTRAIL_S3_ENDPOINT_URL", "URL of what speaks S3's protocol, for example MinIO. Unset: AWS"
+        "MLTRAIL_S3_ENDPOINT_URL", "URL of a store that speaks S3's protocol, such as MinIO. Unset: AWS"
     )
     s3_direct: str = _setting(
         "MLTRAIL_S3_DIRECT",
-        "Whether clients send and fetch large files at S3 itself, by URLs that hold for minutes. `asked`: those that "
-        "are set up to ask for it; `announced`: MLflow 3 does so by itself; `off`: nobody",
+        "Whether clients transfer large files directly to and from S3, by short-lived URLs. `asked`: clients that are "
+        "set up to ask for it; `announced`: also MLflow 3 on its own; `off`: none",
         "asked",
     )
     external_url: str = _setting(
         "MLTRAIL_EXTERNAL_URL",
-        "The URL that users and jobs see; also the audience (`aud`) that ID tokens must name. Needed with GitLab",
+        "The URL that users and jobs see; also the audience (`aud`) that ID tokens must name. Required with GitLab",
     )
     gitlab_url: str = _setting(
         "MLTRAIL_GITLAB_URL", "The GitLab that decides who may do what; a path prefix is allowed. Unset: local mode"
     )
     gitlab_token: str = _setting(
         "MLTRAIL_GITLAB_TOKEN",
-        "The bot's access token (scope `api`), for reading jobs and writing merge request notes",
+        "The bot's access token (scope `api`), for reading jobs and writing comments on merge requests",
         secret=True,
     )
     gitlab_tokens: str = _setting(
         "MLTRAIL_GITLAB_TOKENS",
-        "Bots of their own for some groups, as `group=token,group/subgroup=token`; the nearest group counts",
+        "Separate bots for some groups, as `group=token,group/subgroup=token`; the closest group counts",
         secret=True,
     )
     oidc_issuer: str = _setting("MLTRAIL_OIDC_ISSUER", "Issuer of ID tokens. Unset: the GitLab URL")
     allowed_namespaces: str = _setting(
         "MLTRAIL_ALLOWED_NAMESPACES",
-        "Groups and users whose projects may come, separated by commas. Needed when the issuer is gitlab.com. "
-        "Unset: every project of the GitLab",
+        "Groups and users whose projects can use this server, separated by commas. Required if the issuer is "
+        "gitlab.com. Unset: every project of the GitLab",
     )
     oauth_client_id: str = _setting(
         "MLTRAIL_OAUTH_CLIENT_ID",
-        "Application ID of web login; its redirect URI is `<external URL>/-/sign-in/callback`, its scopes are `openid` "
-        "and `read_api`. Unset: sign in with a token",
+        "Application ID for web login; its redirect URI is `<external URL>/-/sign-in/callback`, its scopes are "
+        "`openid` and `read_api`. Unset: people sign in with a token",
     )
     oauth_client_secret: str = _setting(
-        "MLTRAIL_OAUTH_CLIENT_SECRET", "Secret of that application, when it is confidential", secret=True
+        "MLTRAIL_OAUTH_CLIENT_SECRET", "Secret of that application, if it is confidential", secret=True
     )
     webhook_secret: str = _setting(
         "MLTRAIL_WEBHOOK_SECRET",
         "Secrets of GitLab's webhooks, separated by commas: the secret token set there, or from GitLab 19 on the "
-        "signing token (`whsec_…`). The URL is `<external URL>/api/webhooks/gitlab`. Unset: no webhooks, and none is "
-        "needed",
+        "signing token (`whsec_…`). The URL is `<external URL>/api/webhooks/gitlab`. Unset: no webhooks, which are "
+        "optional",
         secret=True,
     )
     refuse_finished_jobs: str = _setting(
         "MLTRAIL_REFUSE_FINISHED_JOBS",
-        "`on`: a job that has been over for two minutes can't log any more; `off`: its ID token's time decides",
+        "`on`: a job that has been over for two minutes can't log any more; `off`: it can until its ID token expires",
         "on",
     )
     signing_key: str = _setting(
@@ -127,25 +127,25 @@ class Settings:
     )
     invalid_contract: str = _setting(
         "MLTRAIL_INVALID_CONTRACT",
-        "What a contract file that can't be read leads to on the target branch, except for a merge request that mends "
-        "it: `fail` or `warn`",
+        "The gate's outcome if the target branch's contract file can't be read, except for a merge request that "
+        "repairs it: `fail` or `warn`",
         "fail",
     )
     keep_losers: str = _setting(
         "MLTRAIL_KEEP_LOSERS",
-        "How long the files of runs that lost against a promoted one are kept, such as 12h, 30d or 8w, where the "
-        "contract file does not say `keep:`; what was logged stays. `forever`: no files are removed",
+        "How long the files of runs that lost against a promoted one are kept, such as 12h, 30d or 8w, if the contract "
+        "file has no `keep:`; metrics and parameters always stay. `forever`: no files are removed",
         "forever",
     )
-    quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "The most bytes of files in a project. Unset: no limit")
-    quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "The most runs in a project. Unset: no limit")
+    quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "Most bytes of files in a project. Unset: no limit")
+    quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "Most runs in a project. Unset: no limit")
     quota_metric_points: str = _setting(
-        "MLTRAIL_QUOTA_METRIC_POINTS", "The most metric values in a project. Unset: no limit"
+        "MLTRAIL_QUOTA_METRIC_POINTS", "Most metric values in a project. Unset: no limit"
     )
     body_seconds: str = _setting(
         "MLTRAIL_BODY_SECONDS",
-        "How many seconds a request's body may take, plus one for each 16 KB of it; after that it is answered "
-        "with 408. `0`: no limit",
+        "How many seconds a request's body may take to arrive, plus one for each 16 KB of it; slower requests get 408. "
+        "`0`: no limit",
         "20",
     )
     search_seconds: str = _setting(
@@ -155,15 +155,15 @@ class Settings:
     )
     metrics_token: str = _setting(
         "MLTRAIL_METRICS_TOKEN",
-        "Token (`Authorization: Bearer`) that `/metrics` wants. Unset: it answers this machine only",
+        "Token (`Authorization: Bearer`) that `/metrics` requires. Unset: `/metrics` responds to this machine only",
         secret=True,
     )
     local_token: str = _setting(
-        "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Unset: made at the first start and kept", secret=True
+        "MLTRAIL_LOCAL_TOKEN", "Token of local mode. Unset: generated at the first start and kept", secret=True
     )
     secret_key: str = _setting(
         "MLTRAIL_SECRET_KEY",
-        "Signs browser sessions and detached runs' tokens. Unset: made at the first start and kept",
+        "Signs browser sessions and detached runs' tokens. Unset: generated at the first start and kept",
         secret=True,
     )
 
@@ -173,7 +173,7 @@ class Settings:
 
     @property
     def root_path(self) -> str:
-        """The path of the external URL, below which users find everything; "" at the root of a host. Escaped."""
+        """The path of the external URL, escaped; everything is below it. "" at the root of a host."""
         return urlsplit(self.external_url).path.rstrip("/")
 
     @property
@@ -182,7 +182,7 @@ class Settings:
 
     @property
     def database(self) -> str:
-        # Escaped: in a URL, `?` begins its options and `%` an escape.
+        # Escaped: in a URL, `?` begins the options and `%` an escape.
         return self.database_url or f"sqlite:///{quote(str(self.data_path.resolve() / 'mltrail.db'))}"
 
     @property
@@ -191,7 +191,7 @@ class Settings:
 
     @property
     def s3_place(self) -> tuple[str, str] | None:
-        """Bucket and prefix; None where files are in a folder."""
+        """Bucket and prefix; None if files are in a folder."""
         if not self.artifacts.startswith("s3://"):
             return None
         bucket, _, prefix = self.artifacts.removeprefix("s3://").partition("/")
@@ -199,7 +199,7 @@ class Settings:
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """Where experiments may have their files, without a slash at the end."""
+        """Where experiments can store their files, without a trailing slash."""
         return tuple(one.strip().rstrip("/") for one in self.artifact_locations.split(",") if one.strip())
 
     @property
@@ -208,12 +208,12 @@ class Settings:
 
     @property
     def namespaces(self) -> list[str]:
-        """The groups whose projects may come; empty means all."""
+        """The groups whose projects can use this server; empty means all."""
         return [name.strip().strip("/") for name in self.allowed_namespaces.split(",") if name.strip()]
 
     @property
     def bot_tokens(self) -> dict[str, str]:
-        """The bots of single groups: token by group."""
+        """The groups' own bots: token by group."""
         pairs = (pair.partition("=") for pair in self.gitlab_tokens.split(",") if pair.strip())
         return {group.strip().strip("/"): token.strip() for group, _, token in pairs}
 
@@ -229,12 +229,12 @@ class Settings:
 
     def quota(self, name: str) -> int | None:
         """The limit for what `store.usage` counts under this name; None for no limit."""
-        told = {
+        limit = {
             "used_bytes": self.quota_bytes,
             "used_candidates": self.quota_candidates,
             "used_points": self.quota_metric_points,
         }[name]
-        return int(told) if told else None
+        return int(limit) if limit else None
 
     @property
     def refuses_finished_jobs(self) -> bool:
@@ -250,29 +250,29 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: str | None) -> "Settings":
-        """Read the settings; options given on the command line win over variables.
+        """Read the settings; options on the command line override variables.
 
-        Raises `MltrailError` with every mistake that can be seen without a network, among them an unknown variable
+        Raises `MltrailError` with every mistake that can be found without a network, including an unknown variable
         that begins with `MLTRAIL_`, which is most likely misspelt.
         """
         variables = {one.metadata["variable"]: one.name for one in fields(cls)}
         unknown = sorted(name for name in environment if name.startswith("MLTRAIL_") and name not in variables)
         if unknown:
             raise mistake(f"unknown setting {unknown[0]}; the known ones are {', '.join(sorted(variables))}")
-        told = {variables[name]: value for name, value in environment.items() if name in variables}
-        told |= {name: value for name, value in given.items() if value}
+        read = {variables[name]: value for name, value in environment.items() if name in variables}
+        read |= {name: value for name, value in given.items() if value}
         names = {name: variable for variable, name in variables.items()}
-        values = {name: cleaned(name, names[name], value) for name, value in told.items()}
+        values = {name: cleaned(name, names[name], value) for name, value in read.items()}
         settings = cls(**{name: value for name, value in values.items() if value})
         check(settings)
         return settings
 
     def to_environment(self) -> dict[str, str]:
-        """Turn the settings into variables, for a child process that shall have the same ones."""
+        """Turn the settings into variables, for a child process that should have the same ones."""
         return {one.metadata["variable"]: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)}
 
     def with_kept_secrets(self) -> "Settings":
-        """Fill in secrets that nobody has set from the data folder, where they are made at the first start."""
+        """Fill in secrets that are not set from the data folder, where they are generated at the first start."""
         local_token = self.local_token or (kept_secret(self.data_path / "local-token") if self.local_mode else "")
         return replace(
             self, local_token=local_token, secret_key=self.secret_key or kept_secret(self.data_path / "secret-key")

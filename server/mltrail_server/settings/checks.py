@@ -1,4 +1,4 @@
-"""What is wrong with settings, in words that tell what to do."""
+"""Mistakes in the settings, with messages that say what to do."""
 
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -20,32 +20,32 @@ _WORDS = {
 
 
 def check(settings: "Settings") -> None:
-    """Raise `MltrailError` for a mistake that can be seen without a network."""
+    """Raise `MltrailError` for a mistake that can be found without a network."""
     for url, variable in ((settings.gitlab_url, "MLTRAIL_GITLAB_URL"), (settings.external_url, "MLTRAIL_EXTERNAL_URL")):
         if url and not _host(url):
-            raise mistake(f"{variable} must be an http or https URL, as https://host or https://host/path")
+            raise mistake(f"{variable} must be an http or https URL, such as https://host or https://host/path")
     if set("?#@\\") & set(settings.external_url):
-        raise mistake("MLTRAIL_EXTERNAL_URL is https://host or https://host/path, without ?, #, \\ and a user")
+        raise mistake("MLTRAIL_EXTERNAL_URL must be https://host or https://host/path, without ?, #, \\ or a user name")
     if any(part in ("", ".", "..") for part in settings.root_path.split("/")[1:]):
-        raise mistake("MLTRAIL_EXTERNAL_URL has a path with an empty part, . or .., which browsers change")
+        raise mistake("the path of MLTRAIL_EXTERNAL_URL must not contain //, . or .., which browsers change")
     _check_artifacts(settings)
     _check_locations(settings)
     _check_words(settings)
     _check_spans(settings)
     if settings.local_mode:
         if settings.database_url and not settings.database_url.startswith("sqlite:"):
-            raise mistake("local mode knows one user, so it keeps to SQLite; set MLTRAIL_GITLAB_URL to run a team")
+            raise mistake("local mode has only one user and uses only SQLite; set MLTRAIL_GITLAB_URL to serve a team")
         if settings.external_url and not is_loopback(urlsplit(settings.external_url).hostname or ""):
-            raise mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve others")
+            raise mistake("local mode is for this machine only; set MLTRAIL_GITLAB_URL to serve other people")
     elif not settings.external_url:
         raise mistake("with MLTRAIL_GITLAB_URL set, MLTRAIL_EXTERNAL_URL must name the URL that jobs see")
 
 
 def _host(url: str) -> str:
-    """Tell the host of an http or https URL; "" for what is none."""
+    """Return the host of an http or https URL; "" if it is not one."""
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises when it is none
+        parts.port  # noqa: B018 - raises if it is not a number
     except ValueError:
         return ""
     return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
@@ -91,22 +91,25 @@ def _check_words(settings: "Settings") -> None:
         if (value := getattr(settings, name)) not in words:
             raise mistake(f"MLTRAIL_{name.upper()} must be {' or '.join(words)}, not {value!r}")
     if settings.database_replica_url and not settings.database.startswith("postgres"):
-        raise mistake("MLTRAIL_DATABASE_REPLICA_URL is for PostgreSQL; set MLTRAIL_DATABASE_URL to one, too")
+        raise mistake(
+            "MLTRAIL_DATABASE_REPLICA_URL is for PostgreSQL only; set MLTRAIL_DATABASE_URL to a PostgreSQL database, "
+            "too"
+        )
     if not all(group and token for group, token in settings.bot_tokens.items()):
         raise mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
     for secret in settings.webhook_secrets:
         if secret.startswith(webhook_secrets.SIGNING_PREFIX) and not webhook_secrets.key_of(secret):
-            raise mistake("MLTRAIL_WEBHOOK_SECRET holds a signing token that is not whsec_ and base64")
+            raise mistake("MLTRAIL_WEBHOOK_SECRET contains a signing token that is not whsec_ followed by base64")
     hosts = {urlsplit(url).hostname for url in (settings.issuer, settings.gitlab_url)}
     if "gitlab.com" in hosts and not settings.namespaces:
         raise mistake(
-            "on gitlab.com anybody can get in with a project of their own; set MLTRAIL_ALLOWED_NAMESPACES to the "
-            "groups that may, for example my-company"
+            "on gitlab.com anybody could use this server with a project of their own; set MLTRAIL_ALLOWED_NAMESPACES "
+            "to the groups that can use it, for example my-company"
         )
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine. Anybody can own a name like `127.example.com`, so only addresses count."""
+    """Return whether a host is this machine. Anybody can own a name like `127.example.com`, so only addresses count."""
     if host == "localhost":
         return True
     try:

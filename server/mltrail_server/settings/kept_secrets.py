@@ -1,4 +1,4 @@
-"""Secrets that are made at the first start and kept in the data folder."""
+"""Secrets that are generated at the first start and kept in the data folder."""
 
 import os
 import secrets
@@ -9,9 +9,9 @@ from mltrail_server.domain.errors import Code, MltrailError
 
 
 def kept_secret(path: Path) -> str:
-    """Read a secret, or make it. Of several processes that ask at once, all get the same.
+    """Read a secret, or generate it. Processes that start at the same time all get the same one.
 
-    Raises INVALID for a file that holds none: with an empty secret anybody could sign what we sign.
+    Raises INVALID for a file without one: with an empty secret, anybody could sign what we sign.
     """
     try:
         return _read(path)
@@ -20,7 +20,7 @@ def kept_secret(path: Path) -> str:
     made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(24) + "\n")
-    with suppress(FileExistsError):  # of several processes that start at once, one is first
+    with suppress(FileExistsError):  # another process that started at the same time was faster
         os.link(made, path)
     made.unlink()
     return _read(path)
@@ -32,5 +32,7 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         text = ""
     if not text or not (text.isascii() and text.isprintable()):
-        raise MltrailError(Code.INVALID, f"{path} holds no usable secret; remove the file, and a new one is made.")
+        raise MltrailError(
+            Code.INVALID, f"{path} contains no usable secret; remove the file, and a new one is generated."
+        )
     return text
