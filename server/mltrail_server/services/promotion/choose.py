@@ -27,7 +27,7 @@ from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import models
 from mltrail_server.store.tracking import candidates
 
-from . import promote as promote_service
+from . import rights
 
 _MOST_PIPELINES = 10
 
@@ -157,7 +157,7 @@ def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | 
     pipeline_id = child_pipelines.root_of(scope.deps, gitlab, scope.project_id, pipeline_id)
     told = gitlab.pipeline(scope.project_id, pipeline_id)
     if not pre_release:
-        promote_service.check_ref(scope, gitlab, told)
+        rights.check_ref(scope, gitlab, told)
     refreshed = examine.refresh(scope.deps, scope.project_id, pipeline_id)
     reports = [one for one in refreshed.report.models if one.runs and model in (None, one.name)]
     found = {one.name: _own(refreshed, one) for one in reports}
@@ -197,7 +197,7 @@ def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str
     choice = _own(refreshed, report)
     request_iid = refreshed.report.pipeline.merge_request_iid
     if request_iid is None:
-        promote_service.check_ref(scope, gitlab, told)
+        rights.check_ref(scope, gitlab, told)
         choice = _allowed(choice, told, refreshed)
     else:
         choice = _merged(scope, gitlab, told, refreshed, choice, request_iid)
@@ -284,7 +284,7 @@ def _merged(
     """Let a merge request's run pass once it is merged into a branch that promotes, with the same files."""
     request = gitlab.merge_request(scope.project_id, request_iid)
     target = replace(told, ref=request.target_branch, tag=False)
-    promote_service.check_ref(scope, gitlab, target)
+    rights.check_ref(scope, gitlab, target)
     problem = reviewed_problem(scope, gitlab, told, request)
     if problem:
         return replace(choice, problem=problem, refused=True)

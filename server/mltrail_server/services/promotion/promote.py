@@ -1,12 +1,7 @@
-"""Register a version as GitLab's `create_model_version` does: a Maintainer who names a job's run promotes that run.
+"""Make the best candidate a model version that says where it came from, with an alias.
 
-Where the run can't be promoted the version is registered by hand, as everybody may: it is not verified then, and has no
-managed alias.
-
-Who may ask for a promotion, and for which pipeline.
-
-Make the best candidate a model version that says where it came from, with an alias. Two ways in: a pipeline's job,
-and a person. What both want is checked alike.
+Three ways in: a pipeline's job; a person; and a client that registers a version as GitLab's `create_model_version`
+does, where a Maintainer who names a job's run promotes that run. What all of them want is checked alike.
 """
 
 from collections.abc import Mapping
@@ -16,8 +11,7 @@ import sqlalchemy as sa
 
 from mltrail_contract import Promote
 from mltrail_server.domain import gitlab_ci
-from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
-from mltrail_server.domain.identity import Actor
+from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, check_alias, check_name
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.services.context.deps import Scope, gitlab_of
@@ -32,59 +26,13 @@ from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.tracking import candidates
 
-from . import choose, numbering, ranking, write
+from . import choose, numbering, ranking, rights, write
 from .choose import Choice, Choices
 from .ranking import Without
 from .write import AliasMovedError, Plan, Promoted, Wish
 
-
-def check_rights(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
-    """Check what can be known without asking GitLab. Raises FORBIDDEN with the sentence."""
-    actor = scope.actor
-    if scope.deps.settings.local_mode:
-        raise forbidden(
-            "Local mode knows no pipelines, so nothing can be promoted: register versions and set aliases with MLflow."
-        )
-    if actor.job is None:
-        _check_person(actor)
-        return
-    job = actor.job
-    if job.pipeline_id != pipeline_id:
-        raise forbidden(f"This job belongs to pipeline {job.pipeline_id} and can't promote for {pipeline_id}.")
-    if pre_release:
-        return
-    if job.pipeline_source == "merge_request_event":
-        raise forbidden(
-            "A merge request's pipeline does not promote; the default branch does, after the merge. For a version to "
-            "try out beforehand use --pre-release."
-        )
-    if not job.ref_protected:
-        raise forbidden(_unprotected(job.ref))
-
-
-def check_ref(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline) -> None:
-    """Check that only those who may merge can start such a pipeline. A job's token tells; for a person GitLab does."""
-    if scope.actor.job is None and not gitlab.is_protected(scope.project_id, told.ref, tag=told.tag):
-        raise forbidden(_unprotected(told.ref))
-
-
-def _check_person(actor: Actor) -> None:
-    if not actor.has_maintainer_rights:
-        raise forbidden(
-            "Promoting by hand takes the Maintainer role in this project. A pipeline on a protected branch promotes by "
-            "itself: include the `promote` component, which calls `mltrail promote`."
-        )
-
-
-def _unprotected(ref: str) -> str:
-    return (
-        f"'{ref}' is not protected, so anybody who can push could promote. Protect it in GitLab "
-        "(Settings > Repository)."
-    )
-
-
 _CLOCKS_MS = 120_000
-"""So far GitLab's clock and ours may be apart."""
+"""Allowed clock difference between GitLab and this server."""
 
 _MOST_TRIES = 3
 
@@ -101,7 +49,7 @@ def promote(scope: Scope, wish: Wish) -> list[Promoted]:
         raise invalid("Name either a pipeline (`pipeline_id`) or a run (`candidate`) to promote.")
     if wish.candidate_iid is not None and scope.actor.job is not None:
         raise invalid("A job promotes for its pipeline: give `pipeline_id`, and `rank_by` to choose among its runs.")
-    check_rights(scope, wish.pipeline_id or 0, pre_release=wish.pre_release)
+    rights.check(scope, wish.pipeline_id or 0, pre_release=wish.pre_release)
     gitlab = gitlab_of(scope.deps)
     if wish.candidate_iid is not None:
         choices = choose.of_candidate(scope, gitlab, wish.candidate_iid, model=wish.model)
