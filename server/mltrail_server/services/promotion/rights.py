@@ -1,5 +1,6 @@
 """Who may ask for a promotion, and for which pipeline."""
 
+from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import forbidden
 from mltrail_server.domain.identity import Actor
 from mltrail_server.gitlab.client import GitLab
