@@ -22,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--calls", type=int, default=500)
-    parser.add_argument("--write-page", action="store_true", help="write the rules into the documentation, and leave")
+    parser.add_argument("--write-page", action="store_true", help="write the rules into the documentation, and exit")
     options = parser.parse_args()
     if options.write_page:
         PAGE.write_text(_with_table(PAGE.read_text()))

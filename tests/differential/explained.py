@@ -1,6 +1,6 @@
-"""Where mltrail answers otherwise than `mlflow server` on purpose: each with its reason. At most forty.
+"""Where mltrail responds differently from `mlflow server` on purpose, each with its reason. At most forty.
 
-A rule makes the two sides equal where, and only where, it explains the difference.
+A rule makes the two sides equal if, and only if, it explains the difference.
 """
 
 import re
@@ -17,7 +17,7 @@ _SEMVER = re.compile(r"\d+\.\d+\.\d+")
 
 @dataclass(frozen=True)
 class Rule:
-    """`explain` gets the call and both answers, and gives them back, equal where the rule explains the difference."""
+    """`explain` gets the call and both responses, and returns them, equal if the rule explains the difference."""
 
     name: str
     reason: str
@@ -42,7 +42,7 @@ def _edited(
     mlflow: Callable[[Any], Any] = lambda body: body,
     mltrail: Callable[[Any], Any] = lambda body: body,
 ) -> Callable[[Call, Seen, Seen], Sides]:
-    """Explain what good answers hold or lack at endpoints that match a pattern."""
+    """Explain what successful responses contain or lack at endpoints that match a pattern."""
 
     def explain(call: Call, theirs: Seen, ours: Seen) -> Sides:
         if not re.search(endpoint, call.endpoint) or theirs["status"] != 200 or ours["status"] != 200:
@@ -83,7 +83,7 @@ def _without_model_experiments(body: Any) -> Any:
 
 
 def _latest_of_each_stage(body: Any) -> Any:
-    """Leave of a model's versions the last one of each stage, as MLflow shows them."""
+    """Keep only the last version of each stage of a model, as MLflow shows them."""
     model = body.get("registered_model") if isinstance(body, dict) else None
     if not isinstance(model, dict) or "latest_versions" not in model:
         return body
@@ -136,12 +136,13 @@ def _bad_request(_: Call, theirs: Seen, ours: Seen) -> Sides:
 RULES: tuple[Rule, ...] = (
     Rule(
         "semver as alias",
-        "Each version has a semantic version too: it stands beside the real aliases, so that clients load by it.",
+        "Each version also has a semantic version, which is listed with the real aliases so that clients can load by "
+        "it.",
         _edited(r"registered-models|model-versions", mltrail=_without_semver),
     ),
     Rule(
         "no workspaces",
-        "A project of GitLab is what MLflow calls a workspace: it stands in the URL, not in each experiment.",
+        "What MLflow calls a workspace is a GitLab project here; it is in the URL, not in each experiment.",
         _edited(r"experiments", mlflow=_without("workspace")),
     ),
     Rule(
@@ -150,58 +151,59 @@ RULES: tuple[Rule, ...] = (
         _edited(r"experiments/search$", mltrail=_without_model_experiments),
     ),
     Rule(
-        "crashes are refusals",
-        "Where odd input makes `mlflow server` fail with 500, the client gets a 400 that says what is wrong.",
+        "crashes are errors of the client",
+        "If odd input makes `mlflow server` fail with 500, the client gets 400 with a message that says what is wrong.",
         _statuses(endpoint=r".", theirs=(500,), ours=(400, 404, 413)),
     ),
     Rule(
         "null is absent",
-        "A search with `null` in a field makes `mlflow server` fail with 500; here the field is absent then.",
+        "A search with `null` in a field makes `mlflow server` fail with 500; here the field counts as absent.",
         _statuses(endpoint=r"search$", theirs=(500,), ours=(200,), when=_has_null),
     ),
     Rule(
         "wrong types are refused",
-        "MLflow reads many a value of the wrong type as absent or 0, and loses data in silence; here it is a 400.",
+        "MLflow reads some values of the wrong type as absent or 0, and silently loses data; here that is a 400.",
         _statuses(endpoint=r".", theirs=(200,), ours=(400,), when=_spoiled),
     ),
     Rule(
-        "files belong to somebody",
-        "MLflow stores and lists any path; here a folder is a run's or a logged model's, else it is 404 or 400.",
+        "files belong to a run or model",
+        "MLflow stores and lists any path; here a folder must be a run's or a logged model's, or the call gets 404 or "
+        "400.",
         _statuses(endpoint=r"(PUT|GET|DELETE) artifacts", theirs=(200, 400, 404), ours=(400, 404)),
     ),
     Rule(
         "files that were refused",
-        "MLflow takes files for deleted runs and for nobody's folders; what was refused here is not listed later.",
+        "MLflow takes files for deleted runs and for folders of no run; files refused here are not listed later.",
         _more_files,
     ),
     Rule(
-        "an upload's answer",
-        "MLflow 3 answers an upload with nothing, older servers and ours with `{}`; clients read neither.",
+        "the response to an upload",
+        "MLflow 3 responds to an upload with an empty body, older servers and ours with `{}`; clients read neither.",
         _edited(r"PUT artifacts", mlflow=lambda _: {}),
     ),
     Rule(
         "history of an unknown run",
-        "MLflow answers an empty history for a run that does not exist; GitLab and we answer 404.",
+        "For a run that does not exist, MLflow returns an empty history; GitLab and mltrail return 404.",
         _statuses(endpoint=r"metrics/get-history$", theirs=(200,), ours=(404,)),
     ),
     Rule(
         "deleted logged models stay as they are",
-        "MLflow writes to a logged model that was deleted; here it is 404, as for reading it.",
+        "MLflow writes to deleted logged models; here that gets 404, as reading them does.",
         _statuses(endpoint=r"logged-models/<id>(/tags|/tags/<key>|/params|$)", theirs=(200, 404), ours=(404,)),
     ),
     Rule(
-        "what logged models have may be sent again",
-        "A client whose answer was lost sends again: the same parameter, or the same output of a run, is no error.",
+        "data of logged models can be sent again",
+        "A client that got no response retries, so the same parameter, or the same output of a run, is no error.",
         _statuses(endpoint=r"logged-models/<id>/params|runs/outputs", theirs=(400,), ours=(200,)),
     ),
     Rule(
-        "refusals of MLflow's database",
-        "What MLflow's database refuses is answered with BAD_REQUEST; here the code tells what is wrong.",
+        "errors of MLflow's database",
+        "What MLflow's database refuses gets BAD_REQUEST; here the error code says what is wrong.",
         _bad_request,
     ),
     Rule(
-        "which mistake is told",
-        "Both refuse: what has an impossible shape (400) and is not there (404) is told as the one or as the other.",
+        "which mistake is reported",
+        "Both refuse: a call that is malformed (400) and names what does not exist (404) gets the one or the other.",
         _statuses(
             endpoint=r"runs/|artifacts/list|experiments/|registered-models|model-versions",
             theirs=(400, 404),
@@ -216,28 +218,29 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "aliases in searches",
-        "MLflow leaves aliases out where versions are searched or listed in a model; here they are always shown.",
+        "MLflow leaves out aliases when versions are searched or listed in a model; here they are always shown.",
         _edited(r"model-versions/search|registered-models", mltrail=_versions_without_aliases),
     ),
     Rule(
-        "a version in the place of a stage",
-        "Clients send `models:/m/1.4.0` as a stage, so a number or a semver there names its version.",
+        "a version instead of a stage",
+        "Clients send `models:/m/1.4.0` as a stage, so a number or a semver there means that version.",
         _statuses(endpoint=r"get-latest-versions", theirs=(400,), ours=(200, 404)),
     ),
     Rule(
         "blank orders",
-        "GitLab's clients send one text as order, which may be empty; MLflow refuses that, here it is no order.",
+        "GitLab's clients send the order as one string, which may be empty; MLflow refuses that, here it means no "
+        "order.",
         _statuses(endpoint=r"search$", theirs=(400,), ours=(200,), when=_orders_blank),
     ),
     Rule(
         "thinned histories",
-        "MLflow drops some of the steps that it means to keep when few are asked for; here they are all there.",
+        "If few steps are asked for, MLflow drops some that it means to keep; here they are all there.",
         _interval,
     ),
 )
 
 
 def table() -> str:
-    """Write the rules as the documentation shows them."""
+    """Return the rules as the documentation shows them."""
     lines = ["| What | Why |", "|:--|:--|"]
     return "\n".join([*lines, *(f"| {rule.name} | {rule.reason} |" for rule in RULES)]) + "\n"
