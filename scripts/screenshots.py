@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.server import Site, site
 from tests.browser.world import Past
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 
 FOLDER = Path(__file__).parents[1] / "docs/images/pages"
 ML = "/team/churn/-/ml"

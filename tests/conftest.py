@@ -1,10 +1,8 @@
-"""Fixtures that all tests share: a clock that stands still, a database of one's own, the application."""
+"""Fixtures that all tests share: a clock, a database of one's own, the application, a team and its trail."""
 
 import gc
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -18,34 +16,18 @@ from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from tests import databases, environment
+from tests.api.trail import Trail
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
+from tests.clock import FrozenClock
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
-from tests.fakes.gitlab import FakeGitLab, Job, Project, User, description
+from tests.fakes.gitlab import FakeGitLab, description
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 from tests.postgresql import Cluster
 from tests.s3 import bucket as bucket  # noqa: PLC0414
 from tests.s3 import s3_endpoint as s3_endpoint  # noqa: PLC0414
+from tests.statements import Counter, statements_of
+from tests.team import EXTERNAL_URL, Team, team_in
 from tests.tenancy import leaks
-
-START = 1_790_000_000_000
-HOUR = 60 * 60 * 1000
-DAY = 24 * HOUR
-
-
-Counter = Callable[[], AbstractContextManager[list[str]]]
-
-
-class FrozenClock:
-    """Time stands still until a test moves it."""
-
-    def __init__(self, now: int = START) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
-
-    def advance(self, milliseconds: int) -> None:
-        self.now += milliseconds
 
 
 def pytest_configure() -> None:
@@ -141,44 +123,10 @@ def deps(settings: Settings, clock: FrozenClock) -> Iterator[Deps]:
     made.db.dispose()
 
 
-@dataclass
-class Team:
-    """The stand-in for GitLab with one project, and a token of each role in it."""
-
-    gitlab: FakeGitLab
-    project: Project
-    users: dict[str, User]
-    tokens: dict[str, str]
-
-    def job(self, *, ref: str = "main", source: str = "push", name: str = "train", user: str = "developer") -> Job:
-        """Begin a job in a new pipeline."""
-        sha = self.project.branches.get(ref) or self.gitlab.add_commit(self.project, secrets.token_hex(20), branch=ref)
-        return self.gitlab.add_job(
-            self.gitlab.add_pipeline(self.project, sha, ref, source), name, "train", self.users[user], "running"
-        )
-
-
-LEVELS = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
-EXTERNAL_URL = "https://mltrail.example.com"
-
-
 @pytest.fixture
 def team(clock: FrozenClock) -> Iterator[Team]:
     with FakeGitLab(clock=lambda: clock() / 1000) as gitlab:
         yield team_in(gitlab)
-
-
-def team_in(gitlab: FakeGitLab) -> Team:
-    """Arrange a project with a member of each role, a stranger, and the bot."""
-    project = gitlab.add_project("team/churn", id=42)
-    users, tokens = {}, {}
-    for name in (*LEVELS, "stranger", "bot"):
-        users[name] = gitlab.add_user(name)
-        tokens[name] = gitlab.add_token(users[name], ["api"])
-        if name != "stranger":
-            gitlab.add_member(project, users[name], LEVELS.get(name, 20))
-    gitlab.add_commit(project, "a1" * 20, branch="main")
-    return Team(gitlab, project, users, tokens)
 
 
 @pytest.fixture
@@ -221,26 +169,15 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def statements(deps: Deps) -> Counter:
-    """Collect the statements that are sent while the block runs, without BEGIN and COMMIT."""
-
-    @contextmanager
-    def collect() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(_conn: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-            if not statement.startswith("BEGIN"):
-                seen.append(statement)
-
-        event.listen(deps.db.engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(deps.db.engine, "before_cursor_execute", note)
-
-    return collect
+def mlflow(client: FlaskClient) -> Mlflow:
+    return Mlflow(client)
 
 
 @pytest.fixture
-def mlflow(client: FlaskClient) -> Mlflow:
-    return Mlflow(client)
+def statements(deps: Deps) -> Counter:
+    return lambda: statements_of(deps)
+
+
+@pytest.fixture
+def trail(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
+    return Trail(team, gitlab_client, gitlab_deps, clock)

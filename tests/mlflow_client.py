@@ -7,10 +7,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 LOCAL_TOKEN = "local-token-of-the-tests"
-
-
 Make = Callable[..., Any]
 """Makes a version of a model."""
+INVALID = (400, "INVALID_PARAMETER_VALUE")
+MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
+TAKEN = (400, "RESOURCE_ALREADY_EXISTS")
+FILES = "api/2.0/mlflow-artifacts/artifacts"
+MLFLOW_ARTIFACTS = "api/2.0/mlflow-artifacts"
 
 
 class Mlflow:
@@ -51,18 +54,3 @@ def failure(response: TestResponse) -> tuple[int, str, str]:
     body: Mapping[str, str] = response.get_json()
     assert set(body) == {"error_code", "message"}
     return response.status_code, body["error_code"], body["message"]
-
-
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-
-
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
-
-
-TAKEN = (400, "RESOURCE_ALREADY_EXISTS")
-
-
-FILES = "api/2.0/mlflow-artifacts/artifacts"
-
-
-MLFLOW_ARTIFACTS = "api/2.0/mlflow-artifacts"

@@ -3,11 +3,8 @@
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
-from mltrail_server.services.context.deps import Deps
 from tests.api.trail import SHAS, Trail
-from tests.conftest import FrozenClock, Team
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.mlflow_client import Make, Mlflow
 from tests.s3 import Bucket
@@ -30,11 +27,6 @@ def make(mlflow: Mlflow) -> Make:
         return mlflow.post("model-versions/create", name=name, **fields)["model_version"]
 
     return version
-
-
-@pytest.fixture
-def trail(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> Trail:
-    return Trail(team, gitlab_client, gitlab_deps, clock)
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from flask.testing import FlaskClient
 from mltrail_server import worker
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL, Team
 
 SHAS = {name: name * 40 for name in "abcdef"}
 

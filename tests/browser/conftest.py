@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.browser.server import Site, site
 from tests.browser.world import Past
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 from tests.places import ROOT
 from tests.processes import PATIENCE_SECONDS, one_at_a_time
 

@@ -3,8 +3,6 @@
 from playwright.sync_api import Page
 
 ML = "/team/churn/-/ml"
-
-
 PAGES = {
     "projects": "/",
     "experiments": f"{ML}/experiments",

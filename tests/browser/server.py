@@ -11,9 +11,10 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests.conftest import FrozenClock, Team, team_in
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import FakeGitLab
 from tests.fakes.gitlab.serving import Serving
+from tests.team import Team, team_in
 
 
 @dataclass

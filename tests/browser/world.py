@@ -7,7 +7,7 @@ import zlib
 
 from mltrail_server import worker
 from tests.browser.server import Site
-from tests.conftest import DAY
+from tests.clock import DAY
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
 from tests.mlflow_client import Mlflow, good
 

@@ -129,3 +129,6 @@ def _check(name: str, spec: Mapping[str, Any], value: Any) -> None:
 def _re2(pattern: str) -> str:
     """In RE2 `$` is the very end; in Python a line break may follow it."""
     return re.sub(r"(?<!\\)\$(?=$|\))", r"\\Z", pattern)
+
+
+GOLDEN = Path(__file__).parent / "golden"

@@ -7,18 +7,15 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from tests.component.render import schema
+from tests.component.render import GOLDEN, schema
 from tests.component.runner import KINDS, MERGE_REQUEST, TAG, Runner, commit
 from tests.component.snippets import first_of, table
 from tests.places import ROOT
-
-GOLDEN = Path(__file__).parent / "golden"
 
 pytestmark = pytest.mark.node
 

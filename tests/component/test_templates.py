@@ -14,10 +14,9 @@ from scripts import component_files, image_name
 
 from mltrail_ci import __version__
 from mltrail_ci.cli import parser
-from tests.component.render import INPUT, RenderError, body_of, inputs_of, render, schema
+from tests.component.render import GOLDEN, INPUT, RenderError, body_of, inputs_of, render, schema
 from tests.places import ROOT
 
-GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = sorted((ROOT / "templates").glob("*.yml"))
 SERVER = "https://mltrail.example.com"
 NEEDS = ["train", {"job": "tune", "optional": True}]

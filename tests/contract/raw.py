@@ -8,11 +8,7 @@ from tests.contract.conftest import TOKEN
 from tests.e2e.processes import Server
 
 BASE = "/api/v4/projects/1/ml/mlflow"
-
-
 API = f"{BASE}/api/2.0/mlflow"
-
-
 JAVA = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json; charset=utf-8"}
 
 

@@ -22,8 +22,9 @@ from mltrail_server.gitlab.probe import Probe
 from mltrail_server.gitlab.session import Sessions
 from mltrail_server.services.admin.selftest import FAILED, Given, Line, SelfTest
 from mltrail_server.settings import Settings
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import Pipeline
+from tests.team import EXTERNAL_URL, Team
 
 PROJECT, MAIN, FASTER = ProjectId(42), "a1" * 20, "b2" * 20
 DOCS = Path(__file__).parents[2] / "docs"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mltrail_server.gitlab.session import NO_WAITING, Sessions
-from tests.conftest import Team
 from tests.fakes.gitlab import description
 from tests.fakes.gitlab.description import Description, described
+from tests.team import Team
 
 SHA = "a1" * 20
 

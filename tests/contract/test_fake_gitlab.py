@@ -18,8 +18,8 @@ import urllib3
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from tests.conftest import EXTERNAL_URL, Team
 from tests.fakes.gitlab import Pipeline
+from tests.team import EXTERNAL_URL, Team
 
 FOLDER = Path(os.environ.get("GITLAB_API_SCHEMAS") or Path(__file__).parents[3] / "shared/facts/gitlab-api-schemas")
 

@@ -11,7 +11,7 @@ from mltrail_server.domain.gitlab_ci import MergeRequest
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.session import Sessions
-from tests.conftest import Team
+from tests.team import Team
 
 PROJECT = ProjectId(42)
 MAIN, FASTER = "a1" * 20, "b2" * 20

@@ -11,8 +11,9 @@ from mltrail_server.gitlab import pipeline_parents
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.probe import Probe
 from mltrail_server.gitlab.session import Sessions
-from tests.conftest import FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import Pipeline
+from tests.team import Team
 
 PROJECT, MAIN = ProjectId(42), "a1" * 20
 OLDER, NEWER = ("15.11.13", "17.0.0-ee", "18.11.2", "19.1.0"), ("19.2.0", "19.5.1-ee", "20.0.0")

@@ -8,7 +8,8 @@ import pytest
 from mltrail_server import cli
 from mltrail_server.services.admin.selftest import FAILED, OK, Given, SelfTest
 from mltrail_server.settings import Settings
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
+from tests.team import EXTERNAL_URL, Team
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ import pytest
 from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import parse
-from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.context.deps import Deps, Scope
-from mltrail_server.services.identity import projects
+from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import candidates, experiments
 from mltrail_server.store.pages import tables
 from mltrail_server.store.tracking import metric_keys, metrics, params
@@ -31,12 +29,10 @@ def log(scope: Scope, experiment: int, values: dict[str, float], *, status: Stat
 
 
 @pytest.fixture
-def scope(deps: Deps) -> Scope:
-    projects.ensure(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE))
-    made = Scope(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE))
+def scope(scope: Scope) -> Scope:
     for name in ("mine", "other"):
-        experiments.create(made, name=name)
-    return made
+        experiments.create(scope, name=name)
+    return scope
 
 
 @pytest.mark.parametrize("small", [True, False])

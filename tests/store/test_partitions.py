@@ -17,7 +17,7 @@ from mltrail_server.store import schema
 from mltrail_server.store.db import migrate
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.partitions import TABLES, partition
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow
 from tests.postgresql import Cluster
 

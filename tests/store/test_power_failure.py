@@ -6,7 +6,7 @@ import pytest
 
 from mltrail_server.app import create_deps
 from mltrail_server.settings import Settings
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 
 BACKENDS = ("sqlite",)
 

@@ -10,7 +10,7 @@ import pytest
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow
 from tests.postgresql import Cluster
 

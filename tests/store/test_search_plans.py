@@ -10,10 +10,7 @@ from sqlalchemy import event
 from mltrail_server.domain.candidate import Point, Stage
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.filters import parse, parse_orders
-from mltrail_server.domain.identity import Access, Actor, TokenKind
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.context.deps import Deps, Scope
-from mltrail_server.services.identity import projects
+from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import candidates, experiments
 from mltrail_server.store.tracking import candidate_tags, metric_keys, metrics, params, search
 from mltrail_server.store.tracking.search import Sizes
@@ -26,16 +23,13 @@ BACKENDS = ("sqlite",)  # the plans that are told are its own
 
 
 @pytest.fixture
-def scope(deps: Deps) -> Scope:
-    actor = Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE)
-    projects.ensure(deps, actor)
-    made = Scope(deps, actor)
+def scope(scope: Scope) -> Scope:
     random_ = random.Random(3)
     for name in ("one", "two"):
-        experiments.create(made, name=name)
+        experiments.create(scope, name=name)
     for number in range(60):
-        run(made, number, random_)
-    return made
+        run(scope, number, random_)
+    return scope
 
 
 def run(scope: Scope, number: int, random_: random.Random, *, started_ms: int | None = None) -> str:

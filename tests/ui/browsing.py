@@ -6,7 +6,10 @@ import re
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.conftest import EXTERNAL_URL
+from tests.team import EXTERNAL_URL
+
+ML = "/1/-/ml"
+TEAM_ML = "/team/churn/-/ml"
 
 
 def form_token(client: FlaskClient, **options: str) -> str:
@@ -34,12 +37,6 @@ def page(client: FlaskClient, path: str) -> str:
     assert answer.status_code == 200, answer.get_data(as_text=True)
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     return html.unescape(answer.get_data(as_text=True))
-
-
-ML = "/1/-/ml"
-
-
-TEAM_ML = "/team/churn/-/ml"
 
 
 def team_page(client: FlaskClient, path: str, status: int = 200) -> str:

@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import sign_in
 from tests.ui.run_table import Log
 

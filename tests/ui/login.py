@@ -6,7 +6,7 @@ import urllib3
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.conftest import EXTERNAL_URL
+from tests.team import EXTERNAL_URL
 
 PAGE = "/team/churn/-/ml/experiments"
 

@@ -6,8 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 ROOT = "/1/-/ml/experiments/0"
-
-
 Log = Callable[..., str]
 
 

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests.conftest import FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
+from tests.team import Team
 from tests.ui.walk import Walker
 
 HOST = "http://localhost"

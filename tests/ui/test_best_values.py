@@ -6,11 +6,11 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.pages import tables
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, Counter, FrozenClock, Team
+from tests.statements import Counter
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import page, sign_in
 from tests.ui.run_table import ROOT, Log, url
 
@@ -63,10 +63,7 @@ def test_the_best_of_a_large_experiment_is_found_in_one_statement_or_told_to_be_
     assert "of accuracy it is the best on this page only" in far
 
 
-def test_the_contract_file_tells_which_way_is_better(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
-) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_the_contract_file_tells_which_way_is_better(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
     files = {".mltrail.yml": CONTRACT}
     team.gitlab.add_commit(team.project, SHAS["b"], parents=("a1" * 20,), branch="main", files=files)
@@ -99,9 +96,8 @@ def test_no_best_is_marked_where_the_name_does_not_tell_which_way_is_better(clie
 
 
 def test_a_models_versions_show_their_metrics_and_are_compared(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+    trail: Trail, team: Team, gitlab_client: FlaskClient
 ) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
     for name, value in (("b", 0.8), ("d", 0.9)):
         pipeline = trail.main(SHAS[name])

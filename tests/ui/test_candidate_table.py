@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from flask.testing import FlaskClient
 
-from mltrail_server.services.context.deps import Deps
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, Counter, FrozenClock, Team
+from tests.statements import Counter
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import page, sign_in
 from tests.ui.run_table import ROOT, Log, names, url
 
@@ -158,10 +158,7 @@ def test_csv_holds_every_match_and_no_formulas(client: FlaskClient, log: Log) ->
     assert client.get(f"{ROOT}.csv?filter=nonsense").status_code == 400
 
 
-def test_a_verified_run_links_to_all_that_made_it(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
-) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_a_verified_run_links_to_all_that_made_it(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     trail.train(trail.main(SHAS["b"]), [0.5])
     request = trail.request(SHAS["c"])
     job = trail.train(trail.of_request(request, SHAS["c"]), [0.6])

@@ -7,10 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from mltrail_server.services.context.deps import Deps
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import ML, form_token, page, sign_in
 
 
@@ -127,10 +126,7 @@ def test_a_form_without_the_sessions_token_changes_nothing(client: FlaskClient, 
 @pytest.mark.parametrize(
     ("role", "status"), [("stranger", 404), ("guest", 403), ("reporter", 403), ("developer", 303), ("maintainer", 303)]
 )
-def test_roles_decide(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock, role: str, status: int
-) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_roles_decide(trail: Trail, team: Team, gitlab_client: FlaskClient, role: str, status: int) -> None:
     trail.train(trail.main(SHAS["b"]), [0.5])
     sign_in(gitlab_client, team.tokens[role], base_url=EXTERNAL_URL)
     data = {"csrf_token": form_token(gitlab_client, base_url=EXTERNAL_URL), "do": "rename", "name": "mine"}
@@ -145,10 +141,7 @@ def test_roles_decide(
     assert ("Written by others" in shown) == (role == "maintainer")
 
 
-def test_a_promoted_alias_is_moved_by_maintainers(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
-) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_a_promoted_alias_is_moved_by_maintainers(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     for name, lr in (("b", "0.1"), ("d", "0.2")):
         pipeline = trail.main(SHAS[name])
         trail.train(pipeline, [0.8], lr=lr)
@@ -176,10 +169,7 @@ def test_a_promoted_alias_is_moved_by_maintainers(
     assert mlflow.get("registered-models/alias", name="churn", alias="champion")["model_version"]["version"] == "1"
 
 
-def test_a_maintainer_promotes_a_run(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
-) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_a_maintainer_promotes_a_run(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     trail.train(trail.main(SHAS["b"]), [0.8])
     here = "/team/churn/-/ml/candidates/1"
     for role, code, told in (

@@ -12,8 +12,8 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity.sessions import sign_in_with_token
 from mltrail_server.store.db import failures
-from tests.conftest import EXTERNAL_URL, Team
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow, failure
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import sign_in
 
 

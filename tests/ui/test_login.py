@@ -11,7 +11,8 @@ from werkzeug.test import TestResponse
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
-from tests.conftest import EXTERNAL_URL, HOUR, FrozenClock, Team
+from tests.clock import HOUR, FrozenClock
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import form_token, sign_in
 from tests.ui.login import PAGE, get, log_in, to_gitlab
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app
 from mltrail_server.services.context.deps import Deps
-from tests.conftest import EXTERNAL_URL
+from tests.team import EXTERNAL_URL
 
 
 def test_strangers_fill_no_disk_with_forms(browser: FlaskClient) -> None:

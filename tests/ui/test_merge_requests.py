@@ -11,16 +11,15 @@ from mltrail_server.services.context.deps import Deps
 from tests.api.ci.published import publishing
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import TEAM_ML, sign_in, team_page
 
 README = Path(__file__).parents[2] / "README.md"
 
 
 def test_a_merge_request_shows_what_its_pipelines_did(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+    trail: Trail, team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps
 ) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
     assert "None has trained a model yet" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
     trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
@@ -48,9 +47,8 @@ def test_a_merge_request_shows_what_its_pipelines_did(
 
 
 def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
+    trail: Trail, team: Team, gitlab_client: FlaskClient
 ) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
     a_main(trail, SHAS["b"], publishing("thread", "status"), [0.80, 0.81, 0.82])
     request, pipeline = a_request(trail, [0.60, 0.61, 0.62])
@@ -69,8 +67,7 @@ def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
     assert "mltrail's bot has" not in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
 
 
-def test_a_refused_issue_is_told(team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_a_refused_issue_is_told(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
     a_main(trail, SHAS["b"], publishing("issue"), [0.80, 0.81, 0.82])
     team.gitlab.fail_next("POST", "/issues$", 403)
@@ -108,14 +105,11 @@ def test_settings_hold_the_lines_to_include(team: Team, gitlab_client: FlaskClie
     assert "Guest" in shown
 
 
-def test_projects_are_those_that_one_is_a_member_of(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
-) -> None:
+def test_projects_are_those_that_one_is_a_member_of(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     assert "Sign in" in team_page(gitlab_client, "/")
     team.gitlab.add_member(team.gitlab.add_project("team/unused", id=43), team.users["developer"], 30)
     sign_in(gitlab_client, team.tokens["developer"], base_url=EXTERNAL_URL)
     assert "None of your projects" in team_page(gitlab_client, "/")
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
     trail.train(trail.main(SHAS["b"]), [0.8])
     shown = team_page(gitlab_client, "/")
     assert f'href="{TEAM_ML}/experiments"' in shown

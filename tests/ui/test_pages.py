@@ -5,10 +5,9 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.context.deps import Deps
 from tests.api.trail import SHAS, Trail
-from tests.conftest import FrozenClock, Team
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.team import Team
 from tests.ui.browsing import form_token, page, sign_in
 
 
@@ -82,10 +81,7 @@ def test_models_show_versions_and_aliases(client: FlaskClient, mlflow: Mlflow, m
     assert "models:/churn@champion" in shown
 
 
-def test_a_verified_run_shows_its_job(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
-) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_a_verified_run_shows_its_job(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     job = trail.train(trail.main(SHAS["b"]), [0.5])
     sign_in(gitlab_client, team.tokens["guest"], base_url="https://mltrail.example.com")
     answer = gitlab_client.get("/team/churn/-/ml/candidates/1", base_url="https://mltrail.example.com")

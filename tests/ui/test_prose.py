@@ -10,12 +10,11 @@ import time
 import pytest
 from flask.testing import FlaskClient
 
-from mltrail_server.services.context.deps import Deps
 from mltrail_server.ui import prose
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import page, sign_in
 
 
@@ -83,10 +82,7 @@ def test_descriptions_of_runs_and_experiments_are_rendered(
     assert "<p>All <em>tries</em></p>" in page(client, "/1/-/ml/experiments/0")
 
 
-def test_the_model_card_is_rendered_and_can_be_copied(
-    team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock
-) -> None:
-    trail = Trail(team, gitlab_client, gitlab_deps, clock)
+def test_the_model_card_is_rendered_and_can_be_copied(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.90, 0.91, 0.92])
     promote(trail, pipeline)

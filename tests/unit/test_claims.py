@@ -9,7 +9,7 @@ import pytest
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Role, access_of
 from mltrail_server.gitlab import claims
-from tests.conftest import EXTERNAL_URL, Team
+from tests.team import EXTERNAL_URL, Team
 
 TABLES = (claims.CHECKED, claims.REQUIRED, claims.SINCE_18_4, claims.OPTIONAL, claims.IGNORED)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from tests.conftest import EXTERNAL_URL, Team
 from tests.mlflow_client import LOCAL_TOKEN
+from tests.team import EXTERNAL_URL, Team
 
 
 def setup(client: FlaskClient, token: str, project: str = "42") -> Any:

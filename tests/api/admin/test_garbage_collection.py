@@ -12,7 +12,7 @@ from mltrail_server.settings import Settings
 from mltrail_server.store.files import blobs, files
 from mltrail_server.store.identity import projects
 from mltrail_server.store.tracking import usage
-from tests.conftest import DAY, FrozenClock
+from tests.clock import DAY, FrozenClock
 from tests.mlflow_client import MLFLOW_ARTIFACTS, Mlflow, good
 
 ONE = ProjectId(1)

@@ -12,8 +12,9 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store.ci import due
-from tests.conftest import FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow
+from tests.team import Team
 
 TOKEN = "token-of-prometheus"
 PREFIX = "/api/v4/projects/<project:project>/ml/mlflow"

@@ -17,7 +17,7 @@ from mltrail_server.store.review import tombstones
 from mltrail_server.store.tracking import usage
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import DAY, FrozenClock
+from tests.clock import DAY, FrozenClock
 from tests.mlflow_client import Mlflow, good
 
 OF_RUNS = (

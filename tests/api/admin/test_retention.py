@@ -9,7 +9,7 @@ from mltrail_server.services.admin import garbage
 from mltrail_server.settings import Settings
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import DAY
+from tests.clock import DAY
 from tests.mlflow_client import good
 
 

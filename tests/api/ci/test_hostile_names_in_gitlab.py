@@ -14,10 +14,10 @@ import pytest
 
 from mltrail_contract import FILE_NAME
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline, detectors
 from tests.fakes.gitlab.detectors import Reading
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 BACKENDS = ("sqlite",)
 

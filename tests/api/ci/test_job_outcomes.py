@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, Pipeline
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 BACKENDS = ("sqlite",)
 HOUR_SECONDS = 60 * 60

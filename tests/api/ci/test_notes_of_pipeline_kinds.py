@@ -7,9 +7,9 @@ import pytest
 
 from tests.api.ci.pipelines import baseline_of, linked, pipeline, spoken_of
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL
 
 BACKENDS = ("sqlite",)
 

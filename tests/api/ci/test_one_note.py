@@ -18,7 +18,7 @@ from mltrail_server.services.ci.publish.postings import Problem
 from mltrail_server.services.context.deps import Deps
 from tests.api.ci.notes import no_problems, posts
 from tests.api.trail import SHAS, Trail
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline
 
 BACKENDS = ("sqlite",)

@@ -16,7 +16,7 @@ from mltrail_server.services.ci import reconcile
 from mltrail_server.services.context.deps import Deps
 from tests.api.ci.notes import no_problems, posts
 from tests.api.trail import Trail
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.processes import PATIENCE_SECONDS
 

@@ -14,9 +14,9 @@ from mltrail_server.store.ci import gate
 from tests.api.ci.published import again, failing, publishing, resolve, thread_of
 from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, a_request
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)

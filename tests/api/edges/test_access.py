@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from mltrail_server.domain.identity import Access
 from tests.api.edges.url_map import PUBLIC, url_of
-from tests.conftest import Team
+from tests.team import Team
 
 
 def test_every_rule_declares_its_access(app: Flask) -> None:

@@ -17,9 +17,9 @@ from werkzeug.test import TestResponse
 from mltrail_server.domain.identity import Access
 from tests.api.edges.url_map import PUBLIC, url_of
 from tests.api.identity.jobs import fork_job
-from tests.conftest import EXTERNAL_URL, Team
 from tests.fakes.gitlab import Job
 from tests.fakes.gitlab.keys import SigningKey
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import sign_in
 
 PAGE = Path(__file__).parent / "access_matrix.txt"

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from tests.api.edges.url_map import PUBLIC
-from tests.conftest import EXTERNAL_URL, Team
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL, Team
 
 SECRET = "known-to-42-only"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from mltrail_server.services.context.deps import Deps
-from tests.conftest import Counter
 from tests.mlflow_client import Mlflow
+from tests.statements import Counter
 
 
 @pytest.fixture

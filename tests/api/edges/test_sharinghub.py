@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import EXTERNAL_URL, Team
 from tests.mlflow_client import Mlflow, failure, good
+from tests.team import EXTERNAL_URL, Team
 
 
 def at(client: FlaskClient, project: str, token: str) -> Mlflow:

@@ -15,7 +15,7 @@ from mltrail_server.services.files import direct_transfers, integrity
 from mltrail_server.settings import Settings
 from mltrail_server.store.files import files
 from mltrail_server.store.files.files import File
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 from tests.mlflow_client import MLFLOW_ARTIFACTS, Mlflow, failure, good
 from tests.s3 import Bucket
 

@@ -12,8 +12,8 @@ from werkzeug.test import TestResponse
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.registry import models, versions
-from tests.conftest import Team
 from tests.mlflow_client import LOCAL_TOKEN, Make, Mlflow
+from tests.team import Team
 
 BASE = "/api/v4/projects/1/packages/ml_models"
 

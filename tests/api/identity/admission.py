@@ -7,8 +7,6 @@ from flask.testing import FlaskClient
 from tests.mlflow_client import Mlflow
 
 READ = ("GET", "experiments/get", {"experiment_id": "0"})
-
-
 WRITE = ("POST", "experiments/create", {"name": "churn"})
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from mltrail_server.services.tracking.stamp import KEYS
-from tests.conftest import Team
 from tests.fakes.gitlab import Job
 from tests.mlflow_client import Mlflow
+from tests.team import Team
 
 
 def fork_job(team: Team, *, user: str = "stranger") -> Job:

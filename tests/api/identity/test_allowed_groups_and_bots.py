@@ -16,9 +16,10 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.context.job_states import JobStates
 from mltrail_server.settings import Settings
 from tests.api.identity.admission import READ, WRITE, admitted, refused
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import FakeGitLab
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL, Team
 
 Making = Callable[..., Deps]
 

@@ -6,8 +6,9 @@ from flask.testing import FlaskClient
 from mltrail_server import worker
 from mltrail_server.services.context.deps import Deps
 from tests.api.identity.admission import WRITE, admitted, refused
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL, Team
 
 RUN = "api/2.0/mlflow/runs/create"
 

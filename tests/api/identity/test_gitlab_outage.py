@@ -4,8 +4,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.identity.admission import WRITE, admitted, refused
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.fakes.gitlab.keys import SigningKey
+from tests.team import EXTERNAL_URL, Team
 
 KEYS = ("GET", "/oauth/discovery/keys")
 SELF = ("GET", "/api/v4/personal_access_tokens/self")

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import serialization
 from flask.testing import FlaskClient
 
 from tests.api.identity.admission import READ, WRITE, admitted, refused
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.fakes.gitlab.keys import SigningKey, sign
 from tests.mlflow_client import Mlflow, failure
+from tests.team import EXTERNAL_URL, Team
 
 
 class TestIdTokens:

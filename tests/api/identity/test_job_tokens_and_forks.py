@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from mltrail_server.services.context.deps import Deps
 from tests.api.identity.admission import READ, WRITE, admitted, refused
 from tests.api.identity.jobs import fork_job, merge_request_job, tags_of_new_run
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL, Team
 
 RUN = "api/2.0/mlflow/runs/create"
 

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from mltrail_server.services.context.call_limits import AT_ONCE
 from mltrail_server.services.context.deps import Deps
-from tests.conftest import EXTERNAL_URL, Team
+from tests.team import EXTERNAL_URL, Team
 
 URL = "/api/v4/projects/42/ml/mlflow/api/2.0/mlflow/experiments/get?experiment_id=0"
 

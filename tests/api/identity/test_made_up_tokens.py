@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app
 from mltrail_server.services.context.deps import Deps
 from tests.api.identity.admission import READ, WRITE, admitted, refused
-from tests.conftest import EXTERNAL_URL, Team
 from tests.fakes.gitlab.keys import SigningKey
 from tests.mlflow_client import Mlflow, failure
+from tests.team import EXTERNAL_URL, Team
 
 
 def basic(client: FlaskClient, password: bytes) -> tuple[int, str, str]:

@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from tests.api.identity.admission import READ, WRITE
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL, Team
 from tests.ui.login import log_in
 
 

@@ -18,9 +18,10 @@ from cryptography.x509.oid import NameOID
 from mltrail_server import worker
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.settings import Settings
-from tests.conftest import EXTERNAL_URL, FrozenClock
+from tests.clock import FrozenClock
 from tests.fakes.gitlab import FakeGitLab
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 BACKENDS = ("sqlite",)
 

@@ -7,7 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.identity.admission import WRITE, admitted, refused
-from tests.conftest import FrozenClock, Team
+from tests.clock import FrozenClock
+from tests.team import Team
 
 
 def someone(team: Team, level: int, **options: object) -> str:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
+from tests.team import EXTERNAL_URL
 
 
 def promote(trail: Trail, pipeline: Pipeline, *, status: int = 200, token: str | None = None, **wish: Any) -> Any:

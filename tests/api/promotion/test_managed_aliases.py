@@ -8,8 +8,8 @@ from werkzeug.test import TestResponse
 
 from tests.api.promotion.promoting import aliases, promote, with_contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.mlflow_client import good
+from tests.team import EXTERNAL_URL
 from tests.ui.browsing import form_token, sign_in
 
 BOLD = "\N{MATHEMATICAL BOLD SMALL C}hampion"

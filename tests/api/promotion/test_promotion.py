@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.promotion.promoting import aliases, promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
+from tests.team import EXTERNAL_URL
 
 
 def test_the_best_candidate_becomes_the_first_version(trail: Trail) -> None:

@@ -4,8 +4,8 @@ from mltrail_server import worker
 from tests.api.promotion.merges import merged, open_request
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest
+from tests.team import EXTERNAL_URL
 
 
 def comments(trail: Trail, request: MergeRequest) -> list[str]:

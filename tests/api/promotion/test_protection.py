@@ -11,9 +11,9 @@ import pytest
 from mltrail_server.app import create_app
 from tests.api.promotion.promoting import aliases, promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
 from tests.mlflow_client import FILES, Mlflow
+from tests.team import EXTERNAL_URL
 
 pytestmark = pytest.mark.usefixtures("promoted")
 BACKENDS = ("sqlite",)

@@ -27,9 +27,10 @@ from mltrail_server.store.files import files
 from tests.api.promotion.merges import merged, open_request
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.fakes.gitlab.serving import Serving
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL, Team
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\7" * 32)
 BACKENDS = ("sqlite",)

@@ -13,8 +13,8 @@ from mltrail_server.services.files import integrity
 from mltrail_server.store.files import files
 from tests.api.promotion.promoting import aliases, by_hand, promote, with_contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 GATE = """
 version: 1

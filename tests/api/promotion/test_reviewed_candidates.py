@@ -8,8 +8,8 @@ import pytest
 from tests.api.promotion.merges import elsewhere, merged, open_request
 from tests.api.promotion.promoting import aliases, promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase", "fast-forward"])

@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.promotion.promoting import aliases, promote
 from tests.api.trail import Trail
-from tests.conftest import EXTERNAL_URL
+from tests.team import EXTERNAL_URL
 
 pytestmark = pytest.mark.usefixtures("three")
 BASE = "/api/v4/projects/42/ml/models/churn/aliases"

@@ -5,8 +5,8 @@ from flask.testing import FlaskClient
 
 from mltrail_server.services.context.deps import Deps
 from tests.api.tracking.runs import by, new_run
-from tests.conftest import EXTERNAL_URL, Team
 from tests.mlflow_client import Make, Mlflow
+from tests.team import EXTERNAL_URL, Team
 
 
 def test_a_version_keeps_its_files_when_its_run_is_deleted(mlflow: Mlflow, make: Make, run_id: str) -> None:

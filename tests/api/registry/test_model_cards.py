@@ -7,8 +7,8 @@ import pytest
 from tests.api.promotion.merges import merged, open_request
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 
 def card(trail: Trail, version: str = "1.0.0") -> list[str]:

@@ -12,7 +12,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.registry import versions
 from mltrail_server.store.registry import versions as store
-from tests.conftest import START, FrozenClock
+from tests.clock import START, FrozenClock
 from tests.mlflow_client import INVALID, MISSING, TAKEN, Make, Mlflow, failure, good
 
 

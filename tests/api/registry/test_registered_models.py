@@ -10,7 +10,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.registry import aliases
 from mltrail_server.store.registry.aliases import Move
-from tests.conftest import START, FrozenClock
+from tests.clock import START, FrozenClock
 from tests.mlflow_client import INVALID, MISSING, TAKEN, Mlflow, failure, good
 
 

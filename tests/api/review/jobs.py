@@ -1,9 +1,9 @@
 """Jobs that log one run after another."""
 
 from tests.api.trail import Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, Pipeline
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 
 def a_job(trail: Trail, pipeline: Pipeline, name: str = "train") -> tuple[Job, Mlflow]:

@@ -7,15 +7,13 @@ from werkzeug.test import TestResponse
 
 from tests.api.review.merge_requests import GOOD, RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, Pipeline
 from tests.mlflow_client import FILES, Mlflow, good
+from tests.team import EXTERNAL_URL
 
 SELECTED = contract(
     RULE, runs="{experiment: churn, tags: {stage: final}}", rank_by="val_accuracy", promote="{from: [default]}"
 )
-
-
 Write = Callable[[Mlflow, str], TestResponse]
 
 

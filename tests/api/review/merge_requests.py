@@ -7,8 +7,6 @@ from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
 RULE = "{metric: val_accuracy, better: higher, worse_by: 0.01}"
-
-
 GOOD, BAD = [0.80, 0.81, 0.82], [0.60, 0.61, 0.62]
 """Values of `val_accuracy`: such as a default branch has, and far below them."""
 

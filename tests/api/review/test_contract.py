@@ -9,9 +9,9 @@ from mltrail_contract import FILE_NAME
 from mltrail_server.services.contract import contracts
 from tests.api.review.merge_requests import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL
 
 
 def told(trail: Trail, pipeline: Pipeline) -> dict[str, tuple[str, str]]:

@@ -9,9 +9,9 @@ from mltrail_server.services.ci import reconcile
 from tests.api.promotion.promoting import promote
 from tests.api.review.merge_requests import GOOD, RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, Pipeline
 from tests.mlflow_client import FILES, Mlflow, good
+from tests.team import EXTERNAL_URL
 
 TEXT = contract(RULE, rank_by="val_accuracy", promote="{from: [default]}")
 RED = {"outcome": "fail", "sentence": "gate failed: 1 rule broken", "problems": []}

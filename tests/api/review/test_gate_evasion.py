@@ -11,9 +11,9 @@ from tests.api.ci.published import again, failing, publishing, thread_of
 from tests.api.promotion.promoting import aliases, promote
 from tests.api.review.merge_requests import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
 from tests.mlflow_client import Mlflow, good
+from tests.team import EXTERNAL_URL
 
 pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)

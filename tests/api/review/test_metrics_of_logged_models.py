@@ -10,8 +10,8 @@ import pytest
 from tests.api.promotion.promoting import promote
 from tests.api.review.judged_request import JudgedRequest
 from tests.api.trail import Trail
-from tests.conftest import EXTERNAL_URL
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 
 def model_of(mlflow: Mlflow, run_id: str) -> str:

@@ -8,9 +8,9 @@ import re
 import pytest
 
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Note, Pipeline
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 
 def test_the_note_says_it(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:

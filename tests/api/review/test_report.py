@@ -6,9 +6,9 @@ from mltrail_server.app import create_deps
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci import reconcile
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL
 
 
 def test_the_report_tells_what_changed(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:

@@ -6,8 +6,8 @@ from flask.testing import FlaskClient
 from mltrail_server.domain.markdown import code
 from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Job, MergeRequest, Pipeline
+from tests.team import EXTERNAL_URL
 from tests.ui.browsing import TEAM_ML, sign_in, team_page
 
 BACKENDS = ("sqlite",)

@@ -1,13 +1,10 @@
 """Sweeps, two jobs for one run, runs of a laptop: how work comes, and how a merge request is told of it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy import event
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.ids import ProjectId
@@ -15,9 +12,10 @@ from mltrail_server.services.review import reports
 from tests.api.review.jobs import a_job, log
 from tests.api.review.merge_requests import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
 from tests.mlflow_client import good
+from tests.statements import statements_of
+from tests.team import EXTERNAL_URL
 
 PARENT = "mlflow.parentRunId"
 
@@ -30,20 +28,8 @@ def sweep(trail: Trail, pipeline: Pipeline, count: int) -> None:
     trail.team.gitlab.set_job(job, "success")
 
 
-@contextmanager
-def statements(trail: Trail) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        seen.append(statement)
-
-    event.listen(trail.deps.db.engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(trail.deps.db.engine, "before_cursor_execute", note)
-
-
 def computed(trail: Trail, pipeline: Pipeline) -> list[str]:
-    with trail.deps.db.read() as connection, statements(trail) as seen:
+    with trail.deps.db.read() as connection, statements_of(trail.deps) as seen:
         reports.answer(connection, ProjectId(42), pipeline.id, reports.Question("main", [SHAS["b"]]))
     return [one for one in seen if one.startswith("SELECT")]
 

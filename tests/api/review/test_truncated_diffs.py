@@ -10,8 +10,8 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.session import Sessions
 from tests.api.review.merge_requests import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import Team
 from tests.fakes.gitlab.diffs import Limits
+from tests.team import Team
 
 BACKENDS = ("sqlite",)
 GOOD, BAD = [0.80, 0.81, 0.82], [0.60, 0.61, 0.62]

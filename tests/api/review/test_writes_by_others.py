@@ -14,9 +14,9 @@ from tests.api.promotion.promoting import promote
 from tests.api.review.judged_request import SELECTED, JudgedRequest, Write, accuracy_of, dataset
 from tests.api.review.merge_requests import GOOD, RULE, a_main, contract
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
 from tests.fakes.gitlab import Pipeline
 from tests.mlflow_client import FILES, Mlflow, good
+from tests.team import EXTERNAL_URL
 
 RESTORE = "api/2.0/mlflow/experiments/restore"
 

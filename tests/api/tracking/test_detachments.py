@@ -8,9 +8,10 @@ from flask.testing import FlaskClient
 from mltrail_server import worker
 from mltrail_server.domain import detachment
 from mltrail_server.services.context.deps import Deps
-from tests.conftest import EXTERNAL_URL, HOUR, FrozenClock, Team
+from tests.clock import HOUR, FrozenClock
 from tests.fakes.gitlab import Job
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL, Team
 
 
 class Launcher:

@@ -7,7 +7,7 @@ import pytest
 from mltrail_server.services.admin import garbage
 from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
-from tests.conftest import EXTERNAL_URL
+from tests.team import EXTERNAL_URL
 from tests.ui.browsing import sign_in
 
 

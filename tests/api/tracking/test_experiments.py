@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import START, FrozenClock
+from tests.clock import START, FrozenClock
 from tests.mlflow_client import Mlflow
 
 

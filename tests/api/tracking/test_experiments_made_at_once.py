@@ -3,7 +3,8 @@
 from flask.testing import FlaskClient
 
 from tests.api.tracking.runs import by
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
+from tests.team import EXTERNAL_URL, Team
 
 
 def test_jobs_of_a_matrix_get_one_experiment(gitlab_client: FlaskClient, team: Team) -> None:

@@ -11,8 +11,9 @@ from mltrail_server.store.ci import jobs
 from tests.api.identity.admission import refused
 from tests.api.identity.jobs import tags_of_new_run
 from tests.api.tracking.runs import by, new_run
-from tests.conftest import EXTERNAL_URL, FrozenClock, Team
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL, Team
 
 CLAIM = "gitlab.CI_JOB_ID"
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from tests.api.tracking.runs import new_run
-from tests.conftest import FrozenClock
+from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow, failure, good
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.api.tracking.runs import tags_of
-from tests.conftest import START
+from tests.clock import START
 from tests.mlflow_client import Mlflow, failure
 
 
