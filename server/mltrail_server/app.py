@@ -1,6 +1,6 @@
 """Wire the application. Nothing else makes a `Deps` or registers a route."""
 
-from functools import partial
+from mltrail_server.store.db.project import Project
 
 from .artifacts.base import FileStore
 from .artifacts.local import LocalFiles
@@ -56,7 +56,10 @@ def create_deps(
         return Deps(settings, database, files, clock)
     sessions = Sessions(settings.gitlab_url, clock, timeout_seconds=gitlab_timeout_seconds)
     gitlab = GitLab(
-        sessions, settings.gitlab_token, tokens=settings.bot_tokens, path_of=partial(projects.path_of, database)
+        sessions,
+        settings.gitlab_token,
+        tokens=settings.bot_tokens,
+        path_of=lambda number: projects.path_of(Project(database, number, clock)),
     )
     return Deps(
         settings,

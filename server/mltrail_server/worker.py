@@ -78,7 +78,7 @@ def _again(deps: Deps, one: Due) -> int | None:
         if one.kind not in (due.PIPELINE, due.REQUEST):
             return _other(deps, one)
         look = reconcile.look if one.kind == due.PIPELINE else reconcile.request
-        looked = look(deps, one.project_id, one.key)
+        looked = look(deps.ci(one.project_id), one.key)
         if looked.settled:
             return None
         # The longer it trains, the rarer the looks: what ends tells us so itself, most of the time.
@@ -100,8 +100,8 @@ def _again(deps: Deps, one: Due) -> int | None:
 
 def _other(deps: Deps, one: Due) -> int | None:
     if one.kind == due.PROJECT:
-        return poll.project(deps, one.project_id)
-    promotion_comment.write(deps, one.project_id, one.key)
+        return poll.project(deps.ci(one.project_id))
+    promotion_comment.write(deps.ci(one.project_id), one.key)
     return None
 
 

@@ -19,11 +19,11 @@ NAN = float("nan")
 
 def log(scope: Scope, experiment: int, values: dict[str, float], *, status: Status = Status.FINISHED) -> str:
     made = candidates.create(scope, experiment_iid=experiment).candidate
-    with scope.deps.db.write() as connection:
-        numbers = metric_keys.make(connection, scope.project_id, values, known={})
+    with scope.project.write() as tx:
+        numbers = metric_keys.make(tx, values, known={})
         points = [Point(key, value, 1, 0) for key, value in values.items()]
-        metrics.append(connection, scope.project_id, made.iid, points, numbers=numbers)
-        params.add(connection, scope.project_id, made.iid, {"even": str(made.iid % 2 == 0)})
+        metrics.append(tx, made.iid, points, numbers=numbers)
+        params.add(tx, made.iid, {"even": str(made.iid % 2 == 0)})
     candidates.update(scope, made.eid, status=status, ended_ms=2)
     return made.eid
 
@@ -48,9 +48,9 @@ def test_what_counts(scope: Scope, small: bool) -> None:
     log(scope, 2, {"acc": 4.0, "loss": -3.0})
 
     def best(text: str = "") -> dict[str, float]:
-        with scope.deps.db.read() as connection:
+        with scope.deps.project(ProjectId(1)).read() as tx:
             clauses, stages = parse(text), [Stage.ACTIVE]
-            return tables.best_values(connection, ProjectId(1), 1, stages, clauses, wanted=WANTED, small=small)
+            return tables.best_values(tx, 1, stages, clauses, wanted=WANTED, small=small)
 
     def expected(numbers: list[int]) -> dict[str, float]:
         losses = [mine[number]["loss"] for number in numbers]
@@ -67,9 +67,6 @@ def test_a_walk_ends_after_a_hundred_values_of_others(scope: Scope) -> None:
     log(scope, 1, {"acc": 0.1})
     for _ in range(100):
         log(scope, 2, {"acc": 0.5})
-    with scope.deps.db.read() as connection:
-        found = [
-            tables.best_values(connection, ProjectId(1), 1, [Stage.ACTIVE], (), wanted=WANTED, small=small)
-            for small in (True, False)
-        ]
+    with scope.deps.project(ProjectId(1)).read() as tx:
+        found = [tables.best_values(tx, 1, [Stage.ACTIVE], (), wanted=WANTED, small=small) for small in (True, False)]
     assert found == [{"acc": 0.1}, {}]

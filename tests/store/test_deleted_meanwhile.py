@@ -1,5 +1,7 @@
 """PostgreSQL has many writers: what one of them has found may be gone when it writes."""
 
+from dataclasses import replace
+
 import pytest
 
 from mltrail_server.domain.errors import Code, MltrailError
@@ -14,21 +16,21 @@ PROJECT = ProjectId(1)
 
 def write_late(deps: Deps, model_id: int, what: str) -> None:
     """Find a model, have it deleted by somebody else, and write to it."""
-    with deps.db.write() as first:
-        assert models.id_of(first, PROJECT, "churn") == model_id
-        with deps.db.write() as second:
-            models.delete(second, PROJECT, model_id)
+    with deps.project(PROJECT).write() as first:
+        assert models.id_of(first, "churn") == model_id
+        with deps.project(PROJECT).write() as second:
+            models.delete(second, model_id)
         if what == "number":
-            models.take_number(first, PROJECT, model_id, now=1)
+            models.take_number(replace(first, now=1), model_id)
         else:
-            models.put_tags(first, PROJECT, model_id, {"team": "growth"})
+            models.put_tags(first, model_id, {"team": "growth"})
 
 
 @pytest.mark.parametrize("what", ["number", "tag"])
 def test_a_model_that_goes_before_it_is_written_to_is_a_conflict(deps: Deps, what: str) -> None:
-    with deps.db.write() as connection:
-        projects.ensure(connection, PROJECT, path="team/churn", now=0)
-        made = models.create(connection, PROJECT, name="churn", description=None, user_name="dana", now=0)
+    with deps.project(PROJECT).write() as tx:
+        projects.ensure(replace(tx, now=0), path="team/churn")
+        made = models.create(replace(tx, now=0), name="churn", description=None, user_name="dana")
     assert made is not None
     with pytest.raises(MltrailError, match="has just deleted") as caught:
         write_late(deps, made, what)

@@ -1,6 +1,7 @@
 """What the worker has to look at: nothing is lost, and nobody looks twice at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,8 @@ LEASE = 1_000
 
 
 def mark(deps: Deps, key: int, at: int, project: ProjectId = ONE) -> None:
-    with deps.db.write() as connection:
-        due.mark(connection, project, kind=due.PIPELINE, key=key, at=at, now=at)
+    with deps.project(project).write() as tx:
+        due.mark(replace(tx, now=at), kind=due.PIPELINE, key=key, at=at)
 
 
 def claim(deps: Deps, now: int) -> Due | None:
@@ -88,9 +89,9 @@ def test_events_begin_the_waiting_anew(deps: Deps) -> None:
 
 
 def test_what_is_looked_at_from_time_to_time_is_not_pushed_back(deps: Deps) -> None:
-    with deps.db.write() as connection:
-        due.keep(connection, ONE, kind=due.PROJECT, key=0, at=50, now=10)
-        due.keep(connection, ONE, kind=due.PROJECT, key=0, at=90, now=40)
+    with deps.project(ONE).write() as tx:
+        due.keep(replace(tx, now=10), kind=due.PROJECT, key=0, at=50)
+        due.keep(replace(tx, now=40), kind=due.PROJECT, key=0, at=90)
     assert claim(deps, 49) is None
     assert claimed(deps, 50) == Due(ONE, due.PROJECT, 0, 0, 10)
 

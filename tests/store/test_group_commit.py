@@ -12,6 +12,7 @@ from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.sqlite import GroupCommit
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.identity import projects
 
 BACKENDS = ("sqlite",)
@@ -55,7 +56,7 @@ def together(deps: Deps) -> Callable[[Callable[[sa.Connection], None] | None], l
 
 def make(number: int) -> Callable[[sa.Connection], int]:
     def work(connection: sa.Connection) -> int:
-        projects.ensure(connection, ProjectId(number), path=f"team/p{number}", now=0)
+        projects.ensure(Transaction(connection, ProjectId(number), now=0), path=f"team/p{number}")
         if number == FAILING:
             raise invalid("No good.")
         if number == ODD:
@@ -67,7 +68,7 @@ def make(number: int) -> Callable[[sa.Connection], int]:
 
 def stored(deps: Deps) -> list[int]:
     with deps.db.read() as connection:
-        return [number for number in range(1, 10) if projects.path_of(connection, ProjectId(number)) is not None]
+        return [number for number, _ in projects.known(connection, None)]
 
 
 def test_what_fails_takes_nothing_else_with_it(deps: Deps, together: Callable[..., list[Future[int]]]) -> None:

@@ -1,5 +1,7 @@
 """What was promoted, and where aliases pointed, is known after the model was deleted."""
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
@@ -14,9 +16,9 @@ PROJECT = ProjectId(1)
 
 
 def test_a_deleted_models_history_is_kept_under_its_name(deps: Deps) -> None:
-    with deps.db.write() as connection:
-        model_id = models.create(connection, PROJECT, name="churn", description=None, user_name="me", now=1) or 0
-        aliases.record(connection, PROJECT, model_id, Move("champion", None, 1, 2, "me", 77))
+    with deps.project(PROJECT).write() as tx:
+        model_id = models.create(replace(tx, now=1), name="churn", description=None, user_name="me") or 0
+        aliases.record(tx, model_id, Move("champion", None, 1, 2, "me", 77))
         made = Promotion(
             model_id,
             pipeline_id=77,
@@ -33,13 +35,13 @@ def test_a_deleted_models_history_is_kept_under_its_name(deps: Deps) -> None:
             user_name="me",
             at_ms=2,
         )
-        promotions.add(connection, PROJECT, made, attestation=None)
-        models.delete(connection, PROJECT, model_id)
-        again = models.create(connection, PROJECT, name="churn", description=None, user_name="me", now=3) or 0
-    with deps.db.read() as connection:
+        promotions.add(tx, made, attestation=None)
+        models.delete(tx, model_id)
+        again = models.create(replace(tx, now=3), name="churn", description=None, user_name="me") or 0
+    with deps.project(PROJECT).read() as tx:
         # A new model of that name begins anew but for the numbers, and what the old one was is still told.
-        assert promotions.taken(connection, PROJECT, again) == [(1, "1.0.0")]
-        assert aliases.history(connection, PROJECT, again) == []
+        assert promotions.taken(tx, again) == [(1, "1.0.0")]
+        assert aliases.history(tx, again) == []
         for table in (schema.alias_event, schema.promotion):
             names = sa.select(table.c.model_name).where(table.c.project_id == PROJECT)
-            assert list(connection.execute(names).scalars()) == ["churn"]
+            assert list(tx.connection.execute(names).scalars()) == ["churn"]

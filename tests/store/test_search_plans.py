@@ -36,20 +36,18 @@ def run(scope: Scope, number: int, random_: random.Random, *, started_ms: int | 
     """Begin a run with values that are often equal, NaN, or missing."""
     started = 1000 + number // 4 if started_ms is None else started_ms
     made = candidates.create(scope, experiment_iid=1 + number % 2, name=f"r{number % 7}", started_ms=started).candidate
-    with scope.deps.db.write() as connection:
+    with scope.project.write() as tx:
         points = [
             Point(key, random_.choice([NAN, 0.0, 0.5, 0.5, -1.0, 1.7e308, -1.7e308]), 1, 0)
             for key in ("loss", "acc")
             if random_.random() < 0.8
         ]
-        numbers = metric_keys.make(connection, scope.project_id, {point.key for point in points}, known={})
-        metrics.append(connection, scope.project_id, made.iid, points, numbers=numbers)
+        numbers = metric_keys.make(tx, {point.key for point in points}, known={})
+        metrics.append(tx, made.iid, points, numbers=numbers)
         if random_.random() < 0.8:
-            params.add(
-                connection, scope.project_id, made.iid, {"lr": random_.choice(["1", "2", "x" * 40, "x" * 40 + "y"])}
-            )
+            params.add(tx, made.iid, {"lr": random_.choice(["1", "2", "x" * 40, "x" * 40 + "y"])})
         if random_.random() < 0.8:
-            candidate_tags.put(connection, scope.project_id, made.iid, {"team": random_.choice(["a", "b", ""])})
+            candidate_tags.put(tx, made.iid, {"team": random_.choice(["a", "b", ""])})
     if random_.random() < 0.2:
         candidates.change_stage(scope, made.eid, Stage.DELETED)
     return made.eid
@@ -98,10 +96,8 @@ def pages(scope: Scope, filter_text: str, order_by: list[str], sizes: Sizes, lim
 
 def ask(scope: Scope, filter_text: str, order_by: list[str], **options: object) -> search.Found:
     asked = {"experiment_iids": [1, 2], "stages": (Stage.ACTIVE,), "limit": 5, "token": None} | options
-    with scope.deps.db.read() as connection:
-        return search.search(
-            connection, scope.project_id, clauses=parse(filter_text), orders=parse_orders(order_by), **asked
-        )
+    with scope.project.read() as tx:
+        return search.search(tx, clauses=parse(filter_text), orders=parse_orders(order_by), **asked)
 
 
 @pytest.mark.parametrize("order_by", ORDERS, ids=str)

@@ -1,8 +1,12 @@
 """The check of `tests/tenancy.py` sees what it should: it runs behind every other test."""
 
+import ast
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
+from mltrail_server import store
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Prepared
 from tests.tenancy import leaks
@@ -57,3 +61,29 @@ def test_statements_that_go_straight_to_the_driver_keep_to_a_project() -> None:
     for dialect in ("sqlite", "postgresql"):
         built = [one.build(dialect) for one in Prepared.statements]
         assert [str(statement) for statement in built if leaks(statement)] == []
+
+
+STORE = Path(store.__file__).parent
+ACROSS_PROJECTS = {
+    "admin/overview.py": {"notes_not_posted", "stored_bytes", "waiting"},
+    "ci/due.py": {"_change", "claim", "settle"},
+    "identity/projects.py": {"ids", "known"},
+    "identity/sessions.py": {"add", "claim", "delete", "get", "put"},
+}
+"""The operator's figures, the worker's next task, and what belongs to no project."""
+
+
+def test_only_what_spans_projects_takes_a_raw_connection() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sorted(STORE.rglob("*.py")):
+        if path.is_relative_to(STORE / "db"):
+            continue  # which gives connections out
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef) and "Connection" in ast.unparse(function.args):
+                found.setdefault(str(path.relative_to(STORE)), set()).add(function.name)
+                assert "project_id" not in {one.arg for one in _arguments(function)}, f"{path}: {function.name}"
+    assert found == ACROSS_PROJECTS
+
+
+def _arguments(function: ast.FunctionDef) -> list[ast.arg]:
+    return [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]

@@ -55,23 +55,23 @@ def test_what_nothing_refers_to_goes_after_a_day(mlflow: Mlflow, root: str, deps
 
 def test_what_has_another_name_stays(mlflow: Mlflow, root: str, deps: Deps, clock: FrozenClock) -> None:
     put(mlflow, f"{root}/model/MLmodel")
-    with deps.db.write() as connection:
-        held = files.below(connection, ONE, f"{root}/model")
-        files.copy(connection, ONE, held, source=f"{root}/model", target="promotions/1-1/artifacts")
+    with deps.project(ONE).write() as tx:
+        held = files.below(tx, f"{root}/model")
+        files.copy(tx, held, source=f"{root}/model", target="promotions/1-1/artifacts")
     good(mlflow.call("DELETE", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/model"))
     clock.advance(2 * DAY)
     assert counts(garbage.collect(deps)) == (0, 0)
-    with deps.db.write() as connection:
-        files.delete(connection, ONE, "promotions/1-1/artifacts", now=clock())
+    with deps.project(ONE).write() as tx:
+        files.delete(tx, "promotions/1-1/artifacts")
     assert counts(garbage.collect(deps)) == (0, 0), "its day begins when the last name goes"
     clock.advance(DAY)
     assert counts(garbage.collect(deps)) == (1, 5)
 
 
 def test_what_lost_its_name_unnoted_is_noticed_and_goes_a_day_later(deps: Deps, clock: FrozenClock) -> None:
-    with deps.db.write() as connection:
-        projects.ensure(connection, ONE, path="p", now=1)
-        blobs.add(connection, ONE, "f" * 32, size=7, sha256=None, now=1)
+    with deps.project(ONE).write() as tx:
+        projects.ensure(replace(tx, now=1), path="p")
+        blobs.add(replace(tx, now=1), "f" * 32, size=7, sha256=None)
     assert garbage.collect(deps).noticed == 1
     assert garbage.collect(deps).noticed == 0
     clock.advance(DAY)
@@ -96,8 +96,8 @@ class TestQuota:
         clock.advance(DAY)
         garbage.collect(deps)
         put(mlflow, f"{root}/f", b"7 bytes")
-        with deps.db.read() as connection:
-            assert usage.of(connection, ONE, usage.BYTES) == 7
+        with deps.project(ONE).read() as tx:
+            assert usage.of(tx, usage.BYTES) == 7
 
 
 def test_a_promotion_at_the_same_moment_keeps_its_files(
@@ -105,20 +105,20 @@ def test_a_promotion_at_the_same_moment_keeps_its_files(
 ) -> None:
     """A name is given in a transaction that is still open while the collection runs."""
     put(mlflow, f"{root}/f")
-    with deps.db.read() as connection:
-        held = files.get(connection, ONE, f"{root}/f")
+    with deps.project(ONE).read() as tx:
+        held = files.get(tx, f"{root}/f")
     assert held is not None
     good(mlflow.call("DELETE", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/f"))
     clock.advance(DAY)
     collected: list[tuple[int, int]] = []
     collecting = threading.Thread(target=lambda: collected.append(counts(garbage.collect(deps))))
-    with deps.db.write() as connection:
-        files.copy(connection, ONE, [held], source=root, target="promotions/1-1/artifacts")
+    with deps.project(ONE).write() as tx:
+        files.copy(tx, [held], source=root, target="promotions/1-1/artifacts")
         collecting.start()
         collecting.join(0.3)  # on SQLite it waits for the writer, on PostgreSQL it passes the row over
     collecting.join()
     assert collected == [(0, 0)]
-    with deps.db.read() as connection:
-        named = files.get(connection, ONE, "promotions/1-1/artifacts/f")
+    with deps.project(ONE).read() as tx:
+        named = files.get(tx, "promotions/1-1/artifacts/f")
     assert named is not None
     assert deps.files.size(ONE, named.blob_id) == 5

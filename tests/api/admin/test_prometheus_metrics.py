@@ -48,8 +48,8 @@ def test_calls_are_counted_by_route_and_status(client: FlaskClient, mlflow: Mlfl
 
 
 def test_what_the_worker_has_not_come_to(gitlab_client: FlaskClient, gitlab_deps: Deps, clock: FrozenClock) -> None:
-    with gitlab_deps.db.write() as connection:
-        due.mark(connection, ProjectId(42), kind=due.PIPELINE, key=7, at=clock(), now=clock())
+    with gitlab_deps.project(ProjectId(42)).write() as tx:
+        due.mark(tx, kind=due.PIPELINE, key=7, at=tx.now)
     assert value(gitlab_client, "mltrail_worker_lag_seconds") == 0
     clock.advance(90_000)
     assert value(gitlab_client, "mltrail_worker_lag_seconds") == 90

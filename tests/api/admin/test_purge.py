@@ -101,22 +101,22 @@ def test_runs_and_experiments_are_chosen_by_their_ids(deps: Deps, mlflow: Mlflow
 
 
 def test_it_is_counted_off(deps: Deps, mlflow: Mlflow, clock: FrozenClock) -> None:
-    with deps.db.write() as connection:
+    with deps.project(1).write() as tx:
         for name in (usage.BYTES, usage.CANDIDATES, usage.POINTS):
-            usage.count(connection, 1, name)  # type: ignore[arg-type]
+            usage.count(tx, name)  # type: ignore[arg-type]
     limited = replace(
         deps, settings=replace(deps.settings, quota_candidates="9", quota_bytes="99", quota_metric_points="9")
     )
     run = full_run(mlflow)
-    with limited.db.write() as connection:
-        counted = {name: usage.count(connection, 1, name) for name in (usage.BYTES, usage.CANDIDATES, usage.POINTS)}  # type: ignore[arg-type]
+    with limited.project(1).write() as tx:
+        counted = {name: usage.count(tx, name) for name in (usage.BYTES, usage.CANDIDATES, usage.POINTS)}  # type: ignore[arg-type]
     assert counted == {usage.BYTES: 14, usage.CANDIDATES: 1, usage.POINTS: 4}
     mlflow.post("runs/delete", run_id=run)
     assert gone(limited) == ["1"]
     clock.advance(2 * DAY)
     garbage.collect(limited)
-    with limited.db.read() as connection:
-        left = [usage.of(connection, 1, name) for name in (usage.BYTES, usage.CANDIDATES, usage.POINTS)]  # type: ignore[arg-type]
+    with limited.project(1).read() as tx:
+        left = [usage.of(tx, name) for name in (usage.BYTES, usage.CANDIDATES, usage.POINTS)]  # type: ignore[arg-type]
     assert left == [0, 0, 0]
 
 
@@ -132,9 +132,9 @@ def test_what_a_version_rests_on_stays_and_a_baseline_unless_forced(trail: Trail
     assert all(told.values())
     forced = {int(one.name.split()[0]): one.kept for one in purge(trail.deps, Wanted(force=True))}
     assert all("version" in kept for kept in forced.values() if kept)
-    with trail.deps.db.read() as connection:
+    with trail.deps.project(ProjectId(42)).read() as tx:
         for iid in (iid for iid, kept in forced.items() if not kept):
-            stone = tombstones.of_candidate(connection, ProjectId(42), iid)
+            stone = tombstones.of_candidate(tx, iid)
             assert stone is not None
             assert stone[0] == "mltrail-server gc"
 

@@ -41,8 +41,8 @@ def check(settings: Settings, output: Output, *options: str) -> tuple[int, list[
 
 
 def path_of(deps: Deps, path: str) -> Path:
-    with deps.db.read() as connection:
-        held = files.get(connection, ONE, path)
+    with deps.project(ONE).read() as tx:
+        held = files.get(tx, path)
     assert held is not None
     found = deps.files.local_path(ONE, held.blob_id)
     assert found is not None

@@ -6,8 +6,8 @@ from tests.api.trail import Trail
 
 
 def no_problems(trail: Trail) -> bool:
-    with trail.deps.db.read() as connection:
-        return postings.problems(connection, ProjectId(42)) == []
+    with trail.deps.project(ProjectId(42)).read() as tx:
+        return postings.problems(tx) == []
 
 
 def posts(trail: Trail) -> int:

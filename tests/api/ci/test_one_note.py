@@ -34,8 +34,8 @@ def quick(gitlab_deps: Deps, clock: FrozenClock) -> Iterator[Deps]:
 
 
 def problem(trail: Trail) -> Problem:
-    with trail.deps.db.read() as connection:
-        (found,) = postings.problems(connection, ProjectId(42))
+    with trail.deps.project(ProjectId(42)).read() as tx:
+        (found,) = postings.problems(tx)
     return found
 
 

@@ -38,7 +38,7 @@ def test_two_processes_at_once_write_one_note(
     trail.team.gitlab.fail_next(
         "POST",
         "/notes$",
-        act=lambda: outcomes.append(reconcile.look(other, ProjectId(42), pipeline.id)),
+        act=lambda: outcomes.append(reconcile.look(other.ci(ProjectId(42)), pipeline.id)),
     )
     trail.work()
     assert [(one.settled, one.wait_ms) for one in outcomes] == [(False, 15_000)], "it comes again, and soon"
@@ -65,7 +65,7 @@ def test_who_takes_longer_than_the_turn_leaves_no_second_note(
 
     def meanwhile() -> None:
         trail.clock.advance(121_000)
-        reconcile.look(other, ProjectId(42), pipeline.id)
+        reconcile.look(other.ci(ProjectId(42)), pipeline.id)
 
     trail.team.gitlab.fail_next("POST", "/notes$", after=after, act=meanwhile)
     trail.work()

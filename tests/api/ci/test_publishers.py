@@ -69,8 +69,8 @@ class TestThread:
         resolve(trail, request, reply="The old figure was wrong, see the wiki.")
         trail.work(seconds=15 * 60)
         assert thread_of(request).resolved_by is trail.team.users["owner"]
-        with trail.deps.db.read() as connection:
-            (override,) = gate.overrides(connection, ProjectId(42), request.iid)
+        with trail.deps.project(ProjectId(42)).read() as tx:
+            (override,) = gate.overrides(tx, request.iid)
         assert (override.user_name, override.reason) == ("owner", "The old figure was wrong, see the wiki.")
         assert "overridden by 'owner'" in caplog.text
         assert trail.team.project.statuses[pipeline.id][-1] == ("mltrail", "success", "overridden by owner")
@@ -163,7 +163,7 @@ class TestThread:
         request, pipeline = a_request(trail, BAD)
         looks: list[Any] = []
         trail.team.gitlab.fail_next(
-            "POST", "/discussions$", act=lambda: looks.append(reconcile.look(trail.deps, ProjectId(42), pipeline.id))
+            "POST", "/discussions$", act=lambda: looks.append(reconcile.look(trail.deps.ci(ProjectId(42)), pipeline.id))
         )
         trail.work()
         assert [look.settled for look in looks] == [False]

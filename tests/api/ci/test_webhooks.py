@@ -165,8 +165,8 @@ def test_what_it_can_t_use_is_taken_all_the_same(trail: Trail, body: Any) -> Non
 
 def test_it_is_kept_when_hooks_came_last(trail: Trail, waiting: tuple[MergeRequest, Pipeline]) -> None:
     deliver(trail.client, pipeline_hook(waiting[1]))
-    with trail.deps.db.read() as connection:
-        assert webhooks.last(connection, ProjectId(42)) == {"pipeline": trail.clock()}
+    with trail.deps.project(ProjectId(42)).read() as tx:
+        assert webhooks.last(tx) == {"pipeline": trail.clock()}
 
 
 class TestSecrets:

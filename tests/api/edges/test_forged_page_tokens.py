@@ -65,10 +65,9 @@ def test_a_forged_page_token_is_a_mistake_or_another_page(
 @pytest.mark.parametrize("order", ["metrics.loss", "start_time", "params.lr"])
 def test_a_forged_place_in_an_index_ends_no_walk_late(deps: Deps, order: str) -> None:
     def page(token: str | None) -> str | None:
-        with deps.db.read() as connection:
+        with deps.project(ProjectId(1)).read() as tx:
             return search.search(
-                connection,
-                ProjectId(1),
+                tx,
                 experiment_iids=[0],
                 stages=[Stage.ACTIVE],
                 clauses=(),

@@ -239,8 +239,8 @@ class TestLater:
         good(finish(mlflow, root, begun, send(begun)))
 
         def held() -> list[File]:
-            with deps.db.read() as connection:
-                return files.below(connection, ProjectId(1), root)
+            with deps.project(ProjectId(1)).read() as tx:
+                return files.below(tx, root)
 
         assert [one.sha256 for one in held()] == [None]
         right = hashlib.sha256(CONTENT).hexdigest()

@@ -28,9 +28,9 @@ def version_id(deps: Deps, make: Make) -> int:
     """Tell the id that the newest of two models' versions has in the project: it is not its number."""
     make()
     number = int(make()["version"])
-    with deps.db.read() as connection:
-        model_id = models.id_of(connection, ProjectId(1), "churn")
-        found = versions.get(connection, ProjectId(1), model_id or 0, number)
+    with deps.project(ProjectId(1)).read() as tx:
+        model_id = models.id_of(tx, "churn")
+        found = versions.get(tx, model_id or 0, number)
     assert found is not None
     return found.id
 

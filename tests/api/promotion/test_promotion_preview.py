@@ -15,12 +15,11 @@ CONTRACT = "version: 1\nmodels: {churn: {promote: {alias: live, reuse_reviewed: 
 def preview(
     trail: Trail, pipeline: Pipeline, *, contract: str | None = None, up_to_date: bool | None = None
 ) -> Preview:
-    with trail.deps.db.read() as connection:
-        (run,) = pipeline_runs.of(connection, ProjectId(42), pipeline.id)["churn"]
+    with trail.deps.project(ProjectId(42)).read() as tx:
+        (run,) = pipeline_runs.of(tx, pipeline.id)["churn"]
         found = preview_service.foresee(
-            connection,
+            tx,
             trail.deps,
-            ProjectId(42),
             model="churn",
             run=run,
             pipeline_id=pipeline.id,
@@ -97,14 +96,13 @@ def test_the_contracts_policy(trail: Trail) -> None:
 def test_a_project_that_promotes_nothing_hears_nothing(trail: Trail) -> None:
     pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
     trail.train(pipeline, [0.9])
-    with trail.deps.db.read() as connection:
-        (run,) = pipeline_runs.of(connection, ProjectId(42), pipeline.id)["churn"]
+    with trail.deps.project(ProjectId(42)).read() as tx:
+        (run,) = pipeline_runs.of(tx, pipeline.id)["churn"]
         for contract in (None, "version: 1\nmodels: {churn: {}}"):
             assert (
                 preview_service.foresee(
-                    connection,
+                    tx,
                     trail.deps,
-                    ProjectId(42),
                     model="churn",
                     run=run,
                     pipeline_id=pipeline.id,

@@ -160,8 +160,8 @@ class TestVerify:
     def test_a_byte_that_changed_in_the_store(
         self, trail: Trail, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        with trail.deps.db.read() as connection:
-            (file,) = files.below(connection, ProjectId(42), "promotions")
+        with trail.deps.project(ProjectId(42)).read() as tx:
+            (file,) = files.below(tx, "promotions")
         path = trail.deps.files.local_path(ProjectId(42), file.blob_id)
         assert path is not None
         content = bytearray(Path(path).read_bytes())

@@ -74,8 +74,8 @@ class TestTheContract:
 def test_tampered_bytes(trail: Trail) -> None:
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
-    with trail.deps.db.read() as connection:
-        (file,) = files.below(connection, ProjectId(42), "1")
+    with trail.deps.project(ProjectId(42)).read() as tx:
+        (file,) = files.below(tx, "1")
     assert isinstance(trail.deps.files, LocalFiles)
     path = trail.deps.files.local_path(ProjectId(42), file.blob_id)
     assert path is not None

@@ -245,9 +245,9 @@ def test_a_promotion_makes_model_and_version_in_its_own_transaction(deps: Deps, 
     scope = Scope(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "bot", Access.WRITE))
 
     def promote(semver: str | None) -> tuple[int, str]:
-        with deps.db.write() as connection:
+        with scope.project.write() as tx:
             return versions.create_promoted(
-                connection,
+                tx,
                 scope,
                 model_name="churn",
                 candidate_iid=1,
@@ -267,7 +267,7 @@ def test_a_promotion_makes_model_and_version_in_its_own_transaction(deps: Deps, 
     assert caught.value.code is Code.ALREADY_EXISTS
     assert promote("1.0.7") == (3, "1.0.7")
     assert (get(mlflow, "3")["run_id"], get(mlflow, "3")["user_id"]) == (run_id, "bot")
-    with deps.db.read() as connection:
-        highest = store.highest(connection, ProjectId(1), 1)
+    with deps.project(ProjectId(1)).read() as tx:
+        highest = store.highest(tx, 1)
     assert highest is not None
     assert highest.semver == "1.1.0"

@@ -138,14 +138,14 @@ def test_an_alias_is_compared_and_swapped(registry: Registry, scope: Scope) -> N
     registry.model()
     registry.version()
     registry.version()
-    with scope.deps.db.write() as connection:
-        assert aliases.move(connection, scope, 1, "champion", 1, expected_from=None, pipeline_id=99) is None
-        assert aliases.move(connection, scope, 1, "champion", 2, expected_from=1, pipeline_id=100) == 1
+    with scope.project.write() as tx:
+        assert aliases.move(tx, scope, 1, "champion", 1, expected_from=None, pipeline_id=99) is None
+        assert aliases.move(tx, scope, 1, "champion", 2, expected_from=1, pipeline_id=100) == 1
     with (
         pytest.raises(MltrailError, match="points at version 2, not at version 1"),
-        scope.deps.db.write() as connection,
+        scope.project.write() as tx,
     ):
-        aliases.move(connection, scope, 1, "champion", 1, expected_from=1)
+        aliases.move(tx, scope, 1, "champion", 1, expected_from=1)
     assert [move.pipeline_id for move in aliases.history(scope, "churn")] == [100, 99]
 
 

@@ -10,11 +10,11 @@ from tests.api.trail import Trail
 
 def purge(trail: Trail, iids: list[int], by: str = "maintainer", *, links: bool) -> None:
     """Remove runs as a purge does."""
-    with trail.deps.db.write() as connection:
-        purge_service.leave_tombstone(connection, ProjectId(42), iids, by=by, now=trail.clock())
+    with trail.deps.project(ProjectId(42)).write() as tx:
+        purge_service.leave_tombstone(tx, iids, by=by)
         tables = [schema.latest_metric, schema.metric, schema.param, schema.candidate_tag]
         tables += [schema.candidate_job] if links else []
         for table in tables:
-            connection.execute(sa.delete(table).where(table.c.project_id == 42, table.c.candidate_iid.in_(iids)))
+            tx.connection.execute(sa.delete(table).where(table.c.project_id == 42, table.c.candidate_iid.in_(iids)))
         runs = schema.candidate
-        connection.execute(sa.delete(runs).where(runs.c.project_id == 42, runs.c.iid.in_(iids)))
+        tx.connection.execute(sa.delete(runs).where(runs.c.project_id == 42, runs.c.iid.in_(iids)))

@@ -111,7 +111,7 @@ def test_a_get_tells_the_same_baseline_after_the_target_branch_has_moved_on(
     # Without an answer from GitLab it is the newest of the target branch, and no error.
     restarted = create_deps(trail.deps.settings, clock=trail.clock)
     trail.team.gitlab.fail_next("GET", "/repository/commits$", 503)
-    report = reconcile.known(restarted, ProjectId(42), pipeline.id)
+    report = reconcile.known(restarted.ci(ProjectId(42)), pipeline.id)
     restarted.db.dispose()
     assert report.models[0].baseline is not None
     assert report.models[0].baseline.sha == SHAS["d"]

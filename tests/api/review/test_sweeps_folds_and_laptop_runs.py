@@ -29,8 +29,8 @@ def sweep(trail: Trail, pipeline: Pipeline, count: int) -> None:
 
 
 def computed(trail: Trail, pipeline: Pipeline) -> list[str]:
-    with trail.deps.db.read() as connection, statements_of(trail.deps) as seen:
-        reports.answer(connection, ProjectId(42), pipeline.id, reports.Question("main", [SHAS["b"]]))
+    with trail.deps.project(ProjectId(42)).read() as tx, statements_of(trail.deps) as seen:
+        reports.answer(tx, pipeline.id, reports.Question("main", [SHAS["b"]]))
     return [one for one in seen if one.startswith("SELECT")]
 
 

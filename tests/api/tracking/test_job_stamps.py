@@ -106,9 +106,9 @@ class TestFlags:
             team.gitlab.set_job(job, "success")
         clock.advance(60_000)
         worker.run_once(deps)
-        with deps.db.read() as connection:
-            flags = connection.exec_driver_sql("SELECT unchecked_ms FROM candidate_job").scalar_one()
-            ((run,),) = pipeline_runs.of(connection, ProjectId(42), job.pipeline.id).values()
+        with deps.project(ProjectId(42)).read() as tx:
+            flags = tx.connection.exec_driver_sql("SELECT unchecked_ms FROM candidate_job").scalar_one()
+            ((run,),) = pipeline_runs.of(tx, job.pipeline.id).values()
         assert flags is None
         assert run.state is RunState.SUCCEEDED
         return run.metrics["loss"]
@@ -143,6 +143,6 @@ def test_a_job_whose_first_call_was_refused_is_tied_by_its_next(
     later = by(gitlab_client, team.gitlab.mint(evaluation, EXTERNAL_URL))
     assert later.error("POST", "runs/log-parameter", run_id=run_id, key="depth", value="3")[0] == 400
     later.post("runs/log-metric", run_id=run_id, key="loss", value=1, timestamp=1)
-    with gitlab_deps.db.read() as connection:
-        tied = {link.job_id for link in jobs.links_of(connection, ProjectId(42), 1)}
+    with gitlab_deps.project(ProjectId(42)).read() as tx:
+        tied = {link.job_id for link in jobs.links_of(tx, 1)}
     assert tied == {creator.id, evaluation.id}

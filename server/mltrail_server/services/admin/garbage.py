@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from mltrail_server.artifacts.base import MultipartUpload
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.db.project import Project
 from mltrail_server.store.files import blobs, uploads
 from mltrail_server.store.identity import projects
 from mltrail_server.store.tracking import usage
@@ -46,10 +47,10 @@ def collect(deps: Deps, *, dry_run: bool = False, stopped: Callable[[], bool] = 
             break
         done.losers += retention.apply(deps, project_id, dry_run=dry_run, stopped=stopped)
         _give_up_uploads(deps, project_id, before, done, dry_run=dry_run)
-        _notice(deps, project_id, done, dry_run=dry_run)
+        _notice(deps.project(project_id), done, dry_run=dry_run)
         if dry_run:
-            with deps.db.read() as connection:
-                count, size = blobs.total_unreferenced(connection, project_id, before=before)
+            with deps.project(project_id).read() as tx:
+                count, size = blobs.total_unreferenced(tx, before=before)
             done.files += count
             done.size += size
         else:
@@ -66,13 +67,13 @@ def all_projects(deps: Deps) -> list[ProjectId]:
 
 def _remove_some(deps: Deps, project_id: ProjectId, before: int, done: Collected) -> bool:
     """Remove a batch; False when there is no more to remove now."""
-    with deps.db.read() as connection:
-        found = blobs.unreferenced(connection, project_id, before=before, limit=_BATCH)
+    with deps.project(project_id).read() as tx:
+        found = blobs.unreferenced(tx, before=before, limit=_BATCH)
     if not found:
         return False
-    with deps.db.write() as connection:
-        gone = blobs.forget(connection, project_id, [blob.id for blob in found], before=before)
-        usage.add(connection, project_id, usage.BYTES, -sum(blob.size for blob in gone))
+    with deps.project(project_id).write() as tx:
+        gone = blobs.forget(tx, [blob.id for blob in found], before=before)
+        usage.add(tx, usage.BYTES, -sum(blob.size for blob in gone))
     for blob in gone:
         deps.files.delete(project_id, blob.id)
         done.files += 1
@@ -80,23 +81,23 @@ def _remove_some(deps: Deps, project_id: ProjectId, before: int, done: Collected
     return bool(gone)
 
 
-def _notice(deps: Deps, project_id: ProjectId, done: Collected, *, dry_run: bool) -> None:
+def _notice(project: Project, done: Collected, *, dry_run: bool) -> None:
     """Begin the day of what has lost its name in a way that nobody noted, and end that of what has one again."""
-    for page in _unmarked(deps, project_id):
+    for page in _unmarked(project):
         done.noticed += len(page)
         if not dry_run:
-            with deps.db.write() as connection:
-                blobs.mark_unreferenced(connection, project_id, page, now=deps.clock())
+            with project.write() as tx:
+                blobs.mark_unreferenced(tx, page)
     if not dry_run:
-        with deps.db.write() as connection:
-            blobs.unmark_named(connection, project_id)
+        with project.write() as tx:
+            blobs.unmark_named(tx)
 
 
-def _unmarked(deps: Deps, project_id: ProjectId) -> Iterator[list[str]]:
+def _unmarked(project: Project) -> Iterator[list[str]]:
     last = ""
     while True:
-        with deps.db.read() as connection:
-            page = blobs.unmarked(connection, project_id, last, limit=_BATCH)
+        with project.read() as tx:
+            page = blobs.unmarked(tx, last, limit=_BATCH)
         if not page:
             return
         yield page
@@ -104,12 +105,12 @@ def _unmarked(deps: Deps, project_id: ProjectId) -> Iterator[list[str]]:
 
 
 def _give_up_uploads(deps: Deps, project_id: ProjectId, before: int, done: Collected, *, dry_run: bool) -> None:
-    with deps.db.read() as connection:
-        found = uploads.begun_before(connection, project_id, before)
+    with deps.project(project_id).read() as tx:
+        found = uploads.begun_before(tx, before)
     for upload in found:
         if not dry_run:
-            with deps.db.write() as connection:
-                if not uploads.remove(connection, project_id, upload.id):
+            with deps.project(project_id).write() as tx:
+                if not uploads.remove(tx, upload.id):
                     continue
             deps.files.abort(project_id, MultipartUpload(upload.id, upload.store_id))
         done.uploads += 1
@@ -117,8 +118,8 @@ def _give_up_uploads(deps: Deps, project_id: ProjectId, before: int, done: Colle
 
 def _drop_leftovers(deps: Deps, before: int, done: Collected, *, dry_run: bool) -> None:
     for leftover in deps.files.leftovers(before_ms=before):
-        with deps.db.read() as connection:
-            under_way = uploads.get(connection, leftover.project_id, leftover.blob_id)
+        with deps.project(leftover.project_id).read() as tx:
+            under_way = uploads.get(tx, leftover.blob_id)
         if under_way is not None:
             continue
         if not dry_run:

@@ -7,10 +7,8 @@ A baseline that was removed is not the same as a baseline that never was: the ve
 removed it. So whatever purges runs calls `leave` first, in the transaction in which it removes them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import sqlalchemy as sa
 
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import RunState
@@ -20,6 +18,8 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.review import pipeline_runs
 from mltrail_server.store.admin import deleted
 from mltrail_server.store.ci import jobs
+from mltrail_server.store.db.project import Project
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.identity import projects
 from mltrail_server.store.review import tombstones as store
@@ -29,9 +29,7 @@ from mltrail_server.store.tracking import candidate_tags, candidates, evidence
 from . import garbage
 
 
-def leave_tombstone(
-    connection: sa.Connection, project_id: ProjectId, iids: Sequence[int], *, by: str, now: int
-) -> None:
+def leave_tombstone(tx: Transaction, iids: Sequence[int], *, by: str) -> None:
     """Leave a tombstone for each of these candidates that a job's token vouches for, and remove what stands beside
     them: amendments and snapshots, with their files.
 
@@ -40,25 +38,22 @@ def leave_tombstone(
     """
     of_pipeline: dict[int, list[int]] = {}
     for iid in iids:
-        link = next((one for one in jobs.links_of(connection, project_id, iid) if one.verified), None)
+        link = next((one for one in jobs.links_of(tx, iid) if one.verified), None)
         if link is not None:
             of_pipeline.setdefault(link.pipeline_id, []).append(iid)
     for pipeline_id, found in of_pipeline.items():
-        _leave(connection, project_id, pipeline_id, found, by=by, now=now)
-    for candidate in candidates.of_iids(connection, project_id, list(iids)):
+        _leave(tx, pipeline_id, found, by=by)
+    for candidate in candidates.of_iids(tx, list(iids)):
         for number in (candidate.amendment_iid, candidate.snapshot_iid):
             if number is not None:
-                evidence.forget(connection, project_id, number, now=now)
+                evidence.forget(tx, number)
 
 
-def _leave(
-    connection: sa.Connection, project_id: ProjectId, pipeline_id: int, iids: list[int], *, by: str, now: int
-) -> None:
-    of_tags = candidate_tags.own(connection, project_id, iids)
-    runs = pipeline_runs.outlines(connection, project_id, [pipeline_id], as_baseline=True).get(pipeline_id, [])
+def _leave(tx: Transaction, pipeline_id: int, iids: list[int], *, by: str) -> None:
+    of_tags = candidate_tags.own(tx, iids)
+    runs = pipeline_runs.outlines(tx, [pipeline_id], as_baseline=True).get(pipeline_id, [])
     store.add(
-        connection,
-        project_id,
+        tx,
         [
             # While its jobs run nobody knows what it will be; it counts as what it may have been.
             Tombstone(
@@ -69,7 +64,7 @@ def _leave(
                 of_tags.get(run.iid, {}),
                 RunState.SUCCEEDED if run.state is RunState.RUNNING else run.state,
                 by,
-                now,
+                tx.now,
             )
             for run in runs
             if run.iid in iids and run.gone is None
@@ -115,11 +110,11 @@ def purge(deps: Deps, wanted: Wanted) -> Iterator[Purged]:
     """
     before = deps.clock() - wanted.older_than_ms
     for project_id in _projects(deps, wanted.project):
-        yield from _runs(deps, project_id, wanted, before)
+        yield from _runs(deps.project(project_id), wanted, before)
         if not wanted.run_ids:
             if not wanted.experiment_ids:
-                yield from _logged_models(deps, project_id, wanted, before)
-            yield from _experiments(deps, project_id, wanted, before)
+                yield from _logged_models(deps.project(project_id), wanted, before)
+            yield from _experiments(deps.project(project_id), wanted, before)
 
 
 def _projects(deps: Deps, wanted: str) -> list[ProjectId]:
@@ -133,58 +128,54 @@ def _projects(deps: Deps, wanted: str) -> list[ProjectId]:
     return found
 
 
-def _runs(deps: Deps, project_id: ProjectId, wanted: Wanted, before: int) -> Iterator[Purged]:
-    with deps.db.read() as connection:
-        found = deleted.runs(
-            connection, project_id, before=before, eids=wanted.run_ids, experiments=wanted.experiment_ids
-        )
+def _runs(project: Project, wanted: Wanted, before: int) -> Iterator[Purged]:
+    with project.read() as tx:
+        found = deleted.runs(tx, before=before, eids=wanted.run_ids, experiments=wanted.experiment_ids)
     for run in found:
-        with deps.db.read() as connection:
-            models = len(deleted.of_run(connection, project_id, run.eid))
+        with project.read() as tx:
+            models = len(deleted.of_run(tx, run.eid))
         beside = f" with {models} logged model{'s' if models != 1 else ''}" if models else ""
-        told = Purged(project_id, "run", f"{run.iid} {run.name!r}{beside}")
+        told = Purged(project.project_id, "run", f"{run.iid} {run.name!r}{beside}")
         if run.rests == "version" or (run.rests and not wanted.force):
-            yield Purged(project_id, "run", told.name, _WORDS[run.rests])
-        elif wanted.dry_run or _remove_run(deps, project_id, run):
+            yield Purged(project.project_id, "run", told.name, _WORDS[run.rests])
+        elif wanted.dry_run or _remove_run(project, run):
             yield told
 
 
-def _remove_run(deps: Deps, project_id: ProjectId, run: deleted.Run) -> bool:
-    with deps.db.write() as connection:
-        if not deleted.hold(connection, project_id, run.iid):
+def _remove_run(project: Project, run: deleted.Run) -> bool:
+    with project.write() as tx:
+        if not deleted.hold(tx, run.iid):
             return False
-        models = deleted.of_run(connection, project_id, run.eid)
-        points = deleted.points_of(connection, project_id, run.iid)
-        leave_tombstone(connection, project_id, [run.iid], by=_BY, now=deps.clock())
-        deleted.remove_run(connection, project_id, run, points=points)
-        files.delete(connection, project_id, Owner(run.experiment_iid, eid=run.eid).folder, now=deps.clock())
+        models = deleted.of_run(tx, run.eid)
+        points = deleted.points_of(tx, run.iid)
+        leave_tombstone(tx, [run.iid], by=_BY)
+        deleted.remove_run(tx, run, points=points)
+        files.delete(tx, Owner(run.experiment_iid, eid=run.eid).folder)
         for model_id, experiment_iid in models:
-            _remove_model(connection, project_id, model_id, experiment_iid, deps.clock)
+            _remove_model(tx, model_id, experiment_iid)
     return True
 
 
-def _logged_models(deps: Deps, project_id: ProjectId, wanted: Wanted, before: int) -> Iterator[Purged]:
-    with deps.db.read() as connection:
-        found = deleted.logged_models(connection, project_id, before=before)
+def _logged_models(project: Project, wanted: Wanted, before: int) -> Iterator[Purged]:
+    with project.read() as tx:
+        found = deleted.logged_models(tx, before=before)
     for model_id, experiment_iid in found:
         if not wanted.dry_run:
-            with deps.db.write() as connection:
-                _remove_model(connection, project_id, model_id, experiment_iid, deps.clock)
-        yield Purged(project_id, "logged model", model_id)
+            with project.write() as tx:
+                _remove_model(tx, model_id, experiment_iid)
+        yield Purged(project.project_id, "logged model", model_id)
 
 
-def _remove_model(
-    connection: sa.Connection, project_id: ProjectId, model_id: str, experiment_iid: int, clock: Callable[[], int]
-) -> None:
-    files.delete(connection, project_id, Owner(experiment_iid, logged_model_id=model_id).folder, now=clock())
-    deleted.remove_logged_model(connection, project_id, model_id)
+def _remove_model(tx: Transaction, model_id: str, experiment_iid: int) -> None:
+    files.delete(tx, Owner(experiment_iid, logged_model_id=model_id).folder)
+    deleted.remove_logged_model(tx, model_id)
 
 
-def _experiments(deps: Deps, project_id: ProjectId, wanted: Wanted, before: int) -> Iterator[Purged]:
-    with deps.db.read() as connection:
-        found = deleted.experiments(connection, project_id, before=before, iids=wanted.experiment_ids)
+def _experiments(project: Project, wanted: Wanted, before: int) -> Iterator[Purged]:
+    with project.read() as tx:
+        found = deleted.experiments(tx, before=before, iids=wanted.experiment_ids)
     for iid, name in found:
         if not wanted.dry_run:
-            with deps.db.write() as connection:
-                deleted.remove_experiment(connection, project_id, iid)
-        yield Purged(project_id, "experiment", f"{iid} {name!r}")
+            with project.write() as tx:
+                deleted.remove_experiment(tx, iid)
+        yield Purged(project.project_id, "experiment", f"{iid} {name!r}")

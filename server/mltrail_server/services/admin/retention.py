@@ -13,6 +13,7 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.contract import contracts
 from mltrail_server.store.admin import losers
 from mltrail_server.store.admin.losers import Loser, Won
+from mltrail_server.store.db.project import Project
 from mltrail_server.store.files import files
 from mltrail_server.store.tracking import candidate_tags
 
@@ -35,34 +36,34 @@ def apply(
     deps: Deps, project_id: ProjectId, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Removed]:
     """Remove a project's losers' files, or tell which would go. The bytes go with the garbage, a day later."""
-    with deps.db.read() as connection:
-        won = losers.newest_promotions(connection, project_id)
+    with deps.project(project_id).read() as tx:
+        won = losers.newest_promotions(tx)
     for one in won:
         keep_ms = _keep_ms(deps, project_id, one)
         if keep_ms is None or stopped():
             continue
-        with deps.db.read() as connection:
-            found = losers.of_experiment(connection, project_id, one, before=deps.clock() - keep_ms, limit=_BATCH)
+        with deps.project(project_id).read() as tx:
+            found = losers.of_experiment(tx, one, before=tx.now - keep_ms, limit=_BATCH)
         for loser in found:
-            yield _remove(deps, project_id, loser, dry_run=dry_run)
+            yield _remove(deps.project(project_id), loser, dry_run=dry_run)
 
 
 def _keep_ms(deps: Deps, project_id: ProjectId, won: Won) -> int | None:
     """Tell how long a model's losers are kept: as its newest promotion's contract says, else as the server does."""
-    with deps.db.read() as connection:
-        contract = contracts.of(connection, project_id, won.pipeline_id).binding.contract
+    with deps.project(project_id).read() as tx:
+        contract = contracts.of(tx, won.pipeline_id).binding.contract
     model = contract.models.get(won.model_name) if contract else None
     return model.keep.losers_ms if model and model.keep.losers_ms is not None else deps.settings.keep_losers_ms
 
 
-def _remove(deps: Deps, project_id: ProjectId, loser: Loser, *, dry_run: bool) -> Removed:
-    with deps.db.read() if dry_run else deps.db.write() as connection:
+def _remove(project: Project, loser: Loser, *, dry_run: bool) -> Removed:
+    with project.read() if dry_run else project.write() as tx:
         folders = [Owner(loser.experiment_iid, eid=loser.eid).folder]
-        for model_id, experiment_iid in losers.logged_models(connection, project_id, loser.eid):
+        for model_id, experiment_iid in losers.logged_models(tx, loser.eid):
             folders.append(Owner(experiment_iid, logged_model_id=model_id).folder)
-        held = [file for folder in folders for file in files.below(connection, project_id, folder)]
+        held = [file for folder in folders for file in files.below(tx, folder)]
         if not dry_run:
             for folder in folders:
-                files.delete(connection, project_id, folder, now=deps.clock())
-            candidate_tags.put(connection, project_id, loser.iid, {TAG: "removed: another candidate was promoted"})
-    return Removed(project_id, loser.iid, loser.name, len(held), sum(file.size for file in held))
+                files.delete(tx, folder)
+            candidate_tags.put(tx, loser.iid, {TAG: "removed: another candidate was promoted"})
+    return Removed(project.project_id, loser.iid, loser.name, len(held), sum(file.size for file in held))

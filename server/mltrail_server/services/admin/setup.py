@@ -7,9 +7,7 @@ from mltrail_contract import FILE_NAME, GateSettings
 from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Role
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.context.deps import Ci, Scope
 from mltrail_server.services.contract import contracts
 
 
@@ -46,16 +44,16 @@ def _bot_problem(scope: Scope) -> str | None:
     gitlab, path = scope.deps.gitlab, scope.actor.project_path
     try:
         level = gitlab.bot_level(scope.project_id)
-        return bot.problem(level, path, _wanted(gitlab, scope.project_id) if level >= Role.REPORTER else bot.ALWAYS)
+        return bot.problem(level, path, _wanted(scope.ci) if level >= Role.REPORTER else bot.ALWAYS)
     except MltrailError as error:
         # GitLab hides a project from anybody who is not a member.
         return bot.problem(Role.NONE, path) if error.code is Code.NOT_FOUND else error.message
 
 
-def _wanted(gitlab: GitLab, project_id: ProjectId) -> list[bot.Task]:
+def _wanted(ci: Ci) -> list[bot.Task]:
     """List what the bot has to do in a project: what the contract on the default branch asks for, too."""
-    branch = gitlab.project(project_id).default_branch
-    content = gitlab.raw_file(project_id, FILE_NAME, branch) if branch else None
+    branch = ci.gitlab.project(ci.project_id).default_branch
+    content = ci.gitlab.raw_file(ci.project_id, FILE_NAME, branch) if branch else None
     contract = contracts.parsed(content.decode(errors="replace")).contract if content else None
     faces = contract.gate if contract else GateSettings()
     asked = ((faces.thread, bot.Task.THREAD), (faces.status, bot.Task.STATUS), (faces.issue, bot.Task.ISSUE))

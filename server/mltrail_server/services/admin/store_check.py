@@ -8,6 +8,7 @@ from mltrail_server.artifacts.base import ListedBlob
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.files import integrity
+from mltrail_server.store.db.project import Project
 from mltrail_server.store.files import blobs, uploads
 from mltrail_server.store.files.blobs import Blob
 
@@ -90,7 +91,7 @@ def check(deps: Deps, report: Callable[[Problem], None], *, with_digests: bool =
     deps.files.ping()
     totals = Totals()
     for project_id in sorted({*garbage.all_projects(deps), *deps.files.projects()}):
-        for known, found in _paired(_known(deps, project_id), deps.files.stored(project_id)):
+        for known, found in _paired(_known(deps.project(project_id)), deps.files.stored(project_id)):
             if known is not None:
                 totals.files += 1
                 totals.size += known.size
@@ -108,8 +109,8 @@ def check(deps: Deps, report: Callable[[Problem], None], *, with_digests: bool =
 
 def _unfinished(deps: Deps) -> Iterator[Problem]:
     for leftover in deps.files.leftovers(before_ms=deps.clock()):
-        with deps.db.read() as connection:
-            under_way = uploads.get(connection, leftover.project_id, leftover.blob_id)
+        with deps.project(leftover.project_id).read() as tx:
+            under_way = uploads.get(tx, leftover.blob_id)
         names = (under_way.path,) if under_way is not None else ()
         yield Problem(Kind.UNFINISHED, leftover.project_id, leftover.blob_id, names)
 
@@ -128,11 +129,11 @@ def remove_orphans(deps: Deps) -> Totals:
     return totals
 
 
-def _known(deps: Deps, project_id: ProjectId) -> Iterator[Blob]:
+def _known(project: Project) -> Iterator[Blob]:
     last = ""
     while True:
-        with deps.db.read() as connection:
-            page = blobs.after(connection, project_id, last, limit=_PAGE)
+        with project.read() as tx:
+            page = blobs.after(tx, last, limit=_PAGE)
         if not page:
             return
         yield from page
@@ -160,9 +161,9 @@ def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: Liste
     # The two lists are of different moments, so what looks wrong is looked at again.
     blob_id = known.id if known is not None else found.blob_id if found is not None else ""
     size = deps.files.size(project_id, blob_id)
-    with deps.db.read() as connection:
-        still_known = blobs.exists(connection, project_id, blob_id)
-        names = tuple(blobs.names_of(connection, project_id, blob_id, limit=_MOST_NAMES))
+    with deps.project(project_id).read() as tx:
+        still_known = blobs.exists(tx, blob_id)
+        names = tuple(blobs.names_of(tx, blob_id, limit=_MOST_NAMES))
     if still_known and known is not None:
         kind = Kind.MISSING if size is None else Kind.SIZE
         return None if size == known.size else Problem(kind, project_id, blob_id, names, known.size, size)
@@ -179,6 +180,6 @@ def _digest_problem(deps: Deps, project_id: ProjectId, known: Blob, totals: Tota
         return None
     if integrity.computed_digest(deps, project_id, known.id, known.size) == known.sha256:
         return None
-    with deps.db.read() as connection:
-        names = tuple(blobs.names_of(connection, project_id, known.id, limit=_MOST_NAMES))
+    with deps.project(project_id).read() as tx:
+        names = tuple(blobs.names_of(tx, known.id, limit=_MOST_NAMES))
     return Problem(Kind.DIGEST, project_id, known.id, names, known.size, known.size)

@@ -26,14 +26,14 @@ class PipelineReport:
 
 def known(scope: Scope, pipeline_id: int) -> PipelineReport:
     """Tell from what is stored. Raises NOT_FOUND for a pipeline that has never logged."""
-    report = reconcile.known(scope.deps, scope.project_id, pipeline_id)
+    report = reconcile.known(scope.ci, pipeline_id)
     text = note.body(report, settings=scope.deps.settings, project_path=scope.actor.project_path)
     return _told(scope, report, text)
 
 
 def tried(scope: Scope, pipeline_id: int, text: str) -> Judged:
     """Tell what the gate would say of a pipeline with this contract. Raises NOT_FOUND for one that has never logged."""
-    report = reconcile.known(scope.deps, scope.project_id, pipeline_id, trial=text)
+    report = reconcile.known(scope.ci, pipeline_id, trial=text)
     return report.proposed or report.gate
 
 
@@ -45,7 +45,7 @@ def fresh(scope: Scope, pipeline_id: int) -> PipelineReport:
     try:
         job = scope.actor.job
         by_job = job.job_id if job is not None and job.pipeline_id == pipeline_id else None
-        outcome = reconcile.pipeline(scope.deps, scope.project_id, pipeline_id, asked=True, by_job=by_job)
+        outcome = reconcile.pipeline(scope.ci, pipeline_id, asked=True, by_job=by_job)
     except MltrailError:
         told = _known_or_none(scope, pipeline_id)
         if told is None or told.note_problem is None:
@@ -67,8 +67,8 @@ def _told(scope: Scope, report: Report, text: str) -> PipelineReport:
     iid = report.merge_request.iid if report.merge_request else report.pipeline.merge_request_iid
     if iid is None:
         return PipelineReport(report, text, "none", None, None)
-    with scope.deps.db.read() as connection:
-        request = merge_requests.get(connection, scope.project_id, iid)
+    with scope.project.read() as tx:
+        request = merge_requests.get(tx, iid)
     if request is None:
         return PipelineReport(report, text, "pending", None, None)
     url = f"{request.web_url}#note_{request.note_id}" if request.note_id is not None else None

@@ -14,6 +14,7 @@ from mltrail_server.gitlab.job_tokens import JobTokens
 from mltrail_server.gitlab.oauth import OAuth
 from mltrail_server.settings import Settings
 from mltrail_server.store.db.database import Database
+from mltrail_server.store.db.project import Project
 from mltrail_server.store.tracking.metric_keys import KnownKeys
 
 from .admissions import Admissions
@@ -46,6 +47,35 @@ class Deps:
     writers: JobCache = field(default_factory=JobCache)
     metric_keys: KnownKeys = field(default_factory=KnownKeys)
 
+    def project(self, project_id: ProjectId) -> Project:
+        return Project(self.db, project_id, self.clock)
+
+    def ci(self, project_id: ProjectId) -> "Ci":
+        """Return what works on a project's pipelines. Raises UNAVAILABLE in local mode, which has none."""
+        if self.gitlab is None:
+            raise unavailable(
+                "This server has no connection to a GitLab: local mode knows no pipelines. MLTRAIL_GITLAB_URL names "
+                "one."
+            )
+        return Ci(self, self.gitlab, self.project(project_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Ci:
+    """What works on a project's pipelines, which are GitLab's: there is none without a GitLab."""
+
+    deps: Deps
+    gitlab: GitLab
+    project: Project
+
+    @property
+    def project_id(self) -> ProjectId:
+        return self.project.project_id
+
+    @property
+    def now(self) -> int:
+        return self.deps.clock()
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -53,6 +83,15 @@ class Scope:
 
     deps: Deps
     actor: Actor
+    project: Project = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "project", self.deps.project(self.actor.project_id))
+
+    @property
+    def ci(self) -> Ci:
+        """Raises UNAVAILABLE in local mode, which has no pipelines."""
+        return self.deps.ci(self.actor.project_id)
 
     @property
     def project_id(self) -> ProjectId:
@@ -61,11 +100,3 @@ class Scope:
     @property
     def now(self) -> int:
         return self.deps.clock()
-
-
-def gitlab_of(deps: Deps) -> GitLab:
-    if deps.gitlab is None:
-        raise unavailable(
-            "This server has no connection to a GitLab: local mode knows no pipelines. MLTRAIL_GITLAB_URL names one."
-        )
-    return deps.gitlab

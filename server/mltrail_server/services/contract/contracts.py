@@ -4,16 +4,13 @@ import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import sqlalchemy as sa
-
 import mltrail_contract
 from mltrail_contract import FILE_NAME, Contract, ContractError, Problem
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.ci.merge_requests import MergeRequest
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import contracts
 from mltrail_server.store.review.contracts import Changes, Kept
 
@@ -73,65 +70,55 @@ class _File:
         return ContractVersion(problems=(self.problem,)) if self.problem else parsed(self.text)
 
 
-def refresh(
-    deps: Deps,
-    gitlab: GitLab,
-    project_id: ProjectId,
-    pipeline: gitlab_ci.Pipeline,
-    request: MergeRequest | None,
-    *,
-    default_branch: str | None,
-) -> None:
+def refresh(ci: Ci, pipeline: gitlab_ci.Pipeline, request: MergeRequest | None, *, default_branch: str | None) -> None:
     """Read the file that binds a pipeline that is known, and the merge request's own version of it.
 
     The target branch's counts; the own commit's for the default branch and for tags. When GitLab does not answer, what
     was read last stays.
     """
-    with deps.db.read() as connection:
-        before = contracts.get(connection, project_id, pipeline.id)
-    now = deps.clock()
+    with ci.project.read() as tx:
+        before = contracts.get(tx, pipeline.id)
+    now = ci.now
     own = request is None and (pipeline.tag or default_branch in (None, pipeline.ref))
     moved = request is not None and before.changes != _changes_of(request, before)
     if before.asked_ms is not None and not moved and (own or now - before.asked_ms < AGAIN_MS):
         return
     try:
         if own or default_branch is None:
-            found = _read(gitlab, project_id, pipeline.sha)
+            found = _read(ci, pipeline.sha)
             kept = Kept(found.text, problem=found.problem, ref=None if pipeline.tag else pipeline.ref)
         elif request is None:
-            found = _read(gitlab, project_id, default_branch)
+            found = _read(ci, default_branch)
             kept = Kept(found.text, problem=found.problem, ref=default_branch)
         else:
-            kept = of_request(deps, gitlab, project_id, pipeline.sha, request, before)
+            kept = of_request(ci, pipeline.sha, request, before)
     except MltrailError as error:
-        _log.warning("%s of pipeline %s of project %s: %s", FILE_NAME, pipeline.id, project_id, error.message)
+        _log.warning("%s of pipeline %s of project %s: %s", FILE_NAME, pipeline.id, ci.project_id, error.message)
         return
-    with deps.db.write() as connection:
-        contracts.keep(connection, project_id, pipeline.id, replace(kept, asked_ms=now))
+    with ci.project.write() as tx:
+        contracts.keep(tx, pipeline.id, replace(kept, asked_ms=now))
 
 
-def of_request(
-    deps: Deps, gitlab: GitLab, project_id: ProjectId, sha: str, request: MergeRequest, before: Kept
-) -> Kept:
+def of_request(ci: Ci, sha: str, request: MergeRequest, before: Kept) -> Kept:
     """Read what binds a merge request's commit, what it proposes itself, and what it changes. Raises what GitLab's
     refusal means.
     """
     target = request.target_branch
-    found = _read(gitlab, project_id, target)
+    found = _read(ci, target)
     changes = _changes_of(request, before)
     if changes is None:
         changes = Changes(
-            _changed_paths(gitlab, project_id, request.iid, request.head_sha),
+            _changed_paths(ci, request.iid, request.head_sha),
             target,
             request.base_sha,
             request.head_sha,
         )
     binding = found.version
-    earlier = _earlier(deps, gitlab, project_id, target) if binding.problems else None
+    earlier = _earlier(ci, target) if binding.problems else None
     kept = Kept(found.text, None, changes, ref=target, problem=found.problem, earlier=earlier)
     if changes.paths is not None and FILE_NAME not in changes.paths:
         return kept
-    own = _read(gitlab, project_id, sha)
+    own = _read(ci, sha)
     if own == found:
         return kept
     return replace(kept, proposed=own.text or "", proposed_problem=own.problem)
@@ -143,21 +130,21 @@ def _changes_of(request: MergeRequest, before: Kept) -> Changes | None:
     return told if told is not None and (told.target_branch, told.base_sha, told.head_sha) == at else None
 
 
-def read(gitlab: GitLab, project_id: ProjectId, ref: str) -> Contract | None:
+def read(ci: Ci, ref: str) -> Contract | None:
     """Read a branch's, a tag's or a commit's contract; None where there is none. Raises ContractError, and what
     GitLab's refusal means.
     """
-    found = _read(gitlab, project_id, ref)
+    found = _read(ci, ref)
     if found.problem is not None:
         raise ContractError([found.problem])
     return None if found.text is None else mltrail_contract.read(found.text)
 
 
-def of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, head: str | None = None) -> Known:
+def of(tx: Transaction, pipeline_id: int, *, head: str | None = None) -> Known:
     """Tell what binds a pipeline, from what is stored. One statement. The changed paths are told where they are those
     of the commit `head`.
     """
-    return told(contracts.get(connection, project_id, pipeline_id), head=head)
+    return told(contracts.get(tx, pipeline_id), head=head)
 
 
 def told(kept: Kept, *, head: str | None) -> Known:
@@ -190,25 +177,25 @@ def _parsed(text: str) -> ContractVersion:
         return ContractVersion(problems=error.problems)
 
 
-def _earlier(deps: Deps, gitlab: GitLab, project_id: ProjectId, target: str) -> str | None:
+def _earlier(ci: Ci, target: str) -> str | None:
     """Find the last version of a branch's file that can be read: among those that were read for its pipelines, else in
     its history, as far as GitLab answers.
     """
-    with deps.db.read() as connection:
-        seen = contracts.read_from(connection, project_id, target, among=_MOST_EARLIER)
+    with ci.project.read() as tx:
+        seen = contracts.read_from(tx, target, among=_MOST_EARLIER)
     known = next((text for text in seen if parsed(text).contract is not None), None)
     if known is not None:
         return known
-    for sha in gitlab.commits_of_file(project_id, FILE_NAME, target, limit=_MOST_EARLIER):
-        found = _read(gitlab, project_id, sha)
+    for sha in ci.gitlab.commits_of_file(ci.project_id, FILE_NAME, target, limit=_MOST_EARLIER):
+        found = _read(ci, sha)
         if found.text is not None and found.version.contract is not None:
             return found.text
     return None
 
 
-def _changed_paths(gitlab: GitLab, project_id: ProjectId, iid: int, head: str | None) -> tuple[str, ...] | None:
+def _changed_paths(ci: Ci, iid: int, head: str | None) -> tuple[str, ...] | None:
     try:
-        paths = gitlab.changed_paths(project_id, iid, head=head)
+        paths = ci.gitlab.changed_paths(ci.project_id, iid, head=head)
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
@@ -216,8 +203,8 @@ def _changed_paths(gitlab: GitLab, project_id: ProjectId, iid: int, head: str | 
     return None if paths is None else tuple(paths)
 
 
-def _read(gitlab: GitLab, project_id: ProjectId, ref: str) -> _File:
-    content = gitlab.raw_file(project_id, FILE_NAME, ref, most=_MOST_BYTES)
+def _read(ci: Ci, ref: str) -> _File:
+    content = ci.gitlab.raw_file(ci.project_id, FILE_NAME, ref, most=_MOST_BYTES)
     if content is None:
         return _File()
     try:

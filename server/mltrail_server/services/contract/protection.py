@@ -13,14 +13,13 @@ import logging
 import unicodedata
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_contract import Contract, ContractError, Promote
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError, conflict, forbidden
 from mltrail_server.domain.model import VersionStage
 from mltrail_server.services.context.deps import PROJECT_AGE_MS, Scope
 from mltrail_server.store.ci import jobs
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import aliases
 from mltrail_server.store.registry import versions as version_store
@@ -67,33 +66,31 @@ def promoting(scope: Scope) -> Promoting:
         default_branch = scope.deps.gitlab.project(scope.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
         if default_branch is None:
             return Promoting()
-        return Promoting(contracts.read(scope.deps.gitlab, scope.project_id, default_branch))
+        return Promoting(contracts.read(scope.ci, default_branch))
     except ContractError:
         return Promoting(broken=True)
     except MltrailError as error:
         _log.warning("the contract of project %s: %s", scope.project_id, error.message)
-    with scope.deps.db.read() as connection:
-        text = contract_store.newest(connection, scope.project_id, among=_MOST_PIPELINES)
+    with scope.project.read() as tx:
+        text = contract_store.newest(tx, among=_MOST_PIPELINES)
     known = contracts.parsed(text)
     return Promoting(known.contract, broken=bool(known.problems))
 
 
-def in_use(connection: sa.Connection, scope: Scope, told: Promoting) -> bool:
+def in_use(tx: Transaction, told: Promoting) -> bool:
     """Tell whether the project promotes."""
-    return told.by_contract or promotions.any_in(connection, scope.project_id)
+    return told.by_contract or promotions.any_in(tx)
 
 
-def aliases_of(
-    connection: sa.Connection, scope: Scope, model: str, told: Promoting, *, model_id: int | None = None
-) -> set[str]:
+def aliases_of(tx: Transaction, model: str, told: Promoting, *, model_id: int | None = None) -> set[str]:
     """List the aliases that only promotions move, as they are spelt, of models of this name, and of this one."""
-    found = promotions.managed_aliases_of_name(connection, scope.project_id, model)
+    found = promotions.managed_aliases_of_name(tx, model)
     if model_id is not None:
-        found |= promotions.managed_aliases(connection, scope.project_id, model_id)
+        found |= promotions.managed_aliases(tx, model_id)
     by_contract = told.alias_of(model)
     if by_contract:
         found.add(by_contract)
-    if in_use(connection, scope, told):
+    if in_use(tx, told):
         found.add(CHAMPION)
     return found
 
@@ -119,16 +116,16 @@ def check_version(scope: Scope, version: Version, doing: str) -> None:
         check(scope, f"{doing} {version.model_name} {version.semver}")
 
 
-def check_model(connection: sa.Connection, scope: Scope, model_id: int, name: str, doing: str) -> None:
+def check_model(tx: Transaction, scope: Scope, model_id: int, name: str, doing: str) -> None:
     """Refuse to touch the name under which promoted versions are known."""
-    if version_store.any_promoted(connection, scope.project_id, model_id):
+    if version_store.any_promoted(tx, model_id):
         check(scope, f"{doing} the model {name}, which has promoted versions,")
 
 
-def check_unaliased(connection: sa.Connection, scope: Scope, model_id: int, name: str) -> None:
+def check_unaliased(tx: Transaction, model_id: int, name: str) -> None:
     """Refuse to take a model away from under an alias that promotions move. Raises CONFLICT."""
-    moved = promotions.managed_aliases(connection, scope.project_id, model_id)
-    held = [alias for alias, _ in aliases.of_models(connection, scope.project_id, [model_id]).get(model_id, [])]
+    moved = promotions.managed_aliases(tx, model_id)
+    held = [alias for alias, _ in aliases.of_models(tx, [model_id]).get(model_id, [])]
     if moved.intersection(held):
         raise conflict(
             f"The model {name} has the alias '{min(moved.intersection(held))}', by which it is loaded. Remove "
@@ -136,20 +133,14 @@ def check_unaliased(connection: sa.Connection, scope: Scope, model_id: int, name
         )
 
 
-def manages(connection: sa.Connection, scope: Scope, model_id: int, alias: str) -> bool:
+def manages(tx: Transaction, model_id: int, alias: str) -> bool:
     """Tell whether promotions have moved an alias: also under a name that looks alike."""
-    moved = promotions.managed_aliases(connection, scope.project_id, model_id)
+    moved = promotions.managed_aliases(tx, model_id)
     return folded(alias) in {folded(one) for one in moved}
 
 
 def check_alias(  # noqa: PLR0917 - what moves where, and what is known of it
-    connection: sa.Connection,
-    scope: Scope,
-    model_id: int,
-    name: str,
-    alias: str,
-    target: Version | None,
-    told: Promoting,
+    tx: Transaction, scope: Scope, model_id: int, name: str, alias: str, target: Version | None, told: Promoting
 ) -> str | None:
     """Let a managed alias be moved by stewards, and to promoted versions only. `target` None takes it away.
 
@@ -157,7 +148,7 @@ def check_alias(  # noqa: PLR0917 - what moves where, and what is known of it
     what lies there. Answers what it says then, for the alias's history. Raises FORBIDDEN, CONFLICT; also for what looks
     like a managed alias and is spelt in another way.
     """
-    spellings = aliases_of(connection, scope, name, told, model_id=model_id)
+    spellings = aliases_of(tx, name, told, model_id=model_id)
     alike = sorted(one for one in spellings if folded(one) == folded(alias))
     if not alike:
         return None
@@ -172,16 +163,16 @@ def check_alias(  # noqa: PLR0917 - what moves where, and what is known of it
     if target is None or target.promoted:
         return None
     if target.elsewhere:
-        return f"pinned by the contract file as {_pinned(connection, scope, target, alias)}"
+        return f"pinned by the contract file as {_pinned(tx, target, alias)}"
     raise conflict(
         f"{target.model_name} {target.semver} was registered by hand and never promoted, so it can't become "
         f"'{alias}'. Promote the run that it came from: its job, gate and files are checked then."
     )
 
 
-def _pinned(connection: sa.Connection, scope: Scope, target: Version, alias: str) -> str:
+def _pinned(tx: Transaction, target: Version, alias: str) -> str:
     """Find the digest that the contract file names for a place elsewhere. Raises CONFLICT where it names none."""
-    contract = directions.newest_contract(connection, scope.project_id)
+    contract = directions.newest_contract(tx)
     model = contract.models.get(target.model_name) if contract else None
     pins = model.promote.sources if model and model.promote else {}
     if target.elsewhere not in pins:
@@ -193,17 +184,17 @@ def _pinned(connection: sa.Connection, scope: Scope, target: Version, alias: str
     return pins[target.elsewhere]
 
 
-def check_new_name(connection: sa.Connection, scope: Scope, model_id: int, new_name: str, told: Promoting) -> None:
+def check_new_name(tx: Transaction, scope: Scope, model_id: int, new_name: str, told: Promoting) -> None:
     """Refuse to bring versions that were never promoted under a name, by an alias that promotions move there.
 
     Raises FORBIDDEN for everybody but stewards where versions were promoted under that name before.
     """
-    if promotions.any_in(connection, scope.project_id, name=new_name):
+    if promotions.any_in(tx, name=new_name):
         check(scope, f"Giving another model the name {new_name}, which promoted versions have had,")
-    spellings = aliases_of(connection, scope, new_name, told, model_id=model_id)
+    spellings = aliases_of(tx, new_name, told, model_id=model_id)
     spelt = {folded(one) for one in spellings}
-    for alias, number in aliases.of_models(connection, scope.project_id, [model_id]).get(model_id, []):
-        version = version_store.get(connection, scope.project_id, model_id, number)
+    for alias, number in aliases.of_models(tx, [model_id]).get(model_id, []):
+        version = version_store.get(tx, model_id, number)
         if folded(alias) in spelt and (version is None or not version.promoted):
             raise conflict(
                 f"The model has the alias '{alias}' on a version that was never promoted, and promotions move that "
@@ -211,17 +202,15 @@ def check_new_name(connection: sa.Connection, scope: Scope, model_id: int, new_n
             )
 
 
-def check_stage(
-    connection: sa.Connection, scope: Scope, version: Version, stage: VersionStage, told: Promoting
-) -> None:
+def check_stage(tx: Transaction, scope: Scope, version: Version, stage: VersionStage, told: Promoting) -> None:
     """Refuse to call a version Production that was never promoted, in a project that promotes.
 
     Raises FORBIDDEN for everybody but stewards, CONFLICT for them.
     """
-    if stage is VersionStage.PRODUCTION and not version.promoted and in_use(connection, scope, told):
+    if stage is VersionStage.PRODUCTION and not version.promoted and in_use(tx, told):
         check(scope, "Moving a version to the stage Production, in which only promoted versions are,")
         if version.elsewhere:
-            _pinned(connection, scope, version, stage)
+            _pinned(tx, version, stage)
             return
         raise conflict(
             f"{version.model_name} {version.semver} was registered by hand and never promoted, and in this project "
@@ -248,12 +237,12 @@ def check_deletable(scope: Scope, candidate: Candidate, stage: Stage) -> None:
         check_frozen(scope, candidate)
 
 
-def check_may_hide(connection: sa.Connection, scope: Scope, experiment_iid: int) -> None:
+def check_may_hide(tx: Transaction, scope: Scope, experiment_iid: int) -> None:
     """Refuse to delete an experiment with runs of protected refs, which merge requests are compared with.
 
     Raises FORBIDDEN for everybody but stewards. (What stewards delete stays evidence, too.)
     """
-    if not scope.actor.has_maintainer_rights and jobs.any_protected_in(connection, scope.project_id, experiment_iid):
+    if not scope.actor.has_maintainer_rights and jobs.any_protected_in(tx, experiment_iid):
         raise forbidden(
             "Deleting an experiment that holds runs of a protected branch or tag takes the Maintainer role, or a job "
             "on a protected branch or tag, since merge requests are compared with them. Delete runs of your own "
@@ -261,12 +250,12 @@ def check_may_hide(connection: sa.Connection, scope: Scope, experiment_iid: int)
         )
 
 
-def check_name_is_free_to_change(connection: sa.Connection, scope: Scope, experiment_iid: int) -> None:
+def check_name_is_free_to_change(tx: Transaction, scope: Scope, experiment_iid: int) -> None:
     """Refuse to rename an experiment with runs of CI jobs: reports, gates and promotions take its name for the model's.
 
     Raises FORBIDDEN for everybody but stewards.
     """
-    if not scope.actor.has_maintainer_rights and jobs.any_verified_in(connection, scope.project_id, experiment_iid):
+    if not scope.actor.has_maintainer_rights and jobs.any_verified_in(tx, experiment_iid):
         raise forbidden(
             "Renaming an experiment that holds runs of CI jobs takes the Maintainer role, or a job on a protected "
             "branch or tag, since its name says which model they are of. Log to an experiment of another name instead."

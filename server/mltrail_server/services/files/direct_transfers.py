@@ -7,12 +7,11 @@ fetches whole files here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.artifacts.base import MultipartUpload, StoredBlob, UploadPart
 from mltrail_server.artifacts.whole_files import refused
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import uploads
 from mltrail_server.store.files.files import File
 from mltrail_server.store.files.uploads import Upload
@@ -39,9 +38,9 @@ def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
             f"Invalid value {parts} for parameter 'num_parts' supplied: a file has from 1 to {MOST_PARTS} parts. "
             "Set MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE to send larger ones."
         )
-    with scope.deps.db.read() as connection:
-        files.check_target(connection, scope, target, size=0)
-        if uploads.count(connection, scope.project_id) >= MOST_OPEN:
+    with scope.project.read() as tx:
+        files.check_target(tx, scope, target, size=0)
+        if uploads.count(tx) >= MOST_OPEN:
             raise MltrailError(
                 Code.NOT_IMPLEMENTED,
                 f"{MOST_OPEN} uploads in parts are under way in this project, so no more are begun. Send the file in "
@@ -49,8 +48,8 @@ def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
             )
     begun = scope.deps.files.begin(scope.project_id)
     upload = Upload(begun.blob_id, target.path, begun.store_id, parts)
-    with scope.deps.db.write() as connection:
-        uploads.add(connection, scope.project_id, upload, now=scope.now)
+    with scope.project.write() as tx:
+        uploads.add(tx, upload)
     urls = [
         PartUrl(number, scope.deps.files.part_url(scope.project_id, begun, number)) for number in range(1, parts + 1)
     ]
@@ -63,11 +62,11 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart
     Asked again after an answer that was lost, it succeeds again.
     """
     target = files.target_of(path)
-    with scope.deps.db.read() as connection:
-        upload = uploads.get(connection, scope.project_id, upload_id)
-        if upload is None and _is_named(connection, scope, target, upload_id):
+    with scope.project.read() as tx:
+        upload = uploads.get(tx, upload_id)
+        if upload is None and _is_named(tx, target, upload_id):
             return
-        files.check_target(connection, scope, target, size=0)
+        files.check_target(tx, scope, target, size=0)
     if upload is None or upload.path != target.path:
         raise not_found(f"No upload '{upload_id[:40]}' of '{target.path}' is under way. Send the file again.")
     told = sorted(parts, key=lambda part: part.number)
@@ -75,10 +74,10 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart
         raise invalid(f"The upload was begun with {upload.parts} parts; all of them must be told, once each.")
     size = scope.deps.files.complete(scope.project_id, MultipartUpload(upload.id, upload.store_id), told)
     try:
-        with scope.deps.db.write() as connection:
-            if not uploads.remove(connection, scope.project_id, upload.id):
+        with scope.project.write() as tx:
+            if not uploads.remove(tx, upload.id):
                 raise conflict("The upload was given up or finished by another call meanwhile.")
-            files.name(connection, scope, target, StoredBlob(upload.id, size, None))
+            files.name(tx, scope, target, StoredBlob(upload.id, size, None))
     except MltrailError as error:
         if error.code is not Code.UNAVAILABLE:
             _discard(scope, upload)
@@ -88,12 +87,12 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart
 def abort(scope: Scope, path: str, upload_id: str) -> None:
     """Give up an upload. One that is not under way is no error: it may be over."""
     target = files.target_of(path)
-    with scope.deps.db.read() as connection:
-        upload = uploads.get(connection, scope.project_id, upload_id)
+    with scope.project.read() as tx:
+        upload = uploads.get(tx, upload_id)
     if upload is None or upload.path != target.path:
         return
-    with scope.deps.db.write() as connection:
-        ours = uploads.remove(connection, scope.project_id, upload.id)
+    with scope.project.write() as tx:
+        ours = uploads.remove(tx, upload.id)
     if ours:
         scope.deps.files.abort(scope.project_id, MultipartUpload(upload.id, upload.store_id))
 
@@ -106,16 +105,16 @@ def download_url(scope: Scope, file: File, *, disposition: str) -> str:
 
 def _discard(scope: Scope, upload: Upload) -> None:
     """Forget the bytes of an upload that was refused in the end, unless another call has named them."""
-    with scope.deps.db.write() as connection:
-        uploads.remove(connection, scope.project_id, upload.id)
-        named = _is_named(connection, scope, files.target_of(upload.path), upload.id)
+    with scope.project.write() as tx:
+        uploads.remove(tx, upload.id)
+        named = _is_named(tx, files.target_of(upload.path), upload.id)
     if not named:
         scope.deps.files.delete(scope.project_id, upload.id)
 
 
-def _is_named(connection: sa.Connection, scope: Scope, target: files.Target, upload_id: str) -> bool:
+def _is_named(tx: Transaction, target: files.Target, upload_id: str) -> bool:
     """Tell whether a file's bytes are those of an upload, which another call has finished."""
-    there = files.get(connection, scope, target)
+    there = files.get(tx, target)
     return there is not None and there.blob_id == upload_id
 
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import sqlalchemy as sa
-
 from mltrail_server.artifacts.base import StoredBlob
 from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
@@ -14,6 +12,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.services.tracking import evidence, quotas, stamp
 from mltrail_server.services.tracking.evidence import Kind
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.files.files import Entry, File
 from mltrail_server.store.tracking import candidates, logged_models, usage
@@ -51,8 +50,8 @@ def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> N
     size = announced.size
     target = target_of(path)
     if size is None or size > _CHECKED_FIRST:
-        with scope.deps.db.read() as connection:
-            check_target(connection, scope, target, size=size or 0)
+        with scope.project.read() as tx:
+            check_target(tx, scope, target, size=size or 0)
     # The bytes come without any lock held: a large file may take minutes.
     stored = scope.deps.files.put(scope.project_id, stream, size=size)
     try:
@@ -62,8 +61,8 @@ def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> N
             )
         if announced.sha256 not in (None, stored.sha256):
             raise invalid(f"The content of '{target.path}' does not match its Content-Digest; send it again.")
-        with scope.deps.db.write() as connection:
-            name(connection, scope, target, stored)
+        with scope.project.write() as tx:
+            name(tx, scope, target, stored)
     except MltrailError as error:
         # A database that does not answer may have kept the name all the same, so the bytes stay then.
         if error.code is not Code.UNAVAILABLE:
@@ -79,53 +78,45 @@ def target_of(path: str) -> Target:
     return Target(path, owner)
 
 
-def check_target(connection: sa.Connection, scope: Scope, target: Target, *, size: int) -> None:
+def check_target(tx: Transaction, scope: Scope, target: Target, *, size: int) -> None:
     """Refuse early what could not be stored in the end, before a large file is sent."""
-    _check_writable(connection, scope, target.owner)
-    _check_clash(connection, scope, target.path)
-    quotas.check(connection, scope, usage.BYTES, size)
+    _check_writable(tx, scope, target.owner)
+    _check_clash(tx, target.path)
+    quotas.check(tx, scope, usage.BYTES, size)
 
 
-def name(connection: sa.Connection, scope: Scope, target: Target, stored: StoredBlob) -> None:
+def name(tx: Transaction, scope: Scope, target: Target, stored: StoredBlob) -> None:
     """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
-    held_by, candidate = _check_writable(connection, scope, target.owner)
+    held_by, candidate = _check_writable(tx, scope, target.owner)
     # One at a time in a folder, so that `a` and `a/b` can't both come to be.
-    files.lock(connection, scope.project_id, target.owner.folder)
-    _check_clash(connection, scope, target.path)
-    beside = _note_writer(connection, scope, held_by, candidate)
+    files.lock(tx, target.owner.folder)
+    _check_clash(tx, target.path)
+    beside = _note_writer(tx, scope, held_by, candidate)
     path = target.path
     if beside is not None:
-        _check_not_there(connection, scope, target.path, "replace")
+        _check_not_there(tx, target.path, "replace")
         path = _beside(target.owner, target.path, beside)
-        files.lock(connection, scope.project_id, evidence.folder(beside))
-        _check_clash(connection, scope, path)
-    files.put(
-        connection,
-        scope.project_id,
-        path=path,
-        blob_id=stored.blob_id,
-        size=stored.size,
-        sha256=stored.sha256,
-        now=scope.now,
-    )
-    quotas.take(connection, scope, usage.BYTES, stored.size)
+        files.lock(tx, evidence.folder(beside))
+        _check_clash(tx, path)
+    files.put(tx, path=path, blob_id=stored.blob_id, size=stored.size, sha256=stored.sha256)
+    quotas.take(tx, scope, usage.BYTES, stored.size)
 
 
-def get(connection: sa.Connection, scope: Scope, target: Target) -> File | None:
+def get(tx: Transaction, target: Target) -> File | None:
     """Find a file that the owner's jobs have logged, or that others have logged beside it."""
-    found = files.get(connection, scope.project_id, target.path)
-    beside = _amendments_of(connection, scope, target.owner) if found is None else None
-    return files.get(connection, scope.project_id, _beside(target.owner, target.path, beside)) if beside else found
+    found = files.get(tx, target.path)
+    beside = _amendments_of(tx, target.owner) if found is None else None
+    return files.get(tx, _beside(target.owner, target.path, beside)) if beside else found
 
 
 def find(scope: Scope, path: str) -> File:
     path, owner, _ = _resolved(path)
-    with scope.deps.db.read() as connection:
-        _amendments_of(connection, scope, owner)
-        found = get(connection, scope, Target(path, owner))
+    with scope.project.read() as tx:
+        _amendments_of(tx, owner)
+        found = get(tx, Target(path, owner))
         if found is not None:
             return found
-        if files.is_folder(connection, scope.project_id, path):
+        if files.is_folder(tx, path):
             raise invalid(f"'{path}' is a folder; list it, and download the files in it.")
     raise not_found(f"No such artifact: '{path}'")
 
@@ -133,33 +124,33 @@ def find(scope: Scope, path: str) -> File:
 def listing(scope: Scope, path: str) -> list[Entry]:
     """List one level of a folder; a file, or what does not exist, has nothing in it."""
     path, owner, _ = _resolved(path)
-    with scope.deps.db.read() as connection:
-        beside = _amendments_of(connection, scope, owner)
-        found = files.folder_entries(connection, scope.project_id, path)
+    with scope.project.read() as tx:
+        beside = _amendments_of(tx, owner)
+        found = files.folder_entries(tx, path)
         if beside is None:
             return found
-        return _merged(found, files.folder_entries(connection, scope.project_id, _beside(owner, path, beside)))
+        return _merged(found, files.folder_entries(tx, _beside(owner, path, beside)))
 
 
 def page(scope: Scope, path: str, token: str | None) -> tuple[list[Entry], str | None]:
     """List a page of one level of a folder, and the token of the next page."""
     path, owner, _ = _resolved(path)
-    with scope.deps.db.read() as connection:
-        beside = _amendments_of(connection, scope, owner)
+    with scope.project.read() as tx:
+        beside = _amendments_of(tx, owner)
         if beside is not None:
-            return _page_of_both(connection, scope, path, _beside(owner, path, beside), token)
-        return files.folder_page(connection, scope.project_id, path, token=token)
+            return _page_of_both(tx, path, _beside(owner, path, beside), token)
+        return files.folder_page(tx, path, token=token)
 
 
 def delete(scope: Scope, path: str) -> None:
     """Delete a file or a whole folder; what is not there is no error."""
     path, owner, _ = _resolved(path)
-    with scope.deps.db.write() as connection:
-        beside = _note_writer(connection, scope, *_check_writable(connection, scope, owner))
+    with scope.project.write() as tx:
+        beside = _note_writer(tx, scope, *_check_writable(tx, scope, owner))
         if beside is not None:
-            _check_not_there(connection, scope, path, "delete")
+            _check_not_there(tx, path, "delete")
             path = _beside(owner, path, beside)
-        files.delete(connection, scope.project_id, path, now=scope.now)
+        files.delete(tx, path)
 
 
 def _resolved(path: str) -> tuple[str, Owner, str]:
@@ -168,11 +159,11 @@ def _resolved(path: str) -> tuple[str, Owner, str]:
     return cleaned, owner, inner
 
 
-def _amendments_of(connection: sa.Connection, scope: Scope, owner: Owner) -> int | None:
+def _amendments_of(tx: Transaction, owner: Owner) -> int | None:
     """Answer the number of what others have logged to the run whose folder it is, if they have. Raises NOT_FOUND for a
     folder that is nobody's.
     """
-    held_by = _held_by(connection, scope, owner) if owner.promotion is None else None
+    held_by = _held_by(tx, owner) if owner.promotion is None else None
     return held_by.amendment_iid if isinstance(held_by, Candidate) else None
 
 
@@ -181,10 +172,10 @@ def _beside(owner: Owner, path: str, number: int) -> str:
     return evidence.folder(number) + path.removeprefix(owner.folder)
 
 
-def _check_not_there(connection: sa.Connection, scope: Scope, path: str, doing: str) -> None:
+def _check_not_there(tx: Transaction, path: str, doing: str) -> None:
     """Refuse to replace or delete what a run's own jobs have logged."""
-    there = files.get(connection, scope.project_id, path) is not None
-    if there or files.is_folder(connection, scope.project_id, path):
+    there = files.get(tx, path) is not None
+    if there or files.is_folder(tx, path):
         raise forbidden(
             f"'{path}' was logged by CI jobs, and stays as they logged it, so you can't {doing} it. Log files under "
             "other names, or log to a new run."
@@ -196,43 +187,39 @@ def _merged(own: list[Entry], others: list[Entry]) -> list[Entry]:
     return sorted([*own, *(one for one in others if one.name not in names)], key=lambda one: one.name)
 
 
-def _page_of_both(
-    connection: sa.Connection, scope: Scope, own: str, others: str, token: str | None
-) -> tuple[list[Entry], str | None]:
-    found, following = files.folder_page(connection, scope.project_id, own, token=token)
+def _page_of_both(tx: Transaction, own: str, others: str, token: str | None) -> tuple[list[Entry], str | None]:
+    found, following = files.folder_page(tx, own, token=token)
     if following is not None:
         return found, following
     # What others have logged to a run of CI jobs is little: it goes with the last page.
-    return _merged(found, files.folder_entries(connection, scope.project_id, others)), None
+    return _merged(found, files.folder_entries(tx, others)), None
 
 
-def _check_writable(
-    connection: sa.Connection, scope: Scope, owner: Owner
-) -> tuple[Candidate | LoggedModel, Candidate | None]:
+def _check_writable(tx: Transaction, scope: Scope, owner: Owner) -> tuple[Candidate | LoggedModel, Candidate | None]:
     """Refuse a change in a folder that does not allow it. Answers whose folder it is, and the run that it would be a
     change of.
     """
     if owner.promotion is not None:
         raise conflict("The files of a promoted version never change. Promote another candidate instead.")
-    held_by = _held_by(connection, scope, owner)
+    held_by = _held_by(tx, owner)
     if isinstance(held_by, Candidate):
         of_run: Candidate | None = held_by
         # What somebody else has deleted, its own jobs go on with.
-        gone_on = held_by.stage is Stage.DELETED and not held_by.discarded and stamp.is_own(connection, scope, held_by)
+        gone_on = held_by.stage is Stage.DELETED and not held_by.discarded and stamp.is_own(tx, scope, held_by)
     else:
-        of_run = candidates.get(connection, scope.project_id, held_by.source_eid) if held_by.source_eid else None
+        of_run = candidates.get(tx, held_by.source_eid) if held_by.source_eid else None
         gone_on = False
     if held_by.stage is Stage.DELETED and not gone_on:
         raise invalid(f"The owner of '{owner.folder}' is deleted. Restore it first.")
     return held_by, of_run
 
 
-def _held_by(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate | LoggedModel:
+def _held_by(tx: Transaction, owner: Owner) -> Candidate | LoggedModel:
     found: Candidate | LoggedModel | None
     if owner.eid is not None:
-        found = candidates.get(connection, scope.project_id, owner.eid)
+        found = candidates.get(tx, owner.eid)
     else:
-        found = logged_models.get(connection, scope.project_id, str(owner.logged_model_id))
+        found = logged_models.get(tx, str(owner.logged_model_id))
     if found is None or found.experiment_iid != owner.experiment_iid:
         raise not_found(f"No run or logged model has the folder '{owner.folder}' in this project.")
     if found.elsewhere:
@@ -244,7 +231,7 @@ def _held_by(connection: sa.Connection, scope: Scope, owner: Owner) -> Candidate
 
 
 def _note_writer(
-    connection: sa.Connection, scope: Scope, held_by: Candidate | LoggedModel, candidate: Candidate | None
+    tx: Transaction, scope: Scope, held_by: Candidate | LoggedModel, candidate: Candidate | None
 ) -> int | None:
     """Note who writes, and answer the number of what stands beside the run, where it is to be kept there."""
     if candidate is None:
@@ -252,14 +239,14 @@ def _note_writer(
         return None
     protection.check_frozen(scope, candidate)
     if isinstance(held_by, LoggedModel):
-        stamp.on_model_write(connection, scope, held_by, candidate)
+        stamp.on_model_write(tx, scope, held_by, candidate)
         return None
-    number = stamp.on_write(connection, scope, candidate, {Kind.FILES})
+    number = stamp.on_write(tx, scope, candidate, {Kind.FILES})
     return None if number == candidate.iid else number
 
 
-def _check_clash(connection: sa.Connection, scope: Scope, path: str) -> None:
-    other = files.clash(connection, scope.project_id, path)
+def _check_clash(tx: Transaction, path: str) -> None:
+    other = files.clash(tx, path)
     if other is not None:
         raise invalid(
             f"'{path}' can't be a file, since '{other}' exists: a file can't stand where a folder is, nor the reverse."

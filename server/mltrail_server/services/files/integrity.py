@@ -72,8 +72,8 @@ def with_digests(deps: Deps, project_id: ProjectId, files: Iterable[File]) -> li
 def learn_digest(deps: Deps, project_id: ProjectId, blob_id: str, size: int) -> str:
     """Read a blob, and keep its SHA-256 where none was known."""
     found = computed_digest(deps, project_id, blob_id, size)
-    with deps.db.write() as connection:
-        blobs.set_digest(connection, project_id, blob_id, found)
+    with deps.project(project_id).write() as tx:
+        blobs.set_digest(tx, blob_id, found)
     return found
 
 

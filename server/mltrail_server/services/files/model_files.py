@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 import yaml
 
 from mltrail_server.domain import paths
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.files.files import File
 from mltrail_server.store.registry import sources
@@ -36,33 +36,31 @@ class Held:
     files: tuple[File, ...]
 
 
-def of_candidate(
-    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, *, snapshot_iid: int | None = None
-) -> Held | None:
+def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | None = None) -> Held | None:
     """Find the model that a candidate has logged: MLflow 3's logged model, or a folder with an MLmodel file.
 
     A logged model that another run made is not this candidate's, even if it says to have given it out; nor is one that
     others than its own jobs have logged to it. With `snapshot_iid` the model as it was then is found.
     """
-    candidate = candidates.get_by_iid(connection, project_id, candidate_iid)
+    candidate = candidates.get_by_iid(tx, candidate_iid)
     if candidate is None:
         return None
     counts = candidate_iid if snapshot_iid is None else snapshot_iid
-    linked = inputs.models_of(connection, project_id, [counts]).get(counts, [])
+    linked = inputs.models_of(tx, [counts]).get(counts, [])
     for model_id in [link.model_id for link in linked if link.direction is Direction.OUTPUT][::-1]:
-        logged = sources.logged_model(connection, project_id, model_id)
+        logged = sources.logged_model(tx, model_id)
         if logged is None or logged.source_eid != candidate.eid or logged.beside:
             continue
         folder = f"{logged.experiment_iid}/models/{model_id}/artifacts"
         if snapshot_iid is not None:
             folder = f"{paths.beside(snapshot_iid)}/models/{model_id}"
-        found = files.below(connection, project_id, folder)
+        found = files.below(tx, folder)
         if any(file.path == f"{folder}/{_MLMODEL}" for file in found):
             return Held(f"models:/{model_id}", folder, model_id, tuple(found))
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
     if snapshot_iid is not None:
         root = f"{paths.beside(snapshot_iid)}/artifacts"
-    below = files.below(connection, project_id, root)
+    below = files.below(tx, root)
     for file in below:
         folder, _, base = file.path.rpartition("/")
         if base == _MLMODEL:

@@ -28,13 +28,13 @@ def _folder(scope: Scope, owner: str) -> str:
     of_candidate = owner.startswith(_OF_CANDIDATE)
     text = owner.removeprefix(_OF_CANDIDATE)
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0
-    with scope.deps.db.read() as connection:
+    with scope.project.read() as tx:
         if of_candidate:
-            candidate = candidates.get_by_iid(connection, scope.project_id, number)
+            candidate = candidates.get_by_iid(tx, number)
             if candidate is not None:
                 return Owner(candidate.experiment_iid, eid=candidate.eid).folder
         else:
-            version = versions.get_by_id(connection, scope.project_id, number)
+            version = versions.get_by_id(tx, number)
             if version is not None and version.elsewhere:
                 raise invalid(f"The files of this version lie at {version.elsewhere}, which this server does not read.")
             if version is not None and version.location:

@@ -13,6 +13,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.job_states import ASK_AT_LEAST_EVERY_MS, Told
 from mltrail_server.store.ci import child_pipelines, due, jobs
 from mltrail_server.store.db.database import Database
+from mltrail_server.store.db.project import Project
 
 
 def actor_of(kind: TokenKind, claims: VerifiedClaims, project: str) -> Actor:
@@ -67,16 +68,16 @@ class JobBook:
     clock: Clock
 
     def told(self, project_id: ProjectId, job_id: int) -> Told | None:
-        with self.db.read() as connection:
-            found = jobs.told_of(connection, project_id, job_id)
+        with Project(self.db, project_id, self.clock).read() as tx:
+            found = jobs.told_of(tx, job_id)
         return None if found is None else Told(*found)
 
     def keep(self, project_id: ProjectId, job: gitlab_ci.Job) -> None:
         """Note a job that GitLab was asked about. One that runs spares the worker a look at its pipeline, too."""
         now = self.clock()
-        with self.db.write() as connection:
-            if not jobs.told(connection, project_id, job, now=now) or job.status in gitlab_ci.ENDED:
+        with Project(self.db, project_id, self.clock).write() as tx:
+            if not jobs.told(tx, job) or job.status in gitlab_ci.ENDED:
                 return
             later = now + ASK_AT_LEAST_EVERY_MS
-            pipeline_id = child_pipelines.root_of(connection, project_id, job.pipeline_id)
-            due.postpone(connection, project_id, kind=due.PIPELINE, key=pipeline_id, to=later)
+            pipeline_id = child_pipelines.root_of(tx, job.pipeline_id)
+            due.postpone(tx, kind=due.PIPELINE, key=pipeline_id, to=later)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from mltrail_server.domain.errors import forbidden
 from mltrail_server.domain.identity import Actor
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
-from mltrail_server.store.db.database import Database
+from mltrail_server.store.db.project import Project
 from mltrail_server.store.identity import projects as store
 
 
@@ -35,12 +34,12 @@ def ensure(deps: Deps, actor: Actor) -> None:
     mark = (actor.project_id, actor.project_path)
     if mark in deps.known_projects:
         return
-    with deps.db.write() as connection:
-        store.ensure(connection, actor.project_id, path=actor.project_path, now=deps.clock())
+    with deps.project(actor.project_id).write() as tx:
+        store.ensure(tx, path=actor.project_path)
     deps.known_projects.add(mark)
 
 
-def path_of(database: Database, project_id: ProjectId) -> str | None:
+def path_of(project: Project) -> str | None:
     """Tell the path of a project that has been used here."""
-    with database.read() as connection:
-        return store.path_of(connection, project_id)
+    with project.read() as tx:
+        return store.path_of(tx)

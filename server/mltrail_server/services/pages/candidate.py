@@ -36,21 +36,21 @@ def get(scope: Scope, iid: int) -> View:
     """Fetch a candidate by its number in the project, in a fixed number of statements, and one more where others have
     written to it. Raises NOT_FOUND.
     """
-    with scope.deps.db.read() as connection:
-        candidate = store.get_by_iid(connection, scope.project_id, iid)
+    with scope.project.read() as tx:
+        candidate = store.get_by_iid(tx, iid)
         if candidate is None:
             raise not_found(f"This project has no run number {iid}.")
-        run = with_data(connection, scope, [candidate])[0]
-        experiment = experiment_service.existing(connection, scope, candidate.experiment_iid)
-        jobs = tables.made_by(connection, scope.project_id, [iid])
+        run = with_data(tx, [candidate])[0]
+        experiment = experiment_service.existing(tx, candidate.experiment_iid)
+        jobs = tables.made_by(tx, [iid])
         parent_eid = dict(run.tags).get(PARENT_TAG, "")
-        children = tables.count_tagged(connection, scope.project_id, PARENT_TAG, candidate.eid, most=_MOST_CHILDREN)
-        parent = store.iids_of(connection, scope.project_id, [parent_eid]) if parent_eid else {}
-        others = evidence.of(connection, scope, candidate)
+        children = tables.count_tagged(tx, PARENT_TAG, candidate.eid, most=_MOST_CHILDREN)
+        parent = store.iids_of(tx, [parent_eid]) if parent_eid else {}
+        others = evidence.of(tx, candidate)
     return View(run, experiment, jobs[::-1], next(iter(parent), None), children, others)
 
 
 def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:
     """Fetch the names of some candidates."""
-    with scope.deps.db.read() as connection:
-        return {one.iid: one.name for one in store.of_iids(connection, scope.project_id, list(iids))}
+    with scope.project.read() as tx:
+        return {one.iid: one.name for one in store.of_iids(tx, list(iids))}

@@ -35,20 +35,20 @@ def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: Axis = A
         raise invalid("Name a metric with `key` and at least one run with `run`.")
     if len(candidate_iids) > MOST_CURVES:
         raise invalid(f"At most {MOST_CURVES} runs can be shown in one chart, not {len(candidate_iids)}.")
-    with scope.deps.db.slow_read() as connection:
-        number = metric_keys.find(connection, scope.project_id, [key]).get(key)
+    with scope.project.slow_read() as tx:
+        number = metric_keys.find(tx, [key]).get(key)
         if number is None:
             return []
-        extents = store.extents(connection, scope.project_id, candidate_iids, number, axis)
+        extents = store.extents(tx, candidate_iids, number, axis)
         shown = {one.candidate_iid: Curve(one.candidate_iid, [], [], one.count, one.nans, False) for one in extents}
         sampled = any(one.count > MOST_POINTS for one in extents)
         if not sampled:
-            for iid, place, value in store.points(connection, scope.project_id, candidate_iids, number, axis):
+            for iid, place, value in store.points(tx, candidate_iids, number, axis):
                 shown[iid].places.append(place)
                 shown[iid].values.append(value)
             return list(shown.values())
         low, width = _parts(extents)
-        for part in store.parts(connection, scope.project_id, candidate_iids, number, axis, low=low, width=width):
+        for part in store.parts(tx, candidate_iids, number, axis, low=low, width=width):
             curve = shown[part.candidate_iid]
             curve.places.append(part.first)
             curve.values.append(part.lowest)

@@ -38,17 +38,17 @@ def get(scope: Scope, iids: Sequence[int]) -> Compared:
     wanted = list(dict.fromkeys(iids))
     if len(wanted) > MOST:
         raise invalid(f"At most {MOST} runs can be compared at once, not {len(wanted)}.")
-    with scope.deps.db.slow_read() as connection:
-        found = {one.iid: one for one in candidates.of_iids(connection, scope.project_id, wanted)}
+    with scope.project.slow_read() as tx:
+        found = {one.iid: one for one in candidates.of_iids(tx, wanted)}
         missing = [iid for iid in wanted if iid not in found]
         if missing:
             raise not_found(f"This project has no run number {missing[0]}.")
-        names = experiments.names_of(connection, scope.project_id, {one.experiment_iid for one in found.values()})
-        of_metrics = metrics.latest_of(connection, scope.project_id, wanted)
-        of_params = params.of(connection, scope.project_id, wanted)
-        made = {one.candidate_iid: one for one in tables.made_by(connection, scope.project_id, wanted)}
+        names = experiments.names_of(tx, {one.experiment_iid for one in found.values()})
+        of_metrics = metrics.latest_of(tx, wanted)
+        of_params = params.of(tx, wanted)
+        made = {one.candidate_iid: one for one in tables.made_by(tx, wanted)}
         keys = {point.key for points in of_metrics.values() for point in points}
-        told = directions_service.of(connection, scope.project_id, keys, experiments=names.values())
+        told = directions_service.of(tx, keys, experiments=names.values())
     sides = [
         Side(
             found[iid],

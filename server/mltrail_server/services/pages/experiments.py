@@ -43,15 +43,9 @@ def page(
     """List the experiments whose name holds a text, in three statements; the newest first unless `order` says more."""
     clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
     orders = [_ORDERS[order]] if order in _ORDERS else []
-    with scope.deps.db.read() as connection:
+    with scope.project.read() as tx:
         found, next_token = experiments.search(
-            connection,
-            scope.project_id,
-            stages=view.stages,
-            clauses=clauses,
-            orders=orders,
-            limit=limit,
-            token=token,
+            tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )
-        counts = tables.counts(connection, scope.project_id, [one.iid for one in found], view.stages, most=MOST_COUNTED)
+        counts = tables.counts(tx, [one.iid for one in found], view.stages, most=MOST_COUNTED)
     return Page([Listed(one, counts.get(one.iid, 0)) for one in found], next_token)

@@ -31,23 +31,23 @@ class View:
 
 def listed(scope: Scope, *, before: int | None, limit: int) -> tuple[list[Listed], int | None]:
     """List a page of merge requests, and the number to go on before."""
-    with scope.deps.db.read() as connection:
-        found = store.listed(connection, scope.project_id, before=before, limit=limit)
+    with scope.project.read() as tx:
+        found = store.listed(tx, before=before, limit=limit)
     return found[:limit], found[limit - 1].iid if len(found) > limit else None
 
 
 def refused_issues(scope: Scope) -> list[Refusal]:
     """List the models whose scheduled training got worse and whose issue GitLab did not take."""
-    with scope.deps.db.read() as connection:
-        return refusals.of_issues(connection, scope.project_id)
+    with scope.project.read() as tx:
+        return refusals.of_issues(tx)
 
 
 def get(scope: Scope, iid: int, pipeline_id: int | None) -> View:
     """Fetch a merge request with the report of one of its pipelines, the newest if none is named. Raises NOT_FOUND."""
-    with scope.deps.db.read() as connection:
-        request = store.get_for_page(connection, scope.project_id, iid)
-        pipelines = store.pipelines_of(connection, scope.project_id, iid, limit=_MOST_PIPELINES)
-        refused = refusals.of_request(connection, scope.project_id, iid)
+    with scope.project.read() as tx:
+        request = store.get_for_page(tx, iid)
+        pipelines = store.pipelines_of(tx, iid, limit=_MOST_PIPELINES)
+        refused = refusals.of_request(tx, iid)
     if request is None:
         raise not_found(f"No pipeline of merge request !{iid} has logged a run here.")
     if pipeline_id is not None and all(one.id != pipeline_id for one in pipelines):

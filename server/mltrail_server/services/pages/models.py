@@ -83,13 +83,11 @@ def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None
     """List models whose name holds a text, the last changed first, in a fixed number of statements."""
     clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
     orders = [Order(Entity.ATTRIBUTE, "last_updated_timestamp", descending=True)]
-    with scope.deps.db.read() as connection:
-        found, next_token = search.search_models(
-            connection, scope.project_id, clauses=clauses, orders=orders, limit=limit, token=token
-        )
+    with scope.project.read() as tx:
+        found, next_token = search.search_models(tx, clauses=clauses, orders=orders, limit=limit, token=token)
         ids = [model.id for model in found]
-        counts = store.counts(connection, scope.project_id, ids)
-        aliases = alias_store.of_models(connection, scope.project_id, ids)
+        counts = store.counts(tx, ids)
+        aliases = alias_store.of_models(tx, ids)
     items = [
         Listed(
             model,
@@ -103,11 +101,11 @@ def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None
 
 def name_of(scope: Scope, text: str) -> str:
     """Find the name of a model that a URL names by name, or by number as GitLab's URLs do. Raises NOT_FOUND."""
-    with scope.deps.db.read() as connection:
-        if store.id_of(connection, scope.project_id, text) is not None:
+    with scope.project.read() as tx:
+        if store.id_of(tx, text) is not None:
             return text
         by_number = text.isascii() and text.isdecimal() and len(text) < 18
-        found = store.name_by_id(connection, scope.project_id, int(text)) if by_number else None
+        found = store.name_by_id(tx, int(text)) if by_number else None
     if found is None:
         raise not_found(f"This project has no model '{text}'.")
     return found
@@ -115,41 +113,40 @@ def name_of(scope: Scope, text: str) -> str:
 
 def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> ModelView:
     """Fetch a model with a page of its versions. Raises NOT_FOUND."""
-    with scope.deps.db.read() as connection:
-        model = store.get(connection, scope.project_id, name)
+    with scope.project.read() as tx:
+        model = store.get(tx, name)
         if model is None:
             raise not_found(f"This project has no model '{name}'.")
         found, next_token = search.search_versions(
-            connection,
-            scope.project_id,
+            tx,
             clauses=[Clause(Entity.ATTRIBUTE, "name", "=", name)],
             orders=[Order(Entity.ATTRIBUTE, "version_number", descending=True)],
             limit=limit,
             token=token,
         )
-        aliases = alias_store.of_models(connection, scope.project_id, [model.id]).get(model.id, [])
-        moves = alias_store.history(connection, scope.project_id, model.id)[:_MOST_MOVES]
-        managed = promotions.managed_aliases(connection, scope.project_id, model.id)
+        aliases = alias_store.of_models(tx, [model.id]).get(model.id, [])
+        moves = alias_store.history(tx, model.id)[:_MOST_MOVES]
+        managed = promotions.managed_aliases(tx, model.id)
         named = {number for _, number in aliases} | {move.to_number for move in moves if move.to_number}
         named |= {move.from_number for move in moves if move.from_number}
-        semvers = store.semvers(connection, scope.project_id, model.id, named)
+        semvers = store.semvers(tx, model.id, named)
         iids = [one.candidate_iid for one in found if one.candidate_iid is not None]
-        shown = worth_showing(tables.metric_names(connection, scope.project_id, iids), _MOST_METRICS)
-        told = directions_service.of_model(connection, scope.project_id, shown, name)
-        values = tables.metric_values(connection, scope.project_id, iids, shown)
+        shown = worth_showing(tables.metric_names(tx, iids), _MOST_METRICS)
+        told = directions_service.of_model(tx, shown, name)
+        values = tables.metric_values(tx, iids, shown)
     return ModelView(model, found, next_token, aliases, moves, managed, semvers, told, values)
 
 
 def version(scope: Scope, name: str, which: str) -> VersionView:
     """Fetch a version by semver or number. Raises NOT_FOUND."""
-    with scope.deps.db.read() as connection:
-        model_id = models.id_of(connection, scope, name)
-        found = models.version_of(connection, scope, model_id, name, which)
-        promotion = promotions.of_version(connection, scope.project_id, model_id, found.number)
-        vouched = provenance.statement_of(connection, scope, found)
+    with scope.project.read() as tx:
+        model_id = models.id_of(tx, name)
+        found = models.version_of(tx, model_id, name, which)
+        promotion = promotions.of_version(tx, model_id, found.number)
+        vouched = provenance.statement_of(tx, found)
         iids = [found.candidate_iid] if found.candidate_iid is not None else []
-        points = metrics.latest_of(connection, scope.project_id, iids)
-        pairs = params.of(connection, scope.project_id, iids)
+        points = metrics.latest_of(tx, iids)
+        pairs = params.of(tx, iids)
     return VersionView(
         found,
         promotion,
@@ -162,8 +159,8 @@ def version(scope: Scope, name: str, which: str) -> VersionView:
 def semver_of_id(scope: Scope, name: str, version_id: str) -> str:
     """Find the semver of a version by the id that GitLab's URLs hold. Raises NOT_FOUND."""
     number = int(version_id) if version_id.isascii() and version_id.isdecimal() and len(version_id) < 18 else 0
-    with scope.deps.db.read() as connection:
-        found = versions.get_by_id(connection, scope.project_id, number)
+    with scope.project.read() as tx:
+        found = versions.get_by_id(tx, number)
     if found is None or found.model_name != name:
         raise not_found(f"The model {name} has no version with the id '{version_id}'.")
     return found.semver
@@ -173,15 +170,15 @@ def entries(scope: Scope, found: Version, folder: str) -> list[Entry]:
     """List a folder of a version's files."""
     if not found.location:
         return []
-    with scope.deps.db.read() as connection:
+    with scope.project.read() as tx:
         path = f"{found.location}/{folder}" if folder else found.location
-        return file_store.folder_entries(connection, scope.project_id, path)
+        return file_store.folder_entries(tx, path)
 
 
 def file(scope: Scope, found: Version, path: str) -> File:
     """Find a file of a version. Raises NOT_FOUND."""
-    with scope.deps.db.read() as connection:
-        one = file_store.get(connection, scope.project_id, f"{found.location}/{path}") if found.location else None
+    with scope.project.read() as tx:
+        one = file_store.get(tx, f"{found.location}/{path}") if found.location else None
     if one is None:
         raise not_found(f"{found.model_name} {found.semver} has no file '{path}'.")
     return one

@@ -6,8 +6,6 @@ A page costs a fixed number of statements, whatever the number of candidates, co
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import filters
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
@@ -16,6 +14,7 @@ from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.services.tracking import experiments
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import tables
 from mltrail_server.store.pages.tables import Made
 from mltrail_server.store.tracking import search
@@ -99,22 +98,22 @@ class Table:
 
 def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
     """Fetch a page. Raises NOT_FOUND for an unknown experiment, INVALID for a filter that names what is not there."""
-    with scope.deps.db.slow_read() as connection:
-        experiment = experiments.existing(connection, scope, experiment_iid)
-        found = _search(connection, scope, experiment_iid, wanted)
-        newest = tables.newest(connection, scope.project_id, experiment_iid, wanted.view.stages, limit=_LOOK_AT)
-        total = tables.count(connection, scope.project_id, experiment_iid, wanted.view.stages, most=_MOST_COUNTED)
+    with scope.project.slow_read() as tx:
+        experiment = experiments.existing(tx, experiment_iid)
+        found = _search(tx, experiment_iid, wanted)
+        newest = tables.newest(tx, experiment_iid, wanted.view.stages, limit=_LOOK_AT)
+        total = tables.count(tx, experiment_iid, wanted.view.stages, most=_MOST_COUNTED)
         looked_at = sorted({*newest, *(one.iid for one in found.candidates)})
-        all_metrics = tables.metric_names(connection, scope.project_id, looked_at)
-        differ = tables.params_that_differ(connection, scope.project_id, looked_at)
+        all_metrics = tables.metric_names(tx, looked_at)
+        differ = tables.params_that_differ(tx, looked_at)
         all_params = list(differ)
         metrics = list(wanted.metrics) if wanted.metrics is not None else worth_showing(all_metrics, _MOST_METRICS)
         params = list(wanted.params) if wanted.params is not None else _telling(differ)
-        rows = _rows(connection, scope, found.candidates, metrics, params)
-        told = directions_service.of(connection, scope.project_id, metrics, experiments=[experiment.name])
+        rows = _rows(tx, found.candidates, metrics, params)
+        told = directions_service.of(tx, metrics, experiments=[experiment.name])
         best = _best(rows, told)
         whole = found.next_token is None and wanted.token is None
-        everywhere = best if whole else _best_of_all(connection, scope, experiment_iid, wanted, told, total=total)
+        everywhere = best if whole else _best_of_all(tx, experiment_iid, wanted, told, total=total)
     shown = {name: value for name, value in (best | everywhere).items() if not _all_equal(rows, name)}
     return Table(
         experiment,
@@ -137,19 +136,18 @@ def every(scope: Scope, experiment_iid: int, wanted: Wanted) -> Iterator[list[Ro
     token = None
     for _ in range(MOST_CSV_ROWS // _CSV_PAGE):
         step = Wanted(wanted.clauses, wanted.orders, wanted.view, limit=_CSV_PAGE, token=token)
-        with scope.deps.db.slow_read() as connection:
-            found = _search(connection, scope, experiment_iid, step)
-            rows = _rows(connection, scope, found.candidates, wanted.metrics or (), wanted.params or ())
+        with scope.project.slow_read() as tx:
+            found = _search(tx, experiment_iid, step)
+            rows = _rows(tx, found.candidates, wanted.metrics or (), wanted.params or ())
         yield rows
         token = found.next_token
         if token is None:
             break
 
 
-def _search(connection: sa.Connection, scope: Scope, experiment_iid: int, wanted: Wanted) -> search.Found:
+def _search(tx: Transaction, experiment_iid: int, wanted: Wanted) -> search.Found:
     return search.search(
-        connection,
-        scope.project_id,
+        tx,
         experiment_iids=[experiment_iid],
         stages=wanted.view.stages,
         clauses=wanted.clauses,
@@ -159,18 +157,12 @@ def _search(connection: sa.Connection, scope: Scope, experiment_iid: int, wanted
     )
 
 
-def _rows(
-    connection: sa.Connection,
-    scope: Scope,
-    candidates: Sequence[Candidate],
-    metrics: Sequence[str],
-    params: Sequence[str],
-) -> list[Row]:
+def _rows(tx: Transaction, candidates: Sequence[Candidate], metrics: Sequence[str], params: Sequence[str]) -> list[Row]:
     iids = [one.iid for one in candidates]
-    of_metrics = tables.metric_values(connection, scope.project_id, iids, metrics)
-    of_params = tables.param_values(connection, scope.project_id, iids, params)
-    of_tags = tables.tag_values(connection, scope.project_id, iids, _TAGS)
-    made = {one.candidate_iid: one for one in tables.made_by(connection, scope.project_id, iids)}
+    of_metrics = tables.metric_values(tx, iids, metrics)
+    of_params = tables.param_values(tx, iids, params)
+    of_tags = tables.tag_values(tx, iids, _TAGS)
+    made = {one.candidate_iid: one for one in tables.made_by(tx, iids)}
     return [
         Row(
             one,
@@ -189,23 +181,11 @@ def _telling(params: dict[str, bool]) -> list[str]:
 
 
 def _best_of_all(
-    connection: sa.Connection,
-    scope: Scope,
-    experiment_iid: int,
-    wanted: Wanted,
-    told: dict[str, MetricDirection],
-    *,
-    total: int,
+    tx: Transaction, experiment_iid: int, wanted: Wanted, told: dict[str, MetricDirection], *, total: int
 ) -> dict[str, float]:
     known = [(name, direction.better) for name, direction in told.items() if direction.better is not Better.UNKNOWN]
     return tables.best_values(
-        connection,
-        scope.project_id,
-        experiment_iid,
-        wanted.view.stages,
-        wanted.clauses,
-        wanted=dict(known[:_MOST_BEST]),
-        small=total <= _SMALL,
+        tx, experiment_iid, wanted.view.stages, wanted.clauses, wanted=dict(known[:_MOST_BEST]), small=total <= _SMALL
     )
 
 

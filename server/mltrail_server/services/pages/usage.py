@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.admin import deleted
 from mltrail_server.store.ci import webhooks
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import usage
 
 _WORDS = {usage.BYTES: "Bytes of files", usage.CANDIDATES: "Runs", usage.POINTS: "Metric values"}
@@ -25,16 +24,16 @@ def of(scope: Scope) -> list[Use]:
     limits = {name: limit for name in _WORDS if (limit := scope.deps.settings.quota(name)) is not None}
     if not limits:
         return []
-    with scope.deps.db.read() as connection:
-        return [_use(connection, scope, name, limit) for name, limit in limits.items()]
+    with scope.project.read() as tx:
+        return [_use(tx, name, limit) for name, limit in limits.items()]
 
 
-def _use(connection: sa.Connection, scope: Scope, name: str, limit: int) -> Use:
-    gone = deleted.used(connection, scope.project_id, name)
-    return Use(_WORDS[name], max(0, (usage.of(connection, scope.project_id, name) or 0) - gone), gone, limit)
+def _use(tx: Transaction, name: str, limit: int) -> Use:
+    gone = deleted.used(tx, name)
+    return Use(_WORDS[name], max(0, (usage.of(tx, name) or 0) - gone), gone, limit)
 
 
 def last_webhooks(scope: Scope) -> dict[str, int]:
     """Tell when each kind of GitLab's webhooks came last, in milliseconds since the epoch."""
-    with scope.deps.db.read() as connection:
-        return webhooks.last(connection, scope.project_id)
+    with scope.project.read() as tx:
+        return webhooks.last(tx)

@@ -3,53 +3,46 @@ that is asked about, and silence counts only once they are over.
 """
 
 from mltrail_server.domain import gitlab_ci
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.ci import jobs, pipelines
 from mltrail_server.store.ci.merge_requests import MergeRequest
 
 _MOST_PIPELINES = 10
 
 
-def newest(gitlab: GitLab, project_id: ProjectId, request: MergeRequest, head: str) -> list[gitlab_ci.Pipeline]:
+def newest(ci: Ci, request: MergeRequest, head: str) -> list[gitlab_ci.Pipeline]:
     """List the pipelines that GitLab has of a merge request's commit, the newest first: its own, and its branch's."""
     own = f"refs/merge-requests/{request.iid}/"
-    fork = request.source_project_id not in (None, project_id)
+    fork = request.source_project_id not in (None, ci.project_id)
     return [
         one
-        for one in gitlab.pipelines_of(project_id, head)
+        for one in ci.gitlab.pipelines_of(ci.project_id, head)
         if one.ref.startswith(own) or (not fork and not one.tag and one.ref == request.source_branch)
     ]
 
 
-def refresh(
-    deps: Deps, gitlab: GitLab, project_id: ProjectId, request: MergeRequest, head: str, *, but: int
-) -> list[int]:
+def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> list[int]:
     """Ask GitLab about the other pipelines of a commit and their jobs. One call, and one for each that has not ended as
     far as we know. Answers those that may still train something.
     """
-    told = [one for one in newest(gitlab, project_id, request, head) if one.id != but][:_MOST_PIPELINES]
+    told = [one for one in newest(ci, request, head) if one.id != but][:_MOST_PIPELINES]
     if not told:
         return []
-    with deps.db.read() as connection:
-        known = {one.id: pipelines.get(connection, project_id, one.id) for one in told}
+    with ci.project.read() as tx:
+        known = {one.id: pipelines.get(tx, one.id) for one in told}
     stale = [one for one in told if not _is_over(one, known[one.id])]
-    found = [(one, gitlab.pipeline_jobs(project_id, one.id)) for one in stale]
-    with deps.db.write() as connection:
-        now = deps.clock()
+    found = [(one, ci.gitlab.pipeline_jobs(ci.project_id, one.id)) for one in stale]
+    with ci.project.write() as tx:
         for one, its_jobs in found:
             before = known[one.id]
             pipelines.refresh(
-                connection,
-                project_id,
+                tx,
                 one,
                 merge_request_iid=_iid(one, before, request),
                 on_default_branch=False,
-                now=now,
                 head_sha=before.head_sha if before is not None else None,
             )
-            jobs.refresh(connection, project_id, its_jobs, now=now)
+            jobs.refresh(tx, its_jobs)
     return [one.id for one in stale if one.status not in gitlab_ci.ENDED]
 
 

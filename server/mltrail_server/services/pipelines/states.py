@@ -3,17 +3,14 @@
 import re
 from dataclasses import dataclass, replace
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import gitlab_ci, job_outcome
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import PROJECT_AGE_MS, Deps, gitlab_of
+from mltrail_server.services.context.deps import PROJECT_AGE_MS, Ci
 from mltrail_server.services.context.job_states import GRACE_MS
 from mltrail_server.store.ci import jobs, merge_requests, pipelines
 from mltrail_server.store.ci.jobs import TiedJob
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidate_tags, candidates
 
 from . import child_pipelines
@@ -54,100 +51,84 @@ class PipelineState:
         return told is not None and not told.tag and told.ref != self.project.default_branch
 
 
-def refresh(deps: Deps, project_id: ProjectId, pipeline_id: int, *, fresh: bool) -> PipelineState:
+def refresh(ci: Ci, pipeline_id: int, *, fresh: bool) -> PipelineState:
     """Ask GitLab about a pipeline, close what its jobs have left open, and find its merge request.
 
     One call while it trains, two or three when it is over, and one for each child pipeline that trains; `fresh` asks
     for everything. Raises what GitLab's refusal means, NOT_FOUND for a pipeline that neither GitLab nor we know.
     """
-    gitlab = gitlab_of(deps)
-    project = gitlab.project(project_id, max_age_ms=0 if fresh else PROJECT_AGE_MS)
-    with deps.db.read() as connection:
-        link = pipelines.link_of(connection, project_id, pipeline_id)
-        before = jobs.tied_in(connection, project_id, pipeline_id)
-    told, told_jobs = _look(gitlab, project_id, pipeline_id, known=bool(before))
+    project = ci.gitlab.project(ci.project_id, max_age_ms=0 if fresh else PROJECT_AGE_MS)
+    with ci.project.read() as tx:
+        link = pipelines.link_of(tx, pipeline_id)
+        before = jobs.tied_in(tx, pipeline_id)
+    told, told_jobs = _look(ci, pipeline_id, known=bool(before))
     if told is not None:
-        told_jobs = [*told_jobs, *child_pipelines.jobs_of_children(deps, gitlab, project_id, pipeline_id, fresh=fresh)]
-    gone = _gone(gitlab, project_id, told_jobs, before, all_are=told is None)
+        told_jobs = [*told_jobs, *child_pipelines.jobs_of_children(ci, pipeline_id, fresh=fresh)]
+    gone = _gone(ci, told_jobs, before, all_are=told is None)
     on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
     found, beside = None, []
     if told is not None and not on_default_branch and not told.tag:
         over = {job.id for job in told_jobs if job.status in gitlab_ci.ENDED} | set(gone)
         own = _own_request(told)
         trains = not all(job.job_id in over for job in before)
-        if not fresh and trains and own is not None and _is_known(deps, project_id, own):
+        if not fresh and trains and own is not None and _is_known(ci, own):
             link = replace(link, merge_request_iid=own)
         elif fresh or not link.resolved or not trains:
-            found = _merge_request(
-                gitlab, project_id, told, link, since=deps.clock() - (0 if fresh else REQUEST_AGE_MS)
-            )
+            found = _merge_request(ci, told, link, since=ci.now - (0 if fresh else REQUEST_AGE_MS))
         if own is None and (fresh or not link.resolved):
-            beside = _beside(gitlab, project_id, told, found.iid if found else link.merge_request_iid)
+            beside = _beside(ci, told, found.iid if found else link.merge_request_iid)
     iid = found.iid if found else link.merge_request_iid
-    head = None if told is None else _head(gitlab, project_id, told, link, found)
+    head = None if told is None else _head(ci, told, link, found)
     others: tuple[int, ...] = ()
-    with deps.db.write() as connection:
-        now = deps.clock()
+    with ci.project.write() as tx:
         if told is None:
-            pipelines.vanish(connection, project_id, pipeline_id, now=now)
+            pipelines.vanish(tx, pipeline_id)
         else:
-            pipelines.refresh(
-                connection,
-                project_id,
-                told,
-                merge_request_iid=iid,
-                on_default_branch=on_default_branch,
-                now=now,
-                head_sha=head,
-            )
-        jobs.refresh(connection, project_id, told_jobs, now=now)
-        jobs.vanish(connection, project_id, gone, now=now)
-        jobs.settle_flags(connection, project_id, told_jobs, grace_ms=GRACE_MS)
+            pipelines.refresh(tx, told, merge_request_iid=iid, on_default_branch=on_default_branch, head_sha=head)
+        jobs.refresh(tx, told_jobs)
+        jobs.vanish(tx, gone)
+        jobs.settle_flags(tx, told_jobs, grace_ms=GRACE_MS)
         for request in [*([found] if found is not None else []), *beside]:
-            merge_requests.refresh(connection, project_id, request, now=now)
+            merge_requests.refresh(tx, request)
         if iid is not None and told is not None and not told.tag and _own_request(told) is None:
-            opened = merge_requests.opened_of_branch(connection, project_id, told.ref, limit=_MOST_REQUESTS)
+            opened = merge_requests.opened_of_branch(tx, told.ref, limit=_MOST_REQUESTS)
             others = tuple(one for one in opened if one != iid)
-        tied = jobs.tied_in(connection, project_id, pipeline_id)
+        tied = jobs.tied_in(tx, pipeline_id)
         if iid is not None:
             stamped = {job.candidate_iid for job in tied if job.verified}
-            candidate_tags.put_all(connection, project_id, stamped, {gitlab_ci.MERGE_REQUEST_TAG: str(iid)})
-        detached = _close(connection, project_id, tied, now=now)
+            candidate_tags.put_all(tx, stamped, {gitlab_ci.MERGE_REQUEST_TAG: str(iid)})
+        detached = _close(tx, tied)
     return PipelineState(project, told, iid, job_outcome.all_ended(tied) and not detached, others)
 
 
-def _is_known(deps: Deps, project_id: ProjectId, iid: int) -> bool:
-    with deps.db.read() as connection:
-        return merge_requests.get(connection, project_id, iid) is not None
+def _is_known(ci: Ci, iid: int) -> bool:
+    with ci.project.read() as tx:
+        return merge_requests.get(tx, iid) is not None
 
 
-def _look(
-    gitlab: GitLab, project_id: ProjectId, pipeline_id: int, *, known: bool
-) -> tuple[gitlab_ci.Pipeline | None, list[gitlab_ci.Job]]:
+def _look(ci: Ci, pipeline_id: int, *, known: bool) -> tuple[gitlab_ci.Pipeline | None, list[gitlab_ci.Job]]:
     """Ask for a pipeline and its jobs; None for one that we know and GitLab does not have any more."""
     try:
-        return gitlab.look(project_id, pipeline_id)
+        return ci.gitlab.look(ci.project_id, pipeline_id)
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND or not known:
             raise
     # Not the pipeline may have gone, but the project, or the bot's sight of it: then this raises.
-    gitlab.project(project_id)
+    ci.gitlab.project(ci.project_id)
     return None, []
 
 
-def _gone(
-    gitlab: GitLab, project_id: ProjectId, told: list[gitlab_ci.Job], before: list[TiedJob], *, all_are: bool
-) -> list[int]:
+def _gone(ci: Ci, told: list[gitlab_ci.Job], before: list[TiedJob], *, all_are: bool) -> list[int]:
     """List the jobs of candidates that GitLab does not have any more, without having told us of their end."""
     listed = {job.id for job in told}
     missing = {job.job_id for job in before if job.job_id not in listed and job.status not in gitlab_ci.ENDED}
-    return sorted(missing) if all_are else [one for one in sorted(missing) if _is_deleted(gitlab, project_id, one)]
+    return sorted(missing) if all_are else [one for one in sorted(missing) if _is_deleted(ci, one)]
 
 
-def _is_deleted(gitlab: GitLab, project_id: ProjectId, job_id: int) -> bool:
+def _is_deleted(ci: Ci, job_id: int) -> bool:
     """Make sure: a list may lack a job because its pages were cut while others went."""
     try:
-        gitlab.job(project_id, job_id)
+        ci.gitlab.job(ci.project_id, job_id)
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
@@ -162,7 +143,7 @@ def _own_request(told: gitlab_ci.Pipeline) -> int | None:
 
 
 def _merge_request(
-    gitlab: GitLab, project_id: ProjectId, told: gitlab_ci.Pipeline, link: pipelines.Link, *, since: int
+    ci: Ci, told: gitlab_ci.Pipeline, link: pipelines.Link, *, since: int
 ) -> gitlab_ci.MergeRequest | None:
     """Find the merge request of a pipeline: its own, or the oldest open one of its branch. None also where we know it
     well enough, or where it was deleted.
@@ -171,45 +152,37 @@ def _merge_request(
         return None
     iid = _own_request(told) or link.merge_request_iid
     if iid is None:
-        found = sorted(gitlab.open_merge_requests(project_id, told.ref), key=lambda one: one.iid)
+        found = sorted(ci.gitlab.open_merge_requests(ci.project_id, told.ref), key=lambda one: one.iid)
         iid = found[0].iid if found else None
     if iid is None:
         return None
     try:
-        return gitlab.merge_request(project_id, iid)
+        return ci.gitlab.merge_request(ci.project_id, iid)
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
         return None
 
 
-def _beside(
-    gitlab: GitLab, project_id: ProjectId, told: gitlab_ci.Pipeline, iid: int | None
-) -> list[gitlab_ci.MergeRequest]:
+def _beside(ci: Ci, told: gitlab_ci.Pipeline, iid: int | None) -> list[gitlab_ci.MergeRequest]:
     """Fetch the open merge requests of a branch beside one: a branch may be offered to several others."""
-    found = sorted(one.iid for one in gitlab.open_merge_requests(project_id, told.ref) if one.iid != iid)
+    found = sorted(one.iid for one in ci.gitlab.open_merge_requests(ci.project_id, told.ref) if one.iid != iid)
     requests = []
     for other in found[:_MOST_REQUESTS]:
         try:
-            requests.append(gitlab.merge_request(project_id, other))
+            requests.append(ci.gitlab.merge_request(ci.project_id, other))
         except MltrailError as error:
             if error.code is not Code.NOT_FOUND:
                 raise
     return requests
 
 
-def _head(
-    gitlab: GitLab,
-    project_id: ProjectId,
-    told: gitlab_ci.Pipeline,
-    link: pipelines.Link,
-    request: gitlab_ci.MergeRequest | None,
-) -> str | None:
+def _head(ci: Ci, told: gitlab_ci.Pipeline, link: pipelines.Link, request: gitlab_ci.MergeRequest | None) -> str | None:
     """Tell of which commit of its merge request a pipeline is that runs on a merged one; None for others."""
     if link.head_sha is not None or not told.ref.endswith(("/merge", "/train")) or _own_request(told) is None:
         return link.head_sha
     try:
-        parents = gitlab.commit_parents(project_id, told.sha)
+        parents = ci.gitlab.commit_parents(ci.project_id, told.sha)
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
@@ -219,7 +192,7 @@ def _head(
     return newest if newest in parents or not parents else parents[-1] if len(parents) > 1 else newest
 
 
-def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob], *, now: int) -> bool:
+def _close(tx: Transaction, tied: list[TiedJob]) -> bool:
     """End candidates that are still running though all their jobs have ended: a client may die without a word.
 
     A detached one has its own time. Answers whether there is such a one.
@@ -229,21 +202,14 @@ def _close(connection: sa.Connection, project_id: ProjectId, tied: list[TiedJob]
         of_candidate.setdefault(job.candidate_iid, []).append(job)
     detached = False
     over = [iid for iid, its_jobs in of_candidate.items() if job_outcome.all_ended(its_jobs)]
-    for candidate in candidates.of_iids(connection, project_id, over):
+    for candidate in candidates.of_iids(tx, over):
         if candidate.status.ended:
             continue
-        if candidate.detached_until_ms is not None and now < candidate.detached_until_ms:
+        if candidate.detached_until_ms is not None and tx.now < candidate.detached_until_ms:
             detached = True
             continue
         status, reason = job_outcome.of(of_candidate[candidate.iid])
         if candidate.detached_until_ms is not None:
             status, reason = Status.KILLED, "detached from its job, and not ended in time"
-        candidates.change(
-            connection,
-            project_id,
-            candidate.iid,
-            status=status,
-            status_reason=reason,
-            ended_ms=candidate.ended_ms or now,
-        )
+        candidates.change(tx, candidate.iid, status=status, status_reason=reason, ended_ms=candidate.ended_ms or tx.now)
     return detached

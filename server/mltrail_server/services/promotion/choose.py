@@ -13,8 +13,7 @@ from mltrail_contract import Contract, Outcome
 from mltrail_server.domain import gitlab_ci, reviewed
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found
 from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.context.deps import Ci, Scope
 from mltrail_server.services.contract import policy
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.pipelines import child_pipelines, trees
@@ -52,74 +51,69 @@ class Reviewed:
     missed: tuple[str, ...] = ()
 
 
-def find_reviewed(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, *, default_branch: str | None) -> Reviewed:
+def find_reviewed(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, *, default_branch: str | None) -> Reviewed:
     """Find, for a pipeline of a branch or tag, the runs that its merge requests and its commit's earlier pipelines have
     made on the same files. For each model the newest pipeline counts.
     """
-    sources = _sources(scope, gitlab, told, default_branch)
+    sources = _sources(scope, ci, told, default_branch)
     if not sources:
         return Reviewed({}, "")
-    own = trees.of_pipeline(scope.deps, gitlab, scope.project_id, told.id, told.sha)
-    equal = [one for one in sources if one.sha == told.sha or _is_equal(scope, gitlab, one, own)]
+    own = trees.of_pipeline(ci, told.id, told.sha)
+    equal = [one for one in sources if one.sha == told.sha or _is_equal(ci, one, own)]
     found: dict[str, Found] = {}
     for source in equal:
-        report = examine.refresh(scope.deps, scope.project_id, source.id).report
+        report = examine.refresh(ci, source.id).report
         for one in report.models:
             if one.runs:
                 found.setdefault(one.name, Found(one, source.id, report.pipeline.merge_request_iid))
     if equal:
         return Reviewed(found, "")
-    names = trees.differing(gitlab, scope.project_id, sources[0].sha, told.sha)
-    report = examine.refresh(scope.deps, scope.project_id, sources[0].id).report
+    names = trees.differing(ci, sources[0].sha, told.sha)
+    report = examine.refresh(ci, sources[0].id).report
     missed = [one.name for one in report.models if any(run.state is RunState.SUCCEEDED for run in one.runs)]
     return Reviewed({}, reviewed.why_not(names), tuple(missed))
 
 
-def reviewed_problem(scope: Scope, gitlab: GitLab, source: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest) -> str:
+def reviewed_problem(scope: Scope, ci: Ci, source: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest) -> str:
     """Say why a merge request's candidate is not what its merge has brought; "" when it is."""
     if request.state != "merged":
         return f"its merge request !{request.iid} is not merged"
     merged = request.merge_commit_sha or request.squash_commit_sha or request.sha
-    own = trees.of_pipeline(scope.deps, gitlab, scope.project_id, source.id, source.sha)
+    own = trees.of_pipeline(ci, source.id, source.sha)
     try:
-        theirs = gitlab.tree(scope.project_id, merged) if merged else []
+        theirs = ci.gitlab.tree(scope.project_id, merged) if merged else []
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
         theirs = []
     if own is not None and own == reviewed.digest(theirs):
         return ""
-    return reviewed.why_not(trees.differing(gitlab, scope.project_id, source.sha, merged or source.sha))
+    return reviewed.why_not(trees.differing(ci, source.sha, merged or source.sha))
 
 
-def _sources(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, default_branch: str | None) -> list[Pipeline]:
+def _sources(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, default_branch: str | None) -> list[Pipeline]:
     """List the pipelines that may have trained what this commit holds, the likeliest first."""
     target = default_branch if told.tag else told.ref
     requests = [
         one
-        for one in gitlab.commit_merge_requests(scope.project_id, told.sha)
+        for one in ci.gitlab.commit_merge_requests(scope.project_id, told.sha)
         if one.state == "merged" and one.source_project_id == scope.project_id and one.target_branch == target
     ]
     # A commit may have come by several: the one that it is the very merge of goes first, then the newest.
     requests.sort(key=lambda one: (told.sha not in (one.merge_commit_sha, one.squash_commit_sha, one.sha), -one.iid))
-    with scope.deps.db.read() as connection:
-        same = pipelines.trained_at(connection, scope.project_id, told.sha, limit=_MOST_PIPELINES)
+    with scope.project.read() as tx:
+        same = pipelines.trained_at(tx, told.sha, limit=_MOST_PIPELINES)
         found = [one for one in same if one.id != told.id]
         for request in requests:
             of_request = pipelines.of_merge_request(
-                connection,
-                scope.project_id,
-                request.iid,
-                branch=request.source_branch,
-                before=told.id,
-                limit=_MOST_PIPELINES,
+                tx, request.iid, branch=request.source_branch, before=told.id, limit=_MOST_PIPELINES
             )
             found += [one for one in of_request if one.id not in {told.id, *(known.id for known in found)}]
     return found[:_MOST_PIPELINES]
 
 
-def _is_equal(scope: Scope, gitlab: GitLab, source: Pipeline, own: str | None) -> bool:
-    theirs = trees.of_pipeline(scope.deps, gitlab, scope.project_id, source.id, source.sha)
+def _is_equal(ci: Ci, source: Pipeline, own: str | None) -> bool:
+    theirs = trees.of_pipeline(ci, source.id, source.sha)
     return own is not None and own == theirs
 
 
@@ -149,21 +143,21 @@ class Choices:
     contract: Contract | None = None
 
 
-def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | None, pre_release: bool) -> Choices:
+def of_pipeline(scope: Scope, ci: Ci, pipeline_id: int, *, model: str | None, pre_release: bool) -> Choices:
     """Choose from what a pipeline has trained itself, else from what its merge request has.
 
     Asks GitLab about everything that decides. Raises FORBIDDEN for a pipeline that does not promote at all.
     """
-    pipeline_id = child_pipelines.root_of(scope.deps, gitlab, scope.project_id, pipeline_id)
-    told = gitlab.pipeline(scope.project_id, pipeline_id)
+    pipeline_id = child_pipelines.root_of(ci, pipeline_id)
+    told = ci.gitlab.pipeline(scope.project_id, pipeline_id)
     if not pre_release:
-        rights.check_ref(scope, gitlab, told)
-    refreshed = examine.refresh(scope.deps, scope.project_id, pipeline_id)
+        rights.check_ref(scope, ci, told)
+    refreshed = examine.refresh(ci, pipeline_id)
     reports = [one for one in refreshed.report.models if one.runs and model in (None, one.name)]
     found = {one.name: _own(refreshed, one) for one in reports}
     if not pre_release:
         found = {name: _allowed(one, told, refreshed) for name, one in found.items()}
-        found |= _reviewed(scope, gitlab, told, refreshed, model, known=set(found))
+        found |= _reviewed(scope, ci, told, refreshed, model, known=set(found))
         found |= _asked(scope, told, refreshed, model, known=set(found))
     if model is not None and not found:
         known = ", ".join(sorted(one.name for one in refreshed.report.models if one.runs)) or "nothing"
@@ -173,13 +167,13 @@ def of_pipeline(scope: Scope, gitlab: GitLab, pipeline_id: int, *, model: str | 
     return Choices(told, refreshed.project, tuple(found[name] for name in sorted(found)), contract=contract)
 
 
-def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str | None) -> Choices:
+def of_candidate(scope: Scope, ci: Ci, candidate_iid: int, *, model: str | None) -> Choices:
     """Choose a run that a person has named. Raises NOT_FOUND for one that is not there, FORBIDDEN for one that no job
     vouches for, or whose pipeline does not promote.
     """
-    with scope.deps.db.read() as connection:
-        found = candidates.get_by_iid(connection, scope.project_id, candidate_iid)
-        links = jobs.links_of(connection, scope.project_id, candidate_iid) if found is not None else []
+    with scope.project.read() as tx:
+        found = candidates.get_by_iid(tx, candidate_iid)
+        links = jobs.links_of(tx, candidate_iid) if found is not None else []
     if found is None:
         raise not_found(f"This project has no run number {candidate_iid}.")
     pipeline_id = next((link.pipeline_id for link in links if link.verified), None)
@@ -188,19 +182,19 @@ def of_candidate(scope: Scope, gitlab: GitLab, candidate_iid: int, *, model: str
             f"The run {found.name} was logged without a job's token, so nothing tells what it was made of. Only runs "
             "of jobs are promoted; train it in a pipeline."
         )
-    pipeline_id = child_pipelines.root_of(scope.deps, gitlab, scope.project_id, pipeline_id)
-    told = gitlab.pipeline(scope.project_id, pipeline_id)
-    refreshed = examine.refresh(scope.deps, scope.project_id, pipeline_id)
+    pipeline_id = child_pipelines.root_of(ci, pipeline_id)
+    told = ci.gitlab.pipeline(scope.project_id, pipeline_id)
+    refreshed = examine.refresh(ci, pipeline_id)
     report = next((one for one in refreshed.report.models if candidate_iid in {run.iid for run in one.runs}), None)
     if report is None or model not in (None, report.name):
         raise not_found(f"The run {found.name} is deleted, or is none of the model {model}.")
     choice = _own(refreshed, report)
     request_iid = refreshed.report.pipeline.merge_request_iid
     if request_iid is None:
-        rights.check_ref(scope, gitlab, told)
+        rights.check_ref(scope, ci, told)
         choice = _allowed(choice, told, refreshed)
     else:
-        choice = _merged(scope, gitlab, told, refreshed, choice, request_iid)
+        choice = _merged(scope, ci, told, refreshed, choice, request_iid)
     choice = replace(choice, refused=bool(choice.problem))  # somebody has asked for this very run
     return Choices(told, refreshed.project, (choice,), candidate_iid, refreshed.report.gate.contract.contract)
 
@@ -244,20 +238,20 @@ def _asked(
         choice = Choice(one.model, _terms(refreshed, one.model))
         if one.model in known or model not in (None, one.model) or _allowed(choice, told, refreshed).problem:
             continue
-        with scope.deps.db.read() as connection:
-            model_id = models.id_of(connection, scope.project_id, one.model)
-            last = promotions.newest(connection, scope.project_id, model_id) if model_id is not None else None
+        with scope.project.read() as tx:
+            model_id = models.id_of(tx, one.model)
+            last = promotions.newest(tx, model_id) if model_id is not None else None
         found[one.model] = replace(choice, problem=one.sentence(repr), refused=last is None or model is not None)
     return found
 
 
 def _reviewed(
-    scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
+    scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, refreshed: Examined, model: str | None, *, known: set[str]
 ) -> dict[str, Choice]:
     """Choose from the merge request's runs for models that this pipeline has not trained itself."""
     if model is not None and model in known:
         return {}
-    found = find_reviewed(scope, gitlab, told, default_branch=refreshed.project.default_branch)
+    found = find_reviewed(scope, ci, told, default_branch=refreshed.project.default_branch)
     choices = {}
     for name, one in found.models.items():
         if name in known or model not in (None, name):
@@ -279,13 +273,13 @@ def _reviewed(
 
 
 def _merged(
-    scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, refreshed: Examined, choice: Choice, request_iid: int
+    scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, refreshed: Examined, choice: Choice, request_iid: int
 ) -> Choice:
     """Let a merge request's run pass once it is merged into a branch that promotes, with the same files."""
-    request = gitlab.merge_request(scope.project_id, request_iid)
+    request = ci.gitlab.merge_request(scope.project_id, request_iid)
     target = replace(told, ref=request.target_branch, tag=False)
-    rights.check_ref(scope, gitlab, target)
-    problem = reviewed_problem(scope, gitlab, told, request)
+    rights.check_ref(scope, ci, target)
+    problem = reviewed_problem(scope, ci, told, request)
     if problem:
         return replace(choice, problem=problem, refused=True)
     return _allowed(choice, target, refreshed)

@@ -2,21 +2,18 @@
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import bump, gitlab_ci, selection, semver
 from mltrail_server.domain.bump import Data, Facts, Step
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.grouping import Run
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.semver import Bump, Semver
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.context.deps import Ci, Deps, Scope
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.files import model_files
 from mltrail_server.services.files.model_files import Held
 from mltrail_server.services.pipelines import trees
 from mltrail_server.store.ci import pipelines
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
@@ -46,16 +43,16 @@ class Used:
     there: frozenset[str] = frozenset()
 
 
-def used(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Used:
-    promoted = frozenset(semver for _, semver in promotions.taken(connection, project_id, model_id))
-    known = version_store.all_semvers(connection, project_id, model_id)
+def used(tx: Transaction, model_id: int) -> Used:
+    promoted = frozenset(semver for _, semver in promotions.taken(tx, model_id))
+    known = version_store.all_semvers(tx, model_id)
     there = frozenset(semver for semver, is_there in known.items() if is_there)
     return Used(promoted, promoted.union(known), there)
 
 
 def step(  # noqa: PLR0913 - all that tells two versions apart
     scope: Scope,
-    gitlab: GitLab,
+    ci: Ci,
     told: gitlab_ci.Pipeline,
     terms: Policy,
     *,
@@ -69,48 +66,39 @@ def step(  # noqa: PLR0913 - all that tells two versions apart
 
     Labels (`model::major`) and commit trailers (`Model-Bump: major`) make it larger, never smaller.
     """
-    with scope.deps.db.read() as connection:
-        last = promotions.newest(connection, scope.project_id, model_id) if model_id is not None else None
+    with scope.project.read() as tx:
+        last = promotions.newest(tx, model_id) if model_id is not None else None
     fixed = wish or (Bump(terms.promote.bump) if terms.promote and terms.promote.bump != "auto" else None)
     if fixed is not None:
         decided = Step(fixed, "as told")
     elif last is None:
         return None
     else:
-        tree = trees.of_pipeline(scope.deps, gitlab, scope.project_id, told.id, told.sha)
-        same = _same_code(scope, gitlab, told, terms, last)
-        with scope.deps.db.read() as connection:
-            before = _before(connection, scope.deps, scope.project_id, last)
-            now = _facts(
-                connection, scope.deps, scope.project_id, winner.evidence_iid, held.files, held.location, tree=tree
-            )
+        tree = trees.of_pipeline(ci, told.id, told.sha)
+        same = _same_code(scope, ci, told, terms, last)
+        with scope.project.read() as tx:
+            before = _before(tx, scope.deps, last)
+            now = _facts(tx, scope.deps, winner.evidence_iid, held.files, held.location, tree=tree)
         decided = bump.decide(before, now, chance=terms.model.repeat_over, same_code=same)
-    return bump.raised(decided, _wishes(scope, gitlab, told, request))
+    return bump.raised(decided, _wishes(scope, ci, told, request))
 
 
 def foreseen(
-    connection: sa.Connection,
-    deps: Deps,
-    project_id: ProjectId,
-    *,
-    model: str,
-    run: Run,
-    pipeline_id: int,
-    terms: Policy,
+    tx: Transaction, deps: Deps, *, model: str, run: Run, pipeline_id: int, terms: Policy
 ) -> tuple[str, str, Semver]:
     """Tell what a merge would make of a run: what the step is called, why, and the version.
 
     Asks GitLab nothing, so that labels, trailers and the contract's `paths` are left out of it.
     """
-    model_id = model_store.id_of(connection, project_id, model)
-    last = promotions.newest(connection, project_id, model_id) if model_id is not None else None
-    taken = used(connection, project_id, model_id) if model_id is not None else Used()
+    model_id = model_store.id_of(tx, model)
+    last = promotions.newest(tx, model_id) if model_id is not None else None
+    taken = used(tx, model_id) if model_id is not None else Used()
     decided = Step(Bump(terms.promote.bump), "as told") if terms.promote and terms.promote.bump != "auto" else None
-    held = model_files.of_candidate(connection, project_id, run.iid, snapshot_iid=run.snapshot_iid)
+    held = model_files.of_candidate(tx, run.iid, snapshot_iid=run.snapshot_iid)
     if decided is None and last is not None and held is not None:
-        tree = pipelines.tree_of(connection, project_id, pipeline_id)
-        before = _before(connection, deps, project_id, last)
-        now = _facts(connection, deps, project_id, run.evidence_iid, held.files, held.location, tree=tree)
+        tree = pipelines.tree_of(tx, pipeline_id)
+        before = _before(tx, deps, last)
+        now = _facts(tx, deps, run.evidence_iid, held.files, held.location, tree=tree)
         decided = bump.decide(before, now, chance=terms.model.repeat_over)
     return _counted(decided, taken)
 
@@ -155,60 +143,51 @@ def _core(one: Semver) -> tuple[int, int, int]:
     return one.major, one.minor, one.patch
 
 
-def _wishes(
-    scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None
-) -> list[Step]:
+def _wishes(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None) -> list[Step]:
     """Read labels and trailers of the merge request that brought the commit. Without GitLab's answer there are none."""
     try:
-        messages = [gitlab.commit_message(scope.project_id, told.sha)]
+        messages = [ci.gitlab.commit_message(scope.project_id, told.sha)]
         if request is not None:
-            messages += gitlab.merge_request_messages(scope.project_id, request.iid)
+            messages += ci.gitlab.merge_request_messages(scope.project_id, request.iid)
     except MltrailError:
         return []
     return bump.wished(request.labels if request else (), messages)
 
 
-def _same_code(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline, terms: Policy, last: Promotion) -> bool | None:
+def _same_code(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, terms: Policy, last: Promotion) -> bool | None:
     """Tell whether the model's own files are unchanged, where the contract names them; None where it does not, or where
     nobody can tell.
     """
     if not terms.model.paths:
         return None
-    with scope.deps.db.read() as connection:
-        before = pipelines.get(connection, scope.project_id, last.pipeline_id)
+    with scope.project.read() as tx:
+        before = pipelines.get(tx, last.pipeline_id)
     if before is None:
         return None
     try:
-        changed = gitlab.compared_paths(scope.project_id, before.sha, told.sha)
+        changed = ci.gitlab.compared_paths(scope.project_id, before.sha, told.sha)
     except MltrailError:
         return None
     # A comparison that GitLab has cut tells nothing: then the trees decide.
     return None if changed is None else not selection.touched(terms.model, changed)
 
 
-def _before(connection: sa.Connection, deps: Deps, project_id: ProjectId, last: Promotion) -> Facts:
-    version = version_store.get(connection, project_id, last.model_id, last.number)
+def _before(tx: Transaction, deps: Deps, last: Promotion) -> Facts:
+    version = version_store.get(tx, last.model_id, last.number)
     folder = version.location if version else ""
-    held = tuple(files.below(connection, project_id, folder)) if folder else ()
-    tree = pipelines.tree_of(connection, project_id, last.pipeline_id)
-    return _facts(connection, deps, project_id, last.candidate_iid, held, folder, tree=tree)
+    held = tuple(files.below(tx, folder)) if folder else ()
+    tree = pipelines.tree_of(tx, last.pipeline_id)
+    return _facts(tx, deps, last.candidate_iid, held, folder, tree=tree)
 
 
 def _facts(
-    connection: sa.Connection,
-    deps: Deps,
-    project_id: ProjectId,
-    iid: int,
-    held: tuple[files.File, ...],
-    folder: str,
-    *,
-    tree: str | None,
+    tx: Transaction, deps: Deps, iid: int, held: tuple[files.File, ...], folder: str, *, tree: str | None
 ) -> Facts:
-    described = model_files.described(deps, project_id, model_files.by_name(held, folder))
+    described = model_files.described(deps, tx.project_id, model_files.by_name(held, folder))
     taken_in, given_out, task = bump.signature_of(described)
-    used = inputs.datasets_of(connection, project_id, [iid]).get(iid, [])
+    used = inputs.datasets_of(tx, [iid]).get(iid, [])
     return Facts(
-        dict(params.of(connection, project_id, [iid]).get(iid, [])),
+        dict(params.of(tx, [iid]).get(iid, [])),
         taken_in,
         given_out,
         task,

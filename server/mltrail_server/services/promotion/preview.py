@@ -7,20 +7,17 @@ What a merge request's merge will do to a model, said beforehand. Reads only, an
 
 from dataclasses import dataclass, replace
 
-import sqlalchemy as sa
-
 from mltrail_contract import Contract, Outcome
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.grouping import Run
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.preview import Preview
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci, Deps
 from mltrail_server.services.contract import policy
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import aliases
 from mltrail_server.store.registry import models as model_store
@@ -41,33 +38,32 @@ class Target:
     without_pipeline: str | None = None
 
 
-def target_of(deps: Deps, project_id: ProjectId, report: Report) -> Target:
+def target_of(ci: Ci, report: Report) -> Target:
     """Tell it as of now. Two calls to GitLab, three for a merged results pipeline."""
     request = report.merge_request
-    if request is None or deps.gitlab is None:
+    if request is None or ci.deps.gitlab is None:
         return Target()
     try:
-        head = deps.gitlab.branch_head(project_id, request.target_branch)
+        head = ci.deps.gitlab.branch_head(ci.project_id, request.target_branch)
         if head is None:
             return Target()
-        up_to_date = _is_up_to_date(deps.gitlab, project_id, report, head)
-        runs = deps.gitlab.has_pipeline(project_id, request.target_branch, head)
+        up_to_date = _is_up_to_date(ci, report, head)
+        runs = ci.deps.gitlab.has_pipeline(ci.project_id, request.target_branch, head)
         return Target(up_to_date, None if runs else head)
     except MltrailError:
         return Target()
 
 
-def _is_up_to_date(gitlab: GitLab, project_id: ProjectId, report: Report, head: str) -> bool:
+def _is_up_to_date(ci: Ci, report: Report, head: str) -> bool:
     request, sha = report.merge_request, report.pipeline.sha
     if request is not None and sha == request.head_sha:
         return request.base_sha == head
-    return head in gitlab.commit_parents(project_id, sha)
+    return head in ci.gitlab.commit_parents(ci.project_id, sha)
 
 
 def foresee(
-    connection: sa.Connection,
+    tx: Transaction,
     deps: Deps,
-    project_id: ProjectId,
     *,
     model: str,
     run: Run,
@@ -81,16 +77,14 @@ def foresee(
     all of the target branch, None where nobody knows.
     """
     found = policy.of(contract, (), model)
-    model_id = model_store.id_of(connection, project_id, model)
-    last = promotions.newest(connection, project_id, model_id) if model_id is not None else None
+    model_id = model_store.id_of(tx, model)
+    last = promotions.newest(tx, model_id) if model_id is not None else None
     if found.promote is None or (last is None and not found.by_contract):
         return None
-    called, reason, version = numbering.foreseen(
-        connection, deps, project_id, model=model, run=run, pipeline_id=pipeline_id, terms=found
-    )
+    called, reason, version = numbering.foreseen(tx, deps, model=model, run=run, pipeline_id=pipeline_id, terms=found)
     alias = found.promote.alias
-    number = aliases.target(connection, project_id, model_id, alias) if model_id is not None else None
-    held = version_store.get(connection, project_id, model_id or 0, number) if number is not None else None
+    number = aliases.target(tx, model_id, alias) if model_id is not None else None
+    held = version_store.get(tx, model_id or 0, number) if number is not None else None
     was = f", was {held.semver}" if held else ""
     told = f"Merging promotes {code(model)} {version} ({called}: {code(reason, most=120)}) to {code(alias)}{was}."
     replaces = held.semver if held else None
@@ -102,7 +96,7 @@ _MOST_MODELS = 5
 _MOST_OF_A_LINE = 200
 
 
-def with_previews(deps: Deps, project_id: ProjectId, report: Report, *, default_branch: str | None) -> Report:
+def with_previews(ci: Ci, report: Report, *, default_branch: str | None) -> Report:
     """Add a preview of each model that the target branch may promote and whose gate does not fail. Some ten
     statements a model; where a reviewed candidate may ship, GitLab is asked two or three times about the target branch.
     """
@@ -116,11 +110,10 @@ def with_previews(deps: Deps, project_id: ProjectId, report: Report, *, default_
         refused = of_model.refusal(report.target, default_branch=default_branch, tag=False)
         if run is None or refused is not None or model.outcome is Outcome.FAIL:
             continue
-        with deps.db.read() as connection:
+        with ci.project.read() as tx:
             preview = foresee(
-                connection,
-                deps,
-                project_id,
+                tx,
+                ci.deps,
                 model=model.name,
                 run=run,
                 pipeline_id=report.pipeline.id,
@@ -128,10 +121,10 @@ def with_previews(deps: Deps, project_id: ProjectId, report: Report, *, default_
                 up_to_date=None,
             )
             if preview is not None:
-                why = _hindrance(connection, project_id, model, of_model, contract.contract, branch=report.target)
+                why = _hindrance(tx, model, of_model, contract.contract, branch=report.target)
                 previews[model.name] = preview.unless(why, model.name) if why else preview
     if any(one.reuse for one in previews.values()):
-        target = target_of(deps, project_id, report)
+        target = target_of(ci, report)
         previews = {
             name: one.knowing(up_to_date=target.up_to_date, without_pipeline=target.without_pipeline)
             for name, one in previews.items()
@@ -144,13 +137,7 @@ def _quoted(text: str) -> Markdown:
 
 
 def _hindrance(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    model: ModelReport,
-    of_model: Policy,
-    contract: Contract | None,
-    *,
-    branch: str,
+    tx: Transaction, model: ModelReport, of_model: Policy, contract: Contract | None, *, branch: str
 ) -> Markdown:
     """Say what a promotion will refuse, where that can be told already."""
     compared = model.comparison
@@ -161,7 +148,5 @@ def _hindrance(
         return Markdown("")
     winner = Winner(compared.best_run, compared.best.runs, compared.rank_by)
     alias = of_model.promote.alias
-    beside = ranking.beside_champion(
-        connection, project_id, winner, of_model, contract=contract, alias=alias, branch=branch
-    )
+    beside = ranking.beside_champion(tx, winner, of_model, contract=contract, alias=alias, branch=branch)
     return Markdown(ranking.floor_refusal(beside, of_model, alias, _quoted))

@@ -7,19 +7,17 @@ does, where a Maintainer who names a job's run promotes that run. What all of th
 from collections.abc import Mapping
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from mltrail_contract import Promote
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, check_alias, check_name
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Scope, gitlab_of
+from mltrail_server.services.context.deps import Ci, Scope
 from mltrail_server.services.files import integrity, model_files
 from mltrail_server.services.files.model_files import Held
 from mltrail_server.services.pipelines import trees
 from mltrail_server.services.registry import sources, versions
 from mltrail_server.services.registry.versions import Request
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import blobs
 from mltrail_server.store.registry import aliases as alias_store
 from mltrail_server.store.registry import models as model_store
@@ -50,33 +48,31 @@ def promote(scope: Scope, wish: Wish) -> list[Promoted]:
     if wish.candidate_iid is not None and scope.actor.job is not None:
         raise invalid("A job promotes for its pipeline: give `pipeline_id`, and `rank_by` to choose among its runs.")
     rights.check(scope, wish.pipeline_id or 0, pre_release=wish.pre_release)
-    gitlab = gitlab_of(scope.deps)
+    ci = scope.ci
     if wish.candidate_iid is not None:
-        choices = choose.of_candidate(scope, gitlab, wish.candidate_iid, model=wish.model)
+        choices = choose.of_candidate(scope, ci, wish.candidate_iid, model=wish.model)
     else:
-        choices = choose.of_pipeline(
-            scope, gitlab, wish.pipeline_id or 0, model=wish.model, pre_release=wish.pre_release
-        )
-    return [_promote(scope, gitlab, wish, choices, one) for one in choices.models]
+        choices = choose.of_pipeline(scope, ci, wish.pipeline_id or 0, model=wish.model, pre_release=wish.pre_release)
+    return [_promote(scope, ci, wish, choices, one) for one in choices.models]
 
 
-def _promote(scope: Scope, gitlab: GitLab, wish: Wish, choices: Choices, choice: Choice) -> Promoted:
+def _promote(scope: Scope, ci: Ci, wish: Wish, choices: Choices, choice: Choice) -> Promoted:
     """Promote one model. Where its alias moves meanwhile, the winner is held against the new champion."""
     for _ in range(_MOST_TRIES - 1):
         try:
-            return _tried(scope, gitlab, wish, choices, choice)
+            return _tried(scope, ci, wish, choices, choice)
         except AliasMovedError:
             continue
-    return _tried(scope, gitlab, wish, choices, choice)
+    return _tried(scope, ci, wish, choices, choice)
 
 
 def _tried(  # noqa: PLR0911 - one way out for each reason why not
-    scope: Scope, gitlab: GitLab, wish: Wish, choices: Choices, choice: Choice
+    scope: Scope, ci: Ci, wish: Wish, choices: Choices, choice: Choice
 ) -> Promoted:
     alias = _alias(wish, choice)
-    with scope.deps.db.read() as connection:
-        model_id = model_store.id_of(connection, scope.project_id, choice.model)
-        settled = write.settled(connection, scope, wish, choices, choice.model, model_id, alias)
+    with scope.project.read() as tx:
+        model_id = model_store.id_of(tx, choice.model)
+        settled = write.settled(tx, scope, wish, choices, choice.model, model_id, alias)
     if settled is not None:
         return settled
     if choice.problem:
@@ -88,8 +84,8 @@ def _tried(  # noqa: PLR0911 - one way out for each reason why not
     if isinstance(won, Without):
         return Promoted("refused" if won.asks else "nothing", choice.model, alias, won.reason)
     winner = won.run
-    with scope.deps.db.read() as connection:
-        held = model_files.of_candidate(connection, scope.project_id, winner.iid, snapshot_iid=winner.snapshot_iid)
+    with scope.project.read() as tx:
+        held = model_files.of_candidate(tx, winner.iid, snapshot_iid=winner.snapshot_iid)
     if held is None:
         return Promoted("nothing", choice.model, alias, f"the best run, {winner.name}, has logged no model")
     broken = integrity.broken(scope.deps, scope.project_id, held.files)
@@ -98,16 +94,15 @@ def _tried(  # noqa: PLR0911 - one way out for each reason why not
         return Promoted("refused", choice.model, alias, told)
     held = replace(held, files=tuple(integrity.with_digests(scope.deps, scope.project_id, held.files)))
     # Remembered now, so that the next version can tell whether the code is another.
-    trees.of_pipeline(scope.deps, gitlab, scope.project_id, choices.pipeline.id, choices.pipeline.sha)
-    request = _request(scope, gitlab, choices, choice)
+    trees.of_pipeline(ci, choices.pipeline.id, choices.pipeline.sha)
+    request = _request(scope, ci, choices, choice)
     if choice.merge_request_iid is not None and _came_after(scope, request, held):
         told = "files of the reviewed candidate's model came after the merge, so nobody has reviewed them; train again"
         return Promoted("refused", choice.model, alias, told)
-    with scope.deps.db.read() as connection:
-        compared_with = _target(connection, scope, model_id, alias)
+    with scope.project.read() as tx:
+        compared_with = _target(tx, model_id, alias)
         beside = ranking.beside_champion(
-            connection,
-            scope.project_id,
+            tx,
             won,
             choice.terms,
             contract=choices.contract,
@@ -120,7 +115,7 @@ def _tried(  # noqa: PLR0911 - one way out for each reason why not
         return Promoted("refused", choice.model, alias, worse, floor=beside)
     step = numbering.step(
         scope,
-        gitlab,
+        ci,
         choices.pipeline,
         choice.terms,
         model_id=model_id,
@@ -129,13 +124,13 @@ def _tried(  # noqa: PLR0911 - one way out for each reason why not
         wish=wish.bump,
         request=request,
     )
-    approvers = _approvers(scope, gitlab, request)
+    approvers = _approvers(scope, ci, request)
     plan = Plan(wish, choices, choice, winner, held, step, alias, approvers, beside, compared_with)
     if wish.dry_run:
-        with scope.deps.db.read() as connection:
-            return write.planned(connection, scope, plan, model_id)
-    with scope.deps.db.write() as connection:
-        return write.carried_out(connection, scope, plan)
+        with scope.project.read() as tx:
+            return write.planned(tx, scope, plan, model_id)
+    with scope.project.write() as tx:
+        return write.carried_out(tx, scope, plan)
 
 
 def _alias(wish: Wish, choice: Choice) -> str | None:
@@ -150,18 +145,18 @@ def _default_alias(choice: Choice) -> str:
     return (choice.terms.promote or Promote()).alias
 
 
-def _target(connection: sa.Connection, scope: Scope, model_id: int | None, alias: str | None) -> int | None:
+def _target(tx: Transaction, model_id: int | None, alias: str | None) -> int | None:
     if model_id is None or alias is None:
         return None
-    return alias_store.target(connection, scope.project_id, model_id, alias)
+    return alias_store.target(tx, model_id, alias)
 
 
-def _request(scope: Scope, gitlab: GitLab, choices: Choices, choice: Choice) -> gitlab_ci.MergeRequest | None:
+def _request(scope: Scope, ci: Ci, choices: Choices, choice: Choice) -> gitlab_ci.MergeRequest | None:
     """Find the merge request that brought what is promoted; None without GitLab's answer, which is no hindrance."""
     try:
         if choice.merge_request_iid is not None:
-            return gitlab.merge_request(scope.project_id, choice.merge_request_iid)
-        found = gitlab.commit_merge_requests(scope.project_id, choices.pipeline.sha)
+            return ci.gitlab.merge_request(scope.project_id, choice.merge_request_iid)
+        found = ci.gitlab.commit_merge_requests(scope.project_id, choices.pipeline.sha)
     except MltrailError:
         return None
     return max(found, key=lambda one: one.iid, default=None)
@@ -171,14 +166,14 @@ def _came_after(scope: Scope, request: gitlab_ci.MergeRequest | None, held: Held
     """Tell whether a model has files that are younger than the merge: a job of its pipeline may be started any time."""
     if request is None or request.merged_ms is None:
         return False
-    with scope.deps.db.read() as connection:
-        newest = blobs.newest_ms(connection, scope.project_id, [file.blob_id for file in held.files])
+    with scope.project.read() as tx:
+        newest = blobs.newest_ms(tx, [file.blob_id for file in held.files])
     return newest is not None and newest > request.merged_ms + _CLOCKS_MS
 
 
-def _approvers(scope: Scope, gitlab: GitLab, request: gitlab_ci.MergeRequest | None) -> tuple[str, ...]:
+def _approvers(scope: Scope, ci: Ci, request: gitlab_ci.MergeRequest | None) -> tuple[str, ...]:
     try:
-        return tuple(gitlab.approvers(scope.project_id, request.iid)) if request is not None else ()
+        return tuple(ci.gitlab.approvers(scope.project_id, request.iid)) if request is not None else ()
     except MltrailError:
         return ()
 
@@ -225,16 +220,14 @@ def _promoted(scope: Scope, name: str, request: Request, tags: Mapping[str, str]
 
 def _candidate(scope: Scope, request: Request) -> int | None:
     """Find the run, if it is its model that the source names."""
-    with scope.deps.db.read() as connection:
-        found = candidates.get(connection, scope.project_id, request.eid)
+    with scope.project.read() as tx:
+        found = candidates.get(tx, request.eid)
         if found is None or found.promoted:
             return None
-        held = model_files.of_candidate(connection, scope.project_id, found.iid)
+        held = model_files.of_candidate(tx, found.iid)
         logged_model_id = request.logged_model_id or None
         try:
-            origin = sources.resolve(
-                connection, scope, request.source, eid=request.eid, logged_model_id=logged_model_id
-            )
+            origin = sources.resolve(tx, request.source, eid=request.eid, logged_model_id=logged_model_id)
         except MltrailError:
             return None
     root = f"{found.experiment_iid}/{found.eid}/artifacts"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -23,6 +22,7 @@ from mltrail_server.services.files.model_files import Held, by_name
 from mltrail_server.services.registry import aliases
 from mltrail_server.settings import Settings
 from mltrail_server.store.ci import jobs, pipelines
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
@@ -74,7 +74,7 @@ _CONTEXT = "mlflow.data.context"
 
 
 def made(
-    connection: sa.Connection,
+    tx: Transaction,
     scope: Scope,
     promotion: Promotion,
     candidate: Candidate,
@@ -88,10 +88,10 @@ def made(
     number under which the part of the candidate that counts is stored.
     """
     told = provenance.statement(
-        _built(connection, scope, promotion, candidate),
+        _built(tx, scope, promotion, candidate),
         [Subject(name, file.sha256 or "") for name, file in sorted(by_name(held.files, held.location).items())],
-        materials=_materials(connection, scope, evidence_iid),
-        params=dict(params.of(connection, scope.project_id, [evidence_iid]).get(evidence_iid, [])),
+        materials=_materials(tx, evidence_iid),
+        params=dict(params.of(tx, [evidence_iid]).get(evidence_iid, [])),
         promotion={
             "model": model,
             "version": promotion.semver,
@@ -123,29 +123,25 @@ def of(scope: Scope, name: str, version: str) -> Attested:
     """Fetch what vouches for a version, named by number, semver or alias. Raises NOT_FOUND for one that was registered
     by hand.
     """
-    with scope.deps.db.read() as connection:
-        found = aliases.version_named(connection, scope, name, version)
-        told = promotions.attestation(connection, scope.project_id, found.model_id, found.number)
-        held = files.below(connection, scope.project_id, found.location) if found.location else []
+    with scope.project.read() as tx:
+        found = aliases.version_named(tx, name, version)
+        told = promotions.attestation(tx, found.model_id, found.number)
+        held = files.below(tx, found.location) if found.location else []
     if told is None:
         raise not_found(f"{name} {found.semver} was registered by hand and never promoted, so nothing vouches for it.")
     return Attested(found, json.loads(told), sorted(by_name(tuple(held), found.location)))
 
 
-def statement_of(connection: sa.Connection, scope: Scope, version: Version) -> dict[str, Any] | None:
+def statement_of(tx: Transaction, version: Version) -> dict[str, Any] | None:
     """Read the statement of a version; None when it has none."""
-    told = promotions.attestation(connection, scope.project_id, version.model_id, version.number)
+    told = promotions.attestation(tx, version.model_id, version.number)
     return None if told is None else provenance.opened(json.loads(told))
 
 
-def _built(connection: sa.Connection, scope: Scope, promotion: Promotion, candidate: Candidate) -> Built:
+def _built(tx: Transaction, scope: Scope, promotion: Promotion, candidate: Candidate) -> Built:
     settings, path = scope.deps.settings, scope.actor.project_path
-    pipeline = pipelines.get(connection, scope.project_id, promotion.trained_in)
-    creator = next(
-        one
-        for one in jobs.tied_in(connection, scope.project_id, promotion.trained_in)
-        if one.candidate_iid == candidate.iid
-    )
+    pipeline = pipelines.get(tx, promotion.trained_in)
+    creator = next(one for one in jobs.tied_in(tx, promotion.trained_in) if one.candidate_iid == candidate.iid)
     return Built(
         repository=f"{settings.gitlab_url.rstrip('/')}/{path}",
         sha=pipeline.sha if pipeline else "",
@@ -159,8 +155,8 @@ def _built(connection: sa.Connection, scope: Scope, promotion: Promotion, candid
     )
 
 
-def _materials(connection: sa.Connection, scope: Scope, candidate_iid: int) -> list[Material]:
-    found = inputs.datasets_of(connection, scope.project_id, [candidate_iid]).get(candidate_iid, [])
+def _materials(tx: Transaction, candidate_iid: int) -> list[Material]:
+    found = inputs.datasets_of(tx, [candidate_iid]).get(candidate_iid, [])
     return [Material(one.name, one.digest, _uri(one.source), dict(one.tags).get(_CONTEXT, "")) for one in found]
 
 

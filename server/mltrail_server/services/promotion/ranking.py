@@ -6,17 +6,15 @@ Which run of a pipeline is promoted: the best by a metric whose direction is kno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import sqlalchemy as sa
-
 from mltrail_contract import Contract
 from mltrail_server.domain import champion_check, comparison
 from mltrail_server.domain.champion_check import ChampionComparison
 from mltrail_server.domain.direction import Better, is_system
 from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import as_text
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.review import baselines, pipeline_runs
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidates
 
 STATES = {
@@ -128,8 +126,7 @@ _MOST_WORSE_NAMED = 5
 
 
 def beside_champion(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     winner: Winner,
     terms: Policy,
     *,
@@ -144,10 +141,10 @@ def beside_champion(
     `branch` is the one whose pipelines show what chance does. Some fifteen statements.
     """
     model = terms.model
-    against = baselines.of_alias(connection, project_id, model, alias, contract=contract, branch_of=branch)
+    against = baselines.of_alias(tx, model, alias, contract=contract, branch_of=branch)
     if against.version is None:
         return ChampionComparison(None, why_not="there is no version to compare with yet")
-    runs = list(against.runs) or _alone(connection, project_id, against.version.candidate_iid)
+    runs = list(against.runs) or _alone(tx, against.version.candidate_iid)
     if not any(run.metrics for run in runs):
         return ChampionComparison(against.version.semver, why_not="no metric of the version that it replaces is known")
     if champion_check.other_data(model, winner.runs, runs):
@@ -187,9 +184,9 @@ def floor_refusal(found: ChampionComparison, terms: Policy, alias: str, quoted: 
     return f"it is worse than {quoted(alias)}, which is {found.version}: {told}{more}. If that is meant, write {line}"
 
 
-def _alone(connection: sa.Connection, project_id: ProjectId, candidate_iid: int | None) -> list[Run]:
+def _alone(tx: Transaction, candidate_iid: int | None) -> list[Run]:
     """Read the version's own run where its pipeline does not vouch for it any more: a promoted run never changes."""
-    found = candidates.get_by_iid(connection, project_id, candidate_iid) if candidate_iid is not None else None
+    found = candidates.get_by_iid(tx, candidate_iid) if candidate_iid is not None else None
     if found is None:
         return []
-    return pipeline_runs.filled(connection, project_id, [Run(found.iid, found.name, RunState.SUCCEEDED, {}, {})])
+    return pipeline_runs.filled(tx, [Run(found.iid, found.name, RunState.SUCCEEDED, {}, {})])

@@ -3,8 +3,7 @@
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import forbidden
 from mltrail_server.domain.identity import Actor
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.context.deps import Ci, Scope
 
 
 def check(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
@@ -31,9 +30,9 @@ def check(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
         raise forbidden(_unprotected(job.ref))
 
 
-def check_ref(scope: Scope, gitlab: GitLab, told: gitlab_ci.Pipeline) -> None:
+def check_ref(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline) -> None:
     """Check that only those who may merge can start such a pipeline. A job's token tells; for a person GitLab does."""
-    if scope.actor.job is None and not gitlab.is_protected(scope.project_id, told.ref, tag=told.tag):
+    if scope.actor.job is None and not ci.gitlab.is_protected(scope.project_id, told.ref, tag=told.tag):
         raise forbidden(_unprotected(told.ref))
 
 

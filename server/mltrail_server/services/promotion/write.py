@@ -5,8 +5,6 @@ What a promotion is asked for, what is known before it is done, and what became 
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import paths
 from mltrail_server.domain.bump import Step
 from mltrail_server.domain.candidate import Stage
@@ -20,6 +18,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.files.model_files import Held
 from mltrail_server.services.registry import aliases, models, versions
 from mltrail_server.store.ci import due
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
@@ -138,25 +137,19 @@ class AliasMovedError(MltrailError):
 
 
 def settled(  # noqa: PLR0917 - what a promotion is about
-    connection: sa.Connection,
-    scope: Scope,
-    wish: Wish,
-    choices: Choices,
-    model: str,
-    model_id: int | None,
-    alias: str | None,
+    tx: Transaction, scope: Scope, wish: Wish, choices: Choices, model: str, model_id: int | None, alias: str | None
 ) -> Promoted | None:
     """Tell what earlier promotions leave to do: nothing, where this pipeline or a newer one has promoted."""
     if model_id is None:
         return None
-    before = promotions.of_pipeline(connection, scope.project_id, model_id, choices.pipeline.id)
+    before = promotions.of_pipeline(tx, model_id, choices.pipeline.id)
     if before is None and choices.only is not None:
-        before = promotions.of_candidate(connection, scope.project_id, model_id, choices.only)
+        before = promotions.of_candidate(tx, model_id, choices.only)
     if before is not None and before.pre_release and not wish.pre_release:
         told = f"it is the pre-release {before.semver}; promote by a pipeline of the branch that it was merged into"
         return Promoted("refused", model, alias, told)
     if before is not None:
-        holder = _held(connection, scope, model_id, before.alias)
+        holder = _held(tx, model_id, before.alias)
         return Promoted(
             "already",
             model,
@@ -171,41 +164,36 @@ def settled(  # noqa: PLR0917 - what a promotion is about
             holder=holder,
             holder_url=holder and links.version(scope.deps.settings, scope.actor.project_path, model, holder),
         )
-    newest = promotions.newest(connection, scope.project_id, model_id)
+    newest = promotions.newest(tx, model_id)
     if not wish.pre_release and newest is not None and newest.pipeline_id > choices.pipeline.id:
         told = f"the newer pipeline {newest.pipeline_id} has promoted {newest.semver} already"
         return Promoted("nothing", model, alias, told)
     return None
 
 
-def planned(connection: sa.Connection, scope: Scope, plan: Plan, model_id: int | None) -> Promoted:
-    used = numbering.used(connection, scope.project_id, model_id) if model_id is not None else numbering.Used()
+def planned(tx: Transaction, scope: Scope, plan: Plan, model_id: int | None) -> Promoted:
+    used = numbering.used(tx, model_id) if model_id is not None else numbering.Used()
     called, reason, version = number_of(plan, used)
-    return sentence_of(
-        scope, plan, "dry_run", version, called, reason, replaces=_replaced(connection, scope, plan, model_id)
-    )
+    return sentence_of(scope, plan, "dry_run", version, called, reason, replaces=_replaced(tx, plan, model_id))
 
 
-def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted:
+def carried_out(tx: Transaction, scope: Scope, plan: Plan) -> Promoted:
     name = plan.choice.model
-    model_id = _model_id(connection, scope, name)
-    model_store.lock(connection, scope.project_id, model_id)
-    before = settled(connection, scope, plan.wish, plan.choices, name, model_id, plan.alias)
+    model_id = _model_id(tx, scope, name)
+    model_store.lock(tx, model_id)
+    before = settled(tx, scope, plan.wish, plan.choices, name, model_id, plan.alias)
     if before is not None:
         return before
-    if (
-        plan.alias is not None
-        and alias_store.target(connection, scope.project_id, model_id, plan.alias) != plan.champion
-    ):
+    if plan.alias is not None and alias_store.target(tx, model_id, plan.alias) != plan.champion:
         raise AliasMovedError
-    candidate = _unchanged(connection, scope, plan)
-    called, reason, version = number_of(plan, numbering.used(connection, scope.project_id, model_id))
-    replaces = _replaced(connection, scope, plan, model_id)
+    candidate = _unchanged(tx, plan)
+    called, reason, version = number_of(plan, numbering.used(tx, model_id))
+    replaces = _replaced(tx, plan, model_id)
     # The version gets names of its own for the files as they are now: whatever becomes of the run, they stay.
     folder = paths.of_promotion(plan.choices.pipeline.id, plan.winner.iid).folder
-    files.copy(connection, scope.project_id, plan.held.files, source=plan.held.location, target=folder)
+    files.copy(tx, plan.held.files, source=plan.held.location, target=folder)
     number, chosen = versions.create_promoted(
-        connection,
+        tx,
         scope,
         model_name=name,
         candidate_iid=candidate.iid,
@@ -218,21 +206,21 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
         tags={},
         promoted=not plan.wish.pre_release,
     )
-    candidates.change(connection, scope.project_id, candidate.iid, promoted=True)
+    candidates.change(tx, candidate.iid, promoted=True)
     made = _promotion(scope, plan, model_id=model_id, number=number, semver=chosen, called=called, reason=reason)
     if plan.alias is not None:
         aliases.move(
-            connection,
+            tx,
             scope,
             model_id,
             plan.alias,
             number,
-            expected_from=alias_store.target(connection, scope.project_id, model_id, plan.alias),
+            expected_from=alias_store.target(tx, model_id, plan.alias),
             pipeline_id=plan.choices.pipeline.id,
             reason=f"promoted {chosen} ({called}: {reason})",
         )
     attestation = provenance.made(
-        connection,
+        tx,
         scope,
         made,
         candidate,
@@ -241,31 +229,31 @@ def carried_out(connection: sa.Connection, scope: Scope, plan: Plan) -> Promoted
         model=name,
         approvers=plan.approvers,
     )
-    promotions.add(connection, scope.project_id, made, attestation=attestation)
-    version_id = version_store.id_of(connection, scope.project_id, model_id, number)
-    due.mark(connection, scope.project_id, kind=due.PROMOTION, key=version_id, at=scope.now, now=scope.now)
+    promotions.add(tx, made, attestation=attestation)
+    version_id = version_store.id_of(tx, model_id, number)
+    due.mark(tx, kind=due.PROMOTION, key=version_id, at=tx.now)
     return sentence_of(scope, plan, "promoted", version, called, reason, replaces=replaces, number=number)
 
 
-def _model_id(connection: sa.Connection, scope: Scope, name: str) -> int:
+def _model_id(tx: Transaction, scope: Scope, name: str) -> int:
     """Find the model or make it; another promotion may make it at the same moment."""
-    found = model_store.id_of(connection, scope.project_id, name)
+    found = model_store.id_of(tx, name)
     if found is not None:
         return found
     try:
-        return models.make(connection, scope, name=name, description=None, tags={})
+        return models.make(tx, scope, name=name, description=None, tags={})
     except MltrailError as error:
-        other = model_store.id_of(connection, scope.project_id, name)
+        other = model_store.id_of(tx, name)
         if error.code is not Code.ALREADY_EXISTS or other is None:
             raise
         return other
 
 
-def _unchanged(connection: sa.Connection, scope: Scope, plan: Plan) -> Candidate:
+def _unchanged(tx: Transaction, plan: Plan) -> Candidate:
     """Hold the candidate until the end, and see that nobody has written to it since it was checked."""
-    found = candidates.get_by_iid(connection, scope.project_id, plan.winner.iid)
-    held = candidates.get_to_write(connection, scope.project_id, found.eid) if found is not None else None
-    now = files.below(connection, scope.project_id, plan.held.location)
+    found = candidates.get_by_iid(tx, plan.winner.iid)
+    held = candidates.get_to_write(tx, found.eid) if found is not None else None
+    now = files.below(tx, plan.held.location)
     same = {file.path: file.blob_id for file in now} == {file.path: file.blob_id for file in plan.held.files}
     if held is None or held.discarded or held.stage is Stage.DELETED or not same:
         raise MltrailError(
@@ -297,14 +285,14 @@ def _promotion(
     )
 
 
-def _replaced(connection: sa.Connection, scope: Scope, plan: Plan, model_id: int | None) -> str | None:
+def _replaced(tx: Transaction, plan: Plan, model_id: int | None) -> str | None:
     """Name the version that the alias points at now."""
-    return _held(connection, scope, model_id, plan.alias)
+    return _held(tx, model_id, plan.alias)
 
 
-def _held(connection: sa.Connection, scope: Scope, model_id: int | None, alias: str | None) -> str | None:
+def _held(tx: Transaction, model_id: int | None, alias: str | None) -> str | None:
     if model_id is None or alias is None:
         return None
-    number = alias_store.target(connection, scope.project_id, model_id, alias)
-    found = version_store.get(connection, scope.project_id, model_id, number) if number is not None else None
+    number = alias_store.target(tx, model_id, alias)
+    found = version_store.get(tx, model_id, number) if number is not None else None
     return found.semver if found else None

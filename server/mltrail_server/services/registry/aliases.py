@@ -6,14 +6,13 @@ Aliases: names such as `champion` that move from version to version.
 from dataclasses import dataclass
 from enum import Enum
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import alias_history, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import conflict, invalid, not_found
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.services.contract.protection import Promoting
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import aliases as store
 from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry import versions
@@ -32,21 +31,21 @@ def put(scope: Scope, name: str, alias: str, version: str) -> None:
     rules.check_alias(alias)
     rules.parse_version(version)  # what can be no version is told so, whatever the model
     promoting = protection.promoting(scope)
-    with scope.deps.db.write() as connection:
-        model_id = models.id_of(connection, scope, name)
-        found = models.version_of(connection, scope, model_id, name, version)
-        pinned = protection.check_alias(connection, scope, model_id, name, alias, found, promoting)
-        move(connection, scope, model_id, alias, found.number, reason=pinned)
+    with scope.project.write() as tx:
+        model_id = models.id_of(tx, name)
+        found = models.version_of(tx, model_id, name, version)
+        pinned = protection.check_alias(tx, scope, model_id, name, alias, found, promoting)
+        move(tx, scope, model_id, alias, found.number, reason=pinned)
 
 
 def delete(scope: Scope, name: str, alias: str) -> None:
     """Remove an alias; one that is not there is no error."""
     rules.check_alias_text(alias)
     promoting = protection.promoting(scope)
-    with scope.deps.db.write() as connection:
-        model_id = models.id_of(connection, scope, name)
-        protection.check_alias(connection, scope, model_id, name, alias, None, promoting)
-        move(connection, scope, model_id, alias, None)
+    with scope.project.write() as tx:
+        model_id = models.id_of(tx, name)
+        protection.check_alias(tx, scope, model_id, name, alias, None, promoting)
+        move(tx, scope, model_id, alias, None)
 
 
 def resolve(scope: Scope, name: str, alias: str) -> Version:
@@ -56,21 +55,21 @@ def resolve(scope: Scope, name: str, alias: str) -> Version:
     """
     if semver.read(alias) is None:
         rules.check_alias_text(alias)
-    with scope.deps.db.read() as connection:
-        return find(connection, scope, name, alias)
+    with scope.project.read() as tx:
+        return find(tx, name, alias)
 
 
-def find(connection: sa.Connection, scope: Scope, name: str, alias: str) -> Version:
-    model_id = models.id_of(connection, scope, name)
-    number = store.target(connection, scope.project_id, model_id, alias)
+def find(tx: Transaction, name: str, alias: str) -> Version:
+    model_id = models.id_of(tx, name)
+    number = store.target(tx, model_id, alias)
     if number is not None:
-        found = versions.get(connection, scope.project_id, model_id, number)
+        found = versions.get(tx, model_id, number)
     elif alias.lower() == rules.LATEST:
-        found = versions.highest(connection, scope.project_id, model_id)
+        found = versions.highest(tx, model_id)
         if found is None:
             raise not_found(f"Registered Model with name={name} has no versions yet")
     elif semver.read(alias) is not None:
-        found = models.version_of(connection, scope, model_id, name, alias)
+        found = models.version_of(tx, model_id, name, alias)
     else:
         found = None
     if found is None:
@@ -78,15 +77,15 @@ def find(connection: sa.Connection, scope: Scope, name: str, alias: str) -> Vers
     return found
 
 
-def version_named(connection: sa.Connection, scope: Scope, name: str, text: str) -> Version:
+def version_named(tx: Transaction, name: str, text: str) -> Version:
     """Find a version by number, semver or alias."""
     if text.isdigit() or semver.read(text) is not None:
-        return models.version_of(connection, scope, models.id_of(connection, scope, name), name, text)
-    return find(connection, scope, name, text)
+        return models.version_of(tx, models.id_of(tx, name), name, text)
+    return find(tx, name, text)
 
 
 def move(
-    connection: sa.Connection,
+    tx: Transaction,
     scope: Scope,
     model_id: int,
     alias: str,
@@ -102,8 +101,8 @@ def move(
     point there (None: nowhere). The caller has made sure that the version exists. A move to where it is already is
     none, and leaves no row.
     """
-    model_store.lock(connection, scope.project_id, model_id)
-    before = store.target(connection, scope.project_id, model_id, alias)
+    model_store.lock(tx, model_id)
+    before = store.target(tx, model_id, alias)
     if expected_from is not Expected.ANYTHING and before != expected_from:
         raise conflict(
             f"The alias '{alias}' points at {_told(before)}, not at {_told(expected_from)} as expected: it was moved "
@@ -112,20 +111,20 @@ def move(
     if before == to_number:
         return before
     if to_number is None:
-        store.delete(connection, scope.project_id, model_id, alias)
+        store.delete(tx, model_id, alias)
     else:
-        store.put(connection, scope.project_id, model_id, alias, to_number)
+        store.put(tx, model_id, alias, to_number)
     job = scope.actor.job
     pipeline = pipeline_id if pipeline_id is not None or job is None else job.pipeline_id
-    moved = Move(alias, before, to_number, scope.now, scope.actor.user_name, pipeline, reason)
-    store.record(connection, scope.project_id, model_id, moved)
+    moved = Move(alias, before, to_number, tx.now, scope.actor.user_name, pipeline, reason)
+    store.record(tx, model_id, moved)
     return before
 
 
 def history(scope: Scope, name: str) -> list[Move]:
     """Tell all moves of a model's aliases, the newest first."""
-    with scope.deps.db.read() as connection:
-        return store.history(connection, scope.project_id, models.id_of(connection, scope, name))
+    with scope.project.read() as tx:
+        return store.history(tx, models.id_of(tx, name))
 
 
 def _told(number: int | None) -> str:
@@ -161,13 +160,13 @@ def move_with_reason(
     """
     rules.check_alias(alias)
     promoting = protection.promoting(scope)
-    with scope.deps.db.write() as connection:
-        model_id = models.id_of(connection, scope, name)
-        wanted = models.version_of(connection, scope, model_id, name, version)
+    with scope.project.write() as tx:
+        model_id = models.id_of(tx, name)
+        wanted = models.version_of(tx, model_id, name, version)
         where: int | Expected | None = Expected.ANYTHING
         if expected is not None:
-            where = models.version_of(connection, scope, model_id, name, expected).number if expected else None
-        return _moved(connection, scope, model_id, alias, wanted, promoting, expected=where, reason=reason)
+            where = models.version_of(tx, model_id, name, expected).number if expected else None
+        return _moved(tx, scope, model_id, alias, wanted, promoting, expected=where, reason=reason)
 
 
 def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expected: str | None = None) -> Moved:
@@ -176,36 +175,36 @@ def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expecte
     Raises CONFLICT when it was nowhere before, INVALID when it points nowhere now.
     """
     promoting = protection.promoting(scope)
-    with scope.deps.db.write() as connection:
-        current = find(connection, scope, name, alias)
+    with scope.project.write() as tx:
+        current = find(tx, name, alias)
         model_id = current.model_id
-        moves = [one.to_number for one in store.history(connection, scope.project_id, model_id) if one.alias == alias]
+        moves = [one.to_number for one in store.history(tx, model_id) if one.alias == alias]
         before = alias_history.standing(moves[::-1])
         places = before[: before.index(current.number)] if current.number in before else []
-        there = [versions.get(connection, scope.project_id, model_id, number) for number in places[::-1]]
+        there = [versions.get(tx, model_id, number) for number in places[::-1]]
         target = next((one for one in there if one is not None), None)
         if target is None:
             raise conflict(
                 f"'{alias}' has been at no version of {name} before {current.semver}, so there is nothing to go back "
                 "to. Point it at a version of your choice instead."
             )
-        where = models.version_of(connection, scope, model_id, name, expected).number if expected else current.number
+        where = models.version_of(tx, model_id, name, expected).number if expected else current.number
         told = f"rolled back from {current.semver}" + (f": {reason}" if reason else "")
-        return _moved(connection, scope, model_id, alias, target, promoting, expected=where, reason=told)
+        return _moved(tx, scope, model_id, alias, target, promoting, expected=where, reason=told)
 
 
 def history_of_model(scope: Scope, name: str) -> AliasHistory:
-    with scope.deps.db.read() as connection:
-        model_id = models.id_of(connection, scope, name)
+    with scope.project.read() as tx:
+        model_id = models.id_of(tx, name)
         return AliasHistory(
-            store.of_models(connection, scope.project_id, [model_id]).get(model_id, []),
-            store.history(connection, scope.project_id, model_id),
-            versions.semvers(connection, scope.project_id, model_id),
+            store.of_models(tx, [model_id]).get(model_id, []),
+            store.history(tx, model_id),
+            versions.semvers(tx, model_id),
         )
 
 
 def _moved(
-    connection: sa.Connection,
+    tx: Transaction,
     scope: Scope,
     model_id: int,
     alias: str,
@@ -215,8 +214,8 @@ def _moved(
     expected: int | Expected | None,
     reason: str | None,
 ) -> Moved:
-    pinned = protection.check_alias(connection, scope, model_id, wanted.model_name, alias, wanted, promoting)
+    pinned = protection.check_alias(tx, scope, model_id, wanted.model_name, alias, wanted, promoting)
     reason = "; ".join(one for one in (reason, pinned) if one)[:_MOST_REASON] or None
-    number = move(connection, scope, model_id, alias, wanted.number, expected_from=expected, reason=reason)
-    before = versions.get(connection, scope.project_id, model_id, number) if number is not None else None
+    number = move(tx, scope, model_id, alias, wanted.number, expected_from=expected, reason=reason)
+    before = versions.get(tx, model_id, number) if number is not None else None
     return Moved(alias, before, wanted)

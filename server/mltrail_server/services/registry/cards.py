@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import grouping, model_card, provenance
 from mltrail_server.domain.markdown import Markdown, link
 from mltrail_server.domain.model_card import Card, CardDataset, CardPromotion
@@ -13,6 +11,7 @@ from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.review import pipeline_runs
 from mltrail_server.store.ci import merge_requests, pipelines
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
@@ -26,28 +25,27 @@ _CONTEXT = "mlflow.data.context"
 
 def of(scope: Scope, name: str, version: str) -> tuple[Version, str]:
     """Write the card of a version, named by number, semver or alias."""
-    with scope.deps.db.read() as connection:
-        found = aliases.version_named(connection, scope, name, version)
-        return found, model_card.body(_card(connection, scope, found))
+    with scope.project.read() as tx:
+        found = aliases.version_named(tx, name, version)
+        return found, model_card.body(_card(tx, scope, found))
 
 
-def _card(connection: sa.Connection, scope: Scope, version: Version) -> Card:
-    project_id = scope.project_id
-    promotion = promotions.of_version(connection, project_id, version.model_id, version.number)
-    envelope = json.loads(promotions.attestation(connection, project_id, version.model_id, version.number) or "{}")
+def _card(tx: Transaction, scope: Scope, version: Version) -> Card:
+    promotion = promotions.of_version(tx, version.model_id, version.number)
+    envelope = json.loads(promotions.attestation(tx, version.model_id, version.number) or "{}")
     iid = version.candidate_iid
-    held = files.below(connection, project_id, version.location) if version.location else []
-    used = inputs.datasets_of(connection, project_id, [iid]).get(iid, []) if iid is not None else []
-    logged = dict(params.of(connection, project_id, [iid]).get(iid, [])) if iid is not None else {}
+    held = files.below(tx, version.location) if version.location else []
+    used = inputs.datasets_of(tx, [iid]).get(iid, []) if iid is not None else []
+    logged = dict(params.of(tx, [iid]).get(iid, [])) if iid is not None else {}
     return Card(
         version.model_name,
         version.semver,
         version.description or "",
         version.aliases,
-        _promoted(connection, scope, promotion, envelope) if promotion else None,
-        _run(connection, scope, iid),
-        _commit(connection, scope, promotion),
-        _metrics(connection, scope, iid, promotion),
+        _promoted(tx, scope, promotion, envelope) if promotion else None,
+        _run(tx, scope, iid),
+        _commit(tx, scope, promotion),
+        _metrics(tx, iid, promotion),
         logged,
         [CardDataset(dict(one.tags).get(_CONTEXT, ""), one.name, one.digest, one.origin) for one in used],
         len(held),
@@ -56,12 +54,12 @@ def _card(connection: sa.Connection, scope: Scope, version: Version) -> Card:
     )
 
 
-def _promoted(connection: sa.Connection, scope: Scope, promotion: Promotion, envelope: dict[str, Any]) -> CardPromotion:
+def _promoted(tx: Transaction, scope: Scope, promotion: Promotion, envelope: dict[str, Any]) -> CardPromotion:
     settings, path = scope.deps.settings, scope.actor.project_path
     pipeline = Markdown(f"pipeline {promotion.pipeline_id}")
     request = None
     if promotion.merge_request_iid is not None:
-        known = merge_requests.get(connection, scope.project_id, promotion.merge_request_iid)
+        known = merge_requests.get(tx, promotion.merge_request_iid)
         request = link(Markdown(f"!{promotion.merge_request_iid}"), known.web_url if known else None)
     said = provenance.opened(envelope)["predicate"]["runDetails"]["byproducts"][0]["annotations"] if envelope else {}
     return CardPromotion(
@@ -75,35 +73,29 @@ def _promoted(connection: sa.Connection, scope: Scope, promotion: Promotion, env
     )
 
 
-def _run(connection: sa.Connection, scope: Scope, iid: int | None) -> Markdown | None:
-    found = candidates.get_by_iid(connection, scope.project_id, iid) if iid is not None else None
+def _run(tx: Transaction, scope: Scope, iid: int | None) -> Markdown | None:
+    found = candidates.get_by_iid(tx, iid) if iid is not None else None
     if found is None:
         return None
     return link(found.name, links.candidate(scope.deps.settings, scope.actor.project_path, found.iid))
 
 
-def _commit(connection: sa.Connection, scope: Scope, promotion: Promotion | None) -> Markdown | None:
-    trained = pipelines.get(connection, scope.project_id, promotion.trained_in) if promotion else None
+def _commit(tx: Transaction, scope: Scope, promotion: Promotion | None) -> Markdown | None:
+    trained = pipelines.get(tx, promotion.trained_in) if promotion else None
     if trained is None:
         return None
     base = f"{scope.deps.settings.gitlab_url.rstrip('/')}/{scope.actor.project_path}"
     return model_card.commit_link(trained.sha, f"{base}/-/commit/{trained.sha}")
 
 
-def _metrics(
-    connection: sa.Connection, scope: Scope, iid: int | None, promotion: Promotion | None
-) -> dict[str, Summary]:
+def _metrics(tx: Transaction, iid: int | None, promotion: Promotion | None) -> dict[str, Summary]:
     """Sum up the repeats of the promoted run, among them itself; without any, its own values."""
     if iid is None:
         return {}
     if promotion is not None:
-        runs = [
-            run
-            for of_model in pipeline_runs.of(connection, scope.project_id, promotion.trained_in).values()
-            for run in of_model
-        ]
+        runs = [run for of_model in pipeline_runs.of(tx, promotion.trained_in).values() for run in of_model]
         for one in grouping.group(runs):
             if iid in {run.iid for run in one.runs}:
                 return dict(one.metrics)
-    points = metrics.latest_of(connection, scope.project_id, [iid]).get(iid, [])
+    points = metrics.latest_of(tx, [iid]).get(iid, [])
     return {point.key: summarise([point.value]) for point in points if grouping.usable(point.value)}

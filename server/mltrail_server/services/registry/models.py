@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import aliases, versions
 from mltrail_server.store.registry import models as store
@@ -45,41 +44,32 @@ def create(
     scope: Scope, *, name: str, description: str | None = None, tags: Mapping[str, str] | None = None
 ) -> Registered:
     """Make a model. Raises ALREADY_EXISTS for a taken name."""
-    with scope.deps.db.write() as connection:
-        make(connection, scope, name=name, description=description, tags=tags or {})
-        return _one(connection, scope, name)
+    with scope.project.write() as tx:
+        make(tx, scope, name=name, description=description, tags=tags or {})
+        return _one(tx, name)
 
 
-def make(
-    connection: sa.Connection, scope: Scope, *, name: str, description: str | None, tags: Mapping[str, str]
-) -> int:
+def make(tx: Transaction, scope: Scope, *, name: str, description: str | None, tags: Mapping[str, str]) -> int:
     """Make a model in the caller's transaction, and answer its id."""
     rules.check_name(name)
     for key, value in tags.items():
         rules.check_tag(key, value)
-    made = store.create(
-        connection,
-        scope.project_id,
-        name=name,
-        description=description,
-        user_name=scope.actor.user_name,
-        now=scope.now,
-    )
+    made = store.create(tx, name=name, description=description, user_name=scope.actor.user_name)
     if made is None:
         raise _taken(name)
-    numbers = [number for number, _ in promotions.taken(connection, scope.project_id, made)]
+    numbers = [number for number, _ in promotions.taken(tx, made)]
     if numbers:
         # A model of this name had promoted versions: their numbers stay theirs.
-        store.change(connection, scope.project_id, made, now=scope.now, last_number=max(numbers))
-    store.put_tags(connection, scope.project_id, made, tags)
+        store.change(tx, made, last_number=max(numbers))
+    store.put_tags(tx, made, tags)
     if tags.get(rules.PROMPT_TAG) != "true":
-        experiments.make(connection, scope, name)
+        experiments.make(tx, name)
     return made
 
 
 def get(scope: Scope, name: str) -> Registered:
-    with scope.deps.db.read() as connection:
-        return _one(connection, scope, name)
+    with scope.project.read() as tx:
+        return _one(tx, name)
 
 
 def search(
@@ -88,39 +78,34 @@ def search(
     """Find a page of models, in six statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
-    with scope.deps.db.slow_read() as connection:
+    with scope.project.slow_read() as tx:
         found, next_token = search_store.search_models(
-            connection,
-            scope.project_id,
-            clauses=filters.parse(filter_text),
-            orders=filters.parse_orders(order_by),
-            limit=limit,
-            token=token,
+            tx, clauses=filters.parse(filter_text), orders=filters.parse_orders(order_by), limit=limit, token=token
         )
-        return Page(_registered(connection, scope, found), next_token)
+        return Page(_registered(tx, found), next_token)
 
 
 def rename(scope: Scope, name: str, new_name: str) -> Registered:
     rules.check_name(new_name)
     promoting = protection.promoting(scope)
-    with scope.deps.db.write() as connection:
-        model_id = id_of(connection, scope, name)
-        protection.check_model(connection, scope, model_id, name, "Renaming")
-        if store.id_of(connection, scope.project_id, new_name) not in (None, model_id):
+    with scope.project.write() as tx:
+        model_id = id_of(tx, name)
+        protection.check_model(tx, scope, model_id, name, "Renaming")
+        if store.id_of(tx, new_name) not in (None, model_id):
             raise _taken(new_name)
         if new_name != name:
-            protection.check_new_name(connection, scope, model_id, new_name, promoting)
-        experiments.rename(connection, scope, name, new_name)
-        store.change(connection, scope.project_id, model_id, now=scope.now, name=new_name)
-        return _one(connection, scope, new_name)
+            protection.check_new_name(tx, scope, model_id, new_name, promoting)
+        experiments.rename(tx, scope, name, new_name)
+        store.change(tx, model_id, name=new_name)
+        return _one(tx, new_name)
 
 
 def describe(scope: Scope, name: str, description: str | None) -> Registered:
     """Change the description; None leaves it as it is."""
     changes = {} if description is None else {"description": description}
-    with scope.deps.db.write() as connection:
-        store.change(connection, scope.project_id, id_of(connection, scope, name), now=scope.now, **changes)
-        return _one(connection, scope, name)
+    with scope.project.write() as tx:
+        store.change(tx, id_of(tx, name), **changes)
+        return _one(tx, name)
 
 
 def delete(scope: Scope, name: str) -> None:
@@ -128,25 +113,25 @@ def delete(scope: Scope, name: str) -> None:
 
     A model with promoted versions is deleted by stewards only.
     """
-    with scope.deps.db.write() as connection:
-        model_id = id_of(connection, scope, name)
-        protection.check_model(connection, scope, model_id, name, "Deleting")
-        protection.check_unaliased(connection, scope, model_id, name)
-        store.delete(connection, scope.project_id, model_id)
-        experiments.delete(connection, scope, name)
+    with scope.project.write() as tx:
+        model_id = id_of(tx, name)
+        protection.check_model(tx, scope, model_id, name, "Deleting")
+        protection.check_unaliased(tx, model_id, name)
+        store.delete(tx, model_id)
+        experiments.delete(tx, scope, name)
 
 
 def set_tag(scope: Scope, name: str, key: str, value: str) -> None:
     rules.check_tag(key, value)
-    with scope.deps.db.write() as connection:
-        store.put_tags(connection, scope.project_id, id_of(connection, scope, name), {key: value})
+    with scope.project.write() as tx:
+        store.put_tags(tx, id_of(tx, name), {key: value})
 
 
 def delete_tag(scope: Scope, name: str, key: str) -> None:
     """Remove a tag; one that is not there is no error."""
     limits.check_key(key, "tag")
-    with scope.deps.db.write() as connection:
-        store.delete_tag(connection, scope.project_id, id_of(connection, scope, name), key)
+    with scope.project.write() as tx:
+        store.delete_tag(tx, id_of(tx, name), key)
 
 
 def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list[Version]:
@@ -157,55 +142,52 @@ def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list
     """
     if len(stages) > MOST_VERSIONS:
         raise invalid(f"stages has {len(stages)} elements; at most {MOST_VERSIONS} are possible.")
-    with scope.deps.db.read() as connection:
-        model_id = id_of(connection, scope, name)
-        latest = versions.latest(connection, scope.project_id, [model_id]).get(model_id, [])
+    with scope.project.read() as tx:
+        model_id = id_of(tx, name)
+        latest = versions.latest(tx, [model_id]).get(model_id, [])
         if not stages:
             return latest
         wanted: set[str] = set()
         named: list[Version] = []
         for text in stages:
             if rules.read_stage(text) is None and (text.isdigit() or semver.read(text) is not None):
-                named.append(version_of(connection, scope, model_id, name, text))
+                named.append(version_of(tx, model_id, name, text))
             else:
                 wanted.add(rules.parse_stage(text))
         return [version for version in latest if version.stage in wanted] + named
 
 
-def id_of(connection: sa.Connection, scope: Scope, name: str) -> int:
+def id_of(tx: Transaction, name: str) -> int:
     rules.check_given(name)
-    found = store.id_of(connection, scope.project_id, name)
+    found = store.id_of(tx, name)
     if found is None:
         raise not_found(f"Registered Model with name={name} not found")
     return found
 
 
-def version_of(connection: sa.Connection, scope: Scope, model_id: int, name: str, text: str) -> Version:
+def version_of(tx: Transaction, model_id: int, name: str, text: str) -> Version:
     """Find a version by number or semver. Raises INVALID for what is neither, NOT_FOUND for what is not there."""
     which = rules.parse_version(text)
-    if isinstance(which, int):
-        found = versions.get(connection, scope.project_id, model_id, which)
-    else:
-        found = versions.get_by_semver(connection, scope.project_id, model_id, which)
+    found = versions.get(tx, model_id, which) if isinstance(which, int) else versions.get_by_semver(tx, model_id, which)
     if found is None:
         raise not_found(f"Model Version (name={name}, version={text}) not found")
     return found
 
 
-def _one(connection: sa.Connection, scope: Scope, name: str) -> Registered:
+def _one(tx: Transaction, name: str) -> Registered:
     rules.check_given(name)
-    model = store.get(connection, scope.project_id, name)
+    model = store.get(tx, name)
     if model is None:
         raise not_found(f"Registered Model with name={name} not found")
-    return _registered(connection, scope, [model], most=MOST_VERSIONS)[0]
+    return _registered(tx, [model], most=MOST_VERSIONS)[0]
 
 
-def _registered(connection: sa.Connection, scope: Scope, found: Sequence[Model], *, most: int = 0) -> list[Registered]:
+def _registered(tx: Transaction, found: Sequence[Model], *, most: int = 0) -> list[Registered]:
     ids = [model.id for model in found]
     if not ids:
         return []
-    names = aliases.of_models(connection, scope.project_id, ids)
-    latest = versions.latest(connection, scope.project_id, ids, most=most, names=names)
+    names = aliases.of_models(tx, ids)
+    latest = versions.latest(tx, ids, most=most, names=names)
     return [Registered(model, latest.get(model.id, []), names.get(model.id, [])) for model in found]
 
 

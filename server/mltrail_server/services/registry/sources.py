@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import paths
 from mltrail_server.domain import source as rules
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.paths import Owner
-from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import sources as store
 from mltrail_server.store.registry.sources import LoggedModel
 from mltrail_server.store.tracking import candidates
@@ -26,9 +24,7 @@ class Origin:
     logged_model_id: str | None = None
 
 
-def resolve(
-    connection: sa.Connection, scope: Scope, source: str, *, eid: str | None, logged_model_id: str | None
-) -> Origin:
+def resolve(tx: Transaction, source: str, *, eid: str | None, logged_model_id: str | None) -> Origin:
     """Resolve what a client named as source, run and logged model.
 
     Raises INVALID for what no version may be made of and for things that do not belong together, NOT_FOUND for a run or
@@ -36,60 +32,54 @@ def resolve(
     """
     named = rules.parse(source)
     if isinstance(named, rules.OfVersion):
-        return _of_version(connection, scope, named, eid=eid, logged_model_id=logged_model_id)
+        return _of_version(tx, named, eid=eid, logged_model_id=logged_model_id)
     if isinstance(named, rules.OfLoggedModel):
-        return _of_logged_model(connection, scope, named, eid=eid, wanted=logged_model_id)
+        return _of_logged_model(tx, named, eid=eid, wanted=logged_model_id)
     if isinstance(named, rules.Elsewhere):
-        return _elsewhere(connection, scope, named, eid=eid, logged_model_id=logged_model_id)
+        return _elsewhere(tx, named, eid=eid, logged_model_id=logged_model_id)
     if isinstance(named, rules.OfRun):
-        return _of_run(connection, scope, named, eid=eid, logged_model_id=logged_model_id)
-    return _unnamed(connection, scope, eid=eid, logged_model_id=logged_model_id)
+        return _of_run(tx, named, eid=eid, logged_model_id=logged_model_id)
+    return _unnamed(tx, eid=eid, logged_model_id=logged_model_id)
 
 
-def _unnamed(connection: sa.Connection, scope: Scope, *, eid: str | None, logged_model_id: str | None) -> Origin:
+def _unnamed(tx: Transaction, *, eid: str | None, logged_model_id: str | None) -> Origin:
     if logged_model_id:
-        return _of_logged_model(connection, scope, rules.OfLoggedModel(logged_model_id), eid=eid, wanted=None)
+        return _of_logged_model(tx, rules.OfLoggedModel(logged_model_id), eid=eid, wanted=None)
     if eid:
-        return _of_run(connection, scope, rules.OfRun(eid, ""), eid=None, logged_model_id=None)
+        return _of_run(tx, rules.OfRun(eid, ""), eid=None, logged_model_id=None)
     return Origin("")
 
 
-def _elsewhere(
-    connection: sa.Connection, scope: Scope, named: rules.Elsewhere, *, eid: str | None, logged_model_id: str | None
-) -> Origin:
-    maker = _candidate(connection, scope, eid) if eid else None
-    model = _logged_model(connection, scope, logged_model_id) if logged_model_id else None
+def _elsewhere(tx: Transaction, named: rules.Elsewhere, *, eid: str | None, logged_model_id: str | None) -> Origin:
+    maker = _candidate(tx, eid) if eid else None
+    model = _logged_model(tx, logged_model_id) if logged_model_id else None
     return Origin(named.uri, maker.iid if maker else None, model.model_id if model else None)
 
 
-def _of_run(
-    connection: sa.Connection, scope: Scope, named: rules.OfRun, *, eid: str | None, logged_model_id: str | None
-) -> Origin:
-    if named.experiment_iid is not None and candidates.get(connection, scope.project_id, named.eid) is None:
+def _of_run(tx: Transaction, named: rules.OfRun, *, eid: str | None, logged_model_id: str | None) -> Origin:
+    if named.experiment_iid is not None and candidates.get(tx, named.eid) is None:
         raise invalid(f"Invalid model version source: this project has no run {named.eid}.")
-    candidate = _candidate(connection, scope, named.eid)
+    candidate = _candidate(tx, named.eid)
     if named.experiment_iid not in (None, candidate.experiment_iid):
         raise invalid(f"Invalid model version source: the run {named.eid} is not in experiment {named.experiment_iid}.")
     if eid and eid != named.eid:
         raise invalid(f"Invalid model version source: it lies in run {named.eid}, but run_id says {eid}.")
     if logged_model_id:
-        model = _logged_model(connection, scope, logged_model_id)
+        model = _logged_model(tx, logged_model_id)
         if model.source_eid != named.eid:
             raise invalid(f"Invalid model version source: the logged model {model.model_id} is not of run {named.eid}.")
     folder = candidate.elsewhere or Owner(candidate.experiment_iid, eid=named.eid).folder
     location = paths.join(folder, named.path)
-    if named.path and not logged_model_id and not store.has_files(connection, scope.project_id, location):
+    if named.path and not logged_model_id and not store.has_files(tx, location):
         # MLflow 3 keeps what log_model(name="model") logs outside of the run; runs:/<id>/model still means it.
-        logged = store.logged_model_of_run(connection, scope.project_id, named.eid, named.path)
+        logged = store.logged_model_of_run(tx, named.eid, named.path)
         if logged is not None:
             return Origin(_folder(logged), candidate.iid, logged.model_id)
     return Origin(location, candidate.iid, logged_model_id)
 
 
-def _of_logged_model(
-    connection: sa.Connection, scope: Scope, named: rules.OfLoggedModel, *, eid: str | None, wanted: str | None
-) -> Origin:
-    model = _logged_model(connection, scope, named.model_id)
+def _of_logged_model(tx: Transaction, named: rules.OfLoggedModel, *, eid: str | None, wanted: str | None) -> Origin:
+    model = _logged_model(tx, named.model_id)
     if named.experiment_iid not in (None, model.experiment_iid):
         raise invalid(
             f"Invalid model version source: the logged model {model.model_id} is not in experiment "
@@ -99,18 +89,16 @@ def _of_logged_model(
         raise invalid(f"Invalid model version source: it lies in {model.model_id}, but model_id says {wanted}.")
     if eid and eid != model.source_eid:
         raise invalid(f"Invalid model version source: the logged model {model.model_id} is not of run {eid}.")
-    maker = _candidate(connection, scope, model.source_eid) if model.source_eid else None
+    maker = _candidate(tx, model.source_eid) if model.source_eid else None
     return Origin(paths.join(_folder(model), named.path), maker.iid if maker else None, model.model_id)
 
 
-def _of_version(
-    connection: sa.Connection, scope: Scope, named: rules.OfVersion, *, eid: str | None, logged_model_id: str | None
-) -> Origin:
+def _of_version(tx: Transaction, named: rules.OfVersion, *, eid: str | None, logged_model_id: str | None) -> Origin:
     if named.alias is not None:
-        version = aliases.find(connection, scope, named.model_name, named.alias)
+        version = aliases.find(tx, named.model_name, named.alias)
     else:
-        model_id = models.id_of(connection, scope, named.model_name)
-        version = models.version_of(connection, scope, model_id, named.model_name, named.version or "")
+        model_id = models.id_of(tx, named.model_name)
+        version = models.version_of(tx, model_id, named.model_name, named.version or "")
     if eid and eid != version.eid:
         raise invalid(f"Invalid model version source: that version is not of run {eid}.")
     if logged_model_id and logged_model_id != version.logged_model_id:
@@ -118,15 +106,15 @@ def _of_version(
     return Origin(version.elsewhere or version.location, version.candidate_iid, version.logged_model_id)
 
 
-def _candidate(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
-    found = candidates.get(connection, scope.project_id, eid)
+def _candidate(tx: Transaction, eid: str) -> Candidate:
+    found = candidates.get(tx, eid)
     if found is None:
         raise not_found(f"Run with id={eid} not found")
     return found
 
 
-def _logged_model(connection: sa.Connection, scope: Scope, model_id: str) -> LoggedModel:
-    found = store.logged_model(connection, scope.project_id, model_id)
+def _logged_model(tx: Transaction, model_id: str) -> LoggedModel:
+    found = store.logged_model(tx, model_id)
     if found is None:
         raise not_found(f"Logged model with ID '{model_id}' not found")
     return found

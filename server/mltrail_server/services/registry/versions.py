@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
@@ -14,6 +12,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.services.contract.protection import Promoting
 from mltrail_server.services.tracking import logged_models
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry import search as search_store
@@ -53,16 +52,16 @@ def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -
     """
     for key, value in tags.items():
         rules.check_tag(key, value)
-    with scope.deps.db.write() as connection:
+    with scope.project.write() as tx:
         rules.check_given(name)
         # The source first, as MLflow does: a bad one is told whether or not the model exists.
-        origin = _origin(connection, scope, request, is_prompt=tags.get(PROMPT_TAG) == "true")
-        model_id = models.id_of(connection, scope, name)
+        origin = _origin(tx, request, is_prompt=tags.get(PROMPT_TAG) == "true")
+        model_id = models.id_of(tx, name)
         if tags.get(PROMPT_TAG) != "true":
-            origin = _with_run(connection, scope, name, origin)
-        number = model_store.take_number(connection, scope.project_id, model_id, now=scope.now)
+            origin = _with_run(tx, scope, name, origin)
+        number = model_store.take_number(tx, model_id)
         new = NewVersion(
-            semver=_semver(connection, scope, model_id, tags.get(VERSION_TAG)),
+            semver=_semver(tx, model_id, tags.get(VERSION_TAG)),
             candidate_iid=origin.candidate_iid,
             logged_model_id=origin.logged_model_id,
             source=request.source,
@@ -71,12 +70,12 @@ def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -
             description=request.description,
             user_name=scope.actor.user_name,
         )
-        _insert(connection, scope, model_id, number, name=name, new=new, tags=tags)
-        return models.version_of(connection, scope, model_id, name, str(number))
+        _insert(tx, model_id, number, name=name, new=new, tags=tags)
+        return models.version_of(tx, model_id, name, str(number))
 
 
 def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and each argument by its name
-    connection: sa.Connection,
+    tx: Transaction,
     scope: Scope,
     *,
     model_name: str,
@@ -94,13 +93,13 @@ def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and 
 
     The caller has checked candidate and location. Without a semver the next one is taken. Answers number and semver.
     """
-    model_id = model_store.id_of(connection, scope.project_id, model_name)
+    model_id = model_store.id_of(tx, model_name)
     if model_id is None:
-        model_id = models.make(connection, scope, name=model_name, description=None, tags={})
+        model_id = models.make(tx, scope, name=model_name, description=None, tags={})
     for key, value in tags.items():
         rules.check_tag(key, value)
-    number = model_store.take_number(connection, scope.project_id, model_id, now=scope.now)
-    chosen = _semver(connection, scope, model_id, semver)
+    number = model_store.take_number(tx, model_id)
+    chosen = _semver(tx, model_id, semver)
     new = NewVersion(
         semver=chosen,
         candidate_iid=candidate_iid,
@@ -112,13 +111,13 @@ def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and 
         user_name=scope.actor.user_name,
         promoted=promoted,
     )
-    _insert(connection, scope, model_id, number, name=model_name, new=new, tags=tags)
+    _insert(tx, model_id, number, name=model_name, new=new, tags=tags)
     return number, chosen
 
 
 def get(scope: Scope, name: str, version: str) -> Version:
-    with scope.deps.db.read() as connection:
-        return _existing(connection, scope, name, version)
+    with scope.project.read() as tx:
+        return _existing(tx, name, version)
 
 
 def search(
@@ -127,10 +126,9 @@ def search(
     """Find a page of versions of all models; it may be shorter than `limit` and yet have a next one."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
-    with scope.deps.db.slow_read() as connection:
+    with scope.project.slow_read() as tx:
         found, next_token = search_store.search_versions(
-            connection,
-            scope.project_id,
+            tx,
             clauses=filters.parse(filter_text),
             orders=filters.parse_orders(order_by),
             limit=min(limit, _PAGE),
@@ -166,10 +164,10 @@ def uri_of(scope: Scope, name: str, version: str) -> str:
 def describe(scope: Scope, name: str, version: str, description: str | None) -> Version:
     """Change the description; None leaves it as it is."""
     changes = {} if description is None else {"description": description}
-    with scope.deps.db.write() as connection:
-        found = _existing(connection, scope, name, version)
+    with scope.project.write() as tx:
+        found = _existing(tx, name, version)
         protection.check_version(scope, found, "Describing")
-        return _change(connection, scope, found, **changes)
+        return _change(tx, found, **changes)
 
 
 def transition(scope: Scope, name: str, version: str, stage: str, *, archive_others: bool) -> Version:
@@ -180,23 +178,15 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
             f"archive_existing_versions is possible with the stages Staging and Production only, not with {wanted}."
         )
     promoting = protection.promoting(scope) if wanted is VersionStage.PRODUCTION else Promoting()
-    with scope.deps.db.write() as connection:
-        found = _existing(connection, scope, name, version)
+    with scope.project.write() as tx:
+        found = _existing(tx, name, version)
         protection.check_version(scope, found, "Changing the stage of")
-        protection.check_stage(connection, scope, found, wanted, promoting)
+        protection.check_stage(tx, scope, found, wanted, promoting)
         if archive_others:
-            if store.any_promoted(connection, scope.project_id, found.model_id, stage=wanted):
+            if store.any_promoted(tx, found.model_id, stage=wanted):
                 protection.check(scope, f"Archiving promoted versions of {found.model_name}")
-            store.archive_others(
-                connection,
-                scope.project_id,
-                found.model_id,
-                found.number,
-                stage=wanted,
-                archived=VersionStage.ARCHIVED,
-                now=scope.now,
-            )
-        return _change(connection, scope, found, stage=wanted)
+            store.archive_others(tx, found.model_id, found.number, stage=wanted, archived=VersionStage.ARCHIVED)
+        return _change(tx, found, stage=wanted)
 
 
 def delete(scope: Scope, name: str, version: str) -> None:
@@ -205,70 +195,70 @@ def delete(scope: Scope, name: str, version: str) -> None:
     A promoted one is deleted by stewards only, and not while an alias that promotions move points at it. Its row, its
     promotion and what it rests on stay.
     """
-    with scope.deps.db.write() as connection:
-        found = _existing(connection, scope, name, version)
+    with scope.project.write() as tx:
+        found = _existing(tx, name, version)
         protection.check_version(scope, found, "Deleting")
         for alias in found.aliases:
-            _check_spare(connection, scope, found, alias)
-            aliases.move(connection, scope, found.model_id, alias, None, reason=f"{found.semver} was deleted")
-        store.delete_tags(connection, scope.project_id, found.model_id, found.number)
-        gone = {"deleted_ms": scope.now, "deleted_by": scope.actor.user_name}
-        store.change(connection, scope.project_id, found.model_id, found.number, now=scope.now, **gone)
-        model_store.change(connection, scope.project_id, found.model_id, now=scope.now)
+            _check_spare(tx, found, alias)
+            aliases.move(tx, scope, found.model_id, alias, None, reason=f"{found.semver} was deleted")
+        store.delete_tags(tx, found.model_id, found.number)
+        gone = {"deleted_ms": tx.now, "deleted_by": scope.actor.user_name}
+        store.change(tx, found.model_id, found.number, **gone)
+        model_store.change(tx, found.model_id)
 
 
 def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None:
     rules.check_tag(key, value)
-    with scope.deps.db.write() as connection:
-        found = _existing(connection, scope, name, version)
+    with scope.project.write() as tx:
+        found = _existing(tx, name, version)
         protection.check_version(scope, found, "Tagging")
         if key == VERSION_TAG and value != found.semver:
             raise invalid(
                 f"The tag '{VERSION_TAG}' names a version when it is created and can't change afterwards: this one is "
                 f"{found.semver}. Create another version instead."
             )
-        store.put_tags(connection, scope.project_id, found.model_id, found.number, {key: value})
+        store.put_tags(tx, found.model_id, found.number, {key: value})
 
 
 def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
     """Remove a tag; one that is not there is no error."""
     limits.check_key(key, "tag")
-    with scope.deps.db.write() as connection:
-        found = _existing(connection, scope, name, version)
+    with scope.project.write() as tx:
+        found = _existing(tx, name, version)
         protection.check_version(scope, found, "Removing a tag of")
-        store.delete_tags(connection, scope.project_id, found.model_id, found.number, key=key)
+        store.delete_tags(tx, found.model_id, found.number, key=key)
 
 
-def _check_spare(connection: sa.Connection, scope: Scope, found: Version, alias: str) -> None:
+def _check_spare(tx: Transaction, found: Version, alias: str) -> None:
     """Refuse to take a version away from under an alias that promotions move: who loads by it would load nothing."""
-    if found.promoted and protection.manages(connection, scope, found.model_id, alias):
+    if found.promoted and protection.manages(tx, found.model_id, alias):
         raise conflict(
             f"{found.model_name} {found.semver} is '{alias}' just now. Point that alias at another version first: "
             f"mltrail rollback --model {found.model_name} --alias {alias}"
         )
 
 
-def _origin(connection: sa.Connection, scope: Scope, request: Request, *, is_prompt: bool) -> Origin:
+def _origin(tx: Transaction, request: Request, *, is_prompt: bool) -> Origin:
     if is_prompt:
         # A prompt is a tag and has no files; MLflow sends some word as its source.
         return Origin("")
     eid, logged_model_id = request.eid or None, request.logged_model_id or None
-    return sources.resolve(connection, scope, request.source, eid=eid, logged_model_id=logged_model_id)
+    return sources.resolve(tx, request.source, eid=eid, logged_model_id=logged_model_id)
 
 
-def _with_run(connection: sa.Connection, scope: Scope, name: str, found: Origin) -> Origin:
+def _with_run(tx: Transaction, scope: Scope, name: str, found: Origin) -> Origin:
     """Every version is a candidate, so one without a run gets a new one, whose files are the version's."""
     if found.candidate_iid is not None:
         return found
-    made = experiments.candidate_for_version(connection, scope, name)
+    made = experiments.candidate_for_version(tx, scope, name)
     own_files = Owner(made.experiment_iid, eid=made.eid).folder
     return Origin(found.location or own_files, made.iid, found.logged_model_id)
 
 
-def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str | None) -> str:
+def _semver(tx: Transaction, model_id: int, wanted: str | None) -> str:
     """Choose a new version's semver. The caller holds the model, so nobody else takes it meanwhile."""
-    promoted = [semver for _, semver in promotions.taken(connection, scope.project_id, model_id)]
-    known = store.all_semvers(connection, scope.project_id, model_id)
+    promoted = [semver for _, semver in promotions.taken(tx, model_id)]
+    known = store.all_semvers(tx, model_id)
     used = {*promoted, *known}
     if wanted is None:
         there = {*promoted, *(one for one, is_there in known.items() if is_there)}
@@ -284,27 +274,20 @@ def _semver(connection: sa.Connection, scope: Scope, model_id: int, wanted: str 
 
 
 def _insert(
-    connection: sa.Connection,
-    scope: Scope,
-    model_id: int,
-    number: int,
-    *,
-    name: str,
-    new: NewVersion,
-    tags: Mapping[str, str],
+    tx: Transaction, model_id: int, number: int, *, name: str, new: NewVersion, tags: Mapping[str, str]
 ) -> None:
-    store.insert(connection, scope.project_id, model_id, number=number, new=new, stage=VersionStage.NONE, now=scope.now)
-    store.put_tags(connection, scope.project_id, model_id, number, tags)
+    store.insert(tx, model_id, number=number, new=new, stage=VersionStage.NONE)
+    store.put_tags(tx, model_id, number, tags)
     if new.logged_model_id is not None:
-        logged_models.note_version(connection, scope, new.logged_model_id, name=name, number=number)
+        logged_models.note_version(tx, new.logged_model_id, name=name, number=number)
 
 
-def _existing(connection: sa.Connection, scope: Scope, name: str, version: str) -> Version:
+def _existing(tx: Transaction, name: str, version: str) -> Version:
     rules.parse_version(version)  # what can be no version is told so, whatever the model
-    return models.version_of(connection, scope, models.id_of(connection, scope, name), name, version)
+    return models.version_of(tx, models.id_of(tx, name), name, version)
 
 
-def _change(connection: sa.Connection, scope: Scope, found: Version, **values: object) -> Version:
-    store.change(connection, scope.project_id, found.model_id, found.number, now=scope.now, **values)
-    model_store.change(connection, scope.project_id, found.model_id, now=scope.now)
-    return models.version_of(connection, scope, found.model_id, found.model_name, str(found.number))
+def _change(tx: Transaction, found: Version, **values: object) -> Version:
+    store.change(tx, found.model_id, found.number, **values)
+    model_store.change(tx, found.model_id)
+    return models.version_of(tx, found.model_id, found.model_name, str(found.number))

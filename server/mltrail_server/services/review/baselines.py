@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-import sqlalchemy as sa
-
 from mltrail_contract import Baseline, BaselineKind, Contract, Model
 from mltrail_server.domain import selection
 from mltrail_server.domain.comparison import NO_CONTRACT
 from mltrail_server.domain.grouping import Gone, Run, RunState, choice
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store.ci.pipelines import Pipeline
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import aliases, models, versions
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.review import pipeline_runs, tombstones
@@ -68,39 +66,19 @@ class LookedFor:
     tags: AbstractSet[str]
 
 
-def branch(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    target: str,
-    *,
-    before: int,
-    ancestors: Sequence[str],
-    tags: set[str],
-) -> Branch:
+def branch(tx: Transaction, target: str, *, before: int, ancestors: Sequence[str], tags: set[str]) -> Branch:
     """Fetch the target branch's pipelines: those at and before the merge base first, by nearness to it, then others.
 
     What is deleted stays a baseline. Seven statements. The runs' parameters and metrics are not there yet.
     """
-    return _branch(connection, project_id, LookedFor(target, before, ancestors, tags))
+    return _branch(tx, LookedFor(target, before, ancestors, tags))
 
 
-def _branch(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    looked_for: LookedFor,
-    *,
-    among: Mapping[int, str] | None = None,
-) -> Branch:
+def _branch(tx: Transaction, looked_for: LookedFor, *, among: Mapping[int, str] | None = None) -> Branch:
     """The same, only of pipelines with runs in these experiments if some are given."""
     newest, at_base = (
         pipeline_runs.of_branch(
-            connection,
-            project_id,
-            looked_for.target,
-            before=looked_for.before,
-            limit=_MOST_PIPELINES,
-            shas=shas,
-            experiments=among,
+            tx, looked_for.target, before=looked_for.before, limit=_MOST_PIPELINES, shas=shas, experiments=among
         )
         for shas in (None, looked_for.ancestors)
     )
@@ -114,20 +92,12 @@ def _branch(
         if kept and total > _MOST_CANDIDATES:
             break
         kept.append(one.pipeline)
-    found = pipeline_runs_service.outlines(
-        connection, project_id, [one.id for one in kept], tags=looked_for.tags, as_baseline=True
-    )
+    found = pipeline_runs_service.outlines(tx, [one.id for one in kept], tags=looked_for.tags, as_baseline=True)
     whole = len(kept) == len(ordered) and len(newest) < _MOST_PIPELINES
     return Branch(kept, found, whole, looked_for)
 
 
-def choose(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    contract: Contract | None,
-    names: Sequence[str],
-    found: Branch,
-) -> dict[str, Against]:
+def choose(tx: Transaction, contract: Contract | None, names: Sequence[str], found: Branch) -> dict[str, Against]:
     """Choose each model's baseline and history, and fetch what their runs have logged: three statements for all models
     together, five or six for each that the contract compares with a version, and seven for each that none of the
     branch's newest pipelines has trained, where there are older ones, after one for all of those.
@@ -142,9 +112,9 @@ def choose(
         if not trained and not found.whole and model.baseline.kind is BaselineKind.TARGET:
             # A repository of many models trains some of them rarely: what is old is no less a baseline.
             if every is None:
-                every = experiments.all_names(connection, project_id)
+                every = experiments.all_names(tx)
             may_hold = {iid: one for iid, one in every.items() if selection.may_be_of(contract, name, one)}
-            older = _with_runs_in(connection, project_id, may_hold, found.looked_for)
+            older = _with_runs_in(tx, may_hold, found.looked_for)
             selected = {one.id: selection.select(contract, older.runs.get(one.id, ())) for one in older.pipelines}
             trained, of_model = _trained(older, selected, name)
         if model.baseline.kind is BaselineKind.TARGET:
@@ -153,13 +123,13 @@ def choose(
             gone = _gone(runs)
             against = Against(pipeline, () if gone else runs, gone=gone)
         else:
-            against = _of_version(connection, project_id, name, model, contract)
+            against = _of_version(tx, name, model, contract)
         limit = against.pipeline.id if against.pipeline else 0
         whole = [one for one in trained if one.id < limit and _gone(of_model[one.id]) is None]
         earlier = sorted(whole, key=lambda one: -one.id)[: HISTORY - 1]
         history = [(one, of_model[one.id]) for one in earlier]
         chosen[name] = replace(against, history=history)
-    return _filled(connection, project_id, chosen)
+    return _filled(tx, chosen)
 
 
 def _trained(
@@ -173,39 +143,29 @@ def _trained(
     return [one for one in found.pipelines if of_model[one.id]], of_model
 
 
-def _with_runs_in(
-    connection: sa.Connection, project_id: ProjectId, newest_first: Mapping[int, str], looked_for: LookedFor
-) -> Branch:
+def _with_runs_in(tx: Transaction, newest_first: Mapping[int, str], looked_for: LookedFor) -> Branch:
     """Fetch the pipelines of a branch that have runs in these experiments."""
     if not newest_first:
         return Branch((), {}, whole=True, looked_for=looked_for)
-    return _branch(connection, project_id, looked_for, among=dict(list(newest_first.items())[:_MOST_EXPERIMENTS]))
+    return _branch(tx, looked_for, among=dict(list(newest_first.items())[:_MOST_EXPERIMENTS]))
 
 
-def of_alias(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    model: Model,
-    alias: str,
-    *,
-    contract: Contract | None,
-    branch_of: str,
-) -> Against:
+def of_alias(tx: Transaction, model: Model, alias: str, *, contract: Contract | None, branch_of: str) -> Against:
     """Find the runs of the version that an alias points at, and what its branch trained before it."""
     named = replace(model, baseline=Baseline(BaselineKind.ALIAS, alias))
-    against = _of_version(connection, project_id, model.name, named, contract)
+    against = _of_version(tx, model.name, named, contract)
     if against.pipeline is None:
         return against
     tags = selection.tags_of(contract)
-    before = branch(connection, project_id, branch_of, before=against.pipeline.id, ancestors=(), tags=tags)
+    before = branch(tx, branch_of, before=against.pipeline.id, ancestors=(), tags=tags)
     if contract is not None:
         contract = replace(contract, models={**contract.models, model.name: replace(model, baseline=Baseline())})
-    found = choose(connection, project_id, contract, [model.name], before)[model.name]
+    found = choose(tx, contract, [model.name], before)[model.name]
     newest = [(found.pipeline, found.runs)] if found.pipeline is not None else []
     return replace(against, history=[*newest, *found.history][: HISTORY - 1])
 
 
-def _filled(connection: sa.Connection, project_id: ProjectId, chosen: dict[str, Against]) -> dict[str, Against]:
+def _filled(tx: Transaction, chosen: dict[str, Against]) -> dict[str, Against]:
     wanted = {run.iid: run for against in chosen.values() if not against.version for run in against.runs}
     left = _MOST_RUNS
     kept: dict[str, list[tuple[Pipeline, Sequence[Run]]]] = {name: [] for name in chosen}
@@ -215,7 +175,7 @@ def _filled(connection: sa.Connection, project_id: ProjectId, chosen: dict[str, 
                 kept[name].append(against.history[place])
                 left -= len(against.history[place][1])
                 wanted |= {run.iid: run for run in against.history[place][1]}
-    filled = {run.iid: run for run in pipeline_runs_service.filled(connection, project_id, list(wanted.values()))}
+    filled = {run.iid: run for run in pipeline_runs_service.filled(tx, list(wanted.values()))}
     return {
         name: replace(
             against,
@@ -226,26 +186,20 @@ def _filled(connection: sa.Connection, project_id: ProjectId, chosen: dict[str, 
     }
 
 
-def _of_version(
-    connection: sa.Connection, project_id: ProjectId, name: str, model: Model, contract: Contract | None
-) -> Against:
+def _of_version(tx: Transaction, name: str, model: Model, contract: Contract | None) -> Against:
     """Find the runs of a version: its candidate, and those of the same pipeline that differ from it only by chance."""
-    version = _version(connection, project_id, name, model.baseline)
+    version = _version(tx, name, model.baseline)
     if version is None or version.candidate_iid is None:
         return Against(version=version)
-    gone = tombstones.of_candidate(connection, project_id, version.candidate_iid)
+    gone = tombstones.of_candidate(tx, version.candidate_iid)
     if gone is not None:
         return Against(version=version, gone=Gone(*gone))
-    pipeline = pipeline_runs.pipeline_of(connection, project_id, version.candidate_iid)
+    pipeline = pipeline_runs.pipeline_of(tx, version.candidate_iid)
     if pipeline is None:
         return Against(version=version)
-    outlines = pipeline_runs_service.outlines(
-        connection, project_id, [pipeline.id], tags=selection.tags_of(contract), as_baseline=True
-    )
+    outlines = pipeline_runs_service.outlines(tx, [pipeline.id], tags=selection.tags_of(contract), as_baseline=True)
     runs = selection.select(contract, outlines.get(pipeline.id, [])).get(name, [])
-    runs = pipeline_runs_service.filled(
-        connection, project_id, [run for run in runs if run.state is RunState.SUCCEEDED]
-    )
+    runs = pipeline_runs_service.filled(tx, [run for run in runs if run.state is RunState.SUCCEEDED])
     chance = model.repeat_over | frozenset(model.pair_by)
     winner = next((run for run in runs if run.iid == version.candidate_iid), None)
     if winner is None:
@@ -259,11 +213,11 @@ def _gone(runs: Sequence[Run]) -> Gone | None:
     return max((run.gone for run in runs if run.gone is not None), key=lambda gone: gone.removed_ms, default=None)
 
 
-def _version(connection: sa.Connection, project_id: ProjectId, name: str, baseline: Baseline) -> Version | None:
-    model_id = models.id_of(connection, project_id, name)
+def _version(tx: Transaction, name: str, baseline: Baseline) -> Version | None:
+    model_id = models.id_of(tx, name)
     if model_id is None:
         return None
     if baseline.kind is BaselineKind.VERSION:
-        return versions.get_by_semver(connection, project_id, model_id, baseline.name)
-    number = aliases.target(connection, project_id, model_id, baseline.name)
-    return None if number is None else versions.get(connection, project_id, model_id, number)
+        return versions.get_by_semver(tx, model_id, baseline.name)
+    number = aliases.target(tx, model_id, baseline.name)
+    return None if number is None else versions.get(tx, model_id, number)

@@ -6,20 +6,18 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-import sqlalchemy as sa
-
 from mltrail_contract import Contract, Model, Outcome, Value
 from mltrail_server.domain import gate, globs, selection, silence, verdict
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Gone, Group, Run, RunState
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
 from mltrail_server.domain.verdict import Level, Verdict
 from mltrail_server.services.contract import contracts
 from mltrail_server.services.contract.contracts import Known
 from mltrail_server.store.ci.pipelines import Pipeline
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.review import pipeline_runs
 from mltrail_server.store.review.jobs import HeadJobs
@@ -86,8 +84,7 @@ class Bench:
     those of the commit's pipelines, None where nobody asks what silence means.
     """
 
-    connection: sa.Connection
-    project_id: ProjectId
+    tx: Transaction
     made: Sequence[tuple[Pipeline, Sequence[Run]]]
     found: Branch
     known: Known
@@ -129,7 +126,7 @@ def _mended(bench: Bench, version: contracts.ContractVersion, mended: contracts.
 def _judge(bench: Bench, version: contracts.ContractVersion) -> Judged:
     contract = version.contract
     selected = _selected(bench, contract)
-    against = baselines.choose(bench.connection, bench.project_id, contract, list(selected), bench.found)
+    against = baselines.choose(bench.tx, contract, list(selected), bench.found)
     compared = {
         name: compare(
             runs,
@@ -324,9 +321,7 @@ def _with_extremes(bench: Bench, contract: Contract, compared: dict[str, Compari
                 names |= dict.fromkeys(sorted(logged))
                 iids |= dict.fromkeys(run.evidence_iid for run in group.runs)
     # A database takes some 30,000 values in a statement.
-    found = pipeline_runs.extremes(
-        bench.connection, bench.project_id, list(iids)[:_MOST_VALUES], set(list(names)[:_MOST_VALUES])
-    )
+    found = pipeline_runs.extremes(bench.tx, list(iids)[:_MOST_VALUES], set(list(names)[:_MOST_VALUES]))
 
     def extended(group: Group | None) -> Group | None:
         if group is None:

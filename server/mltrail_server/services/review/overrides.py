@@ -1,11 +1,9 @@
 """Which broken rules a person has let pass at a merge request."""
 
-import sqlalchemy as sa
-
 from mltrail_contract import Outcome
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.threads import Override
 from mltrail_server.store.ci import gate
+from mltrail_server.store.db.transaction import Transaction
 
 from .reports import Report
 
@@ -18,10 +16,10 @@ def broken(report: Report) -> frozenset[str]:
     return frozenset(rules or {report.gate.sentence})
 
 
-def of(connection: sa.Connection, project_id: ProjectId, report: Report) -> Override | None:
+def of(tx: Transaction, report: Report) -> Override | None:
     """Answer who has let all of a report's broken rules pass; None where nobody has, or nothing is broken."""
     rules = broken(report)
     if not rules or report.merge_request is None:
         return None
-    found = gate.overrides(connection, project_id, report.merge_request.iid)
+    found = gate.overrides(tx, report.merge_request.iid)
     return next((one for one in found if one.covers(rules)), None)

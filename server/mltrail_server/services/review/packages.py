@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import environment
 from mltrail_server.domain.comparison import changed_parameters
 from mltrail_server.domain.environment import PYTHON, REQUIREMENTS
 from mltrail_server.domain.errors import MltrailError
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files.files import File
 from mltrail_server.store.review import pipeline_runs
 from mltrail_server.store.tracking import candidates, inputs
@@ -25,18 +23,18 @@ _FOLDER = "model"
 """Where MLflow 2 puts a model by default; MLflow 3 puts it into a folder of its own."""
 
 
-def with_packages(deps: Deps, project_id: ProjectId, report: Report) -> Report:
+def with_packages(ci: Ci, report: Report) -> Report:
     """Add what differs in the environment to a report that is ready. Three statements, and a few small files."""
     if report.state != "ready":
         return report
     wanted = {model.name: sides for model in report.models[:_MOST_MODELS] if (sides := _sides(model)) is not None}
-    with deps.db.read() as connection:
-        held = _files(connection, project_id, {iid for sides in wanted.values() for iid in sides})
+    with ci.project.read() as tx:
+        held = _files(tx, {iid for sides in wanted.values() for iid in sides})
     models = []
     for model in report.models:
         before, now = (held.get(iid, {}) for iid in wanted.get(model.name, (0, 0)))
         changed = (
-            changed_parameters(_versions(deps, project_id, before), _versions(deps, project_id, now))
+            changed_parameters(_versions(ci, before), _versions(ci, now))
             if before and now and _digests(before) != _digests(now)
             else []
         )
@@ -52,9 +50,9 @@ def _sides(model: ModelReport) -> tuple[int, int] | None:
     return compared.baseline.runs[-1].iid, compared.best_run.iid
 
 
-def _files(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, dict[str, File]]:
-    found = candidates.of_iids(connection, project_id, sorted(iids))
-    links = inputs.models_of(connection, project_id, [one.iid for one in found])
+def _files(tx: Transaction, iids: Iterable[int]) -> dict[int, dict[str, File]]:
+    found = candidates.of_iids(tx, sorted(iids))
+    links = inputs.models_of(tx, [one.iid for one in found])
     folders: dict[str, int] = {}
     for one in found:
         folders[f"{one.experiment_iid}/{one.eid}/artifacts/{_FOLDER}"] = one.iid
@@ -63,7 +61,7 @@ def _files(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]
                 folders[f"{one.experiment_iid}/models/{link.model_id}/artifacts"] = one.iid
     paths = [f"{folder}/{name}" for folder in folders for name in (REQUIREMENTS, PYTHON)]
     held: dict[int, dict[str, File]] = {}
-    for file in pipeline_runs.files_at(connection, project_id, paths):
+    for file in pipeline_runs.files_at(tx, paths):
         folder, _, name = file.path.rpartition("/")
         held.setdefault(folders[folder], {})[name] = file
     return held
@@ -73,11 +71,11 @@ def _digests(held: dict[str, File]) -> set[tuple[str, str | None]]:
     return {(name, file.sha256 or file.blob_id) for name, file in held.items()}
 
 
-def _versions(deps: Deps, project_id: ProjectId, held: dict[str, File]) -> dict[str, str]:
+def _versions(ci: Ci, held: dict[str, File]) -> dict[str, str]:
     texts = {}
     for name, file in held.items():
         try:
-            content = b"".join(deps.files.get(project_id, file.blob_id, length=min(file.size, _MOST_BYTES)))
+            content = b"".join(ci.deps.files.get(ci.project_id, file.blob_id, length=min(file.size, _MOST_BYTES)))
         except MltrailError:
             return {}  # the file store does not answer; the note says nothing of packages then
         texts[name] = content.decode("utf-8", "replace")

@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import sqlalchemy as sa
-
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.gitlab_ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, RunState
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.selection import model_of
 from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.ci.jobs import Part, TiedJob
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import pipeline_runs, tombstones
 from mltrail_server.store.review.tombstones import Tombstone
 from mltrail_server.store.tracking import experiments, metrics, params
@@ -35,27 +33,20 @@ class JobOutcome:
     snapshot: bool = False
 
 
-def of(
-    connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, as_baseline: bool = False
-) -> dict[str, list[Run]]:
+def of(tx: Transaction, pipeline_id: int, *, as_baseline: bool = False) -> dict[str, list[Run]]:
     """Fetch a pipeline's runs by their experiment's name, which is the model's where no contract file says more.
 
     Eight statements.
     """
-    found = outlines(connection, project_id, [pipeline_id], as_baseline=as_baseline).get(pipeline_id, [])
+    found = outlines(tx, [pipeline_id], as_baseline=as_baseline).get(pipeline_id, [])
     by_model: dict[str, list[Run]] = {}
-    for run in filled(connection, project_id, found):
+    for run in filled(tx, found):
         by_model.setdefault(model_of(run.experiment), []).append(run)
     return by_model
 
 
 def outlines(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    pipeline_ids: Sequence[int],
-    *,
-    tags: Iterable[str] = (),
-    as_baseline: bool = False,
+    tx: Transaction, pipeline_ids: Sequence[int], *, tags: Iterable[str] = (), as_baseline: bool = False
 ) -> dict[int, list[Run]]:
     """Fetch the runs of pipelines without what was logged to them, except for some tags. Five statements, and one more
     where jobs were retried.
@@ -63,15 +54,15 @@ def outlines(
     Runs that somebody has deleted are among them, and of those that are gone for good what their tombstones tell. As a
     baseline a run stays what was proved once: see `fate_of`.
     """
-    tied = pipeline_runs.tied_in(connection, project_id, pipeline_ids)
-    stones = tombstones.of_pipelines(connection, project_id, pipeline_ids)
+    tied = pipeline_runs.tied_in(tx, pipeline_ids)
+    stones = tombstones.of_pipelines(tx, pipeline_ids)
     if not tied:
         return {pipeline_id: [_gone(one) for one in of_pipeline] for pipeline_id, of_pipeline in stones.items()}
-    listed = pipeline_runs.candidates(connection, project_id, pipeline_ids, stages=tuple(Stage))
+    listed = pipeline_runs.candidates(tx, pipeline_ids, stages=tuple(Stage))
     found = {one.iid: one for one in listed}
-    names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found.values()})
+    names = experiments.names_of(tx, {one.experiment_iid for one in found.values()})
     attempts = jobs.newest_attempts(
-        connection, project_id, [job for of_one in tied.values() for its_jobs in of_one.values() for job in its_jobs]
+        tx, [job for of_one in tied.values() for its_jobs in of_one.values() for job in its_jobs]
     )
     fates = {
         iid: job_outcome_of(found[iid], its_jobs, attempts, as_baseline=as_baseline)
@@ -81,8 +72,7 @@ def outlines(
     }
     snapshots = {iid: found[iid].snapshot_iid for iid, fate in fates.items() if fate.snapshot}
     of_tags = pipeline_runs.own_tags(
-        connection,
-        project_id,
+        tx,
         pipeline_ids,
         {PARENT_TAG, CONFIRM_TAG, NAME, *tags},
         snapshots=[number for number in snapshots.values() if number is not None],
@@ -108,24 +98,24 @@ def outlines(
     }
 
 
-def local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str], *, limit: int) -> list[Run]:
+def local(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Run]:
     """Fetch the newest runs of these commits that no job has made, with what was logged. Five statements."""
-    found = pipeline_runs.without_job(connection, project_id, shas, limit=limit)
+    found = pipeline_runs.without_job(tx, shas, limit=limit)
     if not found:
         return []
-    names = experiments.names_of(connection, project_id, {one.experiment_iid for one in found})
+    names = experiments.names_of(tx, {one.experiment_iid for one in found})
     runs = [Run(one.iid, one.name, RunState.LOCAL, {}, {}, experiment=names[one.experiment_iid]) for one in found]
-    return filled(connection, project_id, runs)
+    return filled(tx, runs)
 
 
-def filled(connection: sa.Connection, project_id: ProjectId, runs: Sequence[Run]) -> list[Run]:
+def filled(tx: Transaction, runs: Sequence[Run]) -> list[Run]:
     """Add parameters, latest metrics and datasets. Three statements."""
     iids = [run.evidence_iid for run in runs]
     if not iids:
         return []
-    of_params = params.of(connection, project_id, iids)
-    of_metrics = metrics.latest_of(connection, project_id, iids)
-    of_datasets = pipeline_runs.datasets(connection, project_id, iids)
+    of_params = params.of(tx, iids)
+    of_metrics = metrics.latest_of(tx, iids)
+    of_datasets = pipeline_runs.datasets(tx, iids)
     return [
         replace(
             run,

@@ -1,8 +1,7 @@
 """Remember which models have failed the gate of a merge request, until a run of theirs passes."""
 
 from mltrail_contract import Outcome
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.review import red_verdicts
 from mltrail_server.store.review.red_verdicts import RedVerdict
 
@@ -10,39 +9,29 @@ from .judge import ModelReport
 from .reports import Report
 
 
-def keep(deps: Deps, project_id: ProjectId, report: Report) -> None:
+def keep(ci: Ci, report: Report) -> None:
     """Note what a report says of each model, once it is no longer too early. An older pipeline's takes nothing back."""
     request = report.merge_request
     if request is None or report.waiting:
         return
     failing = [one for one in report.gate.models if one.outcome is Outcome.FAIL]
-    with deps.db.read() as connection:
-        known = {
-            one.model: one
-            for one in red_verdicts.of(connection, project_id, request.iid)
-            if one.target_branch == report.target
-        }
+    with ci.project.read() as tx:
+        known = {one.model: one for one in red_verdicts.of(tx, request.iid) if one.target_branch == report.target}
     passing = [one for one in report.gate.models if one.name in known and _passes(report, one)]
     failing = [one for one in failing if _is_news(report, one, known.get(one.name))]
     passing = [one for one in passing if (known[one.name].passed_pipeline_id or 0) < _pipeline(report, one)]
     if not failing and not passing:
         return
-    with deps.db.write() as connection:
-        now = deps.clock()
+    with ci.project.write() as tx:
+        now = tx.now
         for model in failing:
             verdict = RedVerdict(
                 report.target, model.name, model.failures, report.head, _pipeline(report, model), at_ms=now
             )
-            red_verdicts.keep(connection, project_id, request.iid, verdict)
+            red_verdicts.keep(tx, request.iid, verdict)
         for model in passing:
             red_verdicts.passed(
-                connection,
-                project_id,
-                request.iid,
-                target=report.target,
-                model=model.name,
-                pipeline_id=_pipeline(report, model),
-                now=now,
+                tx, request.iid, target=report.target, model=model.name, pipeline_id=_pipeline(report, model)
             )
 
 

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import sqlalchemy as sa
-
 from mltrail_contract import Outcome
 from mltrail_server.domain import selection, verdict
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.preview import Preview
 from mltrail_server.domain.report_job import Doubt
 from mltrail_server.domain.threads import Override
@@ -18,6 +15,7 @@ from mltrail_server.services.contract import contracts
 from mltrail_server.store.ci import merge_requests, pipelines
 from mltrail_server.store.ci.merge_requests import MergeRequest
 from mltrail_server.store.ci.pipelines import Pipeline
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import jobs, red_verdicts
 from mltrail_server.store.review.contracts import Kept
 from mltrail_server.store.review.jobs import HeadJobs
@@ -122,44 +120,42 @@ class Question:
     head: str | None = None
 
 
-def answer(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, asked: Question) -> Report:
+def answer(tx: Transaction, pipeline_id: int, asked: Question) -> Report:
     """Compare a pipeline's commit with its baselines, from what is stored, and judge it by the contract that binds it.
 
     Raises NOT_FOUND for a pipeline that is not known here.
     """
-    pipeline = pipelines.get(connection, project_id, pipeline_id)
+    pipeline = pipelines.get(tx, pipeline_id)
     if pipeline is None:
         raise not_found(
             f"Pipeline {pipeline_id} has logged nothing here. Does its training job `extends` the track job?"
         )
-    return of(connection, project_id, pipeline, asked)
+    return of(tx, pipeline, asked)
 
 
-def of(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, asked: Question) -> Report:
+def of(tx: Transaction, pipeline: Pipeline, asked: Question) -> Report:
     """Do so for a pipeline that need not be known here."""
     iid = asked.iid or pipeline.merge_request_iid
-    request = merge_requests.get(connection, project_id, iid) if iid is not None else None
+    request = merge_requests.get(tx, iid) if iid is not None else None
     head = asked.head or pipeline.head
     target = request.target_branch if request else asked.default_branch or pipeline.ref
     if asked.kept is not None:
         known = contracts.told(asked.kept, head=head)
     else:
-        known = contracts.of(connection, project_id, pipeline.id, head=head)
+        known = contracts.of(tx, pipeline.id, head=head)
     if asked.trial is not None:
         known = replace(known, proposed=contracts.parsed(asked.trial))
     versions = [one for one in (known.binding, known.proposed) if one is not None]
     tags = {tag for one in versions for tag in selection.tags_of(one.known)}
     # Without a contract nothing gates: then a pipeline's report tells what this one has made.
     judged = None if asked.alone or not any(one.known for one in versions) else request
-    fork = request is not None and request.source_project_id not in (None, project_id)
-    of_commit = _of_commit(connection, project_id, pipeline, judged, head)
-    made, cut = _made(connection, project_id, of_commit, tags)
-    found = baselines.branch(
-        connection, project_id, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags
-    )
-    bench = Bench(connection, project_id, made, found, known, target, asked.if_invalid, fork=fork, cut=cut)
+    fork = request is not None and request.source_project_id not in (None, tx.project_id)
+    of_commit = _of_commit(tx, pipeline, judged, head)
+    made, cut = _made(tx, of_commit, tags)
+    found = baselines.branch(tx, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags)
+    bench = Bench(tx, made, found, known, target, asked.if_invalid, fork=fork, cut=cut)
     if judged is not None and not fork:
-        red = red_verdicts.of(connection, project_id, judged.iid) if judged.has_failed else []
+        red = red_verdicts.of(tx, judged.iid) if judged.has_failed else []
         bench = replace(
             bench,
             red={one.model: one.rules for one in red if one.stands and one.target_branch == target},
@@ -167,7 +163,7 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, ask
         )
         # Where each model was trained nobody has to ask what silence means.
         if any(judge.lacks(bench, one.known) for one in versions):
-            bench = replace(bench, jobs=jobs.of_commit(connection, project_id, [one.id for one in of_commit]))
+            bench = replace(bench, jobs=jobs.of_commit(tx, [one.id for one in of_commit]))
     binding = judge.judge(bench, known.binding)
     return Report(
         pipeline,
@@ -177,7 +173,7 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, ask
         binding,
         judge.judge(bench, known.proposed) if known.proposed is not None else None,
         tuple(bench.runs),
-        tuple(_local(connection, project_id, [pipeline.sha, request.head_sha or ""])) if request else (),
+        tuple(_local(tx, [pipeline.sha, request.head_sha or ""])) if request else (),
         target,
         contract_read=known.read,
         head=head,
@@ -185,33 +181,31 @@ def of(connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, ask
     )
 
 
-def _of_commit(
-    connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, request: MergeRequest | None, head: str
-) -> list[Pipeline]:
+def _of_commit(tx: Transaction, pipeline: Pipeline, request: MergeRequest | None, head: str) -> list[Pipeline]:
     """List the pipelines of a merge request's commit, the newest first; without a merge request the pipeline alone."""
     own = [pipeline] if pipeline.head == head and pipeline.id else []
     if request is None:
         return own
-    branch = request.source_branch if request.source_project_id in (None, project_id) else None
-    found = pipelines.of_head(connection, project_id, head, iid=request.iid, branch=branch, limit=_MOST_PIPELINES)
+    branch = request.source_branch if request.source_project_id in (None, tx.project_id) else None
+    found = pipelines.of_head(tx, head, iid=request.iid, branch=branch, limit=_MOST_PIPELINES)
     return found + [one for one in own if all(one.id != known.id for known in found)]
 
 
 def _made(
-    connection: sa.Connection, project_id: ProjectId, of_commit: Sequence[Pipeline], tags: set[str]
+    tx: Transaction, of_commit: Sequence[Pipeline], tags: set[str]
 ) -> tuple[list[tuple[Pipeline, list[Run]]], bool]:
     """Fetch the runs of pipelines, and tell whether there are too many. What was deleted was logged all the same."""
-    outlines = pipeline_runs.outlines(connection, project_id, [one.id for one in of_commit], tags=tags)
+    outlines = pipeline_runs.outlines(tx, [one.id for one in of_commit], tags=tags)
     left, made = MOST_RUNS, []
     for one in of_commit:
         runs = outlines.get(one.id, [])[:left]
         left -= len(runs)
         made.append((one, runs))
     every = [run for _, runs in made for run in runs]
-    filled = {run.iid: run for run in pipeline_runs.filled(connection, project_id, every)}
+    filled = {run.iid: run for run in pipeline_runs.filled(tx, every)}
     cut = len(every) < sum(len(runs) for runs in outlines.values())
     return [(one, [filled[run.iid] for run in runs]) for one, runs in made], cut
 
 
-def _local(connection: sa.Connection, project_id: ProjectId, shas: Sequence[str]) -> list[Run]:
-    return pipeline_runs.local(connection, project_id, sorted({sha for sha in shas if sha}), limit=_MOST_LOCAL)
+def _local(tx: Transaction, shas: Sequence[str]) -> list[Run]:
+    return pipeline_runs.local(tx, sorted({sha for sha in shas if sha}), limit=_MOST_LOCAL)

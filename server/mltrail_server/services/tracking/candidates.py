@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import gitlab_ci, limits
 from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.errors import invalid, not_found
@@ -14,6 +12,7 @@ from mltrail_server.domain.pairs import Pairs
 from mltrail_server.domain.random_names import random_name
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidate_tags, candidates, contents, usage
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.contents import Contents
@@ -66,10 +65,10 @@ def create(
     limits.check_run_name(name)
     claim = job_claims.look_up(scope, wanted)
 
-    def begin(connection: sa.Connection) -> Logged:
-        place = experiments.check_accepts(connection, scope, experiment_iid)
+    def begin(tx: Transaction) -> Logged:
+        place = experiments.check_accepts(tx, experiment_iid)
         return make(
-            connection,
+            tx,
             scope,
             experiment_iid=experiment_iid,
             name=name,
@@ -80,11 +79,11 @@ def create(
             place=place,
         )
 
-    return scope.deps.db.write_together(begin)
+    return scope.project.write_together(begin)
 
 
 def make(  # noqa: PLR0913 - all that a run begins with, each by its name
-    connection: sa.Connection,
+    tx: Transaction,
     scope: Scope,
     *,
     experiment_iid: int,
@@ -100,35 +99,33 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
     """
     eid = new_eid()
     made = candidates.create(
-        connection,
-        scope.project_id,
+        tx,
         eid=eid,
         experiment_iid=experiment_iid,
         name=name,
         user_name=_user(scope, user_name),
-        started_ms=scope.now if started_ms is None else started_ms,
-        now=scope.now,
+        started_ms=tx.now if started_ms is None else started_ms,
         elsewhere=f"{place}/{eid}/artifacts" if place else None,
         protected=scope.actor.job.ref_protected if scope.actor.job is not None else None,
     )
-    given = stamp.on_create(connection, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
-    candidate_tags.put(connection, scope.project_id, made.iid, given)
-    quotas.take(connection, scope, usage.CANDIDATES, 1)
+    given = stamp.on_create(tx, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
+    candidate_tags.put(tx, made.iid, given)
+    quotas.take(tx, scope, usage.CANDIDATES, 1)
     return Logged(made, metrics=[], params=Pairs(), tags=Pairs.of(sorted(given.items())), datasets=[], models=[])
 
 
 def get(scope: Scope, eid: str) -> Logged:
-    with scope.deps.db.read() as connection:
-        return _logged(connection, scope, _found(connection, scope, eid))
+    with scope.project.read() as tx:
+        return _logged(tx, _found(tx, eid))
 
 
 def get_by_iid(scope: Scope, iid: int) -> Logged:
     """Find a candidate by its number in the project, which is what GitLab's URLs hold."""
-    with scope.deps.db.read() as connection:
-        candidate = candidates.get_by_iid(connection, scope.project_id, iid)
+    with scope.project.read() as tx:
+        candidate = candidates.get_by_iid(tx, iid)
         if candidate is None:
             raise not_found(f"This project has no run number {iid}.")
-        return _logged(connection, scope, candidate)
+        return _logged(tx, candidate)
 
 
 def update(
@@ -136,15 +133,15 @@ def update(
 ) -> Candidate:
     """Change status, end and name. An empty name changes nothing, as in MLflow."""
     limits.check_run_name(name or "")
-    with scope.deps.db.write() as connection:
+    with scope.project.write() as tx:
         if scope.actor.kind is TokenKind.DETACHED and not name:
-            before = _found(connection, scope, eid)
+            before = _found(tx, eid)
             if before.status is status and status.ended:
                 return before  # asked again after a lost answer: see `stamp.on_write`
         kinds = {Kind.NAME} if name else set()
         if status is not None or ended_ms is not None or not name:
             kinds.add(Kind.STATUS)
-        candidate, number = writable(connection, scope, eid, kinds, [NAME_TAG] if name else [])
+        candidate, number = writable(tx, scope, eid, kinds, [NAME_TAG] if name else [])
         own = number == candidate.iid
         changes: dict[str, object] = {}
         if not own or (status is not None and status.ended and _is_elsewhere(scope, candidate)):
@@ -156,11 +153,11 @@ def update(
             changes["ended_ms"] = ended_ms
         if name:
             changes["name"] = name
-            evidence.put_tags(connection, scope, candidate, {NAME_TAG: name}, own=own)
-        candidates.change(connection, scope.project_id, candidate.iid, **changes)
+            evidence.put_tags(tx, candidate, {NAME_TAG: name}, own=own)
+        candidates.change(tx, candidate.iid, **changes)
         if status is not None and status.ended:
-            stamp.on_end(connection, scope, candidate.iid)
-        return _found(connection, scope, eid)
+            stamp.on_end(tx, scope, candidate.iid)
+        return _found(tx, eid)
 
 
 def _is_elsewhere(scope: Scope, candidate: Candidate) -> bool:
@@ -171,43 +168,43 @@ def _is_elsewhere(scope: Scope, candidate: Candidate) -> bool:
 
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
     """Delete or restore, and note who did it; doing it twice is no error."""
-    with scope.deps.db.write() as connection:
-        candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
+    with scope.project.write() as tx:
+        candidate = _known(candidates.get_to_write(tx, eid), eid)
         protection.check_deletable(scope, candidate, stage)
         discarded = candidate.discarded
         if candidate.stage is not stage:
-            stamp.on_write(connection, scope, candidate, {Kind.STAGE})
-            if not scope.actor.unchecked and stamp.is_own(connection, scope, candidate, created=True):
+            stamp.on_write(tx, scope, candidate, {Kind.STAGE})
+            if not scope.actor.unchecked and stamp.is_own(tx, scope, candidate, created=True):
                 # The job takes back what it has logged. Whoever else deletes a run hides it, and it stays evidence.
                 discarded = stage is Stage.DELETED
-        deleted = scope.now if stage is Stage.DELETED else None
+        deleted = tx.now if stage is Stage.DELETED else None
         changes = {"stage": stage, "deleted_ms": deleted, "discarded": discarded}
-        candidates.change(connection, scope.project_id, candidate.iid, **changes)
+        candidates.change(tx, candidate.iid, **changes)
         if stage is Stage.ACTIVE and candidate.stage is Stage.DELETED:
-            quotas.check_restored(connection, scope)
+            quotas.check_restored(tx, scope)
 
 
 def writable(
-    connection: sa.Connection, scope: Scope, eid: str, kinds: Iterable[Kind], tags: Iterable[str] = ()
+    tx: Transaction, scope: Scope, eid: str, kinds: Iterable[Kind], tags: Iterable[str] = ()
 ) -> tuple[Candidate, int]:
     """Find a candidate that is about to be written to, note who writes, and answer the number to store it under: the
     candidate's own, or that of what stands beside it (see `stamp.on_write`). Raises CONFLICT for a promoted one.
     """
-    candidate = _known(candidates.get_to_write(connection, scope.project_id, eid), eid)
+    candidate = _known(candidates.get_to_write(tx, eid), eid)
     # What somebody else has deleted, its own jobs go on with: nobody may silence them.
-    if candidate.stage is Stage.DELETED and (candidate.discarded or not stamp.is_own(connection, scope, candidate)):
+    if candidate.stage is Stage.DELETED and (candidate.discarded or not stamp.is_own(tx, scope, candidate)):
         raise invalid(f"The run {eid} must be in the 'active' state. Current state is deleted. Restore it first.")
     protection.check_frozen(scope, candidate)
-    return candidate, stamp.on_write(connection, scope, candidate, kinds, tags)
+    return candidate, stamp.on_write(tx, scope, candidate, kinds, tags)
 
 
-def with_data(connection: sa.Connection, scope: Scope, found: Sequence[Candidate]) -> list[Logged]:
+def with_data(tx: Transaction, found: Sequence[Candidate]) -> list[Logged]:
     """Fetch what was logged to several candidates, in one statement for each ten thousand of them."""
     logged: list[Logged] = []
     for start in range(0, len(found), _AT_ONCE):
         part = found[start : start + _AT_ONCE]
         beside = [number for candidate in part if (number := candidate.amendment_iid) is not None]
-        of = contents.of(connection, scope.project_id, [*(candidate.iid for candidate in part), *beside])
+        of = contents.of(tx, [*(candidate.iid for candidate in part), *beside])
         logged += [_with(candidate, of) for candidate in part]
     return logged
 
@@ -224,8 +221,8 @@ def _user(scope: Scope, told: str | None) -> str:
     return told or scope.actor.user_name if scope.deps.settings.local_mode else scope.actor.user_name
 
 
-def _found(connection: sa.Connection, scope: Scope, eid: str) -> Candidate:
-    return _known(candidates.get(connection, scope.project_id, eid), eid)
+def _found(tx: Transaction, eid: str) -> Candidate:
+    return _known(candidates.get(tx, eid), eid)
 
 
 def _known(candidate: Candidate | None, eid: str) -> Candidate:
@@ -234,5 +231,5 @@ def _known(candidate: Candidate | None, eid: str) -> Candidate:
     return candidate
 
 
-def _logged(connection: sa.Connection, scope: Scope, candidate: Candidate) -> Logged:
-    return with_data(connection, scope, [candidate])[0]
+def _logged(tx: Transaction, candidate: Candidate) -> Logged:
+    return with_data(tx, [candidate])[0]

@@ -66,15 +66,13 @@ def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str |
     if eid is None:
         eid = _begun(scope, experiment, name)
     until = scope.now + for_ms
-    with scope.deps.db.write() as connection:
-        found = store.get(connection, scope.project_id, eid)
-        if found is not None and not stamp.is_of_pipeline(connection, scope, found):
+    with scope.project.write() as tx:
+        found = store.get(tx, eid)
+        if found is not None and not stamp.is_of_pipeline(tx, scope, found):
             raise invalid(f"The run {eid} is not of this job's pipeline. Detach a run that this job has begun.")
-        candidate, _ = candidates.writable(connection, scope, eid, {Kind.STATUS})
-        store.change(connection, scope.project_id, candidate.iid, detached_until_ms=until)
-        due.mark(
-            connection, scope.project_id, kind=due.PIPELINE, key=job.pipeline_id, at=until + _SHORTEST_MS, now=scope.now
-        )
+        candidate, _ = candidates.writable(tx, scope, eid, {Kind.STATUS})
+        store.change(tx, candidate.iid, detached_until_ms=until)
+        due.mark(tx, kind=due.PIPELINE, key=job.pipeline_id, at=until + _SHORTEST_MS)
     secret = scope.deps.settings.secret_key
     return Detached(candidate, detachment.sign(job, candidate.iid, until_ms=until, secret=secret), until)
 

@@ -14,8 +14,6 @@ gone with it, least of all on the target branch, where any manual job of an old 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import gitlab_ci, paths
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import MltrailError, forbidden
@@ -23,15 +21,14 @@ from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import jobs, pipelines
 from mltrail_server.store.ci.jobs import Lateness
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidate_tags, candidates, histories, logged_models
 from mltrail_server.store.tracking import evidence as store
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.evidence import Amendment
 
 
-def snapshot_before_late_job(
-    connection: sa.Connection, scope: Scope, candidate: Candidate, pipeline_id: int
-) -> Lateness:
+def snapshot_before_late_job(tx: Transaction, candidate: Candidate, pipeline_id: int) -> Lateness:
     """Take a snapshot before another job of the pipeline first writes to a candidate, if that had ended well so far.
 
     `pipeline_id` is the one that the candidate counts to.
@@ -39,34 +36,34 @@ def snapshot_before_late_job(
     if candidate.status is not Status.FINISHED:
         # They write side by side, or it has failed already; what an earlier snapshot holds stays.
         return Lateness(late=candidate.snapshot_iid is not None, after_pipeline=False)
-    statuses = jobs.statuses_of(connection, scope.project_id, candidate.iid)
+    statuses = jobs.statuses_of(tx, candidate.iid)
     if candidate.snapshot_iid is None or all(status == gitlab_ci.SUCCEEDED for status in statuses):
-        snapshot(connection, scope, candidate)
-        jobs.settle_late(connection, scope.project_id, candidate.iid)
-    pipeline = pipelines.get(connection, scope.project_id, pipeline_id)
+        snapshot(tx, candidate)
+        jobs.settle_late(tx, candidate.iid)
+    pipeline = pipelines.get(tx, pipeline_id)
     return Lateness(late=True, after_pipeline=pipeline is not None and pipeline.status in gitlab_ci.ENDED)
 
 
-def snapshot_before_unchecked_write(connection: sa.Connection, scope: Scope, candidate: Candidate, job_id: int) -> None:
+def snapshot_before_unchecked_write(tx: Transaction, candidate: Candidate, job_id: int) -> None:
     """Take a snapshot before a write by a job of which GitLab can't say whether it still runs: it may be over."""
-    flags = jobs.flags_of(connection, scope.project_id, candidate.iid)
+    flags = jobs.flags_of(tx, candidate.iid)
     if any(flag.late for flag in flags.values()):
         return
     first = job_id not in flags or flags[job_id].unchecked_ms is None
     if first or candidate.status.ended:
-        snapshot(connection, scope, candidate)
+        snapshot(tx, candidate)
 
 
-def snapshot(connection: sa.Connection, scope: Scope, candidate: Candidate) -> None:
+def snapshot(tx: Transaction, candidate: Candidate) -> None:
     """Keep what a candidate is now, with the names of its files and of those of its logged models."""
     if candidate.snapshot_iid is not None:
-        store.forget(connection, scope.project_id, candidate.snapshot_iid, now=scope.now)
-    number = store.number(connection, scope.project_id)
+        store.forget(tx, candidate.snapshot_iid)
+    number = store.number(tx)
     folders = {f"{candidate.experiment_iid}/{candidate.eid}/artifacts": "artifacts"}
-    for model_id, experiment_iid in logged_models.made_by(connection, scope.project_id, candidate.eid):
+    for model_id, experiment_iid in logged_models.made_by(tx, candidate.eid):
         folders[f"{experiment_iid}/models/{model_id}/artifacts"] = f"models/{model_id}"
-    store.take(connection, scope.project_id, candidate.iid, folders=folders, to=number)
-    candidates.change(connection, scope.project_id, candidate.iid, snapshot_iid=number)
+    store.take(tx, candidate.iid, folders=folders, to=number)
+    candidates.change(tx, candidate.iid, snapshot_iid=number)
 
 
 SELECTING = frozenset({PARENT_TAG, CONFIRM_TAG})
@@ -92,9 +89,7 @@ _A_STEWARDS = _NOTES | {Kind.STAGE}
 """What Maintainers do to runs of protected refs. What they delete stays evidence."""
 
 
-def add(
-    connection: sa.Connection, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()
-) -> int:
+def add(tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()) -> int:
     """Note that somebody else writes to a candidate, and answer the number under which it is kept.
 
     Raises FORBIDDEN where it is of a protected ref.
@@ -102,27 +97,27 @@ def add(
     kinds = frozenset(kinds)
     # Where the operator lets people go on with promoted runs, what they write stands beside the evidence, too.
     opened = candidate.promoted and not scope.deps.settings.freezes_promoted_runs and scope.actor.has_maintainer_rights
-    if not opened and is_protected(connection, scope, candidate):
+    if not opened and is_protected(tx, candidate):
         _check_steward(scope, candidate, kinds, tags)
     number = candidate.amendment_iid
     if number is None:
         # Held until the end: two strangers who come at the same time share one number.
-        held = candidates.get_to_write(connection, scope.project_id, candidate.eid)
+        held = candidates.get_to_write(tx, candidate.eid)
         number = held.amendment_iid if held is not None else None
     if number is None:
-        number = store.number(connection, scope.project_id)
-        candidates.change(connection, scope.project_id, candidate.iid, amendment_iid=number)
+        number = store.number(tx)
+        candidates.change(tx, candidate.iid, amendment_iid=number)
     job_id = scope.actor.job.job_id if scope.actor.job is not None else None
     user = scope.actor.user_name
-    store.add(connection, scope.project_id, candidate.iid, user, job_id, kinds, now=scope.now)
+    store.add(tx, candidate.iid, user, job_id, kinds)
     return number
 
 
-def is_protected(connection: sa.Connection, scope: Scope, candidate: Candidate) -> bool:
+def is_protected(tx: Transaction, candidate: Candidate) -> bool:
     """Tell whether a candidate was made on a protected ref; where nobody has told, the default branch counts as one."""
     if candidate.protected is not None:
         return candidate.protected
-    return pipelines.made_baseline(connection, scope.project_id, candidate.iid)
+    return pipelines.made_baseline(tx, candidate.iid)
 
 
 def _check_steward(scope: Scope, candidate: Candidate, kinds: frozenset[Kind], tags: Iterable[str]) -> None:
@@ -139,40 +134,38 @@ def _evidence(candidate: Candidate, instead: str) -> MltrailError:
     )
 
 
-def put_tags(
-    connection: sa.Connection, scope: Scope, candidate: Candidate, tags: Mapping[str, str], *, own: bool
-) -> None:
+def put_tags(tx: Transaction, candidate: Candidate, tags: Mapping[str, str], *, own: bool) -> None:
     """Set tags. They are notes, so everybody's are searched and shown; see `store.amendments.keep_tags`."""
     if not own:
-        store.keep_tags(connection, scope.project_id, candidate.iid, tags)
-    candidate_tags.put(connection, scope.project_id, candidate.iid, tags)
+        store.keep_tags(tx, candidate.iid, tags)
+    candidate_tags.put(tx, candidate.iid, tags)
     if own and candidate.amended:
-        store.follow_tags(connection, scope.project_id, candidate.iid, tags)
+        store.follow_tags(tx, candidate.iid, tags)
 
 
-def delete_tag(connection: sa.Connection, scope: Scope, candidate: Candidate, key: str, *, own: bool) -> bool:
+def delete_tag(tx: Transaction, candidate: Candidate, key: str, *, own: bool) -> bool:
     """Delete a tag, and tell whether it was there."""
     if not own:
-        store.keep_tags(connection, scope.project_id, candidate.iid, [key])
-    found = candidate_tags.delete(connection, scope.project_id, candidate.iid, key)
+        store.keep_tags(tx, candidate.iid, [key])
+    found = candidate_tags.delete(tx, candidate.iid, key)
     if own and candidate.amended:
-        store.follow_tags(connection, scope.project_id, candidate.iid, {key: None})
+        store.follow_tags(tx, candidate.iid, {key: None})
     return found
 
 
-def of(connection: sa.Connection, scope: Scope, candidate: Candidate) -> list[Amendment]:
+def of(tx: Transaction, candidate: Candidate) -> list[Amendment]:
     """Tell who has written to a candidate beside its own jobs. No statement where nobody has."""
-    return store.of(connection, scope.project_id, candidate.iid) if candidate.amended else []
+    return store.of(tx, candidate.iid) if candidate.amended else []
 
 
-def with_histories(connection: sa.Connection, scope: Scope, known: Mapping[int, str], key: str) -> dict[int, str]:
+def with_histories(tx: Transaction, known: Mapping[int, str], key: str) -> dict[int, str]:
     """Answer under which numbers a metric of candidates (run id by number) stands: of what others have logged to one,
     only what its own jobs have not logged. One statement, and two more where others have logged.
     """
-    amended = candidates.amended_of(connection, scope.project_id, list(known.values()))
+    amended = candidates.amended_of(tx, list(known.values()))
     if not amended:
         return dict(known)
-    own = histories.having(connection, scope.project_id, list(amended), key)
+    own = histories.having(tx, list(amended), key)
     return {amended[iid] if iid in amended and iid not in own else iid: eid for iid, eid in known.items()}
 
 

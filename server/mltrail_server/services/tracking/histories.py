@@ -7,11 +7,10 @@ metric's number, steps, points.
 import bisect
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid
 from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking import histories as store
 
@@ -27,9 +26,9 @@ Points = list[tuple[str, Point]]
 def bulk(scope: Scope, eids: Sequence[str], key: str, *, limit: int = MOST_POINTS) -> Points:
     """Fetch the points of up to 100 candidates, with the candidate that each belongs to; unknown ones have none."""
     _check(eids, key, "GetMetricHistoryBulk request", "cannot specify more than")
-    with scope.deps.db.slow_read() as connection:
-        known = _numbers(connection, scope, eids, key)
-        found = store.bulk(connection, scope.project_id, list(known), key, limit=max(0, min(limit, MOST_POINTS)))
+    with scope.project.slow_read() as tx:
+        known = _numbers(tx, eids, key)
+        found = store.bulk(tx, list(known), key, limit=max(0, min(limit, MOST_POINTS)))
     # MLflow orders them by the run's id.
     return sorted(((known[iid], point) for iid, point in found), key=lambda one: one[0])
 
@@ -49,19 +48,19 @@ def interval(
     limit = MOST_PER_RUN if limit is None else limit
     if not 0 < limit <= MOST_PER_RUN:
         raise invalid(f"max_results must be between 1 and {MOST_PER_RUN}, not {limit}.")
-    with scope.deps.db.slow_read() as connection:
-        known = _numbers(connection, scope, eids, key)
-        of_each = store.steps_of(connection, scope.project_id, list(known), key)
-        found = store.at_steps(connection, scope.project_id, list(known), key, _sample(of_each, start, end, limit))
+    with scope.project.slow_read() as tx:
+        known = _numbers(tx, eids, key)
+        of_each = store.steps_of(tx, list(known), key)
+        found = store.at_steps(tx, list(known), key, _sample(of_each, start, end, limit))
     by_run: dict[str, list[Point]] = {}
     for iid, point in found:
         by_run.setdefault(known[iid], []).append(point)
     return [(eid, point) for eid in dict.fromkeys(eids) for point in by_run.get(eid, [])[:MOST_PER_RUN]]
 
 
-def _numbers(connection: sa.Connection, scope: Scope, eids: Sequence[str], key: str) -> dict[int, str]:
-    known = candidates.iids_of(connection, scope.project_id, eids)
-    return evidence.with_histories(connection, scope, known, key)
+def _numbers(tx: Transaction, eids: Sequence[str], key: str) -> dict[int, str]:
+    known = candidates.iids_of(tx, eids)
+    return evidence.with_histories(tx, known, key)
 
 
 def _sample(of_each: dict[int, list[int]], start: int | None, end: int | None, limit: int) -> list[int]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import filters, limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid, not_found
@@ -17,6 +15,7 @@ from mltrail_server.domain.random_names import random_name
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.db.paging import mark_of
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidate_tags, candidates, logged_models
 from mltrail_server.store.tracking.logged_models import LoggedModel, MeasuredOn, ModelMetric, ModelStatus, Order
 
@@ -63,16 +62,16 @@ def create(
         limits.check_tag(key, value)
     model_id = new_logged_model_id()
     beside = False
-    with scope.deps.db.write() as connection:
-        experiment = experiments.existing(connection, scope, experiment_iid)
+    with scope.project.write() as tx:
+        experiment = experiments.existing(tx, experiment_iid)
         experiments.check_active(experiment)
         place = experiment.artifact_location
         if source_eid:
-            candidate = candidates.get(connection, scope.project_id, source_eid)
+            candidate = candidates.get(tx, source_eid)
             if candidate is None:
                 raise not_found(f"Run with id={source_eid} not found")
             protection.check_frozen(scope, candidate)
-            beside = stamp.on_write(connection, scope, candidate, {Kind.MODELS}) != candidate.iid
+            beside = stamp.on_write(tx, scope, candidate, {Kind.MODELS}) != candidate.iid
         else:
             stamp.on_ownerless(scope)
         model = LoggedModel(
@@ -84,66 +83,66 @@ def create(
             ModelStatus.PENDING,
             None,
             Stage.ACTIVE,
-            scope.now,
-            scope.now,
+            tx.now,
+            tx.now,
             beside,
             f"{place}/models/{model_id}/artifacts" if place else None,
         )
-        logged_models.create(connection, scope.project_id, model)
-        logged_models.put_tags(connection, scope.project_id, model_id, tags)
-        logged_models.add_params(connection, scope.project_id, model_id, params)
-        return _shown(connection, scope, [model])[0]
+        logged_models.create(tx, model)
+        logged_models.put_tags(tx, model_id, tags)
+        logged_models.add_params(tx, model_id, params)
+        return _shown(tx, [model])[0]
 
 
 def get(scope: Scope, model_id: str, *, deleted_too: bool = False) -> Shown:
-    with scope.deps.db.read() as connection:
-        return _shown(connection, scope, [_existing(connection, scope, model_id, deleted_too=deleted_too)])[0]
+    with scope.project.read() as tx:
+        return _shown(tx, [_existing(tx, model_id, deleted_too=deleted_too)])[0]
 
 
 def finish(scope: Scope, model_id: str, status: ModelStatus) -> Shown:
-    with scope.deps.db.write() as connection:
-        _to_write(connection, scope, model_id)
-        logged_models.change(connection, scope.project_id, model_id, status=status, updated_ms=scope.now)
-        return _shown(connection, scope, [_existing(connection, scope, model_id)])[0]
+    with scope.project.write() as tx:
+        _to_write(tx, scope, model_id)
+        logged_models.change(tx, model_id, status=status, updated_ms=tx.now)
+        return _shown(tx, [_existing(tx, model_id)])[0]
 
 
 def delete(scope: Scope, model_id: str) -> None:
     """Delete a logged model; one that is deleted already stays so."""
-    with scope.deps.db.write() as connection:
-        _to_write(connection, scope, model_id, deleted_too=True)
-        logged_models.change(connection, scope.project_id, model_id, stage=Stage.DELETED, updated_ms=scope.now)
+    with scope.project.write() as tx:
+        _to_write(tx, scope, model_id, deleted_too=True)
+        logged_models.change(tx, model_id, stage=Stage.DELETED, updated_ms=tx.now)
 
 
 def set_tags(scope: Scope, model_id: str, tags: Iterable[tuple[str, str]]) -> None:
     tags = list(tags)
     for key, value in tags:
         limits.check_tag(key, value)
-    with scope.deps.db.write() as connection:
-        _to_write(connection, scope, model_id, note=True)
-        logged_models.put_tags(connection, scope.project_id, model_id, tags)
+    with scope.project.write() as tx:
+        _to_write(tx, scope, model_id, note=True)
+        logged_models.put_tags(tx, model_id, tags)
 
 
 def delete_tag(scope: Scope, model_id: str, key: str) -> None:
-    with scope.deps.db.write() as connection:
-        _to_write(connection, scope, model_id, note=True)
-        if not logged_models.delete_tag(connection, scope.project_id, model_id, key):
+    with scope.project.write() as tx:
+        _to_write(tx, scope, model_id, note=True)
+        if not logged_models.delete_tag(tx, model_id, key):
             raise not_found(f"No tag with key {key!r} found for model with ID {model_id!r}.")
 
 
 def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -> None:
     params = _checked(params)
-    with scope.deps.db.write() as connection:
-        _to_write(connection, scope, model_id)
-        changed = logged_models.add_params(connection, scope.project_id, model_id, params)
+    with scope.project.write() as tx:
+        _to_write(tx, scope, model_id)
+        changed = logged_models.add_params(tx, model_id, params)
         if changed:
             raise invalid(f"The parameter '{min(changed)}' of {model_id} has another value already; it can't change.")
 
 
 def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
     """Keep what MLflow 1 and 2 tell of a model that they have logged as files, in the tag where they look for it."""
-    with scope.deps.db.write() as connection:
-        candidate, number = writable(connection, scope, eid, {Kind.MODELS})
-        kept = candidate_tags.get(connection, scope.project_id, candidate.iid, HISTORY_TAG)
+    with scope.project.write() as tx:
+        candidate, number = writable(tx, scope, eid, {Kind.MODELS})
+        kept = candidate_tags.get(tx, candidate.iid, HISTORY_TAG)
         history = json.dumps([*_history(kept), told])
         if len(history) > limits.MAX_MODEL_HISTORY:
             raise invalid(
@@ -151,19 +150,19 @@ def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
                 "characters together."
             )
         own = number == candidate.iid
-        evidence.put_tags(connection, scope, candidate, {HISTORY_TAG: history}, own=own)
+        evidence.put_tags(tx, candidate, {HISTORY_TAG: history}, own=own)
 
 
-def note_version(connection: sa.Connection, scope: Scope, model_id: str, *, name: str, number: int) -> None:
+def note_version(tx: Transaction, model_id: str, *, name: str, number: int) -> None:
     """Note in the tag that MLflow keeps for it which version was made of a logged model."""
-    logged_models.lock(connection, scope.project_id, model_id)
-    kept = dict(logged_models.tags_of(connection, scope.project_id, [model_id]).get(model_id, []))
+    logged_models.lock(tx, model_id)
+    kept = dict(logged_models.tags_of(tx, [model_id]).get(model_id, []))
     made = {"name": name, "version": number}
     known = [one for one in _history(kept.get(VERSIONS_TAG)) if one != made]
     # The oldest go where there is no room; `registrations` also says which versions there are.
     while known and len(json.dumps([*known, made])) > limits.MAX_EXPERIMENT_TAG_VALUE:
         known.pop(0)
-    logged_models.put_tags(connection, scope.project_id, model_id, [(VERSIONS_TAG, json.dumps([*known, made]))])
+    logged_models.put_tags(tx, model_id, [(VERSIONS_TAG, json.dumps([*known, made]))])
 
 
 def search(
@@ -191,10 +190,9 @@ def search(
     clauses = filters.parse(filter_text)
     conditions = logged_models.conditions(clauses, datasets)
     order = [one for wish in orders for one in logged_models.order(wish)]
-    with scope.deps.db.slow_read() as connection:
+    with scope.project.slow_read() as tx:
         found, next_token = logged_models.search(
-            connection,
-            scope.project_id,
+            tx,
             experiment_iids=experiment_iids,
             conditions=conditions,
             order=order,
@@ -202,7 +200,7 @@ def search(
             token=token,
             mark=mark_of("logged models", sorted(experiment_iids), clauses, datasets, orders),
         )
-        return _shown(connection, scope, found), next_token
+        return _shown(tx, found), next_token
 
 
 def _history(text: str | None) -> list[Any]:
@@ -222,34 +220,32 @@ def _checked(params: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return kept
 
 
-def _to_write(
-    connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False, note: bool = False
-) -> None:
+def _to_write(tx: Transaction, scope: Scope, model_id: str, *, deleted_too: bool = False, note: bool = False) -> None:
     """Find a logged model that is about to change, and note who writes: it is part of the candidate that made it."""
-    model = _existing(connection, scope, model_id, deleted_too=deleted_too)
-    source = candidates.get(connection, scope.project_id, model.source_eid) if model.source_eid else None
+    model = _existing(tx, model_id, deleted_too=deleted_too)
+    source = candidates.get(tx, model.source_eid) if model.source_eid else None
     if source is None:
         stamp.on_ownerless(scope)
     else:
         protection.check_frozen(scope, source)
-        stamp.on_model_write(connection, scope, model, source, note=note)
+        stamp.on_model_write(tx, scope, model, source, note=note)
 
 
-def _existing(connection: sa.Connection, scope: Scope, model_id: str, *, deleted_too: bool = False) -> LoggedModel:
-    found = logged_models.get(connection, scope.project_id, model_id)
+def _existing(tx: Transaction, model_id: str, *, deleted_too: bool = False) -> LoggedModel:
+    found = logged_models.get(tx, model_id)
     if found is None or (found.stage is Stage.DELETED and not deleted_too):
         raise not_found(f"Logged model with ID '{model_id}' not found.")
     return found
 
 
-def _shown(connection: sa.Connection, scope: Scope, models: list[LoggedModel]) -> list[Shown]:
+def _shown(tx: Transaction, models: list[LoggedModel]) -> list[Shown]:
     ids = [model.model_id for model in models]
     if not ids:
         return []
-    tags = logged_models.tags_of(connection, scope.project_id, ids)
-    params = logged_models.params_of(connection, scope.project_id, ids)
-    metrics = logged_models.metrics_of(connection, scope.project_id, ids)
-    registrations = logged_models.registrations_of(connection, scope.project_id, ids)
+    tags = logged_models.tags_of(tx, ids)
+    params = logged_models.params_of(tx, ids)
+    metrics = logged_models.metrics_of(tx, ids)
+    registrations = logged_models.registrations_of(tx, ids)
     return [
         Shown(
             model,

@@ -5,12 +5,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.services.context.deps import Scope
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidates, inputs, metric_keys, metrics, params, usage
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.inputs import Dataset, ModelLink
@@ -45,12 +44,12 @@ def log_batch(
     claim = job_claims.look_up(scope, wanted)
     known = scope.deps.metric_keys.of(scope.project_id)
 
-    def store(connection: sa.Connection) -> Mapping[str, int]:
-        candidate, number = writable(connection, scope, eid, _kinds(points, by_key, wanted), wanted)
+    def store(tx: Transaction) -> Mapping[str, int]:
+        candidate, number = writable(tx, scope, eid, _kinds(points, by_key, wanted), wanted)
         own = number == candidate.iid
-        changed = params.add(connection, scope.project_id, number, by_key)
+        changed = params.add(tx, number, by_key)
         if not own and not changed:
-            changed = params.others(connection, scope.project_id, candidate.iid, by_key)
+            changed = params.others(tx, candidate.iid, by_key)
         if changed:
             key, old = next(iter(changed.items()))
             raise invalid(
@@ -58,20 +57,20 @@ def log_batch(
                 f"for run ID='{eid}'. Attempted logging new value '{by_key[key]}'. Log it under another name, or in a "
                 "new run."
             )
-        numbers = metric_keys.make(connection, scope.project_id, {point.key for point in points}, known=known)
-        metrics.append(connection, scope.project_id, number, points, numbers=numbers)
+        numbers = metric_keys.make(tx, {point.key for point in points}, known=known)
+        metrics.append(tx, number, points, numbers=numbers)
         if of_models:
-            _measure(connection, scope, candidate, of_models, own=own)
+            _measure(tx, scope, candidate, of_models, own=own)
         if wanted:
-            kept = stamp.on_tags(connection, scope, candidate.iid, wanted, claim)
-            evidence.put_tags(connection, scope, candidate, kept, own=own)
+            kept = stamp.on_tags(tx, scope, candidate.iid, wanted, claim)
+            evidence.put_tags(tx, candidate, kept, own=own)
             if kept.get(NAME_TAG):
-                candidates.change(connection, scope.project_id, candidate.iid, name=kept[NAME_TAG])
-        quotas.take(connection, scope, usage.POINTS, len(points))
+                candidates.change(tx, candidate.iid, name=kept[NAME_TAG])
+        quotas.take(tx, scope, usage.POINTS, len(points))
         return numbers
 
     try:
-        numbers = scope.deps.db.write_together(store)
+        numbers = scope.project.write_together(store)
     except Exception:
         if scope.actor.job is not None:
             scope.deps.writers.forget(scope.project_id, scope.actor.job.job_id)
@@ -81,9 +80,9 @@ def log_batch(
 
 def delete_tag(scope: Scope, eid: str, key: str) -> None:
     stamp.on_delete_tag(scope, key)
-    with scope.deps.db.write() as connection:
-        candidate, number = writable(connection, scope, eid, {Kind.TAGS}, [key])
-        if not evidence.delete_tag(connection, scope, candidate, key, own=number == candidate.iid):
+    with scope.project.write() as tx:
+        candidate, number = writable(tx, scope, eid, {Kind.TAGS}, [key])
+        if not evidence.delete_tag(tx, candidate, key, own=number == candidate.iid):
             raise not_found(f"No tag with name: {key} in run with id {eid}")
 
 
@@ -92,16 +91,10 @@ def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: S
     for one in datasets:
         sizes = {"name": one.name, "digest": one.digest, "source": one.source, "schema": one.schema}
         limits.check_dataset(sizes | {"profile": one.profile}, one.tags)
-    with scope.deps.db.write() as connection:
-        candidate, number = writable(connection, scope, eid, {Kind.INPUTS})
-        inputs.add_datasets(
-            connection,
-            scope.project_id,
-            number,
-            experiment_iid=candidate.experiment_iid,
-            datasets=datasets,
-        )
-        inputs.add_models(connection, scope.project_id, number, models)
+    with scope.project.write() as tx:
+        candidate, number = writable(tx, scope, eid, {Kind.INPUTS})
+        inputs.add_datasets(tx, number, experiment_iid=candidate.experiment_iid, datasets=datasets)
+        inputs.add_models(tx, number, models)
 
 
 def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str, str]) -> set[Kind]:
@@ -109,14 +102,12 @@ def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str
     return {kind for kind, there in told.items() if there}
 
 
-def _measure(
-    connection: sa.Connection, scope: Scope, candidate: Candidate, points: Sequence[ModelPoint], *, own: bool
-) -> None:
+def _measure(tx: Transaction, scope: Scope, candidate: Candidate, points: Sequence[ModelPoint], *, own: bool) -> None:
     """Store metrics of logged models. Of a model that jobs have logged, only jobs of their pipelines say what it is
     worth; what others have measured is kept beside that, and stands with the run that has logged it.
     """
     wanted = {point.model_id for point in points}
-    sources = metrics.sources_of(connection, scope.project_id, wanted)
+    sources = metrics.sources_of(tx, wanted)
     if wanted - sources.keys():
         raise not_found(f"Logged model with ID '{min(wanted - sources.keys())}' not found")
     beside = set()
@@ -124,11 +115,11 @@ def _measure(
         if source_eid == candidate.eid:
             allowed = own
         else:
-            source = candidates.get(connection, scope.project_id, source_eid) if source_eid else None
-            allowed = source is None or stamp.may_measure(connection, scope, source)
+            source = candidates.get(tx, source_eid) if source_eid else None
+            allowed = source is None or stamp.may_measure(tx, scope, source)
         if not allowed:
             beside.add(model_id)
-    metrics.append_to_models(connection, scope.project_id, candidate.eid, points, beside=beside)
+    metrics.append_to_models(tx, candidate.eid, points, beside=beside)
 
 
 def _finite(point: Point) -> Point:

@@ -3,11 +3,10 @@
 What a limit refuses is refused whole, and what was logged before stays as it is.
 """
 
-import sqlalchemy as sa
-
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.admin import deleted
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import usage
 
 _WORDS = {
@@ -21,33 +20,33 @@ MOST_WITH_DELETED = 2
 """What is deleted does not count, so that anybody can make room; but together it is twice the limit at most."""
 
 
-def take(connection: sa.Connection, scope: Scope, name: str, more: int) -> None:
+def take(tx: Transaction, scope: Scope, name: str, more: int) -> None:
     """Count `more` against a limit, as the last thing in the transaction that has just written it: all writers of a
     project wait for the counter's row. Raises QUOTA, and then the transaction must not be kept.
     """
     limit = scope.deps.settings.quota(name)
     if limit is None or more == 0:
         return
-    used = usage.add(connection, scope.project_id, name, more)
+    used = usage.add(tx, name, more)
     if used is None:
-        used = usage.count(connection, scope.project_id, name)
+        used = usage.count(tx, name)
     if used > limit:
-        _check_without_deleted(connection, scope, name, used - more, more)
+        _check_without_deleted(tx, scope, name, used - more, more)
 
 
-def check(connection: sa.Connection, scope: Scope, name: str, more: int) -> None:
+def check(tx: Transaction, scope: Scope, name: str, more: int) -> None:
     """Refuse early what can't fit, say before a large file is sent. Raises QUOTA."""
     limit = scope.deps.settings.quota(name)
-    if limit is not None and (used := usage.of(connection, scope.project_id, name) or 0) + more > limit:
-        _check_without_deleted(connection, scope, name, used, more)
+    if limit is not None and (used := usage.of(tx, name) or 0) + more > limit:
+        _check_without_deleted(tx, scope, name, used, more)
 
 
-def check_restored(connection: sa.Connection, scope: Scope) -> None:
+def check_restored(tx: Transaction, scope: Scope) -> None:
     """Refuse to restore what there is no room for any more, as the last thing in the transaction. Raises QUOTA."""
     for name, (what, variable) in _WORDS.items():
         limit = scope.deps.settings.quota(name)
-        if limit is not None and (used := usage.of(connection, scope.project_id, name) or 0) > limit:
-            active = used - deleted.used(connection, scope.project_id, name)
+        if limit is not None and (used := usage.of(tx, name) or 0) > limit:
+            active = used - deleted.used(tx, name)
             if active > limit:
                 raise MltrailError(
                     Code.QUOTA,
@@ -56,11 +55,11 @@ def check_restored(connection: sa.Connection, scope: Scope) -> None:
                 )
 
 
-def _check_without_deleted(connection: sa.Connection, scope: Scope, name: str, used: int, more: int) -> None:
+def _check_without_deleted(tx: Transaction, scope: Scope, name: str, used: int, more: int) -> None:
     """Look whether there is room, what was deleted left out: only where the limit is reached with it."""
     limit = scope.deps.settings.quota(name)
     assert limit is not None  # noqa: S101 - asked about only where there is one
-    of_deleted = deleted.used(connection, scope.project_id, name)
+    of_deleted = deleted.used(tx, name)
     what, variable = _WORDS[name]
     project = f"The project {scope.actor.project_path}"
     nothing_lost = "Nothing of this call was stored, and nothing that was logged before is lost. "

@@ -49,10 +49,9 @@ def runs(
     orders = filters.parse_orders(order_by)
     if len(experiment_iids) > filters.MAX_LIST:
         raise invalid(f"'experiment_ids' has more than {filters.MAX_LIST} elements; use several searches.")
-    with scope.deps.db.search() as connection:
+    with scope.project.search() as tx:
         found = run_search.search(
-            connection,
-            scope.project_id,
+            tx,
             experiment_iids=experiment_iids,
             stages=view.stages,
             clauses=clauses,
@@ -60,7 +59,7 @@ def runs(
             limit=limit,
             token=token,
         )
-        return Page(with_data(connection, scope, found.candidates), found.next_token)
+        return Page(with_data(tx, found.candidates), found.next_token)
 
 
 def experiments(
@@ -75,15 +74,9 @@ def experiments(
     check_limit(limit)
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
-    with scope.deps.db.slow_read() as connection:
+    with scope.project.slow_read() as tx:
         found, next_token = experiments_store.search(
-            connection,
-            scope.project_id,
-            stages=view.stages,
-            clauses=clauses,
-            orders=orders,
-            limit=limit,
-            token=token,
+            tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )
     return ExperimentPage(found, next_token)
 
@@ -98,20 +91,15 @@ def history(
         check_limit(limit)
     mark = paging.mark_of("history", eid, key)
     after = paging.read_token(token, mark, 4)
-    with scope.deps.db.slow_read() as connection:
-        candidate = store.get(connection, scope.project_id, eid)
+    with scope.project.slow_read() as tx:
+        candidate = store.get(tx, eid)
         if candidate is None:
             raise not_found(f"Run with id={eid} not found")
         number = candidate.iid
         if candidate.amended:
-            (number,) = evidence.with_histories(connection, scope, {candidate.iid: eid}, key)
+            (number,) = evidence.with_histories(tx, {candidate.iid: eid}, key)
         points = metrics.history(
-            connection,
-            scope.project_id,
-            number,
-            key,
-            limit=None if limit is None else limit + 1,
-            after=None if after is None else _place(after),
+            tx, number, key, limit=None if limit is None else limit + 1, after=None if after is None else _place(after)
         )
     if limit is None or len(points) <= limit:
         return points, None

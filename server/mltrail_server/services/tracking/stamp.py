@@ -7,8 +7,6 @@ search them; what gate and promotion trust is the table `candidate_job` alone.
 
 from collections.abc import Iterable, Mapping
 
-import sqlalchemy as sa
-
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
@@ -16,6 +14,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.ci import child_pipelines, due, jobs, pipelines
 from mltrail_server.store.ci.jobs import Lateness, Link, Part
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
 
@@ -49,11 +48,7 @@ _END_LOOK_MS = 15_000
 
 
 def on_create(
-    connection: sa.Connection,
-    scope: Scope,
-    candidate_iid: int,
-    tags: Mapping[str, str],
-    claim: gitlab_ci.Job | None = None,
+    tx: Transaction, scope: Scope, candidate_iid: int, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None
 ) -> dict[str, str]:
     """Tie a new candidate to the job that makes it, or to the one that was claimed and looked up, and answer the tags
     that shall be stored.
@@ -66,21 +61,21 @@ def on_create(
     job = scope.actor.job
     if job is None:
         own = {key: value for key, value in tags.items() if key not in KEYS}
-        return own | (_claimed(connection, scope, candidate_iid, claim) if claim is not None else {})
+        return own | (_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
     if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
-        pipelines.ensure(connection, scope.project_id, job, now=scope.now)
-    _tie(connection, scope, candidate_iid, job, Part.CREATOR)
+        pipelines.ensure(tx, job)
+    _tie(tx, scope, candidate_iid, job, Part.CREATOR)
     if scope.actor.unchecked:
-        jobs.flag(connection, scope.project_id, candidate_iid, job.job_id, at=scope.now)
-    if scope.deps.writers.is_news(scope.project_id, job.pipeline_id, scope.now):
-        root = _root(connection, scope, job)
+        jobs.flag(tx, candidate_iid, job.job_id, at=tx.now)
+    if scope.deps.writers.is_news(scope.project_id, job.pipeline_id, tx.now):
+        root = _root(tx, job)
         unknown = job.pipeline_source == gitlab_ci.CHILD and root == job.pipeline_id
-        _look(connection, scope, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
+        _look(tx, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
     return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
 
 
 def on_write(
-    connection: sa.Connection, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()
+    tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()
 ) -> int:
     """Note who writes to a candidate that exists, and answer the number under which it is to be stored.
 
@@ -96,25 +91,25 @@ def on_write(
     job = scope.actor.job
     if scope.actor.kind is TokenKind.DETACHED and candidate.status.ended:
         # Its token may live on for weeks. What was reported and reviewed must not change under it.
-        return evidence.add(connection, scope, candidate, kinds, tags)
+        return evidence.add(tx, scope, candidate, kinds, tags)
     if job is not None and scope.deps.writers.knows_tie(scope.project_id, candidate.iid, job.job_id):
-        _flag(connection, scope, candidate, job)
+        _flag(tx, scope, candidate, job)
         return candidate.iid
-    links = [link for link in jobs.links_of(connection, scope.project_id, candidate.iid) if link.verified]
+    links = [link for link in jobs.links_of(tx, candidate.iid) if link.verified]
     if not links:
         return candidate.iid
-    if job is None or not _is_of(connection, scope, job, links):
-        return evidence.add(connection, scope, candidate, kinds, tags)
+    if job is None or not _is_of(tx, job, links):
+        return evidence.add(tx, scope, candidate, kinds, tags)
     if any(link.job_id == job.job_id for link in links):
         scope.deps.writers.remember(scope.project_id, candidate.iid, job.job_id)
     else:
-        lateness = evidence.snapshot_before_late_job(connection, scope, candidate, links[0].pipeline_id)
-        _tie(connection, scope, candidate.iid, job, Part.CONTRIBUTOR, lateness)
-    _flag(connection, scope, candidate, job)
+        lateness = evidence.snapshot_before_late_job(tx, candidate, links[0].pipeline_id)
+        _tie(tx, scope, candidate.iid, job, Part.CONTRIBUTOR, lateness)
+    _flag(tx, scope, candidate, job)
     return candidate.iid
 
 
-def may_measure(connection: sa.Connection, scope: Scope, source: Candidate) -> bool:
+def may_measure(tx: Transaction, scope: Scope, source: Candidate) -> bool:
     """Tell whether the caller says what a logged model of a candidate is worth: a job of the pipelines that made it
     does, and everybody where no job's token vouches for it. What a promoted version rests on, nobody changes.
     """
@@ -122,31 +117,29 @@ def may_measure(connection: sa.Connection, scope: Scope, source: Candidate) -> b
         return True
     if source.promoted and protection.freezes(scope):
         return False
-    links = [link for link in jobs.links_of(connection, scope.project_id, source.iid) if link.verified]
+    links = [link for link in jobs.links_of(tx, source.iid) if link.verified]
     if not links:
         return True
     job = scope.actor.job
-    return job is not None and scope.actor.candidate_iid is None and _is_of(connection, scope, job, links)
+    return job is not None and scope.actor.candidate_iid is None and _is_of(tx, job, links)
 
 
-def is_of_pipeline(connection: sa.Connection, scope: Scope, candidate: Candidate) -> bool:
+def is_of_pipeline(tx: Transaction, scope: Scope, candidate: Candidate) -> bool:
     """Tell whether a job of a pipeline that made the candidate asks."""
-    links = [link for link in jobs.links_of(connection, scope.project_id, candidate.iid) if link.verified]
-    return scope.actor.job is not None and _is_of(connection, scope, scope.actor.job, links)
+    links = [link for link in jobs.links_of(tx, candidate.iid) if link.verified]
+    return scope.actor.job is not None and _is_of(tx, scope.actor.job, links)
 
 
-def _is_of(connection: sa.Connection, scope: Scope, job: VerifiedClaims, links: Iterable[Link]) -> bool:
-    root = _root(connection, scope, job)
+def _is_of(tx: Transaction, job: VerifiedClaims, links: Iterable[Link]) -> bool:
+    root = _root(tx, job)
     return any(link.pipeline_id in (job.pipeline_id, root) for link in links)
 
 
-def on_model_write(
-    connection: sa.Connection, scope: Scope, model: LoggedModel, source: Candidate, *, note: bool = False
-) -> None:
+def on_model_write(tx: Transaction, scope: Scope, model: LoggedModel, source: Candidate, *, note: bool = False) -> None:
     """Note who writes to a logged model of a candidate. What the candidate's own jobs have logged is evidence, to which
     others may add tags only: raises FORBIDDEN otherwise. What others have logged is theirs to write to.
     """
-    number = on_write(connection, scope, source, {Kind.TAGS if note else Kind.MODELS})
+    number = on_write(tx, scope, source, {Kind.TAGS if note else Kind.MODELS})
     if number != source.iid and not (note or model.beside):
         raise forbidden(
             f"The logged model {model.model_id} was made by CI jobs, and stays as they logged it. Log a model to "
@@ -154,14 +147,14 @@ def on_model_write(
         )
 
 
-def is_own(connection: sa.Connection, scope: Scope, candidate: Candidate, *, created: bool = False) -> bool:
+def is_own(tx: Transaction, scope: Scope, candidate: Candidate, *, created: bool = False) -> bool:
     """Tell whether a job of the candidate asks; with `created` the very job that made it."""
     job = scope.actor.job
     if job is None:
         return False
     return any(
         link.verified and link.job_id == job.job_id and (link.part is Part.CREATOR or not created)
-        for link in jobs.links_of(connection, scope.project_id, candidate.iid)
+        for link in jobs.links_of(tx, candidate.iid)
     )
 
 
@@ -178,20 +171,16 @@ def _for_one_alone() -> MltrailError:
     )
 
 
-def on_end(connection: sa.Connection, scope: Scope, candidate_iid: int) -> None:
+def on_end(tx: Transaction, scope: Scope, candidate_iid: int) -> None:
     """Have the candidate's pipelines looked at, now that the candidate has ended."""
     if scope.deps.settings.local_mode:
         return
-    for pipeline_id in {link.pipeline_id for link in jobs.links_of(connection, scope.project_id, candidate_iid)}:
-        _look(connection, scope, pipeline_id, in_ms=_END_LOOK_MS)
+    for pipeline_id in {link.pipeline_id for link in jobs.links_of(tx, candidate_iid)}:
+        _look(tx, pipeline_id, in_ms=_END_LOOK_MS)
 
 
 def on_tags(
-    connection: sa.Connection,
-    scope: Scope,
-    candidate_iid: int,
-    tags: Mapping[str, str],
-    claim: gitlab_ci.Job | None = None,
+    tx: Transaction, scope: Scope, candidate_iid: int, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None
 ) -> dict[str, str]:
     """Check tags that a client sets on a candidate that exists, and answer those that shall be stored. `claim` is the
     job that they claim, looked up.
@@ -202,10 +191,10 @@ def on_tags(
         return dict(tags)
     truth = _truth(scope, scope.actor.job) if scope.actor.job else {}
     if claim is not None:
-        links = jobs.links_of(connection, scope.project_id, candidate_iid)
+        links = jobs.links_of(tx, candidate_iid)
         # A verified job is not talked away, nor a claim talked over: the first one counts.
         if all(not link.verified and link.job_id == claim.id for link in links):
-            truth = _claimed(connection, scope, candidate_iid, claim)
+            truth = _claimed(tx, scope, candidate_iid, claim)
     for key in KEYS.intersection(tags):
         if tags[key] != truth.get(key):
             raise invalid(
@@ -221,31 +210,23 @@ def on_delete_tag(scope: Scope, key: str) -> None:
         raise invalid(f"The tag '{key}' is written by mltrail itself and can't be deleted.")
 
 
-def _claimed(connection: sa.Connection, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
-    jobs.know(connection, scope.project_id, claim.id, pipeline_id=claim.pipeline_id)
-    jobs.tie(
-        connection,
-        scope.project_id,
-        candidate_iid,
-        job_id=claim.id,
-        pipeline_id=claim.pipeline_id,
-        part=Part.CREATOR,
-        verified=False,
-    )
+def _claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
+    jobs.know(tx, claim.id, pipeline_id=claim.pipeline_id)
+    jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=Part.CREATOR, verified=False)
     return job_claims.truth(scope.actor, scope.deps.settings.gitlab_url, claim)
 
 
-def _flag(connection: sa.Connection, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:
+def _flag(tx: Transaction, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:
     """Remember that nobody could tell whether the job still runs: once GitLab tells when it ended, the candidate is
     judged (see `reconcile`), if need be by what it was before.
     """
     if scope.actor.unchecked:
-        evidence.snapshot_before_unchecked_write(connection, scope, candidate, job.job_id)
-        jobs.flag(connection, scope.project_id, candidate.iid, job.job_id, at=scope.now)
+        evidence.snapshot_before_unchecked_write(tx, candidate, job.job_id)
+        jobs.flag(tx, candidate.iid, job.job_id, at=tx.now)
 
 
 def _tie(
-    connection: sa.Connection,
+    tx: Transaction,
     scope: Scope,
     candidate_iid: int,
     job: VerifiedClaims,
@@ -253,30 +234,29 @@ def _tie(
     lateness: Lateness = Lateness(),  # noqa: B008 - it never changes
 ) -> None:
     if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
-        jobs.know(connection, scope.project_id, job.job_id, pipeline_id=job.pipeline_id)
+        jobs.know(tx, job.job_id, pipeline_id=job.pipeline_id)
     jobs.tie(
-        connection,
-        scope.project_id,
+        tx,
         candidate_iid,
         job_id=job.job_id,
         pipeline_id=job.pipeline_id,
-        counts_to=_root(connection, scope, job),
+        counts_to=_root(tx, job),
         part=part,
         verified=True,
         lateness=lateness,
     )
 
 
-def _root(connection: sa.Connection, scope: Scope, job: VerifiedClaims) -> int:
+def _root(tx: Transaction, job: VerifiedClaims) -> int:
     """Answer the pipeline that the job's runs count to."""
     if job.pipeline_source != gitlab_ci.CHILD:
         return job.pipeline_id
-    return child_pipelines.root_of(connection, scope.project_id, job.pipeline_id)
+    return child_pipelines.root_of(tx, job.pipeline_id)
 
 
-def _look(connection: sa.Connection, scope: Scope, pipeline_id: int, *, in_ms: int) -> None:
-    now = scope.now
-    due.mark(connection, scope.project_id, kind=due.PIPELINE, key=pipeline_id, at=now + in_ms, now=now)
+def _look(tx: Transaction, pipeline_id: int, *, in_ms: int) -> None:
+    now = tx.now
+    due.mark(tx, kind=due.PIPELINE, key=pipeline_id, at=now + in_ms)
 
 
 def _truth(scope: Scope, job: VerifiedClaims) -> dict[str, str]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import usage
 
 _CANDIDATE, _EXPERIMENT, _LOGGED = schema.candidate, schema.experiment, schema.logged_model
@@ -43,91 +44,97 @@ class Run:
     rests: str
 
 
-def used(connection: sa.Connection, project_id: ProjectId, name: str) -> int:
+def used(tx: Transaction, name: str) -> int:
     """Tell how much of what `usage` counts belongs to what was deleted, and to files that are to be removed anyway."""
-    total: int = connection.execute(_USED[name](project_id)).scalar_one()
+    total: int = tx.connection.execute(_USED[name](tx.project_id)).scalar_one()
     return total
 
 
-def runs(
-    connection: sa.Connection, project_id: ProjectId, *, before: int, eids: Sequence[str], experiments: Sequence[int]
-) -> list[Run]:
+def runs(tx: Transaction, *, before: int, eids: Sequence[str], experiments: Sequence[int]) -> list[Run]:
     """List the runs that were deleted before a time, by number: of these ids or experiments, or all."""
-    where = [_deleted(project_id), sa.func.coalesce(_CANDIDATE.c.deleted_ms, _CANDIDATE.c.created_ms) <= before]
+    where = [_deleted(tx.project_id), sa.func.coalesce(_CANDIDATE.c.deleted_ms, _CANDIDATE.c.created_ms) <= before]
     if eids:
         where.append(_CANDIDATE.c.eid.in_(eids))
     if experiments:
         where.append(_CANDIDATE.c.experiment_iid.in_(experiments))
-    columns = (_CANDIDATE.c.iid, _CANDIDATE.c.eid, _CANDIDATE.c.experiment_iid, _CANDIDATE.c.name, _rests(project_id))
+    columns = (
+        _CANDIDATE.c.iid,
+        _CANDIDATE.c.eid,
+        _CANDIDATE.c.experiment_iid,
+        _CANDIDATE.c.name,
+        _rests(tx.project_id),
+    )
     query = sa.select(*columns).where(*where).order_by(_CANDIDATE.c.iid)
-    return [Run(*row) for row in connection.execute(query)]
+    return [Run(*row) for row in tx.connection.execute(query)]
 
 
-def logged_models(connection: sa.Connection, project_id: ProjectId, *, before: int) -> list[tuple[str, int]]:
+def logged_models(tx: Transaction, *, before: int) -> list[tuple[str, int]]:
     """List the logged models that were deleted before a time and that no version is of, with their experiments."""
-    taken = sa.exists().where(_VERSION.c.project_id == project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
+    taken = sa.exists().where(_VERSION.c.project_id == tx.project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
-        _LOGGED.c.project_id == project_id, _LOGGED.c.stage == Stage.DELETED, _LOGGED.c.updated_ms <= before, ~taken
+        _LOGGED.c.project_id == tx.project_id, _LOGGED.c.stage == Stage.DELETED, _LOGGED.c.updated_ms <= before, ~taken
     )
-    return [(row.model_id, row.experiment_iid) for row in connection.execute(query)]
+    return [(row.model_id, row.experiment_iid) for row in tx.connection.execute(query)]
 
 
-def of_run(connection: sa.Connection, project_id: ProjectId, eid: str) -> list[tuple[str, int]]:
+def of_run(tx: Transaction, eid: str) -> list[tuple[str, int]]:
     """List the logged models that a run made and that no version is of, with their experiments."""
-    taken = sa.exists().where(_VERSION.c.project_id == project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
+    taken = sa.exists().where(_VERSION.c.project_id == tx.project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
-        _LOGGED.c.project_id == project_id, _LOGGED.c.source_eid == eid, ~taken
+        _LOGGED.c.project_id == tx.project_id, _LOGGED.c.source_eid == eid, ~taken
     )
-    return [(row.model_id, row.experiment_iid) for row in connection.execute(query)]
+    return [(row.model_id, row.experiment_iid) for row in tx.connection.execute(query)]
 
 
-def experiments(
-    connection: sa.Connection, project_id: ProjectId, *, before: int, iids: Sequence[int]
-) -> list[tuple[int, str]]:
+def experiments(tx: Transaction, *, before: int, iids: Sequence[int]) -> list[tuple[int, str]]:
     """List number and name of the experiments that were deleted before a time and that nothing is in any more."""
     where = [
-        _EXPERIMENT.c.project_id == project_id,
+        _EXPERIMENT.c.project_id == tx.project_id,
         _EXPERIMENT.c.stage == Stage.DELETED,
         _EXPERIMENT.c.updated_ms <= before,
-        ~sa.exists().where(_CANDIDATE.c.project_id == project_id, _CANDIDATE.c.experiment_iid == _EXPERIMENT.c.iid),
-        ~sa.exists().where(_LOGGED.c.project_id == project_id, _LOGGED.c.experiment_iid == _EXPERIMENT.c.iid),
+        ~sa.exists().where(_CANDIDATE.c.project_id == tx.project_id, _CANDIDATE.c.experiment_iid == _EXPERIMENT.c.iid),
+        ~sa.exists().where(_LOGGED.c.project_id == tx.project_id, _LOGGED.c.experiment_iid == _EXPERIMENT.c.iid),
     ]
     if iids:
         where.append(_EXPERIMENT.c.iid.in_(iids))
     query = sa.select(_EXPERIMENT.c.iid, _EXPERIMENT.c.name).where(*where).order_by(_EXPERIMENT.c.iid)
-    return [(row.iid, row.name) for row in connection.execute(query)]
+    return [(row.iid, row.name) for row in tx.connection.execute(query)]
 
 
-def hold(connection: sa.Connection, project_id: ProjectId, iid: int) -> bool:
+def hold(tx: Transaction, iid: int) -> bool:
     """Keep a deleted run as it is until the transaction ends. False when it was restored meanwhile."""
-    still = sa.select(_CANDIDATE.c.iid).where(_deleted(project_id), _CANDIDATE.c.iid == iid).with_for_update()
-    return connection.execute(still).scalar() is not None
+    still = sa.select(_CANDIDATE.c.iid).where(_deleted(tx.project_id), _CANDIDATE.c.iid == iid).with_for_update()
+    return tx.connection.execute(still).scalar() is not None
 
 
-def points_of(connection: sa.Connection, project_id: ProjectId, iid: int) -> int:
+def points_of(tx: Transaction, iid: int) -> int:
     """Count the values of a run and of what stands beside it."""
     beside = (_CANDIDATE.c.iid, _CANDIDATE.c.amendment_iid, _CANDIDATE.c.snapshot_iid)
-    query = sa.select(*beside).where(_CANDIDATE.c.project_id == project_id, _CANDIDATE.c.iid == iid)
-    numbers = [number for number in connection.execute(query).one() if number is not None]
+    query = sa.select(*beside).where(_CANDIDATE.c.project_id == tx.project_id, _CANDIDATE.c.iid == iid)
+    numbers = [number for number in tx.connection.execute(query).one() if number is not None]
     counting = sa.select(sa.func.count()).select_from(_METRIC)
-    total: int = connection.execute(
-        counting.where(_METRIC.c.project_id == project_id, _METRIC.c.candidate_iid.in_(numbers))
+    total: int = tx.connection.execute(
+        counting.where(_METRIC.c.project_id == tx.project_id, _METRIC.c.candidate_iid.in_(numbers))
     ).scalar_one()
     return total
 
 
-def remove_run(connection: sa.Connection, project_id: ProjectId, run: Run, *, points: int) -> None:
+def remove_run(tx: Transaction, run: Run, *, points: int) -> None:
     """Remove a run and all that was logged to it, and count it off; its files are another's to remove."""
     for table in _OF_CANDIDATE:
-        connection.execute(sa.delete(table).where(table.c.project_id == project_id, table.c.candidate_iid == run.iid))
+        tx.connection.execute(
+            sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == run.iid)
+        )
     measured = schema.logged_model_metric
-    connection.execute(sa.delete(measured).where(measured.c.project_id == project_id, measured.c.eid == run.eid))
-    connection.execute(sa.delete(_CANDIDATE).where(_CANDIDATE.c.project_id == project_id, _CANDIDATE.c.iid == run.iid))
-    usage.add(connection, project_id, usage.CANDIDATES, -1)
-    usage.add(connection, project_id, usage.POINTS, -points)
+    tx.connection.execute(sa.delete(measured).where(measured.c.project_id == tx.project_id, measured.c.eid == run.eid))
+    tx.connection.execute(
+        sa.delete(_CANDIDATE).where(_CANDIDATE.c.project_id == tx.project_id, _CANDIDATE.c.iid == run.iid)
+    )
+    usage.add(tx, usage.CANDIDATES, -1)
+    usage.add(tx, usage.POINTS, -points)
 
 
-def remove_logged_model(connection: sa.Connection, project_id: ProjectId, model_id: str) -> None:
+def remove_logged_model(tx: Transaction, model_id: str) -> None:
     for table in (
         schema.logged_model_tag,
         schema.logged_model_param,
@@ -135,14 +142,14 @@ def remove_logged_model(connection: sa.Connection, project_id: ProjectId, model_
         schema.candidate_model,
         _LOGGED,
     ):
-        connection.execute(sa.delete(table).where(table.c.project_id == project_id, table.c.model_id == model_id))
+        tx.connection.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.model_id == model_id))
 
 
-def remove_experiment(connection: sa.Connection, project_id: ProjectId, iid: int) -> None:
+def remove_experiment(tx: Transaction, iid: int) -> None:
     """Remove an experiment that nothing is in."""
-    connection.execute(
+    tx.connection.execute(
         sa.delete(_EXPERIMENT).where(
-            _EXPERIMENT.c.project_id == project_id, _EXPERIMENT.c.iid == iid, _EXPERIMENT.c.stage == Stage.DELETED
+            _EXPERIMENT.c.project_id == tx.project_id, _EXPERIMENT.c.iid == iid, _EXPERIMENT.c.stage == Stage.DELETED
         )
     )
 

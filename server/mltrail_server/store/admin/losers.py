@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
 
 _CANDIDATE = schema.candidate
 _LINK = schema.candidate_job
@@ -36,7 +37,7 @@ class Loser:
     experiment_iid: int
 
 
-def newest_promotions(connection: sa.Connection, project_id: ProjectId) -> list[Won]:
+def newest_promotions(tx: Transaction) -> list[Won]:
     """Fetch the newest promotion of each experiment that ever had one, pre-releases left out."""
     of_candidate = sa.and_(
         _CANDIDATE.c.project_id == _PROMOTION.c.project_id, _CANDIDATE.c.iid == _PROMOTION.c.candidate_iid
@@ -45,19 +46,17 @@ def newest_promotions(connection: sa.Connection, project_id: ProjectId) -> list[
     query = (
         sa.select(*columns)
         .select_from(_PROMOTION.join(_CANDIDATE, of_candidate))
-        .where(_PROMOTION.c.project_id == project_id, _PROMOTION.c.pre_release.is_(sa.false()))
+        .where(_PROMOTION.c.project_id == tx.project_id, _PROMOTION.c.pre_release.is_(sa.false()))
         .order_by(_PROMOTION.c.at_ms)
     )
-    return list({row.experiment_iid: Won(*row) for row in connection.execute(query)}.values())
+    return list({row.experiment_iid: Won(*row) for row in tx.connection.execute(query)}.values())
 
 
-def of_experiment(
-    connection: sa.Connection, project_id: ProjectId, won: Won, *, before: int, limit: int
-) -> list[Loser]:
+def of_experiment(tx: Transaction, won: Won, *, before: int, limit: int) -> list[Loser]:
     """List candidates of jobs that ended before the experiment's newest promotion and before a time, that still have
     files, and that are no version, promoted, of an open merge request, or of the default branch's newest pipeline.
     """
-    links = (_LINK.c.project_id == project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
+    links = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
     of_pipeline = sa.and_(_PIPELINE.c.project_id == _LINK.c.project_id, _PIPELINE.c.id == _LINK.c.pipeline_id)
     of_request = sa.and_(
         _REQUEST.c.project_id == _PIPELINE.c.project_id, _REQUEST.c.iid == _PIPELINE.c.merge_request_iid
@@ -68,20 +67,20 @@ def of_experiment(
     )
     newest = (
         sa.select(sa.func.max(_PIPELINE.c.id))
-        .where(_PIPELINE.c.project_id == project_id, _PIPELINE.c.on_default_branch.is_(sa.true()))
+        .where(_PIPELINE.c.project_id == tx.project_id, _PIPELINE.c.on_default_branch.is_(sa.true()))
         .scalar_subquery()
     )
-    is_version = _exists(_VERSION, _VERSION.c.project_id == project_id, _VERSION.c.candidate_iid == _CANDIDATE.c.iid)
+    is_version = _exists(_VERSION, _VERSION.c.project_id == tx.project_id, _VERSION.c.candidate_iid == _CANDIDATE.c.iid)
     query = (
         sa.select(_CANDIDATE.c.iid, _CANDIDATE.c.eid, _CANDIDATE.c.name, _CANDIDATE.c.experiment_iid)
         .where(
-            _CANDIDATE.c.project_id == project_id,
+            _CANDIDATE.c.project_id == tx.project_id,
             _CANDIDATE.c.experiment_iid == won.experiment_iid,
             _CANDIDATE.c.promoted.is_(sa.false()),
             _CANDIDATE.c.status >= Status.FINISHED,
             # A client may say that it is over, and not when.
             sa.func.coalesce(_CANDIDATE.c.ended_ms, _CANDIDATE.c.created_ms) < min(before, won.at_ms),
-            _has_files(project_id),
+            _has_files(tx.project_id),
             verified,
             ~in_review,
             ~_exists(_LINK, *links, _LINK.c.pipeline_id == newest),
@@ -90,16 +89,16 @@ def of_experiment(
         .order_by(_CANDIDATE.c.iid)
         .limit(limit)
     )
-    return [Loser(*row) for row in connection.execute(query)]
+    return [Loser(*row) for row in tx.connection.execute(query)]
 
 
-def logged_models(connection: sa.Connection, project_id: ProjectId, eid: str) -> list[tuple[str, int]]:
+def logged_models(tx: Transaction, eid: str) -> list[tuple[str, int]]:
     """List the logged models that a candidate made and that no version is of, with their experiments."""
-    taken = _exists(_VERSION, _VERSION.c.project_id == project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
+    taken = _exists(_VERSION, _VERSION.c.project_id == tx.project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
-        _LOGGED.c.project_id == project_id, _LOGGED.c.source_eid == eid, ~taken
+        _LOGGED.c.project_id == tx.project_id, _LOGGED.c.source_eid == eid, ~taken
     )
-    return [(row.model_id, row.experiment_iid) for row in connection.execute(query)]
+    return [(row.model_id, row.experiment_iid) for row in tx.connection.execute(query)]
 
 
 def _has_files(project_id: ProjectId) -> sa.ColumnElement[bool]:

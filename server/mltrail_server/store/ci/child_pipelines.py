@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain import gitlab_ci
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.pipeline
 _LINK = schema.candidate_job
@@ -23,69 +23,65 @@ class Kin:
     root_id: int | None
 
 
-def kin(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Kin | None:
+def kin(tx: Transaction, pipeline_id: int) -> Kin | None:
     """Tell a pipeline's family; None for a pipeline that is not known here."""
-    query = sa.select(_T.c.source, _T.c.root_id).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    row = connection.execute(query).one_or_none()
+    query = sa.select(_T.c.source, _T.c.root_id).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
+    row = tx.connection.execute(query).one_or_none()
     return None if row is None else Kin(*row)
 
 
-def root_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> int:
+def root_of(tx: Transaction, pipeline_id: int) -> int:
     """Answer the pipeline that another one's runs count to, as far as it is known: mostly itself."""
-    found = kin(connection, project_id, pipeline_id)
+    found = kin(tx, pipeline_id)
     return pipeline_id if found is None or found.root_id is None else found.root_id
 
 
-def adopt(
-    connection: sa.Connection, project_id: ProjectId, child: gitlab_ci.Pipeline, root: gitlab_ci.Pipeline, *, now: int
-) -> None:
+def adopt(tx: Transaction, child: gitlab_ci.Pipeline, root: gitlab_ci.Pipeline) -> None:
     """Count what a child pipeline has made, and will make, to the root. Adopting again changes nothing."""
     rows = [
         {
-            "project_id": project_id,
+            "project_id": tx.project_id,
             "id": one.id,
             "sha": one.sha,
             "ref": one.ref,
             "source": one.source,
             "web_url": one.web_url,
-            "created_ms": now,
+            "created_ms": tx.now,
         }
         for one in (child, root)
     ]
-    upsert(connection, _T, rows)
+    upsert(tx.connection, _T, rows)
     # The root speaks for the merge request alone.
     of_child = {"root_id": root.id, "merge_request_iid": None, "on_default_branch": False, "status": child.status}
-    connection.execute(sa.update(_T).where(_T.c.project_id == project_id, _T.c.id == child.id).values(of_child))
-    where = (_LINK.c.project_id == project_id, _LINK.c.pipeline_id.between(child.id, child.id))  # see `children`
-    connection.execute(sa.update(_LINK).where(*where).values(pipeline_id=root.id))
+    tx.connection.execute(sa.update(_T).where(_T.c.project_id == tx.project_id, _T.c.id == child.id).values(of_child))
+    where = (_LINK.c.project_id == tx.project_id, _LINK.c.pipeline_id.between(child.id, child.id))  # see `children`
+    tx.connection.execute(sa.update(_LINK).where(*where).values(pipeline_id=root.id))
 
 
-def keep_alone(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> None:
+def keep_alone(tx: Transaction, pipeline_id: int) -> None:
     """Note that GitLab names no root of a child pipeline."""
-    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    connection.execute(sa.update(_T).where(*where).values(root_id=pipeline_id))
+    where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
+    tx.connection.execute(sa.update(_T).where(*where).values(root_id=pipeline_id))
 
 
-def children(connection: sa.Connection, project_id: ProjectId, root_id: int) -> list[int]:
+def children(tx: Transaction, root_id: int) -> list[int]:
     """List the child pipelines, and theirs, that have made something."""
     # Said as a range: without statistics SQLite would walk over all pipelines of the project.
-    query = sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.root_id.between(root_id, root_id))
-    return sorted(one for one in connection.execute(query).scalars() if one != root_id)
+    query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.root_id.between(root_id, root_id))
+    return sorted(one for one in tx.connection.execute(query).scalars() if one != root_id)
 
 
-def unsettled(
-    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Iterable[int], *, ended: Iterable[str]
-) -> list[int]:
+def unsettled(tx: Transaction, pipeline_ids: Iterable[int], *, ended: Iterable[str]) -> list[int]:
     """Pick the child pipelines that have a candidate's job that has not ended as far as we know."""
     query = (
         sa.select(_JOB.c.pipeline_id)
         .distinct()
         .join(_LINK, (_LINK.c.project_id == _JOB.c.project_id) & (_LINK.c.job_id == _JOB.c.id))
         .where(
-            _JOB.c.project_id == project_id,
-            _LINK.c.project_id == project_id,
+            _JOB.c.project_id == tx.project_id,
+            _LINK.c.project_id == tx.project_id,
             _JOB.c.pipeline_id.in_(list(pipeline_ids)),
             sa.func.coalesce(_JOB.c.status, "").not_in(list(ended)),
         )
     )
-    return sorted(connection.execute(query).scalars())
+    return sorted(tx.connection.execute(query).scalars())

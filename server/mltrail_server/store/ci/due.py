@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import insert_for
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.due
 
@@ -25,35 +26,35 @@ class Due:
     news_ms: int  # when it was marked last
 
 
-def mark(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int, now: int) -> None:
+def mark(tx: Transaction, *, kind: str, key: int, at: int) -> None:
     """Have something looked at, at the time `at` or earlier when that is planned already.
 
     News begin the waiting anew: who has looked in vain at a long training looks often again once it ends.
     """
-    insert = insert_for(connection, _T).values(
-        project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=now
+    insert = insert_for(tx.connection, _T).values(
+        project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now
     )
     earlier = sa.case((_T.c.due_ms < at, _T.c.due_ms), else_=at)
-    connection.execute(
+    tx.connection.execute(
         insert.on_conflict_do_update(
             index_elements=[_T.c.project_id, _T.c.kind, _T.c.key],
-            set_={"due_ms": earlier, "attempts": 0, "news_ms": now},
+            set_={"due_ms": earlier, "attempts": 0, "news_ms": tx.now},
         )
     )
 
 
-def keep(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, at: int, now: int) -> None:
+def keep(tx: Transaction, *, kind: str, key: int, at: int) -> None:
     """Have something looked at from time to time; where that is planned already, nothing changes."""
-    insert = insert_for(connection, _T).values(
-        project_id=project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=now
+    insert = insert_for(tx.connection, _T).values(
+        project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now
     )
-    connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
+    tx.connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
 
 
-def postpone(connection: sa.Connection, project_id: ProjectId, *, kind: str, key: int, to: int) -> None:
+def postpone(tx: Transaction, *, kind: str, key: int, to: int) -> None:
     """Put a look off that nobody has begun; one that is planned for later still stays where it is."""
-    where = (_T.c.project_id == project_id, _T.c.kind == kind, _T.c.key == key, _T.c.due_ms < to)
-    connection.execute(sa.update(_T).where(*where, _T.c.claimed_until_ms.is_(None)).values(due_ms=to))
+    where = (_T.c.project_id == tx.project_id, _T.c.kind == kind, _T.c.key == key, _T.c.due_ms < to)
+    tx.connection.execute(sa.update(_T).where(*where, _T.c.claimed_until_ms.is_(None)).values(due_ms=to))
 
 
 def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:

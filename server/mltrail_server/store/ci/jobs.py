@@ -10,6 +10,7 @@ from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Prepared, Row, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _LINK = schema.candidate_job
 _OF_CANDIDATE = Prepared(
@@ -48,14 +49,13 @@ class Flag:
     late: bool
 
 
-def know(connection: sa.Connection, project_id: ProjectId, job_id: int, *, pipeline_id: int) -> None:
+def know(tx: Transaction, job_id: int, *, pipeline_id: int) -> None:
     """Make a job known; GitLab is asked about it later."""
-    upsert(connection, schema.job, [{"project_id": project_id, "id": job_id, "pipeline_id": pipeline_id}])
+    upsert(tx.connection, schema.job, [{"project_id": tx.project_id, "id": job_id, "pipeline_id": pipeline_id}])
 
 
-def tie(  # noqa: PLR0913 - a new row
-    connection: sa.Connection,
-    project_id: ProjectId,
+def tie(
+    tx: Transaction,
     candidate_iid: int,
     *,
     job_id: int,
@@ -66,28 +66,28 @@ def tie(  # noqa: PLR0913 - a new row
     lateness: Lateness = Lateness(),
 ) -> None:
     """Tie a candidate to a job that is known. It `counts_to` another pipeline than the job's where that is a child."""
-    link = {"project_id": project_id, "candidate_iid": candidate_iid, "job_id": job_id}
+    link = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "job_id": job_id}
     told = {"late": lateness.late, "after_pipeline": lateness.after_pipeline}
     row = link | {"pipeline_id": counts_to or pipeline_id, "part": part, "verified": verified} | told
-    upsert(connection, _LINK, [row])
+    upsert(tx.connection, _LINK, [row])
 
 
-def links_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> list[Link]:
+def links_of(tx: Transaction, candidate_iid: int) -> list[Link]:
     """Fetch the jobs of a candidate, its creator first."""
-    rows = _OF_CANDIDATE.all(connection, {"project_id": project_id, "candidate_iid": candidate_iid})
+    rows = _OF_CANDIDATE.all(tx.connection, {"project_id": tx.project_id, "candidate_iid": candidate_iid})
     return [Link(job_id, pipeline_id, Part(part), bool(verified)) for job_id, pipeline_id, part, verified in rows]
 
 
-def any_verified_in(connection: sa.Connection, project_id: ProjectId, experiment_iid: int) -> bool:
+def any_verified_in(tx: Transaction, experiment_iid: int) -> bool:
     """Tell whether an experiment holds a candidate that a job's token vouches for."""
     made = schema.candidate
     of_candidate = (made.c.project_id == _LINK.c.project_id) & (made.c.iid == _LINK.c.candidate_iid)
     query = sa.select(sa.literal(1)).select_from(_LINK.join(made, of_candidate))
-    query = query.where(_LINK.c.project_id == project_id, made.c.experiment_iid == experiment_iid, _LINK.c.verified)
-    return connection.execute(query.limit(1)).scalar() is not None
+    query = query.where(_LINK.c.project_id == tx.project_id, made.c.experiment_iid == experiment_iid, _LINK.c.verified)
+    return tx.connection.execute(query.limit(1)).scalar() is not None
 
 
-def any_protected_in(connection: sa.Connection, project_id: ProjectId, experiment_iid: int) -> bool:
+def any_protected_in(tx: Transaction, experiment_iid: int) -> bool:
     """Tell whether an experiment holds a candidate of a protected ref; where nobody has told, the default branch counts
     as one.
     """
@@ -107,36 +107,38 @@ def any_protected_in(connection: sa.Connection, project_id: ProjectId, experimen
         .exists()
     )
     query = sa.select(sa.literal(1)).where(
-        made.c.project_id == project_id,
+        made.c.project_id == tx.project_id,
         made.c.experiment_iid == experiment_iid,
         sa.or_(made.c.protected.is_(sa.true()), sa.and_(made.c.protected.is_(None), on_default_branch)),
     )
-    return connection.execute(query.limit(1)).scalar() is not None
+    return tx.connection.execute(query.limit(1)).scalar() is not None
 
 
-def statuses_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> list[str | None]:
+def statuses_of(tx: Transaction, candidate_iid: int) -> list[str | None]:
     """Fetch what GitLab said last of a candidate's jobs; of those that were retried, of the newest attempt only."""
     job = schema.job
     query = (
         sa.select(job.c.status)
         .join(_LINK, (_LINK.c.project_id == job.c.project_id) & (_LINK.c.job_id == job.c.id))
-        .where(_LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid, job.c.retried.is_(sa.false()))
+        .where(
+            _LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, job.c.retried.is_(sa.false())
+        )
     )
-    return list(connection.execute(query).scalars())
+    return list(tx.connection.execute(query).scalars())
 
 
-def flags_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> dict[int, Flag]:
+def flags_of(tx: Transaction, candidate_iid: int) -> dict[int, Flag]:
     """Fetch the flags of a candidate's jobs."""
     query = sa.select(_LINK.c.job_id, _LINK.c.unchecked_ms, _LINK.c.late).where(
-        _LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid
+        _LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid
     )
-    return {row.job_id: Flag(row.unchecked_ms, bool(row.late)) for row in connection.execute(query)}
+    return {row.job_id: Flag(row.unchecked_ms, bool(row.late)) for row in tx.connection.execute(query)}
 
 
-def settle_late(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> None:
+def settle_late(tx: Transaction, candidate_iid: int) -> None:
     """Note that all jobs of a candidate so far are part of a snapshot that was taken just now."""
-    where = (_LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.late)
-    connection.execute(sa.update(_LINK).where(*where).values(late=False, after_pipeline=False))
+    where = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.late)
+    tx.connection.execute(sa.update(_LINK).where(*where).values(late=False, after_pipeline=False))
 
 
 def made_by(project_id: ProjectId, job_id: int) -> sa.Select[int]:
@@ -146,26 +148,26 @@ def made_by(project_id: ProjectId, job_id: int) -> sa.Select[int]:
     )
 
 
-def flag(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, job_id: int, *, at: int) -> None:
+def flag(tx: Transaction, candidate_iid: int, job_id: int, *, at: int) -> None:
     """Note that a job has written while GitLab could not tell whether it still runs."""
-    where = (_LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.job_id == job_id)
-    connection.execute(sa.update(_LINK).where(*where).values(unchecked_ms=at))
+    where = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.job_id == job_id)
+    tx.connection.execute(sa.update(_LINK).where(*where).values(unchecked_ms=at))
 
 
-def settle_flags(connection: sa.Connection, project_id: ProjectId, told: list[gitlab_ci.Job], *, grace_ms: int) -> None:
+def settle_flags(tx: Transaction, told: list[gitlab_ci.Job], *, grace_ms: int) -> None:
     """Judge what was flagged, now that GitLab tells when the jobs ended: where some came later than the grace, what the
     candidate was before counts. One statement where nothing is flagged.
     """
     ends = {job.id: job.finished_ms for job in told if job.finished_ms is not None}
     query = sa.select(_LINK.c.candidate_iid, _LINK.c.job_id, _LINK.c.unchecked_ms).where(
-        _LINK.c.project_id == project_id, _LINK.c.job_id.in_(list(ends)), _LINK.c.unchecked_ms.is_not(None)
+        _LINK.c.project_id == tx.project_id, _LINK.c.job_id.in_(list(ends)), _LINK.c.unchecked_ms.is_not(None)
     )
-    for row in connection.execute(query).all():
+    for row in tx.connection.execute(query).all():
         changes: dict[str, object] = {"unchecked_ms": None}
         if row.unchecked_ms > ends[row.job_id] + grace_ms:
             changes["overdue"] = True
         where = (_LINK.c.candidate_iid == row.candidate_iid, _LINK.c.job_id == row.job_id)
-        connection.execute(sa.update(_LINK).where(_LINK.c.project_id == project_id, *where).values(changes))
+        tx.connection.execute(sa.update(_LINK).where(_LINK.c.project_id == tx.project_id, *where).values(changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +190,11 @@ class TiedJob:
     overdue: bool = False  # it has written after its own end
 
 
-def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[gitlab_ci.Job], *, now: int) -> None:
+def refresh(tx: Transaction, jobs: list[gitlab_ci.Job]) -> None:
     """Keep what GitLab says of jobs now."""
     rows = [
         {
-            "project_id": project_id,
+            "project_id": tx.project_id,
             "id": job.id,
             "pipeline_id": job.pipeline_id,
             "name": job.name,
@@ -201,46 +203,46 @@ def refresh(connection: sa.Connection, project_id: ProjectId, jobs: list[gitlab_
             "web_url": job.web_url,
             "retried": job.retried,
             "allow_failure": job.allow_failure,
-            "refreshed_ms": now,
+            "refreshed_ms": tx.now,
         }
         for job in jobs
     ]
     changing = [name for name in rows[0] if name not in {"project_id", "id"}] if rows else []
-    upsert(connection, schema.job, rows, update=changing)
+    upsert(tx.connection, schema.job, rows, update=changing)
 
 
-def has_candidates(connection: sa.Connection, project_id: ProjectId, job_id: int) -> bool:
-    query = sa.select(sa.literal(1)).where(_LINK.c.project_id == project_id, _LINK.c.job_id == job_id)
-    return connection.execute(query.limit(1)).first() is not None
+def has_candidates(tx: Transaction, job_id: int) -> bool:
+    query = sa.select(sa.literal(1)).where(_LINK.c.project_id == tx.project_id, _LINK.c.job_id == job_id)
+    return tx.connection.execute(query.limit(1)).first() is not None
 
 
-def told_of(connection: sa.Connection, project_id: ProjectId, job_id: int) -> tuple[str | None, int] | None:
+def told_of(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
     """Answer a job's status as GitLab told it last, and when; None for a job that GitLab was not asked about."""
     job = schema.job
     query = sa.select(job.c.status, job.c.refreshed_ms).where(
-        job.c.project_id == project_id, job.c.id == job_id, job.c.refreshed_ms.is_not(None)
+        job.c.project_id == tx.project_id, job.c.id == job_id, job.c.refreshed_ms.is_not(None)
     )
-    row = connection.execute(query).one_or_none()
+    row = tx.connection.execute(query).one_or_none()
     return None if row is None else (row.status, row.refreshed_ms)
 
 
-def told(connection: sa.Connection, project_id: ProjectId, told: gitlab_ci.Job, *, now: int) -> bool:
+def told(tx: Transaction, told: gitlab_ci.Job) -> bool:
     """Keep what GitLab says of one job that is known here; False for one that has made nothing."""
     job = schema.job
-    kept = connection.execute(
+    kept = tx.connection.execute(
         sa.update(job)
-        .where(job.c.project_id == project_id, job.c.id == told.id)
-        .values(status=told.status, failure_reason=told.failure_reason, web_url=told.web_url, refreshed_ms=now)
+        .where(job.c.project_id == tx.project_id, job.c.id == told.id)
+        .values(status=told.status, failure_reason=told.failure_reason, web_url=told.web_url, refreshed_ms=tx.now)
     )
     return kept.rowcount == 1
 
 
-def vanish(connection: sa.Connection, project_id: ProjectId, ids: list[int], *, now: int) -> None:
+def vanish(tx: Transaction, ids: list[int]) -> None:
     """Note that GitLab does not have these jobs any more. What was seen of a job's end stays."""
     job = schema.job
     open_still = sa.func.coalesce(job.c.status, "").not_in(list(gitlab_ci.ENDED))
-    where = (job.c.project_id == project_id, job.c.id.in_(ids), open_still)
-    connection.execute(sa.update(job).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=now))
+    where = (job.c.project_id == tx.project_id, job.c.id.in_(ids), open_still)
+    tx.connection.execute(sa.update(job).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=tx.now))
 
 
 TIED = (
@@ -282,9 +284,7 @@ def tied_job(row: Row) -> TiedJob:
     )
 
 
-def newest_attempts(
-    connection: sa.Connection, project_id: ProjectId, tied: Iterable[TiedJob]
-) -> dict[tuple[int, str], str | None]:
+def newest_attempts(tx: Transaction, tied: Iterable[TiedJob]) -> dict[tuple[int, str], str | None]:
     """Fetch what became of the newest attempts of jobs that were retried, by pipeline and name. No statement where none
     was.
     """
@@ -293,24 +293,24 @@ def newest_attempts(
         return {}
     job = schema.job
     query = sa.select(job.c.pipeline_id, job.c.name, job.c.status).where(
-        job.c.project_id == project_id,
+        job.c.project_id == tx.project_id,
         job.c.pipeline_id.in_(sorted(wanted)),
         job.c.retried.is_(sa.false()),
         job.c.name.is_not(None),
     )
-    return {(row.pipeline_id, row.name): row.status for row in connection.execute(query.order_by(job.c.id))}
+    return {(row.pipeline_id, row.name): row.status for row in tx.connection.execute(query.order_by(job.c.id))}
 
 
-def tied_in(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> list[TiedJob]:
+def tied_in(tx: Transaction, pipeline_id: int) -> list[TiedJob]:
     """List the jobs of all candidates of a pipeline: creators first, then by number."""
     job = schema.job
     query = (
         sa.select(*TIED)
         .join(job, (job.c.project_id == _LINK.c.project_id) & (job.c.id == _LINK.c.job_id))
         # Said as a range, and sorted here: without statistics SQLite would walk over all links of the project.
-        .where(_LINK.c.project_id == project_id, _LINK.c.pipeline_id.between(pipeline_id, pipeline_id))
+        .where(_LINK.c.project_id == tx.project_id, _LINK.c.pipeline_id.between(pipeline_id, pipeline_id))
     )
     return [
         tied_job(row)
-        for row in sorted(connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id))
+        for row in sorted(tx.connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id))
     ]

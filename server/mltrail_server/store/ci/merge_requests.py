@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain import gitlab_ci
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.merge_request
 _RED = schema.red_verdict
@@ -45,10 +45,10 @@ class MergeRequest:
     has_failed: bool = False
 
 
-def refresh(connection: sa.Connection, project_id: ProjectId, request: gitlab_ci.MergeRequest, *, now: int) -> None:
+def refresh(tx: Transaction, request: gitlab_ci.MergeRequest) -> None:
     """Keep what GitLab says of a merge request now; what we know of the note stays."""
     row = {
-        "project_id": project_id,
+        "project_id": tx.project_id,
         "iid": request.iid,
         "title": request.title,
         "state": request.state,
@@ -58,46 +58,46 @@ def refresh(connection: sa.Connection, project_id: ProjectId, request: gitlab_ci
         "base_sha": request.base_sha,
         "head_sha": request.sha,
         "web_url": request.web_url,
-        "refreshed_ms": now,
+        "refreshed_ms": tx.now,
     }
-    upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "iid")])
+    upsert(tx.connection, _T, [row], update=[name for name in row if name not in ("project_id", "iid")])
 
 
-def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> MergeRequest | None:
-    has_failed = sa.exists().where(_RED.c.project_id == project_id, _RED.c.merge_request_iid == iid)
-    query = sa.select(*_COLUMNS).add_columns(has_failed).where(_T.c.project_id == project_id, _T.c.iid == iid)
-    row = connection.execute(query).one_or_none()
+def get(tx: Transaction, iid: int) -> MergeRequest | None:
+    has_failed = sa.exists().where(_RED.c.project_id == tx.project_id, _RED.c.merge_request_iid == iid)
+    query = sa.select(*_COLUMNS).add_columns(has_failed).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
+    row = tx.connection.execute(query).one_or_none()
     return None if row is None else MergeRequest(*row)
 
 
-def opened_of_branch(connection: sa.Connection, project_id: ProjectId, branch: str, *, limit: int) -> list[int]:
+def opened_of_branch(tx: Transaction, branch: str, *, limit: int) -> list[int]:
     """List the merge requests of a branch of this project that are open as far as we know, the oldest first."""
     query = sa.select(_T.c.iid).where(
-        _T.c.project_id == project_id,
+        _T.c.project_id == tx.project_id,
         _T.c.source_branch == branch,
         _T.c.state == "opened",
-        _T.c.source_project_id == project_id,
+        _T.c.source_project_id == tx.project_id,
     )
-    return list(connection.execute(query.order_by(_T.c.iid).limit(limit)).scalars())
+    return list(tx.connection.execute(query.order_by(_T.c.iid).limit(limit)).scalars())
 
 
-def opened(connection: sa.Connection, project_id: ProjectId) -> dict[int, tuple[str | None, str]]:
+def opened(tx: Transaction) -> dict[int, tuple[str | None, str]]:
     """List the merge requests that are open as far as we know: head and target branch by number."""
     query = sa.select(_T.c.iid, _T.c.head_sha, _T.c.target_branch).where(
-        _T.c.project_id == project_id, _T.c.state == "opened"
+        _T.c.project_id == tx.project_id, _T.c.state == "opened"
     )
-    return {row.iid: (row.head_sha, row.target_branch) for row in connection.execute(query)}
+    return {row.iid: (row.head_sha, row.target_branch) for row in tx.connection.execute(query)}
 
 
-def distrust(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> None:
+def distrust(tx: Transaction, iids: Iterable[int]) -> None:
     """Have merge requests asked about again, however lately that was done."""
-    where = (_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
-    connection.execute(sa.update(_T).where(*where).values(refreshed_ms=0))
+    where = (_T.c.project_id == tx.project_id, _T.c.iid.in_(list(iids)))
+    tx.connection.execute(sa.update(_T).where(*where).values(refreshed_ms=0))
 
 
-def urls(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, str]:
-    query = sa.select(_T.c.iid, _T.c.web_url).where(_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
-    return {row.iid: row.web_url for row in connection.execute(query)}
+def urls(tx: Transaction, iids: Iterable[int]) -> dict[int, str]:
+    query = sa.select(_T.c.iid, _T.c.web_url).where(_T.c.project_id == tx.project_id, _T.c.iid.in_(list(iids)))
+    return {row.iid: row.web_url for row in tx.connection.execute(query)}
 
 
 _PIPELINE = schema.pipeline
@@ -148,26 +148,26 @@ _PAGE_COLUMNS = (
 )
 
 
-def listed(connection: sa.Connection, project_id: ProjectId, *, before: int | None, limit: int) -> list[Listed]:
+def listed(tx: Transaction, *, before: int | None, limit: int) -> list[Listed]:
     """List merge requests that have runs, the newest first, and one more than a page when there are more."""
-    query = sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == project_id)
+    query = sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id)
     if before is not None:
         query = query.where(_T.c.iid < before)
-    return [Listed(*tuple(row)) for row in connection.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
+    return [Listed(*tuple(row)) for row in tx.connection.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
 
 
-def get_for_page(connection: sa.Connection, project_id: ProjectId, iid: int) -> Listed | None:
-    row = connection.execute(
-        sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == project_id, _T.c.iid == iid)
+def get_for_page(tx: Transaction, iid: int) -> Listed | None:
+    row = tx.connection.execute(
+        sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
     ).one_or_none()
     return None if row is None else Listed(*tuple(row))
 
 
-def pipelines_of(connection: sa.Connection, project_id: ProjectId, iid: int, *, limit: int) -> list[OfRequest]:
+def pipelines_of(tx: Transaction, iid: int, *, limit: int) -> list[OfRequest]:
     """List the pipelines of a merge request that have made runs, the newest first."""
     runs = (
         sa.select(sa.func.count(sa.distinct(_LINK.c.candidate_iid)))
-        .where(_LINK.c.project_id == project_id, _LINK.c.pipeline_id == _PIPELINE.c.id)
+        .where(_LINK.c.project_id == tx.project_id, _LINK.c.pipeline_id == _PIPELINE.c.id)
         .correlate(_PIPELINE)
         .scalar_subquery()
     )
@@ -179,5 +179,5 @@ def pipelines_of(connection: sa.Connection, project_id: ProjectId, iid: int, *, 
         _PIPELINE.c.created_ms,
         runs,
     )
-    query = sa.select(*columns).where(_PIPELINE.c.project_id == project_id, _PIPELINE.c.merge_request_iid == iid)
-    return [OfRequest(*row) for row in connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))]
+    query = sa.select(*columns).where(_PIPELINE.c.project_id == tx.project_id, _PIPELINE.c.merge_request_iid == iid)
+    return [OfRequest(*row) for row in tx.connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))]

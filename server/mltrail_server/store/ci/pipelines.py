@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.identity import VerifiedClaims
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.pipeline
 _LINK = schema.candidate_job
@@ -41,29 +41,27 @@ class Pipeline:
         return self.head_sha or self.sha
 
 
-def ensure(connection: sa.Connection, project_id: ProjectId, claims: VerifiedClaims, *, now: int) -> None:
+def ensure(tx: Transaction, claims: VerifiedClaims) -> None:
     """Make a pipeline known by what a job's token says of it; the rest is asked from GitLab later."""
     row = {
-        "project_id": project_id,
+        "project_id": tx.project_id,
         "id": claims.pipeline_id,
         "sha": claims.sha,
         "ref": claims.ref,
         "is_tag": claims.ref_type == "tag",
         "source": claims.pipeline_source,
-        "created_ms": now,
+        "created_ms": tx.now,
     }
-    upsert(connection, _T, [row])
+    upsert(tx.connection, _T, [row])
 
 
-def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Pipeline | None:
-    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    row = connection.execute(query).one_or_none()
+def get(tx: Transaction, pipeline_id: int) -> Pipeline | None:
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
+    row = tx.connection.execute(query).one_or_none()
     return None if row is None else Pipeline(*row)
 
 
-def of_head(
-    connection: sa.Connection, project_id: ProjectId, head: str, *, iid: int, branch: str | None, limit: int
-) -> list[Pipeline]:
+def of_head(tx: Transaction, head: str, *, iid: int, branch: str | None, limit: int) -> list[Pipeline]:
     """List the pipelines of a merge request's commit, its own and those of its branch, the newest first. Child
     pipelines count to their roots. `branch` is None where that is a fork's.
     """
@@ -74,20 +72,20 @@ def of_head(
     # One by one, each by its index.
     for where in ours:
         query = sa.select(*_COLUMNS).where(
-            _T.c.project_id == project_id,
+            _T.c.project_id == tx.project_id,
             where,
             sa.func.coalesce(_T.c.head_sha, _T.c.sha) == head,
             sa.func.coalesce(_T.c.root_id, _T.c.id) == _T.c.id,
         )
-        rows = connection.execute(query.order_by(_T.c.id.desc()).limit(limit))
+        rows = tx.connection.execute(query.order_by(_T.c.id.desc()).limit(limit))
         found |= {row.id: Pipeline(*row) for row in rows}
     return sorted(found.values(), key=lambda one: -one.id)
 
 
-def newest_of_request(connection: sa.Connection, project_id: ProjectId, iid: int) -> Pipeline | None:
+def newest_of_request(tx: Transaction, iid: int) -> Pipeline | None:
     """Fetch the newest pipeline that is known of a merge request, whether or not it has logged anything."""
-    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.merge_request_iid == iid)
-    row = connection.execute(query.order_by(_T.c.id.desc()).limit(1)).one_or_none()
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid)
+    row = tx.connection.execute(query.order_by(_T.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else Pipeline(*row)
 
 
@@ -101,72 +99,70 @@ class Link:
     head_sha: str | None = None
 
 
-def link_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Link:
+def link_of(tx: Transaction, pipeline_id: int) -> Link:
     request = schema.merge_request
     of_request = sa.and_(request.c.project_id == _T.c.project_id, request.c.iid == _T.c.merge_request_iid)
     query = (
         sa.select(_T.c.merge_request_iid, _T.c.resolved, request.c.refreshed_ms, _T.c.head_sha)
         .join_from(_T, request, of_request, isouter=True)
-        .where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+        .where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     )
-    row = connection.execute(query).one_or_none()
+    row = tx.connection.execute(query).one_or_none()
     return Link(None, resolved=False, refreshed_ms=None) if row is None else Link(*row)
 
 
-def newest_of_requests(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, int]:
+def newest_of_requests(tx: Transaction, iids: Iterable[int]) -> dict[int, int]:
     """Find the newest pipeline with candidates of each merge request: pipeline by merge request."""
     query = sa.select(_T.c.merge_request_iid, sa.func.max(_T.c.id)).where(
-        _T.c.project_id == project_id, _T.c.merge_request_iid.in_(list(iids)), _has_candidates()
+        _T.c.project_id == tx.project_id, _T.c.merge_request_iid.in_(list(iids)), _has_candidates()
     )
-    return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.merge_request_iid))}
+    return {row[0]: row[1] for row in tx.connection.execute(query.group_by(_T.c.merge_request_iid))}
 
 
-def newest_of_branches(connection: sa.Connection, project_id: ProjectId, branches: Iterable[str]) -> dict[str, int]:
+def newest_of_branches(tx: Transaction, branches: Iterable[str]) -> dict[str, int]:
     """Find the newest pipeline with candidates of each branch. Another merge request of the branch may be known."""
     query = sa.select(_T.c.ref, sa.func.max(_T.c.id)).where(
-        _T.c.project_id == project_id,
+        _T.c.project_id == tx.project_id,
         _T.c.ref.in_(list(branches)),
         _T.c.resolved.is_(True),
         ~_T.c.is_tag,
         _T.c.on_default_branch.is_(False),
         _has_candidates(),
     )
-    return {row[0]: row[1] for row in connection.execute(query.group_by(_T.c.ref))}
+    return {row[0]: row[1] for row in tx.connection.execute(query.group_by(_T.c.ref))}
 
 
-def has_one_of_request_beside(
-    connection: sa.Connection, project_id: ProjectId, pipeline: Pipeline, *, iid: int
-) -> bool:
+def has_one_of_request_beside(tx: Transaction, pipeline: Pipeline, *, iid: int) -> bool:
     """Tell whether a push has begun two pipelines that train, and this is the branch's: then the merge request's own
     speaks for it.
     """
     if pipeline.source == MERGE_REQUEST_SOURCE:
         return False
     query = sa.select(sa.literal(1)).where(
-        _T.c.project_id == project_id,
+        _T.c.project_id == tx.project_id,
         _T.c.merge_request_iid == iid,
         _T.c.sha == pipeline.sha,
         _T.c.source == MERGE_REQUEST_SOURCE,
         _has_candidates(),
     )
-    return connection.execute(query.limit(1)).first() is not None
+    return tx.connection.execute(query.limit(1)).first() is not None
 
 
-def without_request_since(connection: sa.Connection, project_id: ProjectId, since: int) -> bool:
+def without_request_since(tx: Transaction, since: int) -> bool:
     """Tell whether a branch has trained since then for which a merge request may still be opened."""
     query = sa.select(sa.literal(1)).where(
-        _T.c.project_id == project_id,
+        _T.c.project_id == tx.project_id,
         _T.c.created_ms >= since,
         _T.c.merge_request_iid.is_(None),
         _T.c.on_default_branch.is_(False),
     )
-    return connection.execute(query.limit(1)).first() is not None
+    return tx.connection.execute(query.limit(1)).first() is not None
 
 
-def unresolve(connection: sa.Connection, project_id: ProjectId, pipeline_ids: Iterable[int]) -> None:
+def unresolve(tx: Transaction, pipeline_ids: Iterable[int]) -> None:
     """Have the merge request of pipelines looked for again."""
-    where = (_T.c.project_id == project_id, _T.c.id.in_(list(pipeline_ids)))
-    connection.execute(sa.update(_T).where(*where).values(resolved=False))
+    where = (_T.c.project_id == tx.project_id, _T.c.id.in_(list(pipeline_ids)))
+    tx.connection.execute(sa.update(_T).where(*where).values(resolved=False))
 
 
 def _has_candidates() -> sa.ColumnElement[bool]:
@@ -178,25 +174,23 @@ def _has_candidates() -> sa.ColumnElement[bool]:
     )
 
 
-def vanish(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, now: int) -> None:
+def vanish(tx: Transaction, pipeline_id: int) -> None:
     """Note that GitLab does not have this pipeline any more."""
-    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    connection.execute(sa.update(_T).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=now))
+    where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
+    tx.connection.execute(sa.update(_T).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=tx.now))
 
 
 def refresh(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     pipeline: gitlab_ci.Pipeline,
     *,
     merge_request_iid: int | None,
     on_default_branch: bool,
-    now: int,
     head_sha: str | None = None,
 ) -> None:
     """Keep what GitLab says of a pipeline now. `head_sha` is the merge request's commit where it runs on another."""
     row = {
-        "project_id": project_id,
+        "project_id": tx.project_id,
         "id": pipeline.id,
         "iid": pipeline.iid,
         "sha": pipeline.sha,
@@ -209,31 +203,29 @@ def refresh(
         "merge_request_iid": merge_request_iid,
         "resolved": True,
         "on_default_branch": on_default_branch,
-        "created_ms": now,
-        "refreshed_ms": now,
+        "created_ms": tx.now,
+        "refreshed_ms": tx.now,
     }
-    upsert(connection, _T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
+    upsert(tx.connection, _T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
 
 
-def made_baseline(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> bool:
+def made_baseline(tx: Transaction, candidate_iid: int) -> bool:
     """Tell whether a job of the default branch has made a candidate."""
     of_pipeline = sa.and_(_T.c.project_id == _LINK.c.project_id, _T.c.id == _LINK.c.pipeline_id)
     query = (
         sa.select(sa.literal(1))
         .select_from(_LINK.join(_T, of_pipeline))
         .where(
-            _LINK.c.project_id == project_id,
+            _LINK.c.project_id == tx.project_id,
             _LINK.c.candidate_iid == candidate_iid,
             _LINK.c.verified.is_(sa.true()),
             _T.c.on_default_branch.is_(sa.true()),
         )
     )
-    return connection.execute(query.limit(1)).scalar() is not None
+    return tx.connection.execute(query.limit(1)).scalar() is not None
 
 
-def unsettled(
-    connection: sa.Connection, project_id: ProjectId, branch: str, *, ended: Iterable[str], limit: int
-) -> list[int]:
+def unsettled(tx: Transaction, branch: str, *, ended: Iterable[str], limit: int) -> list[int]:
     """List the newest pipelines of a branch that have a candidate whose job has not ended as far as we know."""
     job = schema.job
     of_job = sa.and_(job.c.project_id == _LINK.c.project_id, job.c.id == _LINK.c.job_id)
@@ -249,55 +241,51 @@ def unsettled(
         .exists()
     )
     query = sa.select(_T.c.id).where(
-        _T.c.project_id == project_id,
+        _T.c.project_id == tx.project_id,
         _T.c.ref == branch,
         ~_T.c.is_tag,
         _T.c.source != MERGE_REQUEST_SOURCE,
         open_job,
     )
-    return list(connection.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
+    return list(tx.connection.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
 
 
 _TRAINED_COLUMNS = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
 
 
-def tree_of(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> str | None:
+def tree_of(tx: Transaction, pipeline_id: int) -> str | None:
     """Tell the digest of the files of a pipeline's commit; None when nobody has looked yet."""
-    found: str | None = connection.execute(
-        sa.select(_T.c.tree).where(_T.c.project_id == project_id, _T.c.id == pipeline_id)
+    found: str | None = tx.connection.execute(
+        sa.select(_T.c.tree).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     ).scalar()
     return found
 
 
-def keep_tree(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, tree: str) -> None:
-    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    connection.execute(sa.update(_T).where(*where).values(tree=tree))
+def keep_tree(tx: Transaction, pipeline_id: int, tree: str) -> None:
+    where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
+    tx.connection.execute(sa.update(_T).where(*where).values(tree=tree))
 
 
-def trained_at(connection: sa.Connection, project_id: ProjectId, sha: str, *, limit: int) -> list[Pipeline]:
+def trained_at(tx: Transaction, sha: str, *, limit: int) -> list[Pipeline]:
     """List the default branch's pipelines of a commit that have candidates, the newest first."""
-    return _list(connection, project_id, _T.c.sha == sha, _T.c.on_default_branch.is_(sa.true()), limit=limit)
+    return _list(tx, _T.c.sha == sha, _T.c.on_default_branch.is_(sa.true()), limit=limit)
 
 
-def of_merge_request(
-    connection: sa.Connection, project_id: ProjectId, iid: int, *, branch: str, before: int, limit: int
-) -> list[Pipeline]:
+def of_merge_request(tx: Transaction, iid: int, *, branch: str, before: int, limit: int) -> list[Pipeline]:
     """List a merge request's pipelines older than `before` that have candidates, the newest first; also those of its
     source branch of which nobody has asked GitLab yet whose they are.
     """
     unasked = sa.and_(_T.c.resolved.is_(sa.false()), _T.c.ref == branch, _T.c.source == MERGE_REQUEST_SOURCE)
     of_request = sa.or_(_T.c.merge_request_iid == iid, unasked)
-    return _list(connection, project_id, of_request, _T.c.id < before, limit=limit)
+    return _list(tx, of_request, _T.c.id < before, limit=limit)
 
 
-def _list(
-    connection: sa.Connection, project_id: ProjectId, *which: sa.ColumnElement[bool], limit: int
-) -> list[Pipeline]:
+def _list(tx: Transaction, *which: sa.ColumnElement[bool], limit: int) -> list[Pipeline]:
     has_candidates = (
         sa.select(sa.literal(1))
         .where(_LINK.c.project_id == _T.c.project_id, _LINK.c.pipeline_id == _T.c.id)
         .correlate(_T)
         .exists()
     )
-    query = sa.select(*_TRAINED_COLUMNS).where(_T.c.project_id == project_id, has_candidates, *which)
-    return [Pipeline(*row) for row in connection.execute(query.order_by(_T.c.id.desc()).limit(limit))]
+    query = sa.select(*_TRAINED_COLUMNS).where(_T.c.project_id == tx.project_id, has_candidates, *which)
+    return [Pipeline(*row) for row in tx.connection.execute(query.order_by(_T.c.id.desc()).limit(limit))]

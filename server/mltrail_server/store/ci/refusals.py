@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.gate_refusal
 
@@ -23,26 +23,26 @@ class Refusal:
     at_ms: int
 
 
-def keep(connection: sa.Connection, project_id: ProjectId, face: str, subject: str, *, told: str, now: int) -> None:
-    row = {"project_id": project_id, "face": face, "subject": subject, "told": told, "at_ms": now}
-    upsert(connection, _T, [row], update=["told", "at_ms"])
+def keep(tx: Transaction, face: str, subject: str, *, told: str) -> None:
+    row = {"project_id": tx.project_id, "face": face, "subject": subject, "told": told, "at_ms": tx.now}
+    upsert(tx.connection, _T, [row], update=["told", "at_ms"])
 
 
-def forget(connection: sa.Connection, project_id: ProjectId, face: str, subject: str) -> None:
-    where = (_T.c.project_id == project_id, _T.c.face == face, _T.c.subject == subject)
-    connection.execute(sa.delete(_T).where(*where))
+def forget(tx: Transaction, face: str, subject: str) -> None:
+    where = (_T.c.project_id == tx.project_id, _T.c.face == face, _T.c.subject == subject)
+    tx.connection.execute(sa.delete(_T).where(*where))
 
 
-def of_request(connection: sa.Connection, project_id: ProjectId, iid: int) -> list[Refusal]:
+def of_request(tx: Transaction, iid: int) -> list[Refusal]:
     """List what was refused at a merge request."""
-    return _list(connection, project_id, _T.c.face.in_([THREAD, STATUS]), _T.c.subject == str(iid))
+    return _list(tx, _T.c.face.in_([THREAD, STATUS]), _T.c.subject == str(iid))
 
 
-def of_issues(connection: sa.Connection, project_id: ProjectId) -> list[Refusal]:
+def of_issues(tx: Transaction) -> list[Refusal]:
     """List the models whose issue was refused."""
-    return _list(connection, project_id, _T.c.face == ISSUE)
+    return _list(tx, _T.c.face == ISSUE)
 
 
-def _list(connection: sa.Connection, project_id: ProjectId, *which: sa.ColumnElement[bool]) -> list[Refusal]:
-    query = sa.select(_T.c.face, _T.c.subject, _T.c.told, _T.c.at_ms).where(_T.c.project_id == project_id, *which)
-    return [Refusal(*row) for row in connection.execute(query.order_by(_T.c.face, _T.c.subject).limit(100))]
+def _list(tx: Transaction, *which: sa.ColumnElement[bool]) -> list[Refusal]:
+    query = sa.select(_T.c.face, _T.c.subject, _T.c.told, _T.c.at_ms).where(_T.c.project_id == tx.project_id, *which)
+    return [Refusal(*row) for row in tx.connection.execute(query.order_by(_T.c.face, _T.c.subject).limit(100))]

@@ -1,3 +1,12 @@
 """The database itself: connections and transactions of SQLite and PostgreSQL, statements, pages, migrations."""
 
-__all__ = ["database", "filters", "migrate", "paging", "partitions", "statements"]
+__all__ = [
+    "database",
+    "filters",
+    "migrate",
+    "paging",
+    "partitions",
+    "project",
+    "statements",
+    "transaction",
+]

@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+
+from .transaction import Transaction
 
 Given = Mapping[str, Any]
 Tuple = tuple[Any, ...]
@@ -150,10 +151,10 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *
     return _upsert(table, columns, tuple(update)).run_many(connection, values)
 
 
-def next_number(connection: sa.Connection, project_id: ProjectId, name: str, *, count: int = 1) -> int:
+def next_number(tx: Transaction, name: str, *, count: int = 1) -> int:
     """Give out the next number of a project's counter, beginning with 1; the first of `count` that are then taken."""
-    given = {"project_id": project_id, "name": name, "value": count}
-    row = _next_number(connection.dialect.name).one(connection, given)
+    given = {"project_id": tx.project_id, "name": name, "value": count}
+    row = _next_number(tx.connection.dialect.name).one(tx.connection, given)
     last: int = row[0] if row else 0
     return last - count + 1
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Prepared
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.blob
 _FILE = schema.file
@@ -22,92 +23,95 @@ class Blob:
     sha256: str | None
 
 
-def add(
-    connection: sa.Connection, project_id: ProjectId, blob_id: str, *, size: int, sha256: str | None, now: int
-) -> None:
-    row = {"project_id": project_id, "id": blob_id, "size": size, "sha256": sha256, "created_ms": now}
-    _INSERT.run(connection, row)
+def add(tx: Transaction, blob_id: str, *, size: int, sha256: str | None) -> None:
+    row = {"project_id": tx.project_id, "id": blob_id, "size": size, "sha256": sha256, "created_ms": tx.now}
+    _INSERT.run(tx.connection, row)
 
 
-def after(connection: sa.Connection, project_id: ProjectId, blob_id: str, *, limit: int) -> list[Blob]:
+def after(tx: Transaction, blob_id: str, *, limit: int) -> list[Blob]:
     """List the blobs after this one, by id; "" begins with the first."""
-    query = sa.select(_T.c.id, _T.c.size, _T.c.sha256).where(_T.c.project_id == project_id, _T.c.id > blob_id)
-    return [Blob(*row) for row in connection.execute(query.order_by(_T.c.id).limit(limit))]
+    query = sa.select(_T.c.id, _T.c.size, _T.c.sha256).where(_T.c.project_id == tx.project_id, _T.c.id > blob_id)
+    return [Blob(*row) for row in tx.connection.execute(query.order_by(_T.c.id).limit(limit))]
 
 
-def exists(connection: sa.Connection, project_id: ProjectId, blob_id: str) -> bool:
-    query = sa.select(sa.literal(1)).where(_T.c.project_id == project_id, _T.c.id == blob_id)
-    return connection.execute(query).scalar() is not None
+def exists(tx: Transaction, blob_id: str) -> bool:
+    query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _T.c.id == blob_id)
+    return tx.connection.execute(query).scalar() is not None
 
 
-def newest_ms(connection: sa.Connection, project_id: ProjectId, blob_ids: Sequence[str]) -> int | None:
+def newest_ms(tx: Transaction, blob_ids: Sequence[str]) -> int | None:
     """Tell when the newest of these blobs came."""
-    query = sa.select(sa.func.max(_T.c.created_ms)).where(_T.c.project_id == project_id, _T.c.id.in_(blob_ids))
-    found: int | None = connection.execute(query).scalar()
+    query = sa.select(sa.func.max(_T.c.created_ms)).where(_T.c.project_id == tx.project_id, _T.c.id.in_(blob_ids))
+    found: int | None = tx.connection.execute(query).scalar()
     return found
 
 
-def names_of(connection: sa.Connection, project_id: ProjectId, blob_id: str, *, limit: int) -> list[str]:
+def names_of(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
     """List names that point at a blob."""
-    query = sa.select(_FILE.c.path).where(_FILE.c.project_id == project_id, _FILE.c.blob_id == blob_id)
-    return list(connection.execute(query.order_by(_FILE.c.path).limit(limit)).scalars())
+    query = sa.select(_FILE.c.path).where(_FILE.c.project_id == tx.project_id, _FILE.c.blob_id == blob_id)
+    return list(tx.connection.execute(query.order_by(_FILE.c.path).limit(limit)).scalars())
 
 
-def set_digest(connection: sa.Connection, project_id: ProjectId, blob_id: str, sha256: str) -> None:
+def set_digest(tx: Transaction, blob_id: str, sha256: str) -> None:
     """Keep a digest that was not known before; one that is known never changes."""
-    where = (_T.c.project_id == project_id, _T.c.id == blob_id, _T.c.sha256.is_(None))
-    connection.execute(sa.update(_T).where(*where).values(sha256=sha256))
+    where = (_T.c.project_id == tx.project_id, _T.c.id == blob_id, _T.c.sha256.is_(None))
+    tx.connection.execute(sa.update(_T).where(*where).values(sha256=sha256))
 
 
-def mark_unreferenced(connection: sa.Connection, project_id: ProjectId, blob_ids: Sequence[str], *, now: int) -> None:
+def mark_unreferenced(tx: Transaction, blob_ids: Sequence[str]) -> None:
     """Note since when no name points at these blobs. One that a name points at is passed over."""
     if blob_ids:
-        where = (_T.c.project_id == project_id, _T.c.id.in_(blob_ids), ~_is_named(project_id))
-        connection.execute(sa.update(_T).where(*where).values(unreferenced_ms=now))
+        where = (_T.c.project_id == tx.project_id, _T.c.id.in_(blob_ids), ~_is_named(tx.project_id))
+        tx.connection.execute(sa.update(_T).where(*where).values(unreferenced_ms=tx.now))
 
 
-def unmarked(connection: sa.Connection, project_id: ProjectId, blob_id: str, *, limit: int) -> list[str]:
+def unmarked(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
     """List blobs after this one, by id, that no name points at and that nobody has marked."""
-    where = (_T.c.project_id == project_id, _T.c.id > blob_id, _T.c.unreferenced_ms.is_(None), ~_is_named(project_id))
-    return list(connection.execute(sa.select(_T.c.id).where(*where).order_by(_T.c.id).limit(limit)).scalars())
+    where = (
+        _T.c.project_id == tx.project_id,
+        _T.c.id > blob_id,
+        _T.c.unreferenced_ms.is_(None),
+        ~_is_named(tx.project_id),
+    )
+    return list(tx.connection.execute(sa.select(_T.c.id).where(*where).order_by(_T.c.id).limit(limit)).scalars())
 
 
-def unmark_named(connection: sa.Connection, project_id: ProjectId) -> None:
+def unmark_named(tx: Transaction) -> None:
     """Take the mark from blobs that a name points at again: a promotion may have copied it while it was deleted."""
-    where = (_T.c.project_id == project_id, _T.c.unreferenced_ms.is_not(None), _is_named(project_id))
-    connection.execute(sa.update(_T).where(*where).values(unreferenced_ms=None))
+    where = (_T.c.project_id == tx.project_id, _T.c.unreferenced_ms.is_not(None), _is_named(tx.project_id))
+    tx.connection.execute(sa.update(_T).where(*where).values(unreferenced_ms=None))
 
 
-def unreferenced(connection: sa.Connection, project_id: ProjectId, *, before: int, limit: int) -> list[Blob]:
+def unreferenced(tx: Transaction, *, before: int, limit: int) -> list[Blob]:
     """List blobs to which no name has pointed since `before`, those longest forgotten first."""
-    where = (*_forgotten(project_id, before), ~_is_named(project_id))
+    where = (*_forgotten(tx.project_id, before), ~_is_named(tx.project_id))
     query = sa.select(_T.c.id, _T.c.size, _T.c.sha256).where(*where).order_by(_T.c.unreferenced_ms, _T.c.id)
-    return [Blob(*row) for row in connection.execute(query.limit(limit))]
+    return [Blob(*row) for row in tx.connection.execute(query.limit(limit))]
 
 
-def total_unreferenced(connection: sa.Connection, project_id: ProjectId, *, before: int) -> tuple[int, int]:
+def total_unreferenced(tx: Transaction, *, before: int) -> tuple[int, int]:
     """Count the blobs to which no name has pointed since `before`, and their bytes."""
     size = sa.cast(sa.func.coalesce(sa.func.sum(_T.c.size), 0), sa.BigInteger)
-    query = sa.select(sa.func.count(), size).where(*_forgotten(project_id, before), ~_is_named(project_id))
-    count, total = connection.execute(query).one()
+    query = sa.select(sa.func.count(), size).where(*_forgotten(tx.project_id, before), ~_is_named(tx.project_id))
+    count, total = tx.connection.execute(query).one()
     return count, total
 
 
-def forget(connection: sa.Connection, project_id: ProjectId, blob_ids: Sequence[str], *, before: int) -> list[Blob]:
+def forget(tx: Transaction, blob_ids: Sequence[str], *, before: int) -> list[Blob]:
     """Delete the rows of blobs that no name has pointed at since `before`, and answer which those were.
 
     Safe against a promotion that gives them names at the same time: on PostgreSQL a new name holds a key-share lock on
     its blob, so rows that are being named are passed over, and who comes later waits and finds that they are gone. On
     SQLite there is one writer.
     """
-    where = (*_forgotten(project_id, before), _T.c.id.in_(blob_ids))
+    where = (*_forgotten(tx.project_id, before), _T.c.id.in_(blob_ids))
     lock = sa.select(_T.c.id).where(*where).with_for_update(skip_locked=True)
-    held = list(connection.execute(lock).scalars())
+    held = list(tx.connection.execute(lock).scalars())
     if not held:
         return []
     # A statement of its own, so that on PostgreSQL it sees what was committed until the lock was got.
-    gone = sa.delete(_T).where(_T.c.project_id == project_id, _T.c.id.in_(held), ~_is_named(project_id))
-    return [Blob(*row) for row in connection.execute(gone.returning(_T.c.id, _T.c.size, _T.c.sha256))]
+    gone = sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id.in_(held), ~_is_named(tx.project_id))
+    return [Blob(*row) for row in tx.connection.execute(gone.returning(_T.c.id, _T.c.size, _T.c.sha256))]
 
 
 def _forgotten(project_id: ProjectId, before: int) -> tuple[sa.ColumnElement[bool], ...]:

@@ -13,6 +13,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.paging import mark_of, read_token, written_token
 from mltrail_server.store.db.statements import Prepared, add_new, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 from . import blobs
 
@@ -35,85 +36,76 @@ class File:
     sha256: str | None  # None until somebody has read what a client sent straight to S3
 
 
-def put(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    *,
-    path: str,
-    blob_id: str,
-    size: int,
-    sha256: str | None,
-    now: int,
-) -> None:
+def put(tx: Transaction, *, path: str, blob_id: str, size: int, sha256: str | None) -> None:
     """Note a blob and let the name point at it. What it pointed at before is left for the garbage collection."""
-    blobs.add(connection, project_id, blob_id, size=size, sha256=sha256, now=now)
-    row = {"project_id": project_id, "path": path, "blob_id": blob_id}
-    if _add(connection.dialect.name).all(connection, row):
+    blobs.add(tx, blob_id, size=size, sha256=sha256)
+    row = {"project_id": tx.project_id, "path": path, "blob_id": blob_id}
+    if _add(tx.connection.dialect.name).all(tx.connection, row):
         return
-    where = (_T.c.project_id == project_id, _T.c.path == path)
-    before = connection.execute(sa.select(_T.c.blob_id).where(*where)).scalar_one()
-    connection.execute(sa.update(_T).where(*where).values(blob_id=blob_id))
-    blobs.mark_unreferenced(connection, project_id, [before], now=now)
+    where = (_T.c.project_id == tx.project_id, _T.c.path == path)
+    before = tx.connection.execute(sa.select(_T.c.blob_id).where(*where)).scalar_one()
+    tx.connection.execute(sa.update(_T).where(*where).values(blob_id=blob_id))
+    blobs.mark_unreferenced(tx, [before])
 
 
-def lock(connection: sa.Connection, project_id: ProjectId, folder: str) -> None:
+def lock(tx: Transaction, folder: str) -> None:
     """Make other writers of the folder wait until this transaction ends. On SQLite every writer waits anyway."""
-    if connection.dialect.name == "postgresql":
-        mark = sa.func.hashtextextended(folder, project_id)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(mark)))
+    if tx.connection.dialect.name == "postgresql":
+        mark = sa.func.hashtextextended(folder, tx.project_id)
+        tx.connection.execute(sa.select(sa.func.pg_advisory_xact_lock(mark)))
 
 
-def get(connection: sa.Connection, project_id: ProjectId, path: str) -> File | None:
-    row = _BY_PATH.one(connection, {"project_id": project_id, "path": path})
+def get(tx: Transaction, path: str) -> File | None:
+    row = _BY_PATH.one(tx.connection, {"project_id": tx.project_id, "path": path})
     return None if row is None else File(*row)
 
 
-def below(connection: sa.Connection, project_id: ProjectId, folder: str) -> list[File]:
+def below(tx: Transaction, folder: str) -> list[File]:
     """List every file in a folder and its folders, by path."""
-    rows = connection.execute(_files(project_id).where(_inside(folder)).order_by(_T.c.path))
+    rows = tx.connection.execute(_files(tx.project_id).where(_inside(folder)).order_by(_T.c.path))
     return [File(row.path, row.blob_id, row.size, row.sha256) for row in rows]
 
 
-def is_folder(connection: sa.Connection, project_id: ProjectId, path: str) -> bool:
+def is_folder(tx: Transaction, path: str) -> bool:
     """Tell whether any file lies below a path. Folders are not kept: they are where files are."""
-    query = sa.select(sa.literal(1)).where(_T.c.project_id == project_id, _inside(path)).limit(1)
-    return connection.execute(query).scalar() is not None
+    query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _inside(path)).limit(1)
+    return tx.connection.execute(query).scalar() is not None
 
 
-def clash(connection: sa.Connection, project_id: ProjectId, path: str) -> str | None:
+def clash(tx: Transaction, path: str) -> str | None:
     """Find what stands in the way of a file at `path`: a file where a folder is needed, or files below the path."""
     parts = path.split("/")
     parents = {f"parent_{end}": "/".join(parts[:end]) for end in range(1, len(parts))}
-    values = {"project_id": project_id, "start": f"{path}/", "stop": f"{path}0"}
-    found = _clash(len(parents)).one(connection, values | parents)
+    values = {"project_id": tx.project_id, "start": f"{path}/", "stop": f"{path}0"}
+    found = _clash(len(parents)).one(tx.connection, values | parents)
     return None if found is None else str(found[0])
 
 
-def delete(connection: sa.Connection, project_id: ProjectId, path: str, *, now: int) -> None:
+def delete(tx: Transaction, path: str) -> None:
     """Remove a name, or all names below a folder. The bytes are left for the garbage collection."""
     gone = _at_or_inside(_T, path)
     other = _T.alias("other")
     kept = sa.exists().where(
-        other.c.project_id == project_id,
+        other.c.project_id == tx.project_id,
         other.c.blob_id == _BLOB.c.id,
         sa.not_(_at_or_inside(other, path)),
     )
-    pointed_at = sa.select(_T.c.blob_id).where(_T.c.project_id == project_id, gone)
-    connection.execute(
+    pointed_at = sa.select(_T.c.blob_id).where(_T.c.project_id == tx.project_id, gone)
+    tx.connection.execute(
         sa.update(_BLOB)
-        .where(_BLOB.c.project_id == project_id, _BLOB.c.id.in_(pointed_at), ~kept)
-        .values(unreferenced_ms=now)
+        .where(_BLOB.c.project_id == tx.project_id, _BLOB.c.id.in_(pointed_at), ~kept)
+        .values(unreferenced_ms=tx.now)
     )
-    connection.execute(sa.delete(_T).where(_T.c.project_id == project_id, gone))
+    tx.connection.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, gone))
 
 
-def copy(connection: sa.Connection, project_id: ProjectId, files: Sequence[File], *, source: str, target: str) -> None:
+def copy(tx: Transaction, files: Sequence[File], *, source: str, target: str) -> None:
     """Give files a second name each, in another folder; the bytes are shared."""
     rows = [
-        {"project_id": project_id, "path": target + file.path.removeprefix(source), "blob_id": file.blob_id}
+        {"project_id": tx.project_id, "path": target + file.path.removeprefix(source), "blob_id": file.blob_id}
         for file in files
     ]
-    upsert(connection, _T, rows, update=["blob_id"])
+    upsert(tx.connection, _T, rows, update=["blob_id"])
 
 
 def _files(project_id: ProjectId) -> sa.Select[tuple[str, str, int, str | None]]:
@@ -158,19 +150,17 @@ class Entry:
     size: int | None
 
 
-def folder_entries(connection: sa.Connection, project_id: ProjectId, folder: str) -> list[Entry]:
+def folder_entries(tx: Transaction, folder: str) -> list[Entry]:
     """List one level of a folder, by name: one statement, which hops over what lies deeper."""
-    return sorted(_walked(connection, project_id, folder, f"{folder}/", None), key=lambda one: one.name)
+    return sorted(_walked(tx, folder, f"{folder}/", None), key=lambda one: one.name)
 
 
-def folder_page(
-    connection: sa.Connection, project_id: ProjectId, folder: str, *, token: str | None, size: int = PAGE
-) -> tuple[list[Entry], str | None]:
+def folder_page(tx: Transaction, folder: str, *, token: str | None, size: int = PAGE) -> tuple[list[Entry], str | None]:
     """List a page of a folder, and the token of the next page. Raises INVALID for a token of something else."""
     mark = mark_of("files", folder)
     after = read_token(token, mark, 1)
     start = max(f"{folder}/", str(after[0])) if after else f"{folder}/"
-    found = _walked(connection, project_id, folder, start, size + 1)
+    found = _walked(tx, folder, start, size + 1)
     following = None
     if len(found) > size:
         found.pop()
@@ -179,34 +169,32 @@ def folder_page(
     return sorted(found, key=lambda one: one.name), following
 
 
-def _walked(
-    connection: sa.Connection, project_id: ProjectId, folder: str, start: str, limit: int | None
-) -> list[Entry]:
+def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list[Entry]:
     """Go from entry to entry by seeking in the key: after `a/b` comes what is not below `a`, from `a0` on.
 
     (A path holds no character before the space, so the next path after `a` is at least `a` and a space.)
     """
-    first = sa.select(sa.func.min(_T.c.path)).where(_between(_T, project_id, sa.literal(start), folder))
+    first = sa.select(sa.func.min(_T.c.path)).where(_between(_T, tx.project_id, sa.literal(start), folder))
     walk = sa.select(first.scalar_subquery().label("path"), sa.literal(1).label("number")).cte("walk", recursive=True)
-    slash = _position(connection, sa.func.substr(walk.c.path, len(folder) + 2))
+    slash = _position(tx.connection.dialect.name, sa.func.substr(walk.c.path, len(folder) + 2))
     onward = sa.case(
         (slash > 0, sa.func.substr(walk.c.path, 1, slash + len(folder)) + "0"),
         else_=walk.c.path + " ",
     )
     deeper = _T.alias("deeper")
-    following = sa.select(sa.func.min(deeper.c.path)).where(_between(deeper, project_id, onward, folder))
+    following = sa.select(sa.func.min(deeper.c.path)).where(_between(deeper, tx.project_id, onward, folder))
     more: sa.ColumnElement[bool] = walk.c.path.is_not(None)
     if limit is not None:
         more &= walk.c.number < limit
     walk = walk.union_all(sa.select(following.correlate(walk).scalar_subquery(), walk.c.number + 1).where(more))
     query = (
         sa.select(walk.c.path, _BLOB.c.size)
-        .join_from(walk, _T, sa.and_(_T.c.project_id == project_id, _T.c.path == walk.c.path))
-        .join(_BLOB, sa.and_(_BLOB.c.project_id == project_id, _BLOB.c.id == _T.c.blob_id))
+        .join_from(walk, _T, sa.and_(_T.c.project_id == tx.project_id, _T.c.path == walk.c.path))
+        .join(_BLOB, sa.and_(_BLOB.c.project_id == tx.project_id, _BLOB.c.id == _T.c.blob_id))
         .order_by(walk.c.number)
     )
     found = []
-    for path, size in connection.execute(query):
+    for path, size in tx.connection.execute(query):
         name, deep, _ = path[len(folder) + 1 :].partition("/")
         found.append(Entry(name, None if deep else size))
     return found
@@ -218,6 +206,6 @@ def _between(
     return sa.and_(table.c.project_id == project_id, table.c.path >= start, table.c.path < f"{folder}0")
 
 
-def _position(connection: sa.Connection, text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+def _position(dialect: str, text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
     """Find the first slash in a text, counting from 1; 0 when it has none."""
-    return sa.func.strpos(text, "/") if connection.dialect.name == "postgresql" else sa.func.instr(text, "/")
+    return sa.func.strpos(text, "/") if dialect == "postgresql" else sa.func.instr(text, "/")

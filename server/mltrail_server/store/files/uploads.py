@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.upload
 
@@ -18,33 +19,33 @@ class Upload:
     parts: int
 
 
-def add(connection: sa.Connection, project_id: ProjectId, upload: Upload, *, now: int) -> None:
+def add(tx: Transaction, upload: Upload) -> None:
     row = {"id": upload.id, "path": upload.path, "store_id": upload.store_id, "parts": upload.parts}
-    connection.execute(sa.insert(_T).values(project_id=project_id, created_ms=now, **row))
+    tx.connection.execute(sa.insert(_T).values(project_id=tx.project_id, created_ms=tx.now, **row))
 
 
-def get(connection: sa.Connection, project_id: ProjectId, upload_id: str) -> Upload | None:
-    query = _uploads(project_id).where(_T.c.id == upload_id)
-    row = connection.execute(query).one_or_none()
+def get(tx: Transaction, upload_id: str) -> Upload | None:
+    query = _uploads(tx.project_id).where(_T.c.id == upload_id)
+    row = tx.connection.execute(query).one_or_none()
     return None if row is None else Upload(row.id, row.path, row.store_id, row.parts)
 
 
-def remove(connection: sa.Connection, project_id: ProjectId, upload_id: str) -> bool:
+def remove(tx: Transaction, upload_id: str) -> bool:
     """End an upload; False when somebody else has ended it."""
-    gone = sa.delete(_T).where(_T.c.project_id == project_id, _T.c.id == upload_id)
-    return connection.execute(gone.returning(_T.c.id)).first() is not None
+    gone = sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id == upload_id)
+    return tx.connection.execute(gone.returning(_T.c.id)).first() is not None
 
 
-def count(connection: sa.Connection, project_id: ProjectId) -> int:
+def count(tx: Transaction) -> int:
     """Count a project's uploads that are under way."""
-    query = sa.select(sa.func.count()).select_from(_T).where(_T.c.project_id == project_id)
-    found: int = connection.execute(query).scalar_one()
+    query = sa.select(sa.func.count()).select_from(_T).where(_T.c.project_id == tx.project_id)
+    found: int = tx.connection.execute(query).scalar_one()
     return found
 
 
-def begun_before(connection: sa.Connection, project_id: ProjectId, moment: int) -> list[Upload]:
-    query = _uploads(project_id).where(_T.c.created_ms <= moment).order_by(_T.c.created_ms, _T.c.id)
-    return [Upload(row.id, row.path, row.store_id, row.parts) for row in connection.execute(query)]
+def begun_before(tx: Transaction, moment: int) -> list[Upload]:
+    query = _uploads(tx.project_id).where(_T.c.created_ms <= moment).order_by(_T.c.created_ms, _T.c.id)
+    return [Upload(row.id, row.path, row.store_id, row.parts) for row in tx.connection.execute(query)]
 
 
 def _uploads(project_id: ProjectId) -> sa.Select[tuple[str, str, str, int]]:

@@ -8,32 +8,33 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 DEFAULT_EXPERIMENT = 0
 
 
-def ensure(connection: sa.Connection, project_id: ProjectId, *, path: str, now: int) -> None:
+def ensure(tx: Transaction, *, path: str) -> None:
     """Make the project known, with MLflow's default experiment "0"."""
     upsert(
-        connection,
+        tx.connection,
         schema.project,
-        [{"project_id": project_id, "path": path, "created_ms": now}],
+        [{"project_id": tx.project_id, "path": path, "created_ms": tx.now}],
         update=["path"],
     )
     default = {
-        "project_id": project_id,
+        "project_id": tx.project_id,
         "iid": DEFAULT_EXPERIMENT,
         "name": "Default",
         "stage": Stage.ACTIVE,
-        "created_ms": now,
-        "updated_ms": now,
+        "created_ms": tx.now,
+        "updated_ms": tx.now,
     }
-    upsert(connection, schema.experiment, [default])
+    upsert(tx.connection, schema.experiment, [default])
 
 
-def path_of(connection: sa.Connection, project_id: ProjectId) -> str | None:
+def path_of(tx: Transaction) -> str | None:
     table = schema.project
-    return connection.execute(sa.select(table.c.path).where(table.c.project_id == project_id)).scalar()
+    return tx.connection.execute(sa.select(table.c.path).where(table.c.project_id == tx.project_id)).scalar()
 
 
 def ids(connection: sa.Connection) -> list[ProjectId]:

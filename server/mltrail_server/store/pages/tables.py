@@ -18,6 +18,7 @@ from mltrail_server.domain.filters import Clause
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.ci.jobs import Part
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.metrics import NAN
 from mltrail_server.store.tracking.search_clauses import matches
 
@@ -33,8 +34,7 @@ FAILED = (Status.FAILED, Status.KILLED)
 
 
 def best_values(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     experiment_iid: int,
     stages: Sequence[Stage],
     clauses: Sequence[Clause],
@@ -50,15 +50,15 @@ def best_values(
     if not wanted:
         return {}
     counts = (
-        _T.c.project_id == project_id,
+        _T.c.project_id == tx.project_id,
         _T.c.status.not_in(FAILED),
-        ~_job_failed(project_id),
-        *(matches(clause, project_id) for clause in clauses),
+        ~_job_failed(tx.project_id),
+        *(matches(clause, tx.project_id) for clause in clauses),
     )
     if small:
         within = (_T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages))
-        query = _looked_through(project_id, wanted, sa.select(_T.c.iid).where(*counts, *within))
-        return _chosen({name: (low, high) for name, low, high in connection.execute(query)}, wanted)
+        query = _looked_through(tx.project_id, wanted, sa.select(_T.c.iid).where(*counts, *within))
+        return _chosen({name: (low, high) for name, low, high in tx.connection.execute(query)}, wanted)
     # As in `search_walks`: an expression, so that SQLite looks the few candidates up by their numbers.
     within = (_T.c.experiment_iid + 0 == experiment_iid, (_T.c.stage + 0).in_(stages))
     names = list(wanted)
@@ -69,8 +69,8 @@ def best_values(
         .where(*counts, *within)
         .group_by(top.c.place)
     )
-    given = {"project_id": project_id, **{f"wanted_{place}": name for place, name in enumerate(names)}}
-    return _chosen({names[place]: (low, high) for place, high, low in connection.execute(found, given)}, wanted)
+    given = {"project_id": tx.project_id, **{f"wanted_{place}": name for place, name in enumerate(names)}}
+    return _chosen({names[place]: (low, high) for place, high, low in tx.connection.execute(found, given)}, wanted)
 
 
 def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Better]) -> dict[str, float]:
@@ -151,37 +151,26 @@ class Made:
     merge_request_iid: int | None
 
 
-def newest(
-    connection: sa.Connection, project_id: ProjectId, experiment_iid: int, stages: Sequence[Stage], *, limit: int
-) -> list[int]:
+def newest(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], *, limit: int) -> list[int]:
     """List the numbers of the newest candidates."""
     query = sa.select(_T.c.iid).where(
-        _T.c.project_id == project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)
+        _T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)
     )
-    return list(connection.execute(query.order_by(_T.c.started_ms.desc(), _T.c.eid).limit(limit)).scalars())
+    return list(tx.connection.execute(query.order_by(_T.c.started_ms.desc(), _T.c.eid).limit(limit)).scalars())
 
 
-def count(
-    connection: sa.Connection, project_id: ProjectId, experiment_iid: int, stages: Sequence[Stage], *, most: int
-) -> int:
+def count(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], *, most: int) -> int:
     """Count an experiment's candidates, up to one more than `most`."""
     query = sa.select(sa.literal(1)).where(
-        _T.c.project_id == project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)
+        _T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)
     )
-    found: int = connection.execute(
+    found: int = tx.connection.execute(
         sa.select(sa.func.count()).select_from(query.limit(most + 1).subquery())
     ).scalar_one()
     return found
 
 
-def counts(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    experiment_iids: Sequence[int],
-    stages: Sequence[Stage],
-    *,
-    most: int,
-) -> dict[int, int]:
+def counts(tx: Transaction, experiment_iids: Sequence[int], stages: Sequence[Stage], *, most: int) -> dict[int, int]:
     """Count the candidates of several experiments in one statement, each up to one more than `most`."""
     parts = [
         sa.select(
@@ -189,7 +178,7 @@ def counts(
             sa.select(sa.func.count())
             .select_from(
                 sa.select(sa.literal(1))
-                .where(_T.c.project_id == project_id, _T.c.experiment_iid == iid, _T.c.stage.in_(stages))
+                .where(_T.c.project_id == tx.project_id, _T.c.experiment_iid == iid, _T.c.stage.in_(stages))
                 .limit(most + 1)
                 .subquery()
             )
@@ -197,83 +186,77 @@ def counts(
         )
         for iid in experiment_iids
     ]
-    return {row[0]: row[1] for row in connection.execute(sa.union_all(*parts))} if parts else {}
+    return {row[0]: row[1] for row in tx.connection.execute(sa.union_all(*parts))} if parts else {}
 
 
-def count_tagged(connection: sa.Connection, project_id: ProjectId, key: str, value: str, *, most: int) -> int:
+def count_tagged(tx: Transaction, key: str, value: str, *, most: int) -> int:
     """Count the candidates that have a tag of a short value, up to `most`."""
     tag = schema.candidate_tag
     query = sa.select(sa.literal(1)).where(
         # As a range, since SQLite would else take all rows of the project for fewer than those of one value.
-        tag.c.project_id == project_id,
+        tag.c.project_id == tx.project_id,
         tag.c.key == key,
         tag.c.value_start.between(value, value),
     )
-    found: int = connection.execute(sa.select(sa.func.count()).select_from(query.limit(most).subquery())).scalar_one()
+    found: int = tx.connection.execute(
+        sa.select(sa.func.count()).select_from(query.limit(most).subquery())
+    ).scalar_one()
     return found
 
 
-def metric_names(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> list[str]:
+def metric_names(tx: Transaction, candidate_iids: Iterable[int]) -> list[str]:
     """List the names of the metrics that some candidates have, each once.
 
     SQLite, which has no statistics, would walk all values of the project because their index has the keys in order;
     `+ 0` keeps it from it.
     """
     ids = sa.select(_LATEST.c.key_id + 0).where(
-        _LATEST.c.project_id == project_id, _LATEST.c.candidate_iid.in_(list(candidate_iids))
+        _LATEST.c.project_id == tx.project_id, _LATEST.c.candidate_iid.in_(list(candidate_iids))
     )
-    query = sa.select(_KEY.c.name).where(_KEY.c.project_id == project_id, _KEY.c.id.in_(ids.distinct()))
-    return list(connection.execute(query.order_by(_KEY.c.name)).scalars())
+    query = sa.select(_KEY.c.name).where(_KEY.c.project_id == tx.project_id, _KEY.c.id.in_(ids.distinct()))
+    return list(tx.connection.execute(query.order_by(_KEY.c.name)).scalars())
 
 
-def params_that_differ(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[str, bool]:
+def params_that_differ(tx: Transaction, candidate_iids: Iterable[int]) -> dict[str, bool]:
     """List the parameters that some candidates have by name, and tell of each whether its values differ."""
     table = schema.param
     # As in `metric_names`: an expression, so that SQLite looks the candidates up instead of walking an index of keys.
     key = (table.c.key + "").label("name")
     differs = sa.func.min(table.c.value) != sa.func.max(table.c.value)
     query = sa.select(key, differs.label("differs")).where(
-        table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids))
+        table.c.project_id == tx.project_id, table.c.candidate_iid.in_(list(candidate_iids))
     )
-    return dict(sorted((row.name, bool(row.differs)) for row in connection.execute(query.group_by(key))))
+    return dict(sorted((row.name, bool(row.differs)) for row in tx.connection.execute(query.group_by(key))))
 
 
-def metric_values(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int], names: Sequence[str]
-) -> dict[int, dict[str, float]]:
+def metric_values(tx: Transaction, candidate_iids: Iterable[int], names: Sequence[str]) -> dict[int, dict[str, float]]:
     """Fetch the latest values of some metrics."""
     query = (
         sa.select(_LATEST.c.candidate_iid, _KEY.c.name, _LATEST.c.value, _LATEST.c.is_nan)
         .join(_KEY, (_KEY.c.project_id == _LATEST.c.project_id) & (_KEY.c.id == _LATEST.c.key_id))
         .where(
-            _LATEST.c.project_id == project_id,
+            _LATEST.c.project_id == tx.project_id,
             _LATEST.c.candidate_iid.in_(list(candidate_iids)),
             _KEY.c.name.in_(names),
         )
     )
     found: dict[int, dict[str, float]] = {}
-    for iid, name, value, is_nan in connection.execute(query):
+    for iid, name, value, is_nan in tx.connection.execute(query):
         found.setdefault(iid, {})[name] = NAN if is_nan else value
     return found
 
 
-def param_values(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int], names: Sequence[str]
-) -> dict[int, dict[str, str]]:
+def param_values(tx: Transaction, candidate_iids: Iterable[int], names: Sequence[str]) -> dict[int, dict[str, str]]:
     """Fetch some parameters."""
-    return _pairs(connection, schema.param, project_id, candidate_iids, names)
+    return _pairs(tx, schema.param, candidate_iids, names)
 
 
-def tag_values(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int], names: Sequence[str]
-) -> dict[int, dict[str, str]]:
+def tag_values(tx: Transaction, candidate_iids: Iterable[int], names: Sequence[str]) -> dict[int, dict[str, str]]:
     """Fetch some tags."""
-    return _pairs(connection, schema.candidate_tag, project_id, candidate_iids, names)
+    return _pairs(tx, schema.candidate_tag, candidate_iids, names)
 
 
-def made_by(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> list[Made]:
+def made_by(tx: Transaction, candidate_iids: Iterable[int]) -> list[Made]:
     """Fetch the jobs of some candidates, with their pipelines; of each candidate the creator comes last."""
     job, pipeline = schema.job, schema.pipeline
     query = (
@@ -295,25 +278,21 @@ def made_by(connection: sa.Connection, project_id: ProjectId, candidate_iids: It
         .outerjoin(job, (job.c.project_id == _LINK.c.project_id) & (job.c.id == _LINK.c.job_id))
         .outerjoin(pipeline, (pipeline.c.project_id == _LINK.c.project_id) & (pipeline.c.id == _LINK.c.pipeline_id))
         .where(
-            _LINK.c.project_id == project_id,
+            _LINK.c.project_id == tx.project_id,
             _LINK.c.candidate_iid.in_(list(candidate_iids)),
         )
         .order_by(_LINK.c.candidate_iid, _LINK.c.part.desc(), _LINK.c.verified, _LINK.c.job_id)
     )
-    return [Made(iid, Part(part), *rest) for iid, part, *rest in connection.execute(query)]
+    return [Made(iid, Part(part), *rest) for iid, part, *rest in tx.connection.execute(query)]
 
 
 def _pairs(
-    connection: sa.Connection,
-    table: sa.Table,
-    project_id: ProjectId,
-    candidate_iids: Iterable[int],
-    names: Sequence[str],
+    tx: Transaction, table: sa.Table, candidate_iids: Iterable[int], names: Sequence[str]
 ) -> dict[int, dict[str, str]]:
     query = sa.select(table.c.candidate_iid, table.c.key, table.c.value).where(
-        table.c.project_id == project_id, table.c.candidate_iid.in_(list(candidate_iids)), table.c.key.in_(names)
+        table.c.project_id == tx.project_id, table.c.candidate_iid.in_(list(candidate_iids)), table.c.key.in_(names)
     )
     found: dict[int, dict[str, str]] = {}
-    for iid, key, value in connection.execute(query):
+    for iid, key, value in tx.connection.execute(query):
         found.setdefault(iid, {})[key] = value
     return found

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import models
 
 _T = schema.promotion
@@ -54,64 +55,62 @@ _COLUMNS = (
 )
 
 
-def add(connection: sa.Connection, project_id: ProjectId, made: Promotion, *, attestation: str | None) -> None:
+def add(tx: Transaction, made: Promotion, *, attestation: str | None) -> None:
     values = {column.name: getattr(made, column.name) for column in _COLUMNS}
-    name = models.name_of(project_id, made.model_id)
-    row = {"project_id": project_id, "model_name": name, "attestation": attestation}
-    connection.execute(sa.insert(_T).values(**row, **values))
+    name = models.name_of(tx.project_id, made.model_id)
+    row = {"project_id": tx.project_id, "model_name": name, "attestation": attestation}
+    tx.connection.execute(sa.insert(_T).values(**row, **values))
 
 
-def of_pipeline(connection: sa.Connection, project_id: ProjectId, model_id: int, pipeline_id: int) -> Promotion | None:
-    return _one(connection, project_id, model_id, _T.c.pipeline_id == pipeline_id)
+def of_pipeline(tx: Transaction, model_id: int, pipeline_id: int) -> Promotion | None:
+    return _one(tx, model_id, _T.c.pipeline_id == pipeline_id)
 
 
-def of_candidate(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, candidate_iid: int
-) -> Promotion | None:
+def of_candidate(tx: Transaction, model_id: int, candidate_iid: int) -> Promotion | None:
     """Find what made a candidate a version, pre-releases left out."""
-    return _one(connection, project_id, model_id, _T.c.candidate_iid == candidate_iid, _released())
+    return _one(tx, model_id, _T.c.candidate_iid == candidate_iid, _released())
 
 
-def of_version(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> Promotion | None:
-    return _one(connection, project_id, model_id, _T.c.number == number)
+def of_version(tx: Transaction, model_id: int, number: int) -> Promotion | None:
+    return _one(tx, model_id, _T.c.number == number)
 
 
-def newest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Promotion | None:
+def newest(tx: Transaction, model_id: int) -> Promotion | None:
     """Find the promotion for the newest pipeline, pre-releases left out."""
-    return _one(connection, project_id, model_id, _released())
+    return _one(tx, model_id, _released())
 
 
-def attestation(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> str | None:
+def attestation(tx: Transaction, model_id: int, number: int) -> str | None:
     """Fetch what vouches for a version: the provenance statement in its envelope, as JSON."""
-    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number == number)
-    found: str | None = connection.execute(sa.select(_T.c.attestation).where(*where)).scalar()
+    where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)
+    found: str | None = tx.connection.execute(sa.select(_T.c.attestation).where(*where)).scalar()
     return found
 
 
-def managed_aliases(connection: sa.Connection, project_id: ProjectId, model_id: int) -> set[str]:
+def managed_aliases(tx: Transaction, model_id: int) -> set[str]:
     """List the aliases that promotions have moved, of this model and of earlier ones of its name."""
-    query = sa.select(_T.c.alias).where(*_of_name(project_id, model_id), _T.c.alias.is_not(None)).distinct()
-    return set(connection.execute(query).scalars())
+    query = sa.select(_T.c.alias).where(*_of_name(tx.project_id, model_id), _T.c.alias.is_not(None)).distinct()
+    return set(tx.connection.execute(query).scalars())
 
 
-def managed_aliases_of_name(connection: sa.Connection, project_id: ProjectId, name: str) -> set[str]:
+def managed_aliases_of_name(tx: Transaction, name: str) -> set[str]:
     """List the aliases that promotions have moved of models of this name, which may all be gone or renamed."""
-    where = (_T.c.project_id == project_id, _T.c.model_name == name, _T.c.alias.is_not(None))
-    return set(connection.execute(sa.select(_T.c.alias).where(*where).distinct()).scalars())
+    where = (_T.c.project_id == tx.project_id, _T.c.model_name == name, _T.c.alias.is_not(None))
+    return set(tx.connection.execute(sa.select(_T.c.alias).where(*where).distinct()).scalars())
 
 
-def any_in(connection: sa.Connection, project_id: ProjectId, *, name: str | None = None) -> bool:
+def any_in(tx: Transaction, *, name: str | None = None) -> bool:
     """Tell whether a project has promoted anything, pre-releases left out; with `name` under this name of a model."""
-    where = [_T.c.project_id == project_id, _released()]
+    where = [_T.c.project_id == tx.project_id, _released()]
     if name is not None:
         where.append(_T.c.model_name == name)
-    return connection.execute(sa.select(sa.literal(1)).where(*where).limit(1)).scalar() is not None
+    return tx.connection.execute(sa.select(sa.literal(1)).where(*where).limit(1)).scalar() is not None
 
 
-def taken(connection: sa.Connection, project_id: ProjectId, model_id: int) -> list[tuple[int, str]]:
+def taken(tx: Transaction, model_id: int) -> list[tuple[int, str]]:
     """List numbers and semvers that promotions have used up, of this model and of earlier ones of its name."""
-    query = sa.select(_T.c.number, _T.c.semver).where(*_of_name(project_id, model_id))
-    return [(number, semver) for number, semver in connection.execute(query)]
+    query = sa.select(_T.c.number, _T.c.semver).where(*_of_name(tx.project_id, model_id))
+    return [(number, semver) for number, semver in tx.connection.execute(query)]
 
 
 def _of_name(project_id: ProjectId, model_id: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -123,9 +122,7 @@ def _released() -> sa.ColumnElement[bool]:
     return _T.c.pre_release.is_(sa.false())
 
 
-def _one(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, *which: sa.ColumnElement[bool]
-) -> Promotion | None:
-    query = sa.select(*_COLUMNS).where(_T.c.project_id == project_id, _T.c.model_id == model_id, *which)
-    row = connection.execute(query.order_by(_T.c.pipeline_id.desc()).limit(1)).one_or_none()
+def _one(tx: Transaction, model_id: int, *which: sa.ColumnElement[bool]) -> Promotion | None:
+    query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, *which)
+    row = tx.connection.execute(query.order_by(_T.c.pipeline_id.desc()).limit(1)).one_or_none()
     return None if row is None else Promotion(*tuple(row))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import next_number, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 from . import models
 
@@ -31,30 +31,32 @@ class Move:
     reason: str | None = None
 
 
-def target(connection: sa.Connection, project_id: ProjectId, model_id: int, alias: str) -> int | None:
+def target(tx: Transaction, model_id: int, alias: str) -> int | None:
     """Tell the number of the version that an alias points at."""
-    query = sa.select(_T.c.number).where(_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.alias == alias)
-    number: int | None = connection.execute(query).scalar()
+    query = sa.select(_T.c.number).where(
+        _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.alias == alias
+    )
+    number: int | None = tx.connection.execute(query).scalar()
     return number
 
 
-def put(connection: sa.Connection, project_id: ProjectId, model_id: int, alias: str, number: int) -> None:
-    row = {"project_id": project_id, "model_id": model_id, "alias": alias, "number": number}
-    upsert(connection, _T, [row], update=["number"])
+def put(tx: Transaction, model_id: int, alias: str, number: int) -> None:
+    row = {"project_id": tx.project_id, "model_id": model_id, "alias": alias, "number": number}
+    upsert(tx.connection, _T, [row], update=["number"])
 
 
-def delete(connection: sa.Connection, project_id: ProjectId, model_id: int, alias: str) -> None:
-    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.alias == alias)
-    connection.execute(sa.delete(_T).where(*where))
+def delete(tx: Transaction, model_id: int, alias: str) -> None:
+    where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.alias == alias)
+    tx.connection.execute(sa.delete(_T).where(*where))
 
 
-def record(connection: sa.Connection, project_id: ProjectId, model_id: int, move: Move) -> None:
-    connection.execute(
+def record(tx: Transaction, model_id: int, move: Move) -> None:
+    tx.connection.execute(
         sa.insert(_EVENT).values(
-            project_id=project_id,
-            id=next_number(connection, project_id, "alias_event"),
+            project_id=tx.project_id,
+            id=next_number(tx, "alias_event"),
             model_id=model_id,
-            model_name=models.name_of(project_id, model_id),
+            model_name=models.name_of(tx.project_id, model_id),
             alias=move.alias,
             from_number=move.from_number,
             to_number=move.to_number,
@@ -66,7 +68,7 @@ def record(connection: sa.Connection, project_id: ProjectId, model_id: int, move
     )
 
 
-def history(connection: sa.Connection, project_id: ProjectId, model_id: int) -> list[Move]:
+def history(tx: Transaction, model_id: int) -> list[Move]:
     """Fetch all moves of a model's aliases, the newest first."""
     query = (
         sa.select(
@@ -78,21 +80,21 @@ def history(connection: sa.Connection, project_id: ProjectId, model_id: int) -> 
             _EVENT.c.pipeline_id,
             _EVENT.c.reason,
         )
-        .where(_EVENT.c.project_id == project_id, _EVENT.c.model_id == model_id)
+        .where(_EVENT.c.project_id == tx.project_id, _EVENT.c.model_id == model_id)
         .order_by(_EVENT.c.id.desc())
     )
-    return [Move(*row) for row in connection.execute(query)]
+    return [Move(*row) for row in tx.connection.execute(query)]
 
 
-def of_models(connection: sa.Connection, project_id: ProjectId, model_ids: Sequence[int]) -> OfModels:
+def of_models(tx: Transaction, model_ids: Sequence[int]) -> OfModels:
     """Fetch the aliases of several models with the numbers they point at, by name."""
     query = (
         sa.select(_T.c.model_id, _T.c.alias, _T.c.number)
-        .where(_T.c.project_id == project_id, _T.c.model_id.in_(model_ids))
+        .where(_T.c.project_id == tx.project_id, _T.c.model_id.in_(model_ids))
         .order_by(_T.c.model_id, _T.c.alias)
     )
     found: OfModels = {}
-    for model_id, alias, number in connection.execute(query):
+    for model_id, alias, number in tx.connection.execute(query):
         found.setdefault(model_id, []).append((alias, number))
     return found
 

@@ -12,6 +12,7 @@ from mltrail_server.domain.errors import conflict
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row, insert_for, next_number, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.model
 _TAG = schema.model_tag
@@ -35,40 +36,36 @@ class Model:
 COLUMNS = (_T.c.id, _T.c.name, _T.c.description, _T.c.user_name, _T.c.created_ms, _T.c.updated_ms)
 
 
-def create(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    *,
-    name: str,
-    description: str | None,
-    user_name: str,
-    now: int,
-) -> int | None:
+def create(tx: Transaction, *, name: str, description: str | None, user_name: str) -> int | None:
     """Insert a model and answer its id, or None when the name is taken."""
-    number = next_number(connection, project_id, "model")
+    number = next_number(tx, "model")
     row = {
-        "project_id": project_id,
+        "project_id": tx.project_id,
         "id": number,
         "name": name,
         "description": description,
         "user_name": user_name,
-        "created_ms": now,
-        "updated_ms": now,
+        "created_ms": tx.now,
+        "updated_ms": tx.now,
         "last_number": 0,
     }
-    insert = insert_for(connection, _T).values(row).on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
-    made: int | None = connection.execute(insert.returning(_T.c.id)).scalar()
+    insert = (
+        insert_for(tx.connection, _T).values(row).on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
+    )
+    made: int | None = tx.connection.execute(insert.returning(_T.c.id)).scalar()
     return made
 
 
-def get(connection: sa.Connection, project_id: ProjectId, name: str) -> Model | None:
-    row = connection.execute(sa.select(*COLUMNS).where(_T.c.project_id == project_id, _T.c.name == name)).one_or_none()
-    return None if row is None else model_of(row, tags_of(connection, project_id, [row.id]).get(row.id, ()))
+def get(tx: Transaction, name: str) -> Model | None:
+    row = tx.connection.execute(
+        sa.select(*COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.name == name)
+    ).one_or_none()
+    return None if row is None else model_of(row, tags_of(tx, [row.id]).get(row.id, ()))
 
 
-def id_of(connection: sa.Connection, project_id: ProjectId, name: str) -> int | None:
-    query = sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.name == name)
-    found: int | None = connection.execute(query).scalar()
+def id_of(tx: Transaction, name: str) -> int | None:
+    query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.name == name)
+    found: int | None = tx.connection.execute(query).scalar()
     return found
 
 
@@ -77,55 +74,55 @@ def name_of(project_id: ProjectId, model_id: int) -> sa.ScalarSelect[str]:
     return sa.select(_T.c.name).where(_T.c.project_id == project_id, _T.c.id == model_id).scalar_subquery()
 
 
-def lock(connection: sa.Connection, project_id: ProjectId, model_id: int) -> None:
+def lock(tx: Transaction, model_id: int) -> None:
     """Have other writers of this model wait until the transaction ends. SQLite has one writer anyway."""
-    query = sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.id == model_id)
-    connection.execute(query.with_for_update())
+    query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.id == model_id)
+    tx.connection.execute(query.with_for_update())
 
 
-def change(connection: sa.Connection, project_id: ProjectId, model_id: int, *, now: int, **values: object) -> None:
+def change(tx: Transaction, model_id: int, **values: object) -> None:
     """Overwrite columns of one model; without any, only note that it has changed."""
-    where = (_T.c.project_id == project_id, _T.c.id == model_id)
-    connection.execute(sa.update(_T).where(*where).values(updated_ms=now, **values))
+    where = (_T.c.project_id == tx.project_id, _T.c.id == model_id)
+    tx.connection.execute(sa.update(_T).where(*where).values(updated_ms=tx.now, **values))
 
 
-def take_number(connection: sa.Connection, project_id: ProjectId, model_id: int, *, now: int) -> int:
+def take_number(tx: Transaction, model_id: int) -> int:
     """Give out the model's next version number, and hold the model until the transaction ends.
 
     Raises CONFLICT when somebody else has deleted the model since it was found.
     """
-    where = (_T.c.project_id == project_id, _T.c.id == model_id)
-    statement = sa.update(_T).where(*where).values(last_number=_T.c.last_number + 1, updated_ms=now)
-    number: int | None = connection.execute(statement.returning(_T.c.last_number)).scalar()
+    where = (_T.c.project_id == tx.project_id, _T.c.id == model_id)
+    statement = sa.update(_T).where(*where).values(last_number=_T.c.last_number + 1, updated_ms=tx.now)
+    number: int | None = tx.connection.execute(statement.returning(_T.c.last_number)).scalar()
     if number is None:
         raise conflict("Another call has just deleted this model; nothing was stored.")
     return number
 
 
-def delete(connection: sa.Connection, project_id: ProjectId, model_id: int) -> None:
+def delete(tx: Transaction, model_id: int) -> None:
     """Delete a model with versions and aliases; name and numbering are free again. What was done with them is kept."""
-    connection.execute(sa.delete(_T).where(_T.c.project_id == project_id, _T.c.id == model_id))
+    tx.connection.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id == model_id))
 
 
-def put_tags(connection: sa.Connection, project_id: ProjectId, model_id: int, tags: Mapping[str, str]) -> None:
-    rows = [{"project_id": project_id, "model_id": model_id, "key": key, "value": tags[key]} for key in tags]
-    upsert(connection, _TAG, rows, update=["value"])
+def put_tags(tx: Transaction, model_id: int, tags: Mapping[str, str]) -> None:
+    rows = [{"project_id": tx.project_id, "model_id": model_id, "key": key, "value": tags[key]} for key in tags]
+    upsert(tx.connection, _TAG, rows, update=["value"])
 
 
-def delete_tag(connection: sa.Connection, project_id: ProjectId, model_id: int, key: str) -> None:
-    where = (_TAG.c.project_id == project_id, _TAG.c.model_id == model_id, _TAG.c.key == key)
-    connection.execute(sa.delete(_TAG).where(*where))
+def delete_tag(tx: Transaction, model_id: int, key: str) -> None:
+    where = (_TAG.c.project_id == tx.project_id, _TAG.c.model_id == model_id, _TAG.c.key == key)
+    tx.connection.execute(sa.delete(_TAG).where(*where))
 
 
-def tags_of(connection: sa.Connection, project_id: ProjectId, model_ids: Iterable[int]) -> dict[int, Tags]:
+def tags_of(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Tags]:
     """Fetch the tags of several models in one statement, by key."""
     query = (
         sa.select(_TAG.c.model_id, _TAG.c.key, _TAG.c.value)
-        .where(_TAG.c.project_id == project_id, _TAG.c.model_id.in_(list(model_ids)))
+        .where(_TAG.c.project_id == tx.project_id, _TAG.c.model_id.in_(list(model_ids)))
         .order_by(_TAG.c.model_id, _TAG.c.key)
     )
     found: dict[int, Tags] = {}
-    for model_id, key, value in connection.execute(query):
+    for model_id, key, value in tx.connection.execute(query):
         found[model_id] = (*found.get(model_id, ()), (key, value))
     return found
 
@@ -146,29 +143,29 @@ class Count:
     newest: int | None
 
 
-def name_by_id(connection: sa.Connection, project_id: ProjectId, model_id: int) -> str | None:
+def name_by_id(tx: Transaction, model_id: int) -> str | None:
     """Name a model by the number that GitLab's URLs hold."""
-    query = sa.select(_MODEL.c.name).where(_MODEL.c.project_id == project_id, _MODEL.c.id == model_id)
-    return connection.execute(query).scalar()
+    query = sa.select(_MODEL.c.name).where(_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id)
+    return tx.connection.execute(query).scalar()
 
 
-def semvers(connection: sa.Connection, project_id: ProjectId, model_id: int, numbers: Iterable[int]) -> dict[int, str]:
+def semvers(tx: Transaction, model_id: int, numbers: Iterable[int]) -> dict[int, str]:
     """Look up the semvers of some versions by their numbers, deleted ones too."""
     query = sa.select(_VERSION.c.number, _VERSION.c.semver).where(
-        _VERSION.c.project_id == project_id, _VERSION.c.model_id == model_id, _VERSION.c.number.in_(sorted(numbers))
+        _VERSION.c.project_id == tx.project_id, _VERSION.c.model_id == model_id, _VERSION.c.number.in_(sorted(numbers))
     )
-    return {row.number: row.semver for row in connection.execute(query)}
+    return {row.number: row.semver for row in tx.connection.execute(query)}
 
 
-def counts(connection: sa.Connection, project_id: ProjectId, model_ids: Iterable[int]) -> dict[int, Count]:
+def counts(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Count]:
     """Count the versions of several models in one statement."""
     query = (
         sa.select(_VERSION.c.model_id, sa.func.count(), sa.func.max(_VERSION.c.number))
         .where(
-            _VERSION.c.project_id == project_id,
+            _VERSION.c.project_id == tx.project_id,
             _VERSION.c.model_id.in_(sorted(model_ids)),
             _VERSION.c.deleted_ms.is_(None),
         )
         .group_by(_VERSION.c.model_id)
     )
-    return {model_id: Count(versions, newest) for model_id, versions, newest in connection.execute(query)}
+    return {model_id: Count(versions, newest) for model_id, versions, newest in tx.connection.execute(query)}

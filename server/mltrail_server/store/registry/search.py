@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted, mark_of, page, token_of
+from mltrail_server.store.db.transaction import Transaction
 
 from . import models, versions
 from .models import Model, model_of
@@ -40,39 +40,27 @@ _VERSION_NUMBERS: dict[str, Column] = {
 
 
 def search_models(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    *,
-    clauses: Sequence[Clause],
-    orders: Sequence[Order],
-    limit: int,
-    token: str | None,
+    tx: Transaction, *, clauses: Sequence[Clause], orders: Sequence[Order], limit: int, token: str | None
 ) -> tuple[list[Model], str | None]:
     """Find a page of models with their tags, in two statements; by name where nothing else is said."""
     owned = (_MODEL_TAG.c.project_id == _MODEL.c.project_id, _MODEL_TAG.c.model_id == _MODEL.c.id)
     tagged = sa.select(sa.literal(1)).select_from(_MODEL_TAG).where(*owned).correlate(_MODEL)
     query = sa.select(*models.COLUMNS).where(
-        _MODEL.c.project_id == project_id,
+        _MODEL.c.project_id == tx.project_id,
         *_matches(clauses, _MODEL_TEXTS, _MODEL_NUMBERS, lambda key: tagged.where(_MODEL_TAG.c.key == key)),
     )
     order = _sorted(orders, _MODEL_TEXTS | _MODEL_NUMBERS) or [Sorted(_MODEL.c.name)]
     order.append(Sorted(_MODEL.c.id))
     mark = mark_of("models", clauses, orders)
-    rows = connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
+    rows = tx.connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
-    tags = models.tags_of(connection, project_id, [row.id for row in shown]) if shown else {}
+    tags = models.tags_of(tx, [row.id for row in shown]) if shown else {}
     found = [model_of(row, tags.get(row.id, ())) for row in shown]
     return found, token_of(shown[-1], order, mark) if len(rows) > limit else None
 
 
 def search_versions(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    *,
-    clauses: Sequence[Clause],
-    orders: Sequence[Order],
-    limit: int,
-    token: str | None,
+    tx: Transaction, *, clauses: Sequence[Clause], orders: Sequence[Order], limit: int, token: str | None
 ) -> tuple[list[Version], str | None]:
     """Find a page of versions, in three statements; the last changed first where nothing else is said."""
     owned = (
@@ -82,7 +70,7 @@ def search_versions(
     )
     tagged = sa.select(sa.literal(1)).select_from(_VERSION_TAG).where(*owned).correlate(_VERSION)
     query = versions.select().where(
-        _VERSION.c.project_id == project_id,
+        _VERSION.c.project_id == tx.project_id,
         *_matches(clauses, _VERSION_TEXTS, _VERSION_NUMBERS, lambda key: tagged.where(_VERSION_TAG.c.key == key)),
     )
     order = _sorted(orders, _VERSION_TEXTS | _VERSION_NUMBERS) or [
@@ -91,9 +79,9 @@ def search_versions(
     ]
     order += [Sorted(_VERSION.c.number, descending=True), Sorted(_VERSION.c.model_id)]
     mark = mark_of("versions", clauses, orders)
-    rows = connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
+    rows = tx.connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
-    found = versions.filled(connection, project_id, shown)
+    found = versions.filled(tx, shown)
     return found, token_of(shown[-1], order, mark) if len(rows) > limit else None
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
 
 _MODEL = schema.logged_model
 _FILE = schema.file
@@ -21,30 +21,30 @@ class LoggedModel:
     elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
 
 
-def logged_model(connection: sa.Connection, project_id: ProjectId, model_id: str) -> LoggedModel | None:
-    return _one(connection, project_id, _MODEL.c.model_id == model_id)
+def logged_model(tx: Transaction, model_id: str) -> LoggedModel | None:
+    return _one(tx, _MODEL.c.model_id == model_id)
 
 
-def logged_model_of_run(connection: sa.Connection, project_id: ProjectId, eid: str, name: str) -> LoggedModel | None:
+def logged_model_of_run(tx: Transaction, eid: str, name: str) -> LoggedModel | None:
     """Find the newest model that a candidate logged under a name; one of others only where it has none itself."""
-    return _one(connection, project_id, sa.and_(_MODEL.c.source_eid == eid, _MODEL.c.name == name))
+    return _one(tx, sa.and_(_MODEL.c.source_eid == eid, _MODEL.c.name == name))
 
 
-def has_files(connection: sa.Connection, project_id: ProjectId, folder: str) -> bool:
+def has_files(tx: Transaction, folder: str) -> bool:
     # A range of the key: "0" is the character after "/".
     inside = (_FILE.c.path > f"{folder}/", _FILE.c.path < f"{folder}0")
-    query = sa.select(sa.literal(1)).select_from(_FILE).where(_FILE.c.project_id == project_id, *inside).limit(1)
-    return connection.execute(query).scalar() is not None
+    query = sa.select(sa.literal(1)).select_from(_FILE).where(_FILE.c.project_id == tx.project_id, *inside).limit(1)
+    return tx.connection.execute(query).scalar() is not None
 
 
-def _one(connection: sa.Connection, project_id: ProjectId, which: sa.ColumnElement[bool]) -> LoggedModel | None:
+def _one(tx: Transaction, which: sa.ColumnElement[bool]) -> LoggedModel | None:
     query = (
         sa.select(*(_MODEL.c[name] for name in ("model_id", "experiment_iid", "source_eid", "beside", "elsewhere")))
-        .where(_MODEL.c.project_id == project_id, _MODEL.c.stage == Stage.ACTIVE, which)
+        .where(_MODEL.c.project_id == tx.project_id, _MODEL.c.stage == Stage.ACTIVE, which)
         .order_by(_MODEL.c.beside, _MODEL.c.created_ms.desc(), _MODEL.c.model_id)
         .limit(1)
     )
-    row = connection.execute(query).one_or_none()
+    row = tx.connection.execute(query).one_or_none()
     if row is None:
         return None
     return LoggedModel(row.model_id, row.experiment_iid, row.source_eid, bool(row.beside), row.elsewhere)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain import semver
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.source import is_elsewhere
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row, next_number, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 from . import aliases
 from .models import Tags
@@ -74,22 +74,13 @@ def select() -> sa.Select[Row]:
     )
 
 
-def insert(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    model_id: int,
-    *,
-    number: int,
-    new: NewVersion,
-    stage: str,
-    now: int,
-) -> None:
-    connection.execute(
+def insert(tx: Transaction, model_id: int, *, number: int, new: NewVersion, stage: str) -> None:
+    tx.connection.execute(
         sa.insert(_T).values(
-            project_id=project_id,
+            project_id=tx.project_id,
             model_id=model_id,
             number=number,
-            id=next_number(connection, project_id, "model_version"),
+            id=next_number(tx, "model_version"),
             semver=new.semver,
             candidate_iid=new.candidate_iid,
             logged_model_id=new.logged_model_id,
@@ -100,84 +91,79 @@ def insert(
             user_name=new.user_name,
             promoted=new.promoted,
             stage=stage,
-            created_ms=now,
-            updated_ms=now,
+            created_ms=tx.now,
+            updated_ms=tx.now,
         )
     )
 
 
-def get(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> Version | None:
-    return _one(connection, project_id, model_id, _T.c.number == number)
+def get(tx: Transaction, model_id: int, number: int) -> Version | None:
+    return _one(tx, model_id, _T.c.number == number)
 
 
-def get_by_semver(connection: sa.Connection, project_id: ProjectId, model_id: int, text: str) -> Version | None:
-    return _one(connection, project_id, model_id, _T.c.semver == text)
+def get_by_semver(tx: Transaction, model_id: int, text: str) -> Version | None:
+    return _one(tx, model_id, _T.c.semver == text)
 
 
-def get_by_id(connection: sa.Connection, project_id: ProjectId, version_id: int) -> Version | None:
+def get_by_id(tx: Transaction, version_id: int) -> Version | None:
     """Find a version by its number in the project, which package and web URLs hold."""
-    query = select().where(_T.c.project_id == project_id, _T.c.id == version_id)
-    found = filled(connection, project_id, connection.execute(query).all())
+    query = select().where(_T.c.project_id == tx.project_id, _T.c.id == version_id)
+    found = filled(tx, tx.connection.execute(query).all())
     return found[0] if found else None
 
 
-def id_of(connection: sa.Connection, project_id: ProjectId, model_id: int, number: int) -> int:
+def id_of(tx: Transaction, model_id: int, number: int) -> int:
     """Tell a version's number in the project. The caller knows that it exists."""
-    query = sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number == number)
-    found: int = connection.execute(query).scalar_one()
+    query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)
+    found: int = tx.connection.execute(query).scalar_one()
     return found
 
 
-def highest(connection: sa.Connection, project_id: ProjectId, model_id: int) -> Version | None:
+def highest(tx: Transaction, model_id: int) -> Version | None:
     """Find the version with the highest semver, of those that are not deleted."""
     query = sa.select(_T.c.number, _T.c.semver).where(
-        _T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)
+        _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)
     )
-    rows = connection.execute(query).all()
+    rows = tx.connection.execute(query).all()
     if not rows:
         return None
     number = max((semver.parse(row.semver), row.number) for row in rows)[1]
-    return get(connection, project_id, model_id, number)
+    return get(tx, model_id, number)
 
 
-def all_semvers(connection: sa.Connection, project_id: ProjectId, model_id: int) -> dict[str, bool]:
+def all_semvers(tx: Transaction, model_id: int) -> dict[str, bool]:
     """Fetch every semver that a version of this model ever had, and tell whether the version is still there."""
     there = _T.c.deleted_ms.is_(None).label("there")
-    query = sa.select(_T.c.semver, there).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
-    return {row.semver: bool(row.there) for row in connection.execute(query)}
+    query = sa.select(_T.c.semver, there).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
+    return {row.semver: bool(row.there) for row in tx.connection.execute(query)}
 
 
-def semvers(connection: sa.Connection, project_id: ProjectId, model_id: int) -> dict[int, str]:
+def semvers(tx: Transaction, model_id: int) -> dict[int, str]:
     """Name every version of a model by number, deleted ones too."""
-    query = sa.select(_T.c.number, _T.c.semver).where(_T.c.project_id == project_id, _T.c.model_id == model_id)
-    return {row.number: row.semver for row in connection.execute(query)}
+    query = sa.select(_T.c.number, _T.c.semver).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
+    return {row.number: row.semver for row in tx.connection.execute(query)}
 
 
-def any_promoted(connection: sa.Connection, project_id: ProjectId, model_id: int, *, stage: str | None = None) -> bool:
+def any_promoted(tx: Transaction, model_id: int, *, stage: str | None = None) -> bool:
     """Tell whether a model has a promoted version that is not deleted (of one stage)."""
-    where = [_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)]
+    where = [_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)]
     if stage is not None:
         where.append(_T.c.stage == stage)
     query = sa.select(sa.literal(1)).where(*where, _T.c.promoted.is_(sa.true())).limit(1)
-    return connection.execute(query).scalar() is not None
+    return tx.connection.execute(query).scalar() is not None
 
 
 def latest(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    model_ids: Sequence[int],
-    *,
-    most: int = 0,
-    names: aliases.OfModels | None = None,
+    tx: Transaction, model_ids: Sequence[int], *, most: int = 0, names: aliases.OfModels | None = None
 ) -> dict[int, list[Version]]:
     """Fetch the version with the highest semver of each stage of several models, the highest of all first; then others
     by semver, so that a model has `most` of them. Four statements; three for who has
     read the models' aliases already, and gives them as `names`.
     """
     query = sa.select(_T.c.id, _T.c.model_id, _T.c.number, _T.c.semver, _T.c.stage).where(
-        _T.c.project_id == project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None)
+        _T.c.project_id == tx.project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None)
     )
-    rows = sorted(connection.execute(query), key=lambda row: (semver.parse(row.semver), row.number), reverse=True)
+    rows = sorted(tx.connection.execute(query), key=lambda row: (semver.parse(row.semver), row.number), reverse=True)
     chosen: dict[int, list[int]] = {}
     others: dict[int, list[int]] = {}
     seen: set[tuple[int, str]] = set()
@@ -187,48 +173,38 @@ def latest(
         (chosen if is_first else others).setdefault(row.model_id, []).append(row.id)
     wanted = {model: ids + others.get(model, [])[: max(0, most - len(ids))] for model, ids in chosen.items()}
     ids = [one for ids in wanted.values() for one in ids]
-    full = select().where(_T.c.project_id == project_id, _T.c.id.in_(ids))
-    full_rows = connection.execute(full).all() if ids else []
-    found = {one.id: one for one in filled(connection, project_id, full_rows, names)}
+    full = select().where(_T.c.project_id == tx.project_id, _T.c.id.in_(ids))
+    full_rows = tx.connection.execute(full).all() if ids else []
+    found = {one.id: one for one in filled(tx, full_rows, names)}
     return {model: [found[one] for one in ids] for model, ids in wanted.items()}
 
 
-def change(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, *, now: int, **values: object
-) -> None:
-    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number == number)
-    connection.execute(sa.update(_T).where(*where).values(updated_ms=now, **values))
+def change(tx: Transaction, model_id: int, number: int, **values: object) -> None:
+    where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)
+    tx.connection.execute(sa.update(_T).where(*where).values(updated_ms=tx.now, **values))
 
 
-def archive_others(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, *, stage: str, archived: str, now: int
-) -> None:
+def archive_others(tx: Transaction, model_id: int, number: int, *, stage: str, archived: str) -> None:
     """Move all other versions of a stage to the stage `archived`."""
-    where = (_T.c.project_id == project_id, _T.c.model_id == model_id, _T.c.number != number, _T.c.stage == stage)
+    where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number != number, _T.c.stage == stage)
     live = _T.c.deleted_ms.is_(None)
-    connection.execute(sa.update(_T).where(*where, live).values(stage=archived, updated_ms=now))
+    tx.connection.execute(sa.update(_T).where(*where, live).values(stage=archived, updated_ms=tx.now))
 
 
-def put_tags(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, tags: Mapping[str, str]
-) -> None:
-    owner = {"project_id": project_id, "model_id": model_id, "number": number}
-    upsert(connection, _TAG, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
+def put_tags(tx: Transaction, model_id: int, number: int, tags: Mapping[str, str]) -> None:
+    owner = {"project_id": tx.project_id, "model_id": model_id, "number": number}
+    upsert(tx.connection, _TAG, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
 
 
-def delete_tags(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, number: int, *, key: str | None = None
-) -> None:
+def delete_tags(tx: Transaction, model_id: int, number: int, *, key: str | None = None) -> None:
     """Remove one tag of a version, or all."""
-    where = [_TAG.c.project_id == project_id, _TAG.c.model_id == model_id, _TAG.c.number == number]
+    where = [_TAG.c.project_id == tx.project_id, _TAG.c.model_id == model_id, _TAG.c.number == number]
     if key is not None:
         where.append(_TAG.c.key == key)
-    connection.execute(sa.delete(_TAG).where(*where))
+    tx.connection.execute(sa.delete(_TAG).where(*where))
 
 
-def filled(
-    connection: sa.Connection, project_id: ProjectId, rows: Iterable[Row], known: aliases.OfModels | None = None
-) -> list[Version]:
+def filled(tx: Transaction, rows: Iterable[Row], known: aliases.OfModels | None = None) -> list[Version]:
     """Make versions of the rows of a `select()` query, with tags and aliases, in two statements; in one where the
     models' aliases are `known`.
     """
@@ -236,37 +212,33 @@ def filled(
     if not rows:
         return []
     keys = [(row.model_id, row.number) for row in rows]
-    tags = _tags_of(connection, project_id, keys)
+    tags = _tags_of(tx, keys)
     if known is None:
-        known = aliases.of_models(connection, project_id, sorted({model_id for model_id, _ in keys}))
+        known = aliases.of_models(tx, sorted({model_id for model_id, _ in keys}))
     names = aliases.by_version(known)
     return [_version(row, tags.get(key, ()), names.get(key, ())) for row, key in zip(rows, keys, strict=True)]
 
 
-def _tags_of(
-    connection: sa.Connection, project_id: ProjectId, keys: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], Tags]:
+def _tags_of(tx: Transaction, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Tags]:
     # Model and number are asked for each by itself: pairs in an IN are slow on SQLite, and a page is small.
     query = (
         sa.select(_TAG.c.model_id, _TAG.c.number, _TAG.c.key, _TAG.c.value)
         .where(
-            _TAG.c.project_id == project_id,
+            _TAG.c.project_id == tx.project_id,
             _TAG.c.model_id.in_({model_id for model_id, _ in keys}),
             _TAG.c.number.in_({number for _, number in keys}),
         )
         .order_by(_TAG.c.model_id, _TAG.c.number, _TAG.c.key)
     )
     found: dict[tuple[int, int], Tags] = {}
-    for model_id, number, key, value in connection.execute(query):
+    for model_id, number, key, value in tx.connection.execute(query):
         found[model_id, number] = (*found.get((model_id, number), ()), (key, value))
     return found
 
 
-def _one(
-    connection: sa.Connection, project_id: ProjectId, model_id: int, which: sa.ColumnElement[bool]
-) -> Version | None:
-    query = select().where(_T.c.project_id == project_id, _T.c.model_id == model_id, which)
-    found = filled(connection, project_id, connection.execute(query).all())
+def _one(tx: Transaction, model_id: int, which: sa.ColumnElement[bool]) -> Version | None:
+    query = select().where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, which)
+    found = filled(tx, tx.connection.execute(query).all())
     return found[0] if found else None
 
 

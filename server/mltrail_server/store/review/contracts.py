@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_contract import Problem
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.pipeline
 
@@ -42,7 +42,7 @@ class Kept:
     earlier: str | None = None
 
 
-def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> Kept:
+def get(tx: Transaction, pipeline_id: int) -> Kept:
     query = sa.select(
         _T.c.contract,
         _T.c.proposed_contract,
@@ -54,7 +54,7 @@ def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> K
         _T.c.proposed_problem,
         _T.c.earlier_contract,
     )
-    row = connection.execute(query.where(_T.c.project_id == project_id, _T.c.id == pipeline_id)).one_or_none()
+    row = tx.connection.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
     if row is None:
         return Kept()
     changes = None
@@ -73,13 +73,13 @@ def get(connection: sa.Connection, project_id: ProjectId, pipeline_id: int) -> K
     )
 
 
-def newest(connection: sa.Connection, project_id: ProjectId, *, among: int) -> str | None:
+def newest(tx: Transaction, *, among: int) -> str | None:
     """Fetch the file that binds the newest pipeline whose file was read, one of the default branch before others; None
     where none of the newest pipelines `among` has one. A tag's counts for the tag only.
     """
     recent = (
         sa.select(_T.c.id, _T.c.on_default_branch, _T.c.is_tag, _T.c.contract_ms)
-        .where(_T.c.project_id == project_id)
+        .where(_T.c.project_id == tx.project_id)
         .order_by(_T.c.id.desc())
         .limit(among)
         .subquery()
@@ -87,30 +87,30 @@ def newest(connection: sa.Connection, project_id: ProjectId, *, among: int) -> s
     query = (
         sa.select(_T.c.contract)
         .join_from(_T, recent, _T.c.id == recent.c.id)
-        .where(_T.c.project_id == project_id, recent.c.contract_ms.is_not(None), recent.c.is_tag.is_(sa.false()))
+        .where(_T.c.project_id == tx.project_id, recent.c.contract_ms.is_not(None), recent.c.is_tag.is_(sa.false()))
         .order_by(recent.c.on_default_branch.desc(), recent.c.id.desc())
     )
-    found: str | None = connection.execute(query.limit(1)).scalar()
+    found: str | None = tx.connection.execute(query.limit(1)).scalar()
     return found
 
 
-def read_from(connection: sa.Connection, project_id: ProjectId, ref: str, *, among: int) -> list[str]:
+def read_from(tx: Transaction, ref: str, *, among: int) -> list[str]:
     """List the files that were read from a branch for its newest pipelines `among`, the newest first, each once."""
     query = (
         sa.select(_T.c.contract)
-        .where(_T.c.project_id == project_id, _T.c.contract_ref == ref, _T.c.contract.is_not(None))
+        .where(_T.c.project_id == tx.project_id, _T.c.contract_ref == ref, _T.c.contract.is_not(None))
         .order_by(_T.c.contract_ms.desc(), _T.c.id.desc())
     )
-    return list(dict.fromkeys(connection.execute(query.limit(among)).scalars()))
+    return list(dict.fromkeys(tx.connection.execute(query.limit(among)).scalars()))
 
 
-def keep(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, kept: Kept) -> None:
+def keep(tx: Transaction, pipeline_id: int, kept: Kept) -> None:
     """Store what was read for a pipeline that is known."""
     changes = kept.changes
     paths = None if changes is None or changes.paths is None else json.dumps(changes.paths)
     at = None if changes is None else json.dumps([changes.target_branch, changes.base_sha, changes.head_sha])
-    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    connection.execute(
+    where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
+    tx.connection.execute(
         sa.update(_T)
         .where(*where)
         .values(

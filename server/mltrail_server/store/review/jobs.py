@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.report_job import ReportJob
 from mltrail_server.store import schema
 from mltrail_server.store.ci import child_pipelines
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.pipeline
 _JOB = schema.job
@@ -33,7 +33,7 @@ class HeadJobs:
     waiting: frozenset[str] = frozenset()
 
 
-def of_commit(connection: sa.Connection, project_id: ProjectId, roots: Sequence[int]) -> HeadJobs:
+def of_commit(tx: Transaction, roots: Sequence[int]) -> HeadJobs:
     """Look at the newest attempts of all jobs of pipelines and of their children. One statement."""
     if not roots:
         return HeadJobs()
@@ -43,8 +43,8 @@ def of_commit(connection: sa.Connection, project_id: ProjectId, roots: Sequence[
         sa.select(*columns)
         .join_from(_T, _JOB, of_pipeline)
         .where(
-            _T.c.project_id == project_id,
-            _JOB.c.project_id == project_id,
+            _T.c.project_id == tx.project_id,
+            _JOB.c.project_id == tx.project_id,
             sa.or_(_T.c.id.in_(roots), _T.c.root_id.in_(roots)),
             _JOB.c.status.in_(sorted(BUSY | WAITING)),
             _JOB.c.name.is_not(None),
@@ -53,7 +53,7 @@ def of_commit(connection: sa.Connection, project_id: ProjectId, roots: Sequence[
     )
     busy: dict[str, set[int]] = {}
     waiting = set()
-    for row in connection.execute(query):
+    for row in tx.connection.execute(query):
         if row.status in WAITING:
             waiting.add(row.name)
         elif row.asked_ms is None:
@@ -74,16 +74,16 @@ class Found:
     alike: Sequence[ReportJob]
 
 
-def keep(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, job_id: int, *, now: int) -> None:
+def keep(tx: Transaction, pipeline_id: int, job_id: int) -> None:
     """Note that a job has asked for a pipeline's report."""
-    where = (_T.c.project_id == project_id, _T.c.id == pipeline_id)
-    connection.execute(sa.update(_T).where(*where).values(report_job_id=job_id))
-    connection.execute(sa.update(_JOB).where(_JOB.c.project_id == project_id, _JOB.c.id == job_id).values(asked_ms=now))
+    where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
+    tx.connection.execute(sa.update(_T).where(*where).values(report_job_id=job_id))
+    tx.connection.execute(
+        sa.update(_JOB).where(_JOB.c.project_id == tx.project_id, _JOB.c.id == job_id).values(asked_ms=tx.now)
+    )
 
 
-def names_before(
-    connection: sa.Connection, project_id: ProjectId, pipeline_id: int, *, iid: int, target: str
-) -> list[str]:
+def names_before(tx: Transaction, pipeline_id: int, *, iid: int, target: str) -> list[str]:
     """List the names of jobs that asked for reports of older pipelines, the newest first: of this merge request, and
     of those that were merged into the same branch.
     """
@@ -94,7 +94,7 @@ def names_before(
         sa.select(_JOB.c.name)
         .select_from(_T.join(_JOB, of_job).join(_REQUEST, of_request))
         .where(
-            _T.c.project_id == project_id,
+            _T.c.project_id == tx.project_id,
             # In the order of the index, so that a long history is not walked over; the sum keeps it from another.
             _T.c.report_job_id.between(1, _LARGEST),
             _T.c.id + 0 < pipeline_id,
@@ -102,27 +102,27 @@ def names_before(
             _JOB.c.name.is_not(None),
         )
     )
-    found = connection.execute(query.order_by(_T.c.report_job_id.desc()).limit(_MOST_NAMES)).scalars()
+    found = tx.connection.execute(query.order_by(_T.c.report_job_id.desc()).limit(_MOST_NAMES)).scalars()
     return list(dict.fromkeys(found))
 
 
-def of_pipeline(connection: sa.Connection, project_id: ProjectId, pipeline_id: int, names: Sequence[str]) -> Found:
+def of_pipeline(tx: Transaction, pipeline_id: int, names: Sequence[str]) -> Found:
     """Fetch who has asked for a pipeline's report, and its jobs of these names, its children's too.
 
     Three statements.
     """
     of_job = sa.and_(_JOB.c.project_id == _T.c.project_id, _JOB.c.id == _T.c.report_job_id)
     query = sa.select(_JOB.c.id, _JOB.c.name).join_from(_T, _JOB, of_job)
-    row = connection.execute(query.where(_T.c.project_id == project_id, _T.c.id == pipeline_id)).one_or_none()
-    family = [pipeline_id, *child_pipelines.children(connection, project_id, pipeline_id)]
+    row = tx.connection.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
+    family = [pipeline_id, *child_pipelines.children(tx, pipeline_id)]
     wanted = {*names, *([row.name] if row is not None and row.name else [])}
     jobs = sa.select(_JOB.c.id, _JOB.c.name, _JOB.c.status, _JOB.c.allow_failure).where(
-        _JOB.c.project_id == project_id,
+        _JOB.c.project_id == tx.project_id,
         _JOB.c.pipeline_id.in_(family),
         _JOB.c.name.in_(sorted(wanted)),
         ~_JOB.c.retried,
     )
-    found = [ReportJob(one.id, one.name, one.status, bool(one.allow_failure)) for one in connection.execute(jobs)]
+    found = [ReportJob(one.id, one.name, one.status, bool(one.allow_failure)) for one in tx.connection.execute(jobs)]
     found.sort(key=lambda one: one.id)
     asked = None
     if row is not None:

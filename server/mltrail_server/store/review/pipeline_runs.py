@@ -16,6 +16,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.ci.jobs import TIED, TiedJob, tied_job
 from mltrail_server.store.ci.pipelines import MERGE_REQUEST_SOURCE, Pipeline
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files.files import File
 from mltrail_server.store.tracking.candidates import COLUMNS, Candidate, candidate_of
 from mltrail_server.store.tracking.metric_keys import find
@@ -24,22 +25,22 @@ _LINK = schema.candidate_job
 _PIPELINE = schema.pipeline
 
 
-def pipeline_of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> Pipeline | None:
+def pipeline_of(tx: Transaction, candidate_iid: int) -> Pipeline | None:
     """Find the pipeline of the job that created a candidate, proven by its token."""
     columns = ("id", "sha", "ref", "source", "status", "web_url", "merge_request_iid")
     query = (
         sa.select(*(_PIPELINE.c[name] for name in columns))
         .join(_LINK, (_LINK.c.project_id == _PIPELINE.c.project_id) & (_LINK.c.pipeline_id == _PIPELINE.c.id))
         .where(
-            _PIPELINE.c.project_id == project_id,
-            _LINK.c.project_id == project_id,
+            _PIPELINE.c.project_id == tx.project_id,
+            _LINK.c.project_id == tx.project_id,
             _LINK.c.candidate_iid == candidate_iid,
             _LINK.c.verified,
         )
         .order_by(_LINK.c.part, _LINK.c.job_id)
         .limit(1)
     )
-    row = connection.execute(query).one_or_none()
+    row = tx.connection.execute(query).one_or_none()
     return None if row is None else Pipeline(*row)
 
 
@@ -61,8 +62,7 @@ class Counted:
 
 
 def of_branch(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     branch: str,
     *,
     before: int,
@@ -94,7 +94,7 @@ def of_branch(
     )
     columns = ("id", "sha", "ref", "source", "status", "web_url", "merge_request_iid")
     query = sa.select(*(_PIPELINE.c[name] for name in columns), count.label("tied")).where(
-        _PIPELINE.c.project_id == project_id,
+        _PIPELINE.c.project_id == tx.project_id,
         _PIPELINE.c.ref == branch,
         ~_PIPELINE.c.is_tag,
         _PIPELINE.c.source != MERGE_REQUEST_SOURCE,
@@ -105,7 +105,7 @@ def of_branch(
         query = query.where(_PIPELINE.c.sha.in_(shas))
     if experiments is not None:
         query = query.where(_has_one_in(experiments))
-    rows = connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))
+    rows = tx.connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))
     return [Counted(Pipeline(*row[:-1]), row.tied) for row in rows]
 
 
@@ -129,9 +129,7 @@ def _has_one_in(experiments: Mapping[int, str]) -> sa.ColumnElement[bool]:
     return sa.or_(has_one, has_had_one)
 
 
-def tied_in(
-    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Sequence[int]
-) -> dict[int, dict[int, list[TiedJob]]]:
+def tied_in(tx: Transaction, pipeline_ids: Sequence[int]) -> dict[int, dict[int, list[TiedJob]]]:
     """Fetch the jobs of all candidates, by pipeline and candidate: creators first, then by number."""
     query = (
         sa.select(_LINK.c.pipeline_id, *TIED)
@@ -142,45 +140,38 @@ def tied_in(
             (_PIPELINE.c.project_id == _LINK.c.project_id)
             & _LINK.c.pipeline_id.between(_PIPELINE.c.id, _PIPELINE.c.id),
         )
-        .where(_LINK.c.project_id == project_id, _PIPELINE.c.project_id == project_id)
+        .where(_LINK.c.project_id == tx.project_id, _PIPELINE.c.project_id == tx.project_id)
         .where(_PIPELINE.c.id.in_(pipeline_ids))
     )
     found: dict[int, dict[int, list[TiedJob]]] = {}
-    for row in sorted(connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id)):
+    for row in sorted(tx.connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id)):
         found.setdefault(row.pipeline_id, {}).setdefault(row.candidate_iid, []).append(tied_job(row))
     return found
 
 
-def candidates(
-    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Sequence[int], *, stages: Sequence[Stage]
-) -> list[Candidate]:
+def candidates(tx: Transaction, pipeline_ids: Sequence[int], *, stages: Sequence[Stage]) -> list[Candidate]:
     """Fetch the candidates of these lifecycle stages, by number."""
     query = sa.select(*COLUMNS).where(
-        _CANDIDATE.c.project_id == project_id,
-        _CANDIDATE.c.iid.in_(_iids(project_id, pipeline_ids)),
+        _CANDIDATE.c.project_id == tx.project_id,
+        _CANDIDATE.c.iid.in_(_iids(tx.project_id, pipeline_ids)),
         _CANDIDATE.c.stage.in_(stages),
     )
-    return [candidate_of(row) for row in connection.execute(query.order_by(_CANDIDATE.c.iid))]
+    return [candidate_of(row) for row in tx.connection.execute(query.order_by(_CANDIDATE.c.iid))]
 
 
 def own_tags(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    pipeline_ids: Sequence[int],
-    keys: Iterable[str],
-    *,
-    snapshots: Sequence[int] = (),
+    tx: Transaction, pipeline_ids: Sequence[int], keys: Iterable[str], *, snapshots: Sequence[int] = ()
 ) -> dict[int, dict[str, str]]:
     """Fetch some tags of all candidates, and of snapshots, as their own jobs have given them."""
     wanted = sorted(keys)
-    of_pipelines = _iids(project_id, pipeline_ids)
-    parts = [_tags_of(_TAG, project_id, of_pipelines, wanted, kept=0)]
+    of_pipelines = _iids(tx.project_id, pipeline_ids)
+    parts = [_tags_of(_TAG, tx.project_id, of_pipelines, wanted, kept=0)]
     if snapshots:
         # On its own: with an "or" SQLite would walk over all tags of the project.
-        parts.append(_tags_of(_TAG, project_id, snapshots, wanted, kept=0))
-    parts.append(_tags_of(_OWN_TAG, project_id, of_pipelines, wanted, kept=1))
+        parts.append(_tags_of(_TAG, tx.project_id, snapshots, wanted, kept=0))
+    parts.append(_tags_of(_OWN_TAG, tx.project_id, of_pipelines, wanted, kept=1))
     found: dict[int, dict[str, str]] = {}
-    for iid, key, value, _ in sorted(connection.execute(sa.union_all(*parts)), key=lambda row: row.kept):
+    for iid, key, value, _ in sorted(tx.connection.execute(sa.union_all(*parts)), key=lambda row: row.kept):
         if value is None:
             found.setdefault(iid, {}).pop(key, None)
         else:
@@ -196,9 +187,7 @@ def _tags_of(
     )
 
 
-def without_job(
-    connection: sa.Connection, project_id: ProjectId, shas: Sequence[str], *, limit: int
-) -> list[Candidate]:
+def without_job(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Candidate]:
     """Fetch the newest candidates that say to be of these commits and that no job has made: somebody's own machine."""
     if not shas:
         return []
@@ -212,7 +201,7 @@ def without_job(
     of_commits = sa.union_all(
         *(
             sa.select(_TAG.c.candidate_iid).where(
-                _TAG.c.project_id == project_id,
+                _TAG.c.project_id == tx.project_id,
                 _TAG.c.key == _COMMIT,
                 _TAG.c.value_start.between(sha[:32], sha[:32]),
                 _TAG.c.value == sha,
@@ -221,12 +210,12 @@ def without_job(
         )
     )
     query = sa.select(*COLUMNS).where(
-        _CANDIDATE.c.project_id == project_id,
+        _CANDIDATE.c.project_id == tx.project_id,
         _CANDIDATE.c.iid.in_(of_commits),
         _CANDIDATE.c.stage == Stage.ACTIVE,
         ~tied,
     )
-    rows = connection.execute(query.order_by(_CANDIDATE.c.iid.desc()).limit(limit))
+    rows = tx.connection.execute(query.order_by(_CANDIDATE.c.iid.desc()).limit(limit))
     return [candidate_of(row) for row in rows]
 
 
@@ -245,9 +234,7 @@ _BLOB = schema.blob
 _CONTEXT = "mlflow.data.context"
 
 
-def datasets(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[int, dict[str, str]]:
+def datasets(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, dict[str, str]]:
     """Fetch name and digest of candidates' datasets by what they were used as, such as `test`; "" is untold."""
     of_dataset = sa.and_(_DATASET.c.project_id == _INPUT.c.project_id, _DATASET.c.id == _INPUT.c.dataset_id)
     of_link = sa.and_(
@@ -259,11 +246,11 @@ def datasets(
     query = (
         sa.select(_INPUT.c.candidate_iid, _INPUT_TAG.c.value, _DATASET.c.name, _DATASET.c.digest)
         .select_from(_INPUT.join(_DATASET, of_dataset).outerjoin(_INPUT_TAG, of_link))
-        .where(_INPUT.c.project_id == project_id, _INPUT.c.candidate_iid.in_(list(candidate_iids)))
+        .where(_INPUT.c.project_id == tx.project_id, _INPUT.c.candidate_iid.in_(list(candidate_iids)))
         .order_by(_INPUT.c.candidate_iid, _DATASET.c.name, _DATASET.c.digest)
     )
     found: dict[int, dict[str, str]] = {}
-    for iid, context, name, digest in connection.execute(query):
+    for iid, context, name, digest in tx.connection.execute(query):
         of_run = found.setdefault(iid, {})
         told = f"{name} ({digest})"
         known = of_run.get(context or "")
@@ -271,7 +258,7 @@ def datasets(
     return found
 
 
-def files_at(connection: sa.Connection, project_id: ProjectId, paths: Sequence[str]) -> list[File]:
+def files_at(tx: Transaction, paths: Sequence[str]) -> list[File]:
     """Fetch those of these files that are there."""
     if not paths:
         return []
@@ -279,24 +266,24 @@ def files_at(connection: sa.Connection, project_id: ProjectId, paths: Sequence[s
     query = (
         sa.select(_FILE.c.path, _FILE.c.blob_id, _BLOB.c.size, _BLOB.c.sha256)
         .join(_BLOB, of_blob)
-        .where(_FILE.c.project_id == project_id, _FILE.c.path.in_(paths))
+        .where(_FILE.c.project_id == tx.project_id, _FILE.c.path.in_(paths))
     )
-    return [File(*row) for row in connection.execute(query)]
+    return [File(*row) for row in tx.connection.execute(query)]
 
 
 def extremes(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int], names: set[str]
+    tx: Transaction, candidate_iids: Iterable[int], names: set[str]
 ) -> dict[int, dict[str, tuple[float, float]]]:
     """Fetch the lowest and the highest value that candidates have ever logged of some metrics. Two statements."""
     iids = list(candidate_iids)
-    ids = find(connection, project_id, names) if names and iids else {}
+    ids = find(tx, names) if names and iids else {}
     if not ids:
         return {}
     names_of = {number: name for name, number in ids.items()}
     query = (
         sa.select(_METRIC.c.candidate_iid, _METRIC.c.key_id, sa.func.min(_METRIC.c.value), sa.func.max(_METRIC.c.value))
         .where(
-            _METRIC.c.project_id == project_id,
+            _METRIC.c.project_id == tx.project_id,
             _METRIC.c.candidate_iid.in_(iids),
             _METRIC.c.key_id.in_(list(names_of)),
             _METRIC.c.is_nan.is_(False),
@@ -304,6 +291,6 @@ def extremes(
         .group_by(_METRIC.c.candidate_iid, _METRIC.c.key_id)
     )
     found: dict[int, dict[str, tuple[float, float]]] = {}
-    for iid, key, low, high in connection.execute(query):
+    for iid, key, low, high in tx.connection.execute(query):
         found.setdefault(iid, {})[names_of[key]] = (low, high)
     return found

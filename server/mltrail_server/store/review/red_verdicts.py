@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.red_verdict
 _MOST_RULES = 100
@@ -33,7 +33,7 @@ class RedVerdict:
         return self.passed_pipeline_id is None or self.passed_pipeline_id < self.pipeline_id
 
 
-def of(connection: sa.Connection, project_id: ProjectId, iid: int) -> list[RedVerdict]:
+def of(tx: Transaction, iid: int) -> list[RedVerdict]:
     """List all of a merge request, those that were passed since too."""
     query = sa.select(
         _T.c.target_branch,
@@ -43,17 +43,17 @@ def of(connection: sa.Connection, project_id: ProjectId, iid: int) -> list[RedVe
         _T.c.pipeline_id,
         _T.c.at_ms,
         _T.c.passed_pipeline_id,
-    ).where(_T.c.project_id == project_id, _T.c.merge_request_iid == iid)
+    ).where(_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid)
     return [
         RedVerdict(row[0], row[1], frozenset(json.loads(row[2])), *row[3:])
-        for row in connection.execute(query.order_by(_T.c.key))
+        for row in tx.connection.execute(query.order_by(_T.c.key))
     ]
 
 
-def keep(connection: sa.Connection, project_id: ProjectId, iid: int, verdict: RedVerdict) -> None:
+def keep(tx: Transaction, iid: int, verdict: RedVerdict) -> None:
     """Note that a model has failed."""
     row = {
-        "project_id": project_id,
+        "project_id": tx.project_id,
         "merge_request_iid": iid,
         "key": _key(verdict.target_branch, verdict.model),
         "target_branch": verdict.target_branch,
@@ -65,15 +65,13 @@ def keep(connection: sa.Connection, project_id: ProjectId, iid: int, verdict: Re
         "passed_pipeline_id": verdict.passed_pipeline_id,
     }
     changing = ["rules", "sha", "pipeline_id", "at_ms", "passed_pipeline_id"]
-    upsert(connection, _T, [row], update=changing)
+    upsert(tx.connection, _T, [row], update=changing)
 
 
-def passed(
-    connection: sa.Connection, project_id: ProjectId, iid: int, *, target: str, model: str, pipeline_id: int, now: int
-) -> None:
+def passed(tx: Transaction, iid: int, *, target: str, model: str, pipeline_id: int) -> None:
     """Note that a run of a model has passed in a pipeline."""
-    where = (_T.c.project_id == project_id, _T.c.merge_request_iid == iid, _T.c.key == _key(target, model))
-    connection.execute(sa.update(_T).where(*where).values(passed_pipeline_id=pipeline_id, passed_ms=now))
+    where = (_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid, _T.c.key == _key(target, model))
+    tx.connection.execute(sa.update(_T).where(*where).values(passed_pipeline_id=pipeline_id, passed_ms=tx.now))
 
 
 def _key(target: str, model: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.tombstone
 
@@ -27,11 +27,11 @@ class Tombstone:
     removed_ms: int
 
 
-def add(connection: sa.Connection, project_id: ProjectId, stones: Iterable[Tombstone]) -> None:
+def add(tx: Transaction, stones: Iterable[Tombstone]) -> None:
     """Keep tombstones; the first of a candidate stays."""
     rows = [
         {
-            "project_id": project_id,
+            "project_id": tx.project_id,
             "candidate_iid": one.candidate_iid,
             "pipeline_id": one.pipeline_id,
             "experiment": one.experiment,
@@ -43,12 +43,10 @@ def add(connection: sa.Connection, project_id: ProjectId, stones: Iterable[Tombs
         }
         for one in stones
     ]
-    upsert(connection, _T, rows)
+    upsert(tx.connection, _T, rows)
 
 
-def of_pipelines(
-    connection: sa.Connection, project_id: ProjectId, pipeline_ids: Iterable[int]
-) -> dict[int, list[Tombstone]]:
+def of_pipelines(tx: Transaction, pipeline_ids: Iterable[int]) -> dict[int, list[Tombstone]]:
     """Fetch the tombstones of pipelines, by pipeline and then by number."""
     query = sa.select(
         _T.c.candidate_iid,
@@ -59,19 +57,19 @@ def of_pipelines(
         _T.c.state,
         _T.c.removed_by,
         _T.c.removed_ms,
-    ).where(_T.c.project_id == project_id, _T.c.pipeline_id.in_(list(pipeline_ids)))
+    ).where(_T.c.project_id == tx.project_id, _T.c.pipeline_id.in_(list(pipeline_ids)))
     found: dict[int, list[Tombstone]] = {}
-    rows = connection.execute(query.order_by(_T.c.pipeline_id, _T.c.candidate_iid))
+    rows = tx.connection.execute(query.order_by(_T.c.pipeline_id, _T.c.candidate_iid))
     for iid, pipeline_id, experiment, name, tags, *rest in rows:
         found.setdefault(pipeline_id, []).append(Tombstone(iid, pipeline_id, experiment, name, json.loads(tags), *rest))
     return found
 
 
-def of_candidate(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> tuple[str, int] | None:
+def of_candidate(tx: Transaction, candidate_iid: int) -> tuple[str, int] | None:
     """Tell who has removed a candidate, and when; None for one that nobody has."""
     # Said as a range: else SQLite would walk over all of the project.
     query = sa.select(_T.c.removed_by, _T.c.removed_ms).where(
-        _T.c.project_id == project_id, _T.c.candidate_iid.between(candidate_iid, candidate_iid)
+        _T.c.project_id == tx.project_id, _T.c.candidate_iid.between(candidate_iid, candidate_iid)
     )
-    row = connection.execute(query.limit(1)).one_or_none()
+    row = tx.connection.execute(query.limit(1)).one_or_none()
     return None if row is None else (row.removed_by, row.removed_ms)

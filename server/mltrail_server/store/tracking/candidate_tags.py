@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 from .params import pairs_of
 
@@ -14,45 +14,41 @@ _T = schema.candidate_tag
 _OWN = schema.own_tag
 
 
-def put(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, tags: Mapping[str, str]) -> None:
+def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
     """Store tags; a key that is there gets the new value."""
-    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
-    upsert(connection, _T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
+    owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
+    upsert(tx.connection, _T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
 
 
-def put_all(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int], tags: Mapping[str, str]
-) -> None:
+def put_all(tx: Transaction, candidate_iids: Iterable[int], tags: Mapping[str, str]) -> None:
     """Store the same tags with several candidates, in one statement."""
     rows = [
-        {"project_id": project_id, "candidate_iid": iid, "key": key, "value": value}
+        {"project_id": tx.project_id, "candidate_iid": iid, "key": key, "value": value}
         for iid in candidate_iids
         for key, value in tags.items()
     ]
-    upsert(connection, _T, rows, update=["value"])
+    upsert(tx.connection, _T, rows, update=["value"])
 
 
-def delete(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, key: str) -> bool:
+def delete(tx: Transaction, candidate_iid: int, key: str) -> bool:
     """Remove a tag, and tell whether it was there."""
-    where = (_T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key)
-    return connection.execute(sa.delete(_T).where(*where)).rowcount > 0
+    where = (_T.c.project_id == tx.project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key)
+    return tx.connection.execute(sa.delete(_T).where(*where)).rowcount > 0
 
 
-def of(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[int, list[tuple[str, str]]]:
+def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
     """Fetch the tags of several candidates in one statement, by key."""
-    return pairs_of(connection, _T, project_id, candidate_iids)
+    return pairs_of(tx, _T, candidate_iids)
 
 
-def own(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> dict[int, dict[str, str]]:
+def own(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, dict[str, str]]:
     """Fetch the tags of candidates as their own jobs have given them, whatever others have written since."""
     iids = list(candidate_iids)
-    found = {iid: dict(tags) for iid, tags in of(connection, project_id, iids).items()}
+    found = {iid: dict(tags) for iid, tags in of(tx, iids).items()}
     query = sa.select(_OWN.c.candidate_iid, _OWN.c.key, _OWN.c.value).where(
-        _OWN.c.project_id == project_id, _OWN.c.candidate_iid.in_(iids)
+        _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid.in_(iids)
     )
-    for iid, key, value in connection.execute(query):
+    for iid, key, value in tx.connection.execute(query):
         if value is None:
             found.get(iid, {}).pop(key, None)
         else:
@@ -60,8 +56,8 @@ def own(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterab
     return found
 
 
-def get(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, key: str) -> str | None:
+def get(tx: Transaction, candidate_iid: int, key: str) -> str | None:
     query = sa.select(_T.c.value).where(
-        _T.c.project_id == project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key
+        _T.c.project_id == tx.project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key
     )
-    return connection.execute(query).scalar()
+    return tx.connection.execute(query).scalar()

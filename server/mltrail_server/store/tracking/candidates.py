@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage, Status
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Given, Prepared, Row, Tuple, next_number
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.candidate
 
@@ -87,23 +87,21 @@ _NEW = (
 _INSERT = Prepared(sa.insert(_T), columns=_NEW)
 
 
-def create(  # noqa: PLR0913 - the columns of a new row, each by its name
-    connection: sa.Connection,
-    project_id: ProjectId,
+def create(
+    tx: Transaction,
     *,
     eid: str,
     experiment_iid: int,
     name: str,
     user_name: str,
     started_ms: int,
-    now: int,
     elsewhere: str | None = None,
     protected: bool | None = None,
 ) -> Candidate:
     """Insert a running candidate, and give it the next number in the project."""
-    iid = next_number(connection, project_id, "candidate")
+    iid = next_number(tx, "candidate")
     values = {
-        "project_id": project_id,
+        "project_id": tx.project_id,
         "iid": iid,
         "eid": eid,
         "experiment_iid": experiment_iid,
@@ -112,13 +110,13 @@ def create(  # noqa: PLR0913 - the columns of a new row, each by its name
         "status": Status.RUNNING,
         "stage": Stage.ACTIVE,
         "started_ms": started_ms,
-        "created_ms": now,
+        "created_ms": tx.now,
         "promoted": False,
         "elsewhere": elsewhere,
         "protected": protected,
         "discarded": False,
     }
-    _INSERT.run(connection, values)
+    _INSERT.run(tx.connection, values)
     running = (Status.RUNNING, Stage.ACTIVE)
     return Candidate(
         iid,
@@ -135,47 +133,47 @@ def create(  # noqa: PLR0913 - the columns of a new row, each by its name
     )
 
 
-def get(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
-    return _one(connection, _BY_EID, {"project_id": project_id, "eid": eid})
+def get(tx: Transaction, eid: str) -> Candidate | None:
+    return _one(tx, _BY_EID, {"project_id": tx.project_id, "eid": eid})
 
 
-def get_to_write(connection: sa.Connection, project_id: ProjectId, eid: str) -> Candidate | None:
+def get_to_write(tx: Transaction, eid: str) -> Candidate | None:
     """Find a candidate and let no other transaction write to it until this one ends.
 
     On PostgreSQL, batches to one candidate would else wait for each other's rows in different orders, and two different
     values of one parameter would both be told stored. On SQLite a write has the whole database anyway.
     """
-    return _one(connection, _BY_EID_TO_WRITE, {"project_id": project_id, "eid": eid})
+    return _one(tx, _BY_EID_TO_WRITE, {"project_id": tx.project_id, "eid": eid})
 
 
-def get_by_iid(connection: sa.Connection, project_id: ProjectId, iid: int) -> Candidate | None:
-    return _one(connection, _BY_IID, {"project_id": project_id, "iid": iid})
+def get_by_iid(tx: Transaction, iid: int) -> Candidate | None:
+    return _one(tx, _BY_IID, {"project_id": tx.project_id, "iid": iid})
 
 
-def of_iids(connection: sa.Connection, project_id: ProjectId, iids: list[int]) -> list[Candidate]:
-    query = sa.select(*COLUMNS).where(_T.c.project_id == project_id, _T.c.iid.in_(iids)).order_by(_T.c.iid)
-    return [candidate_of(row) for row in connection.execute(query)]
+def of_iids(tx: Transaction, iids: list[int]) -> list[Candidate]:
+    query = sa.select(*COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.iid.in_(iids)).order_by(_T.c.iid)
+    return [candidate_of(row) for row in tx.connection.execute(query)]
 
 
-def iids_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str]) -> dict[int, str]:
+def iids_of(tx: Transaction, eids: Sequence[str]) -> dict[int, str]:
     """Look up the numbers of candidates by their MLflow run ids; those that are not there are left out."""
-    query = sa.select(_T.c.iid, _T.c.eid).where(_T.c.project_id == project_id, _T.c.eid.in_(eids)).order_by(_T.c.iid)
-    return {row.iid: row.eid for row in connection.execute(query)}
+    query = sa.select(_T.c.iid, _T.c.eid).where(_T.c.project_id == tx.project_id, _T.c.eid.in_(eids)).order_by(_T.c.iid)
+    return {row.iid: row.eid for row in tx.connection.execute(query)}
 
 
-def amended_of(connection: sa.Connection, project_id: ProjectId, eids: Sequence[str]) -> dict[int, int]:
+def amended_of(tx: Transaction, eids: Sequence[str]) -> dict[int, int]:
     """Look up which candidates others have written to, by MLflow run ids: their numbers, and of what stands beside."""
     query = sa.select(_T.c.iid, _T.c.amendment_iid).where(
-        _T.c.project_id == project_id, _T.c.eid.in_(eids), _T.c.amendment_iid.is_not(None)
+        _T.c.project_id == tx.project_id, _T.c.eid.in_(eids), _T.c.amendment_iid.is_not(None)
     )
-    return {row.iid: row.amendment_iid for row in connection.execute(query)}
+    return {row.iid: row.amendment_iid for row in tx.connection.execute(query)}
 
 
-def change(connection: sa.Connection, project_id: ProjectId, iid: int, **values: object) -> None:
+def change(tx: Transaction, iid: int, **values: object) -> None:
     """Overwrite columns of one candidate."""
     if values:
-        where = (_T.c.project_id == project_id, _T.c.iid == iid)
-        connection.execute(sa.update(_T).where(*where).values(**values))
+        where = (_T.c.project_id == tx.project_id, _T.c.iid == iid)
+        tx.connection.execute(sa.update(_T).where(*where).values(**values))
 
 
 def candidate_of(row: Row | Tuple) -> Candidate:
@@ -205,6 +203,6 @@ def candidate_of(row: Row | Tuple) -> Candidate:
     )
 
 
-def _one(connection: sa.Connection, query: Prepared, given: Given) -> Candidate | None:
-    row = query.one(connection, given)
+def _one(tx: Transaction, query: Prepared, given: Given) -> Candidate | None:
+    row = query.one(tx.connection, given)
     return None if row is None else candidate_of(row)

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from mltrail_server.domain.candidate import Point
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.pairs import NONE, Pairs
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Prepared, Query, is_in, listed
+from mltrail_server.store.db.transaction import Transaction
 
 from . import inputs, metric_keys
 from .inputs import Dataset, Direction, ModelLink
@@ -50,17 +50,17 @@ class Contents:
         )
 
 
-def of(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]) -> dict[int, Contents]:
+def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, Contents]:
     """Fetch what was logged to each of the candidates. One statement more where there are metrics, two where datasets
     were used.
     """
     iids = list(candidate_iids)
     found = {iid: Contents() for iid in iids}
     with_datasets = set()
-    rows = _ALL.all(connection, {"project_id": project_id, "candidate_iids": listed(connection, iids)})
+    rows = _ALL.all(tx.connection, {"project_id": tx.project_id, "candidate_iids": listed(tx.connection, iids)})
     # A join costs more than names that are looked up once; without statistics PostgreSQL would read all names of the
     # project for each point.
-    names = metric_keys.names_of(connection, project_id, {row[3] for row in rows if row[0] == _METRIC})
+    names = metric_keys.names_of(tx, {row[3] for row in rows if row[0] == _METRIC})
     for kind, iid, text, number, value, is_nan, whole, step in rows:
         if kind == _METRIC:
             found[iid].metrics.append(Point(names[number], NAN if is_nan else value, whole, step))
@@ -76,7 +76,7 @@ def of(connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterabl
         contents.metrics.sort(key=_by_key)
         contents.models.sort(key=lambda link: (link.step, link.model_id))
     if with_datasets:
-        for iid, datasets in inputs.datasets_of(connection, project_id, with_datasets).items():
+        for iid, datasets in inputs.datasets_of(tx, with_datasets).items():
             found[iid].datasets = datasets
     return found
 

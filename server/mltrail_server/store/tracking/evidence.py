@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain import paths
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import next_number, upsert
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 
 _LATEST = schema.latest_metric
@@ -30,21 +30,19 @@ _TABLES = (
 )
 
 
-def number(connection: sa.Connection, project_id: ProjectId) -> int:
+def number(tx: Transaction) -> int:
     """Give out a number."""
-    return next_number(connection, project_id, "candidate")
+    return next_number(tx, "candidate")
 
 
-def take(
-    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, *, folders: dict[str, str], to: int
-) -> None:
+def take(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: int) -> None:
     """Keep what a candidate is now under a number: latest values and the extremes of each metric, parameters, tags as
     its own jobs gave them, inputs and outputs, and the names of the files in `folders`, by what they are called there.
     """
     for table in _TABLES:
-        _copy(connection, project_id, table, candidate_iid, to)
+        _copy(tx, table, candidate_iid, to)
     # Of a history only the extremes are ever judged.
-    of_one = (_METRIC.c.project_id == project_id, _METRIC.c.candidate_iid == candidate_iid)
+    of_one = (_METRIC.c.project_id == tx.project_id, _METRIC.c.candidate_iid == candidate_iid)
     ends = (
         sa.select(
             _METRIC.c.key_id, sa.func.min(_METRIC.c.value).label("low"), sa.func.max(_METRIC.c.value).label("high")
@@ -54,8 +52,7 @@ def take(
         .subquery()
     )
     _copy(
-        connection,
-        project_id,
+        tx,
         _METRIC,
         candidate_iid,
         to,
@@ -65,38 +62,31 @@ def take(
             sa.or_(_METRIC.c.value == ends.c.low, _METRIC.c.value == ends.c.high),
         ),
     )
-    touched = sa.select(_OWN.c.key).where(_OWN.c.project_id == project_id, _OWN.c.candidate_iid == candidate_iid)
-    _copy(connection, project_id, _TAG, candidate_iid, to, _TAG.c.key.not_in(touched))
+    touched = sa.select(_OWN.c.key).where(_OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid == candidate_iid)
+    _copy(tx, _TAG, candidate_iid, to, _TAG.c.key.not_in(touched))
     kept = sa.select(_OWN.c.project_id, sa.literal(to), _OWN.c.key, _OWN.c.value).where(
-        _OWN.c.project_id == project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.value.is_not(None)
+        _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.value.is_not(None)
     )
-    connection.execute(sa.insert(_TAG).from_select(["project_id", "candidate_iid", "key", "value"], kept))
+    tx.connection.execute(sa.insert(_TAG).from_select(["project_id", "candidate_iid", "key", "value"], kept))
     for folder, name in folders.items():
-        held = files.below(connection, project_id, folder)
-        files.copy(connection, project_id, held, source=folder, target=paths.join(paths.beside(to), name))
+        held = files.below(tx, folder)
+        files.copy(tx, held, source=folder, target=paths.join(paths.beside(to), name))
 
 
-def forget(connection: sa.Connection, project_id: ProjectId, beside_iid: int, *, now: int) -> None:
+def forget(tx: Transaction, beside_iid: int) -> None:
     """Remove all that stands under a number of this module."""
     for table in (*_TABLES, _METRIC, _TAG):
-        connection.execute(
-            sa.delete(table).where(table.c.project_id == project_id, table.c.candidate_iid == beside_iid)
+        tx.connection.execute(
+            sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == beside_iid)
         )
-    files.delete(connection, project_id, paths.beside(beside_iid), now=now)
+    files.delete(tx, paths.beside(beside_iid))
 
 
-def _copy(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    table: sa.Table,
-    source: int,
-    to: int,
-    *which: sa.ColumnElement[bool],
-) -> None:
+def _copy(tx: Transaction, table: sa.Table, source: int, to: int, *which: sa.ColumnElement[bool]) -> None:
     names = [column.name for column in table.columns if column.computed is None]
     columns = [sa.literal(to) if name == "candidate_iid" else table.c[name] for name in names]
-    rows = sa.select(*columns).where(table.c.project_id == project_id, table.c.candidate_iid == source, *which)
-    connection.execute(sa.insert(table).from_select(names, rows))
+    rows = sa.select(*columns).where(table.c.project_id == tx.project_id, table.c.candidate_iid == source, *which)
+    tx.connection.execute(sa.insert(table).from_select(names, rows))
 
 
 _AMENDMENT = schema.amendment
@@ -113,60 +103,49 @@ class Amendment:
     last_ms: int
 
 
-def add(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    candidate_iid: int,
-    user_name: str,
-    job_id: int | None,
-    kinds: Iterable[str],
-    *,
-    now: int,
-) -> None:
+def add(tx: Transaction, candidate_iid: int, user_name: str, job_id: int | None, kinds: Iterable[str]) -> None:
     """Note a write; the kinds of one writer are gathered."""
-    key = {"project_id": project_id, "candidate_iid": candidate_iid, "user_name": user_name, "job_id": job_id or 0}
+    key = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "user_name": user_name, "job_id": job_id or 0}
     where = [_AMENDMENT.c[name] == value for name, value in key.items()]
-    before = connection.execute(sa.select(_AMENDMENT.c.kinds, _AMENDMENT.c.first_ms).where(*where)).one_or_none()
+    before = tx.connection.execute(sa.select(_AMENDMENT.c.kinds, _AMENDMENT.c.first_ms).where(*where)).one_or_none()
     known = set(before.kinds.split(", ")) if before else set()
     row = key | {
         "kinds": ", ".join(sorted(known | set(kinds))),
-        "first_ms": before.first_ms if before else now,
-        "last_ms": now,
+        "first_ms": before.first_ms if before else tx.now,
+        "last_ms": tx.now,
     }
-    upsert(connection, _AMENDMENT, [row], update=["kinds", "last_ms"])
+    upsert(tx.connection, _AMENDMENT, [row], update=["kinds", "last_ms"])
 
 
-def of(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> list[Amendment]:
+def of(tx: Transaction, candidate_iid: int) -> list[Amendment]:
     """Fetch who has written to a candidate, in the order in which they began."""
     query = sa.select(
         _AMENDMENT.c.user_name, _AMENDMENT.c.job_id, _AMENDMENT.c.kinds, _AMENDMENT.c.first_ms, _AMENDMENT.c.last_ms
-    ).where(_AMENDMENT.c.project_id == project_id, _AMENDMENT.c.candidate_iid == candidate_iid)
+    ).where(_AMENDMENT.c.project_id == tx.project_id, _AMENDMENT.c.candidate_iid == candidate_iid)
     return [
         Amendment(row.user_name, row.job_id or None, tuple(row.kinds.split(", ")), row.first_ms, row.last_ms)
-        for row in connection.execute(
+        for row in tx.connection.execute(
             query.order_by(_AMENDMENT.c.first_ms, _AMENDMENT.c.user_name, _AMENDMENT.c.job_id)
         )
     ]
 
 
-def keep_tags(connection: sa.Connection, project_id: ProjectId, candidate_iid: int, keys: Iterable[str]) -> None:
+def keep_tags(tx: Transaction, candidate_iid: int, keys: Iterable[str]) -> None:
     """Keep what its own jobs have given, before others set or delete these tags. What is kept already stays."""
     wanted = sorted(set(keys))
     query = sa.select(_TAG.c.key, _TAG.c.value).where(
-        _TAG.c.project_id == project_id, _TAG.c.candidate_iid == candidate_iid, _TAG.c.key.in_(wanted)
+        _TAG.c.project_id == tx.project_id, _TAG.c.candidate_iid == candidate_iid, _TAG.c.key.in_(wanted)
     )
-    given: dict[str, str] = {key: value for key, value in connection.execute(query)}  # noqa: C416 - rows are no pairs to mypy
-    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
-    upsert(connection, _OWN, [owner | {"key": key, "value": given.get(key)} for key in wanted])
+    given: dict[str, str] = {key: value for key, value in tx.connection.execute(query)}  # noqa: C416 - rows are no pairs to mypy
+    owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
+    upsert(tx.connection, _OWN, [owner | {"key": key, "value": given.get(key)} for key in wanted])
 
 
-def follow_tags(
-    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, tags: Mapping[str, str | None]
-) -> None:
+def follow_tags(tx: Transaction, candidate_iid: int, tags: Mapping[str, str | None]) -> None:
     """Let what is kept follow what its own jobs set (or delete: None) later."""
     query = sa.select(_OWN.c.key).where(
-        _OWN.c.project_id == project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.key.in_(list(tags))
+        _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.key.in_(list(tags))
     )
-    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
-    kept = connection.execute(query).scalars().all()
-    upsert(connection, _OWN, [owner | {"key": key, "value": tags[key]} for key in kept], update=["value"])
+    owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
+    kept = tx.connection.execute(query).scalars().all()
+    upsert(tx.connection, _OWN, [owner | {"key": key, "value": tags[key]} for key in kept], update=["value"])

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.db.filters import compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted, mark_of, page, written_token
 from mltrail_server.store.db.statements import Given, Prepared, insert_for, is_in, listed, next_number, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.experiment
 _TAG = schema.experiment_tag
@@ -57,118 +57,106 @@ class Experiment:
     artifact_location: str | None = None  # where clients put its runs' files by themselves; None is here
 
 
-def create(
-    connection: sa.Connection, project_id: ProjectId, *, name: str, now: int, artifact_location: str | None = None
-) -> int | None:
+def create(tx: Transaction, *, name: str, artifact_location: str | None = None) -> int | None:
     """Insert an experiment and answer its number, or None when the name is taken."""
-    iid = next_number(connection, project_id, "experiment")
-    values = {"project_id": project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
+    iid = next_number(tx, "experiment")
+    values = {"project_id": tx.project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
     values["artifact_location"] = artifact_location
-    insert = insert_for(connection, _T).values(**values, created_ms=now, updated_ms=now)
+    insert = insert_for(tx.connection, _T).values(**values, created_ms=tx.now, updated_ms=tx.now)
     insert = insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
-    made: int | None = connection.execute(insert.returning(_T.c.iid)).scalar()
+    made: int | None = tx.connection.execute(insert.returning(_T.c.iid)).scalar()
     return made
 
 
-def get(connection: sa.Connection, project_id: ProjectId, iid: int) -> Experiment | None:
-    return _one(connection, project_id, _BY_IID, {"project_id": project_id, "iid": iid})
+def get(tx: Transaction, iid: int) -> Experiment | None:
+    return _one(tx, _BY_IID, {"project_id": tx.project_id, "iid": iid})
 
 
-def stage_of(connection: sa.Connection, project_id: ProjectId, iid: int) -> tuple[Stage, str | None] | None:
+def stage_of(tx: Transaction, iid: int) -> tuple[Stage, str | None] | None:
     """Look up what a new run needs: the stage of its experiment, and where its files go, if not here."""
-    row = _STAGE.one(connection, {"project_id": project_id, "iid": iid})
+    row = _STAGE.one(tx.connection, {"project_id": tx.project_id, "iid": iid})
     return None if row is None else (Stage(row[0]), row[1])
 
 
-def get_by_name(connection: sa.Connection, project_id: ProjectId, name: str) -> Experiment | None:
-    return _one(connection, project_id, _BY_NAME, {"project_id": project_id, "name": name})
+def get_by_name(tx: Transaction, name: str) -> Experiment | None:
+    return _one(tx, _BY_NAME, {"project_id": tx.project_id, "name": name})
 
 
-def names_of(connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]) -> dict[int, str]:
-    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == project_id, _T.c.iid.in_(list(iids)))
-    return {row.iid: row.name for row in connection.execute(query)}
+def names_of(tx: Transaction, iids: Iterable[int]) -> dict[int, str]:
+    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == tx.project_id, _T.c.iid.in_(list(iids)))
+    return {row.iid: row.name for row in tx.connection.execute(query)}
 
 
-def all_names(connection: sa.Connection, project_id: ProjectId) -> dict[int, str]:
+def all_names(tx: Transaction) -> dict[int, str]:
     """Fetch the names of all experiments, the newest first, deleted ones too."""
-    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == project_id).order_by(_T.c.iid.desc())
-    return {row.iid: row.name for row in connection.execute(query)}
+    query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == tx.project_id).order_by(_T.c.iid.desc())
+    return {row.iid: row.name for row in tx.connection.execute(query)}
 
 
-def change(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    iid: int,
-    *,
-    now: int,
-    name: str | None = None,
-    stage: Stage | None = None,
-) -> None:
-    changes: dict[str, object] = {"updated_ms": now}
+def change(tx: Transaction, iid: int, *, name: str | None = None, stage: Stage | None = None) -> None:
+    changes: dict[str, object] = {"updated_ms": tx.now}
     if name is not None:
         changes["name"] = name
     if stage is not None:
         changes["stage"] = stage
-    connection.execute(sa.update(_T).where(_T.c.project_id == project_id, _T.c.iid == iid).values(**changes))
+    tx.connection.execute(sa.update(_T).where(_T.c.project_id == tx.project_id, _T.c.iid == iid).values(**changes))
 
 
-def change_candidates(
-    connection: sa.Connection, project_id: ProjectId, iid: int, *, now: int, stage: Stage, but_promoted: bool
-) -> None:
+def change_candidates(tx: Transaction, iid: int, *, stage: Stage, but_promoted: bool) -> None:
     """Delete or restore all candidates of an experiment; those that a promoted version rests on may be left alone."""
     table = schema.candidate
-    deleted = now if stage is Stage.DELETED else None
-    where = [table.c.project_id == project_id, table.c.experiment_iid == iid]
+    deleted = tx.now if stage is Stage.DELETED else None
+    where = [table.c.project_id == tx.project_id, table.c.experiment_iid == iid]
     if but_promoted and stage is Stage.DELETED:
         where.append(table.c.promoted.is_(sa.false()))
-    connection.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
+    tx.connection.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
 
 
-def keep_name(connection: sa.Connection, project_id: ProjectId, iid: int, name: str) -> None:
+def keep_name(tx: Transaction, iid: int, name: str) -> None:
     """Keep with the candidates of an experiment how it was called when they were logged, before it is renamed."""
     table = schema.candidate
-    where = (table.c.project_id == project_id, table.c.experiment_iid == iid, table.c.experiment_name.is_(None))
-    connection.execute(sa.update(table).where(*where).values(experiment_name=name))
+    where = (table.c.project_id == tx.project_id, table.c.experiment_iid == iid, table.c.experiment_name.is_(None))
+    tx.connection.execute(sa.update(table).where(*where).values(experiment_name=name))
 
 
-def discard(connection: sa.Connection, project_id: ProjectId, iid: int, *, job_id: int, discarded: bool) -> None:
+def discard(tx: Transaction, iid: int, *, job_id: int, discarded: bool) -> None:
     """Note that a job takes back, or gives again, what it has logged to an experiment itself."""
     table = schema.candidate
-    own = jobs.made_by(project_id, job_id)
-    where = (table.c.project_id == project_id, table.c.experiment_iid == iid, table.c.iid.in_(own))
-    connection.execute(sa.update(table).where(*where).values(discarded=discarded))
+    own = jobs.made_by(tx.project_id, job_id)
+    where = (table.c.project_id == tx.project_id, table.c.experiment_iid == iid, table.c.iid.in_(own))
+    tx.connection.execute(sa.update(table).where(*where).values(discarded=discarded))
 
 
-def set_tags(connection: sa.Connection, project_id: ProjectId, iid: int, tags: Iterable[tuple[str, str]]) -> None:
+def set_tags(tx: Transaction, iid: int, tags: Iterable[tuple[str, str]]) -> None:
     rows = [
-        {"project_id": project_id, "experiment_iid": iid, "key": key, "value": value}
+        {"project_id": tx.project_id, "experiment_iid": iid, "key": key, "value": value}
         for key, value in dict(tags).items()
     ]
-    upsert(connection, _TAG, rows, update=["value"])
+    upsert(tx.connection, _TAG, rows, update=["value"])
 
 
-def delete_tag(connection: sa.Connection, project_id: ProjectId, iid: int, key: str) -> bool:
+def delete_tag(tx: Transaction, iid: int, key: str) -> bool:
     """Remove a tag, and tell whether it was there."""
-    where = (_TAG.c.project_id == project_id, _TAG.c.experiment_iid == iid, _TAG.c.key == key)
-    return connection.execute(sa.delete(_TAG).where(*where)).rowcount > 0
+    where = (_TAG.c.project_id == tx.project_id, _TAG.c.experiment_iid == iid, _TAG.c.key == key)
+    return tx.connection.execute(sa.delete(_TAG).where(*where)).rowcount > 0
 
 
-def tags_of(
-    connection: sa.Connection, project_id: ProjectId, iids: Iterable[int]
-) -> dict[int, tuple[tuple[str, str], ...]]:
+def tags_of(tx: Transaction, iids: Iterable[int]) -> dict[int, tuple[tuple[str, str], ...]]:
     """Fetch the tags of several experiments in one statement, by key."""
     found: dict[int, list[tuple[str, str]]] = {}
-    for iid, key, value in _TAGS.all(connection, {"project_id": project_id, "iids": listed(connection, list(iids))}):
+    for iid, key, value in _TAGS.all(
+        tx.connection, {"project_id": tx.project_id, "iids": listed(tx.connection, list(iids))}
+    ):
         found.setdefault(iid, []).append((key, value))
     return {iid: tuple(tags) for iid, tags in found.items()}
 
 
-def _one(connection: sa.Connection, project_id: ProjectId, query: Prepared, given: Given) -> Experiment | None:
-    row = query.one(connection, given)
+def _one(tx: Transaction, query: Prepared, given: Given) -> Experiment | None:
+    row = query.one(tx.connection, given)
     if row is None:
         return None
     iid, name, stage, created_ms, updated_ms, artifact_location = row
-    tags = _TAGS_OF_ONE.all(connection, {"project_id": project_id, "iid": iid})
+    tags = _TAGS_OF_ONE.all(tx.connection, {"project_id": tx.project_id, "iid": iid})
     pairs = tuple((key, value) for key, value in tags)
     return Experiment(iid, name, Stage(stage), created_ms, updated_ms, pairs, artifact_location)
 
@@ -201,8 +189,7 @@ _FIRST_PAGE = Prepared(
 
 
 def search(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     *,
     stages: Sequence[Stage],
     clauses: Sequence[Clause],
@@ -215,17 +202,17 @@ def search(
     mark = mark_of("experiments", [int(stage) for stage in stages], clauses, orders)
     if clauses or orders or token:
         query = _COLUMNS.where(
-            _T.c.project_id == project_id, _T.c.stage.in_(stages), *(_matches(clause) for clause in clauses)
+            _T.c.project_id == tx.project_id, _T.c.stage.in_(stages), *(_matches(clause) for clause in clauses)
         )
-        rows: Sequence[Sequence[Any]] = connection.execute(
+        rows: Sequence[Sequence[Any]] = tx.connection.execute(
             page(query, order, limit=limit, token=token, mark=mark)
         ).all()
     else:
         low, high = min(stages), max(stages)  # there are but two
-        given = {"project_id": project_id, "low": int(low), "high": int(high), "most": limit + 1}
-        rows = _FIRST_PAGE.all(connection, given)
+        given = {"project_id": tx.project_id, "low": int(low), "high": int(high), "most": limit + 1}
+        rows = _FIRST_PAGE.all(tx.connection, given)
     shown = rows[:limit]
-    tags = tags_of(connection, project_id, [row[0] for row in shown]) if shown else {}
+    tags = tags_of(tx, [row[0] for row in shown]) if shown else {}
     found = [
         Experiment(iid, name, Stage(stage), created_ms, updated_ms, tags.get(iid, ()), location)
         for iid, name, stage, created_ms, updated_ms, location, *_ in shown

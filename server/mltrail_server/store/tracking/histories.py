@@ -12,70 +12,64 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
 
 from . import metric_keys, metrics
 
 _T = schema.metric
 
 
-def bulk(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key: str, *, limit: int
-) -> list[tuple[int, Point]]:
+def bulk(tx: Transaction, candidate_iids: Sequence[int], key: str, *, limit: int) -> list[tuple[int, Point]]:
     """Fetch the points of several candidates, by candidate, then as `metrics.history` orders them."""
-    return _points(connection, project_id, candidate_iids, key, limit=limit)
+    return _points(tx, candidate_iids, key, limit=limit)
 
 
-def at_steps(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key: str, steps: Iterable[int]
-) -> list[tuple[int, Point]]:
+def at_steps(tx: Transaction, candidate_iids: Sequence[int], key: str, steps: Iterable[int]) -> list[tuple[int, Point]]:
     """Fetch the points at some steps, by candidate, then by step."""
-    return _points(connection, project_id, candidate_iids, key, steps=list(steps))
+    return _points(tx, candidate_iids, key, steps=list(steps))
 
 
-def steps_of(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key: str
-) -> dict[int, list[int]]:
+def steps_of(tx: Transaction, candidate_iids: Sequence[int], key: str) -> dict[int, list[int]]:
     """Fetch the steps that each candidate has logged the metric at, in order."""
-    number = metric_keys.find(connection, project_id, [key]).get(key)
+    number = metric_keys.find(tx, [key]).get(key)
     if number is None:
         return {}
-    query = sa.select(_T.c.candidate_iid, _T.c.step).where(*_of(project_id, candidate_iids, number)).distinct()
+    query = sa.select(_T.c.candidate_iid, _T.c.step).where(*_of(tx.project_id, candidate_iids, number)).distinct()
     found: dict[int, list[int]] = {}
-    for iid, step in connection.execute(query.order_by(_T.c.candidate_iid, _T.c.step)):
+    for iid, step in tx.connection.execute(query.order_by(_T.c.candidate_iid, _T.c.step)):
         found.setdefault(iid, []).append(step)
     return found
 
 
-def having(connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key: str) -> set[int]:
+def having(tx: Transaction, candidate_iids: Sequence[int], key: str) -> set[int]:
     """Tell which candidates have logged a metric."""
-    number = metric_keys.find(connection, project_id, [key]).get(key)
+    number = metric_keys.find(tx, [key]).get(key)
     if number is None:
         return set()
     latest = schema.latest_metric
     query = sa.select(latest.c.candidate_iid).where(
-        latest.c.project_id == project_id, latest.c.candidate_iid.in_(candidate_iids), latest.c.key_id == number
+        latest.c.project_id == tx.project_id, latest.c.candidate_iid.in_(candidate_iids), latest.c.key_id == number
     )
-    return set(connection.execute(query).scalars())
+    return set(tx.connection.execute(query).scalars())
 
 
 def _points(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     candidate_iids: Sequence[int],
     key: str,
     *,
     steps: list[int] | None = None,
     limit: int | None = None,
 ) -> list[tuple[int, Point]]:
-    number = metric_keys.find(connection, project_id, [key]).get(key)
+    number = metric_keys.find(tx, [key]).get(key)
     if number is None:
         return []
     order = (_T.c.timestamp_ms, _T.c.step, _T.c.value) if steps is None else (_T.c.step, _T.c.timestamp_ms, _T.c.value)
     query = sa.select(_T.c.candidate_iid, _T.c.value, _T.c.is_nan, _T.c.timestamp_ms, _T.c.step)
-    query = query.where(*_of(project_id, candidate_iids, number))
+    query = query.where(*_of(tx.project_id, candidate_iids, number))
     if steps is not None:
         query = query.where(_T.c.step.in_(steps))
-    rows = connection.execute(query.order_by(_T.c.candidate_iid, *order).limit(limit))
+    rows = tx.connection.execute(query.order_by(_T.c.candidate_iid, *order).limit(limit))
     return [(iid, Point(key, metrics.NAN if is_nan else value, at, step)) for iid, value, is_nan, at, step in rows]
 
 
@@ -114,9 +108,7 @@ class Part:
     highest: float
 
 
-def extents(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key_id: int, axis: Axis
-) -> list[Extent]:
+def extents(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Axis) -> list[Extent]:
     number = sa.case((_T.c.is_nan, None), else_=axis.column)
     query = (
         sa.select(
@@ -126,32 +118,23 @@ def extents(
             sa.func.min(number),
             sa.func.max(number),
         )
-        .where(*_of_key(project_id, candidate_iids, key_id))
+        .where(*_of_key(tx.project_id, candidate_iids, key_id))
         .group_by(_T.c.candidate_iid)
     )
-    rows = connection.execute(query)
+    rows = tx.connection.execute(query)
     return [Extent(iid, count, nans, low or 0, high or 0) for iid, count, nans, low, high in rows]
 
 
-def points(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Sequence[int], key_id: int, axis: Axis
-) -> list[tuple[int, int, float]]:
+def points(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Axis) -> list[tuple[int, int, float]]:
     """Fetch all points but NaN: candidate, place on the axis, value."""
     query = sa.select(_T.c.candidate_iid, axis.column, _T.c.value)
-    query = query.where(*_of_key(project_id, candidate_iids, key_id), ~_T.c.is_nan)
-    rows = connection.execute(query.order_by(_T.c.candidate_iid, axis.column, _T.c.timestamp_ms))
+    query = query.where(*_of_key(tx.project_id, candidate_iids, key_id), ~_T.c.is_nan)
+    rows = tx.connection.execute(query.order_by(_T.c.candidate_iid, axis.column, _T.c.timestamp_ms))
     return [(iid, place, value) for iid, place, value in rows]
 
 
 def parts(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    candidate_iids: Sequence[int],
-    key_id: int,
-    axis: Axis,
-    *,
-    low: int,
-    width: float,
+    tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Axis, *, low: int, width: float
 ) -> list[Part]:
     """Fetch the lowest and the highest value of each part of the axis, which are `width` long and begin at `low`.
 
@@ -168,11 +151,11 @@ def parts(
             sa.func.min(_T.c.value),
             sa.func.max(_T.c.value),
         )
-        .where(*_of_key(project_id, candidate_iids, key_id), ~_T.c.is_nan)
+        .where(*_of_key(tx.project_id, candidate_iids, key_id), ~_T.c.is_nan)
         .group_by(_T.c.candidate_iid, number)
         .order_by(_T.c.candidate_iid, number)
     )
-    return [Part(iid, *rest) for iid, _, *rest in connection.execute(query)]
+    return [Part(iid, *rest) for iid, _, *rest in tx.connection.execute(query)]
 
 
 def _of_key(project_id: ProjectId, candidate_iids: Sequence[int], key_id: int) -> tuple[sa.ColumnElement[bool], ...]:

@@ -7,9 +7,9 @@ from enum import IntEnum
 import sqlalchemy as sa
 
 from mltrail_server.domain.dataset_source import readable
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import insert_for, next_number, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _DATASET = schema.dataset
 _LINK = schema.candidate_dataset
@@ -82,51 +82,40 @@ class ModelLink:
     step: int
 
 
-def add_datasets(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    candidate_iid: int,
-    *,
-    experiment_iid: int,
-    datasets: Iterable[Dataset],
-) -> None:
+def add_datasets(tx: Transaction, candidate_iid: int, *, experiment_iid: int, datasets: Iterable[Dataset]) -> None:
     """Note which data a candidate used; the same name and digest in one experiment is the same dataset.
 
     What was said first of a dataset's use stays, as in MLflow.
     """
-    known = _datasets_linked(connection, project_id, candidate_iid)
+    known = _datasets_linked(tx, candidate_iid)
     for dataset in datasets:
-        number = _dataset_id(connection, project_id, experiment_iid, dataset)
-        owner = {"project_id": project_id, "candidate_iid": candidate_iid, "dataset_id": number}
+        number = _dataset_id(tx, experiment_iid, dataset)
+        owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "dataset_id": number}
         if number in known:
             continue
-        upsert(connection, _LINK, [owner])
+        upsert(tx.connection, _LINK, [owner])
         tags = [owner | {"key": key, "value": value} for key, value in dict(dataset.tags).items()]
-        upsert(connection, _TAG, tags)
+        upsert(tx.connection, _TAG, tags)
 
 
-def add_models(
-    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, links: Sequence[ModelLink]
-) -> None:
-    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
+def add_models(tx: Transaction, candidate_iid: int, links: Sequence[ModelLink]) -> None:
+    owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
     rows = {(link.model_id, link.direction): link.step for link in links}
     values = [
         owner | {"model_id": model_id, "direction": direction, "step": step}
         for (model_id, direction), step in rows.items()
     ]
-    upsert(connection, _MODEL, values, update=["step"])
+    upsert(tx.connection, _MODEL, values, update=["step"])
 
 
-def datasets_of(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[int, list[Dataset]]:
+def datasets_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[Dataset]]:
     """Fetch the datasets of several candidates, in two statements at most."""
-    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
-    rows = connection.execute(_DATASETS, given).all()
+    given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
+    rows = tx.connection.execute(_DATASETS, given).all()
     if not rows:
         return {}
     tags: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for iid, dataset_id, key, value in connection.execute(_DATASET_TAGS, given):
+    for iid, dataset_id, key, value in tx.connection.execute(_DATASET_TAGS, given):
         tags.setdefault((iid, dataset_id), []).append((key, value))
     found: dict[int, list[Dataset]] = {}
     for iid, number, name, digest, source_type, source, schema_text, profile in rows:
@@ -136,9 +125,7 @@ def datasets_of(
     return found
 
 
-def summaries(
-    connection: sa.Connection, project_id: ProjectId, experiment_iids: Iterable[int], *, context_key: str, limit: int
-) -> list[Summary]:
+def summaries(tx: Transaction, experiment_iids: Iterable[int], *, context_key: str, limit: int) -> list[Summary]:
     """Fetch which datasets the candidates of experiments have used, and in which context, each once."""
     of_tag = (
         (_TAG.c.project_id == _LINK.c.project_id)
@@ -151,49 +138,47 @@ def summaries(
     query = (
         sa.select(*columns)
         .select_from(_DATASET.join(_LINK, of_dataset).outerjoin(_TAG, of_tag))
-        .where(_DATASET.c.project_id == project_id, _DATASET.c.experiment_iid.in_(list(experiment_iids)))
+        .where(_DATASET.c.project_id == tx.project_id, _DATASET.c.experiment_iid.in_(list(experiment_iids)))
         .distinct()
         .order_by(*columns)
         .limit(limit)
     )
-    return [Summary(*row) for row in connection.execute(query)]
+    return [Summary(*row) for row in tx.connection.execute(query)]
 
 
-def models_of(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[int, list[ModelLink]]:
+def models_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[ModelLink]]:
     """Fetch which logged models several candidates took in or gave out."""
-    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
+    given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[ModelLink]] = {}
-    for iid, model_id, direction, step in connection.execute(_MODELS, given):
+    for iid, model_id, direction, step in tx.connection.execute(_MODELS, given):
         found.setdefault(iid, []).append(ModelLink(model_id, Direction(direction), step))
     return found
 
 
-def _datasets_linked(connection: sa.Connection, project_id: ProjectId, candidate_iid: int) -> set[int]:
+def _datasets_linked(tx: Transaction, candidate_iid: int) -> set[int]:
     query = sa.select(_LINK.c.dataset_id).where(
-        _LINK.c.project_id == project_id, _LINK.c.candidate_iid == candidate_iid
+        _LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid
     )
-    return set(connection.execute(query).scalars())
+    return set(tx.connection.execute(query).scalars())
 
 
-def _dataset_id(connection: sa.Connection, project_id: ProjectId, experiment_iid: int, dataset: Dataset) -> int:
+def _dataset_id(tx: Transaction, experiment_iid: int, dataset: Dataset) -> int:
     natural: Mapping[str, object] = {"name": dataset.name, "digest": dataset.digest, "experiment_iid": experiment_iid}
     query = sa.select(_DATASET.c.id).where(
-        _DATASET.c.project_id == project_id, *(_DATASET.c[name] == value for name, value in natural.items())
+        _DATASET.c.project_id == tx.project_id, *(_DATASET.c[name] == value for name, value in natural.items())
     )
-    number: int | None = connection.execute(query).scalar()
+    number: int | None = tx.connection.execute(query).scalar()
     if number is not None:
         return number
     values = {
-        "project_id": project_id,
-        "id": next_number(connection, project_id, "dataset"),
+        "project_id": tx.project_id,
+        "id": next_number(tx, "dataset"),
         "source_type": dataset.source_type,
         "source": dataset.source,
         "schema": dataset.schema,
         "profile": dataset.profile,
     }
-    insert = insert_for(connection, _DATASET).values(**values, **natural)
-    connection.execute(insert.on_conflict_do_nothing())
-    made: int = connection.execute(query).scalar_one()
+    insert = insert_for(tx.connection, _DATASET).values(**values, **natural)
+    tx.connection.execute(insert.on_conflict_do_nothing())
+    made: int = tx.connection.execute(query).scalar_one()
     return made

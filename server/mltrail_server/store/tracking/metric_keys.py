@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Prepared, insert_for, is_in, listed, next_number
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.metric_key
 _NUMBERS = sa.select(_T.c.name, _T.c.id).where(
@@ -49,34 +50,32 @@ class KnownKeys:
             self._count += len(known) - before
 
 
-def names_of(connection: sa.Connection, project_id: ProjectId, numbers: Collection[int]) -> dict[int, str]:
+def names_of(tx: Transaction, numbers: Collection[int]) -> dict[int, str]:
     """Look up the names of metrics by their numbers."""
     if not numbers:
         return {}
-    return dict(_NAMES.all(connection, {"project_id": project_id, "ids": listed(connection, list(numbers))}))
+    return dict(_NAMES.all(tx.connection, {"project_id": tx.project_id, "ids": listed(tx.connection, list(numbers))}))
 
 
-def find(connection: sa.Connection, project_id: ProjectId, names: Iterable[str]) -> dict[str, int]:
+def find(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
     """Look up the numbers of metric names; those that nobody has logged are left out."""
-    rows = connection.execute(_NUMBERS, {"project_id": project_id, "names": list(names)})
+    rows = tx.connection.execute(_NUMBERS, {"project_id": tx.project_id, "names": list(names)})
     return {name: number for name, number in rows}  # noqa: C416 - a row is no pair to mypy
 
 
-def make(
-    connection: sa.Connection, project_id: ProjectId, names: Iterable[str], *, known: Mapping[str, int]
-) -> dict[str, int]:
+def make(tx: Transaction, names: Iterable[str], *, known: Mapping[str, int]) -> dict[str, int]:
     """Look up the numbers of metric names, and give numbers to those that have none; `known` need not be asked for."""
     found = {name: known[name] for name in names if name in known}
     unknown = [name for name in names if name not in known]
     if not unknown:
         return found
-    found |= find(connection, project_id, unknown)
+    found |= find(tx, unknown)
     missing = sorted(set(unknown) - found.keys())
     if missing:
-        first = next_number(connection, project_id, "metric_key", count=len(missing))
-        rows = [{"project_id": project_id, "id": first + place, "name": name} for place, name in enumerate(missing)]
-        insert = insert_for(connection, _T)
+        first = next_number(tx, "metric_key", count=len(missing))
+        rows = [{"project_id": tx.project_id, "id": first + place, "name": name} for place, name in enumerate(missing)]
+        insert = insert_for(tx.connection, _T)
         # Another process may have made some since: then its numbers count, and ours stay unused.
-        connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name]), rows)
-        found |= find(connection, project_id, missing)
+        tx.connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name]), rows)
+        found |= find(tx, missing)
     return found

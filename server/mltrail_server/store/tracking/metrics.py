@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Point
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Prepared, announce, driver, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 from .metric_keys import find
 
@@ -83,34 +83,27 @@ _HISTORY_AFTER = Prepared(
 )
 
 
-def append(
-    connection: sa.Connection,
-    project_id: ProjectId,
-    candidate_iid: int,
-    points: Iterable[Point],
-    *,
-    numbers: Mapping[str, int],
-) -> None:
+def append(tx: Transaction, candidate_iid: int, points: Iterable[Point], *, numbers: Mapping[str, int]) -> None:
     """Add points to the history, where an exact repetition is stored once, and keep the latest of each key.
 
     `numbers` holds the number of each key, see `metric_keys.make`.
     """
     rows: list[Stored] = sorted(
-        {(project_id, candidate_iid, numbers[key], step, at, *stored(value)) for key, value, at, step in points}
+        {(tx.project_id, candidate_iid, numbers[key], step, at, *stored(value)) for key, value, at, step in points}
     )
     if not rows:
         return
-    if connection.dialect.name == "postgresql":
+    if tx.connection.dialect.name == "postgresql":
         _, _, keys, steps, times, values, nans = map(_array, zip(*rows, strict=True))
-        owner: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid}
+        owner: dict[str, Any] = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
         given = owner | {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
-        announce(connection, _POSTGRESQL, given)
-        driver(connection).execute(_POSTGRESQL, given)
+        announce(tx.connection, _POSTGRESQL, given)
+        driver(tx.connection).execute(_POSTGRESQL, given)
         return
     latest = list({row[2]: row for row in rows}.values())
     for sql, some in ((_SQLITE_HISTORY, rows), (_SQLITE_LATEST, latest)):
-        announce(connection, sql, some, many=True)
-        driver(connection).executemany(sql, some)
+        announce(tx.connection, sql, some, many=True)
+        driver(tx.connection).executemany(sql, some)
 
 
 def _array(values: tuple[float, ...]) -> str:
@@ -118,20 +111,17 @@ def _array(values: tuple[float, ...]) -> str:
     return f"{{{','.join(map(repr, values))}}}"
 
 
-def latest_of(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[int, list[Point]]:
+def latest_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[Point]]:
     """Fetch the latest values of several candidates in one statement, by key."""
-    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
+    given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[Point]] = {}
-    for iid, key, value, is_nan, timestamp_ms, step in connection.execute(_LATEST_OF, given).all():
+    for iid, key, value, is_nan, timestamp_ms, step in tx.connection.execute(_LATEST_OF, given).all():
         found.setdefault(iid, []).append(Point(key, NAN if is_nan else value, timestamp_ms, step))
     return found
 
 
 def history(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     candidate_iid: int,
     key: str,
     *,
@@ -139,14 +129,14 @@ def history(
     after: tuple[int, int, float, bool] | None = None,
 ) -> list[Reading]:
     """Fetch a metric's values by (timestamp, step, value, NaN or not); `after` is that of the last one seen."""
-    number = find(connection, project_id, [key]).get(key)
+    number = find(tx, [key]).get(key)
     if number is None:
         return []
-    given: dict[str, Any] = {"project_id": project_id, "candidate_iid": candidate_iid, "key_id": number}
+    given: dict[str, Any] = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "key_id": number}
     given["limit"] = _NO_LIMIT if limit is None else limit
     if after is None:
-        return _HISTORY.all(connection, given)
-    return _HISTORY_AFTER.all(connection, given | dict(zip(_AFTER, after, strict=True)))
+        return _HISTORY.all(tx.connection, given)
+    return _HISTORY_AFTER.all(tx.connection, given | dict(zip(_AFTER, after, strict=True)))
 
 
 def stored(value: float) -> tuple[float, bool]:
@@ -162,26 +152,24 @@ class ModelPoint:
     dataset_digest: str = ""
 
 
-def sources_of(connection: sa.Connection, project_id: ProjectId, model_ids: Iterable[str]) -> dict[str, str]:
+def sources_of(tx: Transaction, model_ids: Iterable[str]) -> dict[str, str]:
     """Tell which candidates have made these logged models, by MLflow run id; "" where none has, or where others than
     the candidate's own jobs have logged it. Those that do not exist are left out.
     """
     table = schema.logged_model
     query = sa.select(table.c.model_id, table.c.source_eid, table.c.beside).where(
-        table.c.project_id == project_id, table.c.model_id.in_(list(model_ids))
+        table.c.project_id == tx.project_id, table.c.model_id.in_(list(model_ids))
     )
-    return {row.model_id: "" if row.beside else row.source_eid for row in connection.execute(query)}
+    return {row.model_id: "" if row.beside else row.source_eid for row in tx.connection.execute(query)}
 
 
-def append_to_models(
-    connection: sa.Connection, project_id: ProjectId, eid: str, points: Sequence[ModelPoint], *, beside: Container[str]
-) -> None:
+def append_to_models(tx: Transaction, eid: str, points: Sequence[ModelPoint], *, beside: Container[str]) -> None:
     """Store points of logged models, which exist; of those in `beside` they are kept and not shown."""
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     for one in points:
         value, is_nan = stored(one.point.value)
         rows[(one.model_id, one.point.key, one.point.step, one.point.timestamp_ms)] = {
-            "project_id": project_id,
+            "project_id": tx.project_id,
             "model_id": one.model_id,
             "key": one.point.key,
             "eid": eid,
@@ -193,4 +181,4 @@ def append_to_models(
             "is_nan": is_nan,
             "beside": one.model_id in beside,
         }
-    upsert(connection, schema.logged_model_metric, rows.values(), update=["value", "is_nan"])
+    upsert(tx.connection, schema.logged_model_metric, rows.values(), update=["value", "is_nan"])

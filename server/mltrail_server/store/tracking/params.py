@@ -5,9 +5,9 @@ from functools import cache
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Query, upsert
+from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.param
 _THERE = sa.select(_T.c.key, _T.c.value).where(
@@ -17,42 +17,38 @@ _THERE = sa.select(_T.c.key, _T.c.value).where(
 )
 
 
-def add(
-    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, params: Mapping[str, str]
-) -> dict[str, str]:
+def add(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[str, str]:
     """Store parameters that are new. Answers the stored values of those that are there with another value: the caller
     refuses the call then, and takes its transaction back.
     """
     if not params:
         return {}
-    owner = {"project_id": project_id, "candidate_iid": candidate_iid}
-    if upsert(connection, _T, [owner | {"key": key, "value": value} for key, value in params.items()]) == len(params):
+    owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
+    if upsert(tx.connection, _T, [owner | {"key": key, "value": value} for key, value in params.items()]) == len(
+        params
+    ):
         return {}
-    return others(connection, project_id, candidate_iid, params)
+    return others(tx, candidate_iid, params)
 
 
-def others(
-    connection: sa.Connection, project_id: ProjectId, candidate_iid: int, params: Mapping[str, str]
-) -> dict[str, str]:
+def others(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[str, str]:
     """Answer the stored values of parameters that are there with another value."""
-    there = connection.execute(_THERE, {"project_id": project_id, "candidate_iid": candidate_iid, "keys": list(params)})
+    there = tx.connection.execute(
+        _THERE, {"project_id": tx.project_id, "candidate_iid": candidate_iid, "keys": list(params)}
+    )
     return {row.key: row.value for row in there if row.value != params[row.key]}
 
 
-def of(
-    connection: sa.Connection, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[int, list[tuple[str, str]]]:
+def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
     """Fetch the parameters of several candidates in one statement, by key."""
-    return pairs_of(connection, _T, project_id, candidate_iids)
+    return pairs_of(tx, _T, candidate_iids)
 
 
-def pairs_of(
-    connection: sa.Connection, table: sa.Table, project_id: ProjectId, candidate_iids: Iterable[int]
-) -> dict[int, list[tuple[str, str]]]:
+def pairs_of(tx: Transaction, table: sa.Table, candidate_iids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
     """Fetch rows of key and value, for parameters and tags alike."""
-    given = {"project_id": project_id, "candidate_iids": list(candidate_iids)}
+    given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[tuple[str, str]]] = {}
-    for row in connection.execute(_pairs(table), given).all():
+    for row in tx.connection.execute(_pairs(table), given).all():
         found.setdefault(row.candidate_iid, []).append((row.key, row.value))
     return found
 

@@ -22,6 +22,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.paging import Sorted, arranged, bad_token, directed, mark_of, read_sorted, token_of
 from mltrail_server.store.db.statements import Row
+from mltrail_server.store.db.transaction import Transaction
 
 from .candidates import COLUMNS, Candidate, candidate_of
 from .metric_keys import find
@@ -62,8 +63,7 @@ class Plan:
 
 
 def choose(
-    connection: sa.Connection,
-    project_id: ProjectId,
+    tx: Transaction,
     *,
     experiment_iids: Sequence[int],
     stages: Sequence[Stage],
@@ -72,15 +72,17 @@ def choose(
     sizes: Sizes,
 ) -> Plan:
     """Choose in no more than two statements."""
-    within = (_T.c.project_id == project_id, _T.c.experiment_iid.in_(experiment_iids), _T.c.stage.in_(stages))
-    hits = [hit for clause in clauses if (hit := _hits(clause, project_id)) is not None][:_MOST_CLAUSES]
+    within = (_T.c.project_id == tx.project_id, _T.c.experiment_iid.in_(experiment_iids), _T.c.stage.in_(stages))
+    hits = [hit for clause in clauses if (hit := _hits(clause, tx.project_id)) is not None][:_MOST_CLAUSES]
     if newest_first and not hits:
         return Plan()
     sized = [_count(hit, sizes.few) for hit in hits]
-    counts = connection.execute(sa.select(_count(sa.select(sa.literal(1)).where(*within), sizes.small), *sized)).one()
+    counts = tx.connection.execute(
+        sa.select(_count(sa.select(sa.literal(1)).where(*within), sizes.small), *sized)
+    ).one()
     fewest = min(range(len(hits)), key=lambda place: counts[place + 1], default=None)
     if fewest is not None and counts[fewest + 1] <= min(sizes.few, counts[0]):
-        return Plan(iids=[row[0] for row in connection.execute(hits[fewest])])
+        return Plan(iids=[row[0] for row in tx.connection.execute(hits[fewest])])
     return Plan(small=counts[0] <= sizes.small)
 
 
@@ -123,8 +125,7 @@ Values = Sequence[Any] | None
 class Walk:
     """Each way answers the rows after the sort values `after`, and one more than `limit` when there are more."""
 
-    connection: sa.Connection
-    project_id: ProjectId
+    tx: Transaction
     experiment_iids: Sequence[int]
     stages: Sequence[Stage]
     conditions: Sequence[sa.ColumnElement[bool]]
@@ -168,7 +169,7 @@ class Walk:
         pages only.
         """
         name = orders[0].key
-        number = find(self.connection, self.project_id, [name]).get(name)
+        number = find(self.tx, [name]).get(name)
         reached = after[0] if after is not None else NUMBER
         if reached not in (NUMBER, NAN, MISSING):
             raise bad_token()
@@ -184,13 +185,13 @@ class Walk:
     def _valued(
         self, orders: Sequence[Order], rank: int, number: int | None, *, limit: int, after: Values
     ) -> list[Row]:
-        rest = arrangement(orders[1:], self.project_id)
+        rest = arrangement(orders[1:], self.tx.project_id)
         same = (_T.c.project_id == _LATEST.c.project_id) & (_T.c.iid == _LATEST.c.candidate_iid)
         query = (
             sa.select(*COLUMNS, sa.literal(rank).label("sort_0"))
             .select_from(_LATEST.join(_T, same))
             .where(
-                _LATEST.c.project_id == self.project_id,
+                _LATEST.c.project_id == self.tx.project_id,
                 _LATEST.c.key_id == number,
                 ~_LATEST.c.is_nan if rank == NUMBER else _LATEST.c.is_nan,
                 *self._by_row(),
@@ -204,11 +205,11 @@ class Walk:
     def _lacking(
         self, orders: Sequence[Order], rank: int, number: int | None, *, limit: int, after: Values
     ) -> list[Row]:
-        rest = arrangement(orders[1:], self.project_id)
+        rest = arrangement(orders[1:], self.tx.project_id)
         constants = (sa.literal(rank).label("sort_0"), sa.literal(0.0).label("sort_1"))
         values = None if after is None else after[2:]
         has_it = sa.select(sa.literal(1)).where(
-            _LATEST.c.project_id == self.project_id, _LATEST.c.candidate_iid == _T.c.iid, _LATEST.c.key_id == number
+            _LATEST.c.project_id == self.tx.project_id, _LATEST.c.candidate_iid == _T.c.iid, _LATEST.c.key_id == number
         )
         lacks = () if number is None else (~has_it.correlate(_T).exists(),)
         if is_newest_first(orders[1:]):
@@ -218,7 +219,7 @@ class Walk:
 
     def _all(self, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
         query = sa.select(*COLUMNS).select_from(_T)
-        return query.where(_T.c.project_id == self.project_id, *where, *self.conditions)
+        return query.where(_T.c.project_id == self.tx.project_id, *where, *self.conditions)
 
     def _within(self) -> tuple[sa.ColumnElement[bool], ...]:
         return _T.c.experiment_iid.in_(self.experiment_iids), _T.c.stage.in_(self.stages)
@@ -228,12 +229,12 @@ class Walk:
 
         SQLite, which has no statistics, would take the index of the newest candidates instead; `+ 0` keeps it from it.
         """
-        if self.connection.dialect.name != "sqlite":
+        if self.tx.connection.dialect.name != "sqlite":
             return self._within()
         return (_T.c.experiment_iid + 0).in_(self.experiment_iids), (_T.c.stage + 0).in_(self.stages)
 
     def _rows(self, query: sa.Select[Any]) -> list[Row]:
-        return list(self.connection.execute(query))
+        return list(self.tx.connection.execute(query))
 
 
 _SIZES = Sizes()
@@ -245,9 +246,8 @@ class Found:
     next_token: str | None
 
 
-def search(  # noqa: PLR0913 - `sizes` is for tests, which make small data take the ways of large ones
-    connection: sa.Connection,
-    project_id: ProjectId,
+def search(
+    tx: Transaction,
     *,
     experiment_iids: Sequence[int],
     stages: Sequence[Stage],
@@ -261,21 +261,15 @@ def search(  # noqa: PLR0913 - `sizes` is for tests, which make small data take 
     experiment_iids = sorted(set(experiment_iids))
     mark = mark_of("candidates", experiment_iids, [int(stage) for stage in stages], clauses, orders)
     newest_first = is_newest_first(orders)
-    by = arrangement(() if newest_first else orders, project_id)
+    by = arrangement(() if newest_first else orders, tx.project_id)
     after = read_sorted(token, mark, by.columns)
-    conditions = [matches(clause, project_id) for clause in clauses]
+    conditions = [matches(clause, tx.project_id) for clause in clauses]
     if not experiment_iids:
         return Found([], None)
     plan = choose(
-        connection,
-        project_id,
-        experiment_iids=experiment_iids,
-        stages=stages,
-        clauses=clauses,
-        newest_first=newest_first,
-        sizes=sizes,
+        tx, experiment_iids=experiment_iids, stages=stages, clauses=clauses, newest_first=newest_first, sizes=sizes
     )
-    walk = Walk(connection, project_id, experiment_iids, stages, conditions)
+    walk = Walk(tx, experiment_iids, stages, conditions)
     if plan.iids is not None or plan.small:
         rows = walk.sorted(by, limit=limit, after=after, iids=plan.iids)
     elif newest_first:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.transaction import Transaction
 
 BYTES = "used_bytes"
 CANDIDATES = "used_candidates"
@@ -20,27 +21,27 @@ _T = schema.counter
 _BLOB, _CANDIDATE, _METRIC = schema.blob, schema.candidate, schema.metric
 
 
-def of(connection: sa.Connection, project_id: ProjectId, name: str) -> int | None:
+def of(tx: Transaction, name: str) -> int | None:
     """Tell what is in use; None where nobody has counted yet."""
-    query = sa.select(_T.c.value).where(_T.c.project_id == project_id, _T.c.name == name)
-    return connection.execute(query).scalar()
+    query = sa.select(_T.c.value).where(_T.c.project_id == tx.project_id, _T.c.name == name)
+    return tx.connection.execute(query).scalar()
 
 
-def add(connection: sa.Connection, project_id: ProjectId, name: str, more: int) -> int | None:
+def add(tx: Transaction, name: str, more: int) -> int | None:
     """Add to what is in use (or take off), and answer what it is then; None where nobody has counted yet."""
     statement = (
         sa.update(_T)
-        .where(_T.c.project_id == project_id, _T.c.name == name)
+        .where(_T.c.project_id == tx.project_id, _T.c.name == name)
         .values(value=_T.c.value + more)
         .returning(_T.c.value)
     )
-    return connection.execute(statement).scalar()
+    return tx.connection.execute(statement).scalar()
 
 
-def count(connection: sa.Connection, project_id: ProjectId, name: str) -> int:
+def count(tx: Transaction, name: str) -> int:
     """Count what is there, this transaction's own rows included, and keep it."""
-    used: int = connection.execute(_counting(project_id, name)).scalar_one()
-    upsert(connection, _T, [{"project_id": project_id, "name": name, "value": used}], update=["value"])
+    used: int = tx.connection.execute(_counting(tx.project_id, name)).scalar_one()
+    upsert(tx.connection, _T, [{"project_id": tx.project_id, "name": name, "value": used}], update=["value"])
     return used
 
 

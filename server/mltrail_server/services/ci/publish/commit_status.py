@@ -4,34 +4,32 @@ Only an outcome is told: a status that waits would keep the pipeline from ending
 """
 
 from mltrail_contract import Outcome
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.gate_objects import GateObjects
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.services.review import overrides
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci import gate
 
 
-def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> None:
+def show(ci: Ci, report: Report, *, path: str) -> None:
     """Tell the outcome once a pipeline, and again when it changes."""
     if report.waiting or report.gate.outcome is None or report.head != report.pipeline.head:
         return
-    with deps.db.read() as connection:
-        before = gate.status(connection, project_id, report.pipeline.id)
-        override = overrides.of(connection, project_id, report)
+    with ci.project.read() as tx:
+        before = gate.status(tx, report.pipeline.id)
+        override = overrides.of(tx, report)
     failed = report.gate.outcome is Outcome.FAIL and override is None
     description = report.gate.sentence if override is None else f"overridden by {' '.join(override.user_name.split())}"
     told = f"{'failed' if failed else 'success'}: {description}"
     if told == before:
         return
-    GateObjects(gitlab).set_status(
-        project_id,
+    GateObjects(ci.gitlab).set_status(
+        ci.project_id,
         report.pipeline.sha,
         pipeline_id=report.pipeline.id,
         state="failed" if failed else "success",
         description=description,
-        url=f"{deps.settings.external_url.rstrip('/')}/{path}/-/ml/experiments",
+        url=f"{ci.deps.settings.external_url.rstrip('/')}/{path}/-/ml/experiments",
     )
-    with deps.db.write() as connection:
-        gate.keep_status(connection, project_id, report.pipeline.id, told)
+    with ci.project.write() as tx:
+        gate.keep_status(tx, report.pipeline.id, told)

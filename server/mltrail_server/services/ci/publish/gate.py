@@ -4,9 +4,7 @@ import logging
 
 from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci.refusals import STATUS, THREAD
 
@@ -15,7 +13,7 @@ from . import commit_status, gate_thread, refusals
 _log = logging.getLogger(__name__)
 
 
-def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str, status: bool = True) -> bool:
+def show(ci: Ci, report: Report, *, path: str, status: bool = True) -> bool:
     """Show the gate where the binding contract asks for it; `status` tells whether the pipeline's status is this one's.
     False when another process is at it, so that one has to come again. Raises what GitLab's refusal means.
     """
@@ -29,28 +27,28 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, p
     # nobody from seeing the other.
     if contract.gate.thread and request is not None:
         try:
-            with refusals.kept(deps, gitlab, project_id, THREAD, str(request.iid)):
-                done = gate_thread.show(deps, gitlab, project_id, report)
+            with refusals.kept(ci, THREAD, str(request.iid)):
+                done = gate_thread.show(ci, report)
         except MltrailError as error:
             refused = error
     if status and contract.gate.status and request is not None:
-        with refusals.kept(deps, gitlab, project_id, STATUS, str(request.iid)):
-            commit_status.show(deps, gitlab, project_id, report, path=path)
+        with refusals.kept(ci, STATUS, str(request.iid)):
+            commit_status.show(ci, report, path=path)
     elif status and contract.gate.status:
-        _show_of_branch(deps, gitlab, project_id, report, path=path)
+        _show_of_branch(ci, report, path=path)
     if refused is not None:
         raise refused
     return done
 
 
-def _show_of_branch(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> None:
+def _show_of_branch(ci: Ci, report: Report, *, path: str) -> None:
     """Set the status of a branch's pipeline. A protected branch takes none of a Developer, and trying again changes
     nothing: merge requests have theirs.
     """
     try:
-        commit_status.show(deps, gitlab, project_id, report, path=path)
+        commit_status.show(ci, report, path=path)
     except MltrailError as error:
         if error.code is not Code.FORBIDDEN:
             raise
-        told = bot.problem(gitlab.bot_level(project_id), path, [bot.Task.STATUS_OF_PROTECTED]) or error.message
-        _log.warning("pipeline %s of project %s has no status: %s", report.pipeline.id, project_id, told)
+        told = bot.problem(ci.gitlab.bot_level(ci.project_id), path, [bot.Task.STATUS_OF_PROTECTED]) or error.message
+        _log.warning("pipeline %s of project %s has no status: %s", report.pipeline.id, ci.project_id, told)

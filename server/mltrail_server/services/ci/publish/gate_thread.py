@@ -10,12 +10,10 @@ from collections.abc import Set as AbstractSet
 from mltrail_contract import FILE_NAME, Outcome, Problem
 from mltrail_server.domain import threads
 from mltrail_server.domain.identity import Role
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.threads import Thread
-from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.gate_objects import GateObjects
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.services.review import overrides
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci import gate
@@ -40,22 +38,22 @@ _AFTER = "\n\n*"
 _log = logging.getLogger(__name__)
 
 
-def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report) -> bool:
+def show(ci: Ci, report: Report) -> bool:
     """Make the thread of a report's merge request say what the gate says. False when another process is at it."""
     request = report.merge_request
     if request is None or report.waiting or (request.note_pipeline_id or 0) > report.pipeline.id:
         return True
     broken = overrides.broken(report)
-    with deps.db.read() as connection:
-        known = gate.thread(connection, project_id, request.iid)
-        red = any(one.stands for one in red_verdicts.of(connection, project_id, request.iid))
+    with ci.project.read() as tx:
+        known = gate.thread(tx, request.iid)
+        red = any(one.stands for one in red_verdicts.of(tx, request.iid))
     if not broken and (known is None or known.resolved):
         return True
     if not broken and (red or not report.is_of_head):
         # Only a run that passes resolves the thread, or a person: not that a model is not touched any more, that the
         # merge request has another target, or what an older commit has made.
         return True
-    turn = Turn(deps, gitlab, project_id, request.iid)
+    turn = Turn(ci, request.iid)
     if not turn.take():
         return False
     try:
@@ -65,70 +63,66 @@ def show(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report) -> b
     return True
 
 
-def touched(deps: Deps, gitlab: GitLab, project_id: ProjectId, opened: AbstractSet[int]) -> set[int]:
+def touched(ci: Ci, opened: AbstractSet[int]) -> set[int]:
     """List the open merge requests whose blocking thread a person has resolved or deleted. A call for each thread."""
-    with deps.db.read() as connection:
+    with ci.project.read() as tx:
         threads_of = {
-            iid: known
-            for iid in gate.open_threads(connection, project_id)
-            if iid in opened and (known := gate.thread(connection, project_id, iid)) is not None
+            iid: known for iid in gate.open_threads(tx) if iid in opened and (known := gate.thread(tx, iid)) is not None
         }
-    faces, found = GateObjects(gitlab), set()
+    faces, found = GateObjects(ci.gitlab), set()
     for iid, known in threads_of.items():
-        thread = faces.thread(project_id, iid, known.discussion_id)
+        thread = faces.thread(ci.project_id, iid, known.discussion_id)
         if thread is None or thread.resolved:
             found.add(iid)
     return found
 
 
 def _show(turn: Turn, report: Report, known: KnownThread | None, broken: frozenset[str]) -> None:
-    faces = GateObjects(turn.gitlab)
+    faces = GateObjects(turn.ci.gitlab)
     thread = _find(turn, faces, known)
     if not broken:
         if thread is not None:
             _say(turn, faces, thread, f"{_MARKER}\n**The gate passes** now.")
             if not thread.resolved:
-                faces.resolve_thread(turn.project_id, turn.iid, thread, resolved=True)
+                faces.resolve_thread(turn.ci.project_id, turn.iid, thread, resolved=True)
             _keep(turn, thread, f"{_MARKER}\n**The gate passes** now.", resolved=True)
         return
     body = _body(report)
     if thread is None:
         turn.keep()
-        made = faces.create_thread(turn.project_id, turn.iid, body)
+        made = faces.create_thread(turn.ci.project_id, turn.iid, body)
         _keep(turn, made, body, resolved=False)
         return
-    if thread.resolved and _let_pass(turn.deps, turn.gitlab, turn.project_id, report, thread, known):
+    if thread.resolved and _let_pass(turn.ci, report, thread, known):
         _keep(turn, thread, thread.body, resolved=True)
         return
     if thread.resolved and _as_told(thread.body) == body.strip():
-        bot = turn.gitlab.bot_id(turn.project_id)
+        bot = turn.ci.gitlab.bot_id(turn.ci.project_id)
         why = _UNSAID if threads.override_of(thread, bot_id=bot, rules=broken) is None else _OWN
         body = f"{body.strip()}{_AFTER}{why}*\n"
     _say(turn, faces, thread, body)
     if thread.resolved:
-        faces.resolve_thread(turn.project_id, turn.iid, thread, resolved=False)
+        faces.resolve_thread(turn.ci.project_id, turn.iid, thread, resolved=False)
     _keep(turn, thread, body, resolved=False)
 
 
-def observe(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report) -> bool:
+def observe(ci: Ci, report: Report) -> bool:
     """Look whether a person has just let pass what a report says is broken, and note it. One call where it fails."""
     request = report.merge_request
     if request is None or report.waiting or not overrides.broken(report):
         return False
-    with deps.db.read() as connection:
-        known = gate.thread(connection, project_id, request.iid)
+    with ci.project.read() as tx:
+        known = gate.thread(tx, request.iid)
     if known is None or known.resolved:
         return False
-    thread = GateObjects(gitlab).thread(project_id, request.iid, known.discussion_id)
-    return thread is not None and thread.resolved and _let_pass(deps, gitlab, project_id, report, thread, known)
+    thread = GateObjects(ci.gitlab).thread(ci.project_id, request.iid, known.discussion_id)
+    return thread is not None and thread.resolved and _let_pass(ci, report, thread, known)
 
 
-def _let_pass(
-    deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, thread: Thread, known: KnownThread | None
-) -> bool:
+def _let_pass(ci: Ci, report: Report, thread: Thread, known: KnownThread | None) -> bool:
     """Tell whether a person has let just these rules pass, and note it the first time."""
-    with deps.db.read() as connection:
-        before = overrides.of(connection, project_id, report)
+    with ci.project.read() as tx:
+        before = overrides.of(tx, report)
     if before is not None:
         return True
     if report.merge_request is None or known is None or known.resolved:
@@ -137,27 +131,27 @@ def _let_pass(
     if _as_told(thread.body) != _body(report).strip():
         return False
     iid = report.merge_request.iid
-    override = threads.override_of(thread, bot_id=gitlab.bot_id(project_id), rules=overrides.broken(report))
-    if override is None or not _may_let_pass(gitlab, project_id, iid, thread.resolved_by_id):
+    override = threads.override_of(thread, bot_id=ci.gitlab.bot_id(ci.project_id), rules=overrides.broken(report))
+    if override is None or not _may_let_pass(ci, iid, thread.resolved_by_id):
         return False
     _log.warning(
         "the gate of !%s of project %s, pipeline %s, was overridden by %r",
         iid,
-        project_id,
+        ci.project_id,
         report.pipeline.id,
         override.user_name,
     )
-    with deps.db.write() as connection:
-        gate.keep_override(connection, project_id, iid, report.pipeline.id, override, now=deps.clock())
+    with ci.project.write() as tx:
+        gate.keep_override(tx, iid, report.pipeline.id, override)
     return True
 
 
-def _may_let_pass(gitlab: GitLab, project_id: ProjectId, iid: int, user_id: int | None) -> bool:
+def _may_let_pass(ci: Ci, iid: int, user_id: int | None) -> bool:
     """Tell whether somebody may override: GitLab lets every author resolve threads of the own merge request."""
     if user_id is None:
         return False
-    level = gitlab.member_level(project_id, user_id) or 0
-    author = gitlab.merge_request(project_id, iid).author_id
+    level = ci.gitlab.member_level(ci.project_id, user_id) or 0
+    author = ci.gitlab.merge_request(ci.project_id, iid).author_id
     return level >= Role.MAINTAINER or (level >= Role.DEVELOPER and user_id != author)
 
 
@@ -169,32 +163,33 @@ def _as_told(body: str) -> str:
 def _find(turn: Turn, faces: GateObjects, known: KnownThread | None) -> Thread | None:
     """Find our thread, by its number, or else by its marker and author: the database may have been lost."""
     if known is not None:
-        found = faces.thread(turn.project_id, turn.iid, known.discussion_id)
+        found = faces.thread(turn.ci.project_id, turn.iid, known.discussion_id)
         if found is not None:
             return found
-    bot = turn.gitlab.bot_id(turn.project_id)
+    bot = turn.ci.gitlab.bot_id(turn.ci.project_id)
     ours = (
-        one for one in faces.threads(turn.project_id, turn.iid) if one.author_id == bot and one.body.startswith(_MARKER)
+        one
+        for one in faces.threads(turn.ci.project_id, turn.iid)
+        if one.author_id == bot and one.body.startswith(_MARKER)
     )
     return next(ours, None)
 
 
 def _say(turn: Turn, faces: GateObjects, thread: Thread, body: str) -> None:
     if thread.body.strip() != body.strip():
-        faces.edit_thread(turn.project_id, turn.iid, thread, body)
+        faces.edit_thread(turn.ci.project_id, turn.iid, thread, body)
 
 
 def _keep(turn: Turn, thread: Thread, body: str, *, resolved: bool) -> None:
-    with turn.deps.db.write() as connection:
+    with turn.ci.project.write() as tx:
         gate.keep_thread(
-            connection,
-            turn.project_id,
+            tx,
             turn.iid,
             discussion_id=thread.id,
             note_id=thread.note_id,
             sha256=hashlib.sha256(body.encode()).hexdigest(),
             resolved=resolved,
-            seen_ms=turn.deps.clock(),
+            seen_ms=tx.now,
         )
 
 

@@ -6,13 +6,11 @@ import hashlib
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import code, link, title
 from mltrail_server.domain.verdict import Level
-from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.services.context import links
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci, Deps
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci import gate
@@ -25,7 +23,7 @@ SCHEDULE = "schedule"
 _MOST_LINES = 50
 
 
-def show_where_wanted(deps: Deps, gitlab: GitLab, project_id: ProjectId, report: Report, *, path: str) -> None:
+def show_where_wanted(ci: Ci, report: Report, *, path: str) -> None:
     """Open, write or close the issues of a scheduled pipeline's models, where the contract asks for it. Only the worker
     calls it, which has the pipeline to itself.
     """
@@ -33,15 +31,15 @@ def show_where_wanted(deps: Deps, gitlab: GitLab, project_id: ProjectId, report:
     if contract is None or not contract.gate.issue or report.pipeline.source != SCHEDULE or report.running:
         return
     for model in report.gate.models:
-        with deps.db.read() as connection:
-            known = gate.issue(connection, project_id, model.name)
+        with ci.project.read() as tx:
+            known = gate.issue(tx, model.name)
         if known is not None and known.pipeline_id > report.pipeline.id:
             continue
-        with refusals.kept(deps, gitlab, project_id, ISSUE, model.name):
+        with refusals.kept(ci, ISSUE, model.name):
             if _is_worse(model):
-                _open(deps, gitlab, project_id, report, model, known, path=path)
+                _open(ci, report, model, known, path=path)
             elif known is not None and model.comparison.best is not None:
-                _close(deps, gitlab, project_id, report, model, known, path=path)
+                _close(ci, report, model, known, path=path)
 
 
 def _is_worse(model: ModelReport) -> bool:
@@ -50,61 +48,41 @@ def _is_worse(model: ModelReport) -> bool:
     return model.verdict.level is Level.BAD
 
 
-def _open(
-    deps: Deps,
-    gitlab: GitLab,
-    project_id: ProjectId,
-    report: Report,
-    model: ModelReport,
-    known: KnownIssue | None,
-    *,
-    path: str,
-) -> None:
-    faces, body = GateObjects(gitlab), _body(deps, report, model, path=path)
+def _open(ci: Ci, report: Report, model: ModelReport, known: KnownIssue | None, *, path: str) -> None:
+    faces, body = GateObjects(ci.gitlab), _body(ci.deps, report, model, path=path)
     digest = hashlib.sha256(body.encode()).hexdigest()
     if known is not None and known.sha256 == digest:
         return
-    iid = known.issue_iid if known is not None else _found(faces, gitlab, project_id, model)
+    iid = known.issue_iid if known is not None else _found(faces, ci, model)
     if iid is not None:
         try:
-            faces.edit_issue(project_id, iid, body)
+            faces.edit_issue(ci.project_id, iid, body)
         except MltrailError as error:
             if error.code is not Code.NOT_FOUND:
                 raise
             iid = None
     if iid is None:
         name = title(model.name) or "a model"
-        iid = faces.create_issue(project_id, title=f"Scheduled training of {name} got worse", body=body).iid
-    with deps.db.write() as connection:
-        gate.keep_issue(
-            connection, project_id, model.name, issue_iid=iid, pipeline_id=report.pipeline.id, sha256=digest
-        )
+        iid = faces.create_issue(ci.project_id, title=f"Scheduled training of {name} got worse", body=body).iid
+    with ci.project.write() as tx:
+        gate.keep_issue(tx, model.name, issue_iid=iid, pipeline_id=report.pipeline.id, sha256=digest)
 
 
-def _close(
-    deps: Deps,
-    gitlab: GitLab,
-    project_id: ProjectId,
-    report: Report,
-    model: ModelReport,
-    known: KnownIssue,
-    *,
-    path: str,
-) -> None:
-    url = report.pipeline.web_url or links.pipeline(deps.settings, path, report.pipeline.id)
+def _close(ci: Ci, report: Report, model: ModelReport, known: KnownIssue, *, path: str) -> None:
+    url = report.pipeline.web_url or links.pipeline(ci.deps.settings, path, report.pipeline.id)
     body = f"{_marker(model)}\n{link(code(model.name), url)} is as good as it should be again."
     try:
-        GateObjects(gitlab).edit_issue(project_id, known.issue_iid, body, close=True)
+        GateObjects(ci.gitlab).edit_issue(ci.project_id, known.issue_iid, body, close=True)
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
-    with deps.db.write() as connection:
-        gate.forget_issue(connection, project_id, model.name)
+    with ci.project.write() as tx:
+        gate.forget_issue(tx, model.name)
 
 
-def _found(faces: GateObjects, gitlab: GitLab, project_id: ProjectId, model: ModelReport) -> int | None:
+def _found(faces: GateObjects, ci: Ci, model: ModelReport) -> int | None:
     """Find our open issue after a lost answer or a lost database."""
-    ours = faces.open_issues(project_id, gitlab.bot_id(project_id))
+    ours = faces.open_issues(ci.project_id, ci.gitlab.bot_id(ci.project_id))
     return next((one.iid for one in ours if one.body.startswith(_marker(model))), None)
 
 

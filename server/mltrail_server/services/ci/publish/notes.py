@@ -15,9 +15,7 @@ from enum import Enum, auto
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.gitlab_ci import Note
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.services.review import note
 from mltrail_server.store.ci import posts
 from mltrail_server.store.ci.posts import Post
@@ -55,9 +53,7 @@ class _Stands:
 class Turn:
     """One process's turn at one merge request's note."""
 
-    deps: Deps
-    gitlab: GitLab
-    project_id: ProjectId
+    ci: Ci
     iid: int
     lease: str = field(default_factory=lambda: secrets.token_hex(16))
     until: int = 0
@@ -65,42 +61,33 @@ class Turn:
 
     def take(self) -> bool:
         """Take the turn, or keep it for longer. False when another process has it."""
-        now = self.deps.clock()
-        with self.deps.db.write() as connection:
-            taken = posts.claim(connection, self.project_id, self.iid, lease=self.lease, now=now, until=now + LEASE_MS)
+        now = self.ci.now
+        with self.ci.project.write() as tx:
+            taken = posts.claim(tx, self.iid, lease=self.lease, until=now + LEASE_MS)
         self.until = now + LEASE_MS if taken else 0
         return taken
 
     def keep(self) -> None:
         """Make sure of the turn for as long as a call may take. Raises UNAVAILABLE when another process has it."""
-        if self.until - self.deps.clock() < _MOST_IN_FLIGHT_MS and not self.take():
+        if self.until - self.ci.now < _MOST_IN_FLIGHT_MS and not self.take():
             raise MltrailError(Code.UNAVAILABLE, "Another process writes this note.", retry_after=5)
 
     def end(self, **values: object) -> bool:
         """Give the turn back. False when another process had taken it meanwhile."""
-        with self.deps.db.write() as connection:
-            return posts.settle(connection, self.project_id, self.iid, lease=self.lease, **values)
+        with self.ci.project.write() as tx:
+            return posts.settle(tx, self.iid, lease=self.lease, **values)
 
 
-def write(
-    deps: Deps,
-    gitlab: GitLab,
-    project_id: ProjectId,
-    iid: int,
-    *,
-    pipeline_id: int,
-    body: Callable[[], str],
-    asked: bool,
-) -> End:
+def write(ci: Ci, iid: int, *, pipeline_id: int, body: Callable[[], str], asked: bool) -> End:
     """Write the note of merge request `iid`. `body` is called in this process's turn, so that it tells the newest;
     `asked` tells that a person or a job wants it, deleted or not.
 
     Raises what GitLab's refusal means, after noting it for those who look why there is no note.
     """
     if asked:
-        with deps.db.write() as connection:
-            posts.want(connection, project_id, iid, problem=DELETED)
-    turn = Turn(deps, gitlab, project_id, iid)
+        with ci.project.write() as tx:
+            posts.want(tx, iid, problem=DELETED)
+    turn = Turn(ci, iid)
     if not turn.take():
         return End.BUSY
     try:
@@ -112,9 +99,9 @@ def write(
 
 
 def _in_turn(turn: Turn, *, pipeline_id: int, body: Callable[[], str], asked: bool) -> End:
-    with turn.deps.db.read() as connection:
-        known = posts.get(connection, turn.project_id, turn.iid)
-    now = turn.deps.clock()
+    with turn.ci.project.read() as tx:
+        known = posts.get(tx, turn.iid)
+    now = turn.ci.now
     if known is None or known.problem == DELETED or (known.pipeline_id or 0) > pipeline_id:
         turn.end()
         return End.NOTHING
@@ -129,7 +116,7 @@ def _in_turn(turn: Turn, *, pipeline_id: int, body: Callable[[], str], asked: bo
         return End.NOTHING
     try:
         # Who asks for a note may do so because it was deleted, which nobody has told us.
-        if unchanged and turn.gitlab.has_note(turn.project_id, turn.iid, known.note_id or 0):
+        if unchanged and turn.ci.gitlab.has_note(turn.ci.project_id, turn.iid, known.note_id or 0):
             turn.end()
             return End.NOTHING
         stands = _put(turn, known, text, asked=asked, pipeline_id=pipeline_id)
@@ -149,23 +136,23 @@ def _in_turn(turn: Turn, *, pipeline_id: int, body: Callable[[], str], asked: bo
         written_ms=now,
     )
     if not kept:
-        _log.warning("the note of !%s of project %s took longer than its turn", turn.iid, turn.project_id)
+        _log.warning("the note of !%s of project %s took longer than its turn", turn.iid, turn.ci.project_id)
         _ours(turn)  # removes a second one, should the other process have written its own
     return End.WRITTEN
 
 
 def _failed(turn: Turn, known: Post, error: MltrailError) -> None:
     """Keep why it failed, and when to try again."""
-    refusal = refusals.of(turn.gitlab, turn.project_id, turn.iid, error, failures=known.failures)
+    refusal = refusals.of(turn.ci, turn.iid, error, failures=known.failures)
     _log.warning(
         "the note of !%s of project %s could not be written (attempt %s): %s",
         turn.iid,
-        turn.project_id,
+        turn.ci.project_id,
         known.failures + 1,
         refusal.told,
     )
     forgotten = {"id": None, "sha256": None} if turn.wants_new else {}
-    wait_until = turn.deps.clock() + refusal.wait_ms
+    wait_until = turn.ci.now + refusal.wait_ms
     turn.end(problem=refusal.told, failures=known.failures + 1, next_ms=wait_until, **forgotten)
 
 
@@ -173,12 +160,12 @@ def _put(turn: Turn, known: Post, text: str, *, asked: bool, pipeline_id: int) -
     """Write it, and answer what stands there; None when somebody has deleted it and nobody asks for it."""
     if known.note_id is not None:
         try:
-            turn.gitlab.update_note(turn.project_id, turn.iid, known.note_id, text)
+            turn.ci.gitlab.update_note(turn.ci.project_id, turn.iid, known.note_id, text)
         except MltrailError as error:
             if error.code is not Code.NOT_FOUND:
                 raise
             # GitLab says the same when the merge request has gone, or is hidden from the bot: then this raises.
-            turn.gitlab.merge_request(turn.project_id, turn.iid)
+            turn.ci.gitlab.merge_request(turn.ci.project_id, turn.iid)
             if not asked:
                 return None
             turn.wants_new = True
@@ -187,13 +174,13 @@ def _put(turn: Turn, known: Post, text: str, *, asked: bool, pipeline_id: int) -
     ours = _ours(turn)
     if ours is None:
         turn.keep()
-        return _Stands(turn.gitlab.create_note(turn.project_id, turn.iid, text).id, pipeline_id)
+        return _Stands(turn.ci.gitlab.create_note(turn.ci.project_id, turn.iid, text).id, pipeline_id)
     spoken_of = note.marked(ours.body) or 0
     if spoken_of > pipeline_id:
         # Our database was lost, and the note is about a newer pipeline than this one.
         return _Stands(ours.id, spoken_of)
     if ours.body.strip() != text.strip():
-        turn.gitlab.update_note(turn.project_id, turn.iid, ours.id, text)
+        turn.ci.gitlab.update_note(turn.ci.project_id, turn.iid, ours.id, text)
     return _Stands(ours.id, pipeline_id)
 
 
@@ -202,14 +189,14 @@ def _ours(turn: Turn) -> Note | None:
 
     More than one should not be; where a GitLab has taken one twice, the younger ones go.
     """
-    bot = turn.gitlab.bot_id(turn.project_id)
+    bot = turn.ci.gitlab.bot_id(turn.ci.project_id)
     found = [
         one
-        for one in turn.gitlab.notes(turn.project_id, turn.iid)
+        for one in turn.ci.gitlab.notes(turn.ci.project_id, turn.iid)
         if one.author_id == bot and note.marked(one.body) is not None
     ]
     found.sort(key=lambda one: one.id)
     for extra in found[1:]:
-        _log.warning("!%s of project %s bears our note twice; note %s goes", turn.iid, turn.project_id, extra.id)
-        turn.gitlab.delete_note(turn.project_id, turn.iid, extra.id)
+        _log.warning("!%s of project %s bears our note twice; note %s goes", turn.iid, turn.ci.project_id, extra.id)
+        turn.ci.gitlab.delete_note(turn.ci.project_id, turn.iid, extra.id)
     return found[0] if found else None

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store.ci import merge_requests, posts
+from mltrail_server.store.db.transaction import Transaction
 
 from . import notes
 
@@ -23,10 +21,10 @@ class Problem:
     again_ms: int | None
 
 
-def problems(connection: sa.Connection, project_id: ProjectId) -> list[Problem]:
+def problems(tx: Transaction) -> list[Problem]:
     """List what could not be posted in a project, the newest merge request first, a hundred at most. Two statements."""
-    failed = posts.failed(connection, project_id)
-    urls = merge_requests.urls(connection, project_id, [post.iid for post in failed])
+    failed = posts.failed(tx)
+    urls = merge_requests.urls(tx, [post.iid for post in failed])
     return [
         Problem(
             post.iid,

@@ -3,11 +3,9 @@
 import re
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import Markdown, code, link
-from mltrail_server.gitlab.client import GitLab
 from mltrail_server.services.context import links
-from mltrail_server.services.context.deps import Deps, gitlab_of
+from mltrail_server.services.context.deps import Ci, Deps
 from mltrail_server.store.ci import pipelines
 from mltrail_server.store.identity import projects
 from mltrail_server.store.promotion import promotions
@@ -18,30 +16,29 @@ from mltrail_server.store.registry.versions import Version
 _MARKER = re.compile(r"<!-- mltrail promotion=(\d+) -->")
 
 
-def write(deps: Deps, project_id: ProjectId, version_id: int) -> None:
+def write(ci: Ci, version_id: int) -> None:
     """Comment on the merge request that brought a promoted version, unless that is done already or there is none.
 
     Raises what GitLab's refusal means.
     """
-    with deps.db.read() as connection:
-        version = version_store.get_by_id(connection, project_id, version_id)
-        promotion = promotions.of_version(connection, project_id, version.model_id, version.number) if version else None
-        pipeline = pipelines.get(connection, project_id, promotion.pipeline_id) if promotion else None
-        path = projects.path_of(connection, project_id) or ""
+    with ci.project.read() as tx:
+        version = version_store.get_by_id(tx, version_id)
+        promotion = promotions.of_version(tx, version.model_id, version.number) if version else None
+        pipeline = pipelines.get(tx, promotion.pipeline_id) if promotion else None
+        path = projects.path_of(tx) or ""
     if version is None or promotion is None or promotion.pre_release or pipeline is None:
         return
-    gitlab = gitlab_of(deps)
-    iid = _merge_request(gitlab, project_id, promotion, pipeline.sha)
-    if iid is None or _stands(gitlab, project_id, iid, version_id):
+    iid = _merge_request(ci, promotion, pipeline.sha)
+    if iid is None or _stands(ci, iid, version_id):
         return
-    gitlab.create_note(project_id, iid, _body(deps, path, version, promotion))
+    ci.gitlab.create_note(ci.project_id, iid, _body(ci.deps, path, version, promotion))
 
 
-def _merge_request(gitlab: GitLab, project_id: ProjectId, promotion: Promotion, sha: str) -> int | None:
+def _merge_request(ci: Ci, promotion: Promotion, sha: str) -> int | None:
     if promotion.merge_request_iid is not None:
         return promotion.merge_request_iid
     try:
-        found = gitlab.commit_merge_requests(project_id, sha)
+        found = ci.gitlab.commit_merge_requests(ci.project_id, sha)
     except MltrailError as error:
         if error.code is Code.NOT_FOUND:
             return None
@@ -49,10 +46,10 @@ def _merge_request(gitlab: GitLab, project_id: ProjectId, promotion: Promotion, 
     return max((one.iid for one in found if one.state == "merged"), default=None)
 
 
-def _stands(gitlab: GitLab, project_id: ProjectId, iid: int, version_id: int) -> bool:
+def _stands(ci: Ci, iid: int, version_id: int) -> bool:
     """Look for our comment: an answer may have been lost. Anybody can copy a marker, so it must be the bot's own."""
-    bot = gitlab.bot_id(project_id)
-    marks = (_MARKER.match(one.body) for one in gitlab.notes(project_id, iid) if one.author_id == bot)
+    bot = ci.gitlab.bot_id(ci.project_id)
+    marks = (_MARKER.match(one.body) for one in ci.gitlab.notes(ci.project_id, iid) if one.author_id == bot)
     return any(mark is not None and int(mark[1]) == version_id for mark in marks)
 
 

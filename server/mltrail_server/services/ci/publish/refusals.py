@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.ci import refusals
 
 _SOON_MS, _SOON_AT_MOST_MS = 10_000, 15 * 60_000
@@ -24,7 +22,7 @@ class Refusal:
     wait_ms: int
 
 
-def of(gitlab: GitLab, project_id: ProjectId, iid: int, error: MltrailError, *, failures: int) -> Refusal:
+def of(ci: Ci, iid: int, error: MltrailError, *, failures: int) -> Refusal:
     """Explain a failed attempt to post on merge request `iid`; `failures` have gone before it.
 
     What passes by itself (GitLab away, too many calls) is tried again soon, what a person has to change seldom.
@@ -33,7 +31,7 @@ def of(gitlab: GitLab, project_id: ProjectId, iid: int, error: MltrailError, *, 
     if error.code is not Code.FORBIDDEN:
         return Refusal(error.message, wait)
     try:
-        return Refusal(_why(gitlab, project_id, iid) or error.message, wait)
+        return Refusal(_why(ci, iid) or error.message, wait)
     except MltrailError:
         return Refusal(error.message, wait)
 
@@ -45,12 +43,12 @@ def wait_ms(error: MltrailError, *, failures: int) -> int:
     return max(min(first << min(failures, 16), most), 1000 * (error.retry_after or 0))
 
 
-def _why(gitlab: GitLab, project_id: ProjectId, iid: int) -> str | None:
-    project = gitlab.project(project_id)
+def _why(ci: Ci, iid: int) -> str | None:
+    project = ci.gitlab.project(ci.project_id)
     if project.archived:
         return "The project is archived, and GitLab takes no notes there."
-    request = gitlab.merge_request(project_id, iid)
-    if told := bot.problem(gitlab.bot_level(project_id), project.path, [bot.Task.NOTE]):
+    request = ci.gitlab.merge_request(ci.project_id, iid)
+    if told := bot.problem(ci.gitlab.bot_level(ci.project_id), project.path, [bot.Task.NOTE]):
         return f"The merge request's discussion is locked: only members may write. {told}" if request.locked else told
     if request.locked:
         return "The merge request's discussion is locked, and GitLab takes no note of mltrail's bot there."
@@ -65,33 +63,29 @@ _WORK = {
 
 
 @contextmanager
-def kept(deps: Deps, gitlab: GitLab, project_id: ProjectId, face: str, subject: str) -> Iterator[None]:
+def kept(ci: Ci, face: str, subject: str) -> Iterator[None]:
     """Show something in GitLab while the block runs. Raises what the block raises, after noting why."""
     try:
         yield
     except MltrailError as error:
-        told = _told(gitlab, project_id, face, error)
-        with deps.db.write() as connection:
-            refusals.keep(connection, project_id, face, subject, told=told, now=deps.clock())
+        told = _told(ci, face, error)
+        with ci.project.write() as tx:
+            refusals.keep(tx, face, subject, told=told)
         raise
-    with deps.db.read() as connection:
-        found = (
-            refusals.of_issues(connection, project_id)
-            if face == refusals.ISSUE
-            else refusals.of_request(connection, project_id, int(subject))
-        )
+    with ci.project.read() as tx:
+        found = refusals.of_issues(tx) if face == refusals.ISSUE else refusals.of_request(tx, int(subject))
     if any((one.face, one.subject) == (face, subject) for one in found):
-        with deps.db.write() as connection:
-            refusals.forget(connection, project_id, face, subject)
+        with ci.project.write() as tx:
+            refusals.forget(tx, face, subject)
 
 
-def _told(gitlab: GitLab, project_id: ProjectId, face: str, error: MltrailError) -> str:
+def _told(ci: Ci, face: str, error: MltrailError) -> str:
     if error.code is not Code.FORBIDDEN:
         return error.message
     try:
-        project = gitlab.project(project_id)
+        project = ci.gitlab.project(ci.project_id)
         if project.archived:
             return "The project is archived, so GitLab accepts nothing there."
-        return bot.problem(gitlab.bot_level(project_id), project.path, [_WORK[face]]) or error.message
+        return bot.problem(ci.gitlab.bot_level(ci.project_id), project.path, [_WORK[face]]) or error.message
     except MltrailError:
         return error.message
