@@ -54,7 +54,7 @@ NOT_SEMANTIC = [
 @pytest.mark.parametrize("text", NOT_SEMANTIC)
 def test_what_is_no_semantic_version_is_refused(text: str) -> None:
     assert semver.read(text) is None
-    with pytest.raises(MltrailError, match="no semantic version"):
+    with pytest.raises(MltrailError, match="not a semantic version"):
         parse(text)
 
 

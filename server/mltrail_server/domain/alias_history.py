@@ -1,15 +1,15 @@
-"""Where an alias has been: what a roll back goes back to."""
+"""The versions that an alias has pointed at: what a rollback returns to."""
 
 from collections.abc import Iterable
 
 
 def standing(moves: Iterable[int | None]) -> list[int]:
-    """Tell the versions under the one that an alias points at, the current one last.
+    """Return the versions that an alias can be rolled back to, oldest first, and the current one last.
 
-    `moves` are the numbers that it was moved to, the oldest first; None is where it was taken away.
+    `moves` are the numbers of the versions that it was moved to, oldest first; None means that it was removed.
 
-    A move to a version that the alias has been at goes back to it, so that a second roll back goes one further back and
-    not forth again.
+    A move to a version that the alias has pointed at before counts as a return to it, so that a second rollback goes
+    one version further back, not forward again.
     """
     stack: list[int] = []
     for number in moves:

@@ -1,4 +1,4 @@
-"""Places that clients name for an experiment's files, and which of them an operator allows.
+"""The locations that clients choose for an experiment's files, and which of them the operator allows.
 
 https://mlflow.org/docs/latest/ml/tracking/artifact-stores/
 """
@@ -10,11 +10,11 @@ from .errors import MltrailError
 from .source import checked_place
 
 UNUSED_TAG = "mltrail.artifact_location_not_used"
-"""Tells what a client has asked for, on an experiment whose files lie here all the same."""
+"""Records the location that a client asked for, on an experiment whose files are kept here nevertheless."""
 
 
 def allowed(location: str, prefixes: Iterable[str]) -> str | None:
-    """Answer the place, without a slash at its end, if it is one of the prefixes or lies below one; else None."""
+    """Return the location without a trailing slash if it is one of the prefixes or below one, or else None."""
     place = location.rstrip("/")
     if not any(place == prefix or place.startswith(f"{prefix}/") for prefix in prefixes):
         return None
@@ -25,11 +25,11 @@ def allowed(location: str, prefixes: Iterable[str]) -> str | None:
     return place
 
 
-def told_in_a_tag(location: str) -> str:
-    """Shorten a place for a tag; one with a password is not shown."""
+def shortened_for_tag(location: str) -> str:
+    """Shorten a location for a tag; one with a password is not shown."""
     try:
         checked_place(location)
     except MltrailError:
         if "@" in location:
-            return "(holds a password, or is no place)"
+            return "(contains a password, or is not a location)"
     return location[: limits.MAX_EXPERIMENT_TAG_VALUE]

@@ -1,4 +1,4 @@
-"""A candidate is one training: GitLab's word for what MLflow calls a run."""
+"""A candidate is one training run: GitLab's word for what MLflow calls a run."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Stage(IntEnum):
 
 
 class ViewType(IntEnum):
-    """MLflow's `ViewType`: which lifecycle stages a search looks at."""
+    """MLflow's `ViewType`: which lifecycle stages a search covers."""
 
     ACTIVE_ONLY = 1
     DELETED_ONLY = 2
@@ -42,7 +42,7 @@ class ViewType(IntEnum):
 class Point(NamedTuple):
     """One value of a metric. `timestamp_ms` is milliseconds since the epoch; `value` may be NaN, never infinite.
 
-    A tuple, since a batch makes a thousand of them.
+    A tuple, since a batch creates a thousand of them.
     """
 
     key: str

@@ -1,7 +1,8 @@
-"""May a candidate take the champion's place? Not where it is really worse in what ranks or what the contract rules.
+"""May a candidate replace the champion? Not if it is really worse in a metric that ranks or has a rule in the contract.
 
-Worse is what chance does not explain, all metrics together (Holm). Where too few runs show what chance does, a plain
-bound decides: a loss of more than 5 points of a share, of more than a tenth of anything else, is not taken for noise.
+A loss is real if chance does not explain it, all metrics considered together (Holm). Where there are too few runs to
+show what chance does, a fixed bound decides: a loss of more than 5 points of a share, or of more than a tenth of
+anything else, is not taken for noise.
 """
 
 import fnmatch
@@ -22,13 +23,13 @@ from .numbers import decimals_for, number
 SHARE_BOUND = 0.05
 OTHER_BOUND = 0.1
 _SPREADS = 3.0
-"""A spread that is known by a few runs only widens the bound to so many times itself."""
+"""A spread that is known from only a few runs widens the bound to this many times the spread."""
 
 _PERCENT = 100.0
 
 
 class Standing(StrEnum):
-    """How a candidate stands to the champion in one metric."""
+    """How a candidate compares with the champion in one metric."""
 
     BETTER = "better"
     EVEN = "no clear change"
@@ -40,7 +41,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChampionMetric:
-    """One metric on both sides. `sentence` holds nothing that a user wrote."""
+    """One metric on both sides. `sentence` contains nothing that a user wrote."""
 
     metric: str
     better: Better
@@ -52,8 +53,8 @@ class ChampionMetric:
 
 @dataclass(frozen=True, slots=True)
 class ChampionComparison:
-    """A candidate beside the champion. `version` is the champion's, None where there is none to compare with; then, and
-    where other data make a comparison void, `why_not` says so.
+    """A candidate compared with the champion. `version` is the champion's; None when there is nothing to compare with.
+    `why_not` says why there is no comparison, also when the two were measured on different data.
     """
 
     version: str | None
@@ -66,10 +67,10 @@ class ChampionComparison:
 
 
 def other_data(model: Model, now: Iterable[Run], before: Iterable[Run]) -> bool:
-    """Tell whether the two sides were measured on other data.
+    """Whether the two sides were measured on different data.
 
-    The contract's `same_dataset` says on which data; else those that were logged for another use than training count,
-    and where there are none of them, all.
+    The contract's `same_dataset` says which dataset counts. Otherwise those count that were logged for a use other than
+    training, and if there are none, all.
     """
     ours, theirs = _datasets(now), _datasets(before)
     shared = ours.keys() & theirs.keys()
@@ -83,8 +84,8 @@ def other_data(model: Model, now: Iterable[Run], before: Iterable[Run]) -> bool:
 def against_champion(
     compared: Comparison, model: Model, *, branch: str, allowed: Sequence[str], ranked: str | None = None
 ) -> tuple[ChampionMetric, ...]:
-    """Hold the ranking and the ruled metrics against the champion's. `allowed` are globs of what may be worse, and
-    `ranked` is what else ranks: the champion's own metric.
+    """Compare the ranking metric, and the metrics that have rules, with the champion's. `allowed` are globs of metrics
+    that may be worse; `ranked` is another metric that ranks: the champion's own.
     """
     changes = {one.name: one for one in compared.metrics}
     ruled = _ruled(model, changes, branch)
@@ -105,8 +106,8 @@ def against_champion(
 
 
 def ranked_before(compared: Comparison, now: Iterable[Run], model: Model) -> str | None:
-    """Name the metric that ranked the champion, where it is known which way it is better and it is still logged: a
-    metric that is new, or that fewer runs have, must not hide what became of it.
+    """Name the metric that ranked the champion, if its direction is certain and it is still logged: a new metric, or
+    one that fewer runs have, must not hide how this one has changed.
     """
     metric = ranking_metric([compared.baseline]) if compared.baseline is not None else None
     if metric is None or not direction_of(metric, model).certain:
@@ -124,7 +125,7 @@ def _ruled(model: Model, changes: Mapping[str, MetricChange], branch: str) -> di
 
 
 def _really_worse(chosen: Sequence[MetricChange]) -> set[str]:
-    """Name what is worse by more than chance, so that all of them together raise a false alarm as rarely as one."""
+    """Name the metrics that are worse by more than chance, with as few false alarms for all together as for one."""
     tested = [one for one in chosen if one.evidence is not None and one.loss is not None and one.direction.certain]
     chances = [one.evidence.p if (one.loss or 0) > 0 else 1.0 for one in tested if one.evidence is not None]
     return {one.name for one, real in zip(tested, evidence.together(chances), strict=True) if real}
@@ -133,7 +134,7 @@ def _really_worse(chosen: Sequence[MetricChange]) -> set[str]:
 def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool, odd: int) -> ChampionMetric:
     standing, sentence = _standing(one, rules, real=real)
     if odd and one.direction.certain and one.baseline is not None and one.current is not None:
-        # The mean of the others would hide a training that went astray.
+        # The mean of the other runs would hide a training that diverged.
         standing, sentence = Standing.WORSE, f"; not a number in {odd} {'run' if odd == 1 else 'runs'}"
     if standing is Standing.WORSE and allowed:
         standing = Standing.ALLOWED
@@ -175,14 +176,13 @@ def _of_a_loss(
 
 
 def _bound(one: MetricChange) -> float:
-    """Tell how large a loss may be noise: any that evidence takes for noise, where it rests on the champion's side.
+    """Return how large a loss may be noise: any loss that the evidence takes for noise, if the champion's side shows
+    how large noise is.
 
-    Runs of the candidate alone don't count: made to spread, they would hide any drop.
+    The candidate's own runs don't count: runs that were made to spread would hide any drop.
     """
-    level = one.level
-    known = level is not None and level.sd is not None
-    hidden = one.evidence is not None and one.evidence.hidden is not None
-    if known and not hidden and one.evidence is not None and one.evidence.freedom >= ENOUGH_FREEDOM:
+    spread = _champion_spread(one)
+    if spread is not None and one.evidence is not None and one.evidence.freedom >= ENOUGH_FREEDOM:
         return math.inf
     before, now = (side.mean if side else 0.0 for side in (one.baseline, one.current))
     highest = max(abs(before), abs(now))
@@ -190,8 +190,13 @@ def _bound(one: MetricChange) -> float:
         plain = SHARE_BOUND if highest <= 1 else SHARE_BOUND * _PERCENT
     else:
         plain = OTHER_BOUND * highest
-    spread = level.sd if level is not None and level.sd is not None and not hidden else 0.0
-    return max(plain, _SPREADS * spread)
+    return max(plain, _SPREADS * (spread or 0.0))
+
+
+def _champion_spread(one: MetricChange) -> float | None:
+    """Return the champion's spread from run to run; None when it is unknown, or smaller than the candidate's."""
+    hidden = one.evidence is not None and one.evidence.hidden is not None
+    return one.level.sd if one.level is not None and not hidden else None
 
 
 def _values(before: float | None, now: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What a pipeline does to a model: its best candidate against the baseline's, metric by metric."""
+"""How a pipeline changes a model: its best candidate compared with the baseline's, metric by metric."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,25 +15,25 @@ from .numbers import change
 from .statistics import Summary
 
 NO_CONTRACT = Model("")
-"""What holds for a model of which no contract speaks."""
+"""The rules for a model that no contract mentions."""
 
 
 class Judgement(StrEnum):
     BETTER = "better"
     WORSE = "worse"
-    NOISE = "noise"  # a difference that repeats give by chance
+    NOISE = "noise"  # a difference as large as repeated runs show by chance
     SAME = "same"
-    UNKNOWN = "unknown"  # a difference, but nobody can tell what it means
+    UNKNOWN = "unknown"  # a difference whose meaning is not known
     NEW = "new"
     GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:
-    """One metric on both sides. `delta` is current minus baseline, `relative` the same as a share of the baseline.
+    """One metric on both sides. `delta` is current minus baseline; `relative` is that as a share of the baseline.
 
-    `sentence` holds nothing that a user wrote. `evidence` is None where nothing shows what chance does; `level` is
-    where the baseline's side stands.
+    `sentence` contains nothing that a user wrote. `evidence` is None where nothing shows how large chance differences
+    are; `level` is the baseline's level.
     """
 
     name: str
@@ -49,7 +49,7 @@ class MetricChange:
 
     @property
     def loss(self) -> float | None:
-        """By how much it got worse; negative when it got better. None where that can't be told."""
+        """How much worse it got; negative when it got better. None when that is not known."""
         known = self.delta is not None and self.direction.better is not Better.UNKNOWN
         return -self.direction.gain(self.delta) if known and self.delta is not None else None
 
@@ -65,13 +65,13 @@ class ParameterChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The best group against the baseline's best. `metrics` begins with the one that ranks, then what matters most.
+    """The best group compared with the baseline's best. `metrics` begins with the ranking metric, then what matters
+    most.
 
-    `incomparable` says why the two sides can't be compared, in words that hold nothing of a user's; `evades` says that
-    this side has made it so. `groups` is how many candidates the best was chosen from; `luck` says that it is the best
-    of several by no more than chance gives.
-    `confirmed` tells that `best` holds fresh runs of what had won, so that no luck is in its lead.
-    `trend` is the ranking metric of the history's pipelines, in its order.
+    `incomparable` says why the two sides can't be compared, and contains nothing that a user wrote; `evades` is set
+    when this side is the cause. `groups` is how many candidates the best was chosen from; `luck` is set when its lead
+    is no larger than the best of so many has by chance. `confirmed` is set when `best` holds fresh runs of the winner,
+    so that its lead is not luck. `trend` is the ranking metric in the history's pipelines, in their order.
     """
 
     rank_by: str | None
@@ -89,7 +89,7 @@ class Comparison:
     evades: bool = False
 
     def odd(self, metric: str) -> int:
-        """Count the best's runs that have logged a metric, and not as a number, where none of the baseline has."""
+        """Count the best's runs that logged a metric as NaN or infinity, unless the baseline has such runs too."""
         if self.baseline is not None and _odd(self.baseline, metric):
             return 0
         return _odd(self.best, metric) if self.best is not None else 0
@@ -101,19 +101,23 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """What all metrics share. `history` is the target branch's, newest first, without the baseline."""
+    """What all metrics share. `history` holds the best of each earlier pipeline of the target branch, newest first,
+    without the baseline.
+    """
 
     mine: Group
     yours: Group | None
-    history: Sequence[Group]
+    history: tuple[Group | None, ...]
     model: Model
     incomparable: str | None
+    evades: bool
 
     def level(self, metric: str) -> BranchLevel | None:
         before = self.yours.metrics.get(metric) if self.yours else None
         if before is None:
             return None
-        return evidence.level(before, [one.metrics[metric] for one in self.history if metric in one.metrics])
+        earlier = [one.metrics[metric] for one in self.history if one is not None and metric in one.metrics]
+        return evidence.level(before, earlier)
 
 
 def compare(
@@ -125,72 +129,102 @@ def compare(
     rank_by: str | None = None,
     better: Better | None = None,
 ) -> Comparison:
-    """Compare two pipelines' runs of one model. `history` are the runs of the target branch's pipelines before the
+    """Compare two pipelines' runs of one model. `history` holds the runs of the target branch's pipelines before the
     baseline, newest first. `rank_by` and `better` (its direction) overrule the contract.
     """
-    chance = model.repeat_over | frozenset(model.pair_by)
-    wanted = [name for name in (rank_by or model.rank_by, *(rule.metric for rule in model.rules)) if name]
-    chosen_from, fresh = _parted(current)
-    folded = trials.fold(chosen_from, wanted)
-    ours = group(folded.runs, repeat_over=chance)
-    chosen_before, fresh_before = _parted(baseline)
-    theirs = group(trials.fold(chosen_before, wanted).runs, repeat_over=chance)
-    metric = rank_by or model.rank_by or ranking_metric(ours)
-    direction = MetricDirection(better, Basis.TOLD) if better else direction_of(metric or "", model)
-    told_by = rank_by or model.rank_by
-    mine, yours = best(ours, metric, direction), _best_before(theirs, told_by, direction, model)
-    again = _again(mine, group(fresh, repeat_over=chance))
-    mine, yours = again or mine, _again(yours, group(fresh_before, repeat_over=chance)) or yours
+    ranking = _Ranking(model, rank_by or model.rank_by)
+    ours, theirs = ranking.candidates(current), ranking.candidates(baseline)
+    metric = ranking.stated or ranking_metric(ours.groups)
+    direction = MetricDirection(better, Basis.STATED) if better else direction_of(metric or "", model)
+    winner, champion = best(ours.groups, metric, direction), ranking.best_before(theirs.groups, direction)
+    confirmed = ours.confirmation_of(winner)
+    mine, yours = confirmed or winner, theirs.confirmation_of(champion) or champion
     if mine is None:
         return Comparison(metric, None, None, yours, (), (), 0)
-    among = len(ours) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in ours)
-    earlier = [
-        _best_before(group(trials.fold(tuple(runs), wanted).runs, repeat_over=chance), told_by, direction, model)
-        for runs in history
-    ]
-    reason, evades = _incomparable(mine, yours, model.same_dataset) if yours else (None, False)
-    sides = _Sides(mine, yours, [one for one in earlier if one is not None], model, reason)
-    changes = tuple(_metrics(sides, metric, direction, among=1 if again else among))
+    earlier = tuple(ranking.best_before(ranking.groups(tuple(runs)), direction) for runs in history)
+    sides = _Sides(mine, yours, earlier, model, *_incomparable(mine, yours, model.same_dataset))
+    return _compared(sides, metric, direction, tries=ours.tries, confirmed=confirmed is not None)
+
+
+def _compared(
+    sides: _Sides, metric: str | None, direction: MetricDirection, *, tries: int, confirmed: bool
+) -> Comparison:
+    changes = _metrics(sides, metric, direction, among=1 if confirmed else tries)
+    before = sides.yours or sides.mine
     return Comparison(
         metric,
-        mine,
-        representative(mine, metric, direction),
-        yours,
-        changes,
-        tuple(changed_parameters(yours.params, mine.params)) if yours else (),
-        among,
-        tuple(changed_parameters(_datasets(yours), _datasets(mine))) if yours else (),
-        reason,
-        tuple(_mean(one, metric) for one in earlier),
-        again is None and any(_lucky(one, among) for one in changes if one.name == metric),
-        again is not None,
-        evades,
+        sides.mine,
+        representative(sides.mine, metric, direction),
+        sides.yours,
+        tuple(changes),
+        tuple(changed_parameters(before.params, sides.mine.params)),
+        tries,
+        datasets=tuple(changed_parameters(_datasets(before), _datasets(sides.mine))),
+        incomparable=sides.incomparable,
+        trend=tuple(_mean(one, metric) for one in sides.history),
+        luck=not confirmed and any(_lucky(one, tries) for one in changes if one.name == metric),
+        confirmed=confirmed,
+        evades=sides.evades,
     )
 
 
-def _best_before(
-    groups: Sequence[Group], told_by: str | None, direction: MetricDirection, model: Model
-) -> Group | None:
-    """Choose a baseline's best by what ranks it there: by what a merge request logs it could choose a weak one."""
-    if told_by is not None and any(told_by in one.metrics for one in groups):
-        return best(groups, told_by, direction)
-    metric = ranking_metric(groups)
-    return best(groups, metric, direction_of(metric or "", model))
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """One side's candidates. The best is chosen from `groups`, after `tries` trainings with different parameters;
+    `fresh` are the runs that confirm a choice.
+    """
+
+    groups: Sequence[Group]
+    fresh: Sequence[Group]
+    tries: int
+
+    def confirmation_of(self, winner: Group | None) -> Group | None:
+        """Find the fresh runs of the winner: they alone show how good it is, since nothing was chosen by them."""
+        return next((one for one in self.fresh if winner is not None and one.params == winner.params), None)
 
 
-def _parted(runs: Iterable[Run]) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
-    """Part the runs among which the best is chosen from those that confirm it, where there are both."""
-    found = tuple(runs)
-    fresh = tuple(run for run in found if trials.confirms(run) and run.state is RunState.SUCCEEDED)
-    chosen_from = tuple(run for run in found if not trials.confirms(run))
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """How a model's candidates are grouped and ranked. `stated` is the metric that the caller or the contract names."""
+
+    model: Model
+    stated: str | None
+
+    def candidates(self, runs: Iterable[Run]) -> _Candidates:
+        chosen_from, fresh = _without_confirmations(tuple(runs))
+        folded = self._folded(chosen_from)
+        groups = self._grouped(folded.runs)
+        tries = len(groups) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in groups)
+        return _Candidates(groups, self._grouped(fresh), tries)
+
+    def groups(self, runs: Sequence[Run]) -> list[Group]:
+        return self._grouped(self._folded(runs).runs)
+
+    def best_before(self, groups: Sequence[Group], direction: MetricDirection) -> Group | None:
+        """Choose a baseline's best by the stated metric, or else by what ranks it there: a merge request that could
+        choose the metric by what it logs could pick a weak baseline.
+        """
+        if self.stated is not None and any(self.stated in one.metrics for one in groups):
+            return best(groups, self.stated, direction)
+        metric = ranking_metric(groups)
+        return best(groups, metric, direction_of(metric or "", self.model))
+
+    def _grouped(self, runs: Iterable[Run]) -> list[Group]:
+        return group(runs, repeat_over=self.model.repeat_over | frozenset(self.model.pair_by))
+
+    def _folded(self, runs: Sequence[Run]) -> trials.Folded:
+        return trials.fold(runs, [name for name in (self.stated, *(rule.metric for rule in self.model.rules)) if name])
+
+
+def _without_confirmations(runs: Sequence[Run]) -> tuple[Sequence[Run], Sequence[Run]]:
+    """Separate the runs that the best is chosen from and the runs that confirm it. Where nothing else has succeeded,
+    the best is chosen from the confirmations.
+    """
+    fresh = tuple(run for run in runs if trials.confirms(run) and run.state is RunState.SUCCEEDED)
+    chosen_from = tuple(run for run in runs if not trials.confirms(run))
     if not any(run.state is RunState.SUCCEEDED for run in chosen_from):
-        return found, ()
+        return runs, ()
     return chosen_from, fresh
-
-
-def _again(winner: Group | None, fresh: Iterable[Group]) -> Group | None:
-    """Find the fresh runs of what has won: they alone tell how good it is, since nothing was chosen by them."""
-    return next((one for one in fresh if winner is not None and one.params == winner.params), None)
 
 
 def _odd(group: Group, metric: str) -> int:
@@ -198,16 +232,16 @@ def _odd(group: Group, metric: str) -> int:
 
 
 def direction_of(metric: str, model: Model) -> MetricDirection:
-    """Tell which way a metric is better: by what the contract says first of it, else by its name."""
+    """Find which way a metric is better: from the first rule of the contract that says so, or else from its name."""
     return _directions([metric], model)[metric]
 
 
 def directions_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, MetricDirection]:
-    """Tell the same of metrics that several models share. Where their rules contradict each other, the name tells."""
+    """Find the same for metrics that several models share. Where their rules disagree, the name decides."""
     stated: dict[str, set[MetricDirection]] = {name: set() for name in metrics}
     for model in models:
         for name, direction in _directions(metrics, model).items():
-            if direction.source is Basis.TOLD:
+            if direction.source is Basis.STATED:
                 stated[name].add(direction)
     return {name: found.pop() if len(found) == 1 else direction_by_name(name) for name, found in stated.items()}
 
@@ -215,11 +249,11 @@ def directions_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str
 def _directions(metrics: Collection[str], model: Model) -> dict[str, MetricDirection]:
     found: dict[str, MetricDirection] = {}
     if model.rank_by is not None and model.rank_better is not None:
-        found[model.rank_by] = MetricDirection(Better(model.rank_better), Basis.TOLD)
+        found[model.rank_by] = MetricDirection(Better(model.rank_better), Basis.STATED)
     for rule in model.rules:
         if rule.better is not None:
             for name in globs.matching(metrics, rule.metric):
-                found.setdefault(name, MetricDirection(Better(rule.better), Basis.TOLD))
+                found.setdefault(name, MetricDirection(Better(rule.better), Basis.STATED))
     return {name: found.get(name) or direction_by_name(name) for name in metrics}
 
 
@@ -232,7 +266,7 @@ def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> l
 
 
 def difference_text(name: str, direction: MetricDirection, before: float, now: float) -> str:
-    """Write the difference of two values of a metric as people say it."""
+    """Write the difference between two values of a metric for people."""
     delta = now - before
     return change(
         delta,
@@ -248,7 +282,7 @@ def _mean(one: Group | None, metric: str | None) -> float | None:
 
 
 def _lucky(one: MetricChange, among: int) -> bool:
-    """Tell a gain that would be real for one candidate, but not for the best of so many."""
+    """Whether a gain would be real for a single candidate, but not for the best of so many."""
     if one.evidence is None or one.delta is None or one.direction.gain(one.delta) <= 0:
         return False
     return one.evidence.real() and not one.evidence.real(among=among)
@@ -271,7 +305,7 @@ def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection, *, 
 
 
 def _judge(sides: _Sides, name: str, direction: MetricDirection, *, among: int) -> MetricChange:
-    """Say what became of one metric. `among` is how many candidates the best was chosen from by it."""
+    """Judge one metric. `among` is how many candidates the best was chosen from by it."""
     now = sides.mine.metrics.get(name)
     before = sides.yours.metrics.get(name) if sides.yours else None
     level = sides.level(name)
@@ -279,12 +313,7 @@ def _judge(sides: _Sides, name: str, direction: MetricDirection, *, among: int) 
         missing = Judgement.NEW if before is None else Judgement.GONE
         sentence = "new, no baseline yet" if before is None else "no longer logged, or not a number"
         return MetricChange(name, direction, before, now, missing, sentence)
-    by_fold = None
-    if sides.yours and sides.model.pair_by and not sides.incomparable:
-        by_fold = folds.paired(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by)
-        shared = folds.shared_means(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by)
-        if shared and (by_fold or not folds.lost(sides.yours.runs, sides.mine.runs, name, sides.model.pair_by)[0]):
-            before, now = replace(before, mean=shared[0]), replace(now, mean=shared[1])
+    before, now, by_fold = _fold_by_fold(sides, name, before, now)
     delta = now.mean - before.mean
     relative = delta / abs(before.mean) if before.mean else None
     difference = difference_text(name, direction, before.mean, now.mean)
@@ -295,9 +324,25 @@ def _judge(sides: _Sides, name: str, direction: MetricDirection, *, among: int) 
     weighed = by_fold or evidence.weigh(level, now)
     runs = f"{int(by_fold.freedom) + 1} folds" if by_fold else f"{now.n} v {level.runs} runs"
     judgement, words = _judged(direction, weighed, delta, runs, among=among, lone=now.n == 1 and level.runs == 1)
-    return MetricChange(
-        name, direction, before, now, judgement, f"{difference}{words}", delta, relative, weighed, level
-    )
+    sentence = f"{difference}{words}"
+    return MetricChange(name, direction, before, now, judgement, sentence, delta, relative, weighed, level)
+
+
+def _fold_by_fold(
+    sides: _Sides, metric: str, before: Summary, now: Summary
+) -> tuple[Summary, Summary, Evidence | None]:
+    """Compare cross-validation fold by fold where the contract asks for it: returns both sides' means over the folds
+    that they share, and what the folds show.
+    """
+    pair_by = sides.model.pair_by
+    if sides.yours is None or not pair_by or sides.incomparable:
+        return before, now, None
+    paired = folds.paired(sides.yours.runs, sides.mine.runs, metric, pair_by)
+    shared = folds.shared_means(sides.yours.runs, sides.mine.runs, metric, pair_by)
+    lost, _ = folds.lost(sides.yours.runs, sides.mine.runs, metric, pair_by)
+    if shared and (paired or not lost):
+        before, now = replace(before, mean=shared[0]), replace(now, mean=shared[1])
+    return before, now, paired
 
 
 def _judged(
@@ -323,7 +368,7 @@ _ORDER = (
 
 
 def _datasets(one: Group) -> dict[str, str]:
-    """Name a group's datasets by context; where its runs differ, none."""
+    """Map each context to the group's dataset; contexts in which its runs differ are left out."""
     found: dict[str, set[str]] = {}
     for run in one.runs:
         for context, dataset in run.datasets.items():
@@ -331,9 +376,9 @@ def _datasets(one: Group) -> dict[str, str]:
     return {context: names.pop() for context, names in found.items() if len(names) == 1}
 
 
-def _incomparable(mine: Group, yours: Group, context: str | None) -> tuple[str | None, bool]:
-    """Say why two sides can't be compared, and whether it is this one that has made it so."""
-    if context is None:
+def _incomparable(mine: Group, yours: Group | None, context: str | None) -> tuple[str | None, bool]:
+    """Say why two sides can't be compared, and whether this side is the cause."""
+    if context is None or yours is None:
         return None, False
     now, before = _datasets(mine).get(context), _datasets(yours).get(context)
     if before is None:

@@ -1,9 +1,9 @@
-"""Is a higher value of a metric better, or a lower one? Told by the contract, known by its name, or guessed from it.
+"""Is a higher value of a metric better, or a lower one? The contract says so, or the name shows it or suggests it.
 
-A whole name that is a known measure's (`val_roc_auc`, `neg_mean_squared_error`) is no guess. Where a known measure
-stands among other words (`toxicity_f1`), those are taken for labels: the direction is a guess then, which pages mark as
-one and no promotion ranks by. Words that contradict each other, or that turn a measure round, leave it unknown: best
-and worst must never be swapped.
+A name that is a known measure's as a whole (`val_roc_auc`, `neg_mean_squared_error`) is not a guess. Where a known
+measure appears among other words (`toxicity_f1`), these are taken for labels. The direction is then a guess: pages mark
+it as one, and no promotion ranks by it. Where words contradict each other or reverse a measure, the direction stays
+unknown, since best and worst must never be swapped.
 """
 
 import re
@@ -22,16 +22,16 @@ class Better(StrEnum):
 
 
 class Basis(StrEnum):
-    """Who says which way a metric is better."""
+    """How a direction is known."""
 
-    TOLD = "told"  # the contract file, or who asks
+    STATED = "stated"  # by the contract file or the caller
     KNOWN = "known"  # the whole name is a known measure's
     GUESSED = "guessed"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricDirection:
-    """Which way a metric should go, and who says so."""
+    """Which way a metric is better, and how that is known."""
 
     better: Better
     source: Basis
@@ -42,11 +42,11 @@ class MetricDirection:
 
     @property
     def certain(self) -> bool:
-        """Tell whether it is good enough to choose by."""
+        """Whether it is reliable enough to choose by."""
         return self.source is not Basis.GUESSED and self.better is not Better.UNKNOWN
 
     def gain(self, delta: float) -> float:
-        """Turn a difference into one that is positive when things got better. An unknown direction keeps the sign."""
+        """Turn a difference into one that is positive when the metric improved. An unknown direction keeps the sign."""
         return -delta if self.better is Better.LOWER else delta
 
 
@@ -64,7 +64,7 @@ _NEUTRAL = _OF_A_SPLIT | _words_of(
     "multilabel ovo ovr overall total global class classes cls label labels head output metric metrics raw "
     "ema swa running smoothed dataset none pct percent percentage v1 v2 at by per of the on for with"
 )
-"""Words that change nothing: the data, the moment, how values were put together."""
+"""Words that change nothing: which data, when, and how values were combined."""
 
 _UNITS = _words_of("ms sec secs second seconds us ns minute minutes hour hours kb mb gb bytes usd eur kwh kg")
 
@@ -81,7 +81,7 @@ _TURNING = _words_of(
     "forgetting shift drift inflation deficit shortfall removed eliminated cut lowered mitigated mitigation "
     "suppression below above zero exp"
 )
-"""Words that turn a measure round, or make of it something that is no quality, such as its spread or its weight."""
+"""Words that reverse a measure, or turn it into something other than a quality, such as its spread or its weight."""
 
 _BAD = _words_of(
     "failure failures fail failed fault faults miss misses missed missing wrong bad penalty hallucination "
@@ -106,21 +106,21 @@ _BESIDE = (
         "used usage request requests data forward backward query queries token tokens api llm cross"
     )
 )
-"""Beside these a word such as `time` or `score` still means what it means alone."""
+"""Next to these, a word such as `time` or `score` still means what it means alone."""
 
 _OF_A_CLASS = _words_of("f1 f1score fbeta fscore precision recall averageprecision ap iou dice jaccard")
-"""Measures that are logged class by class: beside them a word for something bad is the name of a class."""
+"""Measures that are logged per class: next to them, a word for something bad is the name of a class."""
 _MAY_BE_A_CLASS = _BAD | _words_of("error errors toxicity latency")
 
 _GENERIC = _words_of("loss losses error errors score scores")
-"""`mse_loss` and `auc_score` are what `mse` and `auc` are."""
+"""`mse_loss` and `auc_score` mean the same as `mse` and `auc`."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_WORD = re.compile(r"[\W_]+")
 _TURNED = re.compile(
     r"^\s*[-\u2212\u2013!]|^\s*1\s*/|[(^*]\s*[-\u2212\u2013]"  # `-f1`, `1/rmse`, `exp(-loss)`
     r"|(?<![\w.-])(?:1(?:\.0+)?|100)\s*[-\u2212\u2013]\s*[\w(]"  # `1 - f1`
-    r"|(?<!valid_)(?<!validation_)(?<=_)1-[a-z(]",  # `val_1-f1`; `validation_1-auc` is XGBoost's second set of data
+    r"|(?<!valid_)(?<!validation_)(?<=_)1-[a-z(]",  # `val_1-f1`; but `validation_1-auc` is XGBoost's second dataset
     re.IGNORECASE,
 )
 _MOST_WORDS = 40
@@ -128,14 +128,14 @@ _LONGEST = 10  # words of a known measure
 
 
 def words(name: str) -> list[str]:
-    """Split a metric's name as people write them: `val/F1-score`, `valLoss`, `test_roc_auc`, `BinaryAUROC`."""
+    """Split a metric's name into words: `val/F1-score`, `valLoss`, `test_roc_auc`, `BinaryAUROC`."""
     spelled = name.replace("IoU", "Iou").replace("SQuAD", "Squad").replace("mAP", "Map").replace("@", " at ")
     return [word for word in _NOT_WORD.split(_CAMEL.sub("_", spelled).lower()) if word]
 
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """A known measure in a name: its words from `start` up to `end`."""
+    """A known measure in a name: the words from `start` up to `end`."""
 
     name: str
     better: Better
@@ -148,7 +148,7 @@ _UNKNOWN = MetricDirection(Better.UNKNOWN, Basis.GUESSED)
 
 @lru_cache(maxsize=16_384)
 def direction_by_name(name: str) -> MetricDirection:
-    """Tell what a name alone shows: the direction of a known measure, a guess, or nothing."""
+    """Find what a name alone shows: the direction of a known measure, a guess, or nothing."""
     found = words(name)
     if not found or len(found) > _MOST_WORDS:
         return _UNKNOWN
@@ -158,8 +158,10 @@ def direction_by_name(name: str) -> MetricDirection:
     if _TURNED.search(name) or not _TURNING.isdisjoint(rest):
         return _UNKNOWN
     others = frozenset(rest) - _NEUTRAL
-    if not known:
-        return _by_words(others)
+    return _by_measures(name, found, known, others) if known else _by_words(others)
+
+
+def _by_measures(name: str, found: Sequence[str], known: Sequence[_Measure], others: frozenset[str]) -> MetricDirection:
     directions = {one.better for one in known}
     directions |= {Better.LOWER} if others & _BAD else set()
     directions |= {Better.HIGHER} if others & _GOOD else set()
@@ -172,12 +174,12 @@ def direction_by_name(name: str) -> MetricDirection:
 
 
 def _is_a_mark(word: str) -> bool:
-    """Tell numbers and single letters, such as the `x` and `2` of `accuracy_x_2`."""
+    """Whether a word is a number or a single letter, such as the `x` and `2` of `accuracy_x_2`."""
     return word.isdigit() or (len(word) == 1 and word.isascii())
 
 
 def _measures(found: Sequence[str]) -> list[_Measure]:
-    """Find the known measures in a name's words, the longest first, so that none stands inside another."""
+    """Find the known measures in a name's words, the longest first, so that none is part of another."""
     beside_a_split = not _OF_A_SPLIT.isdisjoint(found)
     kept: list[_Measure] = []
     for length in range(min(len(found), _LONGEST), 0, -1):
@@ -205,7 +207,7 @@ def _measure(found: Sequence[str], start: int, end: int, *, beside_a_split: bool
 
 
 def _by_words(others: frozenset[str]) -> MetricDirection:
-    """Guess from a word such as `time`, where nothing beside it makes it mean something else."""
+    """Guess from a word such as `time`, where no other word changes its meaning."""
     lower, higher = others & _LOWER_ALONE, others & _HIGHER_ALONE
     if bool(lower) == bool(higher) or others - lower - higher - _BESIDE:
         return _UNKNOWN
@@ -213,15 +215,24 @@ def _by_words(others: frozenset[str]) -> MetricDirection:
 
 
 def _is_of_a_class(name: str, found: Sequence[str], known: Sequence[_Measure], others: frozenset[str]) -> bool:
-    """Tell `toxicity_f1` and `f1/error`, measures of a class with a bad name, from `f1_error`, perhaps an error."""
+    """Whether a name is a measure of a class that has a bad name, as `toxicity_f1` and `f1/error` are; `f1_error` may
+    be an error.
+    """
     higher = [one for one in known if one.better is Better.HIGHER]
     lower = {one.name for one in known if one.better is Better.LOWER} | (others & _BAD)
     if len(higher) != 1 or higher[0].name not in _OF_A_CLASS or lower - _MAY_BE_A_CLASS or others & _GOOD:
         return False
-    if all(word in _NEUTRAL or word.isdigit() for word in found[higher[0].end :]):
-        return True
+    return _ends_neutrally(found[higher[0].end :]) or _is_a_part(higher[0].name, name)
+
+
+def _ends_neutrally(rest: Sequence[str]) -> bool:
+    return all(word in _NEUTRAL or word.isdigit() for word in rest)
+
+
+def _is_a_part(measure: str, name: str) -> bool:
+    """Whether a measure is all that one part of a path such as `f1/error` says."""
     parts = ("".join(word for word in words(part) if word not in _NEUTRAL) for part in name.split("/"))
-    return any(part == higher[0].name for part in parts)
+    return measure in parts
 
 
 _RATES = _words_of(
@@ -232,7 +243,7 @@ _RATES = _words_of(
 
 
 def is_rate(name: str) -> bool:
-    """Tell whether a metric is a share between 0 and 1, whose changes are told in percentage points."""
+    """Whether a metric is a share between 0 and 1, whose changes are shown in percentage points."""
     return not _RATES.isdisjoint(words(name))
 
 
@@ -248,7 +259,7 @@ def is_system(name: str) -> bool:
 
 
 def primary_metric(names: Iterable[str]) -> str | None:
-    """Choose the metric that most likely ranks candidates: validation before test before the rest, training last, and
+    """Choose the metric that most likely ranks candidates: validation first, then test, then the rest, training last;
     known measures before guesses.
     """
     known = [name for name in names if direction_by_name(name).better is not Better.UNKNOWN and not is_system(name)]
@@ -260,7 +271,7 @@ def primary_metric(names: Iterable[str]) -> str | None:
 
 
 def worth_showing(names: Iterable[str], most: int) -> list[str]:
-    """Choose the metrics that most likely rank candidates; what MLflow measures of the machine comes last."""
+    """Choose the metrics that most likely rank candidates; MLflow's measurements of the machine come last."""
 
     def place(name: str) -> tuple[bool, bool, tuple[int, int, int, str]]:
         return is_system(name), direction_by_name(name).better is Better.UNKNOWN, display_order(name)
@@ -269,7 +280,7 @@ def worth_showing(names: Iterable[str], most: int) -> list[str]:
 
 
 def display_order(name: str) -> tuple[int, int, int, str]:
-    """Give the sort key by which metrics stand in the order of what they are worth looking at."""
+    """Return the key that sorts metrics by how interesting they are."""
     found = words(name)
     place = next((place for place, word in enumerate(_PRIMARY) if word in found), len(_PRIMARY))
     return _split(found), place, len(found), name

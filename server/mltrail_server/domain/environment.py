@@ -1,4 +1,4 @@
-"""What a model was trained with, as MLflow writes it beside the model: Python, and the packages with their versions.
+"""What a model was trained with, from the files that MLflow saves with it: the versions of Python and of packages.
 
 https://mlflow.org/docs/latest/ml/model/dependencies/
 """
@@ -15,7 +15,7 @@ _MOST = 500
 
 
 def read(files: Mapping[str, str]) -> dict[str, str]:
-    """Read the versions out of the texts of these files; what is not pinned has none."""
+    """Read the versions from the contents of these files; packages that are not pinned are left out."""
     found = _PYTHON.search(files.get(PYTHON, ""))
     versions = {"python": found[1]} if found else {}
     for line in files.get(REQUIREMENTS, "").splitlines()[:_MOST]:

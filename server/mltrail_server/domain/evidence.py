@@ -1,7 +1,7 @@
-"""Is a difference real? What repeats and the target branch's history say of chance, and of nothing else.
+"""Is a difference real? Repeated runs and the target branch's history show how large differences are by chance.
 
-The spread that counts is the one from run to run: between repeats with other seeds, and between the target branch's
-pipelines where each has a single run. Samples inside of a run say nothing of it.
+The spread that counts is the one from run to run: between repeats with different seeds, and between the target branch's
+pipelines where each has a single run. Samples within one run show nothing about it.
 """
 
 import itertools
@@ -13,21 +13,23 @@ from . import statistics
 from .statistics import Summary
 
 ALPHA = 0.05
-"""How often chance alone may look like a drop; and as often like a gain."""
+"""How often chance alone may look like a drop, and equally often like a gain."""
 
 _CALLED = 0.044
-"""A difference is called real below this: choosing how far back the branch's history counts costs about half a percent,
-so that false alarms stay below `ALPHA` (`python -m benchmarks.gate`).
+"""A difference is called real below this p. The margin, about half a percent, is the price of choosing how far back the
+branch's history counts; with it false alarms stay below `ALPHA` (`python -m benchmarks.gate`).
 """
 
 _POWER = 0.8
 _LEAP = 0.005
-"""Two neighbouring pipelines of the target branch that chance sets this far apart in fewer cases are a leap apart."""
+"""Two neighbouring pipelines of the target branch are a leap apart if chance separates them so far less often than
+this.
+"""
 _STEP = 12.0
-"""By how many squared spreads a step must describe the branch better than a straight line does."""
+"""By how many squared spreads a step must fit the branch better than a straight line does."""
 _FOR_A_LINE = 4
 ENOUGH_FREEDOM = 4
-"""With so many degrees of freedom a spread is known well enough to go by it."""
+"""With this many degrees of freedom a spread is known well enough to rely on."""
 
 _FEW = 3
 _MOST_SEEDS = 1000
@@ -35,10 +37,10 @@ _MOST_SEEDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class BranchLevel:
-    """Where the target branch stands in a metric, by `runs` runs of its `pipelines` newest pipelines.
+    """The target branch's level in a metric, from `runs` runs of its `pipelines` newest pipelines.
 
-    `mean` is known as well as by `weight` runs. `sd` is the spread from run to run, None where nothing tells it;
-    `freedom` says how well it is known.
+    `mean` is as precise as a mean of `weight` runs. `sd` is the spread from run to run, None if nothing shows it;
+    `freedom` is its degrees of freedom.
     """
 
     mean: float
@@ -51,11 +53,11 @@ class BranchLevel:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`p` is how often chance alone moves the mean at least this far in this direction; `low` and `high` bound the
-    true difference (current minus baseline) with 90 % confidence, so that each side is wrong in 5 % of cases.
+    """`p` is how often chance alone moves the mean at least this far in this direction. `low` and `high` bound the true
+    difference (current minus baseline) with 90 % confidence, so that each bound is wrong in 5 % of cases.
 
-    `hidden` is set where the difference is chance only because this side's runs spread surely more than the branch's,
-    so many times as much: runs that are made to spread would hide any drop.
+    `hidden` is set if the difference counts as chance only because this side's runs spread clearly more than the
+    branch's: it is how many times as much. Runs that are made to spread would hide any drop.
     """
 
     p: float
@@ -66,19 +68,19 @@ class Evidence:
     hidden: float | None = None
 
     def real(self, *, among: int = 1) -> bool:
-        """Tell whether it is more than chance, also for the best `among` so many equal ones.
+        """Whether it is more than chance, also for the best of `among` equally good ones.
 
-        The best of k passes by luck with 1 - (1 - p)^k (Z. Šidák, "Rectangular confidence regions for the means of
-        multivariate normal distributions", JASA 62 (1967)).
+        The best of k passes by luck with probability 1 - (1 - p)^k (Z. Šidák, "Rectangular confidence regions for the
+        means of multivariate normal distributions", JASA 62 (1967)).
         """
         return -math.expm1(among * math.log1p(-min(self.p, 1 - 1e-16))) < _CALLED
 
 
 def level(baseline: Summary, history: Sequence[Summary] = ()) -> BranchLevel:
-    """Find the baseline's level with the help of the pipelines before it (`history`, newest first).
+    """Estimate the baseline's level from it and the pipelines before it (`history`, newest first).
 
-    The end of the straight line through them is where the branch stands, so that a branch that gets better, or worse,
-    bit by bit is neither taken for noise nor held to what it was. What lies before a leap does not count.
+    The level is the newest end of a straight line through them, so that gradual change of the branch is neither taken
+    for noise nor ignored. Pipelines before a leap don't count.
     """
     known = (baseline, *history)
     sd, freedom = _spread(known)
@@ -98,9 +100,9 @@ def level(baseline: Summary, history: Sequence[Summary] = ()) -> BranchLevel:
 
 
 def weigh(before: BranchLevel, now: Summary) -> Evidence | None:
-    """Weigh a difference. None when nothing is known of chance: single runs without a history.
+    """Test a difference. None when nothing shows how large chance is: single runs without a history.
 
-    Equal spreads are pooled (Student's t); where they differ, Welch's test counts each side's own.
+    Equal spreads are pooled (Student's t); where they differ, Welch's test uses each side's own.
     """
     delta = now.mean - before.mean
     if before.sd is None and now.sd is None:
@@ -109,13 +111,13 @@ def weigh(before: BranchLevel, now: Summary) -> Evidence | None:
         sd, freedom = _pooled(before, now)
         error = sd * math.sqrt(1 / before.weight + 1 / now.n)
     else:
-        a, b = before.sd**2 / before.weight, now.sd**2 / now.n
-        error = math.sqrt(a + b)
-        freedom = 1 / ((a / (a + b)) ** 2 / before.freedom + (b / (a + b)) ** 2 / (now.n - 1)) if error else 1
+        ours = statistics.MeanError(now.sd / math.sqrt(now.n), now.n - 1)
+        theirs = statistics.MeanError(before.sd / math.sqrt(before.weight), before.freedom)
+        error, freedom = statistics.welch(theirs, ours)
         sd = max(before.sd, now.sd)
     if error == 0:
-        # No spread at all: training is deterministic, and every difference is real. A few runs beside a single one
-        # don't tell that yet.
+        # No spread at all: training is deterministic, and every difference is real. A few runs against a single one
+        # don't show that yet.
         single = min(before.runs, now.n) == 1 and freedom < ENOUGH_FREEDOM
         return None if single else Evidence(0.0 if delta else 0.5, delta, delta, 0.0, freedom)
     reach = statistics.t_quantile(1 - ALPHA, freedom) * error
@@ -125,7 +127,7 @@ def weigh(before: BranchLevel, now: Summary) -> Evidence | None:
 
 
 def together(chances: Sequence[float]) -> list[bool]:
-    """Tell which of several differences are real, so that all together raise a false alarm as rarely as one alone.
+    """Find which of several differences are real, with as few false alarms for all together as for one alone.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
     """
@@ -138,7 +140,7 @@ def together(chances: Sequence[float]) -> list[bool]:
 
 
 def seeds_needed(sd: float, difference: float) -> int | None:
-    """Tell how many runs a side show a difference in four of five cases; None when it is more than a thousand.
+    """Return how many runs per side would show a difference in four of five cases; None for more than a thousand.
 
     n = 2 (z₀.₉₅ + z₀.₈)² sd² / difference², see https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm.
     """
@@ -150,7 +152,7 @@ def seeds_needed(sd: float, difference: float) -> int | None:
 
 
 def _hidden(before: BranchLevel, now: Summary) -> float | None:
-    """Tell how many times as much this side spreads, where with the branch's own spread the difference were real."""
+    """Return how many times as much this side spreads, if the difference would be real with the branch's own spread."""
     if not before.sd or not now.sd or now.sd <= before.sd or not _unequal(before, now):
         return None
     t = (now.mean - before.mean) / (before.sd * math.sqrt(1 / before.weight + 1 / now.n))
@@ -161,9 +163,9 @@ def _hidden(before: BranchLevel, now: Summary) -> float | None:
 def _spread(pipelines: Sequence[Summary]) -> tuple[float | None, float]:
     """Estimate the spread from run to run, and its degrees of freedom.
 
-    Repeats tell it best. Where there are few, neighbouring pipelines do: half the mean squared successive difference
-    (J. von Neumann et al., "The mean square successive difference", Ann. Math. Statist. 12 (1941)), in which a trend
-    hardly counts, and a single leap is left out.
+    Repeats show it best. Where there are few, neighbouring pipelines do: half the mean squared successive difference
+    (J. von Neumann et al., "The mean square successive difference", Ann. Math. Statist. 12 (1941)), which a trend
+    hardly affects. A single leap is left out.
     """
     squares = math.fsum(one.sd**2 * (one.n - 1) for one in pipelines if one.sd is not None)
     freedom = float(sum(one.n - 1 for one in pipelines if one.sd is not None))
@@ -192,8 +194,8 @@ def _since_leap(known: Sequence[Summary], sd: float, freedom: float) -> Sequence
 
 
 def _line(members: Sequence[Summary]) -> tuple[float, float, float]:
-    """Lay the straight line of least squares through the means. Answers its newest end, as how many runs' mean that
-    end is known, and the weighted sum of squares that it leaves.
+    """Fit a straight line to the means by least squares. Returns its newest end, how many runs' mean is as precise as
+    that end, and the weighted sum of squares of the residuals.
     """
     total = sum(one.n for one in members)
     middle = sum(place * one.n for place, one in enumerate(members)) / total
@@ -205,7 +207,7 @@ def _line(members: Sequence[Summary]) -> tuple[float, float, float]:
 
 
 def _step(members: Sequence[Summary]) -> tuple[int, float]:
-    """Find the one step that describes the means best. Answers how many pipelines are newer, and what it leaves."""
+    """Find the step that fits the means best. Returns how many pipelines are newer, and the residual sum of squares."""
     return min(
         ((place, _around(members[:place]) + _around(members[place:])) for place in range(1, len(members))),
         key=lambda found: found[1],
@@ -228,7 +230,7 @@ def _pooled(before: BranchLevel, now: Summary) -> tuple[float, float]:
 
 
 def _unequal(before: BranchLevel, now: Summary) -> bool:
-    """Tell whether two spreads surely differ, by the F test."""
+    """Whether two spreads differ, by the F test."""
     if before.sd is None or now.sd is None:
         return False
     if not before.sd or not now.sd:

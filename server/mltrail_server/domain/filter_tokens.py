@@ -1,4 +1,4 @@
-"""Cut a filter into names, numbers, texts, operators and marks, and say where it can't be."""
+"""Split a filter into names, numbers, texts, operators and punctuation, and say where that fails."""
 
 import re
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from .errors import MltrailError, invalid
 _EXAMPLE = "write for example: metrics.accuracy > 0.9 AND params.model = 'tree'"
 _SHOWN = 500
 MAX_LENGTH = 500_000
-"""Ten thousand run ids in a list need 360,000 characters."""
+"""A list of ten thousand run ids needs 360,000 characters."""
 
-# Digits are possessive: a long row of them before a letter would otherwise be tried in every way to part it.
+# Digits are matched possessively: otherwise a long row of them before a letter would be split in every possible way.
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<name>
@@ -24,12 +24,12 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _FOREIGN_OPERATORS = {"==": "=", "<>": "!=", "=>": ">=", "=<": "<=", "=~": "LIKE", "~": "LIKE", "&&": "AND"}
-"""What other languages write, and what it is here. Longest first."""
+"""Operators of other languages, and what to write here. Longest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a filter. `kind` is name, number, text, operator, mark, or end; `start` is a position from 0."""
+    """A piece of a filter. `kind` is name, number, text, operator, mark or end; `start` is its position, from 0."""
 
     kind: str
     text: str
@@ -42,7 +42,7 @@ class Token:
 
 
 def cut(text: str) -> list[Token]:
-    """Cut a filter into tokens, of which the last has the kind "end". Raises INVALID where nothing fits."""
+    """Split a filter into tokens, the last of kind "end". Raises INVALID for anything that is not a token."""
     if len(text) > MAX_LENGTH:
         raise invalid(f"The filter is longer than {MAX_LENGTH} characters; use several searches.")
     tokens: list[Token] = []
@@ -63,7 +63,7 @@ def cut(text: str) -> list[Token]:
 
 
 def wrong(text: str, start: int, what: str) -> MltrailError:
-    """Say what is wrong with a filter and where; the position that people read counts from 1."""
+    """Say what is wrong with a filter and where; the position in the message counts from 1."""
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return invalid(f"Invalid clause(s) in filter string '{shown}': at character {start + 1}: {what}; {_EXAMPLE}")
 
@@ -88,5 +88,5 @@ def _unreadable(text: str, position: int) -> MltrailError:
     if rest[0] == ".":
         return wrong(text, start, "a name is missing before or after '.'")
     if before.isalnum() and not rest[0].isspace():
-        return wrong(text, start, f"can't read {rest[:30]!r}; put a name that holds {rest[0]!r} in backticks")
+        return wrong(text, start, f"can't read {rest[:30]!r}; put a name that contains {rest[0]!r} in backticks")
     return wrong(text, start, f"can't read {rest[:30]!r}")

@@ -62,11 +62,13 @@ MAX_ORDERS = 20
 MAX_LIST = 10_000
 MAX_PATTERN = 2_000
 MAX_WILDCARDS = 10
-"""Each `%` lets a database try every place of a value again for what stands before it."""
+"""For each `%` a database may try every position in a value again."""
 
 
 def parse(text: str) -> tuple[Clause, ...]:
-    """Read a filter. An empty one matches everything. Raises INVALID with what is wrong, where, and an example."""
+    """Read a filter. An empty one matches everything. Raises INVALID, saying what is wrong and where,
+    with an example.
+    """
     reader = _Reader(text)
     clauses: list[Clause] = []
     while not reader.at_end():
@@ -79,10 +81,10 @@ def parse(text: str) -> tuple[Clause, ...]:
 
 
 def parse_orders(texts: Sequence[str]) -> list[Order]:
-    """Read `order_by`; empty elements are passed over."""
+    """Read `order_by`; empty elements are ignored."""
     given = [text for text in texts if text.strip()]
     if len(given) > MAX_ORDERS:
-        raise invalid(f"order_by has {len(given)} elements; at most {MAX_ORDERS} are possible.")
+        raise invalid(f"order_by has {len(given)} elements; at most {MAX_ORDERS} are allowed.")
     return [parse_order(text) for text in given]
 
 
@@ -98,7 +100,7 @@ def parse_order(text: str) -> Order:
     if rest not in ([], ["ASC"], ["DESC"]):
         raise _bad_order(
             text,
-            f"after the name may come ASC or DESC, not {text[tokens[1].start :].strip()!r}; a list has one name each",
+            f"only ASC or DESC can follow the name, not {text[tokens[1].start :].strip()!r}; give one name each",
         )
     return Order(entity, key, rest == ["DESC"])
 
@@ -117,7 +119,7 @@ class _Reader:
     def take_and(self) -> None:
         token = self._take()
         if token.word == "OR":
-            raise self._wrong(token, "OR is not possible: make one search for each side and join the answers")
+            raise self._wrong(token, "OR is not supported: make one search for each side and combine the results")
         if token.word != "AND":
             raise self._wrong(token, f"expected AND, not {token.text!r}")
         if self.at_end():
@@ -126,11 +128,11 @@ class _Reader:
     def clause(self) -> Clause:
         name = self._take()
         if name.text == "(":
-            raise self._wrong(name, "parentheses are for the list of IN only; comparisons are joined by AND")
+            raise self._wrong(name, "parentheses are only for the list of IN; join comparisons with AND")
         if name.word in ("AND", "OR"):
             raise self._wrong(name, f"a comparison is missing before {name.text!r}")
         if name.word == "NOT":
-            raise self._wrong(name, "NOT stands in NOT IN and IS NOT NULL only; use != for the opposite of =")
+            raise self._wrong(name, "NOT is only for NOT IN and IS NOT NULL; use != for the opposite of =")
         entity, key = _split(self._text, name)
         operator = self._operator()
         if operator in ("IS NULL", "IS NOT NULL"):
@@ -155,9 +157,10 @@ class _Reader:
         if token.kind == "end":
             raise self._wrong(token, "a comparison is missing after the last name")
         if token.word == "BETWEEN":
-            raise self._wrong(token, "BETWEEN is not possible: write >= and <= with AND between them")
+            raise self._wrong(token, "BETWEEN is not supported: write >= and <= with AND between them")
         raise self._wrong(
-            token, f"{token.text!r} is no comparison; use = != > >= < <= LIKE ILIKE IN, NOT IN, IS NULL or IS NOT NULL"
+            token,
+            f"{token.text!r} is not a comparison; use = != > >= < <= LIKE ILIKE IN, NOT IN, IS NULL or IS NOT NULL",
         )
 
     def _value(self) -> str | float:
@@ -169,29 +172,29 @@ class _Reader:
         if token.kind == "end":
             raise self._wrong(token, "a value is missing at the end")
         if token.kind == "name":
-            quoted = f"; quote a text: '{token.text}'" if "'" not in token.text else ""
-            raise self._wrong(token, f"expected a number or a quoted text, not {token.text!r}{quoted}")
-        raise self._wrong(token, f"expected a number or a quoted text, not {token.text!r}")
+            quoted = f"; put text in quotes: '{token.text}'" if "'" not in token.text else ""
+            raise self._wrong(token, f"expected a number or text in quotes, not {token.text!r}{quoted}")
+        raise self._wrong(token, f"expected a number or text in quotes, not {token.text!r}")
 
     def _list(self) -> tuple[str, ...]:
         opening = self._take()
         if opening.text != "(":
-            raise self._wrong(opening, "IN wants a list in parentheses, for example IN ('a', 'b')")
+            raise self._wrong(opening, "IN needs a list in parentheses, for example IN ('a', 'b')")
         values: list[str] = []
-        # A comma may follow the last text, as in MLflow.
+        # A comma may follow the last element, as in MLflow.
         while not values or self._now.text != ")":
             start = self._now
             value = self._value()
             if not isinstance(value, str):
-                raise self._wrong(start, f"the list of IN holds quoted texts: write '{start.text}'")
+                raise self._wrong(start, f"the list of IN takes text in quotes: write '{start.text}'")
             values.append(value)
             if len(values) > MAX_LIST:
-                raise invalid(f"The list of IN holds more than {MAX_LIST} texts; use several searches.")
+                raise invalid(f"The list of IN has more than {MAX_LIST} elements; use several searches.")
             if self._now.text == ")":
                 break
             comma = self._take()
             if comma.text != ",":
-                raise self._wrong(comma, "the list of IN is not closed; write , or ) after each text")
+                raise self._wrong(comma, "the list of IN is not closed; write , or ) after each element")
         self._take()
         return tuple(values)
 
@@ -214,10 +217,9 @@ def _split(text: str, token: Token) -> tuple[Entity, str]:
     if token.kind == "text" and token.text[0] == '"' and len(token.text) > len('""'):
         return Entity.ATTRIBUTE, token.text[1:-1]
     if token.kind != "name":
-        what = "a name such as metrics.loss is missing" if token.kind == "end" else f"{token.text!r} is no name"
-        raise wrong(text, token.start, f"{what}; a name stands before each comparison")
+        what = "a name such as metrics.loss is missing" if token.kind == "end" else f"{token.text!r} is not a name"
+        raise wrong(text, token.start, f"{what}; each comparison begins with a name")
     if token.text[0] == "`":
-        prefix, dot, key = token.text[1:].partition("`")
         prefix, _, key = token.text[1:].partition("`")
         dot, key = key[:1], key[1:]
     else:

@@ -1,4 +1,4 @@
-"""Compare cross-validation fold by fold: what one fold's data does to both sides is no difference between them."""
+"""Compare cross-validation fold by fold: a fold's data affects both sides alike, so it is not a difference."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ _FEWEST = 2
 
 
 def means(runs: Iterable[Run], metric: str, pair_by: Sequence[str]) -> dict[tuple[str, ...], float]:
-    """Average a metric over the repeats of each fold. Runs that name no fold are left out."""
+    """Average a metric over the repeats of each fold. Runs without a fold are left out."""
     values: dict[tuple[str, ...], list[float]] = {}
     for run in runs:
         fold = tuple(run.params[name] for name in pair_by if name in run.params)
@@ -25,7 +25,7 @@ def means(runs: Iterable[Run], metric: str, pair_by: Sequence[str]) -> dict[tupl
 def shared_means(
     before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]
 ) -> tuple[float, float] | None:
-    """Average both sides over the folds that both have, so that neither gains by logging easy ones, or some twice."""
+    """Average each side over the folds that both have, so that logging easy folds, or some twice, gains nothing."""
     theirs, ours = means(before, metric, pair_by), means(now, metric, pair_by)
     common = sorted(theirs.keys() & ours.keys())
     if not common:
@@ -34,17 +34,17 @@ def shared_means(
 
 
 def lost(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]) -> tuple[int, int]:
-    """Tell how many of the folds before are not there now, and of how many."""
+    """Return how many of the earlier folds are missing now, and how many there were."""
     theirs, ours = means(before, metric, pair_by), means(now, metric, pair_by)
     return len(theirs.keys() - ours.keys()), len(theirs)
 
 
 def paired(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]) -> Evidence | None:
-    """Test the differences of the folds that both sides have. None when there are fewer than two.
+    """Test the differences in the folds that both sides have. None when there are fewer than two.
 
     Folds share training data, so their differences vary less than independent ones would: the variance is corrected
     by 1/k + 1/(k - 1) instead of 1/k (C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
-    Learning 52 (2003), with 1/(k - 1) for the size of a fold to that of the others).
+    Learning 52 (2003), where 1/(k - 1) is the size of a fold relative to the others).
     """
     theirs, ours = means(before, metric, pair_by), means(now, metric, pair_by)
     common = sorted(theirs.keys() & ours.keys())

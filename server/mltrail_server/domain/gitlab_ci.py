@@ -1,16 +1,16 @@
-"""What GitLab says about projects, pipelines, jobs and merge requests, cut down to what we use."""
+"""What GitLab says about projects, pipelines, jobs and merge requests, reduced to what we use."""
 
 from dataclasses import dataclass
 
 SUCCEEDED = "success"
 CHILD = "parent_pipeline"
-"""The source of a pipeline that another one of the same project has started."""
+"""The source of a pipeline that was started by another pipeline of the same project."""
 
 DELETED = "deleted"
-"""Our own word for a job or pipeline that GitLab does not have any more, and whose end we have not seen."""
+"""Our own status for a job or pipeline that GitLab no longer has, and whose end we have not seen."""
 
 ENDED = frozenset({"success", "failed", "canceled", "skipped", DELETED})
-"""The statuses in which a job or a pipeline stays, unless a person retries it.
+"""The final statuses of a job or pipeline, unless a person retries it.
 
 https://docs.gitlab.com/api/jobs/#job-status-values
 """
@@ -28,7 +28,7 @@ class Project:
     path: str
     default_branch: str | None
     web_url: str
-    bot_level: int = 0  # the access level of who asked
+    bot_level: int = 0  # the access level of the bot
     archived: bool = False
 
 
@@ -58,7 +58,7 @@ class Job:
     ref: str = ""  # `refs/merge-requests/7/head` in a merge request pipeline
     finished_ms: int | None = None
     user_id: int | None = None  # who started it
-    user_blocked: bool = False  # who started it may not use GitLab any more
+    user_blocked: bool = False  # whether that user is blocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class MergeRequest:
     merge_commit_sha: str | None = None
     squash_commit_sha: str | None = None
     author_id: int | None = None
-    locked: bool = False  # the discussion is for members of the project only
+    locked: bool = False  # only members of the project may comment
     labels: tuple[str, ...] = ()
     merged_ms: int | None = None
 

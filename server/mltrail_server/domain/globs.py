@@ -1,4 +1,6 @@
-"""Names that globs name. A pattern is compiled once for all names: contracts may hold a thousand, runs ten thousand."""
+"""Match names against globs. Each is compiled once: a contract may have a thousand globs, its runs ten
+thousand names.
+"""
 
 import fnmatch
 import re
@@ -6,7 +8,7 @@ from collections.abc import Iterable
 
 
 def matching(names: Iterable[str], glob: str) -> list[str]:
-    """List the names that a glob names: `*`, `?` and `[…]`, in the case that is written."""
+    """List the names that match a glob (`*`, `?` and `[…]`, case-sensitive)."""
     match = re.compile(fnmatch.translate(glob)).match
     return [name for name in names if match(name)]
 

@@ -1,4 +1,4 @@
-"""Candidates that differ only by chance are one: they are its runs."""
+"""Candidates that differ only by chance count as one candidate with several runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,29 +8,29 @@ from .direction import Better, MetricDirection, primary_metric
 from .statistics import Summary, summarise
 
 REPEAT_OVER = frozenset({"seed", "random_state"})
-"""Parameters that stand for chance, not for a choice."""
+"""Parameters that vary chance and are not a choice."""
 
 _LARGEST = 1e150
-"""Its square is still a number. MLflow writes infinity as the largest double, which is not one to count with."""
+"""Its square is still finite. MLflow writes infinity as the largest double, which must not enter a mean."""
 
 
 class RunState(StrEnum):
-    """What became of a candidate, by its jobs rather than by what the client said."""
+    """The outcome of a candidate, judged by its jobs rather than by what the client says."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELED = "canceled"
     RUNNING = "running"
     SUPERSEDED = "superseded"  # its job was retried: the newest attempt counts
-    UNVERIFIED = "unverified"  # no job's token vouches for it
-    DELETED = "deleted"  # the very job that made it has deleted it: it was logged, and is no candidate
-    GONE = "gone"  # it had succeeded, and somebody has removed it for good: see `Run.gone`
-    LOCAL = "local"  # logged at somebody's own machine, for the same commit
+    UNVERIFIED = "unverified"  # it was not logged with a job's token
+    DELETED = "deleted"  # deleted by the job that made it: it counts as logged, but not as a candidate
+    GONE = "gone"  # it had succeeded and was then removed for good: see `Run.gone`
+    LOCAL = "local"  # logged on somebody's own machine, for the same commit
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Who has removed a run for good, and when (milliseconds since the epoch)."""
+    """Who removed a run for good, and when (milliseconds since the epoch)."""
 
     removed_by: str
     removed_ms: int
@@ -38,11 +38,11 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A candidate as far as a comparison looks at it.
+    """What a comparison needs to know of a candidate.
 
-    `metrics` are the last values, among them perhaps NaN; `extremes` the lowest and highest of a metric's history,
-    where somebody asked for them; `datasets` name and digest by context, such as `test`. `deleted` runs stay evidence,
-    whoever has deleted them after their jobs had ended; they are never promoted.
+    `metrics` are the last values, which may be NaN; `extremes` are the lowest and highest value of a metric's history,
+    where the caller asked for them; `datasets` maps each context, such as `test`, to name and digest. A `deleted` run
+    stays evidence if it was deleted after its jobs had ended, but it is never promoted.
     """
 
     iid: int
@@ -57,20 +57,20 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
-    parent_iid: int | None = None  # the sweep that it is a trial of
+    parent_iid: int | None = None  # the parent of the sweep that it is a trial of
     deleted: bool = False
     gone: Gone | None = None
-    snapshot_iid: int | None = None  # where what counts of it stands, if a job that came later has failed
+    snapshot_iid: int | None = None  # what was logged before a later job failed, which is what counts
 
     @property
     def evidence_iid(self) -> int:
-        """The number under which the part of it that counts is stored."""
+        """The number under which the data that counts is stored."""
         return self.iid if self.snapshot_iid is None else self.snapshot_iid
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs of one choice of parameters (those that stand for chance left out), in the order of their numbers."""
+    """Runs with the same parameters, apart from those that vary chance, in the order of their numbers."""
 
     params: Mapping[str, str]
     runs: tuple[Run, ...]
@@ -82,7 +82,7 @@ def usable(value: float) -> bool:
 
 
 def group(runs: Iterable[Run], *, repeat_over: frozenset[str] = REPEAT_OVER) -> list[Group]:
-    """Group the runs that succeeded; the others don't count."""
+    """Group the runs that have succeeded; the others don't count."""
     found: dict[frozenset[tuple[str, str]], list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.iid):
         if run.state is RunState.SUCCEEDED:
@@ -91,12 +91,12 @@ def group(runs: Iterable[Run], *, repeat_over: frozenset[str] = REPEAT_OVER) -> 
 
 
 def choice(run: Run, repeat_over: frozenset[str]) -> frozenset[tuple[str, str]]:
-    """What was chosen for a run: its parameters without those that stand for chance."""
+    """Return what was chosen for a run: its parameters, without those that vary chance."""
     return frozenset((key, value) for key, value in run.params.items() if key not in repeat_over)
 
 
 def best(groups: Iterable[Group], metric: str | None, direction: MetricDirection) -> Group | None:
-    """Choose the group with the best mean. Where nothing can be ranked, the one with the newest run."""
+    """Choose the group with the best mean, or, if nothing can be ranked, the one with the newest run."""
     found = list(groups)
     ranked = [one for one in found if metric is not None and metric in one.metrics]
     if metric is None or not ranked or direction.better is Better.UNKNOWN:
@@ -105,7 +105,7 @@ def best(groups: Iterable[Group], metric: str | None, direction: MetricDirection
 
 
 def representative(group: Group, metric: str | None, direction: MetricDirection) -> Run:
-    """Choose the run that stands for a group: the one to look at, and the one to promote."""
+    """Choose the run that represents a group: the one to look at, and the one to promote."""
     runs = [run for run in group.runs if metric is not None and usable(run.metrics.get(metric, float("nan")))]
     if metric is None or not runs or direction.better is Better.UNKNOWN:
         return group.runs[-1]
@@ -113,7 +113,7 @@ def representative(group: Group, metric: str | None, direction: MetricDirection)
 
 
 def ranking_metric(groups: Iterable[Group]) -> str | None:
-    """Guess by which metric the candidates are ranked: one that as many groups as possible have."""
+    """Guess the metric that ranks the candidates: one that as many groups as possible have."""
     counts: dict[str, int] = {}
     for one in groups:
         for name in one.metrics:

@@ -1,4 +1,4 @@
-"""Types and makers of identifiers."""
+"""Types of identifiers, and how they are made."""
 
 import re
 import secrets
@@ -6,7 +6,7 @@ import uuid
 from typing import NewType
 
 ProjectId = NewType("ProjectId", int)
-"""GitLab's numeric project id. The first argument of every store function: it is the tenant."""
+"""GitLab's numeric project id: the tenant."""
 
 _EID = re.compile(r"[A-Za-z0-9][\w-]{0,255}", re.ASCII)
 
@@ -17,7 +17,7 @@ def new_eid() -> str:
 
 
 def new_logged_model_id() -> str:
-    """Make the id of a logged model. MLflow 3 tells such ids from run ids by the prefix `m-`."""
+    """Make the id of a logged model. MLflow 3 distinguishes it from a run id by the prefix `m-`."""
     return f"m-{uuid.uuid4().hex}"
 
 

@@ -1,8 +1,8 @@
 """Measures whose direction is known: the names under which libraries log them, and whether higher or lower is better.
 
 A name is looked up without its separators and in lower case, so that `roc_auc`, `ROC AUC` and `RocAuc` are one.
-What several libraries call by one name and mean in different ways is left out. The tests hold the tables to what the
-libraries say themselves.
+Names that libraries use with different meanings are left out. The tests compare the tables with what the libraries say
+themselves.
 """
 
 _HIGHER = """
@@ -113,7 +113,7 @@ mean_score_time runtime rank_test_score
 _WITH_A_SPLIT = """
 l1 l2 huber poisson gamma tweedie fair quantile cox
 """
-"""What boosting libraries call losses, and others something else: known beside the name of a data set only."""
+"""Losses of boosting libraries whose names mean something else elsewhere: known only next to the name of a dataset."""
 
 _NEGATED = """
 brier_score log_loss logloss max_error mean_absolute_error mean_absolute_percentage_error mean_gamma_deviance
@@ -121,7 +121,7 @@ mean_poisson_deviance mean_tweedie_deviance mean_squared_error mean_squared_log_
 mean_pinball_loss negative_likelihood_ratio root_mean_squared_error root_mean_squared_log_error mse rmse mae mape
 rmsle msle hinge_loss hamming_loss zero_one_loss
 """
-"""Losses that scikit-learn's scorers turn round by `neg_`."""
+"""Losses that scikit-learn's scorers negate with the prefix `neg_`."""
 
 
 def squashed(text: str) -> str:

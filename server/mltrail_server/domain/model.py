@@ -11,19 +11,21 @@ from .errors import invalid
 MAX_NAME = 256
 MAX_ALIAS = 255
 MAX_TAG_VALUE = 100_000
-"""A prompt's text is a tag of its version, so it may be long."""
+"""Long, since a prompt's text is a tag of its version."""
 
 MAX_NUMBER = 2**63 - 1
 VERSION_TAG = "gitlab.version"
-"""GitLab's contract: a version created with this tag gets its value as semantic version."""
+"""As in GitLab, a version created with this tag gets its value as semantic version."""
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
-"""Prompts are models with this tag set to "true"; searches leave them out unless they ask for them."""
+"""Prompts are models with this tag set to "true". Searches leave them out unless they ask for them."""
 
 LATEST = "latest"
 
 _NO_NAME = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""https://www.unicode.org/reports/tr44/#General_Category_Values: a name stands in one line of notes, logs and files."""
+"""https://www.unicode.org/reports/tr44/#General_Category_Values: a name must fit on one line of notes,
+logs and files.
+"""
 
 _EXPERIMENT_PREFIX = "[model]"
 
@@ -32,7 +34,7 @@ _LIKE_NUMBER = re.compile(r"[vV]\d+")
 
 
 class VersionStage(StrEnum):
-    """MLflow's stages of a version, which aliases have replaced."""
+    """MLflow's stages of a version, since replaced by aliases."""
 
     NONE = "None"
     STAGING = "Staging"
@@ -44,17 +46,17 @@ _STAGES = {stage.value.lower(): stage for stage in VersionStage}
 
 
 def experiment_name(model: str) -> str:
-    """Name the experiment that GitLab gives each model."""
+    """Return the name of the experiment that GitLab gives each model."""
     return _EXPERIMENT_PREFIX + model
 
 
 def model_of_experiment(name: str) -> str | None:
-    """Name the model whose experiment this may be; None for an ordinary one."""
+    """Return the model whose experiment this is; None for an ordinary experiment."""
     return name.removeprefix(_EXPERIMENT_PREFIX) if name.startswith(_EXPERIMENT_PREFIX) else None
 
 
 def read_stage(text: str) -> VersionStage | None:
-    """Read a stage in any case, or answer None for what is none."""
+    """Read a stage, in upper or lower case; None for an unknown one."""
     return _STAGES.get(text.lower())
 
 
@@ -66,26 +68,26 @@ def parse_stage(text: str) -> VersionStage:
 
 
 def check_given(name: str) -> None:
-    """Check the name of a model that is asked for: one that no model can have is a mistake."""
+    """Check the name of a model that a client asks for: a name that no model can have is a mistake."""
     if not name:
         raise invalid("Registered model name cannot be empty.")
     if "/" in name or ":" in name:
-        raise invalid(f"Invalid model name '{name[:60]}': no '/' and no ':', since models:/ URIs are cut there.")
+        raise invalid(f"Invalid model name '{name[:60]}': it must not contain '/' or ':', which divide a models:/ URI.")
 
 
 def check_visible(name: str) -> None:
-    """Check that a model's or logged model's name stands in one line. Raises INVALID."""
+    """Check that the name of a model or logged model fits on one line. Raises INVALID."""
     if odd := next((one for one in name if unicodedata.category(one) in _NO_NAME), None):
         raise invalid(
-            f"Invalid model name {json.dumps(name[:60])}: it holds the character U+{ord(odd):04X}, which is invisible. "
-            "Leave line breaks, tabs and control characters out of it."
+            f"Invalid model name {json.dumps(name[:60])}: it contains the invisible character U+{ord(odd):04X}. "
+            "Remove line breaks, tabs and control characters."
         )
 
 
 def check_name(name: str) -> None:
-    """Check the name of a new model. It is one part of a path, in our pages' addresses and wherever it is saved."""
+    """Check the name of a new model. It becomes one part of a path: in our URLs, and wherever it is saved."""
     check_given(name.strip())
-    # As MLflow, in its words.
+    # MLflow's check, in its words.
     if name == "." or name.startswith(".."):
         raise invalid(
             f"Invalid value {json.dumps(name[:60])} for parameter 'name' supplied: Names may be treated as files in "
@@ -100,16 +102,16 @@ def check_name(name: str) -> None:
 def check_alias_text(alias: str) -> None:
     if _ALIAS.fullmatch(alias) is None or len(alias) > MAX_ALIAS:
         raise invalid(
-            f"Invalid alias name '{alias[:60]}': it may hold alphanumerics, underscores and dashes only, "
+            f"Invalid alias name '{alias[:60]}': it may contain only letters, digits, underscores and dashes, "
             f"at most {MAX_ALIAS} of them."
         )
 
 
 def check_alias(alias: str) -> None:
-    """Check a new alias. What looks like `latest` or a number would be taken for one."""
+    """Check a new alias. One that looks like `latest` or a version number would be taken for that."""
     check_alias_text(alias)
     if alias.lower() == LATEST:
-        raise invalid("'latest' alias name (case insensitive) is reserved: it always is the newest version.")
+        raise invalid("'latest' alias name (case insensitive) is reserved: it always means the newest version.")
     if _LIKE_NUMBER.fullmatch(alias):
         raise invalid(f"Version alias name '{alias}' is reserved: 'v' and a number would look like a version.")
 
@@ -123,13 +125,13 @@ def check_tag(key: str, value: str) -> None:
 
 
 def parse_version(text: str) -> int | str:
-    """Read what names a version: its running number, or its semantic version (as text). Raises INVALID for neither."""
+    """Read a version's running number, or its semantic version (as text). Raises INVALID for anything else."""
     if text.isascii() and text.isdigit():
-        # A number that no column holds is a version that does not exist, and 0 is never given out.
+        # A number too large for the column belongs to no version, and neither does 0.
         return int(text) if len(text) <= len(str(MAX_NUMBER)) and int(text) <= MAX_NUMBER else 0
     if semver.read(text) is not None:
         return text
     raise invalid(
-        f"Parameter 'version' must be an integer, got '{text[:60]}'. A semantic version such as 1.4.0 will do as well; "
+        f"Parameter 'version' must be an integer, got '{text[:60]}'. A semantic version such as 1.4.0 works too; "
         "to name it by an alias, use models:/<name>@<alias>."
     )

@@ -1,4 +1,4 @@
-"""Artifact paths: whatever a client sends, it stays in its owner's folder or is refused."""
+"""Artifact paths: whatever a client sends stays in its owner's folder, or is refused."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from .errors import MltrailError, invalid
 from .ids import is_eid
 
 MAX_BYTES = 2000
-"""In UTF-8. PostgreSQL keeps no more than 2,700 in an index."""
+"""In UTF-8. PostgreSQL indexes no more than 2,700."""
 
 _MAX_ROUNDS = 10
 _REFUSED = re.compile(r"[\x00-\x1f\\#\x7f]")
@@ -19,7 +19,7 @@ _BESIDE = "beside"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose folder a path is in: a candidate's, a logged model's, or a promotion's, whose files never change."""
+    """The owner of a folder: a candidate, a logged model, or a promotion, whose files never change."""
 
     experiment_iid: int = 0
     eid: str | None = None
@@ -36,13 +36,13 @@ class Owner:
 
 
 def clean(path: str) -> str:
-    """Answer a relative path with plain segments; "" is the folder itself. A slash at the end and each `.` go.
+    """Return a relative path with plain segments; "" is the folder itself. Removes a trailing slash and each `.`.
 
-    The name stays as HTTP gave it, but it must hold under every further unescaping, so that no spelling of `..` passes.
-    (Older clients name images `step%0%timestamp%17…`, which must not be unescaped.) Raises INVALID.
+    The path stays as HTTP delivered it, but it must also be valid however often it is unescaped, so that no spelling of
+    `..` passes. (Older clients name images `step%0%timestamp%17…`, which must not be unescaped.) Raises INVALID.
     """
     if _REFUSED.search(path):
-        raise _bad(path, "it holds a backslash, a '#' or a control character")
+        raise _bad(path, "it contains a backslash, a '#' or a control character")
     if _NO_TEXT.search(path):
         raise _bad(path, "it is not valid Unicode")
     if len(path.encode()) > MAX_BYTES:
@@ -54,8 +54,8 @@ def clean(path: str) -> str:
     for _ in range(_MAX_ROUNDS):
         parts = spelt.replace("\\", "/").split("/")
         if ".." in parts:
-            raise invalid("Invalid path")  # MLflow's very words: programs compare them
-        if any(_is_no_name(part) for part in parts):
+            raise invalid("Invalid path")  # exactly MLflow's words: programs compare them
+        if any(_is_not_a_name(part) for part in parts):
             raise _bad(path, "its parts must be names, not empty, '..' or a drive")
         again = unquote(spelt)
         if again == spelt:
@@ -64,8 +64,8 @@ def clean(path: str) -> str:
     raise _bad(path, "it is escaped too often")
 
 
-def _is_no_name(part: str) -> bool:
-    """Also what is none where the file may be downloaded to: Windows cuts spaces off, and `C:` leaves the folder."""
+def _is_not_a_name(part: str) -> bool:
+    """Also what is not a name on Windows, where the file may be downloaded: spaces are cut off, and `C:` is a drive."""
     return part.strip(" ") in ("", ".", "..") or (len(part) == 2 and part[0].isalpha() and part[1] == ":")
 
 
@@ -83,7 +83,7 @@ def owner_of(path: str) -> tuple[Owner, str]:
         case [experiment, eid, "artifacts", *rest] if _is_number(experiment) and is_eid(eid) and eid != "models":
             return Owner(int(experiment), eid=eid), "/".join(rest)
     raise invalid(
-        f"Invalid path: '{path[:80]}' is in no run's or logged model's folder. "
+        f"Invalid path: '{path[:80]}' is not in the folder of a run or logged model. "
         "Use the artifact_uri that the server gave."
     )
 
@@ -93,7 +93,9 @@ def of_promotion(pipeline_id: int, candidate_iid: int) -> Owner:
 
 
 def beside(number: int) -> str:
-    """Name the folder of what stands beside a candidate, which no client can name: see `store/beside.py`."""
+    """Name the folder of a candidate's additions after its job ended, which no client can name: see
+    `store/beside.py`.
+    """
     return f"{_BESIDE}/{number}"
 
 

@@ -1,4 +1,4 @@
-"""Which runs are a model's, and whether a merge request touches it."""
+"""Which runs belong to a model, and whether a merge request touches it."""
 
 import fnmatch
 import json
@@ -12,24 +12,26 @@ from .grouping import Run
 from .model import model_of_experiment
 
 UNNAMED = "Default"
-"""The experiment of runs for which nobody has named one. https://mlflow.org/docs/latest/ml/tracking/#experiments"""
+"""The experiment of runs that were logged without naming one.
+https://mlflow.org/docs/latest/ml/tracking/#experiments
+"""
 
 _MOST_NAMED = 3
 _PLAIN = re.compile(r"[A-Za-z][\w./@-]*")
 
 
 def as_text(text: str) -> str:
-    """Write a text so that YAML reads it back, within brackets too."""
+    """Write text so that YAML reads it back unchanged, also within brackets."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def model_of(experiment: str) -> str:
-    """Name the model of an experiment: GitLab calls a model's own experiment `[model]<name>`."""
+    """Return the model of an experiment: GitLab calls a model's own experiment `[model]<name>`."""
     return model_of_experiment(experiment) or experiment
 
 
 def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Give each of the contract's models its runs, and those that no model claims to the name of their experiment."""
+    """Map each of the contract's models to its runs, and other runs to the name of their experiment."""
     models = contract.models if contract else {}
     unnamed = _has_unnamed(contract, {run.experiment for run in runs})
     found = {name: [run for run in runs if unnamed or _is_of(run, model)] for name, model in models.items()}
@@ -37,24 +39,24 @@ def select(contract: Contract | None, runs: Sequence[Run]) -> dict[str, list[Run
     for run in runs:
         if run.iid not in claimed:
             name = model_of(run.experiment)
-            # The contract says which runs are its model's; an experiment of the same name does not add to them.
+            # The contract says which runs belong to its model; an experiment of the same name adds none.
             found.setdefault(f"{name} (not selected)" if name in models else name, []).append(run)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedModel:
-    """A model of the contract without a run, while there are runs of experiments that belong to no model."""
+    """A model of the contract without runs, while there are runs in experiments that belong to no model."""
 
     model: str
     experiments: tuple[str, ...]
 
     def sentence(self, quoted: Callable[[str], str]) -> str:
-        """Ask whether the runs are the model's. `quoted` makes safe what a user wrote."""
+        """Ask whether the runs belong to the model. `quoted` makes safe what a user wrote."""
         more = f" and {len(self.experiments) - _MOST_NAMED} more" if len(self.experiments) > _MOST_NAMED else ""
         names = ", ".join(map(quoted, self.experiments[:_MOST_NAMED])) + more
         which = "this experiment belongs" if len(self.experiments) == 1 else "these experiments belong"
-        other = "name it as a model, too" if len(self.experiments) == 1 else "name them as models, too"
+        other = "name it as a model too" if len(self.experiments) == 1 else "name them as models too"
         line = quoted(f"runs: {{experiment: {as_text(self.experiments[0])}}}")
         below = quoted(f"models: {as_text(self.model)}:")
         return (
@@ -66,7 +68,9 @@ class UnmatchedModel:
 def unmatched_models(
     contract: Contract | None, runs: Sequence[Run], changed_paths: Iterable[str] | None
 ) -> list[UnmatchedModel]:
-    """Ask about each model without runs that a change touches. Runs are never merged into a model by being alone."""
+    """List each model that a change touches and that has no runs. Runs don't belong to a model just by being the only
+    ones.
+    """
     if contract is None or not runs:
         return []
     selected = select(contract, runs)
@@ -78,14 +82,14 @@ def unmatched_models(
 
 
 def models_of(contract: Contract | None, experiments: Collection[str]) -> list[Model]:
-    """List the contract's models that may have runs in one of these experiments."""
+    """List the contract's models that can have runs in one of these experiments."""
     models = contract.models.values() if contract else ()
     unnamed = _has_unnamed(contract, set(experiments))
     return [one for one in models if unnamed or any(_may_hold(name, one) for name in experiments)]
 
 
 def may_be_of(contract: Contract | None, name: str, experiment: str) -> bool:
-    """Tell whether runs of an experiment may be of the model of this name."""
+    """Whether runs of an experiment can belong to the model of this name."""
     model = contract.models.get(name) if contract else None
     if model is None:
         return model_of(experiment) == name
@@ -93,12 +97,12 @@ def may_be_of(contract: Contract | None, name: str, experiment: str) -> bool:
 
 
 def tags_of(contract: Contract | None) -> set[str]:
-    """Name the tags by which a contract selects runs."""
+    """Return the keys of the tags by which a contract selects runs."""
     return {key for model in contract.models.values() for key in model.runs.tags} if contract else set()
 
 
 def touched(model: Model, changed_paths: Iterable[str] | None) -> bool:
-    """Tell whether a change concerns a model: it does where nobody knows what was changed."""
+    """Whether a change touches a model; it does when the changed files are not known."""
     if not model.paths or changed_paths is None:
         return True
     globs = [_parts(glob) for glob in model.paths]
@@ -106,9 +110,8 @@ def touched(model: Model, changed_paths: Iterable[str] | None) -> bool:
 
 
 def _has_unnamed(contract: Contract | None, experiments: set[str]) -> bool:
-    """Tell whether nobody has named the experiment of any run, nor said more about the only model than its name.
-
-    MLflow logs to `Default` then, which is no other model's name.
+    """Whether all runs are in MLflow's `Default` experiment, and the contract has one model and says nothing about its
+    runs: then they belong to that model.
     """
     models = list(contract.models.values()) if contract else []
     return len(models) == 1 and models[0].runs == Runs() and experiments == {UNNAMED}
@@ -124,24 +127,24 @@ def _is_of(run: Run, model: Model) -> bool:
 def _may_hold(experiment: str, model: Model) -> bool:
     wanted = model.runs
     if wanted.experiment is None:
-        # Those of the experiment of its name, or of its tags: that it is the only model says nothing about a run.
+        # The experiment of its name, or any with its tags: that it is the only model says nothing about a run.
         return bool(wanted.tags) or model_of(experiment) == model.name
     return any(fnmatch.fnmatchcase(name, wanted.experiment) for name in (experiment, model_of(experiment)))
 
 
 def _parts(glob: str) -> list[str]:
-    """Cut a glob over paths into its folders. A bracket is itself."""
+    """Split a glob for paths into folders. A bracket matches itself."""
     parts = glob.strip("/").replace("[", "[[]").split("/")
-    # What lies in a folder is held by the folder already; `**` at the end asks that there is something in it.
+    # A glob that matches a folder matches all that is in it; `**` at the end requires that there is something in it.
     return [*parts[:-1], "*"] if parts[-1] == "**" else parts
 
 
 def _holds(parts: Sequence[str], path: Sequence[str]) -> bool:
-    """Match a path, or a folder above it, folder by folder: `*` stays in a folder, `**` is any number of them.
+    """Match a path, or a folder above it, folder by folder: `*` stays within a folder, `**` matches any number of them.
 
-    One regular expression for the whole would take for ever on a few `**` and a long path.
+    A single regular expression would take for ever for a few `**` and a long path.
     """
-    places = {0}  # how many folders of the path the glob may have passed
+    places = {0}  # how many folders of the path may have been matched so far
     for part in parts:
         if part == "**":
             places = set(range(min(places), len(path) + 1))

@@ -29,7 +29,7 @@ class Bump(StrEnum):
 @total_ordering
 @dataclass(frozen=True, slots=True, eq=False)
 class Semver:
-    """One version. Compared by precedence: build metadata tells nothing, so `1.0.0+a == 1.0.0+b`."""
+    """One version. Compared by precedence: build metadata does not count, so `1.0.0+a == 1.0.0+b`."""
 
     major: int
     minor: int
@@ -53,7 +53,7 @@ class Semver:
 
     def bump(self, part: Bump) -> "Semver":
         """Make the next release. A pre-release comes before its release, so `1.2.3-rc.1` is followed by `1.2.3`,
-        and `2.0.0-rc.1` is followed by `2.0.0` whichever part asks.
+        and `2.0.0-rc.1` by `2.0.0`, whichever part is raised.
         """
         if self.pre and self._is_first_of(part):
             return Semver(self.major, self.minor, self.patch)
@@ -77,7 +77,7 @@ class Semver:
 
 
 def read(text: str) -> Semver | None:
-    """Read a version, or answer None for what is none."""
+    """Read a version; None for anything else."""
     match = _SEMVER.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if match is None:
         return None
@@ -86,19 +86,19 @@ def read(text: str) -> Semver | None:
 
 
 def parse(text: str) -> Semver:
-    """Read a version. Raises INVALID for what is none."""
+    """Read a version. Raises INVALID for anything else."""
     found = read(text)
     if found is None:
         raise invalid(
-            f"'{text[:60]}' is no semantic version. Write it as in 1.4.0 or 2.0.0-rc.1, without a 'v' before it, "
+            f"'{text[:60]}' is not a semantic version. Write it as in 1.4.0 or 2.0.0-rc.1, without a leading 'v', "
             f"in at most {MAX_LENGTH} characters: https://semver.org"
         )
     return found
 
 
 def following(highest: str | None, *, taken: Collection[str]) -> str:
-    """Name the version after `highest`, as GitLab does: 1.0.0 first, then one patch more; those that are taken are
-    passed over. Raises INVALID when there is no room for a longer one.
+    """Return the version after `highest`, as GitLab does: 1.0.0 first, then one patch more; versions that are taken are
+    skipped. Raises INVALID when the next one would be too long.
     """
     found = parse(FIRST) if highest is None else parse(highest).bump(Bump.PATCH)
     while str(found) in taken:

@@ -1,4 +1,4 @@
-"""Where a model version's files are said to be: in the project, or in a place that only clients read."""
+"""The declared source of a model version's files: in the project, or in a place that only clients read."""
 
 import re
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ _LOGIN = re.compile(r"//[^/@]*:[^/]*@")
 _SECRET = re.compile(
     r"[?&;](?:[\w.-]*(?:signature|token|secret|password|credential|api_?key|access_?key)[\w.-]*|sig)=", re.IGNORECASE
 )
-"""A shared access signature of Azure's, a presigned address of S3's, and the like."""
+"""A shared access signature of Azure, a presigned URL of S3, and the like."""
 _RELATIVE = (
     "If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute "
     "path must be provided without relative path references present. Please provide an absolute path."
 )
-"""MLflow's very words: its tests, and others', look for them."""
+"""Exactly MLflow's words: its tests, and others', look for them."""
 
 _VERSION = re.compile(r"(?P<name>[^/]+)/(?P<version>[^/]+)")
 _ALIASED = re.compile(r"(?P<name>[^/]+)@(?P<alias>[^/@]+)")
@@ -37,7 +37,7 @@ class Nowhere:
 
 @dataclass(frozen=True, slots=True)
 class OfRun:
-    """A folder in a candidate's files. The experiment is None where the source does not name one."""
+    """A folder in a candidate's files. The experiment is None if the source does not name one."""
 
     eid: str
     path: str
@@ -62,7 +62,9 @@ class OfVersion:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A place such as `s3://bucket/model`, which clients read with credentials of their own. This server never does."""
+    """A place such as `s3://bucket/model`, which clients read with their own credentials. This server
+    never reads it.
+    """
 
     uri: str
 
@@ -71,7 +73,7 @@ Source = Nowhere | OfRun | OfLoggedModel | OfVersion | Elsewhere
 
 
 def parse(source: str) -> Source:
-    """Read a version's source. Raises INVALID for what MLflow refuses, above all for paths on the server's own machine.
+    """Read a version's source. Raises INVALID for what MLflow refuses, above all paths on the server's own machine.
 
     An empty source and a semantic version, which GitLab's documented calls send there, name no files.
     """
@@ -79,7 +81,7 @@ def parse(source: str) -> Source:
         return Nowhere()
     _check_no_secret(source)
     scheme, colon, rest = source.partition(":")
-    scheme = scheme.strip().lower()  # clients take `RUNS:/…` for `runs:/…`
+    scheme = scheme.strip().lower()  # clients treat `RUNS:/…` as `runs:/…`
     if colon and scheme not in _OURS:
         return Elsewhere(checked_place(source))
     if not colon or not rest.startswith("/") or rest.startswith("//"):
@@ -102,23 +104,23 @@ def parse(source: str) -> Source:
 
 
 def is_elsewhere(location: str) -> bool:
-    """Tell a place that only clients read from a folder of the project's own files."""
+    """Whether a location is a place that only clients read, and not a folder of the project's own files."""
     return ":" in location.split("/", 1)[0]
 
 
 def checked_place(uri: str) -> str:
-    """Check a place that is kept as text for clients, as MLflow does. Raises INVALID."""
+    """Check, as MLflow does, a place that is only stored as text for clients. Raises INVALID."""
     _check_no_secret(uri)
     parts = _SCHEME.match(uri)
     scheme = parts["scheme"].lower() if parts else ""
     if not scheme or scheme == "file":
         raise _refused(uri)
     if scheme in _NEVER:
-        raise _bad_place(uri, f"No files can lie at '{scheme}:'.")
+        raise _bad_place(uri, f"No files can be stored at '{scheme}:'.")
     if scheme in _TOKEN_GOES_THERE:
         raise _bad_place(uri, f"With '{scheme}:' MLflow's client would send its token to that host.")
     if _NO_TEXT.search(uri):
-        raise _bad_place(uri, "It holds control characters, or is not valid Unicode.")
+        raise _bad_place(uri, "It contains control characters, or is not valid Unicode.")
     spelt = _plain(uri)
     try:
         place = urlsplit(spelt)
@@ -131,14 +133,15 @@ def checked_place(uri: str) -> str:
 
 
 def _check_no_secret(uri: str) -> None:
-    """Refuse a place with a password or a signature in it, before anything else is said of it: errors show the place.
+    """Refuse a place that contains a password or a signature. This check comes first, since later errors show the
+    place.
 
-    An escaped one is found, too. Raises INVALID.
+    Escaped ones are found too. Raises INVALID.
     """
     spelt = uri
     for _ in range(_MOST_ROUNDS):
         if _LOGIN.search(spelt) or _SECRET.search(spelt):
-            raise _bad_place("…", "It holds a password or a key, which everybody who sees the version would see.")
+            raise _bad_place("…", "It contains a password or a key, which everybody who can see the version would see.")
         again = unquote(spelt)
         if again == spelt:
             break
@@ -177,13 +180,13 @@ def _of_model(path: str) -> Source | None:
 
 def _refused(source: str) -> MltrailError:
     scheme, colon, _ = source.partition(":")
-    # Begun as MLflow begins them: its tests, and others', look for these words.
+    # The beginning is MLflow's: its tests, and others', look for these words.
     if not colon or scheme == "file":
         why = "To use a local path as a model version source, log its files to a run first."
     else:
         why = (
-            "If supplying a source as an http, https, ftp, object store or mlflow-artifacts uri, it must lie in a "
-            "run's or logged model's folder of this project, without '..'; log files that lie elsewhere to a run first."
+            "If supplying a source as an http, https, ftp, object store or mlflow-artifacts uri, it must be in "
+            "the folder of a run or logged model of this project, without '..'; log other files to a run first."
         )
     return invalid(
         f"Invalid model version source: '{source[:200]}'. {why} Use runs:/<run id>/<path>, models:/<name>/<version>, "

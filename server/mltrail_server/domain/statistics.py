@@ -1,13 +1,14 @@
-"""Is a difference between two sets of runs real? Means, spreads, Welch's test, prediction intervals.
+"""Means, spreads and the distributions that tests need.
 
-The t distribution is our own, since SciPy is too heavy for a server to install. It rests on the regularised incomplete
-beta function by its continued fraction (https://dlmf.nist.gov/8.17#v, 8.17.22), evaluated by the modified Lentz
-algorithm (https://dlmf.nist.gov/3.10#iii).
+The t distribution is our own, since SciPy is too large a dependency for a server. It rests on the regularised
+incomplete beta function by its continued fraction (https://dlmf.nist.gov/8.17#v, 8.17.22), evaluated by the modified
+Lentz algorithm (https://dlmf.nist.gov/3.10#iii).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _TINY = 1e-300
 _PRECISION = 1e-15
@@ -23,13 +24,11 @@ class Summary:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What Welch's test says of second minus first. `low` and `high` bound it with 95 % confidence."""
+class MeanError(NamedTuple):
+    """The standard error of a mean, or of a difference between two, and its degrees of freedom."""
 
-    p: float
-    low: float
-    high: float
+    error: float
+    freedom: float
 
 
 def summarise(values: Sequence[float]) -> Summary:
@@ -40,49 +39,31 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(mean, sd, n)
 
 
-def welch(first: Summary, second: Summary) -> Difference | None:
-    """Test whether two means differ, without assuming equal spreads.
+def welch(first: MeanError, second: MeanError) -> MeanError:
+    """Return the standard error of the difference between two means, without assuming equal spreads.
 
-    None when it can't be told: a side has one run, or no spread is seen on either.
     B. L. Welch, "The generalization of 'Student's' problem when several different population variances are involved",
     Biometrika 34 (1947).
     """
-    if first.sd is None or second.sd is None:
-        return None
-    a, b = first.sd**2 / first.n, second.sd**2 / second.n
-    error = math.sqrt(a + b)
+    error = math.hypot(first.error, second.error)
     if error == 0:
-        return None
-    # The shares keep very small and very large variances from under- and overflowing.
-    share_a, share_b = a / (a + b), b / (a + b)
-    freedom = 1 / (share_a**2 / (first.n - 1) + share_b**2 / (second.n - 1))
-    delta = second.mean - first.mean
-    reach = t_quantile(0.975, freedom) * error
-    return Difference(t_two_sided(delta / error, freedom), delta - reach, delta + reach)
-
-
-def prediction_interval(known: Summary, *, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Tell where one more run like the known ones would fall. None when there are fewer than two.
-
-    mean ± t · sd · √(1 + 1/n), see https://www.itl.nist.gov/div898/handbook/pmd/section1/pmd132.htm.
-    """
-    if known.sd is None:
-        return None
-    reach = t_quantile((1 + confidence) / 2, known.n - 1) * known.sd * math.sqrt(1 + 1 / known.n)
-    return known.mean - reach, known.mean + reach
+        return MeanError(0.0, 1.0)
+    # Shares keep very small and very large variances from under- and overflowing.
+    share_a, share_b = (first.error / error) ** 2, (second.error / error) ** 2
+    return MeanError(error, 1 / (share_a**2 / first.freedom + share_b**2 / second.freedom))
 
 
 def t_two_sided(t: float, freedom: float) -> float:
-    """Answer the probability of a value at least as far from 0 as `t`; infinite freedom is the normal distribution."""
+    """Return the probability of a value at least as far from 0 as `t`; infinite freedom is the normal distribution."""
     if math.isinf(freedom):
         return math.erfc(abs(t) / math.sqrt(2))
-    if abs(t) < 1:  # its square would be lost beside a large freedom
+    if abs(t) < 1:  # its square would be lost next to a large freedom
         return 1 - incomplete_beta(0.5, freedom / 2, t * t / (freedom + t * t))
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
 def t_quantile(probability: float, freedom: float) -> float:
-    """Answer the t below which a share of `probability` (at least 0.5) lies, by bisection."""
+    """Return the t below which a share of `probability` (at least 0.5) lies, by bisection."""
     wanted = 2 * (1 - probability)
     low, high = 0.0, 1.0
     while t_two_sided(high, freedom) > wanted and high < 1e12:
@@ -99,7 +80,7 @@ def t_quantile(probability: float, freedom: float) -> float:
 
 
 def f_two_sided(ratio: float, above: float, below: float) -> float:
-    """Answer the probability of a ratio of two variances at least as far from 1 as this one (above / below).
+    """Return the probability of a ratio of two variances at least as far from 1 as this one (above / below).
 
     https://dlmf.nist.gov/8.17 gives the F distribution as I_x(a, b) with x = above·ratio / (above·ratio + below).
     """
@@ -113,7 +94,7 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
         return 0.0
     if x >= 1:
         return 1.0
-    if x > (a + 1) / (a + b + 2):  # the fraction converges fast on the other side only
+    if x > (a + 1) / (a + b + 2):  # the fraction converges fast only on the other side
         return 1 - incomplete_beta(b, a, 1 - x)
     log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     return math.exp(log_front) * _fraction(a, b, x) / a

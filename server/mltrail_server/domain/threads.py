@@ -25,19 +25,20 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Who has let which broken rules pass, and why."""
+    """Who has accepted which broken rules, and why."""
 
     user_name: str
     reason: str
     rules: frozenset[str]
 
     def covers(self, broken: Collection[str]) -> bool:
-        """A rule that broke later was not let pass."""
+        """Whether all of these rules were accepted: one that broke later was not."""
         return self.rules.issuperset(broken)
 
 
 def override_of(thread: Thread, *, bot_id: int, rules: Collection[str]) -> Override | None:
-    """Tell who has let the rules pass that the thread names: who resolved it, with a reply of a person that says why.
+    """Return who has accepted the rules that the thread names: the person who resolved it, if a person's reply says
+    why.
 
     None while it is open, when we resolved it ourselves, or when nobody said why.
     """

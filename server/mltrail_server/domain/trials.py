@@ -1,4 +1,4 @@
-"""A sweep is a parent run with its trials below it. One of the two speaks for it in a comparison, never both."""
+"""A sweep is a parent run with trials as its children. A comparison counts the parent or the trials, never both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,30 +7,26 @@ from . import globs
 from .grouping import Run, RunState, usable
 
 PARENT_TAG = "mlflow.parentRunId"
-"""By this tag a run names its parent, by its MLflow run id. https://mlflow.org/docs/latest/ml/tracking/"""
+"""The tag in which a run names its parent's MLflow run id. https://mlflow.org/docs/latest/ml/tracking/"""
 
 CONFIRM_TAG = "mltrail.confirm"
-"""A run bears this tag with the value `true` when it trains the winner again, on a seed that nothing was chosen by."""
+"""The tag, with the value `true`, of a run that trains the winner again with a seed that no choice was based on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`runs` are those that count; `trials` tells for a parent that counts how many trials it was chosen from."""
+    """`runs` are those that count. `trials` maps each parent that counts to the number of trials it was chosen from."""
 
     runs: tuple[Run, ...]
     trials: Mapping[int, int]
 
 
 def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
-    """Choose who speaks for each sweep: the parent where it has logged a metric that no trial of it has (the final
-    evaluation, as scikit-learn's searches log it), else the trials. `wanted` are globs of the metrics that matter, all
-    when empty.
+    """Choose what counts for each sweep: the parent if it has logged a metric that none of its trials has (the final
+    evaluation, as scikit-learn's searches log it), or else the trials. `wanted` are globs of the metrics that matter;
+    empty means all.
     """
-    in_circles = _in_circles(runs)
-    children: dict[int, list[Run]] = {}
-    for run in runs:
-        if run.parent_iid is not None and run.iid not in in_circles and run.state is RunState.SUCCEEDED:
-            children.setdefault(run.parent_iid, []).append(run)
+    children = _children(runs)
     if not children:
         return Folded(tuple(runs), {})
     matter = globs.matching_any({name for run in runs for name in run.metrics}, wanted) if wanted else None
@@ -50,6 +46,16 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
     return Folded(tuple(run for run in runs if run.iid not in dropped), trials)
 
 
+def _children(runs: Sequence[Run]) -> dict[int, list[Run]]:
+    """Map the parents to their trials that have succeeded."""
+    in_circles = _in_circles(runs)
+    children: dict[int, list[Run]] = {}
+    for run in runs:
+        if run.parent_iid is not None and run.iid not in in_circles and run.state is RunState.SUCCEEDED:
+            children.setdefault(run.parent_iid, []).append(run)
+    return children
+
+
 def confirms(run: Run) -> bool:
     return run.tags.get(CONFIRM_TAG, "").lower() == "true"
 
@@ -60,7 +66,7 @@ def _logged(run: Run, matter: set[str] | None) -> set[str]:
 
 
 def _in_circles(runs: Sequence[Run]) -> set[int]:
-    """Find runs that are their own ancestors: they are no trials, since otherwise nobody would speak for them."""
+    """Find runs that are their own ancestors. They are not treated as trials, or none of them would count."""
     parents = {run.iid: run.parent_iid for run in runs}
     found: set[int] = set()
     seen: set[int] = set()

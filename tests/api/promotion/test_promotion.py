@@ -117,7 +117,7 @@ def test_an_experiment_that_can_be_no_model_keeps_no_other_from_promotion(trail:
     trail.train(pipeline, [0.9], job_name="another")
     unfit, good = promote(trail, pipeline)
     assert (unfit["state"], unfit["model"]) == ("nothing", "a/b")
-    assert "no '/'" in unfit["reason"]
+    assert "must not contain '/'" in unfit["reason"]
     assert (good["state"], good["model"]) == ("promoted", "churn")
 
 

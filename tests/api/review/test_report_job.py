@@ -51,7 +51,7 @@ def test_a_missing_one_is_told(trail: Trail, request_with_report: MergeRequest) 
     (note,) = trail.notes(request_with_report)
     assert "⚠️ This pipeline has no job `report`, which reported before" in note
     assert told(trail, pipeline) == [
-        "This pipeline has no job report, which reported before: nothing in it fails with the gate."
+        "This pipeline has no job report, which reported before: nothing in it fails when the gate does."
     ]
 
 
@@ -75,10 +75,10 @@ def test_one_that_does_not_ask_is_told(trail: Trail, request_with_report: MergeR
     pipeline = push(trail, request_with_report, BAD)
     job = trail.team.gitlab.add_job(pipeline, "report", "test", trail.team.users["developer"], "running")
     trail.work()
-    assert "did not ask" not in trail.notes(request_with_report)[0]
+    assert "did not request" not in trail.notes(request_with_report)[0]
     end(trail, job, status)
     trail.work(seconds=60)
-    assert "The job `report` did not ask for this report as it did before" in trail.notes(request_with_report)[0]
+    assert "The job `report` did not request this report as it did before" in trail.notes(request_with_report)[0]
 
 
 def test_one_that_passes_a_failed_gate_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
@@ -99,7 +99,7 @@ def test_one_that_may_fail_is_told(trail: Trail, request_with_report: MergeReque
     job.allow_failure = allowed
     end(trail, job, "failed")
     trail.work(seconds=60)
-    assert ("The job `report` may fail without the pipeline." in trail.notes(request_with_report)[0]) is allowed
+    assert ("The job `report` may fail without failing the pipeline." in trail.notes(request_with_report)[0]) is allowed
 
 
 def test_another_one_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
@@ -108,7 +108,7 @@ def test_another_one_is_told(trail: Trail, request_with_report: MergeRequest) ->
     headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(job, EXTERNAL_URL)}"}
     trail.client.post(f"/api/v4/projects/42/ml/pipelines/{pipeline.id}/report", headers=headers)
     (note,) = trail.notes(request_with_report)
-    assert f"This report was asked for by the job {code(job.name)}, not by `report` as before." in note
+    assert f"This report was requested by the job {code(job.name)}, not by `report` as before." in note
 
 
 def test_what_was_merged_is_what_others_are_held_to(trail: Trail, request_with_report: MergeRequest) -> None:

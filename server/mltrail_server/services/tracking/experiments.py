@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from mltrail_server.domain import limits
-from mltrail_server.domain.artifact_location import UNUSED_TAG, allowed, told_in_a_tag
+from mltrail_server.domain.artifact_location import UNUSED_TAG, allowed, shortened_for_tag
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.domain.model import model_of_experiment
@@ -44,7 +44,7 @@ def create(
         limits.check_tag(key, value)
     place = allowed(artifact_location or "", scope.deps.settings.locations)
     if artifact_location and place is None:
-        tags.append((UNUSED_TAG, told_in_a_tag(artifact_location)))
+        tags.append((UNUSED_TAG, shortened_for_tag(artifact_location)))
     with scope.project.write() as tx:
         iid = store.create(tx, name=name, artifact_location=place)
         if iid is None:
