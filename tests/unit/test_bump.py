@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mltrail_server.domain.bump import Data, Facts, Step, decide, raised, signature_of, wished
+from mltrail_server.domain.bump import Data, Facts, Step, decide, largest, requested_steps, signature_of
 from mltrail_server.domain.semver import Bump
 
 
@@ -87,12 +87,12 @@ def test_many_changes_are_told_in_a_few_words() -> None:
     ],
 )
 def test_labels_and_trailers_raise_it(labels: list[str], messages: list[str], bump: Bump) -> None:
-    assert raised(Step(Bump.PATCH, "as it is"), wished(labels, messages)).bump is bump
+    assert largest(Step(Bump.PATCH, "as it is"), requested_steps(labels, messages)).bump is bump
 
 
 def test_and_never_lower_it() -> None:
     step = Step(Bump.MAJOR, "input age is gone")
-    assert raised(step, wished(["model::patch"], ["x\n\nModel-Bump: minor"])) == step
+    assert largest(step, requested_steps(["model::patch"], ["x\n\nModel-Bump: minor"])) == step
 
 
 def test_a_signature_is_read_from_an_mlmodel_file() -> None:

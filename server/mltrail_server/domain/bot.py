@@ -1,5 +1,5 @@
-"""Which role mltrail's bot needs in a project: one table, from which the self-test, `mltrail doctor`, the pages and the
-documentation speak.
+"""Which role mltrail's bot needs in a project: one table for the self-test, `mltrail doctor`, the pages and the
+documentation.
 
 https://docs.gitlab.com/user/permissions/#project-members-permissions
 """
@@ -19,26 +19,26 @@ class Requirement:
 
 
 class Task(Enum):
-    """What the bot does, with the least role that GitLab wants for it."""
+    """What the bot does, with the lowest role that GitLab requires for it."""
 
     READ = Requirement(Role.REPORTER, "read jobs, merge requests and files", "always")
     NOTE = Requirement(Role.REPORTER, "write comments", "always")
     ISSUE = Requirement(Role.REPORTER, "open and close issues", "`gate: {issue: true}`")
-    # Anybody who comments can open a thread; only who may resolve it can close it again.
+    # Anybody who can comment can open a thread, but resolving it again takes this role.
     THREAD = Requirement(Role.DEVELOPER, "open and resolve threads", "`gate: {thread: true}`")
     STATUS = Requirement(Role.DEVELOPER, "set commit statuses", "`gate: {status: true}`")
-    # For a status GitLab wants the right to push or merge, which a protected branch gives Maintainers.
+    # A status takes the right to push or merge, which Maintainers have on a protected branch.
     STATUS_OF_PROTECTED = Requirement(
         Role.MAINTAINER,
         "set commit statuses on protected branches",
-        "`gate: {status: true}`, outside of merge requests",
+        "`gate: {status: true}`, outside merge requests",
     )
-    WEBHOOK = Requirement(Role.MAINTAINER, "make a webhook for a test", "`selftest --webhook-listen`")
+    WEBHOOK = Requirement(Role.MAINTAINER, "create a webhook for a test", "`selftest --webhook-listen`")
 
 
 ALWAYS = (Task.READ, Task.NOTE)
 ADVISED = Role.DEVELOPER
-"""With it everything works but statuses on protected branches, and the self-test's webhook."""
+"""With it, everything works except statuses on protected branches and the self-test's webhook."""
 
 
 def lacks(level: int, works: Iterable[Task]) -> list[Task]:
@@ -47,7 +47,7 @@ def lacks(level: int, works: Iterable[Task]) -> list[Task]:
 
 
 def problem(level: int, path: str, works: Iterable[Task] = ALWAYS) -> str:
-    """Say what a bot can't do in a project and which role mends it; empty when it can do all of these."""
+    """Say what a bot can't do in a project and which role it needs; empty when it can do all of these."""
     missing = lacks(level, works)
     if not missing:
         return ""
@@ -59,7 +59,7 @@ def problem(level: int, path: str, works: Iterable[Task] = ALWAYS) -> str:
 
 
 def can(level: int) -> str:
-    """Say what a bot can do, by its level."""
+    """Say what a bot with this access level can do."""
     return _listed(one.value.does for one in Task if level >= one.value.role) or "do nothing"
 
 
@@ -68,6 +68,6 @@ def _is(level: int) -> str:
     return f"has the {title_of(role)} role in" if role else "is not a member of"
 
 
-def _listed(told: Iterable[str]) -> str:
-    *first, last = list(told) or [""]
+def _listed(items: Iterable[str]) -> str:
+    *first, last = list(items) or [""]
     return f"{', '.join(first)} and {last}" if first else last

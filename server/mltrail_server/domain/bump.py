@@ -1,7 +1,7 @@
 """How large is the step from one version of a model to the next?
 
-Major: who calls the model must change, since its signature or task did. Minor: it was made in another way, with other
-parameters, code or columns of data. Patch: the same again, with new data or another seed.
+Major: callers of the model must change, since its signature or task did. Minor: it was made differently, with other
+parameters, code or data columns. Patch: made the same way, with new data or another seed.
 """
 
 import json
@@ -14,7 +14,7 @@ from .comparison import changed_parameters
 from .grouping import REPEAT_OVER
 from .semver import Bump
 
-_MOST_TOLD = 3
+_MOST_NAMED = 3
 _SIZES = (Bump.PATCH, Bump.MINOR, Bump.MAJOR)
 _LABEL = re.compile(r"model::(major|minor|patch)", re.IGNORECASE)
 _TRAILER = re.compile(r"^Model-Bump:[ \t]*(major|minor|patch)[ \t]*$", re.IGNORECASE | re.MULTILINE)
@@ -28,8 +28,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a version was made of. `inputs` and `outputs` are the signature's, None where the model has none; `tree`
-    sums up the repository's files; `data` is by the use of a dataset, such as `training`.
+    """What a version was made from. `inputs` and `outputs` are the signature's, None if the model has none; `tree` is
+    a digest of the repository's files; `data` maps each use of a dataset, such as `training`, to the dataset.
     """
 
     params: Mapping[str, str]
@@ -47,14 +47,14 @@ class Step:
 
 
 def decide(before: Facts, now: Facts, *, chance: frozenset[str] = REPEAT_OVER, same_code: bool | None = None) -> Step:
-    """Compare what two versions were made of. `chance` names parameters such as seeds; `same_code` overrules `tree`,
-    where somebody knows which files are the model's.
+    """Compare what two versions were made from. `chance` names parameters such as seeds; `same_code` overrules `tree`
+    if it is known which files belong to the model.
     """
     broken = _breaking(before, now)
     if broken:
         return Step(Bump.MAJOR, _list(broken))
     changed = [
-        f"{one.name} {_told(one.before)} → {_told(one.after)}"
+        f"{one.name} {_or_unset(one.before)} → {_or_unset(one.after)}"
         for one in changed_parameters(before.params, now.params)
         if one.name not in chance
     ]
@@ -72,8 +72,10 @@ def decide(before: Facts, now: Facts, *, chance: frozenset[str] = REPEAT_OVER, s
     return Step(Bump.PATCH, _list(renewed) if renewed else "the same parameters, trained again")
 
 
-def wished(labels: Iterable[str], messages: Iterable[str]) -> list[Step]:
-    """Read what a merge request's labels (`model::major`) and its commits' trailers (`Model-Bump: major`) ask for."""
+def requested_steps(labels: Iterable[str], messages: Iterable[str]) -> list[Step]:
+    """Read the steps that a merge request's labels (`model::major`) and commit trailers (`Model-Bump:
+    major`) ask for.
+    """
     found = [
         Step(Bump(match[1].lower()), f"the label {label}") for label in labels if (match := _LABEL.fullmatch(label))
     ]
@@ -84,13 +86,13 @@ def wished(labels: Iterable[str], messages: Iterable[str]) -> list[Step]:
     ]
 
 
-def raised(step: Step, wishes: Iterable[Step]) -> Step:
-    """Take the largest step that is wished for, if it is larger: a wish never makes it smaller."""
-    return max([step, *wishes], key=lambda one: _SIZES.index(one.bump))
+def largest(step: Step, requested: Iterable[Step]) -> Step:
+    """Return the largest step: a request can make the step larger, never smaller."""
+    return max([step, *requested], key=lambda one: _SIZES.index(one.bump))
 
 
 def signature_of(model: Mapping[str, Any]) -> tuple[list[Any] | None, list[Any] | None, str | None]:
-    """Read inputs, outputs and task out of a decoded MLmodel file.
+    """Read inputs, outputs and task from a decoded MLmodel file.
 
     https://mlflow.org/docs/latest/ml/model/#mlmodel-file
     """
@@ -116,7 +118,7 @@ def _decoded(text: object) -> list[Any] | None:
 
 
 def _breaking(before: Facts, now: Facts) -> list[str]:
-    """Say what somebody who calls the old version would trip over."""
+    """Say what would break callers of the old version."""
     found = []
     if before.task and now.task and before.task != now.task:
         found.append(f"the task is {now.task}, it was {before.task}")
@@ -141,7 +143,7 @@ def _broken_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
 
 
 def _columns(fields: list[Any] | None) -> dict[str, Any]:
-    """Name a signature's fields; those without a name go by their place."""
+    """Map a signature's fields by name; those without a name by position."""
     return {
         str(one.get("name") or f"#{place}") if isinstance(one, dict) else f"#{place}": one
         for place, one in enumerate(fields or [])
@@ -160,11 +162,11 @@ def _is_field(one: object) -> bool:
     return isinstance(one, dict)
 
 
-def _told(value: str | None) -> str:
+def _or_unset(value: str | None) -> str:
     return value or "(unset)"
 
 
 def _list(changes: list[str]) -> str:
-    if len(changes) <= _MOST_TOLD + 1:  # "and 1 more" would save no room
+    if len(changes) <= _MOST_NAMED + 1:  # "and 1 more" would be no shorter
         return ", ".join(changes)
-    return ", ".join(changes[:_MOST_TOLD]) + f" and {len(changes) - _MOST_TOLD} more"
+    return ", ".join(changes[:_MOST_NAMED]) + f" and {len(changes) - _MOST_NAMED} more"

@@ -1,4 +1,4 @@
-"""Write filters and orders down again: `parse(written(clauses))` gives the same clauses."""
+"""Write filters and orders as text: `parse(written(clauses))` gives the same clauses."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ _PLAIN_KEY = re.compile(r"[\w\-]+(?:\.[\w\-]+)*")
 
 
 def written(clauses: Sequence[Clause]) -> str:
-    """Write a filter. Raises ValueError for a key or a value with all kinds of quotes: the language can't hold it."""
+    """Write a filter. Raises ValueError for a key or value with all kinds of quotes, which the language
+    can't express.
+    """
     return " AND ".join(_clause(clause) for clause in clauses)
 
 
@@ -36,7 +38,7 @@ def _name(entity: Entity, key: str) -> str:
     if not _PLAIN_KEY.fullmatch(key):
         quote = next((quote for quote in "`\"'" if quote not in key), None)
         if quote is None:
-            raise ValueError(f"The key {key!r} holds all kinds of quotes, so no filter can name it.")
+            raise ValueError(f"The key {key!r} contains all kinds of quotes, so no filter can name it.")
         key = f"{quote}{key}{quote}"
     return f"{_PREFIX[entity]}.{key}"
 
@@ -49,15 +51,15 @@ def _value(value: Value) -> str:
 
 def _number(value: float | None) -> str:
     if value is None or value != value:  # noqa: PLR0124 - only NaN differs from itself
-        raise ValueError(f"{value} is no number that a filter can hold.")
+        raise ValueError(f"{value} is not a number that a filter can contain.")
     if value in (float("inf"), float("-inf")):
         return "1e999" if value > 0 else "-1e999"
     return repr(value)
 
 
 def _text(value: str) -> str:
-    """Quote a text. A doubled quote inside is no escape but two characters, as in MLflow, so only pairs may stand."""
+    """Quote a text. As in MLflow, a doubled quote inside is two characters and no escape, so only pairs are allowed."""
     for quote in "'\"":
         if quote not in value.replace(quote * 2, ""):
             return f"{quote}{value}{quote}"
-    raise ValueError(f"The text {value!r} holds both kinds of quotes, so no filter can compare with it.")
+    raise ValueError(f"The text {value!r} contains both kinds of quotes, so no filter can compare with it.")

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""Who the caller is, and what they are allowed to do."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -7,7 +7,7 @@ from .ids import ProjectId
 
 
 class Role(IntEnum):
-    """GitLab's access levels. Compare with >=, never by equality: GitLab adds levels between the old ones.
+    """GitLab's access levels. Compare with >=, never by equality: GitLab adds levels in between.
 
     https://docs.gitlab.com/api/access_requests/#valid-access-levels
     """
@@ -24,7 +24,7 @@ class Role(IntEnum):
 
 
 def role_of(level: int) -> Role:
-    """Take a level between two that we know as the lower one: GitLab adds levels."""
+    """Return the role of a level; one between two roles counts as the lower, since GitLab adds levels."""
     return max((role for role in Role if role <= level), default=Role.NONE)
 
 
@@ -41,7 +41,7 @@ class Access(IntEnum):
 
 
 def access_of(role: Role) -> Access | None:
-    """Tell what a role may do: Guest to Reporter read, Developer to Owner also write, everybody else nothing."""
+    """Return what a role allows: Guest to Reporter can read, Developer to Owner can also write, others nothing."""
     if role >= Role.DEVELOPER:
         return Access.WRITE
     if role >= Role.GUEST:
@@ -54,14 +54,14 @@ class TokenKind(StrEnum):
     JOB_TOKEN = "job_token"  # noqa: S105
     ACCESS_TOKEN = "access_token"  # noqa: S105
     OAUTH = "oauth"
-    DETACHED = "detached"  # what `mltrail detach` gives to a training that outlives its job
+    DETACHED = "detached"  # from `mltrail detach`, for a training that outlives its job
     LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedClaims:
-    """What a job's token proves. Made by `gitlab.id_tokens` and `gitlab.job_tokens` only, after every check has passed;
-    what `domain.detachment` has signed of it counts, too.
+    """What a job's token proves. Only `gitlab.id_tokens` and `gitlab.job_tokens` create one, after every check has
+    passed, and `domain.detachment` from claims that it has signed.
 
     https://docs.gitlab.com/ci/secrets/id_token_authentication/#token-payload
     """
@@ -77,19 +77,19 @@ class VerifiedClaims:
     ref_type: str  # "branch" or "tag"
     ref_protected: bool
     user_login: str
-    user_role: Role  # in the source project: worthless when that is a fork
+    user_role: Role  # in the source project; worthless if that is a fork
     expires_ms: int
     issued_ms: int = 0
 
     @property
     def from_fork(self) -> bool:
-        """Tell whether a fork's code runs, or may run: then the job's word counts for little."""
+        """Whether the job runs a fork's code, or may do so: then it is hardly trusted."""
         return self.job_project_id != self.source_project_id
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who has been let in to one project."""
+    """A caller who has been admitted to one project."""
 
     kind: TokenKind
     project_id: ProjectId
@@ -98,8 +98,8 @@ class Actor:
     access: Access
     job: VerifiedClaims | None = None  # set when the token proves a CI job
     user_id: int | None = None
-    limit: str = ""  # why it may read only, in words for the person who wants to write
-    candidate_iid: int | None = None  # the only candidate that it may write to
+    limit: str = ""  # why it can only read, in words for a person who wants to write
+    candidate_iid: int | None = None  # the only candidate that it can write to
     unchecked: bool = False  # GitLab could not be asked whether the job still runs
     role: Role = Role.NONE  # a person's; a job's is in its claims
 
@@ -108,12 +108,12 @@ class Actor:
 
     @property
     def sees_merge_requests(self) -> bool:
-        """Tell whether GitLab shows them merge requests, where the project is private: from Reporter on."""
+        """Whether GitLab shows the caller merge requests in a private project: from Reporter upwards."""
         return self.kind is TokenKind.LOCAL or self.job is not None or self.role >= Role.REPORTER
 
     @property
     def has_maintainer_rights(self) -> bool:
-        """Tell whether they may change what was promoted: a Maintainer, or a job on a protected branch or tag."""
+        """Whether the caller may change what was promoted: a Maintainer, or a job on a protected branch or tag."""
         if self.kind is TokenKind.LOCAL:
             return True
         if self.kind is TokenKind.DETACHED:

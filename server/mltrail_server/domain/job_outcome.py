@@ -1,4 +1,4 @@
-"""What becomes of a candidate that calls itself running while its jobs are over: its client died without a word."""
+"""The outcome of a candidate whose jobs have ended while it still says it is running: its client died silently."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -19,17 +19,17 @@ _TIMED_OUT = frozenset({"job_execution_timeout", "job_router_failure", "stuck_or
 
 
 def all_ended(jobs: Iterable[Ended]) -> bool:
-    """Tell whether no job will write any more. A job that GitLab was never asked about may still run."""
+    """Whether no job will write any more. A job that GitLab was never asked about may still be running."""
     return all(job.status in gitlab_ci.ENDED for job in jobs)
 
 
 def of(jobs: Iterable[Ended]) -> tuple[Status, str]:
-    """Judge by all jobs of a candidate, which are over: the worst decides. Answers the status and why, for people."""
+    """Return a candidate's status, and the reason in words, from its jobs, which have all ended: the worst decides."""
     by_status = {job.status: job for job in jobs}
     if failed := by_status.get("failed"):
         if failed.failure_reason in _TIMED_OUT:
             return Status.FAILED, f"job timed out: {failed.failure_reason}"
-        return Status.FAILED, f"job failed: {failed.failure_reason or 'no reason told'}"
+        return Status.FAILED, f"job failed: {failed.failure_reason or 'no reason given'}"
     for status in ("canceled", "skipped"):
         if status in by_status:
             return Status.KILLED, f"job {status}"

@@ -1,8 +1,8 @@
 """Make text that a user chose inert in GitLab's Markdown.
 
 A note is written with the bot's rights, so a parameter's value must not become a quick action, a mention, a reference,
-HTML or the end of a table. Every such text stands in a code span, where GitLab looks for none of these. What is a title
-somewhere, and can't be code, is written with characters that look the same and mean nothing.
+HTML or the end of a table. Every such text is put in a code span, where GitLab looks for none of these. Titles, which
+can't be code, are written with characters that look the same but have no special meaning.
 
 https://docs.gitlab.com/user/markdown/
 """
@@ -12,10 +12,10 @@ import unicodedata
 from urllib.parse import quote
 
 MOST = 80
-_LONGEST_RUN = 16  # Markdown parsers stop looking for the end of a code span at some length, comrak at 80
+_LONGEST_RUN = 16  # parsers stop looking for the end of a code span after some length, comrak after 80
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs that show nothing
-_JOINER = "\u2060"  # shows nothing, and breaks no line
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs that are invisible
+_JOINER = "\u2060"  # invisible, and allows no line break
 _JOINERS = frozenset("\u200c\u200d")
 _TO_FULL_WIDTH = 0xFEE0
 _HARMLESS = frozenset(" ._-/+=,()'")
@@ -25,15 +25,16 @@ _SHA = re.compile(r"[0-9A-Fa-f]{6}(?=[0-9A-Fa-f])")
 
 
 class Markdown(str):
-    """Text that may stand in a note as it is. Only code that has made the text safe makes one."""
+    """Text that can be put in a note as it is. Only code that has made the text safe creates one."""
 
     __slots__ = ()
 
 
 def code(text: str, *, most: int = MOST, in_table: bool = True) -> Markdown:
-    """Put text in a code span that it can't leave, on one line, cut after `most` characters; safe in a table too.
+    """Put text in a code span that it can't break out of, on one line, cut after `most` characters; safe in a table
+    too.
 
-    Where no table of Markdown is around it, `in_table=False` leaves pipes as they are.
+    Outside a Markdown table, `in_table=False` leaves pipes as they are.
     """
     line = _on_one_line(text, most)
     if not line:
@@ -41,9 +42,9 @@ def code(text: str, *, most: int = MOST, in_table: bool = True) -> Markdown:
     run = max((len(found) for found in re.findall("`+", line)), default=0)
     if run > _LONGEST_RUN:
         line, run = line.replace("`", "'"), 0
-    # Of a note in which "![" stands often, in code or not, GitLab shows nothing.
+    # GitLab shows nothing of a note that contains "![" often, in code or not.
     line = line.replace("![", f"!{_JOINER}[")
-    # A backslash of the user's before a pipe would escape ours.
+    # A backslash before a pipe in the text would escape ours.
     if in_table:
         line = line.replace("\\|", f"\\{_JOINER}|").replace("|", "\\|")
     fence = "`" * (run + 1)
@@ -54,8 +55,8 @@ def code(text: str, *, most: int = MOST, in_table: bool = True) -> Markdown:
 def cell(text: str) -> Markdown:
     """Put text in a code span of a JSON table's cell.
 
-    An older GitLab joins cells with pipes to a table of Markdown, where a backslash before a pipe keeps it in its
-    cell. A newer one reads each cell by itself, and would show the backslash. An element of HTML is the same to both.
+    An older GitLab joins cells with pipes into a Markdown table, where a backslash keeps a pipe in its cell. A newer
+    one reads each cell by itself, and would show the backslash. An HTML element works in both.
     """
     if "|" not in text:
         return code(text, in_table=False)
@@ -63,7 +64,7 @@ def cell(text: str) -> Markdown:
 
 
 def link(text: str, url: str | None) -> Markdown:
-    """Link inert text. Without a web URL it is only the text."""
+    """Link inert text. Without a web URL, return only the text."""
     label = text if isinstance(text, Markdown) else code(text)
     if not url or not url.startswith(("https://", "http://")):
         return Markdown(label)
@@ -71,8 +72,9 @@ def link(text: str, url: str | None) -> Markdown:
 
 
 def title(text: str, *, most: int = MOST) -> Markdown:
-    """Write text where code can't stand, in an issue's title or over a column: what GitLab looks for in titles and in
-    Markdown is written with wide signs, which look like the usual ones. Empty when nothing of the text can be seen.
+    """Write text where code is not possible, such as an issue's title or a column's heading: the characters that GitLab
+    looks for in titles and Markdown are replaced by full-width ones, which look alike. Empty if nothing of the text is
+    visible.
     """
     line = "".join(
         one if one in _HARMLESS or one.isalnum() or not one.isascii() else chr(ord(one) + _TO_FULL_WIDTH)
@@ -92,7 +94,7 @@ def _on_one_line(text: str, most: int) -> str:
 
 
 def _is_unseen(text: str, place: int) -> bool:
-    """Tell whether a character shows nothing, or changes how others show. Joiners inside a word or an emoji belong."""
+    """Whether a character is invisible, or changes how others look. Joiners inside a word or an emoji are allowed."""
     one = text[place]
     if one in _JOINERS and 0 < place < len(text) - 1:
         return not all(_joins(other) for other in (text[place - 1], text[place + 1]))
@@ -106,5 +108,5 @@ def _joins(one: str) -> bool:
 def _entity(one: str) -> str:
     if not one.isascii() or one.isalnum() or one == " ":
         return one
-    # Markdown looks for addresses once entities are read, but not across a comment.
+    # Markdown looks for addresses after decoding entities, but not across a comment.
     return f"{'<!---->' if one == '@' else ''}&#{ord(one)};"

@@ -1,4 +1,4 @@
-"""The model card of a version, in Markdown that GitLab shows in a Release and people read anywhere.
+"""The model card of a version, in Markdown that GitLab shows in a Release and that is readable anywhere.
 
 Mitchell et al., "Model Cards for Model Reporting" (2019).
 """
@@ -23,7 +23,7 @@ _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes"))
 
 @dataclass(frozen=True, slots=True)
 class CardDataset:
-    """A dataset: what it was used for, its name, MLflow's digest of it, and where it lies."""
+    """A dataset: what it was used for, its name, MLflow's digest of it, and where it is."""
 
     use: str
     name: str
@@ -33,7 +33,7 @@ class CardDataset:
 
 @dataclass(frozen=True, slots=True)
 class CardPromotion:
-    """How it became a version. `approvers` are those of the merge request."""
+    """How the run became a version. `approvers` are those of the merge request."""
 
     at_ms: int
     user_name: str
@@ -46,7 +46,9 @@ class CardPromotion:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What stands in a card. `metrics` tell how many runs they are from; `run` and `commit` are None without one."""
+    """What a card shows. Each of `metrics` includes its number of runs; `run` and `commit` are None if
+    there is none.
+    """
 
     model: str
     version: str
@@ -70,7 +72,7 @@ def body(card: Card) -> str:
 
 
 def interval(summary: Summary) -> tuple[float, float] | None:
-    """Tell between what the mean lies with 95 % confidence; None for a single run."""
+    """Return the bounds of the mean with 95 % confidence; None for a single run."""
     if summary.sd is None:
         return None
     half = t_quantile((1 + _CONFIDENCE) / 2, summary.n - 1) * summary.sd / math.sqrt(summary.n)
@@ -78,7 +80,7 @@ def interval(summary: Summary) -> tuple[float, float] | None:
 
 
 def _description(text: str) -> str:
-    """Quote what somebody has written, line by line, as code: it can say anything and do nothing."""
+    """Quote what somebody has written, line by line, as code: whatever it says, it has no effect."""
     lines = text[:_MOST_DESCRIPTION].splitlines()
     return "\n".join(f"> {code(line, most=1000, in_table=False)}" if line.strip() else ">" for line in lines)
 
@@ -87,16 +89,16 @@ def _facts(card: Card) -> str:
     rows: list[tuple[str, str]] = []
     if card.aliases:
         rows.append(("Alias", ", ".join(code(one) for one in card.aliases)))
-    told = card.promoted
-    if told is None:
-        rows.append(("Promoted", "no: registered by hand, and nothing was checked"))
+    promotion = card.promoted
+    if promotion is None:
+        rows.append(("Promoted", "no: registered by hand, without any checks"))
     else:
-        day = datetime.fromtimestamp(told.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        rows.append(("Promoted", f"{day} by {code(told.user_name)}, for {told.pipeline}"))
-        rows.append(("Step", f"{code(told.bump)}: {code(told.reason, most=200)}"))
-        if told.merge_request is not None:
-            approved = ", ".join(code(one) for one in told.approvers)
-            rows.append(("Merge request", told.merge_request + (f", approved by {approved}" if approved else "")))
+        day = datetime.fromtimestamp(promotion.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        rows.append(("Promoted", f"{day} by {code(promotion.user_name)}, for {promotion.pipeline}"))
+        rows.append(("Step", f"{code(promotion.bump)}: {code(promotion.reason, most=200)}"))
+        if promotion.merge_request is not None:
+            approved = ", ".join(code(one) for one in promotion.approvers)
+            rows.append(("Merge request", promotion.merge_request + (f", approved by {approved}" if approved else "")))
     if card.run is not None:
         rows.append(("Run", card.run))
     if card.commit is not None:
@@ -107,8 +109,8 @@ def _facts(card: Card) -> str:
 
 
 def _size(count: int) -> str:
-    unit, told = next(((unit, told) for unit, told in _UNITS if count >= unit), _UNITS[-1])
-    return f"{count / unit:.1f}".removesuffix(".0") + f" {told}"
+    unit, name = next(((unit, name) for unit, name in _UNITS if count >= unit), _UNITS[-1])
+    return f"{count / unit:.1f}".removesuffix(".0") + f" {name}"
 
 
 def _metrics(metrics: Mapping[str, Summary]) -> str:
@@ -116,8 +118,8 @@ def _metrics(metrics: Mapping[str, Summary]) -> str:
     rows = []
     for name, one in shown[:_MOST_ROWS]:
         bounds = interval(one)
-        told = f"{number(bounds[0])} to {number(bounds[1])}" if bounds else "1 run: not known"
-        rows.append((str(code(name)), number(one.mean), told, str(one.n)))
+        between = f"{number(bounds[0])} to {number(bounds[1])}" if bounds else "1 run: not known"
+        rows.append((str(code(name)), number(one.mean), between, str(one.n)))
     if not rows:
         return ""
     table = _table(("Metric", "Mean", "95 % interval of the mean", "Runs"), rows)
@@ -133,7 +135,7 @@ def _params(params: Mapping[str, str]) -> str:
 
 def _data(data: Sequence[CardDataset]) -> str:
     rows = [
-        (str(code(one.use or "not told")), str(code(one.name)), str(code(one.digest)), str(code(one.source, most=200)))
+        (str(code(one.use or "not given")), str(code(one.name)), str(code(one.digest)), str(code(one.source, most=200)))
         for one in data
     ]
     if not rows:

@@ -1,23 +1,23 @@
-"""Write numbers for people: as many digits as they mean, with a true minus sign."""
+"""Write numbers for people: with as many digits as are meaningful, and a true minus sign."""
 
 import math
 
 _MINUS = "\N{MINUS SIGN}"
 _DIGITS = 4
-_PLAIN = (1e-4, 1e7)  # outside these, powers of ten
+_PLAIN = (1e-4, 1e7)  # outside this range, powers of ten
 
 
 def decimals_for(spread: float, *, digits: int = 2) -> int:
-    """Tell how many decimals show `digits` significant digits of a spread or a difference (0 says nothing)."""
+    """Return how many decimals show `digits` significant digits of a spread or a difference (0 for none)."""
     if spread == 0 or not math.isfinite(spread):
         return 0
-    # Rounded first: 9.99 shown with two digits is 10, which needs no decimal.
+    # Rounded first: 9.99 with two digits is 10, which needs no decimals.
     exponent = int(f"{spread:.{digits - 1}e}".partition("e")[2])
     return max(0, digits - 1 - exponent)
 
 
 def number(value: float, *, decimals: int | None = None) -> str:
-    """Write a number with so many decimals, or with four significant digits."""
+    """Write a number with this many decimals, or with four significant digits."""
     if math.isnan(value):
         return "NaN"
     if value == 0 and decimals is None:
@@ -37,7 +37,7 @@ def signed(value: float, *, decimals: int | None = None) -> str:
 
 
 def change(delta: float, *, relative: float | None, rate: bool, show_relative: bool) -> str:
-    """Write a difference: in percentage points for a rate, else as it is, with per cent where zero means something."""
+    """Write a difference: in percentage points for a rate, or else as it is, on request with the change in per cent."""
     if rate:
         return f"{signed(delta * 100, decimals=decimals_for(delta * 100))} pp"
     text = signed(delta, decimals=decimals_for(delta))

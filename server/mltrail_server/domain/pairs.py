@@ -1,8 +1,7 @@
-"""Names and values as the database hands them out and a client reads them: JSON, made once.
+"""Names and values as the database returns them and a client reads them: JSON, encoded once.
 
-A page of a search holds thousands of parameters and tags. They cost most when each becomes an object on its way from
-the database's text to the client's; so they stay the text that they are, and are read only where somebody looks into
-them.
+A page of a search has thousands of parameters and tags. Making an object of each, between the database's text and the
+client's, would cost the most; so they stay text, and are decoded only where the server looks at them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a version was made of and by whom, as an in-toto statement with SLSA's provenance, in a DSSE envelope.
+"""What a version was made from and by whom, as an in-toto statement with SLSA provenance in a DSSE envelope.
 
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md, https://slsa.dev/spec/v1.0/provenance and
 https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
@@ -27,7 +27,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A dataset that went in. `digest` is MLflow's, and no hash of a known kind."""
+    """A dataset that was used. `digest` is MLflow's, not a hash of a known kind."""
 
     name: str
     digest: str
@@ -37,7 +37,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The job that made the candidate, as its verified token and GitLab have told. Times are milliseconds."""
+    """The job that made the candidate, from its verified token and from GitLab. Times are in milliseconds."""
 
     repository: str  # URL of the project in GitLab
     sha: str
@@ -58,7 +58,7 @@ def statement(
     params: Mapping[str, str],
     promotion: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the statement. `promotion` is what we know of it beside: version, alias, who, approvers, merge request."""
+    """Write the statement. `promotion` is what else we know: version, alias, user, approvers, merge request."""
     dependencies: list[dict[str, Any]] = [
         {"uri": f"git+{built.repository}@{built.ref}", "digest": {"gitCommit": built.sha}},
         *(
@@ -94,18 +94,18 @@ def statement(
     }
 
 
-def payload(told: Mapping[str, Any]) -> bytes:
-    return json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+def payload(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def signed_over(content: bytes) -> bytes:
-    """Make the bytes that a signature is over: DSSE's pre-authentication encoding."""
+    """Return the bytes that a signature covers: DSSE's pre-authentication encoding."""
     kind = PAYLOAD_TYPE.encode()
     return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind, str(len(content)).encode(), content])
 
 
 def envelope(content: bytes, signatures: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
-    """Put a payload in its envelope; signatures come with the id of their key. There may be none."""
+    """Put a payload in its envelope. Each signature comes with the id of its key; there may be none."""
     return {
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(content).decode(),
@@ -113,9 +113,9 @@ def envelope(content: bytes, signatures: Sequence[tuple[str, bytes]]) -> dict[st
     }
 
 
-def opened(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the statement in an envelope of ours."""
-    found: dict[str, Any] = json.loads(base64.b64decode(told["payload"]))
+def opened(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the statement in one of our envelopes."""
+    found: dict[str, Any] = json.loads(base64.b64decode(envelope["payload"]))
     return found
 
 

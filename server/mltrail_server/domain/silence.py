@@ -1,4 +1,4 @@
-"""A merge request that does not train a model says nothing about it, and that is not a pass."""
+"""A merge request that does not train a model shows nothing about it, and that is not a pass."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class SilenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """There is no succeeded run of a model for a merge request's commit. `outcome` is None where that is all right.
-    `sentence` holds nothing that a user wrote. `rules` are those that are evaded, as overrides name them; `busy` are
-    the pipelines in which a job that trains it still runs.
+    """A merge request's commit has no succeeded run of a model. `outcome` is None if that is all right. `sentence`
+    contains nothing that a user wrote. `rules` are those that are evaded, as overrides name them; `busy` are the
+    pipelines in which a job that trains the model is still running.
     """
 
     kind: SilenceKind
@@ -33,11 +33,12 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known of a model without a succeeded run. `red` are the rules that it has broken in this merge request
-    before, empty where it has not; `manual` tells that a job that trains it waits to be started, `moved` that such a
-    job has logged to an unknown experiment; `meant` that it should have been trained here: the merge request
-    changes its paths, or has logged other runs; `deleted` that a job has deleted what it had logged; `cut` that there
-    are more runs than are looked at.
+    """What is known about a model without a succeeded run.
+
+    `red`: the rules that it has broken before in this merge request. `manual`: a job that trains it is waiting to be
+    started. `moved`: such a job has logged to an unknown experiment. `meant`: it should have been trained here, since
+    the merge request changes its paths or has logged other runs. `deleted`: a job has deleted what it had logged.
+    `cut`: there are more runs than were read.
     """
 
     red: frozenset[str] = frozenset()
@@ -49,32 +50,32 @@ class Circumstances:
 
 
 def of(model: Model, target: str, seen: Circumstances) -> Silence:
-    """Tell what it leads to that a model which the target branch has trained was not trained for a merge request."""
+    """Judge that a model which the target branch has trained was not trained for a merge request."""
     if seen.red:
-        told = "it failed in this merge request before, and is not trained here"
+        sentence = "it failed in this merge request before, and is not trained here"
         if seen.manual:
-            told += " until its manual job is started"
-        return Silence(SilenceKind.RED, Outcome.FAIL, f"{told}; train it, or have somebody accept it", seen.red)
+            sentence += " until its manual job is started"
+        return Silence(SilenceKind.RED, Outcome.FAIL, f"{sentence}; train it, or have somebody accept it", seen.red)
     if seen.manual:
-        return Silence(SilenceKind.WAITING, None, "not trained here yet: its manual job waits to be started")
+        return Silence(SilenceKind.WAITING, None, "not trained here yet: its manual job is waiting to be started")
     if seen.moved:
-        told = (
+        sentence = (
             "not trained here: its job has logged runs that no model claims, to another experiment or without its tag; "
             "log as before, or change the contract on the target branch first"
         )
-        return Silence(SilenceKind.MOVED, _evaded(model, target), told)
+        return Silence(SilenceKind.MOVED, _evaded(model, target), sentence)
     if seen.deleted:
-        told = "not trained here: its job has deleted the runs that it had logged; keep them, they count as logged"
-        return Silence(SilenceKind.MOVED, _evaded(model, target), told)
+        sentence = "not trained here: its job has deleted the runs that it had logged, which still count; keep them"
+        return Silence(SilenceKind.MOVED, _evaded(model, target), sentence)
     if seen.cut:
-        told = "not found among the runs that were looked at: this commit's pipelines have logged too many; log fewer"
-        return Silence(SilenceKind.MOVED, _evaded(model, target), told)
+        sentence = "not found among the runs that were read: this commit's pipelines have logged too many; log fewer"
+        return Silence(SilenceKind.MOVED, _evaded(model, target), sentence)
     return Silence(SilenceKind.SILENT, _if_silent(model, meant=seen.meant), "not trained here")
 
 
 def still_busy(pipelines: Iterable[int]) -> Silence:
-    """Tell that it is too early to say."""
-    return Silence(SilenceKind.BUSY, None, "not trained yet: its job still runs", busy=frozenset(pipelines))
+    """Return that it is too early to judge."""
+    return Silence(SilenceKind.BUSY, None, "not trained yet: its job is still running", busy=frozenset(pipelines))
 
 
 def _if_silent(model: Model, *, meant: bool) -> Outcome:
@@ -84,13 +85,13 @@ def _if_silent(model: Model, *, meant: bool) -> Outcome:
 
 
 def _evaded(model: Model, target: str) -> Outcome:
-    """Tell what the strictest of a model's rules leads to."""
+    """Return what breaking the strictest of a model's rules leads to."""
     fails = any(rule.then is Then.FAIL for rule in model.rules if gate.applies(rule, target))
     return Outcome.FAIL if fails else gate.worst([Outcome.WARN, model.if_silent])
 
 
 def counts(model: Model, target: str) -> bool:
-    """Tell whether anybody misses a model: it has rules for this branch, or the file says that silence fails."""
+    """Whether a model's absence matters: it has rules for this branch, or the contract file says that silence fails."""
     if model.retired:
         return False
     return model.if_silent is Outcome.FAIL or any(gate.applies(rule, target) for rule in model.rules)
@@ -103,9 +104,10 @@ def moved(
     *,
     own: Collection[str],
 ) -> bool:
-    """Tell whether a job that has trained a model before has logged what nobody takes for it now: to an experiment that
+    """Whether a job that has trained a model before has now logged runs that don't count for it: to an experiment that
     the target branch does not know, or to the model's own.
 
-    `strangers` are the jobs and experiments of runs that no model claims, `known` the experiments of the target branch.
+    `strangers` are the jobs and experiments of runs that no model claims, `known` are the experiments of the target
+    branch.
     """
     return any(job in trained_by and (experiment not in known or experiment in own) for job, experiment in strangers)

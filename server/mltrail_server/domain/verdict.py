@@ -1,4 +1,4 @@
-"""The verdict on a model in a sentence, from its comparison."""
+"""The verdict on a model in one sentence, from its comparison."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`sentence` holds nothing that a user wrote: the metric that it speaks of is named beside it."""
+    """`sentence` contains nothing that a user wrote: the metric that it is about is named next to it."""
 
     level: Level
     sentence: str
@@ -35,7 +35,7 @@ _WORST_FIRST = (Level.BAD, Level.UNKNOWN, Level.NEUTRAL, Level.GOOD)
 
 
 def of_model(comparison: Comparison) -> Verdict:
-    """Judge by the metric that ranks; say beside it how many others got worse or vanished."""
+    """Judge by the ranking metric, and add how many others got worse or disappeared."""
     if comparison.best is None:
         return Verdict(Level.UNKNOWN, "no run has succeeded")
     if comparison.baseline is None and comparison.incomparable:
@@ -63,5 +63,5 @@ def overall(verdicts: Iterable[Verdict]) -> Verdict:
     counts = {level: sum(one.level is level for one in found) for level in _WORST_FIRST}
     level = next((level for level in _WORST_FIRST if counts[level]), Level.UNKNOWN)
     words = {Level.BAD: "worse", Level.UNKNOWN: "can't be told", Level.NEUTRAL: "no real change", Level.GOOD: "better"}
-    told = ", ".join(f"{counts[level]} {words[level]}" for level in _WORST_FIRST if counts[level])
-    return Verdict(level, f"{len(found)} models: {told}" if found else "no runs")
+    parts = ", ".join(f"{counts[level]} {words[level]}" for level in _WORST_FIRST if counts[level])
+    return Verdict(level, f"{len(found)} models: {parts}" if found else "no runs")

@@ -1,4 +1,4 @@
-"""Is a webhook GitLab's? By the secret that the operator gave to both.
+"""Does a webhook come from GitLab? The secret that the operator has set on both sides proves it.
 
 https://docs.gitlab.com/user/project/integrations/webhooks/#validate-requests-by-using-the-secret-token and, for
 signatures, https://www.standardwebhooks.com
@@ -14,21 +14,21 @@ _TOLERANCE_SECONDS = 300
 
 
 def is_genuine(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, *, now_ms: int) -> bool:
-    """Tell whether a delivery bears one of the secrets: a signing token (it begins with `whsec_`) by its signature over
-    the raw body, any other by the header `X-Gitlab-Token`. Headers are found in any case of their letters.
+    """Whether a delivery proves one of the secrets: a signing token (it begins with `whsec_`) by its signature of the
+    raw body, any other secret in the header `X-Gitlab-Token`. Names of headers are case-insensitive.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     signing = [secret for secret in secrets if secret.startswith(SIGNING_PREFIX)]
-    # All are compared, so that the time taken does not tell which one is right.
+    # All are compared, so that the time taken does not reveal which one is right.
     by_signature = [_signed(secret, lower, body, now_ms=now_ms) for secret in signing]
     return bears_token(secrets, headers) or any(by_signature)
 
 
 def bears_token(secrets: Sequence[str], headers: Mapping[str, str]) -> bool:
-    """Tell whether a delivery bears a plain secret in its header, for which its body need not be read."""
-    told = {name.lower(): value for name, value in headers.items()}.get("x-gitlab-token", "").encode()
+    """Whether a delivery has a plain secret in its header, for which the body need not be read."""
+    sent = {name.lower(): value for name, value in headers.items()}.get("x-gitlab-token", "").encode()
     plain = [secret for secret in secrets if not secret.startswith(SIGNING_PREFIX)]
-    by_token = [hmac.compare_digest(secret.encode(), told) for secret in plain]
+    by_token = [hmac.compare_digest(secret.encode(), sent) for secret in plain]
     return any(by_token)
 
 
@@ -39,7 +39,7 @@ def signature(secret: str, delivery_id: str, timestamp: str, body: bytes) -> str
 
 
 def key_of(secret: str) -> bytes:
-    """Decode a signing token; empty where it is none."""
+    """Decode a signing token; empty if it is not one."""
     try:
         return base64.b64decode(secret.removeprefix(SIGNING_PREFIX), validate=True)
     except ValueError:
@@ -51,6 +51,6 @@ def _signed(secret: str, headers: Mapping[str, str], body: bytes, *, now_ms: int
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):
         return False
     expected = signature(secret, delivery_id, timestamp, body).encode()
-    # One header may hold several, while a secret is changed.
-    told = [hmac.compare_digest(expected, one.encode()) for one in headers.get("webhook-signature", "").split()]
-    return any(told) and abs(now_ms / 1000 - int(timestamp)) <= _TOLERANCE_SECONDS
+    # One header may contain several, while a secret is being changed.
+    matches = [hmac.compare_digest(expected, one.encode()) for one in headers.get("webhook-signature", "").split()]
+    return any(matches) and abs(now_ms / 1000 - int(timestamp)) <= _TOLERANCE_SECONDS

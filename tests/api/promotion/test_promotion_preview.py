@@ -39,8 +39,8 @@ def test_it_tells_the_version_to_come(trail: Trail) -> None:
     found = preview(trail, pipeline, up_to_date=True)
     assert (found.version, found.bump, found.replaces) == ("1.1.0", "minor", "1.0.0")
     assert found.sentence == (
-        "Merging promotes `churn` 1.1.0 (minor: `lr 0.1 → 0.2, other code`) to `champion`, was 1.0.0. Merged as it is, "
-        "this candidate is promoted without training again: the files are the same."
+        "Merging promotes `churn` 1.1.0 (minor: `lr 0.1 → 0.2, other code`) to `champion`, was 1.0.0. "
+        "If merged as it is, this candidate is promoted without training again: the files are the same."
     )
     assert "The target branch has moved on" in preview(trail, pipeline, up_to_date=False).sentence
     assert preview(trail, pipeline, up_to_date=None).sentence.endswith("was 1.0.0.")

@@ -80,7 +80,7 @@ def step(  # noqa: PLR0913 - all that tells two versions apart
             before = _before(tx, scope.deps, last)
             now = _facts(tx, scope.deps, winner.evidence_iid, held.files, held.location, tree=tree)
         decided = bump.decide(before, now, chance=terms.model.repeat_over, same_code=same)
-    return bump.raised(decided, _wishes(scope, ci, told, request))
+    return bump.largest(decided, _wishes(scope, ci, told, request))
 
 
 def foreseen(
@@ -151,7 +151,7 @@ def _wishes(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, request: gitlab_ci.M
             messages += ci.gitlab.merge_request_messages(scope.project_id, request.iid)
     except MltrailError:
         return []
-    return bump.wished(request.labels if request else (), messages)
+    return bump.requested_steps(request.labels if request else (), messages)
 
 
 def _same_code(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, terms: Policy, last: Promotion) -> bool | None:
