@@ -11,14 +11,14 @@ import argparse
 import random
 from dataclasses import dataclass
 
-from mltrail_contract import Model, Outcome, Rule, Tolerance, Way
+from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Tolerance
 from mltrail_server.domain import gate
 from mltrail_server.domain.comparison import compare
 from mltrail_server.domain.grouping import Run, RunState
 
 from .gate import Situation, levels
 
-MODEL = Model("m", rank_by="score", rules=(Rule("score", better=Way.HIGHER, worse_by=Tolerance(0)),))
+MODEL = Model("m", rank_by="score", rules=(Rule("score", better=HigherOrLower.HIGHER, worse_by=Tolerance(0)),))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mltrail_contract import Outcome, Then, Value, Way, reading
+from mltrail_contract import HigherOrLower, Outcome, Then, Value, reading
 from mltrail_contract.model import Bump
 
 FILE = Path(__file__).parents[1] / "docs/reference/contract.schema.json"
@@ -82,7 +82,7 @@ def _model() -> Schema:
 
 
 def _rank_by() -> Schema:
-    keys = {"metric": _TEXT, "better": _described(_choice(Way), "Which way it is better.")}
+    keys = {"metric": _TEXT, "better": _described(_choice(HigherOrLower), "Which way it is better.")}
     return _mapping(reading.RANK_BY, keys, required=["metric"])
 
 
@@ -91,7 +91,7 @@ def _rule() -> Schema:
     percent = _mapping(("percent",), {"percent": tolerance}, required=["percent"])
     keys = {
         "metric": _described(_TEXT, "A metric, or a glob for several."),
-        "better": _described(_choice(Way), "Which way it is better."),
+        "better": _described(_choice(HigherOrLower), "Which way it is better."),
         "worse_by": _described(
             {"anyOf": [tolerance, percent]}, "How much worse than the baseline is still acceptable."
         ),

@@ -1,6 +1,7 @@
 """The contract file `.mltrail.yml`: what a project expects of its models.
 
-Both sides read it with this package, so that what `mltrail contract check` says at a desk is what the server will say.
+The server and the job side both read it with this package, so that `mltrail contract check` on a laptop says what the
+server will say.
 """
 
 from .model import (
@@ -9,6 +10,7 @@ from .model import (
     BaselineKind,
     Contract,
     GateSettings,
+    HigherOrLower,
     Keep,
     Model,
     Outcome,
@@ -18,7 +20,6 @@ from .model import (
     Then,
     Tolerance,
     Value,
-    Way,
 )
 from .problems import ContractError, Problem
 from .reading import read
@@ -31,6 +32,7 @@ __all__ = [
     "Contract",
     "ContractError",
     "GateSettings",
+    "HigherOrLower",
     "Keep",
     "Model",
     "Outcome",
@@ -41,7 +43,6 @@ __all__ = [
     "Then",
     "Tolerance",
     "Value",
-    "Way",
     "decoded",
     "read",
 ]

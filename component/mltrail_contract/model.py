@@ -1,4 +1,4 @@
-"""What a contract says, as values. Everything has its default here."""
+"""What a contract says, as values. All defaults are here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from enum import StrEnum
 FILE_NAME = ".mltrail.yml"
 
 
-class Way(StrEnum):
-    """Which way a metric is better."""
+class HigherOrLower(StrEnum):
+    """Which values of a metric are better."""
 
     HIGHER = "higher"
     LOWER = "lower"
 
 
 class Outcome(StrEnum):
-    PASS = "pass"  # noqa: S105 - a verdict, no password
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
     WARN = "warn"
     FAIL = "fail"
 
@@ -28,7 +28,7 @@ class Then(StrEnum):
 
 
 class Value(StrEnum):
-    """Which value of a metric's history a rule looks at."""
+    """Which value of a metric's history a rule applies to."""
 
     LAST = "last"
     BEST = "best"
@@ -57,7 +57,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Which runs of a pipeline are this model's: a glob over their experiment, and globs over their tags."""
+    """Which runs of a pipeline are this model's: a glob for their experiment, and globs for their tags."""
 
     experiment: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How much worse is still all right: in the metric's own unit, or in per cent of the baseline."""
+    """How much worse is still acceptable: in the metric's own unit, or in per cent of the baseline."""
 
     amount: float
     percent: bool = False
@@ -73,41 +73,41 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is expected of a metric, or of all metrics that a glob names. At least one of the three bounds is set."""
+    """What is expected of a metric, or of all metrics that match a glob. At least one of the three bounds is set."""
 
     metric: str
-    better: Way | None = None
+    better: HigherOrLower | None = None
     worse_by: Tolerance | None = None
     at_least: float | None = None
     at_most: float | None = None
     value: Value = Value.LAST
     then: Then = Then.FAIL
-    target: str | None = None  # a glob over target branches; None is all of them
+    target: str | None = None  # a glob for target branches; None means all of them
     line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Which pipelines promote (`default`, `tags`, or globs over branches), and to what."""
+    """Which pipelines can promote (`default`, `tags`, or globs for branches), and to what."""
 
     origins: tuple[str, ...] = ("default", "tags")
     reuse_reviewed: bool = False
     alias: str = "champion"
     bump: Bump = Bump.AUTO
-    allow_worse: tuple[str, ...] = ()  # globs of metrics in which a version may be worse than what it replaces
-    sources: Mapping[str, str] = field(default_factory=dict)  # digests of places that the server does not read, by URI
+    allow_worse: tuple[str, ...] = ()  # globs for metrics in which a version may be worse than the one it replaces
+    sources: Mapping[str, str] = field(default_factory=dict)  # digests of files that the server does not read, by URI
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How long files of runs that lost are kept, in milliseconds; None is for ever."""
+    """How long files of runs that lost are kept, in milliseconds; None means for ever."""
 
     losers_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model. What the file's `defaults` say is already in here."""
+    """One model. The file's `defaults` have already been applied."""
 
     name: str
     runs: Runs = Runs()
@@ -115,7 +115,7 @@ class Model:
     baseline: Baseline = Baseline()
     same_dataset: str | None = None
     rank_by: str | None = None
-    rank_better: Way | None = None  # which way `rank_by` is better, where no rule says it
+    rank_better: HigherOrLower | None = None  # which values of `rank_by` are better, unless a rule says it
     rules: tuple[Rule, ...] = ()
     promote: Promote | None = None
     keep: Keep = Keep()
@@ -123,14 +123,14 @@ class Model:
     pair_by: tuple[str, ...] = ("fold",)
     if_unknown: Outcome = Outcome.WARN
     if_silent: Outcome = Outcome.WARN
-    if_silent_told: bool = False  # whether the file says it, or it is what holds by default
-    retired: bool = False  # it is not trained any more
+    if_silent_is_set: bool = False  # whether the file sets it; otherwise it is the default
+    retired: bool = False  # no longer trained
 
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """Where else than in the note the gate shows: in a thread that blocks the merge, in a commit status, and in an
-    issue when training on the default branch gets worse.
+    """Where the gate appears in addition to the note: in a thread that blocks the merge, in a commit status, and in an
+    issue if a scheduled training on the default branch gets worse.
     """
 
     thread: bool = False

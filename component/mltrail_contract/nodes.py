@@ -1,7 +1,7 @@
-"""Read values out of a YAML document and keep count of what is wrong with them, line by line.
+"""Read values from a YAML document and collect the problems with them, by line.
 
-Values are read as the contract means them, not as YAML 1.1 guesses: `no`, `on` and `1.10` are texts where a text is
-expected, and only `true` and `false` are truth values.
+Values are read as the contract means them, not as YAML 1.1 guesses: `no`, `on` and `1.10` are text where text is
+expected, and only `true` and `false` are booleans.
 """
 
 import math
@@ -30,57 +30,61 @@ def shown(text: str) -> str:
 
 
 class Reader:
-    """Collects problems. Each method answers None (or nothing) for a value that it had to complain about."""
+    """Collects problems. Each method returns None (or an empty collection) for a value with a problem."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._values = 0
 
-    def complain(self, node: yaml.Node, key: str, message: str) -> None:
-        """Note a problem. Raises ContractError once there are so many that nobody reads them all."""
+    def add_problem(self, node: yaml.Node, key: str, message: str) -> None:
+        """Record a problem. Raises ContractError once there are too many to read."""
         mark = node.start_mark
         self.problems.append(Problem(mark.line + 1, mark.column + 1, key[:_LONGEST_KEY], message))
         if len(self.problems) == _MOST_PROBLEMS:
             raise ContractError(self.problems)
 
     def count(self, node: yaml.Node, key: str, more: int) -> None:
-        """Count values. A small file can say very many by aliases of aliases; raises ContractError for those."""
+        """Count values. With aliases of aliases, a small file can contain very many; that raises ContractError."""
         self._values += more
         if self._values > _MOST_VALUES:
-            self.complain(node, key, f"the file holds more than {_MOST_VALUES} values, with its aliases (`*name`)")
+            self.add_problem(
+                node, key, f"the file contains more than {_MOST_VALUES} values, including aliases (`*name`)"
+            )
             raise ContractError(self.problems)
 
     def mapping(self, node: yaml.Node, key: str, known: Iterable[str] | None = None) -> "dict[str, Entry]":
-        """Read a mapping. `known` names all keys that it may have; None lets it have any."""
+        """Read a mapping. `known` lists the allowed keys; None allows any."""
         if not isinstance(node, yaml.MappingNode):
-            self.complain(node, key, f"expected a mapping (`name: value` lines), found {_kind(node)}")
+            self.add_problem(node, key, f"expected a mapping (`name: value` lines), found {_kind(node)}")
             return {}
         self.count(node, key, len(node.value))
         names = None if known is None else tuple(known)
         found: dict[str, Entry] = {}
         for name_node, value in node.value:
             if not isinstance(name_node, yaml.ScalarNode):
-                self.complain(name_node, key, "a key must be a plain word")
+                self.add_problem(name_node, key, "a key must be plain text")
                 continue
             name = name_node.value
             here = f"{key}.{name}" if key else name
             if name in found:
-                self.complain(name_node, here, f"stands here twice, first on line {found[name].line}")
+                self.add_problem(name_node, here, f"is given twice, first on line {found[name].line}")
             elif names is not None and name not in names:
-                self.complain(name_node, here, f"unknown key; known are {', '.join(names)}{_nearest(name, names)}")
+                self.add_problem(
+                    name_node, here, f"unknown key; the known ones are {', '.join(names)}{_nearest(name, names)}"
+                )
             else:
                 found[name] = Entry(self, value, here, name_node.start_mark.line + 1)
         return found
 
 
 class Entry:
-    """A value with the way to it."""
+    """A value with its key and line."""
 
     def __init__(self, reader: Reader, node: yaml.Node, key: str, line: int) -> None:
         self.reader, self.node, self.key, self.line = reader, node, key, line
 
-    def complain(self, message: str) -> None:
-        self.reader.complain(self.node, self.key, message)
+    def add_problem(self, message: str) -> None:
+        self.reader.add_problem(self.node, self.key, message)
 
     def mapping(self, known: Iterable[str] | None = None) -> "dict[str, Entry]":
         return self.reader.mapping(self.node, self.key, known)
@@ -91,7 +95,7 @@ class Entry:
 
     def items(self) -> "list[Entry]":
         if not isinstance(self.node, yaml.SequenceNode):
-            self.complain(f"expected a list (`[a, b]` or `- a` lines), found {_kind(self.node)}")
+            self.add_problem(f"expected a list (`[a, b]` or `- a` lines), found {_kind(self.node)}")
             return []
         self.reader.count(self.node, self.key, len(self.node.value))
         return [
@@ -103,13 +107,13 @@ class Entry:
         return tuple(value for value in map(read, self.items()) if value is not None)
 
     def text(self) -> str | None:
-        """Read a text that is not empty, whatever YAML takes it for."""
+        """Read text that is not empty, whatever YAML takes it for."""
         if not isinstance(self.node, yaml.ScalarNode):
-            self.complain(f"expected a text, found {_kind(self.node)}")
+            self.add_problem(f"expected text, found {_kind(self.node)}")
             return None
         text: str = self.node.value
         if not text or (self.node.style is None and text in ("~", "null")):
-            self.complain("expected a text, found nothing")
+            self.add_problem("expected text, found nothing")
             return None
         return text
 
@@ -122,13 +126,13 @@ class Entry:
             if math.isfinite(value) and value >= least:
                 return value
         bound = "" if least == -math.inf else f" of at least {least:g}"
-        self.complain(f"expected a number{bound}, found {shown(text)}")
+        self.add_problem(f"expected a number{bound}, found {shown(text)}")
         return None
 
     def truth(self) -> bool | None:
         text = self.text()
         if text not in (None, "true", "false"):
-            self.complain(f"expected true or false, found {shown(text)}")
+            self.add_problem(f"expected true or false, found {shown(text)}")
         return None if text is None else text == "true"
 
     def choice(self, choices: type[E]) -> E | None:
@@ -136,7 +140,7 @@ class Entry:
         if text is None:
             return None
         if text not in [one.value for one in choices]:
-            self.complain(f"expected one of {', '.join(choices)}, found {shown(text)}")
+            self.add_problem(f"expected one of {', '.join(choices)}, found {shown(text)}")
             return None
         return choices(text)
 
@@ -150,7 +154,7 @@ def _kind(node: yaml.Node) -> str:
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
-    import difflib  # noqa: PLC0415 - needed for a mistake only
+    import difflib  # noqa: PLC0415 - needed only for a mistake
 
     found = difflib.get_close_matches(name, known, n=1)
     return f". Did you mean {found[0]}?" if found else ""

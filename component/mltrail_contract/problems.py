@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """`line` and `column` count from 1; `key` is the way to the value, such as `models.churn.rules[0].better`."""
+    """`line` and `column` count from 1; `key` is the path to the value, such as `models.churn.rules[0].better`."""
 
     line: int
     column: int
@@ -19,7 +19,7 @@ class Problem:
 
 
 class ContractError(Exception):
-    """The file is not a contract. All problems are told at once, in the order of the file."""
+    """The file is not a contract. All problems are reported at once, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))

@@ -1,4 +1,4 @@
-"""Read a contract file. Unknown keys are errors: a rule that is misspelt must not silently gate nothing."""
+"""Read a contract file. Unknown keys are errors: a misspelt rule must not silently gate nothing."""
 
 import re
 from collections.abc import Collection
@@ -11,6 +11,7 @@ from .model import (
     Bump,
     Contract,
     GateSettings,
+    HigherOrLower,
     Keep,
     Model,
     Outcome,
@@ -20,7 +21,6 @@ from .model import (
     Then,
     Tolerance,
     Value,
-    Way,
 )
 from .nodes import Entry, Reader, shown
 from .problems import ContractError, Problem
@@ -47,7 +47,7 @@ PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse", "sources")
 
 
 def read(text: str) -> Contract:
-    """Read a contract. Raises `ContractError` that names line and key of everything that is wrong."""
+    """Read a contract. Raises `ContractError` with the line and key of every problem."""
     if len(text) > MOST_CHARACTERS:
         raise ContractError([Problem(1, 1, "", f"longer than {MOST_CHARACTERS} characters")])
     reader = Reader()
@@ -62,24 +62,26 @@ def read(text: str) -> Contract:
             models[name] = _model(name, entry, defaults)
         _check_size(top["models"], models.values())
     elif not reader.problems:
-        reader.complain(root, "models", "is missing: name at least one model")
+        reader.add_problem(root, "models", "is missing: name at least one model")
     if reader.problems:
         raise ContractError(reader.problems)
     return Contract(models, gate)
 
 
 def _check_size(entry: Entry, models: Collection[Model]) -> None:
-    """Bound how much there is to do for each report: each model's runs are compared, and each rule looks at each
-    metric.
-    """
+    """Limit the work for each report: each model's runs are compared, and each rule is matched with each metric."""
     if len(models) > _MOST_MODELS:
-        entry.complain(f"{len(models)} models are more than {_MOST_MODELS}")
+        entry.add_problem(f"{len(models)} models; at most {_MOST_MODELS} are allowed")
     most = max((len(model.rules) for model in models), default=0)
     if most > _MOST_RULES:
-        entry.complain(f"{most} rules of a model are more than {_MOST_RULES}; name several metrics by one glob")
+        entry.add_problem(
+            f"a model has {most} rules; at most {_MOST_RULES} are allowed. One glob can cover several metrics"
+        )
     together = sum(len(model.rules) for model in models)
     if together > _MOST_RULES_TOGETHER:
-        entry.complain(f"{together} rules are more than {_MOST_RULES_TOGETHER}; name several metrics by one glob")
+        entry.add_problem(
+            f"{together} rules; at most {_MOST_RULES_TOGETHER} are allowed. One glob can cover several metrics"
+        )
 
 
 def _compose(text: str) -> yaml.Node:
@@ -92,28 +94,28 @@ def _compose(text: str) -> yaml.Node:
     except (yaml.YAMLError, RecursionError) as error:
         raise ContractError([Problem(1, 1, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
     if root is None:
-        raise ContractError([Problem(1, 1, "", "the file is empty; it begins with `version: 1`")])
+        raise ContractError([Problem(1, 1, "", "the file is empty; begin with `version: 1`")])
     return root
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads JSON's escapes as JSON means them: two halves of a character are one, and a half alone is none."""
+    """Reads JSON's escapes as JSON means them: two surrogates are one character, and one alone is an error."""
 
     def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
         try:
             node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            problem = "a text holds half a character, as an escape like \\ud83d; write the character itself"
+            problem = "text contains half a character, in an escape such as \\ud83d; write the character itself"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
         return node
 
 
 def _version(reader: Reader, root: yaml.Node, entry: Entry | None) -> None:
     if entry is None:
-        reader.complain(root, "version", "is missing; write `version: 1`")
+        reader.add_problem(root, "version", "is missing; write `version: 1`")
     elif (text := entry.text()) not in (None, "1"):
-        entry.complain(f"this mltrail reads version 1, not {shown(text or '')}")
+        entry.add_problem(f"this mltrail reads version 1, not {shown(text or '')}")
 
 
 def _gate(entry: Entry) -> GateSettings:
@@ -121,7 +123,7 @@ def _gate(entry: Entry) -> GateSettings:
 
 
 def _defaults(found: dict[str, Entry], given: Model) -> Model:
-    """Read the keys that stand in `defaults` and in each model."""
+    """Read the keys that `defaults` and every model can have."""
     repeat, pair, unknown = given.repeat_over, given.pair_by, given.if_unknown
     if "repeat_over" in found:
         repeat = frozenset(found["repeat_over"].each(Entry.text))
@@ -129,11 +131,16 @@ def _defaults(found: dict[str, Entry], given: Model) -> Model:
         pair = found["pair_by"].each(Entry.text)
     if "if_unknown" in found:
         unknown = found["if_unknown"].choice(Outcome) or unknown
-    silent, told = given.if_silent, given.if_silent_told
+    silent, silent_is_set = given.if_silent, given.if_silent_is_set
     if "if_silent" in found:
-        silent, told = found["if_silent"].choice(Outcome) or silent, True
+        silent, silent_is_set = found["if_silent"].choice(Outcome) or silent, True
     return Model(
-        given.name, repeat_over=repeat, pair_by=pair, if_unknown=unknown, if_silent=silent, if_silent_told=told
+        given.name,
+        repeat_over=repeat,
+        pair_by=pair,
+        if_unknown=unknown,
+        if_silent=silent,
+        if_silent_is_set=silent_is_set,
     )
 
 
@@ -156,20 +163,20 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
         pair_by=own.pair_by,
         if_unknown=own.if_unknown,
         if_silent=own.if_silent,
-        if_silent_told=own.if_silent_told,
+        if_silent_is_set=own.if_silent_is_set,
         retired=bool(found["retired"].truth()) if "retired" in found else False,
     )
 
 
-def _rank_by(entry: Entry) -> tuple[str | None, Way | None]:
-    """Read a metric's name, or a mapping that says which way it is better, too."""
+def _rank_by(entry: Entry) -> tuple[str | None, HigherOrLower | None]:
+    """Read a metric's name, or a mapping that also says which values are better."""
     if not entry.is_mapping:
         return entry.text(), None
     found = entry.mapping(RANK_BY)
     if "metric" not in found:
-        entry.complain("metric is missing: which metric ranks the candidates?")
+        entry.add_problem("metric is missing: which metric ranks the candidates?")
     metric = found["metric"].text() if "metric" in found else None
-    return metric, found["better"].choice(Way) if "better" in found else None
+    return metric, found["better"].choice(HigherOrLower) if "better" in found else None
 
 
 def _runs(entry: Entry) -> Runs:
@@ -190,7 +197,7 @@ def _baseline(entry: Entry) -> Baseline:
         return Baseline(BaselineKind.VERSION, version)
     if not colon and _ALIAS.fullmatch(text):
         return Baseline(BaselineKind.ALIAS, text)
-    entry.complain(f"expected target, an alias such as champion, or version:1.4.0, found {shown(text)}")
+    entry.add_problem(f"expected target, an alias such as champion, or version:1.4.0, found {shown(text)}")
     return Baseline()
 
 
@@ -200,7 +207,7 @@ def _rule(entry: Entry) -> Rule | None:
     metric = found["metric"].text() if "metric" in found else None
     rule = Rule(
         metric or "",
-        better=found["better"].choice(Way) if "better" in found else None,
+        better=found["better"].choice(HigherOrLower) if "better" in found else None,
         worse_by=_tolerance(found["worse_by"]) if "worse_by" in found else None,
         at_least=found["at_least"].number() if "at_least" in found else None,
         at_most=found["at_most"].number() if "at_most" in found else None,
@@ -216,13 +223,13 @@ def _rule(entry: Entry) -> Rule | None:
 
 def _check(entry: Entry, rule: Rule) -> None:
     if not rule.metric:
-        entry.complain("metric is missing: which metric, or which glob of metrics, is this about?")
+        entry.add_problem("metric is missing: which metric, or glob for metrics, does the rule apply to?")
     if rule.worse_by is None and rule.at_least is None and rule.at_most is None:
-        entry.complain("says nothing: give it worse_by, at_least or at_most")
+        entry.add_problem("the rule has no bound: add worse_by, at_least or at_most")
     if rule.better is None and (rule.worse_by is not None or rule.value is Value.BEST):
-        entry.complain("better is missing: is a higher value of this metric better, or a lower one?")
+        entry.add_problem("better is missing: are higher or lower values of this metric better?")
     if rule.at_least is not None and rule.at_most is not None and rule.at_least > rule.at_most:
-        entry.complain(f"no value is at least {rule.at_least:g} and at most {rule.at_most:g}")
+        entry.add_problem(f"no value can be at least {rule.at_least:g} and at most {rule.at_most:g}")
 
 
 def _tolerance(entry: Entry) -> Tolerance | None:
@@ -232,7 +239,7 @@ def _tolerance(entry: Entry) -> Tolerance | None:
     found = entry.mapping(("percent",))
     amount = found["percent"].number(least=0) if "percent" in found else None
     if not found:
-        entry.complain("expected a number, or {percent: 10}")
+        entry.add_problem("expected a number, or {percent: 10}")
     return None if amount is None else Tolerance(amount, percent=True)
 
 
@@ -241,7 +248,7 @@ def _promote(entry: Entry) -> Promote:
     given = Promote()
     alias = found["alias"].text() if "alias" in found else None
     if alias is not None and not _ALIAS.fullmatch(alias):
-        found["alias"].complain(f"an alias is made of letters, digits, - and _, not {shown(alias)}")
+        found["alias"].add_problem(f"an alias consists of letters, digits, - and _, found {shown(alias)}")
     return Promote(
         origins=found["from"].each(Entry.text) if "from" in found else given.origins,
         reuse_reviewed=bool(found["reuse_reviewed"].truth()) if "reuse_reviewed" in found else given.reuse_reviewed,
@@ -253,14 +260,14 @@ def _promote(entry: Entry) -> Promote:
 
 
 def _sources(entry: Entry) -> dict[str, str]:
-    """Read which content is meant by a place such as `s3://bucket/model`."""
+    """Read the digests of the files at places such as `s3://bucket/model`."""
     pins = {}
     for uri, value in entry.mapping().items():
         digest = value.text() or ""
         if not _PLACE.match(uri):
-            value.complain(f"expected a place such as s3://bucket/model, found {shown(uri)}")
+            value.add_problem(f"expected a place such as s3://bucket/model, found {shown(uri)}")
         if not _DIGEST.fullmatch(digest):
-            value.complain(f"expected sha256: and 64 hexadecimal digits, found {shown(digest)}")
+            value.add_problem(f"expected sha256: and 64 hexadecimal digits, found {shown(digest)}")
         pins[uri] = digest
     return pins
 
@@ -273,6 +280,6 @@ def _keep(entry: Entry) -> Keep:
     match = _SPAN.fullmatch(text or "")
     if match is None:
         if text is not None:
-            found["losers"].complain(f"expected a time such as 12h, 30d or 8w, found {shown(text)}")
+            found["losers"].add_problem(f"expected a time such as 12h, 30d or 8w, found {shown(text)}")
         return Keep()
     return Keep(int(match[1]) * _UNITS_MS[match[2]])

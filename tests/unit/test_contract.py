@@ -11,6 +11,7 @@ from mltrail_contract import (
     Baseline,
     BaselineKind,
     ContractError,
+    HigherOrLower,
     Outcome,
     Promote,
     Rule,
@@ -18,7 +19,6 @@ from mltrail_contract import (
     Then,
     Tolerance,
     Value,
-    Way,
     read,
 )
 
@@ -62,11 +62,11 @@ def test_the_whole_file_is_read() -> None:
     assert (churn.paths, churn.baseline, churn.same_dataset) == (("models/churn/**",), Baseline(), "test")
     assert churn.rank_by == "val_accuracy"
     assert churn.rules == (
-        Rule("accuracy", better=Way.HIGHER, worse_by=Tolerance(0.002), line=11),
-        Rule("f1/*", better=Way.HIGHER, at_least=0.7, then=Then.WARN, line=12),
-        Rule("val_loss", better=Way.LOWER, at_most=0.4, value=Value.BEST, line=13),
-        Rule("latency_ms", better=Way.LOWER, worse_by=Tolerance(10, percent=True), then=Then.WARN, line=14),
-        Rule("accuracy", better=Way.HIGHER, at_least=0.92, target="release/*", line=15),
+        Rule("accuracy", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.002), line=11),
+        Rule("f1/*", better=HigherOrLower.HIGHER, at_least=0.7, then=Then.WARN, line=12),
+        Rule("val_loss", better=HigherOrLower.LOWER, at_most=0.4, value=Value.BEST, line=13),
+        Rule("latency_ms", better=HigherOrLower.LOWER, worse_by=Tolerance(10, percent=True), then=Then.WARN, line=14),
+        Rule("accuracy", better=HigherOrLower.HIGHER, at_least=0.92, target="release/*", line=15),
     )
     assert churn.promote == Promote(reuse_reviewed=True)
     assert churn.keep.losers_ms == 30 * 24 * 3_600_000
@@ -77,16 +77,19 @@ def test_the_whole_file_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "line 1: the file is empty; it begins with `version: 1`"),
+        ("", "line 1: the file is empty; begin with `version: 1`"),
         ("models: {}", "line 1: version: is missing; write `version: 1`"),
         ("version: 2\nmodels: {}", "line 1: version: this mltrail reads version 1, not '2'"),
         ("version: 1", "line 1: models: is missing: name at least one model"),
         ("- a", "line 1: expected a mapping (`name: value` lines), found a list"),
         ("version: 1\nmodels:\n  churn: [", "line 3: not YAML: expected the node content, but found"),
-        (model("rulse: []"), "line 4: models.churn.rulse: unknown key; known are runs, paths, baseline, same_dataset,"),
+        (
+            model("rulse: []"),
+            "line 4: models.churn.rulse: unknown key; the known ones are runs, paths, baseline, same_dataset,",
+        ),
         (model("rules: 1"), "line 4: models.churn.rules: expected a list (`[a, b]` or `- a` lines), found '1'"),
         (model("rules: [{at_least: 1}]"), "line 4: models.churn.rules[0]: metric is missing:"),
-        (model("rules: [{metric: a}]"), "line 4: models.churn.rules[0]: says nothing: give it worse_by, at_least"),
+        (model("rules: [{metric: a}]"), "line 4: models.churn.rules[0]: the rule has no bound: add worse_by, at_least"),
         (model("rules: [{metric: a, worse_by: 1}]"), "line 4: models.churn.rules[0]: better is missing:"),
         (
             model("rules: [{metric: a, better: on, at_most: 1}]"),
@@ -95,15 +98,15 @@ def test_the_whole_file_is_read() -> None:
         (model("rules: [{metric: a, better: lower, worse_by: -1}]"), "expected a number of at least 0, found '-1'"),
         (model("rules: [{metric: a, at_least: '1'}]"), "rules[0].at_least: expected a number, found '1'"),
         (model("rules: [{metric: a, at_least: .inf}]"), "rules[0].at_least: expected a number, found '.inf'"),
-        (model("rules: [{metric: a, at_least: 2, at_most: 1}]"), "rules[0]: no value is at least 2 and at most 1"),
+        (model("rules: [{metric: a, at_least: 2, at_most: 1}]"), "rules[0]: no value can be at least 2 and at most 1"),
         (model("rules: [{metric: a, better: lower, worse_by: {}}]"), "worse_by: expected a number, or {percent: 10}"),
-        (model("rank_by: a\n    rank_by: b"), "line 5: models.churn.rank_by: stands here twice, first on line 4"),
+        (model("rank_by: a\n    rank_by: b"), "line 5: models.churn.rank_by: is given twice, first on line 4"),
         (model("keep: {losers: 30 days}"), "models.churn.keep.losers: expected a time such as 12h, 30d or 8w"),
         (model("promote: {reuse_reviewed: yes}"), "promote.reuse_reviewed: expected true or false, found 'yes'"),
-        (model("promote: {alias: a b}"), "an alias is made of letters, digits, - and _, not 'a b'"),
+        (model("promote: {alias: a b}"), "an alias consists of letters, digits, - and _, found 'a b'"),
         (model("baseline: version:1.4"), "models.churn.baseline: expected target, an alias such as champion, or"),
-        (model("rank_by: ~"), "models.churn.rank_by: expected a text, found nothing"),
-        (model("? [a]\n    : b"), "line 4: models.churn: a key must be a plain word"),
+        (model("rank_by: ~"), "models.churn.rank_by: expected text, found nothing"),
+        (model("? [a]\n    : b"), "line 4: models.churn: a key must be plain text"),
         ("a: " + "[" * 5000, "not YAML"),
         ("x" * 300_000, "line 1: longer than 262144 characters"),
     ],
@@ -145,7 +148,7 @@ def test_any_document_under_models_is_a_contract_or_an_explained_error(document:
 def test_aliases_do_not_make_a_small_file_large() -> None:
     rules = "&r {metric: x, at_least: 1}" + ", *r" * 30_000
     models = "".join(f"  m{number}: *m\n" for number in range(8_000))
-    with pytest.raises(ContractError, match="more than 20000 values, with its aliases") as caught:
+    with pytest.raises(ContractError, match="more than 20000 values, including aliases") as caught:
         read(f"version: 1\nmodels:\n  m: &m {{rules: [{rules}]}}\n{models}")
     assert len(caught.value.problems) == 1
 
@@ -158,7 +161,11 @@ def test_a_file_full_of_mistakes_names_the_first_hundred() -> None:
 
 @pytest.mark.parametrize(
     ("models", "rules", "told"),
-    [(101, 1, "101 models are more than 100"), (1, 101, "101 rules of a model"), (11, 99, "1089 rules are more than")],
+    [
+        (101, 1, "101 models; at most 100 are allowed"),
+        (1, 101, "a model has 101 rules"),
+        (11, 99, "1089 rules; at most 1000"),
+    ],
 )
 def test_what_every_report_has_to_go_through_is_bounded(models: int, rules: int, told: str) -> None:
     of_one = "".join(f"    - {{metric: m{number}, at_least: 1}}\n" for number in range(rules))

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
+from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Tolerance, Value
 from mltrail_server.domain import gate
 from mltrail_server.domain.comparison import Judgement, compare
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run, RunState
 
 STEADY = (0.80, 0.81, 0.82, 0.80, 0.81)
-DROP = Rule("val_accuracy", better=Way.HIGHER, worse_by=Tolerance(0.002))
+DROP = Rule("val_accuracy", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.002))
 
 
 def runs(values: Sequence[float], *, metric: str = "val_accuracy", first: int = 1, **more: Any) -> list[Run]:
@@ -68,7 +68,7 @@ def test_absolute_bounds_need_no_baseline_and_no_seeds() -> None:
 
 
 def test_per_cent_are_of_the_baseline_and_lower_may_be_better() -> None:
-    rule = Rule("latency_ms", better=Way.LOWER, worse_by=Tolerance(10, percent=True), then=Then.WARN)
+    rule = Rule("latency_ms", better=HigherOrLower.LOWER, worse_by=Tolerance(10, percent=True), then=Then.WARN)
     before = runs([100, 101, 99], metric="latency_ms")
     (slower,) = ruled(runs([120, 121, 119], metric="latency_ms"), before, rule)
     (within,) = ruled(runs([108, 109, 107], metric="latency_ms"), before, rule)
@@ -105,7 +105,7 @@ def test_a_rule_for_one_target_branch_is_silent_elsewhere() -> None:
 
 
 def test_the_best_value_of_the_history_may_count() -> None:
-    rule = Rule("val_loss", better=Way.LOWER, at_most=0.4, value=Value.BEST)
+    rule = Rule("val_loss", better=HigherOrLower.LOWER, at_most=0.4, value=Value.BEST)
     now = runs([0.5, 0.5], metric="val_loss", extremes={"val_loss": (0.38, 0.9)})
     (ruling,) = ruled(now, [], rule)
     assert (ruling.outcome, ruling.sentence) == (Outcome.PASS, "0.3800")
@@ -154,7 +154,7 @@ def test_fewer_seeds_than_the_baseline_has_are_no_way_to_be_unknown(now: int, be
 
 
 def test_a_history_without_a_number_breaks_the_rule_that_looks_at_it() -> None:
-    rule = Rule("val_accuracy", better=Way.HIGHER, worse_by=Tolerance(0.01), value=Value.BEST)
+    rule = Rule("val_accuracy", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.01), value=Value.BEST)
     seen = {"val_accuracy": (0.7, 0.9)}
     (hidden,) = ruled(runs([0.7], extremes={"val_accuracy": (0.1, float("inf"))}), runs([0.8], extremes=seen), rule)
     assert (hidden.outcome, hidden.known) == (Outcome.FAIL, False)
@@ -185,7 +185,7 @@ def test_folds_are_compared_pairwise() -> None:
 
 
 def test_directions_come_from_the_contract() -> None:
-    model = Model("churn", rules=(Rule("spread", better=Way.LOWER, worse_by=Tolerance(0)),), rank_by="spread")
+    model = Model("churn", rules=(Rule("spread", better=HigherOrLower.LOWER, worse_by=Tolerance(0)),), rank_by="spread")
     now, before = runs([5, 5.1, 4.9], metric="spread"), runs([1, 1.1, 0.9], metric="spread")
     (metric,) = compare(now, before, model=model).metrics
     assert (metric.judgement, metric.direction.guessed) == (Judgement.WORSE, False)

@@ -195,7 +195,7 @@ def test_a_file_that_can_t_be_read_is_told_first() -> None:
     body = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}, "version: 1\nmodels: {churn: {ruls: []}}")
     assert body.splitlines()[1].startswith("### ⚠️ Contract invalid · ")
     assert f"`{FILE_NAME}` on `main` can't be read, so no rule was checked:" in body
-    assert "- line 2: `models.churn.ruls: unknown key; known are" in body
+    assert "- line 2: `models.churn.ruls: unknown key; the known ones are" in body
 
 
 def test_a_changed_contract_tells_what_it_would_say() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from mltrail_contract import Model, Outcome, Rule, Then, Tolerance, Value, Way
+from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Tolerance, Value
 
 from . import evidence, folds, globs
 from .comparison import Comparison, MetricChange, difference_text
@@ -143,7 +143,9 @@ def expectation(rule: Rule) -> str:
     """Say in words what a rule expects."""
     parts = []
     if rule.worse_by is not None:
-        word = {Way.HIGHER: "drop", Way.LOWER: "rise"}.get(rule.better or Way.HIGHER, "drop")
+        word = {HigherOrLower.HIGHER: "drop", HigherOrLower.LOWER: "rise"}.get(
+            rule.better or HigherOrLower.HIGHER, "drop"
+        )
         bound = "" if rule.worse_by.amount == 0 else f" by more than {_amount(rule.worse_by)}"
         parts.append(f"must not {word}{bound}")
     if rule.at_least is not None:
@@ -216,7 +218,7 @@ class _Check:
         before = _value(self.rule, self.change, self.compared.baseline) if of_best else self.change.baseline.mean
         if before is None:
             return self._unknown("the baseline's history is not known")
-        lower = self.rule.better is Way.LOWER
+        lower = self.rule.better is HigherOrLower.LOWER
         direction = MetricDirection(Better.LOWER if lower else Better.HIGHER, Basis.STATED)
         loss = -direction.gain(value - before)
         allowed = abs(before) * tolerance.amount / 100 if tolerance.percent else tolerance.amount
@@ -266,7 +268,7 @@ def _value(rule: Rule, one: MetricChange, group: Group | None) -> float | None:
         return one.current.mean if one.current else None
     if group is None:
         return None
-    place = 0 if rule.better is Way.LOWER else 1
+    place = 0 if rule.better is HigherOrLower.LOWER else 1
     found = [run.extremes[one.name][place] for run in group.runs if one.name in run.extremes]
     found = [value for value in found if usable(value)]
     return sum(found) / len(found) if found else None

@@ -79,7 +79,7 @@ def still_busy(pipelines: Iterable[int]) -> Silence:
 
 
 def _if_silent(model: Model, *, meant: bool) -> Outcome:
-    if model.if_silent_told or not meant:
+    if model.if_silent_is_set or not meant:
         return model.if_silent
     return gate.worst([model.if_silent, model.if_unknown])
 
