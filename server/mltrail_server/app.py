@@ -26,6 +26,7 @@ from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health, metrics
 from .services.context.deps import Deps
+from .services.context.team import TeamMode
 from .services.identity import projects
 from .services.promotion import provenance
 from .settings import Settings
@@ -61,19 +62,11 @@ def create_deps(
         tokens=settings.bot_tokens,
         path_of=lambda number: projects.path_of(Project(database, number, clock)),
     )
-    return Deps(
-        settings,
-        database,
-        files,
-        clock,
-        gitlab=gitlab,
-        id_tokens=IdTokens(
-            issuer=settings.issuer, audience=settings.external_url, clock=clock, older=OlderGitLab(gitlab)
-        ),
-        job_tokens=JobTokens(sessions, gitlab),
-        access_tokens=AccessTokens(sessions, clock),
-        oauth=_oauth(settings, clock),
+    id_tokens = IdTokens(issuer=settings.issuer, audience=settings.external_url, clock=clock, older=OlderGitLab(gitlab))
+    team = TeamMode(
+        gitlab, id_tokens, JobTokens(sessions, gitlab), AccessTokens(sessions, clock), _oauth(settings, clock)
     )
+    return Deps(settings, database, files, clock, team)
 
 
 def create_files(settings: Settings) -> FileStore:
@@ -98,7 +91,7 @@ def create_app(deps: Deps) -> ProjectApp:
     deps.db.limit(float(deps.settings.search_seconds))
     SLOW_BODIES.seconds = float(deps.settings.body_seconds)
     app = ProjectApp("mltrail_server", template_folder="ui/templates")
-    if deps.settings.local_mode:
+    if deps.team is None:
         hosts.keep_to_loopback(app)
     mlflow_routes.mount_all(app, deps)
     gitlab_routes.mount_all(app, deps)

@@ -84,8 +84,8 @@ class Instruments:
     def attach(self, deps: Deps) -> None:
         """Have database and GitLab tell what they do."""
         deps.db.observe = self.transaction
-        if deps.gitlab is not None:
-            deps.gitlab.observe(self.gitlab_call)
+        if deps.team is not None:
+            deps.team.gitlab.observe(self.gitlab_call)
 
 
 def mount_all(app: Flask, deps: Deps) -> None:

@@ -17,7 +17,7 @@ PATH = "/api/webhooks/gitlab"
 def mount_all(app: Flask, deps: Deps) -> None:
     """Register the URL, where the operator has set a secret for it."""
     secrets = deps.settings.webhook_secrets
-    if secrets and not deps.settings.local_mode:
+    if secrets and deps.team is not None:
         mount_public(app, PATH, lambda: _receive(deps, secrets), method="POST")
 
 

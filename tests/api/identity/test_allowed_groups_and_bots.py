@@ -101,8 +101,8 @@ def test_a_groups_own_bot_does_the_work_there(made_with: Making, team: Team, clo
     clock.advance(15_000)
     worker.run_once(deps)
     assert [note.author.username for note in team.gitlab.notes(own, request.iid)] == ["deep_bot"]
-    assert deps.gitlab is not None
-    assert deps.gitlab.project(ProjectId(42)).path == "team/churn", "others are the default bot's"
+    assert deps.team is not None
+    assert deps.team.gitlab.project(ProjectId(42)).path == "team/churn", "others are the default bot's"
 
 
 def test_finished_jobs_may_be_let_in(made_with: Making, team: Team, clock: FrozenClock) -> None:
@@ -161,7 +161,9 @@ def test_an_answer_that_is_no_answer_is_worth_a_retry(
 
 def test_a_gitlab_that_hangs_holds_up_one_write_and_no_more(gitlab_deps: Deps, team: Team, clock: FrozenClock) -> None:
     patient = 0.3
-    quick = replace(gitlab_deps, job_states=JobStates(timeout_seconds=patient))
+    assert gitlab_deps.team is not None
+    patience = JobStates(timeout_seconds=patient)
+    quick = replace(gitlab_deps, team=replace(gitlab_deps.team, job_states=patience))
     gitlab_client = create_app(quick).test_client()
     first, second = (team.gitlab.mint(team.job(), EXTERNAL_URL) for _ in range(2))
     for token in (first, second):

@@ -86,7 +86,7 @@ class TestJobTokens:
         assert refused(gitlab_client, token)[0] == 503
 
     def test_a_protected_branch_is_told_by_the_bot(self, gitlab_deps: Deps, team: Team) -> None:
-        assert gitlab_deps.job_tokens is not None
+        assert gitlab_deps.team is not None
         team.gitlab.add_commit(team.project, "c" * 40, branch="side")
         team.project.tags["v1"] = team.project.tags["v2"] = team.project.branches["main"]
         team.project.protected.add("v1")
@@ -94,7 +94,7 @@ class TestJobTokens:
         for ref, tag in (("main", False), ("side", False), ("v1", True), ("v2", True)):
             pipeline = team.gitlab.add_pipeline(team.project, team.project.branches["main"], ref, "push", tag=tag)
             job = team.gitlab.add_job(pipeline, "t", "t", team.users["developer"], "running")
-            claims = gitlab_deps.job_tokens.verify(job.token)
+            claims = gitlab_deps.team.job_tokens.verify(job.token)
             proved[ref] = (claims.ref_type, claims.ref_protected)
         assert proved == {
             "main": ("branch", True),
@@ -142,11 +142,11 @@ class TestClaimsThatProveNothing:
             assert refused(gitlab_client, token, project="stranger%2Fchurn")[0] == 404
 
     def test_a_text_that_says_false_is_false(self, gitlab_deps: Deps, team: Team) -> None:
-        assert gitlab_deps.id_tokens is not None
+        assert gitlab_deps.team is not None
         team.gitlab.add_commit(team.project, "c" * 40, branch="side")
         for ref, protected in (("main", True), ("side", False)):
             token = team.gitlab.mint(team.job(ref=ref), EXTERNAL_URL)
-            assert gitlab_deps.id_tokens.verify(token, "42").ref_protected is protected
+            assert gitlab_deps.team.id_tokens.verify(token, "42").ref_protected is protected
 
 
 class TestOlderGitLab:

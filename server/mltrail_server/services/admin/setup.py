@@ -39,9 +39,9 @@ def look(scope: Scope) -> Setup:
 
 
 def _bot_problem(scope: Scope) -> str | None:
-    if scope.deps.gitlab is None:
+    if scope.deps.team is None:
         return None
-    gitlab, path = scope.deps.gitlab, scope.actor.project_path
+    gitlab, path = scope.deps.team.gitlab, scope.actor.project_path
     try:
         level = gitlab.bot_level(scope.project_id)
         return bot.problem(level, path, _wanted(scope.ci) if level >= Role.REPORTER else bot.ALWAYS)

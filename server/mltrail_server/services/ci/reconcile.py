@@ -372,12 +372,12 @@ def known(ci: Ci, pipeline_id: int, *, trial: str | None = None) -> Report:
     asked = Question(None, if_invalid=ci.deps.settings.if_invalid_contract, trial=trial)
     with ci.project.read() as tx:
         report = reports.answer(tx, pipeline_id, asked)
-    if report.waiting or not report.models or ci.deps.gitlab is None:
+    if report.waiting or not report.models:
         return report
     base = report.merge_request.base_sha if report.merge_request else None
     try:
-        default_branch = ci.deps.gitlab.project(ci.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
-        ancestors = ci.deps.gitlab.ancestors(ci.project_id, base) if base else []
+        default_branch = ci.gitlab.project(ci.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
+        ancestors = ci.gitlab.ancestors(ci.project_id, base) if base else []
     except MltrailError:
         return report
     with ci.project.read() as tx:

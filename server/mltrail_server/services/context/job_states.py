@@ -98,7 +98,7 @@ class JobStates:
         self._quiet_until_ms = 0
         self._lock = threading.Lock()
 
-    def checked(self, gitlab: GitLab | None, book: Book, actor: Actor, now: int) -> Actor:
+    def checked(self, gitlab: GitLab, book: Book, actor: Actor, now: int) -> Actor:
         """Let a job that is about to write pass, marked as unchecked when GitLab could not be asked.
 
         Raises FORBIDDEN for a job that is over, or whose user may not write any more. A CI_JOB_TOKEN needs no look:
@@ -108,7 +108,7 @@ class JobStates:
         detached = actor.kind is TokenKind.DETACHED
         looked_at = detached or actor.kind is TokenKind.ID_TOKEN
         # A young token's job can't have been over for longer than the grace; a reader is refused by its role anyway.
-        if job is None or gitlab is None or not looked_at or now - job.issued_ms < GRACE_MS:
+        if job is None or not looked_at or now - job.issued_ms < GRACE_MS:
             return actor
         if not actor.may(Access.WRITE):
             return actor

@@ -60,10 +60,10 @@ def promoting(scope: Scope) -> Promoting:
 
     It asks GitLab, so call it before a transaction begins.
     """
-    if scope.deps.gitlab is None:
+    if scope.deps.team is None:
         return Promoting()
     try:
-        default_branch = scope.deps.gitlab.project(scope.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
+        default_branch = scope.ci.gitlab.project(scope.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
         if default_branch is None:
             return Promoting()
         return Promoting(contracts.read(scope.ci, default_branch))

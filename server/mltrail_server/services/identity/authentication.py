@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 
 from mltrail_server.domain import detachment, tokens
-from mltrail_server.domain.errors import Code, MltrailError, not_found, unauthenticated, unavailable
+from mltrail_server.domain.errors import Code, MltrailError, not_found, unauthenticated
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.admissions import Admissions
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.team import TeamMode
 
 from . import jobs, projects
 from .jobs import JobBook
@@ -28,14 +29,19 @@ def admit(deps: Deps, token: str, project: str) -> Actor:
     Raises UNAUTHENTICATED for a token that proves nobody, NOT_FOUND for a project that does not exist or that the
     bearer may not see: the two look the same from outside. FORBIDDEN for a namespace that this server does not take.
     """
-    remembered = deps.admissions
+    team = deps.team
+    if team is None:
+        actor = _local(deps, token, project)
+        projects.ensure(deps, actor)
+        return actor
+    remembered = team.admissions
     key = Admissions.key(token, project)
     now = deps.clock()
-    actor = remembered.fresh(key, now)
-    if actor is not None:
-        return actor
+    known = remembered.fresh(key, now)
+    if known is not None:
+        return known
     try:
-        actor = _local(deps, token, project) if deps.settings.local_mode else _gitlab(deps, token, project)
+        actor = _gitlab(deps, team, token, project)
     except MltrailError as error:
         stale = remembered.stale(key, now) if error.code is Code.UNAVAILABLE else None
         if stale is None:
@@ -51,9 +57,9 @@ def admit(deps: Deps, token: str, project: str) -> Actor:
 
 def about_to_write(deps: Deps, actor: Actor) -> Actor:
     """Look whether the job that is about to write still runs. Raises FORBIDDEN when it is over."""
-    if not deps.settings.refuses_finished_jobs:
+    if deps.team is None or not deps.settings.refuses_finished_jobs:
         return actor
-    return deps.job_states.checked(deps.gitlab, JobBook(deps.db, deps.clock), actor, deps.clock())
+    return deps.team.job_states.checked(deps.team.gitlab, JobBook(deps.db, deps.clock), actor, deps.clock())
 
 
 def check_local(deps: Deps, token: str) -> None:
@@ -73,35 +79,31 @@ def _local(deps: Deps, token: str, project: str) -> Actor:
     return Actor(TokenKind.LOCAL, number, project, "local", Access.WRITE)
 
 
-def _gitlab(deps: Deps, token: str, project: str) -> Actor:
+def _gitlab(deps: Deps, team: TeamMode, token: str, project: str) -> Actor:
     tokens.check_form(token)
     if not _PROJECT.fullmatch(project):
         raise _no_project(project)
     if not project.isdigit():
         projects.check_allowed(deps.settings.namespaces, project)
     if tokens.is_job_token(token):
-        actor = _job_token(deps, token, project)
+        actor = _job_token(team, token, project)
     elif tokens.is_detached(token):
         actor = _detached(deps, token, project)
     elif tokens.is_jwt(token):
-        actor = _id_token(deps, token, project)
+        actor = _id_token(team, token, project)
     else:
-        actor = _access_token(deps, token, project)
+        actor = _access_token(team, token, project)
     projects.check_allowed(deps.settings.namespaces, actor.project_path)
     return actor
 
 
-def _id_token(deps: Deps, token: str, project: str) -> Actor:
-    if deps.id_tokens is None:
-        raise _no_gitlab()
-    return jobs.actor_of(TokenKind.ID_TOKEN, deps.id_tokens.verify(token, project), project)
+def _id_token(team: TeamMode, token: str, project: str) -> Actor:
+    return jobs.actor_of(TokenKind.ID_TOKEN, team.id_tokens.verify(token, project), project)
 
 
-def _job_token(deps: Deps, token: str, project: str) -> Actor:
-    if deps.job_tokens is None:
-        raise _no_gitlab()
-    with deps.lookups.one():
-        claims = deps.job_tokens.verify(token)
+def _job_token(team: TeamMode, token: str, project: str) -> Actor:
+    with team.lookups.one():
+        claims = team.job_tokens.verify(token)
     return jobs.actor_of(TokenKind.JOB_TOKEN, claims, project)
 
 
@@ -111,12 +113,10 @@ def _detached(deps: Deps, token: str, project: str) -> Actor:
     return replace(actor, candidate_iid=candidate_iid)
 
 
-def _access_token(deps: Deps, token: str, project: str) -> Actor:
-    if deps.access_tokens is None:
-        raise _no_gitlab()
+def _access_token(team: TeamMode, token: str, project: str) -> Actor:
     try:
-        with deps.lookups.one():
-            found = deps.access_tokens.membership(token, project)
+        with team.lookups.one():
+            found = team.access_tokens.membership(token, project)
     except MltrailError as error:
         if error.code is Code.NOT_FOUND:
             raise _no_project(project) from error
@@ -133,10 +133,6 @@ def _access_token(deps: Deps, token: str, project: str) -> Actor:
         limit=found.limit,
         role=found.role,
     )
-
-
-def _no_gitlab() -> MltrailError:
-    return unavailable("This server has no connection to a GitLab.")
 
 
 def _no_project(project: str) -> MltrailError:

@@ -172,15 +172,13 @@ def sign_in_with_token(deps: Deps, token: str) -> str:
     The token is looked at first, so that a wrong one is told at once and leaves nothing here. Raises UNAUTHENTICATED.
     """
     token = tokens.bare(token)
-    if deps.settings.local_mode:
+    if deps.team is None:
         authentication.check_local(deps, token)
     else:
         tokens.check_form(token)
         if tokens.is_job_token(token) or tokens.is_jwt(token):
             raise unauthenticated("A job's token is for its job. Sign in with an access token of your own.")
-        if deps.access_tokens is None:
-            raise unavailable("This server has no connection to a GitLab.")
-        deps.access_tokens.check(token)
+        deps.team.access_tokens.check(token)
     return begin(deps, Credentials(token))
 
 
@@ -207,13 +205,11 @@ def visible_projects(deps: Deps, token: str) -> list[tuple[ProjectId, str]]:
 
     Membership is GitLab's to tell, and it is asked each time: two calls for up to a hundred projects.
     """
-    if deps.settings.local_mode:
+    if deps.team is None:
         authentication.check_local(deps, token)
         with deps.db.read() as connection:
             return projects.known(connection, None)
-    if deps.access_tokens is None:
-        raise unavailable("This server has no connection to a GitLab.")
-    told = deps.access_tokens.projects(token)
+    told = deps.team.access_tokens.projects(token)
     allowed = {
         number: path for number, path in told.items() if projects_service.is_allowed(deps.settings.namespaces, path)
     }

@@ -41,14 +41,14 @@ class Target:
 def target_of(ci: Ci, report: Report) -> Target:
     """Tell it as of now. Two calls to GitLab, three for a merged results pipeline."""
     request = report.merge_request
-    if request is None or ci.deps.gitlab is None:
+    if request is None:
         return Target()
     try:
-        head = ci.deps.gitlab.branch_head(ci.project_id, request.target_branch)
+        head = ci.gitlab.branch_head(ci.project_id, request.target_branch)
         if head is None:
             return Target()
         up_to_date = _is_up_to_date(ci, report, head)
-        runs = ci.deps.gitlab.has_pipeline(ci.project_id, request.target_branch, head)
+        runs = ci.gitlab.has_pipeline(ci.project_id, request.target_branch, head)
         return Target(up_to_date, None if runs else head)
     except MltrailError:
         return Target()

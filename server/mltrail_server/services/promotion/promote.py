@@ -203,7 +203,7 @@ def register(scope: Scope, name: str, request: Request, tags: Mapping[str, str])
 def _promoted(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -> int | None:
     """Promote the run that is named, without an alias; None where that is not possible or nobody asks for it."""
     actor = scope.actor
-    if scope.deps.gitlab is None or actor.job is not None or not actor.has_maintainer_rights or not request.eid:
+    if actor.job is not None or not actor.has_maintainer_rights or not request.eid:
         return None
     iid = _candidate(scope, request)
     if iid is None or tags.get(PROMPT_TAG) == "true":

@@ -9,7 +9,7 @@ from mltrail_server.services.context.deps import Ci, Scope
 def check(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
     """Check what can be known without asking GitLab. Raises FORBIDDEN with the sentence."""
     actor = scope.actor
-    if scope.deps.settings.local_mode:
+    if scope.deps.team is None:
         raise forbidden(
             "Local mode knows no pipelines, so nothing can be promoted: register versions and set aliases with MLflow."
         )

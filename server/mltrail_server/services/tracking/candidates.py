@@ -218,7 +218,7 @@ def _with(candidate: Candidate, of: Mapping[int, Contents]) -> Logged:
 
 def _user(scope: Scope, told: str | None) -> str:
     """Name who made a candidate. What a client says counts in local mode only, where nobody else knows better."""
-    return told or scope.actor.user_name if scope.deps.settings.local_mode else scope.actor.user_name
+    return told or scope.actor.user_name if scope.deps.team is None else scope.actor.user_name
 
 
 def _found(tx: Transaction, eid: str) -> Candidate:

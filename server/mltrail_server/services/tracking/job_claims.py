@@ -19,11 +19,11 @@ def look_up(scope: Scope, tags: Mapping[str, str]) -> gitlab_ci.Job | None:
     Raises INVALID for a job that this project does not have, UNAVAILABLE when GitLab does not answer.
     """
     told = tags.get(gitlab_ci.JOB_TAG)
-    if told is None or scope.actor.job is not None or scope.deps.gitlab is None:
+    if told is None or scope.actor.job is not None or scope.deps.team is None:
         return None
     try:
         if told.isascii() and told.isdigit() and 0 < len(told) < 19:
-            return scope.deps.gitlab.job(scope.project_id, int(told))
+            return scope.deps.team.gitlab.job(scope.project_id, int(told))
     except MltrailError as error:
         if error.code is Code.UNAVAILABLE:
             raise

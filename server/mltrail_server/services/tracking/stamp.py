@@ -56,11 +56,9 @@ def on_create(
     What the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT sends some) gives way to the truth.
     """
     on_ownerless(scope)
-    if scope.deps.settings.local_mode:
-        return dict(tags)
     job = scope.actor.job
     if job is None:
-        own = {key: value for key, value in tags.items() if key not in KEYS}
+        own = {key: value for key, value in tags.items() if key not in _kept(scope)}
         return own | (_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
     if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(tx, job)
@@ -86,8 +84,6 @@ def on_write(
     """
     if scope.actor.candidate_iid not in (None, candidate.iid):
         raise _for_one_alone()
-    if scope.deps.settings.local_mode:
-        return candidate.iid
     job = scope.actor.job
     if scope.actor.kind is TokenKind.DETACHED and candidate.status.ended:
         # Its token may live on for weeks. What was reported and reviewed must not change under it.
@@ -95,7 +91,7 @@ def on_write(
     if job is not None and scope.deps.writers.knows_tie(scope.project_id, candidate.iid, job.job_id):
         _flag(tx, scope, candidate, job)
         return candidate.iid
-    links = [link for link in jobs.links_of(tx, candidate.iid) if link.verified]
+    links = _verified(tx, scope, candidate.iid)
     if not links:
         return candidate.iid
     if job is None or not _is_of(tx, job, links):
@@ -113,11 +109,9 @@ def may_measure(tx: Transaction, scope: Scope, source: Candidate) -> bool:
     """Tell whether the caller says what a logged model of a candidate is worth: a job of the pipelines that made it
     does, and everybody where no job's token vouches for it. What a promoted version rests on, nobody changes.
     """
-    if scope.deps.settings.local_mode:
-        return True
     if source.promoted and protection.freezes(scope):
         return False
-    links = [link for link in jobs.links_of(tx, source.iid) if link.verified]
+    links = _verified(tx, scope, source.iid)
     if not links:
         return True
     job = scope.actor.job
@@ -173,9 +167,7 @@ def _for_one_alone() -> MltrailError:
 
 def on_end(tx: Transaction, scope: Scope, candidate_iid: int) -> None:
     """Have the candidate's pipelines looked at, now that the candidate has ended."""
-    if scope.deps.settings.local_mode:
-        return
-    for pipeline_id in {link.pipeline_id for link in jobs.links_of(tx, candidate_iid)}:
+    for pipeline_id in {link.pipeline_id for link in _links(tx, scope, candidate_iid)}:
         _look(tx, pipeline_id, in_ms=_END_LOOK_MS)
 
 
@@ -187,15 +179,13 @@ def on_tags(
 
     Raises INVALID for a key that only the server may write.
     """
-    if scope.deps.settings.local_mode:
-        return dict(tags)
     truth = _truth(scope, scope.actor.job) if scope.actor.job else {}
     if claim is not None:
         links = jobs.links_of(tx, candidate_iid)
         # A verified job is not talked away, nor a claim talked over: the first one counts.
         if all(not link.verified and link.job_id == claim.id for link in links):
             truth = _claimed(tx, scope, candidate_iid, claim)
-    for key in KEYS.intersection(tags):
+    for key in _kept(scope).intersection(tags):
         if tags[key] != truth.get(key):
             raise invalid(
                 f"The tag '{key}' is written by mltrail itself, from the job's token. "
@@ -206,8 +196,22 @@ def on_tags(
 
 def on_delete_tag(scope: Scope, key: str) -> None:
     """Refuse to delete a tag that only the server may write."""
-    if key in KEYS and not scope.deps.settings.local_mode:
+    if key in _kept(scope):
         raise invalid(f"The tag '{key}' is written by mltrail itself and can't be deleted.")
+
+
+def _kept(scope: Scope) -> frozenset[str]:
+    """Return the keys that only the server writes: none in local mode, which has no jobs to write about."""
+    return KEYS if scope.deps.team is not None else frozenset()
+
+
+def _verified(tx: Transaction, scope: Scope, candidate_iid: int) -> list[Link]:
+    return [link for link in _links(tx, scope, candidate_iid) if link.verified]
+
+
+def _links(tx: Transaction, scope: Scope, candidate_iid: int) -> list[Link]:
+    """Find the jobs of a candidate. Local mode has none, and spends no statement on looking."""
+    return jobs.links_of(tx, candidate_iid) if scope.deps.team is not None else []
 
 
 def _claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:

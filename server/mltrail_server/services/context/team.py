@@ -1,0 +1,27 @@
+"""The ways to GitLab, and what was learnt there lately. Local mode has none of it."""
+
+from dataclasses import dataclass, field
+
+from mltrail_server.gitlab.access_tokens import AccessTokens
+from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.id_tokens import IdTokens
+from mltrail_server.gitlab.job_tokens import JobTokens
+from mltrail_server.gitlab.oauth import OAuth
+
+from .admissions import Admissions
+from .call_limits import Lookups
+from .job_states import JobStates
+
+
+@dataclass(frozen=True, slots=True)
+class TeamMode:
+    """What a server beside a GitLab works with. `oauth` is None where GitLab has no application for this server."""
+
+    gitlab: GitLab
+    id_tokens: IdTokens
+    job_tokens: JobTokens
+    access_tokens: AccessTokens
+    oauth: OAuth | None = None
+    admissions: Admissions = field(default_factory=Admissions)
+    lookups: Lookups = field(default_factory=Lookups)
+    job_states: JobStates = field(default_factory=JobStates)
