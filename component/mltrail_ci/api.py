@@ -179,7 +179,7 @@ def _refused(method: str, url: str, status: int, answer: object, *, is_doctor: b
         told = str(message) if str(message).endswith((".", "!", "?")) else f"{message}."
         # What was not found, and what the server itself could not do, its own words tell best.
         hint = "" if is_doctor or status == 404 or status >= 500 else hint
-        if "GitLab knows no project" in told and not is_doctor:
+        if "GitLab has no such project" in told and not is_doctor:
             hint = "The server asks GitLab through its bot, which has to be a member of the project (`mltrail doctor`)."
     else:
         told = "no reason given."

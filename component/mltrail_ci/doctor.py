@@ -98,7 +98,7 @@ def _access(api: Api) -> Iterator[Check]:
     try:
         told = answers.setup(api.setup())
     except errors.CommandError as error:
-        if "GitLab knows no" in str(error):
+        if "GitLab has no such" in str(error):
             # The server asks GitLab by its bot, which a project has to let in.
             yield Check(
                 "bot",

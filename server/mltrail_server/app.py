@@ -8,17 +8,17 @@ from .artifacts.s3 import S3Files
 from .domain.clock import Clock, system_clock
 from .gitlab.access_tokens import AccessTokens
 from .gitlab.client import GitLab
+from .gitlab.connections import TIMEOUT_SECONDS, Connections
 from .gitlab.id_tokens import IdTokens
 from .gitlab.job_tokens import JobTokens
 from .gitlab.oauth import OAuth
 from .gitlab.older_gitlab import OlderGitLab
-from .gitlab.session import TIMEOUT_SECONDS, Sessions
 from .gitlab_api import errors as gitlab_errors
 from .gitlab_api import routes as gitlab_routes
 from .http import hosts
-from .http.below_path import BelowPath
 from .http.errors import handle_errors
 from .http.joined_paths import JoinedPaths
+from .http.path_prefix import PathPrefix
 from .http.project_paths import ProjectApp
 from .http.sharinghub import SharingHubPaths
 from .http.slow_bodies import SLOW_BODIES
@@ -55,7 +55,7 @@ def create_deps(
     files = create_files(settings)
     if settings.local_mode:
         return Deps(settings, database, files, clock)
-    sessions = Sessions(settings.gitlab_url, clock, timeout_seconds=gitlab_timeout_seconds)
+    sessions = Connections(settings.gitlab_url, clock, timeout_seconds=gitlab_timeout_seconds)
     gitlab = GitLab(
         sessions,
         settings.gitlab_token,
@@ -102,5 +102,5 @@ def create_app(deps: Deps) -> ProjectApp:
     handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE])
     app.wsgi_app = JoinedPaths(SharingHubPaths(app.wsgi_app))  # type: ignore[method-assign] # Flask's own way to wrap it
     if root_path := deps.settings.root_path:
-        app.wsgi_app = BelowPath(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same
+        app.wsgi_app = PathPrefix(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same
     return app

@@ -57,7 +57,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from .app import create_deps  # noqa: PLC0415
     from .ops.metrics import Instruments  # noqa: PLC0415
     from .serve import log_to_stderr, name_process  # noqa: PLC0415
-    from .worker import run_once, run_until_told  # noqa: PLC0415
+    from .worker import run_once, run_until_signalled  # noqa: PLC0415
 
     log_to_stderr()
 
@@ -67,7 +67,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
         run_once(deps)
         return 0
     name_process("mltrail-worker")
-    run_until_told(deps, parent=options.parent)
+    run_until_signalled(deps, parent=options.parent)
     return 0
 
 

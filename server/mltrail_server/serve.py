@@ -128,7 +128,7 @@ def _work(deps: Deps, parent: int) -> None:
     os.setsid()  # as above
     deps.db.limit(0)
     name_process("mltrail-worker")
-    worker.run_until_told(deps, parent=parent)
+    worker.run_until_signalled(deps, parent=parent)
 
 
 def _serve_http(app: Flask, host: str, port: int, workers: int) -> None:

@@ -22,7 +22,7 @@ _LONGEST_WAIT_MS = 30 * 60_000
 _MOST_FAILURES = 200  # some two days
 
 
-def run_until_told(deps: Deps, *, parent: int | None = None) -> None:
+def run_until_signalled(deps: Deps, *, parent: int | None = None) -> None:
     """Run until this process is told to leave, see `run`. Call it from the main thread."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -144,7 +144,7 @@ def test_an_experiment_that_was_left_over(job: Job) -> None:
 
 
 def test_gitlab_does_not_show_the_project_to_the_bot(job: Job) -> None:
-    message = "GitLab knows no project 42, or does not show it to this token."
+    message = "GitLab has no such project 42, or does not show it to this token."
     job.server.lay(f"GET {job.base}/setup", {"message": message}, status=404)
     wrong = told(job)
     assert "the bot is not a member" in wrong["bot"]

@@ -478,7 +478,7 @@ def test_a_failure_leaves_no_empty_reports(job: Job, tmp_path: Path) -> None:
 def test_a_bot_that_sees_no_project_is_told_of(job: Job) -> None:
     job.server.lay(
         f"GET {job.base}/pipelines/1001/candidates",
-        {"message": "GitLab knows no project 42, or does not show it to this token."},
+        {"message": "GitLab has no such project 42, or does not show it to this token."},
         status=404,
     )
     assert "bot, which has to be a member" in job.run("runs")[2]

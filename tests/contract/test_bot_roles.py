@@ -17,9 +17,9 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Role, title_of
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.gitlab.probe import Probe
-from mltrail_server.gitlab.session import Sessions
 from mltrail_server.services.admin.selftest import FAILED, Given, Line, SelfTest
 from mltrail_server.settings import Settings
 from tests.clock import FrozenClock
@@ -36,7 +36,7 @@ class Bot:
 
     def __init__(self, team: Team) -> None:
         self.team = team
-        self.sessions = Sessions(team.gitlab.url)
+        self.sessions = Connections(team.gitlab.url)
         self.gitlab = GitLab(self.sessions, team.tokens["bot"])
         self.objects = GateObjects(self.gitlab)
         team.gitlab.add_commit(team.project, FASTER, parents=(MAIN,), branch="faster", files={"x": "y"})
@@ -100,13 +100,13 @@ def test_the_table_is_what_gitlab_wants(team: Team, work: Task) -> None:
 @pytest.mark.parametrize("through", ["project", "group", "invited group"])
 def test_every_way_to_be_a_member_counts(team: Team, through: str) -> None:
     team.gitlab.add_member(team.project, team.users["bot"], 30, through=through)  # type: ignore[arg-type] # parametrized
-    assert GitLab(Sessions(team.gitlab.url), team.tokens["bot"]).bot_level(PROJECT) == 30
+    assert GitLab(Connections(team.gitlab.url), team.tokens["bot"]).bot_level(PROJECT) == 30
 
 
 def test_an_administrator_may_everything(team: Team) -> None:
     del team.project.members[team.users["bot"].id]
     team.users["bot"].admin = True
-    assert GitLab(Sessions(team.gitlab.url), team.tokens["bot"]).bot_level(PROJECT) == Role.OWNER
+    assert GitLab(Connections(team.gitlab.url), team.tokens["bot"]).bot_level(PROJECT) == Role.OWNER
 
 
 def told_by_doctor(client: FlaskClient, team: Team) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mltrail_server.gitlab.session import NO_WAITING, Sessions
+from mltrail_server.gitlab.connections import NO_WAITING, Connections
 from tests.fakes.gitlab import description
 from tests.fakes.gitlab.description import Description, described
 from tests.team import Team
@@ -91,7 +91,7 @@ def seen() -> Iterator[list[str]]:
 
 
 def test_what_the_server_asks_is_looked_at(told: Description, team: Team, seen: list[str]) -> None:
-    session = Sessions(team.gitlab.url).bot(team.tokens["bot"])
+    session = Connections(team.gitlab.url).bot(team.tokens["bot"])
     session.http_get("/projects/42", statistic="true", **NO_WAITING)
     assert seen == ["GET /projects/{id} takes no query parameter 'statistic'"]
 

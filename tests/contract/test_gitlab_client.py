@@ -10,7 +10,7 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.gitlab_ci import MergeRequest
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.gitlab.session import Sessions
+from mltrail_server.gitlab.connections import Connections
 from tests.team import Team
 
 PROJECT = ProjectId(42)
@@ -19,7 +19,7 @@ MAIN, FASTER = "a1" * 20, "b2" * 20
 
 @pytest.fixture
 def client(team: Team) -> GitLab:
-    return GitLab(Sessions(team.gitlab.url), team.tokens["bot"])
+    return GitLab(Connections(team.gitlab.url), team.tokens["bot"])
 
 
 @pytest.fixture
@@ -138,9 +138,9 @@ def test_a_rate_limit_is_told_and_not_slept_through(client: GitLab, team: Team) 
     ("status", "code", "says"),
     [
         (401, Code.UNAVAILABLE, "MLTRAIL_GITLAB_TOKEN"),
-        (403, Code.FORBIDDEN, "scope or a role"),
-        (404, Code.NOT_FOUND, "no project"),
-        (500, Code.UNAVAILABLE, "does not answer"),
+        (403, Code.FORBIDDEN, "scope or role"),
+        (404, Code.NOT_FOUND, "no such project"),
+        (500, Code.UNAVAILABLE, "is not responding"),
     ],
 )
 def test_refusals_say_what_to_do(client: GitLab, team: Team, status: int, code: Code, says: str) -> None:
@@ -156,6 +156,6 @@ def test_a_gitlab_that_is_away(client: GitLab, team: Team) -> None:
 
 
 def test_each_token_has_a_connection_of_its_own(team: Team) -> None:
-    sessions = Sessions(team.gitlab.url)
+    sessions = Connections(team.gitlab.url)
     for name in ("bot", "owner"):
         assert GitLab(sessions, team.tokens[name]).bot_id() == team.users[name].id

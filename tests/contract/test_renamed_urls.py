@@ -9,8 +9,8 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab import pipeline_parents
 from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.probe import Probe
-from mltrail_server.gitlab.session import Sessions
 from tests.clock import FrozenClock
 from tests.fakes.gitlab import Pipeline
 from tests.team import Team
@@ -22,7 +22,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 @pytest.fixture
 def client(team: Team, clock: FrozenClock) -> GitLab:
-    return GitLab(Sessions(team.gitlab.url, clock), team.tokens["bot"])
+    return GitLab(Connections(team.gitlab.url, clock), team.tokens["bot"])
 
 
 @pytest.fixture
@@ -113,5 +113,5 @@ def test_a_refusal_is_told_and_not_walked_around(
 )
 def test_the_version_is_read_from_the_metadata(team: Team, version: str, names: list[str]) -> None:
     team.gitlab.version = version
-    assert Probe(Sessions(team.gitlab.url), team.tokens["bot"]).version() == version
+    assert Probe(Connections(team.gitlab.url), team.tokens["bot"]).version() == version
     assert asked(team) == names

@@ -42,19 +42,19 @@ class LocalFiles(WholeFiles):
         aside = path.with_suffix(_ASIDE)
         digest, total = hashlib.sha256(), 0
         try:
-            with _told():
+            with _translating_errors():
                 file = self._create(aside)
             with file:
                 while chunk := stream.read(CHUNK):
                     total += len(chunk)
                     check_size(total, limit)
                     digest.update(chunk)
-                    with _told():
+                    with _translating_errors():
                         _write(file, chunk)
                 if self._durable:
-                    with _told():
+                    with _translating_errors():
                         os.fsync(file.fileno())
-            with _told():
+            with _translating_errors():
                 aside.rename(path)
                 if self._durable:
                     _sync_folder(path.parent)
@@ -168,7 +168,7 @@ def _chunks(file: BinaryIO, start: int, length: int) -> Generator[bytes, None, N
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translating_errors() -> Iterator[None]:
     """Turn what the file system refuses, a full disk for one, into words for the client; the log holds the rest."""
     try:
         yield

@@ -15,7 +15,7 @@ from mltrail_server.domain.ids import ProjectId, new_blob_id
 
 from .base import AbandonedUpload, ListedBlob, MultipartUpload, StoredBlob, UploadPart
 from .limits import check_size
-from .s3_client import LazyClient, answering
+from .s3_client import LazyClient, translating_errors
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -54,7 +54,7 @@ class S3Files:
         check_size(len(first), limit)
         digest.update(first)
         if len(first) < part:
-            with answering("store files"):
+            with translating_errors("store files"):
                 self._client.api.put_object(Bucket=self._bucket, Key=self._key(project_id, blob_id), Body=first)  # type: ignore[arg-type] # see below
             return StoredBlob(blob_id, len(first), digest.hexdigest())
         begun = self._begin(project_id, blob_id)
@@ -80,7 +80,7 @@ class S3Files:
         done: list[UploadPart] = []
         while content:
             number = len(done) + 1
-            with answering("store files"):
+            with translating_errors("store files"):
                 sent = self._client.api.upload_part(
                     Bucket=self._bucket,
                     Key=self._key(project_id, begun.blob_id),
@@ -128,7 +128,7 @@ class S3Files:
 
     def _range(self, project_id: ProjectId, blob_id: str, start: int, stop: int) -> "StreamingBody":
         last = min(start + RANGE, stop) - 1
-        with answering("read files"):
+        with translating_errors("read files"):
             return self._client.api.get_object(
                 Bucket=self._bucket, Key=self._key(project_id, blob_id), Range=f"bytes={start}-{last}"
             )["Body"]
@@ -137,12 +137,12 @@ class S3Files:
         return None
 
     def delete(self, project_id: ProjectId, blob_id: str) -> None:
-        with answering("delete files"):
+        with translating_errors("delete files"):
             self._client.api.delete_object(Bucket=self._bucket, Key=self._key(project_id, blob_id))
 
     def size(self, project_id: ProjectId, blob_id: str) -> int | None:
         try:
-            with answering("look at files"):
+            with translating_errors("look at files"):
                 return self._client.api.head_object(Bucket=self._bucket, Key=self._key(project_id, blob_id))[
                     "ContentLength"
                 ]
@@ -153,7 +153,7 @@ class S3Files:
 
     def ping(self) -> None:
         try:
-            with answering("store files"):
+            with translating_errors("store files"):
                 self._client.api.head_bucket(Bucket=self._bucket)
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
@@ -162,7 +162,7 @@ class S3Files:
 
     def projects(self) -> list[ProjectId]:
         found: list[ProjectId] = []
-        with answering("list files"):
+        with translating_errors("list files"):
             for page in self._client.api.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._root, Delimiter="/"
             ):
@@ -172,14 +172,14 @@ class S3Files:
 
     def stored(self, project_id: ProjectId) -> Iterator[ListedBlob]:
         prefix = f"{self._root}{project_id}/"
-        with answering("list files"):
+        with translating_errors("list files"):
             for page in self._client.api.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 for one in page.get("Contents", ()):
                     modified = int(one["LastModified"].timestamp() * 1000)
                     yield ListedBlob(one["Key"].removeprefix(prefix), one["Size"], modified)
 
     def leftovers(self, *, before_ms: int) -> Iterator[AbandonedUpload]:
-        with answering("list uploads"):
+        with translating_errors("list uploads"):
             for page in self._client.api.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket, Prefix=self._root
             ):
@@ -196,7 +196,7 @@ class S3Files:
         return self._begin(project_id, new_blob_id())
 
     def _begin(self, project_id: ProjectId, blob_id: str) -> MultipartUpload:
-        with answering("store files"):
+        with translating_errors("store files"):
             begun = self._client.api.create_multipart_upload(Bucket=self._bucket, Key=self._key(project_id, blob_id))
         return MultipartUpload(blob_id, begun["UploadId"])
 
@@ -220,7 +220,7 @@ class S3Files:
 
     def _complete(self, project_id: ProjectId, begun: MultipartUpload, parts: Iterable[UploadPart]) -> None:
         told: list[CompletedPartTypeDef] = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-        with answering("store files"):
+        with translating_errors("store files"):
             self._client.api.complete_multipart_upload(
                 Bucket=self._bucket,
                 Key=self._key(project_id, begun.blob_id),
@@ -229,7 +229,7 @@ class S3Files:
             )
 
     def abort(self, project_id: ProjectId, begun: MultipartUpload) -> None:
-        with _even_when_gone(), answering("store files"):
+        with _even_when_gone(), translating_errors("store files"):
             self._client.api.abort_multipart_upload(
                 Bucket=self._bucket, Key=self._key(project_id, begun.blob_id), UploadId=begun.store_id
             )
@@ -243,7 +243,7 @@ class S3Files:
     ) -> str:
         """Sign a call, which asks nobody."""
         named = {"Bucket": self._bucket, "Key": self._key(project_id, blob_id), **wanted}
-        with answering("sign URLs"):
+        with translating_errors("sign URLs"):
             return self._client.api.generate_presigned_url(call, Params=named, ExpiresIn=seconds)
 
     def _key(self, project_id: ProjectId, blob_id: str) -> str:

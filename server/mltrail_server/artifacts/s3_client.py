@@ -61,7 +61,7 @@ def _make(endpoint_url: str) -> "S3Client":
 
 
 @contextmanager
-def answering(what: str) -> Iterator[None]:
+def translating_errors(what: str) -> Iterator[None]:
     """Turn what S3 refuses into words for the client; the log holds the rest. `what` says what could not be done."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""Personal, project and group access tokens, and OAuth's: GitLab says whose they are and what they may do.
+"""Personal, project, group and OAuth access tokens: GitLab says whose they are and what they allow.
 
 https://docs.gitlab.com/api/personal_access_tokens/ and https://docs.gitlab.com/api/oauth2/
 """
@@ -16,9 +16,9 @@ from mltrail_server.domain.identity import Access, Role, access_of, title_of
 from mltrail_server.domain.ids import ProjectId
 
 from . import roles
-from .answers import get, holding
-from .errors import telling
-from .session import NO_WAITING, Sessions
+from .connections import NO_WAITING, Connections
+from .errors import translating_errors
+from .responses import get, with_fields
 
 _WRITE_SCOPE = "api"
 _READ_SCOPE = "read_api"
@@ -26,14 +26,14 @@ _READ_SCOPE = "read_api"
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What the bearer of a token is in one project; `access` is None when GitLab gives no role there."""
+    """What the bearer of a token can do in one project; `access` is None if GitLab gives no role there."""
 
     project_id: ProjectId
     project_path: str
     user_id: int
     user_name: str
     access: Access | None
-    limit: str = ""  # why it is for reading only, although another token, role or project would do
+    limit: str = ""  # why it is read-only, where another token, role or project would not be
     oauth: bool = False
     role: Role = Role.NONE
 
@@ -42,7 +42,7 @@ _PAGE, _MOST_PAGES = 100, 5
 
 
 class AccessTokens:
-    def __init__(self, sessions: Sessions, clock: Clock = system_clock) -> None:
+    def __init__(self, sessions: Connections, clock: Clock = system_clock) -> None:
         self._sessions = sessions
         self._clock = clock
 
@@ -50,14 +50,14 @@ class AccessTokens:
         """Ask GitLab about the bearer of `token` in `project` (number or path): three calls, up to six for readers.
 
         Raises UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one without a useful scope or of a
-        blocked user, NOT_FOUND for a project that the bearer may not see, UNAVAILABLE when GitLab does not answer.
+        blocked user, NOT_FOUND for a project that the bearer can't see, UNAVAILABLE when GitLab does not respond.
         """
-        with telling("token"), self._sessions.of(token) as session:
+        with translating_errors("token"), self._sessions.of(token) as session:
             scopes, oauth = self._scopes(session)
             _check_scopes(scopes)
             user = get(session, "/user", "user of this token", {"id", "username"})
             if user.get("state", "active") != "active":
-                raise forbidden(f"GitLab tells that {user['username']} is {user['state']}: such a user has no access.")
+                raise forbidden(f"GitLab says that {user['username']} is {user['state']}: such a user has no access.")
             found = get(session, f"/projects/{EncodedId(project)}", "project", {"id", "path_with_namespace"})
             role = roles.role_in(session, found, user, today=self._today())
         access, limit = _judged(found, role, scopes, user["username"])
@@ -65,9 +65,9 @@ class AccessTokens:
         return Membership(ProjectId(found["id"]), path, user["id"], user["username"], access, limit, oauth, role)
 
     def projects(self, token: str) -> dict[ProjectId, str]:
-        """List the projects that the bearer is a member of, paths by number; the first five hundred."""
+        """Map the numbers of the bearer's projects to their paths; the first five hundred."""
         found: dict[ProjectId, str] = {}
-        with telling("projects"), self._sessions.of(token) as session:
+        with translating_errors("projects"), self._sessions.of(token) as session:
             _check_scopes(self._scopes(session)[0])
             for _ in range(_MOST_PAGES):
                 got = session.http_list(
@@ -89,48 +89,51 @@ class AccessTokens:
         return found
 
     def check(self, token: str) -> None:
-        """Raise UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one that could not even read."""
-        with telling("token"), self._sessions.of(token) as session:
+        """Raise UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one that can't even read."""
+        with translating_errors("token"), self._sessions.of(token) as session:
             _check_scopes(self._scopes(session)[0])
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock() / 1000, UTC).date()
 
     def _scopes(self, session: gitlab.Gitlab) -> tuple[set[str], bool]:
-        """Tell a token's scopes, and whether it is one of OAuth's."""
+        """Return a token's scopes, and whether it is an OAuth token."""
         try:
-            with telling("token"):
+            with translating_errors("token"):
                 got = session.http_get("/personal_access_tokens/self", **NO_WAITING)
         except MltrailError as error:
-            # So GitLab tells tokens that it knows, but that are of another kind.
+            # GitLab's response to a token that it knows, but that is of another kind.
             if getattr(error.__cause__, "response_code", None) != 400:
                 raise
         else:
-            return set(holding(got, "token", {"scopes"})["scopes"]), False
-        with telling("token"):
+            return set(with_fields(got, "token", {"scopes"})["scopes"]), False
+        with translating_errors("token"):
             info = session.http_get(f"{self._sessions.url}/oauth/token/info", **NO_WAITING)
-        scopes = holding(info, "token", {"scope"})["scope"]
+        scopes = with_fields(info, "token", {"scope"})["scope"]
         return set(scopes.split() if isinstance(scopes, str) else scopes), True
 
 
 def _check_scopes(scopes: set[str]) -> None:
     if not {_WRITE_SCOPE, _READ_SCOPE} & scopes:
         raise forbidden(
-            f"This token has the scopes {', '.join(sorted(scopes)) or 'of nothing'}; "
-            "it needs `api` to log, or `read_api` to read. Make a new one in GitLab."
+            f"This token has {_listed(scopes)}; it needs `api` to log, or `read_api` to read. Create another in GitLab."
         )
 
 
+def _listed(scopes: set[str]) -> str:
+    return f"the scopes {', '.join(sorted(scopes))}" if scopes else "no scopes"
+
+
 def _judged(project: dict[str, Any], role: Role, scopes: set[str], name: str) -> tuple[Access | None, str]:
-    """Answer what role, scope and state of the project allow together, and what stands in the way of more."""
+    """Return what the role, the scope and the project's state allow together, and what prevents more."""
     access = access_of(role)
     path = project["path_with_namespace"]
     if access is None:
-        limit = f"{name} is no member of {path}, which GitLab lets everybody read."
+        limit = f"{name} is not a member of {path}, which GitLab lets everybody read."
         return (Access.READ, limit) if roles.shows_to_everybody(project) else (None, "")
     if access is Access.READ:
-        return access, f"The role {title_of(role)} may only read: ask for the Developer role in that project."
+        return access, f"The {title_of(role)} role is read-only: ask for the Developer role in that project."
     if _WRITE_SCOPE not in scopes:
-        return Access.READ, "This token has the scope `read_api`, which may read only; to log it needs `api`."
+        return Access.READ, "This token has the scope `read_api`, which is read-only; to log, it needs `api`."
     limit = roles.read_only_reason(project)
     return (Access.READ, limit) if limit else (access, "")

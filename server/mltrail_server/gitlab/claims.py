@@ -1,8 +1,8 @@
-"""The claims of a CI ID token: each stands in exactly one of four tables.
+"""The claims of a CI ID token: each is in exactly one of these tables.
 
 https://docs.gitlab.com/ci/secrets/id_token_authentication/#token-payload
 
-Nearly everything is a string, also numbers and booleans: `"ref_protected": "false"` is a true value in Python.
+Nearly everything is a string, even numbers and booleans: `"ref_protected": "false"` is truthy in Python.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ REQUIRED = frozenset(
 )
 
 SINCE_18_4 = frozenset({"job_project_id", "job_project_path"})
-"""Required as well. Where an older GitLab does not send them, `older_gitlab` finds them out by the bot."""
+"""Required as well. If an older GitLab does not send them, `older_gitlab` looks them up with the bot."""
 
 OPTIONAL = frozenset({"user_access_level", "user_id"})
 
@@ -67,7 +67,7 @@ IGNORED = frozenset(
 
 def verified(claims: Mapping[str, Any], *, source: ProjectId | None = None) -> VerifiedClaims:
     """Read claims whose signature, issuer, audience and times have been checked. `source` is the project whose code
-    runs, where that was found out in another way than by the claim `project_id`.
+    runs, if that is known from elsewhere than the claim `project_id`.
     """
     missing = sorted(REQUIRED - claims.keys())
     if missing:
@@ -97,24 +97,24 @@ def verified(claims: Mapping[str, Any], *, source: ProjectId | None = None) -> V
 
 def _number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     number = int(value)
     if number <= 0:
-        raise ValueError(f"{value!r} is no id")
+        raise ValueError(f"{value!r} is not an id")
     return number
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 
 def _role(level: object) -> Role:
-    """Read a role; one that we don't know is taken as none, never as more."""
+    """Read a role; an unknown one counts as none, never as more."""
     name = str(level or "none").upper()
     return Role[name] if name in Role.__members__ else Role.NONE
 
 
 def _strange(error: Exception) -> MltrailError:
-    return unauthenticated(f"The ID token holds a claim that can't be read: {error}.")
+    return unauthenticated(f"The ID token has a claim that can't be read: {error}.")

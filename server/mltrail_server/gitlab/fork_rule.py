@@ -1,4 +1,4 @@
-"""Whose code does a merge request's pipeline run? A fork's pipeline runs in the target project, with its number.
+"""Whose code does a merge request's pipeline run? A fork's pipeline can run in the target project, with its id.
 
 https://docs.gitlab.com/ci/pipelines/merge_request_pipelines/#use-with-forked-projects
 """
@@ -11,7 +11,7 @@ from mltrail_server.domain.ids import ProjectId
 from .client import GitLab
 
 NOT_KNOWN = ProjectId(0)
-"""Stands for a source project that could not be learnt. It equals no project, so the job counts as a fork's."""
+"""An unknown source project. It equals no project, so the job counts as a fork's."""
 
 MERGE_REQUEST_EVENT = "merge_request_event"
 _REF = re.compile(r"refs/merge-requests/(\d+)/(?:head|merge|train)")
@@ -24,7 +24,7 @@ class CodeOrigin:
 
 
 def source_of(gitlab: GitLab, project_id: ProjectId, *, ref: str, pipeline_source: str) -> CodeOrigin:
-    """Find whose code a pipeline runs. `ref` is the one that the API tells, `refs/merge-requests/7/head`.
+    """Find whose code a pipeline runs. `ref` is as in the API, for example `refs/merge-requests/7/head`.
 
     Raises as `GitLab` does.
     """

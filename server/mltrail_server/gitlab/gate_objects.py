@@ -1,4 +1,4 @@
-"""Threads, commit statuses and issues: what the gate shows beside the note.
+"""Threads, commit statuses and issues: where the gate shows, apart from the note.
 
 https://docs.gitlab.com/api/discussions/#merge-requests, https://docs.gitlab.com/api/commits/#commit-status and
 https://docs.gitlab.com/api/issues/
@@ -12,8 +12,8 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.threads import Reply, Thread
 
 from .client import GitLab
-from .errors import telling
-from .session import NO_WAITING
+from .connections import NO_WAITING
+from .errors import translating_errors
 
 _MOST_DESCRIPTION = 255
 
@@ -34,7 +34,7 @@ class GateObjects:
     def set_status(
         self, project_id: ProjectId, sha: str, *, pipeline_id: int, state: str, description: str, url: str
     ) -> None:
-        """Add a status named `mltrail` to a pipeline. Without its id GitLab would choose a pipeline, or make one."""
+        """Add a status named `mltrail` to a pipeline. Without its id, GitLab would choose or create one."""
         data = {
             "state": state,
             "name": "mltrail",
@@ -45,22 +45,22 @@ class GateObjects:
         try:
             self._send("post", project_id, f"/statuses/{sha}", "commit status", data)
         except MltrailError as error:
-            # GitLab calls it an error to say the same twice.
+            # GitLab reports an error when the status is the same as before.
             if error.code is not Code.CONFLICT or "Cannot transition" not in error.message:
                 raise
 
     def threads(self, project_id: ProjectId, iid: int) -> list[Thread]:
         """List a merge request's threads, oldest first."""
         path = f"/projects/{project_id}/merge_requests/{iid}/discussions"
-        with telling("merge request", bot=True):
+        with translating_errors("merge request", bot=True):
             found = self._gitlab.bot(project_id).http_list(path, per_page=100, get_all=True, **NO_WAITING)
             return [_thread(got) for got in found]
 
     def thread(self, project_id: ProjectId, iid: int, thread_id: str) -> Thread | None:
-        """Fetch a thread; None when it was deleted."""
+        """Fetch a thread; None if it was deleted."""
         path = f"/projects/{project_id}/merge_requests/{iid}/discussions/{thread_id}"
         try:
-            with telling("thread", bot=True):
+            with translating_errors("thread", bot=True):
                 return _thread(self._gitlab.bot(project_id).http_get(path, **NO_WAITING))
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
@@ -83,7 +83,7 @@ class GateObjects:
     def open_issues(self, project_id: ProjectId, author_id: int) -> list[Issue]:
         path = f"/projects/{project_id}/issues"
         query = {"author_id": str(author_id), "state": "opened", "scope": "all"}
-        with telling("issues", bot=True):
+        with translating_errors("issues", bot=True):
             found = self._gitlab.bot(project_id).http_list(
                 path, query_data=query, per_page=100, get_all=True, **NO_WAITING
             )
@@ -93,14 +93,14 @@ class GateObjects:
         return _issue(self._send("post", project_id, "/issues", "issue", {"title": title, "description": body}))
 
     def edit_issue(self, project_id: ProjectId, iid: int, body: str, *, close: bool = False) -> None:
-        """Overwrite an issue. Raises NOT_FOUND when it was deleted."""
+        """Overwrite an issue. Raises NOT_FOUND if it was deleted."""
         data = {"description": body} | ({"state_event": "close"} if close else {})
         self._send("put", project_id, f"/issues/{iid}", "issue", data)
 
     def _send(self, method: str, project_id: ProjectId, path: str, what: str, data: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
         session = self._gitlab.bot(project_id)
         call = session.http_post if method == "post" else session.http_put
-        with telling(what, bot=True):
+        with translating_errors(what, bot=True):
             return call(f"/projects/{project_id}{path}", post_data=data, **NO_WAITING)
 
 

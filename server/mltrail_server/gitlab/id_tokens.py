@@ -1,4 +1,4 @@
-"""Verify CI ID tokens, offline but for the keys.
+"""Verify CI ID tokens, offline except for the keys.
 
 https://docs.gitlab.com/ci/secrets/id_token_authentication/
 """
@@ -15,12 +15,12 @@ from mltrail_server.domain.errors import unauthenticated, unavailable
 from mltrail_server.domain.identity import VerifiedClaims
 
 from . import claims
+from .connections import TIMEOUT_SECONDS
 from .older_gitlab import OlderGitLab
-from .session import TIMEOUT_SECONDS
 
 _log = logging.getLogger(__name__)
 _LAST_TIME = 253_402_300_799
-"""The end of the year 9999, in seconds. What is later is no time, and does not fit where times are kept."""
+"""The end of the year 9999, in seconds. Later times are invalid, and could not be stored."""
 
 ALGORITHM = "RS256"
 LEEWAY_SECONDS = 10
@@ -31,9 +31,10 @@ MAX_TOKEN = 16_384
 
 
 class KeySet:
-    """The issuer's public keys by `kid`, fetched when an unknown one comes, at most once a minute, and once a day.
+    """The issuer's public keys by `kid`. They are fetched once a day, and when an unknown one arrives, at most once a
+    minute.
 
-    What the issuer publishes no longer is forgotten then. While it does not answer, the known keys stay good.
+    Keys that the issuer no longer publishes are dropped then. While it does not respond, the known keys stay valid.
     """
 
     def __init__(self, issuer: str, clock: Clock) -> None:
@@ -41,12 +42,12 @@ class KeySet:
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_ms = 0
-        self._next_ms = 0  # not asked again before
+        self._next_ms = 0  # when the issuer may be asked again
         self._failed = False
         self._lock = threading.Lock()
 
     def key(self, kid: str) -> jwt.PyJWK:
-        """Answer a key. Raises UNAUTHENTICATED when it is not the issuer's, UNAVAILABLE when that can't be told."""
+        """Return a key. Raises UNAUTHENTICATED if it is not the issuer's, UNAVAILABLE if that can't be checked."""
         if kid not in self._keys or self._clock() - self._fetched_ms > MAX_AGE_MS:
             self._refresh(kid)
         found = self._keys.get(kid)
@@ -57,7 +58,7 @@ class KeySet:
         return found
 
     def _refresh(self, kid: str) -> None:
-        # Whoever bears a known key never comes here, so that a GitLab that hangs holds up nobody else.
+        # Tokens with a known key never get here, so a GitLab that hangs holds up nobody else.
         with self._lock:
             now = self._clock()
             if now >= self._next_ms:
@@ -67,9 +68,7 @@ class KeySet:
                 if fetched is not None:
                     self._keys, self._fetched_ms = fetched, now
             if self._failed and kid not in self._keys:
-                raise unavailable(
-                    "GitLab does not answer just now, and the key of this ID token is not known; try again."
-                )
+                raise unavailable("GitLab is not responding, and the key of this ID token is not known yet; try again.")
 
     def _fetch(self) -> dict[str, jwt.PyJWK] | None:
         try:
@@ -81,12 +80,12 @@ class KeySet:
                 published: list[dict[str, Any]] = answer.json()["keys"]
                 return {one["kid"]: key for one in published if "kid" in one and (key := _usable(one))}
         except (requests.RequestException, ValueError, KeyError, TypeError):
-            _log.warning("The keys of %s can't be fetched; known ones stay good", self._issuer, exc_info=True)
+            _log.warning("The keys of %s can't be fetched; known ones stay valid", self._issuer, exc_info=True)
             return None
 
 
 def _usable(published: dict[str, Any]) -> jwt.PyJWK | None:
-    """Read an RSA key; one that we can't read must not hide the others."""
+    """Read an RSA key; None for one that we can't read, so that the others stay usable."""
     if published.get("kty") != "RSA":
         return None
     try:
@@ -107,10 +106,10 @@ class IdTokens:
         self._keys = KeySet(issuer, clock)
 
     def verify(self, token: str, project: str) -> VerifiedClaims:
-        """Check everything and answer what the token proves. `project` is the one that the caller wants to get into;
-        it counts only for tokens of a GitLab before 18.4, which do not say where their job runs.
+        """Check everything and return what the token proves. `project` is the one that the caller wants to use; it
+        matters only for tokens of a GitLab before 18.4, which don't say where their job runs.
 
-        Raises UNAUTHENTICATED with what is wrong and how to mend it, UNAVAILABLE while no key is known.
+        Raises UNAUTHENTICATED, saying what is wrong and how to fix it, and UNAVAILABLE while no key is known.
         """
         checked, source = self._checked(token), None
         if self._older is not None and not checked.keys() >= claims.SINCE_18_4:
@@ -118,13 +117,13 @@ class IdTokens:
         return claims.verified(checked, source=source)
 
     def unknown_claims(self, token: str) -> list[str]:
-        """Name the claims of a token that stand in none of our tables: a newer GitLab sends more."""
+        """List the claims of a token that are in none of our tables: a newer GitLab sends more."""
         known = claims.CHECKED | claims.REQUIRED | claims.SINCE_18_4 | claims.OPTIONAL | claims.IGNORED
         return sorted(self._checked(token).keys() - known)
 
     def _checked(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN:
-            raise unauthenticated("The ID token is longer than any that GitLab makes.")
+            raise unauthenticated("The ID token is longer than any that GitLab creates.")
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") != ALGORITHM:
@@ -144,7 +143,7 @@ class IdTokens:
                     "verify_signature": True,
                     "verify_aud": True,
                     "verify_iss": True,
-                    "strict_aud": False,  # a job may ask for several audiences
+                    "strict_aud": False,  # a job can request several audiences
                     # Times are checked below, with the server's own clock.
                     "verify_exp": False,
                     "verify_nbf": False,
@@ -156,11 +155,11 @@ class IdTokens:
                 },
             )
         except jwt.InvalidAudienceError as error:
-            came = jwt.decode(token, options={"verify_signature": False}).get("aud")
+            audience = jwt.decode(token, options={"verify_signature": False}).get("aud")
             raise unauthenticated(
-                f"The ID token is made for {came!r}, this server is {self._audience!r}. "
-                f"Set `aud: {self._audience}` under `id_tokens:` in .gitlab-ci.yml. Where that stands already, a "
-                "project or group variable with the token's name takes its place: rename or delete that variable."
+                f"The ID token is for {audience!r}, but this server is {self._audience!r}. "
+                f"Set `aud: {self._audience}` under `id_tokens:` in .gitlab-ci.yml. If it is already set, a project "
+                "or group variable with the token's name replaces the token: rename or delete that variable."
             ) from error
         except jwt.InvalidIssuerError as error:
             raise unauthenticated(
@@ -169,7 +168,7 @@ class IdTokens:
         except jwt.MissingRequiredClaimError as error:
             raise unauthenticated(f"The ID token lacks the claim {error.claim!r}.") from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise unauthenticated("The ID token's signature is not right, or it was cut off on the way.") from error
+            raise unauthenticated("The ID token's signature is wrong, or the token was truncated.") from error
         self._check_times(checked)
         return checked
 
@@ -178,8 +177,8 @@ class IdTokens:
         begins, ends, _ = (_time(checked[name], name) for name in ("nbf", "exp", "iat"))
         if now > ends + LEEWAY_SECONDS:
             raise unauthenticated(
-                "The ID token has expired. It lives as long as the job's `timeout:`; raise that for long trainings, or "
-                "run the job again."
+                "The ID token has expired. It is valid as long as the job's `timeout:`; raise that for long trainings, "
+                "or run the job again."
             )
         if now < begins - LEEWAY_SECONDS:
             raise unauthenticated("The ID token is not valid yet: the clocks of GitLab and of this server differ.")
@@ -188,7 +187,7 @@ class IdTokens:
 def _time(value: object, name: str) -> int:
     """Read a NumericDate, in seconds. https://www.rfc-editor.org/rfc/rfc7519#section-2"""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # NaN is within no bounds.
+    # NaN fails this comparison, too.
     if not is_number or not 0 <= value <= _LAST_TIME:  # type: ignore[operator] # it is a number by then
         raise unauthenticated(f"The ID token's `{name}` is not a valid time.")
     return int(value)  # type: ignore[call-overload,no-any-return] # the same

@@ -1,4 +1,4 @@
-"""Web login by GitLab: authorization code with PKCE.
+"""Web sign-in with GitLab: authorization code with PKCE.
 
 https://docs.gitlab.com/api/oauth2/#authorization-code-with-proof-key-for-code-exchange-pkce
 """
@@ -15,7 +15,7 @@ import requests
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unauthenticated, unavailable
 
-from .session import TIMEOUT_SECONDS, USER_AGENT
+from .connections import TIMEOUT_SECONDS, USER_AGENT
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class Tokens:
 
 
 class OAuth:
-    """GitLab's login for one application. Every method raises UNAUTHENTICATED when GitLab says no, UNAVAILABLE when it
-    does not answer; the person signs in again.
+    """GitLab's sign-in for one application. Every method raises UNAUTHENTICATED when GitLab refuses, and UNAVAILABLE
+    when it does not respond; the person can then sign in again.
     """
 
     def __init__(self, gitlab_url: str, *, client_id: str, client_secret: str, external_url: str, clock: Clock) -> None:
@@ -43,7 +43,7 @@ class OAuth:
         self._clock = clock
 
     def authorize_url(self, *, state: str, verifier: str) -> str:
-        """Make the address of GitLab's own page, where the person agrees."""
+        """Return the URL of GitLab's page where the person gives consent."""
         query = {
             "client_id": self._client["client_id"],
             "redirect_uri": self._redirect_uri,
@@ -60,34 +60,34 @@ class OAuth:
         return self._tokens(grant | {"redirect_uri": self._redirect_uri})
 
     def refresh(self, refresh_token: str) -> Tokens:
-        """Change a refresh token for new ones; GitLab then invalidates both old ones."""
+        """Exchange a refresh token for new tokens; GitLab then invalidates both old ones."""
         grant = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return self._tokens(grant | {"redirect_uri": self._redirect_uri})
 
     def revoke(self, token: str) -> None:
-        """Make a token worthless; a GitLab that does not answer is no reason to keep somebody signed in."""
+        """Revoke a token. If GitLab does not respond, the person is signed out nevertheless."""
         try:
             self._post("/revoke", {"token": token})
         except requests.RequestException:
-            _log.warning("A token could not be revoked: GitLab does not answer")
+            _log.warning("A token could not be revoked: GitLab is not responding")
 
     def _tokens(self, grant: dict[str, str]) -> Tokens:
         try:
             answer = self._post("/token", grant)
-            told: Any = answer.json()
+            content: Any = answer.json()
         except (requests.RequestException, ValueError) as error:
-            raise unavailable("GitLab does not answer just now; sign in again in a moment.") from error
+            raise unavailable("GitLab is not responding; sign in again in a moment.") from error
         if answer.status_code in (400, 401):
-            # The description holds no secret, but it is GitLab's own text for the operator, not for the page.
-            _log.warning("GitLab refuses a login: %r", told.get("error") if isinstance(told, dict) else None)
-            raise unauthenticated("GitLab refuses this sign-in: it took too long, or was used before. Sign in again.")
+            # The description contains no secret, but GitLab writes it for the operator, not for the page.
+            _log.warning("GitLab refuses a sign-in: %r", content.get("error") if isinstance(content, dict) else None)
+            raise unauthenticated("GitLab refuses this sign-in: it took too long, or was already used. Sign in again.")
         try:
-            lifetime = int(told.get("expires_in") or _LIFETIME_SECONDS)
+            lifetime = int(content.get("expires_in") or _LIFETIME_SECONDS)
             return Tokens(
-                str(told["access_token"]), str(told.get("refresh_token") or ""), self._clock() + lifetime * 1000
+                str(content["access_token"]), str(content.get("refresh_token") or ""), self._clock() + lifetime * 1000
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise unavailable("GitLab's answer to the sign-in can't be read; sign in again in a moment.") from error
+            raise unavailable("GitLab's response to the sign-in can't be read; sign in again in a moment.") from error
 
     def _post(self, path: str, form: dict[str, str]) -> requests.Response:
         return requests.post(
@@ -100,5 +100,5 @@ class OAuth:
 
 
 def challenge(verifier: str) -> str:
-    """Make PKCE's S256 challenge. https://www.rfc-editor.org/rfc/rfc7636#section-4.2"""
+    """Return PKCE's S256 challenge. https://www.rfc-editor.org/rfc/rfc7636#section-4.2"""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

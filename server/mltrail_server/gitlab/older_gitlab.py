@@ -1,7 +1,7 @@
-"""ID tokens of a GitLab before 18.4: they do not say where the job runs, so the bot looks.
+"""ID tokens of a GitLab before 18.4: they don't say where the job runs, so the bot looks it up.
 
-Since 18.2.2 `project_id` is the fork in a fork's merge request pipeline, before it was the project in which the job
-runs; the merge request's source project decides in both.
+In a fork's merge request pipeline, `project_id` is the fork since 18.2.2, and was the project in which the job runs
+before; the merge request's source project decides in both cases.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,10 @@ class OlderGitLab:
         self._bot = bot
 
     def completed(self, claims: Mapping[str, Any], project: str) -> tuple[dict[str, Any], ProjectId]:
-        """Answer checked claims with those that are missing, and the project whose code runs: 0 when nobody could tell.
+        """Return the checked claims together with the missing ones, and the project whose code runs: 0 if that is not
+        known.
 
-        Raises NOT_FOUND when the job is none of this project's, UNAVAILABLE when GitLab does not answer.
+        Raises NOT_FOUND if the job does not belong to this project, UNAVAILABLE when GitLab does not respond.
         """
         own_id, own_path = str(claims.get("project_id", "")), str(claims.get("project_path", ""))
         named = project == own_id or project.lower() == own_path.lower()
@@ -34,11 +35,11 @@ class OlderGitLab:
                 raise
             if not named:
                 raise not_found(
-                    "The job of this ID token is none of this project's, as far as mltrail can see."
+                    "The job of this ID token does not belong to this project, as far as mltrail can see."
                 ) from error
             return {**claims, "job_project_id": own_id, "job_project_path": own_path}, fork_rule.NOT_KNOWN
         if str(job.pipeline_id) != str(claims.get("pipeline_id")):
-            raise not_found("The job of this ID token is none of this project's.")
+            raise not_found("The job of this ID token does not belong to this project.")
         home = {"job_project_id": str(where.id), "job_project_path": where.path}
         return {**claims, **home}, self._source(claims, where, job)
 
@@ -51,7 +52,7 @@ class OlderGitLab:
             if error.code is Code.UNAVAILABLE:
                 raise
             return fork_rule.NOT_KNOWN
-        # A token that names a fork is the fork's, whatever else is said.
+        # A token that names a fork counts as the fork's, whatever else is known.
         return found if str(claims.get("project_id")) == str(where.id) else fork_rule.NOT_KNOWN
 
 

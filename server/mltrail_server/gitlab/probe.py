@@ -1,4 +1,4 @@
-"""What the self-test asks GitLab beyond daily work: its version, the bot's token, the issuer's pages."""
+"""What the self-test asks GitLab beyond normal operation: its version, the bot's token, the issuer's pages."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +7,9 @@ import requests
 
 from mltrail_server.domain.errors import forbidden, unavailable
 
-from . import answers, renamed
-from .errors import telling
-from .session import NO_WAITING, TIMEOUT_SECONDS, Sessions
+from . import renamed_urls, responses
+from .connections import NO_WAITING, TIMEOUT_SECONDS, Connections
+from .errors import translating_errors
 
 OLDEST = (17, 0)
 """The oldest GitLab that mltrail supports."""
@@ -23,13 +23,13 @@ class TokenInfo:
 
 
 class Probe:
-    def __init__(self, sessions: Sessions, token: str) -> None:
+    def __init__(self, sessions: Connections, token: str) -> None:
         self._sessions = sessions
         self._token = token
 
     def version(self) -> str:
-        got = renamed.asked(
-            self._sessions, renamed.METADATA, lambda name: self._get(f"/{name}", "version", {"version"})
+        got = renamed_urls.ask_by_either_name(
+            self._sessions, renamed_urls.METADATA, lambda name: self._get(f"/{name}", "version", {"version"})
         )
         return str(got["version"])
 
@@ -41,7 +41,7 @@ class Probe:
         return str(self._get("/user", "bot's user", {"id", "username"})["username"])
 
     def create_hook(self, project_id: int, *, url: str, token: str, signing_token: str) -> int:
-        """Make a webhook for pipeline events and answer its number. https://docs.gitlab.com/api/project_webhooks/"""
+        """Create a webhook for pipeline events and return its id. https://docs.gitlab.com/api/project_webhooks/"""
         data = {
             "url": url,
             "token": token,
@@ -49,27 +49,27 @@ class Probe:
             "pipeline_events": True,
             "push_events": False,
         }
-        with telling("webhook", bot=True):
+        with translating_errors("webhook", bot=True):
             session = self._sessions.bot(self._token)
             got = session.http_post(f"/projects/{project_id}/hooks", post_data=data, **NO_WAITING)
-            return int(answers.holding(got, "webhook", frozenset({"id"}))["id"])
+            return int(responses.with_fields(got, "webhook", frozenset({"id"}))["id"])
 
     def try_hook(self, project_id: int, hook: int) -> None:
         """Have GitLab send a pipeline event."""
-        with telling("webhook's test", bot=True):
+        with translating_errors("webhook's test", bot=True):
             path = f"/projects/{project_id}/hooks/{hook}/test/pipeline_events"
             self._sessions.bot(self._token).http_post(path, **NO_WAITING)
 
     def delete_hook(self, project_id: int, hook: int) -> None:
-        with telling("webhook", bot=True):
+        with translating_errors("webhook", bot=True):
             self._sessions.bot(self._token).http_delete(f"/projects/{project_id}/hooks/{hook}", **NO_WAITING)
 
     def _get(self, path: str, what: str, fields: set[str]) -> dict[str, Any]:
         if not self._token:
-            raise forbidden("No bot's token is set for this project: set MLTRAIL_GITLAB_TOKEN.")
-        with telling(what, bot=True):
+            raise forbidden("No bot token is set for this project: set MLTRAIL_GITLAB_TOKEN.")
+        with translating_errors(what, bot=True):
             got = self._sessions.bot(self._token).http_get(path, **NO_WAITING)
-        return answers.holding(got, what, fields)
+        return responses.with_fields(got, what, fields)
 
 
 def issuer_page(issuer: str) -> dict[str, Any]:
@@ -77,10 +77,10 @@ def issuer_page(issuer: str) -> dict[str, Any]:
     try:
         page = requests.get(f"{issuer}/.well-known/openid-configuration", timeout=TIMEOUT_SECONDS)
         page.raise_for_status()
-        told = page.json()
-        keys = requests.get(told["jwks_uri"], timeout=TIMEOUT_SECONDS)
+        discovery = page.json()
+        keys = requests.get(discovery["jwks_uri"], timeout=TIMEOUT_SECONDS)
         keys.raise_for_status()
-        return {"issuer": told["issuer"], "keys": list(keys.json()["keys"])}
+        return {"issuer": discovery["issuer"], "keys": list(keys.json()["keys"])}
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         raise unavailable(
             f"The discovery page of {issuer}, or its keys, can't be read ({type(error).__name__})."

@@ -33,7 +33,7 @@ def body_of(request: Request, kind: type[T]) -> T:
         raise invalid(
             f"The body must be JSON with `Content-Type: application/json`, not {request.mimetype or 'without a type'}."
         )
-    data = bounded(request)
+    data = read_body(request)
     try:
         try:
             return msgspec.json.decode(data, type=kind, strict=False)
@@ -43,14 +43,14 @@ def body_of(request: Request, kind: type[T]) -> T:
             # Seldom, so that the typed decoder stays the only one in the way of a training loop.
             return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise explained(error, data) from error
+        raise validation_error(error, data) from error
     except RecursionError as error:
         raise invalid("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The body is not JSON: {error}. Check for a cut-off or doubly encoded request.") from error
 
 
-def bounded(request: Request) -> bytes:
+def read_body(request: Request) -> bytes:
     """Read a body of bounded size, whether or not its size was announced. Raises TOO_LARGE."""
     if (request.content_length or 0) <= limits.MAX_BODY:
         data = _read(request)
@@ -79,7 +79,7 @@ def _read(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def take_in(request: Request, most: int) -> None:
+def read_form(request: Request, most: int) -> None:
     """Read the body of a form before it is looked into, so that one that comes slowly is noticed. Raises SLOW; a larger
     one raises what Werkzeug raises for it.
     """
@@ -94,7 +94,7 @@ _STRANGERS = BoundedSemaphore(4)
 
 
 @contextmanager
-def of_a_stranger() -> Iterator[None]:
+def unauthenticated_body() -> Iterator[None]:
     """Read within this what comes from somebody who has proved nothing yet. A body may be sent as slowly as one likes,
     and holds a thread as long; so only few are read at the same time. Raises UNAVAILABLE.
     """
@@ -114,7 +114,7 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def explained(error: msgspec.ValidationError, given: object) -> MltrailError:
+def validation_error(error: msgspec.ValidationError, given: object) -> MltrailError:
     """Say it as MLflow does: `Invalid value 31 for parameter 'key' supplied: …`, since programs read that."""
     text = str(error)
     if missing := _MISSING.fullmatch(text):

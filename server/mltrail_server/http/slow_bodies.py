@@ -57,7 +57,7 @@ class SlowBodies:
 
     def __init__(self) -> None:
         self.seconds = 20.0
-        self._coming: dict[int, _Coming] = {}
+        self._coming: dict[int, _IncomingBody] = {}
         self._lock = threading.Lock()
         self._watch: threading.Thread | None = None
 
@@ -68,7 +68,7 @@ class SlowBodies:
         thread = threading.get_ident()
         began = time.monotonic()
         ends = began + self.seconds + (before + size) / SLOWEST
-        coming = _Coming(request.environ.get(CALLER, ""), request.environ, began, ends, thread)
+        coming = _IncomingBody(request.environ.get(CALLER, ""), request.environ, began, ends, thread)
         if len(self._coming) >= _MOST_SLOW:
             self._check_share(coming)
         self._coming[id(coming)] = coming
@@ -83,7 +83,7 @@ class SlowBodies:
             raise MltrailError(Code.SLOW, _MESSAGE)
         return data
 
-    def _check_share(self, one: "_Coming") -> None:
+    def _check_share(self, one: "_IncomingBody") -> None:
         same = [other for other in list(self._coming.values()) if other.caller == one.caller]
         slow = sum(one.began - other.began > _SLOW_SECONDS for other in same)
         if slow >= _MOST_SLOW or len(same) >= _MOST:
@@ -110,7 +110,7 @@ class SlowBodies:
 
 
 @dataclass(eq=False, slots=True)
-class _Coming:
+class _IncomingBody:
     caller: str
     environ: dict[str, Any]
     began: float
@@ -120,7 +120,7 @@ class _Coming:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-def _end(one: _Coming) -> None:
+def _end(one: _IncomingBody) -> None:
     """Answer in the place of a thread that reads, and hang up. Nothing that goes wrong here may end the watch."""
     try:
         sock = one.environ.get("gunicorn.socket")
@@ -132,7 +132,7 @@ def _end(one: _Coming) -> None:
         _log.warning("a body that comes too slowly could not be ended", exc_info=True)
 
 
-def _answer_for(one: _Coming) -> None:
+def _answer_for(one: _IncomingBody) -> None:
     """Answer by granian's own means, which any thread may use; what the reading thread answers later is passed over."""
     protocol = _protocol_of(sys._current_frames().get(one.thread))  # noqa: SLF001 - the documented name
     if protocol is None:

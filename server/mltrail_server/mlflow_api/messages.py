@@ -21,7 +21,7 @@ from msgspec import inspect
 
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.http import forms
-from mltrail_server.http.bodies import bounded, explained
+from mltrail_server.http.bodies import read_body, validation_error
 
 _JSON = "application/json"
 _READING = ("GET", "HEAD")
@@ -49,9 +49,11 @@ def message_of(request: Request, kind: type[M]) -> M:
     """
     if request.method in _READING and request.args:
         return query_of(request, kind)  # a body beside it says nothing, and is not waited for
-    if request.mimetype == _JSON and request.method not in _READING and (body := bounded(request)):
+    if request.mimetype == _JSON and request.method not in _READING and (body := read_body(request)):
         return _of_json(body, kind)
-    data = b"" if request.mimetype in (_JSON, forms.MULTIPART) and request.method not in _READING else bounded(request)
+    data = (
+        b"" if request.mimetype in (_JSON, forms.MULTIPART) and request.method not in _READING else read_body(request)
+    )
     pairs = _pairs(request, data)
     return _of_json(data, kind) if pairs is None else _converted(_of_pairs(pairs, kind), kind)
 
@@ -214,4 +216,4 @@ def _converted(found: Any, kind: type[M]) -> M:  # noqa: ANN401 - any JSON
     try:
         return msgspec.convert(found, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise explained(error, found) from error
+        raise validation_error(error, found) from error

@@ -12,7 +12,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import forbidden, unauthenticated
-from mltrail_server.http.bodies import of_a_stranger, take_in
+from mltrail_server.http.bodies import read_form, unauthenticated_body
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity import sessions
 from mltrail_server.settings import Settings
@@ -96,8 +96,8 @@ def check_form(request: Request) -> None:
     ours = (request.host, current_app.config["MLTRAIL_HOST"] or request.host)
     if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] not in ours):
         raise forbidden("This form was sent from another site.")
-    with nullcontext() if session.get(_ID) else of_a_stranger():
-        take_in(request, limits.MAX_FORM)
+    with nullcontext() if session.get(_ID) else unauthenticated_body():
+        read_form(request, limits.MAX_FORM)
     told = request.form.get("csrf_token", "")
     if not _same(told, str(session.get(_CSRF, ""))):
         raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")

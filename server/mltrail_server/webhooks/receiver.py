@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 
 from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError, unauthenticated
-from mltrail_server.http.bodies import bounded, of_a_stranger
+from mltrail_server.http.bodies import read_body, unauthenticated_body
 from mltrail_server.http.routes import mount_public
 from mltrail_server.services.ci import events
 from mltrail_server.services.context.deps import Deps
@@ -25,10 +25,10 @@ def _receive(deps: Deps, secrets: list[str]) -> Response:
     headers = dict(request.headers)
     # Before the body is read, which may be large, or may never end.
     if webhook_secrets.bears_token(secrets, headers):
-        body = bounded(request)
+        body = read_body(request)
     elif "webhook-signature" in request.headers:
-        with of_a_stranger():
-            body = bounded(request)
+        with unauthenticated_body():
+            body = read_body(request)
         if not webhook_secrets.is_genuine(secrets, headers, body, now_ms=deps.clock()):
             raise _refused()
     else:

@@ -77,7 +77,7 @@ def test_a_gitlab_that_hangs_leaves_one_note(
     trail.clock.advance(15_000)
     worker.run_once(quick)
     trail.team.gitlab.released.set()
-    assert "GitLab does not answer" in problem(trail).told
+    assert "GitLab is not responding" in problem(trail).told
     trail.work(seconds=60)
     assert len(trail.notes(trained_request[0])) == 1
     assert no_problems(trail)
@@ -174,7 +174,7 @@ def test_a_deleted_merge_request_is_no_deleted_note(
     del trail.team.project.merge_requests[request.iid]
     trail.train(pipeline, [0.5], job_name="more")
     trail.work()
-    assert "GitLab knows no merge request" in problem(trail).told
+    assert "GitLab has no such merge request" in problem(trail).told
 
 
 def test_extra_notes_of_ours_go(trail: Trail, trained_request: tuple[MergeRequest, Pipeline]) -> None:

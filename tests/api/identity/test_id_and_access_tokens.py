@@ -227,7 +227,7 @@ class TestAccessTokens:
         for token in ("glpat-nonsense", revoked):
             status, code, message = refused(gitlab_client, token)
             assert (status, code) == (401, "CUSTOMER_UNAUTHORIZED")
-            assert "Make a new one" in message
+            assert "Create a new one" in message
 
     def test_a_revoked_member_loses_access_within_a_minute(
         self, gitlab_client: FlaskClient, team: Team, clock: FrozenClock
@@ -249,7 +249,7 @@ class TestAccessTokens:
         clock.advance(61_000)
         status, _, message = refused(gitlab_client, token)
         assert status == 503
-        assert "GitLab does not answer" in message
+        assert "GitLab is not responding" in message
 
 
 def test_no_token_is_told_what_to_set(gitlab_client: FlaskClient) -> None:

@@ -69,7 +69,7 @@ def test_what_gitlab_shows_to_everybody_is_read_by_everybody(
     assert admitted(gitlab_client, team.tokens["stranger"])
     status, _, message = refused(gitlab_client, team.tokens["stranger"], call=WRITE)
     assert status == 403
-    assert "no member" in message
+    assert "not a member" in message
 
 
 @pytest.mark.parametrize("features", ["private", "disabled"])
@@ -155,9 +155,9 @@ class TestTokensOfNoUse:
     def test_an_unknown_token_hints_at_a_variable_that_shadows_the_id_token(
         self, gitlab_client: FlaskClient, team: Team
     ) -> None:
-        assert "takes its place" in refused(gitlab_client, "glpat-left-over")[2]
+        assert "replaces it" in refused(gitlab_client, "glpat-left-over")[2]
         foreign = team.gitlab.mint(team.job(), "https://vault.example.com")
-        assert "takes its place" in refused(gitlab_client, foreign)[2]
+        assert "replaces the token" in refused(gitlab_client, foreign)[2]
 
 
 class TestRateLimits:

@@ -63,7 +63,7 @@ def test_a_lost_answer_makes_no_second_note(trail: Trail, reviewed: tuple[MergeR
     trail.team.gitlab.fail_next("POST", r"/notes$", 502, after=True)
     answer = trail.report(pipeline)
     assert answer["note"]["state"] == "failed"
-    assert "GitLab does not answer" in answer["note"]["problem"]
+    assert "GitLab is not responding" in answer["note"]["problem"]
     assert trail.report(pipeline)["note"]["state"] == "posted"
     assert len(trail.notes(request)) == 1
 

@@ -7,7 +7,7 @@ import pytest
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
-from mltrail_server.gitlab.session import Sessions
+from mltrail_server.gitlab.connections import Connections
 from tests.api.review.merge_requests import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab.diffs import Limits
@@ -96,7 +96,7 @@ def test_the_changes_of_an_earlier_target_are_forgotten(trail: Trail) -> None:
 class TestTheClient:
     @pytest.fixture
     def client(self, team: Team) -> GitLab:
-        return GitLab(Sessions(team.gitlab.url), team.tokens["bot"])
+        return GitLab(Connections(team.gitlab.url), team.tokens["bot"])
 
     def changed(self, client: GitLab, team: Team, files: dict[str, str], head: str | None = HEAD) -> list[str] | None:
         team.gitlab.add_commit(team.project, HEAD, parents=(MAIN,), branch="faster", files=files)

@@ -26,11 +26,11 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.tokens import bare, is_jwt
 from mltrail_server.gitlab import probe
 from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.id_tokens import IdTokens
 from mltrail_server.gitlab.job_tokens import JobTokens
 from mltrail_server.gitlab.older_gitlab import OlderGitLab
 from mltrail_server.gitlab.probe import Probe
-from mltrail_server.gitlab.session import Sessions
 from mltrail_server.settings import Settings
 
 _MOST_BYTES = 1_000_000
@@ -174,7 +174,7 @@ class SelfTest:
     lines: list[Line] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        sessions = Sessions(self.settings.gitlab_url, self.clock)
+        sessions = Connections(self.settings.gitlab_url, self.clock)
         path = None if self.given.project.isdigit() else self.given.project
         self.gitlab = GitLab(
             sessions, self.settings.gitlab_token, tokens=self.settings.bot_tokens, path_of=lambda _: path

@@ -1,4 +1,4 @@
-"""URLs that GitLab has given another name: the new one is asked, and the old one where a GitLab does not know the new.
+"""URLs that GitLab has renamed: the new one is tried first, then the old one if this GitLab does not know the new.
 
 https://docs.gitlab.com/api/rest/deprecations/
 """
@@ -8,19 +8,19 @@ from typing import TypeVar
 
 from mltrail_server.domain.errors import Code, MltrailError
 
-from .session import Sessions
+from .connections import Connections
 
 TRIGGER_JOBS = "trigger_jobs", "bridges"  # since GitLab 19.2
 METADATA = "metadata", "version"  # since GitLab 15.2
 
 T = TypeVar("T")
 _ASK_AGAIN_MS = 24 * 60 * 60 * 1000
-"""A GitLab that was upgraded is asked by the new name within a day."""
+"""After an upgrade of GitLab, the new name is used within a day."""
 
 
-def asked(sessions: Sessions, names: tuple[str, str], ask: Callable[[str], T]) -> T:
-    """Ask by the newer of two names, or by the older one. What GitLab has is remembered, so that a second call is made
-    once a day at most; `ask` gets the name and raises NOT_FOUND where GitLab answers 404.
+def ask_by_either_name(sessions: Connections, names: tuple[str, str], ask: Callable[[str], T]) -> T:
+    """Call `ask` with the newer of two names, or with the older one. Which one GitLab knows is remembered, so that a
+    second call is made at most once a day. `ask` raises NOT_FOUND when GitLab returns 404.
     """
     newer, older = names
     now = sessions.clock()
@@ -32,6 +32,6 @@ def asked(sessions: Sessions, names: tuple[str, str], ask: Callable[[str], T]) -
         if error.code is not Code.NOT_FOUND:
             raise
         found = ask(older)
-    # It has the thing by its old name: so it was the name that was not known, and not the thing.
+    # The old name works, so it was the new name that GitLab did not know, not the object.
     sessions.older_until[newer] = now + _ASK_AGAIN_MS
     return found

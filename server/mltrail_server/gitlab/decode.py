@@ -1,4 +1,4 @@
-"""GitLab's answers, cut down to what we use of them."""
+"""Decode GitLab's responses, reduced to what we use."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError
 
-from .answers import milliseconds
+from .responses import milliseconds
 
 _BLOCKED = frozenset({"blocked", "ldap_blocked", "banned", "deactivated", "blocked_pending_approval"})
 
 
 def one(got: object, what: str) -> dict[str, Any]:
     if not isinstance(got, dict):
-        raise MltrailError(Code.UNAVAILABLE, f"GitLab's answer for the {what} can't be read.")
+        raise MltrailError(Code.UNAVAILABLE, f"GitLab's response for the {what} can't be read.")
     return got
 
 
@@ -83,22 +83,22 @@ def merge_request(got: dict[str, Any]) -> gitlab_ci.MergeRequest:
 
 
 def changed_paths(diffs: list[dict[str, Any]], request: dict[str, Any], head: str | None) -> list[str] | None:
-    """Read the paths off a merge request's diffs; None where they may not be all, or are not those of `head`."""
+    """Read the paths from a merge request's diffs; None if some may be missing, or if they are not those of `head`."""
     refs = request.get("diff_refs") or {}
     if head is None or (refs.get("head_sha") or request.get("sha")) != head:
         return None
-    told = request.get("changes_count")
-    if told is None and not diffs:
-        # Nothing is counted of a merge request without commits, nor of one whose diff is still being made.
+    count = request.get("changes_count")
+    if count is None and not diffs:
+        # There is no count for a merge request without commits, or while the diff is being created.
         return [] if refs.get("base_sha") == head else None
-    # "1000+" for a diff that was cut.
-    if str(told) != str(len(diffs)):
+    # The count is "1000+" for a truncated diff.
+    if str(count) != str(len(diffs)):
         return None
     return _paths(diffs)
 
 
 def compared_paths(got: dict[str, Any]) -> set[str] | None:
-    """Read the paths off a comparison of two commits; None where it may have been cut."""
+    """Read the paths from a comparison of two commits; None if it may have been truncated."""
     diffs = got.get("diffs")
     if got.get("compare_timeout") is not False or not isinstance(diffs, list):
         return None

@@ -1,4 +1,4 @@
-"""Connections to GitLab: one python-gitlab object a thread and token, time-outs always set."""
+"""Connections to GitLab: one python-gitlab object per thread and token, always with time-outs."""
 
 import hashlib
 import threading
@@ -19,14 +19,14 @@ TIMEOUT_SECONDS = 10.0
 USER_AGENT = "mltrail"
 
 NO_WAITING: dict[str, Any] = {"obey_rate_limit": False}
-"""For every call: python-gitlab would sleep through a rate limit, and a web request must not."""
+"""For every call: python-gitlab would sleep until a rate limit is over, which a web request must not."""
 
 _DEFAULT_PAUSE_SECONDS = 60
 _LONGEST_PAUSE_SECONDS = 600
 
 
 class RateLimitedError(requests.RequestException):
-    """GitLab asks for fewer calls; `retry_after` is in seconds."""
+    """GitLab's rate limit is reached; `retry_after` is in seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"rate limit; try again in {retry_after} s")
@@ -34,15 +34,15 @@ class RateLimitedError(requests.RequestException):
 
 
 class ForeignRedirectError(requests.RequestException):
-    """GitLab sends us to another host, where no token of ours may go."""
+    """GitLab redirects to another host, to which our tokens must not be sent."""
 
 
-class Sessions:
-    """Gives out python-gitlab objects.
+class Connections:
+    """Provides python-gitlab objects.
 
-    Nothing is sent again blindly (python-gitlab would repeat POSTs too, and make two notes of one), and a rate limit is
-    told instead of slept through: the worker comes back by itself, a web request should not wait. Until the time that
-    GitLab names has come, calls with that token fail here, and GitLab is left alone.
+    Nothing is retried blindly (python-gitlab would repeat POSTs too, and create two notes), and a rate limit is an
+    error instead of a pause: the worker tries again by itself, and a web request should not wait. Until the time that
+    GitLab names, calls with that token fail here without reaching GitLab.
     """
 
     def __init__(self, url: str, clock: Clock = system_clock, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -51,13 +51,15 @@ class Sessions:
         self.clock = clock
         self._local = threading.local()
         self.observe: Callable[[str, str, float], None] = _unobserved
-        """Called after each call with its method, the answer's status or `error`, and its seconds."""
+        """Called after each call with its method, the response's status or `error`, and its seconds."""
         self.older_until: dict[str, int] = {}
-        """Until when this GitLab is taken not to know a URL, in milliseconds, by the URL's last part; see `renamed`."""
+        """Until when (in milliseconds) this GitLab is assumed not to know a URL, by the last part of the URL; see
+        `renamed_urls`.
+        """
         self._pauses: dict[bytes, int] = {}  # until when, in milliseconds, by the token's hash
 
     def bot(self, token: str) -> gitlab.Gitlab:
-        """Answer this thread's connection for the bot's token, which is kept open."""
+        """Return this thread's connection with the bot's token, which is kept open."""
         made: dict[str, gitlab.Gitlab] = self._local.__dict__.setdefault("bots", {})
         if token not in made:
             made[token] = self.of(token)
@@ -65,7 +67,7 @@ class Sessions:
         return made[token]
 
     def of(self, token: str, *, of_job: bool = False) -> gitlab.Gitlab:
-        """Make a connection that bears `token`, a job's when `of_job`. Close it with `with`."""
+        """Create a connection with `token`, which is a job's if `of_job`. Close it with `with`."""
         self._check_pause(token)
         made = gitlab.Gitlab(
             self.url,
@@ -103,9 +105,9 @@ class Sessions:
 
 
 class _Observed(HTTPAdapter):
-    """Tells how each call went, also one that is not answered."""
+    """Reports each call, also one without a response."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Connections) -> None:
         super().__init__()
         self._sessions = sessions
 
@@ -120,11 +122,11 @@ class _Observed(HTTPAdapter):
 
 
 def _unobserved(_method: str, _status: str, _seconds: float) -> None:
-    """Nobody is interested."""
+    """Ignore the call."""
 
 
 def keep_to_host(response: requests.Response) -> None:
-    """Refuse a redirection to another host: requests would send the headers `JOB-TOKEN` and `PRIVATE-TOKEN` there.
+    """Refuse a redirect to another host: requests would send the headers `JOB-TOKEN` and `PRIVATE-TOKEN` there.
 
     Raises ForeignRedirectError.
     """
@@ -137,9 +139,9 @@ def keep_to_host(response: requests.Response) -> None:
 
 
 def _pause_of(response: requests.Response) -> int:
-    """Read how long to wait, in seconds: GitLab's limits of single applications say nothing of it."""
-    told = response.headers.get("Retry-After", "")
-    seconds = int(told) if told.isascii() and told.isdigit() else _DEFAULT_PAUSE_SECONDS
+    """Read how long to wait, in seconds; some of GitLab's rate limits don't say."""
+    after = response.headers.get("Retry-After", "")
+    seconds = int(after) if after.isascii() and after.isdigit() else _DEFAULT_PAUSE_SECONDS
     return max(1, min(seconds, _LONGEST_PAUSE_SECONDS))
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class BelowPath:
+class PathPrefix:
     """Tell the application the path that it is below, and take it off the paths that are asked for."""
 
     def __init__(self, inner: "WSGIApplication", root_path: str) -> None:
