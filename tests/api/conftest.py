@@ -1,4 +1,4 @@
-"""A small client that speaks MLflow's REST API to one project."""
+"""What the tests of the API begin with: a run, a maker of versions, a reviewed merge request, where files are."""
 
 from typing import Any
 

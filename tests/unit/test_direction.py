@@ -90,15 +90,15 @@ def test_the_whole_name_of_a_known_measure_is_no_guess() -> None:
 @pytest.mark.parametrize("direction", GUESSED)
 def test_a_known_measure_among_labels_is_guessed(direction: Better) -> None:
     found = {name: by_name(name) for name in GUESSED[direction]}
-    assert {goal.better for goal in found.values()} == {direction}
-    assert [name for name, goal in found.items() if goal.certain or not goal.guessed] == []
+    assert {one.better for one in found.values()} == {direction}
+    assert [name for name, one in found.items() if one.certain or not one.guessed] == []
 
 
 @pytest.mark.parametrize("name", [*UNKNOWN, *SPELLED])
 def test_what_a_name_contradicts_or_does_not_tell_stays_unknown(name: str) -> None:
-    goal = by_name(name)
-    assert (goal.better, goal.certain, goal.guessed) == (Better.UNKNOWN, False, False) or name == "非_loss_非"
-    assert not goal.certain
+    found = by_name(name)
+    assert (found.better, found.certain, found.guessed) == (Better.UNKNOWN, False, False) or name == "非_loss_非"
+    assert not found.certain
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -57,7 +57,7 @@ def test_what_was_registered_by_hand_says_so(trail: Trail) -> None:
     person = trail.person("developer")
     person.post("registered-models/create", name="churn")
     person.post("model-versions/create", name="churn", source="")
-    assert "| Promoted | no: registered by hand, and nothing was checked |" in card(trail, "1")
+    assert "| Promoted | no: registered by hand, without any checks |" in card(trail, "1")
 
 
 @pytest.mark.parametrize("bad", ["| a | b |\n/close", "`" * 40, "<script>alert(1)</script>", "@all !1 #1 :tada:"])

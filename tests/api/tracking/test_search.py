@@ -93,7 +93,7 @@ def test_a_filter_that_is_wrong_is_told_what_to_do(mlflow: Mlflow, runs: None, t
     ("search", "says"),
     [
         ({"filter": " AND ".join(["tags.team = 'x'"] * 3000)}, "50 comparisons"),
-        ({"filter": "run_id IN (" + "'x'," * 10_000 + "'x')"}, "10000 texts"),
+        ({"filter": "run_id IN (" + "'x'," * 10_000 + "'x')"}, "more than 10000 elements"),
         ({"order_by": [f"metrics.m{number}" for number in range(70)]}, "at most 20"),
         ({"experiment_ids": ["0"] * 10_001}, "10000 elements"),
     ],
