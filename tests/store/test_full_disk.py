@@ -14,7 +14,7 @@ from mltrail_server.domain.ids import ProjectId
 
 def test_a_store_that_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "files").write_text("in the way")
-    with pytest.raises(MltrailError, match="can't store files just now") as caught:
+    with pytest.raises(MltrailError, match="can't store files at present") as caught:
         LocalFiles(tmp_path / "files").put(ProjectId(1), io.BytesIO(b"content"))
     assert caught.value.code is Code.UNAVAILABLE
 

@@ -1,1 +1,1 @@
-"""Bytes: where they are kept. What they are called is the store's business."""
+"""Where the bytes of files are kept. Their names are in the store."""

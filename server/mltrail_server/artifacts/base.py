@@ -1,17 +1,18 @@
-"""What a place for bytes can do."""
+"""What a store for the bytes of files can do."""
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """What came of an upload: size in bytes and the SHA-256 of the content in hexadecimal.
+    """The result of an upload: size in bytes and the SHA-256 of the content in hexadecimal.
 
-    None for a digest that nobody knows, since the bytes went straight to the store.
+    The digest is None if it is not known, since the bytes went straight to the store.
     """
 
     blob_id: str
@@ -21,7 +22,7 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True)
 class ListedBlob:
-    """Bytes that lie in the store, whether or not anybody knows them."""
+    """A blob in the store, whether or not the database knows it."""
 
     blob_id: str
     size: int
@@ -30,7 +31,7 @@ class ListedBlob:
 
 @dataclass(frozen=True, slots=True)
 class MultipartUpload:
-    """An upload in parts that a client sends straight to the store."""
+    """An upload in parts that a client sends directly to the store."""
 
     blob_id: str
     store_id: str
@@ -38,7 +39,7 @@ class MultipartUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadPart:
-    """A part that a client has sent: its number, from 1, and the tag that the store gave for it."""
+    """A part that a client has sent: its number, from 1, and the ETag that the store returned for it."""
 
     number: int
     etag: str
@@ -46,7 +47,7 @@ class UploadPart:
 
 @dataclass(frozen=True, slots=True)
 class AbandonedUpload:
-    """What an upload has left that never came to its end. `name` is the store's."""
+    """What is left of an upload that was never finished. `name` is the store's name for it."""
 
     project_id: ProjectId
     blob_id: str
@@ -54,71 +55,78 @@ class AbandonedUpload:
 
 
 class FileStore(Protocol):
-    """Keeps immutable blobs. Every call streams: memory does not grow with the size of a file."""
+    """Keeps immutable blobs. Every call streams, so memory does not grow with the size of a file."""
 
     def put(
         self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
     ) -> StoredBlob:
-        """Store what `stream` gives, whole or not at all. Raises TOO_LARGE past `limit` bytes.
+        """Store all of `stream`, or nothing. Raises TOO_LARGE after `limit` bytes.
 
-        `size` is what the stream is said to give, where that is known.
+        `size` is the announced size of the stream, if known.
         """
         ...
 
     def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int) -> Generator[bytes, None, None]:
-        """Read `length` bytes of a blob in chunks. Raises NOT_FOUND at once when the bytes are gone."""
+        """Read `length` bytes of a blob in chunks. Raises NOT_FOUND before the first chunk if the bytes are gone."""
         ...
 
     def local_path(self, project_id: ProjectId, blob_id: str) -> str | None:
-        """Name the file that holds the blob, for sending it without copying; None where files are kept elsewhere.
+        """Return the path of the blob's file, for sending it without copying; None if blobs are not local files.
 
-        Raises NOT_FOUND when the bytes are gone.
+        Raises NOT_FOUND if the bytes are gone.
         """
         ...
 
     def delete(self, project_id: ProjectId, blob_id: str) -> None:
-        """Forget the bytes; what is not there is no error."""
+        """Delete a blob, if it exists."""
         ...
 
     def size(self, project_id: ProjectId, blob_id: str) -> int | None:
-        """Tell how many bytes lie there; None when none do."""
+        """Return the size of a blob in bytes; None if there is no such blob."""
         ...
 
     def ping(self) -> None:
-        """Raise UNAVAILABLE when files can't be stored now."""
+        """Raise UNAVAILABLE if files can't be stored at present."""
         ...
 
     def projects(self) -> list[ProjectId]:
-        """List the projects that have bytes here."""
+        """List the projects that have blobs here."""
         ...
 
     def stored(self, project_id: ProjectId) -> Iterator[ListedBlob]:
-        """List what a project has here, by id."""
+        """List the blobs of a project, by id."""
         ...
 
     def leftovers(self, *, before_ms: int) -> Iterator[AbandonedUpload]:
-        """List what uploads have left that were last heard of before this moment."""
+        """List the uploads that were abandoned before this time."""
         ...
 
     def drop(self, leftover: AbandonedUpload) -> None: ...
 
-    # Clients that send or fetch the bytes themselves. A store that can't raises NOT_IMPLEMENTED, and clients fall back.
+    # For clients that send or fetch the bytes directly. A store that can't do this raises NOT_IMPLEMENTED, and clients
+    # fall back.
 
     def begin(self, project_id: ProjectId) -> MultipartUpload: ...
 
     def part_url(self, project_id: ProjectId, begun: MultipartUpload, number: int) -> str:
-        """Make a URL that takes one part by PUT, for an hour, without a token."""
+        """Return a URL that accepts one part by PUT, for an hour and without a token."""
         ...
 
     def complete(self, project_id: ProjectId, begun: MultipartUpload, parts: Iterable[UploadPart]) -> int:
-        """Put the parts together, and tell how many bytes that is. Asked again, it answers the same.
+        """Join the parts, and return the size in bytes. Calling it again returns the same.
 
-        Raises INVALID when parts are missing or are not those that the store has.
+        Raises INVALID if parts are missing or differ from those in the store.
         """
         ...
 
     def abort(self, project_id: ProjectId, begun: MultipartUpload) -> None: ...
 
     def download_url(self, project_id: ProjectId, blob_id: str, *, disposition: str) -> str:
-        """Make a URL that gives the bytes of one blob as a download, for five minutes, without a token."""
+        """Return a URL that downloads one blob, for five minutes and without a token."""
         ...
+
+
+def check_size(size: int, limit: int | None) -> None:
+    """Raise TOO_LARGE if `size` exceeds the limit, both in bytes."""
+    if limit is not None and size > limit:
+        raise MltrailError(Code.TOO_LARGE, f"The file is larger than the {limit} bytes allowed here.")

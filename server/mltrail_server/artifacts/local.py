@@ -12,13 +12,13 @@ from typing import BinaryIO
 from mltrail_server.domain.errors import MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
-from .base import AbandonedUpload, ListedBlob, StoredBlob
-from .limits import check_size
+from .base import AbandonedUpload, ListedBlob, StoredBlob, check_size
 from .whole_files import WholeFiles
 
 CHUNK = 1 << 16
-"""Larger ones get memory of their own from the operating system, each time anew: measured with granian, chunks of
-256 KiB took 2.4 times the processor time of downloads, 1.6 times that of uploads, and 1 MiB still more."""
+"""For larger ones the operating system allocates new memory each time: measured with granian, chunks of 256 KiB took
+2.4 times the processor time for downloads and 1.6 times for uploads, and 1 MiB even more.
+"""
 
 _ASIDE = ".part"
 
@@ -26,10 +26,12 @@ _log = logging.getLogger(__name__)
 
 
 class LocalFiles(WholeFiles):
-    """See `base.FileStore`. An upload is written aside and renamed into place, so that half a file is never seen."""
+    """See `base.FileStore`. An upload is written to another name and then renamed, so that no partial
+    file is visible.
+    """
 
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
-        """`durable`: wait until the disk has what was stored, so that a power failure takes nothing that was told."""
+        """`durable`: wait until files are on disk, so that a power failure loses nothing that was confirmed."""
         self._folder = folder
         self._durable = durable
 
@@ -65,7 +67,7 @@ class LocalFiles(WholeFiles):
         return StoredBlob(blob_id, total, digest.hexdigest())
 
     def _create(self, path: Path) -> io.FileIO:
-        """Open a new file to write to; its folder is made where it is missing, which is seldom."""
+        """Open a new file for writing, and create its folder if it is missing, which is rare."""
         try:
             return io.FileIO(path, "xb")
         except FileNotFoundError:
@@ -104,9 +106,9 @@ class LocalFiles(WholeFiles):
     def stored(self, project_id: ProjectId) -> Iterator[ListedBlob]:
         for path in self._files(project_id):
             if path.suffix != _ASIDE:
-                with suppress(FileNotFoundError):  # it may go while the folder is read
-                    told = path.stat()
-                    yield ListedBlob(path.name, told.st_size, told.st_mtime_ns // 1_000_000)
+                with suppress(FileNotFoundError):  # it may be deleted while the folder is read
+                    stat = path.stat()
+                    yield ListedBlob(path.name, stat.st_size, stat.st_mtime_ns // 1_000_000)
 
     def leftovers(self, *, before_ms: int) -> Iterator[AbandonedUpload]:
         for project_id in self.projects():
@@ -127,23 +129,23 @@ class LocalFiles(WholeFiles):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unavailable("Files can't be stored just now.") from error
+            raise unavailable("Files can't be stored at present.") from error
         if not os.access(self._folder, os.W_OK):
-            raise unavailable("Files can't be stored just now: the folder is not writable.")
+            raise unavailable("Files can't be stored at present: the folder is not writable.")
 
     def _path(self, project_id: ProjectId, blob_id: str) -> Path:
         return self._folder / str(project_id) / blob_id[:2] / blob_id
 
 
 def _write(file: io.FileIO, chunk: bytes) -> None:
-    """Write all of a chunk: of the last one that fits on a disk, the operating system takes what fits."""
+    """Write all of a chunk: when the disk is nearly full, the operating system may write only a part of it."""
     left = memoryview(chunk)
     while left:
         left = left[file.write(left) :]
 
 
 def _sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder."""
+    """Wait until the names in a folder are on disk."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(opened)
@@ -169,12 +171,12 @@ def _chunks(file: BinaryIO, start: int, length: int) -> Generator[bytes, None, N
 
 @contextmanager
 def _translating_errors() -> Iterator[None]:
-    """Turn what the file system refuses, a full disk for one, into words for the client; the log holds the rest."""
+    """Translate errors of the file system, such as a full disk, for the client; the log has the details."""
     try:
         yield
     except OSError as error:
         _log.exception("the file store can't be written to")
         raise unavailable(
-            f"The server can't store files just now ({error.strerror}). Nothing of this one was kept; try again later, "
-            "or tell whoever runs the server."
+            f"The server can't store files at present ({error.strerror}). Nothing of this file was kept; try again "
+            "later, or tell whoever runs the server."
         ) from error

@@ -1,4 +1,4 @@
-"""Files in a bucket of S3, or of what speaks its protocol: `<prefix>/<project>/<blob id>`.
+"""Files in a bucket of S3 or a compatible store: `<prefix>/<project>/<blob id>`.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mltrail_server.domain.errors import Code, MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
-from .base import AbandonedUpload, ListedBlob, MultipartUpload, StoredBlob, UploadPart
-from .limits import check_size
+from .base import AbandonedUpload, ListedBlob, MultipartUpload, StoredBlob, UploadPart, check_size
 from .s3_client import LazyClient, translating_errors
 
 if TYPE_CHECKING:
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 PART = 8 << 20
-"""What is held in memory of an upload. A file of more than 80 GB is held in larger parts: S3 takes 10,000 of them."""
+"""How much of an upload is kept in memory. Files of more than 80 GB have larger parts, since S3 accepts 10,000."""
 
 RANGE = 64 << 20
-"""What is asked of S3 at once. A slow reader must not keep one answer open for hours."""
+"""How much is requested from S3 at once, so that a slow reader does not keep one response open for hours."""
 
 MOST_PARTS = 10_000
 DOWNLOAD_SECONDS = 300
@@ -37,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class S3Files:
-    """See `base.FileStore`. Credentials and region are found as all of AWS's tools find them."""
+    """See `base.FileStore`. Credentials and region are found in the same way as by AWS's tools."""
 
     def __init__(self, bucket: str, prefix: str, *, endpoint_url: str = "") -> None:
         self._bucket = bucket
@@ -86,10 +85,10 @@ class S3Files:
                     Key=self._key(project_id, begun.blob_id),
                     UploadId=begun.store_id,
                     PartNumber=number,
-                    Body=content,  # type: ignore[arg-type] # it takes a bytearray too, and copies nothing
+                    Body=content,  # type: ignore[arg-type] # it accepts a bytearray too, without copying it
                 )
             done.append(UploadPart(number, sent["ETag"]))
-            content.clear()  # before the next part is read, so that there is only one
+            content.clear()  # before the next part is read, so that only one is in memory
             content = _read(stream, full)
             total += len(content)
             check_size(total, limit)
@@ -101,7 +100,7 @@ class S3Files:
         stop = start + length
         if start == stop:
             return _nothing()
-        # The first answer is waited for here, so that missing bytes are told before any byte is sent.
+        # The first response is awaited here, so that missing bytes are an error before any byte is sent.
         return self._chunks(project_id, blob_id, self._range(project_id, blob_id, start, stop), start, stop)
 
     def _chunks(
@@ -121,7 +120,7 @@ class S3Files:
                 failures += 1
                 if failures == _TRIES:
                     raise
-                _log.warning("reading %s went on after: %s", blob_id, error)
+                _log.warning("reading %s continues after: %s", blob_id, error)
             if start >= stop:
                 return
             body = self._range(project_id, blob_id, start, stop)
@@ -157,7 +156,7 @@ class S3Files:
                 self._client.api.head_bucket(Bucket=self._bucket)
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
-                raise unavailable("Files can't be stored just now: the bucket does not exist.") from error
+                raise unavailable("Files can't be stored at present: the bucket does not exist.") from error
             raise
 
     def projects(self) -> list[ProjectId]:
@@ -208,7 +207,7 @@ class S3Files:
         try:
             self._complete(project_id, begun, parts)
         except MltrailError as error:
-            # The answer of an earlier call may have been lost: then the upload is gone and the blob is there.
+            # If the response to an earlier call was lost, the upload is gone and the blob exists.
             size = self.size(project_id, begun.blob_id) if error.code is Code.NOT_FOUND else None
             if size is None:
                 raise
@@ -219,13 +218,13 @@ class S3Files:
         return size
 
     def _complete(self, project_id: ProjectId, begun: MultipartUpload, parts: Iterable[UploadPart]) -> None:
-        told: list[CompletedPartTypeDef] = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+        completed: list[CompletedPartTypeDef] = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         with translating_errors("store files"):
             self._client.api.complete_multipart_upload(
                 Bucket=self._bucket,
                 Key=self._key(project_id, begun.blob_id),
                 UploadId=begun.store_id,
-                MultipartUpload={"Parts": told},
+                MultipartUpload={"Parts": completed},
             )
 
     def abort(self, project_id: ProjectId, begun: MultipartUpload) -> None:
@@ -241,7 +240,7 @@ class S3Files:
     def _url(
         self, call: str, project_id: ProjectId, blob_id: str, seconds: int, wanted: Mapping[str, str | int]
     ) -> str:
-        """Sign a call, which asks nobody."""
+        """Presign a call, which needs no request."""
         named = {"Bucket": self._bucket, "Key": self._key(project_id, blob_id), **wanted}
         with translating_errors("sign URLs"):
             return self._client.api.generate_presigned_url(call, Params=named, ExpiresIn=seconds)
@@ -251,12 +250,12 @@ class S3Files:
 
 
 def part_size(size: int) -> int:
-    """Tell how large the parts of a file of so many bytes must be."""
+    """Return how large the parts of a file of this size must be, in bytes."""
     return max(PART, -(-size // MOST_PARTS))
 
 
 def _read(stream: BinaryIO, size: int) -> bytearray:
-    """Read so many bytes, or what is left, into one piece of memory: a connection gives little at a time."""
+    """Read this many bytes, or what is left, into one buffer: a connection returns little at a time."""
     room = bytearray()
     while len(room) < size and (some := stream.read(min(CHUNK, size - len(room)))):
         room += some

@@ -1,6 +1,6 @@
-"""The client for S3, made when it is first needed, and its errors in words for users.
+"""The client for S3, created when it is first needed, and its errors translated for users.
 
-boto3 is imported here and nowhere else, and not before: it costs a server with a folder neither time nor memory.
+boto3 is imported only here and only then, so that it costs a server with a local folder neither time nor memory.
 """
 
 import logging
@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 class LazyClient:
-    """Makes boto3's client once, for all threads. Credentials and region come from the environment, as for all tools of
-    AWS: variables, a profile, the machine's role.
+    """Creates boto3's client once, for all threads. Credentials and region come from the environment, as for AWS's own
+    tools: variables, a profile, the machine's role.
     """
 
     def __init__(self, endpoint_url: str) -> None:
@@ -50,19 +50,19 @@ def _make(endpoint_url: str) -> "S3Client":
         read_timeout=60,
         max_pool_connections=_CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": 4},
-        # Names of buckets are seldom names of hosts outside of AWS.
+        # Outside AWS, bucket names are rarely host names.
         s3={"addressing_style": "path" if endpoint_url else "auto"},
-        # Other stores than AWS's don't know its newer checksums. TLS, or the signature, guards what is sent.
+        # Other stores don't know AWS's newer checksums. TLS, or the signature, protects what is sent.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    # A session of our own: boto3's default one is not safe to share between threads while clients are made.
+    # A separate session: boto3's default one can't be shared between threads while clients are created.
     return boto3.session.Session().client("s3", endpoint_url=endpoint_url or None, config=config)
 
 
 @contextmanager
 def translating_errors(what: str) -> Iterator[None]:
-    """Turn what S3 refuses into words for the client; the log holds the rest. `what` says what could not be done."""
+    """Translate S3's errors for the client; the log has the details. `what` says what could not be done."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
 
     try:
@@ -70,7 +70,7 @@ def translating_errors(what: str) -> Iterator[None]:
     except ClientError as error:
         raise _translated(error, what) from error
     except BotoCoreError as error:
-        _log.exception("S3 does not answer")
+        _log.exception("S3 is not responding")
         raise _unavailable(what) from error
 
 
@@ -79,13 +79,13 @@ def _translated(error: "ClientError", what: str) -> MltrailError:
     if code in _MISSING:
         return not_found("The file's content is missing from the store; tell the operator.")
     if code in _WRONG_PARTS:
-        return invalid(f"The parts do not make up the file ({code}). Send the file again.")
+        return invalid(f"The parts don't make up the file ({code}). Send the file again.")
     _log.error("S3 refuses to %s: %s", what, error)
     return _unavailable(what)
 
 
 def _unavailable(what: str) -> MltrailError:
     return unavailable(
-        f"The server can't {what} just now: its store does not answer as it should. Nothing was changed; try again "
+        f"The server can't {what} at present: its file store is failing. Nothing was changed; try again "
         "later, or tell whoever runs the server."
     )

@@ -1,4 +1,4 @@
-"""A store to which clients have no way of their own: all goes through the server, in whole files."""
+"""A store without direct access for clients: everything goes through the server, in whole files."""
 
 from collections.abc import Iterable
 from typing import NoReturn
@@ -11,12 +11,12 @@ from .base import MultipartUpload, UploadPart
 
 def refused() -> MltrailError:
     return MltrailError(
-        Code.NOT_IMPLEMENTED, "This server's file store takes whole files only; send or fetch the file in one call."
+        Code.NOT_IMPLEMENTED, "This server's file store accepts only whole files; send or fetch the file in one call."
     )
 
 
 class WholeFiles:
-    """The part of `base.FileStore` that such a store can't do."""
+    """The methods of `base.FileStore` that such a store does not have."""
 
     def begin(self, _project_id: ProjectId) -> MultipartUpload:
         raise refused()

@@ -1,1 +1,1 @@
-"""What every edge shares: routes with their access, who is asking, bodies, errors."""
+"""What every edge shares: routes and their access, authentication, bodies, errors."""

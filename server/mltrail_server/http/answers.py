@@ -1,4 +1,4 @@
-"""Encode answers."""
+"""Encode responses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Decode what a client sent into a typed struct, or say in words what is wrong with it."""
+"""Decode a client's body into a typed struct, or say what is wrong with it."""
 
 import io
 import json
@@ -25,7 +25,8 @@ _WRONG = re.compile(r"(?P<what>.+?) - at `(?P<where>[^`]+)`")
 
 
 def body_of(request: Request, kind: type[T]) -> T:
-    """Decode a JSON body. Numbers may come as texts, `null` means absent; `kind` says whether other fields are errors.
+    """Decode a JSON body. Numbers may be sent as strings, `null` means absent; `kind` decides whether other fields are
+    errors.
 
     Raises INVALID with the field's name, TOO_LARGE for more than `limits.MAX_BODY`.
     """
@@ -40,22 +41,22 @@ def body_of(request: Request, kind: type[T]) -> T:
         except msgspec.ValidationError as error:
             if "got `null`" not in str(error):
                 raise
-            # Seldom, so that the typed decoder stays the only one in the way of a training loop.
+            # This is rare, so a training loop only ever needs the typed decoder.
             return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise validation_error(error, data) from error
     except RecursionError as error:
         raise invalid("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise invalid(f"The body is not JSON: {error}. Check for a cut-off or doubly encoded request.") from error
+        raise invalid(f"The body is not JSON: {error}. Check for a truncated or doubly encoded request.") from error
 
 
 def read_body(request: Request) -> bytes:
-    """Read a body of bounded size, whether or not its size was announced. Raises TOO_LARGE."""
+    """Read a body of limited size, whether or not its size was announced. Raises TOO_LARGE."""
     if (request.content_length or 0) <= limits.MAX_BODY:
         data = _read(request)
         if len(data) < (request.content_length or 0):
-            raise invalid(f"The body was cut off after {len(data)} of {request.content_length} bytes; send it again.")
+            raise invalid(f"The body was truncated after {len(data)} of {request.content_length} bytes; send it again.")
         if len(data) <= limits.MAX_BODY:
             return data
     raise MltrailError(
@@ -65,8 +66,8 @@ def read_body(request: Request) -> bytes:
 
 
 def _read(request: Request) -> bytes:
-    """Read a body whole, piece by piece so that one that comes slowly is noticed."""
-    # One byte more: a body without a length is cut off there in silence.
+    """Read a whole body, piece by piece, so that a slow one is noticed."""
+    # One byte more, since a body without a length is silently truncated there.
     request.max_content_length = limits.MAX_BODY + 1
     size = request.content_length
     if size is not None and size <= PIECE:
@@ -80,8 +81,8 @@ def _read(request: Request) -> bytes:
 
 
 def read_form(request: Request, most: int) -> None:
-    """Read the body of a form before it is looked into, so that one that comes slowly is noticed. Raises SLOW; a larger
-    one raises what Werkzeug raises for it.
+    """Read the body of a form before Flask parses it, so that a slow one is noticed. Raises SLOW, and for a body that
+    is too large what Werkzeug raises.
     """
     stream = get_input_stream(request.environ, max_content_length=most)
     pieces: list[bytes] = []
@@ -90,20 +91,20 @@ def read_form(request: Request, most: int) -> None:
     request.environ["wsgi.input"] = io.BytesIO(b"".join(pieces))
 
 
-_STRANGERS = BoundedSemaphore(4)
+_UNAUTHENTICATED = BoundedSemaphore(4)
 
 
 @contextmanager
 def unauthenticated_body() -> Iterator[None]:
-    """Read within this what comes from somebody who has proved nothing yet. A body may be sent as slowly as one likes,
-    and holds a thread as long; so only few are read at the same time. Raises UNAVAILABLE.
+    """Read within this block what an unauthenticated sender sends. A body can be sent very slowly, and occupies a
+    thread all the time; so only a few are read at the same time. Raises UNAVAILABLE.
     """
-    if not _STRANGERS.acquire(blocking=False):
+    if not _UNAUTHENTICATED.acquire(blocking=False):
         raise unavailable("Too many forms are being sent at the same time; try again in a moment.", retry_after=2)
     try:
         yield
     finally:
-        _STRANGERS.release()
+        _UNAUTHENTICATED.release()
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -115,7 +116,7 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def validation_error(error: msgspec.ValidationError, given: object) -> MltrailError:
-    """Say it as MLflow does: `Invalid value 31 for parameter 'key' supplied: …`, since programs read that."""
+    """Word the error as MLflow does, since programs parse it: `Invalid value 31 for parameter 'key' supplied: …`."""
     text = str(error)
     if missing := _MISSING.fullmatch(text):
         where = _field(missing["where"] or "$")
@@ -131,10 +132,10 @@ def validation_error(error: msgspec.ValidationError, given: object) -> MltrailEr
 
 
 def _shown(given: object, name: str) -> str:
-    """Show what was given for a field of the whole, or nothing for one further inside."""
+    """Show the value that was sent for a top-level field, or nothing for a nested one."""
     try:
         whole = msgspec.json.decode(given) if isinstance(given, bytes) else given
-    except msgspec.DecodeError:  # what is wrong stands before the place where the text stops being JSON
+    except msgspec.DecodeError:  # the error comes before the place where the text stops being JSON
         return ""
     if not isinstance(whole, dict) or name not in whole:
         return ""

@@ -1,4 +1,4 @@
-"""One request, past the door: who asks, in which project, and what they sent."""
+"""One admitted request: the caller, the project, and what was sent."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ class Call:
 
     @property
     def pages(self) -> str:
-        """The path below which the project's pages are, as a browser asks for it."""
+        """The path of the project's pages, as a browser requests it."""
         return f"{self.deps.settings.root_path}/{self.actor.project_path}/-/ml"
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Send users' files so that a browser never runs them: as attachments, without sniffing, in a sandbox."""
+"""Send users' files so that a browser never runs them: as attachments, without sniffing, sandboxed."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -27,7 +27,7 @@ _KINDS = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""Kinds in which no browser finds a program of a page. HTML, SVG and what is not known are bytes."""
+"""Types that no browser treats as a page or script. HTML, SVG and unknown types are sent as bytes."""
 
 _TEXTS = frozenset({"mlmodel", "mlproject", "dockerfile", "license"})
 _AT_ONCE = 1 << 18
@@ -35,9 +35,9 @@ _CHUNK = 1 << 18
 
 
 def attachment(scope: Scope, file: File, request: Request) -> Response:
-    """Answer with a file's bytes, or the range of them that was asked for (one range; several get the whole file).
+    """Respond with a file's bytes, or with the requested range (one range; for several, the whole file).
 
-    What the client has already is not sent again, and a range of it neither:
+    What the client already has is not sent again, not even a range of it:
     https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
     """
     etag = _etag(file)
@@ -58,12 +58,12 @@ def attachment(scope: Scope, file: File, request: Request) -> Response:
     status = 200 if wanted is None else 206
     if request.method == "HEAD":
         return Response(status=status, headers=headers)
-    # Passed through as it is: nothing of ours is to be done to it chunk by chunk.
+    # Passed through directly: nothing needs to be done with each chunk.
     return Response(_body(scope, file, start, stop, request), status, headers, direct_passthrough=True)
 
 
 def _body(scope: Scope, file: File, start: int, stop: int, request: Request) -> Iterable[bytes]:
-    """Make the body in the way that costs the least: at once, by the web server's own means, or in chunks."""
+    """Create the body in the cheapest way: all at once, through the web server's file wrapper, or in chunks."""
     send_file = request.environ.get("wsgi.file_wrapper")
     if send_file is not None and stop - start > _AT_ONCE:
         path = scope.deps.files.local_path(scope.project_id, file.blob_id)
@@ -82,7 +82,7 @@ def _kind(file: File) -> str:
 
 
 def disposition(file: File) -> str:
-    """Say that a file is to be saved, and under which name."""
+    """Return the header that says that a file is to be saved, and under which name."""
     name = PurePosixPath(file.path).name
     if name.isascii():
         return dump_options_header("attachment", {"filename": name})
@@ -91,14 +91,14 @@ def disposition(file: File) -> str:
 
 
 def _etag(file: File) -> str:
-    """Name the content: a blob never changes, so its id does as well as a digest that is not known yet."""
+    """Identify the content. A blob never changes, so its id will do while the digest is not known yet."""
     return file.sha256 or file.blob_id
 
 
 def _wanted(file: File, request: Request) -> tuple[int, int] | None:
     """Read `Range` as start and stop; (0, 0) for a range that the file does not have, None for the whole file.
 
-    A header that can't be read is passed over: https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+    A header that can't be parsed is ignored: https://www.rfc-editor.org/rfc/rfc9110#section-14.2
     """
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:

@@ -1,4 +1,4 @@
-"""From errors to answers: one handler, which asks the edge that owns the URL how its clients like to hear it."""
+"""From errors to responses: one handler, which lets the edge that owns the URL render the error for its clients."""
 
 import logging
 import secrets
@@ -15,14 +15,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Which URLs are an edge's, and how it tells an error."""
+    """Which URLs belong to an edge, and how it renders an error."""
 
     owns: Callable[[str], bool]
     render: Callable[[MltrailError], Response]
 
 
 def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
-    """Answer every error in the shape of the first edge that owns the path; the last edge owns all."""
+    """Render every error as the first edge that owns the path does; the last edge owns all paths."""
 
     def answer(error: MltrailError) -> Response:
         edge = next(edge for edge in edges if edge.owns(request.path))
@@ -35,13 +35,13 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
 
     def unexpected(error: Exception) -> Response:
         incident = secrets.token_hex(4)
-        # Quoted, so that nobody writes lines of their own into the log by a path with line ends.
+        # Quoted, so that a path with line breaks can't forge lines in the log.
         _log.exception("incident %s: %s %r", incident, request.method, request.path, exc_info=error)
         return answer(
             MltrailError(
                 Code.INTERNAL,
                 f"Something went wrong in mltrail (incident {incident}). Nothing was stored by this call. "
-                "The server's log holds the details under that number.",
+                "The server's log has the details under that number.",
             )
         )
 
@@ -59,7 +59,7 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
 def _translated(error: HTTPException) -> MltrailError:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return MltrailError(Code.NO_METHOD, f"{request.method} is not possible here; this URL takes {allowed}.")
+        return MltrailError(Code.NO_METHOD, f"{request.method} is not allowed here; this URL accepts {allowed}.")
     if isinstance(error, NotFound):
         return MltrailError(
             Code.NO_ENDPOINT,

@@ -1,6 +1,6 @@
 """Forms, as Ruby's web servers read them: `tags[][key]=a&tags[][value]=b` is a list of objects.
 
-GitLab's API takes them beside JSON: https://docs.gitlab.com/api/rest/#array-parameters
+GitLab's API accepts them as well as JSON: https://docs.gitlab.com/api/rest/#array-parameters
 """
 
 import re
@@ -23,7 +23,7 @@ FormFields = Mapping[str, list[str]]
 
 
 def urlencoded(data: bytes) -> dict[str, list[str]]:
-    """Read a form's fields. Raises INVALID for what is none."""
+    """Read a form's fields. Raises INVALID for anything else."""
     try:
         pairs = parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError as error:
@@ -32,15 +32,15 @@ def urlencoded(data: bytes) -> dict[str, list[str]]:
 
 
 def multipart(request: Request) -> dict[str, list[str]]:
-    """Read the texts of a form in parts; files in it are passed over. Raises TOO_LARGE through Flask."""
+    """Read the text fields of a multipart form; files in it are ignored. Raises TOO_LARGE through Flask."""
     request.max_content_length = request.max_form_memory_size = limits.MAX_BODY
     request.max_form_parts = _MOST_FIELDS
     return _gathered(request.form.items(multi=True))
 
 
 def nested(pairs: FormFields) -> dict[str, Any]:
-    """Put the fields of lists and objects together. A name without brackets that stands there several times is a list
-    of its values.
+    """Combine fields into lists and objects. A name without brackets that appears several times is a list of its
+    values.
     """
     found: dict[str, Any] = {}
     for given, values in pairs.items():

@@ -1,4 +1,4 @@
-"""Local mode answers to this machine's own names only, so that no web page can reach it through a name of its own."""
+"""Local mode serves only this machine's own host names, so that no web page can reach it through another name."""
 
 from urllib.parse import urlsplit
 
@@ -13,4 +13,4 @@ def keep_to_loopback(app: Flask) -> None:
     def check() -> None:
         host = urlsplit(f"//{request.host}").hostname or ""
         if not is_loopback(host):
-            raise forbidden(f"Local mode answers to localhost and 127.0.0.1 only, not to the host {host!r}.")
+            raise forbidden(f"Local mode serves only localhost and 127.0.0.1, not the host {host!r}.")

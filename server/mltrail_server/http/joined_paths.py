@@ -1,6 +1,6 @@
-"""Paths that clients join to an address of ours that ends in a slash: `https://mltrail.example.com/` and `/api/v4/…`.
+"""Paths that clients append to a URL of ours that ends in a slash: `https://mltrail.example.com/` and `/api/v4/…`.
 
-A job's tracking URI is put together by GitLab, which joins text and knows nothing of URLs.
+GitLab builds a job's tracking URI by joining text, without regard to slashes.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ _API = "/api/v4/"
 
 
 class JoinedPaths:
-    """Take slashes away that stand before `/api/v4/`, whatever path the server itself is under."""
+    """Remove extra slashes before `/api/v4/`, whatever the server's own path is."""
 
     def __init__(self, inner: "WSGIApplication") -> None:
         self._inner = inner

@@ -1,8 +1,8 @@
-"""Where a project ends in a URL.
+"""Find where a project ends in a URL.
 
-A project's path holds slashes, sent as they are or as `%2F`, which a WSGI server has decoded. So before a route is
-looked for, the project is made one segment: then Werkzeug finds a route by one look-up a segment, where it would else
-try a regular expression for each of some two hundred routes.
+A project's path contains slashes, sent as they are or as `%2F`, which a WSGI server has decoded. So before routing, the
+project is made one segment: Werkzeug then finds a route with one look-up per segment, where it would otherwise try a
+regular expression for each of some two hundred routes.
 """
 
 import re
@@ -14,35 +14,35 @@ from werkzeug.routing import BaseConverter, MapAdapter, Rule
 
 _VARIABLE = "<project:project>"
 _MARK = "\0"
-"""Stands for a slash in the project."""
+"""Replaces a slash in the project."""
 
 _NO_MARK = "\ufffd"
-"""Stands for a mark that a client sends: no path of a project holds either, so it is one that does not exist."""
+"""Replaces a mark that a client sends. No project's path contains either, so there is no such project."""
 
 _SPELLINGS = (
-    # Clients put their paths behind a tracking URI, which may end in a slash; not all of them take it off.
+    # Clients append their paths to a tracking URI that may end in a slash, which not all of them remove.
     ("/ml/mlflow//", "/ml/mlflow/"),
-    # Where R's first clients called, and the pages of MLflow 1.
+    # The URLs of the first R clients, and of MLflow 1's pages.
     ("/ml/mlflow/ajax-api/2.0/preview/mlflow/", "/ml/mlflow/ajax-api/2.0/mlflow/"),
 )
 _API = "/api/v4/"
 
 _DEPTH = 3
-"""So many segments after the project tell that it ends there: a group may be called `ml`, too."""
+"""How many segments after the project show where it ends: a group can be called `ml`, too."""
 
 
 class ProjectConverter(BaseConverter):
     """A project in a URL: its number, or its full path with `/` sent as it is or as `%2F`."""
 
     regex = rf"[^/{_MARK}][^/]*"
-    part_isolating = True  # Werkzeug takes the slash in the expression for one in the project
+    part_isolating = True  # Werkzeug assumes that the slash in the expression is one in the project
 
     def to_python(self, value: str) -> str:
         return value.replace(_MARK, "/")
 
 
 class PathConverter(BaseConverter):
-    """The rest of a path, as Werkzeug's own, but with line breaks: who is asked for them says what is wrong."""
+    """The rest of a path, as Werkzeug's own, but including line breaks, so that the handler can say what is wrong."""
 
     part_isolating = False
     regex = r"(?s:[^/].*?)"
@@ -50,7 +50,7 @@ class PathConverter(BaseConverter):
 
 
 class ProjectPaths:
-    """Finds the project in paths, from the rules that hold one."""
+    """Finds the project in paths, using the rules that contain one."""
 
     def __init__(self, rules: Iterable[str]) -> None:
         starts: dict[str, set[str]] = {}
@@ -59,7 +59,7 @@ class ProjectPaths:
             if found:
                 fixed = after.split("<")[0].rstrip("/")
                 starts.setdefault(before, set()).add("/".join(fixed.split("/")[: _DEPTH + 1]))
-        # A longer beginning is the more exact one: `/api/v4/projects/` before `/`.
+        # A longer beginning is more specific: `/api/v4/projects/` before `/`.
         self._forms = [
             re.compile(
                 rf"(?P<before>{re.escape(before)})(?P<project>[^/].*?)"
@@ -70,8 +70,8 @@ class ProjectPaths:
         ]
 
     def isolated(self, path: str) -> str:
-        """Make the project one segment; a path without one stays as it is. A slash at the end of a call says nothing,
-        as in GitLab's API.
+        """Make the project one segment; a path without one stays as it is. A slash at the end of an API call is
+        ignored, as in GitLab's API.
         """
         path = path.replace(_MARK, _NO_MARK)
         for spelt, plain in _SPELLINGS:
@@ -85,10 +85,10 @@ class ProjectPaths:
 
 
 class _Rule(Rule):
-    """A rule that learns to build its URL when it is first asked to.
+    """A rule that compiles its URL builder on first use.
 
-    Werkzeug compiles a function for that by way of a syntax tree, two a rule: for some three hundred rules that takes
-    200 ms of each process's start, and we ask two of them.
+    Werkzeug compiles two functions per rule through a syntax tree: for some three hundred rules that takes 200 ms when
+    a process starts, and we use two of them.
     """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
@@ -116,7 +116,7 @@ class ProjectApp(Flask):
         self.url_map.merge_slashes = False
 
     def build(self) -> None:
-        """Build what the first call would build: 5 MB that processes share if they are forked afterwards."""
+        """Build what the first request would build: 5 MB that processes share if they are forked afterwards."""
         self.url_map.update()
         self._project_paths  # noqa: B018 - read for the sake of its making
 

@@ -1,7 +1,7 @@
 """Routes: each declares the access that it needs, and there is no other way to register one.
 
-A handler gets a `Call` that has passed the door, or is never called. `tests/api/edges/test_access.py` walks Flask's URL
-map and fails on any rule that did not come through here.
+A handler is called only with an admitted `Call`. `tests/api/edges/test_access.py` walks Flask's URL
+map and fails on any rule that was not registered here.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,8 +26,8 @@ Handler = Callable[..., ResponseReturnValue]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`query` names what may stand in the query string. None leaves that to the handler: MLflow's and GitLab's own
-    routes pass over what they do not know.
+    """`query` names the allowed query parameters. None leaves that to the handler: MLflow's and GitLab's own routes
+    ignore unknown ones.
     """
 
     method: str
@@ -35,7 +35,7 @@ class Route:
     handler: Handler
     access: Access
     query: frozenset[str] | None = None
-    slow: bool = False  # it may take its time, so it takes a share of those that do
+    slow: bool = False  # it may take long, so it needs a share of the slow calls
 
 
 def mount(
@@ -47,7 +47,9 @@ def mount(
     routes: Iterable[Route],
     find_token: Callable[[Request], str] = token_of,
 ) -> None:
-    """Register routes below `prefix`, which holds `<project:project>`. `find_token` reads who asks from a request."""
+    """Register routes below `prefix`, which contains `<project:project>`. `find_token` reads the token
+    from a request.
+    """
     for route in routes:
         endpoint = f"{name}:{route.method}:{route.path}"
         app.add_url_rule(
@@ -66,7 +68,7 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
         require(actor, route.access)
         if route.access is Access.WRITE:
             detachments.check_route(actor, route.path)
-        # A detached run's token lives for days, so that its user is looked at for reading, too.
+        # A detached run's token is valid for days, so its user is checked for reading, too.
         if route.access is Access.WRITE or actor.candidate_iid is not None:
             actor = authentication.about_to_write(deps, actor)
         if route.query is not None:
@@ -81,15 +83,15 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:
-    """Refuse a name that nobody reads: it is most likely misspelt, and would change nothing in silence."""
+    """Refuse an unknown parameter: it is most likely misspelt, and would silently have no effect."""
     for name in request.args:
         if name not in known:
-            told = f"known are {', '.join(sorted(known))}" if known else "this call takes none"
-            raise invalid(f"Unknown query parameter '{name[:60]}'; {told}.")
+            allowed = f"known ones are {', '.join(sorted(known))}" if known else "this call takes none"
+            raise invalid(f"Unknown query parameter '{name[:60]}'; {allowed}.")
 
 
 def mount_public(app: Flask, path: str, handler: Handler, *, method: str = "GET") -> None:
-    """Register a URL that anybody may call, because it tells nothing about any project."""
+    """Register a URL that anybody can call, because it reveals nothing about any project."""
 
     def view(**parts: str) -> ResponseReturnValue:
         return handler(**parts)
@@ -102,6 +104,6 @@ def mount_public(app: Flask, path: str, handler: Handler, *, method: str = "GET"
 def require(actor: Actor, access: Access) -> None:
     if not actor.may(access):
         raise forbidden(
-            f"{actor.user_name} may read {actor.project_path} but not change it. "
+            f"{actor.user_name} can read {actor.project_path} but not change it. "
             + (actor.limit or "Ask for the Developer role in that project, or use a token with the scope `api`.")
         )

@@ -1,7 +1,6 @@
-"""SharingHub's form of a tracking URI, `/mlflow/<group>/<project>/tracking/`, for teams that come from there.
+"""SharingHub's form of a tracking URI, `/mlflow/<group>/<project>/tracking/`, for teams that migrate from there.
 
-It is another spelling of GitLab's own URL and nothing more: it is rewritten before any route is looked for, so that
-access is declared once.
+It is only another spelling of GitLab's own URL, and is rewritten before routing, so that access is declared once.
 """
 
 import re

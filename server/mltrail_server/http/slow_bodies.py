@@ -1,8 +1,8 @@
-"""Bodies that come slowly: each holds a thread while it comes, so how slow it may be is bounded, and how many one
-caller may send.
+"""Bodies that arrive slowly. Each occupies a thread meanwhile, so there are limits on how slow a body can be, and on
+how many one caller can send.
 
-A thread that reads can't be interrupted. So a watch answers in its place when the time is up, with 408, and hangs up;
-that ends the read. What is on time costs two entries in a dictionary.
+A thread that is reading can't be interrupted. So when the time is up, a watcher responds in its place, with 408, and
+closes the connection, which ends the read. A body that is on time costs only two dictionary operations.
 """
 
 import logging
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CALLER = "mltrail.caller"
-"""Where in the WSGI environment the name of whoever asks stands, once it is known."""
+"""The key of the caller's name in the WSGI environment, once it is known."""
 
 SLOWEST = 16_384
-"""Bytes a second, on top of the seconds that any body may take."""
+"""In bytes per second, in addition to the seconds that any body may take."""
 
 PIECE = 65_536
 _SLOW_SECONDS = 1.0
 _MOST_SLOW = 8
 _MOST = 48
-"""Bodies of one caller in one process: those that take more than a second, and all."""
+"""The most bodies of one caller in one process: those that take more than a second, and in all."""
 
 _LOOK_SECONDS = 0.5
 _HANG_UP_LOOKS, _HANG_UP_SECONDS = 200, 0.05
 _HEAD = 400
-"""More than the bytes of the head of our answer."""
+"""More than the size of our response's head, in bytes."""
 
 _MESSAGE = (
-    "The body of this request came too slowly, so the server did not wait for the rest. Nothing was stored. Send it "
-    "again over a faster connection; large files in parts or to S3 directly."
+    "The body of this request arrived too slowly, so the server did not wait for the rest. Nothing was stored. Send it "
+    "again over a faster connection; send large files in parts or directly to S3."
 )
 
 
 class SlowBodies:
-    """The bodies that come to this process just now. `seconds` is what any body may take; 0 is without an end."""
+    """The bodies that this process is receiving. `seconds` is the time that any body may take; 0 means no limit."""
 
     def __init__(self) -> None:
         self.seconds = 20.0
@@ -62,8 +62,8 @@ class SlowBodies:
         self._watch: threading.Thread | None = None
 
     def read(self, request: "Request", stream: Any, size: int, before: int = 0) -> bytes:  # noqa: ANN401 - has read()
-        """Read at most `size` bytes, after `before` ones. Raises SLOW when they do not come in time, LIMIT for a caller
-        of whom many come slowly already.
+        """Read at most `size` bytes, after `before` earlier ones. Raises SLOW if they don't arrive in time, and LIMIT
+        for a caller with too many slow bodies already.
         """
         thread = threading.get_ident()
         began = time.monotonic()
@@ -73,7 +73,7 @@ class SlowBodies:
             self._check_share(coming)
         self._coming[id(coming)] = coming
         if self._watch is None:
-            self._begin_to_watch()
+            self._start_watching()
         try:
             data: bytes = stream.read(size)
         finally:
@@ -91,9 +91,9 @@ class SlowBodies:
                 Code.LIMIT, "Many of your requests are being sent slowly at the same time; try again.", retry_after=2
             )
 
-    def _begin_to_watch(self) -> None:
+    def _start_watching(self) -> None:
         with self._lock:
-            if self._watch is None:  # made in the process that serves: a fork has no threads of its parent's
+            if self._watch is None:  # created in the serving process: a fork does not have its parent's threads
                 self._watch = threading.Thread(target=self._look, name="slow bodies", daemon=True)
                 self._watch.start()
 
@@ -121,23 +121,23 @@ class _IncomingBody:
 
 
 def _end(one: _IncomingBody) -> None:
-    """Answer in the place of a thread that reads, and hang up. Nothing that goes wrong here may end the watch."""
+    """Respond in place of a reading thread, and close the connection. No error here may end the watcher."""
     try:
         sock = one.environ.get("gunicorn.socket")
         if sock is not None:
-            sock.shutdown(socket.SHUT_RD)  # the thread reads an end then, and answers itself
+            sock.shutdown(socket.SHUT_RD)  # the thread then reads the end of the body, and responds itself
         else:
             _answer_for(one)
     except Exception:  # noqa: BLE001 - see above
-        _log.warning("a body that comes too slowly could not be ended", exc_info=True)
+        _log.warning("a body that arrives too slowly could not be ended", exc_info=True)
 
 
 def _answer_for(one: _IncomingBody) -> None:
-    """Answer by granian's own means, which any thread may use; what the reading thread answers later is passed over."""
+    """Respond through granian, as any thread can; the reading thread's later response is ignored."""
     protocol = _protocol_of(sys._current_frames().get(one.thread))  # noqa: SLF001 - the documented name
     if protocol is None:
         return
-    # Blanks at the end make its length one that no other answer has at the same time.
+    # Trailing spaces give it a length that no other response has at the same time.
     body = msgspec.json.encode({"error_code": "TEMPORARILY_UNAVAILABLE", "message": _MESSAGE})
     body += b" " * secrets.randbelow(16_384)
     headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
@@ -148,7 +148,7 @@ def _answer_for(one: _IncomingBody) -> None:
 
 
 def _hang_up(address: str, before: dict[int, int], size: int) -> None:
-    """Shut the connection that has just sent an answer of this size: granian does not tell which one it is."""
+    """Close the connection that has just sent a response of this size: granian does not say which one it is."""
     for _ in range(_HANG_UP_LOOKS):
         time.sleep(_HANG_UP_SECONDS)
         grown = [fd for fd, sent in _sent(address) if 0 < sent - before.get(fd, sent) - size < _HEAD]
@@ -167,11 +167,11 @@ def _protocol_of(frame: "FrameType | None") -> Any:  # noqa: ANN401 - granian's
 
 
 _BYTES_SENT = 200
-"""Where `tcpi_bytes_sent` stands in Linux's `struct tcp_info`, since 4.19."""
+"""The offset of `tcpi_bytes_sent` in Linux's `struct tcp_info`, since 4.19."""
 
 
 def _sent(address: str) -> list[tuple[int, int]]:
-    """List this process's connections from an address, and the bytes sent over each; empty where that is not told."""
+    """List this process's connections from an address, and the bytes sent over each; empty if that is not known."""
     found = []
     try:
         numbers = [int(one.name) for one in Path("/proc/self/fd").iterdir()]
@@ -182,17 +182,17 @@ def _sent(address: str) -> list[tuple[int, int]]:
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 continue
             copy = os.dup(number)
-        except OSError:  # it is gone by now
+        except OSError:  # it is closed by now
             continue
         try:
             with socket.socket(fileno=copy) as one:
                 if one.family not in (socket.AF_INET, socket.AF_INET6) or one.getpeername()[0] != address:
                     continue
-                told = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT + 8)
-        except OSError:  # it listens, or is no connection any more
+                info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT + 8)
+        except OSError:  # it is listening, or no longer connected
             continue
-        if len(told) == _BYTES_SENT + 8:
-            found.append((number, struct.unpack_from("Q", told, _BYTES_SENT)[0]))
+        if len(info) == _BYTES_SENT + 8:
+            found.append((number, struct.unpack_from("Q", info, _BYTES_SENT)[0]))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Files that a client sends: what it says of them, and their bytes as they come."""
+"""Files that a client sends: what it says about them, and their bytes as they arrive."""
 
 import base64
 import binascii
@@ -16,10 +16,10 @@ _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:(?P<digest>[A-Za-z0-9+/=]+):\s*(?:$|[,
 
 
 def announced(request: Request) -> Announced:
-    """Read what a client says of its file: its size, where it does not come in chunks, and its digest, if any.
+    """Read what a client says about its file: the size, unless it is sent in chunks, and the digest, if any.
 
-    The web server does not tell the end of a body in chunks from a lost connection, so only a digest makes sure of
-    those: https://www.rfc-editor.org/rfc/rfc9530. Raises INVALID for a digest that is none.
+    The web server can't distinguish the end of a chunked body from a lost connection, so only a digest proves that such
+    a file is complete: https://www.rfc-editor.org/rfc/rfc9530. Raises INVALID for a malformed digest.
     """
     match = _SHA256.search(request.headers.get("Content-Digest", ""))
     if match is None:
@@ -35,7 +35,7 @@ _PIECE = 1 << 18
 
 
 class FileStream(io.RawIOBase):
-    """The bytes of a file, as they come. Raises SLOW when they do not come in time."""
+    """The bytes of a file, as they arrive. Raises SLOW if they don't arrive in time."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -45,7 +45,7 @@ class FileStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most `size` bytes, or all that is left without a size; no bytes mean the end."""
+        """Read at most `size` bytes, or without a size all that is left; no bytes mean the end."""
         if size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
         data = SLOW_BODIES.read(self._request, self._request.stream, min(size, _PIECE), self._read)

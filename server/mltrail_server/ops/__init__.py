@@ -1,1 +1,1 @@
-"""What operators and their machines ask for."""
+"""What operators and their monitoring request."""

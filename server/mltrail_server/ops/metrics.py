@@ -1,7 +1,7 @@
-"""What Prometheus scrapes at `/metrics`. It names routes, never projects, users or anything that they can name.
+"""What Prometheus scrapes at `/metrics`. Labels are routes, never projects, users or anything that they can name.
 
-Web processes and worker each keep their own numbers in files of one folder, `PROMETHEUS_MULTIPROC_DIR`, and whichever
-process is asked adds them up (https://prometheus.github.io/client_python/multiprocess/).
+Web processes and worker each keep their own numbers in files in one folder, `PROMETHEUS_MULTIPROC_DIR`, and the process
+that serves the request adds them up (https://prometheus.github.io/client_python/multiprocess/).
 """
 
 import hmac
@@ -29,41 +29,41 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "
 
 
 class Instruments:
-    """The numbers that this process counts itself."""
+    """The metrics that this process counts itself."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Histogram(
             "mltrail_http_request_seconds",
-            "Calls by route and status, and the seconds until the answer began",
+            "Requests by route and status, and the seconds until the response began",
             ["method", "route", "status"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.in_flight = Gauge(
             "mltrail_http_requests_in_flight",
-            "Calls under way",
+            "Requests in progress",
             multiprocess_mode="livesum",
             registry=self.registry,
         )
         self._transactions = Histogram(
             "mltrail_database_transaction_seconds",
-            "Transactions by kind, waiting for a connection or the write lock included",
+            "Transactions by kind, including the wait for a connection or the write lock",
             ["kind"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._gitlab = Histogram(
             "mltrail_gitlab_call_seconds",
-            "Calls to the API of GitLab by status; `error` is a call without an answer",
+            "Calls to GitLab's API by status; `error` is a call without a response",
             ["method", "status"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._failed = Counter(
-            "mltrail_internal_errors_total", "Answers of status 500, each in the log", registry=self.registry
+            "mltrail_internal_errors_total", "Responses with status 500; each is in the log", registry=self.registry
         )
-        # Looking a label up costs more than counting does.
+        # Looking up a label costs more than counting.
         self._known: dict[tuple[str, str, int], Histogram] = {}
         self._of_kind = {kind: self._transactions.labels(kind) for kind in ("read", "search", "write")}
 
@@ -82,7 +82,7 @@ class Instruments:
         self._gitlab.labels(method, status).observe(seconds)
 
     def attach(self, deps: Deps) -> None:
-        """Have database and GitLab tell what they do."""
+        """Have the database and the GitLab client report what they do."""
         deps.db.observe = self.transaction
         if deps.team is not None:
             deps.team.gitlab.observe(self.gitlab_call)
@@ -110,7 +110,7 @@ def _count_requests(app: Flask, instruments: Instruments) -> None:
         instruments.in_flight.inc()
 
     def answered(response: Response) -> Response:
-        # What matches no route can have any method that a client makes up.
+        # A request that matches no route can have any method that a client makes up.
         method, route = (request.method, request.url_rule.rule) if request.url_rule else ("", "unknown")
         instruments.answered(method, route, response.status_code, time.perf_counter() - g.began)
         return response
@@ -119,7 +119,7 @@ def _count_requests(app: Flask, instruments: Instruments) -> None:
         if "began" in g:
             instruments.in_flight.dec()
 
-    # The first one to be called, before anything can refuse the call.
+    # Called first, before anything can refuse the request.
     app.before_request_funcs.setdefault(None, []).insert(0, began)
     app.after_request(answered)
     app.teardown_request(ended)
@@ -130,7 +130,7 @@ def _own(instruments: Instruments) -> bytes:
     if not folder:
         return generate_latest(instruments.registry)
     for file in Path(folder).glob("gauge_live*_*.db"):
-        # One that was killed has nothing under way any more; what it has counted stays.
+        # A killed process has no requests in progress any more; its counters stay.
         pid = int(file.stem.rpartition("_")[2])
         if not Path(f"/proc/{pid}").exists() and Path("/proc").exists():
             mark_process_dead(pid, folder)  # type: ignore[no-untyped-call] # prometheus_client types half
@@ -140,30 +140,30 @@ def _own(instruments: Instruments) -> bytes:
 
 
 class _Database(Collector):
-    """What is the same whichever process tells it."""
+    """The metrics that are the same in every process."""
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
 
     def collect(self) -> Iterator[Metric]:
         seen = self._seen
-        told: list[tuple[str, str, float]] = [
-            ("mltrail_worker_due", "What the worker has to look at and has not yet", seen.due),
-            ("mltrail_worker_lag_seconds", "How long the oldest of it waits", seen.lag_ms / 1000),
+        gauges: list[tuple[str, str, float]] = [
+            ("mltrail_worker_due", "Items that the worker has not processed yet although they are due", seen.due),
+            ("mltrail_worker_lag_seconds", "How long the oldest due item has been waiting", seen.lag_ms / 1000),
         ]
         if (counted := seen.counted) is not None:
-            notes = "Merge requests whose note could not be written, counted beside, a minute ago or so"
-            told += [
+            notes = "Merge requests whose note could not be written, counted about once a minute"
+            gauges += [
                 ("mltrail_notes_not_posted", notes, counted.notes_not_posted),
                 (
                     "mltrail_stored_bytes",
-                    "Bytes of all files, counted beside, a minute ago or so",
+                    "Bytes of all files, counted about once a minute",
                     counted.stored_bytes,
                 ),
             ]
-        for name, meaning, value in told:
+        for name, meaning, value in gauges:
             yield GaugeMetricFamily(name, meaning, value)
-        version = GaugeMetricFamily("mltrail_info", "The version that runs", labels=["version"])
+        version = GaugeMetricFamily("mltrail_info", "The running version", labels=["version"])
         version.add_metric([metadata.version("mltrail")], 1)
         yield version
 
@@ -173,10 +173,10 @@ def _refused(token: str) -> Response | None:
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), token.encode()):
             return None
-        return _plain(401, "Send the token of MLTRAIL_METRICS_TOKEN, as Authorization: Bearer.")
+        return _plain(401, "Send the token in MLTRAIL_METRICS_TOKEN as Authorization: Bearer.")
     if is_loopback(request.remote_addr or "") and not any(name in request.headers for name in _FORWARDED):
         return None
-    return _plain(403, "The numbers are for this machine. Set MLTRAIL_METRICS_TOKEN to fetch them from elsewhere.")
+    return _plain(403, "Metrics are only for this machine. Set MLTRAIL_METRICS_TOKEN to fetch them from elsewhere.")
 
 
 def _plain(status: int, text: str) -> Response:

@@ -1,4 +1,4 @@
-"""The folder in which the processes of one server count together."""
+"""The folder in which the processes of one server share their metrics."""
 
 import os
 import shutil
@@ -11,9 +11,9 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 @contextmanager
 def shared_metrics_folder() -> Iterator[None]:
-    """Give this process and all that it starts one folder for their numbers.
+    """Give this process, and all that it starts, one folder for their metrics.
 
-    To be entered before prometheus_client is loaded: it looks for the folder once.
+    Enter this before prometheus_client is imported, which looks for the folder only then.
     """
     if os.environ.get(FOLDER_VARIABLE):
         yield

@@ -1,6 +1,6 @@
-"""GitLab's events, cut down to where to look. https://docs.gitlab.com/user/project/integrations/webhook_events/
+"""GitLab's events, reduced to what to look at. https://docs.gitlab.com/user/project/integrations/webhook_events/
 
-A hook's owner may replace the payload by a template of their own, so nothing is sure to be there.
+A webhook can have a custom payload template, so any field may be missing.
 """
 
 import msgspec
@@ -42,30 +42,35 @@ class Payload(msgspec.Struct):
 
 
 def event_of(body: bytes) -> Hint | None:
-    """Read an event. None for events of other kinds, and for what can't be read: GitLab would switch the hook off if
-    that were an error.
+    """Read an event. None for other kinds of events and for what can't be decoded: if that were an error, GitLab would
+    disable the webhook.
     """
     try:
         event = msgspec.json.decode(body, type=Payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     attributes = event.object_attributes or _Attributes()
-    # A pipeline of fifty jobs sends some two hundred events, and what begins or waits changes nothing for us.
+    # A pipeline of fifty jobs sends some two hundred events; those about starting or waiting don't matter here.
     if (event.build_status or attributes.status or "success") not in ENDED:
         return None
+    found = _hint(event, attributes)
+    if found is None:
+        return None
+    numbers = (found.project_id, found.pipeline_id, found.job_id, found.merge_request_iid)
+    return found if all(number is None or 0 < number < _MOST for number in numbers) else None
+
+
+def _hint(event: Payload, attributes: _Attributes) -> Hint | None:
     project = event.project_id or (event.project.id if event.project else 0)
     if event.object_kind == "pipeline":
-        found = Hint("pipeline", ProjectId(project), pipeline_id=attributes.id)
-    elif event.object_kind == "build":
-        found = Hint("job", ProjectId(project), pipeline_id=event.pipeline_id, job_id=event.build_id or 0)
-    elif event.object_kind == "merge_request":
-        found = Hint(
+        return Hint("pipeline", ProjectId(project), pipeline_id=attributes.id)
+    if event.object_kind == "build":
+        return Hint("job", ProjectId(project), pipeline_id=event.pipeline_id, job_id=event.build_id or 0)
+    if event.object_kind == "merge_request":
+        return Hint(
             "merge_request",
             ProjectId(attributes.target_project_id or project),
             merge_request_iid=attributes.iid,
             source_branch=(attributes.source_branch or "").replace("\0", "")[:_LONGEST_BRANCH] or None,
         )
-    else:
-        return None
-    numbers = (found.project_id, found.pipeline_id, found.job_id, found.merge_request_iid)
-    return found if all(number is None or 0 < number < _MOST for number in numbers) else None
+    return None

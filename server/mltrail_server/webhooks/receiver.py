@@ -1,4 +1,4 @@
-"""Where GitLab delivers its webhooks. What it brings is noted, and looked at by the worker, never in the request."""
+"""Where GitLab delivers its webhooks. An event is only recorded; the worker handles it, never the request."""
 
 from flask import Flask, Response, request
 
@@ -15,7 +15,7 @@ PATH = "/api/webhooks/gitlab"
 
 
 def mount_all(app: Flask, deps: Deps) -> None:
-    """Register the URL, where the operator has set a secret for it."""
+    """Register the URL, if the operator has set a secret for it."""
     secrets = deps.settings.webhook_secrets
     if secrets and deps.team is not None:
         mount_public(app, PATH, lambda: _receive(deps, secrets), method="POST")
@@ -23,7 +23,7 @@ def mount_all(app: Flask, deps: Deps) -> None:
 
 def _receive(deps: Deps, secrets: list[str]) -> Response:
     headers = dict(request.headers)
-    # Before the body is read, which may be large, or may never end.
+    # Checked before the body is read, which can be large or endless.
     if webhook_secrets.bears_token(secrets, headers):
         body = read_body(request)
     elif "webhook-signature" in request.headers:
@@ -36,12 +36,12 @@ def _receive(deps: Deps, secrets: list[str]) -> Response:
     found = event_of(body)
     if found is not None:
         events.take(deps, found)
-    # The same for every project, known here or not.
+    # The same for every project, whether it is known here or not.
     return Response(status=204)
 
 
 def _refused() -> MltrailError:
     return unauthenticated(
-        "This is not a webhook of a GitLab that this server knows: the secret is missing or wrong. It is set in GitLab "
+        "This webhook does not come from this server's GitLab: the secret is missing or wrong. It is set in GitLab "
         "(Settings > Webhooks) and as MLTRAIL_WEBHOOK_SECRET."
     )
