@@ -78,7 +78,7 @@ def test_when_gitlab_does_not_answer_the_last_file_stays(trail: Trail) -> None:
     gate = trail.report(pipeline)["gate"]
     assert (gate["outcome"], gate["sentence"]) == ("fail", "the contract file has not been read yet")
     assert trail.report(pipeline)["gate"]["outcome"] == "fail"
-    trail.clock.advance(contracts.AGAIN_MS)
+    trail.clock.advance(contracts.REREAD_AFTER_MS)
     trail.team.gitlab.fail_next("GET", "/raw$", 503)
     assert trail.report(pipeline)["gate"]["outcome"] == "fail"
 
@@ -88,7 +88,7 @@ def test_a_new_file_on_the_target_branch_counts(trail: Trail) -> None:
     _, pipeline = a_request(trail, [0.70, 0.71, 0.72])
     assert trail.report(pipeline)["gate"]["outcome"] is None
     a_main(trail, SHAS["d"], contract(RULE), [])
-    trail.clock.advance(contracts.AGAIN_MS)
+    trail.clock.advance(contracts.REREAD_AFTER_MS)
     assert trail.report(pipeline)["gate"]["outcome"] == "fail"
 
 

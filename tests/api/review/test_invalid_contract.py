@@ -132,7 +132,7 @@ def test_another_branchs_lax_file_is_not_taken_for_the_last_good_one(trail: Trai
     assert trail.report(pipeline)["gate"]["outcome"] == "pass"
     request.target_branch = "main"
     broken_main(trail, "models: [")
-    trail.clock.advance(contracts.AGAIN_MS)
+    trail.clock.advance(contracts.REREAD_AFTER_MS)
     assert trail.report(pipeline)["gate"]["outcome"] == "fail"
 
 

@@ -143,7 +143,7 @@ def retargeted_and_back(trail: Trail, request: MergeRequest) -> Pipeline:
     assert thread_of(request).resolved_by is None
     request.target_branch = "main"
     push(trail, SHAS["f"])
-    trail.clock.advance(contracts.AGAIN_MS)
+    trail.clock.advance(contracts.REREAD_AFTER_MS)
     return bare(trail, request)
 
 

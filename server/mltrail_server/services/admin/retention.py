@@ -51,7 +51,7 @@ def apply(
 def _keep_ms(deps: Deps, project_id: ProjectId, won: Won) -> int | None:
     """Tell how long a model's losers are kept: as its newest promotion's contract says, else as the server does."""
     with deps.project(project_id).read() as tx:
-        contract = contracts.of(tx, won.pipeline_id).binding.contract
+        contract = contracts.of_pipeline(tx, won.pipeline_id).binding.contract
     model = contract.models.get(won.model_name) if contract else None
     return model.keep.losers_ms if model and model.keep.losers_ms is not None else deps.settings.keep_losers_ms
 

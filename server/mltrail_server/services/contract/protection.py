@@ -1,12 +1,11 @@
-"""What was promoted is changed by stewards only: Maintainers, and jobs on protected branches and tags.
+"""What only Maintainers, and jobs on protected branches and tags, may change.
 
-Everything here holds on every route: MLflow's registry, our own API and the pages call the same services.
+That is whatever was promoted, and the aliases and stages that only promotions give. Once a project promotes (it has
+promoted a version, or its contract permits it to), promotions alone give the alias `champion` and the stage Production
+to all its models, and to each model the alias that the contract names for it. Without a contract that promotes and
+without a promotion all aliases are free, as in MLflow.
 
-Which aliases and stages only promotions give, also before the first promotion.
-
-Once a project promotes (it has promoted a version, or its contract permits it to), `champion` and the stage Production
-are given by promotion in all its models, and so is the alias that the contract names for a model. Without a contract
-that promotes and without a promotion, all aliases are free, as in MLflow.
+These checks hold on every route: MLflow's registry, our own API and the pages call the same services.
 """
 
 import logging
@@ -30,79 +29,79 @@ from mltrail_server.store.tracking.candidates import Candidate
 from . import contracts, directions
 
 CHAMPION = Promote().alias
-"""The alias that promotions move where no contract names another."""
+"""The alias that promotions move if no contract names another."""
 
-_MOST_PIPELINES = 100
+_MOST_PIPELINES = 100  # how many of the newest are searched for a contract file
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Promoting:
-    """What the contract on the default branch says of promotions. `broken`: there is one that can't be read."""
+class ProjectPolicy:
+    """What the contract on the default branch says about promotions. `invalid`: there is one that can't be read."""
 
     contract: Contract | None = None
-    broken: bool = False
+    invalid: bool = False
 
     @property
     def by_contract(self) -> bool:
-        """Tell whether the contract promotes any model; one that can't be read may."""
+        """Whether the contract promotes any model. An invalid one may."""
         models = self.contract.models.values() if self.contract else ()
-        return self.broken or any(model.promote is not None for model in models)
+        return self.invalid or any(model.promote is not None for model in models)
 
     def alias_of(self, model: str) -> str | None:
-        """Name the alias that the contract gives to promotions of a model."""
-        found = self.contract.models.get(model) if self.contract else None
-        return found.promote.alias if found is not None and found.promote is not None else None
+        """Return the alias that the contract names for promotions of a model."""
+        rules = self.contract.models.get(model) if self.contract else None
+        return rules.promote.alias if rules is not None and rules.promote is not None else None
 
 
-def promoting(scope: Scope) -> Promoting:
+def project_policy(scope: Scope) -> ProjectPolicy:
     """Read the contract of the default branch: from GitLab, or else as it was read for the newest pipeline.
 
-    It asks GitLab, so call it before a transaction begins.
+    This asks GitLab, so call it before a transaction begins.
     """
     if scope.deps.team is None:
-        return Promoting()
+        return ProjectPolicy()
     try:
         default_branch = scope.ci.gitlab.project(scope.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
         if default_branch is None:
-            return Promoting()
-        return Promoting(contracts.read(scope.ci, default_branch))
+            return ProjectPolicy()
+        return ProjectPolicy(contracts.read(scope.ci, default_branch))
     except ContractError:
-        return Promoting(broken=True)
+        return ProjectPolicy(invalid=True)
     except MltrailError as error:
         _log.warning("the contract of project %s: %s", scope.project_id, error.message)
     with scope.project.read() as tx:
         text = contract_store.newest(tx, among=_MOST_PIPELINES)
-    known = contracts.parsed(text)
-    return Promoting(known.contract, broken=bool(known.problems))
+    stored = contracts.parsed(text)
+    return ProjectPolicy(stored.contract, invalid=bool(stored.problems))
 
 
-def in_use(tx: Transaction, told: Promoting) -> bool:
-    """Tell whether the project promotes."""
-    return told.by_contract or promotions.any_in(tx)
+def in_use(tx: Transaction, policy: ProjectPolicy) -> bool:
+    """Whether the project promotes."""
+    return policy.by_contract or promotions.any_in(tx)
 
 
-def aliases_of(tx: Transaction, model: str, told: Promoting, *, model_id: int | None = None) -> set[str]:
-    """List the aliases that only promotions move, as they are spelt, of models of this name, and of this one."""
-    found = promotions.managed_aliases_of_name(tx, model)
+def aliases_of(tx: Transaction, model: str, policy: ProjectPolicy, *, model_id: int | None = None) -> set[str]:
+    """List the aliases that only promotions move, as they are spelt, for models of this name and for this one."""
+    managed = promotions.managed_aliases_of_name(tx, model)
     if model_id is not None:
-        found |= promotions.managed_aliases(tx, model_id)
-    by_contract = told.alias_of(model)
+        managed |= promotions.managed_aliases(tx, model_id)
+    by_contract = policy.alias_of(model)
     if by_contract:
-        found.add(by_contract)
-    if in_use(tx, told):
-        found.add(CHAMPION)
-    return found
+        managed.add(by_contract)
+    if in_use(tx, policy):
+        managed.add(CHAMPION)
+    return managed
 
 
 def folded(alias: str) -> str:
-    """Fold what looks alike: case, width, ligatures and accents."""
+    """Make names equal that look alike: fold case, width, ligatures and accents."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", alias).casefold())
-    return "".join(one for one in plain if not unicodedata.combining(one)).casefold()
+    return "".join(character for character in plain if not unicodedata.combining(character)).casefold()
 
 
 def check(scope: Scope, doing: str) -> None:
-    """Raises FORBIDDEN when the caller is no steward; `doing` begins the sentence that says what they can't do."""
+    """Raises FORBIDDEN without Maintainer rights. `doing` begins the sentence that says what the caller can't do."""
     if not scope.actor.has_maintainer_rights:
         raise forbidden(
             f"{doing} takes the Maintainer role, or a job on a protected branch or tag, since it was promoted by a "
@@ -111,45 +110,46 @@ def check(scope: Scope, doing: str) -> None:
 
 
 def check_version(scope: Scope, version: Version, doing: str) -> None:
-    """Refuse a change of a promoted version by anybody but a steward."""
+    """Refuse to change a promoted version without Maintainer rights. Raises FORBIDDEN."""
     if version.promoted:
         check(scope, f"{doing} {version.model_name} {version.semver}")
 
 
 def check_model(tx: Transaction, scope: Scope, model_id: int, name: str, doing: str) -> None:
-    """Refuse to touch the name under which promoted versions are known."""
+    """Refuse to change the name of promoted versions without Maintainer rights. Raises FORBIDDEN."""
     if version_store.any_promoted(tx, model_id):
         check(scope, f"{doing} the model {name}, which has promoted versions,")
 
 
 def check_unaliased(tx: Transaction, model_id: int, name: str) -> None:
-    """Refuse to take a model away from under an alias that promotions move. Raises CONFLICT."""
+    """Refuse to delete a model that has an alias which promotions move. Raises CONFLICT."""
     moved = promotions.managed_aliases(tx, model_id)
-    held = [alias for alias, _ in aliases.of_models(tx, [model_id]).get(model_id, [])]
-    if moved.intersection(held):
+    given = [alias for alias, _ in aliases.of_models(tx, [model_id]).get(model_id, [])]
+    if moved.intersection(given):
         raise conflict(
-            f"The model {name} has the alias '{min(moved.intersection(held))}', by which it is loaded. Remove "
+            f"The model {name} has the alias '{min(moved.intersection(given))}', by which it is loaded. Remove "
             "the alias first."
         )
 
 
 def manages(tx: Transaction, model_id: int, alias: str) -> bool:
-    """Tell whether promotions have moved an alias: also under a name that looks alike."""
+    """Whether promotions have moved this alias, or one that looks like it."""
     moved = promotions.managed_aliases(tx, model_id)
-    return folded(alias) in {folded(one) for one in moved}
+    return folded(alias) in {folded(other) for other in moved}
 
 
-def check_alias(  # noqa: PLR0917 - what moves where, and what is known of it
-    tx: Transaction, scope: Scope, model_id: int, name: str, alias: str, target: Version | None, told: Promoting
+def check_alias(  # noqa: PLR0917 - which alias moves where, and who may move it
+    tx: Transaction, scope: Scope, model_id: int, name: str, alias: str, target: Version | None, policy: ProjectPolicy
 ) -> str | None:
-    """Let a managed alias be moved by stewards, and to promoted versions only. `target` None takes it away.
+    """Let only callers with Maintainer rights move a managed alias, and only to promoted versions. `target` None
+    removes it.
 
-    A version whose files lie elsewhere, where this server does not look, counts as promoted once the contract file pins
-    what lies there. Answers what it says then, for the alias's history. Raises FORBIDDEN, CONFLICT; also for what looks
-    like a managed alias and is spelt in another way.
+    A version whose files are at a place that this server does not read counts as promoted once the contract file pins
+    them; then the return value says so for the alias's history. Raises FORBIDDEN or CONFLICT, also for an alias that
+    looks like a managed one and is spelt differently.
     """
-    spellings = aliases_of(tx, name, told, model_id=model_id)
-    alike = sorted(one for one in spellings if folded(one) == folded(alias))
+    spellings = aliases_of(tx, name, policy, model_id=model_id)
+    alike = sorted(spelling for spelling in spellings if folded(spelling) == folded(alias))
     if not alike:
         return None
     if not scope.actor.has_maintainer_rights:
@@ -171,7 +171,7 @@ def check_alias(  # noqa: PLR0917 - what moves where, and what is known of it
 
 
 def _pinned(tx: Transaction, target: Version, alias: str) -> str:
-    """Find the digest that the contract file names for a place elsewhere. Raises CONFLICT where it names none."""
+    """Return the digest that the contract file names for files elsewhere. Raises CONFLICT if it names none."""
     contract = directions.newest_contract(tx)
     model = contract.models.get(target.model_name) if contract else None
     pins = model.promote.sources if model and model.promote else {}
@@ -184,30 +184,30 @@ def _pinned(tx: Transaction, target: Version, alias: str) -> str:
     return pins[target.elsewhere]
 
 
-def check_new_name(tx: Transaction, scope: Scope, model_id: int, new_name: str, told: Promoting) -> None:
-    """Refuse to bring versions that were never promoted under a name, by an alias that promotions move there.
+def check_new_name(tx: Transaction, scope: Scope, model_id: int, new_name: str, policy: ProjectPolicy) -> None:
+    """Refuse a new name under which promotions move an alias that this model has on a version never promoted.
 
-    Raises FORBIDDEN for everybody but stewards where versions were promoted under that name before.
+    Raises CONFLICT; FORBIDDEN without Maintainer rights if versions were promoted under that name before.
     """
     if promotions.any_in(tx, name=new_name):
         check(scope, f"Giving another model the name {new_name}, which promoted versions have had,")
-    spellings = aliases_of(tx, new_name, told, model_id=model_id)
-    spelt = {folded(one) for one in spellings}
+    spellings = aliases_of(tx, new_name, policy, model_id=model_id)
+    managed = {folded(spelling) for spelling in spellings}
     for alias, number in aliases.of_models(tx, [model_id]).get(model_id, []):
         version = version_store.get(tx, model_id, number)
-        if folded(alias) in spelt and (version is None or not version.promoted):
+        if folded(alias) in managed and (version is None or not version.promoted):
             raise conflict(
                 f"The model has the alias '{alias}' on a version that was never promoted, and promotions move that "
                 f"alias for models named {new_name}. Remove the alias first."
             )
 
 
-def check_stage(tx: Transaction, scope: Scope, version: Version, stage: VersionStage, told: Promoting) -> None:
-    """Refuse to call a version Production that was never promoted, in a project that promotes.
+def check_stage(tx: Transaction, scope: Scope, version: Version, stage: VersionStage, policy: ProjectPolicy) -> None:
+    """Refuse to move a version to Production that was never promoted, in a project that promotes.
 
-    Raises FORBIDDEN for everybody but stewards, CONFLICT for them.
+    Raises FORBIDDEN without Maintainer rights, else CONFLICT.
     """
-    if stage is VersionStage.PRODUCTION and not version.promoted and in_use(tx, told):
+    if stage is VersionStage.PRODUCTION and not version.promoted and in_use(tx, policy):
         check(scope, "Moving a version to the stage Production, in which only promoted versions are,")
         if version.elsewhere:
             _pinned(tx, version, stage)
@@ -219,12 +219,12 @@ def check_stage(tx: Transaction, scope: Scope, version: Version, stage: VersionS
 
 
 def freezes(scope: Scope) -> bool:
-    """Tell whether what a promoted version rests on stays as it is, also when its experiment is deleted."""
+    """Whether the run behind a promoted version never changes, even if its experiment is deleted."""
     return scope.deps.settings.freezes_promoted_runs
 
 
 def check_frozen(scope: Scope, candidate: Candidate) -> None:
-    """Refuse a change of what a promoted version rests on. Raises CONFLICT."""
+    """Refuse to change the run behind a promoted version. Raises CONFLICT."""
     if candidate.promoted and freezes(scope):
         raise conflict(
             f"The run {candidate.eid} became a promoted version, so what was logged to it never changes. Log to a new "
@@ -238,9 +238,9 @@ def check_deletable(scope: Scope, candidate: Candidate, stage: Stage) -> None:
 
 
 def check_may_hide(tx: Transaction, scope: Scope, experiment_iid: int) -> None:
-    """Refuse to delete an experiment with runs of protected refs, which merge requests are compared with.
+    """Refuse to delete an experiment with runs of protected refs, since merge requests are compared with them.
 
-    Raises FORBIDDEN for everybody but stewards. (What stewards delete stays evidence, too.)
+    Raises FORBIDDEN without Maintainer rights. (Runs that a Maintainer deletes remain evidence, too.)
     """
     if not scope.actor.has_maintainer_rights and jobs.any_protected_in(tx, experiment_iid):
         raise forbidden(
@@ -251,9 +251,9 @@ def check_may_hide(tx: Transaction, scope: Scope, experiment_iid: int) -> None:
 
 
 def check_name_is_free_to_change(tx: Transaction, scope: Scope, experiment_iid: int) -> None:
-    """Refuse to rename an experiment with runs of CI jobs: reports, gates and promotions take its name for the model's.
+    """Refuse to rename an experiment with runs of CI jobs: for reports, gates and promotions its name is the model's.
 
-    Raises FORBIDDEN for everybody but stewards.
+    Raises FORBIDDEN without Maintainer rights.
     """
     if not scope.actor.has_maintainer_rights and jobs.any_verified_in(tx, experiment_iid):
         raise forbidden(

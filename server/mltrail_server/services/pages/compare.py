@@ -48,7 +48,7 @@ def get(scope: Scope, iids: Sequence[int]) -> Compared:
         of_params = params.of(tx, wanted)
         made = {one.candidate_iid: one for one in tables.made_by(tx, wanted)}
         keys = {point.key for points in of_metrics.values() for point in points}
-        told = directions_service.of(tx, keys, experiments=names.values())
+        told = directions_service.of_runs(tx, keys, experiments=names.values())
     sides = [
         Side(
             found[iid],

@@ -132,7 +132,7 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> Mod
         semvers = store.semvers(tx, model.id, named)
         iids = [one.candidate_iid for one in found if one.candidate_iid is not None]
         shown = worth_showing(tables.metric_names(tx, iids), _MOST_METRICS)
-        told = directions_service.of_model(tx, shown, name)
+        told = directions_service.of_versions(tx, shown, name)
         values = tables.metric_values(tx, iids, shown)
     return ModelView(model, found, next_token, aliases, moves, managed, semvers, told, values)
 

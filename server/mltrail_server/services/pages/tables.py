@@ -110,7 +110,7 @@ def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
         metrics = list(wanted.metrics) if wanted.metrics is not None else worth_showing(all_metrics, _MOST_METRICS)
         params = list(wanted.params) if wanted.params is not None else _telling(differ)
         rows = _rows(tx, found.candidates, metrics, params)
-        told = directions_service.of(tx, metrics, experiments=[experiment.name])
+        told = directions_service.of_runs(tx, metrics, experiments=[experiment.name])
         best = _best(rows, told)
         whole = found.next_token is None and wanted.token is None
         everywhere = best if whole else _best_of_all(tx, experiment_iid, wanted, told, total=total)

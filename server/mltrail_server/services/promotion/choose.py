@@ -287,4 +287,4 @@ def _merged(
 
 def _terms(refreshed: Examined, model: str) -> Policy:
     binding = refreshed.report.gate.contract
-    return policy.of(binding.contract, binding.problems, model)
+    return policy.of_model(binding.contract, binding.problems, model)

@@ -76,7 +76,7 @@ def foresee(
     A project promotes once its contract says so or once it has. `up_to_date` tells whether the pipeline's commit holds
     all of the target branch, None where nobody knows.
     """
-    found = policy.of(contract, (), model)
+    found = policy.of_model(contract, (), model)
     model_id = model_store.id_of(tx, model)
     last = promotions.newest(tx, model_id) if model_id is not None else None
     if found.promote is None or (last is None and not found.by_contract):
@@ -106,7 +106,7 @@ def with_previews(ci: Ci, report: Report, *, default_branch: str | None) -> Repo
     previews = {}
     for model in report.models[:_MOST_MODELS]:
         run = model.comparison.best_run
-        of_model = policy.of(contract.contract, contract.problems, model.name)
+        of_model = policy.of_model(contract.contract, contract.problems, model.name)
         refused = of_model.refusal(report.target, default_branch=default_branch, tag=False)
         if run is None or refused is not None or model.outcome is Outcome.FAIL:
             continue

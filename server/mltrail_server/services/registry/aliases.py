@@ -11,7 +11,7 @@ from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import conflict, invalid, not_found
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
-from mltrail_server.services.contract.protection import Promoting
+from mltrail_server.services.contract.protection import ProjectPolicy
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import aliases as store
 from mltrail_server.store.registry import models as model_store
@@ -30,21 +30,21 @@ def put(scope: Scope, name: str, alias: str, version: str) -> None:
     """Point an alias at a version, named by number or semver."""
     rules.check_alias(alias)
     rules.parse_version(version)  # what can be no version is told so, whatever the model
-    promoting = protection.promoting(scope)
+    policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         model_id = models.id_of(tx, name)
         found = models.version_of(tx, model_id, name, version)
-        pinned = protection.check_alias(tx, scope, model_id, name, alias, found, promoting)
+        pinned = protection.check_alias(tx, scope, model_id, name, alias, found, policy)
         move(tx, scope, model_id, alias, found.number, reason=pinned)
 
 
 def delete(scope: Scope, name: str, alias: str) -> None:
     """Remove an alias; one that is not there is no error."""
     rules.check_alias_text(alias)
-    promoting = protection.promoting(scope)
+    policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         model_id = models.id_of(tx, name)
-        protection.check_alias(tx, scope, model_id, name, alias, None, promoting)
+        protection.check_alias(tx, scope, model_id, name, alias, None, policy)
         move(tx, scope, model_id, alias, None)
 
 
@@ -159,14 +159,14 @@ def move_with_reason(
     another version by now; "" expects that it points nowhere.
     """
     rules.check_alias(alias)
-    promoting = protection.promoting(scope)
+    policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         model_id = models.id_of(tx, name)
         wanted = models.version_of(tx, model_id, name, version)
         where: int | Expected | None = Expected.ANYTHING
         if expected is not None:
             where = models.version_of(tx, model_id, name, expected).number if expected else None
-        return _moved(tx, scope, model_id, alias, wanted, promoting, expected=where, reason=reason)
+        return _moved(tx, scope, model_id, alias, wanted, policy, expected=where, reason=reason)
 
 
 def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expected: str | None = None) -> Moved:
@@ -174,7 +174,7 @@ def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expecte
 
     Raises CONFLICT when it was nowhere before, INVALID when it points nowhere now.
     """
-    promoting = protection.promoting(scope)
+    policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         current = find(tx, name, alias)
         model_id = current.model_id
@@ -190,7 +190,7 @@ def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expecte
             )
         where = models.version_of(tx, model_id, name, expected).number if expected else current.number
         told = f"rolled back from {current.semver}" + (f": {reason}" if reason else "")
-        return _moved(tx, scope, model_id, alias, target, promoting, expected=where, reason=told)
+        return _moved(tx, scope, model_id, alias, target, policy, expected=where, reason=told)
 
 
 def history_of_model(scope: Scope, name: str) -> AliasHistory:
@@ -209,12 +209,12 @@ def _moved(
     model_id: int,
     alias: str,
     wanted: Version,
-    promoting: Promoting,
+    policy: ProjectPolicy,
     *,
     expected: int | Expected | None,
     reason: str | None,
 ) -> Moved:
-    pinned = protection.check_alias(tx, scope, model_id, wanted.model_name, alias, wanted, promoting)
+    pinned = protection.check_alias(tx, scope, model_id, wanted.model_name, alias, wanted, policy)
     reason = "; ".join(one for one in (reason, pinned) if one)[:_MOST_REASON] or None
     number = move(tx, scope, model_id, alias, wanted.number, expected_from=expected, reason=reason)
     before = versions.get(tx, model_id, number) if number is not None else None

@@ -87,14 +87,14 @@ def search(
 
 def rename(scope: Scope, name: str, new_name: str) -> Registered:
     rules.check_name(new_name)
-    promoting = protection.promoting(scope)
+    policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         model_id = id_of(tx, name)
         protection.check_model(tx, scope, model_id, name, "Renaming")
         if store.id_of(tx, new_name) not in (None, model_id):
             raise _taken(new_name)
         if new_name != name:
-            protection.check_new_name(tx, scope, model_id, new_name, promoting)
+            protection.check_new_name(tx, scope, model_id, new_name, policy)
         experiments.rename(tx, scope, name, new_name)
         store.change(tx, model_id, name=new_name)
         return _one(tx, new_name)

@@ -10,7 +10,7 @@ from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
 from mltrail_server.domain.paths import Owner
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
-from mltrail_server.services.contract.protection import Promoting
+from mltrail_server.services.contract.protection import ProjectPolicy
 from mltrail_server.services.tracking import logged_models
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.promotion import promotions
@@ -177,11 +177,11 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
         raise invalid(
             f"archive_existing_versions is possible with the stages Staging and Production only, not with {wanted}."
         )
-    promoting = protection.promoting(scope) if wanted is VersionStage.PRODUCTION else Promoting()
+    policy = protection.project_policy(scope) if wanted is VersionStage.PRODUCTION else ProjectPolicy()
     with scope.project.write() as tx:
         found = _existing(tx, name, version)
         protection.check_version(scope, found, "Changing the stage of")
-        protection.check_stage(tx, scope, found, wanted, promoting)
+        protection.check_stage(tx, scope, found, wanted, policy)
         if archive_others:
             if store.any_promoted(tx, found.model_id, stage=wanted):
                 protection.check(scope, f"Archiving promoted versions of {found.model_name}")

@@ -15,7 +15,7 @@ from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
 from mltrail_server.domain.verdict import Level, Verdict
 from mltrail_server.services.contract import contracts
-from mltrail_server.services.contract.contracts import Known
+from mltrail_server.services.contract.contracts import PipelineContract
 from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry.versions import Version
@@ -87,7 +87,7 @@ class Bench:
     tx: Transaction
     made: Sequence[tuple[Pipeline, Sequence[Run]]]
     found: Branch
-    known: Known
+    known: PipelineContract
     target: str
     if_invalid: Outcome
     red: Mapping[str, frozenset[str]] = field(default_factory=dict)

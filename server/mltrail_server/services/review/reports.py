@@ -140,9 +140,9 @@ def of(tx: Transaction, pipeline: Pipeline, asked: Question) -> Report:
     head = asked.head or pipeline.head
     target = request.target_branch if request else asked.default_branch or pipeline.ref
     if asked.kept is not None:
-        known = contracts.told(asked.kept, head=head)
+        known = contracts.from_stored(asked.kept, head=head)
     else:
-        known = contracts.of(tx, pipeline.id, head=head)
+        known = contracts.of_pipeline(tx, pipeline.id, head=head)
     if asked.trial is not None:
         known = replace(known, proposed=contracts.parsed(asked.trial))
     versions = [one for one in (known.binding, known.proposed) if one is not None]
