@@ -204,16 +204,17 @@ def _tell(world: World, calls: Calls, *, hours: float, end: int) -> None:
     old_enough = {number: one for number, one in world.trainings.items() if one.job_ended < end - 40 * 60_000}
     noted = [one for one in old_enough.values() if one.noted is not None]
     overtaken = [one for number, one in old_enough.items() if one.noted is None and _overtaken(world, number, one)]
-    after_job = sorted((one.noted - one.job_ended) / 1000 for one in noted if one.noted is not None)
-    after_run = sorted((one.noted - one.run_ended) / 1000 for one in noted if one.noted is not None)
     print(
         f"{len(world.trainings)} trainings of merge requests in {hours:g} h; of {len(old_enough)} that ended early "
         f"enough {len(noted)} noted, {len(overtaken)} overtaken by a newer push, "
         f"{len(old_enough) - len(noted) - len(overtaken)} missed"
     )
-    for name, waits in (("job's", after_job), ("run's", after_run)):
-        tenths = statistics.quantiles(waits, n=10)
-        print(f"note after the {name} end: median {statistics.median(waits):.0f} s, nine in ten {tenths[8]:.0f} s")
+    _tell_waits("job's", [(one.noted - one.job_ended) / 1000 for one in noted if one.noted is not None])
+    _tell_waits("run's", [(one.noted - one.run_ended) / 1000 for one in noted if one.noted is not None])
+    _tell_calls(calls, hours)
+
+
+def _tell_calls(calls: Calls, hours: float) -> None:
     by_hour = Counter((at - START_MS) // HOUR_MS for at in calls.at)
     print("calls to GitLab an hour:", ", ".join(str(by_hour[hour]) for hour in range(int(hours))))
     kinds = Counter(
@@ -222,6 +223,11 @@ def _tell(world: World, calls: Calls, *, hours: float, end: int) -> None:
     )
     for kind, count in kinds.most_common():
         print(f"  {count / hours:7.0f} an hour  {kind}")
+
+
+def _tell_waits(name: str, waits: list[float]) -> None:
+    tenths = statistics.quantiles(waits, n=10)
+    print(f"note after the {name} end: median {statistics.median(waits):.0f} s, nine in ten {tenths[8]:.0f} s")
 
 
 def main() -> None:

@@ -104,23 +104,27 @@ def _told(promotion: Promotion) -> str:
     step = ": ".join(filter(None, (promotion.bump, promotion.reason)))
     step = f" ({step})" if step else ""
     replaced = f", was {promotion.replaces}" if promotion.replaces else ""
-    if promotion.state == "promoted" and not promotion.alias:
-        told = f"{version}{step} is there to try out"
-    elif promotion.state == "promoted":
-        told = f"{version}{step} is now {promotion.alias}{replaced}"
-    elif promotion.is_overtaken:
-        told = f"this pipeline promoted {version} before; {promotion.alias} is now {promotion.holder}, and stays there"
-    elif promotion.state == "already" and not promotion.alias:
-        told = f"{version} exists already: this pipeline promoted it before"
-    elif promotion.state == "already":
-        told = f"{version} is already {promotion.alias}: this pipeline promoted it before"
-    elif promotion.state == "dry_run":
-        told = f"{version}{step} would become {promotion.alias or 'a version to try out'}{replaced}"
-    elif promotion.state == "refused":
-        told = f"{promotion.model or 'nothing'}: refused: {promotion.reason or 'no reason given'}"
-    else:
-        told = f"{promotion.model or 'nothing'}: not promoted: {promotion.reason or 'no reason given'}"
-    return text.clean(f"{told}  {promotion.url}".rstrip())
+    match promotion.state:
+        case "promoted" if promotion.alias:
+            line = f"{version}{step} is now {promotion.alias}{replaced}"
+        case "promoted":
+            line = f"{version}{step} is there to try out"
+        case "dry_run":
+            line = f"{version}{step} would become {promotion.alias or 'a version to try out'}{replaced}"
+        case "already":
+            line = _already(promotion, version)
+        case state:
+            what = "refused" if state == "refused" else "not promoted"
+            line = f"{promotion.model or 'nothing'}: {what}: {promotion.reason or 'no reason given'}"
+    return text.clean(f"{line}  {promotion.url}".rstrip())
+
+
+def _already(promotion: Promotion, version: str) -> str:
+    if promotion.is_overtaken:
+        return f"this pipeline promoted {version} before; {promotion.alias} is now {promotion.holder}, and stays there"
+    if promotion.alias:
+        return f"{version} is already {promotion.alias}: this pipeline promoted it before"
+    return f"{version} exists already: this pipeline promoted it before"
 
 
 def _beside(promotion: Promotion) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from .errors import usage
+from .errors import CommandError, usage
 from .redaction import without_credentials
 
 _TRACKING_URI = re.compile(r"(?P<server>https?://.+?)/+api/v4/projects/(?P<project>.+?)/ml/mlflow/?")
@@ -56,32 +56,46 @@ def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
     }
     source = next((name for name, server in servers.items() if server), None)
     if source is None:
-        if told:
-            raise usage(
-                f"MLFLOW_TRACKING_URI is {told}, which is no project of an mltrail server "
-                "(https://…/api/v4/projects/<id>/ml/mlflow). A CI/CD variable of that name in the settings of project "
-                "or group wins over the component's: delete it there, or give --server https://…"
-            )
-        raise usage(
-            "Which server? Extend the hidden job of the `track` component, which sets MLFLOW_TRACKING_URI, "
-            "or give --server https://…"
-        )
-    project = (options.project or environment.get("CI_PROJECT_ID") or "").strip()
-    project = project or (unquote(tracking["project"]) if tracking else "")
-    if not project:
-        raise usage("Which project? In a job CI_PROJECT_ID says it; elsewhere give --project with its number or path.")
-    if not project.isprintable():
-        raise usage(f"The project {project!r} is neither a number nor a path.")
-    pipeline = (options.pipeline or environment.get("CI_PIPELINE_ID", "")).strip()
-    needs_one = options.command not in _WITHOUT_PIPELINE and getattr(options, "candidate", None) is None
-    if (pipeline or needs_one) and not _is_number(pipeline):
-        raise usage("Which pipeline? In a job CI_PIPELINE_ID says it; elsewhere give --pipeline with its number.")
+        raise _no_server(told)
+    project = _project(options, environment, tracking)
+    pipeline = _pipeline(options, environment)
     token_name = next((name for name in TOKENS if environment.get(name, "").strip()), "")
     token = environment.get(token_name, "").strip()
     problem = wrong_token(token)
     if problem:
         problem = f"{token_name} {problem}"
     return Settings(_usable(servers[source], source), project, pipeline, "" if problem else token, token_name, problem)
+
+
+def _no_server(tracking_uri: str) -> CommandError:
+    if tracking_uri:
+        return usage(
+            f"MLFLOW_TRACKING_URI is {tracking_uri}, which is no project of an mltrail server "
+            "(https://…/api/v4/projects/<id>/ml/mlflow). A CI/CD variable of that name in the settings of project "
+            "or group wins over the component's: delete it there, or give --server https://…"
+        )
+    return usage(
+        "Which server? Extend the hidden job of the `track` component, which sets MLFLOW_TRACKING_URI, "
+        "or give --server https://…"
+    )
+
+
+def _project(options: Namespace, environment: Mapping[str, str], tracking: re.Match[str] | None) -> str:
+    project = (options.project or environment.get("CI_PROJECT_ID") or "").strip()
+    project = project or (unquote(tracking["project"]) if tracking else "")
+    if not project:
+        raise usage("Which project? In a job CI_PROJECT_ID says it; elsewhere give --project with its number or path.")
+    if not project.isprintable():
+        raise usage(f"The project {project!r} is neither a number nor a path.")
+    return project
+
+
+def _pipeline(options: Namespace, environment: Mapping[str, str]) -> str:
+    pipeline = (options.pipeline or environment.get("CI_PIPELINE_ID", "")).strip()
+    needs_one = options.command not in _WITHOUT_PIPELINE and getattr(options, "candidate", None) is None
+    if (pipeline or needs_one) and not _is_number(pipeline):
+        raise usage("Which pipeline? In a job CI_PIPELINE_ID says it; elsewhere give --pipeline with its number.")
+    return pipeline
 
 
 def require_token(settings: Settings, command: str) -> None:

@@ -170,13 +170,7 @@ class _Places:
     def _arguments(node: ast.AST) -> Iterator[ast.expr]:
         """What a call or an assignment gives as tracking URI. Other functions than MLflow's count with a text."""
         if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            named = {one.arg: one.value for one in node.keywords}
-            given = named.get("tracking_uri")
-            if name in {"set_tracking_uri", "MlflowClient"}:
-                given = node.args[0] if node.args else given or named.get("uri")
-            elif not (isinstance(given, ast.Constant) and isinstance(given.value, str)):
-                given = None
+            given = _tracking_uri(node)
             if given is not None and not (isinstance(given, ast.Constant) and given.value is None):
                 yield given
         elif isinstance(node, ast.Assign):
@@ -188,6 +182,15 @@ class _Places:
         if isinstance(argument, ast.Constant):
             return argument.value if isinstance(argument.value, str) else None
         return self._texts.get(argument.id) if isinstance(argument, ast.Name) else None
+
+
+def _tracking_uri(call: ast.Call) -> ast.expr | None:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    named = {one.arg: one.value for one in call.keywords}
+    given = named.get("tracking_uri")
+    if name in {"set_tracking_uri", "MlflowClient"}:
+        return call.args[0] if call.args else given or named.get("uri")
+    return given if isinstance(given, ast.Constant) and isinstance(given.value, str) else None
 
 
 def _is_variable(node: ast.AST) -> bool:

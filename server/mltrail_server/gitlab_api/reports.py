@@ -1,11 +1,12 @@
 """What a pipeline does to the models: asked by the `report` job."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from flask import Response
 
-from mltrail_server.domain.comparison import MetricChange
+from mltrail_server.domain.comparison import MetricChange, ParameterChange
 from mltrail_server.domain.evidence import Evidence
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run
@@ -109,8 +110,7 @@ def _preview(one: Preview | None) -> dict[str, Any] | None:
 
 
 def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str, Any]:
-    compared, best = model.comparison, model.comparison.best_run
-    theirs = model.baseline
+    compared = model.comparison
     return {
         "name": model.name,
         "verdict": {"level": model.verdict.level, "sentence": model.verdict.sentence},
@@ -121,28 +121,44 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
         "merging_publishes": _preview(preview),
         "rules": [_rule(one) for one in model.rulings],
         "rank_by": compared.rank_by,
-        "baseline": theirs
-        and {
-            "pipeline_id": theirs.id,
-            "sha": theirs.sha,
-            "version": model.version and model.version.semver,
-            "runs": len(compared.baseline.runs) if compared.baseline else 0,
-        },
-        "best": best
-        and {
-            "iid": best.iid,
-            "name": best.name,
-            "url": _url(call, best),
-            "runs": len(compared.best.runs) if compared.best else 0,
-            "params": compared.best.params if compared.best else {},
-        },
+        "baseline": _baseline(model),
+        "best": _best(call, model),
         "confirmed": compared.confirmed,
         "metrics": [_metric(one) for one in compared.metrics],
-        "parameters": [{"name": one.name, "from": one.before, "to": one.after} for one in compared.parameters],
-        "datasets": [{"name": one.name, "from": one.before, "to": one.after} for one in compared.datasets],
-        "environment": [{"name": one.name, "from": one.before, "to": one.after} for one in model.environment],
+        "parameters": _changes(compared.parameters),
+        "datasets": _changes(compared.datasets),
+        "environment": _changes(model.environment),
         "candidates": [_run(call, run) for run in model.runs],
     }
+
+
+def _baseline(model: ModelReport) -> dict[str, Any] | None:
+    if model.baseline is None:
+        return None
+    compared = model.comparison.baseline
+    return {
+        "pipeline_id": model.baseline.id,
+        "sha": model.baseline.sha,
+        "version": model.version and model.version.semver,
+        "runs": len(compared.runs) if compared else 0,
+    }
+
+
+def _best(call: Call, model: ModelReport) -> dict[str, Any] | None:
+    best, run = model.comparison.best, model.comparison.best_run
+    if run is None:
+        return None
+    return {
+        "iid": run.iid,
+        "name": run.name,
+        "url": _url(call, run),
+        "runs": len(best.runs) if best else 0,
+        "params": best.params if best else {},
+    }
+
+
+def _changes(changes: Iterable[ParameterChange]) -> list[dict[str, Any]]:
+    return [{"name": one.name, "from": one.before, "to": one.after} for one in changes]
 
 
 def _metric(one: MetricChange) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def check(settings: "Settings") -> None:
     _check_artifacts(settings)
     _check_locations(settings)
     _check_words(settings)
+    _check_secrets(settings)
+    _check_combinations(settings)
     _check_spans(settings)
     if settings.local_mode:
         if settings.database_url and not settings.database_url.startswith("sqlite:"):
@@ -90,22 +92,28 @@ def _check_words(settings: "Settings") -> None:
     for name, words in _WORDS.items():
         if (value := getattr(settings, name)) not in words:
             raise mistake(f"MLTRAIL_{name.upper()} must be {' or '.join(words)}, not {value!r}")
+
+
+def _check_combinations(settings: "Settings") -> None:
     if settings.database_replica_url and not settings.database.startswith("postgres"):
         raise mistake(
             "MLTRAIL_DATABASE_REPLICA_URL is for PostgreSQL only; set MLTRAIL_DATABASE_URL to a PostgreSQL database, "
             "too"
         )
-    if not all(group and token for group, token in settings.bot_tokens.items()):
-        raise mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
-    for secret in settings.webhook_secrets:
-        if secret.startswith(webhook_secrets.SIGNING_PREFIX) and not webhook_secrets.key_of(secret):
-            raise mistake("MLTRAIL_WEBHOOK_SECRET contains a signing token that is not whsec_ followed by base64")
     hosts = {urlsplit(url).hostname for url in (settings.issuer, settings.gitlab_url)}
     if "gitlab.com" in hosts and not settings.namespaces:
         raise mistake(
             "on gitlab.com anybody could use this server with a project of their own; set MLTRAIL_ALLOWED_NAMESPACES "
             "to the groups that can use it, for example my-company"
         )
+
+
+def _check_secrets(settings: "Settings") -> None:
+    if not all(group and token for group, token in settings.bot_tokens.items()):
+        raise mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
+    for secret in settings.webhook_secrets:
+        if secret.startswith(webhook_secrets.SIGNING_PREFIX) and not webhook_secrets.key_of(secret):
+            raise mistake("MLTRAIL_WEBHOOK_SECRET contains a signing token that is not whsec_ followed by base64")
 
 
 def is_loopback(host: str) -> bool:

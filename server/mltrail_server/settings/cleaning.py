@@ -30,14 +30,7 @@ def cleaned(name: str, variable: str, text: str) -> str:
         return ""
     if any(len(text) > 1 and text[0] == pair[0] and text[-1] == pair[1] for pair in _QUOTES):
         raise _wrong(variable, "is in quotes, which would be part of the value; remove them")
-    allowed = "\r\n" if name in _LINES_INSIDE else ""
-    for place, character in enumerate(text, start=1):
-        if unicodedata.category(character) in _UNSEEN and character not in allowed:
-            what = "a line break" if character in "\r\n\u2028\u2029\x85" else f"U+{ord(character):04X}"
-            raise _wrong(
-                variable,
-                f"contains {what} at character {place}, which is invisible; copy the value again, in one piece",
-            )
+    _check_visible(variable, text, allowed="\r\n" if name in _LINES_INSIDE else "")
     if name in _WORDS and not (text.isascii() and _in_one_piece(name, text)):
         raise _wrong(
             variable, "contains a space or a letter that no token has; copy it again, without quotes around it"
@@ -45,6 +38,16 @@ def cleaned(name: str, variable: str, text: str) -> str:
     if name in _URLS and any(character.isspace() for character in text):
         raise _wrong(variable, "contains a space, which URLs can't; write it as %20")
     return text
+
+
+def _check_visible(variable: str, text: str, *, allowed: str) -> None:
+    for place, character in enumerate(text, start=1):
+        if unicodedata.category(character) in _UNSEEN and character not in allowed:
+            what = "a line break" if character in "\r\n\u2028\u2029\x85" else f"U+{ord(character):04X}"
+            raise _wrong(
+                variable,
+                f"contains {what} at character {place}, which is invisible; copy the value again, in one piece",
+            )
 
 
 def _in_one_piece(name: str, text: str) -> bool:

@@ -64,9 +64,13 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         above=folder.rpartition("/")[0],
         entries=_entries(call, view, folder),
         versions=made.items,
-        model_ids=[link.model_id for link in view.run.models if link.direction is Direction.OUTPUT],
-        input_ids=[link.model_id for link in view.run.models if link.direction is Direction.INPUT],
+        model_ids=_linked(view, Direction.OUTPUT),
+        input_ids=_linked(view, Direction.INPUT),
     )
+
+
+def _linked(view: View, direction: Direction) -> list[str]:
+    return [link.model_id for link in view.run.models if link.direction is direction]
 
 
 def metric(call: Call, iid: int) -> ResponseReturnValue:

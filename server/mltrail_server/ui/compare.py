@@ -42,11 +42,7 @@ class Row:
 
 def show(call: Call) -> ResponseReturnValue:
     arguments = call.request.args
-    try:
-        iids = [int(part) for text in arguments.getlist("run") for part in text.split(",") if part.strip()]
-        base = int(arguments.get("base", iids[0] if iids else 0))
-    except ValueError as error:
-        raise invalid("`run` and `base` are numbers of runs.") from error
+    iids, base = _chosen_runs(call)
     if not iids:
         return _nothing_chosen(call)
     compared = compare.get(call.scope, iids)
@@ -79,6 +75,16 @@ def show(call: Call) -> ResponseReturnValue:
         colours=COLOURS,
         guesses=any(direction.guessed for direction in compared.directions.values()),
     )
+
+
+def _chosen_runs(call: Call) -> tuple[list[int], int]:
+    """Read the numbers of the runs to compare, and of the one that the others are compared with."""
+    arguments = call.request.args
+    try:
+        iids = [int(part) for text in arguments.getlist("run") for part in text.split(",") if part.strip()]
+        return iids, int(arguments.get("base", iids[0] if iids else 0))
+    except ValueError as error:
+        raise invalid("`run` and `base` are numbers of runs.") from error
 
 
 def _nothing_chosen(call: Call) -> ResponseReturnValue:

@@ -55,17 +55,23 @@ def plot(sides: Sequence[Side], params: Sequence[str], metrics: Sequence[str]) -
 def _axis(label: str, x: int, values: Sequence[str | float | None]) -> tuple[Axis, list[float | None]]:
     as_numbers = [_number(value) for value in values]
     if any(value is not None and number is None for value, number in zip(values, as_numbers, strict=True)):
-        words = sorted({str(value) for value in values if value is not None})
-        at = {word: _up(place, 0, len(words) - 1) for place, word in enumerate(words)}
-        marks = [(word[:18], at[word]) for word in words] if len(words) <= 8 else []
-        return Axis(label, x, "", "", marks), [None if value is None else at[str(value)] for value in values]
-    known = [number for number in as_numbers if number is not None]
+        return _axis_of_words(label, x, values)
+    return _axis_of_numbers(label, x, as_numbers)
+
+
+def _axis_of_words(label: str, x: int, values: Sequence[str | float | None]) -> tuple[Axis, list[float | None]]:
+    words = sorted({str(value) for value in values if value is not None})
+    at = {word: _up(place, 0, len(words) - 1) for place, word in enumerate(words)}
+    marks = [(word[:18], at[word]) for word in words] if len(words) <= 8 else []
+    return Axis(label, x, "", "", marks), [None if value is None else at[str(value)] for value in values]
+
+
+def _axis_of_numbers(label: str, x: int, values: Sequence[float | None]) -> tuple[Axis, list[float | None]]:
+    known = [number for number in values if number is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)
-    axis = Axis(label, x, _short(high), _short(low), [])
-    if low > 0 and high / low >= _LOGARITHMIC:
-        scaled = [None if number is None else math.log(number) for number in as_numbers]
-        return axis, [None if one is None else _up(one, math.log(low), math.log(high)) for one in scaled]
-    return axis, [None if number is None else _up(number, low, high) for number in as_numbers]
+    scale = math.log if low > 0 and high / low >= _LOGARITHMIC else float
+    ups = [None if number is None else _up(scale(number), scale(low), scale(high)) for number in values]
+    return Axis(label, x, _short(high), _short(low), []), ups
 
 
 def _short(value: float) -> str:

@@ -93,13 +93,7 @@ def _found(pattern: re.Pattern[str], texts: list[str], group: str | int = 0) -> 
 
 def _drawings(body: str, texts: list[str], pages: tuple[Seen, ...]) -> Iterator[str]:
     for page in pages:
-        yield from (f"element <{one}>" for one in sorted(page.elements - _ELEMENTS))
-        yield from (f"image {one}" for one in page.images)
-        yield from (f"math, {one}" for one in page.math)
-        yield from (f"wiki link {one}" for one in page.wiki)
-        yield from (f"block of {one}" for one in page.blocks if one.split()[:1] and one not in _BLOCKS)
-        # Where GitLab makes a link of an address by itself, the text is the target.
-        yield from (f"address {text}" for text, url in page.links if url in (text, f"mailto:{text}", f"http://{text}"))
+        yield from _drawn_on(page)
     yield from (f"emoji {one}" for one in _found(_EMOJI, texts))
     yield from (f"address {one}" for one in _found(_ADDRESS, texts))
     for kind, pattern in _DRAWN.items():
@@ -108,6 +102,16 @@ def _drawings(body: str, texts: list[str], pages: tuple[Seen, ...]) -> Iterator[
         yield "include"
     if _FRONT_MATTER.search(body):
         yield "front matter"
+
+
+def _drawn_on(page: Seen) -> Iterator[str]:
+    yield from (f"element <{one}>" for one in sorted(page.elements - _ELEMENTS))
+    yield from (f"image {one}" for one in page.images)
+    yield from (f"math, {one}" for one in page.math)
+    yield from (f"wiki link {one}" for one in page.wiki)
+    yield from (f"block of {one}" for one in page.blocks if one.split()[:1] and one not in _BLOCKS)
+    # Where GitLab turns an address into a link by itself, the text is the target.
+    yield from (f"address {text}" for text, url in page.links if url in (text, f"mailto:{text}", f"http://{text}"))
 
 
 def titled(text: str) -> list[str]:
