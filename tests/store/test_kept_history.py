@@ -44,4 +44,4 @@ def test_a_deleted_models_history_is_kept_under_its_name(deps: Deps) -> None:
         assert aliases.history(tx, again) == []
         for table in (schema.alias_event, schema.promotion):
             names = sa.select(table.c.model_name).where(table.c.project_id == PROJECT)
-            assert list(tx.connection.execute(names).scalars()) == ["churn"]
+            assert list(tx.execute(names).scalars()) == ["churn"]

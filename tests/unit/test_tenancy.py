@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mltrail_server import store
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Prepared
+from mltrail_server.store.db.statements import Statement
 from tests.tenancy import leaks
 
 RUN, TAG = schema.candidate, schema.candidate_tag
@@ -57,9 +57,9 @@ def test_a_statement_that_keeps_to_its_project_passes(statement: object) -> None
 
 
 def test_statements_that_go_straight_to_the_driver_keep_to_a_project() -> None:
-    assert len(Prepared.statements) > 10
+    assert len(Statement.all_of_them) > 10
     for dialect in ("sqlite", "postgresql"):
-        built = [one.build(dialect) for one in Prepared.statements]
+        built = [one.build(dialect) for one in Statement.all_of_them]
         assert [str(statement) for statement in built if leaks(statement)] == []
 
 
@@ -83,6 +83,15 @@ def test_only_what_spans_projects_takes_a_raw_connection() -> None:
                 found.setdefault(str(path.relative_to(STORE)), set()).add(function.name)
                 assert "project_id" not in {one.arg for one in _arguments(function)}, f"{path}: {function.name}"
     assert found == ACROSS_PROJECTS
+
+
+def test_the_transaction_runs_the_statements_of_a_project() -> None:
+    around = {
+        str(path.relative_to(STORE))
+        for path in STORE.rglob("*.py")
+        if not path.is_relative_to(STORE / "db") and ".connection" in path.read_text()
+    }
+    assert around == set()
 
 
 def _arguments(function: ast.FunctionDef) -> list[ast.arg]:

@@ -15,6 +15,6 @@ def purge(trail: Trail, iids: list[int], by: str = "maintainer", *, links: bool)
         tables = [schema.latest_metric, schema.metric, schema.param, schema.candidate_tag]
         tables += [schema.candidate_job] if links else []
         for table in tables:
-            tx.connection.execute(sa.delete(table).where(table.c.project_id == 42, table.c.candidate_iid.in_(iids)))
+            tx.execute(sa.delete(table).where(table.c.project_id == 42, table.c.candidate_iid.in_(iids)))
         runs = schema.candidate
-        tx.connection.execute(sa.delete(runs).where(runs.c.project_id == 42, runs.c.iid.in_(iids)))
+        tx.execute(sa.delete(runs).where(runs.c.project_id == 42, runs.c.iid.in_(iids)))

@@ -46,7 +46,7 @@ class Run:
 
 def used(tx: Transaction, name: str) -> int:
     """Tell how much of what `usage` counts belongs to what was deleted, and to files that are to be removed anyway."""
-    total: int = tx.connection.execute(_USED[name](tx.project_id)).scalar_one()
+    total: int = tx.execute(_USED[name](tx.project_id)).scalar_one()
     return total
 
 
@@ -65,7 +65,7 @@ def runs(tx: Transaction, *, before: int, eids: Sequence[str], experiments: Sequ
         _rests(tx.project_id),
     )
     query = sa.select(*columns).where(*where).order_by(_CANDIDATE.c.iid)
-    return [Run(*row) for row in tx.connection.execute(query)]
+    return [Run(*row) for row in tx.execute(query)]
 
 
 def logged_models(tx: Transaction, *, before: int) -> list[tuple[str, int]]:
@@ -74,7 +74,7 @@ def logged_models(tx: Transaction, *, before: int) -> list[tuple[str, int]]:
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
         _LOGGED.c.project_id == tx.project_id, _LOGGED.c.stage == Stage.DELETED, _LOGGED.c.updated_ms <= before, ~taken
     )
-    return [(row.model_id, row.experiment_iid) for row in tx.connection.execute(query)]
+    return [(row.model_id, row.experiment_iid) for row in tx.execute(query)]
 
 
 def of_run(tx: Transaction, eid: str) -> list[tuple[str, int]]:
@@ -83,7 +83,7 @@ def of_run(tx: Transaction, eid: str) -> list[tuple[str, int]]:
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
         _LOGGED.c.project_id == tx.project_id, _LOGGED.c.source_eid == eid, ~taken
     )
-    return [(row.model_id, row.experiment_iid) for row in tx.connection.execute(query)]
+    return [(row.model_id, row.experiment_iid) for row in tx.execute(query)]
 
 
 def experiments(tx: Transaction, *, before: int, iids: Sequence[int]) -> list[tuple[int, str]]:
@@ -98,22 +98,22 @@ def experiments(tx: Transaction, *, before: int, iids: Sequence[int]) -> list[tu
     if iids:
         where.append(_EXPERIMENT.c.iid.in_(iids))
     query = sa.select(_EXPERIMENT.c.iid, _EXPERIMENT.c.name).where(*where).order_by(_EXPERIMENT.c.iid)
-    return [(row.iid, row.name) for row in tx.connection.execute(query)]
+    return [(row.iid, row.name) for row in tx.execute(query)]
 
 
 def hold(tx: Transaction, iid: int) -> bool:
     """Keep a deleted run as it is until the transaction ends. False when it was restored meanwhile."""
     still = sa.select(_CANDIDATE.c.iid).where(_deleted(tx.project_id), _CANDIDATE.c.iid == iid).with_for_update()
-    return tx.connection.execute(still).scalar() is not None
+    return tx.execute(still).scalar() is not None
 
 
 def points_of(tx: Transaction, iid: int) -> int:
     """Count the values of a run and of what stands beside it."""
     beside = (_CANDIDATE.c.iid, _CANDIDATE.c.amendment_iid, _CANDIDATE.c.snapshot_iid)
     query = sa.select(*beside).where(_CANDIDATE.c.project_id == tx.project_id, _CANDIDATE.c.iid == iid)
-    numbers = [number for number in tx.connection.execute(query).one() if number is not None]
+    numbers = [number for number in tx.execute(query).one() if number is not None]
     counting = sa.select(sa.func.count()).select_from(_METRIC)
-    total: int = tx.connection.execute(
+    total: int = tx.execute(
         counting.where(_METRIC.c.project_id == tx.project_id, _METRIC.c.candidate_iid.in_(numbers))
     ).scalar_one()
     return total
@@ -122,14 +122,10 @@ def points_of(tx: Transaction, iid: int) -> int:
 def remove_run(tx: Transaction, run: Run, *, points: int) -> None:
     """Remove a run and all that was logged to it, and count it off; its files are another's to remove."""
     for table in _OF_CANDIDATE:
-        tx.connection.execute(
-            sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == run.iid)
-        )
+        tx.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == run.iid))
     measured = schema.logged_model_metric
-    tx.connection.execute(sa.delete(measured).where(measured.c.project_id == tx.project_id, measured.c.eid == run.eid))
-    tx.connection.execute(
-        sa.delete(_CANDIDATE).where(_CANDIDATE.c.project_id == tx.project_id, _CANDIDATE.c.iid == run.iid)
-    )
+    tx.execute(sa.delete(measured).where(measured.c.project_id == tx.project_id, measured.c.eid == run.eid))
+    tx.execute(sa.delete(_CANDIDATE).where(_CANDIDATE.c.project_id == tx.project_id, _CANDIDATE.c.iid == run.iid))
     usage.add(tx, usage.CANDIDATES, -1)
     usage.add(tx, usage.POINTS, -points)
 
@@ -142,12 +138,12 @@ def remove_logged_model(tx: Transaction, model_id: str) -> None:
         schema.candidate_model,
         _LOGGED,
     ):
-        tx.connection.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.model_id == model_id))
+        tx.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.model_id == model_id))
 
 
 def remove_experiment(tx: Transaction, iid: int) -> None:
     """Remove an experiment that nothing is in."""
-    tx.connection.execute(
+    tx.execute(
         sa.delete(_EXPERIMENT).where(
             _EXPERIMENT.c.project_id == tx.project_id, _EXPERIMENT.c.iid == iid, _EXPERIMENT.c.stage == Stage.DELETED
         )

@@ -49,7 +49,7 @@ def newest_promotions(tx: Transaction) -> list[Won]:
         .where(_PROMOTION.c.project_id == tx.project_id, _PROMOTION.c.pre_release.is_(sa.false()))
         .order_by(_PROMOTION.c.at_ms)
     )
-    return list({row.experiment_iid: Won(*row) for row in tx.connection.execute(query)}.values())
+    return list({row.experiment_iid: Won(*row) for row in tx.execute(query)}.values())
 
 
 def of_experiment(tx: Transaction, won: Won, *, before: int, limit: int) -> list[Loser]:
@@ -89,7 +89,7 @@ def of_experiment(tx: Transaction, won: Won, *, before: int, limit: int) -> list
         .order_by(_CANDIDATE.c.iid)
         .limit(limit)
     )
-    return [Loser(*row) for row in tx.connection.execute(query)]
+    return [Loser(*row) for row in tx.execute(query)]
 
 
 def logged_models(tx: Transaction, eid: str) -> list[tuple[str, int]]:
@@ -98,7 +98,7 @@ def logged_models(tx: Transaction, eid: str) -> list[tuple[str, int]]:
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
         _LOGGED.c.project_id == tx.project_id, _LOGGED.c.source_eid == eid, ~taken
     )
-    return [(row.model_id, row.experiment_iid) for row in tx.connection.execute(query)]
+    return [(row.model_id, row.experiment_iid) for row in tx.execute(query)]
 
 
 def _has_files(project_id: ProjectId) -> sa.ColumnElement[bool]:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
+from mltrail_server.store.db.planner import as_range
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.pipeline
@@ -26,7 +26,7 @@ class Kin:
 def kin(tx: Transaction, pipeline_id: int) -> Kin | None:
     """Tell a pipeline's family; None for a pipeline that is not known here."""
     query = sa.select(_T.c.source, _T.c.root_id).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else Kin(*row)
 
 
@@ -50,25 +50,24 @@ def adopt(tx: Transaction, child: gitlab_ci.Pipeline, root: gitlab_ci.Pipeline) 
         }
         for one in (child, root)
     ]
-    upsert(tx.connection, _T, rows)
+    tx.upsert(_T, rows)
     # The root speaks for the merge request alone.
     of_child = {"root_id": root.id, "merge_request_iid": None, "on_default_branch": False, "status": child.status}
-    tx.connection.execute(sa.update(_T).where(_T.c.project_id == tx.project_id, _T.c.id == child.id).values(of_child))
+    tx.execute(sa.update(_T).where(_T.c.project_id == tx.project_id, _T.c.id == child.id).values(of_child))
     where = (_LINK.c.project_id == tx.project_id, _LINK.c.pipeline_id.between(child.id, child.id))  # see `children`
-    tx.connection.execute(sa.update(_LINK).where(*where).values(pipeline_id=root.id))
+    tx.execute(sa.update(_LINK).where(*where).values(pipeline_id=root.id))
 
 
 def keep_alone(tx: Transaction, pipeline_id: int) -> None:
     """Note that GitLab names no root of a child pipeline."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
-    tx.connection.execute(sa.update(_T).where(*where).values(root_id=pipeline_id))
+    tx.execute(sa.update(_T).where(*where).values(root_id=pipeline_id))
 
 
 def children(tx: Transaction, root_id: int) -> list[int]:
     """List the child pipelines, and theirs, that have made something."""
-    # Said as a range: without statistics SQLite would walk over all pipelines of the project.
-    query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.root_id.between(root_id, root_id))
-    return sorted(one for one in tx.connection.execute(query).scalars() if one != root_id)
+    query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, as_range(_T.c.root_id, root_id))
+    return sorted(one for one in tx.execute(query).scalars() if one != root_id)
 
 
 def unsettled(tx: Transaction, pipeline_ids: Iterable[int], *, ended: Iterable[str]) -> list[int]:
@@ -84,4 +83,4 @@ def unsettled(tx: Transaction, pipeline_ids: Iterable[int], *, ended: Iterable[s
             sa.func.coalesce(_JOB.c.status, "").not_in(list(ended)),
         )
     )
-    return sorted(tx.connection.execute(query).scalars())
+    return sorted(tx.execute(query).scalars())

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import insert_for
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.due
@@ -31,11 +30,9 @@ def mark(tx: Transaction, *, kind: str, key: int, at: int) -> None:
 
     News begin the waiting anew: who has looked in vain at a long training looks often again once it ends.
     """
-    insert = insert_for(tx.connection, _T).values(
-        project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now
-    )
+    insert = tx.insert(_T).values(project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now)
     earlier = sa.case((_T.c.due_ms < at, _T.c.due_ms), else_=at)
-    tx.connection.execute(
+    tx.execute(
         insert.on_conflict_do_update(
             index_elements=[_T.c.project_id, _T.c.kind, _T.c.key],
             set_={"due_ms": earlier, "attempts": 0, "news_ms": tx.now},
@@ -45,16 +42,14 @@ def mark(tx: Transaction, *, kind: str, key: int, at: int) -> None:
 
 def keep(tx: Transaction, *, kind: str, key: int, at: int) -> None:
     """Have something looked at from time to time; where that is planned already, nothing changes."""
-    insert = insert_for(tx.connection, _T).values(
-        project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now
-    )
-    tx.connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
+    insert = tx.insert(_T).values(project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now)
+    tx.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
 
 
 def postpone(tx: Transaction, *, kind: str, key: int, to: int) -> None:
     """Put a look off that nobody has begun; one that is planned for later still stays where it is."""
     where = (_T.c.project_id == tx.project_id, _T.c.kind == kind, _T.c.key == key, _T.c.due_ms < to)
-    tx.connection.execute(sa.update(_T).where(*where, _T.c.claimed_until_ms.is_(None)).values(due_ms=to))
+    tx.execute(sa.update(_T).where(*where, _T.c.claimed_until_ms.is_(None)).values(due_ms=to))
 
 
 def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:

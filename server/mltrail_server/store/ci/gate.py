@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.threads import Override
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 _THREAD = schema.gate_thread
@@ -34,7 +33,7 @@ def thread(tx: Transaction, iid: int) -> KnownThread | None:
     query = sa.select(_THREAD.c.discussion_id, _THREAD.c.sha256, _THREAD.c.resolved).where(
         _THREAD.c.project_id == tx.project_id, _THREAD.c.merge_request_iid == iid
     )
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else KnownThread(row.discussion_id, row.sha256, bool(row.resolved))
 
 
@@ -43,12 +42,12 @@ def open_threads(tx: Transaction) -> list[int]:
     query = sa.select(_THREAD.c.merge_request_iid).where(
         _THREAD.c.project_id == tx.project_id, _THREAD.c.resolved.is_(False)
     )
-    return list(tx.connection.execute(query).scalars())
+    return list(tx.execute(query).scalars())
 
 
 def keep_thread(tx: Transaction, iid: int, **values: object) -> None:
     row = {"project_id": tx.project_id, "merge_request_iid": iid, **values}
-    upsert(tx.connection, _THREAD, [row], update=list(values))
+    tx.upsert(_THREAD, [row], update=list(values))
 
 
 def overrides(tx: Transaction, iid: int) -> list[Override]:
@@ -58,9 +57,7 @@ def overrides(tx: Transaction, iid: int) -> list[Override]:
         .where(_OVERRIDE.c.project_id == tx.project_id, _OVERRIDE.c.merge_request_iid == iid)
         .order_by(_OVERRIDE.c.pipeline_id.desc())
     )
-    return [
-        Override(row.user_name, row.reason, frozenset(json.loads(row.rules))) for row in tx.connection.execute(query)
-    ]
+    return [Override(row.user_name, row.reason, frozenset(json.loads(row.rules))) for row in tx.execute(query)]
 
 
 def keep_override(tx: Transaction, iid: int, pipeline_id: int, override: Override) -> None:
@@ -74,18 +71,17 @@ def keep_override(tx: Transaction, iid: int, pipeline_id: int, override: Overrid
         "reason": override.reason.replace("\0", "�"),
         "at_ms": tx.now,
     }
-    upsert(tx.connection, _OVERRIDE, [row])
+    tx.upsert(_OVERRIDE, [row])
 
 
 def status(tx: Transaction, pipeline_id: int) -> str | None:
     """Answer what was told as a pipeline's commit status last."""
     query = sa.select(_STATUS.c.told).where(_STATUS.c.project_id == tx.project_id, _STATUS.c.pipeline_id == pipeline_id)
-    return tx.connection.execute(query).scalar()
+    return tx.execute(query).scalar()
 
 
 def keep_status(tx: Transaction, pipeline_id: int, told: str) -> None:
-    upsert(
-        tx.connection,
+    tx.upsert(
         _STATUS,
         [{"project_id": tx.project_id, "pipeline_id": pipeline_id, "told": told}],
         update=["told"],
@@ -96,14 +92,14 @@ def issue(tx: Transaction, model: str) -> KnownIssue | None:
     query = sa.select(_ISSUE.c.issue_iid, _ISSUE.c.pipeline_id, _ISSUE.c.sha256).where(
         _ISSUE.c.project_id == tx.project_id, _ISSUE.c.model_name == model
     )
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else KnownIssue(*row)
 
 
 def keep_issue(tx: Transaction, model: str, **values: object) -> None:
-    upsert(tx.connection, _ISSUE, [{"project_id": tx.project_id, "model_name": model, **values}], update=list(values))
+    tx.upsert(_ISSUE, [{"project_id": tx.project_id, "model_name": model, **values}], update=list(values))
 
 
 def forget_issue(tx: Transaction, model: str) -> None:
     where = (_ISSUE.c.project_id == tx.project_id, _ISSUE.c.model_name == model)
-    tx.connection.execute(sa.delete(_ISSUE).where(*where))
+    tx.execute(sa.delete(_ISSUE).where(*where))

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Prepared, Row, upsert
+from mltrail_server.store.db.planner import as_range
+from mltrail_server.store.db.statements import Row, Statement
 from mltrail_server.store.db.transaction import Transaction
 
 _LINK = schema.candidate_job
-_OF_CANDIDATE = Prepared(
+_OF_CANDIDATE = Statement(
     sa.select(_LINK.c.job_id, _LINK.c.pipeline_id, _LINK.c.part, _LINK.c.verified)
     .where(_LINK.c.project_id == sa.bindparam("project_id"), _LINK.c.candidate_iid == sa.bindparam("candidate_iid"))
     .order_by(_LINK.c.part, _LINK.c.job_id)
@@ -51,7 +52,7 @@ class Flag:
 
 def know(tx: Transaction, job_id: int, *, pipeline_id: int) -> None:
     """Make a job known; GitLab is asked about it later."""
-    upsert(tx.connection, schema.job, [{"project_id": tx.project_id, "id": job_id, "pipeline_id": pipeline_id}])
+    tx.upsert(schema.job, [{"project_id": tx.project_id, "id": job_id, "pipeline_id": pipeline_id}])
 
 
 def tie(
@@ -69,12 +70,12 @@ def tie(
     link = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "job_id": job_id}
     told = {"late": lateness.late, "after_pipeline": lateness.after_pipeline}
     row = link | {"pipeline_id": counts_to or pipeline_id, "part": part, "verified": verified} | told
-    upsert(tx.connection, _LINK, [row])
+    tx.upsert(_LINK, [row])
 
 
 def links_of(tx: Transaction, candidate_iid: int) -> list[Link]:
     """Fetch the jobs of a candidate, its creator first."""
-    rows = _OF_CANDIDATE.all(tx.connection, {"project_id": tx.project_id, "candidate_iid": candidate_iid})
+    rows = tx.all(_OF_CANDIDATE, candidate_iid=candidate_iid)
     return [Link(job_id, pipeline_id, Part(part), bool(verified)) for job_id, pipeline_id, part, verified in rows]
 
 
@@ -84,7 +85,7 @@ def any_verified_in(tx: Transaction, experiment_iid: int) -> bool:
     of_candidate = (made.c.project_id == _LINK.c.project_id) & (made.c.iid == _LINK.c.candidate_iid)
     query = sa.select(sa.literal(1)).select_from(_LINK.join(made, of_candidate))
     query = query.where(_LINK.c.project_id == tx.project_id, made.c.experiment_iid == experiment_iid, _LINK.c.verified)
-    return tx.connection.execute(query.limit(1)).scalar() is not None
+    return tx.execute(query.limit(1)).scalar() is not None
 
 
 def any_protected_in(tx: Transaction, experiment_iid: int) -> bool:
@@ -111,7 +112,7 @@ def any_protected_in(tx: Transaction, experiment_iid: int) -> bool:
         made.c.experiment_iid == experiment_iid,
         sa.or_(made.c.protected.is_(sa.true()), sa.and_(made.c.protected.is_(None), on_default_branch)),
     )
-    return tx.connection.execute(query.limit(1)).scalar() is not None
+    return tx.execute(query.limit(1)).scalar() is not None
 
 
 def statuses_of(tx: Transaction, candidate_iid: int) -> list[str | None]:
@@ -124,7 +125,7 @@ def statuses_of(tx: Transaction, candidate_iid: int) -> list[str | None]:
             _LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, job.c.retried.is_(sa.false())
         )
     )
-    return list(tx.connection.execute(query).scalars())
+    return list(tx.execute(query).scalars())
 
 
 def flags_of(tx: Transaction, candidate_iid: int) -> dict[int, Flag]:
@@ -132,13 +133,13 @@ def flags_of(tx: Transaction, candidate_iid: int) -> dict[int, Flag]:
     query = sa.select(_LINK.c.job_id, _LINK.c.unchecked_ms, _LINK.c.late).where(
         _LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid
     )
-    return {row.job_id: Flag(row.unchecked_ms, bool(row.late)) for row in tx.connection.execute(query)}
+    return {row.job_id: Flag(row.unchecked_ms, bool(row.late)) for row in tx.execute(query)}
 
 
 def settle_late(tx: Transaction, candidate_iid: int) -> None:
     """Note that all jobs of a candidate so far are part of a snapshot that was taken just now."""
     where = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.late)
-    tx.connection.execute(sa.update(_LINK).where(*where).values(late=False, after_pipeline=False))
+    tx.execute(sa.update(_LINK).where(*where).values(late=False, after_pipeline=False))
 
 
 def made_by(project_id: ProjectId, job_id: int) -> sa.Select[int]:
@@ -151,7 +152,7 @@ def made_by(project_id: ProjectId, job_id: int) -> sa.Select[int]:
 def flag(tx: Transaction, candidate_iid: int, job_id: int, *, at: int) -> None:
     """Note that a job has written while GitLab could not tell whether it still runs."""
     where = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.job_id == job_id)
-    tx.connection.execute(sa.update(_LINK).where(*where).values(unchecked_ms=at))
+    tx.execute(sa.update(_LINK).where(*where).values(unchecked_ms=at))
 
 
 def settle_flags(tx: Transaction, told: list[gitlab_ci.Job], *, grace_ms: int) -> None:
@@ -162,12 +163,12 @@ def settle_flags(tx: Transaction, told: list[gitlab_ci.Job], *, grace_ms: int) -
     query = sa.select(_LINK.c.candidate_iid, _LINK.c.job_id, _LINK.c.unchecked_ms).where(
         _LINK.c.project_id == tx.project_id, _LINK.c.job_id.in_(list(ends)), _LINK.c.unchecked_ms.is_not(None)
     )
-    for row in tx.connection.execute(query).all():
+    for row in tx.execute(query).all():
         changes: dict[str, object] = {"unchecked_ms": None}
         if row.unchecked_ms > ends[row.job_id] + grace_ms:
             changes["overdue"] = True
         where = (_LINK.c.candidate_iid == row.candidate_iid, _LINK.c.job_id == row.job_id)
-        tx.connection.execute(sa.update(_LINK).where(_LINK.c.project_id == tx.project_id, *where).values(changes))
+        tx.execute(sa.update(_LINK).where(_LINK.c.project_id == tx.project_id, *where).values(changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +209,12 @@ def refresh(tx: Transaction, jobs: list[gitlab_ci.Job]) -> None:
         for job in jobs
     ]
     changing = [name for name in rows[0] if name not in {"project_id", "id"}] if rows else []
-    upsert(tx.connection, schema.job, rows, update=changing)
+    tx.upsert(schema.job, rows, update=changing)
 
 
 def has_candidates(tx: Transaction, job_id: int) -> bool:
     query = sa.select(sa.literal(1)).where(_LINK.c.project_id == tx.project_id, _LINK.c.job_id == job_id)
-    return tx.connection.execute(query.limit(1)).first() is not None
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def told_of(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
@@ -222,14 +223,14 @@ def told_of(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
     query = sa.select(job.c.status, job.c.refreshed_ms).where(
         job.c.project_id == tx.project_id, job.c.id == job_id, job.c.refreshed_ms.is_not(None)
     )
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else (row.status, row.refreshed_ms)
 
 
 def told(tx: Transaction, told: gitlab_ci.Job) -> bool:
     """Keep what GitLab says of one job that is known here; False for one that has made nothing."""
     job = schema.job
-    kept = tx.connection.execute(
+    kept = tx.execute(
         sa.update(job)
         .where(job.c.project_id == tx.project_id, job.c.id == told.id)
         .values(status=told.status, failure_reason=told.failure_reason, web_url=told.web_url, refreshed_ms=tx.now)
@@ -242,7 +243,7 @@ def vanish(tx: Transaction, ids: list[int]) -> None:
     job = schema.job
     open_still = sa.func.coalesce(job.c.status, "").not_in(list(gitlab_ci.ENDED))
     where = (job.c.project_id == tx.project_id, job.c.id.in_(ids), open_still)
-    tx.connection.execute(sa.update(job).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=tx.now))
+    tx.execute(sa.update(job).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=tx.now))
 
 
 TIED = (
@@ -298,7 +299,7 @@ def newest_attempts(tx: Transaction, tied: Iterable[TiedJob]) -> dict[tuple[int,
         job.c.retried.is_(sa.false()),
         job.c.name.is_not(None),
     )
-    return {(row.pipeline_id, row.name): row.status for row in tx.connection.execute(query.order_by(job.c.id))}
+    return {(row.pipeline_id, row.name): row.status for row in tx.execute(query.order_by(job.c.id))}
 
 
 def tied_in(tx: Transaction, pipeline_id: int) -> list[TiedJob]:
@@ -307,10 +308,9 @@ def tied_in(tx: Transaction, pipeline_id: int) -> list[TiedJob]:
     query = (
         sa.select(*TIED)
         .join(job, (job.c.project_id == _LINK.c.project_id) & (job.c.id == _LINK.c.job_id))
-        # Said as a range, and sorted here: without statistics SQLite would walk over all links of the project.
-        .where(_LINK.c.project_id == tx.project_id, _LINK.c.pipeline_id.between(pipeline_id, pipeline_id))
+        # Sorted here, so that the order asks for no other index.
+        .where(_LINK.c.project_id == tx.project_id, as_range(_LINK.c.pipeline_id, pipeline_id))
     )
     return [
-        tied_job(row)
-        for row in sorted(tx.connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id))
+        tied_job(row) for row in sorted(tx.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id))
     ]

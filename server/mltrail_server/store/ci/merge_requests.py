@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.merge_request
@@ -60,13 +59,13 @@ def refresh(tx: Transaction, request: gitlab_ci.MergeRequest) -> None:
         "web_url": request.web_url,
         "refreshed_ms": tx.now,
     }
-    upsert(tx.connection, _T, [row], update=[name for name in row if name not in ("project_id", "iid")])
+    tx.upsert(_T, [row], update=[name for name in row if name not in ("project_id", "iid")])
 
 
 def get(tx: Transaction, iid: int) -> MergeRequest | None:
     has_failed = sa.exists().where(_RED.c.project_id == tx.project_id, _RED.c.merge_request_iid == iid)
     query = sa.select(*_COLUMNS).add_columns(has_failed).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else MergeRequest(*row)
 
 
@@ -78,7 +77,7 @@ def opened_of_branch(tx: Transaction, branch: str, *, limit: int) -> list[int]:
         _T.c.state == "opened",
         _T.c.source_project_id == tx.project_id,
     )
-    return list(tx.connection.execute(query.order_by(_T.c.iid).limit(limit)).scalars())
+    return list(tx.execute(query.order_by(_T.c.iid).limit(limit)).scalars())
 
 
 def opened(tx: Transaction) -> dict[int, tuple[str | None, str]]:
@@ -86,18 +85,18 @@ def opened(tx: Transaction) -> dict[int, tuple[str | None, str]]:
     query = sa.select(_T.c.iid, _T.c.head_sha, _T.c.target_branch).where(
         _T.c.project_id == tx.project_id, _T.c.state == "opened"
     )
-    return {row.iid: (row.head_sha, row.target_branch) for row in tx.connection.execute(query)}
+    return {row.iid: (row.head_sha, row.target_branch) for row in tx.execute(query)}
 
 
 def distrust(tx: Transaction, iids: Iterable[int]) -> None:
     """Have merge requests asked about again, however lately that was done."""
     where = (_T.c.project_id == tx.project_id, _T.c.iid.in_(list(iids)))
-    tx.connection.execute(sa.update(_T).where(*where).values(refreshed_ms=0))
+    tx.execute(sa.update(_T).where(*where).values(refreshed_ms=0))
 
 
 def urls(tx: Transaction, iids: Iterable[int]) -> dict[int, str]:
     query = sa.select(_T.c.iid, _T.c.web_url).where(_T.c.project_id == tx.project_id, _T.c.iid.in_(list(iids)))
-    return {row.iid: row.web_url for row in tx.connection.execute(query)}
+    return {row.iid: row.web_url for row in tx.execute(query)}
 
 
 _PIPELINE = schema.pipeline
@@ -153,13 +152,11 @@ def listed(tx: Transaction, *, before: int | None, limit: int) -> list[Listed]:
     query = sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id)
     if before is not None:
         query = query.where(_T.c.iid < before)
-    return [Listed(*tuple(row)) for row in tx.connection.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
+    return [Listed(*tuple(row)) for row in tx.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
 
 
 def get_for_page(tx: Transaction, iid: int) -> Listed | None:
-    row = tx.connection.execute(
-        sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
-    ).one_or_none()
+    row = tx.execute(sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)).one_or_none()
     return None if row is None else Listed(*tuple(row))
 
 
@@ -180,4 +177,4 @@ def pipelines_of(tx: Transaction, iid: int, *, limit: int) -> list[OfRequest]:
         runs,
     )
     query = sa.select(*columns).where(_PIPELINE.c.project_id == tx.project_id, _PIPELINE.c.merge_request_iid == iid)
-    return [OfRequest(*row) for row in tx.connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))]
+    return [OfRequest(*row) for row in tx.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))]

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.identity import VerifiedClaims
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.pipeline
@@ -52,12 +51,12 @@ def ensure(tx: Transaction, claims: VerifiedClaims) -> None:
         "source": claims.pipeline_source,
         "created_ms": tx.now,
     }
-    upsert(tx.connection, _T, [row])
+    tx.upsert(_T, [row])
 
 
 def get(tx: Transaction, pipeline_id: int) -> Pipeline | None:
     query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else Pipeline(*row)
 
 
@@ -77,7 +76,7 @@ def of_head(tx: Transaction, head: str, *, iid: int, branch: str | None, limit: 
             sa.func.coalesce(_T.c.head_sha, _T.c.sha) == head,
             sa.func.coalesce(_T.c.root_id, _T.c.id) == _T.c.id,
         )
-        rows = tx.connection.execute(query.order_by(_T.c.id.desc()).limit(limit))
+        rows = tx.execute(query.order_by(_T.c.id.desc()).limit(limit))
         found |= {row.id: Pipeline(*row) for row in rows}
     return sorted(found.values(), key=lambda one: -one.id)
 
@@ -85,7 +84,7 @@ def of_head(tx: Transaction, head: str, *, iid: int, branch: str | None, limit: 
 def newest_of_request(tx: Transaction, iid: int) -> Pipeline | None:
     """Fetch the newest pipeline that is known of a merge request, whether or not it has logged anything."""
     query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid)
-    row = tx.connection.execute(query.order_by(_T.c.id.desc()).limit(1)).one_or_none()
+    row = tx.execute(query.order_by(_T.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else Pipeline(*row)
 
 
@@ -107,7 +106,7 @@ def link_of(tx: Transaction, pipeline_id: int) -> Link:
         .join_from(_T, request, of_request, isouter=True)
         .where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     )
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return Link(None, resolved=False, refreshed_ms=None) if row is None else Link(*row)
 
 
@@ -116,7 +115,7 @@ def newest_of_requests(tx: Transaction, iids: Iterable[int]) -> dict[int, int]:
     query = sa.select(_T.c.merge_request_iid, sa.func.max(_T.c.id)).where(
         _T.c.project_id == tx.project_id, _T.c.merge_request_iid.in_(list(iids)), _has_candidates()
     )
-    return {row[0]: row[1] for row in tx.connection.execute(query.group_by(_T.c.merge_request_iid))}
+    return {row[0]: row[1] for row in tx.execute(query.group_by(_T.c.merge_request_iid))}
 
 
 def newest_of_branches(tx: Transaction, branches: Iterable[str]) -> dict[str, int]:
@@ -129,7 +128,7 @@ def newest_of_branches(tx: Transaction, branches: Iterable[str]) -> dict[str, in
         _T.c.on_default_branch.is_(False),
         _has_candidates(),
     )
-    return {row[0]: row[1] for row in tx.connection.execute(query.group_by(_T.c.ref))}
+    return {row[0]: row[1] for row in tx.execute(query.group_by(_T.c.ref))}
 
 
 def has_one_of_request_beside(tx: Transaction, pipeline: Pipeline, *, iid: int) -> bool:
@@ -145,7 +144,7 @@ def has_one_of_request_beside(tx: Transaction, pipeline: Pipeline, *, iid: int) 
         _T.c.source == MERGE_REQUEST_SOURCE,
         _has_candidates(),
     )
-    return tx.connection.execute(query.limit(1)).first() is not None
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def without_request_since(tx: Transaction, since: int) -> bool:
@@ -156,13 +155,13 @@ def without_request_since(tx: Transaction, since: int) -> bool:
         _T.c.merge_request_iid.is_(None),
         _T.c.on_default_branch.is_(False),
     )
-    return tx.connection.execute(query.limit(1)).first() is not None
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def unresolve(tx: Transaction, pipeline_ids: Iterable[int]) -> None:
     """Have the merge request of pipelines looked for again."""
     where = (_T.c.project_id == tx.project_id, _T.c.id.in_(list(pipeline_ids)))
-    tx.connection.execute(sa.update(_T).where(*where).values(resolved=False))
+    tx.execute(sa.update(_T).where(*where).values(resolved=False))
 
 
 def _has_candidates() -> sa.ColumnElement[bool]:
@@ -177,7 +176,7 @@ def _has_candidates() -> sa.ColumnElement[bool]:
 def vanish(tx: Transaction, pipeline_id: int) -> None:
     """Note that GitLab does not have this pipeline any more."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
-    tx.connection.execute(sa.update(_T).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=tx.now))
+    tx.execute(sa.update(_T).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=tx.now))
 
 
 def refresh(
@@ -206,7 +205,7 @@ def refresh(
         "created_ms": tx.now,
         "refreshed_ms": tx.now,
     }
-    upsert(tx.connection, _T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
+    tx.upsert(_T, [row], update=[name for name in row if name not in ("project_id", "id", "created_ms")])
 
 
 def made_baseline(tx: Transaction, candidate_iid: int) -> bool:
@@ -222,7 +221,7 @@ def made_baseline(tx: Transaction, candidate_iid: int) -> bool:
             _T.c.on_default_branch.is_(sa.true()),
         )
     )
-    return tx.connection.execute(query.limit(1)).scalar() is not None
+    return tx.execute(query.limit(1)).scalar() is not None
 
 
 def unsettled(tx: Transaction, branch: str, *, ended: Iterable[str], limit: int) -> list[int]:
@@ -247,7 +246,7 @@ def unsettled(tx: Transaction, branch: str, *, ended: Iterable[str], limit: int)
         _T.c.source != MERGE_REQUEST_SOURCE,
         open_job,
     )
-    return list(tx.connection.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
+    return list(tx.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
 
 
 _TRAINED_COLUMNS = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
@@ -255,7 +254,7 @@ _TRAINED_COLUMNS = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.
 
 def tree_of(tx: Transaction, pipeline_id: int) -> str | None:
     """Tell the digest of the files of a pipeline's commit; None when nobody has looked yet."""
-    found: str | None = tx.connection.execute(
+    found: str | None = tx.execute(
         sa.select(_T.c.tree).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     ).scalar()
     return found
@@ -263,7 +262,7 @@ def tree_of(tx: Transaction, pipeline_id: int) -> str | None:
 
 def keep_tree(tx: Transaction, pipeline_id: int, tree: str) -> None:
     where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
-    tx.connection.execute(sa.update(_T).where(*where).values(tree=tree))
+    tx.execute(sa.update(_T).where(*where).values(tree=tree))
 
 
 def trained_at(tx: Transaction, sha: str, *, limit: int) -> list[Pipeline]:
@@ -288,4 +287,4 @@ def _list(tx: Transaction, *which: sa.ColumnElement[bool], limit: int) -> list[P
         .exists()
     )
     query = sa.select(*_TRAINED_COLUMNS).where(_T.c.project_id == tx.project_id, has_candidates, *which)
-    return [Pipeline(*row) for row in tx.connection.execute(query.order_by(_T.c.id.desc()).limit(limit))]
+    return [Pipeline(*row) for row in tx.execute(query.order_by(_T.c.id.desc()).limit(limit))]

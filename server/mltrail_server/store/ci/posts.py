@@ -38,14 +38,14 @@ _COLUMNS = (
 
 def get(tx: Transaction, iid: int) -> Post | None:
     query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else Post(*row)
 
 
 def failed(tx: Transaction, *, limit: int = 100) -> list[Post]:
     """List the notes that could not be written, or were deleted, the newest merge request first."""
     query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.note_problem.is_not(None))
-    return [Post(*row) for row in tx.connection.execute(query.order_by(_T.c.iid.desc()).limit(limit))]
+    return [Post(*row) for row in tx.execute(query.order_by(_T.c.iid.desc()).limit(limit))]
 
 
 def claim(tx: Transaction, iid: int, *, lease: str, until: int) -> bool:
@@ -55,7 +55,7 @@ def claim(tx: Transaction, iid: int, *, lease: str, until: int) -> bool:
     """
     free = sa.or_(_T.c.note_lease.is_(None), _T.c.note_lease_until_ms <= tx.now, _T.c.note_lease == lease)
     where = (_T.c.project_id == tx.project_id, _T.c.iid == iid, free)
-    taken = tx.connection.execute(sa.update(_T).where(*where).values(note_lease=lease, note_lease_until_ms=until))
+    taken = tx.execute(sa.update(_T).where(*where).values(note_lease=lease, note_lease_until_ms=until))
     return taken.rowcount == 1
 
 
@@ -65,13 +65,11 @@ def settle(tx: Transaction, iid: int, *, lease: str, **values: object) -> bool:
     """
     columns = {f"note_{name}": value for name, value in values.items()}
     where = (_T.c.project_id == tx.project_id, _T.c.iid == iid, _T.c.note_lease == lease)
-    kept = tx.connection.execute(
-        sa.update(_T).where(*where).values(note_lease=None, note_lease_until_ms=None, **columns)
-    )
+    kept = tx.execute(sa.update(_T).where(*where).values(note_lease=None, note_lease_until_ms=None, **columns))
     return kept.rowcount == 1
 
 
 def want(tx: Transaction, iid: int, *, problem: str) -> None:
     """Have a note written again that somebody has deleted: forget it, and that it was deleted (`problem`)."""
     where = (_T.c.project_id == tx.project_id, _T.c.iid == iid, _T.c.note_problem == problem)
-    tx.connection.execute(sa.update(_T).where(*where).values(note_id=None, note_problem=None, note_sha256=None))
+    tx.execute(sa.update(_T).where(*where).values(note_id=None, note_problem=None, note_sha256=None))

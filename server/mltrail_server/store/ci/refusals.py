@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.gate_refusal
@@ -25,12 +24,12 @@ class Refusal:
 
 def keep(tx: Transaction, face: str, subject: str, *, told: str) -> None:
     row = {"project_id": tx.project_id, "face": face, "subject": subject, "told": told, "at_ms": tx.now}
-    upsert(tx.connection, _T, [row], update=["told", "at_ms"])
+    tx.upsert(_T, [row], update=["told", "at_ms"])
 
 
 def forget(tx: Transaction, face: str, subject: str) -> None:
     where = (_T.c.project_id == tx.project_id, _T.c.face == face, _T.c.subject == subject)
-    tx.connection.execute(sa.delete(_T).where(*where))
+    tx.execute(sa.delete(_T).where(*where))
 
 
 def of_request(tx: Transaction, iid: int) -> list[Refusal]:
@@ -45,4 +44,4 @@ def of_issues(tx: Transaction) -> list[Refusal]:
 
 def _list(tx: Transaction, *which: sa.ColumnElement[bool]) -> list[Refusal]:
     query = sa.select(_T.c.face, _T.c.subject, _T.c.told, _T.c.at_ms).where(_T.c.project_id == tx.project_id, *which)
-    return [Refusal(*row) for row in tx.connection.execute(query.order_by(_T.c.face, _T.c.subject).limit(100))]
+    return [Refusal(*row) for row in tx.execute(query.order_by(_T.c.face, _T.c.subject).limit(100))]

@@ -6,6 +6,7 @@ __all__ = [
     "migrate",
     "paging",
     "partitions",
+    "planner",
     "project",
     "statements",
     "transaction",

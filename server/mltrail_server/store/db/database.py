@@ -124,7 +124,7 @@ class Database:
         try:
             yield
         except Exception as error:
-            # SQLAlchemy wraps what goes through it; what goes straight to the driver (see `prepared`) comes as it is.
+            # SQLAlchemy wraps what goes through it; what goes straight to the driver (see `statements`) comes as it is.
             told = failures.in_words(self._driver, error)
             if told is None:
                 raise

@@ -1,16 +1,13 @@
-"""Small SQL helpers that every aggregate uses.
+"""Statements, and the one place where the driver runs them.
 
-SQLAlchemy takes some 80 us to build a statement. So what a training loop waits for is built once, as a constant of its
-module with named parameters, or kept here by table; see also `prepared`.
-
-Statements that are written in SQLAlchemy, compiled once, and run by the driver itself.
-
-What a training loop waits for goes this way: SQLAlchemy takes 20 to 45 us to run a statement that is built already,
-SQLite's driver 2 to 5. Everything else goes through `connection.execute`, which costs nobody anything that is felt.
+SQLAlchemy takes some 80 us to build a statement and 20 to 45 us to run one that is built already; SQLite's driver takes
+2 to 5. So what a training loop waits for is a `Statement`: built once, as a constant of its module with named
+parameters, and run by the driver itself. Everything else is a query that `Transaction.execute` hands to SQLAlchemy,
+which costs nobody anything that is felt.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -20,21 +17,22 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from mltrail_server.store import schema
 
-from .transaction import Transaction
-
 Given = Mapping[str, Any]
 Tuple = tuple[Any, ...]
+Row = sa.Row[*tuple[Any, ...]]
+Query = sa.Select[Any]
+Insert = postgresql.Insert | sqlite.Insert
 
 
-class Prepared:
+class Statement:
     """A statement with named parameters (`sa.bindparam`); rows come back as plain tuples, as the driver makes them.
 
     For an INSERT, `columns` names those that are given. Nothing converts values on their way: neither database needs it
-    for numbers, texts and booleans, which is all that this is for.
+    for numbers, texts and booleans, which is all that this is for. A `Transaction` runs it.
     """
 
-    statements: ClassVar["list[Prepared]"] = []
-    """All of them, for the test of tenant isolation."""
+    all_of_them: ClassVar["list[Statement]"] = []
+    """For the test of tenant isolation."""
 
     def __init__(
         self, statement: sa.Executable | Callable[[str], sa.Executable], *, columns: Sequence[str] | None = None
@@ -44,38 +42,29 @@ class Prepared:
         self._columns = columns
         self._constants: dict[str, Any] = {}
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
-        self.statements.append(self)
+        self.all_of_them.append(self)
 
-    def one(self, connection: sa.Connection, given: Given) -> Tuple | None:
-        row: Tuple | None = self._run(connection, given).fetchone()
-        return row
-
-    def all(self, connection: sa.Connection, given: Given) -> list[Tuple]:
-        rows: list[Tuple] = self._run(connection, given).fetchall()
-        return rows
-
-    def run(self, connection: sa.Connection, given: Given) -> int:
-        """Run, and answer how many rows were changed."""
-        changed: int = self._run(connection, given).rowcount
-        return changed
-
-    def run_many(self, connection: sa.Connection, rows: Sequence[Given]) -> int:
-        """Run once for each row, in one call of the driver, and answer how many rows were changed in all."""
-        sql, names = self._sql(connection)
-        values = rows if names is None else [tuple(row[name] for name in names) for row in rows]
-        announce(connection, sql, values, many=True)
-        cursor = driver(connection).cursor()
-        cursor.executemany(sql, values)
-        changed: int = cursor.rowcount
-        return changed
-
-    def _run(self, connection: sa.Connection, given: Given) -> Any:  # noqa: ANN401 - a cursor of either driver
+    def run(self, connection: sa.Connection, given: Given) -> Any:  # noqa: ANN401 - a cursor of either driver
         sql, names = self._sql(connection)
         if self._constants:
             given = {**self._constants, **given}
         values = given if names is None else tuple([given[name] for name in names])
-        announce(connection, sql, values)
+        _announce(connection, sql, values)
         return driver(connection).execute(sql, values)
+
+    def run_many(self, connection: sa.Connection, rows: Sequence[Given | Tuple]) -> Any:  # noqa: ANN401 - as above
+        """Run once for each row, in one call of the driver. A row that is a tuple has its values in the order in which
+        the statement names them.
+        """
+        sql, names = self._sql(connection)
+        if names is None or isinstance(rows[0], tuple):
+            values: Sequence[Any] = rows
+        else:
+            values = [tuple(row[name] for name in names) for row in rows]  # type: ignore[call-overload] # no tuples here
+        _announce(connection, sql, values, many=True)
+        cursor = driver(connection).cursor()
+        cursor.executemany(sql, values)
+        return cursor
 
     def _sql(self, connection: sa.Connection) -> tuple[str, tuple[str, ...] | None]:
         """Compile for this kind of database; the names are in the order of SQLite's question marks."""
@@ -91,77 +80,41 @@ class Prepared:
         return found
 
 
+def driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - sqlite3's connection, or psycopg's
+    return connection.connection.driver_connection
+
+
+def _announce(connection: sa.Connection, sql: str, values: object, *, many: bool = False) -> None:
+    """Call the listeners of the engine's statements, as SQLAlchemy would."""
+    for listener in connection.engine.dispatch.before_cursor_execute:
+        listener(connection, None, sql, values, None, many)
+
+
 def is_in(column: sa.ColumnElement[int], name: str, dialect: str) -> sa.ColumnElement[bool]:
-    """Compare with a list of numbers of any length that goes as one value, made by `listed`."""
+    """Compare with a list of numbers of any length that goes as one value, made by `Transaction.listed`."""
     if dialect == "postgresql":
         numbers: sa.ColumnElement[Any] = sa.cast(sa.bindparam(name), postgresql.ARRAY(sa.BigInteger))
         return column == sa.any_(numbers)
     return column.in_(sa.select(sa.func.json_each(sa.bindparam(name)).table_valued("value").c.value))
 
 
-def listed(connection: sa.Connection, numbers: Sequence[int]) -> str | list[int]:
-    return list(numbers) if connection.dialect.name == "postgresql" else json.dumps(list(numbers))
+def listed(dialect: str, numbers: Sequence[int]) -> str | list[int]:
+    return list(numbers) if dialect == "postgresql" else json.dumps(list(numbers))
 
 
-def driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - sqlite3's connection, or psycopg's
-    return connection.connection.driver_connection
-
-
-def announce(connection: sa.Connection, sql: str, values: object, *, many: bool = False) -> None:
-    """Tell whoever listens to the engine's statements, as SQLAlchemy would."""
-    for listener in connection.engine.dispatch.before_cursor_execute:
-        listener(connection, None, sql, values, None, many)
-
-
-Values = Mapping[str, Any]
-Row = sa.Row[*tuple[Any, ...]]
-Query = sa.Select[Any]
-
-
-def insert_for(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """Make an INSERT that knows ON CONFLICT, in the database's own dialect."""
-    return _insert(connection.dialect.name, table)
-
-
-def _insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+def insert_into(dialect: str, table: sa.Table) -> Insert:
+    """Build an INSERT that knows ON CONFLICT, in the database's own dialect."""
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
-def add_new(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+def add_new(dialect: str, table: sa.Table) -> Insert:
     """Build an INSERT that passes over rows whose key is there already."""
-    return _or(_insert(dialect, table), table, ())
-
-
-def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Values], *, update: Iterable[str] = ()) -> int:
-    """Insert rows in one statement; where the key is there already, overwrite the columns `update`, or keep the row.
-    Answers how many rows were inserted or overwritten.
-
-    All rows name the same columns, and no two have the same key.
-    """
-    values = list(rows)
-    if not values:
-        return 0
-    if defaults := _defaults(table, tuple(values[0])):
-        values = [defaults | dict(row) for row in values]
-    columns = tuple(values[0])
-    if connection.dialect.name == "postgresql":
-        # One statement whatever the number of rows: each column goes as an array.
-        arrays = {name: [row[name] for row in values] for name in columns}
-        return _upsert_arrays(table, columns, tuple(update)).run(connection, arrays)
-    return _upsert(table, columns, tuple(update)).run_many(connection, values)
-
-
-def next_number(tx: Transaction, name: str, *, count: int = 1) -> int:
-    """Give out the next number of a project's counter, beginning with 1; the first of `count` that are then taken."""
-    given = {"project_id": tx.project_id, "name": name, "value": count}
-    row = _next_number(tx.connection.dialect.name).one(tx.connection, given)
-    last: int = row[0] if row else 0
-    return last - count + 1
+    return _or(insert_into(dialect, table), table, ())
 
 
 @cache
-def _defaults(table: sa.Table, given: tuple[str, ...]) -> dict[str, Any]:
-    """Answer what columns that are not given begin with; SQLAlchemy itself would add it to its own statements only."""
+def defaults_of(table: sa.Table, given: tuple[str, ...]) -> dict[str, Any]:
+    """Return what columns that are not given begin with; SQLAlchemy itself would add it to its own statements only."""
     return {
         column.name: column.default.arg
         for column in table.columns
@@ -170,21 +123,21 @@ def _defaults(table: sa.Table, given: tuple[str, ...]) -> dict[str, Any]:
 
 
 @cache
-def _upsert(table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...]) -> Prepared:
-    return Prepared(_or(sqlite.insert(table), table, update), columns=columns)
+def upsert_rows(table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...]) -> Statement:
+    """Make the statement that inserts one row, and where its key is there already overwrites the columns `update`."""
+    return Statement(_or(sqlite.insert(table), table, update), columns=columns)
 
 
 @cache
-def _upsert_arrays(table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...]) -> Prepared:
+def upsert_arrays(table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...]) -> Statement:
+    """Make the same for PostgreSQL, for any number of rows: each column goes as an array."""
     arrays = [sa.cast(sa.bindparam(name), postgresql.ARRAY(table.c[name].type)) for name in columns]
     rows = sa.func.unnest(*arrays).table_valued(*columns).render_derived()
     insert = postgresql.insert(table).from_select(columns, sa.select(*(rows.c[name] for name in columns)))
-    return Prepared(_or(insert, table, update))
+    return Statement(_or(insert, table, update))
 
 
-def _or(
-    insert: postgresql.Insert | sqlite.Insert, table: sa.Table, update: tuple[str, ...]
-) -> postgresql.Insert | sqlite.Insert:
+def _or(insert: Insert, table: sa.Table, update: tuple[str, ...]) -> Insert:
     """Say what happens to rows whose key is there already."""
     keys = [column.name for column in table.primary_key]
     if not update:
@@ -192,11 +145,13 @@ def _or(
     return insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in update})
 
 
-@cache
-def _next_number(dialect: str) -> Prepared:
+def _grown(dialect: str) -> sa.Executable:
     table = schema.counter
-    insert = _insert(dialect, table)
+    insert = insert_into(dialect, table)
     grown = insert.on_conflict_do_update(
         index_elements=[table.c.project_id, table.c.name], set_={"value": table.c.value + insert.excluded["value"]}
     )
-    return Prepared(grown.returning(table.c.value), columns=("project_id", "name", "value"))
+    return grown.returning(table.c.value)
+
+
+NEXT_NUMBER = Statement(_grown, columns=("project_id", "name", "value"))

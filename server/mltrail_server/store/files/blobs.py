@@ -7,13 +7,13 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Prepared
+from mltrail_server.store.db.statements import Statement
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.blob
 _FILE = schema.file
 _COLUMNS = ("project_id", "id", "size", "sha256", "created_ms")
-_INSERT = Prepared(sa.insert(_T), columns=_COLUMNS)
+_INSERT = Statement(sa.insert(_T), columns=_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,45 +24,44 @@ class Blob:
 
 
 def add(tx: Transaction, blob_id: str, *, size: int, sha256: str | None) -> None:
-    row = {"project_id": tx.project_id, "id": blob_id, "size": size, "sha256": sha256, "created_ms": tx.now}
-    _INSERT.run(tx.connection, row)
+    tx.run(_INSERT, id=blob_id, size=size, sha256=sha256, created_ms=tx.now)
 
 
 def after(tx: Transaction, blob_id: str, *, limit: int) -> list[Blob]:
     """List the blobs after this one, by id; "" begins with the first."""
     query = sa.select(_T.c.id, _T.c.size, _T.c.sha256).where(_T.c.project_id == tx.project_id, _T.c.id > blob_id)
-    return [Blob(*row) for row in tx.connection.execute(query.order_by(_T.c.id).limit(limit))]
+    return [Blob(*row) for row in tx.execute(query.order_by(_T.c.id).limit(limit))]
 
 
 def exists(tx: Transaction, blob_id: str) -> bool:
     query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _T.c.id == blob_id)
-    return tx.connection.execute(query).scalar() is not None
+    return tx.execute(query).scalar() is not None
 
 
 def newest_ms(tx: Transaction, blob_ids: Sequence[str]) -> int | None:
     """Tell when the newest of these blobs came."""
     query = sa.select(sa.func.max(_T.c.created_ms)).where(_T.c.project_id == tx.project_id, _T.c.id.in_(blob_ids))
-    found: int | None = tx.connection.execute(query).scalar()
+    found: int | None = tx.execute(query).scalar()
     return found
 
 
 def names_of(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
     """List names that point at a blob."""
     query = sa.select(_FILE.c.path).where(_FILE.c.project_id == tx.project_id, _FILE.c.blob_id == blob_id)
-    return list(tx.connection.execute(query.order_by(_FILE.c.path).limit(limit)).scalars())
+    return list(tx.execute(query.order_by(_FILE.c.path).limit(limit)).scalars())
 
 
 def set_digest(tx: Transaction, blob_id: str, sha256: str) -> None:
     """Keep a digest that was not known before; one that is known never changes."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == blob_id, _T.c.sha256.is_(None))
-    tx.connection.execute(sa.update(_T).where(*where).values(sha256=sha256))
+    tx.execute(sa.update(_T).where(*where).values(sha256=sha256))
 
 
 def mark_unreferenced(tx: Transaction, blob_ids: Sequence[str]) -> None:
     """Note since when no name points at these blobs. One that a name points at is passed over."""
     if blob_ids:
         where = (_T.c.project_id == tx.project_id, _T.c.id.in_(blob_ids), ~_is_named(tx.project_id))
-        tx.connection.execute(sa.update(_T).where(*where).values(unreferenced_ms=tx.now))
+        tx.execute(sa.update(_T).where(*where).values(unreferenced_ms=tx.now))
 
 
 def unmarked(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
@@ -73,27 +72,27 @@ def unmarked(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
         _T.c.unreferenced_ms.is_(None),
         ~_is_named(tx.project_id),
     )
-    return list(tx.connection.execute(sa.select(_T.c.id).where(*where).order_by(_T.c.id).limit(limit)).scalars())
+    return list(tx.execute(sa.select(_T.c.id).where(*where).order_by(_T.c.id).limit(limit)).scalars())
 
 
 def unmark_named(tx: Transaction) -> None:
     """Take the mark from blobs that a name points at again: a promotion may have copied it while it was deleted."""
     where = (_T.c.project_id == tx.project_id, _T.c.unreferenced_ms.is_not(None), _is_named(tx.project_id))
-    tx.connection.execute(sa.update(_T).where(*where).values(unreferenced_ms=None))
+    tx.execute(sa.update(_T).where(*where).values(unreferenced_ms=None))
 
 
 def unreferenced(tx: Transaction, *, before: int, limit: int) -> list[Blob]:
     """List blobs to which no name has pointed since `before`, those longest forgotten first."""
     where = (*_forgotten(tx.project_id, before), ~_is_named(tx.project_id))
     query = sa.select(_T.c.id, _T.c.size, _T.c.sha256).where(*where).order_by(_T.c.unreferenced_ms, _T.c.id)
-    return [Blob(*row) for row in tx.connection.execute(query.limit(limit))]
+    return [Blob(*row) for row in tx.execute(query.limit(limit))]
 
 
 def total_unreferenced(tx: Transaction, *, before: int) -> tuple[int, int]:
     """Count the blobs to which no name has pointed since `before`, and their bytes."""
     size = sa.cast(sa.func.coalesce(sa.func.sum(_T.c.size), 0), sa.BigInteger)
     query = sa.select(sa.func.count(), size).where(*_forgotten(tx.project_id, before), ~_is_named(tx.project_id))
-    count, total = tx.connection.execute(query).one()
+    count, total = tx.execute(query).one()
     return count, total
 
 
@@ -106,12 +105,12 @@ def forget(tx: Transaction, blob_ids: Sequence[str], *, before: int) -> list[Blo
     """
     where = (*_forgotten(tx.project_id, before), _T.c.id.in_(blob_ids))
     lock = sa.select(_T.c.id).where(*where).with_for_update(skip_locked=True)
-    held = list(tx.connection.execute(lock).scalars())
+    held = list(tx.execute(lock).scalars())
     if not held:
         return []
     # A statement of its own, so that on PostgreSQL it sees what was committed until the lock was got.
     gone = sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id.in_(held), ~_is_named(tx.project_id))
-    return [Blob(*row) for row in tx.connection.execute(gone.returning(_T.c.id, _T.c.size, _T.c.sha256))]
+    return [Blob(*row) for row in tx.execute(gone.returning(_T.c.id, _T.c.size, _T.c.sha256))]
 
 
 def _forgotten(project_id: ProjectId, before: int) -> tuple[sa.ColumnElement[bool], ...]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.paging import mark_of, read_token, written_token
-from mltrail_server.store.db.statements import Prepared, add_new, upsert
+from mltrail_server.store.db.statements import Statement, add_new
 from mltrail_server.store.db.transaction import Transaction
 
 from . import blobs
@@ -25,7 +25,7 @@ _FILES = sa.select(_T.c.path, _T.c.blob_id, _BLOB.c.size, _BLOB.c.sha256).join(
     _BLOB, (_BLOB.c.project_id == _T.c.project_id) & (_BLOB.c.id == _T.c.blob_id)
 )
 _OF_PROJECT = _T.c.project_id == sa.bindparam("project_id")
-_BY_PATH = Prepared(_FILES.where(_OF_PROJECT, _T.c.path == sa.bindparam("path")))
+_BY_PATH = Statement(_FILES.where(_OF_PROJECT, _T.c.path == sa.bindparam("path")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +39,43 @@ class File:
 def put(tx: Transaction, *, path: str, blob_id: str, size: int, sha256: str | None) -> None:
     """Note a blob and let the name point at it. What it pointed at before is left for the garbage collection."""
     blobs.add(tx, blob_id, size=size, sha256=sha256)
-    row = {"project_id": tx.project_id, "path": path, "blob_id": blob_id}
-    if _add(tx.connection.dialect.name).all(tx.connection, row):
+    if tx.all(_add(tx.dialect), path=path, blob_id=blob_id):
         return
     where = (_T.c.project_id == tx.project_id, _T.c.path == path)
-    before = tx.connection.execute(sa.select(_T.c.blob_id).where(*where)).scalar_one()
-    tx.connection.execute(sa.update(_T).where(*where).values(blob_id=blob_id))
+    before = tx.execute(sa.select(_T.c.blob_id).where(*where)).scalar_one()
+    tx.execute(sa.update(_T).where(*where).values(blob_id=blob_id))
     blobs.mark_unreferenced(tx, [before])
 
 
 def lock(tx: Transaction, folder: str) -> None:
     """Make other writers of the folder wait until this transaction ends. On SQLite every writer waits anyway."""
-    if tx.connection.dialect.name == "postgresql":
+    if tx.dialect == "postgresql":
         mark = sa.func.hashtextextended(folder, tx.project_id)
-        tx.connection.execute(sa.select(sa.func.pg_advisory_xact_lock(mark)))
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(mark)))
 
 
 def get(tx: Transaction, path: str) -> File | None:
-    row = _BY_PATH.one(tx.connection, {"project_id": tx.project_id, "path": path})
+    row = tx.one(_BY_PATH, path=path)
     return None if row is None else File(*row)
 
 
 def below(tx: Transaction, folder: str) -> list[File]:
     """List every file in a folder and its folders, by path."""
-    rows = tx.connection.execute(_files(tx.project_id).where(_inside(folder)).order_by(_T.c.path))
+    rows = tx.execute(_files(tx.project_id).where(_inside(folder)).order_by(_T.c.path))
     return [File(row.path, row.blob_id, row.size, row.sha256) for row in rows]
 
 
 def is_folder(tx: Transaction, path: str) -> bool:
     """Tell whether any file lies below a path. Folders are not kept: they are where files are."""
     query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _inside(path)).limit(1)
-    return tx.connection.execute(query).scalar() is not None
+    return tx.execute(query).scalar() is not None
 
 
 def clash(tx: Transaction, path: str) -> str | None:
     """Find what stands in the way of a file at `path`: a file where a folder is needed, or files below the path."""
     parts = path.split("/")
     parents = {f"parent_{end}": "/".join(parts[:end]) for end in range(1, len(parts))}
-    values = {"project_id": tx.project_id, "start": f"{path}/", "stop": f"{path}0"}
-    found = _clash(len(parents)).one(tx.connection, values | parents)
+    found = tx.one(_clash(len(parents)), start=f"{path}/", stop=f"{path}0", **parents)
     return None if found is None else str(found[0])
 
 
@@ -91,12 +89,12 @@ def delete(tx: Transaction, path: str) -> None:
         sa.not_(_at_or_inside(other, path)),
     )
     pointed_at = sa.select(_T.c.blob_id).where(_T.c.project_id == tx.project_id, gone)
-    tx.connection.execute(
+    tx.execute(
         sa.update(_BLOB)
         .where(_BLOB.c.project_id == tx.project_id, _BLOB.c.id.in_(pointed_at), ~kept)
         .values(unreferenced_ms=tx.now)
     )
-    tx.connection.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, gone))
+    tx.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, gone))
 
 
 def copy(tx: Transaction, files: Sequence[File], *, source: str, target: str) -> None:
@@ -105,7 +103,7 @@ def copy(tx: Transaction, files: Sequence[File], *, source: str, target: str) ->
         {"project_id": tx.project_id, "path": target + file.path.removeprefix(source), "blob_id": file.blob_id}
         for file in files
     ]
-    upsert(tx.connection, _T, rows, update=["blob_id"])
+    tx.upsert(_T, rows, update=["blob_id"])
 
 
 def _files(project_id: ProjectId) -> sa.Select[tuple[str, str, int, str | None]]:
@@ -119,9 +117,9 @@ def _at_or_inside(table: sa.FromClause, path: str) -> sa.ColumnElement[bool]:
 
 
 @cache
-def _add(dialect: str) -> Prepared:
+def _add(dialect: str) -> Statement:
     """Build the INSERT of a name, which answers a row where there was none of that name."""
-    return Prepared(add_new(dialect, _T).returning(_T.c.path), columns=("project_id", "path", "blob_id"))
+    return Statement(add_new(dialect, _T).returning(_T.c.path), columns=("project_id", "path", "blob_id"))
 
 
 def _inside(folder: str) -> sa.ColumnElement[bool]:
@@ -130,13 +128,13 @@ def _inside(folder: str) -> sa.ColumnElement[bool]:
 
 
 @cache
-def _clash(depth: int) -> Prepared:
+def _clash(depth: int) -> Statement:
     """Build the query for what stands in the way of a path in so many folders."""
     parents: list[sa.BindParameter[str]] = [sa.bindparam(f"parent_{number}") for number in range(1, depth + 1)]
     above = sa.select(_T.c.path).where(_OF_PROJECT, _T.c.path.in_(parents))
     below_it = (_T.c.path > sa.bindparam("start"), _T.c.path < sa.bindparam("stop"))
     either = above.union_all(sa.select(_T.c.path).where(_OF_PROJECT, *below_it))
-    return Prepared(either.limit(sa.literal_column("1")).offset(sa.literal_column("0")))
+    return Statement(either.limit(sa.literal_column("1")).offset(sa.literal_column("0")))
 
 
 PAGE = 10_000
@@ -176,7 +174,7 @@ def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list
     """
     first = sa.select(sa.func.min(_T.c.path)).where(_between(_T, tx.project_id, sa.literal(start), folder))
     walk = sa.select(first.scalar_subquery().label("path"), sa.literal(1).label("number")).cte("walk", recursive=True)
-    slash = _position(tx.connection.dialect.name, sa.func.substr(walk.c.path, len(folder) + 2))
+    slash = _position(tx.dialect, sa.func.substr(walk.c.path, len(folder) + 2))
     onward = sa.case(
         (slash > 0, sa.func.substr(walk.c.path, 1, slash + len(folder)) + "0"),
         else_=walk.c.path + " ",
@@ -194,7 +192,7 @@ def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list
         .order_by(walk.c.number)
     )
     found = []
-    for path, size in tx.connection.execute(query):
+    for path, size in tx.execute(query):
         name, deep, _ = path[len(folder) + 1 :].partition("/")
         found.append(Entry(name, None if deep else size))
     return found

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 DEFAULT_EXPERIMENT = 0
@@ -15,8 +14,7 @@ DEFAULT_EXPERIMENT = 0
 
 def ensure(tx: Transaction, *, path: str) -> None:
     """Make the project known, with MLflow's default experiment "0"."""
-    upsert(
-        tx.connection,
+    tx.upsert(
         schema.project,
         [{"project_id": tx.project_id, "path": path, "created_ms": tx.now}],
         update=["path"],
@@ -29,12 +27,12 @@ def ensure(tx: Transaction, *, path: str) -> None:
         "created_ms": tx.now,
         "updated_ms": tx.now,
     }
-    upsert(tx.connection, schema.experiment, [default])
+    tx.upsert(schema.experiment, [default])
 
 
 def path_of(tx: Transaction) -> str | None:
     table = schema.project
-    return tx.connection.execute(sa.select(table.c.path).where(table.c.project_id == tx.project_id)).scalar()
+    return tx.execute(sa.select(table.c.path).where(table.c.project_id == tx.project_id)).scalar()
 
 
 def ids(connection: sa.Connection) -> list[ProjectId]:

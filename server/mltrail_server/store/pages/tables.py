@@ -18,6 +18,7 @@ from mltrail_server.domain.filters import Clause
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.ci.jobs import Part
+from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.metrics import NAN
 from mltrail_server.store.tracking.search_clauses import matches
@@ -58,9 +59,9 @@ def best_values(
     if small:
         within = (_T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages))
         query = _looked_through(tx.project_id, wanted, sa.select(_T.c.iid).where(*counts, *within))
-        return _chosen({name: (low, high) for name, low, high in tx.connection.execute(query)}, wanted)
-    # As in `search_walks`: an expression, so that SQLite looks the few candidates up by their numbers.
-    within = (_T.c.experiment_iid + 0 == experiment_iid, (_T.c.stage + 0).in_(stages))
+        return _chosen({name: (low, high) for name, low, high in tx.execute(query)}, wanted)
+    # The few candidates are looked up by their numbers.
+    within = (unindexed(_T.c.experiment_iid) == experiment_iid, unindexed(_T.c.stage).in_(stages))
     names = list(wanted)
     top = _walks(tuple(wanted.values()))
     found = (
@@ -70,7 +71,7 @@ def best_values(
         .group_by(top.c.place)
     )
     given = {"project_id": tx.project_id, **{f"wanted_{place}": name for place, name in enumerate(names)}}
-    return _chosen({names[place]: (low, high) for place, high, low in tx.connection.execute(found, given)}, wanted)
+    return _chosen({names[place]: (low, high) for place, high, low in tx.execute(found, given)}, wanted)
 
 
 def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Better]) -> dict[str, float]:
@@ -80,8 +81,8 @@ def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Be
 def _looked_through(
     project_id: ProjectId, wanted: Mapping[str, Better], candidate_iids: sa.Select[int]
 ) -> sa.Select[str, float, float]:
-    # `+ 0`, so that SQLite looks the candidates up instead of walking all of the project's values by their keys.
-    named = sa.and_(_KEY.c.project_id == _LATEST.c.project_id, _KEY.c.id == _LATEST.c.key_id + 0)
+    # The candidates are looked up; all of the project's values are not walked by their keys.
+    named = sa.and_(_KEY.c.project_id == _LATEST.c.project_id, _KEY.c.id == unindexed(_LATEST.c.key_id))
     return (
         sa.select(_KEY.c.name, sa.func.min(_LATEST.c.value), sa.func.max(_LATEST.c.value))
         .select_from(_LATEST.join(_KEY, named))
@@ -89,7 +90,7 @@ def _looked_through(
             _LATEST.c.project_id == project_id,
             _LATEST.c.candidate_iid.in_(candidate_iids),
             ~_LATEST.c.is_nan,
-            (_KEY.c.name + "").in_(wanted),
+            unindexed(_KEY.c.name).in_(wanted),
         )
         .group_by(_KEY.c.name)
     )
@@ -156,7 +157,7 @@ def newest(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], *, lim
     query = sa.select(_T.c.iid).where(
         _T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)
     )
-    return list(tx.connection.execute(query.order_by(_T.c.started_ms.desc(), _T.c.eid).limit(limit)).scalars())
+    return list(tx.execute(query.order_by(_T.c.started_ms.desc(), _T.c.eid).limit(limit)).scalars())
 
 
 def count(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], *, most: int) -> int:
@@ -164,9 +165,7 @@ def count(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], *, most
     query = sa.select(sa.literal(1)).where(
         _T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)
     )
-    found: int = tx.connection.execute(
-        sa.select(sa.func.count()).select_from(query.limit(most + 1).subquery())
-    ).scalar_one()
+    found: int = tx.execute(sa.select(sa.func.count()).select_from(query.limit(most + 1).subquery())).scalar_one()
     return found
 
 
@@ -186,7 +185,7 @@ def counts(tx: Transaction, experiment_iids: Sequence[int], stages: Sequence[Sta
         )
         for iid in experiment_iids
     ]
-    return {row[0]: row[1] for row in tx.connection.execute(sa.union_all(*parts))} if parts else {}
+    return {row[0]: row[1] for row in tx.execute(sa.union_all(*parts))} if parts else {}
 
 
 def count_tagged(tx: Transaction, key: str, value: str, *, most: int) -> int:
@@ -198,35 +197,29 @@ def count_tagged(tx: Transaction, key: str, value: str, *, most: int) -> int:
         tag.c.key == key,
         tag.c.value_start.between(value, value),
     )
-    found: int = tx.connection.execute(
-        sa.select(sa.func.count()).select_from(query.limit(most).subquery())
-    ).scalar_one()
+    found: int = tx.execute(sa.select(sa.func.count()).select_from(query.limit(most).subquery())).scalar_one()
     return found
 
 
 def metric_names(tx: Transaction, candidate_iids: Iterable[int]) -> list[str]:
-    """List the names of the metrics that some candidates have, each once.
-
-    SQLite, which has no statistics, would walk all values of the project because their index has the keys in order;
-    `+ 0` keeps it from it.
-    """
-    ids = sa.select(_LATEST.c.key_id + 0).where(
+    """List the names of the metrics that some candidates have, each once."""
+    # Their index has the keys in order, and is not to be walked for it.
+    ids = sa.select(unindexed(_LATEST.c.key_id)).where(
         _LATEST.c.project_id == tx.project_id, _LATEST.c.candidate_iid.in_(list(candidate_iids))
     )
     query = sa.select(_KEY.c.name).where(_KEY.c.project_id == tx.project_id, _KEY.c.id.in_(ids.distinct()))
-    return list(tx.connection.execute(query.order_by(_KEY.c.name)).scalars())
+    return list(tx.execute(query.order_by(_KEY.c.name)).scalars())
 
 
 def params_that_differ(tx: Transaction, candidate_iids: Iterable[int]) -> dict[str, bool]:
     """List the parameters that some candidates have by name, and tell of each whether its values differ."""
     table = schema.param
-    # As in `metric_names`: an expression, so that SQLite looks the candidates up instead of walking an index of keys.
-    key = (table.c.key + "").label("name")
+    key = unindexed(table.c.key).label("name")  # as in `metric_names`
     differs = sa.func.min(table.c.value) != sa.func.max(table.c.value)
     query = sa.select(key, differs.label("differs")).where(
         table.c.project_id == tx.project_id, table.c.candidate_iid.in_(list(candidate_iids))
     )
-    return dict(sorted((row.name, bool(row.differs)) for row in tx.connection.execute(query.group_by(key))))
+    return dict(sorted((row.name, bool(row.differs)) for row in tx.execute(query.group_by(key))))
 
 
 def metric_values(tx: Transaction, candidate_iids: Iterable[int], names: Sequence[str]) -> dict[int, dict[str, float]]:
@@ -241,7 +234,7 @@ def metric_values(tx: Transaction, candidate_iids: Iterable[int], names: Sequenc
         )
     )
     found: dict[int, dict[str, float]] = {}
-    for iid, name, value, is_nan in tx.connection.execute(query):
+    for iid, name, value, is_nan in tx.execute(query):
         found.setdefault(iid, {})[name] = NAN if is_nan else value
     return found
 
@@ -283,7 +276,7 @@ def made_by(tx: Transaction, candidate_iids: Iterable[int]) -> list[Made]:
         )
         .order_by(_LINK.c.candidate_iid, _LINK.c.part.desc(), _LINK.c.verified, _LINK.c.job_id)
     )
-    return [Made(iid, Part(part), *rest) for iid, part, *rest in tx.connection.execute(query)]
+    return [Made(iid, Part(part), *rest) for iid, part, *rest in tx.execute(query)]
 
 
 def _pairs(
@@ -293,6 +286,6 @@ def _pairs(
         table.c.project_id == tx.project_id, table.c.candidate_iid.in_(list(candidate_iids)), table.c.key.in_(names)
     )
     found: dict[int, dict[str, str]] = {}
-    for iid, key, value in tx.connection.execute(query):
+    for iid, key, value in tx.execute(query):
         found.setdefault(iid, {})[key] = value
     return found

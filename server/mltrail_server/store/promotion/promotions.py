@@ -59,7 +59,7 @@ def add(tx: Transaction, made: Promotion, *, attestation: str | None) -> None:
     values = {column.name: getattr(made, column.name) for column in _COLUMNS}
     name = models.name_of(tx.project_id, made.model_id)
     row = {"project_id": tx.project_id, "model_name": name, "attestation": attestation}
-    tx.connection.execute(sa.insert(_T).values(**row, **values))
+    tx.execute(sa.insert(_T).values(**row, **values))
 
 
 def of_pipeline(tx: Transaction, model_id: int, pipeline_id: int) -> Promotion | None:
@@ -83,20 +83,20 @@ def newest(tx: Transaction, model_id: int) -> Promotion | None:
 def attestation(tx: Transaction, model_id: int, number: int) -> str | None:
     """Fetch what vouches for a version: the provenance statement in its envelope, as JSON."""
     where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)
-    found: str | None = tx.connection.execute(sa.select(_T.c.attestation).where(*where)).scalar()
+    found: str | None = tx.execute(sa.select(_T.c.attestation).where(*where)).scalar()
     return found
 
 
 def managed_aliases(tx: Transaction, model_id: int) -> set[str]:
     """List the aliases that promotions have moved, of this model and of earlier ones of its name."""
     query = sa.select(_T.c.alias).where(*_of_name(tx.project_id, model_id), _T.c.alias.is_not(None)).distinct()
-    return set(tx.connection.execute(query).scalars())
+    return set(tx.execute(query).scalars())
 
 
 def managed_aliases_of_name(tx: Transaction, name: str) -> set[str]:
     """List the aliases that promotions have moved of models of this name, which may all be gone or renamed."""
     where = (_T.c.project_id == tx.project_id, _T.c.model_name == name, _T.c.alias.is_not(None))
-    return set(tx.connection.execute(sa.select(_T.c.alias).where(*where).distinct()).scalars())
+    return set(tx.execute(sa.select(_T.c.alias).where(*where).distinct()).scalars())
 
 
 def any_in(tx: Transaction, *, name: str | None = None) -> bool:
@@ -104,13 +104,13 @@ def any_in(tx: Transaction, *, name: str | None = None) -> bool:
     where = [_T.c.project_id == tx.project_id, _released()]
     if name is not None:
         where.append(_T.c.model_name == name)
-    return tx.connection.execute(sa.select(sa.literal(1)).where(*where).limit(1)).scalar() is not None
+    return tx.execute(sa.select(sa.literal(1)).where(*where).limit(1)).scalar() is not None
 
 
 def taken(tx: Transaction, model_id: int) -> list[tuple[int, str]]:
     """List numbers and semvers that promotions have used up, of this model and of earlier ones of its name."""
     query = sa.select(_T.c.number, _T.c.semver).where(*_of_name(tx.project_id, model_id))
-    return [(number, semver) for number, semver in tx.connection.execute(query)]
+    return [(number, semver) for number, semver in tx.execute(query)]
 
 
 def _of_name(project_id: ProjectId, model_id: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -124,5 +124,5 @@ def _released() -> sa.ColumnElement[bool]:
 
 def _one(tx: Transaction, model_id: int, *which: sa.ColumnElement[bool]) -> Promotion | None:
     query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, *which)
-    row = tx.connection.execute(query.order_by(_T.c.pipeline_id.desc()).limit(1)).one_or_none()
+    row = tx.execute(query.order_by(_T.c.pipeline_id.desc()).limit(1)).one_or_none()
     return None if row is None else Promotion(*tuple(row))

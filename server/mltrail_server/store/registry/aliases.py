@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import next_number, upsert
 from mltrail_server.store.db.transaction import Transaction
 
 from . import models
@@ -36,25 +35,25 @@ def target(tx: Transaction, model_id: int, alias: str) -> int | None:
     query = sa.select(_T.c.number).where(
         _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.alias == alias
     )
-    number: int | None = tx.connection.execute(query).scalar()
+    number: int | None = tx.execute(query).scalar()
     return number
 
 
 def put(tx: Transaction, model_id: int, alias: str, number: int) -> None:
     row = {"project_id": tx.project_id, "model_id": model_id, "alias": alias, "number": number}
-    upsert(tx.connection, _T, [row], update=["number"])
+    tx.upsert(_T, [row], update=["number"])
 
 
 def delete(tx: Transaction, model_id: int, alias: str) -> None:
     where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.alias == alias)
-    tx.connection.execute(sa.delete(_T).where(*where))
+    tx.execute(sa.delete(_T).where(*where))
 
 
 def record(tx: Transaction, model_id: int, move: Move) -> None:
-    tx.connection.execute(
+    tx.execute(
         sa.insert(_EVENT).values(
             project_id=tx.project_id,
-            id=next_number(tx, "alias_event"),
+            id=tx.next_number("alias_event"),
             model_id=model_id,
             model_name=models.name_of(tx.project_id, model_id),
             alias=move.alias,
@@ -83,7 +82,7 @@ def history(tx: Transaction, model_id: int) -> list[Move]:
         .where(_EVENT.c.project_id == tx.project_id, _EVENT.c.model_id == model_id)
         .order_by(_EVENT.c.id.desc())
     )
-    return [Move(*row) for row in tx.connection.execute(query)]
+    return [Move(*row) for row in tx.execute(query)]
 
 
 def of_models(tx: Transaction, model_ids: Sequence[int]) -> OfModels:
@@ -94,7 +93,7 @@ def of_models(tx: Transaction, model_ids: Sequence[int]) -> OfModels:
         .order_by(_T.c.model_id, _T.c.alias)
     )
     found: OfModels = {}
-    for model_id, alias, number in tx.connection.execute(query):
+    for model_id, alias, number in tx.execute(query):
         found.setdefault(model_id, []).append((alias, number))
     return found
 

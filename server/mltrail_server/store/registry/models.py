@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.errors import conflict
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Row, insert_for, next_number, upsert
+from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.model
@@ -38,7 +38,7 @@ COLUMNS = (_T.c.id, _T.c.name, _T.c.description, _T.c.user_name, _T.c.created_ms
 
 def create(tx: Transaction, *, name: str, description: str | None, user_name: str) -> int | None:
     """Insert a model and answer its id, or None when the name is taken."""
-    number = next_number(tx, "model")
+    number = tx.next_number("model")
     row = {
         "project_id": tx.project_id,
         "id": number,
@@ -49,23 +49,19 @@ def create(tx: Transaction, *, name: str, description: str | None, user_name: st
         "updated_ms": tx.now,
         "last_number": 0,
     }
-    insert = (
-        insert_for(tx.connection, _T).values(row).on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
-    )
-    made: int | None = tx.connection.execute(insert.returning(_T.c.id)).scalar()
+    insert = tx.insert(_T).values(row).on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
+    made: int | None = tx.execute(insert.returning(_T.c.id)).scalar()
     return made
 
 
 def get(tx: Transaction, name: str) -> Model | None:
-    row = tx.connection.execute(
-        sa.select(*COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.name == name)
-    ).one_or_none()
+    row = tx.execute(sa.select(*COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.name == name)).one_or_none()
     return None if row is None else model_of(row, tags_of(tx, [row.id]).get(row.id, ()))
 
 
 def id_of(tx: Transaction, name: str) -> int | None:
     query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.name == name)
-    found: int | None = tx.connection.execute(query).scalar()
+    found: int | None = tx.execute(query).scalar()
     return found
 
 
@@ -77,13 +73,13 @@ def name_of(project_id: ProjectId, model_id: int) -> sa.ScalarSelect[str]:
 def lock(tx: Transaction, model_id: int) -> None:
     """Have other writers of this model wait until the transaction ends. SQLite has one writer anyway."""
     query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.id == model_id)
-    tx.connection.execute(query.with_for_update())
+    tx.execute(query.with_for_update())
 
 
 def change(tx: Transaction, model_id: int, **values: object) -> None:
     """Overwrite columns of one model; without any, only note that it has changed."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == model_id)
-    tx.connection.execute(sa.update(_T).where(*where).values(updated_ms=tx.now, **values))
+    tx.execute(sa.update(_T).where(*where).values(updated_ms=tx.now, **values))
 
 
 def take_number(tx: Transaction, model_id: int) -> int:
@@ -93,7 +89,7 @@ def take_number(tx: Transaction, model_id: int) -> int:
     """
     where = (_T.c.project_id == tx.project_id, _T.c.id == model_id)
     statement = sa.update(_T).where(*where).values(last_number=_T.c.last_number + 1, updated_ms=tx.now)
-    number: int | None = tx.connection.execute(statement.returning(_T.c.last_number)).scalar()
+    number: int | None = tx.execute(statement.returning(_T.c.last_number)).scalar()
     if number is None:
         raise conflict("Another call has just deleted this model; nothing was stored.")
     return number
@@ -101,17 +97,17 @@ def take_number(tx: Transaction, model_id: int) -> int:
 
 def delete(tx: Transaction, model_id: int) -> None:
     """Delete a model with versions and aliases; name and numbering are free again. What was done with them is kept."""
-    tx.connection.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id == model_id))
+    tx.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id == model_id))
 
 
 def put_tags(tx: Transaction, model_id: int, tags: Mapping[str, str]) -> None:
     rows = [{"project_id": tx.project_id, "model_id": model_id, "key": key, "value": tags[key]} for key in tags]
-    upsert(tx.connection, _TAG, rows, update=["value"])
+    tx.upsert(_TAG, rows, update=["value"])
 
 
 def delete_tag(tx: Transaction, model_id: int, key: str) -> None:
     where = (_TAG.c.project_id == tx.project_id, _TAG.c.model_id == model_id, _TAG.c.key == key)
-    tx.connection.execute(sa.delete(_TAG).where(*where))
+    tx.execute(sa.delete(_TAG).where(*where))
 
 
 def tags_of(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Tags]:
@@ -122,7 +118,7 @@ def tags_of(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Tags]:
         .order_by(_TAG.c.model_id, _TAG.c.key)
     )
     found: dict[int, Tags] = {}
-    for model_id, key, value in tx.connection.execute(query):
+    for model_id, key, value in tx.execute(query):
         found[model_id] = (*found.get(model_id, ()), (key, value))
     return found
 
@@ -146,7 +142,7 @@ class Count:
 def name_by_id(tx: Transaction, model_id: int) -> str | None:
     """Name a model by the number that GitLab's URLs hold."""
     query = sa.select(_MODEL.c.name).where(_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id)
-    return tx.connection.execute(query).scalar()
+    return tx.execute(query).scalar()
 
 
 def semvers(tx: Transaction, model_id: int, numbers: Iterable[int]) -> dict[int, str]:
@@ -154,7 +150,7 @@ def semvers(tx: Transaction, model_id: int, numbers: Iterable[int]) -> dict[int,
     query = sa.select(_VERSION.c.number, _VERSION.c.semver).where(
         _VERSION.c.project_id == tx.project_id, _VERSION.c.model_id == model_id, _VERSION.c.number.in_(sorted(numbers))
     )
-    return {row.number: row.semver for row in tx.connection.execute(query)}
+    return {row.number: row.semver for row in tx.execute(query)}
 
 
 def counts(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Count]:
@@ -168,4 +164,4 @@ def counts(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Count]:
         )
         .group_by(_VERSION.c.model_id)
     )
-    return {model_id: Count(versions, newest) for model_id, versions, newest in tx.connection.execute(query)}
+    return {model_id: Count(versions, newest) for model_id, versions, newest in tx.execute(query)}

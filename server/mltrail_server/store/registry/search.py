@@ -52,7 +52,7 @@ def search_models(
     order = _sorted(orders, _MODEL_TEXTS | _MODEL_NUMBERS) or [Sorted(_MODEL.c.name)]
     order.append(Sorted(_MODEL.c.id))
     mark = mark_of("models", clauses, orders)
-    rows = tx.connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
+    rows = tx.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
     tags = models.tags_of(tx, [row.id for row in shown]) if shown else {}
     found = [model_of(row, tags.get(row.id, ())) for row in shown]
@@ -79,7 +79,7 @@ def search_versions(
     ]
     order += [Sorted(_VERSION.c.number, descending=True), Sorted(_VERSION.c.model_id)]
     mark = mark_of("versions", clauses, orders)
-    rows = tx.connection.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
+    rows = tx.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
     found = versions.filled(tx, shown)
     return found, token_of(shown[-1], order, mark) if len(rows) > limit else None

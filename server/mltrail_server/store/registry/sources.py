@@ -34,7 +34,7 @@ def has_files(tx: Transaction, folder: str) -> bool:
     # A range of the key: "0" is the character after "/".
     inside = (_FILE.c.path > f"{folder}/", _FILE.c.path < f"{folder}0")
     query = sa.select(sa.literal(1)).select_from(_FILE).where(_FILE.c.project_id == tx.project_id, *inside).limit(1)
-    return tx.connection.execute(query).scalar() is not None
+    return tx.execute(query).scalar() is not None
 
 
 def _one(tx: Transaction, which: sa.ColumnElement[bool]) -> LoggedModel | None:
@@ -44,7 +44,7 @@ def _one(tx: Transaction, which: sa.ColumnElement[bool]) -> LoggedModel | None:
         .order_by(_MODEL.c.beside, _MODEL.c.created_ms.desc(), _MODEL.c.model_id)
         .limit(1)
     )
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     if row is None:
         return None
     return LoggedModel(row.model_id, row.experiment_iid, row.source_eid, bool(row.beside), row.elsewhere)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from mltrail_server.domain import semver
 from mltrail_server.domain.source import is_elsewhere
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Row, next_number, upsert
+from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
 
 from . import aliases
@@ -75,12 +75,12 @@ def select() -> sa.Select[Row]:
 
 
 def insert(tx: Transaction, model_id: int, *, number: int, new: NewVersion, stage: str) -> None:
-    tx.connection.execute(
+    tx.execute(
         sa.insert(_T).values(
             project_id=tx.project_id,
             model_id=model_id,
             number=number,
-            id=next_number(tx, "model_version"),
+            id=tx.next_number("model_version"),
             semver=new.semver,
             candidate_iid=new.candidate_iid,
             logged_model_id=new.logged_model_id,
@@ -108,14 +108,14 @@ def get_by_semver(tx: Transaction, model_id: int, text: str) -> Version | None:
 def get_by_id(tx: Transaction, version_id: int) -> Version | None:
     """Find a version by its number in the project, which package and web URLs hold."""
     query = select().where(_T.c.project_id == tx.project_id, _T.c.id == version_id)
-    found = filled(tx, tx.connection.execute(query).all())
+    found = filled(tx, tx.execute(query).all())
     return found[0] if found else None
 
 
 def id_of(tx: Transaction, model_id: int, number: int) -> int:
     """Tell a version's number in the project. The caller knows that it exists."""
     query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)
-    found: int = tx.connection.execute(query).scalar_one()
+    found: int = tx.execute(query).scalar_one()
     return found
 
 
@@ -124,7 +124,7 @@ def highest(tx: Transaction, model_id: int) -> Version | None:
     query = sa.select(_T.c.number, _T.c.semver).where(
         _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)
     )
-    rows = tx.connection.execute(query).all()
+    rows = tx.execute(query).all()
     if not rows:
         return None
     number = max((semver.parse(row.semver), row.number) for row in rows)[1]
@@ -135,13 +135,13 @@ def all_semvers(tx: Transaction, model_id: int) -> dict[str, bool]:
     """Fetch every semver that a version of this model ever had, and tell whether the version is still there."""
     there = _T.c.deleted_ms.is_(None).label("there")
     query = sa.select(_T.c.semver, there).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
-    return {row.semver: bool(row.there) for row in tx.connection.execute(query)}
+    return {row.semver: bool(row.there) for row in tx.execute(query)}
 
 
 def semvers(tx: Transaction, model_id: int) -> dict[int, str]:
     """Name every version of a model by number, deleted ones too."""
     query = sa.select(_T.c.number, _T.c.semver).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
-    return {row.number: row.semver for row in tx.connection.execute(query)}
+    return {row.number: row.semver for row in tx.execute(query)}
 
 
 def any_promoted(tx: Transaction, model_id: int, *, stage: str | None = None) -> bool:
@@ -150,7 +150,7 @@ def any_promoted(tx: Transaction, model_id: int, *, stage: str | None = None) ->
     if stage is not None:
         where.append(_T.c.stage == stage)
     query = sa.select(sa.literal(1)).where(*where, _T.c.promoted.is_(sa.true())).limit(1)
-    return tx.connection.execute(query).scalar() is not None
+    return tx.execute(query).scalar() is not None
 
 
 def latest(
@@ -163,7 +163,7 @@ def latest(
     query = sa.select(_T.c.id, _T.c.model_id, _T.c.number, _T.c.semver, _T.c.stage).where(
         _T.c.project_id == tx.project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None)
     )
-    rows = sorted(tx.connection.execute(query), key=lambda row: (semver.parse(row.semver), row.number), reverse=True)
+    rows = sorted(tx.execute(query), key=lambda row: (semver.parse(row.semver), row.number), reverse=True)
     chosen: dict[int, list[int]] = {}
     others: dict[int, list[int]] = {}
     seen: set[tuple[int, str]] = set()
@@ -174,26 +174,26 @@ def latest(
     wanted = {model: ids + others.get(model, [])[: max(0, most - len(ids))] for model, ids in chosen.items()}
     ids = [one for ids in wanted.values() for one in ids]
     full = select().where(_T.c.project_id == tx.project_id, _T.c.id.in_(ids))
-    full_rows = tx.connection.execute(full).all() if ids else []
+    full_rows = tx.execute(full).all() if ids else []
     found = {one.id: one for one in filled(tx, full_rows, names)}
     return {model: [found[one] for one in ids] for model, ids in wanted.items()}
 
 
 def change(tx: Transaction, model_id: int, number: int, **values: object) -> None:
     where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)
-    tx.connection.execute(sa.update(_T).where(*where).values(updated_ms=tx.now, **values))
+    tx.execute(sa.update(_T).where(*where).values(updated_ms=tx.now, **values))
 
 
 def archive_others(tx: Transaction, model_id: int, number: int, *, stage: str, archived: str) -> None:
     """Move all other versions of a stage to the stage `archived`."""
     where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number != number, _T.c.stage == stage)
     live = _T.c.deleted_ms.is_(None)
-    tx.connection.execute(sa.update(_T).where(*where, live).values(stage=archived, updated_ms=tx.now))
+    tx.execute(sa.update(_T).where(*where, live).values(stage=archived, updated_ms=tx.now))
 
 
 def put_tags(tx: Transaction, model_id: int, number: int, tags: Mapping[str, str]) -> None:
     owner = {"project_id": tx.project_id, "model_id": model_id, "number": number}
-    upsert(tx.connection, _TAG, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
+    tx.upsert(_TAG, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
 
 
 def delete_tags(tx: Transaction, model_id: int, number: int, *, key: str | None = None) -> None:
@@ -201,7 +201,7 @@ def delete_tags(tx: Transaction, model_id: int, number: int, *, key: str | None 
     where = [_TAG.c.project_id == tx.project_id, _TAG.c.model_id == model_id, _TAG.c.number == number]
     if key is not None:
         where.append(_TAG.c.key == key)
-    tx.connection.execute(sa.delete(_TAG).where(*where))
+    tx.execute(sa.delete(_TAG).where(*where))
 
 
 def filled(tx: Transaction, rows: Iterable[Row], known: aliases.OfModels | None = None) -> list[Version]:
@@ -231,14 +231,14 @@ def _tags_of(tx: Transaction, keys: Sequence[tuple[int, int]]) -> dict[tuple[int
         .order_by(_TAG.c.model_id, _TAG.c.number, _TAG.c.key)
     )
     found: dict[tuple[int, int], Tags] = {}
-    for model_id, number, key, value in tx.connection.execute(query):
+    for model_id, number, key, value in tx.execute(query):
         found[model_id, number] = (*found.get((model_id, number), ()), (key, value))
     return found
 
 
 def _one(tx: Transaction, model_id: int, which: sa.ColumnElement[bool]) -> Version | None:
     query = select().where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, which)
-    found = filled(tx, tx.connection.execute(query).all())
+    found = filled(tx, tx.execute(query).all())
     return found[0] if found else None
 
 

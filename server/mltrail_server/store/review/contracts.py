@@ -54,7 +54,7 @@ def get(tx: Transaction, pipeline_id: int) -> Kept:
         _T.c.proposed_problem,
         _T.c.earlier_contract,
     )
-    row = tx.connection.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
+    row = tx.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
     if row is None:
         return Kept()
     changes = None
@@ -90,7 +90,7 @@ def newest(tx: Transaction, *, among: int) -> str | None:
         .where(_T.c.project_id == tx.project_id, recent.c.contract_ms.is_not(None), recent.c.is_tag.is_(sa.false()))
         .order_by(recent.c.on_default_branch.desc(), recent.c.id.desc())
     )
-    found: str | None = tx.connection.execute(query.limit(1)).scalar()
+    found: str | None = tx.execute(query.limit(1)).scalar()
     return found
 
 
@@ -101,7 +101,7 @@ def read_from(tx: Transaction, ref: str, *, among: int) -> list[str]:
         .where(_T.c.project_id == tx.project_id, _T.c.contract_ref == ref, _T.c.contract.is_not(None))
         .order_by(_T.c.contract_ms.desc(), _T.c.id.desc())
     )
-    return list(dict.fromkeys(tx.connection.execute(query.limit(among)).scalars()))
+    return list(dict.fromkeys(tx.execute(query.limit(among)).scalars()))
 
 
 def keep(tx: Transaction, pipeline_id: int, kept: Kept) -> None:
@@ -110,7 +110,7 @@ def keep(tx: Transaction, pipeline_id: int, kept: Kept) -> None:
     paths = None if changes is None or changes.paths is None else json.dumps(changes.paths)
     at = None if changes is None else json.dumps([changes.target_branch, changes.base_sha, changes.head_sha])
     where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
-    tx.connection.execute(
+    tx.execute(
         sa.update(_T)
         .where(*where)
         .values(

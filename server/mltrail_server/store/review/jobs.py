@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.report_job import ReportJob
 from mltrail_server.store import schema
 from mltrail_server.store.ci import child_pipelines
+from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.pipeline
@@ -53,7 +54,7 @@ def of_commit(tx: Transaction, roots: Sequence[int]) -> HeadJobs:
     )
     busy: dict[str, set[int]] = {}
     waiting = set()
-    for row in tx.connection.execute(query):
+    for row in tx.execute(query):
         if row.status in WAITING:
             waiting.add(row.name)
         elif row.asked_ms is None:
@@ -77,10 +78,8 @@ class Found:
 def keep(tx: Transaction, pipeline_id: int, job_id: int) -> None:
     """Note that a job has asked for a pipeline's report."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
-    tx.connection.execute(sa.update(_T).where(*where).values(report_job_id=job_id))
-    tx.connection.execute(
-        sa.update(_JOB).where(_JOB.c.project_id == tx.project_id, _JOB.c.id == job_id).values(asked_ms=tx.now)
-    )
+    tx.execute(sa.update(_T).where(*where).values(report_job_id=job_id))
+    tx.execute(sa.update(_JOB).where(_JOB.c.project_id == tx.project_id, _JOB.c.id == job_id).values(asked_ms=tx.now))
 
 
 def names_before(tx: Transaction, pipeline_id: int, *, iid: int, target: str) -> list[str]:
@@ -95,14 +94,14 @@ def names_before(tx: Transaction, pipeline_id: int, *, iid: int, target: str) ->
         .select_from(_T.join(_JOB, of_job).join(_REQUEST, of_request))
         .where(
             _T.c.project_id == tx.project_id,
-            # In the order of the index, so that a long history is not walked over; the sum keeps it from another.
+            # In the order of this index, so that a long history is not walked over, and not by another.
             _T.c.report_job_id.between(1, _LARGEST),
-            _T.c.id + 0 < pipeline_id,
+            unindexed(_T.c.id) < pipeline_id,
             sa.or_(_T.c.merge_request_iid == iid, reviewed),
             _JOB.c.name.is_not(None),
         )
     )
-    found = tx.connection.execute(query.order_by(_T.c.report_job_id.desc()).limit(_MOST_NAMES)).scalars()
+    found = tx.execute(query.order_by(_T.c.report_job_id.desc()).limit(_MOST_NAMES)).scalars()
     return list(dict.fromkeys(found))
 
 
@@ -113,7 +112,7 @@ def of_pipeline(tx: Transaction, pipeline_id: int, names: Sequence[str]) -> Foun
     """
     of_job = sa.and_(_JOB.c.project_id == _T.c.project_id, _JOB.c.id == _T.c.report_job_id)
     query = sa.select(_JOB.c.id, _JOB.c.name).join_from(_T, _JOB, of_job)
-    row = tx.connection.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
+    row = tx.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
     family = [pipeline_id, *child_pipelines.children(tx, pipeline_id)]
     wanted = {*names, *([row.name] if row is not None and row.name else [])}
     jobs = sa.select(_JOB.c.id, _JOB.c.name, _JOB.c.status, _JOB.c.allow_failure).where(
@@ -122,7 +121,7 @@ def of_pipeline(tx: Transaction, pipeline_id: int, names: Sequence[str]) -> Foun
         _JOB.c.name.in_(sorted(wanted)),
         ~_JOB.c.retried,
     )
-    found = [ReportJob(one.id, one.name, one.status, bool(one.allow_failure)) for one in tx.connection.execute(jobs)]
+    found = [ReportJob(one.id, one.name, one.status, bool(one.allow_failure)) for one in tx.execute(jobs)]
     found.sort(key=lambda one: one.id)
     asked = None
     if row is not None:

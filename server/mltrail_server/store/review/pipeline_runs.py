@@ -16,6 +16,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.ci.jobs import TIED, TiedJob, tied_job
 from mltrail_server.store.ci.pipelines import MERGE_REQUEST_SOURCE, Pipeline
+from mltrail_server.store.db.planner import as_range
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files.files import File
 from mltrail_server.store.tracking.candidates import COLUMNS, Candidate, candidate_of
@@ -40,7 +41,7 @@ def pipeline_of(tx: Transaction, candidate_iid: int) -> Pipeline | None:
         .order_by(_LINK.c.part, _LINK.c.job_id)
         .limit(1)
     )
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else Pipeline(*row)
 
 
@@ -105,7 +106,7 @@ def of_branch(
         query = query.where(_PIPELINE.c.sha.in_(shas))
     if experiments is not None:
         query = query.where(_has_one_in(experiments))
-    rows = tx.connection.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))
+    rows = tx.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))
     return [Counted(Pipeline(*row[:-1]), row.tied) for row in rows]
 
 
@@ -134,17 +135,15 @@ def tied_in(tx: Transaction, pipeline_ids: Sequence[int]) -> dict[int, dict[int,
     query = (
         sa.select(_LINK.c.pipeline_id, *TIED)
         .join(_JOB, (_JOB.c.project_id == _LINK.c.project_id) & (_JOB.c.id == _LINK.c.job_id))
-        # Said as a range: without statistics SQLite takes all links of the project for fewer than those of a pipeline.
         .join(
             _PIPELINE,
-            (_PIPELINE.c.project_id == _LINK.c.project_id)
-            & _LINK.c.pipeline_id.between(_PIPELINE.c.id, _PIPELINE.c.id),
+            (_PIPELINE.c.project_id == _LINK.c.project_id) & as_range(_LINK.c.pipeline_id, _PIPELINE.c.id),
         )
         .where(_LINK.c.project_id == tx.project_id, _PIPELINE.c.project_id == tx.project_id)
         .where(_PIPELINE.c.id.in_(pipeline_ids))
     )
     found: dict[int, dict[int, list[TiedJob]]] = {}
-    for row in sorted(tx.connection.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id)):
+    for row in sorted(tx.execute(query), key=lambda row: (row.candidate_iid, row.part, row.job_id)):
         found.setdefault(row.pipeline_id, {}).setdefault(row.candidate_iid, []).append(tied_job(row))
     return found
 
@@ -156,7 +155,7 @@ def candidates(tx: Transaction, pipeline_ids: Sequence[int], *, stages: Sequence
         _CANDIDATE.c.iid.in_(_iids(tx.project_id, pipeline_ids)),
         _CANDIDATE.c.stage.in_(stages),
     )
-    return [candidate_of(row) for row in tx.connection.execute(query.order_by(_CANDIDATE.c.iid))]
+    return [candidate_of(row) for row in tx.execute(query.order_by(_CANDIDATE.c.iid))]
 
 
 def own_tags(
@@ -171,7 +170,7 @@ def own_tags(
         parts.append(_tags_of(_TAG, tx.project_id, snapshots, wanted, kept=0))
     parts.append(_tags_of(_OWN_TAG, tx.project_id, of_pipelines, wanted, kept=1))
     found: dict[int, dict[str, str]] = {}
-    for iid, key, value, _ in sorted(tx.connection.execute(sa.union_all(*parts)), key=lambda row: row.kept):
+    for iid, key, value, _ in sorted(tx.execute(sa.union_all(*parts)), key=lambda row: row.kept):
         if value is None:
             found.setdefault(iid, {}).pop(key, None)
         else:
@@ -215,7 +214,7 @@ def without_job(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Can
         _CANDIDATE.c.stage == Stage.ACTIVE,
         ~tied,
     )
-    rows = tx.connection.execute(query.order_by(_CANDIDATE.c.iid.desc()).limit(limit))
+    rows = tx.execute(query.order_by(_CANDIDATE.c.iid.desc()).limit(limit))
     return [candidate_of(row) for row in rows]
 
 
@@ -250,7 +249,7 @@ def datasets(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, dict[s
         .order_by(_INPUT.c.candidate_iid, _DATASET.c.name, _DATASET.c.digest)
     )
     found: dict[int, dict[str, str]] = {}
-    for iid, context, name, digest in tx.connection.execute(query):
+    for iid, context, name, digest in tx.execute(query):
         of_run = found.setdefault(iid, {})
         told = f"{name} ({digest})"
         known = of_run.get(context or "")
@@ -268,7 +267,7 @@ def files_at(tx: Transaction, paths: Sequence[str]) -> list[File]:
         .join(_BLOB, of_blob)
         .where(_FILE.c.project_id == tx.project_id, _FILE.c.path.in_(paths))
     )
-    return [File(*row) for row in tx.connection.execute(query)]
+    return [File(*row) for row in tx.execute(query)]
 
 
 def extremes(
@@ -291,6 +290,6 @@ def extremes(
         .group_by(_METRIC.c.candidate_iid, _METRIC.c.key_id)
     )
     found: dict[int, dict[str, tuple[float, float]]] = {}
-    for iid, key, low, high in tx.connection.execute(query):
+    for iid, key, low, high in tx.execute(query):
         found.setdefault(iid, {})[names_of[key]] = (low, high)
     return found

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.red_verdict
@@ -46,7 +45,7 @@ def of(tx: Transaction, iid: int) -> list[RedVerdict]:
     ).where(_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid)
     return [
         RedVerdict(row[0], row[1], frozenset(json.loads(row[2])), *row[3:])
-        for row in tx.connection.execute(query.order_by(_T.c.key))
+        for row in tx.execute(query.order_by(_T.c.key))
     ]
 
 
@@ -65,13 +64,13 @@ def keep(tx: Transaction, iid: int, verdict: RedVerdict) -> None:
         "passed_pipeline_id": verdict.passed_pipeline_id,
     }
     changing = ["rules", "sha", "pipeline_id", "at_ms", "passed_pipeline_id"]
-    upsert(tx.connection, _T, [row], update=changing)
+    tx.upsert(_T, [row], update=changing)
 
 
 def passed(tx: Transaction, iid: int, *, target: str, model: str, pipeline_id: int) -> None:
     """Note that a run of a model has passed in a pipeline."""
     where = (_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid, _T.c.key == _key(target, model))
-    tx.connection.execute(sa.update(_T).where(*where).values(passed_pipeline_id=pipeline_id, passed_ms=tx.now))
+    tx.execute(sa.update(_T).where(*where).values(passed_pipeline_id=pipeline_id, passed_ms=tx.now))
 
 
 def _key(target: str, model: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.tombstone
@@ -43,7 +42,7 @@ def add(tx: Transaction, stones: Iterable[Tombstone]) -> None:
         }
         for one in stones
     ]
-    upsert(tx.connection, _T, rows)
+    tx.upsert(_T, rows)
 
 
 def of_pipelines(tx: Transaction, pipeline_ids: Iterable[int]) -> dict[int, list[Tombstone]]:
@@ -59,7 +58,7 @@ def of_pipelines(tx: Transaction, pipeline_ids: Iterable[int]) -> dict[int, list
         _T.c.removed_ms,
     ).where(_T.c.project_id == tx.project_id, _T.c.pipeline_id.in_(list(pipeline_ids)))
     found: dict[int, list[Tombstone]] = {}
-    rows = tx.connection.execute(query.order_by(_T.c.pipeline_id, _T.c.candidate_iid))
+    rows = tx.execute(query.order_by(_T.c.pipeline_id, _T.c.candidate_iid))
     for iid, pipeline_id, experiment, name, tags, *rest in rows:
         found.setdefault(pipeline_id, []).append(Tombstone(iid, pipeline_id, experiment, name, json.loads(tags), *rest))
     return found
@@ -71,5 +70,5 @@ def of_candidate(tx: Transaction, candidate_iid: int) -> tuple[str, int] | None:
     query = sa.select(_T.c.removed_by, _T.c.removed_ms).where(
         _T.c.project_id == tx.project_id, _T.c.candidate_iid.between(candidate_iid, candidate_iid)
     )
-    row = tx.connection.execute(query.limit(1)).one_or_none()
+    row = tx.execute(query.limit(1)).one_or_none()
     return None if row is None else (row.removed_by, row.removed_ms)

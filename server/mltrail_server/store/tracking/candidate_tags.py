@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 from .params import pairs_of
@@ -17,7 +16,7 @@ _OWN = schema.own_tag
 def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
     """Store tags; a key that is there gets the new value."""
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
-    upsert(tx.connection, _T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
+    tx.upsert(_T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
 
 
 def put_all(tx: Transaction, candidate_iids: Iterable[int], tags: Mapping[str, str]) -> None:
@@ -27,13 +26,13 @@ def put_all(tx: Transaction, candidate_iids: Iterable[int], tags: Mapping[str, s
         for iid in candidate_iids
         for key, value in tags.items()
     ]
-    upsert(tx.connection, _T, rows, update=["value"])
+    tx.upsert(_T, rows, update=["value"])
 
 
 def delete(tx: Transaction, candidate_iid: int, key: str) -> bool:
     """Remove a tag, and tell whether it was there."""
     where = (_T.c.project_id == tx.project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key)
-    return tx.connection.execute(sa.delete(_T).where(*where)).rowcount > 0
+    return tx.execute(sa.delete(_T).where(*where)).rowcount > 0
 
 
 def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
@@ -48,7 +47,7 @@ def own(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, dict[str, s
     query = sa.select(_OWN.c.candidate_iid, _OWN.c.key, _OWN.c.value).where(
         _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid.in_(iids)
     )
-    for iid, key, value in tx.connection.execute(query):
+    for iid, key, value in tx.execute(query):
         if value is None:
             found.get(iid, {}).pop(key, None)
         else:
@@ -60,4 +59,4 @@ def get(tx: Transaction, candidate_iid: int, key: str) -> str | None:
     query = sa.select(_T.c.value).where(
         _T.c.project_id == tx.project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key
     )
-    return tx.connection.execute(query).scalar()
+    return tx.execute(query).scalar()

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Given, Prepared, Row, Tuple, next_number
+from mltrail_server.store.db.statements import Row, Statement, Tuple
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.candidate
@@ -65,9 +65,9 @@ COLUMNS = (
 
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
 _OF_EID = _IN_PROJECT.where(_T.c.eid == sa.bindparam("eid"))
-_BY_EID = Prepared(_OF_EID)
-_BY_EID_TO_WRITE = Prepared(_OF_EID.with_for_update(key_share=True))
-_BY_IID = Prepared(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
+_BY_EID = Statement(_OF_EID)
+_BY_EID_TO_WRITE = Statement(_OF_EID.with_for_update(key_share=True))
+_BY_IID = Statement(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
 _NEW = (
     "project_id",
     "iid",
@@ -84,7 +84,7 @@ _NEW = (
     "protected",
     "discarded",
 )
-_INSERT = Prepared(sa.insert(_T), columns=_NEW)
+_INSERT = Statement(sa.insert(_T), columns=_NEW)
 
 
 def create(
@@ -99,9 +99,8 @@ def create(
     protected: bool | None = None,
 ) -> Candidate:
     """Insert a running candidate, and give it the next number in the project."""
-    iid = next_number(tx, "candidate")
+    iid = tx.next_number("candidate")
     values = {
-        "project_id": tx.project_id,
         "iid": iid,
         "eid": eid,
         "experiment_iid": experiment_iid,
@@ -116,7 +115,7 @@ def create(
         "protected": protected,
         "discarded": False,
     }
-    _INSERT.run(tx.connection, values)
+    tx.run(_INSERT, **values)
     running = (Status.RUNNING, Stage.ACTIVE)
     return Candidate(
         iid,
@@ -134,7 +133,7 @@ def create(
 
 
 def get(tx: Transaction, eid: str) -> Candidate | None:
-    return _one(tx, _BY_EID, {"project_id": tx.project_id, "eid": eid})
+    return _one(tx, _BY_EID, eid=eid)
 
 
 def get_to_write(tx: Transaction, eid: str) -> Candidate | None:
@@ -143,22 +142,22 @@ def get_to_write(tx: Transaction, eid: str) -> Candidate | None:
     On PostgreSQL, batches to one candidate would else wait for each other's rows in different orders, and two different
     values of one parameter would both be told stored. On SQLite a write has the whole database anyway.
     """
-    return _one(tx, _BY_EID_TO_WRITE, {"project_id": tx.project_id, "eid": eid})
+    return _one(tx, _BY_EID_TO_WRITE, eid=eid)
 
 
 def get_by_iid(tx: Transaction, iid: int) -> Candidate | None:
-    return _one(tx, _BY_IID, {"project_id": tx.project_id, "iid": iid})
+    return _one(tx, _BY_IID, iid=iid)
 
 
 def of_iids(tx: Transaction, iids: list[int]) -> list[Candidate]:
     query = sa.select(*COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.iid.in_(iids)).order_by(_T.c.iid)
-    return [candidate_of(row) for row in tx.connection.execute(query)]
+    return [candidate_of(row) for row in tx.execute(query)]
 
 
 def iids_of(tx: Transaction, eids: Sequence[str]) -> dict[int, str]:
     """Look up the numbers of candidates by their MLflow run ids; those that are not there are left out."""
     query = sa.select(_T.c.iid, _T.c.eid).where(_T.c.project_id == tx.project_id, _T.c.eid.in_(eids)).order_by(_T.c.iid)
-    return {row.iid: row.eid for row in tx.connection.execute(query)}
+    return {row.iid: row.eid for row in tx.execute(query)}
 
 
 def amended_of(tx: Transaction, eids: Sequence[str]) -> dict[int, int]:
@@ -166,14 +165,14 @@ def amended_of(tx: Transaction, eids: Sequence[str]) -> dict[int, int]:
     query = sa.select(_T.c.iid, _T.c.amendment_iid).where(
         _T.c.project_id == tx.project_id, _T.c.eid.in_(eids), _T.c.amendment_iid.is_not(None)
     )
-    return {row.iid: row.amendment_iid for row in tx.connection.execute(query)}
+    return {row.iid: row.amendment_iid for row in tx.execute(query)}
 
 
 def change(tx: Transaction, iid: int, **values: object) -> None:
     """Overwrite columns of one candidate."""
     if values:
         where = (_T.c.project_id == tx.project_id, _T.c.iid == iid)
-        tx.connection.execute(sa.update(_T).where(*where).values(**values))
+        tx.execute(sa.update(_T).where(*where).values(**values))
 
 
 def candidate_of(row: Row | Tuple) -> Candidate:
@@ -203,6 +202,6 @@ def candidate_of(row: Row | Tuple) -> Candidate:
     )
 
 
-def _one(tx: Transaction, query: Prepared, given: Given) -> Candidate | None:
-    row = query.one(tx.connection, given)
+def _one(tx: Transaction, query: Statement, **given: object) -> Candidate | None:
+    row = tx.one(query, **given)
     return None if row is None else candidate_of(row)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.pairs import NONE, Pairs
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Prepared, Query, is_in, listed
+from mltrail_server.store.db.statements import Query, Statement, is_in
 from mltrail_server.store.db.transaction import Transaction
 
 from . import inputs, metric_keys
@@ -57,7 +57,7 @@ def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, Contents]:
     iids = list(candidate_iids)
     found = {iid: Contents() for iid in iids}
     with_datasets = set()
-    rows = _ALL.all(tx.connection, {"project_id": tx.project_id, "candidate_iids": listed(tx.connection, iids)})
+    rows = tx.all(_ALL, candidate_iids=tx.listed(iids))
     # A join costs more than names that are looked up once; without statistics PostgreSQL would read all names of the
     # project for each point.
     names = metric_keys.names_of(tx, {row[3] for row in rows if row[0] == _METRIC})
@@ -156,4 +156,4 @@ def _all(dialect: str) -> sa.CompoundSelect[Any]:
     )
 
 
-_ALL = Prepared(_all)
+_ALL = Statement(_all)

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import paths
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import next_number, upsert
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 
@@ -32,7 +31,7 @@ _TABLES = (
 
 def number(tx: Transaction) -> int:
     """Give out a number."""
-    return next_number(tx, "candidate")
+    return tx.next_number("candidate")
 
 
 def take(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: int) -> None:
@@ -67,7 +66,7 @@ def take(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: in
     kept = sa.select(_OWN.c.project_id, sa.literal(to), _OWN.c.key, _OWN.c.value).where(
         _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.value.is_not(None)
     )
-    tx.connection.execute(sa.insert(_TAG).from_select(["project_id", "candidate_iid", "key", "value"], kept))
+    tx.execute(sa.insert(_TAG).from_select(["project_id", "candidate_iid", "key", "value"], kept))
     for folder, name in folders.items():
         held = files.below(tx, folder)
         files.copy(tx, held, source=folder, target=paths.join(paths.beside(to), name))
@@ -76,9 +75,7 @@ def take(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: in
 def forget(tx: Transaction, beside_iid: int) -> None:
     """Remove all that stands under a number of this module."""
     for table in (*_TABLES, _METRIC, _TAG):
-        tx.connection.execute(
-            sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == beside_iid)
-        )
+        tx.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == beside_iid))
     files.delete(tx, paths.beside(beside_iid))
 
 
@@ -86,7 +83,7 @@ def _copy(tx: Transaction, table: sa.Table, source: int, to: int, *which: sa.Col
     names = [column.name for column in table.columns if column.computed is None]
     columns = [sa.literal(to) if name == "candidate_iid" else table.c[name] for name in names]
     rows = sa.select(*columns).where(table.c.project_id == tx.project_id, table.c.candidate_iid == source, *which)
-    tx.connection.execute(sa.insert(table).from_select(names, rows))
+    tx.execute(sa.insert(table).from_select(names, rows))
 
 
 _AMENDMENT = schema.amendment
@@ -107,14 +104,14 @@ def add(tx: Transaction, candidate_iid: int, user_name: str, job_id: int | None,
     """Note a write; the kinds of one writer are gathered."""
     key = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "user_name": user_name, "job_id": job_id or 0}
     where = [_AMENDMENT.c[name] == value for name, value in key.items()]
-    before = tx.connection.execute(sa.select(_AMENDMENT.c.kinds, _AMENDMENT.c.first_ms).where(*where)).one_or_none()
+    before = tx.execute(sa.select(_AMENDMENT.c.kinds, _AMENDMENT.c.first_ms).where(*where)).one_or_none()
     known = set(before.kinds.split(", ")) if before else set()
     row = key | {
         "kinds": ", ".join(sorted(known | set(kinds))),
         "first_ms": before.first_ms if before else tx.now,
         "last_ms": tx.now,
     }
-    upsert(tx.connection, _AMENDMENT, [row], update=["kinds", "last_ms"])
+    tx.upsert(_AMENDMENT, [row], update=["kinds", "last_ms"])
 
 
 def of(tx: Transaction, candidate_iid: int) -> list[Amendment]:
@@ -124,9 +121,7 @@ def of(tx: Transaction, candidate_iid: int) -> list[Amendment]:
     ).where(_AMENDMENT.c.project_id == tx.project_id, _AMENDMENT.c.candidate_iid == candidate_iid)
     return [
         Amendment(row.user_name, row.job_id or None, tuple(row.kinds.split(", ")), row.first_ms, row.last_ms)
-        for row in tx.connection.execute(
-            query.order_by(_AMENDMENT.c.first_ms, _AMENDMENT.c.user_name, _AMENDMENT.c.job_id)
-        )
+        for row in tx.execute(query.order_by(_AMENDMENT.c.first_ms, _AMENDMENT.c.user_name, _AMENDMENT.c.job_id))
     ]
 
 
@@ -136,9 +131,9 @@ def keep_tags(tx: Transaction, candidate_iid: int, keys: Iterable[str]) -> None:
     query = sa.select(_TAG.c.key, _TAG.c.value).where(
         _TAG.c.project_id == tx.project_id, _TAG.c.candidate_iid == candidate_iid, _TAG.c.key.in_(wanted)
     )
-    given: dict[str, str] = {key: value for key, value in tx.connection.execute(query)}  # noqa: C416 - rows are no pairs to mypy
+    given: dict[str, str] = {key: value for key, value in tx.execute(query)}  # noqa: C416 - rows are no pairs to mypy
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
-    upsert(tx.connection, _OWN, [owner | {"key": key, "value": given.get(key)} for key in wanted])
+    tx.upsert(_OWN, [owner | {"key": key, "value": given.get(key)} for key in wanted])
 
 
 def follow_tags(tx: Transaction, candidate_iid: int, tags: Mapping[str, str | None]) -> None:
@@ -147,5 +142,5 @@ def follow_tags(tx: Transaction, candidate_iid: int, tags: Mapping[str, str | No
         _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.key.in_(list(tags))
     )
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
-    kept = tx.connection.execute(query).scalars().all()
-    upsert(tx.connection, _OWN, [owner | {"key": key, "value": tags[key]} for key in kept], update=["value"])
+    kept = tx.execute(query).scalars().all()
+    tx.upsert(_OWN, [owner | {"key": key, "value": tags[key]} for key in kept], update=["value"])

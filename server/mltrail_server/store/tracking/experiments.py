@@ -16,7 +16,7 @@ from mltrail_server.store import schema
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.db.filters import compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted, mark_of, page, written_token
-from mltrail_server.store.db.statements import Given, Prepared, insert_for, is_in, listed, next_number, upsert
+from mltrail_server.store.db.statements import Statement, is_in
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.experiment
@@ -25,19 +25,19 @@ _TAG = schema.experiment_tag
 _IN_PROJECT = sa.select(
     _T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location
 ).where(_T.c.project_id == sa.bindparam("project_id"))
-_BY_IID = Prepared(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
-_BY_NAME = Prepared(_IN_PROJECT.where(_T.c.name == sa.bindparam("name")))
-_STAGE = Prepared(
+_BY_IID = Statement(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
+_BY_NAME = Statement(_IN_PROJECT.where(_T.c.name == sa.bindparam("name")))
+_STAGE = Statement(
     sa.select(_T.c.stage, _T.c.artifact_location).where(
         _T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid")
     )
 )
-_TAGS_OF_ONE = Prepared(
+_TAGS_OF_ONE = Statement(
     sa.select(_TAG.c.key, _TAG.c.value)
     .where(_TAG.c.project_id == sa.bindparam("project_id"), _TAG.c.experiment_iid == sa.bindparam("iid"))
     .order_by(_TAG.c.key)
 )
-_TAGS = Prepared(
+_TAGS = Statement(
     lambda dialect: (
         sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
         .where(_TAG.c.project_id == sa.bindparam("project_id"), is_in(_TAG.c.experiment_iid, "iids", dialect))
@@ -59,38 +59,38 @@ class Experiment:
 
 def create(tx: Transaction, *, name: str, artifact_location: str | None = None) -> int | None:
     """Insert an experiment and answer its number, or None when the name is taken."""
-    iid = next_number(tx, "experiment")
+    iid = tx.next_number("experiment")
     values = {"project_id": tx.project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
     values["artifact_location"] = artifact_location
-    insert = insert_for(tx.connection, _T).values(**values, created_ms=tx.now, updated_ms=tx.now)
+    insert = tx.insert(_T).values(**values, created_ms=tx.now, updated_ms=tx.now)
     insert = insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name])
-    made: int | None = tx.connection.execute(insert.returning(_T.c.iid)).scalar()
+    made: int | None = tx.execute(insert.returning(_T.c.iid)).scalar()
     return made
 
 
 def get(tx: Transaction, iid: int) -> Experiment | None:
-    return _one(tx, _BY_IID, {"project_id": tx.project_id, "iid": iid})
+    return _one(tx, _BY_IID, iid=iid)
 
 
 def stage_of(tx: Transaction, iid: int) -> tuple[Stage, str | None] | None:
     """Look up what a new run needs: the stage of its experiment, and where its files go, if not here."""
-    row = _STAGE.one(tx.connection, {"project_id": tx.project_id, "iid": iid})
+    row = tx.one(_STAGE, iid=iid)
     return None if row is None else (Stage(row[0]), row[1])
 
 
 def get_by_name(tx: Transaction, name: str) -> Experiment | None:
-    return _one(tx, _BY_NAME, {"project_id": tx.project_id, "name": name})
+    return _one(tx, _BY_NAME, name=name)
 
 
 def names_of(tx: Transaction, iids: Iterable[int]) -> dict[int, str]:
     query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == tx.project_id, _T.c.iid.in_(list(iids)))
-    return {row.iid: row.name for row in tx.connection.execute(query)}
+    return {row.iid: row.name for row in tx.execute(query)}
 
 
 def all_names(tx: Transaction) -> dict[int, str]:
     """Fetch the names of all experiments, the newest first, deleted ones too."""
     query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == tx.project_id).order_by(_T.c.iid.desc())
-    return {row.iid: row.name for row in tx.connection.execute(query)}
+    return {row.iid: row.name for row in tx.execute(query)}
 
 
 def change(tx: Transaction, iid: int, *, name: str | None = None, stage: Stage | None = None) -> None:
@@ -99,7 +99,7 @@ def change(tx: Transaction, iid: int, *, name: str | None = None, stage: Stage |
         changes["name"] = name
     if stage is not None:
         changes["stage"] = stage
-    tx.connection.execute(sa.update(_T).where(_T.c.project_id == tx.project_id, _T.c.iid == iid).values(**changes))
+    tx.execute(sa.update(_T).where(_T.c.project_id == tx.project_id, _T.c.iid == iid).values(**changes))
 
 
 def change_candidates(tx: Transaction, iid: int, *, stage: Stage, but_promoted: bool) -> None:
@@ -109,14 +109,14 @@ def change_candidates(tx: Transaction, iid: int, *, stage: Stage, but_promoted: 
     where = [table.c.project_id == tx.project_id, table.c.experiment_iid == iid]
     if but_promoted and stage is Stage.DELETED:
         where.append(table.c.promoted.is_(sa.false()))
-    tx.connection.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
+    tx.execute(sa.update(table).where(*where).values(stage=stage, deleted_ms=deleted))
 
 
 def keep_name(tx: Transaction, iid: int, name: str) -> None:
     """Keep with the candidates of an experiment how it was called when they were logged, before it is renamed."""
     table = schema.candidate
     where = (table.c.project_id == tx.project_id, table.c.experiment_iid == iid, table.c.experiment_name.is_(None))
-    tx.connection.execute(sa.update(table).where(*where).values(experiment_name=name))
+    tx.execute(sa.update(table).where(*where).values(experiment_name=name))
 
 
 def discard(tx: Transaction, iid: int, *, job_id: int, discarded: bool) -> None:
@@ -124,7 +124,7 @@ def discard(tx: Transaction, iid: int, *, job_id: int, discarded: bool) -> None:
     table = schema.candidate
     own = jobs.made_by(tx.project_id, job_id)
     where = (table.c.project_id == tx.project_id, table.c.experiment_iid == iid, table.c.iid.in_(own))
-    tx.connection.execute(sa.update(table).where(*where).values(discarded=discarded))
+    tx.execute(sa.update(table).where(*where).values(discarded=discarded))
 
 
 def set_tags(tx: Transaction, iid: int, tags: Iterable[tuple[str, str]]) -> None:
@@ -132,31 +132,29 @@ def set_tags(tx: Transaction, iid: int, tags: Iterable[tuple[str, str]]) -> None
         {"project_id": tx.project_id, "experiment_iid": iid, "key": key, "value": value}
         for key, value in dict(tags).items()
     ]
-    upsert(tx.connection, _TAG, rows, update=["value"])
+    tx.upsert(_TAG, rows, update=["value"])
 
 
 def delete_tag(tx: Transaction, iid: int, key: str) -> bool:
     """Remove a tag, and tell whether it was there."""
     where = (_TAG.c.project_id == tx.project_id, _TAG.c.experiment_iid == iid, _TAG.c.key == key)
-    return tx.connection.execute(sa.delete(_TAG).where(*where)).rowcount > 0
+    return tx.execute(sa.delete(_TAG).where(*where)).rowcount > 0
 
 
 def tags_of(tx: Transaction, iids: Iterable[int]) -> dict[int, tuple[tuple[str, str], ...]]:
     """Fetch the tags of several experiments in one statement, by key."""
     found: dict[int, list[tuple[str, str]]] = {}
-    for iid, key, value in _TAGS.all(
-        tx.connection, {"project_id": tx.project_id, "iids": listed(tx.connection, list(iids))}
-    ):
+    for iid, key, value in tx.all(_TAGS, iids=tx.listed(list(iids))):
         found.setdefault(iid, []).append((key, value))
     return {iid: tuple(tags) for iid, tags in found.items()}
 
 
-def _one(tx: Transaction, query: Prepared, given: Given) -> Experiment | None:
-    row = query.one(tx.connection, given)
+def _one(tx: Transaction, query: Statement, **given: object) -> Experiment | None:
+    row = tx.one(query, **given)
     if row is None:
         return None
     iid, name, stage, created_ms, updated_ms, artifact_location = row
-    tags = _TAGS_OF_ONE.all(tx.connection, {"project_id": tx.project_id, "iid": iid})
+    tags = tx.all(_TAGS_OF_ONE, iid=iid)
     pairs = tuple((key, value) for key, value in tags)
     return Experiment(iid, name, Stage(stage), created_ms, updated_ms, pairs, artifact_location)
 
@@ -176,7 +174,7 @@ _ORDERS: dict[str, sa.ColumnElement[Any]] = {
 _NEWEST = Sorted(_T.c.created_ms, descending=True)
 _COLUMNS = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location)
 _WIDTH = len(_COLUMNS.selected_columns)
-_FIRST_PAGE = Prepared(
+_FIRST_PAGE = Statement(
     _COLUMNS.add_columns(_T.c.created_ms.label("sort_0"), _T.c.iid.label("sort_1"))
     .where(
         _T.c.project_id == sa.bindparam("project_id"),
@@ -204,13 +202,10 @@ def search(
         query = _COLUMNS.where(
             _T.c.project_id == tx.project_id, _T.c.stage.in_(stages), *(_matches(clause) for clause in clauses)
         )
-        rows: Sequence[Sequence[Any]] = tx.connection.execute(
-            page(query, order, limit=limit, token=token, mark=mark)
-        ).all()
+        rows: Sequence[Sequence[Any]] = tx.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
     else:
         low, high = min(stages), max(stages)  # there are but two
-        given = {"project_id": tx.project_id, "low": int(low), "high": int(high), "most": limit + 1}
-        rows = _FIRST_PAGE.all(tx.connection, given)
+        rows = tx.all(_FIRST_PAGE, low=int(low), high=int(high), most=limit + 1)
     shown = rows[:limit]
     tags = tags_of(tx, [row[0] for row in shown]) if shown else {}
     found = [

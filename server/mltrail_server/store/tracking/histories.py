@@ -36,7 +36,7 @@ def steps_of(tx: Transaction, candidate_iids: Sequence[int], key: str) -> dict[i
         return {}
     query = sa.select(_T.c.candidate_iid, _T.c.step).where(*_of(tx.project_id, candidate_iids, number)).distinct()
     found: dict[int, list[int]] = {}
-    for iid, step in tx.connection.execute(query.order_by(_T.c.candidate_iid, _T.c.step)):
+    for iid, step in tx.execute(query.order_by(_T.c.candidate_iid, _T.c.step)):
         found.setdefault(iid, []).append(step)
     return found
 
@@ -50,7 +50,7 @@ def having(tx: Transaction, candidate_iids: Sequence[int], key: str) -> set[int]
     query = sa.select(latest.c.candidate_iid).where(
         latest.c.project_id == tx.project_id, latest.c.candidate_iid.in_(candidate_iids), latest.c.key_id == number
     )
-    return set(tx.connection.execute(query).scalars())
+    return set(tx.execute(query).scalars())
 
 
 def _points(
@@ -69,7 +69,7 @@ def _points(
     query = query.where(*_of(tx.project_id, candidate_iids, number))
     if steps is not None:
         query = query.where(_T.c.step.in_(steps))
-    rows = tx.connection.execute(query.order_by(_T.c.candidate_iid, *order).limit(limit))
+    rows = tx.execute(query.order_by(_T.c.candidate_iid, *order).limit(limit))
     return [(iid, Point(key, metrics.NAN if is_nan else value, at, step)) for iid, value, is_nan, at, step in rows]
 
 
@@ -121,7 +121,7 @@ def extents(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: A
         .where(*_of_key(tx.project_id, candidate_iids, key_id))
         .group_by(_T.c.candidate_iid)
     )
-    rows = tx.connection.execute(query)
+    rows = tx.execute(query)
     return [Extent(iid, count, nans, low or 0, high or 0) for iid, count, nans, low, high in rows]
 
 
@@ -129,7 +129,7 @@ def points(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Ax
     """Fetch all points but NaN: candidate, place on the axis, value."""
     query = sa.select(_T.c.candidate_iid, axis.column, _T.c.value)
     query = query.where(*_of_key(tx.project_id, candidate_iids, key_id), ~_T.c.is_nan)
-    rows = tx.connection.execute(query.order_by(_T.c.candidate_iid, axis.column, _T.c.timestamp_ms))
+    rows = tx.execute(query.order_by(_T.c.candidate_iid, axis.column, _T.c.timestamp_ms))
     return [(iid, place, value) for iid, place, value in rows]
 
 
@@ -155,7 +155,7 @@ def parts(
         .group_by(_T.c.candidate_iid, number)
         .order_by(_T.c.candidate_iid, number)
     )
-    return [Part(iid, *rest) for iid, _, *rest in tx.connection.execute(query)]
+    return [Part(iid, *rest) for iid, _, *rest in tx.execute(query)]
 
 
 def _of_key(project_id: ProjectId, candidate_iids: Sequence[int], key_id: int) -> tuple[sa.ColumnElement[bool], ...]:

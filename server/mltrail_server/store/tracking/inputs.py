@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.dataset_source import readable
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import insert_for, next_number, upsert
 from mltrail_server.store.db.transaction import Transaction
 
 _DATASET = schema.dataset
@@ -93,9 +92,9 @@ def add_datasets(tx: Transaction, candidate_iid: int, *, experiment_iid: int, da
         owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "dataset_id": number}
         if number in known:
             continue
-        upsert(tx.connection, _LINK, [owner])
+        tx.upsert(_LINK, [owner])
         tags = [owner | {"key": key, "value": value} for key, value in dict(dataset.tags).items()]
-        upsert(tx.connection, _TAG, tags)
+        tx.upsert(_TAG, tags)
 
 
 def add_models(tx: Transaction, candidate_iid: int, links: Sequence[ModelLink]) -> None:
@@ -105,17 +104,17 @@ def add_models(tx: Transaction, candidate_iid: int, links: Sequence[ModelLink]) 
         owner | {"model_id": model_id, "direction": direction, "step": step}
         for (model_id, direction), step in rows.items()
     ]
-    upsert(tx.connection, _MODEL, values, update=["step"])
+    tx.upsert(_MODEL, values, update=["step"])
 
 
 def datasets_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[Dataset]]:
     """Fetch the datasets of several candidates, in two statements at most."""
     given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
-    rows = tx.connection.execute(_DATASETS, given).all()
+    rows = tx.execute(_DATASETS, given).all()
     if not rows:
         return {}
     tags: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for iid, dataset_id, key, value in tx.connection.execute(_DATASET_TAGS, given):
+    for iid, dataset_id, key, value in tx.execute(_DATASET_TAGS, given):
         tags.setdefault((iid, dataset_id), []).append((key, value))
     found: dict[int, list[Dataset]] = {}
     for iid, number, name, digest, source_type, source, schema_text, profile in rows:
@@ -143,14 +142,14 @@ def summaries(tx: Transaction, experiment_iids: Iterable[int], *, context_key: s
         .order_by(*columns)
         .limit(limit)
     )
-    return [Summary(*row) for row in tx.connection.execute(query)]
+    return [Summary(*row) for row in tx.execute(query)]
 
 
 def models_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[ModelLink]]:
     """Fetch which logged models several candidates took in or gave out."""
     given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[ModelLink]] = {}
-    for iid, model_id, direction, step in tx.connection.execute(_MODELS, given):
+    for iid, model_id, direction, step in tx.execute(_MODELS, given):
         found.setdefault(iid, []).append(ModelLink(model_id, Direction(direction), step))
     return found
 
@@ -159,7 +158,7 @@ def _datasets_linked(tx: Transaction, candidate_iid: int) -> set[int]:
     query = sa.select(_LINK.c.dataset_id).where(
         _LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid
     )
-    return set(tx.connection.execute(query).scalars())
+    return set(tx.execute(query).scalars())
 
 
 def _dataset_id(tx: Transaction, experiment_iid: int, dataset: Dataset) -> int:
@@ -167,18 +166,18 @@ def _dataset_id(tx: Transaction, experiment_iid: int, dataset: Dataset) -> int:
     query = sa.select(_DATASET.c.id).where(
         _DATASET.c.project_id == tx.project_id, *(_DATASET.c[name] == value for name, value in natural.items())
     )
-    number: int | None = tx.connection.execute(query).scalar()
+    number: int | None = tx.execute(query).scalar()
     if number is not None:
         return number
     values = {
         "project_id": tx.project_id,
-        "id": next_number(tx, "dataset"),
+        "id": tx.next_number("dataset"),
         "source_type": dataset.source_type,
         "source": dataset.source,
         "schema": dataset.schema,
         "profile": dataset.profile,
     }
-    insert = insert_for(tx.connection, _DATASET).values(**values, **natural)
-    tx.connection.execute(insert.on_conflict_do_nothing())
-    made: int = tx.connection.execute(query).scalar_one()
+    insert = tx.insert(_DATASET).values(**values, **natural)
+    tx.execute(insert.on_conflict_do_nothing())
+    made: int = tx.execute(query).scalar_one()
     return made

@@ -18,7 +18,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted, page, token_of
-from mltrail_server.store.db.statements import Row, upsert
+from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
 
 from .metrics import NAN
@@ -79,12 +79,12 @@ _COLUMNS = (
 
 def create(tx: Transaction, model: LoggedModel) -> None:
     values = {column.name: getattr(model, column.name) for column in _COLUMNS}
-    tx.connection.execute(sa.insert(_T).values(project_id=tx.project_id, **values))
+    tx.execute(sa.insert(_T).values(project_id=tx.project_id, **values))
 
 
 def get(tx: Transaction, model_id: str) -> LoggedModel | None:
     query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
-    row = tx.connection.execute(query).one_or_none()
+    row = tx.execute(query).one_or_none()
     return None if row is None else _model(row)
 
 
@@ -93,18 +93,18 @@ def made_by(tx: Transaction, eid: str) -> list[tuple[str, int]]:
     query = sa.select(_T.c.model_id, _T.c.experiment_iid).where(
         _T.c.project_id == tx.project_id, _T.c.source_eid == eid, _T.c.beside.is_(sa.false())
     )
-    return [(row.model_id, row.experiment_iid) for row in tx.connection.execute(query.order_by(_T.c.model_id))]
+    return [(row.model_id, row.experiment_iid) for row in tx.execute(query.order_by(_T.c.model_id))]
 
 
 def change(tx: Transaction, model_id: str, **values: object) -> None:
     where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
-    tx.connection.execute(sa.update(_T).where(*where).values(**values))
+    tx.execute(sa.update(_T).where(*where).values(**values))
 
 
 def lock(tx: Transaction, model_id: str) -> None:
     """Let nobody else change a logged model until the end of the transaction."""
     where = (_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
-    tx.connection.execute(sa.select(_T.c.model_id).where(*where).with_for_update())
+    tx.execute(sa.select(_T.c.model_id).where(*where).with_for_update())
 
 
 def search(
@@ -125,28 +125,28 @@ def search(
         *conditions,
     )
     by = [*order, Sorted(_T.c.created_ms, descending=True), Sorted(_T.c.model_id)]
-    rows = tx.connection.execute(page(query, by, limit=limit, token=token, mark=mark)).all()
+    rows = tx.execute(page(query, by, limit=limit, token=token, mark=mark)).all()
     shown = rows[:limit]
     return [_model(row) for row in shown], token_of(shown[-1], by, mark) if len(rows) > limit else None
 
 
 def put_tags(tx: Transaction, model_id: str, tags: Iterable[tuple[str, str]]) -> None:
-    upsert(tx.connection, _TAG, _pairs(tx.project_id, model_id, tags), update=["value"])
+    tx.upsert(_TAG, _pairs(tx.project_id, model_id, tags), update=["value"])
 
 
 def add_params(tx: Transaction, model_id: str, params: Iterable[tuple[str, str]]) -> set[str]:
     """Add parameters, and answer which of them are there with another value: these stay as they are."""
     wanted = dict(params)
-    upsert(tx.connection, _PARAM, _pairs(tx.project_id, model_id, wanted.items()))
+    tx.upsert(_PARAM, _pairs(tx.project_id, model_id, wanted.items()))
     query = sa.select(_PARAM.c.key, _PARAM.c.value).where(
         _PARAM.c.project_id == tx.project_id, _PARAM.c.model_id == model_id, _PARAM.c.key.in_(list(wanted))
     )
-    return {row.key for row in tx.connection.execute(query) if row.value != wanted[row.key]}
+    return {row.key for row in tx.execute(query) if row.value != wanted[row.key]}
 
 
 def delete_tag(tx: Transaction, model_id: str, key: str) -> bool:
     where = (_TAG.c.project_id == tx.project_id, _TAG.c.model_id == model_id, _TAG.c.key == key)
-    return tx.connection.execute(sa.delete(_TAG).where(*where)).rowcount > 0
+    return tx.execute(sa.delete(_TAG).where(*where)).rowcount > 0
 
 
 def tags_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
@@ -165,7 +165,7 @@ def metrics_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[ModelMetri
         _METRIC.c.project_id == tx.project_id, _METRIC.c.model_id.in_(ids), _METRIC.c.beside.is_(sa.false())
     )
     latest: dict[tuple[str, ...], tuple[str, ModelMetric]] = {}
-    for row in tx.connection.execute(query.order_by(_METRIC.c.key, _METRIC.c.step, _METRIC.c.timestamp_ms)):
+    for row in tx.execute(query.order_by(_METRIC.c.key, _METRIC.c.step, _METRIC.c.timestamp_ms)):
         # Infinity is stored as the largest number; earlier releases have stored it as it came.
         value = max(-sys.float_info.max, min(sys.float_info.max, row.value))
         point = Point(row.key, NAN if row.is_nan else value, row.timestamp_ms, row.step)
@@ -190,7 +190,7 @@ def registrations_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[tupl
         .order_by(model.c.name, version.c.number)
     )
     found: dict[str, list[tuple[str, int]]] = {}
-    for model_id, name, number in tx.connection.execute(query):
+    for model_id, name, number in tx.execute(query):
         found.setdefault(model_id, []).append((name, number))
     return found
 
@@ -205,7 +205,7 @@ def _pairs_of(tx: Transaction, table: sa.Table, ids: Sequence[str]) -> dict[str,
         table.c.project_id == tx.project_id, table.c.model_id.in_(ids)
     )
     found: dict[str, list[tuple[str, str]]] = {}
-    for model_id, key, value in tx.connection.execute(query.order_by(table.c.key)):
+    for model_id, key, value in tx.execute(query.order_by(table.c.key)):
         found.setdefault(model_id, []).append((key, value))
     return found
 

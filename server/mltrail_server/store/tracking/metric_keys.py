@@ -7,14 +7,14 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Prepared, insert_for, is_in, listed, next_number
+from mltrail_server.store.db.statements import Statement, is_in
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.metric_key
 _NUMBERS = sa.select(_T.c.name, _T.c.id).where(
     _T.c.project_id == sa.bindparam("project_id"), _T.c.name.in_(sa.bindparam("names", expanding=True))
 )
-_NAMES = Prepared(
+_NAMES = Statement(
     lambda dialect: sa.select(_T.c.id, _T.c.name).where(
         _T.c.project_id == sa.bindparam("project_id"), is_in(_T.c.id, "ids", dialect)
     )
@@ -54,12 +54,12 @@ def names_of(tx: Transaction, numbers: Collection[int]) -> dict[int, str]:
     """Look up the names of metrics by their numbers."""
     if not numbers:
         return {}
-    return dict(_NAMES.all(tx.connection, {"project_id": tx.project_id, "ids": listed(tx.connection, list(numbers))}))
+    return dict(tx.all(_NAMES, ids=tx.listed(list(numbers))))
 
 
 def find(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
     """Look up the numbers of metric names; those that nobody has logged are left out."""
-    rows = tx.connection.execute(_NUMBERS, {"project_id": tx.project_id, "names": list(names)})
+    rows = tx.execute(_NUMBERS, {"project_id": tx.project_id, "names": list(names)})
     return {name: number for name, number in rows}  # noqa: C416 - a row is no pair to mypy
 
 
@@ -72,10 +72,10 @@ def make(tx: Transaction, names: Iterable[str], *, known: Mapping[str, int]) -> 
     found |= find(tx, unknown)
     missing = sorted(set(unknown) - found.keys())
     if missing:
-        first = next_number(tx, "metric_key", count=len(missing))
+        first = tx.next_number("metric_key", count=len(missing))
         rows = [{"project_id": tx.project_id, "id": first + place, "name": name} for place, name in enumerate(missing)]
-        insert = insert_for(tx.connection, _T)
+        insert = tx.insert(_T)
         # Another process may have made some since: then its numbers count, and ours stay unused.
-        tx.connection.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name]), rows)
+        tx.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name]), rows)
         found |= find(tx, missing)
     return found

@@ -9,13 +9,12 @@ row itself, so rows go to the driver as tuples; PostgreSQL gets each column as o
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Point
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Prepared, announce, driver, upsert
+from mltrail_server.store.db.statements import Statement
 from mltrail_server.store.db.transaction import Transaction
 
 from .metric_keys import find
@@ -34,21 +33,24 @@ Reading = tuple[float | None, int, int]
 thousands, and each object more that is made of one is felt."""
 
 _COLUMNS = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
-_SQLITE_HISTORY = f"INSERT INTO metric ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
 _KEEP_NEWER = (
     " ON CONFLICT (project_id, candidate_iid, key_id) DO UPDATE SET step = excluded.step,"
     " timestamp_ms = excluded.timestamp_ms, value = excluded.value, is_nan = excluded.is_nan"
     " WHERE (excluded.step, excluded.timestamp_ms, excluded.value)"
     " > (latest_metric.step, latest_metric.timestamp_ms, latest_metric.value)"
 )
-_SQLITE_LATEST = f"INSERT INTO latest_metric ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)" + _KEEP_NEWER  # noqa: S608
-_POSTGRESQL = (
-    f"WITH sent ({_COLUMNS}) AS (SELECT CAST(%(project_id)s AS BIGINT), CAST(%(candidate_iid)s AS BIGINT), point.*"  # noqa: S608
-    " FROM unnest(CAST(%(keys)s AS BIGINT[]), CAST(%(steps)s AS BIGINT[]), CAST(%(times)s AS BIGINT[]),"
-    " CAST(%(numbers)s AS DOUBLE PRECISION[]), CAST(%(nans)s AS BOOLEAN[])) AS point),"
-    f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING)"
-    f" INSERT INTO latest_metric ({_COLUMNS}) SELECT DISTINCT ON (key_id) * FROM sent"
-    " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC" + _KEEP_NEWER
+_VALUES = ":project_id, :candidate_iid, :key_id, :step, :timestamp_ms, :value, :is_nan"
+_SQLITE_HISTORY = Statement(sa.text(f"INSERT INTO metric ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING"))  # noqa: S608
+_SQLITE_LATEST = Statement(sa.text(f"INSERT INTO latest_metric ({_COLUMNS}) VALUES ({_VALUES})" + _KEEP_NEWER))  # noqa: S608
+_POSTGRESQL = Statement(
+    sa.text(
+        f"WITH sent ({_COLUMNS}) AS (SELECT CAST(:project_id AS BIGINT), CAST(:candidate_iid AS BIGINT), point.*"  # noqa: S608
+        " FROM unnest(CAST(:keys AS BIGINT[]), CAST(:steps AS BIGINT[]), CAST(:times AS BIGINT[]),"
+        " CAST(:numbers AS DOUBLE PRECISION[]), CAST(:nans AS BOOLEAN[])) AS point),"
+        f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING)"
+        f" INSERT INTO latest_metric ({_COLUMNS}) SELECT DISTINCT ON (key_id) * FROM sent"
+        " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC" + _KEEP_NEWER
+    )
 )
 _LATEST_OF = (
     sa.select(
@@ -74,8 +76,8 @@ _OF_KEY = (
     .order_by(*_BY_TIME)
     .limit(sa.bindparam("limit"))
 )
-_HISTORY = Prepared(_OF_KEY)
-_HISTORY_AFTER = Prepared(
+_HISTORY = Statement(_OF_KEY)
+_HISTORY_AFTER = Statement(
     _OF_KEY.where(
         sa.tuple_(*_BY_TIME)
         > sa.tuple_(*(sa.bindparam(name, type_=column.type) for name, column in zip(_AFTER, _BY_TIME, strict=True)))
@@ -93,17 +95,14 @@ def append(tx: Transaction, candidate_iid: int, points: Iterable[Point], *, numb
     )
     if not rows:
         return
-    if tx.connection.dialect.name == "postgresql":
+    if tx.dialect == "postgresql":
         _, _, keys, steps, times, values, nans = map(_array, zip(*rows, strict=True))
-        owner: dict[str, Any] = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
-        given = owner | {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
-        announce(tx.connection, _POSTGRESQL, given)
-        driver(tx.connection).execute(_POSTGRESQL, given)
+        columns = {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
+        tx.run(_POSTGRESQL, candidate_iid=candidate_iid, **columns)
         return
     latest = list({row[2]: row for row in rows}.values())
-    for sql, some in ((_SQLITE_HISTORY, rows), (_SQLITE_LATEST, latest)):
-        announce(tx.connection, sql, some, many=True)
-        driver(tx.connection).executemany(sql, some)
+    tx.run_many(_SQLITE_HISTORY, rows)
+    tx.run_many(_SQLITE_LATEST, latest)
 
 
 def _array(values: tuple[float, ...]) -> str:
@@ -115,7 +114,7 @@ def latest_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[
     """Fetch the latest values of several candidates in one statement, by key."""
     given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[Point]] = {}
-    for iid, key, value, is_nan, timestamp_ms, step in tx.connection.execute(_LATEST_OF, given).all():
+    for iid, key, value, is_nan, timestamp_ms, step in tx.execute(_LATEST_OF, given).all():
         found.setdefault(iid, []).append(Point(key, NAN if is_nan else value, timestamp_ms, step))
     return found
 
@@ -132,11 +131,10 @@ def history(
     number = find(tx, [key]).get(key)
     if number is None:
         return []
-    given: dict[str, Any] = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "key_id": number}
-    given["limit"] = _NO_LIMIT if limit is None else limit
+    given = {"candidate_iid": candidate_iid, "key_id": number, "limit": _NO_LIMIT if limit is None else limit}
     if after is None:
-        return _HISTORY.all(tx.connection, given)
-    return _HISTORY_AFTER.all(tx.connection, given | dict(zip(_AFTER, after, strict=True)))
+        return tx.all(_HISTORY, **given)
+    return tx.all(_HISTORY_AFTER, **given, **dict(zip(_AFTER, after, strict=True)))
 
 
 def stored(value: float) -> tuple[float, bool]:
@@ -160,7 +158,7 @@ def sources_of(tx: Transaction, model_ids: Iterable[str]) -> dict[str, str]:
     query = sa.select(table.c.model_id, table.c.source_eid, table.c.beside).where(
         table.c.project_id == tx.project_id, table.c.model_id.in_(list(model_ids))
     )
-    return {row.model_id: "" if row.beside else row.source_eid for row in tx.connection.execute(query)}
+    return {row.model_id: "" if row.beside else row.source_eid for row in tx.execute(query)}
 
 
 def append_to_models(tx: Transaction, eid: str, points: Sequence[ModelPoint], *, beside: Container[str]) -> None:
@@ -181,4 +179,4 @@ def append_to_models(tx: Transaction, eid: str, points: Sequence[ModelPoint], *,
             "is_nan": is_nan,
             "beside": one.model_id in beside,
         }
-    upsert(tx.connection, schema.logged_model_metric, rows.values(), update=["value", "is_nan"])
+    tx.upsert(schema.logged_model_metric, rows.values(), update=["value", "is_nan"])

@@ -6,7 +6,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Query, upsert
+from mltrail_server.store.db.statements import Query
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.param
@@ -24,18 +24,14 @@ def add(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[
     if not params:
         return {}
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
-    if upsert(tx.connection, _T, [owner | {"key": key, "value": value} for key, value in params.items()]) == len(
-        params
-    ):
+    if tx.upsert(_T, [owner | {"key": key, "value": value} for key, value in params.items()]) == len(params):
         return {}
     return others(tx, candidate_iid, params)
 
 
 def others(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[str, str]:
     """Answer the stored values of parameters that are there with another value."""
-    there = tx.connection.execute(
-        _THERE, {"project_id": tx.project_id, "candidate_iid": candidate_iid, "keys": list(params)}
-    )
+    there = tx.execute(_THERE, {"project_id": tx.project_id, "candidate_iid": candidate_iid, "keys": list(params)})
     return {row.key: row.value for row in there if row.value != params[row.key]}
 
 
@@ -48,7 +44,7 @@ def pairs_of(tx: Transaction, table: sa.Table, candidate_iids: Iterable[int]) ->
     """Fetch rows of key and value, for parameters and tags alike."""
     given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[tuple[str, str]]] = {}
-    for row in tx.connection.execute(_pairs(table), given).all():
+    for row in tx.execute(_pairs(table), given).all():
         found.setdefault(row.candidate_iid, []).append((row.key, row.value))
     return found
 

@@ -21,6 +21,7 @@ from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.paging import Sorted, arranged, bad_token, directed, mark_of, read_sorted, token_of
+from mltrail_server.store.db.planner import as_range, unindexed
 from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
 
@@ -77,12 +78,10 @@ def choose(
     if newest_first and not hits:
         return Plan()
     sized = [_count(hit, sizes.few) for hit in hits]
-    counts = tx.connection.execute(
-        sa.select(_count(sa.select(sa.literal(1)).where(*within), sizes.small), *sized)
-    ).one()
+    counts = tx.execute(sa.select(_count(sa.select(sa.literal(1)).where(*within), sizes.small), *sized)).one()
     fewest = min(range(len(hits)), key=lambda place: counts[place + 1], default=None)
     if fewest is not None and counts[fewest + 1] <= min(sizes.few, counts[0]):
-        return Plan(iids=[row[0] for row in tx.connection.execute(hits[fewest])])
+        return Plan(iids=[row[0] for row in tx.execute(hits[fewest])])
     return Plan(small=counts[0] <= sizes.small)
 
 
@@ -96,10 +95,10 @@ def _hits(clause: Clause, project_id: ProjectId) -> sa.Select[Any] | None:
         table = schema.latest_metric
         where = [table.c.key_id == key_id(project_id, clause.key), newest_value(clause)]
         if clause.operator == "=":
-            where.append(_is(table.c.value, clause.value))
+            where.append(as_range(table.c.value, clause.value))
     elif clause.entity in (Entity.PARAM, Entity.TAG) and clause.operator == "=" and isinstance(clause.value, str):
         table = schema.param if clause.entity is Entity.PARAM else schema.candidate_tag
-        start = _is(table.c.value_start, clause.value[: schema.VALUE_START])
+        start = as_range(table.c.value_start, clause.value[: schema.VALUE_START])
         where = [table.c.key == clause.key, start, pair_value(table, clause)]
     elif clause.entity is Entity.ATTRIBUTE and clause.key == "run_id" and clause.operator in ("=", "IN"):
         values = clause.value if isinstance(clause.value, tuple) else (clause.value,)
@@ -107,11 +106,6 @@ def _hits(clause: Clause, project_id: ProjectId) -> sa.Select[Any] | None:
     else:
         return None
     return sa.select(table.c.candidate_iid).where(table.c.project_id == project_id, *where)
-
-
-def _is(column: sa.ColumnElement[Any], value: object) -> sa.ColumnElement[bool]:
-    """Say `=` as a range: without statistics SQLite takes all rows of the project for fewer than those of one value."""
-    return column.between(value, value)
 
 
 _LATEST = schema.latest_metric
@@ -225,16 +219,13 @@ class Walk:
         return _T.c.experiment_iid.in_(self.experiment_iids), _T.c.stage.in_(self.stages)
 
     def _by_row(self) -> tuple[sa.ColumnElement[bool], ...]:
-        """Check experiment and stage of candidates that another index finds.
-
-        SQLite, which has no statistics, would take the index of the newest candidates instead; `+ 0` keeps it from it.
-        """
-        if self.tx.connection.dialect.name != "sqlite":
+        """Check experiment and stage of candidates that another index finds, not that of the newest candidates."""
+        if self.tx.dialect != "sqlite":
             return self._within()
-        return (_T.c.experiment_iid + 0).in_(self.experiment_iids), (_T.c.stage + 0).in_(self.stages)
+        return unindexed(_T.c.experiment_iid).in_(self.experiment_iids), unindexed(_T.c.stage).in_(self.stages)
 
     def _rows(self, query: sa.Select[Any]) -> list[Row]:
-        return list(self.tx.connection.execute(query))
+        return list(self.tx.execute(query))
 
 
 _SIZES = Sizes()

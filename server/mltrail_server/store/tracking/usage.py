@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import upsert
 from mltrail_server.store.db.transaction import Transaction
 
 BYTES = "used_bytes"
@@ -24,7 +23,7 @@ _BLOB, _CANDIDATE, _METRIC = schema.blob, schema.candidate, schema.metric
 def of(tx: Transaction, name: str) -> int | None:
     """Tell what is in use; None where nobody has counted yet."""
     query = sa.select(_T.c.value).where(_T.c.project_id == tx.project_id, _T.c.name == name)
-    return tx.connection.execute(query).scalar()
+    return tx.execute(query).scalar()
 
 
 def add(tx: Transaction, name: str, more: int) -> int | None:
@@ -35,13 +34,13 @@ def add(tx: Transaction, name: str, more: int) -> int | None:
         .values(value=_T.c.value + more)
         .returning(_T.c.value)
     )
-    return tx.connection.execute(statement).scalar()
+    return tx.execute(statement).scalar()
 
 
 def count(tx: Transaction, name: str) -> int:
     """Count what is there, this transaction's own rows included, and keep it."""
-    used: int = tx.connection.execute(_counting(tx.project_id, name)).scalar_one()
-    upsert(tx.connection, _T, [{"project_id": tx.project_id, "name": name, "value": used}], update=["value"])
+    used: int = tx.execute(_counting(tx.project_id, name)).scalar_one()
+    tx.upsert(_T, [{"project_id": tx.project_id, "name": name, "value": used}], update=["value"])
     return used
 
 
