@@ -321,7 +321,7 @@ def _computed(
     return Outcome(report, text, state.settled, state.project)
 
 
-def _post(
+def _post(  # noqa: PLR0913 - what is posted, for whom, and what it is of
     ci: Ci,
     state: PipelineState,
     pipeline_id: int,

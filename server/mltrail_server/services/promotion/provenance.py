@@ -73,7 +73,7 @@ def _mistake(why: str) -> MltrailError:
 _CONTEXT = "mlflow.data.context"
 
 
-def made(
+def made(  # noqa: PLR0913 - all that a statement tells
     tx: Transaction,
     scope: Scope,
     promotion: Promotion,

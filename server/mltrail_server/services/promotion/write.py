@@ -101,7 +101,7 @@ def number_of(plan: Plan, used: Used) -> tuple[str, str, Semver]:
     return called, reason, numbering.pre_release(version, used) if plan.wish.pre_release else version
 
 
-def sentence_of(
+def sentence_of(  # noqa: PLR0913 - all that the answer tells
     scope: Scope,
     plan: Plan,
     state: str,

@@ -84,7 +84,7 @@ def version_named(tx: Transaction, name: str, text: str) -> Version:
     return find(tx, name, text)
 
 
-def move(
+def move(  # noqa: PLR0913 - the last three are for promotions only
     tx: Transaction,
     scope: Scope,
     model_id: int,
@@ -203,7 +203,7 @@ def history_of_model(scope: Scope, name: str) -> AliasHistory:
         )
 
 
-def _moved(
+def _moved(  # noqa: PLR0913 - a move, and what it is checked against
     tx: Transaction,
     scope: Scope,
     model_id: int,

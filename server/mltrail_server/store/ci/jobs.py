@@ -55,7 +55,7 @@ def know(tx: Transaction, job_id: int, *, pipeline_id: int) -> None:
     tx.upsert(schema.job, [{"project_id": tx.project_id, "id": job_id, "pipeline_id": pipeline_id}])
 
 
-def tie(
+def tie(  # noqa: PLR0913 - the columns of a row, each by its name
     tx: Transaction,
     candidate_iid: int,
     *,

@@ -87,7 +87,7 @@ _NEW = (
 _INSERT = Statement(sa.insert(_T), columns=_NEW)
 
 
-def create(
+def create(  # noqa: PLR0913 - the columns of a row, each by its name
     tx: Transaction,
     *,
     eid: str,

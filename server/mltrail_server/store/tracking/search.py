@@ -237,7 +237,7 @@ class Found:
     next_token: str | None
 
 
-def search(
+def search(  # noqa: PLR0913 - a search has that many parts, each by its name
     tx: Transaction,
     *,
     experiment_iids: Sequence[int],
