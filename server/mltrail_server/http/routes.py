@@ -75,7 +75,7 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
             _check_query(request, route.query)
         if not route.slow:
             return route.handler(Call(deps, actor, request), **parts)
-        with deps.shares.of(actor):
+        with deps.slow_call_limit.hold(actor):
             return route.handler(Call(deps, actor, request), **parts)
 
     view.mltrail_access = route.access  # type: ignore[attr-defined]

@@ -1,10 +1,10 @@
-"""A crowd of unknown tokens does not keep out who is known."""
+"""A crowd of unknown tokens does not keep out those that are known."""
 
 from contextlib import ExitStack
 
 from flask.testing import FlaskClient
 
-from mltrail_server.services.context.call_limits import AT_ONCE
+from mltrail_server.services.context.call_limits import MOST_LOOKUPS
 from mltrail_server.services.context.deps import Deps
 from tests.team import EXTERNAL_URL, Team
 
@@ -21,9 +21,9 @@ def test_while_many_tokens_are_looked_up_others_wait_and_the_known_pass(
     known, new = bearer(team.tokens["developer"]), bearer(team.tokens["guest"])
     assert gitlab_client.get(URL, headers=known).status_code == 200
     with ExitStack() as crowd:
-        for _ in range(AT_ONCE):
+        for _ in range(MOST_LOOKUPS):
             assert gitlab_deps.team is not None
-            crowd.enter_context(gitlab_deps.team.lookups.one())
+            crowd.enter_context(gitlab_deps.team.lookup_limit.hold())
         refused = gitlab_client.get(URL, headers=new)
         assert refused.status_code == 503
         assert refused.headers["Retry-After"] == "1"

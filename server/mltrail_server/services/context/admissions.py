@@ -1,4 +1,4 @@
-"""Who was let in a moment ago."""
+"""Who was let in a moment ago, so that GitLab is not asked about a token at each call."""
 
 import hashlib
 from collections import OrderedDict
@@ -17,11 +17,11 @@ _MAX_ENTRIES = 10_000
 class _Entry:
     actor: Actor
     kept_ms: int
-    ask_ms: int  # GitLab is not asked before
+    ask_ms: int  # GitLab is not asked before this time
 
 
 class Admissions:
-    """Actors by the hash of token and project. Holds no token in clear, and no more than some thousand entries."""
+    """Actors by the hash of token and project. Holds no token in the clear, and at most ten thousand entries."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
@@ -32,15 +32,16 @@ class Admissions:
         return hashlib.sha256(f"{project}\0{token}".encode()).digest()
 
     def fresh(self, key: bytes, now: int) -> Actor | None:
-        entry = self._within(key, now)
+        entry = self._valid(key, now)
         return entry.actor if entry and now < entry.ask_ms else None
 
     def stale(self, key: bytes, now: int) -> Actor | None:
-        """Answer an actor that is good while GitLab is down, and leave GitLab alone for some seconds: it may hang.
+        """Return an actor to go on with while GitLab is down, and leave GitLab alone for some seconds: it may hang.
 
-        An ID token needs none of this: it is judged without GitLab, but for its key and for what an old GitLab hides.
+        An ID token rarely needs this: it is verified without GitLab, except for its key and for what an old GitLab
+        leaves out of it.
         """
-        entry = self._within(key, now)
+        entry = self._valid(key, now)
         if entry is None:
             return None
         entry.ask_ms = now + RETRY_MS
@@ -57,7 +58,7 @@ class Admissions:
         with self._lock:
             self._entries.pop(key, None)
 
-    def _within(self, key: bytes, now: int) -> _Entry | None:
+    def _valid(self, key: bytes, now: int) -> _Entry | None:
         entry = self._entries.get(key)
         if entry is None:
             return None

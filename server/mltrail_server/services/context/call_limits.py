@@ -1,12 +1,10 @@
-"""How many slow calls (searches, histories, pages) go on at once: for one caller, for one project, and in all.
+"""How much one process does at once, so that no caller takes all of its threads and connections.
 
-Without a bound one caller's searches would take all threads and connections of a process, and others would wait for
-them. Whoever has used up a share waits a moment in a short queue, and is then sent away with 429; clients try again.
+Slow calls (searches, histories, pages) are limited for each caller, each project and in all: a caller over the limit
+waits a moment in a short queue and is then refused with 429, and clients try again.
 
-How many tokens may be looked up in GitLab at once.
-
-Whoever sends a token that nobody knows has us ask GitLab, and hold a web thread until it answers. Without a bound an
-outsider could hold all of them while GitLab is slow. What is known already, and ID tokens, need no look-up.
+Unknown tokens are limited in all. Each holds a web thread while GitLab is asked about it, so while GitLab is slow an
+outsider could hold all threads. Tokens that were checked lately, and ID tokens, need no lookup.
 """
 
 import threading
@@ -17,44 +15,29 @@ from contextlib import contextmanager
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.domain.identity import Actor
 
-AT_ONCE = 8
-
-
-class Lookups:
-    """Of one process."""
-
-    def __init__(self) -> None:
-        self._free = threading.BoundedSemaphore(AT_ONCE)
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Look one token up while the block runs. Raises UNAVAILABLE while many others are being looked up."""
-        if not self._free.acquire(blocking=False):
-            raise unavailable("Many new tokens are being looked up in GitLab just now; try again.", retry_after=1)
-        try:
-            yield
-        finally:
-            self._free.release()
-
-
 MOST_OF_ONE = 8
+"""Slow calls of one caller, or of one project."""
 MOST = 16
 MOST_WAITING = 24
 WAIT_SECONDS = 2.0
+MOST_LOOKUPS = 8
+
+_Key = tuple[str, object]
+_ALL: _Key = ("all", None)
 
 
-class Shares:
-    """Of one process."""
+class SlowCallLimit:
+    """Limits the slow calls of one process."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._running: Counter[tuple[str, object]] = Counter()
-        self._waiting: Counter[tuple[str, object]] = Counter()
+        self._running: Counter[_Key] = Counter()
+        self._waiting: Counter[_Key] = Counter()
 
     @contextmanager
-    def of(self, actor: Actor) -> Iterator[None]:
-        """Take a share while the block runs. Raises LIMIT when there is none in time."""
-        keys: tuple[tuple[str, object], ...] = (("caller", actor.user_name), ("project", actor.project_id))
+    def hold(self, actor: Actor) -> Iterator[None]:
+        """Count one slow call of `actor` while the block runs. Raises LIMIT when there is no room for it in time."""
+        keys: tuple[_Key, ...] = (("caller", actor.user_name), ("project", actor.project_id))
         with self._changed:
             if not self._has_room(keys):
                 self._wait(keys)
@@ -66,10 +49,10 @@ class Shares:
                 self._give_back(self._running, (*keys, _ALL))
                 self._changed.notify_all()
 
-    def _has_room(self, keys: tuple[tuple[str, object], ...]) -> bool:
+    def _has_room(self, keys: tuple[_Key, ...]) -> bool:
         return self._running[_ALL] < MOST and all(self._running[key] < MOST_OF_ONE for key in keys)
 
-    def _wait(self, keys: tuple[tuple[str, object], ...]) -> None:
+    def _wait(self, keys: tuple[_Key, ...]) -> None:
         if any(self._waiting[key] >= MOST_WAITING for key in keys):
             raise _too_many()
         self._waiting.update(keys)
@@ -80,14 +63,28 @@ class Shares:
             self._give_back(self._waiting, keys)
 
     @staticmethod
-    def _give_back(counts: Counter[tuple[str, object]], keys: tuple[tuple[str, object], ...]) -> None:
+    def _give_back(counts: Counter[_Key], keys: tuple[_Key, ...]) -> None:
         for key in keys:
             counts[key] -= 1
             if not counts[key]:
                 del counts[key]
 
 
-_ALL: tuple[str, object] = ("all", None)
+class LookupLimit:
+    """Limits the tokens that one process looks up in GitLab at once."""
+
+    def __init__(self) -> None:
+        self._free = threading.BoundedSemaphore(MOST_LOOKUPS)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Count one lookup while the block runs. Raises UNAVAILABLE while too many others are running."""
+        if not self._free.acquire(blocking=False):
+            raise unavailable("Many new tokens are being looked up in GitLab just now; try again.", retry_after=1)
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 def _too_many() -> MltrailError:

@@ -12,14 +12,14 @@ from mltrail_server.gitlab.oauth import OAuth
 from mltrail_server.settings import Settings
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.project import Project
-from mltrail_server.store.tracking.metric_keys import KnownKeys
+from mltrail_server.store.tracking.metric_keys import MetricKeyCache
 
-from .call_limits import Shares
+from .call_limits import SlowCallLimit
 from .job_cache import JobCache
 from .team import TeamMode
 
 PROJECT_AGE_MS = 60 * 60_000
-"""How old what we know of a GitLab project may be where nobody asks for the newest."""
+"""How old our copy of a GitLab project's data may be, except where the newest is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Deps:
     files: FileStore
     clock: Clock
     team: TeamMode | None = None  # None in local mode
-    # A project's rows cost one write per process; after that it is known here.
+    # Making sure of a project's rows costs one write per process; from then on it is known here.
     known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
-    shares: Shares = field(default_factory=Shares)
-    writers: JobCache = field(default_factory=JobCache)
-    metric_keys: KnownKeys = field(default_factory=KnownKeys)
+    slow_call_limit: SlowCallLimit = field(default_factory=SlowCallLimit)
+    job_cache: JobCache = field(default_factory=JobCache)
+    metric_key_cache: MetricKeyCache = field(default_factory=MetricKeyCache)
 
     @property
     def oauth(self) -> OAuth | None:
@@ -44,7 +44,7 @@ class Deps:
         return Project(self.db, project_id, self.clock)
 
     def ci(self, project_id: ProjectId) -> "Ci":
-        """Return what works on a project's pipelines. Raises UNAVAILABLE in local mode, which has none."""
+        """Return what works with a project's pipelines. Raises UNAVAILABLE in local mode, which has none."""
         if self.team is None:
             raise unavailable(
                 "This server has no connection to a GitLab: local mode knows no pipelines. MLTRAIL_GITLAB_URL names "
@@ -55,7 +55,7 @@ class Deps:
 
 @dataclass(frozen=True, slots=True)
 class Ci:
-    """What works on a project's pipelines, which are GitLab's: there is none without a GitLab."""
+    """What works with a project's pipelines, which are GitLab's: so there is none without a GitLab."""
 
     deps: Deps
     gitlab: GitLab
@@ -72,7 +72,7 @@ class Ci:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One call's circumstances: who asks, in which project, with what at hand."""
+    """Who asks, in which project, and with which parts of the server."""
 
     deps: Deps
     actor: Actor

@@ -1,4 +1,4 @@
-"""The ways to GitLab, and what was learnt there lately. Local mode has none of it."""
+"""The clients for GitLab, and what was learnt from it lately. Local mode has none of them."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from mltrail_server.gitlab.job_tokens import JobTokens
 from mltrail_server.gitlab.oauth import OAuth
 
 from .admissions import Admissions
-from .call_limits import Lookups
+from .call_limits import LookupLimit
 from .job_states import JobStates
 
 
@@ -23,5 +23,5 @@ class TeamMode:
     access_tokens: AccessTokens
     oauth: OAuth | None = None
     admissions: Admissions = field(default_factory=Admissions)
-    lookups: Lookups = field(default_factory=Lookups)
+    lookup_limit: LookupLimit = field(default_factory=LookupLimit)
     job_states: JobStates = field(default_factory=JobStates)

@@ -1,6 +1,6 @@
-"""Make a project known when it is first used.
+"""Which projects may use this server, and what it keeps about those that do.
 
-Which projects may come at all: on gitlab.com anybody can make a project, and a token with our audience for it.
+On gitlab.com anybody can create a project, and a token with our audience for it, so an operator can limit the groups.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from mltrail_server.store.identity import projects as store
 
 
 def is_allowed(allowed: Sequence[str], path: str) -> bool:
-    """Tell whether a project is in one of the allowed groups; none given means all are allowed."""
+    """Return whether a project is in one of the allowed groups; if there are none, all projects are allowed."""
     return not allowed or any(path.lower().startswith(f"{namespace.lower()}/") for namespace in allowed)
 
 
 def check_allowed(allowed: Sequence[str], path: str) -> None:
-    """Refuse a project outside the allowed groups; none given means all are allowed.
+    """Raise FORBIDDEN for a project outside the allowed groups.
 
-    Raises FORBIDDEN. Nobody learns from it whether the project exists: the path alone decides.
+    It does not reveal whether the project exists: the path alone decides.
     """
     if not is_allowed(allowed, path):
         raise forbidden(
@@ -30,16 +30,16 @@ def check_allowed(allowed: Sequence[str], path: str) -> None:
 
 
 def ensure(deps: Deps, actor: Actor) -> None:
-    """Make sure that the actor's project has its rows, among them the default experiment."""
-    mark = (actor.project_id, actor.project_path)
-    if mark in deps.known_projects:
+    """Make sure that the actor's project has its rows, the default experiment among them."""
+    known = (actor.project_id, actor.project_path)
+    if known in deps.known_projects:
         return
     with deps.project(actor.project_id).write() as tx:
         store.ensure(tx, path=actor.project_path)
-    deps.known_projects.add(mark)
+    deps.known_projects.add(known)
 
 
 def path_of(project: Project) -> str | None:
-    """Tell the path of a project that has been used here."""
+    """Return the path of a project; None where it has not been used here."""
     with project.read() as tx:
         return store.path_of(tx)

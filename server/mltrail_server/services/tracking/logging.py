@@ -42,7 +42,7 @@ def log_batch(
     wanted = {key: value for key, value in tags if value or key != NAME_TAG}
     limits.check_run_name(wanted.get(NAME_TAG, ""))
     claim = job_claims.look_up(scope, wanted)
-    known = scope.deps.metric_keys.of(scope.project_id)
+    known = scope.deps.metric_key_cache.of(scope.project_id)
 
     def store(tx: Transaction) -> Mapping[str, int]:
         candidate, number = writable(tx, scope, eid, _kinds(points, by_key, wanted), wanted)
@@ -73,9 +73,9 @@ def log_batch(
         numbers = scope.project.write_together(store)
     except Exception:
         if scope.actor.job is not None:
-            scope.deps.writers.forget(scope.project_id, scope.actor.job.job_id)
+            scope.deps.job_cache.forget(scope.project_id, scope.actor.job.job_id)
         raise
-    scope.deps.metric_keys.learn(scope.project_id, numbers)
+    scope.deps.metric_key_cache.learn(scope.project_id, numbers)
 
 
 def delete_tag(scope: Scope, eid: str, key: str) -> None:

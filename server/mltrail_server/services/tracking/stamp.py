@@ -60,12 +60,12 @@ def on_create(
     if job is None:
         own = {key: value for key, value in tags.items() if key not in _kept(scope)}
         return own | (_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
-    if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
+    if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(tx, job)
     _tie(tx, scope, candidate_iid, job, Part.CREATOR)
     if scope.actor.unchecked:
         jobs.flag(tx, candidate_iid, job.job_id, at=tx.now)
-    if scope.deps.writers.is_news(scope.project_id, job.pipeline_id, tx.now):
+    if scope.deps.job_cache.note_activity(scope.project_id, job.pipeline_id, tx.now):
         root = _root(tx, job)
         unknown = job.pipeline_source == gitlab_ci.CHILD and root == job.pipeline_id
         _look(tx, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
@@ -88,7 +88,7 @@ def on_write(
     if scope.actor.kind is TokenKind.DETACHED and candidate.status.ended:
         # Its token may live on for weeks. What was reported and reviewed must not change under it.
         return evidence.add(tx, scope, candidate, kinds, tags)
-    if job is not None and scope.deps.writers.knows_tie(scope.project_id, candidate.iid, job.job_id):
+    if job is not None and scope.deps.job_cache.knows_tie(scope.project_id, candidate.iid, job.job_id):
         _flag(tx, scope, candidate, job)
         return candidate.iid
     links = _verified(tx, scope, candidate.iid)
@@ -97,7 +97,7 @@ def on_write(
     if job is None or not _is_of(tx, job, links):
         return evidence.add(tx, scope, candidate, kinds, tags)
     if any(link.job_id == job.job_id for link in links):
-        scope.deps.writers.remember(scope.project_id, candidate.iid, job.job_id)
+        scope.deps.job_cache.remember(scope.project_id, candidate.iid, job.job_id)
     else:
         lateness = evidence.snapshot_before_late_job(tx, candidate, links[0].pipeline_id)
         _tie(tx, scope, candidate.iid, job, Part.CONTRIBUTOR, lateness)
@@ -237,7 +237,7 @@ def _tie(
     part: Part,
     lateness: Lateness = Lateness(),  # noqa: B008 - it never changes
 ) -> None:
-    if not scope.deps.writers.knows_job(scope.project_id, job.job_id):
+    if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
         jobs.know(tx, job.job_id, pipeline_id=job.pipeline_id)
     jobs.tie(
         tx,

@@ -217,8 +217,8 @@ def has_candidates(tx: Transaction, job_id: int) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
-def told_of(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
-    """Answer a job's status as GitLab told it last, and when; None for a job that GitLab was not asked about."""
+def last_status(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
+    """Return the status that GitLab gave a job last, and when; None for a job that GitLab was not asked about."""
     job = schema.job
     query = sa.select(job.c.status, job.c.refreshed_ms).where(
         job.c.project_id == tx.project_id, job.c.id == job_id, job.c.refreshed_ms.is_not(None)
@@ -227,13 +227,18 @@ def told_of(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
     return None if row is None else (row.status, row.refreshed_ms)
 
 
-def told(tx: Transaction, told: gitlab_ci.Job) -> bool:
-    """Keep what GitLab says of one job that is known here; False for one that has made nothing."""
+def note_status(tx: Transaction, current: gitlab_ci.Job) -> bool:
+    """Keep what GitLab says about a job, and return whether it is known here: whether it has made anything."""
     job = schema.job
     kept = tx.execute(
         sa.update(job)
-        .where(job.c.project_id == tx.project_id, job.c.id == told.id)
-        .values(status=told.status, failure_reason=told.failure_reason, web_url=told.web_url, refreshed_ms=tx.now)
+        .where(job.c.project_id == tx.project_id, job.c.id == current.id)
+        .values(
+            status=current.status,
+            failure_reason=current.failure_reason,
+            web_url=current.web_url,
+            refreshed_ms=tx.now,
+        )
     )
     return kept.rowcount == 1
 

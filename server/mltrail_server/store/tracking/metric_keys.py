@@ -22,8 +22,8 @@ _NAMES = Statement(
 _MOST_KNOWN = 100_000
 
 
-class KnownKeys:
-    """Numbers that one process has seen, so that a training loop does not ask again at every call.
+class MetricKeyCache:
+    """The numbers that one process has seen, so that a training loop does not ask for them at every call.
 
     A number never changes and is never given to another name, so what is known stays true. Only what has been committed
     may be learnt: a number from a transaction that is rolled back is given out again.

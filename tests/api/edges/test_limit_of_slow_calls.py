@@ -12,7 +12,7 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context import call_limits
-from mltrail_server.services.context.call_limits import MOST, MOST_OF_ONE, Shares
+from mltrail_server.services.context.call_limits import MOST, MOST_OF_ONE, SlowCallLimit
 from mltrail_server.services.context.deps import Deps
 from tests.mlflow_client import Mlflow
 
@@ -25,12 +25,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def held(taken: Shares, actors: list[Actor]) -> Iterator[None]:
-    """Have each of these take a share while the block runs."""
+def held(limit: SlowCallLimit, actors: list[Actor]) -> Iterator[None]:
+    """Have each of these make a slow call while the block runs."""
     gate, begun = threading.Event(), threading.Semaphore(0)
 
     def hold(actor: Actor) -> None:
-        with taken.of(actor):
+        with limit.hold(actor):
             begun.release()
             gate.wait(300)
 
@@ -46,46 +46,46 @@ def held(taken: Shares, actors: list[Actor]) -> Iterator[None]:
             one.result()
 
 
-def refused(taken: Shares, actor: Actor) -> bool:
+def refused(limit: SlowCallLimit, actor: Actor) -> bool:
     try:
-        with taken.of(actor):
+        with limit.hold(actor):
             return False
     except MltrailError as error:
         return (error.code, error.retry_after) == (Code.LIMIT, 1)
 
 
-def test_a_callers_share_leaves_room_for_others() -> None:
-    taken = Shares()
-    with held(taken, [replace(ACTOR, project_id=ProjectId(number)) for number in range(MOST_OF_ONE)]):
-        assert refused(taken, replace(ACTOR, project_id=ProjectId(99)))
-        assert not refused(taken, replace(ACTOR, user_name="bob", project_id=ProjectId(99)))
-    assert not refused(taken, ACTOR)
+def test_the_limit_of_a_caller_leaves_room_for_others() -> None:
+    limit = SlowCallLimit()
+    with held(limit, [replace(ACTOR, project_id=ProjectId(number)) for number in range(MOST_OF_ONE)]):
+        assert refused(limit, replace(ACTOR, project_id=ProjectId(99)))
+        assert not refused(limit, replace(ACTOR, user_name="bob", project_id=ProjectId(99)))
+    assert not refused(limit, ACTOR)
 
 
-def test_a_projects_share_leaves_room_for_others() -> None:
-    taken = Shares()
-    with held(taken, [replace(ACTOR, user_name=f"user {number}") for number in range(MOST_OF_ONE)]):
-        assert refused(taken, replace(ACTOR, user_name="bob"))
-        assert not refused(taken, replace(ACTOR, user_name="bob", project_id=ProjectId(2)))
+def test_the_limit_of_a_project_leaves_room_for_others() -> None:
+    limit = SlowCallLimit()
+    with held(limit, [replace(ACTOR, user_name=f"user {number}") for number in range(MOST_OF_ONE)]):
+        assert refused(limit, replace(ACTOR, user_name="bob"))
+        assert not refused(limit, replace(ACTOR, user_name="bob", project_id=ProjectId(2)))
 
 
 def test_all_together_leave_room_for_what_is_quick() -> None:
-    taken = Shares()
+    limit = SlowCallLimit()
     everybody = [replace(ACTOR, user_name=f"user {number}", project_id=ProjectId(number + 1)) for number in range(MOST)]
-    with held(taken, everybody):
-        assert refused(taken, replace(ACTOR, user_name="bob", project_id=ProjectId(99)))
+    with held(limit, everybody):
+        assert refused(limit, replace(ACTOR, user_name="bob", project_id=ProjectId(99)))
 
 
-def test_who_comes_a_moment_too_early_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_comes_a_moment_too_early_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_limits, "WAIT_SECONDS", 300)
-    taken = Shares()
+    limit = SlowCallLimit()
     with ThreadPoolExecutor(3 * MOST_OF_ONE) as pool:
-        assert not any(pool.map(lambda _: refused(taken, ACTOR), range(30 * MOST_OF_ONE)))
+        assert not any(pool.map(lambda _: refused(limit, ACTOR), range(30 * MOST_OF_ONE)))
 
 
-def test_the_client_is_told_to_come_again(deps: Deps, mlflow: Mlflow) -> None:
+def test_the_client_is_asked_to_try_again(deps: Deps, mlflow: Mlflow) -> None:
     local = replace(ACTOR, user_name="local")
-    with held(deps.shares, [local] * MOST_OF_ONE):
+    with held(deps.slow_call_limit, [local] * MOST_OF_ONE):
         answer = mlflow.call("POST", "api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]})
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
         assert answer.get_json()["error_code"] == "REQUEST_LIMIT_EXCEEDED"
