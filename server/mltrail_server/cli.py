@@ -132,7 +132,7 @@ def _purge(deps: "Deps", options: argparse.Namespace) -> None:
     from .services.admin import purge  # noqa: PLC0415
 
     would = "Would remove" if options.dry_run else "Removed"
-    wanted = purge.Wanted(
+    wanted = purge.PurgeRequest(
         older_than_ms=_span_ms(options.older_than),
         project=options.project,
         run_ids=[one.strip() for one in options.run_ids.split(",") if one.strip()],
@@ -176,7 +176,7 @@ def _numbers(text: str) -> list[int]:
 def _check(settings: Settings, options: argparse.Namespace) -> int:
     from .services.admin import store_check  # noqa: PLC0415
 
-    def report(problem: store_check.Problem) -> None:
+    def report(problem: store_check.FileProblem) -> None:
         print(json.dumps(problem.told()) if options.json else problem.line(), flush=True)
 
     totals = store_check.check(_of_a_server(settings), report, with_digests=options.digests)

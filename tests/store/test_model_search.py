@@ -17,7 +17,7 @@ def test_a_longer_page_takes_no_more_statements(scope: Scope) -> None:
     for model in range(10):
         models.create(scope, name=f"m{model}", tags={"team": "growth"})
         for _ in range(3):
-            versions.create(scope, f"m{model}", versions.Request(), {"k": "v"})
+            versions.create(scope, f"m{model}", versions.VersionRequest(), {"k": "v"})
         aliases.put(scope, f"m{model}", "champion", "2")
     for limit in (1, 10):
         assert statements(scope, lambda limit=limit: models.search(scope, limit=limit)) == 6

@@ -7,7 +7,7 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services.registry import aliases
-from mltrail_server.services.registry.aliases import Moved
+from mltrail_server.services.registry.aliases import AliasChange
 
 
 class _Put(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,7 +62,7 @@ def _text(value: str | int | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _answer(moved: Moved) -> Response:
+def _answer(moved: AliasChange) -> Response:
     return json_answer(
         {
             "alias": moved.alias,

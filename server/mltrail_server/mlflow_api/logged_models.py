@@ -12,9 +12,9 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.services.files import files
 from mltrail_server.services.tracking import logged_models, logging
-from mltrail_server.services.tracking.logged_models import Shown
+from mltrail_server.services.tracking.logged_models import LoggedModelData
 from mltrail_server.store.tracking.inputs import Direction, ModelLink
-from mltrail_server.store.tracking.logged_models import MeasuredOn, ModelStatus, Order
+from mltrail_server.store.tracking.logged_models import LoggedModelOrder, MeasuredOn, ModelStatus
 
 from . import run_shapes
 from .messages import Message, message_of
@@ -156,9 +156,9 @@ def search(call: Call) -> Response:
     return json_answer(answer | ({"next_page_token": token} if token else {}))
 
 
-def _order(one: _OrderBy) -> Order:
+def _order(one: _OrderBy) -> LoggedModelOrder:
     dataset = MeasuredOn(one.dataset_name, one.dataset_digest or "") if one.dataset_name else None
-    return Order(one.field_name, one.ascending is not False, dataset)
+    return LoggedModelOrder(one.field_name, one.ascending is not False, dataset)
 
 
 def folder(call: Call, model_id: str) -> Response:
@@ -192,7 +192,7 @@ def log_model(call: Call) -> Response:
     return json_answer({})
 
 
-def shown(one: Shown) -> dict[str, object]:
+def shown(one: LoggedModelData) -> dict[str, object]:
     model = one.model
     info: dict[str, object] = {
         "model_id": model.model_id,
@@ -223,7 +223,7 @@ def shown(one: Shown) -> dict[str, object]:
     return {"info": info, "data": {"params": run_shapes.pairs(one.params), "metrics": metrics}}
 
 
-def _answer(one: Shown) -> Response:
+def _answer(one: LoggedModelData) -> Response:
     return json_answer({"model": shown(one)})
 
 

@@ -62,7 +62,7 @@ class _DeleteTag(Message):
 
 def create(call: Call) -> Response:
     body = message_of(call.request, _Create)
-    request = versions.Request(
+    request = versions.VersionRequest(
         source=body.source or "",
         eid=body.run_id or "",
         logged_model_id=body.model_id or "",

@@ -8,7 +8,7 @@ from flask import Response
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.services.registry import aliases, models
-from mltrail_server.services.registry.models import Registered
+from mltrail_server.services.registry.models import ModelWithVersions
 
 from . import model_versions
 from .messages import Message, message_of
@@ -142,7 +142,7 @@ def get_by_alias(call: Call) -> Response:
     return json_answer({"model_version": model_versions.shown(version)})
 
 
-def shown(registered: Registered) -> dict[str, object]:
+def shown(registered: ModelWithVersions) -> dict[str, object]:
     model = registered.model
     answer: dict[str, object] = {
         "name": model.name,
@@ -159,5 +159,5 @@ def shown(registered: Registered) -> dict[str, object]:
     return answer
 
 
-def _answer(registered: Registered) -> Response:
+def _answer(registered: ModelWithVersions) -> Response:
     return json_answer({"registered_model": shown(registered)})

@@ -9,7 +9,7 @@ import msgspec
 
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.paths import join
-from mltrail_server.services.tracking.candidates import Logged
+from mltrail_server.services.tracking.candidates import CandidateData
 from mltrail_server.store.files.files import Entry
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.inputs import Dataset, Direction
@@ -20,7 +20,7 @@ from .wire import stage_name
 Shape = dict[str, object]
 
 
-def run(logged: Logged) -> Shape:
+def run(logged: CandidateData) -> Shape:
     inputs: Shape = {}
     if logged.datasets:
         inputs["dataset_inputs"] = [_dataset(dataset) for dataset in logged.datasets]

@@ -10,7 +10,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
 from mltrail_server.services.files import files
 from mltrail_server.services.pages import candidate
-from mltrail_server.services.pages.candidate import View
+from mltrail_server.services.pages.candidate import CandidateView
 from mltrail_server.services.registry import versions
 from mltrail_server.services.tracking import search, stamp
 from mltrail_server.services.tracking.candidates import NAME_TAG
@@ -69,7 +69,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     )
 
 
-def _linked(view: View, direction: Direction) -> list[str]:
+def _linked(view: CandidateView, direction: Direction) -> list[str]:
     return [link.model_id for link in view.run.models if link.direction is direction]
 
 
@@ -119,15 +119,15 @@ def picture(call: Call, iid: int, path: str) -> ResponseReturnValue:
     return previews.picture(call, _file(call, candidate.get(call.scope, iid), path))
 
 
-def _file(call: Call, view: View, path: str) -> File:
+def _file(call: Call, view: CandidateView, path: str) -> File:
     return files.find(call.scope, f"{_root(view)}/{path}")
 
 
-def _entries(call: Call, view: View, folder: str) -> list[Entry]:
+def _entries(call: Call, view: CandidateView, folder: str) -> list[Entry]:
     """List a folder of a run's files; where they lie elsewhere, nobody here knows them."""
     return [] if view.run.candidate.elsewhere else files.listing(call.scope, paths.join(_root(view), folder))
 
 
-def _root(view: View) -> str:
+def _root(view: CandidateView) -> str:
     one = view.run.candidate
     return f"{one.experiment_iid}/{one.eid}/artifacts"

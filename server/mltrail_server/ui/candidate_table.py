@@ -11,7 +11,7 @@ from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import tables
-from mltrail_server.services.pages.tables import Row, Table, Wanted
+from mltrail_server.services.pages.tables import CandidateRow, Table, TableQuery
 
 from .render import page
 from .table_state import FIXED, GITLAB, METRIC, PARAM, State, order_of
@@ -60,7 +60,7 @@ def as_csv(call: Call, iid: int) -> ResponseReturnValue:
     if state.problem:
         raise MltrailError(Code.INVALID, state.problem)
     table = tables.page(call.scope, iid, _wanted(state))
-    wanted = Wanted(state.clauses, state.orders, state.view_type, metrics=table.metrics, params=table.params)
+    wanted = TableQuery(state.clauses, state.orders, state.view_type, metrics=table.metrics, params=table.params)
     lines = _lines(wanted, tables.every(call.scope, iid, wanted))
     return Response(
         stream_with_context(lines),
@@ -69,8 +69,8 @@ def as_csv(call: Call, iid: int) -> ResponseReturnValue:
     )
 
 
-def _wanted(state: State) -> Wanted:
-    return Wanted(
+def _wanted(state: State) -> TableQuery:
+    return TableQuery(
         state.clauses,
         state.orders,
         state.view_type,
@@ -91,7 +91,7 @@ def _choices(table: Table, state: State, *, local: bool) -> list[tuple[str, list
     ]
 
 
-def _lines(wanted: Wanted, pages: Iterator[list[Row]]) -> Iterator[str]:
+def _lines(wanted: TableQuery, pages: Iterator[list[CandidateRow]]) -> Iterator[str]:
     metrics, params = wanted.metrics or (), wanted.params or ()
     head = ["run", "run_id", "name", "status", "author", "started", "ended", "job", "pipeline", "commit"]
     yield _line([*head, *(METRIC + name for name in metrics), *(PARAM + name for name in params)])

@@ -8,7 +8,7 @@ from mltrail_server.domain.errors import invalid
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import charts
 from mltrail_server.services.pages.charts import Curve
-from mltrail_server.store.tracking.histories import Axis
+from mltrail_server.store.tracking.histories import CurveAxis
 
 COLOURS = ("#428fdc", "#c95d2e", "#2da160", "#9475db", "#cf4d81", "#0090b1", "#ab6100", "#747273")
 """Readable on light and on dark; `charts.js` has the same."""
@@ -43,7 +43,7 @@ def _curves(call: Call) -> list[Curve]:
     arguments = call.request.args
     try:
         iids = [int(text) for text in arguments.getlist("run")]
-        axis = Axis(arguments.get("axis", Axis.STEP))
+        axis = CurveAxis(arguments.get("axis", CurveAxis.STEP))
     except ValueError as error:
         raise invalid("`run` is the number of a run, and `axis` is step or time.") from error
     found = charts.curves(call.scope, iids, arguments.get("key", ""), axis)

@@ -10,7 +10,7 @@ from mltrail_server import cli
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.admin import garbage
-from mltrail_server.services.admin.purge import Wanted, purge
+from mltrail_server.services.admin.purge import PurgeRequest, purge
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from mltrail_server.store.review import tombstones
@@ -65,7 +65,7 @@ def full_run(mlflow: Mlflow, experiment: str = "0") -> str:
 
 
 def gone(deps: Deps, **wanted: object) -> list[str]:
-    return [one.name.split()[0] for one in purge(deps, Wanted(**wanted)) if not one.kept]  # type: ignore[arg-type]
+    return [one.name.split()[0] for one in purge(deps, PurgeRequest(**wanted)) if not one.kept]  # type: ignore[arg-type]
 
 
 def test_a_deleted_run_leaves_nothing(deps: Deps, mlflow: Mlflow, clock: FrozenClock) -> None:
@@ -74,7 +74,7 @@ def test_a_deleted_run_leaves_nothing(deps: Deps, mlflow: Mlflow, clock: FrozenC
     run = full_run(mlflow)
     mlflow.post("runs/delete", run_id=run)
     assert gone(deps, dry_run=True) == ["2"]
-    (told,) = purge(deps, Wanted(dry_run=True))
+    (told,) = purge(deps, PurgeRequest(dry_run=True))
     assert told.name.endswith(" with 1 logged model")
     assert gone(deps, older_than_ms=DAY) == []
     clock.advance(DAY)
@@ -128,9 +128,9 @@ def test_what_a_version_rests_on_stays_and_a_baseline_unless_forced(trail: Trail
     maintainer = trail.person("maintainer")
     for run in trail.runs():
         maintainer.call("POST", "api/2.0/mlflow/runs/delete", json={"run_id": run["info"]["run_id"]})
-    told = {one.name.split()[0]: one.kept for one in purge(trail.deps, Wanted())}
+    told = {one.name.split()[0]: one.kept for one in purge(trail.deps, PurgeRequest())}
     assert all(told.values())
-    forced = {int(one.name.split()[0]): one.kept for one in purge(trail.deps, Wanted(force=True))}
+    forced = {int(one.name.split()[0]): one.kept for one in purge(trail.deps, PurgeRequest(force=True))}
     assert all("version" in kept for kept in forced.values() if kept)
     with trail.deps.project(ProjectId(42)).read() as tx:
         for iid in (iid for iid, kept in forced.items() if not kept):
@@ -142,7 +142,7 @@ def test_what_a_version_rests_on_stays_and_a_baseline_unless_forced(trail: Trail
 def test_a_project_that_is_unknown_is_told(deps: Deps, mlflow: Mlflow) -> None:
     full_run(mlflow)
     with pytest.raises(MltrailError, match="has been used here"):
-        list(purge(deps, Wanted(project="nobody/nothing")))
+        list(purge(deps, PurgeRequest(project="nobody/nothing")))
 
 
 @pytest.mark.parametrize(

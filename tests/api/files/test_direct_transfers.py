@@ -222,9 +222,11 @@ class TestLater:
 
     def test_one_that_is_under_way_is_told_by_the_check(self, mlflow: Mlflow, root: str, deps: Deps) -> None:
         begin(mlflow, root)
-        found: list[store_check.Problem] = []
+        found: list[store_check.FileProblem] = []
         assert store_check.check(replace(deps, clock=lambda: 2**52), found.append).lost == 0
-        assert [(one.kind, one.names) for one in found] == [(store_check.Kind.UNFINISHED, (f"{root}/weights.bin",))]
+        assert [(one.kind, one.names) for one in found] == [
+            (store_check.ProblemKind.UNFINISHED, (f"{root}/weights.bin",))
+        ]
 
     def test_one_that_the_database_does_not_know_goes_too(self, deps: Deps, clock: FrozenClock, bucket: Bucket) -> None:
         deps.files.begin(ProjectId(1))

@@ -144,5 +144,5 @@ def test_a_job_whose_first_call_was_refused_is_tied_by_its_next(
     assert later.error("POST", "runs/log-parameter", run_id=run_id, key="depth", value="3")[0] == 400
     later.post("runs/log-metric", run_id=run_id, key="loss", value=1, timestamp=1)
     with gitlab_deps.project(ProjectId(42)).read() as tx:
-        tied = {link.job_id for link in jobs.links_of(tx, 1)}
+        tied = {link.job_id for link in jobs.ties_of(tx, 1)}
     assert tied == {creator.id, evaluation.id}

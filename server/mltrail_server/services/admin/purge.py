@@ -38,7 +38,7 @@ def leave_tombstone(tx: Transaction, iids: Sequence[int], *, by: str) -> None:
     """
     of_pipeline: dict[int, list[int]] = {}
     for iid in iids:
-        link = next((one for one in jobs.links_of(tx, iid) if one.verified), None)
+        link = next((one for one in jobs.ties_of(tx, iid) if one.verified), None)
         if link is not None:
             of_pipeline.setdefault(link.pipeline_id, []).append(iid)
     for pipeline_id, found in of_pipeline.items():
@@ -81,7 +81,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PurgeRequest:
     """What is to go: what was deleted `older_than_ms` ago or more, in one project or all. Runs and experiments by their
     ids, or all that are deleted.
     """
@@ -104,7 +104,7 @@ class Purged:
     kept: str = ""
 
 
-def purge(deps: Deps, wanted: Wanted) -> Iterator[Purged]:
+def purge(deps: Deps, wanted: PurgeRequest) -> Iterator[Purged]:
     """Remove what was deleted, thing by thing. The bytes of its files go with the garbage, a day later; they count no
     longer from now on. Raises NOT_FOUND for an unknown project.
     """
@@ -128,7 +128,7 @@ def _projects(deps: Deps, wanted: str) -> list[ProjectId]:
     return found
 
 
-def _runs(project: Project, wanted: Wanted, before: int) -> Iterator[Purged]:
+def _runs(project: Project, wanted: PurgeRequest, before: int) -> Iterator[Purged]:
     with project.read() as tx:
         found = deleted.runs(tx, before=before, eids=wanted.run_ids, experiments=wanted.experiment_ids)
     for run in found:
@@ -142,7 +142,7 @@ def _runs(project: Project, wanted: Wanted, before: int) -> Iterator[Purged]:
             yield told
 
 
-def _remove_run(project: Project, run: deleted.Run) -> bool:
+def _remove_run(project: Project, run: deleted.DeletedRun) -> bool:
     with project.write() as tx:
         if not deleted.hold(tx, run.iid):
             return False
@@ -156,7 +156,7 @@ def _remove_run(project: Project, run: deleted.Run) -> bool:
     return True
 
 
-def _logged_models(project: Project, wanted: Wanted, before: int) -> Iterator[Purged]:
+def _logged_models(project: Project, wanted: PurgeRequest, before: int) -> Iterator[Purged]:
     with project.read() as tx:
         found = deleted.logged_models(tx, before=before)
     for model_id, experiment_iid in found:
@@ -171,7 +171,7 @@ def _remove_model(tx: Transaction, model_id: str, experiment_iid: int) -> None:
     deleted.remove_logged_model(tx, model_id)
 
 
-def _experiments(project: Project, wanted: Wanted, before: int) -> Iterator[Purged]:
+def _experiments(project: Project, wanted: PurgeRequest, before: int) -> Iterator[Purged]:
     with project.read() as tx:
         found = deleted.experiments(tx, before=before, iids=wanted.experiment_ids)
     for iid, name in found:

@@ -18,7 +18,7 @@ _PAGE = 1000
 _MOST_NAMES = 5
 
 
-class Kind(Enum):
+class ProblemKind(Enum):
     MISSING = "missing"  # the database knows it, the store does not have it
     SIZE = "size"  # another size than was stored
     DIGEST = "digest"  # another content than was stored
@@ -27,14 +27,14 @@ class Kind(Enum):
     UNFINISHED = "unfinished upload"  # under way, or broken off; garbage collection takes it when it is a day old
 
 
-LOST = frozenset({Kind.MISSING, Kind.SIZE, Kind.DIGEST})
+LOST = frozenset({ProblemKind.MISSING, ProblemKind.SIZE, ProblemKind.DIGEST})
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FileProblem:
     """`names` are some of the names that point at the bytes; sizes are in bytes."""
 
-    kind: Kind
+    kind: ProblemKind
     project_id: ProjectId
     blob_id: str
     names: tuple[str, ...] = ()
@@ -43,10 +43,10 @@ class Problem:
 
     def line(self) -> str:
         sizes = {
-            Kind.MISSING: f"{self.expected_size} bytes",
-            Kind.SIZE: f"{self.found_size} bytes instead of {self.expected_size}",
-            Kind.DIGEST: f"{self.expected_size} bytes, of another content",
-            Kind.UNFINISHED: "of a size that nobody knows",
+            ProblemKind.MISSING: f"{self.expected_size} bytes",
+            ProblemKind.SIZE: f"{self.found_size} bytes instead of {self.expected_size}",
+            ProblemKind.DIGEST: f"{self.expected_size} bytes, of another content",
+            ProblemKind.UNFINISHED: "of a size that nobody knows",
         }.get(self.kind, f"{self.found_size} bytes")
         names = f": {', '.join(self.names)}" if self.names else ""
         return f"{self.kind.value}: project {self.project_id}, {self.blob_id}, {sizes}{names}"
@@ -67,7 +67,7 @@ class Totals:
     files: int = 0
     size: int = 0
     learned: int = 0  # digests that nobody knew before
-    problems: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    problems: dict[ProblemKind, int] = field(default_factory=lambda: dict.fromkeys(ProblemKind, 0))
 
     @property
     def lost(self) -> int:
@@ -83,7 +83,7 @@ class Totals:
         return {"files": self.files, "bytes": self.size, "digests_learned": self.learned, "problems": problems}
 
 
-def check(deps: Deps, report: Callable[[Problem], None], *, with_digests: bool = False) -> Totals:
+def check(deps: Deps, report: Callable[[FileProblem], None], *, with_digests: bool = False) -> Totals:
     """Tell `report` of everything that is not as it should be. Files may come and go meanwhile.
 
     `with_digests` reads all bytes, so it takes as long as reading the store takes.
@@ -107,20 +107,20 @@ def check(deps: Deps, report: Callable[[Problem], None], *, with_digests: bool =
     return totals
 
 
-def _unfinished(deps: Deps) -> Iterator[Problem]:
+def _unfinished(deps: Deps) -> Iterator[FileProblem]:
     for leftover in deps.files.leftovers(before_ms=deps.clock()):
         with deps.project(leftover.project_id).read() as tx:
             under_way = uploads.get(tx, leftover.blob_id)
         names = (under_way.path,) if under_way is not None else ()
-        yield Problem(Kind.UNFINISHED, leftover.project_id, leftover.blob_id, names)
+        yield FileProblem(ProblemKind.UNFINISHED, leftover.project_id, leftover.blob_id, names)
 
 
 def remove_orphans(deps: Deps) -> Totals:
     """Remove bytes that the database does not know and that are older than a day. Not undone by anything."""
     totals = Totals()
 
-    def remove(problem: Problem) -> None:
-        if problem.kind is Kind.ORPHAN:
+    def remove(problem: FileProblem) -> None:
+        if problem.kind is ProblemKind.ORPHAN:
             deps.files.delete(problem.project_id, problem.blob_id)
             totals.files += 1
             totals.size += problem.found_size or 0
@@ -155,7 +155,7 @@ def _paired(known: Iterator[Blob], found: Iterator[ListedBlob]) -> Iterator[tupl
             one, other = next(known, None), next(found, None)
 
 
-def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: ListedBlob | None) -> Problem | None:
+def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: ListedBlob | None) -> FileProblem | None:
     if known is not None and found is not None and known.size == found.size:
         return None
     # The two lists are of different moments, so what looks wrong is looked at again.
@@ -165,15 +165,17 @@ def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: Liste
         still_known = blobs.exists(tx, blob_id)
         names = tuple(blobs.names_of(tx, blob_id, limit=_MOST_NAMES))
     if still_known and known is not None:
-        kind = Kind.MISSING if size is None else Kind.SIZE
-        return None if size == known.size else Problem(kind, project_id, blob_id, names, known.size, size)
+        kind = ProblemKind.MISSING if size is None else ProblemKind.SIZE
+        return None if size == known.size else FileProblem(kind, project_id, blob_id, names, known.size, size)
     if not still_known and found is not None and size is not None:
         young = found.modified_ms > deps.clock() - garbage.GRACE_MS
-        return Problem(Kind.YOUNG_ORPHAN if young else Kind.ORPHAN, project_id, blob_id, found_size=size)
+        return FileProblem(
+            ProblemKind.YOUNG_ORPHAN if young else ProblemKind.ORPHAN, project_id, blob_id, found_size=size
+        )
     return None
 
 
-def _digest_problem(deps: Deps, project_id: ProjectId, known: Blob, totals: Totals) -> Problem | None:
+def _digest_problem(deps: Deps, project_id: ProjectId, known: Blob, totals: Totals) -> FileProblem | None:
     if known.sha256 is None:
         integrity.learn_digest(deps, project_id, known.id, known.size)
         totals.learned += 1
@@ -182,4 +184,4 @@ def _digest_problem(deps: Deps, project_id: ProjectId, known: Blob, totals: Tota
         return None
     with deps.project(project_id).read() as tx:
         names = tuple(blobs.names_of(tx, known.id, limit=_MOST_NAMES))
-    return Problem(Kind.DIGEST, project_id, known.id, names, known.size, known.size)
+    return FileProblem(ProblemKind.DIGEST, project_id, known.id, names, known.size, known.size)

@@ -32,14 +32,14 @@ class PartUrl:
 def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
     """Begin an upload in so many parts: its id, and where to PUT each part within an hour."""
     _check_wanted(scope)
-    target = files.target_of(path)
+    target = files.destination_of(path)
     if not 1 <= parts <= MOST_PARTS:
         raise invalid(
             f"Invalid value {parts} for parameter 'num_parts' supplied: a file has from 1 to {MOST_PARTS} parts. "
             "Set MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE to send larger ones."
         )
     with scope.project.read() as tx:
-        files.check_target(tx, scope, target, size=0)
+        files.check_destination(tx, scope, target, size=0)
         if uploads.count(tx) >= MOST_OPEN:
             raise MltrailError(
                 Code.NOT_IMPLEMENTED,
@@ -61,12 +61,12 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart
 
     Asked again after an answer that was lost, it succeeds again.
     """
-    target = files.target_of(path)
+    target = files.destination_of(path)
     with scope.project.read() as tx:
         upload = uploads.get(tx, upload_id)
         if upload is None and _is_named(tx, target, upload_id):
             return
-        files.check_target(tx, scope, target, size=0)
+        files.check_destination(tx, scope, target, size=0)
     if upload is None or upload.path != target.path:
         raise not_found(f"No upload '{upload_id[:40]}' of '{target.path}' is under way. Send the file again.")
     told = sorted(parts, key=lambda part: part.number)
@@ -86,7 +86,7 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart
 
 def abort(scope: Scope, path: str, upload_id: str) -> None:
     """Give up an upload. One that is not under way is no error: it may be over."""
-    target = files.target_of(path)
+    target = files.destination_of(path)
     with scope.project.read() as tx:
         upload = uploads.get(tx, upload_id)
     if upload is None or upload.path != target.path:
@@ -107,12 +107,12 @@ def _discard(scope: Scope, upload: Upload) -> None:
     """Forget the bytes of an upload that was refused in the end, unless another call has named them."""
     with scope.project.write() as tx:
         uploads.remove(tx, upload.id)
-        named = _is_named(tx, files.target_of(upload.path), upload.id)
+        named = _is_named(tx, files.destination_of(upload.path), upload.id)
     if not named:
         scope.deps.files.delete(scope.project_id, upload.id)
 
 
-def _is_named(tx: Transaction, target: files.Target, upload_id: str) -> bool:
+def _is_named(tx: Transaction, target: files.Destination, upload_id: str) -> bool:
     """Tell whether a file's bytes are those of an upload, which another call has finished."""
     there = files.get(tx, target)
     return there is not None and there.blob_id == upload_id

@@ -11,7 +11,7 @@ from mltrail_server.domain.paths import Owner
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.services.tracking import evidence, quotas, stamp
-from mltrail_server.services.tracking.evidence import Kind
+from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.files.files import Entry, File
@@ -34,7 +34,7 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Destination:
     """Where a file is to be: a clean path, and whose folder that is in."""
 
     path: str
@@ -48,10 +48,10 @@ def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> N
     is no run's or logged model's of this project.
     """
     size = announced.size
-    target = target_of(path)
+    target = destination_of(path)
     if size is None or size > _CHECKED_FIRST:
         with scope.project.read() as tx:
-            check_target(tx, scope, target, size=size or 0)
+            check_destination(tx, scope, target, size=size or 0)
     # The bytes come without any lock held: a large file may take minutes.
     stored = scope.deps.files.put(scope.project_id, stream, size=size)
     try:
@@ -70,22 +70,22 @@ def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> N
         raise
 
 
-def target_of(path: str) -> Target:
+def destination_of(path: str) -> Destination:
     """Read where a file is to be. Raises INVALID for a folder itself, and for paths in nobody's folder."""
     path, owner, inner = _resolved(path)
     if not inner:
         raise invalid(f"Invalid path: '{path}' is the folder itself; name a file in it.")
-    return Target(path, owner)
+    return Destination(path, owner)
 
 
-def check_target(tx: Transaction, scope: Scope, target: Target, *, size: int) -> None:
+def check_destination(tx: Transaction, scope: Scope, target: Destination, *, size: int) -> None:
     """Refuse early what could not be stored in the end, before a large file is sent."""
     _check_writable(tx, scope, target.owner)
     _check_clash(tx, target.path)
     quotas.check(tx, scope, usage.BYTES, size)
 
 
-def name(tx: Transaction, scope: Scope, target: Target, stored: StoredBlob) -> None:
+def name(tx: Transaction, scope: Scope, target: Destination, stored: StoredBlob) -> None:
     """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
     held_by, candidate = _check_writable(tx, scope, target.owner)
     # One at a time in a folder, so that `a` and `a/b` can't both come to be.
@@ -102,7 +102,7 @@ def name(tx: Transaction, scope: Scope, target: Target, stored: StoredBlob) -> N
     quotas.take(tx, scope, usage.BYTES, stored.size)
 
 
-def get(tx: Transaction, target: Target) -> File | None:
+def get(tx: Transaction, target: Destination) -> File | None:
     """Find a file that the owner's jobs have logged, or that others have logged beside it."""
     found = files.get(tx, target.path)
     beside = _amendments_of(tx, target.owner) if found is None else None
@@ -113,7 +113,7 @@ def find(scope: Scope, path: str) -> File:
     path, owner, _ = _resolved(path)
     with scope.project.read() as tx:
         _amendments_of(tx, owner)
-        found = get(tx, Target(path, owner))
+        found = get(tx, Destination(path, owner))
         if found is not None:
             return found
         if files.is_folder(tx, path):
@@ -241,7 +241,7 @@ def _note_writer(
     if isinstance(held_by, LoggedModel):
         stamp.on_model_write(tx, scope, held_by, candidate)
         return None
-    number = stamp.on_write(tx, scope, candidate, {Kind.FILES})
+    number = stamp.on_write(tx, scope, candidate, {WriteKind.FILES})
     return None if number == candidate.iid else number
 
 

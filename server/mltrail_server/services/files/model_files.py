@@ -27,7 +27,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ModelFiles:
     """The files of a model: `location` is their folder, `source` how MLflow names it."""
 
     source: str
@@ -36,7 +36,7 @@ class Held:
     files: tuple[File, ...]
 
 
-def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | None = None) -> Held | None:
+def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | None = None) -> ModelFiles | None:
     """Find the model that a candidate has logged: MLflow 3's logged model, or a folder with an MLmodel file.
 
     A logged model that another run made is not this candidate's, even if it says to have given it out; nor is one that
@@ -56,7 +56,7 @@ def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | Non
             folder = f"{paths.beside(snapshot_iid)}/models/{model_id}"
         found = files.below(tx, folder)
         if any(file.path == f"{folder}/{_MLMODEL}" for file in found):
-            return Held(f"models:/{model_id}", folder, model_id, tuple(found))
+            return ModelFiles(f"models:/{model_id}", folder, model_id, tuple(found))
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
     if snapshot_iid is not None:
         root = f"{paths.beside(snapshot_iid)}/artifacts"
@@ -65,7 +65,7 @@ def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | Non
         folder, _, base = file.path.rpartition("/")
         if base == _MLMODEL:
             inside = tuple(one for one in below if one.path.startswith(f"{folder}/"))
-            return Held(f"runs:/{candidate.eid}/{folder.removeprefix(root).strip('/')}", folder, None, inside)
+            return ModelFiles(f"runs:/{candidate.eid}/{folder.removeprefix(root).strip('/')}", folder, None, inside)
     return None
 
 

@@ -60,7 +60,7 @@ def about_to_write(deps: Deps, actor: Actor) -> Actor:
     return deps.team.job_states.checked(deps.team.gitlab, JobBook(deps.db, deps.clock), actor, deps.clock())
 
 
-def check_local_actor(deps: Deps, token: str) -> None:
+def check_local(deps: Deps, token: str) -> None:
     """Raise UNAUTHENTICATED for every token other than that of local mode."""
     if not _equal(token, deps.settings.local_token):
         raise unauthenticated(
@@ -70,7 +70,7 @@ def check_local_actor(deps: Deps, token: str) -> None:
 
 
 def _local_actor(deps: Deps, token: str, project: str) -> Actor:
-    check_local_actor(deps, token)
+    check_local(deps, token)
     if not (project.isascii() and project.isdigit()) or not 0 < int(project) < 2**63:
         raise not_found(f"No project '{project}'. In local mode a project is a number of your choice, for example 1.")
     number = ProjectId(int(project))

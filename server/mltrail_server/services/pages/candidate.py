@@ -8,7 +8,7 @@ from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import evidence
 from mltrail_server.services.tracking import experiments as experiment_service
-from mltrail_server.services.tracking.candidates import Logged, with_data
+from mltrail_server.services.tracking.candidates import CandidateData, with_data
 from mltrail_server.store.pages import tables
 from mltrail_server.store.pages.tables import Made
 from mltrail_server.store.tracking import candidates as store
@@ -19,12 +19,12 @@ _MOST_CHILDREN = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CandidateView:
     """`jobs`: the creator first. `parent` is the number of the run that this one is a part of, if it is one;
     `children` is how many runs are parts of it, a thousand at most.
     """
 
-    run: Logged
+    run: CandidateData
     experiment: Experiment
     jobs: Sequence[Made]
     parent: int | None
@@ -32,7 +32,7 @@ class View:
     amendments: Sequence[Amendment]  # who else has written to it
 
 
-def get(scope: Scope, iid: int) -> View:
+def get(scope: Scope, iid: int) -> CandidateView:
     """Fetch a candidate by its number in the project, in a fixed number of statements, and one more where others have
     written to it. Raises NOT_FOUND.
     """
@@ -47,7 +47,7 @@ def get(scope: Scope, iid: int) -> View:
         children = tables.count_tagged(tx, PARENT_TAG, candidate.eid, most=_MOST_CHILDREN)
         parent = store.iids_of(tx, [parent_eid]) if parent_eid else {}
         others = evidence.of(tx, candidate)
-    return View(run, experiment, jobs[::-1], next(iter(parent), None), children, others)
+    return CandidateView(run, experiment, jobs[::-1], next(iter(parent), None), children, others)
 
 
 def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:

@@ -11,7 +11,7 @@ from mltrail_server.domain.errors import invalid
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.tracking import histories as store
 from mltrail_server.store.tracking import metric_keys
-from mltrail_server.store.tracking.histories import Axis, Extent
+from mltrail_server.store.tracking.histories import CurveAxis, Extent
 
 MOST_CURVES = 20
 MOST_POINTS = 1000
@@ -29,7 +29,7 @@ class Curve:
     sampled: bool
 
 
-def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: Axis = Axis.STEP) -> list[Curve]:
+def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: CurveAxis = CurveAxis.STEP) -> list[Curve]:
     """Fetch the curves of up to 20 candidates, in three statements; those that have not logged the metric have none."""
     if not key or not candidate_iids:
         raise invalid("Name a metric with `key` and at least one run with `run`.")
@@ -48,13 +48,13 @@ def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: Axis = A
                 shown[iid].values.append(value)
             return list(shown.values())
         low, width = _parts(extents)
-        for part in store.parts(tx, candidate_iids, number, axis, low=low, width=width):
-            curve = shown[part.candidate_iid]
-            curve.places.append(part.first)
-            curve.values.append(part.lowest)
-            if part.last != part.first or part.highest != part.lowest:
-                curve.places.append(part.last)
-                curve.values.append(part.highest)
+        for bucket in store.buckets(tx, candidate_iids, number, axis, low=low, width=width):
+            curve = shown[bucket.candidate_iid]
+            curve.places.append(bucket.first)
+            curve.values.append(bucket.lowest)
+            if bucket.last != bucket.first or bucket.highest != bucket.lowest:
+                curve.places.append(bucket.last)
+                curve.values.append(bucket.highest)
     return [
         Curve(one.candidate_iid, one.places, one.values, one.logged, one.nans, sampled=one.logged > len(one.places))
         for one in shown.values()

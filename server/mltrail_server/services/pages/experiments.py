@@ -18,7 +18,7 @@ _ORDERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedExperiment:
     """`runs` is one more than `MOST_COUNTED` where nobody has counted further."""
 
     experiment: Experiment
@@ -26,8 +26,8 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    items: list[Listed]
+class ExperimentList:
+    items: list[ListedExperiment]
     next_token: str | None
 
 
@@ -39,7 +39,7 @@ def page(
     view: ViewType = ViewType.ACTIVE_ONLY,
     limit: int,
     token: str | None,
-) -> Page:
+) -> ExperimentList:
     """List the experiments whose name holds a text, in three statements; the newest first unless `order` says more."""
     clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
     orders = [_ORDERS[order]] if order in _ORDERS else []
@@ -48,4 +48,4 @@ def page(
             tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )
         counts = tables.counts(tx, [one.iid for one in found], view.stages, most=MOST_COUNTED)
-    return Page([Listed(one, counts.get(one.iid, 0)) for one in found], next_token)
+    return ExperimentList([ListedExperiment(one, counts.get(one.iid, 0)) for one in found], next_token)

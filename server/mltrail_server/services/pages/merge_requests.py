@@ -8,20 +8,20 @@ from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import merge_requests as store
 from mltrail_server.store.ci import refusals
-from mltrail_server.store.ci.merge_requests import Listed, OfRequest
+from mltrail_server.store.ci.merge_requests import ListedMergeRequest, OfRequest
 from mltrail_server.store.ci.refusals import Refusal
 
 _MOST_PIPELINES = 50
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class MergeRequestView:
     """`shown` is the pipeline whose report `told` is; None where no pipeline of it has made a run yet. `problem` says
     why there is no report, where GitLab can't be asked for what it needs. `refused` tells which thread or status GitLab
     did not take.
     """
 
-    request: Listed
+    request: ListedMergeRequest
     pipelines: list[OfRequest]
     shown: int | None
     told: PipelineReport | None
@@ -29,7 +29,7 @@ class View:
     refused: list[Refusal]
 
 
-def listed(scope: Scope, *, before: int | None, limit: int) -> tuple[list[Listed], int | None]:
+def listed(scope: Scope, *, before: int | None, limit: int) -> tuple[list[ListedMergeRequest], int | None]:
     """List a page of merge requests, and the number to go on before."""
     with scope.project.read() as tx:
         found = store.listed(tx, before=before, limit=limit)
@@ -42,7 +42,7 @@ def refused_issues(scope: Scope) -> list[Refusal]:
         return refusals.of_issues(tx)
 
 
-def get(scope: Scope, iid: int, pipeline_id: int | None) -> View:
+def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
     """Fetch a merge request with the report of one of its pipelines, the newest if none is named. Raises NOT_FOUND."""
     with scope.project.read() as tx:
         request = store.get_for_page(tx, iid)
@@ -61,4 +61,4 @@ def get(scope: Scope, iid: int, pipeline_id: int | None) -> View:
             if error.code is Code.INTERNAL:
                 raise
             problem = error.message
-    return View(request, pipelines, shown, told, problem, refused)
+    return MergeRequestView(request, pipelines, shown, told, problem, refused)

@@ -29,7 +29,7 @@ _MOST_METRICS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedModel:
     """A model in a list: its aliases with the semvers that they point at."""
 
     model: Model
@@ -39,7 +39,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    items: list[Listed]
+    items: list[ListedModel]
     next_token: str | None
 
 
@@ -89,7 +89,7 @@ def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None
         counts = store.counts(tx, ids)
         aliases = alias_store.of_models(tx, ids)
     items = [
-        Listed(
+        ListedModel(
             model,
             [(alias, str(number)) for alias, number in aliases.get(model.id, [])],
             counts.get(model.id, Count(0, None)),

@@ -37,7 +37,7 @@ MOST_CSV_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TableQuery:
     """What of an experiment is asked for. `metrics` and `params` None: what is worth showing."""
 
     clauses: Sequence[Clause] = ()
@@ -50,7 +50,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CandidateRow:
     candidate: Candidate
     metrics: dict[str, float]
     params: dict[str, str]
@@ -73,7 +73,7 @@ class Table:
     """
 
     experiment: Experiment
-    rows: list[Row]
+    rows: list[CandidateRow]
     metrics: list[str]
     params: list[str]
     all_metrics: list[str]
@@ -96,7 +96,7 @@ class Table:
         return {name: value for name, value in self.best.items() if (name, value) not in here}
 
 
-def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
+def page(scope: Scope, experiment_iid: int, wanted: TableQuery) -> Table:
     """Fetch a page. Raises NOT_FOUND for an unknown experiment, INVALID for a filter that names what is not there."""
     with scope.project.slow_read() as tx:
         experiment = experiments.existing(tx, experiment_iid)
@@ -131,11 +131,11 @@ def page(scope: Scope, experiment_iid: int, wanted: Wanted) -> Table:
     )
 
 
-def every(scope: Scope, experiment_iid: int, wanted: Wanted) -> Iterator[list[Row]]:
+def every(scope: Scope, experiment_iid: int, wanted: TableQuery) -> Iterator[list[CandidateRow]]:
     """Fetch all pages, for a file of values, with the columns of `wanted`; each in a transaction of its own."""
     token = None
     for _ in range(MOST_CSV_ROWS // _CSV_PAGE):
-        step = Wanted(wanted.clauses, wanted.orders, wanted.view, limit=_CSV_PAGE, token=token)
+        step = TableQuery(wanted.clauses, wanted.orders, wanted.view, limit=_CSV_PAGE, token=token)
         with scope.project.slow_read() as tx:
             found = _search(tx, experiment_iid, step)
             rows = _rows(tx, found.candidates, wanted.metrics or (), wanted.params or ())
@@ -145,7 +145,7 @@ def every(scope: Scope, experiment_iid: int, wanted: Wanted) -> Iterator[list[Ro
             break
 
 
-def _search(tx: Transaction, experiment_iid: int, wanted: Wanted) -> search.Found:
+def _search(tx: Transaction, experiment_iid: int, wanted: TableQuery) -> search.FoundCandidates:
     return search.search(
         tx,
         experiment_iids=[experiment_iid],
@@ -157,14 +157,16 @@ def _search(tx: Transaction, experiment_iid: int, wanted: Wanted) -> search.Foun
     )
 
 
-def _rows(tx: Transaction, candidates: Sequence[Candidate], metrics: Sequence[str], params: Sequence[str]) -> list[Row]:
+def _rows(
+    tx: Transaction, candidates: Sequence[Candidate], metrics: Sequence[str], params: Sequence[str]
+) -> list[CandidateRow]:
     iids = [one.iid for one in candidates]
     of_metrics = tables.metric_values(tx, iids, metrics)
     of_params = tables.param_values(tx, iids, params)
     of_tags = tables.tag_values(tx, iids, _TAGS)
     made = {one.candidate_iid: one for one in tables.made_by(tx, iids)}
     return [
-        Row(
+        CandidateRow(
             one,
             of_metrics.get(one.iid, {}),
             of_params.get(one.iid, {}),
@@ -181,7 +183,7 @@ def _telling(params: dict[str, bool]) -> list[str]:
 
 
 def _best_of_all(
-    tx: Transaction, experiment_iid: int, wanted: Wanted, told: dict[str, MetricDirection], *, total: int
+    tx: Transaction, experiment_iid: int, wanted: TableQuery, told: dict[str, MetricDirection], *, total: int
 ) -> dict[str, float]:
     known = [(name, direction.better) for name, direction in told.items() if direction.better is not Better.UNKNOWN]
     return tables.best_values(
@@ -189,7 +191,7 @@ def _best_of_all(
     )
 
 
-def _best(rows: Sequence[Row], told: dict[str, MetricDirection]) -> dict[str, float]:
+def _best(rows: Sequence[CandidateRow], told: dict[str, MetricDirection]) -> dict[str, float]:
     best: dict[str, float] = {}
     for name, direction in told.items():
         values = _counted(rows, name)
@@ -198,12 +200,12 @@ def _best(rows: Sequence[Row], told: dict[str, MetricDirection]) -> dict[str, fl
     return best
 
 
-def _all_equal(rows: Sequence[Row], name: str) -> bool:
+def _all_equal(rows: Sequence[CandidateRow], name: str) -> bool:
     """Tell whether a mark would say nothing."""
     return len(set(_counted(rows, name))) <= 1
 
 
-def _counted(rows: Sequence[Row], name: str) -> list[float]:
+def _counted(rows: Sequence[CandidateRow], name: str) -> list[float]:
     values = [row.metrics[name] for row in rows if row.counts and name in row.metrics]
     return [value for value in values if value == value]  # noqa: PLR0124 - NaN is never the best
 

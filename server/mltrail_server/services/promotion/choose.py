@@ -173,7 +173,7 @@ def of_candidate(scope: Scope, ci: Ci, candidate_iid: int, *, model: str | None)
     """
     with scope.project.read() as tx:
         found = candidates.get_by_iid(tx, candidate_iid)
-        links = jobs.links_of(tx, candidate_iid) if found is not None else []
+        links = jobs.ties_of(tx, candidate_iid) if found is not None else []
     if found is None:
         raise not_found(f"This project has no run number {candidate_iid}.")
     pipeline_id = next((link.pipeline_id for link in links if link.verified), None)

@@ -10,7 +10,7 @@ from mltrail_server.domain.semver import Bump, Semver
 from mltrail_server.services.context.deps import Ci, Deps, Scope
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.files import model_files
-from mltrail_server.services.files.model_files import Held
+from mltrail_server.services.files.model_files import ModelFiles
 from mltrail_server.services.pipelines import trees
 from mltrail_server.store.ci import pipelines
 from mltrail_server.store.db.transaction import Transaction
@@ -58,7 +58,7 @@ def step(  # noqa: PLR0913 - all that tells two versions apart
     *,
     model_id: int | None,
     winner: Run,
-    held: Held,
+    held: ModelFiles,
     wish: Bump | None,
     request: gitlab_ci.MergeRequest | None,
 ) -> Step | None:

@@ -13,10 +13,10 @@ from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, check_alias, check_name
 from mltrail_server.services.context.deps import Ci, Scope
 from mltrail_server.services.files import integrity, model_files
-from mltrail_server.services.files.model_files import Held
+from mltrail_server.services.files.model_files import ModelFiles
 from mltrail_server.services.pipelines import trees
 from mltrail_server.services.registry import sources, versions
-from mltrail_server.services.registry.versions import Request
+from mltrail_server.services.registry.versions import VersionRequest
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import blobs
 from mltrail_server.store.registry import aliases as alias_store
@@ -162,7 +162,7 @@ def _request(scope: Scope, ci: Ci, choices: Choices, choice: Choice) -> gitlab_c
     return max(found, key=lambda one: one.iid, default=None)
 
 
-def _came_after(scope: Scope, request: gitlab_ci.MergeRequest | None, held: Held) -> bool:
+def _came_after(scope: Scope, request: gitlab_ci.MergeRequest | None, held: ModelFiles) -> bool:
     """Tell whether a model has files that are younger than the merge: a job of its pipeline may be started any time."""
     if request is None or request.merged_ms is None:
         return False
@@ -190,7 +190,7 @@ def _unfit(name: str) -> str:
 _NO_PROMOTION = frozenset({Code.FORBIDDEN, Code.NOT_FOUND, Code.CONFLICT, Code.UNAVAILABLE, Code.INVALID})
 
 
-def register(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -> Version:
+def register(scope: Scope, name: str, request: VersionRequest, tags: Mapping[str, str]) -> Version:
     """Make a version. Raises what `versions.create` raises."""
     number = _promoted(scope, name, request, tags)
     if number is None:
@@ -200,7 +200,7 @@ def register(scope: Scope, name: str, request: Request, tags: Mapping[str, str])
     return versions.describe(scope, name, str(number), request.description)
 
 
-def _promoted(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -> int | None:
+def _promoted(scope: Scope, name: str, request: VersionRequest, tags: Mapping[str, str]) -> int | None:
     """Promote the run that is named, without an alias; None where that is not possible or nobody asks for it."""
     actor = scope.actor
     if actor.job is not None or not actor.has_maintainer_rights or not request.eid:
@@ -218,7 +218,7 @@ def _promoted(scope: Scope, name: str, request: Request, tags: Mapping[str, str]
     return done.number if done.state == "promoted" else None
 
 
-def _candidate(scope: Scope, request: Request) -> int | None:
+def _candidate(scope: Scope, request: VersionRequest) -> int | None:
     """Find the run, if it is its model that the source names."""
     with scope.project.read() as tx:
         found = candidates.get(tx, request.eid)

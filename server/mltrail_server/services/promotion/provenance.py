@@ -18,7 +18,7 @@ from mltrail_server.domain.errors import MltrailError, invalid, not_found
 from mltrail_server.domain.provenance import Built, Material, Subject
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
-from mltrail_server.services.files.model_files import Held, by_name
+from mltrail_server.services.files.model_files import ModelFiles, by_name
 from mltrail_server.services.registry import aliases
 from mltrail_server.settings import Settings
 from mltrail_server.store.ci import jobs, pipelines
@@ -78,7 +78,7 @@ def made(  # noqa: PLR0913 - all that a statement tells
     scope: Scope,
     promotion: Promotion,
     candidate: Candidate,
-    held: Held,
+    held: ModelFiles,
     *,
     evidence_iid: int,
     model: str,

@@ -15,7 +15,7 @@ from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.semver import Bump, Semver
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
-from mltrail_server.services.files.model_files import Held
+from mltrail_server.services.files.model_files import ModelFiles
 from mltrail_server.services.registry import aliases, models, versions
 from mltrail_server.store.ci import due
 from mltrail_server.store.db.transaction import Transaction
@@ -87,7 +87,7 @@ class Plan:
     choices: Choices
     choice: Choice
     winner: Run
-    held: Held
+    held: ModelFiles
     step: Step | None
     alias: str | None
     approvers: tuple[str, ...] = ()

@@ -135,7 +135,7 @@ _MOST_REASON = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class AliasChange:
     """An alias went from one version to another; `before` is None when it was nowhere."""
 
     alias: str
@@ -154,7 +154,7 @@ class AliasHistory:
 
 def move_with_reason(
     scope: Scope, name: str, alias: str, version: str, *, reason: str | None, expected: str | None
-) -> Moved:
+) -> AliasChange:
     """Point an alias at a version. With `expected` it is compare-and-swap: raises CONFLICT when the alias points at
     another version by now; "" expects that it points nowhere.
     """
@@ -169,7 +169,7 @@ def move_with_reason(
         return _moved(tx, scope, model_id, alias, wanted, policy, expected=where, reason=reason)
 
 
-def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expected: str | None = None) -> Moved:
+def rollback(scope: Scope, name: str, alias: str, *, reason: str | None, expected: str | None = None) -> AliasChange:
     """Point an alias at the version where it was before; a second roll back goes one further back.
 
     Raises CONFLICT when it was nowhere before, INVALID when it points nowhere now.
@@ -213,9 +213,9 @@ def _moved(  # noqa: PLR0913 - a move, and what it is checked against
     *,
     expected: int | Expected | None,
     reason: str | None,
-) -> Moved:
+) -> AliasChange:
     pinned = protection.check_alias(tx, scope, model_id, wanted.model_name, alias, wanted, policy)
     reason = "; ".join(one for one in (reason, pinned) if one)[:_MOST_REASON] or None
     number = move(tx, scope, model_id, alias, wanted.number, expected_from=expected, reason=reason)
     before = versions.get(tx, model_id, number) if number is not None else None
-    return Moved(alias, before, wanted)
+    return AliasChange(alias, before, wanted)

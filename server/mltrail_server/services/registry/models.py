@@ -24,7 +24,7 @@ MOST_VERSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class ModelWithVersions:
     """A model with its versions, and its aliases with the numbers they point at. Of each stage the version with the
     highest semver comes first; others follow where a model is shown by itself.
     """
@@ -35,14 +35,14 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    items: list[Registered]
+class ModelPage:
+    items: list[ModelWithVersions]
     next_token: str | None
 
 
 def create(
     scope: Scope, *, name: str, description: str | None = None, tags: Mapping[str, str] | None = None
-) -> Registered:
+) -> ModelWithVersions:
     """Make a model. Raises ALREADY_EXISTS for a taken name."""
     with scope.project.write() as tx:
         make(tx, scope, name=name, description=description, tags=tags or {})
@@ -67,14 +67,14 @@ def make(tx: Transaction, scope: Scope, *, name: str, description: str | None, t
     return made
 
 
-def get(scope: Scope, name: str) -> Registered:
+def get(scope: Scope, name: str) -> ModelWithVersions:
     with scope.project.read() as tx:
         return _one(tx, name)
 
 
 def search(
     scope: Scope, *, filter_text: str = "", order_by: Sequence[str] = (), limit: int = 100, token: str | None = None
-) -> Page:
+) -> ModelPage:
     """Find a page of models, in six statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
@@ -82,10 +82,10 @@ def search(
         found, next_token = search_store.search_models(
             tx, clauses=filters.parse(filter_text), orders=filters.parse_orders(order_by), limit=limit, token=token
         )
-        return Page(_registered(tx, found), next_token)
+        return ModelPage(_registered(tx, found), next_token)
 
 
-def rename(scope: Scope, name: str, new_name: str) -> Registered:
+def rename(scope: Scope, name: str, new_name: str) -> ModelWithVersions:
     rules.check_name(new_name)
     policy = protection.project_policy(scope)
     with scope.project.write() as tx:
@@ -100,7 +100,7 @@ def rename(scope: Scope, name: str, new_name: str) -> Registered:
         return _one(tx, new_name)
 
 
-def describe(scope: Scope, name: str, description: str | None) -> Registered:
+def describe(scope: Scope, name: str, description: str | None) -> ModelWithVersions:
     """Change the description; None leaves it as it is."""
     changes = {} if description is None else {"description": description}
     with scope.project.write() as tx:
@@ -174,7 +174,7 @@ def version_of(tx: Transaction, model_id: int, name: str, text: str) -> Version:
     return found
 
 
-def _one(tx: Transaction, name: str) -> Registered:
+def _one(tx: Transaction, name: str) -> ModelWithVersions:
     rules.check_given(name)
     model = store.get(tx, name)
     if model is None:
@@ -182,13 +182,13 @@ def _one(tx: Transaction, name: str) -> Registered:
     return _registered(tx, [model], most=MOST_VERSIONS)[0]
 
 
-def _registered(tx: Transaction, found: Sequence[Model], *, most: int = 0) -> list[Registered]:
+def _registered(tx: Transaction, found: Sequence[Model], *, most: int = 0) -> list[ModelWithVersions]:
     ids = [model.id for model in found]
     if not ids:
         return []
     names = aliases.of_models(tx, ids)
     latest = versions.latest(tx, ids, most=most, names=names)
-    return [Registered(model, latest.get(model.id, []), names.get(model.id, [])) for model in found]
+    return [ModelWithVersions(model, latest.get(model.id, []), names.get(model.id, [])) for model in found]
 
 
 def _taken(name: str) -> MltrailError:

@@ -8,7 +8,7 @@ from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.paths import Owner
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import sources as store
-from mltrail_server.store.registry.sources import LoggedModel
+from mltrail_server.store.registry.sources import SourceModel
 from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 
@@ -113,12 +113,12 @@ def _candidate(tx: Transaction, eid: str) -> Candidate:
     return found
 
 
-def _logged_model(tx: Transaction, model_id: str) -> LoggedModel:
+def _logged_model(tx: Transaction, model_id: str) -> SourceModel:
     found = store.logged_model(tx, model_id)
     if found is None:
         raise not_found(f"Logged model with ID '{model_id}' not found")
     return found
 
 
-def _folder(model: LoggedModel) -> str:
+def _folder(model: SourceModel) -> str:
     return model.elsewhere or Owner(model.experiment_iid, logged_model_id=model.model_id).folder

@@ -28,13 +28,13 @@ _PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class VersionPage:
     items: list[Version]
     next_token: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class VersionRequest:
     """What a client says of a new version. Empty texts mean that nothing was said."""
 
     source: str = ""
@@ -44,7 +44,7 @@ class Request:
     description: str | None = None
 
 
-def create(scope: Scope, name: str, request: Request, tags: Mapping[str, str]) -> Version:
+def create(scope: Scope, name: str, request: VersionRequest, tags: Mapping[str, str]) -> Version:
     """Make a version of a model. The tag `gitlab.version` names its semver; else it is the highest one patch higher.
 
     Raises NOT_FOUND for an unknown model, run or logged model, INVALID for a source that is not the project's,
@@ -122,7 +122,7 @@ def get(scope: Scope, name: str, version: str) -> Version:
 
 def search(
     scope: Scope, *, filter_text: str = "", order_by: Sequence[str] = (), limit: int = _PAGE, token: str | None = None
-) -> Page:
+) -> VersionPage:
     """Find a page of versions of all models; it may be shorter than `limit` and yet have a next one."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
@@ -134,7 +134,7 @@ def search(
             limit=min(limit, _PAGE),
             token=token,
         )
-    return Page(found, next_token)
+    return VersionPage(found, next_token)
 
 
 def files_of(scope: Scope, name: str, version: str) -> str:
@@ -238,7 +238,7 @@ def _check_spare(tx: Transaction, found: Version, alias: str) -> None:
         )
 
 
-def _origin(tx: Transaction, request: Request, *, is_prompt: bool) -> Origin:
+def _origin(tx: Transaction, request: VersionRequest, *, is_prompt: bool) -> Origin:
     if is_prompt:
         # A prompt is a tag and has no files; MLflow sends some word as its source.
         return Origin("")

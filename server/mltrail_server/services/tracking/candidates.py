@@ -19,7 +19,7 @@ from mltrail_server.store.tracking.contents import Contents
 from mltrail_server.store.tracking.inputs import Dataset, ModelLink
 
 from . import evidence, experiments, job_claims, quotas, stamp
-from .evidence import Kind
+from .evidence import WriteKind
 
 NAME_TAG = "mlflow.runName"
 """MLflow keeps a run's name in this tag too: the two are always equal."""
@@ -29,7 +29,7 @@ _AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
+class CandidateData:
     """A candidate with what was logged to it: the latest value of each metric, parameters, tags, inputs, outputs."""
 
     candidate: Candidate
@@ -48,7 +48,7 @@ def create(
     user_name: str | None = None,
     started_ms: int | None = None,
     tags: Iterable[tuple[str, str]] = (),
-) -> Logged:
+) -> CandidateData:
     """Begin a candidate, and tie it to the job that asks.
 
     Raises NOT_FOUND for an unknown experiment, INVALID for a deleted one.
@@ -65,7 +65,7 @@ def create(
     limits.check_run_name(name)
     claim = job_claims.look_up(scope, wanted)
 
-    def begin(tx: Transaction) -> Logged:
+    def begin(tx: Transaction) -> CandidateData:
         place = experiments.check_accepts(tx, experiment_iid)
         return make(
             tx,
@@ -93,7 +93,7 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
     tags: Mapping[str, str] | None = None,
     claim: gitlab_ci.Job | None = None,
     place: str | None = None,
-) -> Logged:
+) -> CandidateData:
     """Begin a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
     that the tags claim. `place` is where the experiment's files go, if not here.
     """
@@ -111,15 +111,15 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
     given = stamp.on_create(tx, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
     candidate_tags.put(tx, made.iid, given)
     quotas.take(tx, scope, usage.CANDIDATES, 1)
-    return Logged(made, metrics=[], params=Pairs(), tags=Pairs.of(sorted(given.items())), datasets=[], models=[])
+    return CandidateData(made, metrics=[], params=Pairs(), tags=Pairs.of(sorted(given.items())), datasets=[], models=[])
 
 
-def get(scope: Scope, eid: str) -> Logged:
+def get(scope: Scope, eid: str) -> CandidateData:
     with scope.project.read() as tx:
         return _logged(tx, _found(tx, eid))
 
 
-def get_by_iid(scope: Scope, iid: int) -> Logged:
+def get_by_iid(scope: Scope, iid: int) -> CandidateData:
     """Find a candidate by its number in the project, which is what GitLab's URLs hold."""
     with scope.project.read() as tx:
         candidate = candidates.get_by_iid(tx, iid)
@@ -138,9 +138,9 @@ def update(
             before = _found(tx, eid)
             if before.status is status and status.ended:
                 return before  # asked again after a lost answer: see `stamp.on_write`
-        kinds = {Kind.NAME} if name else set()
+        kinds = {WriteKind.NAME} if name else set()
         if status is not None or ended_ms is not None or not name:
-            kinds.add(Kind.STATUS)
+            kinds.add(WriteKind.STATUS)
         candidate, number = writable(tx, scope, eid, kinds, [NAME_TAG] if name else [])
         own = number == candidate.iid
         changes: dict[str, object] = {}
@@ -173,7 +173,7 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
         protection.check_deletable(scope, candidate, stage)
         discarded = candidate.discarded
         if candidate.stage is not stage:
-            stamp.on_write(tx, scope, candidate, {Kind.STAGE})
+            stamp.on_write(tx, scope, candidate, {WriteKind.STAGE})
             if not scope.actor.unchecked and stamp.is_own(tx, scope, candidate, created=True):
                 # The job takes back what it has logged. Whoever else deletes a run hides it, and it stays evidence.
                 discarded = stage is Stage.DELETED
@@ -185,7 +185,7 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
 
 
 def writable(
-    tx: Transaction, scope: Scope, eid: str, kinds: Iterable[Kind], tags: Iterable[str] = ()
+    tx: Transaction, scope: Scope, eid: str, kinds: Iterable[WriteKind], tags: Iterable[str] = ()
 ) -> tuple[Candidate, int]:
     """Find a candidate that is about to be written to, note who writes, and answer the number to store it under: the
     candidate's own, or that of what stands beside it (see `stamp.on_write`). Raises CONFLICT for a promoted one.
@@ -198,9 +198,9 @@ def writable(
     return candidate, stamp.on_write(tx, scope, candidate, kinds, tags)
 
 
-def with_data(tx: Transaction, found: Sequence[Candidate]) -> list[Logged]:
+def with_data(tx: Transaction, found: Sequence[Candidate]) -> list[CandidateData]:
     """Fetch what was logged to several candidates, in one statement for each ten thousand of them."""
-    logged: list[Logged] = []
+    logged: list[CandidateData] = []
     for start in range(0, len(found), _AT_ONCE):
         part = found[start : start + _AT_ONCE]
         beside = [number for candidate in part if (number := candidate.amendment_iid) is not None]
@@ -209,11 +209,11 @@ def with_data(tx: Transaction, found: Sequence[Candidate]) -> list[Logged]:
     return logged
 
 
-def _with(candidate: Candidate, of: Mapping[int, Contents]) -> Logged:
+def _with(candidate: Candidate, of: Mapping[int, Contents]) -> CandidateData:
     has = of[candidate.iid]
     if candidate.amendment_iid is not None:
         has = has.with_amendments(of[candidate.amendment_iid])
-    return Logged(candidate, has.metrics, has.params, has.tags, has.datasets, has.models)
+    return CandidateData(candidate, has.metrics, has.params, has.tags, has.datasets, has.models)
 
 
 def _user(scope: Scope, told: str | None) -> str:
@@ -231,5 +231,5 @@ def _known(candidate: Candidate | None, eid: str) -> Candidate:
     return candidate
 
 
-def _logged(tx: Transaction, candidate: Candidate) -> Logged:
+def _logged(tx: Transaction, candidate: Candidate) -> CandidateData:
     return with_data(tx, [candidate])[0]

@@ -11,7 +11,7 @@ from mltrail_server.store.tracking import candidates as store
 from mltrail_server.store.tracking.candidates import Candidate
 
 from . import candidates, experiments, stamp
-from .evidence import Kind
+from .evidence import WriteKind
 
 LONGEST_MS = 30 * 24 * 3_600_000
 _SHORTEST_MS = 60_000
@@ -44,13 +44,13 @@ ROUTES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Detached:
+class DetachedRun:
     candidate: Candidate
     token: str
     until_ms: int
 
 
-def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str | None, for_ms: int) -> Detached:
+def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str | None, for_ms: int) -> DetachedRun:
     """Give a candidate of this job, or a new one, a token of its own and the time until it must have ended.
 
     Until then its job's end does not end it, gate and promotion wait for it, and its job can't end it any more. Raises
@@ -70,11 +70,11 @@ def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str |
         found = store.get(tx, eid)
         if found is not None and not stamp.is_of_pipeline(tx, scope, found):
             raise invalid(f"The run {eid} is not of this job's pipeline. Detach a run that this job has begun.")
-        candidate, _ = candidates.writable(tx, scope, eid, {Kind.STATUS})
+        candidate, _ = candidates.writable(tx, scope, eid, {WriteKind.STATUS})
         store.change(tx, candidate.iid, detached_until_ms=until)
         due.mark(tx, kind=due.PIPELINE, key=job.pipeline_id, at=until + _SHORTEST_MS)
     secret = scope.deps.settings.secret_key
-    return Detached(candidate, detachment.sign(job, candidate.iid, until_ms=until, secret=secret), until)
+    return DetachedRun(candidate, detachment.sign(job, candidate.iid, until_ms=until, secret=secret), until)
 
 
 def check_route(actor: Actor, path: str) -> None:

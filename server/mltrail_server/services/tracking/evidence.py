@@ -70,7 +70,7 @@ SELECTING = frozenset({PARENT_TAG, CONFIRM_TAG})
 """Tags that say what a run is compared as. Those of a contract select, too, but it may begin to at any time."""
 
 
-class Kind(StrEnum):
+class WriteKind(StrEnum):
     """What a call writes, in words for people."""
 
     METRICS = "metrics"
@@ -84,12 +84,14 @@ class Kind(StrEnum):
     STAGE = "deletion"
 
 
-_NOTES = frozenset({Kind.TAGS, Kind.NAME})
-_A_STEWARDS = _NOTES | {Kind.STAGE}
+_NOTES = frozenset({WriteKind.TAGS, WriteKind.NAME})
+_A_STEWARDS = _NOTES | {WriteKind.STAGE}
 """What Maintainers do to runs of protected refs. What they delete stays evidence."""
 
 
-def add(tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()) -> int:
+def add(
+    tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[WriteKind], tags: Iterable[str] = ()
+) -> int:
     """Note that somebody else writes to a candidate, and answer the number under which it is kept.
 
     Raises FORBIDDEN where it is of a protected ref.
@@ -120,7 +122,7 @@ def is_protected(tx: Transaction, candidate: Candidate) -> bool:
     return pipelines.made_baseline(tx, candidate.iid)
 
 
-def _check_steward(scope: Scope, candidate: Candidate, kinds: frozenset[Kind], tags: Iterable[str]) -> None:
+def _check_steward(scope: Scope, candidate: Candidate, kinds: frozenset[WriteKind], tags: Iterable[str]) -> None:
     if not kinds <= _A_STEWARDS or SELECTING.intersection(tags):
         raise _evidence(candidate, "Log to a new run instead (leave out MLFLOW_RUN_ID and `run_id`).")
     if not scope.actor.has_maintainer_rights:

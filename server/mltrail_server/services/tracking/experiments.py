@@ -14,7 +14,7 @@ from mltrail_server.store.registry import models
 from mltrail_server.store.tracking import experiments as store
 from mltrail_server.store.tracking import inputs
 from mltrail_server.store.tracking.experiments import Experiment
-from mltrail_server.store.tracking.inputs import Summary
+from mltrail_server.store.tracking.inputs import DatasetSummary
 
 from . import quotas
 
@@ -122,7 +122,7 @@ def delete_tag(scope: Scope, iid: int, key: str) -> None:
             raise not_found(f"No tag with name: {key} in experiment with id {iid}")
 
 
-def datasets(scope: Scope, iids: Sequence[int]) -> list[Summary]:
+def datasets(scope: Scope, iids: Sequence[int]) -> list[DatasetSummary]:
     """Tell which datasets the candidates of up to 20 experiments have used."""
     if not iids:
         raise invalid("SearchDatasets request must specify at least one experiment_id.")

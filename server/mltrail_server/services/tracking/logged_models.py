@@ -17,11 +17,17 @@ from mltrail_server.services.contract import protection
 from mltrail_server.store.db.paging import mark_of
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidate_tags, candidates, logged_models
-from mltrail_server.store.tracking.logged_models import LoggedModel, MeasuredOn, ModelMetric, ModelStatus, Order
+from mltrail_server.store.tracking.logged_models import (
+    LoggedModel,
+    LoggedModelOrder,
+    MeasuredOn,
+    ModelMetric,
+    ModelStatus,
+)
 
 from . import evidence, experiments, stamp
 from .candidates import writable
-from .evidence import Kind
+from .evidence import WriteKind
 
 MAX_RESULTS = 1000
 HISTORY_TAG = "mlflow.log-model.history"
@@ -32,7 +38,7 @@ _BAD_NAME = re.compile(r"[/:.%\"']")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class LoggedModelData:
     model: LoggedModel
     tags: list[tuple[str, str]]
     params: list[tuple[str, str]]
@@ -49,7 +55,7 @@ def create(
     source_eid: str = "",
     tags: Iterable[tuple[str, str]] = (),
     params: Iterable[tuple[str, str]] = (),
-) -> Shown:
+) -> LoggedModelData:
     """Begin a logged model; its files come next, then it is finished.
 
     Raises NOT_FOUND for an unknown experiment or run.
@@ -71,7 +77,7 @@ def create(
             if candidate is None:
                 raise not_found(f"Run with id={source_eid} not found")
             protection.check_frozen(scope, candidate)
-            beside = stamp.on_write(tx, scope, candidate, {Kind.MODELS}) != candidate.iid
+            beside = stamp.on_write(tx, scope, candidate, {WriteKind.MODELS}) != candidate.iid
         else:
             stamp.on_ownerless(scope)
         model = LoggedModel(
@@ -94,12 +100,12 @@ def create(
         return _shown(tx, [model])[0]
 
 
-def get(scope: Scope, model_id: str, *, deleted_too: bool = False) -> Shown:
+def get(scope: Scope, model_id: str, *, deleted_too: bool = False) -> LoggedModelData:
     with scope.project.read() as tx:
         return _shown(tx, [_existing(tx, model_id, deleted_too=deleted_too)])[0]
 
 
-def finish(scope: Scope, model_id: str, status: ModelStatus) -> Shown:
+def finish(scope: Scope, model_id: str, status: ModelStatus) -> LoggedModelData:
     with scope.project.write() as tx:
         _to_write(tx, scope, model_id)
         logged_models.change(tx, model_id, status=status, updated_ms=tx.now)
@@ -141,7 +147,7 @@ def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -
 def add_to_history(scope: Scope, eid: str, told: dict[str, Any]) -> None:
     """Keep what MLflow 1 and 2 tell of a model that they have logged as files, in the tag where they look for it."""
     with scope.project.write() as tx:
-        candidate, number = writable(tx, scope, eid, {Kind.MODELS})
+        candidate, number = writable(tx, scope, eid, {WriteKind.MODELS})
         kept = candidate_tags.get(tx, candidate.iid, HISTORY_TAG)
         history = json.dumps([*_history(kept), told])
         if len(history) > limits.MAX_MODEL_HISTORY:
@@ -171,10 +177,10 @@ def search(
     experiment_iids: Sequence[int],
     filter_text: str,
     datasets: Sequence[MeasuredOn],
-    orders: Sequence[Order],
+    orders: Sequence[LoggedModelOrder],
     limit: int,
     token: str | None,
-) -> tuple[list[Shown], str | None]:
+) -> tuple[list[LoggedModelData], str | None]:
     """Find a page of logged models, newest first where `orders` leave it open. Five statements."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(
@@ -238,7 +244,7 @@ def _existing(tx: Transaction, model_id: str, *, deleted_too: bool = False) -> L
     return found
 
 
-def _shown(tx: Transaction, models: list[LoggedModel]) -> list[Shown]:
+def _shown(tx: Transaction, models: list[LoggedModel]) -> list[LoggedModelData]:
     ids = [model.model_id for model in models]
     if not ids:
         return []
@@ -247,7 +253,7 @@ def _shown(tx: Transaction, models: list[LoggedModel]) -> list[Shown]:
     metrics = logged_models.metrics_of(tx, ids)
     registrations = logged_models.registrations_of(tx, ids)
     return [
-        Shown(
+        LoggedModelData(
             model,
             tags.get(model.model_id, []),
             params.get(model.model_id, []),

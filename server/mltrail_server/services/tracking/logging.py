@@ -17,7 +17,7 @@ from mltrail_server.store.tracking.metrics import ModelPoint
 
 from . import evidence, job_claims, quotas, stamp
 from .candidates import NAME_TAG, writable
-from .evidence import Kind
+from .evidence import WriteKind
 
 
 def log_batch(
@@ -81,7 +81,7 @@ def log_batch(
 def delete_tag(scope: Scope, eid: str, key: str) -> None:
     stamp.on_delete_tag(scope, key)
     with scope.project.write() as tx:
-        candidate, number = writable(tx, scope, eid, {Kind.TAGS}, [key])
+        candidate, number = writable(tx, scope, eid, {WriteKind.TAGS}, [key])
         if not evidence.delete_tag(tx, candidate, key, own=number == candidate.iid):
             raise not_found(f"No tag with name: {key} in run with id {eid}")
 
@@ -92,13 +92,18 @@ def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: S
         sizes = {"name": one.name, "digest": one.digest, "source": one.source, "schema": one.schema}
         limits.check_dataset(sizes | {"profile": one.profile}, one.tags)
     with scope.project.write() as tx:
-        candidate, number = writable(tx, scope, eid, {Kind.INPUTS})
+        candidate, number = writable(tx, scope, eid, {WriteKind.INPUTS})
         inputs.add_datasets(tx, number, experiment_iid=candidate.experiment_iid, datasets=datasets)
         inputs.add_models(tx, number, models)
 
 
-def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str, str]) -> set[Kind]:
-    told = {Kind.METRICS: bool(points), Kind.PARAMS: bool(by_key), Kind.TAGS: bool(tags), Kind.NAME: NAME_TAG in tags}
+def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str, str]) -> set[WriteKind]:
+    told = {
+        WriteKind.METRICS: bool(points),
+        WriteKind.PARAMS: bool(by_key),
+        WriteKind.TAGS: bool(tags),
+        WriteKind.NAME: NAME_TAG in tags,
+    }
     return {kind for kind, there in told.items() if there}
 
 

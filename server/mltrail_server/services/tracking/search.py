@@ -16,14 +16,14 @@ from mltrail_server.store.tracking.experiments import Experiment
 from mltrail_server.store.tracking.metrics import Reading
 
 from . import evidence
-from .candidates import Logged, with_data
+from .candidates import CandidateData, with_data
 
 MAX_RESULTS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    items: list[Logged]
+class CandidatePage:
+    items: list[CandidateData]
     next_token: str | None
 
 
@@ -42,7 +42,7 @@ def runs(
     view: ViewType = ViewType.ACTIVE_ONLY,
     limit: int = 1000,
     token: str | None = None,
-) -> Page:
+) -> CandidatePage:
     """Find a page of candidates with all that was logged to them: seven statements, however many there are."""
     check_limit(limit)
     clauses = filters.parse(filter_text)
@@ -59,7 +59,7 @@ def runs(
             limit=limit,
             token=token,
         )
-        return Page(with_data(tx, found.candidates), found.next_token)
+        return CandidatePage(with_data(tx, found.candidates), found.next_token)
 
 
 def experiments(

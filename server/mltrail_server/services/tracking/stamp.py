@@ -13,13 +13,13 @@ from mltrail_server.domain.identity import TokenKind, VerifiedClaims
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.ci import child_pipelines, due, jobs, pipelines
-from mltrail_server.store.ci.jobs import Lateness, Link, Part
+from mltrail_server.store.ci.jobs import JobTie, Lateness, Part
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
 
 from . import evidence, job_claims
-from .evidence import Kind
+from .evidence import WriteKind
 
 KEYS = frozenset(
     {
@@ -73,7 +73,7 @@ def on_create(
 
 
 def on_write(
-    tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[Kind], tags: Iterable[str] = ()
+    tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[WriteKind], tags: Iterable[str] = ()
 ) -> int:
     """Note who writes to a candidate that exists, and answer the number under which it is to be stored.
 
@@ -120,11 +120,11 @@ def may_measure(tx: Transaction, scope: Scope, source: Candidate) -> bool:
 
 def is_of_pipeline(tx: Transaction, scope: Scope, candidate: Candidate) -> bool:
     """Tell whether a job of a pipeline that made the candidate asks."""
-    links = [link for link in jobs.links_of(tx, candidate.iid) if link.verified]
+    links = [link for link in jobs.ties_of(tx, candidate.iid) if link.verified]
     return scope.actor.job is not None and _is_of(tx, scope.actor.job, links)
 
 
-def _is_of(tx: Transaction, job: VerifiedClaims, links: Iterable[Link]) -> bool:
+def _is_of(tx: Transaction, job: VerifiedClaims, links: Iterable[JobTie]) -> bool:
     root = _root(tx, job)
     return any(link.pipeline_id in (job.pipeline_id, root) for link in links)
 
@@ -133,7 +133,7 @@ def on_model_write(tx: Transaction, scope: Scope, model: LoggedModel, source: Ca
     """Note who writes to a logged model of a candidate. What the candidate's own jobs have logged is evidence, to which
     others may add tags only: raises FORBIDDEN otherwise. What others have logged is theirs to write to.
     """
-    number = on_write(tx, scope, source, {Kind.TAGS if note else Kind.MODELS})
+    number = on_write(tx, scope, source, {WriteKind.TAGS if note else WriteKind.MODELS})
     if number != source.iid and not (note or model.beside):
         raise forbidden(
             f"The logged model {model.model_id} was made by CI jobs, and stays as they logged it. Log a model to "
@@ -148,7 +148,7 @@ def is_own(tx: Transaction, scope: Scope, candidate: Candidate, *, created: bool
         return False
     return any(
         link.verified and link.job_id == job.job_id and (link.part is Part.CREATOR or not created)
-        for link in jobs.links_of(tx, candidate.iid)
+        for link in jobs.ties_of(tx, candidate.iid)
     )
 
 
@@ -181,7 +181,7 @@ def on_tags(
     """
     truth = _truth(scope, scope.actor.job) if scope.actor.job else {}
     if claim is not None:
-        links = jobs.links_of(tx, candidate_iid)
+        links = jobs.ties_of(tx, candidate_iid)
         # A verified job is not talked away, nor a claim talked over: the first one counts.
         if all(not link.verified and link.job_id == claim.id for link in links):
             truth = _claimed(tx, scope, candidate_iid, claim)
@@ -205,13 +205,13 @@ def _kept(scope: Scope) -> frozenset[str]:
     return KEYS if scope.deps.team is not None else frozenset()
 
 
-def _verified(tx: Transaction, scope: Scope, candidate_iid: int) -> list[Link]:
+def _verified(tx: Transaction, scope: Scope, candidate_iid: int) -> list[JobTie]:
     return [link for link in _links(tx, scope, candidate_iid) if link.verified]
 
 
-def _links(tx: Transaction, scope: Scope, candidate_iid: int) -> list[Link]:
+def _links(tx: Transaction, scope: Scope, candidate_iid: int) -> list[JobTie]:
     """Find the jobs of a candidate. Local mode has none, and spends no statement on looking."""
-    return jobs.links_of(tx, candidate_iid) if scope.deps.team is not None else []
+    return jobs.ties_of(tx, candidate_iid) if scope.deps.team is not None else []
 
 
 def _claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:

@@ -34,7 +34,7 @@ _OF_CANDIDATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DeletedRun:
     """A deleted run. `rests` says what rests on it, and "" for nothing."""
 
     iid: int
@@ -50,7 +50,7 @@ def used(tx: Transaction, name: str) -> int:
     return total
 
 
-def runs(tx: Transaction, *, before: int, eids: Sequence[str], experiments: Sequence[int]) -> list[Run]:
+def runs(tx: Transaction, *, before: int, eids: Sequence[str], experiments: Sequence[int]) -> list[DeletedRun]:
     """List the runs that were deleted before a time, by number: of these ids or experiments, or all."""
     where = [_deleted(tx.project_id), sa.func.coalesce(_CANDIDATE.c.deleted_ms, _CANDIDATE.c.created_ms) <= before]
     if eids:
@@ -65,7 +65,7 @@ def runs(tx: Transaction, *, before: int, eids: Sequence[str], experiments: Sequ
         _rests(tx.project_id),
     )
     query = sa.select(*columns).where(*where).order_by(_CANDIDATE.c.iid)
-    return [Run(*row) for row in tx.execute(query)]
+    return [DeletedRun(*row) for row in tx.execute(query)]
 
 
 def logged_models(tx: Transaction, *, before: int) -> list[tuple[str, int]]:
@@ -119,7 +119,7 @@ def points_of(tx: Transaction, iid: int) -> int:
     return total
 
 
-def remove_run(tx: Transaction, run: Run, *, points: int) -> None:
+def remove_run(tx: Transaction, run: DeletedRun, *, points: int) -> None:
     """Remove a run and all that was logged to it, and count it off; its files are another's to remove."""
     for table in _OF_CANDIDATE:
         tx.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == run.iid))

@@ -27,7 +27,7 @@ class Part(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class JobTie:
     job_id: int
     pipeline_id: int
     part: Part
@@ -73,10 +73,10 @@ def tie(  # noqa: PLR0913 - the columns of a row, each by its name
     tx.upsert(_LINK, [row])
 
 
-def links_of(tx: Transaction, candidate_iid: int) -> list[Link]:
+def ties_of(tx: Transaction, candidate_iid: int) -> list[JobTie]:
     """Fetch the jobs of a candidate, its creator first."""
     rows = tx.all(_OF_CANDIDATE, candidate_iid=candidate_iid)
-    return [Link(job_id, pipeline_id, Part(part), bool(verified)) for job_id, pipeline_id, part, verified in rows]
+    return [JobTie(job_id, pipeline_id, Part(part), bool(verified)) for job_id, pipeline_id, part, verified in rows]
 
 
 def any_verified_in(tx: Transaction, experiment_iid: int) -> bool:

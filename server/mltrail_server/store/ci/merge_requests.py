@@ -104,7 +104,7 @@ _LINK = schema.candidate_job
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMergeRequest:
     """`note_problem` says why there is no note, where one could not be written or was deleted; `note_next_ms` when it
     is tried again.
     """
@@ -147,17 +147,17 @@ _PAGE_COLUMNS = (
 )
 
 
-def listed(tx: Transaction, *, before: int | None, limit: int) -> list[Listed]:
+def listed(tx: Transaction, *, before: int | None, limit: int) -> list[ListedMergeRequest]:
     """List merge requests that have runs, the newest first, and one more than a page when there are more."""
     query = sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id)
     if before is not None:
         query = query.where(_T.c.iid < before)
-    return [Listed(*tuple(row)) for row in tx.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
+    return [ListedMergeRequest(*tuple(row)) for row in tx.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
 
 
-def get_for_page(tx: Transaction, iid: int) -> Listed | None:
+def get_for_page(tx: Transaction, iid: int) -> ListedMergeRequest | None:
     row = tx.execute(sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)).one_or_none()
-    return None if row is None else Listed(*tuple(row))
+    return None if row is None else ListedMergeRequest(*tuple(row))
 
 
 def pipelines_of(tx: Transaction, iid: int, *, limit: int) -> list[OfRequest]:

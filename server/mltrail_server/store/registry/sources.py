@@ -13,7 +13,7 @@ _FILE = schema.file
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedModel:
+class SourceModel:
     model_id: str
     experiment_iid: int
     source_eid: str  # "" when no candidate made it
@@ -21,11 +21,11 @@ class LoggedModel:
     elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
 
 
-def logged_model(tx: Transaction, model_id: str) -> LoggedModel | None:
+def logged_model(tx: Transaction, model_id: str) -> SourceModel | None:
     return _one(tx, _MODEL.c.model_id == model_id)
 
 
-def logged_model_of_run(tx: Transaction, eid: str, name: str) -> LoggedModel | None:
+def logged_model_of_run(tx: Transaction, eid: str, name: str) -> SourceModel | None:
     """Find the newest model that a candidate logged under a name; one of others only where it has none itself."""
     return _one(tx, sa.and_(_MODEL.c.source_eid == eid, _MODEL.c.name == name))
 
@@ -37,7 +37,7 @@ def has_files(tx: Transaction, folder: str) -> bool:
     return tx.execute(query).scalar() is not None
 
 
-def _one(tx: Transaction, which: sa.ColumnElement[bool]) -> LoggedModel | None:
+def _one(tx: Transaction, which: sa.ColumnElement[bool]) -> SourceModel | None:
     query = (
         sa.select(*(_MODEL.c[name] for name in ("model_id", "experiment_iid", "source_eid", "beside", "elsewhere")))
         .where(_MODEL.c.project_id == tx.project_id, _MODEL.c.stage == Stage.ACTIVE, which)
@@ -47,4 +47,4 @@ def _one(tx: Transaction, which: sa.ColumnElement[bool]) -> LoggedModel | None:
     row = tx.execute(query).one_or_none()
     if row is None:
         return None
-    return LoggedModel(row.model_id, row.experiment_iid, row.source_eid, bool(row.beside), row.elsewhere)
+    return SourceModel(row.model_id, row.experiment_iid, row.source_eid, bool(row.beside), row.elsewhere)

@@ -77,13 +77,13 @@ def _of(project_id: ProjectId, candidate_iids: Sequence[int], number: int) -> tu
     return _T.c.project_id == project_id, _T.c.candidate_iid.in_(candidate_iids), _T.c.key_id == number
 
 
-class Axis(StrEnum):
+class CurveAxis(StrEnum):
     STEP = "step"
     TIME = "time"
 
     @property
     def column(self) -> sa.Column[int]:
-        return _T.c.step if self is Axis.STEP else _T.c.timestamp_ms
+        return _T.c.step if self is CurveAxis.STEP else _T.c.timestamp_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Bucket:
     """The points of one candidate that fall into one part of the axis."""
 
     candidate_iid: int
@@ -108,7 +108,7 @@ class Part:
     highest: float
 
 
-def extents(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Axis) -> list[Extent]:
+def extents(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: CurveAxis) -> list[Extent]:
     number = sa.case((_T.c.is_nan, None), else_=axis.column)
     query = (
         sa.select(
@@ -125,7 +125,9 @@ def extents(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: A
     return [Extent(iid, count, nans, low or 0, high or 0) for iid, count, nans, low, high in rows]
 
 
-def points(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Axis) -> list[tuple[int, int, float]]:
+def points(
+    tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: CurveAxis
+) -> list[tuple[int, int, float]]:
     """Fetch all points but NaN: candidate, place on the axis, value."""
     query = sa.select(_T.c.candidate_iid, axis.column, _T.c.value)
     query = query.where(*_of_key(tx.project_id, candidate_iids, key_id), ~_T.c.is_nan)
@@ -133,9 +135,9 @@ def points(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Ax
     return [(iid, place, value) for iid, place, value in rows]
 
 
-def parts(
-    tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: Axis, *, low: int, width: float
-) -> list[Part]:
+def buckets(
+    tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: CurveAxis, *, low: int, width: float
+) -> list[Bucket]:
     """Fetch the lowest and the highest value of each part of the axis, which are `width` long and begin at `low`.
 
     As floating point, since a client may log steps whose difference no integer holds.
@@ -155,7 +157,7 @@ def parts(
         .group_by(_T.c.candidate_iid, number)
         .order_by(_T.c.candidate_iid, number)
     )
-    return [Part(iid, *rest) for iid, _, *rest in tx.execute(query)]
+    return [Bucket(iid, *rest) for iid, _, *rest in tx.execute(query)]
 
 
 def _of_key(project_id: ProjectId, candidate_iids: Sequence[int], key_id: int) -> tuple[sa.ColumnElement[bool], ...]:

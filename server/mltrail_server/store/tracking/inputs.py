@@ -60,7 +60,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class DatasetSummary:
     """A dataset that candidates of an experiment have used, and as what, such as `training`."""
 
     experiment_iid: int
@@ -124,7 +124,7 @@ def datasets_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, lis
     return found
 
 
-def summaries(tx: Transaction, experiment_iids: Iterable[int], *, context_key: str, limit: int) -> list[Summary]:
+def summaries(tx: Transaction, experiment_iids: Iterable[int], *, context_key: str, limit: int) -> list[DatasetSummary]:
     """Fetch which datasets the candidates of experiments have used, and in which context, each once."""
     of_tag = (
         (_TAG.c.project_id == _LINK.c.project_id)
@@ -142,7 +142,7 @@ def summaries(tx: Transaction, experiment_iids: Iterable[int], *, context_key: s
         .order_by(*columns)
         .limit(limit)
     )
-    return [Summary(*row) for row in tx.execute(query)]
+    return [DatasetSummary(*row) for row in tx.execute(query)]
 
 
 def models_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[ModelLink]]:

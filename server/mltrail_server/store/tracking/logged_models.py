@@ -254,7 +254,7 @@ class MeasuredOn:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class LoggedModelOrder:
     """Sort by an attribute, or by `metrics.<key>`: the model's newest value of it, on `dataset` when that is given."""
 
     field: str
@@ -270,7 +270,7 @@ def conditions(clauses: Sequence[Clause], datasets: Sequence[MeasuredOn]) -> lis
     return found
 
 
-def order(wish: Order) -> list[Sorted]:
+def order(wish: LoggedModelOrder) -> list[Sorted]:
     if wish.field.startswith("metrics."):
         newest = _newest(wish.field.removeprefix("metrics."), [wish.dataset] if wish.dataset else [])
         missing = sa.case((newest.is_(None), 1), else_=0)

@@ -56,7 +56,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchPlan:
     """`iids`: the only candidates that can match, when they are few. `small`: the experiments hold few candidates."""
 
     iids: list[int] | None = None
@@ -71,18 +71,18 @@ def choose(
     clauses: Sequence[Clause],
     newest_first: bool,
     sizes: Sizes,
-) -> Plan:
+) -> SearchPlan:
     """Choose in no more than two statements."""
     within = (_T.c.project_id == tx.project_id, _T.c.experiment_iid.in_(experiment_iids), _T.c.stage.in_(stages))
     hits = [hit for clause in clauses if (hit := _hits(clause, tx.project_id)) is not None][:_MOST_CLAUSES]
     if newest_first and not hits:
-        return Plan()
+        return SearchPlan()
     sized = [_count(hit, sizes.few) for hit in hits]
     counts = tx.execute(sa.select(_count(sa.select(sa.literal(1)).where(*within), sizes.small), *sized)).one()
     fewest = min(range(len(hits)), key=lambda place: counts[place + 1], default=None)
     if fewest is not None and counts[fewest + 1] <= min(sizes.few, counts[0]):
-        return Plan(iids=[row[0] for row in tx.execute(hits[fewest])])
-    return Plan(small=counts[0] <= sizes.small)
+        return SearchPlan(iids=[row[0] for row in tx.execute(hits[fewest])])
+    return SearchPlan(small=counts[0] <= sizes.small)
 
 
 def _count(query: sa.Select[Any], limit: int) -> sa.ScalarSelect[int]:
@@ -232,7 +232,7 @@ _SIZES = Sizes()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundCandidates:
     candidates: list[Candidate]
     next_token: str | None
 
@@ -247,7 +247,7 @@ def search(  # noqa: PLR0913 - a search has that many parts, each by its name
     limit: int,
     token: str | None,
     sizes: Sizes = _SIZES,
-) -> Found:
+) -> FoundCandidates:
     """Find a page of candidates, in at most five statements. Newest first where the orders leave a tie."""
     experiment_iids = sorted(set(experiment_iids))
     mark = mark_of("candidates", experiment_iids, [int(stage) for stage in stages], clauses, orders)
@@ -256,7 +256,7 @@ def search(  # noqa: PLR0913 - a search has that many parts, each by its name
     after = read_sorted(token, mark, by.columns)
     conditions = [matches(clause, tx.project_id) for clause in clauses]
     if not experiment_iids:
-        return Found([], None)
+        return FoundCandidates([], None)
     plan = choose(
         tx, experiment_iids=experiment_iids, stages=stages, clauses=clauses, newest_first=newest_first, sizes=sizes
     )
@@ -270,4 +270,4 @@ def search(  # noqa: PLR0913 - a search has that many parts, each by its name
     else:
         rows = walk.sorted(by, limit=limit, after=after)
     next_token = token_of(rows[limit - 1], by.columns, mark) if len(rows) > limit else None
-    return Found([candidate_of(row) for row in rows[:limit]], next_token)
+    return FoundCandidates([candidate_of(row) for row in rows[:limit]], next_token)
