@@ -3,7 +3,7 @@
 import json
 from argparse import ArgumentParser, Namespace
 
-from . import answers, errors
+from . import errors, responses
 from .api import Api
 from .outputs import console, files
 
@@ -13,15 +13,15 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "version", metavar="VERSION", nargs="?", default="champion", help="number, X.Y.Z or alias (default %(default)s)"
     )
-    parser.add_argument("--output", metavar="FILE", help="write it to a file, for a release's notes")
+    parser.add_argument("--output", metavar="FILE", help="write it to a file, for example for release notes")
 
 
 def run(api: Api, options: Namespace) -> int:
-    answer = api.card(options.model, options.version.removeprefix("v"))
-    text = answers.card(answer)
+    response = api.card(options.model, options.version.removeprefix("v"))
+    text = responses.card(response)
     files.write(options.output, text)
     if options.json:
-        console.tell(json.dumps(answer, indent=2))
+        console.write(json.dumps(response, indent=2))
     elif not options.output:
-        console.tell(text, end="")
+        console.write(text, end="")
     return errors.DONE

@@ -1,4 +1,4 @@
-"""`mltrail contract check`: read the contract file as the server will, and have it tried on a pipeline."""
+"""`mltrail contract check`: read the contract file as the server will, and try it on a pipeline."""
 
 import json
 import os
@@ -9,10 +9,10 @@ from typing import Any
 import mltrail_contract
 from mltrail_contract import FILE_NAME, Contract, ContractError, Problem
 
-from . import answers, errors, settings
-from .answers import Gate, Rule
+from . import errors, responses, settings
 from .api import Api
 from .outputs import console, text
+from .responses import Gate, Rule
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -21,21 +21,21 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Check at a desk, without a server; with `--pipeline` the server tells what it would say of that one."""
+    """Check the file without a server; with `--pipeline` the server says how it would judge that pipeline."""
     try:
         content = mltrail_contract.decoded(_content(options.file))
         contract = mltrail_contract.read(content)
     except ContractError as error:
-        _tell(options, {"problems": [_shown(one) for one in error.problems]}, _problems(options.file, error.problems))
+        _print(options, {"problems": [_shown(one) for one in error.problems]}, _problems(options.file, error.problems))
         return errors.NO
     if not options.pipeline:
-        _tell(options, {"problems": []}, _summary(options.file, contract))
+        _print(options, {"problems": []}, _summary(options.file, contract))
         return errors.DONE
     where = settings.read(options, os.environ)
     settings.require_token(where, "contract")
-    answer = Api(where).try_contract(content)
-    gate, rules = answers.tried(answer)
-    _tell(options, answer, _tried(where.pipeline, gate, rules))
+    response = Api(where).try_contract(content)
+    gate, rules = responses.contract_trial(response)
+    _print(options, response, _trial(where.pipeline, gate, rules))
     return errors.NO if gate.outcome == "fail" else errors.DONE
 
 
@@ -44,16 +44,16 @@ def _content(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise errors.usage(
-            f"Can't read {path}: {error.strerror}. Run this at the root of the repository, or name the file."
+            f"Can't read {path}: {error.strerror}. Run this at the root of the repository, or give the file's path."
         ) from error
 
 
-def _tell(options: Namespace, answer: Any, told: str) -> None:  # noqa: ANN401 - any JSON
-    console.tell(json.dumps(answer, indent=2) if options.json else told)
+def _print(options: Namespace, content: Any, shown: str) -> None:  # noqa: ANN401 - any JSON
+    console.write(json.dumps(content, indent=2) if options.json else shown)
 
 
 def _problems(path: str, problems: tuple[Problem, ...]) -> str:
-    """Write them as compilers do, so that editors find the place."""
+    """Write them as compilers do, so that editors can jump to them."""
     lines = (f"{path}:{one.line}:{one.column}: {f'{one.key}: ' if one.key else ''}{one.message}" for one in problems)
     return "\n".join(map(text.clean, lines))
 
@@ -64,10 +64,10 @@ def _shown(one: Problem) -> dict[str, Any]:
 
 def _summary(path: str, contract: Contract) -> str:
     rules = sum(len(model.rules) for model in contract.models.values())
-    return text.clean(f"{path} is good: {_count(len(contract.models), 'model')}, {_count(rules, 'rule')}.")
+    return text.clean(f"{path} is valid: {_count(len(contract.models), 'model')}, {_count(rules, 'rule')}.")
 
 
-def _tried(pipeline: str, gate: Gate, rules: list[tuple[str, Rule]]) -> str:
+def _trial(pipeline: str, gate: Gate, rules: list[tuple[str, Rule]]) -> str:
     level = {"pass": "good", "fail": "bad"}.get(gate.outcome, "unknown")
     parts = [text.coloured(text.clean(f"Pipeline {pipeline}: {gate.sentence}"), level)]
     if rules:

@@ -1,4 +1,4 @@
-"""From JSON to types: what every answer of the server goes through."""
+"""From JSON to types: every response of the server is decoded here."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -8,14 +8,14 @@ from .errors import server
 _T = TypeVar("_T")
 
 
-def decoded(decode: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]) -> _T:
-    """Decode an answer. Raises the error of a server that is none of ours, or of another version."""
+def decoded(decode: Callable[[Mapping[str, Any]], _T], response: Mapping[str, Any]) -> _T:
+    """Decode a response. Raises `CommandError` if it is not from an mltrail server, or from one of another version."""
     try:
-        return decode(answer)
+        return decode(response)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise server(
-            f"The server's answer is not as expected ({type(error).__name__}: {error}). "
-            "Is this `mltrail` of the same version as the server?"
+            f"The server's response is not as expected ({type(error).__name__}: {error}). "
+            "Do this `mltrail` and the server have the same version?"
         ) from error
 
 
@@ -24,9 +24,9 @@ def text(value: object) -> str:
 
 
 def word(value: object) -> str:
-    """Text that has to be there. Raises TypeError for anything else."""
+    """Required text. Raises TypeError for anything else."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
+        raise TypeError(f"{value!r} is not text")
     return value
 
 

@@ -1,6 +1,6 @@
-"""A deployment in GitLab for each promoted version, in the environment `model/<name>`. Made with the job's own token.
+"""A deployment in GitLab for each promoted version, in the environment `model/<name>`, created with the job's token.
 
-A job's keyword `environment:` would record a deployment whenever the job succeeds, also when it has promoted nothing,
+A job's keyword `environment:` would record a deployment whenever the job succeeds, even if it has promoted nothing,
 and one for all models together. https://docs.gitlab.com/api/deployments/#create-a-deployment
 """
 
@@ -8,21 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from . import naming
-from .answers import Promotion
 from .api import Api
 from .errors import CommandError, server, usage
+from .responses import Promotion
 
 _NEEDED = ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_JOB_TOKEN", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME")
 _LOOK_AT = 20
 
 
 def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> Iterator[str | CommandError]:
-    """Make what is not there yet, and report for each what was done or what went wrong. A version without an alias is
-    deployed nowhere.
+    """Create the missing deployments, and report for each what was done or what went wrong. A version without an alias
+    is not deployed.
     """
     missing = [name for name in _NEEDED if not environment.get(name)]
     if missing:
-        yield usage(f"--deployment works in a GitLab job only: {missing[0]} is not set.")
+        yield usage(f"--deployment works only in a GitLab job: {missing[0]} is not set.")
         return
     for one in promotions:
         if one.state in {"promoted", "already"} and one.alias and not one.is_overtaken:
@@ -32,7 +32,7 @@ def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, 
             except CommandError as error:
                 yield error
             else:
-                yield f"Deployment in {name}" + ("" if made else " exists already")
+                yield f"Deployment in {name}" + ("" if made else " already exists")
 
 
 def _make(api: Api, one: Promotion, name: str, environment: Mapping[str, str]) -> bool:
@@ -54,7 +54,7 @@ def _make(api: Api, one: Promotion, name: str, environment: Mapping[str, str]) -
     made = api.gitlab("POST", f"{project}/deployments", token, body)
     where = made.get("environment") if isinstance(made, dict) else None
     if not isinstance(where, dict):
-        raise server(f"POST {project}/deployments answered without the deployment's environment.")
+        raise server(f"The response to POST {project}/deployments does not contain the deployment's environment.")
     if one.url and where.get("external_url") != one.url:
         api.gitlab("PUT", f"{project}/environments/{where.get('id')}", token, {"external_url": one.url})
     return True

@@ -1,4 +1,4 @@
-"""`mltrail detach`: give a run a time and a token of its own, so that it outlives the job that launches it."""
+"""`mltrail detach`: give a run a time limit and a token of its own, so that it outlives the job that launches it."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import re
 import shlex
 from argparse import ArgumentParser, Namespace
 
-from . import answers, errors
+from . import errors, responses
 from .api import Api
 from .outputs import console, files, text
 
@@ -19,54 +19,58 @@ def arguments(parser: ArgumentParser) -> None:
         dest="time",
         required=True,
         metavar="TIME",
-        help="time until it must have ended: 90m, 72h, 3d; 30d at most",
+        help="time within which the run must end: 90m, 72h, 3d; at most 30d",
     )
-    parser.add_argument("--run", metavar="ID", help="a run that this job has begun (default: a new one)")
+    parser.add_argument("--run", metavar="ID", help="a run that this job has started (default: a new one)")
     parser.add_argument("--experiment", metavar="NAME", help="experiment of the new run; MLFLOW_EXPERIMENT_NAME")
     parser.add_argument("--name", help="name of the new run")
     parser.add_argument(
         "--env",
         default="mltrail-detached.env",
         metavar="FILE",
-        help="write the variables that the training needs, its token among them (default mltrail-detached.env)",
+        help="write the variables that the training needs, including its token (default mltrail-detached.env)",
     )
 
 
 def run(api: Api, options: Namespace) -> int:
-    wishes = {"run_id": options.run, "name": options.name, "experiment": None}
+    wanted = {"run_id": options.run, "name": options.name, "experiment": None}
     if not options.run:
-        wishes["experiment"] = options.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
-        if not wishes["experiment"]:
-            raise errors.usage("Which run? Give --run with its id, or --experiment to begin a new one.")
+        wanted["experiment"] = options.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        if not wanted["experiment"]:
+            raise errors.usage("Which run? Give --run with its ID, or --experiment to start a new one.")
     files.check(options.env)
-    answer = api.detach({key: value for key, value in wishes.items() if value} | {"seconds": _seconds(options.time)})
-    made = answers.detached(answer)
+    response = api.detach({key: value for key, value in wanted.items() if value} | {"seconds": _seconds(options.time)})
+    detached = responses.detached(response)
     variables = {
         "MLFLOW_TRACKING_URI": f"{api.settings.base}/mlflow",
-        "MLFLOW_TRACKING_TOKEN": made.token,
-        "MLFLOW_RUN_ID": made.run_id,
+        "MLFLOW_TRACKING_TOKEN": detached.token,
+        "MLFLOW_RUN_ID": detached.run_id,
     }
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
     files.write(options.env, "".join(lines), secret=True)
     if options.json:
-        # Whatever is printed stands in the job's log, so the token is not.
-        console.tell(
-            json.dumps({key: value for key, value in answer.items() if key != "token"} | {"env": options.env}, indent=2)
+        # Everything printed is in the job's log, so the token is not printed.
+        console.write(
+            json.dumps(
+                {key: value for key, value in response.items() if key != "token"} | {"env": options.env}, indent=2
+            )
         )
     else:
-        console.tell(
-            text.clean(f"Run {made.run_id} may keep training until {_moment(made.until_ms)}  {made.url}".rstrip())
+        console.write(
+            text.clean(
+                f"Run {detached.run_id} can go on training until {_moment(detached.until_ms)}  {detached.url}".rstrip()
+            )
         )
-        console.tell(
-            text.clean(f"Its training does `. {options.env}` and then `mlflow.start_run()`, which resumes this run.")
+        console.write(
+            text.clean(f"Its training runs `. {options.env}` and then `mlflow.start_run()`, which resumes this run.")
         )
     return errors.DONE
 
 
-def _seconds(told: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,6})([mhd])", told)
+def _seconds(time: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,6})([mhd])", time)
     if not found:
-        raise errors.usage(f"--for takes a number and a unit, as in 90m, 72h or 3d, not {told!r}.")
+        raise errors.usage(f"--for takes a number and a unit, such as 90m, 72h or 3d, not {time!r}.")
     return int(found[1]) * _UNITS[found[2]]
 
 

@@ -1,6 +1,6 @@
 """Check Ed25519 signatures without a library: RFC 8032, 5.1.7.
 
-Checking handles nothing secret, so that plain numbers will do; it takes some milliseconds.
+Checking involves no secrets, so plain integers will do; it takes a few milliseconds.
 """
 
 import base64
@@ -16,20 +16,20 @@ _Point = tuple[int, int, int, int]  # in extended homogeneous coordinates
 
 
 class KeyTextError(ValueError):
-    """The text is no Ed25519 public key."""
+    """The text is not an Ed25519 public key."""
 
 
 def public_key(pem: str) -> bytes:
     """Read a public key in PEM, as `openssl pkey -pubout` writes it."""
     lines = [line.strip() for line in pem.strip().splitlines()]
     if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----" or lines[-1] != "-----END PUBLIC KEY-----":
-        raise KeyTextError("it is no public key in PEM")
+        raise KeyTextError("it is not a public key in PEM")
     try:
         der = base64.b64decode("".join(lines[1:-1]), validate=True)
     except ValueError as error:
-        raise KeyTextError("its middle is not base64") from error
+        raise KeyTextError("its content is not base64") from error
     if len(der) != len(_DER) + 32 or not der.startswith(_DER):
-        raise KeyTextError("it is a key of another kind than Ed25519")
+        raise KeyTextError("it is not an Ed25519 key")
     return der[len(_DER) :]
 
 

@@ -1,16 +1,16 @@
-"""What can go wrong in a job, and the exit code that tells it.
+"""What can go wrong in a job, and the exit codes.
 
-The codes are documented in docs/reference/cli.md, since a job's `allow_failure: exit_codes` builds on them.
+The codes are documented in docs/reference/cli.md, because a job's `allow_failure: exit_codes` relies on them.
 """
 
 from collections.abc import Sequence
 
 DONE = 0
-NO = 1  # the answer is no: a gate that was asked for fails, or `doctor` found a problem
-USAGE = 2  # an option or a variable is missing or wrong; argparse exits with it too
-SERVER = 3  # the server can't be reached, or answers with an error
-TIME_IS_UP = 4  # what was waited for did not come
-FAILED = 5  # the command itself could not go on: a fault of its own, or nowhere to print to
+NO = 1  # the verdict is no: the gate fails, or `doctor` found a problem
+USAGE = 2  # an option or a variable is missing or wrong; argparse uses this code too
+SERVER = 3  # the server can't be reached, or returns an error
+TIMED_OUT = 4  # runs did not end in time
+FAILED = 5  # the command itself could not continue: a bug, or nowhere to print to
 
 
 class CommandError(Exception):
@@ -26,7 +26,7 @@ def usage(message: str) -> CommandError:
 
 
 def together(failures: Sequence[CommandError]) -> None:
-    """Raise what went wrong as one error, with the first one's exit code. Do nothing where nothing did."""
+    """Raise all failures as one error, with the first one's exit code. Do nothing if there are none."""
     if failures:
         raise CommandError("\nmltrail: ".join(dict.fromkeys(map(str, failures))), failures[0].exit_code)
 

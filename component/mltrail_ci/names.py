@@ -1,4 +1,4 @@
-"""`mltrail names`: what models are called in variables, environments and tags. It asks nobody."""
+"""`mltrail names`: what models are called in variables, environments and tags. It calls no server."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -22,8 +22,8 @@ def run(options: Namespace) -> int:
         for model in options.model
     ]
     if options.json:
-        console.tell(json.dumps(rows, indent=2))
+        console.write(json.dumps(rows, indent=2))
     else:
         head = ["model", "variable", "environment", "tag of 1.0.0"]
-        console.tell(text.table([head, *(list(row.values()) for row in rows)]))
+        console.write(text.table([head, *(list(row.values()) for row in rows)]))
     return errors.DONE

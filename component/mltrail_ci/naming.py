@@ -1,9 +1,9 @@
-"""What a model is called outside: in dotenv variables, as an environment of GitLab, as a Git tag.
+"""What a model is called outside mltrail: in dotenv variables, as an environment in GitLab, as a Git tag.
 
-Each name is a function of the model's name alone, so that a later job can rely on it whatever else a pipeline promotes;
-and no two models share one, not even where capitals don't count. A name of small letters, digits and single separators
-is used as it is. Any other becomes its readable part and a digest of the whole name, which a mark keeps apart from the
-plain names: `--`, and `___` in a variable. docs/reference/cli.md explains it to users.
+Each name depends only on the model's name, so that a later job can rely on it whatever else a pipeline promotes; and no
+two models share one, not even if case is ignored. A name made of lower-case letters, digits and single separators is
+used as it is. Any other name becomes its readable part and a digest of the whole name, with a separator that no plain
+name has: `--`, or `___` in a variable. docs/reference/cli.md explains it to users.
 """
 
 import re
@@ -17,7 +17,7 @@ _LONGEST_READABLE = 40
 _DIGEST_CHARACTERS = 16  # of base32, five bits each
 
 _RESERVED = ("url",)
-"""Words that end a variable's own name: model `url` would take MLTRAIL_VERSION_URL."""
+"""Words that other variables end with: the model `url` would get MLTRAIL_VERSION_URL."""
 
 
 def variable(model: str) -> str:
@@ -38,10 +38,10 @@ def environment(model: str) -> str:
 
 
 def tag(model: str, version: str) -> str:
-    """A tag that `git check-ref-format` takes. It shows where the model ends and the version begins."""
+    """A tag that `git check-ref-format` accepts. It shows where the model ends and the version begins."""
     plain = len(model) <= _LONGEST and _SEPARATED.fullmatch(model) and not _VERSION_INSIDE.search(model)
     good = len(version) <= _LONGEST and _TAGGED_VERSION.fullmatch(version) and not version.endswith(".lock")
-    if not good:  # `@` is in no semantic version
+    if not good:  # no semantic version contains `@`
         version = f"{_readable(version)}@{_digest(version)}"
     return f"{model if plain else _marked(model)}-v{version}"
 
@@ -51,7 +51,7 @@ def _marked(name: str) -> str:
 
 
 def _readable(name: str) -> str:
-    """What ASCII has of a name, accents dropped: small letters, digits and single dashes."""
+    """The ASCII part of a name, without accents: lower-case letters, digits and single dashes."""
     import unicodedata  # noqa: PLC0415 - most names don't need it
 
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

@@ -1,15 +1,15 @@
-"""Kinds of values that options take."""
+"""Types of values for options."""
 
 import math
 from argparse import ArgumentTypeError
 
 
-def seconds(told: str) -> float:
-    """A time. Raises what argparse reports in its own words."""
+def seconds(text: str) -> float:
+    """A time in seconds. Raises ArgumentTypeError, which argparse reports."""
     try:
-        value = float(told)
+        value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise ArgumentTypeError(f"{told!r} is not a number of seconds")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value

@@ -5,28 +5,32 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from . import answers, deployment, errors, release
-from .answers import Promotion
+from . import deployment, errors, release, responses
 from .api import Api
 from .outputs import annotations, console, dotenv, files, text
+from .responses import Promotion
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", help="only this model (default: every model of the pipeline)")
-    parser.add_argument("--candidate", metavar="NUMBER", type=int, help="this very run, by hand (needs Maintainer)")
-    parser.add_argument("--pre-release", action="store_true", help="of a merge request: X.Y.Z-rc.N, without an alias")
-    parser.add_argument("--alias", help="alias that the version gets (default: the server's, champion)")
+    parser.add_argument(
+        "--candidate", metavar="NUMBER", type=int, help="exactly this run, by hand (requires Maintainer)"
+    )
+    parser.add_argument("--pre-release", action="store_true", help="in a merge request: X.Y.Z-rc.N, without an alias")
+    parser.add_argument("--alias", help="alias that the version gets (default: the contract file's, or champion)")
     parser.add_argument("--rank-by", metavar="METRIC", help="metric that picks the best candidate")
     parser.add_argument("--better", choices=["auto", "higher", "lower"], help="direction of that metric (default auto)")
     parser.add_argument("--bump", choices=["auto", "major", "minor", "patch"], help="size of the step (default auto)")
-    parser.add_argument("--version", metavar="X.Y.Z", help="this very version, as of a Git tag; a leading v is dropped")
+    parser.add_argument(
+        "--version", metavar="X.Y.Z", help="exactly this version, for example a Git tag's; a leading v is removed"
+    )
     parser.add_argument(
         "--dry-run",
         nargs="?",
         choices=["true", "false"],
         const="true",
         default="false",
-        help="tell what would be done, and do nothing",
+        help="show what would be done, and do nothing",
     )
     parser.add_argument(
         "--release",
@@ -34,7 +38,7 @@ def arguments(parser: ArgumentParser) -> None:
         choices=["true", "false"],
         const="true",
         default="false",
-        help="also make a Release in GitLab, with the model card, by the job's token",
+        help="also create a Release in GitLab, with the model card, using the job's token",
     )
     parser.add_argument(
         "--deployment",
@@ -42,14 +46,14 @@ def arguments(parser: ArgumentParser) -> None:
         choices=["true", "false"],
         const="true",
         default="false",
-        help="also make a deployment in GitLab, in the environment model/<name>, by the job's token",
+        help="also create a deployment in GitLab, in the environment model/<name>, using the job's token",
     )
     parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
     parser.add_argument("--annotations", metavar="FILE", help="write links for the job's page")
 
 
 def run(api: Api, options: Namespace) -> int:
-    wishes = {
+    wanted = {
         "candidate": options.candidate,
         "model": options.model,
         "alias": options.alias,
@@ -58,48 +62,52 @@ def run(api: Api, options: Namespace) -> int:
         "bump": options.bump,
         "version": options.version and options.version.removeprefix("v"),
     }
-    told = {key: value for key, value in wishes.items() if value not in {None, "", "auto"}}
+    given = {key: value for key, value in wanted.items() if value not in {None, "", "auto"}}
     if options.pre_release:
-        told["pre_release"] = True
+        given["pre_release"] = True
     files.check(options.dotenv, options.annotations)
-    answer = api.promote(told | {"dry_run": options.dry_run == "true"})
-    promotions = answers.promotions(answer)
-    # The server has promoted: what is to be left behind comes before the first word is printed.
+    response = api.promote(given | {"dry_run": options.dry_run == "true"})
+    promotions = responses.promotions(response)
+    # The server has promoted: files, Release and deployment are made before anything is printed.
     variables = dotenv.of_promotions(promotions)
     failures = files.write_all(
         [(options.dotenv, variables.text), (options.annotations, annotations.of_promotions(promotions))]
     )
     lines = []
-    faces = ((options.release, release.create), (options.deployment, deployment.create))
-    for wanted, create in faces:
-        if wanted == "true" and options.dry_run != "true":
+    creators = ((options.release, release.create), (options.deployment, deployment.create))
+    for asked, create in creators:
+        if asked == "true" and options.dry_run != "true":
             for made in create(api, promotions, os.environ):
                 if isinstance(made, errors.CommandError):
                     failures.append(made)
                 else:
                     lines.append(made)
-    _print(options, answer, promotions, lines)
+    _print(options, response, promotions, lines)
     if options.dotenv:
         for left_out in variables.left_out:
-            console.complain(text.clean(f"Later jobs get no {left_out}."))
+            console.log(text.clean(f"Later jobs don't get {left_out}."))
     errors.together(failures)
     return errors.NO if any(one.state == "refused" for one in promotions) else errors.DONE
 
 
-def _print(options: Namespace, answer: Any, promotions: list[Promotion], made: list[str]) -> None:  # noqa: ANN401 - JSON
+def _print(options: Namespace, content: Any, promotions: list[Promotion], made: list[str]) -> None:  # noqa: ANN401 - JSON
     if options.json:
-        console.tell(json.dumps(answer, indent=2))
+        console.write(json.dumps(content, indent=2))
     else:
-        lines = [line for one in promotions for line in (_told(one), *_beside(one))]
-        console.tell("\n".join(lines) or "Nothing to promote: this pipeline has no candidates.")
+        lines = [line for one in promotions for line in (_sentence(one), *_comparison(one))]
+        console.write("\n".join(lines) or "Nothing to promote: this pipeline has no candidates.")
         for one in promotions:
             if options.dotenv and one.state in {"promoted", "already"}:
-                console.tell(text.clean(f"Later jobs find {one.model} in {dotenv.variable('MLTRAIL_VERSION', one)}"))
+                console.write(
+                    text.clean(
+                        f"Later jobs find the version of {one.model} in {dotenv.variable('MLTRAIL_VERSION', one)}"
+                    )
+                )
     for line in map(text.clean, made):
-        (console.complain if options.json else console.tell)(line)
+        (console.log if options.json else console.write)(line)
 
 
-def _told(promotion: Promotion) -> str:
+def _sentence(promotion: Promotion) -> str:
     version = f"{promotion.model} {promotion.version}".strip()
     step = ": ".join(filter(None, (promotion.bump, promotion.reason)))
     step = f" ({step})" if step else ""
@@ -108,7 +116,7 @@ def _told(promotion: Promotion) -> str:
         case "promoted" if promotion.alias:
             line = f"{version}{step} is now {promotion.alias}{replaced}"
         case "promoted":
-            line = f"{version}{step} is there to try out"
+            line = f"{version}{step} is now there to try out"
         case "dry_run":
             line = f"{version}{step} would become {promotion.alias or 'a version to try out'}{replaced}"
         case "already":
@@ -121,15 +129,15 @@ def _told(promotion: Promotion) -> str:
 
 def _already(promotion: Promotion, version: str) -> str:
     if promotion.is_overtaken:
-        return f"this pipeline promoted {version} before; {promotion.alias} is now {promotion.holder}, and stays there"
+        return f"this pipeline has promoted {version} before; {promotion.alias} stays at {promotion.holder}"
     if promotion.alias:
-        return f"{version} is already {promotion.alias}: this pipeline promoted it before"
-    return f"{version} exists already: this pipeline promoted it before"
+        return f"{version} is already {promotion.alias}: this pipeline has promoted it before"
+    return f"{version} already exists: this pipeline has promoted it before"
 
 
-def _beside(promotion: Promotion) -> list[str]:
-    """Tell how it compares with the version that it replaces, metric by metric."""
-    found = promotion.beside
+def _comparison(promotion: Promotion) -> list[str]:
+    """Describe how it compares with the version that it replaces, metric by metric."""
+    found = promotion.comparison
     if found is None:
         return []
     if found.why_not:

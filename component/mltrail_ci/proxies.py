@@ -1,4 +1,4 @@
-"""Which proxy a call takes: the one that MLflow's client takes, which goes by requests.
+"""Which proxy a call uses: the same as MLflow's client, which uses requests.
 
 https://requests.readthedocs.io/en/latest/user/advanced/#proxies
 """
@@ -15,7 +15,7 @@ SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 class Proxy(NamedTuple):
-    """`url` holds no credentials; `authorization` is `user:password`, or empty."""
+    """`url` contains no credentials; `authorization` is `user:password`, or empty."""
 
     url: str
     authorization: str
@@ -23,7 +23,7 @@ class Proxy(NamedTuple):
 
 
 def of(url: str) -> Proxy | None:
-    """The proxy for a URL, None where there is none. Raises `CommandError` for one that can't be used."""
+    """The proxy for a URL, or None. Raises `CommandError` for one that can't be used."""
     from urllib import request  # noqa: PLC0415 - slow to load
 
     address = urlsplit(url)
@@ -37,9 +37,9 @@ def of(url: str) -> Proxy | None:
 
 
 def bypassed(host: str, port: int | None) -> bool:
-    """Whether NO_PROXY names a host: by name, by a name that it ends with, by address or by network.
+    """Whether NO_PROXY covers a host: by name, by suffix, by address or by network.
 
-    Networks are what curl, pip and requests know and Python itself does not.
+    curl, pip and requests understand networks; Python itself does not.
     """
     from urllib import request  # noqa: PLC0415
 
@@ -53,13 +53,13 @@ def bypassed(host: str, port: int | None) -> bool:
         if any(one == name or one.endswith(f".{name}") for name in wanted for one in (host, with_port)):
             return True
     else:
-        if any(name == host or _holds(name, address) for name in names):
+        if any(name == host or _contains(name, address) for name in names):
             return True
     return bool(request.proxy_bypass(host))
 
 
-def _holds(name: str, address: IPv4Address) -> bool:
-    """Whether a network in the form 10.0.0.0/8 holds an address; `/0` and masks in dots are no networks to requests."""
+def _contains(name: str, address: IPv4Address) -> bool:
+    """Whether a network such as 10.0.0.0/8 contains an address; requests accepts neither `/0` nor dotted masks."""
     prefix = name.partition("/")[2]
     try:
         return prefix.isdecimal() and int(prefix) > 0 and address in IPv4Network(name, strict=False)
@@ -67,9 +67,9 @@ def _holds(name: str, address: IPv4Address) -> bool:
         return False
 
 
-def _read(variable: str, told: str) -> Proxy:
-    """A proxy without a scheme is an HTTP proxy, as for curl and requests."""
-    url = told if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", told) else f"http://{told.removeprefix('//')}"
+def _read(variable: str, value: str) -> Proxy:
+    """A proxy without a scheme is an HTTP proxy, as in curl and requests."""
+    url = value if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value) else f"http://{value.removeprefix('//')}"
     login = credentials(url)
     bare = without_credentials(url).rstrip("/")
     try:
@@ -79,9 +79,9 @@ def _read(variable: str, told: str) -> Proxy:
         host, parts = None, urlsplit("")
     if not host or not host.isascii() or not bare.isprintable() or " " in bare:
         raise usage(
-            f"The proxy in {variable} ({bare}) is not an address. It should look like http://proxy.example.com:3128"
+            f"The proxy in {variable} ({bare}) is not a usable URL. It should look like http://proxy.example.com:3128"
         )
     if parts.scheme.lower() not in SCHEMES:
-        raise usage(f"The proxy in {variable} ({bare}) speaks {parts.scheme}. Known are {', '.join(SCHEMES)}.")
+        raise usage(f"The proxy in {variable} ({bare}) uses {parts.scheme}. Supported are {', '.join(SCHEMES)}.")
     authorization = ":".join(map(unquote, login)) if login else ""
     return Proxy(bare, authorization, variable)

@@ -1,7 +1,7 @@
-"""Keep credentials out of whatever is printed or written.
+"""Keep credentials out of everything that is printed or written.
 
-More people read a job's log and artifacts than its variables. There are two nets: user name and password are cut out of
-every URL, and the values that this environment holds as secrets are hidden wherever they turn up, in any spelling.
+More people can read a job's log and artifacts than its variables. There are two safeguards: user name and password are
+removed from every URL, and the secret values in this environment are hidden wherever they appear, in any spelling.
 """
 
 import os
@@ -15,15 +15,15 @@ SECRETS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD",
 """Variables whose value is a secret."""
 
 _URLS = re.compile(r"MLFLOW_\w*URI|MLTRAIL_SERVER|\w+_PROXY|\w*INDEX_URL|CI_API_V4_URL", re.IGNORECASE)
-"""Variables that hold URLs which are printed, or that others print in their errors."""
+"""Variables with URLs that are printed, or that other programs print in their errors."""
 
 _SHORTEST = 6
-_SHORTEST_WORD = 12  # `postgres` as a password would hide it in addresses, and those in files would lead nowhere
+_SHORTEST_WORD = 12  # hiding a password such as `postgres` would break URLs in files
 _SHORTEST_USER = 16
 _IN_URL = re.compile(r"://[^\s/?#\"'<>]*@")
 _IN_QUOTED_URL = re.compile(r"(?<=%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&/?#\"'<>])*%40", re.IGNORECASE)
 _BEFORE_HOST = re.compile(r"(?:[a-z][\w+.-]*:(?=/))?/*", re.IGNORECASE)
-"""What stands before the login where `://` does not: nothing, `//`, or a scheme with one slash too few."""
+"""What may be before the login instead of `://`: nothing, `//`, or a scheme with one slash too few."""
 _IN_QUERY = re.compile(
     r"[?&;#](?:[\w.-]*(?:token|secret|password|signature|credential|api_?key|access_?key)[\w.-]*|sig)=([^\s&;#]+)",
     re.IGNORECASE,
@@ -39,23 +39,23 @@ def hidden(text: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """A URL without user name and password, also where they are not encoded as they should be."""
+    """A URL without user name and password, even if they are not encoded as they should be."""
     scheme, separator, rest = url.partition("://")
     return scheme + separator + rest[len(_credentials(rest)) :] if separator else url
 
 
 def credentials(url: str) -> tuple[str, str] | None:
-    """User name and password in a URL, as they are spelled there."""
+    """User name and password in a URL, as they are written there."""
     found = _credentials(url.partition("://")[2])
     user, _, password = found.removesuffix("@").partition(":")
     return (user, password) if found else None
 
 
 def _credentials(rest: str) -> str:
-    """What stands before the host, the `@` included.
+    """Everything before the host, including the `@`.
 
-    `/`, `?`, `#` and `@` in a password should be encoded, and not all are. So it goes up to the last `@` where there is
-    a login at all, or where what would be the host and its port can't be.
+    `/`, `?`, `#` and `@` in a password should be encoded, but often are not. So if there is a login, or if what looks
+    like host and port can't be one, the login ends at the last `@`.
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     end = rest[len(authority) :][:1]
@@ -74,17 +74,17 @@ def _secrets(environment: Mapping[str, str], arguments: Sequence[str]) -> set[st
 
 
 def _is_word(secret: str) -> bool:
-    """Whether it is too short or too plain to be looked for in text. In URLs it is cut out all the same."""
+    """Whether it is too short or too common to be searched for in text. In URLs it is removed anyway."""
     return len(secret) < (_SHORTEST_WORD if secret.isalpha() and secret.islower() else _SHORTEST)
 
 
 def _of_urls(value: str) -> Iterator[str]:
     for url in re.findall(r"\w://\S*@\S*", value):
-        told = credentials(url)
-        if told:
-            user, password = told
+        login = credentials(url)
+        if login:
+            user, password = login
             yield password if password not in _NO_SECRETS else ""
-            # Alone, or before a word that only fills the place, the user may be the token.
+            # On its own, or with a placeholder as the password, the user name may be the token.
             if len(user) >= _SHORTEST_USER and user not in _NO_SECRETS and (not password or password in _NO_SECRETS):
                 yield user
 

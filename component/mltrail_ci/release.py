@@ -1,4 +1,4 @@
-"""A GitLab Release for each promoted version, with its model card. Made with the job's own token.
+"""A GitLab Release for each promoted version, with its model card, created with the job's own token.
 
 https://docs.gitlab.com/api/releases/#create-a-release
 """
@@ -7,23 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from . import answers, naming
-from .answers import Promotion
+from . import naming, responses
 from .api import Api
 from .errors import CommandError, server, usage
+from .responses import Promotion
 
 _NEEDED = ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_JOB_TOKEN", "CI_COMMIT_SHA")
 _LONGEST_NAME = 255
 
 
 def create(api: Api, promotions: Sequence[Promotion], environment: Mapping[str, str]) -> Iterator[str | CommandError]:
-    """Make what is not there yet, and report for each what was done or what went wrong.
+    """Create the missing Releases, and report for each what was done or what went wrong.
 
     In a tag's pipeline the tag itself gets the Release: one, for all models that were promoted.
     """
     missing = [name for name in _NEEDED if not environment.get(name)]
     if missing:
-        yield usage(f"--release works in a GitLab job only: {missing[0]} is not set.")
+        yield usage(f"--release works only in a GitLab job: {missing[0]} is not set.")
         return
     done = [one for one in promotions if one.state in {"promoted", "already"}]
     tag = environment.get("CI_COMMIT_TAG")
@@ -46,16 +46,16 @@ def _make(api: Api, tag: str, of: Sequence[Promotion], environment: Mapping[str,
     own = not environment.get("CI_COMMIT_TAG")
     if own and there.get("name") not in {None, body["name"]}:
         raise server(
-            f"The tag {tag} already has a Release of {there['name']!r}, and this one is of {body['name']!r}. "
+            f"The tag {tag} already has a Release for {there['name']!r}, and this one is for {body['name']!r}. "
             "Delete that Release, or release this version under a tag of its own."
         )
     if not own:
         _link(api, f"{url}/{quote(tag, safe='')}/assets/links", token, there, body["assets"]["links"])
-    return f"Release {tag} exists already"
+    return f"Release {tag} already exists"
 
 
 def _found(api: Api, url: str, token: str) -> Mapping[str, Any]:
-    """A Release that is there, as far as the job may read it."""
+    """An existing Release, if the job can read it."""
     try:
         there = api.gitlab("GET", url, token)
     except CommandError:
@@ -64,7 +64,7 @@ def _found(api: Api, url: str, token: str) -> Mapping[str, Any]:
 
 
 def _link(api: Api, url: str, token: str, there: Mapping[str, Any], wanted: Sequence[dict[str, str]]) -> None:
-    """Add the links that a Release of the tag lacks: another job has made it for another model, or a person has.
+    """Add missing links to a Release of the tag that another job created for another model, or that a person created.
 
     https://docs.gitlab.com/api/releases/links/#create-a-release-link
     """
@@ -80,7 +80,7 @@ def _link(api: Api, url: str, token: str, there: Mapping[str, Any], wanted: Sequ
 
 def _body(api: Api, tag: str, of: Sequence[Promotion], sha: str) -> dict[str, Any]:
     titles = [f"{one.model} {one.version}" for one in of]
-    cards = [answers.card(api.card(one.model, one.version)) for one in of]
+    cards = [responses.card(api.card(one.model, one.version)) for one in of]
     return {
         "name": ", ".join(titles)[:_LONGEST_NAME],
         "tag_name": tag,

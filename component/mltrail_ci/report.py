@@ -1,22 +1,24 @@
-"""`mltrail report`: wait for this pipeline's candidates, have them compared, tell the result."""
+"""`mltrail report`: wait for this pipeline's candidates, have them compared, print the result."""
 
 import json
 import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from . import answers, errors
-from .answers import Gate, Metric, Model, Report, Spread
+from . import errors, responses
 from .api import Api
 from .options import seconds
 from .outputs import annotations, console, dotenv, files, junit, openmetrics, text
+from .responses import Gate, Metric, Model, Report, Spread
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=seconds, default=600, metavar="SECONDS", help="longest wait for runs to end (default 600)"
     )
-    parser.add_argument("--poll", type=seconds, default=3, metavar="SECONDS", help="ask this often (default 3)")
+    parser.add_argument(
+        "--poll", type=seconds, default=3, metavar="SECONDS", help="seconds between two checks (default 3)"
+    )
     parser.add_argument(
         "--wait", choices=["true", "false"], default="true", help="wait for runs that have not ended (default true)"
     )
@@ -25,11 +27,11 @@ def arguments(parser: ArgumentParser) -> None:
         "--fail-on",
         choices=["gate", "never", "bad", "unknown"],
         default="gate",
-        help="what makes this command exit with 1: the contract file's rules alone, nothing, a bad verdict too, "
-        "or an unknown one too (default gate)",
+        help="what makes this command exit with 1: a broken rule of the contract file (gate), nothing (never), also a "
+        "bad verdict (bad), or also an unknown one (unknown); default gate",
     )
     parser.add_argument(
-        "--junit", metavar="FILE", help="write JUnit: one case a rule, or a metric where there are no rules"
+        "--junit", metavar="FILE", help="write JUnit: one case per rule, or per metric if there are no rules"
     )
     parser.add_argument("--metrics", metavar="FILE", help="write OpenMetrics")
     parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
@@ -39,8 +41,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(api: Api, options: Namespace) -> int:
     files.check(options.junit, options.metrics, options.dotenv, options.annotations, options.markdown)
-    answer = _awaited(api, options)
-    report = answers.report(answer)
+    response = _awaited(api, options)
+    report = responses.report(response)
     variables = dotenv.of_report(report)
     failures = files.write_all(
         [
@@ -51,16 +53,16 @@ def run(api: Api, options: Namespace) -> int:
             (options.markdown, report.markdown),
         ]
     )
-    console.tell(json.dumps(answer, indent=2) if options.json else _told(report))
+    console.write(json.dumps(response, indent=2) if options.json else _shown(report))
     if options.dotenv:
         for left_out in variables.left_out:
-            console.complain(text.clean(f"Later jobs get no {left_out}."))
+            console.log(text.clean(f"Later jobs don't get {left_out}."))
     errors.together(failures)
     if report.state == "waiting" and options.wait == "true":
         raise errors.CommandError(
-            f"Time is up after {options.timeout:g} s: {report.reason} The comment will follow by itself when they end; "
-            "give more time with --timeout, or leave at once with --no-wait.",
-            errors.TIME_IS_UP,
+            f"Timed out after {options.timeout:g} s: {report.reason} The comment will follow on its own when they end; "
+            "allow more time with --timeout, or don't wait with --no-wait.",
+            errors.TIMED_OUT,
         )
     return errors.NO if _fails(report, options.fail_on) else errors.DONE
 
@@ -75,23 +77,23 @@ def _fails(report: Report, fail_on: str) -> bool:
 
 
 def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
-    """Answer the report once it is ready, or as it is when time is up."""
+    """Return the report once it is ready, or as it is after the time limit."""
     started = time.monotonic()
-    answer, told = api.ask_for_report(), None
-    while answers.report(answer).state == "waiting" and options.wait == "true":
+    response, shown = api.request_report(), None
+    while responses.report(response).state == "waiting" and options.wait == "true":
         waited = time.monotonic() - started
         if waited + options.poll > options.timeout:
             break
-        reason = answers.report(answer).reason
-        if reason != told:
-            console.complain(f"[{waited:.0f} s] waiting: {text.clean(reason)}")
-            told = reason
+        reason = responses.report(response).reason
+        if reason != shown:
+            console.log(f"[{waited:.0f} s] waiting: {text.clean(reason)}")
+            shown = reason
         time.sleep(options.poll)
-        answer = api.report()
-    return answer
+        response = api.report()
+    return response
 
 
-def _told(report: Report) -> str:
+def _shown(report: Report) -> str:
     parts = [_gate(report.gate)] if report.gate.outcome else []
     if report.override:
         parts.append(text.clean(f"Accepted by {report.override}"))
@@ -112,7 +114,7 @@ def _told(report: Report) -> str:
 
 
 def _headline(report: Report) -> str:
-    """The verdict. Where it is one metric's, it does not say which: that stands first among the model's."""
+    """The verdict. If it is a single metric's, it does not name the metric, which is the first one of the model."""
     for model in report.models[:1]:
         for metric in model.metrics[:1]:
             if metric.sentence and report.sentence.startswith(metric.sentence):
@@ -121,9 +123,9 @@ def _headline(report: Report) -> str:
 
 
 def _gate(gate: Gate) -> str:
-    told = text.coloured(text.clean(gate.sentence), {"pass": "good", "fail": "bad"}.get(gate.outcome, "unknown"))
+    sentence = text.coloured(text.clean(gate.sentence), {"pass": "good", "fail": "bad"}.get(gate.outcome, "unknown"))
     problems = (f"  line {one.line}: {one.key}: {one.message}" for one in gate.problems)
-    return "\n".join([told, *map(text.clean, problems)])
+    return "\n".join([sentence, *map(text.clean, problems)])
 
 
 def _model(model: Model) -> str:
@@ -139,19 +141,19 @@ def _model(model: Model) -> str:
         rows = [[rule.outcome, rule.metric, rule.expects, rule.sentence] for rule in model.rules]
         lines.append(text.table([head, *rows]) + "\n")
     if model.metrics:
-        head = ["metric", "goal", "target", "this", "change", "what it means"]
+        head = ["metric", "better", "target", "this", "change", "what it means"]
         lines.append(text.table([head, *(_row(metric) for metric in model.metrics)], right=(2, 3, 4)))
     if model.parameters:
-        told = (f"{one.name} {_shown(one.before)} → {_shown(one.after)}" for one in model.parameters)
-        lines.append(text.clean("Changed: " + ", ".join(told)))
+        changes = (f"{one.name} {_value(one.before)} → {_value(one.after)}" for one in model.parameters)
+        lines.append(text.clean("Changed: " + ", ".join(changes)))
     return "\n".join(lines)
 
 
 def _row(metric: Metric) -> list[str]:
-    goal = metric.direction + (" (guessed)" if metric.guessed and metric.direction else "")
+    better = metric.direction + (" (guessed)" if metric.guessed and metric.direction else "")
     return [
         metric.name,
-        goal,
+        better,
         _spread(metric.baseline),
         _spread(metric.current),
         text.signed(metric.delta),
@@ -165,5 +167,5 @@ def _spread(spread: Spread | None) -> str:
     return text.number(spread.mean) + (f" ± {spread.sd:.2g}" if spread.sd is not None else "")
 
 
-def _shown(value: str | None) -> str:
+def _value(value: str | None) -> str:
     return "(none)" if value is None else value[:60]

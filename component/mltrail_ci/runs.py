@@ -3,23 +3,25 @@
 import json
 from argparse import ArgumentParser, Namespace
 
-from . import answers, errors
-from .answers import Candidate
+from . import errors, responses
 from .api import Api
 from .outputs import console, text
+from .responses import Candidate
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--metric", action="append", metavar="NAME", help="show this metric; may be repeated")
+    parser.add_argument(
+        "--metric", action="append", metavar="NAME", help="show this metric; can be given several times"
+    )
 
 
 def run(api: Api, options: Namespace) -> int:
-    answer = api.candidates()
-    candidates = answers.candidates(answer)
+    response = api.candidates()
+    candidates = responses.candidates(response)
     if options.json:
-        console.tell(json.dumps(answer, indent=2))
+        console.write(json.dumps(response, indent=2))
     else:
-        console.tell(_table(candidates, options.metric) if candidates else "This pipeline has logged no runs.")
+        console.write(_table(candidates, options.metric) if candidates else "This pipeline has logged no runs.")
     return errors.DONE
 
 

@@ -1,4 +1,4 @@
-"""Where the server is, who is asking and about which pipeline: from options, else from the job's variables."""
+"""Server, token, project and pipeline: from options, or else from the job's variables."""
 
 import re
 from argparse import Namespace
@@ -12,15 +12,15 @@ from .redaction import without_credentials
 _TRACKING_URI = re.compile(r"(?P<server>https?://.+?)/+api/v4/projects/(?P<project>.+?)/ml/mlflow/?")
 
 TOKENS = ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN")
-"""Variables that may hold the token; the first one that is set counts."""
+"""Variables that can contain the token; the first one that is set counts."""
 
 _LONGEST_NUMBER = 19
 _WITHOUT_PIPELINE = frozenset({"doctor", "detach", "rollback", "card", "verify"})
 
 
 class Settings(NamedTuple):
-    """`project` is a number or a full path; `token_name` is the variable that held the token. `token` is empty where
-    that can't be sent, and `token_problem` says why.
+    """`project` is an ID or a full path; `token_name` is the variable with the token. `token` is empty if it can't be
+    sent, and `token_problem` says why.
     """
 
     server: str
@@ -32,11 +32,11 @@ class Settings(NamedTuple):
 
     @property
     def base(self) -> str:
-        """The URL below which everything of the project is."""
+        """The URL below which all calls for the project are."""
         return f"{self.server}/api/v4/projects/{quote(self.project, safe='')}/ml"
 
     def tracks(self, tracking_uri: str) -> bool:
-        """Tell whether MLflow with this tracking URI logs to this server and project."""
+        """Whether MLflow with this tracking URI logs to this server and project."""
         found = _TRACKING_URI.fullmatch(without_credentials(tracking_uri))
         return found is not None and (found["server"], unquote(found["project"])) == (self.server, self.project)
 
@@ -46,9 +46,9 @@ class Settings(NamedTuple):
 
 
 def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
-    """Raises `CommandError` for what is missing or can't be used, and names the variable that gives it."""
-    told = without_credentials(environment.get("MLFLOW_TRACKING_URI", "").strip())
-    tracking = _TRACKING_URI.fullmatch(told)
+    """Raises `CommandError` if something is missing or can't be used, and names the variable that sets it."""
+    tracking_uri = without_credentials(environment.get("MLFLOW_TRACKING_URI", "").strip())
+    tracking = _TRACKING_URI.fullmatch(tracking_uri)
     servers = {
         "--server": (options.server or "").strip(),
         "MLTRAIL_SERVER": environment.get("MLTRAIL_SERVER", "").strip(),
@@ -56,7 +56,7 @@ def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
     }
     source = next((name for name, server in servers.items() if server), None)
     if source is None:
-        raise _no_server(told)
+        raise _no_server(tracking_uri)
     project = _project(options, environment, tracking)
     pipeline = _pipeline(options, environment)
     token_name = next((name for name in TOKENS if environment.get(name, "").strip()), "")
@@ -70,9 +70,9 @@ def read(options: Namespace, environment: Mapping[str, str]) -> Settings:
 def _no_server(tracking_uri: str) -> CommandError:
     if tracking_uri:
         return usage(
-            f"MLFLOW_TRACKING_URI is {tracking_uri}, which is no project of an mltrail server "
+            f"MLFLOW_TRACKING_URI is {tracking_uri}, which is not a project on an mltrail server "
             "(https://…/api/v4/projects/<id>/ml/mlflow). A CI/CD variable of that name in the settings of project "
-            "or group wins over the component's: delete it there, or give --server https://…"
+            "or group overrides the component's: delete it there, or give --server https://…"
         )
     return usage(
         "Which server? Extend the hidden job of the `track` component, which sets MLFLOW_TRACKING_URI, "
@@ -84,9 +84,9 @@ def _project(options: Namespace, environment: Mapping[str, str], tracking: re.Ma
     project = (options.project or environment.get("CI_PROJECT_ID") or "").strip()
     project = project or (unquote(tracking["project"]) if tracking else "")
     if not project:
-        raise usage("Which project? In a job CI_PROJECT_ID says it; elsewhere give --project with its number or path.")
+        raise usage("Which project? In a job, CI_PROJECT_ID is set; elsewhere give --project with its ID or path.")
     if not project.isprintable():
-        raise usage(f"The project {project!r} is neither a number nor a path.")
+        raise usage(f"The project {project!r} is neither an ID nor a path.")
     return project
 
 
@@ -94,7 +94,7 @@ def _pipeline(options: Namespace, environment: Mapping[str, str]) -> str:
     pipeline = (options.pipeline or environment.get("CI_PIPELINE_ID", "")).strip()
     needs_one = options.command not in _WITHOUT_PIPELINE and getattr(options, "candidate", None) is None
     if (pipeline or needs_one) and not _is_number(pipeline):
-        raise usage("Which pipeline? In a job CI_PIPELINE_ID says it; elsewhere give --pipeline with its number.")
+        raise usage("Which pipeline? In a job, CI_PIPELINE_ID is set; elsewhere give --pipeline with its ID.")
     return pipeline
 
 
@@ -102,17 +102,17 @@ def require_token(settings: Settings, command: str) -> None:
     if settings.token_problem:
         raise usage(settings.token_problem)
     if not settings.token:
-        # Who trains has MLflow's variable, and needs no second token.
+        # A training job has MLflow's variable, and needs no second token.
         name = "MLTRAIL_TOKEN" if command in {"report", "promote"} else TOKENS[1]
         raise usage(
             f"There is no token. Give the job one: `id_tokens: {{{name}: {{aud: {settings.server}}}}}`, "
-            "which the components do. Outside CI set MLTRAIL_TOKEN to an access token."
+            "as the components do. Outside CI, set MLTRAIL_TOKEN to an access token."
         )
 
 
 def wrong_token(token: str) -> str:
-    """Say what keeps a token from being sent, and never the token; empty where nothing does."""
-    import unicodedata  # noqa: PLC0415 - only for what is wrong
+    """Say why a token can't be sent, without repeating it; empty if it can."""
+    import unicodedata  # noqa: PLC0415 - only for a wrong token
 
     for place, character in enumerate(token, start=1):
         if not "!" <= character <= "~":
@@ -126,8 +126,8 @@ def wrong_token(token: str) -> str:
     return ""
 
 
-def _is_number(told: str) -> bool:
-    return told.isascii() and told.isdecimal() and len(told) <= _LONGEST_NUMBER
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER
 
 
 def _usable(server: str, source: str) -> str:
@@ -141,7 +141,6 @@ def _usable(server: str, source: str) -> str:
     good = url.isascii() and url.isprintable() and not re.search(r"[\s\\\"<>^`{|}]", url)
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or not good:
         raise usage(
-            f"The server {url!r}, which {source} names, is not a usable URL; it should look like "
-            "https://mltrail.example.com"
+            f"The server {url!r}, set by {source}, is not a usable URL; it should look like https://mltrail.example.com"
         )
     return url

@@ -1,4 +1,4 @@
-"""How a call is sent: retries, proxies, certificates, and what is said when it fails."""
+"""How a call is sent: retries, proxies, certificates, and the message if it fails."""
 
 import json
 import os
@@ -20,9 +20,9 @@ _TRIES = 4
 _BACKOFF_SECONDS = 0.5
 
 BUNDLES = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Variables by which MLflow's client is told of an authority; the first one that is set counts there."""
+"""Variables with a certificate authority for MLflow's client, which uses the first one that is set."""
 _OWN = "MLFLOW_TRACKING_CLIENT_CERT_PATH"
-"""The certificate that MLflow's client shows, for servers that ask for one."""
+"""The client certificate of MLflow's client, for servers that require one."""
 
 
 class Transport:
@@ -42,7 +42,7 @@ class Transport:
         stream: bool = False,
         seconds: float = READ_SECONDS,
     ) -> "urllib3.BaseHTTPResponse":
-        """Raises `CommandError` when there is no answer; any answer is answered, a redirect too."""
+        """Raises `CommandError` if there is no response; every response is returned, even a redirect."""
         import urllib3  # noqa: PLC0415 - it takes longer to load than the rest of the command
 
         try:
@@ -66,7 +66,7 @@ class Transport:
         encrypted = url.lower().startswith("https:")
         if (proxy, encrypted) in self._pools:
             return self._pools[proxy, encrypted]
-        # All but those that are sent once may be repeated: the server answers a second one as it did the first.
+        # All calls except those sent `once` can be repeated: the server responds to the second as to the first.
         retries = urllib3.Retry(
             _TRIES,
             redirect=False,
@@ -91,12 +91,12 @@ def _socks(proxy: proxies.Proxy, options: dict[str, Any]) -> "urllib3.PoolManage
     import warnings  # noqa: PLC0415
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # it says the same as we do, in more lines
+        with warnings.catch_warnings(action="ignore"):  # its warning says the same as our error, in more lines
             from urllib3.contrib.socks import SOCKSProxyManager  # noqa: PLC0415
     except ImportError as error:
         raise usage(
-            f"The proxy in {proxy.variable} ({proxy.url}) speaks SOCKS, which Python needs the package PySocks for: "
-            "install it (`pip install pysocks`), or name the server in NO_PROXY."
+            f"The proxy in {proxy.variable} ({proxy.url}) uses SOCKS, for which Python needs the package PySocks: "
+            "install it (`pip install pysocks`), or add the server to NO_PROXY."
         ) from error
     user, _, password = proxy.authorization.partition(":")
     made: urllib3.PoolManager = SOCKSProxyManager(proxy.url, user or None, password or None, **options)
@@ -104,7 +104,7 @@ def _socks(proxy: proxies.Proxy, options: dict[str, Any]) -> "urllib3.PoolManage
 
 
 def _certificates() -> "ssl.SSLContext":
-    """The system's authorities, or those of SSL_CERT_FILE; and the one that is set for MLflow's client, too."""
+    """The system's authorities, or those of SSL_CERT_FILE, plus the one that is set for MLflow's client."""
     from urllib3.util.ssl_ import create_urllib3_context  # noqa: PLC0415
 
     context = create_urllib3_context()
@@ -115,13 +115,13 @@ def _certificates() -> "ssl.SSLContext":
             try:
                 context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})  # noqa: PTH112
             except (OSError, ValueError) as error:
-                raise usage(f"{name} names {path}, which holds no certificates in PEM. Fix or unset it.") from error
+                raise usage(f"{name} is {path}, which contains no certificates in PEM. Fix or unset it.") from error
     own = os.environ.get(_OWN)
     if own:
         try:
-            context.load_cert_chain(own, password="")  # an encrypted key would ask a person
+            context.load_cert_chain(own, password="")  # otherwise an encrypted key would prompt for a password
         except (OSError, ValueError) as error:
-            raise usage(f"{_OWN} names {own}, which holds no certificate and key in PEM.") from error
+            raise usage(f"{_OWN} is {own}, which contains no certificate and key in PEM.") from error
     return context
 
 
@@ -129,39 +129,39 @@ def unreachable(method: str, url: str, error: Exception) -> CommandError:
     import urllib3  # noqa: PLC0415
 
     reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
-    told = str(reason)
+    message = str(reason)
     if isinstance(reason, urllib3.exceptions.ProxyError):
-        told = str(reason.original_error)
-        hint = _proxy_hint(url, told)
-    elif "WRONG_VERSION_NUMBER" in told or "UNEXPECTED_MESSAGE" in told:
-        hint = "What answers there does not speak TLS: is the server's URL one that begins with http://?"
+        message = str(reason.original_error)
+        hint = _proxy_hint(url, message)
+    elif "WRONG_VERSION_NUMBER" in message or "UNEXPECTED_MESSAGE" in message:
+        hint = "The server there does not use TLS: should its URL begin with http://?"
     elif isinstance(reason, urllib3.exceptions.SSLError):
         hint = _certificate_hint()
     elif isinstance(reason, urllib3.exceptions.NameResolutionError):
         hint = "The name can't be resolved here; check the `server` input for a typing error."
     elif isinstance(reason, urllib3.exceptions.DecodeError | urllib3.exceptions.IncompleteRead):
-        hint = "The answer is damaged: check what stands between this runner and the server."
+        hint = "The response is damaged: check any proxy between this runner and the server."
     else:
         hint = "Check that this runner can reach the server, and that the server is up."
-    return server(f"{method} {without_credentials(url)} failed: {told}. {hint}")
+    return server(f"{method} {without_credentials(url)} failed: {message}. {hint}")
 
 
-def _proxy_hint(url: str, told: str) -> str:
+def _proxy_hint(url: str, message: str) -> str:
     proxy = proxies.of(url)
-    where = f"The proxy {proxy.url}, which {proxy.variable} names," if proxy else "The proxy"
-    if "407" in told:
-        return f"{where} wants a user name and password: put them into that variable, as http://user:password@host:port"
-    return f"{where} does not let this call through. Name the server in NO_PROXY where it needs no proxy."
+    where = f"The proxy {proxy.url}, set by {proxy.variable}," if proxy else "The proxy"
+    if "407" in message:
+        return f"{where} requires a user name and password: put them into that variable: http://user:password@host:port"
+    return f"{where} does not let this call through. If the server needs no proxy, add it to NO_PROXY."
 
 
 def _certificate_hint() -> str:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", *BUNDLES):
         path = os.environ.get(name)
         if path and not os.path.exists(path):  # noqa: PTH110
-            return f"The certificate can't be verified, and {name} names {path}, which does not exist: fix or unset it."
+            return f"The certificate can't be verified, and {name} is {path}, which does not exist: fix or unset it."
     return (
-        "The certificate can't be verified. If your organisation has an authority of its own, point the variable "
-        "SSL_CERT_FILE to its certificate."
+        "The certificate can't be verified. If your organisation has a certificate authority of its own, set "
+        "SSL_CERT_FILE to the authority's certificate."
     )
 
 
@@ -169,9 +169,9 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def job_token(told: str) -> dict[str, str]:
+def job_token(token: str) -> dict[str, str]:
     """Raises `CommandError` for a token that can't be sent."""
-    problem = wrong_token(told.strip())
+    problem = wrong_token(token.strip())
     if problem:
         raise usage(f"CI_JOB_TOKEN {problem}")
-    return {"JOB-TOKEN": told.strip()}
+    return {"JOB-TOKEN": token.strip()}

@@ -1,6 +1,6 @@
 """`mltrail verify models:/churn/1.5.0`: are these the files that were promoted, and who says so?
 
-With --attestation and --files it needs no server: keep the attestation beside the model.
+With --attestation and --files it needs no server: keep the attestation with the model.
 """
 
 import base64
@@ -22,7 +22,7 @@ _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 class Attested(NamedTuple):
-    """What the envelope says. `files` maps names to SHA-256."""
+    """The content of the envelope. `files` maps names to SHA-256."""
 
     statement: dict[str, Any]
     files: dict[str, str]
@@ -34,25 +34,27 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("uri", metavar="URI", help="models:/NAME/VERSION or models:/NAME@ALIAS")
     parser.add_argument("--key", metavar="FILE", help="public key in PEM; without it the signature is not checked")
     parser.add_argument("--files", metavar="DIR", help="check the files in this folder instead of the server's")
-    parser.add_argument("--attestation", metavar="FILE", help="take the attestation from this file")
-    parser.add_argument("--save-attestation", metavar="FILE", help="write the attestation, for a check offline")
+    parser.add_argument("--attestation", metavar="FILE", help="read the attestation from this file")
+    parser.add_argument(
+        "--save-attestation", metavar="FILE", help="write the attestation to this file, for offline checks"
+    )
 
 
 def is_offline(options: Namespace) -> bool:
-    """Whether nothing has to be asked: then neither server nor token is needed."""
+    """Whether everything is given, so that neither server nor token is needed."""
     return bool(getattr(options, "attestation", None) and getattr(options, "files", None))
 
 
 def run(api: Api | None, options: Namespace) -> int:
     match = _URI.fullmatch(options.uri)
     if match is None:
-        raise usage(f"{options.uri!r} is no model URI; it should look like models:/churn/1.5.0")
-    told = _told(api, options, match["model"], match["version"])
-    attested = opened(told.get("envelope") or {})
-    files.write(options.save_attestation, json.dumps(told["envelope"], indent=2) + "\n")
-    problems = wrong_version(attested, match["model"], match["version"], told.get("version"))
+        raise usage(f"{options.uri!r} is not a model URI; it should look like models:/churn/1.5.0")
+    provenance = _provenance(api, options, match["model"], match["version"])
+    attested = opened(provenance.get("envelope") or {})
+    files.write(options.save_attestation, json.dumps(provenance["envelope"], indent=2) + "\n")
+    problems = wrong_version(attested, match["model"], match["version"], provenance.get("version"))
     problems += wrong_signature(attested, options.key)
-    problems += wrong_files(attested, _digests(api, options, told, attested))
+    problems += wrong_files(attested, _digests(api, options, provenance, attested))
     _print(options, attested, problems)
     return errors.NO if problems else errors.DONE
 
@@ -68,16 +70,16 @@ def opened(envelope: Mapping[str, Any]) -> Attested:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise usage(f"The attestation can't be read ({type(error).__name__}: {error}).") from error
     if not right:
-        raise usage(f"The attestation is of another type: {envelope['payloadType']!r}")
+        raise usage(f"The attestation has an unknown type: {envelope['payloadType']!r}")
     return Attested(statement, files, content, list(envelope.get("signatures") or []))
 
 
 def wrong_version(attested: Attested, model: str, version: str, resolved: str | None) -> list[str]:
-    """An attestation of another version vouches for nothing here."""
+    """An attestation of another version proves nothing here."""
     said = _promotion(attested)
     wanted = resolved or version
     if said.get("model") != model or wanted not in (said.get("version"), str(said.get("number"))):
-        return [f"the attestation is of {said.get('model')} {said.get('version')}, not of {model} {wanted}"]
+        return [f"the attestation is for {said.get('model')} {said.get('version')}, not for {model} {wanted}"]
     return []
 
 
@@ -95,11 +97,11 @@ def wrong_signature(attested: Attested, key_file: str | None) -> list[str]:
     over = b" ".join([b"DSSEv1", str(len(kind)).encode(), kind, length, attested.content])
     if any(ed25519.verify(public, over, _decoded(one.get("sig"))) for one in attested.signatures):
         return []
-    return [f"no signature is of this key ({ed25519.keyid(public)[:16]}…)"]
+    return [f"no signature was made with this key ({ed25519.keyid(public)[:16]}…)"]
 
 
 def wrong_files(attested: Attested, found: Iterator[tuple[str, str | None]]) -> list[str]:
-    """Compare digests. What is not attested and what is missing is as wrong as what has changed."""
+    """Compare digests. Additional and missing files are as wrong as changed ones."""
     seen = dict(found)
     problems = [f"{name} is missing" for name in sorted(attested.files) if seen.get(name) is None]
     for name, digest in sorted(seen.items()):
@@ -110,7 +112,7 @@ def wrong_files(attested: Attested, found: Iterator[tuple[str, str | None]]) -> 
     return problems
 
 
-def _told(api: Api | None, options: Namespace, model: str, version: str) -> dict[str, Any]:
+def _provenance(api: Api | None, options: Namespace, model: str, version: str) -> dict[str, Any]:
     if options.attestation:
         try:
             return {"envelope": json.loads(Path(options.attestation).read_text(encoding="utf-8"))}
@@ -120,7 +122,7 @@ def _told(api: Api | None, options: Namespace, model: str, version: str) -> dict
 
 
 def _digests(
-    api: Api | None, options: Namespace, told: Mapping[str, Any], attested: Attested
+    api: Api | None, options: Namespace, provenance: Mapping[str, Any], attested: Attested
 ) -> Iterator[tuple[str, str | None]]:
     if options.files:
         root = Path(options.files)
@@ -128,7 +130,7 @@ def _digests(
             if path.is_file():
                 yield path.relative_to(root).as_posix(), _digest(path)
         return
-    kept = told if "folder" in told else _online(api).provenance(*_named(attested))
+    kept = provenance if "folder" in provenance else _online(api).provenance(*_named(attested))
     for name in sorted({*attested.files, *kept["files"]}):
         yield name, _online(api).file_digest(f"{kept['folder']}/{name}")
 
@@ -148,7 +150,7 @@ def _digest(path: Path) -> str:
 
 def _online(api: Api | None) -> Api:
     if api is None:
-        raise usage("Without a server give both --attestation and --files.")
+        raise usage("Without a server, give both --attestation and --files.")
     return api
 
 
@@ -172,9 +174,9 @@ def _print(options: Namespace, attested: Attested, problems: list[str]) -> None:
     said = _promotion(attested)
     details = attested.statement.get("predicate", {}).get("runDetails", {})
     builder = details.get("builder", {}).get("id")
-    signed = "checked" if options.key else "not checked, give --key" if attested.signatures else "none"
+    signed = "checked" if options.key else "not checked; give --key" if attested.signatures else "none"
     if options.json:
-        console.tell(
+        console.write(
             json.dumps(
                 {"problems": problems, "signature": signed, "files": len(attested.files), "promotion": said}, indent=2
             )
@@ -182,8 +184,8 @@ def _print(options: Namespace, attested: Attested, problems: list[str]) -> None:
         return
     name = f"{said.get('model')} {said.get('version')}"
     for problem in problems:
-        console.tell(text.clean(f"WRONG: {name}: {problem}"))
+        console.write(text.clean(f"WRONG: {name}: {problem}"))
     if not problems:
         count = len(attested.files)
-        console.tell(text.clean(f"{name}: {count} file{'s' if count != 1 else ''} as promoted; signature: {signed}"))
-        console.tell(text.clean(f"built by {builder}, promoted by {said.get('promotedBy')}"))
+        console.write(text.clean(f"{name}: {count} file{'s' if count != 1 else ''} as promoted; signature: {signed}"))
+        console.write(text.clean(f"built by {builder}, promoted by {said.get('promotedBy')}"))

@@ -4,36 +4,39 @@ import json
 import time
 from argparse import ArgumentParser, Namespace
 
-from . import answers, errors
-from .answers import Model, Report
+from . import errors, responses
 from .api import Api
 from .options import seconds
 from .outputs import console, text
+from .responses import Model, Report
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME", help="name of the model, where the pipeline trains several")
+    parser.add_argument("--model", metavar="NAME", help="name of the model, if the pipeline trains several")
     parser.add_argument(
         "--timeout", type=seconds, default=300, metavar="SECONDS", help="longest wait for runs to end (default 300)"
     )
-    parser.add_argument("--poll", type=seconds, default=3, metavar="SECONDS", help="ask this often (default 3)")
+    parser.add_argument(
+        "--poll", type=seconds, default=3, metavar="SECONDS", help="seconds between two checks (default 3)"
+    )
 
 
 def run(api: Api, options: Namespace) -> int:
     started = time.monotonic()
-    while (report := answers.report(api.report())).state == "waiting":
+    while (report := responses.report(api.report())).state == "waiting":
         if time.monotonic() - started + options.poll > options.timeout:
             raise errors.CommandError(
-                f"Time is up after {options.timeout:g} s: {text.clean(report.reason)}. Put the training in `needs:`.",
-                errors.TIME_IS_UP,
+                f"Timed out after {options.timeout:g} s: {text.clean(report.reason)}. Add the training job to "
+                "`needs:`.",
+                errors.TIMED_OUT,
             )
         time.sleep(options.poll)
     model = _model(report, options.model)
     if model is None or model.best is None:
-        raise errors.CommandError("No run of this pipeline has succeeded, so nothing has won.", errors.NO)
+        raise errors.CommandError("No run of this pipeline has succeeded, so there is no winner.", errors.NO)
     _check_direction(model)
     best = {"model": model.name, "candidate": model.best.iid, "name": model.best.name, "params": model.best.params}
-    console.tell(json.dumps(best if options.json else model.best.params, indent=2))
+    console.write(json.dumps(best if options.json else model.best.params, indent=2))
     return errors.DONE
 
 
@@ -46,14 +49,14 @@ def _model(report: Report, wanted: str | None) -> Model | None:
 
 
 def _check_direction(model: Model) -> None:
-    """See that the best of several was not chosen by a guess. The metric that ranks stands first."""
+    """Check that the best of several was not chosen by a guess. The metric that ranks comes first."""
     succeeded = sum(one.status == "succeeded" for one in model.candidates)
     if model.best is None or succeeded <= model.best.runs or not model.metrics:
         return
     first = model.metrics[0]
     if first.guessed or first.direction not in {"higher", "lower"}:
         raise errors.CommandError(
-            f"Nobody has said which way {text.clean(first.name)} is better, so the winner would be a guess. Say so in "
-            "the contract file, for example `rank_by: {metric: …, better: higher}` below the model.",
+            f"It is not known which way {text.clean(first.name)} is better, so the winner would be a guess. Say it in "
+            "the contract file, for example with `rank_by: {metric: …, better: higher}` below the model.",
             errors.NO,
         )

@@ -81,8 +81,8 @@ def test_what_the_doctor_finds_is_what_fails(server: Server, client: str, what: 
     assert not trained
     assert not checks[named]["ok"]
     assert what == "proxy" or not checks["MLflow's client"]["ok"]
-    if named == "netrc":  # and what mends it does
-        assert "NETRC=/dev/null" in checks["netrc"]["mend"]
+    if named == "netrc":  # and the fix works
+        assert "NETRC=/dev/null" in checks["netrc"]["fix"]
         trained, checks = both(server, client, tmp_path, NETRC="/dev/null")
         assert trained
         assert "netrc" not in checks

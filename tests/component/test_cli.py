@@ -144,7 +144,7 @@ def test_a_server_that_speaks_no_tls(job: Job) -> None:
 
 def test_what_the_server_has_not_found_is_told_in_its_words(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", {"message": "Model churn not found"}, status=404)
-    assert job.run("runs")[2].endswith("answered 404: Model churn not found.\n")
+    assert job.run("runs")[2].endswith("returned 404: Model churn not found.\n")
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<h1>Not Found</h1>", status=404)
     assert "Check the server's URL and the project." in job.run("runs")[2]
 
@@ -168,14 +168,14 @@ def test_a_longer_outage_is_told(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<h1>Bad Gateway</h1>", status=502)
     code, _, error = job.run("runs")
     assert code == 3
-    assert "answered 502" in error
+    assert "returned 502" in error
 
 
 def test_what_the_server_says_of_an_outage_is_told_as_it_is(job: Job) -> None:
     job.server.lay(
         f"GET {job.base}/pipelines/1001/candidates", {"message": "Local mode knows no pipelines."}, status=503
     )
-    assert job.run("runs")[2].endswith("answered 503: Local mode knows no pipelines.\n")
+    assert job.run("runs")[2].endswith("returned 503: Local mode knows no pipelines.\n")
 
 
 def test_a_login_page_is_not_taken_for_an_answer(job: Job) -> None:

@@ -141,7 +141,7 @@ def test_what_the_server_did_is_written_before_a_word_is_printed(job: Job, tmp_p
     assert code == 3
     assert "is now champion" in told
     assert "Deployment in model/churn\n" in told
-    assert "releases answered 403" in error
+    assert "releases returned 403" in error
     assert "MLTRAIL_VERSION=1.1.0\n" in (tmp_path / "env").read_text()
 
 

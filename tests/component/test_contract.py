@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_good_file_needs_no_server(job: Job, file: Path) -> None:
     file.write_text(GOOD)
     code, told, _ = job.run("contract", "check", str(file))
-    assert (code, told) == (0, f"{file} is good: 1 model, 1 rule.\n")
+    assert (code, told) == (0, f"{file} is valid: 1 model, 1 rule.\n")
     assert job.server.asked == []
 
 

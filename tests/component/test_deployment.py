@@ -56,7 +56,7 @@ def test_a_tags_pipeline_deploys_the_tag(job: Job, monkeypatch: pytest.MonkeyPat
 
 def test_a_retried_job_deploys_once(job: Job) -> None:
     code, told, _ = deploy(job, before=[{"sha": SHA}], state="already")
-    assert (code, told.splitlines()[-1]) == (0, "Deployment in model/churn exists already")
+    assert (code, told.splitlines()[-1]) == (0, "Deployment in model/churn already exists")
     assert asked(job) == [f"GET {PROJECT}/deployments"]
 
 
@@ -71,7 +71,7 @@ def test_what_is_not_promoted_to_an_alias_is_not_deployed(job: Job, changes: dic
 def test_a_refusal_is_told(job: Job) -> None:
     code, _, error = deploy(job, status=403)
     assert code == 3
-    assert "deployments answered 403" in error
+    assert "deployments returned 403" in error
 
 
 def test_outside_of_a_job_it_says_so(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

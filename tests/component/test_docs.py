@@ -12,8 +12,8 @@ import yaml
 from scripts import cli_options
 
 from mltrail_ci import __version__
-from mltrail_ci.answers import Promotion
 from mltrail_ci.outputs import dotenv
+from mltrail_ci.responses import Promotion
 from tests.component.render import render, schema
 from tests.places import ROOT
 

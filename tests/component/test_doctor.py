@@ -156,7 +156,7 @@ def test_it_does_not_send_for_itself(job: Job) -> None:
     job.server.lay(f"GET {job.base}/setup", {"message": "The ID token has expired."}, status=401)
     code, checks = doctor(job, token(job))
     assert code == 1
-    assert checks["access"]["message"].endswith("answered 401: The ID token has expired.")
+    assert checks["access"]["message"].endswith("returned 401: The ID token has expired.")
 
 
 TOKENS = "default: {id_tokens: {VAULT_ID_TOKEN: {aud: https://v.example}, SIGSTORE_ID_TOKEN: {aud: sigstore}}}\n"

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mltrail_ci import naming
-from mltrail_ci.answers import Promotion
 from mltrail_ci.outputs import dotenv
+from mltrail_ci.responses import Promotion
 from tests.component.conftest import Job
 from tests.component.server import a_promotion
 
@@ -167,9 +167,9 @@ def test_promote_names_the_variables_and_what_it_had_to_leave_out(job: Job, tmp_
     job.server.lay(f"POST {job.base}/promotions", {"promotions": both})
     code, told, error = job.run("promote", "--dotenv", str(tmp_path / "env"))
     assert code == 0
-    assert "Later jobs find churn_eu in MLTRAIL_VERSION_CHURN__EU\n" in told
+    assert "Later jobs find the version of churn_eu in MLTRAIL_VERSION_CHURN__EU\n" in told
     assert re.search(
-        r"Later jobs get no MLTRAIL_MODEL_PAY_ROLL___[A-Z2-7]{16}, whose value no variable can hold", error
+        r"Later jobs don't get MLTRAIL_MODEL_PAY_ROLL___[A-Z2-7]{16}: no variable can hold its value", error
     )
     assert "ROLL\n" not in (tmp_path / "env").read_text()
 

@@ -83,7 +83,7 @@ def test_a_person_names_a_run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_pre_release_has_no_alias(job: Job) -> None:
     told = promote(job, "--pre-release", version="1.1.0-rc.1", alias=None, replaces=None, bump=None, reason="")
-    assert told.startswith("churn 1.1.0-rc.1 is there to try out")
+    assert told.startswith("churn 1.1.0-rc.1 is now there to try out")
     assert job.server.asked[0].body["pre_release"] is True
 
 
@@ -117,7 +117,7 @@ def test_a_refusal_says_why_and_what_to_try(job: Job) -> None:
     job.server.lay(f"POST {job.base}/promotions", {"message": "The branch faster is not protected."}, status=403)
     code, _, error = job.run("promote")
     assert code == 3
-    assert error.startswith(f"mltrail: POST {job.server.url}{job.base}/promotions answered 403: The branch faster")
+    assert error.startswith(f"mltrail: POST {job.server.url}{job.base}/promotions returned 403: The branch faster")
     assert "mltrail doctor" in error
 
 
@@ -159,8 +159,8 @@ def test_a_refusal_tells_the_numbers_too(job: Job) -> None:
     ("holder", "says", "variables"),
     [
         ("1.1.0", "churn 1.1.0 is already champion", {"VERSION": "1.1.0", "ALIAS": "champion"}),
-        ("1.0.0", "promoted churn 1.1.0 before; champion is now 1.0.0", {"VERSION": "1.0.0", "ALIAS": "champion"}),
-        (None, "churn 1.1.0 exists already", {"VERSION": "1.1.0"}),
+        ("1.0.0", "promoted churn 1.1.0 before; champion stays at 1.0.0", {"VERSION": "1.0.0", "ALIAS": "champion"}),
+        (None, "churn 1.1.0 already exists", {"VERSION": "1.1.0"}),
     ],
 )
 def test_a_rerun_gives_later_jobs_what_the_alias_holds_now(

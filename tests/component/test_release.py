@@ -41,7 +41,7 @@ def test_a_tags_pipeline_releases_the_tag(job: Job, monkeypatch: pytest.MonkeyPa
 
 def test_a_retried_job_finds_it_there(job: Job) -> None:
     code, told, _ = release(job, status=409, state="already")
-    assert (code, told.splitlines()[-1]) == (0, "Release churn-v1.1.0 exists already")
+    assert (code, told.splitlines()[-1]) == (0, "Release churn-v1.1.0 already exists")
 
 
 def test_nothing_promoted_nothing_released(job: Job) -> None:
@@ -52,7 +52,7 @@ def test_nothing_promoted_nothing_released(job: Job) -> None:
 def test_a_refusal_is_told(job: Job) -> None:
     code, _, error = release(job, status=403)
     assert code == 3
-    assert "releases answered 403" in error
+    assert "releases returned 403" in error
 
 
 def test_outside_of_a_job_it_says_so(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

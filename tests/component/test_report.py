@@ -140,7 +140,7 @@ def test_annotations_link_job_and_candidates(job: Job, tmp_path: Path) -> None:
     ((section, links),) = json.loads(written(job, tmp_path, "annotations")).items()
     assert section == "mltrail"
     assert [link["external_link"]["label"] for link in links] == [
-        "Comment in the merge request",
+        "Comment on the merge request",
         "churn: best candidate depth-3-seed-1",
         "churn: depth-3-seed-1",
     ]

@@ -82,10 +82,10 @@ def test_a_file_more_or_less(job: Job, kept: Path) -> None:
 @pytest.mark.parametrize(
     ("told", "says"),
     [
-        (envelope(key=OTHER), "no signature is of this key"),
+        (envelope(key=OTHER), "no signature was made with this key"),
         (envelope(key=None), "it is not signed"),
-        (envelope() | {"signatures": [{"sig": "%%"}, {}]}, "no signature is of this key"),
-        (envelope(version="1.4.0"), "the attestation is of churn 1.4.0, not of churn 1.5.0"),
+        (envelope() | {"signatures": [{"sig": "%%"}, {}]}, "no signature was made with this key"),
+        (envelope(version="1.4.0"), "the attestation is for churn 1.4.0, not for churn 1.5.0"),
     ],
 )
 def test_who_vouches_for_it(job: Job, kept: Path, told: Any, says: str) -> None:
@@ -99,12 +99,12 @@ def test_a_changed_statement(job: Job, kept: Path) -> None:
     told = envelope()
     content = base64.b64decode(told["payload"]).replace(b"dana", b"eve!")
     (kept / "attestation.json").write_text(json.dumps(told | {"payload": base64.b64encode(content).decode()}))
-    assert "no signature is of this key" in offline(job, kept)[1]
+    assert "no signature was made with this key" in offline(job, kept)[1]
 
 
 def test_without_a_key_it_says_that_nobody_looked(job: Job, kept: Path) -> None:
     where = ("--files", str(kept / "model"), "--attestation", str(kept / "attestation.json"))
-    assert "signature: not checked, give --key" in job.run("verify", "models:/churn/1.5.0", *where)[1]
+    assert "signature: not checked; give --key" in job.run("verify", "models:/churn/1.5.0", *where)[1]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_without_a_key_it_says_that_nobody_looked(job: Job, kept: Path) -> None:
     [
         ("attestation.json", "[", "can't be read"),
         ("attestation.json", "{}", "can't be read (KeyError"),
-        ("key.pem", "hello", "no public key in PEM"),
-        ("key.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "another kind than Ed25519"),
+        ("key.pem", "hello", "not a public key in PEM"),
+        ("key.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "not an Ed25519 key"),
     ],
 )
 def test_what_can_not_be_read_is_told(job: Job, kept: Path, file: str, content: str, says: str) -> None:

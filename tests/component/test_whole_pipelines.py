@@ -131,7 +131,7 @@ def test_the_report_job_leaves_what_gitlab_shows(story: Story) -> None:
     labels = [
         link["external_link"]["label"] for link in json.loads(story.artifact("second", "annotations.json"))["mltrail"]
     ]
-    assert labels[0] == "Comment in the merge request"
+    assert labels[0] == "Comment on the merge request"
 
 
 def test_the_default_branch_leaves_what_gitlab_compares_with(story: Story) -> None:

@@ -38,7 +38,7 @@ def test_of_several_models_one_is_chosen(job: Job) -> None:
 def test_nothing_has_won(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report())
     code, _, told = job.run("winner")
-    assert (code, "nothing has won" in told) == (1, True)
+    assert (code, "there is no winner" in told) == (1, True)
 
 
 def test_it_waits_no_longer_than_it_may(job: Job) -> None:

@@ -1,6 +1,6 @@
-"""MLflow's own client, where it is installed: it makes one call as the training will, and the result is reported.
+"""MLflow's own client, if it is installed, makes one call as the training will, and the result is reported.
 
-It alone knows all that it goes by: `.netrc`, proxies, certificates, plugins, versions.
+Only the client itself knows everything it depends on: `.netrc`, proxies, certificates, plugins, versions.
 """
 
 import json
@@ -14,7 +14,7 @@ from mltrail_ci.redaction import hidden
 
 from . import Check
 
-_SECONDS = 120  # loading MLflow takes long on a small machine
+_SECONDS = 120  # loading MLflow takes a long time on a small machine
 _MARK = "mltrail-doctor:"
 _CALL = f"""
 import json, logging, sys, warnings
@@ -25,42 +25,42 @@ try:
 except ImportError:
     sys.exit(3)
 logging.disable(logging.CRITICAL)
-told = {{"version": mlflow.__version__, "error": ""}}
+result = {{"version": mlflow.__version__, "error": ""}}
 try:
     MlflowClient().search_experiments(max_results=1)
 except Exception as error:
-    told["error"] = type(error).__name__ + ": " + str(error)
-print("\\n{_MARK}" + json.dumps(told))
+    result["error"] = type(error).__name__ + ": " + str(error)
+print("\\n{_MARK}" + json.dumps(result))
 """
 
 
 def checks(variables: Mapping[str, str]) -> Iterator[Check]:
-    """One check where there is a MLflow, none where there is none."""
+    """One check if MLflow is installed, otherwise none."""
     for python in _pythons():
-        told = _call(python, variables)
-        if told is None:
+        result = _call(python, variables)
+        if result is None:
             continue
-        whose = f"MLflow {told['version']} of {python}"
-        if not told["error"]:
-            yield Check("MLflow's client", ok=True, message=f"{whose} reaches the server and may read there")
+        client = f"MLflow {result['version']} of {python}"
+        if not result["error"]:
+            yield Check("MLflow's client", ok=True, message=f"{client} reaches the server and can read there")
             return
-        reason = " ".join(hidden(str(told["error"])).split())[:600]
+        reason = " ".join(hidden(str(result["error"])).split())[:600]
         yield Check(
             "MLflow's client",
             ok=False,
-            message=f"{whose}, called as in training, fails: {reason} Problems above may be the cause.",
+            message=f"{client}, called as in training, fails: {reason} The problems above may be the cause.",
         )
         return
 
 
 def _pythons() -> list[str]:
-    """This Python, and the one that a job's script calls."""
+    """This Python, and the one that the job's script calls."""
     found = [sys.executable, shutil.which("python"), shutil.which("python3")]
     return list(dict.fromkeys(filter(None, found)))
 
 
 def _call(python: str, variables: Mapping[str, str]) -> dict[str, Any] | None:
-    """None where there is no MLflow that can be loaded."""
+    """None if MLflow is not installed or can't be loaded."""
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "PYTHONUTF8": "1"}
     try:
         ran = subprocess.run(  # noqa: S603 - the Python that the job itself calls
@@ -72,7 +72,7 @@ def _call(python: str, variables: Mapping[str, str]) -> dict[str, Any] | None:
             check=False,
         )
         lines = ran.stdout.decode("utf-8", "replace").splitlines()
-        told = next(json.loads(line.removeprefix(_MARK)) for line in reversed(lines) if line.startswith(_MARK))
+        result = next(json.loads(line.removeprefix(_MARK)) for line in reversed(lines) if line.startswith(_MARK))
     except (OSError, ValueError, StopIteration, subprocess.SubprocessError):
         return None
-    return told if isinstance(told, dict) and {"version", "error"} <= told.keys() else None
+    return result if isinstance(result, dict) and {"version", "error"} <= result.keys() else None

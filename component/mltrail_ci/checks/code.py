@@ -1,4 +1,4 @@
-"""Code of the working folder that sends MLflow elsewhere: what it says wins over the job's variables."""
+"""Code in the working folder that makes MLflow log elsewhere: it overrides the job's variables."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ from . import Check
 _MOST_FILES = 2_000
 _MOST_BYTES = 1_000_000  # of one file
 _MOST_BYTES_IN_ALL = 20_000_000
-_MOST_TOLD = 5
+_MOST_SHOWN = 5
 _NOT_OURS = {"node_modules", "site-packages", "dist-packages", "__pycache__", "venv", "env", "build", "dist", "mlruns"}
 _TESTS = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 _KINDS = (".py", ".ipynb", ".r", ".rmd")
@@ -27,7 +27,7 @@ _CALL = re.compile(r"""set_tracking_uri\(\s*(?:uri\s*=\s*)?["'](?P<uri>[^"']*)["
 
 
 class Found(NamedTuple):
-    """A place that names a tracking URI; `uri` is None where only running the code would show it."""
+    """A place that sets a tracking URI; `uri` is None if only running the code would show it."""
 
     place: str
     uri: str | None
@@ -37,24 +37,26 @@ def checks(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
     root = Path(variables.get("CI_PROJECT_DIR") or ".")
     found = [one for one in _look(root) if one.uri is None or not settings.tracks(one.uri)]
     elsewhere = [one for one in found if one.uri is not None]
-    for one in elsewhere[:_MOST_TOLD]:
+    for one in elsewhere[:_MOST_SHOWN]:
         yield Check(
             "code",
             ok=False,
-            message=f"{one.place} sets the tracking URI {one.uri!r}. That wins over MLFLOW_TRACKING_URI, so these runs "
-            "don't come to this server.",
-            mend=f'if "MLFLOW_TRACKING_URI" not in os.environ: mlflow.set_tracking_uri({one.uri!r})',
+            message=f"{one.place} sets the tracking URI {one.uri!r}. That overrides MLFLOW_TRACKING_URI, so these runs "
+            "are not logged to this server.",
+            fix=f'if "MLFLOW_TRACKING_URI" not in os.environ: mlflow.set_tracking_uri({one.uri!r})',
         )
-    if len(elsewhere) > _MOST_TOLD:
-        yield Check("code", ok=False, message=f"{len(elsewhere) - _MOST_TOLD} other places set another tracking URI.")
+    if len(elsewhere) > _MOST_SHOWN:
+        yield Check(
+            "code", ok=False, message=f"{len(elsewhere) - _MOST_SHOWN} other places set a different tracking URI."
+        )
     unknown = [one.place for one in found if one.uri is None]
     if unknown:
-        more = f" and {len(unknown) - _MOST_TOLD} other places" if len(unknown) > _MOST_TOLD else ""
+        more = f" and {len(unknown) - _MOST_SHOWN} other places" if len(unknown) > _MOST_SHOWN else ""
         yield Check(
             "code",
             ok=True,
-            message=f"{', '.join(unknown[:_MOST_TOLD])}{more} may set another tracking URI than MLFLOW_TRACKING_URI: "
-            "only the run itself can show that",
+            message=f"{', '.join(unknown[:_MOST_SHOWN])}{more} may set a tracking URI other than MLFLOW_TRACKING_URI: "
+            "only running the code can show that",
         )
 
 
@@ -98,7 +100,7 @@ def _in_file(place: str, text: str) -> Iterator[Found]:
 
 
 def _cells(text: str) -> Iterator[str]:
-    """The code of a notebook's cells, without the lines that are not Python. https://nbformat.readthedocs.io/"""
+    """The code of a notebook's cells, without lines that are not Python. https://nbformat.readthedocs.io/"""
     try:
         cells = json.loads(text)["cells"]
         for cell in cells:
@@ -113,7 +115,7 @@ def _in_python(text: str, place: str) -> Iterator[Found]:
     import warnings  # noqa: PLC0415
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # other people's escapes are none of ours
+        with warnings.catch_warnings(action="ignore"):  # invalid escapes in other people's code don't matter here
             tree = ast.parse(text)
         places = list(_Places(tree).found())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -131,7 +133,7 @@ def _in_text(text: str, place: str) -> Iterator[Found]:
 
 
 class _Places:
-    """Looks through a module for calls and assignments that name a tracking URI, and for what they name."""
+    """Searches a module for calls and assignments that set a tracking URI, and for its value."""
 
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
@@ -141,7 +143,7 @@ class _Places:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 for target in targets:
                     if isinstance(target, ast.Name):
-                        # A name that is given two values is not known.
+                        # A name that is assigned twice has no known value.
                         value = node.value.value if isinstance(node.value, ast.Constant) else None
                         known = isinstance(value, str) and target.id not in self._texts
                         self._texts[target.id] = str(value) if known else None
@@ -158,7 +160,7 @@ class _Places:
 
     @staticmethod
     def _in_jobs(node: ast.AST) -> Iterator[ast.AST]:
-        """What is below, without what is done only where a job's variables are not set."""
+        """The nodes below, without those that only run if a job's variables are not set."""
         if not isinstance(node, ast.If | ast.IfExp) or not _names(node.test, _OF_JOBS):
             yield from ast.iter_child_nodes(node)
             return
@@ -168,7 +170,7 @@ class _Places:
 
     @staticmethod
     def _arguments(node: ast.AST) -> Iterator[ast.expr]:
-        """What a call or an assignment gives as tracking URI. Other functions than MLflow's count with a text."""
+        """The tracking URI in a call or assignment. Functions other than MLflow's count only with a literal string."""
         if isinstance(node, ast.Call):
             given = _tracking_uri(node)
             if given is not None and not (isinstance(given, ast.Constant) and given.value is None):
@@ -198,6 +200,6 @@ def _is_variable(node: ast.AST) -> bool:
 
 
 def _names(node: ast.AST, variable: re.Pattern[str]) -> bool:
-    """Whether an expression names such a variable of the environment."""
+    """Whether an expression contains the name of such an environment variable."""
     texts = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
     return any(map(variable.fullmatch, texts))

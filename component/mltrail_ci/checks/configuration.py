@@ -1,4 +1,4 @@
-"""What `.gitlab-ci.yml` promises this job and does not give it."""
+"""What `.gitlab-ci.yml` sets by default and this job does not get."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from typing import Any
 from . import Check
 
 _CELL = re.compile(r"(: \[.*\]| \d+/\d+)$")
-"""What GitLab puts behind the name of a job of `parallel`."""
+"""What GitLab appends to the name of a job with `parallel`."""
 
 _OF_THE_COMPONENT = "MLTRAIL_INPUT_INSTALL"
-"""A variable of the component's own jobs, which inherit nothing of `default:`."""
+"""A variable of the component's own jobs, which inherit nothing from `default:`."""
 
 
 def checks(variables: Mapping[str, str]) -> Iterator[Check]:
-    """A job's own `id_tokens` take the place of all those of `default:`; what `extends` brings is its own."""
+    """A job's own `id_tokens`, including those from `extends`, replace all those of `default:`."""
     config = _configuration(variables)
     tokens = _mapping(_mapping(config.get("default")).get("id_tokens"))
     missing = [name for name in tokens if name not in variables]
@@ -29,10 +29,10 @@ def checks(variables: Mapping[str, str]) -> Iterator[Check]:
             "id_tokens of default",
             ok=False,
             message=f"`default:` in .gitlab-ci.yml has {names}, which this job lacks: its own `id_tokens`, including "
-            "those that `extends: .mltrail-track` brings, replace all those of `default:`. Repeat the missing ones in "
-            "the job itself, where they are merged.",
+            "those from `extends: .mltrail-track`, replace all those of `default:`. Repeat the missing ones in the job "
+            "itself; GitLab then merges them.",
             # JSON is YAML, too.
-            mend=f"id_tokens: {json.dumps({name: tokens[name] for name in missing}, ensure_ascii=False)}",
+            fix=f"id_tokens: {json.dumps({name: tokens[name] for name in missing}, ensure_ascii=False)}",
         )
     else:
         yield Check("id_tokens of default", ok=True, message=f"the job has {', '.join(tokens)}")
@@ -45,7 +45,7 @@ def _inherits(job: Mapping[str, Any]) -> bool:
 
 
 def _configuration(variables: Mapping[str, str]) -> Mapping[str, Any]:
-    """Read the project's file as it is, without what it includes. Empty where it is elsewhere or can't be read."""
+    """Read the project's file as it is, without its includes. Empty if it is elsewhere or can't be read."""
     folder, name = variables.get("CI_PROJECT_DIR"), variables.get("CI_CONFIG_PATH") or ".gitlab-ci.yml"
     if not folder:
         return {}
@@ -53,7 +53,7 @@ def _configuration(variables: Mapping[str, str]) -> Mapping[str, Any]:
 
     try:
         text = (Path(folder) / name).read_text(encoding="utf-8")
-        # The base loader takes GitLab's own tags, such as !reference, for what they stand before.
+        # The base loader ignores GitLab's own tags, such as !reference, and reads the value after them.
         documents = list(yaml.load_all(text, yaml.BaseLoader))
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return {}

@@ -1,7 +1,7 @@
-"""What MLflow's client sends instead of the job's token.
+"""Logins that MLflow's client would send instead of the job's token.
 
-It sends its token as a header, and requests, which it is built on, replaces that header by a login from `.netrc` or
-from the URL. https://requests.readthedocs.io/en/latest/user/authentication/#netrc-authentication
+The client sends its token in a header, and requests, the library it uses, replaces that header by a login from `.netrc`
+or from the URL. https://requests.readthedocs.io/en/latest/user/authentication/#netrc-authentication
 """
 
 import os
@@ -30,22 +30,22 @@ def checks(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
     yield from _url(variables)
     yield from _basic_auth(variables)
     for name in ("MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"):
-        told = variables.get(name, "").strip()
-        if told and (name.endswith("AUTH") or told.lower() in _TRUE):
+        value = variables.get(name, "").strip()
+        if value and (name.endswith("AUTH") or value.lower() in _TRUE):
             yield Check(
                 name,
                 ok=False,
-                message="It is set, so MLflow's client signs its calls in another way and not with the token.",
-                mend=f"unset {name}",
+                message="It is set, so MLflow's client authenticates in another way instead of with the token.",
+                fix=f"unset {name}",
             )
 
 
 def netrc_for(host: str, variables: Mapping[str, str]) -> Netrc | None:
-    """The login that requests takes for a host; like requests this passes over a file that can't be read or parsed."""
+    """The login that requests uses for a host. Like requests, it ignores a file that can't be read or parsed."""
     import netrc  # noqa: PLC0415 - only here
 
-    told = variables.get("NETRC")
-    paths = [told] if told is not None else ["~/.netrc", "~/_netrc"]
+    own = variables.get("NETRC")
+    paths = [own] if own is not None else ["~/.netrc", "~/_netrc"]
     path = next((one for one in map(os.path.expanduser, paths) if os.path.exists(one)), None)  # noqa: PTH110
     if path is None:
         return None
@@ -68,20 +68,20 @@ def _netrc(settings: Settings, variables: Mapping[str, str]) -> Iterator[Check]:
         "netrc",
         ok=False,
         message=f"{found.path} has a login for {host} ({found.entry}, login {found.user or '(none)'}). MLflow's client "
-        "sends that login instead of the token, so that the server refuses it, or takes the job for somebody else.",
-        mend="NETRC=/dev/null python train.py",
+        "sends that login instead of the token, so the server refuses it, or takes the job for somebody else.",
+        fix="NETRC=/dev/null python train.py",
     )
 
 
 def _url(variables: Mapping[str, str]) -> Iterator[Check]:
-    told = variables.get("MLFLOW_TRACKING_URI", "").strip()
-    if credentials(told) is not None:
+    uri = variables.get("MLFLOW_TRACKING_URI", "").strip()
+    if credentials(uri) is not None:
         yield Check(
             "login in the URI",
             ok=False,
-            message="MLFLOW_TRACKING_URI holds a user name or password. MLflow's client sends them instead of the "
-            "token, and prints them in its errors. Change a password that has stood in a job's log.",
-            mend=f"export MLFLOW_TRACKING_URI={without_credentials(told)}",
+            message="MLFLOW_TRACKING_URI contains a user name or password. MLflow's client sends them instead of the "
+            "token, and prints them in its errors. Change any password that was printed in a job's log.",
+            fix=f"export MLFLOW_TRACKING_URI={without_credentials(uri)}",
         )
 
 
@@ -97,14 +97,14 @@ def _basic_auth(variables: Mapping[str, str]) -> Iterator[Check]:
             ok=False,
             message="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are set. MLflow sends them instead of the "
             "token: unset them.",
-            mend="unset MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD",
+            fix="unset MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD",
         )
     else:
         yield Check(
             "basic auth",
             ok=False,
-            message=f"{path} holds a user name and password. MLflow sends them instead of the token.",
-            mend="mv ~/.mlflow/credentials ~/.mlflow/credentials.old",
+            message=f"{path} contains a user name and password. MLflow sends them instead of the token.",
+            fix="mv ~/.mlflow/credentials ~/.mlflow/credentials.old",
         )
 
 

@@ -1,4 +1,4 @@
-"""Proxies and certificates: where MLflow's client and this command go, and whom they trust."""
+"""Proxies and certificates: which ones MLflow's client and this command use and trust."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ _TRUE = {"true", "1"}
 
 
 def checks(settings: Settings, variables: Mapping[str, str], *, reached: bool, mlflow_works: bool) -> Iterator[Check]:
-    """`reached` tells whether the server has answered, `mlflow_works` whether it is known to have answered MLflow's
-    client: what is odd but works is mentioned, and is no problem.
+    """`reached` says whether the server responded, `mlflow_works` whether it responded to MLflow's client. Anything odd
+    that works is mentioned, but is not a problem.
     """
     try:
         proxy = proxies.of(settings.server)
@@ -36,55 +36,55 @@ def checks(settings: Settings, variables: Mapping[str, str], *, reached: bool, m
 def _proxy(settings: Settings, proxy: proxies.Proxy, *, reached: bool) -> Iterator[Check]:
     spelled = next((os.environ[name] for name in (proxy.variable, proxy.variable.upper()) if os.environ.get(name)), "")
     host = urlsplit(settings.server).hostname
-    told = f"calls to {host} go through {proxy.url}, which {proxy.variable} names"
+    message = f"calls to {host} go through {proxy.url}, set by {proxy.variable}"
     bare = "://" not in spelled
     if bare:
-        told += " without a scheme: Python's clients and curl read it as http://, other tools may not read it at all"
+        message += " without a scheme: Python's clients and curl read it as http://, other tools may ignore it"
     if not reached:
-        told += ". The server was not reached that way. Where it needs no proxy, name it in NO_PROXY"
-    mend = f'export no_proxy="$no_proxy,{host}" NO_PROXY="$NO_PROXY,{host}"'
+        message += ". The server could not be reached through it. If the server needs no proxy, add it to NO_PROXY"
+    fix = f'export no_proxy="$no_proxy,{host}" NO_PROXY="$NO_PROXY,{host}"'
     if reached:
-        mend = f"export {proxy.variable}={proxy.url}" if bare and not proxy.authorization else ""
-    yield Check("proxy", ok=reached, message=told, mend=mend)
+        fix = f"export {proxy.variable}={proxy.url}" if bare and not proxy.authorization else ""
+    yield Check("proxy", ok=reached, message=message, fix=fix)
 
 
 def _no_proxy(settings: Settings, *, reached: bool) -> Iterator[Check]:
-    """Names in NO_PROXY that mean the server, but that Python's clients read differently."""
+    """Entries of NO_PROXY that are meant for the server, but that Python's clients read differently."""
     from urllib import request  # noqa: PLC0415
 
     host = (urlsplit(settings.server).hostname or "").lower()
-    for told in request.getproxies().get("no", "").replace(" ", ",").split(","):
-        why = _misread(told.strip(), host)
+    for entry in request.getproxies().get("no", "").replace(" ", ",").split(","):
+        why = _misread(entry.strip(), host)
         if why:
             yield Check(
                 "NO_PROXY",
                 ok=reached,
-                message=f"{without_credentials(told)} does not keep calls to {host} from the proxy: {why}.",
-                mend=f'export no_proxy="$no_proxy,{host}" NO_PROXY="$NO_PROXY,{host}"',
+                message=f"{without_credentials(entry)} does not keep calls to {host} from using the proxy: {why}.",
+                fix=f'export no_proxy="$no_proxy,{host}" NO_PROXY="$NO_PROXY,{host}"',
             )
 
 
-def _misread(told: str, host: str) -> str:
-    """Why an entry that means the server does not count for it; empty where it does not mean the server."""
-    url_of = told.partition("://")[2].partition("/")[0].partition(":")[0].lower()
-    if told.startswith("*.") and f".{host}".endswith(told[1:].lower()):
-        return "Python's clients don't understand `*` before a name: write it with just the dot"
-    if url_of == host or told.strip("[]").lower() == host:
-        return "it takes a name or an address, without scheme or brackets"
-    inside = _inside(told, host)
+def _misread(entry: str, host: str) -> str:
+    """Why an entry that is meant for the server has no effect; empty if it is not meant for the server."""
+    url_of = entry.partition("://")[2].partition("/")[0].partition(":")[0].lower()
+    if entry.startswith("*.") and f".{host}".endswith(entry[1:].lower()):
+        return "Python's clients don't understand `*` before a name: write only the dot"
+    if url_of == host or entry.strip("[]").lower() == host:
+        return "it must be a name or an address, without scheme or brackets"
+    inside = _inside(entry, host)
     if inside == host:
-        return "Python's clients understand only networks of IPv4, written as 10.0.0.0/8"
+        return "Python's clients understand only IPv4 networks, written as 10.0.0.0/8"
     if inside:
-        return f"the server's address {inside} lies in it, but Python's clients look only at the name in the URL"
+        return f"it contains the server's address {inside}, but Python's clients look only at the name in the URL"
     return ""
 
 
-def _inside(told: str, host: str) -> str:
-    """The host's address that lies in a network."""
+def _inside(entry: str, host: str) -> str:
+    """The host's address that is in a network."""
     import ipaddress  # noqa: PLC0415
 
     try:
-        network = ipaddress.ip_network(told, strict=False) if "/" in told else None
+        network = ipaddress.ip_network(entry, strict=False) if "/" in entry else None
     except ValueError:
         return ""
     return next((str(one) for one in _addresses(host) if one in network), "") if network else ""
@@ -102,14 +102,14 @@ def _addresses(host: str) -> "list[ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _certificates(variables: Mapping[str, str], *, encrypted: bool, works: bool) -> Iterator[Check]:
-    """At http:// none of it matters, nor where everything works: then it is mentioned, but not as a problem."""
+    """With http://, or if everything works, none of this matters: it is mentioned, but not as a problem."""
     if variables.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in _TRUE:
         yield Check(
             "certificates",
             ok=not encrypted,
-            message="MLFLOW_TRACKING_INSECURE_TLS keeps MLflow's client from checking certificates: anybody in between "
-            "can read the token. This command still checks them.",
-            mend="unset MLFLOW_TRACKING_INSECURE_TLS",
+            message="With MLFLOW_TRACKING_INSECURE_TLS, MLflow's client does not check certificates: anybody in "
+            "between can read the token. This command still checks them.",
+            fix="unset MLFLOW_TRACKING_INSECURE_TLS",
         )
         return
     matters = encrypted and not works
@@ -121,25 +121,25 @@ def _certificates(variables: Mapping[str, str], *, encrypted: bool, works: bool)
             yield Check(
                 "certificates",
                 ok=not matters,
-                message=f"{one} names {path}, which does not exist, so no certificate can be verified with it.",
-                mend=f"unset {one}",
+                message=f"{one} is {path}, which does not exist, so no certificate can be verified with it.",
+                fix=f"unset {one}",
             )
             return
     if ours and not name:
         yield Check(
             "certificates",
             ok=not matters,
-            message="SSL_CERT_FILE is set, but MLflow's client does not read it: the client trusts the authorities "
-            "that it comes with, and yours is not among them.",
-            mend='export REQUESTS_CA_BUNDLE="$SSL_CERT_FILE"',
+            message="SSL_CERT_FILE is set, but MLflow's client does not read it: the client trusts only its own "
+            "list of authorities, and yours is not on it.",
+            fix='export REQUESTS_CA_BUNDLE="$SSL_CERT_FILE"',
         )
     elif ours and name and not _same(ours, variables[name]):
         yield Check(
             "certificates",
             ok=not matters,
-            message=f"SSL_CERT_FILE and {name} name different files. MLflow's client trusts only the second, this "
+            message=f"SSL_CERT_FILE and {name} are different files. MLflow's client trusts only the second, this "
             "command trusts both.",
-            mend=f'export {name}="$SSL_CERT_FILE"',
+            fix=f'export {name}="$SSL_CERT_FILE"',
         )
 
 

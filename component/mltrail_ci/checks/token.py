@@ -1,4 +1,4 @@
-"""The job's token: is it there, is it this job's, and is it for this server?"""
+"""The job's token: is there one, is it this job's, and is it for this server?"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from . import Check
 
 
 def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iterator[Check]:
-    """Look at the token that the command uses, and at MLflow's where that is another one."""
+    """Check the token that the command uses, and MLflow's if that is a different one."""
     of_ours, of_mlflow = TOKENS
     trains = bool(variables.get("MLFLOW_TRACKING_URI", "").strip())
     names = [name for name in TOKENS if variables.get(name, "").strip()]
@@ -19,9 +19,9 @@ def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iter
         yield Check(
             "token",
             ok=False,
-            message=f"There is none: the job needs {needed}, and without it every call is refused. `id_tokens:` of a "
-            "job (including those that `extends` brings) replace those of `default:`; they don't add to them.",
-            mend=_id_token(needed, settings),
+            message=f"There is none: the job needs {needed}, and without it every call is refused. A job's own "
+            "`id_tokens:` (including those from `extends`) replace those of `default:`; they are not merged.",
+            fix=_id_token(needed, settings),
         )
     for number, name in enumerate(names):
         for check in _one(name, variables[name], settings, variables, now):
@@ -30,9 +30,9 @@ def checks(settings: Settings, variables: Mapping[str, str], now: float) -> Iter
         yield Check(
             "token of MLflow",
             ok=False,
-            message=f"{of_ours} is only for this command. MLflow's client reads {of_mlflow}, which is not set, and "
+            message=f"{of_ours} is only for this command. MLflow's client reads {of_mlflow}, which is not set, so it "
             "sends no token.",
-            mend=_id_token(of_mlflow, settings),
+            fix=_id_token(of_mlflow, settings),
         )
 
 
@@ -40,19 +40,19 @@ def _id_token(name: str, settings: Settings) -> str:
     return f"id_tokens: {{{name}: {{aud: {settings.server}}}}}"
 
 
-def _one(name: str, told: str, settings: Settings, variables: Mapping[str, str], now: float) -> Iterator[Check]:
-    token = told.strip()
+def _one(name: str, value: str, settings: Settings, variables: Mapping[str, str], now: float) -> Iterator[Check]:
+    token = value.strip()
     problem = wrong_token(token)
     if problem:
-        yield Check("token", ok=False, message=f"{name} {problem}", mend=_id_token(name, settings))
+        yield Check("token", ok=False, message=f"{name} {problem}", fix=_id_token(name, settings))
         return
-    if token != told and name == TOKENS[1]:
+    if token != value and name == TOKENS[1]:
         yield Check(
             "token",
             ok=False,
-            message=f"{name} has a line break or a blank at its beginning or end. This command drops it, MLflow's "
-            "client does not: it stops, and prints the token into the job's log.",
-            mend=f'export {name}="$(printf %s "${name}" | tr -d "[:space:]")"',
+            message=f"{name} has a line break or a space at its beginning or end. This command removes it, but "
+            "MLflow's client does not: it stops, and prints the token into the job's log.",
+            fix=f'export {name}="$(printf %s "${name}" | tr -d "[:space:]")"',
         )
     if token.startswith("mltd-"):
         yield Check("token", ok=True, message=f"{name} is the token of a detached run")
@@ -66,9 +66,9 @@ def _one(name: str, told: str, settings: Settings, variables: Mapping[str, str],
         yield Check(
             "token",
             ok=False,
-            message=f"{name} is the ID token of job {of_job or '(none)'}, this is job {job}. Each job needs its own: "
-            "don't hand one on.",
-            mend=_id_token(name, settings),
+            message=f"{name} is the ID token of job {of_job or '(none)'}, but this is job {job}. Each job needs its "
+            "own: don't pass one on.",
+            fix=_id_token(name, settings),
         )
     else:
         yield Check("token", ok=True, message=f"{name} is the ID token of job {of_job}")
@@ -78,44 +78,43 @@ def _one(name: str, told: str, settings: Settings, variables: Mapping[str, str],
 
 def _no_id_token(name: str, settings: Settings, *, in_job: bool) -> Check:
     if not in_job:
-        return Check("token", ok=True, message=f"{name} holds an access token")
+        return Check("token", ok=True, message=f"{name} contains an access token")
     return Check(
         "token",
         ok=False,
-        message=f"{name} is no ID token. A CI/CD variable of that name (project, group or instance settings) wins over "
-        "`id_tokens`: delete it there.",
-        mend=_id_token(name, settings),
+        message=f"{name} is not an ID token. A CI/CD variable of that name (project, group or instance settings) "
+        "overrides `id_tokens`: delete it there.",
+        fix=_id_token(name, settings),
     )
 
 
-def _audience(name: str, told: object, settings: Settings) -> Check:
-    audiences = [str(one).rstrip("/") for one in (told if isinstance(told, list) else [told])]
+def _audience(name: str, claim: object, settings: Settings) -> Check:
+    audiences = [str(one).rstrip("/") for one in (claim if isinstance(claim, list) else [claim])]
     if settings.server in audiences:
         return Check("audience", ok=True, message=settings.server)
     return Check(
         "audience",
         ok=False,
-        message=f"{', '.join(audiences)}, but the server is {settings.server}. `aud` must be the server's URL, "
-        "exactly.",
-        mend=_id_token(name, settings),
+        message=f"{', '.join(audiences)}, but the server is {settings.server}. `aud` must be exactly the server's URL.",
+        fix=_id_token(name, settings),
     )
 
 
-def _expiry(told: object, now: float) -> Check:
-    left = (float(told) if isinstance(told, int | float) else now) - now
+def _expiry(claim: object, now: float) -> Check:
+    left = (float(claim) if isinstance(claim, int | float) else now) - now
     if left > 0:
-        return Check("expiry", ok=True, message=f"the token is good for {left / 60:.0f} more minutes")
+        return Check("expiry", ok=True, message=f"the token is valid for {left / 60:.0f} more minutes")
     return Check(
         "expiry",
         ok=False,
-        message="The token has expired: a job's token ends with the job's timeout, or after 5 minutes without one. "
-        "Give the job a longer `timeout:`.",
-        mend="timeout: 3h",
+        message="The token has expired: it lives as long as the job's timeout, or 5 minutes if there is none. Set a "
+        "longer `timeout:` for the job.",
+        fix="timeout: 3h",
     )
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """Read what a JWT says, without verifying it: that is the server's work. None for anything else."""
+    """Read the claims of a JWT without verifying it, which is the server's task. None for anything else."""
     import base64  # noqa: PLC0415 - only here
     import binascii  # noqa: PLC0415
 

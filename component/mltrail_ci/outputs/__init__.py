@@ -1,1 +1,1 @@
-"""What the commands leave behind for people and for GitLab: one module a format."""
+"""What the commands write for people and for GitLab: one module per format."""

@@ -2,16 +2,16 @@
 
 import json
 
-from mltrail_ci.answers import Promotion, Report
+from mltrail_ci.responses import Promotion, Report
 
 from .text import clean
 
-# GitLab takes 80 KiB; a job's page with more links than this helps nobody.
+# GitLab accepts 80 KiB, but nobody reads more links than this on a job's page.
 _MOST = 50
 
 
 def of_report(report: Report) -> str:
-    links = [_link("Comment in the merge request", report.note_url)] if report.note_url else []
+    links = [_link("Comment on the merge request", report.note_url)] if report.note_url else []
     for model in report.models:
         best = model.best
         if best and best.url:

@@ -1,7 +1,7 @@
-"""Standard output and standard error, whatever they can hold.
+"""Standard output and standard error, whatever their encoding.
 
-A Windows runner's console knows no arrow, and a latin-1 locale no minus sign: what can't be written is spelled in
-ASCII. Whoever reads may leave, and a disk may be full. None of that may end a command that has work to do.
+A Windows runner's console has no arrow, and a latin-1 locale has no minus sign: what can't be written is replaced by
+ASCII. The reader may close the pipe, and a disk may be full. None of that may stop a command that still has work to do.
 """
 
 import codecs
@@ -17,7 +17,7 @@ _READABLE = {
     **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
     **dict.fromkeys("\u2018\u2019\u201a", "'"),
     **dict.fromkeys("\u00a0\u2009\u202f", " "),
-    **dict.fromkeys("\ufe0f\u200d", ""),  # what joins and colours emoji
+    **dict.fromkeys("\ufe0f\u200d", ""),  # these join and colour emoji
     **dict.fromkeys("✅✓✔", "[ok]"),
     **dict.fromkeys("❌✗✘", "[failed]"),
     **dict.fromkeys("µμ", "u"),
@@ -39,15 +39,15 @@ _HANDLER = "mltrail-readable"
 
 
 def prepare() -> None:
-    """Have both streams write what their encoding can't hold in a way that can be read."""
+    """Make both streams write a readable replacement for characters that their encoding lacks."""
     codecs.register_error(_HANDLER, _replaced)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_HANDLER)
 
 
-def tell(text: str, *, end: str = "\n") -> None:
-    """Print to standard output, without credentials. Raises `CommandError` where it can't be written."""
+def write(text: str, *, end: str = "\n") -> None:
+    """Print to standard output, without credentials. Raises `CommandError` if it can't be written."""
     try:
         print(hidden(text), end=end)
     except BrokenPipeError:
@@ -56,9 +56,9 @@ def tell(text: str, *, end: str = "\n") -> None:
         raise _unwritable(error) from error
 
 
-def complain(text: str) -> None:
-    """Print to standard error, without credentials. Nobody may read there; then there is nothing to be done."""
-    if sys.stderr is None:  # closed before we came
+def log(text: str) -> None:
+    """Print to standard error, without credentials. Errors are ignored, because there is nowhere to report them."""
+    if sys.stderr is None:  # closed before we started
         return
     try:
         print(hidden(text), file=sys.stderr, flush=True)
@@ -67,8 +67,8 @@ def complain(text: str) -> None:
 
 
 def flush() -> None:
-    """Raises as `tell` does: what is printed is written here at the latest."""
-    if sys.stdout is None:  # closed before we came
+    """Raises like `write`: buffered output may be written only here."""
+    if sys.stdout is None:  # closed before we started
         return
     try:
         sys.stdout.flush()
@@ -81,7 +81,7 @@ def flush() -> None:
 
 
 def shown(text: str) -> str:
-    """The text as standard output will show it: for columns, whose width depends on it."""
+    """The text as standard output will show it, which determines the width of columns."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, _HANDLER).decode(encoding, "replace")
 
@@ -92,7 +92,7 @@ def _unwritable(error: OSError) -> errors.CommandError:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Python would complain once more at its end of what could not be written."""
+    """Otherwise Python would report the failed write again when it exits."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):
@@ -102,8 +102,8 @@ def _abandon(stream: TextIO) -> None:
 def _replaced(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    told = (_READABLE.get(one, one) for one in error.object[error.start : error.end])
-    return "".join(told).encode("ascii", "backslashreplace").decode("ascii"), error.end
+    readable = (_READABLE.get(one, one) for one in error.object[error.start : error.end])
+    return "".join(readable).encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 codecs.register_error(_HANDLER, _replaced)

@@ -1,6 +1,6 @@
 """A dotenv report: variables for later jobs. https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv
 
-There is never a MLFLOW_RUN_ID among them: a later job's `mlflow.start_run()` would resume that run and write over it.
+MLFLOW_RUN_ID is never among them: a later job's `mlflow.start_run()` would resume that run and overwrite it.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from mltrail_ci import naming
-from mltrail_ci.answers import Promotion, Report
+from mltrail_ci.responses import Promotion, Report
 
 _MOST_VARIABLES = 20
 _MOST_BYTES = 5120
@@ -24,7 +24,7 @@ _KINDS: Mapping[str, Callable[[Promotion], str]] = {
 
 
 class Dotenv(NamedTuple):
-    """`left_out` names variables that GitLab would not take, with the reason."""
+    """`left_out` names variables that GitLab would not accept, with the reason."""
 
     text: str
     left_out: list[str]
@@ -44,8 +44,8 @@ def of_report(report: Report) -> Dotenv:
 
 
 def of_promotions(promotions: Sequence[Promotion]) -> Dotenv:
-    """Each model has variables of its own, MLTRAIL_VERSION_CHURN and so on; where one was promoted alone, it has the
-    plain ones too. The versions come first, since not all of many may have room.
+    """Each model has variables of its own, MLTRAIL_VERSION_CHURN and so on; if only one was promoted, it has the plain
+    ones too. The versions come first, because there may not be room for everything.
     """
     done = [one for one in promotions if one.state in {"promoted", "already"}]
     plain = {kind: value(one) for kind, value in _KINDS.items() for one in done if len(done) == 1}
@@ -53,12 +53,12 @@ def of_promotions(promotions: Sequence[Promotion]) -> Dotenv:
 
 
 def variable(kind: str, one: Promotion) -> str:
-    """The variable that names this model to a later job: `MLTRAIL_VERSION` becomes MLTRAIL_VERSION_CHURN."""
+    """The model's own variable for later jobs: `MLTRAIL_VERSION` becomes MLTRAIL_VERSION_CHURN."""
     return f"{kind}_{naming.variable(one.model)}"
 
 
 def _listed(name: str) -> str:
-    """A name in a list with commas: what would break list, line or expansion is written as in a URL."""
+    """A name in a list with commas: characters that would break the list or line, or be expanded, are URL-encoded."""
     return "".join(_quoted(one) if one in "%,$" or one.isspace() or _breaks(one) else one for one in name)
 
 
@@ -67,10 +67,10 @@ def _quoted(character: str) -> str:
 
 
 def _file(values: Mapping[str, str]) -> Dotenv:
-    """GitLab takes 20 variables and 5 KB, and fails the job of a larger file, so what has no room is left out.
+    """GitLab accepts 20 variables and 5 KB, and fails the job if the file is larger, so the rest is left out.
 
-    It knows no quoting, and expands what looks like a variable. A value that would arrive as another one is left out
-    too, since another name is another model.
+    It has no quoting, and expands what looks like a variable. A value that would be changed is left out too, because
+    a changed name would be another model's.
     """
     kept: list[str] = []
     left_out = []
@@ -79,16 +79,16 @@ def _file(values: Mapping[str, str]) -> Dotenv:
             continue
         line = f"{name}={value}\n"
         if value != value.strip() or "$" in value or any(map(_breaks, value)):
-            left_out.append(f"{name}, whose value no variable can hold")
+            left_out.append(f"{name}: no variable can hold its value")
         elif len(kept) >= _MOST_VARIABLES or sum(map(_size, (*kept, line))) > _MOST_BYTES:
-            left_out.append(f"{name}, since GitLab takes {_MOST_VARIABLES} variables and {_MOST_BYTES} bytes")
+            left_out.append(f"{name}: GitLab accepts only {_MOST_VARIABLES} variables and {_MOST_BYTES} bytes")
         else:
             kept.append(line)
     return Dotenv("".join(kept), left_out)
 
 
 def _breaks(character: str) -> bool:
-    """Control characters, line separators, and halves of characters, which UTF-8 can't hold."""
+    """Control characters, line separators, and lone surrogates, which UTF-8 can't encode."""
     return unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"}
 
 

@@ -1,4 +1,4 @@
-"""Write what was asked for; folders are made."""
+"""Write the files that were asked for; missing folders are created."""
 
 import os
 from collections.abc import Iterable
@@ -9,22 +9,22 @@ from mltrail_ci.redaction import hidden
 
 
 def check(*paths: str | None) -> None:
-    """Raise `CommandError` where a file can't be written, before anything is done that the file should report."""
+    """Raise `CommandError` if a file can't be written, before anything is done that the file should report."""
     for path in filter(None, paths):
         try:
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            there = target.exists()
+            existed = target.exists()
             with target.open("a", encoding="utf-8"):
                 pass
-            if not there:  # GitLab would take an empty file for a broken report
+            if not existed:  # GitLab would take an empty file for a broken report
                 target.unlink()
         except (OSError, ValueError) as error:
             raise _unwritable(path, error) from error
 
 
 def write_all(texts: Iterable[tuple[str | None, str]]) -> list[CommandError]:
-    """Write each file, and answer what went wrong: one that can't be written does not keep the others back."""
+    """Write each file, and return what went wrong: if one can't be written, the others still are."""
     failures = []
     for path, text in texts:
         try:
@@ -35,9 +35,9 @@ def write_all(texts: Iterable[tuple[str | None, str]]) -> list[CommandError]:
 
 
 def write(path: str | None, text: str, *, secret: bool = False) -> None:
-    """Do nothing where no path was given. What is secret can be read by its owner only; all else holds no credentials.
+    """Do nothing if no path is given. Secret files are readable by their owner only; others contain no credentials.
 
-    Always UTF-8, whatever the locale; half a character, which UTF-8 can't hold, is written as an escape.
+    Always UTF-8, whatever the locale; a lone surrogate, which UTF-8 can't encode, is written as an escape.
     """
     if not path:
         return
@@ -45,7 +45,7 @@ def write(path: str | None, text: str, *, secret: bool = False) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if secret:
-            target.unlink(missing_ok=True)  # an older one may be open to others
+            target.unlink(missing_ok=True)  # an older file may be readable by others
             with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
         else:

@@ -1,5 +1,5 @@
-"""JUnit: one test case a rule of the contract, so that GitLab's free merge request widget shows the gate; without
-rules, one a metric.
+"""JUnit: one test case per rule of the contract, so that GitLab's free merge request widget shows the gate; without
+rules, one per metric.
 
 https://docs.gitlab.com/ci/testing/unit_test_reports/
 """
@@ -7,16 +7,16 @@ https://docs.gitlab.com/ci/testing/unit_test_reports/
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mltrail_ci.answers import Model, Report
+from mltrail_ci.responses import Model, Report
 
 from .text import clean, exact
 
-# A metric that is gone fails too, or deleting one would be a way to pass.
+# A missing metric fails too; otherwise deleting one would be a way to pass.
 _FAILURES = frozenset({"worse", "gone"})
 
 
 class _Case(NamedTuple):
-    """`state` is failure, skipped or system-out: JUnit knows no warning, so what only warns is skipped, and seen."""
+    """`state` is failure, skipped or system-out: JUnit has no warnings, so a warning is a skipped case, which shows."""
 
     name: str
     state: str
@@ -25,11 +25,11 @@ class _Case(NamedTuple):
 
 
 def render(report: Report) -> str:
-    """A broken rule is a failure; one that only warns, or that can't be told, is skipped. Without rules, a metric that
-    got worse or is gone is a failure.
+    """A broken rule is a failure; one that only warns, or whose outcome is unknown, is skipped. Without rules, a metric
+    that got worse or is missing is a failure.
     """
-    # XML is loaded only by those who want some.
-    from xml.etree import ElementTree as ET  # noqa: PLC0415 - it is written here, never read
+    # XML is loaded only if it is needed.
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - XML is only written here, never read
 
     root = ET.Element("testsuites", name="mltrail")
     for model in report.models:

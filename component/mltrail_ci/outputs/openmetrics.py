@@ -6,7 +6,7 @@ https://docs.gitlab.com/ci/testing/metrics_reports/
 import math
 import re
 
-from mltrail_ci.answers import Report
+from mltrail_ci.responses import Report
 
 _NOT_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -17,7 +17,7 @@ def render(report: Report) -> str:
     for model in report.models:
         for metric in model.metrics:
             if metric.current is not None:
-                # Names that differ only in what is not allowed here keep apart by their label.
+                # Names that differ only in characters not allowed here are distinguished by their label.
                 labels = f'model="{_label(model.name)}",metric="{_label(metric.name)}"'
                 values.setdefault(f"mltrail_{_NOT_A_NAME.sub('_', metric.name)}", {})[labels] = _value(
                     metric.current.mean

@@ -1,4 +1,4 @@
-"""Plain text for a job's log: numbers, tables, and colour where a terminal shows it.
+"""Plain text for a job's log: numbers, tables, and colour on terminals.
 
 Names come from people. Control characters in them, which could move the cursor or fake lines, are shown as `?`.
 """
@@ -17,7 +17,7 @@ def clean(text: str) -> str:
 
 
 def exact(name: str) -> str:
-    """A name that no other one is shown as: GitLab takes cases of one name for one case."""
+    """A name in a form that is unique, because GitLab treats test cases with the same name as one."""
     if "\\" not in name and name.isprintable():
         return name
     return name.encode("unicode_escape").decode("ascii")
@@ -32,7 +32,7 @@ def signed(value: float | None) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Columns two spaces apart, a rule under the first row; the columns in `right` are flush right."""
+    """Columns two spaces apart, with a line under the first row; the columns in `right` are right-aligned."""
     cells = [[shown(clean(cell)) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     cells.insert(1, ["-" * width for width in widths])
@@ -46,7 +46,7 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
 
 
 def coloured(text: str, level: str) -> str:
-    """Colour on a terminal only, and never where NO_COLOR is set."""
+    """Colour only on a terminal, and never if NO_COLOR is set."""
     colour = _COLOURS.get(level)
     if colour is None or sys.stdout is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text

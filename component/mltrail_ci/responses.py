@@ -1,4 +1,4 @@
-"""The server's answers as types: decoded once, so that nothing past this module has to guess."""
+"""The server's responses as types: decoded once, so that nothing outside this module has to guess."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from .decoding import decoded, maybe, number, text, word
 
 
 class Spread(NamedTuple):
-    """What several runs of one candidate say: their mean, their standard deviation, how many they are."""
+    """Several runs of one candidate: mean, standard deviation, and number of runs."""
 
     mean: float
     sd: float | None
@@ -15,7 +15,7 @@ class Spread(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """`judgement` is the server's word for the difference, `sentence` says it to a person."""
+    """`judgement` is the server's word for the difference; `sentence` is for people."""
 
     name: str
     direction: str
@@ -34,7 +34,7 @@ class Parameter(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is wrong with the contract file."""
+    """A problem with the contract file."""
 
     line: int
     key: str
@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """What the contract file says: `outcome` is pass, warn or fail, or empty where nothing gates."""
+    """The outcome by the contract file: `outcome` is pass, warn or fail, or empty if nothing gates."""
 
     outcome: str
     sentence: str
@@ -50,7 +50,7 @@ class Gate(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule of the contract held against one metric. `known` is False where nobody can tell."""
+    """One rule of the contract applied to one metric. `known` is False if the outcome is unknown."""
 
     metric: str
     expects: str
@@ -85,12 +85,12 @@ class Model(NamedTuple):
     candidates: list[Candidate]
     gate: str
     rules: list[Rule]
-    silence: str = ""  # what it means that no run of it came, where one was expected
+    silence: str = ""  # what follows if a run was expected and there is none
 
 
 class Report(NamedTuple):
-    """`state` is ready, waiting or empty; `level` is good, bad, neutral or unknown. `override` tells who has accepted
-    the broken rules, and why; it is empty where nobody has.
+    """`state` is ready, waiting or empty; `level` is good, bad, neutral or unknown. `override` says who has accepted
+    the broken rules, and why; it is empty if nobody has.
     """
 
     state: str
@@ -108,8 +108,8 @@ class Report(NamedTuple):
     questions: list[str]
 
 
-class Beside(NamedTuple):
-    """What is promoted beside the version that it replaces. `why_not` says why nothing is compared."""
+class Comparison(NamedTuple):
+    """How a promoted version compares with the one it replaces. `why_not` says why nothing is compared."""
 
     version: str
     why_not: str
@@ -129,18 +129,18 @@ class Promotion(NamedTuple):
     reason: str
     replaces: str
     url: str
-    beside: Beside | None = None
+    comparison: Comparison | None = None
     holder: str = ""
     holder_url: str = ""
 
     @property
     def is_overtaken(self) -> bool:
-        """Whether the pipeline has promoted before, and its alias points at another version by now."""
+        """Whether the pipeline has promoted before, and the alias now points at another version."""
         return self.state == "already" and bool(self.alias) and self.holder not in {"", self.version}
 
 
 class Detached(NamedTuple):
-    """A run that outlives its job, with a token for it alone. `until_ms` is in milliseconds since the epoch."""
+    """A run that outlives its job, with a token for this run only. `until_ms` is in milliseconds since the epoch."""
 
     run_id: str
     token: str
@@ -149,7 +149,7 @@ class Detached(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """What the server knows of the caller; `limit` says why it may only read, `bot_problem` what mends the bot."""
+    """What the server knows about the caller. `limit` says why it can only read, `bot_problem` what the bot lacks."""
 
     version: str
     user: str
@@ -160,26 +160,26 @@ class Setup(NamedTuple):
     bot_problem: str
 
 
-def report(answer: Mapping[str, Any]) -> Report:
-    return decoded(_report, answer)
+def report(response: Mapping[str, Any]) -> Report:
+    return decoded(_report, response)
 
 
-def promotions(answer: Mapping[str, Any]) -> list[Promotion]:
-    return decoded(lambda body: [_promotion(one) for one in body["promotions"]], answer)
+def promotions(response: Mapping[str, Any]) -> list[Promotion]:
+    return decoded(lambda body: [_promotion(one) for one in body["promotions"]], response)
 
 
-def candidates(answer: Mapping[str, Any]) -> list[Candidate]:
-    return decoded(lambda body: [_candidate(one) for one in body["candidates"]], answer)
+def candidates(response: Mapping[str, Any]) -> list[Candidate]:
+    return decoded(lambda body: [_candidate(one) for one in body["candidates"]], response)
 
 
-def detached(answer: Mapping[str, Any]) -> Detached:
+def detached(response: Mapping[str, Any]) -> Detached:
     return decoded(
         lambda body: Detached(str(body["run_id"]), str(body["token"]), int(body["until_ms"]), text(body.get("url"))),
-        answer,
+        response,
     )
 
 
-def setup(answer: Mapping[str, Any]) -> Setup:
+def setup(response: Mapping[str, Any]) -> Setup:
     return decoded(
         lambda body: Setup(
             str(body["version"]),
@@ -190,38 +190,38 @@ def setup(answer: Mapping[str, Any]) -> Setup:
             body.get("bot") is not None,
             text((body.get("bot") or {}).get("problem")),
         ),
-        answer,
+        response,
     )
 
 
-def tried(answer: Mapping[str, Any]) -> tuple[Gate, list[tuple[str, Rule]]]:
-    """What the gate would say with another contract, and its rules with the name of their model."""
+def contract_trial(response: Mapping[str, Any]) -> tuple[Gate, list[tuple[str, Rule]]]:
+    """The gate's outcome with another contract, and its rules with the name of their model."""
 
     def decode(body: Mapping[str, Any]) -> tuple[Gate, list[tuple[str, Rule]]]:
         models = body.get("models") or ()
         return gate(body.get("gate") or {}), [(str(one["name"]), rule(each)) for one in models for each in one["rules"]]
 
-    return decoded(decode, answer)
+    return decoded(decode, response)
 
 
-def card(answer: Mapping[str, Any]) -> str:
+def card(response: Mapping[str, Any]) -> str:
     """A model card, as Markdown."""
-    return decoded(lambda body: str(body["markdown"]), answer)
+    return decoded(lambda body: str(body["markdown"]), response)
 
 
-def pipeline_of_run(answer: Mapping[str, Any]) -> str:
-    """The pipeline that made a run; empty where it was none. https://mlflow.org/docs/latest/rest-api.html#get-run"""
+def pipeline_of_run(response: Mapping[str, Any]) -> str:
+    """The pipeline that made a run; empty if none did. https://mlflow.org/docs/latest/rest-api.html#get-run"""
     return decoded(
         lambda body: next(
             (tag["value"] for tag in body["run"]["data"].get("tags", ()) if tag["key"] == "gitlab.CI_PIPELINE_ID"), ""
         ),
-        answer,
+        response,
     )
 
 
-def experiment_name(answer: Mapping[str, Any]) -> str:
+def experiment_name(response: Mapping[str, Any]) -> str:
     """https://mlflow.org/docs/latest/rest-api.html#get-experiment"""
-    return decoded(lambda body: str(body["experiment"]["name"]), answer)
+    return decoded(lambda body: str(body["experiment"]["name"]), response)
 
 
 def _report(body: Mapping[str, Any]) -> Report:
@@ -328,18 +328,18 @@ def _promotion(body: Mapping[str, Any]) -> Promotion:
         reason=text(body.get("reason")),
         replaces=text(replaces.get("version") if isinstance(replaces, dict) else replaces),
         url=text(body.get("url")),
-        beside=_beside(body["comparison"]) if body.get("comparison") else None,
+        comparison=_comparison(body["comparison"]) if body.get("comparison") else None,
         holder=text((body.get("holder") or {}).get("version")),
         holder_url=text((body.get("holder") or {}).get("url")),
     )
 
 
-def _beside(body: Mapping[str, Any]) -> Beside:
+def _comparison(body: Mapping[str, Any]) -> Comparison:
     lines = [_line(one) for one in body.get("metrics") or ()]
-    return Beside(text(body.get("version")), text(body.get("why_not")), lines)
+    return Comparison(text(body.get("version")), text(body.get("why_not")), lines)
 
 
 def _line(one: Mapping[str, Any]) -> str:
-    goal = text(one.get("direction"))
-    told = f" ({goal} is better)" if goal in {"higher", "lower"} else ""
-    return f"{one['name']}{told}: {text(one.get('standing'))}, {text(one.get('sentence'))}"
+    direction = text(one.get("direction"))
+    better = f" ({direction} is better)" if direction in {"higher", "lower"} else ""
+    return f"{one['name']}{better}: {text(one.get('standing'))}, {text(one.get('sentence'))}"
