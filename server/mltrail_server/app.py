@@ -1,4 +1,4 @@
-"""Wire the application. Nothing else makes a `Deps` or registers a route."""
+"""Wire the application. Nothing else creates a `Deps` or registers a route."""
 
 from mltrail_server.store.db.project import Project
 
@@ -40,11 +40,11 @@ from .webhooks import receiver
 def create_deps(
     settings: Settings, *, clock: Clock = system_clock, gitlab_timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Deps:
-    """Open database and files. Refuses a database whose schema is behind."""
-    provenance.signer(settings)  # refuses a key that is none before anything is opened
-    # Nobody else's on a machine that many share: database and files lie there.
+    """Open the database and the file store. Refuses a database whose schema is out of date."""
+    provenance.signer(settings)  # refuses an invalid key before anything is opened
+    # Not readable by other users of the machine, since database and files are there.
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Whatever server runs the application: an empty secret would let anybody sign what we sign.
+    # Whichever server runs the application: with an empty secret, anybody could forge our signatures.
     settings = settings.with_kept_secrets()
     database = Database(
         settings.database,

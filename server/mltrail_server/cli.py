@@ -32,18 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        # A folder that can't be written, a disk that is full: no fault of the program's.
+        # A folder that is not writable, or a full disk, is not a bug of this program.
         print(f"mltrail-server: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     return exit_code
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    gc.disable()  # what is loaded now stays: to look for garbage in it would be a fifth of the start
+    gc.disable()  # what is loaded now stays: looking for garbage in it would take a fifth of the start-up time
     from .ops import shared_metrics  # noqa: PLC0415 - commands load only what they need
 
-    # granian's own allocator reads this when it is loaded: one arena for all threads, and what a large answer took is
-    # given back after half a second. It saves 6 MB in each web process.
+    # granian's allocator reads this when it is loaded: one arena for all threads, and the memory of a large response is
+    # returned after half a second. This saves 6 MB in each web process.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0")
     with shared_metrics.shared_metrics_folder():
         from .serve import serve  # noqa: PLC0415 - it loads prometheus_client
@@ -90,7 +90,7 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _of_a_server(settings: Settings) -> "Deps":
-    """Open what a server has set up. In an empty database of our own making all would be well, or all an orphan."""
+    """Open what a server has set up. In a new, empty database nothing would be wrong, or every file an orphan."""
     from .app import create_deps  # noqa: PLC0415
     from .domain.errors import conflict  # noqa: PLC0415
     from .store.db import migrate  # noqa: PLC0415
@@ -116,12 +116,12 @@ def _gc(settings: Settings, options: argparse.Namespace) -> int:
     done = garbage.collect(deps, dry_run=options.dry_run)
     would = "Would remove" if options.dry_run else "Removed"
     print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
-    print(f"{would} {done.uploads:,} uploads in parts and {done.leftovers:,} others that never came to their end.")
+    print(f"{would} {done.uploads:,} uploads in parts and {done.leftovers:,} others that were never finished.")
     for loser in done.losers:
-        told = f"run {loser.iid} ({loser.name!r}) of project {loser.project_id}"
-        print(f"{would} the files of {told}, which lost: {loser.files:,} files, {loser.size:,} bytes.")
+        name = f"run {loser.iid} ({loser.name!r}) of project {loser.project_id}"
+        print(f"{would} the files of {name}, which lost: {loser.files:,} files, {loser.size:,} bytes.")
     if done.noticed:
-        print(f"{done.noticed:,} more have been found without a name just now; they go in a day.")
+        print(f"{done.noticed:,} more were found that nothing refers to; they are removed in a day.")
     if options.orphans and not options.dry_run:
         orphans = store_check.remove_orphans(deps)
         print(f"Removed {orphans.files:,} files that the database does not know ({orphans.size:,} bytes).")
@@ -143,16 +143,16 @@ def _purge(deps: "Deps", options: argparse.Namespace) -> None:
     found = gone = 0
     for one in purge.purge(deps, wanted):
         found += 1
-        told = f"{one.kind} {one.name} of project {one.project_id}"
-        print(f"Kept {told}: {one.kept}." if one.kept else f"{would} {told} for good.")
+        name = f"{one.kind} {one.name} of project {one.project_id}"
+        print(f"Kept {name}: {one.kept}." if one.kept else f"{would} {name} for good.")
         gone += not one.kept
     print(f"{would} {gone:,} deleted things for good.")
     if not found and (wanted.run_ids or wanted.experiment_ids):
-        print("Nothing that was named is deleted here, or not for as long as asked: delete it first.")
+        print("Nothing that was named has been deleted here, or not for that long: delete it first.")
 
 
 def _span_ms(text: str) -> int:
-    """Read a time as `mlflow gc` takes it, such as 30d or 2d8h5m20s, in milliseconds; "" is none."""
+    """Read a time as `mlflow gc` does, such as 30d or 2d8h5m20s, in milliseconds; "" is 0."""
     match = _SPAN.fullmatch(text)
     if match is None:
         raise invalid(f"--older-than must be a time such as 30d, 12h or 2d8h5m20s, not {text!r}.")
@@ -163,7 +163,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise invalid(f"--older-than holds {text!r}, which is not a number.") from error
+        raise invalid(f"--older-than contains {text!r}, which is not a number.") from error
 
 
 def _numbers(text: str) -> list[int]:
@@ -189,7 +189,9 @@ def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     from .services.admin.selftest import Given, SelfTest  # noqa: PLC0415
 
     if settings.local_mode:
-        raise invalid("The self-test tries a GitLab: set MLTRAIL_GITLAB_URL, and the other variables as the server's.")
+        raise invalid(
+            "The self-test needs a GitLab: set MLTRAIL_GITLAB_URL, and the other variables as for the server."
+        )
     given = Given(
         options.project,
         options.merge_request,
@@ -204,19 +206,19 @@ def _selftest(settings: Settings, options: argparse.Namespace) -> int:
         print(f"{line.outcome:8}{line.name}: {line.told}")
     reached = test.lines[0].outcome != "FAILED"
     help_wanted = (
-        "mend what the lines say, then run it again; if they do not help, send this report: it holds no secrets"
+        "fix what the lines say, then run it again; if that does not help, send this report: it contains no secrets"
         if reached
-        else "mend what the first line says, then run it again"
+        else "fix what the first line says, then run it again"
     )
     print("passed" if test.passed else f"FAILED: {help_wanted}")
     return 0 if test.passed else 1
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes whole names only: half a name would mean something else once there is another option that begins so."""
+    """Accepts only whole option names: an abbreviation could mean something else once there are more options."""
 
-    def __init__(self, **told: Any) -> None:  # noqa: ANN401 - as argparse has it
-        super().__init__(**{"allow_abbrev": False, **told})
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as argparse has it
+        super().__init__(**{"allow_abbrev": False, **options})
 
 
 def _port(text: str) -> int:
@@ -246,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
 
     worker = commands.add_parser("worker", parents=[shared], help="reconcile with GitLab: links, notes")
     worker.add_argument("--once", action="store_true", help="one pass over all that is due, then leave")
-    worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # leave when this process has gone
+    worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # exit when this process has ended
     worker.set_defaults(run=_worker)
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database's schema up to date")

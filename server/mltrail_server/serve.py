@@ -1,6 +1,6 @@
-"""Serve HTTP with granian: some web processes, and the worker as a process beside them.
+"""Serve HTTP with granian: several web processes, and the worker in a process of its own.
 
-Why granian: see docs/decisions/0003-granian.md.
+For why granian, see docs/decisions/0003-granian.md.
 """
 
 import ctypes
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 _THREADS = 128
-"""At most: a call waits for its body and for the database most of the time. They come when needed, and go again."""
+"""The most threads: a call mostly waits for its body and for the database. They are created on demand,
+and end again.
+"""
 _RESTART_SECONDS = 1.0
 _COLLECT_AFTER = 20_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -45,57 +47,58 @@ _WAKE_SECONDS = 1.0
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker: bool) -> None:
-    """Serve until SIGTERM or SIGINT; calls that are under way are finished first."""
+    """Serve until SIGTERM or SIGINT; calls in progress are finished first."""
     if settings.local_mode and not is_loopback(host):
         raise invalid(
-            f"Local mode listens on this machine only, not on {host}; set MLTRAIL_GITLAB_URL to serve a team."
+            f"Local mode serves only this machine and can't listen on {host}; set MLTRAIL_GITLAB_URL to serve a team."
         )
     settings = settings.with_kept_secrets()
     _check_port(host, port)
     log_to_stderr()
-    # Sets up a fresh database, or refuses an old one, before anything is started. The application is made once, here:
-    # the processes that are forked share its memory, and are there at once.
+    # Sets up a new database, or refuses an outdated one, before anything is started. The application is created once,
+    # here: the forked processes share its memory, and start immediately.
     deps = create_deps(settings)
     app = create_app(deps)
     app.build()
-    # An open SQLite connection, or a lock that is held, must not be carried over a fork.
+    # An open SQLite connection, or a held lock, must not be inherited by a fork.
     deps.db.dispose()
-    # A worker that is started again reads its settings as this process did.
+    # A worker that is restarted must read the same settings as this process.
     os.environ.update(settings.to_environment())
     _greet(settings, host, port)
     _keep_memory_small()
     with worker_process(deps) if with_worker and not settings.local_mode else nullcontext():
         # From here on there are threads beside the main one.
-        heed_signals()
+        wake_for_signals()
         _serve_http(app, host, port, workers)
 
 
 def _keep_memory_small() -> None:
-    """Prepare this process and those that it forks, once the application stands."""
-    # A collector that looked at what stands now would write to pages that all processes share, and find nothing.
-    # And an answer of a hundred thousand small objects, none of them in a cycle, is not worth dozens of collections.
+    """Reduce the memory of this process and of those that it forks, once the application has been created."""
+    # Collecting what exists now would write to pages that all processes share, and find nothing. And a response of a
+    # hundred thousand small objects, none of them in a cycle, is not worth dozens of collections.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
     gc.enable()
-    # glibc gives each thread a heap of its own, and keeps what a large answer once took.
+    # glibc gives each thread its own heap, and keeps the memory of a large response.
     for parameter, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, 1 << 17), (_M_TRIM_THRESHOLD, 1 << 17)):
         if hasattr(_LIBC, "mallopt"):  # not in musl
             _LIBC.mallopt(parameter, value)
 
 
 def name_process(name: str) -> None:
-    """Name this process in `ps -o comm` and `top`: those that are forked have their parent's arguments."""
+    """Name this process in `ps -o comm` and `top`, since forked processes show their parent's arguments."""
     if hasattr(_LIBC, "prctl"):
         _LIBC.prctl(_PR_SET_NAME, name.encode())
 
 
 @contextmanager
 def worker_process(deps: Deps) -> Iterator[None]:
-    """Run the worker beside this process while the block runs. One that dies is started again; none outlives us.
+    """Run the worker in another process while the block runs. If it dies, it is restarted; it never outlives this
+    process.
 
-    Call it while there is one thread: the first one is forked, since that takes no time and a third of the memory. One
-    that is started again is a program of its own, `mltrail-server worker`: to fork beside other threads may hang, for
-    a lock that one of them holds is carried over.
+    Call this while there is only one thread: the first worker is forked, which takes no time and a third of the memory.
+    A restarted one is a new program, `mltrail-server worker`: forking while there are other threads could hang, since a
+    lock that one of them holds would be inherited.
     """
     stopping = threading.Event()
     parent = os.getpid()
@@ -108,7 +111,7 @@ def worker_process(deps: Deps) -> Iterator[None]:
         nonlocal running
         first.join()
         while not stopping.wait(_RESTART_SECONDS):
-            # In a session of its own: a Ctrl-C in the terminal is for this process, which ends the worker in its turn.
+            # In its own session: a Ctrl-C in the terminal is for this process, which then ends the worker.
             running = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own module
             if stopping.is_set():
                 running.terminate()
@@ -137,8 +140,8 @@ def _serve_http(app: Flask, host: str, port: int, workers: int) -> None:
 
     def begin() -> Flask:
         name_process("mltrail-web")
-        heed_signals()
-        _leave_with(parent)
+        wake_for_signals()
+        _end_with(parent)
         return app
 
     server = Server(
@@ -154,26 +157,28 @@ def _serve_http(app: Flask, host: str, port: int, workers: int) -> None:
         respawn_failed_workers=True,
         respawn_interval=_RESTART_SECONDS,
     )
-    # granian warns of more threads than twice the machine's cores, which ours are on purpose.
+    # granian warns about more threads than twice the number of cores, which is intended here.
     logging.getLogger("_granian").addFilter(lambda record: "spawning up to" not in record.getMessage())
     server.serve(target_loader=begin, wrap_loader=False)
 
 
 def _be_a_child() -> None:
     # A Ctrl-C in the terminal reaches every process of the group. It is for the parent, which ends the web processes in
-    # order; one that is told twice hangs until it is killed. So they leave the group as soon as they are forked.
+    # order; a process that gets two signals hangs until it is killed. So they leave the group as soon as they are
+    # forked.
     os.setpgid(0, 0)
-    # Until granian sets its own, a child has its parent's way to take signals, which does nothing in a child: one that
-    # is told to leave while it still starts would stay until it is killed.
+    # Until granian sets its own signal handlers, a child has its parent's, which do nothing in a child: it would ignore
+    # a signal during its start, and stay until it is killed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
 
 
-def heed_signals() -> None:
-    """Have signals acted upon within a second, whatever the main thread waits for. Call it from the main thread.
+def wake_for_signals() -> None:
+    """Make sure that signals are handled within a second, whatever the main thread waits for. Call it from the main
+    thread.
 
-    Python acts on a signal when its main thread runs. One that comes while that thread is on its way into a wait does
-    not wake it, and granian's processes wait without an end: some, told to leave while they still started, stayed until
+    Python handles a signal when its main thread runs. A signal that arrives just before that thread starts to wait does
+    not wake it, and granian's processes wait without a time-out: some that got a signal during their start stayed until
     they were killed. So the thread is woken every second.
     """
     signal.signal(signal.SIGURG, lambda _number, _frame: None)
@@ -187,8 +192,8 @@ def heed_signals() -> None:
     threading.Thread(target=wake, name="signal watch", daemon=True).start()
 
 
-def _leave_with(parent: int) -> None:
-    """End this process when the one that has started it has gone, however that went: nobody would end it later."""
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended, for whatever reason: nobody would end it later."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -201,7 +206,7 @@ def _leave_with(parent: int) -> None:
 
 
 def web_process() -> Flask:
-    """Make the application for another WSGI server than ours, with the settings of the environment."""
+    """Create the application for another WSGI server, with the settings from the environment."""
     log_to_stderr()
     app = create_app(create_deps(Settings.from_environment().with_kept_secrets()))
     _keep_memory_small()
@@ -209,7 +214,7 @@ def web_process() -> Flask:
 
 
 def log_to_stderr() -> None:
-    """Show what goes wrong, with its time; granian's own configuration knows its own loggers only."""
+    """Log warnings and errors with their time; granian's own configuration covers only its own loggers."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
 
 
@@ -235,4 +240,7 @@ def _greet(settings: Settings, host: str, port: int) -> None:
     else:
         print(f"Tracking URI of a project: {base}/api/v4/projects/<id>/ml/mlflow", flush=True)
         if not (settings.gitlab_token or settings.bot_tokens):
-            print("There is no bot: no comment is written and no job looked up. Set MLTRAIL_GITLAB_TOKEN.", flush=True)
+            print(
+                "There is no bot, so no comments are written and no jobs looked up. Set MLTRAIL_GITLAB_TOKEN.",
+                flush=True,
+            )

@@ -1,4 +1,4 @@
-"""The loop that reconciles with GitLab what is due. One pass changes nothing that is as it should be."""
+"""The loop that reconciles with GitLab whatever is due. A pass changes nothing that is already as it should be."""
 
 import logging
 import os
@@ -19,11 +19,11 @@ GARBAGE_SECONDS = 6 * 60 * 60.0
 LEASE_MS = 120_000
 _SHORTEST_WAIT_MS = 15_000
 _LONGEST_WAIT_MS = 30 * 60_000
-_MOST_FAILURES = 200  # some two days
+_MOST_FAILURES = 200  # about two days
 
 
 def run_until_signalled(deps: Deps, *, parent: int | None = None) -> None:
-    """Run until this process is told to leave, see `run`. Call it from the main thread."""
+    """Run until this process gets SIGTERM or SIGINT, see `run`. Call it from the main thread."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -31,33 +31,35 @@ def run_until_signalled(deps: Deps, *, parent: int | None = None) -> None:
 
 
 def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None:
-    """Reconcile until `stop` is set, or until the process `parent` that has started us has gone. An error is logged and
-    the loop goes on.
+    """Reconcile until `stop` is set, or until the process `parent`, which has started this one, has ended. Errors are
+    logged, and the loop continues.
     """
     threading.Thread(target=_collect_garbage, args=(deps, stop), name="garbage collection", daemon=True).start()
     while not stop.is_set() and parent in (None, os.getppid()):
         try:
             run_once(deps)
         except Exception:  # noqa: BLE001 - the loop must outlive any one mistake
-            _log.exception("the worker's pass failed; the next one begins in a moment")
+            _log.exception("the worker's pass failed; the next one starts in a moment")
         stop.wait(_PAUSE_SECONDS)
 
 
 def _collect_garbage(deps: Deps, stop: threading.Event) -> None:
-    """Collect garbage now and then, beside the loop: a large store takes its time, and merge requests must not wait."""
+    """Collect garbage from time to time in its own thread: a large store takes long, and merge requests
+    must not wait.
+    """
     while not stop.wait(GARBAGE_SECONDS):
         try:
             garbage.collect(deps, stopped=stop.is_set)
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("garbage collection failed; the next one comes in some hours")
+            _log.exception("garbage collection failed; it is tried again in some hours")
 
 
 def run_once(deps: Deps) -> int:
-    """Reconcile everything that is due now, and tell how much that was."""
+    """Reconcile everything that is due now, and return how many items that was."""
     done = 0
     while (claimed := _claim(deps)) is not None:
         one, lease_until = claimed
-        again = _again(deps, one)
+        again = _next_look(deps, one)
         with deps.db.write() as connection:
             due.settle(connection, one, lease_until=lease_until, again_at=again)
         done += 1
@@ -71,9 +73,9 @@ def _claim(deps: Deps) -> tuple[Due, int] | None:
     return None if one is None else (one, now + LEASE_MS)
 
 
-def _again(deps: Deps, one: Due) -> int | None:
-    """Reconcile one thing; answer when to look again, or None when there is no more to see."""
-    told = f"{one.kind} {one.key} of project {one.project_id}"
+def _next_look(deps: Deps, one: Due) -> int | None:
+    """Reconcile one item; return when to look again, or None when there is nothing left to do."""
+    name = f"{one.kind} {one.key} of project {one.project_id}"
     try:
         if one.kind not in (due.PIPELINE, due.REQUEST):
             return _other(deps, one)
@@ -81,19 +83,19 @@ def _again(deps: Deps, one: Due) -> int | None:
         looked = look(deps.ci(one.project_id), one.key)
         if looked.settled:
             return None
-        # The longer it trains, the rarer the looks: what ends tells us so itself, most of the time.
+        # The longer it trains, the less often we look: most of the time the end of a run is reported anyway.
         now = deps.clock()
         return now + (_between(now - one.news_ms) if looked.wait_ms is None else looked.wait_ms)
     except MltrailError as error:
-        _log.warning("%s: %s", told, error.message)
+        _log.warning("%s: %s", name, error.message)
         if error.code is Code.NOT_FOUND:
             return None
         wait = refusals.wait_ms(error, failures=one.attempts)
     except Exception:  # noqa: BLE001 - one bad pipeline must not keep the others waiting
-        _log.exception("%s could not be reconciled", told)
+        _log.exception("%s could not be reconciled", name)
         wait = _between(_SHORTEST_WAIT_MS << min(one.attempts, 10))
     if one.attempts >= _MOST_FAILURES:
-        _log.warning("%s is given up", told)
+        _log.warning("%s is given up", name)
         return None
     return deps.clock() + wait
 

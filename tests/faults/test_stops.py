@@ -69,11 +69,11 @@ def test_a_call_under_way_is_answered(tmp_path: Path) -> None:
 
 _ASLEEP = """
 import os, signal, threading
-from mltrail_server.serve import heed_signals
+from mltrail_server.serve import wake_for_signals
 
 told = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: told.set())
-heed_signals()
+wake_for_signals()
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 # Another thread takes the signal, so that it does not interrupt the wait of this one.
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

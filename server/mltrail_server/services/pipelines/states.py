@@ -1,7 +1,7 @@
 """What GitLab says of a pipeline now: its jobs, its merge request. Candidates follow their jobs."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mltrail_server.domain import gitlab_ci, job_outcome
 from mltrail_server.domain.candidate import Status
@@ -61,44 +61,86 @@ def refresh(ci: Ci, pipeline_id: int, *, fresh: bool) -> PipelineState:
     with ci.project.read() as tx:
         link = pipelines.link_of(tx, pipeline_id)
         before = jobs.tied_in(tx, pipeline_id)
-    told, told_jobs = _look(ci, pipeline_id, known=bool(before))
-    if told is not None:
-        told_jobs = [*told_jobs, *child_pipelines.jobs_of_children(ci, pipeline_id, fresh=fresh)]
-    gone = _gone(ci, told_jobs, before, all_are=told is None)
-    on_default_branch = told is not None and told.ref == project.default_branch and not told.tag
-    found, beside = None, []
-    if told is not None and not on_default_branch and not told.tag:
-        over = {job.id for job in told_jobs if job.status in gitlab_ci.ENDED} | set(gone)
-        own = _own_request(told)
-        trains = not all(job.job_id in over for job in before)
-        if not fresh and trains and own is not None and _is_known(ci, own):
-            link = replace(link, merge_request_iid=own)
-        elif fresh or not link.resolved or not trains:
-            found = _merge_request(ci, told, link, since=ci.now - (0 if fresh else REQUEST_AGE_MS))
-        if own is None and (fresh or not link.resolved):
-            beside = _beside(ci, told, found.iid if found else link.merge_request_iid)
-    iid = found.iid if found else link.merge_request_iid
-    head = None if told is None else _head(ci, told, link, found)
-    others: tuple[int, ...] = ()
+    pipeline, its_jobs = _look(ci, pipeline_id, known=bool(before))
+    if pipeline is None:
+        return _mark_deleted(ci, pipeline_id, project, link.merge_request_iid, _gone(ci, [], before, all_are=True))
+    its_jobs = [*its_jobs, *child_pipelines.jobs_of_children(ci, pipeline_id, fresh=fresh)]
+    gone = _gone(ci, its_jobs, before, all_are=False)
+    on_branch = not pipeline.tag and pipeline.ref != project.default_branch
+    requests = _Requests(link.merge_request_iid)
+    if on_branch:
+        ended = {job.id for job in its_jobs if job.status in gitlab_ci.ENDED} | set(gone)
+        trains = not all(job.job_id in ended for job in before)
+        requests = _find_requests(ci, pipeline, link, fresh=fresh, trains=trains)
+    head = _head(ci, pipeline, link, requests.found)
     with ci.project.write() as tx:
-        if told is None:
-            pipelines.vanish(tx, pipeline_id)
-        else:
-            pipelines.refresh(tx, told, merge_request_iid=iid, on_default_branch=on_default_branch, head_sha=head)
-        jobs.refresh(tx, told_jobs)
+        on_default_branch = not pipeline.tag and not on_branch
+        pipelines.refresh(
+            tx, pipeline, merge_request_iid=requests.iid, on_default_branch=on_default_branch, head_sha=head
+        )
+        jobs.refresh(tx, its_jobs)
         jobs.vanish(tx, gone)
-        jobs.settle_flags(tx, told_jobs, grace_ms=GRACE_MS)
-        for request in [*([found] if found is not None else []), *beside]:
+        jobs.settle_flags(tx, its_jobs, grace_ms=GRACE_MS)
+        for request in requests.fetched:
             merge_requests.refresh(tx, request)
-        if iid is not None and told is not None and not told.tag and _own_request(told) is None:
-            opened = merge_requests.opened_of_branch(tx, told.ref, limit=_MOST_REQUESTS)
-            others = tuple(one for one in opened if one != iid)
-        tied = jobs.tied_in(tx, pipeline_id)
-        if iid is not None:
-            stamped = {job.candidate_iid for job in tied if job.verified}
-            candidate_tags.put_all(tx, stamped, {gitlab_ci.MERGE_REQUEST_TAG: str(iid)})
-        detached = _close(tx, tied)
-    return PipelineState(project, told, iid, job_outcome.all_ended(tied) and not detached, others)
+        return _state(tx, project, pipeline_id, pipeline, requests.iid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """The merge request of a pipeline, as far as GitLab was asked about it, and others of the same branch."""
+
+    iid: int | None
+    found: gitlab_ci.MergeRequest | None = None
+    others: tuple[gitlab_ci.MergeRequest, ...] = ()
+
+    @property
+    def fetched(self) -> list[gitlab_ci.MergeRequest]:
+        return [*([self.found] if self.found is not None else []), *self.others]
+
+
+def _find_requests(
+    ci: Ci, pipeline: gitlab_ci.Pipeline, link: pipelines.Link, *, fresh: bool, trains: bool
+) -> _Requests:
+    """Find the merge requests of a branch's pipeline. `trains`: some of its jobs have not ended yet."""
+    own, iid, found = _own_request(pipeline), link.merge_request_iid, None
+    if not fresh and trains and own is not None and _is_known(ci, own):
+        iid = own
+    elif fresh or not link.resolved or not trains:
+        found = _merge_request(ci, pipeline, link, since=ci.now - (0 if fresh else REQUEST_AGE_MS))
+        iid = found.iid if found else iid
+    asks_for_others = own is None and (fresh or not link.resolved)
+    return _Requests(iid, found, tuple(_beside(ci, pipeline, iid)) if asks_for_others else ())
+
+
+def _mark_deleted(
+    ci: Ci, pipeline_id: int, project: gitlab_ci.Project, iid: int | None, gone: list[int]
+) -> PipelineState:
+    """Record that GitLab does not have a pipeline any more."""
+    with ci.project.write() as tx:
+        pipelines.vanish(tx, pipeline_id)
+        jobs.vanish(tx, gone)
+        return _state(tx, project, pipeline_id, None, iid)
+
+
+def _state(
+    tx: Transaction,
+    project: gitlab_ci.Project,
+    pipeline_id: int,
+    pipeline: gitlab_ci.Pipeline | None,
+    iid: int | None,
+) -> PipelineState:
+    """Tag and close the candidates of a pipeline by what is known now."""
+    others: tuple[int, ...] = ()
+    if iid is not None and pipeline is not None and not pipeline.tag and _own_request(pipeline) is None:
+        opened = merge_requests.opened_of_branch(tx, pipeline.ref, limit=_MOST_REQUESTS)
+        others = tuple(one for one in opened if one != iid)
+    tied = jobs.tied_in(tx, pipeline_id)
+    if iid is not None:
+        stamped = {job.candidate_iid for job in tied if job.verified}
+        candidate_tags.put_all(tx, stamped, {gitlab_ci.MERGE_REQUEST_TAG: str(iid)})
+    detached = _close(tx, tied)
+    return PipelineState(project, pipeline, iid, job_outcome.all_ended(tied) and not detached, others)
 
 
 def _is_known(ci: Ci, iid: int) -> bool:
