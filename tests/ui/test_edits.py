@@ -104,7 +104,7 @@ def test_what_cannot_be_done_is_told_on_the_page(client: FlaskClient, marked_up_
     send(client, f"{ML}/models", name="churn")
     assert "already exists" in alert(client, f"{ML}/models")
     send(client, f"{ML}/models/churn", do="alias", alias="champion", version="7")
-    assert "not found" in alert(client, f"{ML}/models/churn")
+    assert "has no version 7" in alert(client, f"{ML}/models/churn")
     send(client, f"{ML}/candidates/1", do="rename", name=" ")
     assert "needs a name" in alert(client, f"{ML}/candidates/1")
     assert send(client, f"{ML}/candidates/1", do="explode").status_code == 400

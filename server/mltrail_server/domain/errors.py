@@ -1,10 +1,14 @@
 """What can go wrong, in one place.
 
 Every layer raises `MltrailError`; each edge has one handler that maps the code to its own response. The message is for
-the person who reads the client's output: it says what is wrong and what to do, and never contains internal details.
+the person who reads it on a page or in a client's output: it says what is wrong and what to do, without internal
+details. Where an edge's clients look for other words, the error carries a `Reason`, and the edge has the words.
 """
 
+from collections.abc import Mapping
 from enum import Enum, auto
+
+from .reasons import Reason
 
 
 class Code(Enum):
@@ -28,22 +32,42 @@ class Code(Enum):
 class MltrailError(Exception):
     """An error that a user may see.
 
-    `retry_after` is in seconds, for LIMIT and UNAVAILABLE only.
+    `why` is a sentence that reads well everywhere, or a `Reason` with its `facts`, which an edge may have its own
+    sentence for. `retry_after` is in seconds and only for LIMIT and UNAVAILABLE.
     """
 
-    def __init__(self, code: Code, message: str, *, retry_after: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        code: Code,
+        why: str | Reason,
+        *,
+        facts: Mapping[str, object] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        self.facts = facts or {}
+        self.message = why.value.format(**self.facts) if isinstance(why, Reason) else why
+        super().__init__(self.message)
         self.code = code
-        self.message = message
+        self.reason = why if isinstance(why, Reason) else None
         self.retry_after = retry_after
 
+    def in_words(self, own: Mapping[Reason, str]) -> str:
+        """Say it in an edge's own words where it has some for the reason, else plainly."""
+        if self.reason is None or self.reason not in own:
+            return self.message
+        return own[self.reason].format(**self.facts)
 
-def invalid(message: str) -> MltrailError:
-    return MltrailError(Code.INVALID, message)
+
+def invalid(why: str | Reason, /, **facts: object) -> MltrailError:
+    return MltrailError(Code.INVALID, why, facts=facts)
 
 
-def not_found(message: str) -> MltrailError:
-    return MltrailError(Code.NOT_FOUND, message)
+def not_found(why: str | Reason, /, **facts: object) -> MltrailError:
+    return MltrailError(Code.NOT_FOUND, why, facts=facts)
+
+
+def already_exists(why: str | Reason, /, **facts: object) -> MltrailError:
+    return MltrailError(Code.ALREADY_EXISTS, why, facts=facts)
 
 
 def conflict(message: str) -> MltrailError:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from .errors import MltrailError, invalid
+from .reasons import Reason
 
 _EXAMPLE = "write for example: metrics.accuracy > 0.9 AND params.model = 'tree'"
 _SHOWN = 500
@@ -65,7 +66,7 @@ def cut(text: str) -> list[Token]:
 def wrong(text: str, start: int, what: str) -> MltrailError:
     """Say what is wrong with a filter and where; the position in the message counts from 1."""
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return invalid(f"Invalid clause(s) in filter string '{shown}': at character {start + 1}: {what}; {_EXAMPLE}")
+    return invalid(Reason.FILTER, shown=shown, at=start + 1, what=what, example=_EXAMPLE)
 
 
 def _check_operator(text: str, token: Token) -> None:

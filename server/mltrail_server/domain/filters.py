@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from .errors import MltrailError, invalid
 from .filter_tokens import Token, cut, wrong
+from .reasons import Reason
 
 
 class Entity(StrEnum):
@@ -84,7 +85,7 @@ def parse_orders(texts: Sequence[str]) -> list[Order]:
     """Read `order_by`; empty elements are ignored."""
     given = [text for text in texts if text.strip()]
     if len(given) > MAX_ORDERS:
-        raise invalid(f"order_by has {len(given)} elements; at most {MAX_ORDERS} are allowed.")
+        raise invalid(Reason.TOO_MANY_ORDERS, given=len(given), most=MAX_ORDERS)
     return [parse_order(text) for text in given]
 
 
@@ -94,8 +95,9 @@ def parse_order(text: str) -> Order:
         tokens = cut(text)
         entity, key = _split(text, tokens[0])
     except MltrailError as error:
-        reason = error.message.partition(": at character ")[2].rpartition("; write for example")[0]
-        raise _bad_order(text, f"at character {reason}") from error
+        if error.reason is not Reason.FILTER:
+            raise
+        raise _bad_order(text, f"at character {error.facts['at']}: {error.facts['what']}") from error
     rest = [token.word for token in tokens[1:-1]]
     if rest not in ([], ["ASC"], ["DESC"]):
         raise _bad_order(
@@ -244,7 +246,4 @@ def _unquoted(key: str) -> str:
 
 
 def _bad_order(text: str, why: str) -> MltrailError:
-    return invalid(
-        f"Invalid order_by clause '{text[:500]}'. Could not be parsed: {why}. "
-        "Write for example metrics.accuracy DESC, and a key with other characters in backticks: metrics.`val/loss`."
-    )
+    return invalid(Reason.ORDER, text=text, why=why)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .errors import invalid
+from .reasons import Reason
 
 MAX_BODY = 16 * 1024**2
 MAX_FORM = 65_536
@@ -62,9 +63,9 @@ _KEY = re.compile(r"[/\w.\- :]*")
 
 def check_experiment_name(name: str) -> None:
     if not name.strip():
-        raise invalid("Invalid experiment name: ''. Give it a name that is not empty.")
+        raise invalid(Reason.EXPERIMENT_UNNAMED)
     if len(name) > MAX_EXPERIMENT_NAME:
-        raise invalid(f"'name' exceeds the maximum length of {MAX_EXPERIMENT_NAME} characters")
+        raise invalid(Reason.EXPERIMENT_NAME_TOO_LONG, most=MAX_EXPERIMENT_NAME)
 
 
 def check_run_name(name: str) -> None:
@@ -78,9 +79,9 @@ def check_dataset(fields: Mapping[str, str | None], tags: Iterable[tuple[str, st
     for name, longest in MAX_DATASET.items():
         value = fields.get(name)
         if name in ("name", "digest") and not value:
-            raise invalid(f"Missing value for required parameter 'dataset.{name}'.")
+            raise invalid(Reason.DATASET_FIELD_MISSING, field=name)
         if value is not None and len(value) > longest:
-            raise invalid(f"'dataset.{name}' exceeds the maximum length of {longest} characters")
+            raise invalid(Reason.DATASET_FIELD_TOO_LONG, field=name, most=longest)
     for key, value in tags:
         if not key or len(key) > MAX_INPUT_TAG_KEY:
             raise invalid(f"The name of a dataset's tag must have from 1 to {MAX_INPUT_TAG_KEY} characters")
@@ -103,16 +104,10 @@ def check_tag(key: str, value: str) -> None:
 def check_key(key: str, what: str) -> None:
     """Check the name of a metric, a parameter or a tag (`what` says which, for the message)."""
     if not key:
-        raise invalid(f"Missing value for required parameter 'key': a {what} needs a name.")
+        raise invalid(Reason.KEY_MISSING, what=what)
     if len(key) > MAX_KEY:
         raise invalid(f"The {what} name '{key[:40]}…' exceeds the maximum length of {MAX_KEY} characters")
     if _KEY.fullmatch(key) is None:
-        raise invalid(
-            f"Invalid value {key!r} for parameter '{what}' supplied: Names may only contain alphanumerics, "
-            "underscores (_), dashes (-), periods (.), spaces ( ), colons(:) and slashes (/)."
-        )
+        raise invalid(Reason.KEY_CHARACTERS, key=key, what=what)
     if key.startswith("/") or key.endswith("/") or "//" in key or any(part in (".", "..") for part in key.split("/")):
-        raise invalid(
-            f"Invalid value {key!r} for parameter '{what}' supplied: Names are paths, so they must not begin or end "
-            "with '/' and must not hold empty, '.' or '..' parts."
-        )
+        raise invalid(Reason.KEY_PATH, key=key, what=what)

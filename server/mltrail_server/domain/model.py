@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from . import limits, semver
 from .errors import invalid
+from .reasons import Reason
 
 MAX_NAME = 256
 MAX_ALIAS = 255
@@ -63,14 +64,14 @@ def read_stage(text: str) -> VersionStage | None:
 def parse_stage(text: str) -> VersionStage:
     stage = read_stage(text)
     if stage is None:
-        raise invalid(f"Invalid Model Version stage: {text}. Value must be one of {', '.join(VersionStage)}.")
+        raise invalid(Reason.NO_STAGE, text=text, choices=", ".join(VersionStage))
     return stage
 
 
 def check_given(name: str) -> None:
     """Check the name of a model that a client asks for: a name that no model can have is a mistake."""
     if not name:
-        raise invalid("Registered model name cannot be empty.")
+        raise invalid(Reason.MODEL_UNNAMED)
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name[:60]}': it must not contain '/' or ':', which divide a models:/ URI.")
 
@@ -87,13 +88,8 @@ def check_visible(name: str) -> None:
 def check_name(name: str) -> None:
     """Check the name of a new model. It becomes one part of a path: in our URLs, and wherever it is saved."""
     check_given(name.strip())
-    # MLflow's check, in its words.
     if name == "." or name.startswith(".."):
-        raise invalid(
-            f"Invalid value {json.dumps(name[:60])} for parameter 'name' supplied: Names may be treated as files in "
-            "certain cases, and must not resolve to other names when treated as such. This name would resolve to "
-            f"'{name[:60]}'"
-        )
+        raise invalid(Reason.MODEL_NAME_IS_PATH, name=name[:60], quoted=json.dumps(name[:60]))
     check_visible(name)
     if len(name) > MAX_NAME:
         raise invalid(f"The model name '{name[:40]}…' exceeds the maximum length of {MAX_NAME} characters.")
@@ -111,9 +107,9 @@ def check_alias(alias: str) -> None:
     """Check a new alias. One that looks like `latest` or a version number would be taken for that."""
     check_alias_text(alias)
     if alias.lower() == LATEST:
-        raise invalid("'latest' alias name (case insensitive) is reserved: it always means the newest version.")
+        raise invalid(Reason.ALIAS_IS_LATEST, alias=alias)
     if _LIKE_NUMBER.fullmatch(alias):
-        raise invalid(f"Version alias name '{alias}' is reserved: 'v' and a number would look like a version.")
+        raise invalid(Reason.ALIAS_IS_LIKE_VERSION, alias=alias)
 
 
 def check_tag(key: str, value: str) -> None:
@@ -131,7 +127,4 @@ def parse_version(text: str) -> int | str:
         return int(text) if len(text) <= len(str(MAX_NUMBER)) and int(text) <= MAX_NUMBER else 0
     if semver.read(text) is not None:
         return text
-    raise invalid(
-        f"Parameter 'version' must be an integer, got '{text[:60]}'. A semantic version such as 1.4.0 works too; "
-        "to name it by an alias, use models:/<name>@<alias>."
-    )
+    raise invalid(Reason.VERSION_UNREADABLE, text=text)

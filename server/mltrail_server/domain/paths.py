@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from .errors import MltrailError, invalid
 from .ids import is_eid
+from .reasons import Reason
 
 MAX_BYTES = 2000
 """In UTF-8. PostgreSQL indexes no more than 2,700."""
@@ -82,10 +83,7 @@ def owner_of(path: str) -> tuple[Owner, str]:
             return Owner(int(experiment), logged_model_id=model_id), "/".join(rest)
         case [experiment, eid, "artifacts", *rest] if _is_number(experiment) and is_eid(eid) and eid != "models":
             return Owner(int(experiment), eid=eid), "/".join(rest)
-    raise invalid(
-        f"Invalid path: '{path[:80]}' is not in the folder of a run or logged model. "
-        "Use the artifact_uri that the server gave."
-    )
+    raise invalid(Reason.PATH_IN_NO_FOLDER, path=path)
 
 
 def of_promotion(pipeline_id: int, candidate_iid: int) -> Owner:

@@ -1,10 +1,12 @@
-"""Errors as GitLab's API tells them: `{"message": text}`."""
+"""Errors in the shape of GitLab's API: `{"message": text}`."""
 
 from flask import Response
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.errors import Edge
+
+from .sentences import SENTENCES
 
 STATUSES: dict[Code, int] = {
     Code.INVALID: 400,
@@ -26,7 +28,7 @@ STATUSES: dict[Code, int] = {
 
 
 def render(error: MltrailError) -> Response:
-    return json_answer({"message": error.message}, STATUSES[error.code])
+    return json_answer({"message": error.in_words(SENTENCES)}, STATUSES[error.code])
 
 
 EDGE = Edge(owns=lambda path: path.startswith("/api/"), render=render)

@@ -14,6 +14,7 @@ from werkzeug.wsgi import get_input_stream
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid, unavailable
+from mltrail_server.domain.reasons import Reason
 
 from .slow_bodies import PIECE, SLOW_BODIES
 
@@ -116,18 +117,15 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def validation_error(error: msgspec.ValidationError, given: object) -> MltrailError:
-    """Word the error as MLflow does, since programs parse it: `Invalid value 31 for parameter 'key' supplied: …`."""
+    """Say which field is missing or wrong, and how; each edge has its own words for it."""
     text = str(error)
     if missing := _MISSING.fullmatch(text):
         where = _field(missing["where"] or "$")
         name = f"{where}.{missing['name']}" if where else missing["name"]
-        return invalid(
-            f"Missing value for required parameter '{name}'. See the API docs for more information about request "
-            "parameters."
-        )
+        return invalid(Reason.FIELD_MISSING, field=name)
     if wrong := _WRONG.fullmatch(text):
         name = _field(wrong["where"])
-        return invalid(f"Invalid value{_shown(given, name)} for parameter '{name}' supplied: {wrong['what'].lower()}.")
+        return invalid(Reason.FIELD_WRONG, field=name, given=_shown(given, name), what=wrong["what"].lower())
     return invalid(f"Invalid request body: {text[:1].lower()}{text[1:]}.")
 
 

@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.reasons import Reason
 
 _log = logging.getLogger(__name__)
 
@@ -62,9 +63,7 @@ def _translated(error: HTTPException) -> MltrailError:
         return MltrailError(Code.NO_METHOD, f"{request.method} is not allowed here; this URL accepts {allowed}.")
     if isinstance(error, NotFound):
         return MltrailError(
-            Code.NO_ENDPOINT,
-            f"No endpoint {request.method} {request.path}. Check the tracking URI, which should end in "
-            "/api/v4/projects/<id>/ml/mlflow, or the version.",
+            Code.NO_ENDPOINT, Reason.NO_ENDPOINT, facts={"method": request.method, "path": request.path}
         )
     if isinstance(error, RequestEntityTooLarge):
         return MltrailError(Code.TOO_LARGE, "The body is too large for this call; send it in smaller batches.")

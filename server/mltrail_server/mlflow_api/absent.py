@@ -17,8 +17,8 @@ _INSTEAD = {
 _ALSO = {"unified-traces": "traces", "get-trace-artifact": "traces", "gateway-proxy": "gateway"}
 
 
-def told(path: str) -> str | None:
-    """Tell what to do without the endpoint at `path`, or None where it is one that we have never heard of."""
+def instead_of(path: str) -> str | None:
+    """Say what to do instead of calling the endpoint at `path`; None for one that MLflow does not have either."""
     # The innermost name decides: the assessments of a trace are assessments.
     for name in reversed(path.rpartition("/ml/mlflow/")[2].split("/")):
         if instead := _INSTEAD.get(_ALSO.get(name, name)):

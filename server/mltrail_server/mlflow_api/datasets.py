@@ -23,6 +23,8 @@ def search(call: Call) -> Response:
             f"SearchDatasets request cannot specify more than {experiments.MOST_FOR_DATASETS} experiment_ids. "
             f"Received {len(body.experiment_ids)} experiment_ids."
         )
+    if not body.experiment_ids:
+        raise invalid("SearchDatasets request must specify at least one experiment_id.")
     iids = [experiment_number(one) for one in body.experiment_ids]
     found = experiments.datasets(call.scope, iids)
     shown = [

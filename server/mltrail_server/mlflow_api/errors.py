@@ -10,7 +10,7 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.errors import Edge
 
-from . import absent
+from . import absent, sentences
 
 ANSWERS: dict[Code, tuple[int, str]] = {
     Code.INVALID: (400, "INVALID_PARAMETER_VALUE"),
@@ -34,8 +34,8 @@ ANSWERS: dict[Code, tuple[int, str]] = {
 
 def render(error: MltrailError) -> Response:
     status, name = ANSWERS[error.code]
-    told = absent.told(request.path) if error.code is Code.NO_ENDPOINT else None
-    return json_answer({"error_code": name, "message": told or error.message}, status)
+    instead = absent.instead_of(request.path) if error.code is Code.NO_ENDPOINT else None
+    return json_answer({"error_code": name, "message": instead or sentences.of(error)}, status)
 
 
 EDGE = Edge(owns=lambda path: "/ml/mlflow/" in path, render=render)

@@ -3,6 +3,7 @@
 from flask import Response
 
 from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.services.tracking import experiments
@@ -56,13 +57,14 @@ def get(call: Call) -> Response:
 
 def get_by_name(call: Call) -> Response:
     query = message_of(call.request, _ByName)
+    if not query.experiment_name:
+        raise invalid("Missing value for required parameter 'experiment_name': name the experiment.")
     return json_answer({"experiment": shown(experiments.get_by_name(call.scope, query.experiment_name))})
 
 
 def update(call: Call) -> Response:
     body = message_of(call.request, _Update)
-    if body.new_name is not None:
-        experiments.rename(call.scope, experiment_number(body.experiment_id), body.new_name)
+    experiments.rename(call.scope, experiment_number(body.experiment_id), body.new_name)
     return json_answer({})
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from flask import Response
 from msgspec import Meta
 
-from mltrail_server.domain import limits, paths
+from mltrail_server.domain import filters, limits, paths
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
@@ -18,9 +18,10 @@ from mltrail_server.store.tracking.logged_models import LoggedModelOrder, Measur
 
 from . import run_shapes
 from .messages import Message, message_of
-from .wire import Tag, Tags, experiment_number, run_id_of
+from .wire import Tag, Tags, check_length, experiment_number, run_id_of
 
 _PREFIX = "LOGGED_MODEL_"
+_MOST_DATASETS = 20
 _Name = Annotated[str, Meta(max_length=limits.MAX_LOGGED_MODEL_NAME)]
 
 
@@ -143,9 +144,13 @@ def add_params(call: Call, model_id: str) -> Response:
 
 def search(call: Call) -> Response:
     body = message_of(call.request, _Search)
+    experiment_iids = [experiment_number(one) for one in body.experiment_ids]
+    check_length("experiment_ids", body.experiment_ids, filters.MAX_LIST)
+    check_length("datasets", body.datasets, _MOST_DATASETS)
+    check_length("order_by", body.order_by, filters.MAX_ORDERS)
     found, token = logged_models.search(
         call.scope,
-        experiment_iids=[experiment_number(one) for one in body.experiment_ids],
+        experiment_iids=experiment_iids,
         filter_text=body.filter or "",
         datasets=[MeasuredOn(one.dataset_name, one.dataset_digest or "") for one in body.datasets or ()],
         orders=[_order(one) for one in body.order_by or ()],

@@ -15,6 +15,7 @@ from mltrail_server.services.tracking import logging
 from mltrail_server.store.tracking.inputs import Dataset, Direction, ModelLink
 from mltrail_server.store.tracking.metrics import ModelPoint
 
+from . import sentences
 from .messages import Message, message_of
 from .wire import MAX_INT64, Tag, Tags, run_id_of
 
@@ -201,7 +202,7 @@ def _naming(where: str, key: str, what: str) -> None:
     try:
         limits.check_key(key, what)
     except MltrailError as error:
-        raise invalid(f"{error.message} (parameter '{where}')") from error
+        raise invalid(f"{sentences.of(error)} (parameter '{where}')") from error
 
 
 def _check_size(metrics: int, params: int, tags: int) -> None:

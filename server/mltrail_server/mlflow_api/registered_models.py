@@ -12,7 +12,7 @@ from mltrail_server.services.registry.models import ModelWithVersions
 
 from . import model_versions
 from .messages import Message, message_of
-from .wire import Description, Tags, orders_of
+from .wire import Description, Tags, check_length, orders_of
 
 
 class _Create(Message):
@@ -108,6 +108,7 @@ def search(call: Call) -> Response:
 
 def get_latest_versions(call: Call) -> Response:
     body = message_of(call.request, _Latest)
+    check_length("stages", body.stages, models.MOST_VERSIONS)
     found = models.latest_versions(call.scope, body.name, body.stages or ())
     return json_answer({"model_versions": [model_versions.shown(one) for one in found]})
 

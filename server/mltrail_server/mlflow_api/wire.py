@@ -1,5 +1,6 @@
 """Pieces that several of MLflow's messages share."""
 
+from collections.abc import Sequence
 from typing import Annotated, Protocol
 
 from msgspec import Meta
@@ -7,6 +8,7 @@ from msgspec import Meta
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage, ViewType
 from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.reasons import Reason
 
 from .messages import Message
 
@@ -34,10 +36,7 @@ class NamesRun(Protocol):
 def run_id_of(message: NamesRun) -> str:
     run_id = message.run_id or message.run_uuid
     if not run_id:
-        raise invalid(
-            "Missing value for required parameter 'run_id'. See the API docs for more information about request "
-            "parameters."
-        )
+        raise invalid(Reason.FIELD_MISSING, field="run_id")
     return run_id
 
 
@@ -50,7 +49,7 @@ def experiment_number(experiment_id: str) -> int:
     if not (experiment_id.isascii() and experiment_id.isdigit()):
         raise invalid(f"Invalid experiment ID: '{experiment_id[:60]}'. It must be a number, such as '1'.")
     if len(experiment_id) > _MOST_DIGITS or int(experiment_id) > MAX_INT64:
-        raise not_found(f"No Experiment with id={experiment_id[:60]} exists")
+        raise not_found(Reason.NO_EXPERIMENT, iid=experiment_id[:60])
     return int(experiment_id)
 
 
@@ -64,6 +63,12 @@ def view_of(given: str | int | None) -> ViewType:
     if text.isascii() and text.isdigit() and int(text) in list(ViewType):
         return ViewType(int(text))
     raise invalid(f"Invalid view type '{given}': use one of {', '.join(ViewType.__members__)}.")
+
+
+def check_length(name: str, given: Sequence[object] | None, most: int) -> None:
+    """Refuse a list that is too long. `name` is the field's."""
+    if given is not None and len(given) > most:
+        raise invalid(f"{name} has {len(given)} elements; at most {most} are possible.")
 
 
 def orders_of(given: list[str] | str | None) -> list[str]:

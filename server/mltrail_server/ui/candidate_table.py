@@ -13,6 +13,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.services.pages import tables
 from mltrail_server.services.pages.tables import CandidateRow, Table, TableQuery
 
+from . import sentences
 from .render import page
 from .table_state import FIXED, GITLAB, METRIC, PARAM, State, order_of
 
@@ -34,7 +35,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     except MltrailError as error:
         if error.code is not Code.INVALID:
             raise
-        problem = error.message
+        problem = sentences.of(error)
         table = tables.page(call.scope, iid, _wanted(State(columns=state.columns, view=state.view)))
     local = call.deps.settings.local_mode
     return page(

@@ -17,12 +17,13 @@ from mltrail_server.services.promotion.write import Wish
 from mltrail_server.services.registry import aliases, models, versions
 from mltrail_server.services.tracking import candidates, experiments, logging
 
+from . import sentences
 from .candidate_page import NOTE
 from .render import segment
 
-_TOLD = frozenset({Code.INVALID, Code.CONFLICT, Code.ALREADY_EXISTS, Code.FORBIDDEN, Code.QUOTA, Code.NOT_FOUND})
-"""Errors that stand on the page that the form was on; others are a page of their own."""
-_MOST_TOLD = 600
+_SHOWN_THERE = frozenset({Code.INVALID, Code.CONFLICT, Code.ALREADY_EXISTS, Code.FORBIDDEN, Code.QUOTA, Code.NOT_FOUND})
+"""Errors that are shown on the page that the form was on; others get a page of their own."""
+_MOST_SHOWN = 600
 
 
 def candidate(call: Call, iid: int) -> ResponseReturnValue:
@@ -50,15 +51,15 @@ def promote(call: Call, iid: int) -> ResponseReturnValue:
     try:
         (done,) = promote_service.promote(call.scope, Wish(candidate_iid=iid))
     except MltrailError as error:
-        if error.code not in _TOLD:
+        if error.code not in _SHOWN_THERE:
             raise
-        flash(error.message[:_MOST_TOLD], "danger")
+        flash(sentences.of(error)[:_MOST_SHOWN], "danger")
         return redirect(here, 303)
     if done.state not in ("promoted", "already"):
-        flash(f"Not promoted: {done.reason}"[:_MOST_TOLD], "danger")
+        flash(f"Not promoted: {done.reason}"[:_MOST_SHOWN], "danger")
         return redirect(here, 303)
     told = "is promoted" if done.state == "promoted" else "was promoted already"
-    flash(f"{done.model} {done.version} {told}: {done.reason}"[:_MOST_TOLD], "success")
+    flash(f"{done.model} {done.version} {told}: {done.reason}"[:_MOST_SHOWN], "success")
     return redirect(_address(call, f"models/{segment(done.model)}"), 303)
 
 
@@ -149,9 +150,9 @@ def _done(
             _check_sure(call)
         change()
     except MltrailError as error:
-        if error.code not in _TOLD:
+        if error.code not in _SHOWN_THERE:
             raise
-        flash(error.message[:_MOST_TOLD], "danger")
+        flash(sentences.of(error)[:_MOST_SHOWN], "danger")
         return redirect(_address(call, otherwise or there), 303)
     flash("Done.", "success")
     return redirect(_address(call, there), 303)

@@ -11,16 +11,16 @@ from mltrail_server.domain.errors import Code, MltrailError, invalid, unauthenti
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity import sessions
 
-from . import session
+from . import sentences, session
 
 _PATH = re.compile(r"/(?!/)[^\x00-\x1f\x7f-\x9f\u2028\u2029\\]*")
 
 _REFUSED = {Code.UNAUTHENTICATED: 401, Code.FORBIDDEN: 403}
-"""What is wrong with a token is told above the form."""
+"""What is wrong with a token is shown above the form."""
 
 
 class SignIn:
-    """The URLs of signing in; each is open to anybody, and tells nothing about any project."""
+    """The URLs of signing in; each is open to anybody, and shows nothing of any project."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
@@ -40,7 +40,7 @@ class SignIn:
         except MltrailError as error:
             if error.code not in _REFUSED:
                 raise  # the token may be right: GitLab does not answer, or the session can't be stored
-            return self._page(target, problem=error.message), _REFUSED[error.code]
+            return self._page(target, problem=sentences.of(error)), _REFUSED[error.code]
         return redirect(target, 303)
 
     def to_gitlab(self) -> ResponseReturnValue:

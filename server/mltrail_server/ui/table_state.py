@@ -12,6 +12,8 @@ from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_orders
 
+from . import sentences
+
 MOST_COLUMNS = 200
 METRIC, PARAM = "metrics.", "params."
 _OF_JOBS = frozenset({"job", "pipeline", "mr"})
@@ -79,7 +81,7 @@ class State:
         try:
             return replace(state, clauses=parse(state.filter), orders=parse_orders([state.order]))
         except MltrailError as error:
-            return replace(state, problem=error.message)
+            return replace(state, problem=sentences.of(error))
 
     @property
     def view_type(self) -> ViewType:

@@ -109,4 +109,4 @@ class TestWhoMay:
 
 
 def test_an_alias_that_points_nowhere(trail: Trail) -> None:
-    assert "alias shadow not found" in call(trail, "POST", "/shadow/rollback", status=400)
+    assert "has no alias 'shadow'" in call(trail, "POST", "/shadow/rollback", status=400)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mltrail_server.artifacts.base import MultipartUpload, StoredBlob, UploadPart
 from mltrail_server.artifacts.whole_files import refused
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import uploads
@@ -34,10 +35,7 @@ def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
     _check_wanted(scope)
     target = files.destination_of(path)
     if not 1 <= parts <= MOST_PARTS:
-        raise invalid(
-            f"Invalid value {parts} for parameter 'num_parts' supplied: a file has from 1 to {MOST_PARTS} parts. "
-            "Set MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE to send larger ones."
-        )
+        raise invalid(Reason.NUMBER_OF_PARTS, given=parts, most=MOST_PARTS)
     with scope.project.read() as tx:
         files.check_destination(tx, scope, target, size=0)
         if uploads.count(tx) >= MOST_OPEN:

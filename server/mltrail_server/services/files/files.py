@@ -8,6 +8,7 @@ from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, conflict, forbidden, invalid, not_found
 from mltrail_server.domain.paths import Owner
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.services.tracking import evidence, quotas, stamp
@@ -110,7 +111,7 @@ def get(tx: Transaction, target: Destination) -> File | None:
 
 
 def find(scope: Scope, path: str) -> File:
-    path, owner, _ = _resolved(path)
+    path, owner, inner = _resolved(path)
     with scope.project.read() as tx:
         _amendments_of(tx, owner)
         found = get(tx, Destination(path, owner))
@@ -118,7 +119,7 @@ def find(scope: Scope, path: str) -> File:
             return found
         if files.is_folder(tx, path):
             raise invalid(f"'{path}' is a folder; list it, and download the files in it.")
-    raise not_found(f"No such artifact: '{path}'")
+    raise not_found(Reason.NO_FILE, path=path, inner=inner)
 
 
 def listing(scope: Scope, path: str) -> list[Entry]:

@@ -8,6 +8,7 @@ from mltrail_server.domain import detachment, tokens
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found, unauthenticated
 from mltrail_server.domain.identity import Access, Actor, TokenKind, VerifiedClaims, access_of
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.admissions import Admissions
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.context.job_states import JobBook
@@ -182,10 +183,7 @@ def _access_of_job(claims: VerifiedClaims) -> tuple[Access, str]:
 
 
 def _no_project(project: str) -> MltrailError:
-    return not_found(
-        f"Project '{project}' not found, or not for this token. Check the project in MLFLOW_TRACKING_URI, and that the "
-        "token's owner is a member of it."
-    )
+    return not_found(Reason.NO_PROJECT, project=project)
 
 
 def _equal(one: str, other: str) -> bool:

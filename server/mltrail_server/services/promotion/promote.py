@@ -11,6 +11,7 @@ from mltrail_contract import Promote
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, check_alias, check_name
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Ci, Scope
 from mltrail_server.services.files import integrity, model_files
 from mltrail_server.services.files.model_files import ModelFiles
@@ -44,9 +45,9 @@ def promote(scope: Scope, wish: Wish) -> list[Promoted]:
     if wish.alias:
         check_alias(wish.alias)
     if (wish.pipeline_id is None) == (wish.candidate_iid is None):
-        raise invalid("Name either a pipeline (`pipeline_id`) or a run (`candidate`) to promote.")
+        raise invalid(Reason.NOTHING_TO_PROMOTE)
     if wish.candidate_iid is not None and scope.actor.job is not None:
-        raise invalid("A job promotes for its pipeline: give `pipeline_id`, and `rank_by` to choose among its runs.")
+        raise invalid(Reason.JOB_PROMOTES_PIPELINE)
     rights.check(scope, wish.pipeline_id or 0, pre_release=wish.pre_release)
     ci = scope.ci
     if wish.candidate_iid is not None:

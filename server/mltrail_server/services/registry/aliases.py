@@ -9,6 +9,7 @@ from enum import Enum
 from mltrail_server.domain import alias_history, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import conflict, invalid, not_found
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.services.contract.protection import ProjectPolicy
@@ -67,13 +68,13 @@ def find(tx: Transaction, name: str, alias: str) -> Version:
     elif alias.lower() == rules.LATEST:
         found = versions.highest(tx, model_id)
         if found is None:
-            raise not_found(f"Registered Model with name={name} has no versions yet")
+            raise not_found(Reason.MODEL_WITHOUT_VERSIONS, name=name)
     elif semver.read(alias) is not None:
         found = models.version_of(tx, model_id, name, alias)
     else:
         found = None
     if found is None:
-        raise invalid(f"Registered model alias {alias} not found. Set it first, or name a version.")
+        raise invalid(Reason.NO_ALIAS, name=name, alias=alias)
     return found
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
-from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
+from mltrail_server.domain.errors import MltrailError, already_exists, invalid, not_found
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.db.transaction import Transaction
@@ -77,7 +78,7 @@ def search(
 ) -> ModelPage:
     """Find a page of models, in six statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
+        raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
         found, next_token = search_store.search_models(
             tx, clauses=filters.parse(filter_text), orders=filters.parse_orders(order_by), limit=limit, token=token
@@ -140,8 +141,6 @@ def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list
     A semver or a number in the place of a stage names its version: that is how MLflow clients ask for
     `models:/churn/1.4.0`.
     """
-    if len(stages) > MOST_VERSIONS:
-        raise invalid(f"stages has {len(stages)} elements; at most {MOST_VERSIONS} are possible.")
     with scope.project.read() as tx:
         model_id = id_of(tx, name)
         latest = versions.latest(tx, [model_id]).get(model_id, [])
@@ -161,7 +160,7 @@ def id_of(tx: Transaction, name: str) -> int:
     rules.check_given(name)
     found = store.id_of(tx, name)
     if found is None:
-        raise not_found(f"Registered Model with name={name} not found")
+        raise not_found(Reason.NO_MODEL, name=name)
     return found
 
 
@@ -170,7 +169,7 @@ def version_of(tx: Transaction, model_id: int, name: str, text: str) -> Version:
     which = rules.parse_version(text)
     found = versions.get(tx, model_id, which) if isinstance(which, int) else versions.get_by_semver(tx, model_id, which)
     if found is None:
-        raise not_found(f"Model Version (name={name}, version={text}) not found")
+        raise not_found(Reason.NO_VERSION, name=name, version=text)
     return found
 
 
@@ -178,7 +177,7 @@ def _one(tx: Transaction, name: str) -> ModelWithVersions:
     rules.check_given(name)
     model = store.get(tx, name)
     if model is None:
-        raise not_found(f"Registered Model with name={name} not found")
+        raise not_found(Reason.NO_MODEL, name=name)
     return _registered(tx, [model], most=MOST_VERSIONS)[0]
 
 
@@ -192,6 +191,4 @@ def _registered(tx: Transaction, found: Sequence[Model], *, most: int = 0) -> li
 
 
 def _taken(name: str) -> MltrailError:
-    return MltrailError(
-        Code.ALREADY_EXISTS, f"Registered Model (name={name}) already exists. Use it, or give another name."
-    )
+    return already_exists(Reason.MODEL_EXISTS, name=name)

@@ -6,6 +6,7 @@ from mltrail_server.domain import paths
 from mltrail_server.domain import source as rules
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.paths import Owner
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import sources as store
 from mltrail_server.store.registry.sources import SourceModel
@@ -63,7 +64,7 @@ def _of_run(tx: Transaction, named: rules.OfRun, *, eid: str | None, logged_mode
     if named.experiment_iid not in (None, candidate.experiment_iid):
         raise invalid(f"Invalid model version source: the run {named.eid} is not in experiment {named.experiment_iid}.")
     if eid and eid != named.eid:
-        raise invalid(f"Invalid model version source: it lies in run {named.eid}, but run_id says {eid}.")
+        raise invalid(Reason.SOURCE_IN_OTHER_RUN, eid=named.eid, claimed=eid)
     if logged_model_id:
         model = _logged_model(tx, logged_model_id)
         if model.source_eid != named.eid:
@@ -86,7 +87,7 @@ def _of_logged_model(tx: Transaction, named: rules.OfLoggedModel, *, eid: str | 
             f"{named.experiment_iid}."
         )
     if wanted and wanted != model.model_id:
-        raise invalid(f"Invalid model version source: it lies in {model.model_id}, but model_id says {wanted}.")
+        raise invalid(Reason.SOURCE_IN_OTHER_LOGGED_MODEL, model_id=model.model_id, claimed=wanted)
     if eid and eid != model.source_eid:
         raise invalid(f"Invalid model version source: the logged model {model.model_id} is not of run {eid}.")
     maker = _candidate(tx, model.source_eid) if model.source_eid else None
@@ -109,14 +110,14 @@ def _of_version(tx: Transaction, named: rules.OfVersion, *, eid: str | None, log
 def _candidate(tx: Transaction, eid: str) -> Candidate:
     found = candidates.get(tx, eid)
     if found is None:
-        raise not_found(f"Run with id={eid} not found")
+        raise not_found(Reason.NO_RUN, eid=eid)
     return found
 
 
 def _logged_model(tx: Transaction, model_id: str) -> SourceModel:
     found = store.logged_model(tx, model_id)
     if found is None:
-        raise not_found(f"Logged model with ID '{model_id}' not found")
+        raise not_found(Reason.NO_LOGGED_MODEL_TO_LINK, model_id=model_id)
     return found
 
 

@@ -8,6 +8,7 @@ from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
 from mltrail_server.domain.paths import Owner
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.services.contract.protection import ProjectPolicy
@@ -125,7 +126,7 @@ def search(
 ) -> VersionPage:
     """Find a page of versions of all models; it may be shorter than `limit` and yet have a next one."""
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied: it is from 1 to {MAX_RESULTS}.")
+        raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
         found, next_token = search_store.search_versions(
             tx,
@@ -174,9 +175,7 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
     """Move a version to a stage; on wish, the others of that stage are archived."""
     wanted = rules.parse_stage(stage)
     if archive_others and wanted in (VersionStage.NONE, VersionStage.ARCHIVED):
-        raise invalid(
-            f"archive_existing_versions is possible with the stages Staging and Production only, not with {wanted}."
-        )
+        raise invalid(Reason.STAGE_ARCHIVES_NONE, stage=wanted)
     policy = protection.project_policy(scope) if wanted is VersionStage.PRODUCTION else ProjectPolicy()
     with scope.project.write() as tx:
         found = _existing(tx, name, version)

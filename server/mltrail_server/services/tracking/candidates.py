@@ -10,6 +10,7 @@ from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.ids import new_eid
 from mltrail_server.domain.pairs import Pairs
 from mltrail_server.domain.random_names import random_name
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.db.transaction import Transaction
@@ -57,10 +58,7 @@ def create(
     for key, value in wanted.items():
         limits.check_tag(key, value)
     if name and wanted.get(NAME_TAG, name) != name:
-        raise invalid(
-            f"Both 'run_name' ({name!r}) and the tag '{NAME_TAG}' ({wanted[NAME_TAG]!r}) were given, with different "
-            "values. Give one of them, or the same value."
-        )
+        raise invalid(Reason.RUN_NAMED_TWICE, name=name, tag=NAME_TAG, tagged=wanted[NAME_TAG])
     name = name or wanted.get(NAME_TAG) or random_name()
     limits.check_run_name(name)
     claim = job_claims.look_up(scope, wanted)
@@ -193,7 +191,7 @@ def writable(
     candidate = _known(candidates.get_to_write(tx, eid), eid)
     # What somebody else has deleted, its own jobs go on with: nobody may silence them.
     if candidate.stage is Stage.DELETED and (candidate.discarded or not stamp.is_own(tx, scope, candidate)):
-        raise invalid(f"The run {eid} must be in the 'active' state. Current state is deleted. Restore it first.")
+        raise invalid(Reason.RUN_DELETED, eid=eid)
     protection.check_frozen(scope, candidate)
     return candidate, stamp.on_write(tx, scope, candidate, kinds, tags)
 
@@ -227,7 +225,7 @@ def _found(tx: Transaction, eid: str) -> Candidate:
 
 def _known(candidate: Candidate | None, eid: str) -> Candidate:
     if candidate is None:
-        raise not_found(f"Run with id={eid} not found")
+        raise not_found(Reason.NO_RUN, eid=eid)
     return candidate
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mltrail_server.domain import detachment
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import Actor, TokenKind
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import due
 from mltrail_server.store.tracking import candidates as store
@@ -88,7 +89,7 @@ def check_route(actor: Actor, path: str) -> None:
 
 def _begun(scope: Scope, experiment: str | None, name: str | None) -> str:
     if not experiment:
-        raise invalid("Which run? Give 'run_id', or 'experiment' to begin a new one in it.")
+        raise invalid(Reason.NO_RUN_TO_DETACH)
     try:
         number = experiments.get_by_name(scope, experiment).iid
     except MltrailError as error:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from mltrail_server.domain import limits
 from mltrail_server.domain.artifact_location import UNUSED_TAG, allowed, shortened_for_tag
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
+from mltrail_server.domain.errors import MltrailError, already_exists, invalid, not_found
 from mltrail_server.domain.model import model_of_experiment
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.db.transaction import Transaction
@@ -62,8 +63,6 @@ def get(scope: Scope, iid: int) -> Experiment:
 
 
 def get_by_name(scope: Scope, name: str) -> Experiment:
-    if not name:
-        raise invalid("Missing value for required parameter 'experiment_name': name the experiment.")
     with scope.project.read() as tx:
         return existing_name(tx, name)
 
@@ -93,8 +92,8 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
     with scope.project.write() as tx:
         experiment = existing(tx, iid)
         if experiment.stage is stage:
-            word = "active" if stage is Stage.DELETED else "deleted"
-            raise not_found(f"No {word} Experiment with id={iid} exists")
+            expected = "active" if stage is Stage.DELETED else "deleted"
+            raise not_found(Reason.EXPERIMENT_NOT_IN_STAGE, iid=iid, expected=expected)
         if stage is Stage.DELETED:
             _check_no_models(tx, experiment, "delete")
             protection.check_may_hide(tx, scope, iid)
@@ -119,13 +118,11 @@ def delete_tag(scope: Scope, iid: int, key: str) -> None:
     with scope.project.write() as tx:
         check_active(existing(tx, iid))
         if not store.delete_tag(tx, iid, key):
-            raise not_found(f"No tag with name: {key} in experiment with id {iid}")
+            raise not_found(Reason.NO_EXPERIMENT_TAG, iid=iid, key=key)
 
 
 def datasets(scope: Scope, iids: Sequence[int]) -> list[DatasetSummary]:
     """Tell which datasets the candidates of up to 20 experiments have used."""
-    if not iids:
-        raise invalid("SearchDatasets request must specify at least one experiment_id.")
     with scope.project.read() as tx:
         return inputs.summaries(tx, iids, context_key=_CONTEXT_TAG, limit=_MOST_SUMMARIES)
 
@@ -140,7 +137,7 @@ def existing(tx: Transaction, iid: int) -> Experiment:
 def existing_name(tx: Transaction, name: str) -> Experiment:
     found = store.get_by_name(tx, name)
     if found is None:
-        raise not_found(f"Could not find experiment with name '{name}'")
+        raise not_found(Reason.NO_EXPERIMENT_NAMED, name=name)
     return found
 
 
@@ -162,25 +159,21 @@ def check_accepts(tx: Transaction, iid: int) -> str | None:
 
 def _check_stage(iid: int, stage: Stage) -> None:
     if stage is Stage.DELETED:
-        raise invalid(
-            f"The experiment {iid} must be in the 'active' state. Current state is deleted. "
-            "Restore it first, or use another."
-        )
+        raise invalid(Reason.EXPERIMENT_DELETED, iid=iid)
 
 
 def _no_experiment(iid: int) -> MltrailError:
-    return not_found(f"No Experiment with id={iid} exists")
+    return not_found(Reason.NO_EXPERIMENT, iid=iid)
 
 
 def _check_no_models(tx: Transaction, experiment: Experiment, doing: str) -> None:
     """Refuse to delete or rename an experiment that is a model's: it goes with its model."""
     model = model_of_experiment(experiment.name)
     if model is not None and models.id_of(tx, model) is not None:
-        raise invalid(f"Cannot {doing} an experiment associated to a model; {doing} the model '{model}' instead.")
+        raise invalid(Reason.EXPERIMENT_OF_MODEL, doing=doing, model=model)
 
 
 def _taken(experiment: Experiment) -> MltrailError:
-    how = "is deleted; restore it, or use another name" if experiment.stage is Stage.DELETED else "exists"
-    return MltrailError(
-        Code.ALREADY_EXISTS, f"Experiment '{experiment.name}' already {how}.".replace("already is", "is")
-    )
+    if experiment.stage is Stage.DELETED:
+        return already_exists(f"Experiment '{experiment.name}' is deleted; restore it, or use another name.")
+    return already_exists(f"Experiment '{experiment.name}' already exists.")

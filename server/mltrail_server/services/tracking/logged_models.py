@@ -12,6 +12,7 @@ from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.ids import new_logged_model_id
 from mltrail_server.domain.model import check_visible
 from mltrail_server.domain.random_names import random_name
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.db.paging import mark_of
@@ -32,7 +33,6 @@ from .evidence import WriteKind
 MAX_RESULTS = 1000
 HISTORY_TAG = "mlflow.log-model.history"
 VERSIONS_TAG = "mlflow.modelVersions"
-_MOST_DATASETS = 20
 """Each comparison with a metric looks for each of them."""
 _BAD_NAME = re.compile(r"[/:.%\"']")
 
@@ -75,7 +75,7 @@ def create(
         if source_eid:
             candidate = candidates.get(tx, source_eid)
             if candidate is None:
-                raise not_found(f"Run with id={source_eid} not found")
+                raise not_found(Reason.NO_RUN, eid=source_eid)
             protection.check_frozen(scope, candidate)
             beside = stamp.on_write(tx, scope, candidate, {WriteKind.MODELS}) != candidate.iid
         else:
@@ -132,7 +132,7 @@ def delete_tag(scope: Scope, model_id: str, key: str) -> None:
     with scope.project.write() as tx:
         _to_write(tx, scope, model_id, note=True)
         if not logged_models.delete_tag(tx, model_id, key):
-            raise not_found(f"No tag with key {key!r} found for model with ID {model_id!r}.")
+            raise not_found(Reason.NO_LOGGED_MODEL_TAG, model_id=model_id, key=key)
 
 
 def add_params(scope: Scope, model_id: str, params: Iterable[tuple[str, str]]) -> None:
@@ -183,16 +183,7 @@ def search(
 ) -> tuple[list[LoggedModelData], str | None]:
     """Find a page of logged models, newest first where `orders` leave it open. Five statements."""
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(
-            f"Invalid value {limit} for parameter 'max_results' supplied: it must be from 1 to {MAX_RESULTS}."
-        )
-    for name, given, most in (
-        ("experiment_ids", experiment_iids, filters.MAX_LIST),
-        ("datasets", datasets, _MOST_DATASETS),
-        ("order_by", orders, filters.MAX_ORDERS),
-    ):
-        if len(given) > most:
-            raise invalid(f"{name} has {len(given)} elements; at most {most} are possible.")
+        raise invalid(Reason.PAGE_SIZE, given=limit, most=MAX_RESULTS)
     clauses = filters.parse(filter_text)
     conditions = logged_models.conditions(clauses, datasets)
     order = [one for wish in orders for one in logged_models.order(wish)]
@@ -240,7 +231,7 @@ def _to_write(tx: Transaction, scope: Scope, model_id: str, *, deleted_too: bool
 def _existing(tx: Transaction, model_id: str, *, deleted_too: bool = False) -> LoggedModel:
     found = logged_models.get(tx, model_id)
     if found is None or (found.stage is Stage.DELETED and not deleted_too):
-        raise not_found(f"Logged model with ID '{model_id}' not found.")
+        raise not_found(Reason.NO_LOGGED_MODEL, model_id=model_id)
     return found
 
 

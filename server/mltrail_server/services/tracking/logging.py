@@ -8,6 +8,7 @@ from dataclasses import replace
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidates, inputs, metric_keys, metrics, params, usage
@@ -52,11 +53,7 @@ def log_batch(
             changed = params.others(tx, candidate.iid, by_key)
         if changed:
             key, old = next(iter(changed.items()))
-            raise invalid(
-                f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{old}' "
-                f"for run ID='{eid}'. Attempted logging new value '{by_key[key]}'. Log it under another name, or in a "
-                "new run."
-            )
+            raise invalid(Reason.PARAM_CHANGED, key=key, eid=eid, old=old, new=by_key[key])
         numbers = metric_keys.make(tx, {point.key for point in points}, known=known)
         metrics.append(tx, number, points, numbers=numbers)
         if of_models:
@@ -83,7 +80,7 @@ def delete_tag(scope: Scope, eid: str, key: str) -> None:
     with scope.project.write() as tx:
         candidate, number = writable(tx, scope, eid, {WriteKind.TAGS}, [key])
         if not evidence.delete_tag(tx, candidate, key, own=number == candidate.iid):
-            raise not_found(f"No tag with name: {key} in run with id {eid}")
+            raise not_found(Reason.NO_RUN_TAG, eid=eid, key=key)
 
 
 def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: Sequence[ModelLink] = ()) -> None:
@@ -114,7 +111,7 @@ def _measure(tx: Transaction, scope: Scope, candidate: Candidate, points: Sequen
     wanted = {point.model_id for point in points}
     sources = metrics.sources_of(tx, wanted)
     if wanted - sources.keys():
-        raise not_found(f"Logged model with ID '{min(wanted - sources.keys())}' not found")
+        raise not_found(Reason.NO_LOGGED_MODEL_TO_LINK, model_id=min(wanted - sources.keys()))
     beside = set()
     for model_id, source_eid in sources.items():
         if source_eid == candidate.eid:
@@ -140,7 +137,7 @@ def _once(new_params: Sequence[tuple[str, str]]) -> dict[str, str]:
     by_key: dict[str, str] = {}
     for key, value in new_params:
         if key in by_key:
-            raise invalid(f"Duplicate parameter keys have been submitted: '{key}'. Send each key once.")
+            raise invalid(Reason.PARAM_TWICE, key=key)
         # MLflow cuts long values too (MLFLOW_TRUNCATE_LONG_VALUES), and clients count on it.
         by_key[key] = value[: limits.MAX_PARAM_VALUE]
     return by_key

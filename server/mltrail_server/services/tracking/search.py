@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mltrail_server.domain import filters
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.db import paging
 from mltrail_server.store.tracking import candidates as store
@@ -48,7 +49,7 @@ def runs(
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
     if len(experiment_iids) > filters.MAX_LIST:
-        raise invalid(f"'experiment_ids' has more than {filters.MAX_LIST} elements; use several searches.")
+        raise invalid(Reason.TOO_MANY_EXPERIMENTS, most=filters.MAX_LIST)
     with scope.project.search() as tx:
         found = run_search.search(
             tx,
@@ -86,7 +87,7 @@ def history(
 ) -> tuple[list[Reading], str | None]:
     """Fetch a page of a metric's values by time, or all without `limit`; none for an unknown key."""
     if not key:
-        raise invalid("Missing value for required parameter 'metric_key'. Name the metric whose history is wanted.")
+        raise invalid(Reason.METRIC_UNNAMED)
     if limit is not None:
         check_limit(limit)
     mark = paging.mark_of("history", eid, key)
@@ -94,7 +95,7 @@ def history(
     with scope.project.slow_read() as tx:
         candidate = store.get(tx, eid)
         if candidate is None:
-            raise not_found(f"Run with id={eid} not found")
+            raise not_found(Reason.NO_RUN, eid=eid)
         number = candidate.iid
         if candidate.amended:
             (number,) = evidence.with_histories(tx, {candidate.iid: eid}, key)
@@ -115,11 +116,9 @@ def _place(values: Sequence[object]) -> tuple[int, int, float, bool]:
             isinstance(timestamp_ms, bool) or isinstance(step, bool)
         ):
             return timestamp_ms, step, float(value), is_nan
-    raise invalid("Invalid page token: send the next_page_token of the last answer.")
+    raise invalid(Reason.PAGE_UNREADABLE)
 
 
 def check_limit(limit: int) -> None:
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(
-            f"Invalid value {limit} for parameter 'max_results' supplied: it must be from 1 to {MAX_RESULTS}."
-        )
+        raise invalid(Reason.PAGE_SIZE, given=limit, most=MAX_RESULTS)

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavailable
+from mltrail_server.domain.reasons import Reason
 
 _FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -61,11 +62,7 @@ def is_cancelled(error: BaseException) -> bool:
 
 
 def took_too_long(seconds: float) -> MltrailError:
-    return invalid(
-        f"The search took longer than {seconds:g} seconds, so it was ended. Make it simpler: fewer comparisons, "
-        "patterns of LIKE and ILIKE with fewer % and none at the beginning, one name in order_by, fewer experiments or "
-        "runs, a smaller max_results."
-    )
+    return invalid(Reason.SEARCH_TOO_SLOW, seconds=seconds)
 
 
 def _broken_rule(state: str | None) -> MltrailError | None:

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.domain.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,7 @@ def read_token(token: str | None, mark: str, length: int) -> list[Any] | None:
     if not isinstance(values, list) or not values or not isinstance(values[0], str):
         raise bad_token()
     if values[0] != mark:
-        raise invalid(
-            "Invalid page token: it belongs to another search. Send it with the filter, order_by, experiments and view "
-            "of the search that gave it, or leave page_token out to begin with the first page."
-        )
+        raise invalid(Reason.PAGE_OF_OTHER_SEARCH)
     if len(values) != length + 1 or not all(map(_is_storable, values)):
         raise bad_token()
     return values[1:]
@@ -121,4 +119,4 @@ def _fits(value: object, column: sa.ColumnElement[Any]) -> bool:
 
 
 def bad_token() -> MltrailError:
-    return invalid("Invalid page token: send the next_page_token of the last answer, with the same order_by.")
+    return invalid(Reason.SORTED_PAGE_UNREADABLE)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.model import PROMPT_TAG
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted, mark_of, page, token_of
@@ -107,7 +108,8 @@ def _matches(
             conditions.append(compare_number(numbers[clause.key], _unquoted(clause)))
         else:
             keys = ", ".join([*texts, *numbers])
-            raise invalid(f"Invalid {clause.entity} key '{clause.key}' specified. Filter by one of {keys}, or by tags.")
+            choices = f"Filter by one of {keys}, or by tags."
+            raise invalid(Reason.FILTER_KEY, entity=clause.entity, key=clause.key, choices=choices)
     return conditions
 
 
@@ -124,7 +126,7 @@ def _sorted(orders: Sequence[Order], columns: dict[str, Column]) -> list[Sorted]
     known = columns | {"created_at": columns["creation_timestamp"], "updated_at": columns["last_updated_timestamp"]}
     for order in orders:
         if order.entity is not Entity.ATTRIBUTE or order.key not in known:
-            raise invalid(f"Invalid order_by key '{order.key}'; sort by one of {', '.join(columns)}.")
+            raise invalid(Reason.ORDER_KEY, key=order.key, choices=f"sort by one of {', '.join(columns)}.")
     return [Sorted(known[order.key], order.descending) for order in orders]
 
 

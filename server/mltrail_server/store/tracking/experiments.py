@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.store import schema
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.db.filters import compare_number, compare_text
@@ -227,14 +228,13 @@ def _matches(clause: Clause) -> sa.ColumnElement[bool]:
         return compare_text(_TEXTS[clause.key], clause)
     if clause.entity is Entity.ATTRIBUTE and clause.key in _NUMBERS:
         return compare_number(_NUMBERS[clause.key], clause)
-    raise invalid(
-        f"Invalid {clause.entity} key '{clause.key}' specified. Experiments have name, experiment_id, "
-        "creation_time, last_update_time and tags."
-    )
+    choices = "Experiments have name, experiment_id, creation_time, last_update_time and tags."
+    raise invalid(Reason.FILTER_KEY, entity=clause.entity, key=clause.key, choices=choices)
 
 
 def _sorted(order: Order) -> Sorted:
     column = _ORDERS.get(order.key) if order.entity is Entity.ATTRIBUTE else None
     if column is None:
-        raise invalid(f"Invalid order_by key '{order.key}'; experiments sort by {', '.join(sorted(_ORDERS))}.")
+        choices = f"experiments sort by {', '.join(sorted(_ORDERS))}."
+        raise invalid(Reason.ORDER_KEY, key=order.key, choices=choices)
     return Sorted(column, order.descending)

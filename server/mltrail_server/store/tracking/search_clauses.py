@@ -13,6 +13,7 @@ from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.reasons import Reason
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import NUMBER_OPERATORS, compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted
@@ -77,10 +78,8 @@ def _attribute(clause: Clause) -> sa.ColumnElement[bool]:
             )
         return compare_text(TEXTS[key], clause)
     known = ", ".join(sorted({*NUMBERS, *TEXTS} - {"Created"}))
-    raise invalid(
-        f"Invalid attribute key '{clause.key}' specified. Valid keys are {known}; "
-        "metrics, params and tags need their prefix, for example metrics.loss."
-    )
+    choices = f"Valid keys are {known}; metrics, params and tags need their prefix, for example metrics.loss."
+    raise invalid(Reason.FILTER_KEY, entity="attribute", key=clause.key, choices=choices)
 
 
 def _metric(clause: Clause, project_id: ProjectId) -> sa.ColumnElement[bool]:
@@ -205,5 +204,6 @@ def _column(order: Order) -> sa.ColumnElement[Any]:
     column = _COLUMNS.get(order.key) if order.entity is Entity.ATTRIBUTE else None
     if column is None:
         known = ", ".join(sorted(_COLUMNS.keys() - {"Created"}))
-        raise invalid(f"Invalid order_by key '{order.key}'; sort by one of {known}, or by metrics.…, params.…, tags.…")
+        choices = f"sort by one of {known}, or by metrics.…, params.…, tags.…"
+        raise invalid(Reason.ORDER_KEY, key=order.key, choices=choices)
     return column
