@@ -1,4 +1,4 @@
-"""Detach a run from its job: asked by `mltrail detach`."""
+"""Detach a run from its job, for `mltrail detach`."""
 
 import msgspec
 from flask import Response

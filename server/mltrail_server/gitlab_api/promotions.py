@@ -1,4 +1,4 @@
-"""Promote: asked by the `promote` job, or by a person."""
+"""Promote, for the `promote` job or a person."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What a pipeline does to the models: asked by the `report` job."""
+"""What a pipeline does to the models, for the `report` job."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -26,7 +26,7 @@ def show(call: Call, pipeline_id: int) -> Response:
 
 
 class _Refresh(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing is said beside the pipeline."""
+    """No fields: the URL names the pipeline."""
 
 
 def refresh(call: Call, pipeline_id: int) -> Response:
@@ -40,7 +40,7 @@ class _Contract(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def try_contract(call: Call, pipeline_id: int) -> Response:
-    """Tell what the gate would say with a contract that is in no branch yet; nothing is stored."""
+    """Say what the gate would decide with a contract that is in no branch yet; nothing is stored."""
     judged = report_service.tried(call.scope, pipeline_id, body_of(call.request, _Contract).contract)
     models = [
         {"name": one.name, "gate": one.outcome, "rules": [_rule(rule) for rule in one.rulings]} for one in judged.models
@@ -49,14 +49,14 @@ def try_contract(call: Call, pipeline_id: int) -> Response:
 
 
 def candidates(call: Call, pipeline_id: int) -> Response:
-    told = report_service.known(call.scope, pipeline_id)
+    known = report_service.known(call.scope, pipeline_id)
     return json_answer(
-        {"candidates": [_run(call, run) | {"model": model.name} for model in told.report.models for run in model.runs]}
+        {"candidates": [_run(call, run) | {"model": model.name} for model in known.report.models for run in model.runs]}
     )
 
 
-def _report(call: Call, told: PipelineReport) -> dict[str, Any]:
-    report = told.report
+def _report(call: Call, made: PipelineReport) -> dict[str, Any]:
+    report = made.report
     request = report.merge_request
     pipeline = report.pipeline
     url = pipeline.web_url or links.pipeline(call.deps.settings, call.actor.project_path, pipeline.id)
@@ -74,8 +74,8 @@ def _report(call: Call, told: PipelineReport) -> dict[str, Any]:
         "proposed": report.proposed and _judged(report.proposed),
         "models": [_model(call, model, report.previews.get(model.name)) for model in report.models],
         "local": [_run(call, run) for run in report.local],
-        "note": {"state": told.note_state, "url": told.note_url, "problem": told.note_problem},
-        "markdown": told.text,
+        "note": {"state": made.note_state, "url": made.note_url, "problem": made.note_problem},
+        "markdown": made.text,
     }
 
 

@@ -12,7 +12,7 @@ READ, WRITE = Access.READ, Access.WRITE
 
 
 def _own(method: str, path: str, handler: Handler, access: Access, *query: str) -> Route:
-    """Declare a route of our own: `query` names all that may stand in its query string."""
+    """Declare a route of our own: `query` names every parameter that its query string may have."""
     return Route(method, path, handler, access, frozenset(query))
 
 

@@ -1,4 +1,4 @@
-"""What GitLab's API says in words of its own: https://docs.gitlab.com/api/rest/troubleshooting/#status-code-400."""
+"""Where GitLab's API has its own wording: https://docs.gitlab.com/api/rest/troubleshooting/#status-code-400."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What the server knows of a job's set-up: asked by `mltrail doctor`."""
+"""What the server knows about a job's set-up, for `mltrail doctor`."""
 
 from flask import Response
 
@@ -8,14 +8,14 @@ from mltrail_server.services.admin import setup
 
 
 def show(call: Call) -> Response:
-    told = setup.look(call.scope)
+    found = setup.look(call.scope)
     return json_answer(
         {
-            "version": told.version,
-            "user": told.user_name,
-            "access": "write" if told.may_write else "read",
-            "limit": told.limit,
-            "job_id": told.job_id,
-            "bot": None if told.bot_problem is None else {"ok": not told.bot_problem, "problem": told.bot_problem},
+            "version": found.version,
+            "user": found.user_name,
+            "access": "write" if found.may_write else "read",
+            "limit": found.limit,
+            "job_id": found.job_id,
+            "bot": None if found.bot_problem is None else {"ok": not found.bot_problem, "problem": found.bot_problem},
         }
     )

@@ -1,4 +1,4 @@
-"""What a version says of itself: its provenance and its model card."""
+"""What a version says about itself: its provenance and its model card."""
 
 from flask import Response
 
@@ -9,7 +9,7 @@ from mltrail_server.services.registry import cards
 
 
 def provenance(call: Call, model: str, version: str) -> Response:
-    """Answer the DSSE envelope, and where the files are that it speaks of."""
+    """Return the DSSE envelope, and where to find the files that it is about."""
     found = provenance_service.of(call.scope, model, version)
     return json_answer(
         {

@@ -1,4 +1,4 @@
-"""What the server says of itself. MLflow 3 asks before it moves files, and must not be promised what is not there."""
+"""What the server says about itself. MLflow 3 asks this before it transfers files, so it promises only what exists."""
 
 from flask import Response
 
@@ -6,7 +6,7 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 
 MLFLOW_VERSION = "3.18.0"
-"""The newest MLflow whose REST API this server was held against."""
+"""The newest MLflow whose REST API this server was tested against."""
 
 
 def server_info(call: Call) -> Response:

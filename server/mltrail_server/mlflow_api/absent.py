@@ -1,4 +1,4 @@
-"""What of MLflow 3 is not here, said to whoever calls it."""
+"""The parts of MLflow 3 that mltrail does not have, and what to use instead."""
 
 _INSTEAD = {
     "traces": (

@@ -1,4 +1,4 @@
-"""Which datasets the runs of some experiments have used: asked by MLflow's pages."""
+"""Which datasets the runs of some experiments used: MLflow's pages ask for it."""
 
 import msgspec
 from flask import Response

@@ -1,7 +1,7 @@
 """Errors as MLflow clients read them: `{"error_code": NAME, "message": text}`.
 
-MLflow 1.28 and 2.7 crash on an `error_code` that is not in their list, so only names that 1.28 knows are used where
-such a client can meet them.
+MLflow 1.28 and 2.7 crash on an `error_code` that is not in their list, so wherever such a client may call, only names
+that 1.28 knows are used.
 """
 
 from flask import Response, request
@@ -20,7 +20,7 @@ ANSWERS: dict[Code, tuple[int, str]] = {
     Code.UNAUTHENTICATED: (401, "CUSTOMER_UNAUTHORIZED"),
     Code.FORBIDDEN: (403, "PERMISSION_DENIED"),
     Code.LIMIT: (429, "REQUEST_LIMIT_EXCEEDED"),
-    # Clients try again on 429, and a project that is full stays so.
+    # Clients retry on 429, but a full project stays full.
     Code.QUOTA: (403, "QUOTA_EXCEEDED"),
     Code.UNAVAILABLE: (503, "TEMPORARILY_UNAVAILABLE"),
     Code.NOT_IMPLEMENTED: (501, "NOT_IMPLEMENTED"),

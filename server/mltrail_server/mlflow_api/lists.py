@@ -1,4 +1,4 @@
-"""The lists of MLflow 1.x and of GitLab, which searches have replaced since."""
+"""The list calls of MLflow 1.x and GitLab, which searches have since replaced."""
 
 from flask import Response
 
@@ -19,7 +19,7 @@ class _List(Message):
 
 
 def of_experiments(call: Call) -> Response:
-    """List experiments, the newest first: all of them where no page is asked for."""
+    """List experiments, newest first; all of them if no page is asked for."""
     query = message_of(call.request, _List)
     found = search.experiments(
         call.scope,

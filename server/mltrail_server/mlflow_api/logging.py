@@ -22,13 +22,13 @@ from .wire import MAX_INT64, Tag, Tags, run_id_of
 
 class _Metric(Message):
     key: str
-    value: float | str  # NaN and Infinity come as strings: JSON has no others
+    value: float | str  # NaN and Infinity come as strings, since JSON lacks them
     timestamp: int
     step: int = 0
     model_id: str | None = None
     dataset_name: str | None = None
     dataset_digest: str | None = None
-    run_id: str | None = None  # in a batch the batch says whose
+    run_id: str | None = None  # in a batch, the batch names the run
 
 
 class _LogMetric(_Metric, kw_only=True):
@@ -143,7 +143,7 @@ def log_inputs(call: Call) -> Response:
 
 
 def _points(metrics: list[_Metric]) -> list[Point]:
-    """Check a batch of metrics. Each name is looked at once: a thousand values seldom have more than some ten."""
+    """Check a batch of metrics. Each name is checked once: a thousand values rarely have more than ten or so."""
     checked: set[str] = set()
     points = []
     for number, metric in enumerate(metrics):
@@ -193,7 +193,7 @@ def _no_number(value: str, where: str) -> MltrailError:
 
 def _tag(key: str, value: str, where: str) -> tuple[str, str]:
     _naming(where, key, "tag")
-    # MLflow cuts long tags too (MLFLOW_TRUNCATE_LONG_VALUES), and clients count on it.
+    # MLflow truncates long tags too (MLFLOW_TRUNCATE_LONG_VALUES), and clients rely on it.
     return key, value[: limits.MAX_TAG_VALUE]
 
 

@@ -1,11 +1,11 @@
-"""Read what a client sent as MLflow's server and GitLab's read it.
+"""Read what a client sent the way MLflow's server and GitLab read it.
 
-MLflow's messages are protocol buffers, so a field goes by its own name (`run_id`) or by its JSON name (`runId`):
-https://protobuf.dev/programming-guides/json/. Python's client writes bare `NaN`, R's writes every number as a text,
-GitLab takes numbers where a text is declared and forms beside JSON, and both take a GET with a body.
+MLflow's messages are protocol buffers, so a field has two names, its own (`run_id`) and its JSON name (`runId`):
+https://protobuf.dev/programming-guides/json/. Python's client writes bare `NaN`, R's writes every number as text,
+GitLab accepts numbers where text is declared, and forms as well as JSON, and both accept a GET with a body.
 
-Training loops send exactly what is declared. So a body is decoded straight into its struct first, and looked at again
-only where that fails: a name that the struct does not know is such a failure, which costs the others nothing.
+Training loops send exactly what is declared. So a body is first decoded straight into its struct, and examined only if
+that fails. A name that the struct does not know is such a failure, and costs the other calls nothing.
 """
 
 import json
@@ -26,29 +26,31 @@ from mltrail_server.http.bodies import read_body, validation_error
 _JSON = "application/json"
 _READING = ("GET", "HEAD")
 _SENT_BY_PAGES = ("POST", "PUT")
-"""Here MLflow insists on the type of JSON, since pages of other sites can send these without being asked."""
+"""For these methods MLflow insists on the JSON content type, because pages of other sites can send them without
+permission.
+"""
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""A NUL character in a text of JSON. PostgreSQL keeps none, so SQLite, which does, is not given any either."""
+"""A NUL character in JSON text. PostgreSQL can't store one, so SQLite, which can, does not get one either."""
 
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 class Message(msgspec.Struct, forbid_unknown_fields=True):
-    """A message of MLflow's. What it does not know is passed over all the same: see the head of this file."""
+    """One of MLflow's messages. Fields that it does not know are ignored all the same: see the top of this file."""
 
 
 M = TypeVar("M", bound=Message)
 
 
 def message_of(request: Request, kind: type[M]) -> M:
-    """Decode a body, or where there is none a query string. `null` means absent, unknown fields are passed over: newer
-    clients send fields that older servers have not heard of, and MLflow's own server takes them in silence.
+    """Decode a body, or the query string if there is no body. `null` means absent, and unknown fields are ignored:
+    newer clients send fields that older servers do not know, and MLflow's own server silently accepts them.
 
     Raises INVALID with the field's name, TOO_LARGE for a body that is larger than any may be.
     """
     if request.method in _READING and request.args:
-        return query_of(request, kind)  # a body beside it says nothing, and is not waited for
+        return query_of(request, kind)  # a body as well would say nothing, so it is not waited for
     if request.mimetype == _JSON and request.method not in _READING and (body := read_body(request)):
         return _of_json(body, kind)
     data = (
@@ -80,7 +82,7 @@ def json_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a type takes: fields by both of their names, or items, or texts but no numbers."""
+    """What a type accepts: fields by both of their names, or items, or text but no numbers."""
 
     fields: Mapping[str, tuple[str, "_Shape"]] | None = None
     item: "_Shape | None" = None
@@ -92,8 +94,8 @@ def _shape(kind: type[Message]) -> _Shape:
     return _shape_of(inspect.type_info(kind))
 
 
-def _shape_of(told: inspect.Type) -> _Shape:
-    kinds = told.types if isinstance(told, inspect.UnionType) else (told,)
+def _shape_of(declared: inspect.Type) -> _Shape:
+    kinds = declared.types if isinstance(declared, inspect.UnionType) else (declared,)
     fields: dict[str, tuple[str, _Shape]] | None = None
     item = None
     for kind in kinds:
@@ -109,7 +111,7 @@ def _shape_of(told: inspect.Type) -> _Shape:
 
 
 def _read(value: Any, shape: _Shape, where: str) -> Any:  # noqa: ANN401 - any JSON
-    """Turn JSON into what the typed decoder takes: fields by their own names, texts where texts are declared."""
+    """Turn JSON into what the typed decoder accepts: fields by their own names, text where text is declared."""
     if isinstance(value, dict) and shape.fields is not None:
         return _fields(value, shape.fields, where)
     if isinstance(value, list) and shape.item is not None:
@@ -136,7 +138,7 @@ def _fields(value: dict[str, Any], known: Mapping[str, tuple[str, _Shape]], wher
 
 
 def _plain(data: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Decode JSON, and what Python and old clients take for it: NaN, Infinity, a byte order mark, JSON in a text."""
+    """Decode JSON, and what Python and old clients send as JSON: NaN, Infinity, a byte order mark, JSON in a string."""
     try:
         found = msgspec.json.decode(data)
     except RecursionError as error:
@@ -149,19 +151,19 @@ def _plain(data: bytes) -> Any:  # noqa: ANN401 - any JSON
 def _loosely(data: bytes, before: Exception | None) -> Any:  # noqa: ANN401 - any JSON
     try:
         found = json.loads(data)
-        msgspec.json.encode(found)  # refuses halves of characters, which no database takes
+        msgspec.json.encode(found)  # refuses half characters, which no database accepts
     except RecursionError as error:
         raise invalid("The body is nested too deeply.") from error
     except ValueError as error:
-        told = f"The body is not JSON: {before or error}. Check for a cut-off or doubly encoded request."
-        raise invalid(told) from error
+        message = f"The body is not JSON: {before or error}. Check for a cut-off or doubly encoded request."
+        raise invalid(message) from error
     return found
 
 
 def _pairs(request: Request, data: bytes) -> forms.FormFields | None:
-    """Find the query string or form that says what is asked; None where it is JSON.
+    """Find the query string or form with the request's fields; None if they are JSON.
 
-    MLflow reads the body of a GET where there is no query. GitLab reads the query of every call, as in
+    MLflow reads the body of a GET if there is no query. GitLab reads the query of every call, as in
     `DELETE …/delete?name=churn`.
     """
     if request.mimetype == forms.MULTIPART:
@@ -173,7 +175,7 @@ def _pairs(request: Request, data: bytes) -> forms.FormFields | None:
         return request.args.to_dict(flat=False)
     if request.mimetype == _JSON:
         return None
-    # What `curl --data` sends has the type of a form, whatever it is.
+    # `curl --data` sends everything as a form.
     is_json = request.method not in _SENT_BY_PAGES and data.lstrip().startswith((b"{", *_BOMS))
     if request.mimetype == forms.URLENCODED and not is_json:
         _check_form(request)
@@ -185,7 +187,7 @@ def _pairs(request: Request, data: bytes) -> forms.FormFields | None:
 
 def _check_form(request: Request) -> None:
     """Refuse what a page of another site could send in a visitor's name: a form, with a password that the browser
-    remembers. Such a page sends no header with a token.
+    remembers. Such a page can't send a header with a token.
     """
     if request.authorization is not None and request.authorization.type == "basic":
         raise _no_json(request)
@@ -198,13 +200,13 @@ def _no_json(request: Request) -> MltrailError:
 
 
 def _of_pairs(pairs: forms.FormFields, kind: type[Message]) -> Any:  # noqa: ANN401 - as JSON would be
-    """Read a query string or a form, in which a list is a name that stands there several times, or `name[]`."""
+    """Read a query string or form, in which a list is a name that occurs several times, or `name[]`."""
     shape = _shape(kind)
     return _read({name: _listed(value, shape, name) for name, value in forms.nested(pairs).items()}, shape, "")
 
 
 def _listed(value: Any, shape: _Shape, name: str) -> Any:  # noqa: ANN401 - as JSON would be
-    """Make a list of one value where a list is declared, and of several values the first one where none is."""
+    """Wrap one value in a list if a list is declared, and take the first of several values if none is."""
     known = (shape.fields or {}).get(name)
     is_list = known is not None and known[1].item is not None
     if is_list:

@@ -134,8 +134,8 @@ def delete_tag(call: Call) -> Response:
 
 
 def shown(version: Version) -> dict[str, object]:
-    """Encode a version, with all that GitLab shows of one. `aliases` holds its semver beside the real ones, so that
-    clients see it and load by it.
+    """Encode a version, with everything that GitLab shows of one. `aliases` also contains its semver, so that clients
+    see it and can load by it.
     """
     answer: dict[str, object] = {
         "name": version.model_name,

@@ -33,7 +33,7 @@ def run(logged: CandidateData) -> Shape:
     ]
     if given:
         outputs["model_outputs"] = given
-    # Shown where they are empty, too, as GitLab does: scripts go through them.
+    # Shown even if empty, as in GitLab: scripts iterate over them.
     data: Shape = {
         "metrics": metrics(logged.metrics),
         "params": msgspec.Raw(logged.params.json.encode()),
@@ -64,7 +64,7 @@ def artifact_uri(candidate: Candidate) -> str:
 
 
 class Metric(msgspec.Struct, gc=False):
-    """A page of a history has tens of thousands, and a struct is made and encoded in half the time of a dict."""
+    """A page of a history has tens of thousands, and creating and encoding a struct takes half the time of a dict."""
 
     key: str
     value: float | str
@@ -77,7 +77,7 @@ def metric(point: Point) -> Shape:
 
 
 def metrics(points: Iterable[Point]) -> list[Metric]:
-    """Show points; NaN goes as a text, since JSON has none."""
+    """Show points; NaN becomes text, since JSON has no NaN."""
     return [
         Metric(key, "NaN" if value != value else value, at, step)  # noqa: PLR0124 - only NaN differs from itself
         for key, value, at, step in points
@@ -107,7 +107,7 @@ def _dataset(dataset: Dataset) -> Shape:
 
 
 def entry(one: Entry, folder: str = "") -> Shape:
-    """Show a line of a folder; `folder` is put before the name where clients want the whole path."""
+    """Show an entry of a folder; `folder` is put before the name for clients that expect the whole path."""
     shape: Shape = {"path": join(folder, one.name) if folder else one.name, "is_dir": one.size is None}
     if one.size is not None:
         shape["file_size"] = one.size

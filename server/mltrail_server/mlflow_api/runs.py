@@ -27,7 +27,7 @@ class _Create(Message):
 
 class _Which(Message):
     run_id: str | None = None
-    run_uuid: str | None = None  # what clients before 1.0 send, and all later ones send too
+    run_uuid: str | None = None  # clients before 1.0 send only this, later ones send both
 
 
 class _Update(_Which):
@@ -75,8 +75,8 @@ def restore(call: Call) -> Response:
 def _status(given: str | int | None) -> Status | None:
     """Read a status by name or by MLflow's number.
 
-    MLflow's server passes over a name that it does not know, so that the run stays RUNNING for ever; here it is an
-    error that names the right ones.
+    MLflow's server ignores a name that it does not know, and the run stays RUNNING for ever; here it is an error that
+    lists the right names.
     """
     if given is None:
         return None

@@ -16,7 +16,7 @@ from .messages import Message, message_of
 from .wire import experiment_number, orders_of, run_id_of, view_of
 
 _MOST_AT_ONCE = 1000
-"""Where the client does not say."""
+"""The size of a page if the client asks for none."""
 
 _METRIC_ALONE = re.compile(r"\s*metrics?\.\S+")
 
@@ -26,7 +26,7 @@ class _SearchRuns(Message):
     filter: str | None = None
     run_view_type: str | int | None = None
     max_results: int | None = None
-    order_by: list[str] | str | None = None  # a list from MLflow's clients, a text from GitLab's
+    order_by: list[str] | str | None = None  # a list from MLflow's clients, a string from GitLab's
     page_token: str | None = None
 
 
@@ -87,7 +87,9 @@ def history(call: Call) -> Response:
 
 
 def _orders(given: list[str] | str | None) -> list[str]:
-    """Read `order_by`. GitLab's clients send one text, in which a metric without a direction is sorted downwards."""
+    """Read `order_by`. GitLab's clients send one string, in which a metric without a direction is sorted in descending
+    order.
+    """
     if isinstance(given, str) and _METRIC_ALONE.fullmatch(given):
         return [f"{given} DESC"]
     return orders_of(given)

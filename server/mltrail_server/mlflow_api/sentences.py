@@ -1,6 +1,6 @@
-"""MLflow's own sentences, and its names of fields, where programs and their tests look for them in a message.
+"""MLflow's own sentences and field names, which programs and their tests look for in messages.
 
-A refusal that is not here is said as everywhere else: `domain/reasons.py`.
+For a reason that is not here, clients get the plain sentence of `domain/reasons.py`.
 """
 
 from collections.abc import Mapping

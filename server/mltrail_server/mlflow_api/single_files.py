@@ -16,7 +16,7 @@ from .messages import Message, message_of, query_of
 from .wire import run_id_of
 
 MOST_BYTES = 10 * 1024 * 1024
-"""What a page may upload. Clients upload through the artifact proxy, which has no such limit."""
+"""The most that a page may upload. Clients upload through the artifact proxy, which has no such limit."""
 
 
 class _OfRun(Message):
@@ -75,7 +75,7 @@ def _folder(call: Call, query: _OfRun) -> str:
 
 
 def _named(path: str) -> str:
-    """Read the name of a file: before anything is looked for, as MLflow does."""
+    """Read the name of a file. As in MLflow, this comes before anything is looked up."""
     name = paths.clean(path)
     if not name:
         raise invalid("Missing value for required parameter 'path'. Request must specify path.")

@@ -1,7 +1,7 @@
-"""Large files in parts, and by URLs of the store, as MLflow's client sends and fetches them.
+"""Large files in parts, and through the store's own URLs, as MLflow's client sends and fetches them.
 
-Clients ask for it by MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD and MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD, and fall back to
-whole files on 501: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/.
+Clients ask for this with MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD and MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD, and fall back
+to whole files on 501: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/.
 """
 
 from flask import Response
@@ -78,7 +78,9 @@ def presigned_of_run(call: Call) -> Response:
 
 
 def not_here(call: Call) -> Response:
-    """A single URL to upload to has no end that this server could hear of, so the file would never get its name."""
+    """After an upload to a single URL, nothing tells this server that it is complete, so the file would never get its
+    name.
+    """
     del call
     raise refused()
 
@@ -90,5 +92,5 @@ def _located(call: Call, path: str) -> dict[str, object]:
 
 
 def _target(folder: str, path: str) -> str:
-    """Join folder and file name. Clients before 3.18 send the file's path on their machine, be it Windows."""
+    """Join folder and file name. Clients before 3.18 send the file's path on their machine, which may be Windows."""
     return paths.join(folder, path.replace("\\", "/").rpartition("/")[2])

@@ -45,7 +45,9 @@ def stage_name(stage: Stage) -> str:
 
 
 def experiment_number(experiment_id: str) -> int:
-    """Read an experiment's id: a number as text. One that no column holds is an experiment that does not exist."""
+    """Read an experiment's id, a number as text. One that is too large for any column is an experiment that does not
+    exist.
+    """
     if not (experiment_id.isascii() and experiment_id.isdigit()):
         raise invalid(f"Invalid experiment ID: '{experiment_id[:60]}'. It must be a number, such as '1'.")
     if len(experiment_id) > _MOST_DIGITS or int(experiment_id) > MAX_INT64:
@@ -72,7 +74,7 @@ def check_length(name: str, given: Sequence[object] | None, most: int) -> None:
 
 
 def orders_of(given: list[str] | str | None) -> list[str]:
-    """Read `order_by`: a list from MLflow's clients, a text from GitLab's."""
+    """Read `order_by`: a list from MLflow's clients, a string from GitLab's."""
     if isinstance(given, str):
         return [given]
     return given or []

@@ -1,6 +1,6 @@
-"""Our style sheets and scripts, and those that were taken from npm when the wheel was built (`assets/make.py`).
+"""Our style sheets and scripts, and those taken from npm when the wheel was built (`assets/make.py`).
 
-They are small and are kept in memory. A URL holds a hash of the content, so that browsers may keep it for good.
+They are small and are kept in memory. A URL contains a hash of the content, so that browsers can cache it for good.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ class Asset:
 
 
 def mount_all(app: Flask, settings: Settings) -> None:
-    """Serve every asset, and let templates name them: `asset("app.css")`, `icon("job")`. One that was not built is
-    left out of the page, which looks plain then.
+    """Serve every asset, and let templates name them: `asset("app.css")`, `icon("job")`. An asset that was not built is
+    left out of the page, which then looks plain.
     """
     found = {asset_name: _read(source, settings.root_path) for asset_name, source in _sources()}
 

@@ -1,4 +1,4 @@
-"""An experiment's runs as a table, and the same as CSV."""
+"""An experiment's runs as a table and as CSV."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _ATTRIBUTES = ("run_name", "status", "user_id", "tags.gitlab.CI_COMMIT_REF_NAME"
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
-    """Show a page of an experiment's runs. A filter that is wrong is told above the table, not instead of it."""
+    """Show a page of an experiment's runs. A wrong filter is explained above the table, which then has all runs."""
     arguments = call.request.args
     state = State.read(arguments)
     if arguments.get("k"):
@@ -56,7 +56,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
 
 
 def as_csv(call: Call, iid: int) -> ResponseReturnValue:
-    """Send all runs that match, sorted as the table is, with the table's columns."""
+    """Send all runs that match, in the order of the table and with its columns."""
     state = State.read(call.request.args)
     if state.problem:
         raise MltrailError(Code.INVALID, state.problem)

@@ -11,7 +11,7 @@ from mltrail_server.services.pages.charts import Curve
 from mltrail_server.store.tracking.histories import CurveAxis
 
 COLOURS = ("#428fdc", "#c95d2e", "#2da160", "#9475db", "#cf4d81", "#0090b1", "#ab6100", "#747273")
-"""Readable on light and on dark; `charts.js` has the same."""
+"""Readable on light and dark backgrounds; `charts.js` has the same colours."""
 
 _WIDTH, _HEIGHT = 440, 220
 _STYLE = 'font-family="sans-serif" font-size="11" fill="#89888d"'
@@ -34,7 +34,7 @@ def as_json(call: Call) -> ResponseReturnValue:
 
 
 def as_picture(call: Call) -> ResponseReturnValue:
-    """Draw the curves as SVG, which holds numbers only: nothing that a user can name."""
+    """Draw the curves as SVG, which contains numbers only: nothing that a user can name."""
     headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "sandbox; default-src 'none'"}
     return Response(_drawn(_curves(call)), content_type="image/svg+xml", headers=headers)
 

@@ -1,4 +1,4 @@
-"""Changes that people make on pages: a form, one service call, and back to the page with what became of it.
+"""Changes that people make on pages: a form, one service call, and back to the page with the result.
 
 Each form carries the session's own token (`ui.session`), and each route declares that it writes.
 """
@@ -46,7 +46,7 @@ def candidate(call: Call, iid: int) -> ResponseReturnValue:
 
 
 def promote(call: Call, iid: int) -> ResponseReturnValue:
-    """Make a run a model version, as the `promote` job does; the contract and the gate hold here too."""
+    """Make a run a model version, as the `promote` job does; the contract and the gate apply here too."""
     here = _address(call, f"candidates/{iid}")
     try:
         (done,) = promote_service.promote(call.scope, Wish(candidate_iid=iid))
@@ -58,8 +58,8 @@ def promote(call: Call, iid: int) -> ResponseReturnValue:
     if done.state not in ("promoted", "already"):
         flash(f"Not promoted: {done.reason}"[:_MOST_SHOWN], "danger")
         return redirect(here, 303)
-    told = "is promoted" if done.state == "promoted" else "was promoted already"
-    flash(f"{done.model} {done.version} {told}: {done.reason}"[:_MOST_SHOWN], "success")
+    outcome = "is promoted" if done.state == "promoted" else "was promoted already"
+    flash(f"{done.model} {done.version} {outcome}: {done.reason}"[:_MOST_SHOWN], "success")
     return redirect(_address(call, f"models/{segment(done.model)}"), 303)
 
 
@@ -107,7 +107,7 @@ def model(call: Call, name: str) -> ResponseReturnValue:
             reason=_field(call, "reason").strip() or None,
             expected=None,
         ),
-        # As it was when the page was loaded: who moved it meanwhile is not overruled.
+        # The alias must still be where it was when the page was loaded, so that nobody's later move is undone.
         "roll-back": lambda: aliases.rollback(
             call.scope, name, _field(call, "alias"), reason=_field(call, "reason").strip() or None, expected=expected
         ),
@@ -138,9 +138,9 @@ def _done(
     otherwise: str | None = None,
     sure: bool = True,
 ) -> ResponseReturnValue:
-    """Carry out what the form asks for and go on to `there`; back to `otherwise` when it can't be done.
+    """Do what the form asks for and go on to `there`, or back to `otherwise` if it can't be done.
 
-    `sure`: a deletion wants a box ticked.
+    `sure`: a deletion needs a ticked box.
     """
     change = changes.get(_field(call, "do").partition(":")[0])
     if change is None:

@@ -1,6 +1,6 @@
 """Where MLflow clients' links lead: `View run … at: <tracking URI>/#/experiments/1/runs/<run id>`.
 
-The part after `#` never reaches a server, so a script of the page reads it and goes on to the page that is meant.
+The part after `#` never reaches a server, so a script of the page reads it and goes on to the right page.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ TRACKING_URI = "/api/v4/projects/<project:project>/ml/mlflow"
 
 def shower(settings: Settings) -> Callable[[str], ResponseReturnValue]:
     def show(project: str) -> ResponseReturnValue:
-        """Answer the same to anybody: it tells nothing of the project, not even whether it exists."""
+        """Show the same page to anybody: it reveals nothing about the project, not even whether it exists."""
         return render_template("forward.html", target=f"{settings.root_path}/{quote(project)}/-/ml")
 
     return show
 
 
 def run(call: Call, eid: str) -> ResponseReturnValue:
-    """Go to a run that is named by its MLflow run id. Raises NOT_FOUND."""
+    """Go to a run by its MLflow run id. Raises NOT_FOUND."""
     iid = candidates.get(call.scope, eid).candidate.iid
     return redirect(f"{call.pages}/candidates/{iid}", 302)

@@ -1,4 +1,4 @@
-"""The first page: the projects that somebody may see; for strangers only what this is."""
+"""The first page: the projects that a person can see, or what mltrail is, for anyone not signed in."""
 
 from collections.abc import Callable
 

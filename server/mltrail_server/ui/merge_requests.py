@@ -42,7 +42,9 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
 
 
 def _check(call: Call) -> None:
-    """Refuse those to whom GitLab would not show a private project's merge requests: titles and branches stand here."""
+    """Refuse people to whom GitLab would not show a private project's merge requests: this page has titles and
+    branches.
+    """
     if not call.actor.sees_merge_requests:
         raise forbidden(
             f"{call.actor.user_name} has less than the Reporter role in {call.actor.project_path}; GitLab shows merge "

@@ -29,7 +29,7 @@ def models(call: Call) -> ResponseReturnValue:
 
 
 def model(call: Call, name: str) -> ResponseReturnValue:
-    """Show a model, also under the number that GitLab's URLs hold."""
+    """Show a model by its name or by the number in GitLab's URLs."""
     real = models_service.name_of(call.scope, name)
     if real != name:
         return redirect(f"{call.pages}/models/{segment(real)}", 302)

@@ -1,4 +1,6 @@
-"""Show users' files without running them: a beginning of text, escaped, or a picture of a kind that holds no script."""
+"""Show users' files without running them: the beginning of a text, escaped, or a picture of a kind that can't contain a
+script.
+"""
 
 import csv
 import io
@@ -53,7 +55,7 @@ def of(scope: Scope, file: File) -> Preview:
 
 
 def picture(call: Call, file: File) -> ResponseReturnValue:
-    """Send a picture for an `<img>`: of a raster kind, told by its first bytes, and never as a page of its own."""
+    """Send a picture for an `<img>`: a raster image, recognized by its first bytes, and never as a page of its own."""
     kind = _picture(call.scope, file)
     if kind is None or file.size > _MOST_PICTURE:
         raise invalid("This file is no picture that can be shown; download it.")
@@ -95,7 +97,7 @@ def _as_table(file: File, text: str, *, cut: bool) -> Preview | None:
 
 
 def _laid_out(file: File, text: str, *, cut: bool) -> str:
-    """Indent JSON that stands in one line."""
+    """Indent JSON that is all on one line."""
     if cut or not file.path.lower().endswith(".json") or "\n" in text.strip():
         return text
     try:

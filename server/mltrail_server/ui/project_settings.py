@@ -1,4 +1,4 @@
-"""How a project is set up: what to include, who is who, and how much is used."""
+"""How a project is set up: what to include, how to log from elsewhere, your role, and how much is used."""
 
 from flask.typing import ResponseReturnValue
 

@@ -1,5 +1,5 @@
-"""Show Markdown that people wrote. It can say things and do nothing: no HTML of its own, no pictures from elsewhere,
-links only over http, no style that our policy would refuse.
+"""Show Markdown that people wrote. It can only be read: no HTML of its own, no pictures from elsewhere, links over http
+only, no style that our policy would refuse.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
 _MOST = 10_000
-"""Longer text is shown as it is: some Markdown takes the square of its length to read."""
+"""Longer text is shown as it is: the time to read some Markdown grows with the square of its length."""
 
-_PRE = '<pre tabindex="0">'  # it may scroll, so the keyboard has to reach it
+_PRE = '<pre tabindex="0">'  # it may scroll, so it must be reachable by keyboard
 _BELOW = 2  # a page's own headings are the first two levels
 
 
@@ -53,7 +53,7 @@ class _Renderer(RendererHTML):
         return self.renderToken(tokens, index, options, env)
 
     def _cell(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """Say by a class what Markdown says by a style."""
+        """Use a class for what Markdown says with a style."""
         if tokens[index].attrs.pop("style", "") == "text-align:right":
             tokens[index].attrSet("class", "number")
         return self.renderToken(tokens, index, options, env)
@@ -70,7 +70,7 @@ _READER = _reader()
 
 
 def shown(text: str, most: int = _MOST) -> Markup:
-    """Render a text, or show it as it is when it has more than `most` characters."""
+    """Render a text; if it has more than `most` characters, show it as it is."""
     if len(text) > most:
         return Markup('<pre tabindex="0">{}</pre>').format(text)
     return Markup(_rendered(text))  # noqa: S704 - the reader escapes what is not its own

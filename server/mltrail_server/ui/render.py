@@ -1,4 +1,4 @@
-"""Fill a template for somebody who looks at a project."""
+"""Fill a template for somebody who is looking at a project."""
 
 from importlib import metadata
 from urllib.parse import quote
@@ -17,7 +17,7 @@ _RELEASE = metadata.version("mltrail")
 
 
 def page(call: Call, template: str, **values: object) -> str:
-    """Render a page of a project. Templates find there who looks, whether they may write, and the project's URLs."""
+    """Render a page of a project. Templates get the user's name, whether they may write, and the project's URLs."""
     settings = call.deps.settings
     path = call.actor.project_path
     return render_template(
@@ -70,7 +70,7 @@ def _iso(milliseconds: int) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """Write a time span in its two largest units."""
+    """Write a duration in its two largest units."""
     seconds = max(0, milliseconds) / 1000
     if seconds < 60:
         return f"{seconds:.3g} s"

@@ -24,8 +24,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's own sessions. It makes a signer for each request, which takes longer than all else that Flask does with a
-    call; training jobs send no cookie.
+    """Flask's own sessions. It creates a signer for each request, which takes longer than everything else that Flask
+    does in a call, and training jobs send no cookie.
     """
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
@@ -39,7 +39,7 @@ def configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         MLTRAIL_HOST=urlsplit(settings.external_url).netloc,
         SESSION_COOKIE_NAME="mltrail_session",
-        SESSION_COOKIE_PATH=settings.root_path or "/",  # who else is on this host does not get it
+        SESSION_COOKIE_PATH=settings.root_path or "/",  # so that other applications on this host do not get it
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=urlsplit(settings.external_url).scheme == "https",
@@ -48,8 +48,8 @@ def configure(app: Flask, settings: Settings) -> None:
 
 
 def finder(deps: Deps) -> Callable[[Request], str]:
-    """Make what reads a page's token: from the session, and for everything that changes something only with the form's
-    own token (see `check_form`). Raises UNAUTHENTICATED, which the pages answer with the sign-in form.
+    """Return a function that finds a page's token: in the session, and for anything that changes something only with
+    the form's own token (see `check_form`). It raises UNAUTHENTICATED, which the pages answer with the sign-in form.
     """
 
     def token_of(request: Request) -> str:
@@ -64,54 +64,54 @@ def finder(deps: Deps) -> Callable[[Request], str]:
 
 
 def keep(session_id: str) -> None:
-    """Begin anew: nothing of what the browser had before counts any longer."""
+    """Begin anew: nothing that the browser had before counts any longer."""
     session.clear()
     session.permanent = True
     session[_ID] = session_id
 
 
 def forget() -> str | None:
-    """End the browser's side, and tell the id that it had."""
+    """End the browser's side, and return the id that it had."""
     session_id = session.get(_ID)
     session.clear()
     return session_id if isinstance(session_id, str) else None
 
 
 def csrf_token() -> str:
-    """Answer the value that every form of this session sends along; another site can't know it."""
+    """Return the value that every form of this session sends along; another site can't know it."""
     if _CSRF not in session:
         session[_CSRF] = secrets.token_urlsafe(24)
     return str(session[_CSRF])
 
 
 def check_form(request: Request) -> None:
-    """Refuse a form that is not one of this session's own pages, or larger than any of them.
+    """Refuse a form that does not come from one of this session's own pages, or is larger than any of them.
 
-    Raises FORBIDDEN, TOO_LARGE, or UNAVAILABLE while too many strangers send some.
+    Raises FORBIDDEN, TOO_LARGE, or UNAVAILABLE while too many forms without a session are being sent.
     """
     request.max_content_length = limits.MAX_FORM
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin")
-    # A proxy may ask us by another name than the one that the browser knows.
+    # A proxy may use another name for us than the browser does.
     ours = (request.host, current_app.config["MLTRAIL_HOST"] or request.host)
     if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] not in ours):
         raise forbidden("This form was sent from another site.")
     with nullcontext() if session.get(_ID) else unauthenticated_body():
         read_form(request, limits.MAX_FORM)
-    told = request.form.get("csrf_token", "")
-    if not _same(told, str(session.get(_CSRF, ""))):
+    given = request.form.get("csrf_token", "")
+    if not _same(given, str(session.get(_CSRF, ""))):
         raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")
 
 
 def begin_login(target: str) -> tuple[str, str]:
-    """Note that the browser goes to GitLab's login, and answer PKCE's verifier and the state that must come back."""
+    """Note that the browser goes to GitLab's login, and return PKCE's verifier and the state that must come back."""
     state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
     session[_LOGIN] = {"state": state, "verifier": verifier, "next": target}
     return state, verifier
 
 
 def end_login(state: str) -> tuple[str, str]:
-    """Answer verifier and target of the login that this browser began. Raises FORBIDDEN when it began no such one."""
+    """Return verifier and target of the login that this browser began. Raises FORBIDDEN if it began no such login."""
     login = session.pop(_LOGIN, None)
     if not isinstance(login, dict) or not _same(state, str(login["state"])):
         raise forbidden("This sign-in was not begun in this browser, or is too old. Begin again.")

@@ -39,7 +39,7 @@ class SignIn:
             session.keep(sessions.sign_in_with_token(self._deps, token))
         except MltrailError as error:
             if error.code not in _REFUSED:
-                raise  # the token may be right: GitLab does not answer, or the session can't be stored
+                raise  # the token may be right: GitLab does not respond, or the session can't be stored
             return self._page(target, problem=sentences.of(error)), _REFUSED[error.code]
         return redirect(target, 303)
 
@@ -51,7 +51,7 @@ class SignIn:
         verifier, target = session.end_login(request.args.get("state", ""))
         code = request.args.get("code")
         if code is None:
-            # `error` is not shown: whoever makes a link chooses its text.
+            # `error` is not shown, because the author of a link can choose its text.
             raise unauthenticated("GitLab did not let you in, or you said no. Sign in again, or with a token.")
         session.keep(sessions.sign_in_with_code(self._deps, code, verifier))
         return redirect(target, 303)
@@ -64,8 +64,8 @@ class SignIn:
         return redirect(f"{self._root}/-/sign-in", 303)
 
     def _inside(self, given: Mapping[str, str]) -> str:
-        """Read where to go on, and keep it on this site: a path with one slash in front, no other host, and below our
-        own path. Browsers pass over tabs and line breaks, and take a backslash for a slash.
+        """Read where to go next, and keep it on this site: a path that begins with a single slash, names no other host,
+        and is below our own path. Browsers ignore tabs and line breaks, and treat a backslash as a slash.
         """
         home = f"{self._root}/"
         target = given.get("next", home)
@@ -82,13 +82,13 @@ class SignIn:
 
 
 def _climbs(target: str) -> bool:
-    """Tell whether a browser would leave the path that a target begins with."""
+    """Return whether a browser would leave the path that a target begins with."""
     path = unquote(target.partition("?")[0].partition("#")[0])
     return ".." in path.split("/")
 
 
 def secured(response: Response) -> Response:
-    """Add to every page: nothing is loaded from elsewhere, nothing inline runs, nobody frames it."""
+    """Add to every page: nothing is loaded from elsewhere, no inline script runs, no other site frames it."""
     if (response.content_type or "").startswith("text/html"):
         response.headers["Content-Security-Policy"] = (
             "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "

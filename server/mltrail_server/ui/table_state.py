@@ -1,4 +1,4 @@
-"""The state of a table of candidates, all of it in the URL: a link shows somebody else the same."""
+"""The state of a table of candidates, all of it in the URL, so that a link shows somebody else the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _VIEWS = {"active": ViewType.ACTIVE_ONLY, "deleted": ViewType.DELETED_ONLY, "all
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that every table has. `order` is the name that it is sorted by."""
+    """A column that every table has. `order` is what it is sorted by."""
 
     key: str
     label: str
@@ -64,7 +64,7 @@ class State:
 
     @classmethod
     def read(cls, arguments: MultiDict[str, str]) -> Self:
-        """Read a query string. What is wrong with filter or order stands in `problem`, and is left out otherwise."""
+        """Read a query string. If filter or order is wrong, `problem` says why, and they are ignored."""
         columns = (
             tuple(dict.fromkeys(key for key in arguments.getlist("c") if key))[:MOST_COLUMNS]
             if "c" in arguments
@@ -88,13 +88,15 @@ class State:
         return _VIEWS[self.view]
 
     def chosen(self, prefix: str) -> list[str] | None:
-        """Name the chosen metrics or parameters; None when the choice is left to us."""
+        """List the chosen metrics or parameters; None if the choice is left to us."""
         if self.columns is None:
             return None
         return [key.removeprefix(prefix) for key in self.columns if key.startswith(prefix)]
 
     def shows(self, column: Column, *, local: bool = False) -> bool:
-        """Tell whether a column is shown. Local mode knows no jobs, so it shows none unless they are asked for."""
+        """Return whether a column is shown. Local mode has no jobs, so it shows their columns only if they are asked
+        for.
+        """
         if self.columns is not None:
             return column.key in self.columns
         return column.by_default and not (local and column.key in _OF_JOBS)
@@ -107,7 +109,7 @@ class State:
         return [*found, ("c", "")] if self.columns == () else found
 
     def url(self, **changes: object) -> str:
-        """Write the query of this state with some of it changed; from the first page on, unless `page` is given."""
+        """Write the query of this state with some of it changed; it begins at the first page unless `page` is given."""
         changed = replace(self, **{"page": None, **changes})  # type: ignore[arg-type] # the fields are named by hand
         pairs = changed.pairs()
         if changed.page:
@@ -115,7 +117,7 @@ class State:
         return "?" + urlencode(pairs)
 
     def sorted_by(self, order: str) -> str | None:
-        """Tell which way the table is sorted by a column: ascending, descending or not at all."""
+        """Return which way the table is sorted by a column: ascending, descending or not at all."""
         if not self.orders:
             return None
         try:
@@ -139,7 +141,7 @@ class State:
         return made
 
     def with_clause(self, key: str, operator: str, value: str) -> Self:
-        """Add a comparison, as the form beside the filter sends it. Raises INVALID for what can't be compared."""
+        """Add a comparison from the form next to the filter. Raises INVALID for what can't be compared."""
         entity = next(
             (one for prefix, one in ((METRIC, Entity.METRIC), (PARAM, Entity.PARAM)) if key.startswith(prefix)),
             Entity.TAG if key.startswith("tags.") else Entity.ATTRIBUTE,
@@ -154,7 +156,7 @@ class State:
 
 
 def order_of(prefix: str, name: str) -> str:
-    """Write a metric's or parameter's name as an order has it."""
+    """Write a metric's or parameter's name as it is in an order."""
     entity = Entity.METRIC if prefix == METRIC else Entity.PARAM
     try:
         return text.written_order(Order(entity, name, descending=False)).removesuffix(" ASC")
