@@ -67,7 +67,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
     _greet(settings, host, port)
     _keep_memory_small()
     with worker_process(deps) if with_worker and not settings.local_mode else nullcontext():
-        # From here on there are threads beside the main one.
+        # From here on there are other threads than the main one.
         wake_for_signals()
         _serve_http(app, host, port, workers)
 

@@ -34,13 +34,13 @@ def told() -> Description:
         ("GET", "/projects/42/pipelines/1/jobs", {"scope[]": "failed", "include_retried": "true"}, None, None),
         ("POST", "/projects/42/merge_requests/1/notes", {}, {"body": "hello"}, None),
         ("GET", "/projects/42/merge_requests", {"status": "opened"}, None, "no query parameter 'status'"),
-        ("GET", "/projects/42/merge_requests", {"state": "open"}, None, "takes no state='open'"),
-        ("GET", "/projects/42/pipelines/1/jobs", {"per_page": "many"}, None, "takes no per_page='many'"),
-        ("GET", "/projects/42/pipelines/1/jobs", {"include_retried": "yes"}, None, "takes no include_retried"),
+        ("GET", "/projects/42/merge_requests", {"state": "open"}, None, "does not accept state='open'"),
+        ("GET", "/projects/42/pipelines/1/jobs", {"per_page": "many"}, None, "does not accept per_page='many'"),
+        ("GET", "/projects/42/pipelines/1/jobs", {"include_retried": "yes"}, None, "does not accept include_retried"),
         ("GET", "/projects/42/repository/compare", {"from": SHA}, None, "needs the query parameter 'to'"),
         ("GET", "/projects/42/runs", {}, None, "is not described"),
         ("PATCH", "/projects/42", {}, None, "is not described"),
-        ("POST", "/projects/42/merge_requests/1/notes", {}, {"text": "hello"}, "takes no field 'text'"),
+        ("POST", "/projects/42/merge_requests/1/notes", {}, {"text": "hello"}, "has no field 'text'"),
         ("POST", "/projects/42/merge_requests/1/notes", {}, {}, "needs the field 'body'"),
         ("POST", "/projects/42/merge_requests/1/notes", {}, {"body": 1}, "body is 1"),
         ("POST", f"/projects/42/statuses/{SHA}", {}, {"state": "passed"}, "state is 'passed'"),
@@ -93,7 +93,7 @@ def seen() -> Iterator[list[str]]:
 def test_what_the_server_asks_is_looked_at(told: Description, team: Team, seen: list[str]) -> None:
     session = Connections(team.gitlab.url).bot(team.tokens["bot"])
     session.http_get("/projects/42", statistic="true", **NO_WAITING)
-    assert seen == ["GET /projects/{id} takes no query parameter 'statistic'"]
+    assert seen == ["GET /projects/{id} has no query parameter 'statistic'"]
 
 
 def test_every_exception_is_still_one(told: Description) -> None:

@@ -126,13 +126,13 @@ def summary(outcomes: Iterable[Outcome], silent: Iterable[Outcome] = ()) -> str:
     found, missed = list(outcomes), list(silent)
     broken, warnings = found.count(Outcome.FAIL), found.count(Outcome.WARN)
     failing, warning = missed.count(Outcome.FAIL), missed.count(Outcome.WARN)
-    beside = _counted(warnings + warning, "warning") if warnings + warning else ""
+    warned = _counted(warnings + warning, "warning") if warnings + warning else ""
     if broken or failing:
         parts = [f"{_counted(broken, 'rule')} broken"] if broken else []
         parts += [f"{_counted(failing, 'model')} not trained here"] if failing else []
-        return f"gate failed: {', '.join(parts)}" + (f", {beside}" if beside else "")
+        return f"gate failed: {', '.join(parts)}" + (f", {warned}" if warned else "")
     missing = f": {_counted(warning, 'model')} not trained here" if warning else ""
-    return f"gate passed with {beside}{missing}" if beside else "gate passed"
+    return f"gate passed with {warned}{missing}" if warned else "gate passed"
 
 
 def _counted(number_of: int, noun: str) -> str:

@@ -91,9 +91,7 @@ def of_promotion(pipeline_id: int, candidate_iid: int) -> Owner:
 
 
 def beside(number: int) -> str:
-    """Name the folder of a candidate's additions after its job ended, which no client can name: see
-    `store/beside.py`.
-    """
+    """Return the folder for files that are kept apart from a candidate's own; no client can name it."""
     return f"{_BESIDE}/{number}"
 
 

@@ -1,4 +1,4 @@
-"""What merging a merge request would publish of one model, as its note says it beforehand."""
+"""What merging a merge request would publish of a model, as announced in its note."""
 
 from dataclasses import dataclass, replace
 
@@ -14,8 +14,8 @@ _NO_PIPELINE = (
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`sentence` is safe to stand in a note. `reuse` tells whether the reviewed candidate itself may ship; `refused`,
-    as safe, why it would not be promoted as it is.
+    """`sentence` is safe to put in a note. `reuse` says whether the reviewed candidate itself may be promoted;
+    `refused`, which is safe too, says why it would not be promoted as it is.
     """
 
     version: str
@@ -28,8 +28,9 @@ class Preview:
     refused: Markdown | None = None
 
     def knowing(self, *, up_to_date: bool | None, without_pipeline: str | None = None) -> "Preview":
-        """Say beside it whether the target branch will have to train again; None where nobody knows. `without_pipeline`
-        is the target branch's last commit where no pipeline has run on it: then none may run after the merge either.
+        """Add whether the target branch will have to train again, unless `up_to_date` is None: not known.
+        `without_pipeline` is the target branch's last commit if no pipeline has run on it: then none may run after the
+        merge either.
         """
         more = "" if self.refused else reviewed.beforehand(reuse=self.reuse, up_to_date=up_to_date)
         if without_pipeline is not None:
@@ -38,5 +39,5 @@ class Preview:
 
     def unless(self, refused: Markdown, model: str) -> "Preview":
         """Say instead that it would not be promoted as it is, and why."""
-        told = Markdown(f"If this is merged as it is, {code(model)} will not be promoted: {refused}.")
-        return replace(self, sentence=told, refused=refused)
+        sentence = Markdown(f"If this is merged as it is, {code(model)} will not be promoted: {refused}.")
+        return replace(self, sentence=sentence, refused=refused)

@@ -56,7 +56,7 @@ def nested(pairs: FormFields) -> dict[str, Any]:
     return found
 
 
-def _put(items: Any, place: str, key: str, values: list[str]) -> None:  # noqa: ANN401 - what stands there so far
+def _put(items: Any, place: str, key: str, values: list[str]) -> None:  # noqa: ANN401 - what is there so far
     """Put `tags[][key]` or `tags[0][key]` in its place: the n-th value of a key belongs to the n-th object."""
     if not isinstance(items, list) or (place and not (place.isascii() and place.isdigit() and len(place) < 5)):
         return

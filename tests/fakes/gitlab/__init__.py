@@ -1,7 +1,7 @@
-"""A stand-in for GitLab: real HTTP, GitLab's answers, and detectors for what a note would have set off.
+"""A stand-in for GitLab: real HTTP, GitLab's responses, and detectors for what a note would have triggered.
 
-It holds what mltrail asks for and nothing more. `tests/contract/test_fake_gitlab.py` holds its answers against GitLab's
-own JSON schemas.
+It has only what mltrail uses. `tests/contract/test_fake_gitlab.py` compares its responses with GitLab's own JSON
+schemas.
 """
 
 from .fake import FakeGitLab

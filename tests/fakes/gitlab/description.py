@@ -1,6 +1,6 @@
-"""GitLab's own description of its API, against which each request and each answer of the stand-in is held.
+"""GitLab's own description of its API, with which every request to the stand-in and every response of it is compared.
 
-The description is data that stays where it is: the variable GITLAB_API_DESCRIPTION names the file. Where there is none,
+The description is not part of this repository: the variable GITLAB_API_DESCRIPTION names the file. Without the file,
 nothing is checked. https://docs.gitlab.com/api/openapi/openapi_interactive/
 """
 
@@ -19,75 +19,77 @@ FILE = Path(
 PREFIX = "/api/v4"
 
 NOT_DESCRIBED = {
-    "GET /projects/{id}/merge_requests/{iid}/pipelines": "asked by tests only, and not in the extract that we keep",
+    "GET /projects/{id}/merge_requests/{iid}/pipelines": "used by tests only, and not in the extract that we keep",
     "GET /projects/{id}/releases/{tag_name}": "not in the extract (https://docs.gitlab.com/api/releases/)",
     "POST /projects/{id}/releases/{tag_name}/assets/links": "not in the extract (…/api/releases/links/)",
-    "GET /job/allowed_agents": "described with the answer of GET /job by mistake",
+    "GET /job/allowed_agents": "described by mistake with the response of GET /job",
 }
-"""What is called though the description has it not, or not rightly, and why that is so."""
+"""Calls that the description lacks or gets wrong, and why."""
 
 OUTSIDE = {
-    "/oauth/authorize": "OAuth is no part of the REST API",
-    "/oauth/token": "OAuth is no part of the REST API",
-    "/oauth/token/info": "OAuth is no part of the REST API",
-    "/oauth/revoke": "OAuth is no part of the REST API",
-    "/oauth/discovery/keys": "OpenID Connect is no part of the REST API",
-    "/.well-known/openid-configuration": "OpenID Connect is no part of the REST API",
+    "/oauth/authorize": "OAuth is not part of the REST API",
+    "/oauth/token": "OAuth is not part of the REST API",
+    "/oauth/token/info": "OAuth is not part of the REST API",
+    "/oauth/revoke": "OAuth is not part of the REST API",
+    "/oauth/discovery/keys": "OpenID Connect is not part of the REST API",
+    "/.well-known/openid-configuration": "OpenID Connect is not part of the REST API",
 }
 
-OF_ANOTHER_TYPE = {"ci_job_token_scope_enabled": "a boolean in truth"}
+OF_ANOTHER_TYPE = {"ci_job_token_scope_enabled": "actually a boolean"}
 
 PAGING = {"page": "integer", "per_page": "integer"}
-"""All lists take them (https://docs.gitlab.com/api/rest/#pagination), though not every list is described with them."""
+"""All lists accept them (https://docs.gitlab.com/api/rest/#pagination), although not every list's
+description says so.
+"""
 
 ALSO_ANSWERED = {
-    "attachment": "of notes: GitLab's own specs want it (public_api/v4/notes.json)",
-    "is_admin": "of the user: administrators are told (lib/api/entities/user_with_admin.rb)",
+    "attachment": "of notes: GitLab's own specs require it (public_api/v4/notes.json)",
+    "is_admin": "of the user: shown to administrators (lib/api/entities/user_with_admin.rb)",
     "token_present": "of a webhook: since 19.0 (https://docs.gitlab.com/api/project_webhooks/)",
 }
 
 _PLACE = re.compile(r"(\{\w+\})")
 
 problems: list[str] = []
-"""What was found since the last test: each test must leave it empty."""
+"""What was found since the last test; every test must leave it empty."""
 
 
 @dataclass(frozen=True)
 class Operation:
     name: str
     pattern: re.Pattern[str]
-    told: Mapping[str, Any]
+    declaration: Mapping[str, Any]
 
 
 class Description:
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        self._schemas: Mapping[str, Any] = told["schemas"]
-        self._operations = [Operation(name, _pattern(name), one) for name, one in told["operations"].items()]
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        self._schemas: Mapping[str, Any] = description["schemas"]
+        self._operations = [Operation(name, _pattern(name), one) for name, one in description["operations"].items()]
 
     def operation(self, method: str, path: str) -> Operation | None:
         called = f"{method} {path}"
         return next((one for one in self._operations if one.pattern.fullmatch(called)), None)
 
     def request(self, method: str, path: str, query: Iterable[tuple[str, str]], body: object) -> Iterator[str]:
-        """Name the parts of a request that GitLab would refuse or silently ignore. The path begins after `/api/v4`."""
+        """List the parts of a request that GitLab would refuse or silently ignore. The path begins after `/api/v4`."""
         found = self.operation(method, path)
         if found is None:
             if not any(_pattern(name).fullmatch(f"{method} {path}") for name in NOT_DESCRIBED):
                 yield f"{method} {path} is not described; say why in tests/fakes/gitlab/description.py"
             return
-        declared = {name: one for name, one in found.told["parameters"].items() if one["in"] == "query"}
+        declared = {name: one for name, one in found.declaration["parameters"].items() if one["in"] == "query"}
         given = dict(query)
         for name, value in given.items():
             plain = name.removesuffix("[]")
             if method == "GET" and plain in PAGING:
-                told: Mapping[str, Any] = {"type": PAGING[plain]}
+                parameter: Mapping[str, Any] = {"type": PAGING[plain]}
             elif plain in declared:
-                told = declared[plain]
+                parameter = declared[plain]
             else:
-                yield f"{found.name} takes no query parameter {name!r}"
+                yield f"{found.name} has no query parameter {name!r}"
                 continue
-            if not _is_written(value, told):
-                yield f"{found.name} takes no {name}={value!r}"
+            if not _is_written(value, parameter):
+                yield f"{found.name} does not accept {name}={value!r}"
         yield from (
             f"{found.name} needs the query parameter {name!r}"
             for name, one in declared.items()
@@ -96,14 +98,14 @@ class Description:
         yield from self._body(found, body)
 
     def _body(self, found: Operation, body: object) -> Iterator[str]:
-        wanted = self._resolved(found.told.get("requestBody") or {})
+        wanted = self._resolved(found.declaration.get("requestBody") or {})
         fields = body if isinstance(body, dict) else {}
         if not wanted and fields:
-            yield f"{found.name} takes no body, and has got {sorted(fields)}"
+            yield f"{found.name} has no body, but was sent {sorted(fields)}"
             return
         for name, value in fields.items():
             if name not in wanted.get("properties", {}):
-                yield f"{found.name} takes no field {name!r}"
+                yield f"{found.name} has no field {name!r}"
             else:
                 yield from self._mismatches(value, wanted["properties"][name], f"{found.name}: {name}")
         yield from (
@@ -111,22 +113,25 @@ class Description:
         )
         one_of = wanted.get("x-exactly-one-of")
         if one_of and sum(name in fields for name in one_of) != 1:
-            yield f"{found.name} wants exactly one of {one_of}"
+            yield f"{found.name} needs exactly one of {one_of}"
 
     def answer(self, method: str, path: str, status: int, body: object) -> Iterator[str]:
-        """Tell in what an answer has another shape than GitLab's: a field that it has not, or of another type."""
+        """List how a response differs in shape from GitLab's: fields that GitLab does not have, or that have another
+        type.
+        """
         found = self.operation(method, path)
         if found is None or found.name in NOT_DESCRIBED or not 200 <= status < 300:
             return
-        responses = found.told["responses"]
-        # Of another status than the one that is described only the documentation tells: 202 for a note that was none.
+        responses = found.declaration["responses"]
+        # Other statuses than the described one are only in the documentation, such as 202 for a note without text.
         schema = responses.get("200" if status == 201 and "201" not in responses else str(status))
         if schema:
             yield from self._mismatches(body, schema, found.name)
 
     def _mismatches(self, value: object, schema: Mapping[str, Any], where: str) -> Iterator[str]:
         schema = self._resolved(schema)
-        # What may be null is not in the extract. A string without example or format is Grape's way to tell no type.
+        # The extract does not say what can be null. Grape describes an unknown type as a string without example or
+        # format.
         if (
             value is None
             or schema.get("x-bare")
@@ -135,7 +140,7 @@ class Description:
         ):
             return
         if isinstance(value, list):
-            # Where GitLab answers a list of things, Grape tells of one of them only.
+            # Where GitLab returns a list, Grape describes only one element.
             item = schema.get("items", {}) if schema.get("type") == "array" else schema
             for one in value:
                 yield from self._mismatches(one, item, where)
@@ -170,18 +175,18 @@ def described() -> Description | None:
 
 
 def look(method: str, path: str, query: Iterable[tuple[str, str]], body: object) -> None:
-    """Write down what GitLab's description has against a request; the path is as it was sent."""
+    """Record how a request differs from GitLab's description; the path is as it was sent."""
     found = described()
     if found is None:
         return
     if path.startswith(f"{PREFIX}/"):
         problems.extend(found.request(method, path.removeprefix(PREFIX), query, body))
     elif path not in OUTSIDE:
-        problems.append(f"{method} {path} is no URL of GitLab's API")
+        problems.append(f"{method} {path} is not a URL of GitLab's API")
 
 
 def look_back(method: str, path: str, status: int, body: object) -> None:
-    """Write down in what an answer differs from the description."""
+    """Record how a response differs from GitLab's description."""
     found = described()
     if found is not None and path.startswith(f"{PREFIX}/"):
         problems.extend(found.answer(method, path.removeprefix(PREFIX), status, body))
@@ -189,22 +194,22 @@ def look_back(method: str, path: str, status: int, body: object) -> None:
 
 @lru_cache(maxsize=256)
 def _pattern(name: str) -> re.Pattern[str]:
-    """An operation's method and path; in names of projects, branches and files `%2F` stands for a slash."""
+    """An operation's method and path; in names of projects, branches and files, `%2F` is a slash."""
     method, _, path = name.partition(" ")
     spelled = ["[^/]+" if part.startswith("{") else re.escape(part) for part in _PLACE.split(path)]
     return re.compile(f"{method} {''.join(spelled)}")
 
 
-def _is_written(value: str, told: Mapping[str, Any]) -> bool:
-    """Tell whether a query parameter's text can be read as what is declared."""
-    if "oneOf" in told:
-        return any(_is_written(value, one) for one in told["oneOf"])
-    kind = told.get("type")
+def _is_written(value: str, parameter: Mapping[str, Any]) -> bool:
+    """Whether the text of a query parameter can be read as its declared type."""
+    if "oneOf" in parameter:
+        return any(_is_written(value, one) for one in parameter["oneOf"])
+    kind = parameter.get("type")
     if kind == "integer":
         return value.lstrip("-").isdigit()
     if kind == "boolean":
         return value.lower() in ("true", "false", "1", "0")
-    return "enum" not in told or value in told["enum"]
+    return "enum" not in parameter or value in parameter["enum"]
 
 
 def _is_of_type(value: object, kind: str | None) -> bool:

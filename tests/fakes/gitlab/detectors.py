@@ -1,8 +1,8 @@
-"""What GitLab would do on reading a text: run quick actions, mention people, link references, draw what it finds.
+"""What GitLab would do on reading a text: run quick actions, mention people, link references, render special blocks.
 
-It looks at its own HTML, outside of code and links, as GitLab's filters do; quick actions are looked for in what was
-sent. Where GitLab has changed its ways, what either way would do counts, and patterns are a little wider than
-GitLab's: what it might once find is found here.
+As GitLab's filters do, it looks at the rendered HTML, outside code and links; quick actions are looked for in what was
+sent. Where GitLab has changed, the effects of both ways count, and patterns are a little wider than GitLab's, to cover
+what it may find in the future.
 
 https://docs.gitlab.com/user/markdown/#gitlab-specific-references, https://docs.gitlab.com/user/project/quick_actions/
 """
@@ -53,18 +53,18 @@ _BLOCKS = frozenset({"", "python", "shell", "json:table", "mermaid"})
 
 @dataclass(frozen=True)
 class Reading:
-    """What GitLab finds in a text. `live` lists everything that would do or draw something, links excepted."""
+    """What GitLab finds in a text. `live` lists everything that would have an effect or be rendered, except links."""
 
     quick_actions: list[str]
     mentions: list[str]
     references: list[str]
     links: list[tuple[str, str]]  # text and target
     live: list[str]
-    pages: tuple[Seen, ...]  # one for each way in which GitLab has rendered
+    pages: tuple[Seen, ...]  # one for each way in which GitLab renders
 
     @property
     def ragged(self) -> list[list[int]]:
-        """Tables whose rows have not all as many cells."""
+        """Tables whose rows don't all have the same number of cells."""
         return [rows for page in self.pages for rows in page.widths if len(set(rows)) > 1]
 
 
@@ -115,18 +115,18 @@ def _drawn_on(page: Seen) -> Iterator[str]:
 
 
 def titled(text: str) -> list[str]:
-    """Tell what GitLab finds in an issue's title, in which code is not code and Markdown is not read."""
+    """List what GitLab finds in an issue's title, where code spans and Markdown have no meaning."""
     patterns = (_MENTION, _REFERENCE, _EMOJI, _ADDRESS, *_DRAWN.values())
     return [match for pattern in patterns for match in _found(pattern, [text])]
 
 
 def quick_actions(body: str) -> list[str]:
-    """GitLab takes lines that begin with a slash, outside of blocks of code."""
+    """List the quick actions: lines that begin with a slash, outside code blocks."""
     return [match["name"] for match in _QUICK_ACTION.finditer(_FENCED.sub("", body.replace("\r", "")))]
 
 
 def only_quick_actions(body: str) -> bool:
-    """Such a body makes no note."""
+    """Whether a body contains only quick actions: then no note is created."""
     lines = [line for line in body.splitlines() if line.strip()]
     return bool(lines) and all(_QUICK_ACTION.match(line) for line in lines)
 

@@ -1,7 +1,7 @@
-"""What GitLab keeps of a diff: as much as its limits allow. https://docs.gitlab.com/administration/diff_limits/
+"""What GitLab keeps of a diff: only as much as its limits allow. https://docs.gitlab.com/administration/diff_limits/
 
-A file whose own patch is too large is listed without it. Where the diff as a whole gets too long, the file that does it
-and all after it are left out, without an error: only the count tells, "12+" instead of "12".
+A file whose own patch is too large is listed without it. If the diff as a whole gets too long, the file at which that
+happens and all after it are left out, without an error: only the count shows it, "12+" instead of "12".
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _BYTES_A_FILE = 5 * 1024
 
 @dataclass
 class Limits:
-    """What an administrator may set. All patches together may have as many bytes as 5 KB a file make."""
+    """The limits that an administrator can set. All patches together can have 5 KB per allowed file."""
 
     files: int = 1000
     lines: int = 50_000
@@ -55,7 +55,7 @@ def between(old: Mapping[str, str | bytes], new: Mapping[str, str | bytes], limi
 
 
 def _changed(old: Mapping[str, str | bytes], new: Mapping[str, str | bytes], limits: Limits) -> list[Changed]:
-    """In the order of the paths. A file that went from one place and came to another unchanged was renamed."""
+    """In the order of the paths. A file that disappeared in one place and appeared unchanged in another was renamed."""
     gone = {content: name for name, content in old.items() if name not in new}
     found: dict[str, Changed] = {}
     for name in sorted(old.keys() | new.keys()):

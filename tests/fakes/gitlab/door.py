@@ -1,4 +1,4 @@
-"""What all of the stand-in's URLs share: who asks, which project, pages, errors, faults."""
+"""What all of the stand-in's URLs share: the caller, the project, paging, errors, faults."""
 
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,7 +18,7 @@ GUEST, REPORTER, DEVELOPER, MAINTAINER = 10, 20, 30, 40
 
 
 class ProjectConverter(BaseConverter):
-    """A project's number or its path, which clients send with `%2F`; Flask decodes that before it looks for a rule."""
+    """A project's number or its path, which clients send with `%2F`; Flask decodes that before it matches rules."""
 
     regex = r"[^/].*?"
     part_isolating = False
@@ -44,7 +44,7 @@ class Door:
         return found
 
     def caller(self) -> Token:
-        """Who asks, with a token whose scopes allow the call."""
+        """The caller, with a token whose scopes allow the call."""
         found = self.token()
         needed = READ_SCOPES if request.method == "GET" else {"api"}
         if not needed & set(found.scopes):
@@ -58,7 +58,7 @@ class Door:
         return found
 
     def project(self, ref: str, level: int = GUEST) -> Project:
-        """A project by number or path, in any case of its letters; hidden from whom it does not concern."""
+        """A project by number or path, case-insensitively; hidden from callers without access."""
         user = self.caller().user
         projects = self.fake.projects.values()
         found = next((one for one in projects if ref == str(one.id) or ref.lower() == one.path.lower()), None)
@@ -69,7 +69,7 @@ class Door:
         return found
 
     def code(self, ref: str) -> Project:
-        """A project whose code and merge requests the caller may read."""
+        """A project whose code and merge requests the caller can read."""
         hidden = self.project(ref).visibility == "private" and not self.fake.guests_see_code
         return self.project(ref, REPORTER if hidden else GUEST)
 
@@ -82,7 +82,7 @@ class Door:
     def _count_and_fail(self) -> Response | None:
         fake = self.fake
         fake.requests.append((request.method, request.path))
-        # What tests ask by hand is their own business.
+        # Requests that tests make by hand are not checked.
         if "urllib3" not in request.headers.get("User-Agent", ""):
             body = request.get_json(silent=True) if request.is_json else dict(request.form)
             description.look(request.method, _sent_path(), request.args.items(multi=True), body)
@@ -109,14 +109,14 @@ class Door:
 
 
 def _compare(response: Response) -> Response:
-    """Compare an answer with GitLab's description; one that went wrong on the way is none of GitLab's."""
+    """Compare a response with GitLab's description, unless a fault replaced it."""
     if response.is_json and not g.get("fault"):
         description.look_back(request.method, _sent_path(), response.status_code, response.get_json(silent=True))
     return response
 
 
 def _sent_path() -> str:
-    """The path as it was sent, with what is encoded in it."""
+    """The path as it was sent, still encoded."""
     sent: str = request.environ["RAW_URI"]
     return sent.partition("?")[0].removeprefix(request.script_root)
 
@@ -126,7 +126,7 @@ def missing(what: str = "Not found") -> NoReturn:
 
 
 def unknown() -> NoReturn:
-    """What GitLab answers for a URL that this version does not have."""
+    """GitLab's response for a URL that this version does not have."""
     answer = jsonify(error="404 Not Found")
     answer.status_code = 404
     abort(answer)
@@ -151,10 +151,10 @@ def paged(items: list[Any]) -> Response:
 
 def _told(error: HTTPException) -> Response:
     if error.response is not None:
-        # Only our own answers come here, and those are Flask's.
+        # Only our own responses get here, and those are Flask's.
         assert isinstance(error.response, Response)
         return error.response
-    # An URL that GitLab does not have is answered in another form than a thing that it does not have.
+    # GitLab's response for an unknown URL differs in form from that for a missing object.
     body = {"message": error.description} if request.url_rule else {"error": "404 Not Found"}
     answer = jsonify(body)
     answer.status_code = error.code or 500

@@ -1,4 +1,4 @@
-"""The stand-in itself: what a test arranges and looks at. Its routes are in `routes.py`."""
+"""The stand-in itself: what a test sets up and inspects. Its routes are in `routes.py`."""
 
 import itertools
 import re
@@ -39,7 +39,7 @@ _MR_REF = re.compile(r"refs/merge-requests/(\d+)/")
 
 
 class FakeGitLab:
-    """A small GitLab. Methods may be called from any thread, while it serves."""
+    """A small GitLab. Methods can be called from any thread while it serves."""
 
     def __init__(
         self,
@@ -56,29 +56,29 @@ class FakeGitLab:
         self.projects: dict[int, Project] = {}
         self.pipelines: dict[int, Pipeline] = {}
         self.jobs: dict[int, Job] = {}
-        self.bodies: list[str] = []  # every text that was written, also what was overwritten since
+        self.bodies: list[str] = []  # every text that was written, including overwritten ones
         self.titles: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.version = "18.6.0"
         self.lists_invited_groups = True  # among a project's members; an older GitLab does not
         self.diff_limits = Limits()
-        # GitLab hides the code of a private project from Guests. Tests of what a Guest may not post have it shown.
+        # GitLab hides the code of a private project from Guests. Tests of what a Guest can't post make it visible.
         self.guests_see_code = True
-        self.limited: int | None = None  # answer everything with 429: come back in so many seconds
+        self.limited: int | None = None  # return 429 for everything: retry after so many seconds
         self.limited_bare = False  # the kind of 429 that has no headers
-        # What becomes of a webhook on its way; None when it gets lost.
+        # How a webhook changes on its way; None if it gets lost.
         self.spoil_hook: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes] | None] = lambda *told: told
         self.applications: dict[str, Application] = {}
         self.grants: dict[str, Grant] = {}
-        self.visitor: User | None = None  # who sits at the browser, and says yes
+        self.visitor: User | None = None  # who uses the browser, and gives consent
         self._numbers = {name: itertools.count(start) for name, start in FIRST_NUMBERS.items()}
-        # GitLab shows its login key beside the key that signs CI tokens, so that choosing by `kid` matters.
+        # GitLab publishes its sign-in key as well as the key that signs CI tokens, so choosing by `kid` matters.
         self.login_key = keys.SigningKey("login")
         self.ci_key = keys.SigningKey("ci")
-        self.more_keys: list[dict[str, str]] = []  # what else stands among the published keys
-        self.released = threading.Event()  # ends what hangs
-        # What a test arranges is never seen half done.
+        self.more_keys: list[dict[str, str]] = []  # other published keys
+        self.released = threading.Event()  # ends hanging calls
+        # Calls never see a half-finished set-up of a test.
         app = one_at_a_time(make_app(self), self.lock)
         if prefix:
             app = DispatcherMiddleware(NotFound(), {prefix: app})
@@ -99,7 +99,7 @@ class FakeGitLab:
 
     @property
     def live(self) -> list[str]:
-        """Everything that GitLab would do or draw on reading what was written, but links."""
+        """Everything that GitLab would do or render on reading what was written, except links."""
         read = [one for body in self.bodies for one in detectors.read(body).live]
         return read + [one for title in self.titles for one in detectors.titled(title)]
 
@@ -124,7 +124,7 @@ class FakeGitLab:
         return user
 
     def add_token(self, user: User, scopes: list[str], *, revoked: bool = False, kind: str = "personal") -> str:
-        """Make a token: "personal" (project and group access tokens are such, too) or "oauth"."""
+        """Create a token: "personal" (as project and group access tokens are, too) or "oauth"."""
         text = f"glpat-{secrets.token_urlsafe(15)}" if kind == "personal" else secrets.token_hex(32)
         token = Token(text, user, scopes, revoked, kind, expires=self.clock() + 7200 if kind == "oauth" else None)
         with self.lock:
@@ -132,7 +132,7 @@ class FakeGitLab:
         return token.text
 
     def since(self, version: str) -> bool:
-        """Tell whether this GitLab is at least of a version."""
+        """Whether this GitLab has at least this version."""
         return numbers_of(self.version) >= numbers_of(version)
 
     def is_expired(self, token: Token) -> bool:
@@ -209,14 +209,14 @@ class FakeGitLab:
         )
         with self.lock:
             head, target = source.branches.get(source_branch), project.branches.get(target_branch)
-            # GitLab fetches what a fork offers into the target project.
+            # GitLab fetches a fork's commits into the target project.
             project.commits |= {sha: source.commits[sha] for sha in source.ancestors(head or "")}
             request.base_sha = project.merge_base(head, target) if head and target else None
             project.merge_requests[request.iid] = request
         return request
 
     def add_child(self, parent: Pipeline) -> Pipeline:
-        """Have a pipeline start another one, on the same commit."""
+        """Make a pipeline start another one on the same commit."""
         child = self.add_pipeline(self.projects[parent.project_id], parent.sha, parent.ref, "parent_pipeline")
         child.parent = parent
         return child
@@ -258,12 +258,12 @@ class FakeGitLab:
             return self.add_job(job.pipeline, job.name, job.stage, job.user)
 
     def merge(self, project: Project, iid: int, how: Method = "merge") -> str:
-        """Merge as one of GitLab's merge methods does, and answer the target branch's new commit."""
+        """Merge as one of GitLab's merge methods does, and return the target branch's new commit."""
         with self.lock:
             return merging.merge(self, project, iid, how)
 
     def merged_result(self, project: Project, iid: int) -> str:
-        """Make the commit that a merged results or train pipeline runs on: it is on no branch."""
+        """Create the commit that a merged results or merge train pipeline runs on; it is on no branch."""
         with self.lock:
             return merging.merged_result(project, iid)
 
@@ -281,7 +281,7 @@ class FakeGitLab:
 
     def notes(self, project: Project, iid: int) -> list[Note]:
         with self.lock:
-            # Copies: a test compares what stood there at different times.
+            # Copies, since a test compares the content at different times.
             return [Note(**vars(note)) for note in project.merge_requests[iid].notes]
 
     def delete_note(self, project: Project, iid: int, note_id: int) -> None:
@@ -300,8 +300,8 @@ class FakeGitLab:
         how: How = "status",
         act: Callable[[], None] | None = None,
     ) -> None:
-        """Have the next call whose path matches the pattern answer `status`; `after`: once it took place. `act` happens
-        meanwhile; with status 200 the call itself goes well.
+        """Make the next call whose path matches the pattern return `status`; `after`: after it took effect. `act` runs
+        meanwhile; with status 200 the call itself succeeds.
         """
         with self.lock:
             self.faults.append(Fault(method, path, status, after, headers or {}, how, act))

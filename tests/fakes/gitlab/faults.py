@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from .fake import FakeGitLab
 
 How = Literal["status", "hang", "cut", "garbled"]
-"""Answer a status; answer nothing until it is released; break off in the middle; answer what is no JSON."""
+"""Return a status; hang until released; break off in the middle; return something that is not JSON."""
 
 
 @dataclass
 class Fault:
-    """What shall go wrong once: before or after the call took place."""
+    """What goes wrong once: before or after the call takes effect."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class Fault:
     after: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     how: How = "status"
-    act: Callable[[], None] | None = None  # happens first, while others are served
+    act: Callable[[], None] | None = None  # runs first, while other calls are served
 
     @property
     def goes_well(self) -> bool:
@@ -45,7 +45,7 @@ def failed(fake: "FakeGitLab", fault: Fault) -> Response:
 
 
 def aside(fake: "FakeGitLab", act: Callable[[], object]) -> None:
-    """Let something happen in the middle of a call, while other calls are served."""
+    """Do something in the middle of a call, while other calls are served."""
     fake.lock.release()
     try:
         act()
@@ -54,7 +54,7 @@ def aside(fake: "FakeGitLab", act: Callable[[], object]) -> None:
 
 
 def limited(seconds: int, *, bare: bool) -> Response:
-    """GitLab's two ways to ask for fewer calls.
+    """GitLab's two kinds of rate limit.
 
     https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/
     """

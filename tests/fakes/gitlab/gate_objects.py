@@ -72,7 +72,7 @@ def _mount_statuses(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         pipeline = fake.pipelines.get(told["pipeline_id"])
         if pipeline is None or pipeline.project_id != where.id or pipeline.sha != sha:
             missing("Pipeline Not Found")
-        # Who may not push or merge to its branch may not change a pipeline (app/policies/ci/pipeline_policy.rb).
+        # Changing a pipeline takes the right to push or merge to its branch (app/policies/ci/pipeline_policy.rb).
         if pipeline.ref in where.protected and door.level(where) < MAINTAINER:
             abort(403, "403 Forbidden")
         if len(told.get("description", "")) > 255:

@@ -1,4 +1,4 @@
-"""What a job may ask with its `CI_JOB_TOKEN`. https://docs.gitlab.com/api/jobs/#get-job-tokens-job"""
+"""What a job can request with its `CI_JOB_TOKEN`. https://docs.gitlab.com/api/jobs/#get-job-tokens-job"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         found = next((job for job in fake.jobs.values() if text and job.token == text), None)
         if found is None:
             door.token()
-            # Known, but of another kind.
+            # A known token, but of another kind.
             abort(404, "404 Job Not Found")
         if found.status != "running" or found.user.state != "active":
             abort(401, "401 Unauthorized")

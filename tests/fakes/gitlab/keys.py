@@ -18,7 +18,7 @@ LEVELS = {5: "minimal", 10: "guest", 15: "planner", 20: "reporter", 30: "develop
 
 @functools.cache
 def _private(kid: str) -> rsa.RSAPrivateKey:
-    """Make a key once in a process: it takes a tenth of a second."""
+    """Create a key once per process, since it takes a tenth of a second."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -36,7 +36,7 @@ class SigningKey:
 def claims_of(
     job: Job, *, source: Project, target: Project, issuer: str, aud: str | list[str], now: int
 ) -> dict[str, Any]:
-    """Claims of a job's ID token. In a merge request pipeline of a fork, `source` is the fork: GitLab then tells its
+    """Claims of a job's ID token. In a merge request pipeline of a fork, `source` is the fork: GitLab then sends its
     project and the user's level *there*, and only the `job_project_*` claims say where the job runs.
     """
     pipeline = job.pipeline
@@ -85,13 +85,13 @@ def sign(claims: dict[str, Any], key: SigningKey) -> str:
 
 
 def as_of(version: str, claims: dict[str, Any], *, target: Project) -> dict[str, Any]:
-    """The claims as an older GitLab sends them."""
+    """The claims that an older GitLab sends."""
     numbers = numbers_of(version)
     if numbers < (18, 4):
         claims = {name: value for name, value in claims.items() if not name.startswith("job_")} | {
             "job_id": claims["job_id"]
         }
     if numbers < (18, 2, 2):
-        # The project in which the job runs, also for a fork's code.
+        # The project in which the job runs, even with a fork's code.
         claims |= {"project_id": str(target.id), "project_path": target.path}
     return claims

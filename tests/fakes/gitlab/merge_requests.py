@@ -26,7 +26,7 @@ def existing(where: Project, iid: int) -> MergeRequest:
 
 
 def writable(door: Door, ref: str) -> Project:
-    """A project that takes notes of the caller."""
+    """A project in which the caller can write notes."""
     where = door.project(ref, REPORTER)
     if where.archived:
         abort(403, "403 Forbidden")
@@ -38,7 +38,7 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         return shapes.listed_merge_request(fake.url, where, one, fake.head_of(one))
 
     def diff_of(where: Project, one: MergeRequest) -> diffs.Diff:
-        """What GitLab has kept of the changes, when the head came."""
+        """What GitLab kept of the changes when the head was pushed."""
         sides = [where.commits[sha].files if sha in where.commits else {} for sha in (one.base_sha, fake.head_of(one))]
         return diffs.between(*sides, fake.diff_limits)
 
@@ -57,7 +57,7 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         where = door.code(ref)
         one = existing(where, iid)
         told = shapes.merge_request(fake.url, where, one, fake.head_of(one))
-        # Nothing is counted of a merge request without commits. The list of merge requests tells none of it.
+        # There is no count for a merge request without commits, nor in the list of merge requests.
         same = one.base_sha == fake.head_of(one)
         return told | {"changes_count": None if same else diff_of(where, one).count}
 
@@ -151,7 +151,7 @@ def _mount_notes(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
 
 def take_body(fake: "FakeGitLab", name: str = "body") -> str:
-    """Take a note's body as GitLab would, and write down what it would have done."""
+    """Process a note's body as GitLab would, and record what it would have done."""
     body: str = (request.get_json(silent=True) or request.form).get(name, "")
     if not body.strip():
         abort(400, "400 Bad request - Note can't be blank")

@@ -1,4 +1,4 @@
-"""What merging makes of a repository. https://docs.gitlab.com/user/project/merge_requests/methods/"""
+"""How merging changes a repository. https://docs.gitlab.com/user/project/merge_requests/methods/"""
 
 import secrets
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +12,7 @@ Method = Literal["merge", "squash", "rebase", "fast-forward"]
 
 
 def merge(fake: "FakeGitLab", project: Project, iid: int, how: Method) -> str:
-    """Merge as one of GitLab's merge methods does, and answer the target branch's new commit."""
+    """Merge as one of GitLab's merge methods does, and return the target branch's new commit."""
     request = project.merge_requests[iid]
     source = fake.projects[request.source_project_id]
     head, target = source.branches[request.source_branch], project.branches[request.target_branch]
@@ -35,7 +35,7 @@ def merge(fake: "FakeGitLab", project: Project, iid: int, how: Method) -> str:
 
 
 def merged_result(project: Project, iid: int) -> str:
-    """Make the commit that a merged results or train pipeline runs on: it is on no branch."""
+    """Create the commit that a merged results or merge train pipeline runs on; it is on no branch."""
     request = project.merge_requests[iid]
     head, target = project.branches[request.source_branch], project.branches[request.target_branch]
     sha = secrets.token_hex(20)
@@ -44,7 +44,7 @@ def merged_result(project: Project, iid: int) -> str:
 
 
 def _merged_files(project: Project, request: MergeRequest, head: str) -> dict[str, str | bytes]:
-    """What both sides have changed since they parted; the source wins."""
+    """Combine what both sides have changed since they diverged; the source wins."""
     base = project.commits[request.base_sha].files if request.base_sha in project.commits else {}
     mine, theirs = project.commits[head].files, project.commits[project.branches[request.target_branch]].files
     kept = {name: content for name, content in theirs.items() if name in mine or name not in base}

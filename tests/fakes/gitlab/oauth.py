@@ -1,4 +1,4 @@
-"""Web login. https://docs.gitlab.com/api/oauth2/"""
+"""Web sign-in. https://docs.gitlab.com/api/oauth2/"""
 
 import base64
 import hashlib

@@ -53,7 +53,7 @@ def _mount_tokens(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.get("/api/v4/user")
     def user() -> dict[str, Any]:
         found = door.caller().user
-        # Nobody but administrators is told what they are.
+        # Only administrators are shown that they are.
         shown = shapes.user(fake.url, found) | {"bot": found.username.endswith("bot")}
         return shown | ({"is_admin": True} if found.admin else {})
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def mount_bridges(app: Flask, fake: "FakeGitLab", door: Door) -> None:
-    """What a pipeline has started. https://docs.gitlab.com/api/jobs/#list-all-trigger-jobs-for-a-pipeline"""
+    """The pipelines that a pipeline has started. https://docs.gitlab.com/api/jobs/#list-all-trigger-jobs-for-a-pipeline"""
 
     @app.get("/api/v4/projects/<project:ref>/pipelines/<int:number>/trigger_jobs")
     def trigger_jobs(ref: str, number: int) -> Response:
@@ -49,7 +49,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         where = door.project(ref)
         of_project = [one for one in fake.pipelines.values() if one.project_id == where.id]
         if "source" not in request.args:
-            # GitLab leaves child pipelines out.
+            # GitLab leaves out child pipelines.
             of_project = [one for one in of_project if one.source != "parent_pipeline"]
         everything = [shapes.basic(shown(where, one)) for one in of_project]
         names = [name for name in ("ref", "sha", "source", "status") if name in request.args]

@@ -1,7 +1,7 @@
-"""What GitLab's pages make of a text: its Markdown as HTML, with the tables that it draws of JSON.
+"""How GitLab's pages render a text: its Markdown as HTML, with tables from JSON.
 
-GitLab has two ways to draw a `json:table` block with `"markdown": true`. Older versions join the cells of a row with
-pipes and render all of it as one table of Markdown; newer ones render each cell by itself. Labels are Markdown in the
+GitLab has two ways to render a `json:table` block with `"markdown": true`. Older versions join the cells of a row with
+pipes and render all of it as one Markdown table; newer ones render each cell by itself. Labels are Markdown in the
 first way and text in the second, in which mentions are still looked for. https://docs.gitlab.com/user/markdown/#json
 """
 
@@ -44,14 +44,14 @@ def markdown(text: str) -> str:
 
 
 def page(body: str, tables: Tables) -> str:
-    """Render a note's body. Of one that looks like an attack on the renderer, GitLab shows nothing."""
+    """Render a note's body. GitLab shows nothing of one that looks like an attack on the renderer."""
     if len(_TOO_MANY_IMAGES.findall(body)) > _MOST_UNCLOSED_IMAGES:
         return "<p><em>Unable to render markdown - too many unclosed markdown image links detected.</em></p>"
     return _JSON_TABLE.sub(lambda match: _drawn(html.unescape(match[1]), tables) or match[0], markdown(body))
 
 
 def _drawn(text: str, tables: Tables) -> str | None:
-    """Draw a table of JSON; None where GitLab leaves it to the browser, which shows it as text."""
+    """Render a JSON table; None if GitLab leaves that to the browser, which shows it as text."""
     try:
         told = json.loads(text)
         if not told["markdown"]:
@@ -89,7 +89,7 @@ def _text(value: object) -> str:
 
 @dataclass
 class Seen:
-    """What stands on a page: texts in which GitLab looks for references, all text, elements, links and images."""
+    """What a page contains: texts in which GitLab looks for references, all text, elements, links and images."""
 
     texts: list[str] = field(default_factory=list)
     shown: str = ""

@@ -17,7 +17,7 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     base = "/api/v4/projects/<project:ref>/repository"
 
     def at(where: Project, name: str | None, what: str) -> Commit:
-        """The commit that a branch or a SHA names; the default branch's without a name."""
+        """The commit of a branch or SHA; without a name, the default branch's."""
         name = name or where.default_branch
         return where.commits.get(where.branches.get(name, name)) or missing(what)
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class _Rule(Rule):
-    """A rule that builds no URL, for nobody asks the stand-in to: compiling that is most of what its start takes."""
+    """A rule that can't build URLs, which the stand-in never needs: compiling that would take most of its start-up
+    time.
+    """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         del append_unknown

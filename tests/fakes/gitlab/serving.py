@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class _Quiet(WSGIRequestHandler):
-    """Serves without a line a call."""
+    """Serves without logging each call."""
 
     def log_request(self, *_: object) -> None:
         pass
 
 
 class Serving:
-    """Has its port, a free one for 0, as soon as it is made, and answers from `start` to `stop`."""
+    """Has its port, a free one for 0, as soon as it is created, and serves from `start` to `stop`."""
 
     def __init__(self, application: "WSGIApplication", *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._server = make_server(
@@ -49,7 +49,7 @@ class Serving:
 
 
 def one_at_a_time(application: "WSGIApplication", lock: AbstractContextManager[bool]) -> "WSGIApplication":
-    """Have calls wait for each other, and for whoever holds the lock."""
+    """Make calls wait for each other, and for the lock."""
 
     def locked(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         with lock:

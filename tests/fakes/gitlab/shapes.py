@@ -1,4 +1,4 @@
-"""Answers in GitLab's shapes. https://docs.gitlab.com/api/rest/"""
+"""Responses in GitLab's shapes. https://docs.gitlab.com/api/rest/"""
 
 import hashlib
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ def project(url: str, one: Project, viewer: User) -> dict[str, Any]:
         "model_experiments_access_level": one.features,
         "model_registry_access_level": one.features,
         "public_jobs": True,
-        # Members by an invited group show in neither.
+        # Members through an invited group are in neither.
         "permissions": {
             "project_access": access if through == "project" else None,
             "group_access": access if through == "group" else None,
@@ -66,7 +66,7 @@ def project(url: str, one: Project, viewer: User) -> dict[str, Any]:
 
 
 def listed_project(url: str, one: Project, viewer: User) -> dict[str, Any]:
-    """A project as it stands in lists."""
+    """A project as it is in lists."""
     whole = project(url, one, viewer)
     return {name: whole[name] for name in _LISTED_PROJECT}
 
@@ -103,7 +103,7 @@ def pipeline(url: str, path: str, one: Pipeline, status: str) -> dict[str, Any]:
 
 
 def basic(one: dict[str, Any]) -> dict[str, Any]:
-    """A pipeline as it stands in lists and in other things."""
+    """A pipeline as it is in lists and in other objects."""
     return {name: one[name] for name in _BASIC}
 
 
@@ -143,7 +143,7 @@ def job(url: str, path: str, one: Job, pipeline_state: str) -> dict[str, Any]:
 
 
 def bridge(url: str, path: str, parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
-    """A trigger job, in what GitLab tells of it."""
+    """A trigger job, as GitLab shows it."""
     return {
         "id": 900_000 + child["id"],
         "status": child["status"],
@@ -191,7 +191,7 @@ def merge_request(url: str, where: Project, one: MergeRequest, head: str | None)
 
 
 def listed_merge_request(url: str, where: Project, one: MergeRequest, head: str | None) -> dict[str, Any]:
-    """A merge request as it stands in lists, which tell no merge base."""
+    """A merge request as it is in lists, which have no merge base."""
     return {
         "id": one.id,
         "iid": one.iid,
@@ -269,7 +269,7 @@ def diff(one: Changed) -> dict[str, Any]:
 
 
 def tree(files: dict[str, str | bytes], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """What stands in a folder of the repository: folders first, then files. Ids depend on the content, as Git's do."""
+    """The entries of a folder in the repository: folders first, then files. Ids depend on the content, as in Git."""
     start = len(folder) + 1 if folder else 0
     inside = {name: content for name, content in files.items() if not folder or name.startswith(f"{folder}/")}
     found: dict[str, str] = {}

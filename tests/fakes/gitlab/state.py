@@ -1,4 +1,4 @@
-"""What the stand-in knows."""
+"""The state of the stand-in."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,14 +19,14 @@ class Application:
     """An OAuth application."""
 
     client_id: str
-    secret: str  # "" for a public one, which has PKCE only
+    secret: str  # "" for a public one, which has only PKCE
     redirect_uri: str
     scopes: list[str]
 
 
 @dataclass
 class Grant:
-    """A code that GitLab has given out at a login."""
+    """A code that GitLab has issued at a sign-in."""
 
     application: Application
     user: User
@@ -41,7 +41,7 @@ class Token:
     scopes: list[str]
     revoked: bool = False
     kind: str = "personal"  # project and group access tokens are of this kind too; or "oauth"
-    expires: float | None = None  # OAuth's live two hours; in seconds since the epoch
+    expires: float | None = None  # OAuth tokens last two hours; in seconds since the epoch
     refresh: str | None = None
     application: Application | None = None
 
@@ -74,7 +74,7 @@ class Hook:
 
 @dataclass
 class Discussion:
-    """A thread: its first note is what can be resolved."""
+    """A thread: its first note can be resolved."""
 
     id: str
     notes: list[Note]
@@ -102,7 +102,7 @@ class MergeRequest:
     state: str = "opened"
     merge_commit_sha: str | None = None
     base_sha: str | None = None
-    locked: bool = False  # the discussion is for members only
+    locked: bool = False  # only members can comment
     squash_commit_sha: str | None = None
     merged: float | None = None  # in seconds since the epoch
     labels: list[str] = field(default_factory=list)
@@ -146,7 +146,7 @@ class Project:
     default_branch: str
     visibility: str
     members: dict[int, int] = field(default_factory=dict)
-    through: dict[int, Through] = field(default_factory=dict)  # how members are, where not directly
+    through: dict[int, Through] = field(default_factory=dict)  # how indirect members belong to the project
     until: dict[int, str] = field(default_factory=dict)  # when memberships end, as a date
     archived: bool = False
     pending_deletion: bool = False
@@ -162,7 +162,7 @@ class Project:
     statuses: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)  # name, state, text by pipeline
 
     def ancestors(self, sha: str) -> list[str]:
-        """The commit itself and what it is built on, newest first."""
+        """A commit and its ancestors, newest first."""
         seen: dict[str, None] = {}
         waiting = [sha]
         while waiting:
@@ -173,13 +173,13 @@ class Project:
         return list(seen)
 
     def changes(self, sha: str, path: str) -> bool:
-        """Tell whether a commit has another content of a file than the one before it."""
+        """Whether a commit changes a file."""
         one = self.commits[sha]
         before = self.commits[one.parents[0]].files if one.parents and one.parents[0] in self.commits else {}
         return one.files.get(path) != before.get(path)
 
     def between(self, base: str | None, head: str) -> list[str]:
-        """What the head has and the base has not, newest first."""
+        """The commits that the head has and the base does not, newest first."""
         known = set(self.ancestors(base or ""))
         return [sha for sha in self.ancestors(head) if sha not in known]
 
@@ -189,7 +189,7 @@ class Project:
 
 
 def pipeline_status(jobs: list[Job]) -> str:
-    """A pipeline's status, by its newest attempts."""
+    """A pipeline's status, from the newest attempts of its jobs."""
     states = {job.status for job in jobs if not job.retried}
     for status in ("running", "pending", "created", "failed", "canceled"):
         if status in states:
@@ -198,7 +198,7 @@ def pipeline_status(jobs: list[Job]) -> str:
 
 
 def numbers_of(version: str) -> tuple[int, ...]:
-    """A version's numbers, for comparing."""
+    """A version's numbers, for comparison."""
     return tuple(int(part) for part in version.split("-", maxsplit=1)[0].split("."))
 
 
@@ -211,4 +211,4 @@ FIRST_NUMBERS = {
     "note": 300,
     "hook": 1,
 }
-"""What each kind of thing is numbered from."""
+"""The first number of each kind of object."""
