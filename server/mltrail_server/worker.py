@@ -7,8 +7,8 @@ import threading
 
 from .domain.errors import Code, MltrailError
 from .services.admin import garbage
-from .services.ci import poll, reconcile
-from .services.ci.publish import promotion_comment, refusals
+from .services.ci import poll, reconcile, without_pipeline
+from .services.ci.publish import promotion_comment, publisher
 from .services.context.deps import Deps
 from .store.ci import due
 from .store.ci.due import Due
@@ -79,7 +79,7 @@ def _next_look(deps: Deps, one: Due) -> int | None:
     try:
         if one.kind not in (due.PIPELINE, due.REQUEST):
             return _other(deps, one)
-        look = reconcile.look if one.kind == due.PIPELINE else reconcile.request
+        look = reconcile.look if one.kind == due.PIPELINE else without_pipeline.look
         looked = look(deps.ci(one.project_id), one.key)
         if looked.settled:
             return None
@@ -90,7 +90,7 @@ def _next_look(deps: Deps, one: Due) -> int | None:
         _log.warning("%s: %s", name, error.message)
         if error.code is Code.NOT_FOUND:
             return None
-        wait = refusals.wait_ms(error, failures=one.attempts)
+        wait = publisher.wait_ms(error, failures=one.attempts)
     except Exception:  # noqa: BLE001 - one bad pipeline must not keep the others waiting
         _log.exception("%s could not be reconciled", name)
         wait = _between(_SHORTEST_WAIT_MS << min(one.attempts, 10))

@@ -10,7 +10,7 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import parse
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
-from mltrail_server.store.ci import child_pipelines, jobs, refusals
+from mltrail_server.store.ci import child_pipelines, jobs, publications
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import tables
 from mltrail_server.store.review import jobs as jobs_store
@@ -47,8 +47,8 @@ READS: dict[str, Callable[[Transaction], object]] = {
     "earlier report jobs": lambda one: jobs_store.names_before(one, 7, iid=1, target="main"),
     "children": lambda one: child_pipelines.children(one, 7),
     "children that train": lambda one: child_pipelines.unsettled(one, [7, 8], ended=["success"]),
-    "what was refused": lambda one: refusals.of_request(one, 7),
-    "refused issues": refusals.of_issues,
+    "what was refused": lambda one: publications.refusals_of_request(one, 7),
+    "refused issues": publications.refused_issues,
     "a candidate's pipeline": lambda one: pipeline_runs.pipeline_of(one, 7),
 }
 

@@ -14,7 +14,7 @@ from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.ci import reconcile
 from mltrail_server.services.context.deps import Deps
-from tests.api.ci.notes import no_problems, posts
+from tests.api.ci.notes import posts, problems
 from tests.api.trail import Trail
 from tests.clock import FrozenClock
 from tests.fakes.gitlab import MergeRequest, Pipeline
@@ -99,4 +99,4 @@ def test_a_worker_killed_while_it_posts_leaves_one_note(
     trail.work(seconds=125)
     trail.work(seconds=125)
     assert len(trail.notes(request)) == 1
-    assert no_problems(trail)
+    assert problems(trail) == []

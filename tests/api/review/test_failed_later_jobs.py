@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.ci import reconcile
+from mltrail_server.services.review import examine
 from tests.api.promotion.promoting import promote
 from tests.api.review.merge_requests import GOOD, RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
@@ -39,7 +39,7 @@ def later(trail: Trail, pipeline: Pipeline, *, name: str = "evaluate", allow_fai
 def over(trail: Trail, pipeline: Pipeline) -> None:
     """Let the server learn that all of a pipeline is over."""
     assert trail.team.gitlab.status_of(pipeline) == "success"
-    reconcile.refresh(trail.deps, ProjectId(42), pipeline.id)
+    examine.refresh(trail.deps.ci(ProjectId(42)), pipeline.id)
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "running", "deleted"])

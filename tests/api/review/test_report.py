@@ -4,7 +4,7 @@ import pytest
 
 from mltrail_server.app import create_deps
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.services.ci import reconcile
+from mltrail_server.services.ci import compute
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.mlflow_client import Mlflow
@@ -111,7 +111,7 @@ def test_a_get_tells_the_same_baseline_after_the_target_branch_has_moved_on(
     # Without an answer from GitLab it is the newest of the target branch, and no error.
     restarted = create_deps(trail.deps.settings, clock=trail.clock)
     trail.team.gitlab.fail_next("GET", "/repository/commits$", 503)
-    report = reconcile.known(restarted.ci(ProjectId(42)), pipeline.id)
+    report = compute.known(restarted.ci(ProjectId(42)), pipeline.id)
     restarted.db.dispose()
     assert report.models[0].baseline is not None
     assert report.models[0].baseline.sha == SHAS["d"]

@@ -1,3 +1,3 @@
 """Make what is known and what GitLab shows equal to what happened in a pipeline."""
 
-__all__ = ["events", "poll", "publish", "reconcile", "report"]
+__all__ = ["compute", "events", "poll", "publish", "reconcile", "report", "without_pipeline"]

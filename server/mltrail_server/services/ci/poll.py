@@ -1,46 +1,45 @@
 """What changes without a training: merge requests that are opened, retargeted, merged or closed.
 
-One call a project and quarter of an hour tells it all. A webhook tells it at once (see `news`), and is not needed.
+One call a project and quarter of an hour is enough. A webhook says it at once (see `events`), and is not needed.
 """
 
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.ci import due, merge_requests, pipelines
 
-from .publish import gate_thread
+from .publish import thread
 
 EVERY_MS = 15 * 60_000
 _WAIT_FOR_REQUESTS_MS = 7 * 24 * 60 * 60_000
-"""So long after a branch has trained a merge request for it is waited for."""
+"""How long to wait for a merge request after a branch has trained."""
 
 
 def begin(ci: Ci) -> None:
     """Look at a project's open merge requests from now on; no change where that is done already."""
-    now = ci.now
     with ci.project.write() as tx:
-        due.keep(tx, kind=due.PROJECT, key=0, at=now + EVERY_MS)
+        due.keep(tx, kind=due.PROJECT, key=0, at=tx.now + EVERY_MS)
 
 
 def project(ci: Ci) -> int | None:
-    """Have looked at what has changed. Answers when to sweep again, None when there is nothing to wait for."""
-    told = {one.iid: one for one in ci.gitlab.open_requests(ci.project_id)}
-    touched = gate_thread.touched(ci, set(told))
+    """Have the worker look at what has changed. Returns when to poll again, None when there is nothing to wait for."""
+    opened = {one.iid: one for one in ci.gitlab.open_requests(ci.project_id)}
+    touched = thread.touched(ci, set(opened))
     with ci.project.write() as tx:
         now = tx.now
         before = merge_requests.opened(tx)
         changed = {
             iid
             for iid, (head, target) in before.items()
-            if iid not in told or (told[iid].sha, told[iid].target_branch) != (head, target)
+            if iid not in opened or (opened[iid].sha, opened[iid].target_branch) != (head, target)
         }
         merge_requests.distrust(tx, changed)
         stale = set(pipelines.newest_of_requests(tx, changed | touched).values())
-        new = {one.source_branch for iid, one in told.items() if iid not in before}
+        new = {one.source_branch for iid, one in opened.items() if iid not in before}
         unknown = set(pipelines.newest_of_branches(tx, new).values())
         pipelines.unresolve(tx, unknown)
         for pipeline_id in stale | unknown:
             due.mark(tx, kind=due.PIPELINE, key=pipeline_id, at=now)
         # Their newest commits may have no pipeline that has logged anything: that is reported, too.
-        for iid in (changed | (told.keys() - before.keys())) & told.keys():
+        for iid in (changed | (opened.keys() - before.keys())) & opened.keys():
             due.mark(tx, kind=due.REQUEST, key=iid, at=now)
-        waits = bool(told.keys() & before.keys()) or pipelines.without_request_since(tx, now - _WAIT_FOR_REQUESTS_MS)
+        waits = bool(opened.keys() & before.keys()) or pipelines.without_request_since(tx, now - _WAIT_FOR_REQUESTS_MS)
     return now + EVERY_MS if waits or stale or unknown else None

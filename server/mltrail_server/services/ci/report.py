@@ -9,8 +9,8 @@ from mltrail_server.services.review.judge import Judged
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci import merge_requests
 
-from . import reconcile
-from .publish import notes
+from . import compute, reconcile
+from .publish.publisher import DELETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +25,34 @@ class PipelineReport:
 
 
 def known(scope: Scope, pipeline_id: int) -> PipelineReport:
-    """Tell from what is stored. Raises NOT_FOUND for a pipeline that has never logged."""
-    report = reconcile.known(scope.ci, pipeline_id)
+    """Compute it from what is stored. Raises NOT_FOUND for a pipeline that has never logged."""
+    report = compute.known(scope.ci, pipeline_id)
     text = note.body(report, settings=scope.deps.settings, project_path=scope.actor.project_path)
-    return _told(scope, report, text)
+    return _with_note(scope, report, text)
 
 
 def tried(scope: Scope, pipeline_id: int, text: str) -> Judged:
-    """Tell what the gate would say of a pipeline with this contract. Raises NOT_FOUND for one that has never logged."""
-    report = reconcile.known(scope.ci, pipeline_id, trial=text)
+    """Return what the gate would say with this contract. Raises NOT_FOUND for a pipeline that has never logged."""
+    report = compute.known(scope.ci, pipeline_id, trial=text)
     return report.proposed or report.gate
 
 
 def fresh(scope: Scope, pipeline_id: int) -> PipelineReport:
-    """Ask GitLab, write the note, and tell. A note that can't be written is told, and is no error of the report.
+    """Ask GitLab and publish the report. A note that can't be written is said, and is no error of the report.
 
     Raises NOT_FOUND for a pipeline that GitLab does not know; one that has logged nothing has an empty report.
     """
     try:
         job = scope.actor.job
         by_job = job.job_id if job is not None and job.pipeline_id == pipeline_id else None
-        outcome = reconcile.pipeline(scope.ci, pipeline_id, asked=True, by_job=by_job)
+        complete = reconcile.pipeline(scope.ci, pipeline_id, by_job=by_job)
     except MltrailError:
-        told = _known_or_none(scope, pipeline_id)
-        if told is None or told.note_problem is None:
+        # Why there is no note is in the report that is stored, also where GitLab refuses to be asked.
+        stored = _known_or_none(scope, pipeline_id)
+        if stored is None or stored.note_problem is None:
             raise
-        return told
-    return _told(scope, outcome.report, outcome.text)
+        return stored
+    return _with_note(scope, complete.report, complete.text)
 
 
 def _known_or_none(scope: Scope, pipeline_id: int) -> PipelineReport | None:
@@ -63,7 +64,7 @@ def _known_or_none(scope: Scope, pipeline_id: int) -> PipelineReport | None:
         return None
 
 
-def _told(scope: Scope, report: Report, text: str) -> PipelineReport:
+def _with_note(scope: Scope, report: Report, text: str) -> PipelineReport:
     iid = report.merge_request.iid if report.merge_request else report.pipeline.merge_request_iid
     if iid is None:
         return PipelineReport(report, text, "none", None, None)
@@ -73,6 +74,6 @@ def _told(scope: Scope, report: Report, text: str) -> PipelineReport:
         return PipelineReport(report, text, "pending", None, None)
     url = f"{request.web_url}#note_{request.note_id}" if request.note_id is not None else None
     if request.note_problem is not None:
-        problem = "somebody has deleted it" if request.note_problem == notes.DELETED else request.note_problem
+        problem = "somebody has deleted it" if request.note_problem == DELETED else request.note_problem
         return PipelineReport(report, text, "failed", url, problem)
     return PipelineReport(report, text, "posted" if url else "pending", url, None)

@@ -7,9 +7,9 @@ from mltrail_server.services.ci import report
 from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import merge_requests as store
-from mltrail_server.store.ci import refusals
+from mltrail_server.store.ci import publications
 from mltrail_server.store.ci.merge_requests import ListedMergeRequest, OfRequest
-from mltrail_server.store.ci.refusals import Refusal
+from mltrail_server.store.ci.publications import Refusal
 
 _MOST_PIPELINES = 50
 
@@ -39,7 +39,7 @@ def listed(scope: Scope, *, before: int | None, limit: int) -> tuple[list[Listed
 def refused_issues(scope: Scope) -> list[Refusal]:
     """List the models whose scheduled training got worse and whose issue GitLab did not take."""
     with scope.project.read() as tx:
-        return refusals.of_issues(tx)
+        return publications.refused_issues(tx)
 
 
 def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
@@ -47,7 +47,7 @@ def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
     with scope.project.read() as tx:
         request = store.get_for_page(tx, iid)
         pipelines = store.pipelines_of(tx, iid, limit=_MOST_PIPELINES)
-        refused = refusals.of_request(tx, iid)
+        refused = publications.refusals_of_request(tx, iid)
     if request is None:
         raise not_found(f"No pipeline of merge request !{iid} has logged a run here.")
     if pipeline_id is not None and all(one.id != pipeline_id for one in pipelines):

@@ -2,6 +2,8 @@
 that is asked about, and silence counts only once they are over.
 """
 
+from dataclasses import dataclass
+
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.ci import jobs, pipelines
@@ -21,16 +23,24 @@ def newest(ci: Ci, request: MergeRequest, head: str) -> list[gitlab_ci.Pipeline]
     ]
 
 
-def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The other pipelines of a commit: those that may still train something, and whether any was news to us."""
+
+    unfinished: tuple[int, ...] = ()
+    changed: bool = False
+
+
+def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> Others:
     """Ask GitLab about the other pipelines of a commit and their jobs. One call, and one for each that has not ended as
-    far as we know. Answers those that may still train something.
+    far as we know.
     """
-    told = [one for one in newest(ci, request, head) if one.id != but][:_MOST_PIPELINES]
-    if not told:
-        return []
+    others = [one for one in newest(ci, request, head) if one.id != but][:_MOST_PIPELINES]
     with ci.project.read() as tx:
-        known = {one.id: pipelines.get(tx, one.id) for one in told}
-    stale = [one for one in told if not _is_over(one, known[one.id])]
+        known = {one.id: pipelines.get(tx, one.id) for one in others}
+    stale = [one for one in others if not _is_over(one, known[one.id])]
+    if not stale:
+        return Others()
     found = [(one, ci.gitlab.pipeline_jobs(ci.project_id, one.id)) for one in stale]
     with ci.project.write() as tx:
         for one, its_jobs in found:
@@ -43,7 +53,7 @@ def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> list[int]:
                 head_sha=before.head_sha if before is not None else None,
             )
             jobs.refresh(tx, its_jobs)
-    return [one.id for one in stale if one.status not in gitlab_ci.ENDED]
+    return Others(tuple(one.id for one in stale if one.status not in gitlab_ci.ENDED), changed=True)
 
 
 def _iid(told: gitlab_ci.Pipeline, known: pipelines.Pipeline | None, request: MergeRequest) -> int:

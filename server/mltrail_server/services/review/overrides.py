@@ -2,8 +2,8 @@
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.threads import Override
-from mltrail_server.store.ci import gate
 from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.review import overrides
 
 from .reports import Report
 
@@ -17,9 +17,9 @@ def broken(report: Report) -> frozenset[str]:
 
 
 def of(tx: Transaction, report: Report) -> Override | None:
-    """Answer who has let all of a report's broken rules pass; None where nobody has, or nothing is broken."""
+    """Return who has let all of a report's broken rules pass; None where nobody has, or nothing is broken."""
     rules = broken(report)
     if not rules or report.merge_request is None:
         return None
-    found = gate.overrides(tx, report.merge_request.iid)
+    found = overrides.of(tx, report.merge_request.iid)
     return next((one for one in found if one.covers(rules)), None)

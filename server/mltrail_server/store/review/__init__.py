@@ -1,3 +1,3 @@
 """What a verdict rests on and leaves behind."""
 
-__all__ = ["contracts", "jobs", "pipeline_runs", "red_verdicts", "tombstones"]
+__all__ = ["contracts", "jobs", "overrides", "pipeline_runs", "red_verdicts", "tombstones"]

@@ -1,4 +1,4 @@
-"""Where the gate shows itself in GitLab beside the note: thread, commit status, issue. And what webhooks have told."""
+"""What is published in GitLab beside the note: thread, commit status, issue. And when webhooks came last."""
 
 from sqlalchemy import BigInteger, Boolean, Column, String, Table, Text
 
@@ -17,12 +17,12 @@ gate_thread = Table(
 )
 
 gate_override = Table(
-    "gate_override",  # who has let which failures pass, and why; never changed
+    "gate_override",  # who has overridden which broken rules, and why; never changed
     METADATA,
     project_column(),
     number_column("merge_request_iid"),
     number_column("pipeline_id"),
-    Column("rules", Text, nullable=False),  # the broken rules that were let pass, as a JSON list
+    Column("rules", Text, nullable=False),  # the broken rules that it is about, as a JSON list
     Column("user_name", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
@@ -45,21 +45,21 @@ red_verdict = Table(
 )
 
 gate_refusal = Table(
-    "gate_refusal",  # what GitLab did not take of the gate, and why; gone once it has
+    "gate_refusal",  # what GitLab refused to publish, and why; gone once it has accepted it
     METADATA,
     project_column(),
-    Column("face", String(16), primary_key=True),  # thread, status, issue
+    Column("kind", String(16), primary_key=True),  # thread, status, issue
     Column("subject", String(500), primary_key=True),  # the merge request's number; the model's name for an issue
-    Column("told", Text, nullable=False),
+    Column("problem", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
 )
 
 commit_status = Table(
-    "commit_status",  # what was told as a pipeline's status last
+    "commit_status",  # what a pipeline's status says: "failed: gate failed: 1 rule broken"
     METADATA,
     project_column(),
     number_column("pipeline_id"),
-    Column("told", Text, nullable=False),
+    Column("description", Text, nullable=False),
 )
 
 regression_issue = Table(

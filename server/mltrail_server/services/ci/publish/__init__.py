@@ -1,3 +1,3 @@
 """What is published in GitLab: the note, the thread, the commit status, the issue, the comment on a promotion."""
 
-__all__ = ["gate", "gate_thread", "issues", "notes", "promotion_comment", "refusals"]
+__all__ = ["promotion_comment", "publisher", "publishers", "thread"]

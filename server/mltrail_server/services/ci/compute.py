@@ -1,0 +1,153 @@
+"""Compute the one complete report of a merge request that everything is published from: the verdict, and what belongs
+to it: packages, what a merge would promote, who has overridden the gate, and what has changed about the report job.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.grouping import RunState
+from mltrail_server.services.context.deps import PROJECT_AGE_MS, Ci
+from mltrail_server.services.pipelines import child_pipelines, heads
+from mltrail_server.services.pipelines.states import PipelineState
+from mltrail_server.services.promotion import preview
+from mltrail_server.services.review import examine, note, overrides, packages, red_verdicts, report_jobs, reports
+from mltrail_server.services.review.reports import Question, Report
+from mltrail_server.store.ci import due
+from mltrail_server.store.ci.pipelines import Pipeline
+from mltrail_server.store.review.contracts import Kept
+
+from .publish import thread
+from .publish.publishers import CompleteReport
+
+OTHERS_MS = 15_000
+"""How soon the worker looks at other pipelines of the same commit that still train."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A pipeline that is judged for a merge request: for its own where `iid` is None, else for another one of its
+    branch. `kept` is the contract that binds that one. `head` is a newer commit of the merge request, and `pipeline`
+    speaks for it where none of its own is known.
+    """
+
+    state: PipelineState
+    pipeline_id: int
+    iid: int | None = None
+    kept: Kept | None = None
+    head: str | None = None
+    pipeline: Pipeline | None = None
+
+    @property
+    def merge_request_iid(self) -> int | None:
+        return self.iid or self.state.merge_request_iid
+
+
+def complete(ci: Ci, subject: Subject) -> CompleteReport:
+    """Compute a report with all that it rests on, and remember which models have failed. Judged again only if what
+    GitLab says of other pipelines of the commit was new.
+    """
+    default_branch = subject.state.project.default_branch
+    question = Question(
+        default_branch,
+        examine.ancestors(ci, subject.merge_request_iid),
+        ci.deps.settings.if_invalid_contract,
+        iid=subject.iid,
+        kept=subject.kept,
+        head=subject.head,
+    )
+    report = _judged(ci, subject, question)
+    if subject.pipeline is None and _refresh_heads(ci, report):
+        report = _judged(ci, subject, question)
+    report = _with_override(ci, report)
+    resolved = _is_thread_resolved(ci, report)
+    if resolved and report.override is None:
+        report = _with_override(ci, report)
+    red_verdicts.keep(ci, report)
+    report = _completed(ci, report, default_branch=default_branch)
+    text = note.body(report, settings=ci.deps.settings, project_path=subject.state.project.path)
+    return CompleteReport(report, text, subject.state, resolved)
+
+
+def known(ci: Ci, pipeline_id: int, *, trial: str | None = None) -> Report:
+    """Compute a pipeline's report from what is stored. GitLab is asked only where the branches part, and when it does
+    not respond, the target branch's newest pipeline is the baseline. `trial` is a contract to try beside the one that
+    binds.
+
+    Raises NOT_FOUND for a pipeline that has never logged.
+    """
+    pipeline_id = child_pipelines.known_root(ci, pipeline_id)
+    question = Question(None, if_invalid=ci.deps.settings.if_invalid_contract, trial=trial)
+    with ci.project.read() as tx:
+        report = reports.answer(tx, pipeline_id, question)
+    if report.waiting or not report.models:
+        return report
+    base = report.merge_request.base_sha if report.merge_request else None
+    try:
+        default_branch = ci.gitlab.project(ci.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
+        ancestors = ci.gitlab.ancestors(ci.project_id, base) if base else []
+    except MltrailError:
+        return report
+    question = replace(question, default_branch=default_branch, ancestors=ancestors)
+    with ci.project.read() as tx:
+        report = reports.answer(tx, pipeline_id, question)
+    return _completed(ci, _with_override(ci, report), default_branch=default_branch)
+
+
+def _judged(ci: Ci, subject: Subject, question: Question) -> Report:
+    with ci.project.read() as tx:
+        if subject.pipeline is not None:
+            return reports.of(tx, subject.pipeline, question)
+        return reports.answer(tx, subject.pipeline_id, question)
+
+
+def _refresh_heads(ci: Ci, report: Report) -> bool:
+    """Ask GitLab about the commit's other pipelines where they may say more. Returns whether anything was new."""
+    if report.merge_request is None or not _may_be_elsewhere(report):
+        return False
+    found = heads.refresh(ci, report.merge_request, report.head, but=report.pipeline.id)
+    if found.unfinished:
+        with ci.project.write() as tx:
+            for other in found.unfinished:
+                due.mark(tx, kind=due.PIPELINE, key=other, at=tx.now + OTHERS_MS)
+    return found.changed
+
+
+def _may_be_elsewhere(report: Report) -> bool:
+    """Return whether another pipeline of the commit may say more: a model is missing here, or runs there are open."""
+    missing = any(model.silence is not None for model in report.gate.models)
+    return missing or any(
+        run.state is RunState.RUNNING
+        for model in report.gate.models
+        if model.made_by is not None and model.made_by.id != report.pipeline.id
+        for run in model.runs
+    )
+
+
+def _is_thread_resolved(ci: Ci, report: Report) -> bool:
+    """Return whether a person has resolved the thread, after keeping it where that is an override."""
+    contract = report.gate.contract.known
+    if contract is None or not contract.gate.thread or report.merge_request is None:
+        return False
+    try:
+        return thread.observe(ci, report)
+    except MltrailError as error:
+        _log.warning("the thread of !%s of project %s: %s", report.merge_request.iid, ci.project_id, error.message)
+        return False
+
+
+def _with_override(ci: Ci, report: Report) -> Report:
+    with ci.project.read() as tx:
+        return replace(report, override=overrides.of(tx, report))
+
+
+def _completed(ci: Ci, report: Report, *, default_branch: str | None) -> Report:
+    """Add what stands beside the verdict, once it is ready."""
+    if report.state != "ready":
+        return report
+    report = packages.with_packages(ci, report)
+    report = preview.with_previews(ci, report, default_branch=default_branch)
+    with ci.project.read() as tx:
+        return replace(report, doubts=report_jobs.doubts(tx, report))
