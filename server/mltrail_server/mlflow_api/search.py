@@ -9,7 +9,7 @@ from flask import Response
 
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services.tracking import search
+from mltrail_server.services.tracking import histories, search
 
 from . import experiments, run_shapes
 from .messages import Message, message_of
@@ -76,7 +76,7 @@ def search_experiments(call: Call) -> Response:
 
 def history(call: Call) -> Response:
     query = message_of(call.request, _History)
-    shown, next_token = search.history(
+    shown, next_token = histories.page(
         call.scope,
         run_id_of(query),
         query.metric_key,

@@ -12,7 +12,7 @@ from mltrail_server.services.files import files
 from mltrail_server.services.pages import candidate
 from mltrail_server.services.pages.candidate import CandidateView
 from mltrail_server.services.registry import versions
-from mltrail_server.services.tracking import search, stamp
+from mltrail_server.services.tracking import histories, stamp
 from mltrail_server.services.tracking.candidates import NAME_TAG
 from mltrail_server.store.files.files import Entry, File
 from mltrail_server.store.tracking.inputs import Direction
@@ -77,7 +77,7 @@ def metric(call: Call, iid: int) -> ResponseReturnValue:
     """Show one metric of a run: its chart, and a page of its points."""
     view = candidate.get(call.scope, iid)
     key = call.request.args.get("key", "")
-    readings, token = search.history(
+    readings, token = histories.page(
         call.scope, view.run.candidate.eid, key, limit=_POINTS, token=call.request.args.get("page")
     )
     points = [Point(key, math.nan if value is None else value, at, step) for value, at, step in readings]

@@ -236,7 +236,7 @@ def _note_writer(
 ) -> int | None:
     """Note who writes, and answer the number of what stands beside the run, where it is to be kept there."""
     if candidate is None:
-        stamp.on_ownerless(scope)
+        stamp.check_may_begin(scope)
         return None
     protection.check_frozen(scope, candidate)
     if isinstance(held_by, LoggedModel):

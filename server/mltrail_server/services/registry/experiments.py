@@ -22,7 +22,7 @@ def make(tx: Transaction, model: str) -> int:
     made = experiments.create(tx, name=name)
     if made is not None:
         return made
-    found = experiment_service.existing_name(tx, name)
+    found = experiment_service.existing_by_name(tx, name)
     if found.stage is Stage.DELETED:
         experiments.change(tx, found.iid, stage=Stage.ACTIVE)
     return found.iid

@@ -1,4 +1,4 @@
-"""Make, find, change, delete and restore candidates."""
+"""Create, find, change, delete and restore candidates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,13 @@ from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.contents import Contents
 from mltrail_server.store.tracking.inputs import Dataset, ModelLink
 
-from . import evidence, experiments, job_claims, quotas, stamp
+from . import evidence, experiments, quotas, stamp
 from .evidence import WriteKind
 
 NAME_TAG = "mlflow.runName"
-"""MLflow keeps a run's name in this tag too: the two are always equal."""
-
-_AT_ONCE = 10_000
-"""SQLite takes 32,766 values in one statement, and MLflow's search gives up to 50,000 runs."""
+"""MLflow keeps a run's name in this tag too, and the two are always equal."""
+_CANDIDATES_PER_STATEMENT = 10_000
+"""SQLite takes 32,766 values in one statement, and a search returns up to 50,000 runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def create(
     started_ms: int | None = None,
     tags: Iterable[tuple[str, str]] = (),
 ) -> CandidateData:
-    """Begin a candidate, and tie it to the job that asks.
+    """Create a candidate, and tie it to the job that asks for it.
 
     Raises NOT_FOUND for an unknown experiment, INVALID for a deleted one.
     """
@@ -61,7 +60,7 @@ def create(
         raise invalid(Reason.RUN_NAMED_TWICE, name=name, tag=NAME_TAG, tagged=wanted[NAME_TAG])
     name = name or wanted.get(NAME_TAG) or random_name()
     limits.check_run_name(name)
-    claim = job_claims.look_up(scope, wanted)
+    claim = stamp.look_up_claim(scope, wanted)
 
     def begin(tx: Transaction) -> CandidateData:
         place = experiments.check_accepts(tx, experiment_iid)
@@ -92,38 +91,40 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
     claim: gitlab_ci.Job | None = None,
     place: str | None = None,
 ) -> CandidateData:
-    """Begin a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
-    that the tags claim. `place` is where the experiment's files go, if not here.
+    """Create a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
+    that the tags claim. `place` is where the experiment's files go if they are not stored here.
     """
     eid = new_eid()
-    made = candidates.create(
+    candidate = candidates.create(
         tx,
         eid=eid,
         experiment_iid=experiment_iid,
         name=name,
-        user_name=_user(scope, user_name),
+        user_name=_creator(scope, user_name),
         started_ms=tx.now if started_ms is None else started_ms,
         elsewhere=f"{place}/{eid}/artifacts" if place else None,
         protected=scope.actor.job.ref_protected if scope.actor.job is not None else None,
     )
-    given = stamp.on_create(tx, scope, made.iid, {**(tags or {}), NAME_TAG: name}, claim)
-    candidate_tags.put(tx, made.iid, given)
+    stored_tags = stamp.on_create(tx, scope, candidate.iid, {**(tags or {}), NAME_TAG: name}, claim)
+    candidate_tags.put(tx, candidate.iid, stored_tags)
     quotas.take(tx, scope, usage.CANDIDATES, 1)
-    return CandidateData(made, metrics=[], params=Pairs(), tags=Pairs.of(sorted(given.items())), datasets=[], models=[])
+    return CandidateData(
+        candidate, metrics=[], params=Pairs(), tags=Pairs.of(sorted(stored_tags.items())), datasets=[], models=[]
+    )
 
 
 def get(scope: Scope, eid: str) -> CandidateData:
     with scope.project.read() as tx:
-        return _logged(tx, _found(tx, eid))
+        return _data_of(tx, _get(tx, eid))
 
 
 def get_by_iid(scope: Scope, iid: int) -> CandidateData:
-    """Find a candidate by its number in the project, which is what GitLab's URLs hold."""
+    """Return a candidate by its number in the project, which GitLab's URLs contain."""
     with scope.project.read() as tx:
         candidate = candidates.get_by_iid(tx, iid)
         if candidate is None:
             raise not_found(f"This project has no run number {iid}.")
-        return _logged(tx, candidate)
+        return _data_of(tx, candidate)
 
 
 def update(
@@ -133,39 +134,26 @@ def update(
     limits.check_run_name(name or "")
     with scope.project.write() as tx:
         if scope.actor.kind is TokenKind.DETACHED and not name:
-            before = _found(tx, eid)
+            before = _get(tx, eid)
             if before.status is status and status.ended:
                 return before  # asked again after a lost answer: see `stamp.on_write`
-        kinds = {WriteKind.NAME} if name else set()
-        if status is not None or ended_ms is not None or not name:
-            kinds.add(WriteKind.STATUS)
+        kinds = _kinds_of_update(status, ended_ms, name)
         candidate, number = writable(tx, scope, eid, kinds, [NAME_TAG] if name else [])
         own = number == candidate.iid
-        changes: dict[str, object] = {}
-        if not own or (status is not None and status.ended and _is_elsewhere(scope, candidate)):
-            # How a run of CI jobs ended is for its jobs to say; others are only noted to have said so.
+        if not own or (status is not None and status.ended and _outlives_job(scope, candidate)):
+            # How a run of CI jobs ended is for its jobs to say; that others said so is only noted.
             status = ended_ms = None
-        if status is not None:
-            changes["status"] = status
-        if ended_ms is not None:
-            changes["ended_ms"] = ended_ms
         if name:
-            changes["name"] = name
             evidence.put_tags(tx, candidate, {NAME_TAG: name}, own=own)
-        candidates.change(tx, candidate.iid, **changes)
+        given = {"status": status, "ended_ms": ended_ms, "name": name or None}
+        candidates.change(tx, candidate.iid, **{key: value for key, value in given.items() if value is not None})
         if status is not None and status.ended:
             stamp.on_end(tx, scope, candidate.iid)
-        return _found(tx, eid)
-
-
-def _is_elsewhere(scope: Scope, candidate: Candidate) -> bool:
-    """Tell whether a candidate trains on without its job, whose `with mlflow.start_run()` may say that it is over."""
-    until = candidate.detached_until_ms
-    return until is not None and scope.now < until and scope.actor.kind is not TokenKind.DETACHED
+        return _get(tx, eid)
 
 
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
-    """Delete or restore, and note who did it; doing it twice is no error."""
+    """Delete or restore a candidate, and note who did it. Doing it twice is no error."""
     with scope.project.write() as tx:
         candidate = _known(candidates.get_to_write(tx, eid), eid)
         protection.check_deletable(scope, candidate, stage)
@@ -173,7 +161,7 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
         if candidate.stage is not stage:
             stamp.on_write(tx, scope, candidate, {WriteKind.STAGE})
             if not scope.actor.unchecked and stamp.is_own(tx, scope, candidate, created=True):
-                # The job takes back what it has logged. Whoever else deletes a run hides it, and it stays evidence.
+                # The job takes back what it has logged. A run that anybody else deletes is hidden, and stays evidence.
                 discarded = stage is Stage.DELETED
         deleted = tx.now if stage is Stage.DELETED else None
         changes = {"stage": stage, "deleted_ms": deleted, "discarded": discarded}
@@ -185,41 +173,58 @@ def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
 def writable(
     tx: Transaction, scope: Scope, eid: str, kinds: Iterable[WriteKind], tags: Iterable[str] = ()
 ) -> tuple[Candidate, int]:
-    """Find a candidate that is about to be written to, note who writes, and answer the number to store it under: the
-    candidate's own, or that of what stands beside it (see `stamp.on_write`). Raises CONFLICT for a promoted one.
+    """Find a candidate that is about to be written to, note who writes, and return the number to store the write under:
+    the candidate's own, or that of its amendments (see `stamp.on_write`). Raises CONFLICT for a promoted candidate.
     """
     candidate = _known(candidates.get_to_write(tx, eid), eid)
-    # What somebody else has deleted, its own jobs go on with: nobody may silence them.
+    # Its own jobs may write to it even after somebody else has deleted it: nobody may silence them.
     if candidate.stage is Stage.DELETED and (candidate.discarded or not stamp.is_own(tx, scope, candidate)):
         raise invalid(Reason.RUN_DELETED, eid=eid)
     protection.check_frozen(scope, candidate)
     return candidate, stamp.on_write(tx, scope, candidate, kinds, tags)
 
 
-def with_data(tx: Transaction, found: Sequence[Candidate]) -> list[CandidateData]:
-    """Fetch what was logged to several candidates, in one statement for each ten thousand of them."""
+def with_data(tx: Transaction, some: Sequence[Candidate]) -> list[CandidateData]:
+    """Fetch what was logged to several candidates, in one statement for every ten thousand of them."""
     logged: list[CandidateData] = []
-    for start in range(0, len(found), _AT_ONCE):
-        part = found[start : start + _AT_ONCE]
-        beside = [number for candidate in part if (number := candidate.amendment_iid) is not None]
-        of = contents.of(tx, [*(candidate.iid for candidate in part), *beside])
-        logged += [_with(candidate, of) for candidate in part]
+    for start in range(0, len(some), _CANDIDATES_PER_STATEMENT):
+        part = some[start : start + _CANDIDATES_PER_STATEMENT]
+        amendments = [number for candidate in part if (number := candidate.amendment_iid) is not None]
+        by_number = contents.of(tx, [*(candidate.iid for candidate in part), *amendments])
+        logged += [_with_contents(candidate, by_number) for candidate in part]
     return logged
 
 
-def _with(candidate: Candidate, of: Mapping[int, Contents]) -> CandidateData:
-    has = of[candidate.iid]
+def _kinds_of_update(status: Status | None, ended_ms: int | None, name: str | None) -> set[WriteKind]:
+    kinds = {WriteKind.NAME} if name else set()
+    if status is not None or ended_ms is not None or not name:
+        kinds.add(WriteKind.STATUS)
+    return kinds
+
+
+def _outlives_job(scope: Scope, candidate: Candidate) -> bool:
+    """Return whether a candidate trains on without its job, whose `with mlflow.start_run()` may end it."""
+    until = candidate.detached_until_ms
+    return until is not None and scope.now < until and scope.actor.kind is not TokenKind.DETACHED
+
+
+def _creator(scope: Scope, given: str | None) -> str:
+    """Return who made a candidate. What the client says counts only in local mode, where the token names nobody."""
+    return given or scope.actor.user_name if scope.deps.team is None else scope.actor.user_name
+
+
+def _with_contents(candidate: Candidate, by_number: Mapping[int, Contents]) -> CandidateData:
+    logged = by_number[candidate.iid]
     if candidate.amendment_iid is not None:
-        has = has.with_amendments(of[candidate.amendment_iid])
-    return CandidateData(candidate, has.metrics, has.params, has.tags, has.datasets, has.models)
+        logged = logged.with_amendments(by_number[candidate.amendment_iid])
+    return CandidateData(candidate, logged.metrics, logged.params, logged.tags, logged.datasets, logged.models)
 
 
-def _user(scope: Scope, told: str | None) -> str:
-    """Name who made a candidate. What a client says counts in local mode only, where nobody else knows better."""
-    return told or scope.actor.user_name if scope.deps.team is None else scope.actor.user_name
+def _data_of(tx: Transaction, candidate: Candidate) -> CandidateData:
+    return with_data(tx, [candidate])[0]
 
 
-def _found(tx: Transaction, eid: str) -> Candidate:
+def _get(tx: Transaction, eid: str) -> Candidate:
     return _known(candidates.get(tx, eid), eid)
 
 
@@ -227,7 +232,3 @@ def _known(candidate: Candidate | None, eid: str) -> Candidate:
     if candidate is None:
         raise not_found(Reason.NO_RUN, eid=eid)
     return candidate
-
-
-def _logged(tx: Transaction, candidate: Candidate) -> CandidateData:
-    return with_data(tx, [candidate])[0]

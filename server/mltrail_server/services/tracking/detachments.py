@@ -1,4 +1,4 @@
-"""A candidate that outlives its job: a job that launches a training elsewhere and ends."""
+"""Candidates that outlive their job, because it launches a training elsewhere and ends."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ from mltrail_server.store.tracking.candidates import Candidate
 from . import candidates, experiments, stamp
 from .evidence import WriteKind
 
-LONGEST_MS = 30 * 24 * 3_600_000
+_LONGEST_MS = 30 * 24 * 3_600_000
 _SHORTEST_MS = 60_000
 
-# Everything else that writes is refused to a token that is for one candidate.
+# The only writing routes that a token for one candidate is allowed.
 ROUTES = frozenset(
     {
         "runs/update",
@@ -52,24 +52,24 @@ class DetachedRun:
 
 
 def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str | None, for_ms: int) -> DetachedRun:
-    """Give a candidate of this job, or a new one, a token of its own and the time until it must have ended.
+    """Give a candidate of this job, or a new one, a token of its own and the time by which it must have ended.
 
-    Until then its job's end does not end it, gate and promotion wait for it, and its job can't end it any more. Raises
-    FORBIDDEN for whoever is no job, INVALID for a time out of bounds, NOT_FOUND for an unknown run.
+    Until then it goes on after its job has ended, its job can no longer end it, and gate and promotion wait for it.
+    Raises FORBIDDEN for a caller that is no job, INVALID for a time out of bounds, NOT_FOUND for an unknown run.
     """
     job = scope.actor.job
     if job is None or scope.actor.kind is TokenKind.DETACHED:
         raise forbidden(
             "Only a CI job detaches a run, with its ID token (`id_tokens:`): a run of a person ends when they say so."
         )
-    if not _SHORTEST_MS <= for_ms <= LONGEST_MS:
+    if not _SHORTEST_MS <= for_ms <= _LONGEST_MS:
         raise invalid("A run is detached for a minute at least, and for 30 days at most.")
     if eid is None:
-        eid = _begun(scope, experiment, name)
+        eid = _create(scope, experiment, name)
     until = scope.now + for_ms
     with scope.project.write() as tx:
-        found = store.get(tx, eid)
-        if found is not None and not stamp.is_of_pipeline(tx, scope, found):
+        existing = store.get(tx, eid)
+        if existing is not None and not stamp.is_of_pipeline(tx, scope, existing):
             raise invalid(f"The run {eid} is not of this job's pipeline. Detach a run that this job has begun.")
         candidate, _ = candidates.writable(tx, scope, eid, {WriteKind.STATUS})
         store.change(tx, candidate.iid, detached_until_ms=until)
@@ -79,7 +79,7 @@ def detach(scope: Scope, *, eid: str | None, experiment: str | None, name: str |
 
 
 def check_route(actor: Actor, path: str) -> None:
-    """Refuse what a token for one candidate can't be meant for. Which candidate is meant, `stamp.on_write` looks."""
+    """Raise FORBIDDEN for a token for one candidate on any other route. `stamp.on_write` checks the candidate."""
     if actor.candidate_iid is not None and path not in ROUTES:
         raise forbidden(
             "This token logs to one detached run and does nothing else. New runs, experiments, models and aliases take "
@@ -87,13 +87,13 @@ def check_route(actor: Actor, path: str) -> None:
         )
 
 
-def _begun(scope: Scope, experiment: str | None, name: str | None) -> str:
+def _create(scope: Scope, experiment: str | None, name: str | None) -> str:
     if not experiment:
         raise invalid(Reason.NO_RUN_TO_DETACH)
     try:
-        number = experiments.get_by_name(scope, experiment).iid
+        experiment_iid = experiments.get_by_name(scope, experiment).iid
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
-        number = experiments.create(scope, name=experiment)
-    return candidates.create(scope, experiment_iid=number, name=name).candidate.eid
+        experiment_iid = experiments.create(scope, name=experiment)
+    return candidates.create(scope, experiment_iid=experiment_iid, name=name).candidate.eid

@@ -1,4 +1,4 @@
-"""Make, find, rename, delete and restore experiments."""
+"""Create, find, rename, delete and restore experiments."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,25 +19,25 @@ from mltrail_server.store.tracking.inputs import DatasetSummary
 
 from . import quotas
 
-_CONTEXT_TAG = "mlflow.data.context"
+_DATASET_CONTEXT_TAG = "mlflow.data.context"
 MOST_FOR_DATASETS = 20
-_MOST_SUMMARIES = 1000
-_SAME_MS = 60_000
-"""Two jobs of a matrix make their experiment at the same time, or a lost answer makes a client ask again. Told that the
-name is taken, MLflow's `set_experiment()` goes on without an error and logs to the Default experiment.
+_MOST_DATASETS = 1000
+_SAME_EXPERIMENT_MS = 60_000
+"""Two jobs of a matrix may create their experiment at the same time, or a client may ask again after a lost answer. If
+the answer is that the name is taken, MLflow's `set_experiment()` logs to the Default experiment without an error.
 """
 
 
 def create(
     scope: Scope, *, name: str, tags: Iterable[tuple[str, str]] = (), artifact_location: str | None = None
 ) -> int:
-    """Make an experiment and answer its number in the project.
+    """Create an experiment and return its number in the project.
 
-    Its files go to `artifact_location` where the operator allows that place, and clients put them there by themselves;
-    else a tag tells that the place is not used.
+    If the operator allows `artifact_location`, clients put its files there themselves; otherwise a tag says that the
+    location is not used.
 
-    A CI job that names one of the last minute gets that one's number: see `_SAME_MS`. Raises ALREADY_EXISTS for a taken
-    name otherwise, also for one that a deleted experiment holds.
+    A CI job that names an experiment of the last minute gets that experiment's number: see `_SAME_EXPERIMENT_MS`.
+    Otherwise raises ALREADY_EXISTS for a name that is taken, also by a deleted experiment.
     """
     limits.check_experiment_name(name)
     tags = list(tags)
@@ -49,8 +49,12 @@ def create(
     with scope.project.write() as tx:
         iid = store.create(tx, name=name, artifact_location=place)
         if iid is None:
-            taken = existing_name(tx, name)
-            if scope.actor.job is None or taken.stage is not Stage.ACTIVE or tx.now - taken.created_ms > _SAME_MS:
+            taken = existing_by_name(tx, name)
+            if (
+                scope.actor.job is None
+                or taken.stage is not Stage.ACTIVE
+                or tx.now - taken.created_ms > _SAME_EXPERIMENT_MS
+            ):
                 raise _taken(taken)
             return taken.iid
         store.set_tags(tx, iid, tags)
@@ -64,7 +68,7 @@ def get(scope: Scope, iid: int) -> Experiment:
 
 def get_by_name(scope: Scope, name: str) -> Experiment:
     with scope.project.read() as tx:
-        return existing_name(tx, name)
+        return existing_by_name(tx, name)
 
 
 def rename(scope: Scope, iid: int, name: str) -> None:
@@ -75,7 +79,7 @@ def rename(scope: Scope, iid: int, name: str) -> None:
         if experiment.name != name:
             _check_no_models(tx, experiment, "rename")
             protection.check_name_is_free_to_change(tx, scope, iid)
-            # Reports take the name for the model's, and compare what was logged under it with what is.
+            # Reports take an experiment's name for its model's, so they must find what was logged under the old one.
             store.keep_name(tx, iid, experiment.name)
         taken = store.get_by_name(tx, name)
         if taken is not None and taken.iid != iid:
@@ -84,10 +88,11 @@ def rename(scope: Scope, iid: int, name: str) -> None:
 
 
 def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
-    """Delete or restore an experiment; its candidates go and come back with it. What a promoted version rests on stays.
+    """Delete or restore an experiment with its candidates, except those that a promoted version rests on.
 
-    What others than the candidates' own job delete is hidden, and stays evidence. Raises NOT_FOUND when it is in that
-    stage already, as MLflow does, FORBIDDEN for all but stewards where it holds runs of protected refs.
+    Candidates that are not deleted by their own job are only hidden, and stay evidence. Raises NOT_FOUND if the
+    experiment is in that stage already, as MLflow does, and FORBIDDEN for everybody except Maintainers if it holds runs
+    of protected refs.
     """
     with scope.project.write() as tx:
         experiment = existing(tx, iid)
@@ -122,9 +127,9 @@ def delete_tag(scope: Scope, iid: int, key: str) -> None:
 
 
 def datasets(scope: Scope, iids: Sequence[int]) -> list[DatasetSummary]:
-    """Tell which datasets the candidates of up to 20 experiments have used."""
+    """Return which datasets the candidates of up to 20 experiments have used."""
     with scope.project.read() as tx:
-        return inputs.summaries(tx, iids, context_key=_CONTEXT_TAG, limit=_MOST_SUMMARIES)
+        return inputs.summaries(tx, iids, context_key=_DATASET_CONTEXT_TAG, limit=_MOST_DATASETS)
 
 
 def existing(tx: Transaction, iid: int) -> Experiment:
@@ -134,7 +139,7 @@ def existing(tx: Transaction, iid: int) -> Experiment:
     return found
 
 
-def existing_name(tx: Transaction, name: str) -> Experiment:
+def existing_by_name(tx: Transaction, name: str) -> Experiment:
     found = store.get_by_name(tx, name)
     if found is None:
         raise not_found(Reason.NO_EXPERIMENT_NAMED, name=name)
@@ -146,8 +151,8 @@ def check_active(experiment: Experiment) -> None:
 
 
 def check_accepts(tx: Transaction, iid: int) -> str | None:
-    """Make sure that runs may begin in an experiment, and answer where their files go, if not here. Raises NOT_FOUND,
-    INVALID for a deleted one.
+    """Check that runs may begin in an experiment, and return where their files go if they are not stored here. Raises
+    NOT_FOUND, and INVALID for a deleted experiment.
     """
     found = store.stage_of(tx, iid)
     if found is None:
@@ -167,7 +172,7 @@ def _no_experiment(iid: int) -> MltrailError:
 
 
 def _check_no_models(tx: Transaction, experiment: Experiment, doing: str) -> None:
-    """Refuse to delete or rename an experiment that is a model's: it goes with its model."""
+    """Refuse to delete or rename an experiment that belongs to a model: both change only with the model."""
     model = model_of_experiment(experiment.name)
     if model is not None and models.id_of(tx, model) is not None:
         raise invalid(Reason.EXPERIMENT_OF_MODEL, doing=doing, model=model)

@@ -16,7 +16,7 @@ from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.inputs import Dataset, ModelLink
 from mltrail_server.store.tracking.metrics import ModelPoint
 
-from . import evidence, job_claims, quotas, stamp
+from . import evidence, quotas, stamp
 from .candidates import NAME_TAG, writable
 from .evidence import WriteKind
 
@@ -32,21 +32,21 @@ def log_batch(
 ) -> None:
     """Store a batch, whole or not at all, in one transaction and a fixed number of statements.
 
-    A metric's exact repetition and a parameter's same value again are no errors, so that a client whose answer was lost
-    can send again. Raises INVALID for a parameter that is there with another value.
+    Sending the same metric point or parameter value twice is no error, so that a client can send again after a lost
+    answer. Raises INVALID for a parameter that has another value already.
     """
     if not all(math.isfinite(point.value) for point in points):
         points = [_finite(point) for point in points]
-        of_models = [replace(one, point=_finite(one.point)) for one in of_models]
-    by_key = _once(new_params)
+        of_models = [replace(measured, point=_finite(measured.point)) for measured in of_models]
+    by_key = _without_duplicates(new_params)
     # An empty name changes nothing, as in MLflow.
-    wanted = {key: value for key, value in tags if value or key != NAME_TAG}
-    limits.check_run_name(wanted.get(NAME_TAG, ""))
-    claim = job_claims.look_up(scope, wanted)
+    new_tags = {key: value for key, value in tags if value or key != NAME_TAG}
+    limits.check_run_name(new_tags.get(NAME_TAG, ""))
+    claim = stamp.look_up_claim(scope, new_tags)
     known = scope.deps.metric_key_cache.of(scope.project_id)
 
     def store(tx: Transaction) -> Mapping[str, int]:
-        candidate, number = writable(tx, scope, eid, _kinds(points, by_key, wanted), wanted)
+        candidate, number = writable(tx, scope, eid, _kinds(points, by_key, new_tags), new_tags)
         own = number == candidate.iid
         changed = params.add(tx, number, by_key)
         if not own and not changed:
@@ -58,8 +58,8 @@ def log_batch(
         metrics.append(tx, number, points, numbers=numbers)
         if of_models:
             _measure(tx, scope, candidate, of_models, own=own)
-        if wanted:
-            kept = stamp.on_tags(tx, scope, candidate.iid, wanted, claim)
+        if new_tags:
+            kept = stamp.on_tags(tx, scope, candidate.iid, new_tags, claim)
             evidence.put_tags(tx, candidate, kept, own=own)
             if kept.get(NAME_TAG):
                 candidates.change(tx, candidate.iid, name=kept[NAME_TAG])
@@ -84,10 +84,10 @@ def delete_tag(scope: Scope, eid: str, key: str) -> None:
 
 
 def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: Sequence[ModelLink] = ()) -> None:
-    """Note which data and which logged models a candidate used (or gave out: see `ModelLink.direction`)."""
-    for one in datasets:
-        sizes = {"name": one.name, "digest": one.digest, "source": one.source, "schema": one.schema}
-        limits.check_dataset(sizes | {"profile": one.profile}, one.tags)
+    """Note which datasets and logged models a candidate used (or produced: see `ModelLink.direction`)."""
+    for dataset in datasets:
+        sizes = {"name": dataset.name, "digest": dataset.digest, "source": dataset.source, "schema": dataset.schema}
+        limits.check_dataset(sizes | {"profile": dataset.profile}, dataset.tags)
     with scope.project.write() as tx:
         candidate, number = writable(tx, scope, eid, {WriteKind.INPUTS})
         inputs.add_datasets(tx, number, experiment_iid=candidate.experiment_iid, datasets=datasets)
@@ -95,33 +95,33 @@ def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: S
 
 
 def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str, str]) -> set[WriteKind]:
-    told = {
+    written = {
         WriteKind.METRICS: bool(points),
         WriteKind.PARAMS: bool(by_key),
         WriteKind.TAGS: bool(tags),
         WriteKind.NAME: NAME_TAG in tags,
     }
-    return {kind for kind, there in told.items() if there}
+    return {kind for kind, present in written.items() if present}
 
 
 def _measure(tx: Transaction, scope: Scope, candidate: Candidate, points: Sequence[ModelPoint], *, own: bool) -> None:
-    """Store metrics of logged models. Of a model that jobs have logged, only jobs of their pipelines say what it is
-    worth; what others have measured is kept beside that, and stands with the run that has logged it.
+    """Store metrics of logged models. For a model that jobs have logged, only metrics of jobs of their pipelines count;
+    what others have measured is kept as an amendment of the run that logs it.
     """
-    wanted = {point.model_id for point in points}
-    sources = metrics.sources_of(tx, wanted)
-    if wanted - sources.keys():
-        raise not_found(Reason.NO_LOGGED_MODEL_TO_LINK, model_id=min(wanted - sources.keys()))
-    beside = set()
+    model_ids = {point.model_id for point in points}
+    sources = metrics.sources_of(tx, model_ids)
+    if model_ids - sources.keys():
+        raise not_found(Reason.NO_LOGGED_MODEL_TO_LINK, model_id=min(model_ids - sources.keys()))
+    amending = set()
     for model_id, source_eid in sources.items():
         if source_eid == candidate.eid:
-            allowed = own
+            counts = own
         else:
             source = candidates.get(tx, source_eid) if source_eid else None
-            allowed = source is None or stamp.may_measure(tx, scope, source)
-        if not allowed:
-            beside.add(model_id)
-    metrics.append_to_models(tx, candidate.eid, points, beside=beside)
+            counts = source is None or stamp.may_measure(tx, scope, source)
+        if not counts:
+            amending.add(model_id)
+    metrics.append_to_models(tx, candidate.eid, points, beside=amending)
 
 
 def _finite(point: Point) -> Point:
@@ -133,7 +133,7 @@ def _finite(point: Point) -> Point:
     return Point(point.key, value, point.timestamp_ms, point.step)
 
 
-def _once(new_params: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _without_duplicates(new_params: Sequence[tuple[str, str]]) -> dict[str, str]:
     by_key: dict[str, str] = {}
     for key, value in new_params:
         if key in by_key:

@@ -1,6 +1,6 @@
-"""Limits per project, where the operator has set some. Without a limit nothing is counted.
+"""Limits per project, if the operator has set any. Without a limit nothing is counted.
 
-What a limit refuses is refused whole, and what was logged before stays as it is.
+A call that goes over a limit is refused as a whole, and what was logged before stays as it is.
 """
 
 from mltrail_server.domain.errors import Code, MltrailError
@@ -9,7 +9,7 @@ from mltrail_server.store.admin import deleted
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import usage
 
-_WORDS = {
+_NAMES_AND_SETTINGS = {
     usage.BYTES: ("bytes of files", "MLTRAIL_QUOTA_BYTES"),
     usage.CANDIDATES: ("runs", "MLTRAIL_QUOTA_CANDIDATES"),
     usage.POINTS: ("metric values", "MLTRAIL_QUOTA_METRIC_POINTS"),
@@ -17,12 +17,12 @@ _WORDS = {
 
 
 MOST_WITH_DELETED = 2
-"""What is deleted does not count, so that anybody can make room; but together it is twice the limit at most."""
+"""What is deleted does not count, so that anybody can make room. With it, a project may hold twice the limit."""
 
 
 def take(tx: Transaction, scope: Scope, name: str, more: int) -> None:
-    """Count `more` against a limit, as the last thing in the transaction that has just written it: all writers of a
-    project wait for the counter's row. Raises QUOTA, and then the transaction must not be kept.
+    """Count `more` against a limit. Call it last in the transaction that has written it, since all writers of a project
+    wait for the counter's row. Raises QUOTA, and then the transaction must be rolled back.
     """
     limit = scope.deps.settings.quota(name)
     if limit is None or more == 0:
@@ -35,15 +35,15 @@ def take(tx: Transaction, scope: Scope, name: str, more: int) -> None:
 
 
 def check(tx: Transaction, scope: Scope, name: str, more: int) -> None:
-    """Refuse early what can't fit, say before a large file is sent. Raises QUOTA."""
+    """Refuse early what can't fit, for example before a large file is sent. Raises QUOTA."""
     limit = scope.deps.settings.quota(name)
     if limit is not None and (used := usage.of(tx, name) or 0) + more > limit:
         _check_without_deleted(tx, scope, name, used, more)
 
 
 def check_restored(tx: Transaction, scope: Scope) -> None:
-    """Refuse to restore what there is no room for any more, as the last thing in the transaction. Raises QUOTA."""
-    for name, (what, variable) in _WORDS.items():
+    """Refuse to restore what there is no longer room for. Call it last in the transaction. Raises QUOTA."""
+    for name, (what, variable) in _NAMES_AND_SETTINGS.items():
         limit = scope.deps.settings.quota(name)
         if limit is not None and (used := usage.of(tx, name) or 0) > limit:
             active = used - deleted.used(tx, name)
@@ -56,11 +56,11 @@ def check_restored(tx: Transaction, scope: Scope) -> None:
 
 
 def _check_without_deleted(tx: Transaction, scope: Scope, name: str, used: int, more: int) -> None:
-    """Look whether there is room, what was deleted left out: only where the limit is reached with it."""
+    """Check whether there is room when what was deleted is left out. Called only if the limit is reached with it."""
     limit = scope.deps.settings.quota(name)
     assert limit is not None  # noqa: S101 - asked about only where there is one
     of_deleted = deleted.used(tx, name)
-    what, variable = _WORDS[name]
+    what, variable = _NAMES_AND_SETTINGS[name]
     project = f"The project {scope.actor.project_path}"
     nothing_lost = "Nothing of this call was stored, and nothing that was logged before is lost. "
     if used - of_deleted + more > limit:

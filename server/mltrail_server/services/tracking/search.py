@@ -1,22 +1,17 @@
-"""Find candidates and their metric histories."""
+"""Search runs and experiments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain import filters
 from mltrail_server.domain.candidate import ViewType
-from mltrail_server.domain.errors import invalid, not_found
+from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
-from mltrail_server.store.db import paging
-from mltrail_server.store.tracking import candidates as store
 from mltrail_server.store.tracking import experiments as experiments_store
-from mltrail_server.store.tracking import metrics
 from mltrail_server.store.tracking import search as run_search
 from mltrail_server.store.tracking.experiments import Experiment
-from mltrail_server.store.tracking.metrics import Reading
 
-from . import evidence
 from .candidates import CandidateData, with_data
 
 MAX_RESULTS = 50_000
@@ -44,7 +39,7 @@ def runs(
     limit: int = 1000,
     token: str | None = None,
 ) -> CandidatePage:
-    """Find a page of candidates with all that was logged to them: seven statements, however many there are."""
+    """Return a page of candidates with all that was logged to them: seven statements, however many there are."""
     check_limit(limit)
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
@@ -80,43 +75,6 @@ def experiments(
             tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )
     return ExperimentPage(found, next_token)
-
-
-def history(
-    scope: Scope, eid: str, key: str, *, limit: int | None = None, token: str | None = None
-) -> tuple[list[Reading], str | None]:
-    """Fetch a page of a metric's values by time, or all without `limit`; none for an unknown key."""
-    if not key:
-        raise invalid(Reason.METRIC_UNNAMED)
-    if limit is not None:
-        check_limit(limit)
-    mark = paging.mark_of("history", eid, key)
-    after = paging.read_token(token, mark, 4)
-    with scope.project.slow_read() as tx:
-        candidate = store.get(tx, eid)
-        if candidate is None:
-            raise not_found(Reason.NO_RUN, eid=eid)
-        number = candidate.iid
-        if candidate.amended:
-            (number,) = evidence.with_histories(tx, {candidate.iid: eid}, key)
-        points = metrics.history(
-            tx, number, key, limit=None if limit is None else limit + 1, after=None if after is None else _place(after)
-        )
-    if limit is None or len(points) <= limit:
-        return points, None
-    value, timestamp_ms, step = points[limit - 1]
-    place = [timestamp_ms, step, 0.0 if value is None else value, value is None]
-    return points[:limit], paging.written_token(place, mark)
-
-
-def _place(values: Sequence[object]) -> tuple[int, int, float, bool]:
-    """Read where a page of a history ended; the token comes from a client, so it may hold anything."""
-    match values:
-        case [int(timestamp_ms), int(step), int(value) | float(value), bool(is_nan)] if not (
-            isinstance(timestamp_ms, bool) or isinstance(step, bool)
-        ):
-            return timestamp_ms, step, float(value), is_nan
-    raise invalid(Reason.PAGE_UNREADABLE)
 
 
 def check_limit(limit: int) -> None:

@@ -1,14 +1,17 @@
 """Tie candidates to the jobs that make them: written by the server, from what a verified token proves.
 
 It works for every client and every call, also where MLflow adds no context of its own (`MlflowClient.create_run`, raw
-REST, R, Java). Clients can't write the stamp's keys. The values stand as metadata too, so that MLflow clients see and
-search them; what gate and promotion trust is the table `candidate_job` alone.
+REST, R, Java). Clients can't write the stamp's keys. MLflow clients see and search the values as tags too, but gate and
+promotion trust only the table `candidate_job`.
+
+A client without a job's token names its job by the tag `gitlab.CI_JOB_ID`, as GitLab has it. mltrail looks the job up
+in this project and shows it as claimed, never as verified: anyone who may write to the project can name any job.
 """
 
 from collections.abc import Iterable, Mapping
 
 from mltrail_server.domain import gitlab_ci
-from mltrail_server.domain.errors import MltrailError, forbidden, invalid
+from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
@@ -18,7 +21,7 @@ from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
 
-from . import evidence, job_claims
+from . import evidence
 from .evidence import WriteKind
 
 KEYS = frozenset(
@@ -36,30 +39,48 @@ KEYS = frozenset(
         gitlab_ci.MERGE_REQUEST_TAG,
     }
 )
-
 _FIRST_LOOK_MS = 5 * 60_000
-"""A pipeline is looked at this long after its candidate began, in case the job dies without a word."""
-
+"""How long after a candidate began its pipeline is looked at, in case the job dies without a word."""
 _CHILD_LOOK_MS = 10_000
-"""A child pipeline is looked at soon, so that its root is known when another job of the family writes."""
-
+"""A child pipeline is looked at sooner, so that its root is known when another job below that root writes."""
 _END_LOOK_MS = 15_000
-"""And this long after a candidate has ended: its job has some tidying up to do, and the next trial may end, too."""
+"""How long after a candidate ended it is looked at: its job has some tidying up to do, and the next trial may end."""
+
+
+def look_up_claim(scope: Scope, tags: Mapping[str, str]) -> gitlab_ci.Job | None:
+    """Return the job that a client claims by its tags; None when it claims none, or proves its own by a token. Asks
+    GitLab, so call it before a transaction begins.
+
+    Raises INVALID for a job that this project does not have, UNAVAILABLE when GitLab does not answer.
+    """
+    job_id = tags.get(gitlab_ci.JOB_TAG)
+    if job_id is None or scope.actor.job is not None or scope.deps.team is None:
+        return None
+    try:
+        if job_id.isascii() and job_id.isdigit() and 0 < len(job_id) < 19:
+            return scope.deps.team.gitlab.job(scope.project_id, int(job_id))
+    except MltrailError as error:
+        if error.code is Code.UNAVAILABLE:
+            raise
+    raise invalid(
+        f"The tag '{gitlab_ci.JOB_TAG}' must name a job of {scope.actor.project_path}, and '{job_id[:40]}' is none "
+        "that mltrail can see there. In a CI job leave the tag away and use an ID token (`id_tokens:`): then the run "
+        "is tied by itself."
+    )
 
 
 def on_create(
     tx: Transaction, scope: Scope, candidate_iid: int, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None
 ) -> dict[str, str]:
-    """Tie a new candidate to the job that makes it, or to the one that was claimed and looked up, and answer the tags
-    that shall be stored.
+    """Tie a new candidate to the job that makes it, or to the job that was claimed. Returns the tags to store.
 
-    What the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT sends some) gives way to the truth.
+    What the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT sends some) is replaced by what the token proves.
     """
-    on_ownerless(scope)
+    check_may_begin(scope)
     job = scope.actor.job
     if job is None:
-        own = {key: value for key, value in tags.items() if key not in _kept(scope)}
-        return own | (_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
+        own = {key: value for key, value in tags.items() if key not in _reserved_keys(scope)}
+        return own | (_tie_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
     if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(tx, job)
     _tie(tx, scope, candidate_iid, job, Part.CREATOR)
@@ -68,70 +89,47 @@ def on_create(
     if scope.deps.job_cache.note_activity(scope.project_id, job.pipeline_id, tx.now):
         root = _root(tx, job)
         unknown = job.pipeline_source == gitlab_ci.CHILD and root == job.pipeline_id
-        _look(tx, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
-    return {key: value for key, value in tags.items() if key not in KEYS} | _truth(scope, job)
+        _schedule_look(tx, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
+    return {key: value for key, value in tags.items() if key not in KEYS} | _tags_of_job(scope, job)
 
 
 def on_write(
     tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[WriteKind], tags: Iterable[str] = ()
 ) -> int:
-    """Note who writes to a candidate that exists, and answer the number under which it is to be stored.
+    """Note who writes to a candidate that exists, and return the number under which to store what is written.
 
-    Its own jobs write to the candidate itself, and so does everybody where no job's token vouches for it. Another job
-    of its pipeline contributes. Everybody else, and a detached candidate's own token once the candidate has ended,
-    writes beside it: see `amendments`. `tags` are the keys of tags that are written. Raises FORBIDDEN for a token that
-    is for another candidate, and for others than its own jobs where it is of a protected ref.
+    The candidate's own jobs write to the candidate itself, and so does everybody if no job's token vouches for it.
+    Another job of its pipeline becomes a contributor. What anybody else writes is an amendment, kept apart from the
+    evidence (see `evidence`), and so is what a detached candidate's token writes once the candidate has ended. `tags`
+    are the keys of the tags that are written. Raises FORBIDDEN for a token that is for another candidate and, if the
+    candidate is from a protected ref, for everybody except its own jobs.
     """
     if scope.actor.candidate_iid not in (None, candidate.iid):
-        raise _for_one_alone()
+        raise _wrong_candidate()
     job = scope.actor.job
     if scope.actor.kind is TokenKind.DETACHED and candidate.status.ended:
-        # Its token may live on for weeks. What was reported and reviewed must not change under it.
+        # Its token may be valid for weeks to come. What was reported and reviewed must not change.
         return evidence.add(tx, scope, candidate, kinds, tags)
     if job is not None and scope.deps.job_cache.knows_tie(scope.project_id, candidate.iid, job.job_id):
         _flag(tx, scope, candidate, job)
         return candidate.iid
-    links = _verified(tx, scope, candidate.iid)
-    if not links:
+    ties = _verified(tx, scope, candidate.iid)
+    if not ties:
         return candidate.iid
-    if job is None or not _is_of(tx, job, links):
+    if job is None or not _is_of(tx, job, ties):
         return evidence.add(tx, scope, candidate, kinds, tags)
-    if any(link.job_id == job.job_id for link in links):
+    if any(tie.job_id == job.job_id for tie in ties):
         scope.deps.job_cache.remember(scope.project_id, candidate.iid, job.job_id)
     else:
-        lateness = evidence.snapshot_before_late_job(tx, candidate, links[0].pipeline_id)
+        lateness = evidence.snapshot_before_late_job(tx, candidate, ties[0].pipeline_id)
         _tie(tx, scope, candidate.iid, job, Part.CONTRIBUTOR, lateness)
     _flag(tx, scope, candidate, job)
     return candidate.iid
 
 
-def may_measure(tx: Transaction, scope: Scope, source: Candidate) -> bool:
-    """Tell whether the caller says what a logged model of a candidate is worth: a job of the pipelines that made it
-    does, and everybody where no job's token vouches for it. What a promoted version rests on, nobody changes.
-    """
-    if source.promoted and protection.freezes(scope):
-        return False
-    links = _verified(tx, scope, source.iid)
-    if not links:
-        return True
-    job = scope.actor.job
-    return job is not None and scope.actor.candidate_iid is None and _is_of(tx, job, links)
-
-
-def is_of_pipeline(tx: Transaction, scope: Scope, candidate: Candidate) -> bool:
-    """Tell whether a job of a pipeline that made the candidate asks."""
-    links = [link for link in jobs.ties_of(tx, candidate.iid) if link.verified]
-    return scope.actor.job is not None and _is_of(tx, scope.actor.job, links)
-
-
-def _is_of(tx: Transaction, job: VerifiedClaims, links: Iterable[JobTie]) -> bool:
-    root = _root(tx, job)
-    return any(link.pipeline_id in (job.pipeline_id, root) for link in links)
-
-
 def on_model_write(tx: Transaction, scope: Scope, model: LoggedModel, source: Candidate, *, note: bool = False) -> None:
-    """Note who writes to a logged model of a candidate. What the candidate's own jobs have logged is evidence, to which
-    others may add tags only: raises FORBIDDEN otherwise. What others have logged is theirs to write to.
+    """Note who writes to a logged model of a candidate. What the candidate's own jobs have logged is evidence, and
+    others may only set its tags: raises FORBIDDEN otherwise. What others have logged they may change.
     """
     number = on_write(tx, scope, source, {WriteKind.TAGS if note else WriteKind.MODELS})
     if number != source.iid and not (note or model.beside):
@@ -141,92 +139,96 @@ def on_model_write(tx: Transaction, scope: Scope, model: LoggedModel, source: Ca
         )
 
 
-def is_own(tx: Transaction, scope: Scope, candidate: Candidate, *, created: bool = False) -> bool:
-    """Tell whether a job of the candidate asks; with `created` the very job that made it."""
-    job = scope.actor.job
-    if job is None:
-        return False
-    return any(
-        link.verified and link.job_id == job.job_id and (link.part is Part.CREATOR or not created)
-        for link in jobs.ties_of(tx, candidate.iid)
-    )
-
-
-def on_ownerless(scope: Scope) -> None:
-    """Look who makes something that belongs to no candidate yet. Raises FORBIDDEN for a token that is for one alone."""
-    if scope.actor.candidate_iid is not None:
-        raise _for_one_alone()
-
-
-def _for_one_alone() -> MltrailError:
-    return forbidden(
-        "This token is for one detached run alone. Set MLFLOW_RUN_ID to that run, as `mltrail detach` says, and begin "
-        "no other."
-    )
-
-
-def on_end(tx: Transaction, scope: Scope, candidate_iid: int) -> None:
-    """Have the candidate's pipelines looked at, now that the candidate has ended."""
-    for pipeline_id in {link.pipeline_id for link in _links(tx, scope, candidate_iid)}:
-        _look(tx, pipeline_id, in_ms=_END_LOOK_MS)
-
-
 def on_tags(
     tx: Transaction, scope: Scope, candidate_iid: int, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None
 ) -> dict[str, str]:
-    """Check tags that a client sets on a candidate that exists, and answer those that shall be stored. `claim` is the
-    job that they claim, looked up.
+    """Check the tags that a client sets on a candidate that exists, and return those to store. `claim` is the job that
+    they claim, looked up.
 
     Raises INVALID for a key that only the server may write.
     """
-    truth = _truth(scope, scope.actor.job) if scope.actor.job else {}
+    proved = _tags_of_job(scope, scope.actor.job) if scope.actor.job else {}
     if claim is not None:
-        links = jobs.ties_of(tx, candidate_iid)
-        # A verified job is not talked away, nor a claim talked over: the first one counts.
-        if all(not link.verified and link.job_id == claim.id for link in links):
-            truth = _claimed(tx, scope, candidate_iid, claim)
-    for key in _kept(scope).intersection(tags):
-        if tags[key] != truth.get(key):
+        ties = jobs.ties_of(tx, candidate_iid)
+        # A claim replaces neither a verified job nor an earlier claim: the first one counts.
+        if all(not tie.verified and tie.job_id == claim.id for tie in ties):
+            proved = _tie_claimed(tx, scope, candidate_iid, claim)
+    for key in _reserved_keys(scope).intersection(tags):
+        if tags[key] != proved.get(key):
             raise invalid(
                 f"The tag '{key}' is written by mltrail itself, from the job's token. "
                 "Use another key for data of your own."
             )
-    return {**tags, **truth} if claim is not None else dict(tags)
+    return {**tags, **proved} if claim is not None else dict(tags)
 
 
 def on_delete_tag(scope: Scope, key: str) -> None:
     """Refuse to delete a tag that only the server may write."""
-    if key in _kept(scope):
+    if key in _reserved_keys(scope):
         raise invalid(f"The tag '{key}' is written by mltrail itself and can't be deleted.")
 
 
-def _kept(scope: Scope) -> frozenset[str]:
-    """Return the keys that only the server writes: none in local mode, which has no jobs to write about."""
-    return KEYS if scope.deps.team is not None else frozenset()
+def on_end(tx: Transaction, scope: Scope, candidate_iid: int) -> None:
+    """Schedule a look at the candidate's pipelines, now that the candidate has ended."""
+    for pipeline_id in {tie.pipeline_id for tie in _ties(tx, scope, candidate_iid)}:
+        _schedule_look(tx, pipeline_id, in_ms=_END_LOOK_MS)
+
+
+def check_may_begin(scope: Scope) -> None:
+    """Raise FORBIDDEN for a token for one candidate, when it makes something that belongs to no candidate yet."""
+    if scope.actor.candidate_iid is not None:
+        raise _wrong_candidate()
+
+
+def is_own(tx: Transaction, scope: Scope, candidate: Candidate, *, created: bool = False) -> bool:
+    """Return whether the caller is a job of the candidate; with `created`, the very job that made it."""
+    job = scope.actor.job
+    if job is None:
+        return False
+    return any(
+        tie.verified and tie.job_id == job.job_id and (tie.part is Part.CREATOR or not created)
+        for tie in jobs.ties_of(tx, candidate.iid)
+    )
+
+
+def is_of_pipeline(tx: Transaction, scope: Scope, candidate: Candidate) -> bool:
+    """Return whether the caller is a job of a pipeline that made the candidate."""
+    ties = [tie for tie in jobs.ties_of(tx, candidate.iid) if tie.verified]
+    return scope.actor.job is not None and _is_of(tx, scope.actor.job, ties)
+
+
+def may_measure(tx: Transaction, scope: Scope, source: Candidate) -> bool:
+    """Return whether the caller's metrics count for a logged model of a candidate: those of a job of its pipelines do,
+    and everybody's if no job's token vouches for it. Nobody changes what a promoted version rests on.
+    """
+    if source.promoted and protection.freezes(scope):
+        return False
+    ties = _verified(tx, scope, source.iid)
+    if not ties:
+        return True
+    job = scope.actor.job
+    return job is not None and scope.actor.candidate_iid is None and _is_of(tx, job, ties)
+
+
+def _is_of(tx: Transaction, job: VerifiedClaims, ties: Iterable[JobTie]) -> bool:
+    root = _root(tx, job)
+    return any(tie.pipeline_id in (job.pipeline_id, root) for tie in ties)
 
 
 def _verified(tx: Transaction, scope: Scope, candidate_iid: int) -> list[JobTie]:
-    return [link for link in _links(tx, scope, candidate_iid) if link.verified]
+    return [tie for tie in _ties(tx, scope, candidate_iid) if tie.verified]
 
 
-def _links(tx: Transaction, scope: Scope, candidate_iid: int) -> list[JobTie]:
-    """Find the jobs of a candidate. Local mode has none, and spends no statement on looking."""
+def _ties(tx: Transaction, scope: Scope, candidate_iid: int) -> list[JobTie]:
+    """Fetch the jobs of a candidate. Local mode has none, and spends no statement on them."""
     return jobs.ties_of(tx, candidate_iid) if scope.deps.team is not None else []
 
 
-def _claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
-    jobs.know(tx, claim.id, pipeline_id=claim.pipeline_id)
-    jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=Part.CREATOR, verified=False)
-    return job_claims.truth(scope.actor, scope.deps.settings.gitlab_url, claim)
-
-
-def _flag(tx: Transaction, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:
-    """Remember that nobody could tell whether the job still runs: once GitLab tells when it ended, the candidate is
-    judged (see `reconcile`), if need be by what it was before.
-    """
-    if scope.actor.unchecked:
-        evidence.snapshot_before_unchecked_write(tx, candidate, job.job_id)
-        jobs.flag(tx, candidate.iid, job.job_id, at=tx.now)
+def _root(tx: Transaction, job: VerifiedClaims) -> int:
+    """Return the pipeline that the job's runs count to."""
+    if job.pipeline_source != gitlab_ci.CHILD:
+        return job.pipeline_id
+    return child_pipelines.root_of(tx, job.pipeline_id)
 
 
 def _tie(
@@ -251,19 +253,31 @@ def _tie(
     )
 
 
-def _root(tx: Transaction, job: VerifiedClaims) -> int:
-    """Answer the pipeline that the job's runs count to."""
-    if job.pipeline_source != gitlab_ci.CHILD:
-        return job.pipeline_id
-    return child_pipelines.root_of(tx, job.pipeline_id)
+def _tie_claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
+    jobs.know(tx, claim.id, pipeline_id=claim.pipeline_id)
+    jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=Part.CREATOR, verified=False)
+    return _tags_of_claim(scope, claim)
 
 
-def _look(tx: Transaction, pipeline_id: int, *, in_ms: int) -> None:
-    now = tx.now
-    due.mark(tx, kind=due.PIPELINE, key=pipeline_id, at=now + in_ms)
+def _flag(tx: Transaction, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:
+    """Remember that GitLab could not say whether the job still runs. Once it says when the job ended, the candidate is
+    judged (see `reconcile`), by its earlier snapshot if the job had ended before it wrote.
+    """
+    if scope.actor.unchecked:
+        evidence.snapshot_before_unchecked_write(tx, candidate, job.job_id)
+        jobs.flag(tx, candidate.iid, job.job_id, at=tx.now)
 
 
-def _truth(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
+def _schedule_look(tx: Transaction, pipeline_id: int, *, in_ms: int) -> None:
+    due.mark(tx, kind=due.PIPELINE, key=pipeline_id, at=tx.now + in_ms)
+
+
+def _reserved_keys(scope: Scope) -> frozenset[str]:
+    """Return the keys that only the server writes: none in local mode, which has no jobs."""
+    return KEYS if scope.deps.team is not None else frozenset()
+
+
+def _tags_of_job(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
     web = f"{scope.deps.settings.gitlab_url.rstrip('/')}/{job.job_project_path}/-"
     return {
         "gitlab.CI_JOB_ID": str(job.job_id),
@@ -277,3 +291,24 @@ def _truth(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
         "gitlab.CI_COMMIT_REF_NAME": job.ref,
         "gitlab.verified": "true",
     }
+
+
+def _tags_of_claim(scope: Scope, job: gitlab_ci.Job) -> dict[str, str]:
+    """Return the tags that show a claimed job: `gitlab.verified` is none of them."""
+    web = f"{scope.deps.settings.gitlab_url.rstrip('/')}/{scope.actor.project_path}/-"
+    return {
+        gitlab_ci.JOB_TAG: str(job.id),
+        "gitlab.CI_JOB_URL": f"{web}/jobs/{job.id}",
+        "gitlab.CI_PIPELINE_ID": str(job.pipeline_id),
+        "gitlab.CI_PIPELINE_URL": f"{web}/pipelines/{job.pipeline_id}",
+        "gitlab.CI_PROJECT_ID": str(scope.actor.project_id),
+        "gitlab.CI_PROJECT_PATH": scope.actor.project_path,
+        "gitlab.CI_COMMIT_REF_NAME": job.ref,
+    }
+
+
+def _wrong_candidate() -> MltrailError:
+    return forbidden(
+        "This token is for one detached run alone. Set MLFLOW_RUN_ID to that run, as `mltrail detach` says, and begin "
+        "no other."
+    )
