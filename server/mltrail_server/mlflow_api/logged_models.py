@@ -189,11 +189,11 @@ def log_model(call: Call) -> Response:
         model = json.loads(body.model_json)
     except (ValueError, RecursionError) as error:
         raise invalid(f"Malformed model info: {body.model_json[:80]!r} is not valid JSON.") from error
-    told = model if isinstance(model, dict) else {}
-    missing = {"artifact_path", "flavors", "utc_time_created", "run_id"} - set(told)
+    description = model if isinstance(model, dict) else {}
+    missing = {"artifact_path", "flavors", "utc_time_created", "run_id"} - set(description)
     if missing:
         raise invalid(f"Model json is missing mandatory fields: {', '.join(sorted(missing))}")
-    logged_models.add_to_history(call.scope, run_id_of(body), told)
+    logged_models.add_to_history(call.scope, run_id_of(body), description)
     return json_answer({})
 
 

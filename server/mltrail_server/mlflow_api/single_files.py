@@ -58,14 +58,14 @@ def upload(call: Call) -> Response:
     if not (query.run_id or query.run_uuid):
         raise invalid("Request must specify run_uuid. Or run_id: whose file is it?")
     target = paths.join(_folder(call, query), _named(query.path))
-    told = announced(call.request)
-    if not told.size:
+    upload = announced(call.request)
+    if not upload.size:
         raise invalid(
             "Request must specify data. An empty file, or one in chunks, is logged through the artifact proxy."
         )
-    if told.size > MOST_BYTES:
+    if upload.size > MOST_BYTES:
         raise MltrailError(Code.TOO_LARGE, f"At most {MOST_BYTES} bytes; use `mlflow.log_artifact` for larger files.")
-    files.upload(call.scope, target, FileStream(call.request), told)  # type: ignore[arg-type]
+    files.upload(call.scope, target, FileStream(call.request), upload)  # type: ignore[arg-type]
     return json_answer({})
 
 

@@ -1,4 +1,4 @@
-"""One run: what was logged to it, which job made it, its files, and how to load it."""
+"""One run: what was logged to it, which job created it, its files, and how to load it."""
 
 import math
 
@@ -33,7 +33,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     find = arguments.get("find", "").strip()
     folder = paths.clean(arguments.get("folder", ""))
     tags = dict(view.run.tags)
-    # What the page tells under CI anyway.
+    # The page shows the stamp under CI already.
     hidden = {*_HIDDEN, *stamp.KEYS} if view.jobs else _HIDDEN
     metrics = [point for point in view.run.metrics if find.lower() in point.key.lower()]
     params = [(key, value) for key, value in view.run.params if find.lower() in key.lower()]
@@ -57,7 +57,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         params_count=len(params),
         tags=own_tags[:_MOST_ROWS],
         tags_count=len(own_tags),
-        steward=call.actor.has_maintainer_rights,
+        maintainer=call.actor.has_maintainer_rights,
         note=tags.get(NOTE, ""),
         commit=tags.get("mlflow.source.git.commit"),
         folder=folder,
@@ -124,7 +124,7 @@ def _file(call: Call, view: CandidateView, path: str) -> File:
 
 
 def _entries(call: Call, view: CandidateView, folder: str) -> list[Entry]:
-    """List a folder of a run's files; where they lie elsewhere, nobody here knows them."""
+    """List a folder of a run's files; none if they are stored elsewhere, where this server does not look."""
     return [] if view.run.candidate.elsewhere else files.listing(call.scope, paths.join(_root(view), folder))
 
 

@@ -45,7 +45,7 @@ def _curves(call: Call) -> list[Curve]:
         iids = [int(text) for text in arguments.getlist("run")]
         axis = CurveAxis(arguments.get("axis", CurveAxis.STEP))
     except ValueError as error:
-        raise invalid("`run` is the number of a run, and `axis` is step or time.") from error
+        raise invalid("Name the runs by their numbers, as in run=3, and the axis as step or time.") from error
     found = charts.curves(call.scope, iids, arguments.get("key", ""), axis)
     by_iid = {curve.candidate_iid: curve for curve in found}
     return [by_iid[iid] for iid in dict.fromkeys(iids) if iid in by_iid]

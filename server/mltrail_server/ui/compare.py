@@ -1,4 +1,4 @@
-"""Runs side by side: what differs, how far each is from a baseline, and their curves over each other."""
+"""Runs side by side: what differs, how far each is from a baseline, and their curves in one chart."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -84,11 +84,11 @@ def _chosen_runs(call: Call) -> tuple[list[int], int]:
         iids = [int(part) for text in arguments.getlist("run") for part in text.split(",") if part.strip()]
         return iids, int(arguments.get("base", iids[0] if iids else 0))
     except ValueError as error:
-        raise invalid("`run` and `base` are numbers of runs.") from error
+        raise invalid("Name the runs to compare by their numbers, as in run=3&run=5&base=3.") from error
 
 
 def _nothing_chosen(call: Call) -> ResponseReturnValue:
-    """Say what to do where it can be done, which is the page that the form tells."""
+    """Go back to the page that the form was on, and say there what to do."""
     flash("Choose the runs to compare by the boxes in front of them.", "danger")
     origin = call.request.args.get("of", "")
     parts = origin.split("/")

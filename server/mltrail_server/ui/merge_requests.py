@@ -32,7 +32,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         section="merge_requests",
         view=view,
         request=view.request,
-        told=view.told,
+        comment=view.told.text if view.told else "",
         report=view.told.report if view.told else None,
         kinds=_KINDS,
         judged=_JUDGED,
@@ -57,5 +57,5 @@ def _number(call: Call, name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 18):
-        raise invalid(f"`{name}` is a number.")
+        raise invalid(f"{name} must be a number, not '{text[:20]}'.")
     return int(text)

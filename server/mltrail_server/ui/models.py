@@ -34,7 +34,7 @@ def model(call: Call, name: str) -> ResponseReturnValue:
     if real != name:
         return redirect(f"{call.pages}/models/{segment(real)}", 302)
     view = models_service.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
-    return page(call, "model.html", section="models", view=view, name=name, steward=call.actor.has_maintainer_rights)
+    return page(call, "model.html", section="models", view=view, name=name, maintainer=call.actor.has_maintainer_rights)
 
 
 def version(call: Call, name: str, which: str) -> ResponseReturnValue:

@@ -1,4 +1,4 @@
-"""Parallel coordinates: each run a line over what differs between the runs. Drawn here, so it needs no script."""
+"""Parallel coordinates: each run is a line across what differs between the runs. Drawn here, so no script is needed."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from mltrail_server.services.pages.compare import Side
 
 MOST_AXES = 9
 _LOGARITHMIC = 100
-"""A parameter whose largest value is so many times its smallest, as learning rates are, gets a logarithmic axis."""
+"""A parameter whose largest value is this many times its smallest, such as a learning rate, has a logarithmic axis."""
 _HEIGHT, _TOP, _BOTTOM, _GAP, _EDGE = 260, 30, 24, 150, 75
 
 
@@ -31,7 +31,7 @@ class Plot:
 
 
 def plot(sides: Sequence[Side], params: Sequence[str], metrics: Sequence[str]) -> Plot | None:
-    """Lay out the given parameters and metrics, none of which is equal in all runs; None for less than two axes."""
+    """Lay out parameters and metrics that differ between the runs; None for fewer than two axes or two runs."""
     columns: list[tuple[str, list[str | float | None]]] = [
         (name, [side.params.get(name) for side in sides]) for name in params[: MOST_AXES - min(len(metrics), 4)]
     ]
