@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -190,8 +189,3 @@ def _tree(pid: int) -> list[int]:
 def _pss(pid: int) -> int:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-
-
-def empty(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder

@@ -241,7 +241,8 @@ def test_versions_made_at_once_share_neither_number_nor_semver(app: Flask, make:
     assert made == {(str(number + 1), f"1.0.{number}") for number in range(12)}
 
 
-def test_a_promotion_makes_model_and_version_in_its_own_transaction(deps: Deps, mlflow: Mlflow, run_id: str) -> None:
+def test_a_promotion_makes_the_version_in_its_own_transaction(deps: Deps, mlflow: Mlflow, run_id: str) -> None:
+    mlflow.post("registered-models/create", name="churn")
     scope = Scope(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "bot", Access.WRITE))
 
     def promote(semver: str | None) -> tuple[int, str]:
@@ -249,6 +250,7 @@ def test_a_promotion_makes_model_and_version_in_its_own_transaction(deps: Deps, 
             return versions.create_promoted(
                 tx,
                 scope,
+                model_id=1,
                 model_name="churn",
                 candidate_iid=1,
                 eid=run_id,

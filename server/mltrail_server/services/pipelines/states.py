@@ -140,7 +140,7 @@ def _state(
         stamped = {job.candidate_iid for job in tied if job.verified}
         candidate_tags.put_all(tx, stamped, {gitlab_ci.MERGE_REQUEST_TAG: str(iid)})
     detached = _close(tx, tied)
-    return PipelineState(project, pipeline, iid, job_outcome.all_ended(tied) and not detached, others)
+    return PipelineState(project, pipeline, iid, _all_ended(tied) and not detached, others)
 
 
 def _is_known(ci: Ci, iid: int) -> bool:
@@ -234,6 +234,10 @@ def _head(ci: Ci, told: gitlab_ci.Pipeline, link: pipelines.Link, request: gitla
     return newest if newest in parents or not parents else parents[-1] if len(parents) > 1 else newest
 
 
+def _all_ended(its_jobs: list[TiedJob]) -> bool:
+    return job_outcome.all_ended(job.status for job in its_jobs)
+
+
 def _close(tx: Transaction, tied: list[TiedJob]) -> bool:
     """End candidates that are still running though all their jobs have ended: a client may die without a word.
 
@@ -243,14 +247,14 @@ def _close(tx: Transaction, tied: list[TiedJob]) -> bool:
     for job in tied:
         of_candidate.setdefault(job.candidate_iid, []).append(job)
     detached = False
-    over = [iid for iid, its_jobs in of_candidate.items() if job_outcome.all_ended(its_jobs)]
+    over = [iid for iid, its_jobs in of_candidate.items() if _all_ended(its_jobs)]
     for candidate in candidates.of_iids(tx, over):
         if candidate.status.ended:
             continue
         if candidate.detached_until_ms is not None and tx.now < candidate.detached_until_ms:
             detached = True
             continue
-        status, reason = job_outcome.of(of_candidate[candidate.iid])
+        status, reason = job_outcome.of({job.status: job.failure_reason for job in of_candidate[candidate.iid]})
         if candidate.detached_until_ms is not None:
             status, reason = Status.KILLED, "detached from its job, and not ended in time"
         candidates.change(tx, candidate.iid, status=status, status_reason=reason, ended_ms=candidate.ended_ms or tx.now)

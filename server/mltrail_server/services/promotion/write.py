@@ -195,6 +195,7 @@ def carried_out(tx: Transaction, scope: Scope, plan: Plan) -> Promoted:
     number, chosen = versions.create_promoted(
         tx,
         scope,
+        model_id=model_id,
         model_name=name,
         candidate_iid=candidate.iid,
         eid=candidate.eid,

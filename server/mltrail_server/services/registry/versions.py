@@ -79,6 +79,7 @@ def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and 
     tx: Transaction,
     scope: Scope,
     *,
+    model_id: int,
     model_name: str,
     candidate_iid: int,
     eid: str,
@@ -90,13 +91,10 @@ def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and 
     tags: Mapping[str, str],
     promoted: bool = True,
 ) -> tuple[int, str]:
-    """Make a version of a candidate in the caller's transaction, and its model when that is missing.
+    """Create a version from a candidate in the caller's transaction. The caller has checked candidate and location.
 
-    The caller has checked candidate and location. Without a semver the next one is taken. Answers number and semver.
+    Without a semver, the next one is taken. Returns number and semver.
     """
-    model_id = model_store.id_of(tx, model_name)
-    if model_id is None:
-        model_id = models.make(tx, scope, name=model_name, description=None, tags={})
     for key, value in tags.items():
         rules.check_tag(key, value)
     number = model_store.take_number(tx, model_id)
