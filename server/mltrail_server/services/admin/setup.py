@@ -55,6 +55,6 @@ def _wanted(ci: Ci) -> list[bot.Task]:
     branch = ci.gitlab.project(ci.project_id).default_branch
     content = ci.gitlab.raw_file(ci.project_id, FILE_NAME, branch) if branch else None
     contract = contracts.parsed(content.decode(errors="replace")).contract if content else None
-    faces = contract.gate if contract else GateSettings()
-    asked = ((faces.thread, bot.Task.THREAD), (faces.status, bot.Task.STATUS), (faces.issue, bot.Task.ISSUE))
+    gate = contract.gate if contract else GateSettings()
+    asked = ((gate.thread, bot.Task.THREAD), (gate.status, bot.Task.STATUS), (gate.issue, bot.Task.ISSUE))
     return [*bot.ALWAYS, *(work for wanted, work in asked if wanted)]
