@@ -23,9 +23,12 @@ MLFLOW = re.compile(
 def said(answer: TestResponse) -> str:
     """What an error page says, or what stands in the alert of a page."""
     text = answer.get_data(as_text=True)
-    found = re.search(r'<div class="alert danger".*?<div>(.*?)</div>', text, re.DOTALL) or re.search(
-        r"<h1>\d+</h1>\s*<p>(.*?)</p>", text, re.DOTALL
+    shapes = (
+        r'<div class="alert danger".*?<div>(.*?)</div>',
+        r'<p role="alert" class="problem">(.*?)</p>',
+        r"<h1>\d+</h1>\s*<p>(.*?)</p>",
     )
+    found = next((one for shape in shapes if (one := re.search(shape, text, re.DOTALL))), None)
     assert found, text
     return html.unescape(found[1])
 
@@ -92,6 +95,13 @@ def test_a_form(
     shown = said(client.get(answer.headers["Location"]))
     assert sentence in shown
     assert not MLFLOW.search(shown)
+
+
+def test_a_wrong_token(client: FlaskClient) -> None:
+    answer = client.post("/-/sign-in", data={"csrf_token": form_token(client), "token": "guessed", "next": "/"})
+    assert answer.status_code == 401
+    assert "This is not this server's token." in said(answer)
+    assert not MLFLOW.search(said(answer))
 
 
 def test_a_deleted_run_and_experiment(client: FlaskClient, mlflow: Mlflow, log: Log) -> None:

@@ -78,8 +78,8 @@ def forbidden(message: str) -> MltrailError:
     return MltrailError(Code.FORBIDDEN, message)
 
 
-def unauthenticated(message: str) -> MltrailError:
-    return MltrailError(Code.UNAUTHENTICATED, message)
+def unauthenticated(why: str | Reason, /, **facts: object) -> MltrailError:
+    return MltrailError(Code.UNAUTHENTICATED, why, facts=facts)
 
 
 def unavailable(message: str, *, retry_after: int = 5) -> MltrailError:

@@ -99,7 +99,10 @@ class Reason(Enum):
     )
     PAGE_OF_OTHER_SEARCH = "The page token belongs to another search. Leave it out to begin with the first page."
 
-    # Bodies and addresses
+    # Tokens, addresses and bodies
+    LOCAL_MODE_REFUSED = (
+        "This is not this server's token. In local mode, `mltrail-server serve` prints it at its start."
+    )
     NO_PROJECT = (
         "Project '{project}' not found, or not for this token. Check the project, and that the token's owner is a "
         "member of it."

@@ -110,6 +110,10 @@ SENTENCES: Mapping[Reason, str] = {
         "Invalid page token: it belongs to another search. Send it with the filter, order_by, experiments and view of "
         "the search that gave it, or leave page_token out to begin with the first page."
     ),
+    Reason.LOCAL_MODE_REFUSED: (
+        "This is not the token of this server. In local mode `mltrail-server serve` prints the right one at its start; "
+        "set MLFLOW_TRACKING_TOKEN to it."
+    ),
     Reason.NO_PROJECT: (
         "Project '{project}' not found, or not for this token. Check the project in MLFLOW_TRACKING_URI, and that the "
         "token's owner is a member of it."

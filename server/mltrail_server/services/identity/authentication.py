@@ -64,10 +64,7 @@ def about_to_write(deps: Deps, actor: Actor) -> Actor:
 def check_local(deps: Deps, token: str) -> None:
     """Raise UNAUTHENTICATED for every token other than that of local mode."""
     if not _equal(token, deps.settings.local_token):
-        raise unauthenticated(
-            "This is not the token of this server. In local mode `mltrail-server serve` prints the right one at its "
-            "start; set MLFLOW_TRACKING_TOKEN to it."
-        )
+        raise unauthenticated(Reason.LOCAL_MODE_REFUSED)
 
 
 def _local_actor(deps: Deps, token: str, project: str) -> Actor:
