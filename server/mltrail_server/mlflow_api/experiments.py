@@ -10,12 +10,12 @@ from mltrail_server.services.tracking import experiments
 from mltrail_server.store.tracking.experiments import Experiment
 
 from .messages import Message, message_of
-from .wire import Location, Tags, experiment_number, stage_name
+from .wire import Location, TagList, experiment_number, stage_name
 
 
 class _Create(Message):
     name: str
-    tags: Tags | None = None
+    tags: TagList | None = None
     artifact_location: Location | None = None
 
 

@@ -18,7 +18,7 @@ from mltrail_server.store.tracking.logged_models import LoggedModelOrder, Measur
 
 from . import run_shapes
 from .messages import Message, message_of
-from .wire import Tag, Tags, check_length, experiment_number, run_id_of
+from .wire import Tag, TagList, check_length, experiment_number, run_id_of
 
 _PREFIX = "LOGGED_MODEL_"
 _MOST_DATASETS = 20
@@ -30,8 +30,8 @@ class _Create(Message):
     name: _Name | None = None
     model_type: _Name | None = None
     source_run_id: str | None = None
-    params: Tags | None = None
-    tags: Tags | None = None
+    params: TagList | None = None
+    tags: TagList | None = None
 
 
 class _Finish(Message):
@@ -39,11 +39,11 @@ class _Finish(Message):
 
 
 class _Tags(Message):
-    tags: Tags | None = None
+    tags: TagList | None = None
 
 
 class _Params(Message):
-    params: Tags | None = None
+    params: TagList | None = None
 
 
 class _Dataset(Message):

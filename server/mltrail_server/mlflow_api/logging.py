@@ -17,7 +17,7 @@ from mltrail_server.store.tracking.metrics import ModelPoint
 
 from . import sentences
 from .messages import Message, message_of
-from .wire import MAX_INT64, Tag, Tags, run_id_of
+from .wire import MAX_INT64, Tag, TagList, run_id_of
 
 
 class _Metric(Message):
@@ -67,7 +67,7 @@ class _DatasetShape(Message):
 
 class _DatasetInput(Message):
     dataset: _DatasetShape
-    tags: Tags | None = None
+    tags: TagList | None = None
 
 
 class _ModelInput(Message):

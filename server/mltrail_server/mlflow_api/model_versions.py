@@ -9,7 +9,7 @@ from mltrail_server.services.registry import versions
 from mltrail_server.store.registry.versions import Version
 
 from .messages import Message, message_of
-from .wire import Description, Location, Tags, orders_of
+from .wire import Description, Location, TagList, orders_of
 
 
 class _Create(Message):
@@ -19,7 +19,7 @@ class _Create(Message):
     model_id: str | None = None
     run_link: Location | None = None
     description: Description | None = None
-    tags: Tags | None = None
+    tags: TagList | None = None
 
 
 class _Which(Message):

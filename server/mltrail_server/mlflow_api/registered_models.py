@@ -12,12 +12,12 @@ from mltrail_server.services.registry.models import ModelWithVersions
 
 from . import model_versions
 from .messages import Message, message_of
-from .wire import Description, Tags, check_length, orders_of
+from .wire import Description, TagList, check_length, orders_of
 
 
 class _Create(Message):
     name: str
-    tags: Tags | None = None
+    tags: TagList | None = None
     description: Description | None = None
 
 

@@ -14,7 +14,7 @@ from mltrail_server.services.tracking import candidates
 
 from . import run_shapes
 from .messages import Message, message_of
-from .wire import Tags, experiment_number, run_id_of
+from .wire import TagList, experiment_number, run_id_of
 
 
 class _Create(Message):
@@ -22,7 +22,7 @@ class _Create(Message):
     user_id: Annotated[str, msgspec.Meta(max_length=limits.MAX_USER_NAME)] | None = None
     run_name: str | None = None
     start_time: int | None = None
-    tags: Tags | None = None
+    tags: TagList | None = None
 
 
 class _Which(Message):

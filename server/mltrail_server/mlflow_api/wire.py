@@ -21,7 +21,7 @@ class Tag(Message):
     value: str = ""
 
 
-Tags = Annotated[list[Tag], Meta(max_length=limits.MAX_LIST)]
+TagList = Annotated[list[Tag], Meta(max_length=limits.MAX_LIST)]
 Description = Annotated[str, Meta(max_length=limits.MAX_DESCRIPTION)]
 Location = Annotated[str, Meta(max_length=limits.MAX_LOCATION)]
 

@@ -33,7 +33,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CompareRow:
     key: str
     cells: list[Cell]
     differs: bool
@@ -97,21 +97,23 @@ def _nothing_chosen(call: Call) -> ResponseReturnValue:
     return redirect(f"{call.pages}/{there}", 303)
 
 
-def _ranking(metrics: list[Row]) -> list[str]:
+def _ranking(metrics: list[CompareRow]) -> list[str]:
     known = [row.key for row in metrics if row.differs and row.direction and row.direction.better is not Better.UNKNOWN]
     return sorted(known, key=display_order)[:4]
 
 
-def _shown(rows: list[Row], *, everything: bool) -> list[Row]:
+def _shown(rows: list[CompareRow], *, everything: bool) -> list[CompareRow]:
     return [row for row in rows if everything or row.differs][:_MOST_ROWS]
 
 
-def _rows(sides: Sequence[Side], of: Callable[[Side], dict[str, str]], cell: Callable[[str | None], Cell]) -> list[Row]:
+def _rows(
+    sides: Sequence[Side], of: Callable[[Side], dict[str, str]], cell: Callable[[str | None], Cell]
+) -> list[CompareRow]:
     keys = sorted({key for side in sides for key in of(side)})
     made = []
     for key in keys:
         values = [of(side).get(key) for side in sides]
-        made.append(Row(key, [cell(value) for value in values], len(set(values)) > 1))
+        made.append(CompareRow(key, [cell(value) for value in values], len(set(values)) > 1))
     return made
 
 
@@ -119,7 +121,7 @@ def _text(value: str | None) -> Cell:
     return Cell(NONE if value is None else value)
 
 
-def _metric_rows(sides: Sequence[Side], baseline: Side, directions: Mapping[str, MetricDirection]) -> list[Row]:
+def _metric_rows(sides: Sequence[Side], baseline: Side, directions: Mapping[str, MetricDirection]) -> list[CompareRow]:
     keys = sorted({key for side in sides for key in side.metrics}, key=display_order)
     made = []
     for key in keys:
@@ -131,7 +133,7 @@ def _metric_rows(sides: Sequence[Side], baseline: Side, directions: Mapping[str,
             for side, value in zip(sides, values, strict=True)
         ]
         # Not as numbers: NaN differs from itself.
-        made.append(Row(key, cells, len({repr(value) for value in values}) > 1, direction))
+        made.append(CompareRow(key, cells, len({repr(value) for value in values}) > 1, direction))
     return made
 
 

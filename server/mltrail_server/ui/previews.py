@@ -29,7 +29,7 @@ _PICTURE_NAMES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class FilePreview:
     """What can be shown of a file: a picture, a table, a text, or nothing."""
 
     kind: str
@@ -38,20 +38,20 @@ class Preview:
     cut: bool = False
 
 
-def of(scope: Scope, file: File) -> Preview:
+def of(scope: Scope, file: File) -> FilePreview:
     """Read the beginning of a file and decide how to show it."""
     if file.path.lower().endswith(_PICTURE_NAMES) and file.size <= _MOST_PICTURE and _picture(scope, file):
-        return Preview("picture")
+        return FilePreview("picture")
     body = _beginning(scope, file, _MOST_TEXT)
     cut = file.size > len(body)
     try:
         # A character may be cut in two at the end.
         text = body.decode() if not cut else body.decode(errors="ignore")
     except UnicodeDecodeError:
-        return Preview("none")
+        return FilePreview("none")
     if "\0" in text:
-        return Preview("none")
-    return _as_table(file, text, cut=cut) or Preview("text", _laid_out(file, text, cut=cut), cut=cut)
+        return FilePreview("none")
+    return _as_table(file, text, cut=cut) or FilePreview("text", _laid_out(file, text, cut=cut), cut=cut)
 
 
 def picture(call: Call, file: File) -> ResponseReturnValue:
@@ -84,7 +84,7 @@ def _beginning(scope: Scope, file: File, most: int) -> bytes:
     return b"".join(scope.deps.files.get(scope.project_id, file.blob_id, start=0, length=length))
 
 
-def _as_table(file: File, text: str, *, cut: bool) -> Preview | None:
+def _as_table(file: File, text: str, *, cut: bool) -> FilePreview | None:
     name = file.path.lower()
     if not name.endswith((".csv", ".tsv")):
         return None
@@ -93,7 +93,7 @@ def _as_table(file: File, text: str, *, cut: bool) -> Preview | None:
         rows = [row[:100] for row in islice(reader, _MOST_ROWS + 1)]
     except csv.Error:
         return None
-    return Preview("table", rows=rows[:_MOST_ROWS], cut=cut or len(rows) > _MOST_ROWS)
+    return FilePreview("table", rows=rows[:_MOST_ROWS], cut=cut or len(rows) > _MOST_ROWS)
 
 
 def _laid_out(file: File, text: str, *, cut: bool) -> str:

@@ -21,7 +21,7 @@ _VIEWS = {"active": ViewType.ACTIVE_ONLY, "deleted": ViewType.DELETED_ONLY, "all
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column that every table has. `order` is what it is sorted by."""
 
     key: str
@@ -31,15 +31,15 @@ class Column:
 
 
 FIXED = (
-    Column("created", "Created", "start_time"),
-    Column("ended", "Ended", "end_time", by_default=False),
+    TableColumn("created", "Created", "start_time"),
+    TableColumn("ended", "Ended", "end_time", by_default=False),
 )
 GITLAB = (
-    Column("job", "Job", "tags.`gitlab.CI_JOB_ID`"),
-    Column("pipeline", "Pipeline", "tags.`gitlab.CI_PIPELINE_ID`", by_default=False),
-    Column("mr", "Merge request", "tags.`gitlab.CI_MERGE_REQUEST_IID`"),
-    Column("commit", "Commit", "tags.`gitlab.CI_COMMIT_SHA`"),
-    Column("author", "Author", "user_id"),
+    TableColumn("job", "Job", "tags.`gitlab.CI_JOB_ID`"),
+    TableColumn("pipeline", "Pipeline", "tags.`gitlab.CI_PIPELINE_ID`", by_default=False),
+    TableColumn("mr", "Merge request", "tags.`gitlab.CI_MERGE_REQUEST_IID`"),
+    TableColumn("commit", "Commit", "tags.`gitlab.CI_COMMIT_SHA`"),
+    TableColumn("author", "Author", "user_id"),
 )
 
 
@@ -93,7 +93,7 @@ class State:
             return None
         return [key.removeprefix(prefix) for key in self.columns if key.startswith(prefix)]
 
-    def shows(self, column: Column, *, local: bool = False) -> bool:
+    def shows(self, column: TableColumn, *, local: bool = False) -> bool:
         """Return whether a column is shown. Local mode has no jobs, so it shows their columns only if they are asked
         for.
         """
