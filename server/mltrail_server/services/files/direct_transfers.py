@@ -1,7 +1,7 @@
-"""Files that clients send and fetch at the store itself, past this server: in parts, by URLs that hold for minutes.
+"""Files that clients send and fetch directly at the object store, past this server, by URLs that are valid for minutes.
 
-The store must be able to, and the operator must want it (`MLTRAIL_S3_DIRECT`); who is told NOT_IMPLEMENTED sends and
-fetches whole files here.
+The store must support it, and the operator must want it (`MLTRAIL_S3_DIRECT`). A client that gets NOT_IMPLEMENTED sends
+and fetches whole files through this server.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from . import files
 
 MOST_PARTS = 10_000
 MOST_OPEN = 100
-"""Uploads under way in a project. Their bytes are in no quota until they have a name, so there is an end to them."""
+"""Uploads under way in a project. Their bytes count for no quota until they have a name, so they are limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class PartUrl:
 
 
 def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
-    """Begin an upload in so many parts: its id, and where to PUT each part within an hour."""
-    _check_wanted(scope)
-    target = files.destination_of(path)
+    """Begin an upload in a number of parts. Returns its id, and where to PUT each part within an hour."""
+    _check_enabled(scope)
+    destination = files.destination_of(path)
     if not 1 <= parts <= MOST_PARTS:
         raise invalid(Reason.NUMBER_OF_PARTS, given=parts, most=MOST_PARTS)
     with scope.project.read() as tx:
-        files.check_destination(tx, scope, target, size=0)
+        files.check_destination(tx, scope, destination, size=0)
         if uploads.count(tx) >= MOST_OPEN:
             raise MltrailError(
                 Code.NOT_IMPLEMENTED,
@@ -45,7 +45,7 @@ def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
                 "one call; those that nobody finishes are given up after a day.",
             )
     begun = scope.deps.files.begin(scope.project_id)
-    upload = Upload(begun.blob_id, target.path, begun.store_id, parts)
+    upload = Upload(begun.blob_id, destination.path, begun.store_id, parts)
     with scope.project.write() as tx:
         uploads.add(tx, upload)
     urls = [
@@ -55,27 +55,27 @@ def begin(scope: Scope, path: str, parts: int) -> tuple[str, list[PartUrl]]:
 
 
 def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart]) -> None:
-    """Put the parts together and give them their name, if owner, folder and quota still allow it.
+    """Put the parts together and give the file its name, if owner, folder and quota still allow it.
 
-    Asked again after an answer that was lost, it succeeds again.
+    If a client asks again after a lost answer, it succeeds again.
     """
-    target = files.destination_of(path)
+    destination = files.destination_of(path)
     with scope.project.read() as tx:
         upload = uploads.get(tx, upload_id)
-        if upload is None and _is_named(tx, target, upload_id):
+        if upload is None and _is_named(tx, destination, upload_id):
             return
-        files.check_destination(tx, scope, target, size=0)
-    if upload is None or upload.path != target.path:
-        raise not_found(f"No upload '{upload_id[:40]}' of '{target.path}' is under way. Send the file again.")
-    told = sorted(parts, key=lambda part: part.number)
-    if [part.number for part in told] != list(range(1, upload.parts + 1)):
+        files.check_destination(tx, scope, destination, size=0)
+    if upload is None or upload.path != destination.path:
+        raise not_found(f"No upload '{upload_id[:40]}' of '{destination.path}' is under way. Send the file again.")
+    ordered = sorted(parts, key=lambda part: part.number)
+    if [part.number for part in ordered] != list(range(1, upload.parts + 1)):
         raise invalid(f"The upload was begun with {upload.parts} parts; all of them must be told, once each.")
-    size = scope.deps.files.complete(scope.project_id, MultipartUpload(upload.id, upload.store_id), told)
+    size = scope.deps.files.complete(scope.project_id, MultipartUpload(upload.id, upload.store_id), ordered)
     try:
         with scope.project.write() as tx:
             if not uploads.remove(tx, upload.id):
                 raise conflict("The upload was given up or finished by another call meanwhile.")
-            files.name(tx, scope, target, StoredBlob(upload.id, size, None))
+            files.name(tx, scope, destination, StoredBlob(upload.id, size, None))
     except MltrailError as error:
         if error.code is not Code.UNAVAILABLE:
             _discard(scope, upload)
@@ -83,26 +83,26 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart
 
 
 def abort(scope: Scope, path: str, upload_id: str) -> None:
-    """Give up an upload. One that is not under way is no error: it may be over."""
-    target = files.destination_of(path)
+    """Give up an upload. One that is not under way is no error: it may have ended."""
+    destination = files.destination_of(path)
     with scope.project.read() as tx:
         upload = uploads.get(tx, upload_id)
-    if upload is None or upload.path != target.path:
+    if upload is None or upload.path != destination.path:
         return
     with scope.project.write() as tx:
-        ours = uploads.remove(tx, upload.id)
-    if ours:
+        removed = uploads.remove(tx, upload.id)
+    if removed:
         scope.deps.files.abort(scope.project_id, MultipartUpload(upload.id, upload.store_id))
 
 
 def download_url(scope: Scope, file: File, *, disposition: str) -> str:
-    """Make a URL that gives the file as a download for five minutes, to whoever has it."""
-    _check_wanted(scope)
+    """Return a URL by which anyone who has it can download the file for five minutes."""
+    _check_enabled(scope)
     return scope.deps.files.download_url(scope.project_id, file.blob_id, disposition=disposition)
 
 
 def _discard(scope: Scope, upload: Upload) -> None:
-    """Forget the bytes of an upload that was refused in the end, unless another call has named them."""
+    """Delete the bytes of an upload that was refused in the end, unless another call has named them."""
     with scope.project.write() as tx:
         uploads.remove(tx, upload.id)
         named = _is_named(tx, files.destination_of(upload.path), upload.id)
@@ -110,12 +110,12 @@ def _discard(scope: Scope, upload: Upload) -> None:
         scope.deps.files.delete(scope.project_id, upload.id)
 
 
-def _is_named(tx: Transaction, target: files.Destination, upload_id: str) -> bool:
-    """Tell whether a file's bytes are those of an upload, which another call has finished."""
-    there = files.get(tx, target)
-    return there is not None and there.blob_id == upload_id
+def _is_named(tx: Transaction, destination: files.Destination, upload_id: str) -> bool:
+    """Return whether a file holds the bytes of an upload, because another call has finished it."""
+    file = files.get(tx, destination)
+    return file is not None and file.blob_id == upload_id
 
 
-def _check_wanted(scope: Scope) -> None:
+def _check_enabled(scope: Scope) -> None:
     if scope.deps.settings.s3_direct == "off":
         raise refused()

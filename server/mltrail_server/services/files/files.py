@@ -20,14 +20,14 @@ from mltrail_server.store.tracking import candidates, logged_models, usage
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
 
-_CHECKED_FIRST = 1 << 20
-"""What is smaller is sent by the time it could be refused, so it is checked once, when it gets its name."""
+_CHECKED_FIRST_BYTES = 1 << 20
+"""A smaller file has been sent before it could be refused, so it is checked only once, when it gets its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What a client says of a file: its size in bytes, None for one that comes in chunks, and its SHA-256 in
-    hexadecimal, if it tells that.
+    """What a client says about a file that it sends: its size in bytes, None if it comes in chunks, and its SHA-256 in
+    hexadecimal if it is given.
     """
 
     size: int | None
@@ -36,78 +36,39 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a file is to be: a clean path, and whose folder that is in."""
+    """Where a file is to be stored: a clean path, and the owner of the folder that it is in."""
 
     path: str
     owner: Owner
 
 
 def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> None:
-    """Store a file, whole or not at all; one of that name is replaced in one step.
+    """Store a file, whole or not at all. A file of that name is replaced in one step.
 
-    A body that ends before its announced size, or has another digest, is not stored. Raises NOT_FOUND for a folder that
-    is no run's or logged model's of this project.
+    A body that ends before its announced size, or has another digest, is not stored. Raises NOT_FOUND for a folder of
+    no run or logged model of this project.
     """
     size = announced.size
-    target = destination_of(path)
-    if size is None or size > _CHECKED_FIRST:
+    destination = destination_of(path)
+    if size is None or size > _CHECKED_FIRST_BYTES:
         with scope.project.read() as tx:
-            check_destination(tx, scope, target, size=size or 0)
-    # The bytes come without any lock held: a large file may take minutes.
+            check_destination(tx, scope, destination, size=size or 0)
+    # No lock is held while the bytes arrive: a large file may take minutes.
     stored = scope.deps.files.put(scope.project_id, stream, size=size)
     try:
         if size is not None and stored.size != size:
             raise invalid(
-                f"The upload of '{target.path}' was cut off after {stored.size} of {size} bytes; send it again."
+                f"The upload of '{destination.path}' was cut off after {stored.size} of {size} bytes; send it again."
             )
         if announced.sha256 not in (None, stored.sha256):
-            raise invalid(f"The content of '{target.path}' does not match its Content-Digest; send it again.")
+            raise invalid(f"The content of '{destination.path}' does not match its Content-Digest; send it again.")
         with scope.project.write() as tx:
-            name(tx, scope, target, stored)
+            name(tx, scope, destination, stored)
     except MltrailError as error:
-        # A database that does not answer may have kept the name all the same, so the bytes stay then.
+        # A database that does not answer may have stored the name all the same, so then the bytes stay.
         if error.code is not Code.UNAVAILABLE:
             scope.deps.files.delete(scope.project_id, stored.blob_id)
         raise
-
-
-def destination_of(path: str) -> Destination:
-    """Read where a file is to be. Raises INVALID for a folder itself, and for paths in nobody's folder."""
-    path, owner, inner = _resolved(path)
-    if not inner:
-        raise invalid(f"Invalid path: '{path}' is the folder itself; name a file in it.")
-    return Destination(path, owner)
-
-
-def check_destination(tx: Transaction, scope: Scope, target: Destination, *, size: int) -> None:
-    """Refuse early what could not be stored in the end, before a large file is sent."""
-    _check_writable(tx, scope, target.owner)
-    _check_clash(tx, target.path)
-    quotas.check(tx, scope, usage.BYTES, size)
-
-
-def name(tx: Transaction, scope: Scope, target: Destination, stored: StoredBlob) -> None:
-    """Let the name point at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
-    held_by, candidate = _check_writable(tx, scope, target.owner)
-    # One at a time in a folder, so that `a` and `a/b` can't both come to be.
-    files.lock(tx, target.owner.folder)
-    _check_clash(tx, target.path)
-    beside = _note_writer(tx, scope, held_by, candidate)
-    path = target.path
-    if beside is not None:
-        _check_not_there(tx, target.path, "replace")
-        path = _beside(target.owner, target.path, beside)
-        files.lock(tx, evidence.folder(beside))
-        _check_clash(tx, path)
-    files.put(tx, path=path, blob_id=stored.blob_id, size=stored.size, sha256=stored.sha256)
-    quotas.take(tx, scope, usage.BYTES, stored.size)
-
-
-def get(tx: Transaction, target: Destination) -> File | None:
-    """Find a file that the owner's jobs have logged, or that others have logged beside it."""
-    found = files.get(tx, target.path)
-    beside = _amendments_of(tx, target.owner) if found is None else None
-    return files.get(tx, _beside(target.owner, target.path, beside)) if beside else found
 
 
 def find(scope: Scope, path: str) -> File:
@@ -122,36 +83,75 @@ def find(scope: Scope, path: str) -> File:
     raise not_found(Reason.NO_FILE, path=path, inner=inner)
 
 
+def get(tx: Transaction, destination: Destination) -> File | None:
+    """Return a file that the owner's jobs have logged, or else one that others have logged to it."""
+    file = files.get(tx, destination.path)
+    amendments = _amendments_of(tx, destination.owner) if file is None else None
+    return files.get(tx, _amended_path(destination.owner, destination.path, amendments)) if amendments else file
+
+
 def listing(scope: Scope, path: str) -> list[Entry]:
-    """List one level of a folder; a file, or what does not exist, has nothing in it."""
+    """List one level of a folder. A file, or a path that does not exist, has nothing in it."""
     path, owner, _ = _resolved(path)
     with scope.project.read() as tx:
-        beside = _amendments_of(tx, owner)
-        found = files.folder_entries(tx, path)
-        if beside is None:
-            return found
-        return _merged(found, files.folder_entries(tx, _beside(owner, path, beside)))
+        amendments = _amendments_of(tx, owner)
+        entries = files.folder_entries(tx, path)
+        if amendments is None:
+            return entries
+        return _merged(entries, files.folder_entries(tx, _amended_path(owner, path, amendments)))
 
 
 def page(scope: Scope, path: str, token: str | None) -> tuple[list[Entry], str | None]:
     """List a page of one level of a folder, and the token of the next page."""
     path, owner, _ = _resolved(path)
     with scope.project.read() as tx:
-        beside = _amendments_of(tx, owner)
-        if beside is not None:
-            return _page_of_both(tx, path, _beside(owner, path, beside), token)
+        amendments = _amendments_of(tx, owner)
+        if amendments is not None:
+            return _page_of_both(tx, path, _amended_path(owner, path, amendments), token)
         return files.folder_page(tx, path, token=token)
 
 
 def delete(scope: Scope, path: str) -> None:
-    """Delete a file or a whole folder; what is not there is no error."""
+    """Delete a file or a whole folder. A path that does not exist is no error."""
     path, owner, _ = _resolved(path)
     with scope.project.write() as tx:
-        beside = _note_writer(tx, scope, *_check_writable(tx, scope, owner))
-        if beside is not None:
-            _check_not_there(tx, path, "delete")
-            path = _beside(owner, path, beside)
+        amendments = _note_writer(tx, scope, *_check_writable(tx, scope, owner))
+        if amendments is not None:
+            _check_not_evidence(tx, path, "delete")
+            path = _amended_path(owner, path, amendments)
         files.delete(tx, path)
+
+
+def destination_of(path: str) -> Destination:
+    """Read where a file is to be stored. Raises INVALID for a folder itself, and for a path in nobody's folder."""
+    path, owner, inner = _resolved(path)
+    if not inner:
+        raise invalid(f"Invalid path: '{path}' is the folder itself; name a file in it.")
+    return Destination(path, owner)
+
+
+def check_destination(tx: Transaction, scope: Scope, destination: Destination, *, size: int) -> None:
+    """Refuse what could not be stored in the end, before a large file is sent."""
+    _check_writable(tx, scope, destination.owner)
+    _check_clash(tx, destination.path)
+    quotas.check(tx, scope, usage.BYTES, size)
+
+
+def name(tx: Transaction, scope: Scope, destination: Destination, stored: StoredBlob) -> None:
+    """Point the name at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
+    holder, candidate = _check_writable(tx, scope, destination.owner)
+    # One at a time in a folder, so that `a` and `a/b` can't both be created.
+    files.lock(tx, destination.owner.folder)
+    _check_clash(tx, destination.path)
+    amendments = _note_writer(tx, scope, holder, candidate)
+    path = destination.path
+    if amendments is not None:
+        _check_not_evidence(tx, destination.path, "replace")
+        path = _amended_path(destination.owner, destination.path, amendments)
+        files.lock(tx, evidence.folder(amendments))
+        _check_clash(tx, path)
+    files.put(tx, path=path, blob_id=stored.blob_id, size=stored.size, sha256=stored.sha256)
+    quotas.take(tx, scope, usage.BYTES, stored.size)
 
 
 def _resolved(path: str) -> tuple[str, Owner, str]:
@@ -161,61 +161,51 @@ def _resolved(path: str) -> tuple[str, Owner, str]:
 
 
 def _amendments_of(tx: Transaction, owner: Owner) -> int | None:
-    """Answer the number of what others have logged to the run whose folder it is, if they have. Raises NOT_FOUND for a
-    folder that is nobody's.
+    """Return the number of the amendments of the run that owns a folder, if it has any. Raises NOT_FOUND for a folder
+    that nobody owns.
     """
-    held_by = _held_by(tx, owner) if owner.promotion is None else None
-    return held_by.amendment_iid if isinstance(held_by, Candidate) else None
+    holder = _holder_of(tx, owner) if owner.promotion is None else None
+    return holder.amendment_iid if isinstance(holder, Candidate) else None
 
 
-def _beside(owner: Owner, path: str, number: int) -> str:
-    """Name the place of a path for what others log: the run's folder is the evidence's."""
+def _amended_path(owner: Owner, path: str, number: int) -> str:
+    """Return the path of a file that others log to a run: the run's own folder is for the evidence."""
     return evidence.folder(number) + path.removeprefix(owner.folder)
 
 
-def _check_not_there(tx: Transaction, path: str, doing: str) -> None:
-    """Refuse to replace or delete what a run's own jobs have logged."""
-    there = files.get(tx, path) is not None
-    if there or files.is_folder(tx, path):
-        raise forbidden(
-            f"'{path}' was logged by CI jobs, and stays as they logged it, so you can't {doing} it. Log files under "
-            "other names, or log to a new run."
-        )
-
-
 def _merged(own: list[Entry], others: list[Entry]) -> list[Entry]:
-    names = {one.name for one in own}
-    return sorted([*own, *(one for one in others if one.name not in names)], key=lambda one: one.name)
+    names = {entry.name for entry in own}
+    return sorted([*own, *(entry for entry in others if entry.name not in names)], key=lambda entry: entry.name)
 
 
 def _page_of_both(tx: Transaction, own: str, others: str, token: str | None) -> tuple[list[Entry], str | None]:
-    found, following = files.folder_page(tx, own, token=token)
-    if following is not None:
-        return found, following
-    # What others have logged to a run of CI jobs is little: it goes with the last page.
-    return _merged(found, files.folder_entries(tx, others)), None
+    entries, next_token = files.folder_page(tx, own, token=token)
+    if next_token is not None:
+        return entries, next_token
+    # Others log few files to a run of CI jobs: they are listed on the last page.
+    return _merged(entries, files.folder_entries(tx, others)), None
 
 
 def _check_writable(tx: Transaction, scope: Scope, owner: Owner) -> tuple[Candidate | LoggedModel, Candidate | None]:
-    """Refuse a change in a folder that does not allow it. Answers whose folder it is, and the run that it would be a
-    change of.
+    """Refuse a change in a folder that does not allow it. Returns what the folder belongs to, and the run that the
+    change would be a part of.
     """
     if owner.promotion is not None:
         raise conflict("The files of a promoted version never change. Promote another candidate instead.")
-    held_by = _held_by(tx, owner)
-    if isinstance(held_by, Candidate):
-        of_run: Candidate | None = held_by
-        # What somebody else has deleted, its own jobs go on with.
-        gone_on = held_by.stage is Stage.DELETED and not held_by.discarded and stamp.is_own(tx, scope, held_by)
+    holder = _holder_of(tx, owner)
+    if isinstance(holder, Candidate):
+        of_run: Candidate | None = holder
+        # Its own jobs may write to it even after somebody else has deleted it.
+        written_by_own_job = holder.stage is Stage.DELETED and not holder.discarded and stamp.is_own(tx, scope, holder)
     else:
-        of_run = candidates.get(tx, held_by.source_eid) if held_by.source_eid else None
-        gone_on = False
-    if held_by.stage is Stage.DELETED and not gone_on:
+        of_run = candidates.get(tx, holder.source_eid) if holder.source_eid else None
+        written_by_own_job = False
+    if holder.stage is Stage.DELETED and not written_by_own_job:
         raise invalid(f"The owner of '{owner.folder}' is deleted. Restore it first.")
-    return held_by, of_run
+    return holder, of_run
 
 
-def _held_by(tx: Transaction, owner: Owner) -> Candidate | LoggedModel:
+def _holder_of(tx: Transaction, owner: Owner) -> Candidate | LoggedModel:
     found: Candidate | LoggedModel | None
     if owner.eid is not None:
         found = candidates.get(tx, owner.eid)
@@ -232,18 +222,27 @@ def _held_by(tx: Transaction, owner: Owner) -> Candidate | LoggedModel:
 
 
 def _note_writer(
-    tx: Transaction, scope: Scope, held_by: Candidate | LoggedModel, candidate: Candidate | None
+    tx: Transaction, scope: Scope, holder: Candidate | LoggedModel, candidate: Candidate | None
 ) -> int | None:
-    """Note who writes, and answer the number of what stands beside the run, where it is to be kept there."""
+    """Note who writes, and return the number of the run's amendments if the write is to be kept as one."""
     if candidate is None:
         stamp.check_may_begin(scope)
         return None
     protection.check_frozen(scope, candidate)
-    if isinstance(held_by, LoggedModel):
-        stamp.on_model_write(tx, scope, held_by, candidate)
+    if isinstance(holder, LoggedModel):
+        stamp.on_model_write(tx, scope, holder, candidate)
         return None
     number = stamp.on_write(tx, scope, candidate, {WriteKind.FILES})
     return None if number == candidate.iid else number
+
+
+def _check_not_evidence(tx: Transaction, path: str, doing: str) -> None:
+    """Refuse to replace or delete what a run's own jobs have logged."""
+    if files.get(tx, path) is not None or files.is_folder(tx, path):
+        raise forbidden(
+            f"'{path}' was logged by CI jobs, and stays as they logged it, so you can't {doing} it. Log files under "
+            "other names, or log to a new run."
+        )
 
 
 def _check_clash(tx: Transaction, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a candidate's model lies, and what its MLmodel file says."""
+"""The model that a candidate has logged: where its files are, and what its MLmodel file says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from mltrail_server.store.files import files
 from mltrail_server.store.files.files import File
 from mltrail_server.store.registry import sources
 from mltrail_server.store.tracking import candidates, inputs
+from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.inputs import Direction
 
 from . import integrity
 
 _MLMODEL = "MLmodel"
-_MOST_BYTES = 131_072
-"""Larger ones are not worth the time that YAML takes."""
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_MLMODEL_BYTES = 131_072
+"""Parsing a larger file as YAML would take too long."""
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +37,51 @@ class ModelFiles:
 
 
 def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | None = None) -> ModelFiles | None:
-    """Find the model that a candidate has logged: MLflow 3's logged model, or a folder with an MLmodel file.
+    """Return the model that a candidate has logged: MLflow 3's logged model, or else a folder with an MLmodel file.
 
-    A logged model that another run made is not this candidate's, even if it says to have given it out; nor is one that
-    others than its own jobs have logged to it. With `snapshot_iid` the model as it was then is found.
+    A logged model of another run does not count, even if the candidate names it as its output; nor does one that others
+    than its own jobs have logged to it. With `snapshot_iid` it is the model as it was when the snapshot was taken.
     """
     candidate = candidates.get_by_iid(tx, candidate_iid)
     if candidate is None:
         return None
-    counts = candidate_iid if snapshot_iid is None else snapshot_iid
-    linked = inputs.models_of(tx, [counts]).get(counts, [])
-    for model_id in [link.model_id for link in linked if link.direction is Direction.OUTPUT][::-1]:
-        logged = sources.logged_model(tx, model_id)
-        if logged is None or logged.source_eid != candidate.eid or logged.beside:
+    return _logged_model(tx, candidate, snapshot_iid) or _folder_with_model(tx, candidate, snapshot_iid)
+
+
+def described(deps: Deps, project_id: ProjectId, files_by_name: Mapping[str, File]) -> Mapping[str, Any]:
+    """Decode the MLmodel file of a model, given its files by name; empty if it can't be read."""
+    file = files_by_name.get(_MLMODEL)
+    if file is None or file.size > _MOST_MLMODEL_BYTES:
+        return {}
+    try:
+        found = yaml.load(integrity.content(deps, project_id, file, most=_MOST_MLMODEL_BYTES), Loader=_YAML_LOADER)  # noqa: S506 - a safe one
+    except (yaml.YAMLError, MltrailError, RecursionError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def by_name(some: tuple[File, ...], folder: str) -> dict[str, File]:
+    """Return files by their name relative to a folder."""
+    return {file.path.removeprefix(f"{folder}/"): file for file in some}
+
+
+def _logged_model(tx: Transaction, candidate: Candidate, snapshot_iid: int | None) -> ModelFiles | None:
+    number = candidate.iid if snapshot_iid is None else snapshot_iid
+    links = inputs.models_of(tx, [number]).get(number, [])
+    for model_id in [link.model_id for link in links if link.direction is Direction.OUTPUT][::-1]:
+        model = sources.logged_model(tx, model_id)
+        if model is None or model.source_eid != candidate.eid or model.beside:
             continue
-        folder = f"{logged.experiment_iid}/models/{model_id}/artifacts"
+        folder = f"{model.experiment_iid}/models/{model_id}/artifacts"
         if snapshot_iid is not None:
             folder = f"{paths.beside(snapshot_iid)}/models/{model_id}"
-        found = files.below(tx, folder)
-        if any(file.path == f"{folder}/{_MLMODEL}" for file in found):
-            return ModelFiles(f"models:/{model_id}", folder, model_id, tuple(found))
+        inside = files.below(tx, folder)
+        if any(file.path == f"{folder}/{_MLMODEL}" for file in inside):
+            return ModelFiles(f"models:/{model_id}", folder, model_id, tuple(inside))
+    return None
+
+
+def _folder_with_model(tx: Transaction, candidate: Candidate, snapshot_iid: int | None) -> ModelFiles | None:
     root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
     if snapshot_iid is not None:
         root = f"{paths.beside(snapshot_iid)}/artifacts"
@@ -64,23 +89,6 @@ def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | Non
     for file in below:
         folder, _, base = file.path.rpartition("/")
         if base == _MLMODEL:
-            inside = tuple(one for one in below if one.path.startswith(f"{folder}/"))
+            inside = tuple(other for other in below if other.path.startswith(f"{folder}/"))
             return ModelFiles(f"runs:/{candidate.eid}/{folder.removeprefix(root).strip('/')}", folder, None, inside)
     return None
-
-
-def described(deps: Deps, project_id: ProjectId, held: Mapping[str, File]) -> Mapping[str, Any]:
-    """Decode the MLmodel file of a folder, given its files by name; empty when it can't be read."""
-    file = held.get(_MLMODEL)
-    if file is None or file.size > _MOST_BYTES:
-        return {}
-    try:
-        found = yaml.load(integrity.content(deps, project_id, file, most=_MOST_BYTES), Loader=_LOADER)  # noqa: S506 - a safe one
-    except (yaml.YAMLError, MltrailError, RecursionError, UnicodeDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def by_name(held: tuple[File, ...], folder: str) -> dict[str, File]:
-    """Name files relative to their folder."""
-    return {file.path.removeprefix(f"{folder}/"): file for file in held}

@@ -10,12 +10,12 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.registry import versions
 from mltrail_server.store.tracking import candidates
 
-_OF_CANDIDATE = "candidate:"
+_CANDIDATE_PREFIX = "candidate:"
 _MAX_DIGITS = 18
 
 
 def path_of(scope: Scope, owner: str, path: str) -> str:
-    """Resolve a file's name. `owner` is a version's id in the project, or `candidate:<iid>`.
+    """Return the path of a file. `owner` is a version's id in the project, or `candidate:<iid>`.
 
     Raises NOT_FOUND for an owner that the project does not have.
     """
@@ -25,8 +25,8 @@ def path_of(scope: Scope, owner: str, path: str) -> str:
 
 
 def _folder(scope: Scope, owner: str) -> str:
-    of_candidate = owner.startswith(_OF_CANDIDATE)
-    text = owner.removeprefix(_OF_CANDIDATE)
+    of_candidate = owner.startswith(_CANDIDATE_PREFIX)
+    text = owner.removeprefix(_CANDIDATE_PREFIX)
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0
     with scope.project.read() as tx:
         if of_candidate:
