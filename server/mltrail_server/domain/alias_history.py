@@ -20,3 +20,11 @@ def standing(moves: Iterable[int | None]) -> list[int]:
         else:
             stack.append(number)
     return stack
+
+
+def before(moves: Iterable[int | None], current: int | None) -> list[int]:
+    """Return the versions that an alias pointed at before the current one, the last first: a rollback takes the first
+    that still exists. `moves` are as in `standing`.
+    """
+    versions = standing(moves)
+    return versions[: versions.index(current)][::-1] if current in versions else []

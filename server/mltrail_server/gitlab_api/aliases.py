@@ -22,7 +22,7 @@ class _Rollback(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def show(call: Call, model: str) -> Response:
-    found = aliases.history_of_model(call.scope, model)
+    found = aliases.history(call.scope, model)
     return json_answer(
         {
             "aliases": [

@@ -12,6 +12,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.registry import versions
 from mltrail_server.store.registry import versions as store
+from mltrail_server.store.registry.versions import NewVersion
 from tests.clock import START, FrozenClock
 from tests.mlflow_client import INVALID, MISSING, TAKEN, Make, Mlflow, failure, good
 
@@ -241,33 +242,22 @@ def test_versions_made_at_once_share_neither_number_nor_semver(app: Flask, make:
     assert made == {(str(number + 1), f"1.0.{number}") for number in range(12)}
 
 
-def test_a_promotion_makes_the_version_in_its_own_transaction(deps: Deps, mlflow: Mlflow, run_id: str) -> None:
-    mlflow.post("registered-models/create", name="churn")
+def test_a_promotion_creates_its_version_in_its_own_transaction(deps: Deps, mlflow: Mlflow, run_id: str) -> None:
     scope = Scope(deps, Actor(TokenKind.LOCAL, ProjectId(1), "1", "bot", Access.WRITE))
+    mlflow.post("registered-models/create", name="churn")
 
-    def promote(semver: str | None) -> tuple[int, str]:
+    def promote(semver: str) -> int:
+        location = f"0/{run_id}/artifacts/model"
+        new = NewVersion(semver, 1, None, f"runs:/{run_id}/model", location, None, None, "bot", promoted=True)
         with scope.project.write() as tx:
-            return versions.create_promoted(
-                tx,
-                scope,
-                model_id=1,
-                model_name="churn",
-                candidate_iid=1,
-                eid=run_id,
-                source=f"runs:/{run_id}/model",
-                location=f"0/{run_id}/artifacts/model",
-                logged_model_id=None,
-                semver=semver,
-                description=None,
-                tags={"gitlab.pipeline": "7"},
-            )
+            return versions.create_promoted(tx, 1, "churn", new)
 
-    assert promote(None) == (1, "1.0.0")
-    assert promote("1.1.0") == (2, "1.1.0")
+    assert promote("1.0.0") == 1
+    assert promote("1.1.0") == 2
     with pytest.raises(MltrailError) as caught:
         promote("1.0.0")
     assert caught.value.code is Code.ALREADY_EXISTS
-    assert promote("1.0.7") == (3, "1.0.7")
+    assert promote("1.0.7") == 3
     assert (get(mlflow, "3")["run_id"], get(mlflow, "3")["user_id"]) == (run_id, "bot")
     with deps.project(ProjectId(1)).read() as tx:
         highest = store.highest(tx, 1)

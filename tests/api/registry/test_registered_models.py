@@ -127,7 +127,7 @@ def test_an_alias_moves_and_leaves_its_history(registry: Registry, scope: Scope,
     assert (version["version"], version["aliases"]) == ("2", ["champion", "2.0.0"])
     registry.send("DELETE", "registered-models/alias", name="churn", alias="champion")
     assert registry.send("DELETE", "registered-models/alias", name="churn", alias="champion") == {}
-    assert aliases.history(scope, "churn") == [
+    assert aliases.history(scope, "churn").moves == [
         Move("champion", 2, None, START + 5, "local", None),
         Move("champion", 1, 2, START + 5, "local", None),
         Move("champion", None, 1, START, "local", None),
@@ -146,7 +146,7 @@ def test_an_alias_is_compared_and_swapped(registry: Registry, scope: Scope) -> N
         scope.project.write() as tx,
     ):
         aliases.move(tx, scope, 1, "champion", 1, expected_from=1)
-    assert [move.pipeline_id for move in aliases.history(scope, "churn")] == [100, 99]
+    assert [move.pipeline_id for move in aliases.history(scope, "churn").moves] == [100, 99]
 
 
 def test_alias_of_nothing(registry: Registry) -> None:

@@ -61,11 +61,8 @@ class ModelView:
 
     def back(self, alias: str) -> int | None:
         """Tell the version that a roll back of an alias goes to; None where there is none."""
-        moved = [move.to_number for move in self.moves[::-1] if move.alias == alias]
-        current = dict(self.aliases).get(alias)
-        before = alias_history.standing(moved)
-        places = before[: before.index(current)] if current in before else []
-        return places[-1] if places else None
+        moves = [move.to_number for move in self.moves[::-1] if move.alias == alias]
+        return next(iter(alias_history.before(moves, dict(self.aliases).get(alias))), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from mltrail_server.store.promotion.promotions import Promotion
 from mltrail_server.store.registry import aliases as alias_store
 from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry import versions as version_store
+from mltrail_server.store.registry.versions import NewVersion
 from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 
@@ -192,23 +193,20 @@ def carried_out(tx: Transaction, scope: Scope, plan: Plan) -> Promoted:
     # The version gets names of its own for the files as they are now: whatever becomes of the run, they stay.
     folder = paths.of_promotion(plan.choices.pipeline.id, plan.winner.iid).folder
     files.copy(tx, plan.held.files, source=plan.held.location, target=folder)
-    number, chosen = versions.create_promoted(
-        tx,
-        scope,
-        model_id=model_id,
-        model_name=name,
+    new = NewVersion(
+        semver=str(version),
         candidate_iid=candidate.iid,
-        eid=candidate.eid,
+        logged_model_id=plan.held.logged_model_id,
         source=plan.held.source,
         location=folder,
-        logged_model_id=plan.held.logged_model_id,
-        semver=str(version),
+        run_link=None,
         description=None,
-        tags={},
+        user_name=scope.actor.user_name,
         promoted=not plan.wish.pre_release,
     )
+    number = versions.create_promoted(tx, model_id, name, new)
     candidates.change(tx, candidate.iid, promoted=True)
-    made = _promotion(scope, plan, model_id=model_id, number=number, semver=chosen, called=called, reason=reason)
+    made = _promotion(scope, plan, model_id=model_id, number=number, semver=new.semver, called=called, reason=reason)
     if plan.alias is not None:
         aliases.move(
             tx,
@@ -218,7 +216,7 @@ def carried_out(tx: Transaction, scope: Scope, plan: Plan) -> Promoted:
             number,
             expected_from=alias_store.target(tx, model_id, plan.alias),
             pipeline_id=plan.choices.pipeline.id,
-            reason=f"promoted {chosen} ({called}: {reason})",
+            reason=f"promoted {version} ({called}: {reason})",
         )
     attestation = provenance.made(
         tx,

@@ -1,4 +1,4 @@
-"""Gather what stands in a version's model card."""
+"""Collect what a version's model card says."""
 
 import json
 from typing import Any
@@ -20,48 +20,53 @@ from mltrail_server.store.tracking import candidates, inputs, metrics, params
 
 from . import aliases
 
-_CONTEXT = "mlflow.data.context"
+_DATASET_CONTEXT_TAG = "mlflow.data.context"
 
 
 def of(scope: Scope, name: str, version: str) -> tuple[Version, str]:
     """Write the card of a version, named by number, semver or alias."""
     with scope.project.read() as tx:
-        found = aliases.version_named(tx, name, version)
-        return found, model_card.body(_card(tx, scope, found))
+        numbered = aliases.version_named(tx, name, version)
+        return numbered, model_card.body(_card(tx, scope, numbered))
 
 
 def _card(tx: Transaction, scope: Scope, version: Version) -> Card:
     promotion = promotions.of_version(tx, version.model_id, version.number)
     envelope = json.loads(promotions.attestation(tx, version.model_id, version.number) or "{}")
     iid = version.candidate_iid
-    held = files.below(tx, version.location) if version.location else []
-    used = inputs.datasets_of(tx, [iid]).get(iid, []) if iid is not None else []
-    logged = dict(params.of(tx, [iid]).get(iid, [])) if iid is not None else {}
+    inside = files.below(tx, version.location) if version.location else []
+    datasets = inputs.datasets_of(tx, [iid]).get(iid, []) if iid is not None else []
+    parameters = dict(params.of(tx, [iid]).get(iid, [])) if iid is not None else {}
     return Card(
         version.model_name,
         version.semver,
         version.description or "",
         version.aliases,
-        _promoted(tx, scope, promotion, envelope) if promotion else None,
+        _promotion(tx, scope, promotion, envelope) if promotion else None,
         _run(tx, scope, iid),
         _commit(tx, scope, promotion),
         _metrics(tx, iid, promotion),
-        logged,
-        [CardDataset(dict(one.tags).get(_CONTEXT, ""), one.name, one.digest, one.origin) for one in used],
-        len(held),
-        sum(file.size for file in held),
+        parameters,
+        [
+            CardDataset(dict(data.tags).get(_DATASET_CONTEXT_TAG, ""), data.name, data.digest, data.origin)
+            for data in datasets
+        ],
+        len(inside),
+        sum(file.size for file in inside),
         bool(envelope.get("signatures")),
     )
 
 
-def _promoted(tx: Transaction, scope: Scope, promotion: Promotion, envelope: dict[str, Any]) -> CardPromotion:
+def _promotion(tx: Transaction, scope: Scope, promotion: Promotion, envelope: dict[str, Any]) -> CardPromotion:
     settings, path = scope.deps.settings, scope.actor.project_path
     pipeline = Markdown(f"pipeline {promotion.pipeline_id}")
     request = None
     if promotion.merge_request_iid is not None:
-        known = merge_requests.get(tx, promotion.merge_request_iid)
-        request = link(Markdown(f"!{promotion.merge_request_iid}"), known.web_url if known else None)
-    said = provenance.opened(envelope)["predicate"]["runDetails"]["byproducts"][0]["annotations"] if envelope else {}
+        row = merge_requests.get(tx, promotion.merge_request_iid)
+        request = link(Markdown(f"!{promotion.merge_request_iid}"), row.web_url if row else None)
+    annotations = (
+        provenance.opened(envelope)["predicate"]["runDetails"]["byproducts"][0]["annotations"] if envelope else {}
+    )
     return CardPromotion(
         promotion.at_ms,
         promotion.user_name,
@@ -69,15 +74,15 @@ def _promoted(tx: Transaction, scope: Scope, promotion: Promotion, envelope: dic
         promotion.bump,
         promotion.reason,
         request,
-        [str(one) for one in said.get("approvedBy") or ()],
+        [str(approver) for approver in annotations.get("approvedBy") or ()],
     )
 
 
 def _run(tx: Transaction, scope: Scope, iid: int | None) -> Markdown | None:
-    found = candidates.get_by_iid(tx, iid) if iid is not None else None
-    if found is None:
+    candidate = candidates.get_by_iid(tx, iid) if iid is not None else None
+    if candidate is None:
         return None
-    return link(found.name, links.candidate(scope.deps.settings, scope.actor.project_path, found.iid))
+    return link(candidate.name, links.candidate(scope.deps.settings, scope.actor.project_path, candidate.iid))
 
 
 def _commit(tx: Transaction, scope: Scope, promotion: Promotion | None) -> Markdown | None:
@@ -89,13 +94,13 @@ def _commit(tx: Transaction, scope: Scope, promotion: Promotion | None) -> Markd
 
 
 def _metrics(tx: Transaction, iid: int | None, promotion: Promotion | None) -> dict[str, Summary]:
-    """Sum up the repeats of the promoted run, among them itself; without any, its own values."""
+    """Summarise the metrics of the promoted run and its repeats; without any repeats, they are its own values."""
     if iid is None:
         return {}
     if promotion is not None:
         runs = [run for of_model in pipeline_runs.of(tx, promotion.trained_in).values() for run in of_model]
-        for one in grouping.group(runs):
-            if iid in {run.iid for run in one.runs}:
-                return dict(one.metrics)
+        for repeats in grouping.group(runs):
+            if iid in {run.iid for run in repeats.runs}:
+                return dict(repeats.metrics)
     points = metrics.latest_of(tx, [iid]).get(iid, [])
     return {point.key: summarise([point.value]) for point in points if grouping.usable(point.value)}

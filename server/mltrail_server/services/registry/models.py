@@ -1,4 +1,4 @@
-"""Make, find, rename and delete models."""
+"""Create, find, rename and delete models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from . import experiments
 
 MAX_RESULTS = 1000
 MOST_VERSIONS = 100
-"""So many a model shows of itself, as GitLab shows all: more are found by a search."""
+"""How many versions a model lists, where GitLab lists all: a search finds more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelWithVersions:
-    """A model with its versions, and its aliases with the numbers they point at. Of each stage the version with the
-    highest semver comes first; others follow where a model is shown by itself.
+    """A model with its versions, and its aliases with the numbers that they point at. The versions with the highest
+    semver of each stage come first; the others follow only if a single model was asked for.
     """
 
     model: Model
@@ -44,46 +44,46 @@ class ModelPage:
 def create(
     scope: Scope, *, name: str, description: str | None = None, tags: Mapping[str, str] | None = None
 ) -> ModelWithVersions:
-    """Make a model. Raises ALREADY_EXISTS for a taken name."""
+    """Create a model. Raises ALREADY_EXISTS for a taken name."""
     with scope.project.write() as tx:
         make(tx, scope, name=name, description=description, tags=tags or {})
-        return _one(tx, name)
+        return _get(tx, name)
 
 
 def make(tx: Transaction, scope: Scope, *, name: str, description: str | None, tags: Mapping[str, str]) -> int:
-    """Make a model in the caller's transaction, and answer its id."""
+    """Create a model in the caller's transaction, and return its id."""
     rules.check_name(name)
     for key, value in tags.items():
         rules.check_tag(key, value)
-    made = store.create(tx, name=name, description=description, user_name=scope.actor.user_name)
-    if made is None:
+    model_id = store.create(tx, name=name, description=description, user_name=scope.actor.user_name)
+    if model_id is None:
         raise _taken(name)
-    numbers = [number for number, _ in promotions.taken(tx, made)]
+    numbers = [number for number, _ in promotions.taken(tx, model_id)]
     if numbers:
-        # A model of this name had promoted versions: their numbers stay theirs.
-        store.change(tx, made, last_number=max(numbers))
-    store.put_tags(tx, made, tags)
+        # An earlier model of this name had promoted versions: their numbers are not used again.
+        store.change(tx, model_id, last_number=max(numbers))
+    store.put_tags(tx, model_id, tags)
     if tags.get(rules.PROMPT_TAG) != "true":
         experiments.make(tx, name)
-    return made
+    return model_id
 
 
 def get(scope: Scope, name: str) -> ModelWithVersions:
     with scope.project.read() as tx:
-        return _one(tx, name)
+        return _get(tx, name)
 
 
 def search(
     scope: Scope, *, filter_text: str = "", order_by: Sequence[str] = (), limit: int = 100, token: str | None = None
 ) -> ModelPage:
-    """Find a page of models, in six statements however many there are."""
+    """Return a page of models, in six statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
         found, next_token = search_store.search_models(
             tx, clauses=filters.parse(filter_text), orders=filters.parse_orders(order_by), limit=limit, token=token
         )
-        return ModelPage(_registered(tx, found), next_token)
+        return ModelPage(_with_versions(tx, found), next_token)
 
 
 def rename(scope: Scope, name: str, new_name: str) -> ModelWithVersions:
@@ -98,7 +98,7 @@ def rename(scope: Scope, name: str, new_name: str) -> ModelWithVersions:
             protection.check_new_name(tx, scope, model_id, new_name, policy)
         experiments.rename(tx, scope, name, new_name)
         store.change(tx, model_id, name=new_name)
-        return _one(tx, new_name)
+        return _get(tx, new_name)
 
 
 def describe(scope: Scope, name: str, description: str | None) -> ModelWithVersions:
@@ -106,13 +106,13 @@ def describe(scope: Scope, name: str, description: str | None) -> ModelWithVersi
     changes = {} if description is None else {"description": description}
     with scope.project.write() as tx:
         store.change(tx, id_of(tx, name), **changes)
-        return _one(tx, name)
+        return _get(tx, name)
 
 
 def delete(scope: Scope, name: str) -> None:
-    """Delete a model with all its versions. Its name is free again, and so is its numbering up to what was promoted.
+    """Delete a model with all its versions. Its name can be used again, and so can the numbers that were not promoted.
 
-    A model with promoted versions is deleted by stewards only.
+    Only Maintainers delete a model with promoted versions.
     """
     with scope.project.write() as tx:
         model_id = id_of(tx, name)
@@ -129,16 +129,16 @@ def set_tag(scope: Scope, name: str, key: str, value: str) -> None:
 
 
 def delete_tag(scope: Scope, name: str, key: str) -> None:
-    """Remove a tag; one that is not there is no error."""
+    """Remove a tag. One that does not exist is no error."""
     limits.check_key(key, "tag")
     with scope.project.write() as tx:
         store.delete_tag(tx, id_of(tx, name), key)
 
 
 def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list[Version]:
-    """Find the version with the highest semver of each stage, or of those that are named; the highest of all is first.
+    """Return the version with the highest semver of each stage, or of the named stages; the highest of all is first.
 
-    A semver or a number in the place of a stage names its version: that is how MLflow clients ask for
+    A semver or a number in place of a stage stands for that version: this is how MLflow clients ask for
     `models:/churn/1.4.0`.
     """
     with scope.project.read() as tx:
@@ -146,14 +146,14 @@ def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list
         latest = versions.latest(tx, [model_id]).get(model_id, [])
         if not stages:
             return latest
-        wanted: set[str] = set()
+        chosen_stages: set[str] = set()
         named: list[Version] = []
         for text in stages:
             if rules.read_stage(text) is None and (text.isdigit() or semver.read(text) is not None):
                 named.append(version_of(tx, model_id, name, text))
             else:
-                wanted.add(rules.parse_stage(text))
-        return [version for version in latest if version.stage in wanted] + named
+                chosen_stages.add(rules.parse_stage(text))
+        return [version for version in latest if version.stage in chosen_stages] + named
 
 
 def id_of(tx: Transaction, name: str) -> int:
@@ -165,7 +165,7 @@ def id_of(tx: Transaction, name: str) -> int:
 
 
 def version_of(tx: Transaction, model_id: int, name: str, text: str) -> Version:
-    """Find a version by number or semver. Raises INVALID for what is neither, NOT_FOUND for what is not there."""
+    """Return a version by number or semver. Raises INVALID for text that is neither, NOT_FOUND for no such version."""
     which = rules.parse_version(text)
     found = versions.get(tx, model_id, which) if isinstance(which, int) else versions.get_by_semver(tx, model_id, which)
     if found is None:
@@ -173,15 +173,15 @@ def version_of(tx: Transaction, model_id: int, name: str, text: str) -> Version:
     return found
 
 
-def _one(tx: Transaction, name: str) -> ModelWithVersions:
+def _get(tx: Transaction, name: str) -> ModelWithVersions:
     rules.check_given(name)
     model = store.get(tx, name)
     if model is None:
         raise not_found(Reason.NO_MODEL, name=name)
-    return _registered(tx, [model], most=MOST_VERSIONS)[0]
+    return _with_versions(tx, [model], most=MOST_VERSIONS)[0]
 
 
-def _registered(tx: Transaction, found: Sequence[Model], *, most: int = 0) -> list[ModelWithVersions]:
+def _with_versions(tx: Transaction, found: Sequence[Model], *, most: int = 0) -> list[ModelWithVersions]:
     ids = [model.id for model in found]
     if not ids:
         return []

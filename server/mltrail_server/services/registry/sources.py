@@ -1,4 +1,4 @@
-"""Find where the files of a new model version lie: in this project, or in a place that only clients read."""
+"""Where the files of a new model version are: in this project, or in a location that only clients read."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from . import aliases, models
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`location` is a folder relative to the project's files, or a place elsewhere; empty when there are none."""
+    """`location` is a folder relative to the project's files, or a URI elsewhere; empty if there are no files."""
 
     location: str
     candidate_iid: int | None = None
@@ -26,10 +26,10 @@ class Origin:
 
 
 def resolve(tx: Transaction, source: str, *, eid: str | None, logged_model_id: str | None) -> Origin:
-    """Resolve what a client named as source, run and logged model.
+    """Resolve what a client gives as source, run and logged model.
 
-    Raises INVALID for what no version may be made of and for things that do not belong together, NOT_FOUND for a run or
-    logged model that the project does not have.
+    Raises INVALID for a source that no version may have and for parts that do not belong together, NOT_FOUND for a run
+    or logged model that the project does not have.
     """
     named = rules.parse(source)
     if isinstance(named, rules.OfVersion):
@@ -40,10 +40,10 @@ def resolve(tx: Transaction, source: str, *, eid: str | None, logged_model_id: s
         return _elsewhere(tx, named, eid=eid, logged_model_id=logged_model_id)
     if isinstance(named, rules.OfRun):
         return _of_run(tx, named, eid=eid, logged_model_id=logged_model_id)
-    return _unnamed(tx, eid=eid, logged_model_id=logged_model_id)
+    return _without_source(tx, eid=eid, logged_model_id=logged_model_id)
 
 
-def _unnamed(tx: Transaction, *, eid: str | None, logged_model_id: str | None) -> Origin:
+def _without_source(tx: Transaction, *, eid: str | None, logged_model_id: str | None) -> Origin:
     if logged_model_id:
         return _of_logged_model(tx, rules.OfLoggedModel(logged_model_id), eid=eid, wanted=None)
     if eid:
@@ -72,10 +72,10 @@ def _of_run(tx: Transaction, named: rules.OfRun, *, eid: str | None, logged_mode
     folder = candidate.elsewhere or Owner(candidate.experiment_iid, eid=named.eid).folder
     location = paths.join(folder, named.path)
     if named.path and not logged_model_id and not store.has_files(tx, location):
-        # MLflow 3 keeps what log_model(name="model") logs outside of the run; runs:/<id>/model still means it.
-        logged = store.logged_model_of_run(tx, named.eid, named.path)
-        if logged is not None:
-            return Origin(_folder(logged), candidate.iid, logged.model_id)
+        # MLflow 3 keeps what log_model(name="model") logs outside the run, but runs:/<id>/model still means it.
+        model_of_name = store.logged_model_of_run(tx, named.eid, named.path)
+        if model_of_name is not None:
+            return Origin(_folder(model_of_name), candidate.iid, model_of_name.model_id)
     return Origin(location, candidate.iid, logged_model_id)
 
 

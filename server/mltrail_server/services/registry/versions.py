@@ -1,4 +1,4 @@
-"""Make, find, change and delete versions of models."""
+"""Create, find, change and delete versions of models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ from . import aliases, experiments, models, sources
 from .sources import Origin
 
 MAX_RESULTS = 200_000
-_PAGE = 10_000
-"""A larger page would ask for more tags at once than a statement can name."""
+_MOST_PER_PAGE = 10_000
+"""A larger page would need more tags than one statement can ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class VersionPage:
 
 @dataclass(frozen=True, slots=True)
 class VersionRequest:
-    """What a client says of a new version. Empty texts mean that nothing was said."""
+    """What a client asks of a new version. An empty text means that it was not given."""
 
     source: str = ""
     eid: str = ""
@@ -46,23 +46,23 @@ class VersionRequest:
 
 
 def create(scope: Scope, name: str, request: VersionRequest, tags: Mapping[str, str]) -> Version:
-    """Make a version of a model. The tag `gitlab.version` names its semver; else it is the highest one patch higher.
+    """Create a version of a model. Its semver is in the tag `gitlab.version`, or else follows the highest one.
 
     Raises NOT_FOUND for an unknown model, run or logged model, INVALID for a source that is not the project's,
-    ALREADY_EXISTS for a semver that was ever used.
+    ALREADY_EXISTS for a semver that was used before.
     """
     for key, value in tags.items():
         rules.check_tag(key, value)
     with scope.project.write() as tx:
         rules.check_given(name)
-        # The source first, as MLflow does: a bad one is told whether or not the model exists.
+        # The source comes first, as in MLflow: a bad one is refused whether or not the model exists.
         origin = _origin(tx, request, is_prompt=tags.get(PROMPT_TAG) == "true")
         model_id = models.id_of(tx, name)
         if tags.get(PROMPT_TAG) != "true":
             origin = _with_run(tx, scope, name, origin)
         number = model_store.take_number(tx, model_id)
         new = NewVersion(
-            semver=_semver(tx, model_id, tags.get(VERSION_TAG)),
+            semver=_unused_semver(tx, model_id, tags.get(VERSION_TAG)),
             candidate_iid=origin.candidate_iid,
             logged_model_id=origin.logged_model_id,
             source=request.source,
@@ -75,43 +75,15 @@ def create(scope: Scope, name: str, request: VersionRequest, tags: Mapping[str, 
         return models.version_of(tx, model_id, name, str(number))
 
 
-def create_promoted(  # noqa: PLR0913 - all of it is told by the promotion, and each argument by its name
-    tx: Transaction,
-    scope: Scope,
-    *,
-    model_id: int,
-    model_name: str,
-    candidate_iid: int,
-    eid: str,
-    source: str,
-    location: str,
-    logged_model_id: str | None,
-    semver: str | None,
-    description: str | None,
-    tags: Mapping[str, str],
-    promoted: bool = True,
-) -> tuple[int, str]:
-    """Create a version from a candidate in the caller's transaction. The caller has checked candidate and location.
+def create_promoted(tx: Transaction, model_id: int, model_name: str, new: NewVersion) -> int:
+    """Create the version of a promotion in the caller's transaction, and return its number.
 
-    Without a semver, the next one is taken. Returns number and semver.
+    The caller has locked the model, and checked candidate and location. Raises ALREADY_EXISTS for a used semver.
     """
-    for key, value in tags.items():
-        rules.check_tag(key, value)
     number = model_store.take_number(tx, model_id)
-    chosen = _semver(tx, model_id, semver)
-    new = NewVersion(
-        semver=chosen,
-        candidate_iid=candidate_iid,
-        logged_model_id=logged_model_id,
-        source=source or f"runs:/{eid}",
-        location=location,
-        run_link=None,
-        description=description,
-        user_name=scope.actor.user_name,
-        promoted=promoted,
-    )
-    _insert(tx, model_id, number, name=model_name, new=new, tags=tags)
-    return number, chosen
+    _unused_semver(tx, model_id, new.semver)
+    _insert(tx, model_id, number, name=model_name, new=new, tags={})
+    return number
 
 
 def get(scope: Scope, name: str, version: str) -> Version:
@@ -120,9 +92,14 @@ def get(scope: Scope, name: str, version: str) -> Version:
 
 
 def search(
-    scope: Scope, *, filter_text: str = "", order_by: Sequence[str] = (), limit: int = _PAGE, token: str | None = None
+    scope: Scope,
+    *,
+    filter_text: str = "",
+    order_by: Sequence[str] = (),
+    limit: int = _MOST_PER_PAGE,
+    token: str | None = None,
 ) -> VersionPage:
-    """Find a page of versions of all models; it may be shorter than `limit` and yet have a next one."""
+    """Return a page of versions of all models; it may be shorter than `limit` although there is a next one."""
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
@@ -130,15 +107,15 @@ def search(
             tx,
             clauses=filters.parse(filter_text),
             orders=filters.parse_orders(order_by),
-            limit=min(limit, _PAGE),
+            limit=min(limit, _MOST_PER_PAGE),
             token=token,
         )
     return VersionPage(found, next_token)
 
 
 def files_of(scope: Scope, name: str, version: str) -> str:
-    """Tell the folder of a version's files, relative to the project. Raises NOT_FOUND where it has none, INVALID where
-    they lie elsewhere.
+    """Return the folder of a version's files, relative to the project. Raises NOT_FOUND if it has none, INVALID if they
+    are stored elsewhere.
     """
     found = get(scope, name, version)
     if found.elsewhere:
@@ -155,7 +132,7 @@ def files_of(scope: Scope, name: str, version: str) -> str:
 
 
 def uri_of(scope: Scope, name: str, version: str) -> str:
-    """Tell where a client finds a version's files. Raises NOT_FOUND when it has none."""
+    """Return where a client finds a version's files. Raises NOT_FOUND if it has none."""
     found = get(scope, name, version)
     return found.elsewhere or f"mlflow-artifacts:/{files_of(scope, name, version)}"
 
@@ -170,7 +147,7 @@ def describe(scope: Scope, name: str, version: str, description: str | None) -> 
 
 
 def transition(scope: Scope, name: str, version: str, stage: str, *, archive_others: bool) -> Version:
-    """Move a version to a stage; on wish, the others of that stage are archived."""
+    """Move a version to a stage; with `archive_others`, the others in that stage are archived."""
     wanted = rules.parse_stage(stage)
     if archive_others and wanted in (VersionStage.NONE, VersionStage.ARCHIVED):
         raise invalid(Reason.STAGE_ARCHIVES_NONE, stage=wanted)
@@ -187,16 +164,16 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
 
 
 def delete(scope: Scope, name: str, version: str) -> None:
-    """Delete a version: number and semver are never used again, its aliases and tags go.
+    """Delete a version with its aliases and tags. Its number and semver are never used again.
 
-    A promoted one is deleted by stewards only, and not while an alias that promotions move points at it. Its row, its
-    promotion and what it rests on stay.
+    Only Maintainers delete a promoted version, and not while an alias that promotions move points at it. Its row, its
+    promotion, and the run and files that it rests on are kept.
     """
     with scope.project.write() as tx:
         found = _existing(tx, name, version)
         protection.check_version(scope, found, "Deleting")
         for alias in found.aliases:
-            _check_spare(tx, found, alias)
+            _check_not_in_use(tx, found, alias)
             aliases.move(tx, scope, found.model_id, alias, None, reason=f"{found.semver} was deleted")
         store.delete_tags(tx, found.model_id, found.number)
         gone = {"deleted_ms": tx.now, "deleted_by": scope.actor.user_name}
@@ -218,7 +195,7 @@ def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None
 
 
 def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
-    """Remove a tag; one that is not there is no error."""
+    """Remove a tag. One that does not exist is no error."""
     limits.check_key(key, "tag")
     with scope.project.write() as tx:
         found = _existing(tx, name, version)
@@ -226,8 +203,8 @@ def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
         store.delete_tags(tx, found.model_id, found.number, key=key)
 
 
-def _check_spare(tx: Transaction, found: Version, alias: str) -> None:
-    """Refuse to take a version away from under an alias that promotions move: who loads by it would load nothing."""
+def _check_not_in_use(tx: Transaction, found: Version, alias: str) -> None:
+    """Refuse to delete the version of an alias that promotions move: loading by that alias would find nothing."""
     if found.promoted and protection.manages(tx, found.model_id, alias):
         raise conflict(
             f"{found.model_name} {found.semver} is '{alias}' just now. Point that alias at another version first: "
@@ -237,29 +214,29 @@ def _check_spare(tx: Transaction, found: Version, alias: str) -> None:
 
 def _origin(tx: Transaction, request: VersionRequest, *, is_prompt: bool) -> Origin:
     if is_prompt:
-        # A prompt is a tag and has no files; MLflow sends some word as its source.
+        # A prompt is stored in tags and has no files; MLflow sends a dummy word as its source.
         return Origin("")
     eid, logged_model_id = request.eid or None, request.logged_model_id or None
     return sources.resolve(tx, request.source, eid=eid, logged_model_id=logged_model_id)
 
 
-def _with_run(tx: Transaction, scope: Scope, name: str, found: Origin) -> Origin:
-    """Every version is a candidate, so one without a run gets a new one, whose files are the version's."""
-    if found.candidate_iid is not None:
-        return found
-    made = experiments.candidate_for_version(tx, scope, name)
-    own_files = Owner(made.experiment_iid, eid=made.eid).folder
-    return Origin(found.location or own_files, made.iid, found.logged_model_id)
+def _with_run(tx: Transaction, scope: Scope, name: str, origin: Origin) -> Origin:
+    """Give a version without a run a new candidate, whose files are the version's: every version has a candidate."""
+    if origin.candidate_iid is not None:
+        return origin
+    candidate = experiments.candidate_for_version(tx, scope, name)
+    own_files = Owner(candidate.experiment_iid, eid=candidate.eid).folder
+    return Origin(origin.location or own_files, candidate.iid, origin.logged_model_id)
 
 
-def _semver(tx: Transaction, model_id: int, wanted: str | None) -> str:
-    """Choose a new version's semver. The caller holds the model, so nobody else takes it meanwhile."""
+def _unused_semver(tx: Transaction, model_id: int, wanted: str | None) -> str:
+    """Choose a new version's semver. The caller has locked the model, so nobody else takes it meanwhile."""
     promoted = [semver for _, semver in promotions.taken(tx, model_id)]
     known = store.all_semvers(tx, model_id)
     used = {*promoted, *known}
     if wanted is None:
-        there = {*promoted, *(one for one, is_there in known.items() if is_there)}
-        return semver.following(max(there, key=semver.parse, default=None), taken=used)
+        existing = {*promoted, *(text for text, exists in known.items() if exists)}
+        return semver.following(max(existing, key=semver.parse, default=None), taken=used)
     semver.parse(wanted)
     if wanted in used:
         raise MltrailError(
@@ -280,7 +257,7 @@ def _insert(
 
 
 def _existing(tx: Transaction, name: str, version: str) -> Version:
-    rules.parse_version(version)  # what can be no version is told so, whatever the model
+    rules.parse_version(version)  # text that can't be a version is refused as such, whatever the model
     return models.version_of(tx, models.id_of(tx, name), name, version)
 
 
