@@ -1,4 +1,4 @@
-"""The files of a commit, summed up and remembered: a merge request's merged commit vanishes after the merge."""
+"""Digests of commits' files, which we store: the merged commit of a merge request is gone after the merge."""
 
 from contextlib import suppress
 
@@ -9,30 +9,30 @@ from mltrail_server.store.ci import pipelines
 
 
 def of_pipeline(ci: Ci, pipeline_id: int, sha: str) -> str | None:
-    """Sum up the files that a pipeline runs on; None when GitLab has the commit no more. One call, once a pipeline."""
+    """Return a digest of the files that a pipeline runs on; None if GitLab no longer has the commit. One call, once."""
     with ci.project.read() as tx:
-        known = pipelines.tree_of(tx, pipeline_id)
-    if known is not None:
-        return known
+        stored = pipelines.tree_of(tx, pipeline_id)
+    if stored is not None:
+        return stored
     try:
-        found = reviewed.digest(ci.gitlab.tree(ci.project_id, sha))
+        digest = reviewed.digest(ci.gitlab.tree(ci.project_id, sha))
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
         return None
     with ci.project.write() as tx:
-        pipelines.keep_tree(tx, pipeline_id, found)
-    return found
+        pipelines.keep_tree(tx, pipeline_id, digest)
+    return digest
 
 
 def remember(ci: Ci, pipeline_id: int, sha: str) -> None:
-    """Look while the commit is there. A GitLab that does not answer is asked again when it matters."""
+    """Store the digest while the commit exists. If GitLab does not answer, it is asked again when that matters."""
     with suppress(MltrailError):
         of_pipeline(ci, pipeline_id, sha)
 
 
 def differing(ci: Ci, one: str, other: str) -> list[str]:
-    """Name what differs between two commits, as far as GitLab still has both."""
+    """List what differs between two commits; nothing if GitLab no longer has both."""
     try:
         return reviewed.differing(ci.gitlab.tree(ci.project_id, one), ci.gitlab.tree(ci.project_id, other))
     except MltrailError:
