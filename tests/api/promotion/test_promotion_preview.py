@@ -16,7 +16,7 @@ def preview(
     trail: Trail, pipeline: Pipeline, *, contract: str | None = None, up_to_date: bool | None = None
 ) -> Preview:
     with trail.deps.project(ProjectId(42)).read() as tx:
-        (run,) = pipeline_runs.of(tx, pipeline.id)["churn"]
+        (run,) = pipeline_runs.of_pipeline(tx, pipeline.id)["churn"]
         found = preview_service.foresee(
             tx,
             trail.deps,
@@ -97,7 +97,7 @@ def test_a_project_that_promotes_nothing_hears_nothing(trail: Trail) -> None:
     pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
     trail.train(pipeline, [0.9])
     with trail.deps.project(ProjectId(42)).read() as tx:
-        (run,) = pipeline_runs.of(tx, pipeline.id)["churn"]
+        (run,) = pipeline_runs.of_pipeline(tx, pipeline.id)["churn"]
         for contract in (None, "version: 1\nmodels: {churn: {}}"):
             assert (
                 preview_service.foresee(

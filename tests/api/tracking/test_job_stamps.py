@@ -108,7 +108,7 @@ class TestFlags:
         worker.run_once(deps)
         with deps.project(ProjectId(42)).read() as tx:
             flags = tx.connection.exec_driver_sql("SELECT unchecked_ms FROM candidate_job").scalar_one()
-            ((run,),) = pipeline_runs.of(tx, job.pipeline.id).values()
+            ((run,),) = pipeline_runs.of_pipeline(tx, job.pipeline.id).values()
         assert flags is None
         assert run.state is RunState.SUCCEEDED
         return run.metrics["loss"]

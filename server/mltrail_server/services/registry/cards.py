@@ -98,7 +98,7 @@ def _metrics(tx: Transaction, iid: int | None, promotion: Promotion | None) -> d
     if iid is None:
         return {}
     if promotion is not None:
-        runs = [run for of_model in pipeline_runs.of(tx, promotion.trained_in).values() for run in of_model]
+        runs = [run for of_model in pipeline_runs.of_pipeline(tx, promotion.trained_in).values() for run in of_model]
         for repeats in grouping.group(runs):
             if iid in {run.iid for run in repeats.runs}:
                 return dict(repeats.metrics)

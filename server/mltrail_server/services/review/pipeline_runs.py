@@ -1,6 +1,7 @@
-"""The candidates of pipelines, with what became of their jobs."""
+"""The runs of pipelines, and what became of each, judged by its jobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from mltrail_server.domain.candidate import Stage, Status
@@ -16,25 +17,27 @@ from mltrail_server.store.review.tombstones import Tombstone
 from mltrail_server.store.tracking import experiments, metrics, params
 from mltrail_server.store.tracking.candidates import Candidate
 
-NAME = "mlflow.runName"
+_RUN_NAME_TAG = "mlflow.runName"
 _STATES = {
     "failed": RunState.FAILED,
     "canceled": RunState.CANCELED,
     "skipped": RunState.CANCELED,
     "deleted": RunState.CANCELED,
 }
+_Attempts = Mapping[tuple[int, str], str | None]
+"""The status of a job's newest attempt, by pipeline and name of the job, for jobs that were retried."""
 
 
 @dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """What became of a candidate. `snapshot`: what it was before a later job is what counts."""
+class RunOutcome:
+    """What became of a run. `snapshot`: what counts is how it was before a later job of its pipeline wrote to it."""
 
     state: RunState
     snapshot: bool = False
 
 
-def of(tx: Transaction, pipeline_id: int, *, as_baseline: bool = False) -> dict[str, list[Run]]:
-    """Fetch a pipeline's runs by their experiment's name, which is the model's where no contract file says more.
+def of_pipeline(tx: Transaction, pipeline_id: int, *, as_baseline: bool = False) -> dict[str, list[Run]]:
+    """Fetch a pipeline's runs by their experiment's name, which is the model's unless a contract file says otherwise.
 
     Eight statements.
     """
@@ -49,57 +52,33 @@ def outlines(
     tx: Transaction, pipeline_ids: Sequence[int], *, tags: Iterable[str] = (), as_baseline: bool = False
 ) -> dict[int, list[Run]]:
     """Fetch the runs of pipelines without what was logged to them, except for some tags. Five statements, and one more
-    where jobs were retried.
+    if jobs were retried.
 
-    Runs that somebody has deleted are among them, and of those that are gone for good what their tombstones tell. As a
-    baseline a run stays what was proved once: see `fate_of`.
+    Deleted runs are included, and of those removed for good what their tombstones say. As a baseline a run remains what
+    it was once proved to be: see `run_outcome`.
     """
     tied = pipeline_runs.tied_in(tx, pipeline_ids)
     stones = tombstones.of_pipelines(tx, pipeline_ids)
     if not tied:
-        return {pipeline_id: [_gone(one) for one in of_pipeline] for pipeline_id, of_pipeline in stones.items()}
+        return {pipeline_id: [_gone(stone) for stone in its_stones] for pipeline_id, its_stones in stones.items()}
     listed = pipeline_runs.candidates(tx, pipeline_ids, stages=tuple(Stage))
-    found = {one.iid: one for one in listed}
-    names = experiments.names_of(tx, {one.experiment_iid for one in found.values()})
-    attempts = jobs.newest_attempts(
-        tx, [job for of_one in tied.values() for its_jobs in of_one.values() for job in its_jobs]
-    )
-    fates = {
-        iid: job_outcome_of(found[iid], its_jobs, attempts, as_baseline=as_baseline)
-        for of_one in tied.values()
-        for iid, its_jobs in of_one.items()
-        if iid in found
-    }
-    snapshots = {iid: found[iid].snapshot_iid for iid, fate in fates.items() if fate.snapshot}
-    of_tags = pipeline_runs.own_tags(
-        tx,
-        pipeline_ids,
-        {PARENT_TAG, CONFIRM_TAG, NAME, *tags},
-        snapshots=[number for number in snapshots.values() if number is not None],
-    )
-    iids = {one.eid: one.iid for one in found.values()}
-    return {
-        pipeline_id: [
-            *(_gone(one) for one in stones.get(pipeline_id, ())),
-            *(
-                _run(
-                    found[iid],
-                    its_jobs,
-                    found[iid].experiment_name or names[found[iid].experiment_iid],
-                    of_tags.get(snapshots.get(iid) or iid, {}),
-                    iids,
-                    fates[iid],
-                )
-                for iid, its_jobs in sorted(tied.get(pipeline_id, {}).items())
-                if iid in found
-            ),
-        ]
-        for pipeline_id in {**tied, **stones}
-    }
+    candidates = {candidate.iid: candidate for candidate in listed}
+    names = experiments.names_of(tx, {candidate.experiment_iid for candidate in listed})
+    outcomes = _outcomes(tx, candidates, tied, as_baseline=as_baseline)
+    tags_of = _tags(tx, pipeline_ids, {PARENT_TAG, CONFIRM_TAG, _RUN_NAME_TAG, *tags}, candidates, outcomes)
+    iids = {candidate.eid: candidate.iid for candidate in listed}
+    runs = {pipeline_id: [_gone(stone) for stone in stones.get(pipeline_id, ())] for pipeline_id in {**tied, **stones}}
+    for pipeline_id, of_candidate in tied.items():
+        for iid, its_jobs in sorted(of_candidate.items()):
+            if iid in candidates:
+                candidate = candidates[iid]
+                experiment = candidate.experiment_name or names[candidate.experiment_iid]
+                runs[pipeline_id].append(_run(candidate, its_jobs, experiment, tags_of[iid], iids, outcomes[iid]))
+    return runs
 
 
 def local(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Run]:
-    """Fetch the newest runs of these commits that no job has made, with what was logged. Five statements."""
+    """Fetch the newest runs of these commits that no job has made, with what was logged to them. Five statements."""
     found = pipeline_runs.without_job(tx, shas, limit=limit)
     if not found:
         return []
@@ -127,58 +106,59 @@ def filled(tx: Transaction, runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def job_outcome_of(
-    candidate: Candidate,
-    tied: Sequence[TiedJob],
-    attempts: Mapping[tuple[int, str], str | None],
-    *,
-    as_baseline: bool,
-) -> JobOutcome:
-    """Tell what became of a candidate: by its jobs, since a client may die without a word or say that all is well.
+def run_outcome(candidate: Candidate, tied: Sequence[TiedJob], attempts: _Attempts, *, as_baseline: bool) -> RunOutcome:
+    """Judge what became of a run: by its jobs, since a client may die silently or claim success.
 
-    In its own pipeline GitLab's word counts: the newest attempt of a job, and all jobs of the run. As a baseline it
-    stays what it was once proved to be, until something newer is proved.
+    In its own pipeline GitLab decides: the newest attempt of a job, and all jobs of the run. As a baseline the run
+    remains what it was once proved to be, until something newer is proved.
     """
     if not any(job.verified for job in tied):
-        return JobOutcome(RunState.UNVERIFIED)
+        return RunOutcome(RunState.UNVERIFIED)
     if candidate.discarded:
-        return JobOutcome(RunState.DELETED)
+        return RunOutcome(RunState.DELETED)
     creators = [job for job in tied if job.part is Part.CREATOR]
-    if any(job.retried and not (as_baseline and _lost(job, attempts)) for job in creators):
-        return JobOutcome(RunState.SUPERSEDED)
+    if any(job.retried and not (as_baseline and _is_unproved(job, attempts)) for job in creators):
+        return RunOutcome(RunState.SUPERSEDED)
+    if candidate.snapshot_iid is None:
+        return RunOutcome(_state(candidate, tied, attempts))
+    return _outcome_with_snapshot(candidate, tied, attempts, as_baseline=as_baseline)
+
+
+def _outcome_with_snapshot(
+    candidate: Candidate, tied: Sequence[TiedJob], attempts: _Attempts, *, as_baseline: bool
+) -> RunOutcome:
+    """Decide whether a run counts as it is, or as it was before later jobs wrote to it."""
     early, late = [job for job in tied if not job.late], [job for job in tied if job.late]
-    if candidate.snapshot_iid is not None and any(job.overdue for job in tied):
-        return JobOutcome(_of_jobs(early, attempts), snapshot=True)
+    before = _state_by_jobs(early, attempts)
+    if any(job.overdue for job in tied):
+        return RunOutcome(before, snapshot=True)
     state = _state(candidate, tied, attempts)
-    proved = candidate.snapshot_iid is not None and late and _of_jobs(early, attempts) is RunState.SUCCEEDED
+    if state is RunState.SUCCEEDED or not late or before is not RunState.SUCCEEDED:
+        return RunOutcome(state)
     stays = as_baseline or (state is not RunState.RUNNING and not _is_veto(late, attempts))
-    return (
-        JobOutcome(RunState.SUCCEEDED, snapshot=True)
-        if proved and stays and state is not RunState.SUCCEEDED
-        else JobOutcome(state)
-    )
+    return RunOutcome(RunState.SUCCEEDED, snapshot=True) if stays else RunOutcome(state)
 
 
-def _is_veto(late: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> bool:
-    """Tell whether one of the jobs that came late says no by its failure. One that GitLab lets fail, or that came when
-    all of the pipeline was over, does not.
+def _is_veto(late: Sequence[TiedJob], attempts: _Attempts) -> bool:
+    """Whether the failure of a late job counts against the run. It does not if GitLab allows the job to fail, or if the
+    job started after the whole pipeline had ended.
     """
-    lost = [job for job in late if _status(job, attempts) != SUCCEEDED]
-    return not all(job.allow_failure or job.after_pipeline for job in lost)
+    failed = [job for job in late if _status(job, attempts) != SUCCEEDED]
+    return not all(job.allow_failure or job.after_pipeline for job in failed)
 
 
-def _state(candidate: Candidate, tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> RunState:
-    by_jobs = _of_jobs(tied, attempts)
+def _state(candidate: Candidate, tied: Sequence[TiedJob], attempts: _Attempts) -> RunState:
+    by_jobs = _state_by_jobs(tied, attempts)
     if by_jobs in (RunState.FAILED, RunState.CANCELED):
         return by_jobs
     if candidate.status in (Status.FAILED, Status.KILLED):
         return RunState.FAILED if candidate.status is Status.FAILED else RunState.CANCELED
     if candidate.detached_until_ms is not None and not candidate.status.ended:
-        return RunState.RUNNING  # its jobs are over, its training is not
+        return RunState.RUNNING  # its jobs have ended, its training has not
     return by_jobs
 
 
-def _of_jobs(tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | None]) -> RunState:
+def _state_by_jobs(tied: Sequence[TiedJob], attempts: _Attempts) -> RunState:
     statuses = [_status(job, attempts) for job in tied]
     for status in statuses:
         if status in _STATES:
@@ -186,16 +166,50 @@ def _of_jobs(tied: Sequence[TiedJob], attempts: Mapping[tuple[int, str], str | N
     return RunState.SUCCEEDED if all(status == SUCCEEDED for status in statuses) else RunState.RUNNING
 
 
-def _status(job: TiedJob, attempts: Mapping[tuple[int, str], str | None]) -> str | None:
-    """Answer a job's status; of a later job of the run that was retried, its newest attempt's."""
+def _status(job: TiedJob, attempts: _Attempts) -> str | None:
+    """Return a job's status; for a retried job that did not create the run, its newest attempt's."""
     if job.retried and job.part is Part.CONTRIBUTOR and job.name is not None:
         return attempts.get((job.pipeline_id, job.name), job.status)
     return job.status
 
 
-def _lost(job: TiedJob, attempts: Mapping[tuple[int, str], str | None]) -> bool:
-    """Tell whether a job's newest attempt has not succeeded, or not yet: then nothing newer is proved."""
+def _is_unproved(job: TiedJob, attempts: _Attempts) -> bool:
+    """Whether a job's newest attempt has not succeeded, or not yet: then it proves nothing newer."""
     return job.name is not None and attempts.get((job.pipeline_id, job.name)) not in (None, SUCCEEDED)
+
+
+def _outcomes(
+    tx: Transaction,
+    candidates: Mapping[int, Candidate],
+    tied: Mapping[int, Mapping[int, Sequence[TiedJob]]],
+    *,
+    as_baseline: bool,
+) -> dict[int, RunOutcome]:
+    """Judge what became of all candidates of some pipelines. `tied` are their jobs, by pipeline and candidate."""
+    attempts = jobs.newest_attempts(
+        tx, [job for of_candidate in tied.values() for its_jobs in of_candidate.values() for job in its_jobs]
+    )
+    return {
+        iid: run_outcome(candidates[iid], its_jobs, attempts, as_baseline=as_baseline)
+        for of_candidate in tied.values()
+        for iid, its_jobs in of_candidate.items()
+        if iid in candidates
+    }
+
+
+def _tags(
+    tx: Transaction,
+    pipeline_ids: Sequence[int],
+    keys: AbstractSet[str],
+    candidates: Mapping[int, Candidate],
+    outcomes: Mapping[int, RunOutcome],
+) -> dict[int, dict[str, str]]:
+    """Read some tags of candidates, from the snapshot of each whose snapshot counts."""
+    snapshots = {iid: candidates[iid].snapshot_iid for iid, outcome in outcomes.items() if outcome.snapshot}
+    stored = pipeline_runs.own_tags(
+        tx, pipeline_ids, keys, snapshots=[number for number in snapshots.values() if number is not None]
+    )
+    return {iid: stored.get(snapshots.get(iid) or iid, {}) for iid in outcomes}
 
 
 def _run(
@@ -204,13 +218,13 @@ def _run(
     experiment: str,
     tags: dict[str, str],
     iids: dict[str, int],
-    fate: JobOutcome,
+    outcome: RunOutcome,
 ) -> Run:
     creator = tied[0]
     return Run(
         candidate.iid,
-        tags.get(NAME) or candidate.name,
-        fate.state,
+        tags.get(_RUN_NAME_TAG) or candidate.name,
+        outcome.state,
         {},
         {},
         creator.job_id,
@@ -220,7 +234,7 @@ def _run(
         tags=tags,
         parent_iid=iids.get(tags.get(PARENT_TAG, "")),
         deleted=candidate.stage is Stage.DELETED,
-        snapshot_iid=candidate.snapshot_iid if fate.snapshot else None,
+        snapshot_iid=candidate.snapshot_iid if outcome.snapshot else None,
     )
 
 

@@ -21,7 +21,7 @@ from mltrail_server.store.review.contracts import Kept
 from mltrail_server.store.review.jobs import HeadJobs
 
 from . import baselines, judge, pipeline_runs
-from .judge import Bench, Judged, ModelReport
+from .judge import GateInput, Judged, ModelReport
 
 MOST_RUNS = 20_000
 """So many runs of a pipeline are looked at."""
@@ -153,26 +153,26 @@ def of(tx: Transaction, pipeline: Pipeline, asked: Question) -> Report:
     of_commit = _of_commit(tx, pipeline, judged, head)
     made, cut = _made(tx, of_commit, tags)
     found = baselines.branch(tx, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags)
-    bench = Bench(tx, made, found, known, target, asked.if_invalid, fork=fork, cut=cut)
+    given = GateInput(tx, made, found, known, target, asked.if_invalid, fork=fork, cut=cut)
     if judged is not None and not fork:
         red = red_verdicts.of(tx, judged.iid) if judged.has_failed else []
-        bench = replace(
-            bench,
+        given = replace(
+            given,
             red={one.model: one.rules for one in red if one.stands and one.target_branch == target},
             jobs=HeadJobs(),
         )
         # Where each model was trained nobody has to ask what silence means.
-        if any(judge.lacks(bench, one.known) for one in versions):
-            bench = replace(bench, jobs=jobs.of_commit(tx, [one.id for one in of_commit]))
-    binding = judge.judge(bench, known.binding)
+        if any(judge.lacks(given, one.known) for one in versions):
+            given = replace(given, jobs=jobs.of_commit(tx, [one.id for one in of_commit]))
+    binding = judge.judge(given, known.binding)
     return Report(
         pipeline,
         request,
         binding.models,
         verdict.overall(model.verdict for model in binding.models if model.runs),
         binding,
-        judge.judge(bench, known.proposed) if known.proposed is not None else None,
-        tuple(bench.runs),
+        judge.judge(given, known.proposed) if known.proposed is not None else None,
+        tuple(given.runs),
         tuple(_local(tx, [pipeline.sha, request.head_sha or ""])) if request else (),
         target,
         contract_read=known.read,

@@ -4,7 +4,7 @@ from mltrail_contract import BaselineKind
 from mltrail_server.domain.comparison import NO_CONTRACT
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.markdown import Markdown, code, link
-from mltrail_server.services.review.judge import ModelReport, gone_told
+from mltrail_server.services.review.judge import ModelReport, gone_sentence
 
 from .cells import Page, count
 
@@ -62,7 +62,7 @@ def _against(page: Page, model: ModelReport) -> str:  # noqa: PLR0911 - one way 
         return f"against {page.target} at {page.pipeline(theirs, code(theirs.sha[:8]))} ({n})"
     wanted = (model.model or NO_CONTRACT).baseline
     if model.gone is not None:
-        return f"but {gone_told(model.gone)}, so there is nothing to compare with"
+        return f"but {gone_sentence(model.gone)}, so there is nothing to compare with"
     if version is not None:
         return f"and no verified run of version {code(version.semver)} is left, so there is nothing to compare with"
     if wanted.kind is BaselineKind.VERSION:
