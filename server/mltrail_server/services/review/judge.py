@@ -80,9 +80,9 @@ class Judged:
 class GateInput:
     """What a judgement is made from, the same for each version of the contract.
 
-    `made` are the runs of a commit's pipelines, the newest first; `branch` has those of the target branch. `red` are the
-    rules that each model has broken before in this merge request. `jobs` are those of the commit's pipelines, None if
-    nobody asks what it means that a model was not trained.
+    `made` are the runs of a commit's pipelines, the newest first; `branch` has those of the target branch. `red` are
+    the rules that each model has broken before in this merge request. `jobs` are those of the commit's pipelines, None
+    if nobody asks what it means that a model was not trained.
     """
 
     tx: Transaction
@@ -133,7 +133,7 @@ class _Selected:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """All that one model is judged by. `model` is its part of the contract, None if the contract does not mention it."""
+    """All that one model is judged by. `model` is its part of the contract, None if that does not mention it."""
 
     name: str
     selected: _Selected
@@ -306,42 +306,52 @@ def _silence(given: GateInput, case: _Case, unclaimed: AbstractSet[tuple[str, st
     busy = {pipeline_id for job in trained_by for pipeline_id in given.jobs.busy.get(job, ())}
     if busy:
         return silence.still_busy(busy)
-    return silence.of(
-        model,
-        given.target,
-        Circumstances(
-            red,
-            manual=bool(trained_by & given.jobs.waiting),
-            moved=silence.moved(
-                trained_by,
-                unclaimed,
-                {run.experiment for runs in given.branch.runs.values() for run in runs},
-                own={run.experiment for run in baseline.runs},
-            ),
-            deleted=any(run.state is RunState.DELETED for run in case.runs),
-            cut=given.cut,
-            meant=bool(given.runs or (model.paths and given.contract.changed_paths is not None)),
-        ),
+    seen = Circumstances(
+        red,
+        manual=bool(trained_by & given.jobs.waiting),
+        moved=_has_moved(given, baseline, unclaimed),
+        deleted=any(run.state is RunState.DELETED for run in case.runs),
+        cut=given.cut,
+        meant=bool(given.runs or (model.paths and given.contract.changed_paths is not None)),
+    )
+    return silence.of(model, given.target, seen)
+
+
+def _has_moved(given: GateInput, baseline: ModelBaseline, unclaimed: AbstractSet[tuple[str, str]]) -> bool:
+    """Whether a job that has trained the baseline has now logged to an experiment of no known model."""
+    return silence.moved(
+        {run.job_name for run in baseline.runs},
+        unclaimed,
+        {run.experiment for runs in given.branch.runs.values() for run in runs},
+        own={run.experiment for run in baseline.runs},
     )
 
 
 def _gate(given: GateInput, version: ContractVersion, models: Sequence[ModelReport]) -> tuple[Outcome | None, str]:
-    """Sum up what the models' rules say: the outcome and its sentence."""
+    """Return the outcome for all models together, and its sentence."""
     if version.problems:
         return given.if_invalid, "contract invalid"
     if version is given.contract.binding and not given.contract.read:
         return given.if_invalid, "the contract file has not been read yet"
-    outcomes = [model.outcome for model in models if model.outcome is not None]
+    outcomes = _outcomes(models)
     if not outcomes:
         return None, _without_outcome(version, models)
-    worst = gate.worst(outcomes)
+    return gate.worst(outcomes), _summary(models)
+
+
+def _summary(models: Sequence[ModelReport]) -> str:
+    """Say how many rules hold, and how many models have no run that counts."""
     rulings = [ruling.outcome for model in models for ruling in model.rulings]
     missing = [model for model in models if model.outcome is not None and model.comparison.best is None]
     if missing and not rulings and all(map(_has_tried, missing)):
-        return worst, "no rule could be checked: no run has succeeded"
-    silent = [model.outcome for model in missing if model.silence is not None and model.outcome is not None]
-    unknown = [model.outcome for model in missing if model.silence is None and model.outcome is not None]
-    return worst, gate.summary([*rulings, *unknown], silent)
+        return "no rule could be checked: no run has succeeded"
+    silent = _outcomes([model for model in missing if model.silence is not None])
+    unknown = _outcomes([model for model in missing if model.silence is None])
+    return gate.summary([*rulings, *unknown], silent)
+
+
+def _outcomes(models: Sequence[ModelReport]) -> list[Outcome]:
+    return [model.outcome for model in models if model.outcome is not None]
 
 
 def _has_tried(model: ModelReport) -> bool:
