@@ -13,7 +13,7 @@ from mltrail_server.http.bodies import body_of
 from mltrail_server.http.call import Call
 from mltrail_server.services.context import links
 from mltrail_server.services.promotion import promote
-from mltrail_server.services.promotion.write import Promoted, Wish
+from mltrail_server.services.promotion.write import PromotionRequest, PromotionResult
 
 
 class _Promote(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,7 +31,7 @@ class _Promote(msgspec.Struct, forbid_unknown_fields=True):
 
 def create(call: Call) -> Response:
     body = body_of(call.request, _Promote)
-    wish = Wish(
+    request = PromotionRequest(
         body.pipeline_id,
         body.candidate,
         body.model,
@@ -43,36 +43,36 @@ def create(call: Call) -> Response:
         body.pre_release,
         body.dry_run,
     )
-    return json_answer({"promotions": [_shown(call, one) for one in promote.promote(call.scope, wish)]})
+    return json_answer({"promotions": [_shown(call, result) for result in promote.promote(call.scope, request)]})
 
 
-def _shown(call: Call, one: Promoted) -> dict[str, object]:
-    candidate = one.candidate_iid is not None and {
-        "iid": one.candidate_iid,
-        "name": one.candidate_name,
-        "url": links.candidate(call.deps.settings, call.actor.project_path, one.candidate_iid),
+def _shown(call: Call, result: PromotionResult) -> dict[str, object]:
+    candidate = result.candidate_iid is not None and {
+        "iid": result.candidate_iid,
+        "name": result.candidate_name,
+        "url": links.candidate(call.deps.settings, call.actor.project_path, result.candidate_iid),
     }
     return {
-        "state": one.state,
-        "model": one.model,
-        "version": one.version,
-        "number": one.number,
-        "alias": one.alias,
-        "bump": one.bump,
-        "reason": one.reason,
-        "replaces": one.replaces,
-        "merge_request": one.merge_request_iid,
+        "state": result.state,
+        "model": result.model,
+        "version": result.version,
+        "number": result.number,
+        "alias": result.alias,
+        "bump": result.bump,
+        "reason": result.reason,
+        "replaces": result.replaces,
+        "merge_request": result.merge_request_iid,
         "candidate": candidate or None,
-        "url": one.url,
-        "comparison": one.floor and _compared(one.floor),
-        "holder": one.holder and {"version": one.holder, "url": one.holder_url},
+        "url": result.url,
+        "comparison": result.comparison and _compared(result.comparison),
+        "holder": result.holder and {"version": result.holder, "url": result.holder_url},
     }
 
 
-def _compared(floor: ChampionComparison) -> dict[str, object]:
+def _compared(comparison: ChampionComparison) -> dict[str, object]:
     return {
-        "version": floor.version,
-        "why_not": floor.why_not,
+        "version": comparison.version,
+        "why_not": comparison.why_not,
         "metrics": [
             {
                 "name": one.metric,
@@ -82,6 +82,6 @@ def _compared(floor: ChampionComparison) -> dict[str, object]:
                 "standing": one.standing.value,
                 "sentence": one.sentence,
             }
-            for one in floor.lines
+            for one in comparison.lines
         ],
     }

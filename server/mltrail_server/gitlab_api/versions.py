@@ -10,7 +10,7 @@ from mltrail_server.services.registry import cards
 
 def provenance(call: Call, model: str, version: str) -> Response:
     """Return the DSSE envelope, and where to find the files that it is about."""
-    found = provenance_service.of(call.scope, model, version)
+    found = provenance_service.of_version(call.scope, model, version)
     return json_answer(
         {
             "model": model,

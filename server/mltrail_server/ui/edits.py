@@ -13,7 +13,7 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.call import Call
 from mltrail_server.services.promotion import promote as promote_service
-from mltrail_server.services.promotion.write import Wish
+from mltrail_server.services.promotion.write import PromotionRequest
 from mltrail_server.services.registry import aliases, models, versions
 from mltrail_server.services.tracking import candidates, experiments, logging
 
@@ -49,7 +49,7 @@ def promote(call: Call, iid: int) -> ResponseReturnValue:
     """Make a run a model version, as the `promote` job does; the contract and the gate apply here too."""
     here = _address(call, f"candidates/{iid}")
     try:
-        (done,) = promote_service.promote(call.scope, Wish(candidate_iid=iid))
+        (done,) = promote_service.promote(call.scope, PromotionRequest(candidate_iid=iid))
     except MltrailError as error:
         if error.code not in _SHOWN_THERE:
             raise

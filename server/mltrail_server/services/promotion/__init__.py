@@ -1,3 +1,3 @@
-"""From the best candidate of a pipeline to a model version."""
+"""Promotion: a pipeline's best candidate becomes a model version."""
 
 __all__ = ["preview", "promote", "provenance", "write"]

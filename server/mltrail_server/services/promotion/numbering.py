@@ -1,4 +1,4 @@
-"""Which semver a new version gets: as told, as the Git tag says, or by what changed since the last promotion."""
+"""The semver of a new version: as requested, as the Git tag says, or by what changed since the last promotion."""
 
 from dataclasses import dataclass
 
@@ -25,16 +25,25 @@ _CONTEXT = "mlflow.data.context"
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What a person or a job has said about the number."""
+class RequestedNumber:
+    """What a person or a job has requested: this version, or a step of this size."""
 
     version: str | None = None
     bump: Bump | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """All semvers that a model has ever had: `promoted` by promotions, `taken` by anybody, `there` of versions that
+class NextVersion:
+    """A version to come. `bump` is `explicit`, `tag`, `first`, or the size of the step; `reason` says why."""
+
+    bump: str
+    reason: str
+    semver: Semver
+
+
+@dataclass(frozen=True, slots=True)
+class UsedSemvers:
+    """All semvers that a model has ever had: `promoted` by promotions, `taken` in any way, `there` for versions that
     nobody has deleted.
     """
 
@@ -43,91 +52,94 @@ class Used:
     there: frozenset[str] = frozenset()
 
 
-def used(tx: Transaction, model_id: int) -> Used:
+def used_semvers(tx: Transaction, model_id: int) -> UsedSemvers:
     promoted = frozenset(semver for _, semver in promotions.taken(tx, model_id))
-    known = version_store.all_semvers(tx, model_id)
-    there = frozenset(semver for semver, is_there in known.items() if is_there)
-    return Used(promoted, promoted.union(known), there)
+    stored = version_store.all_semvers(tx, model_id)
+    there = frozenset(semver for semver, is_there in stored.items() if is_there)
+    return UsedSemvers(promoted, promoted.union(stored), there)
 
 
 def step(  # noqa: PLR0913 - all that tells two versions apart
     scope: Scope,
     ci: Ci,
-    told: gitlab_ci.Pipeline,
-    terms: Policy,
+    pipeline: gitlab_ci.Pipeline,
+    policy: Policy,
     *,
     model_id: int | None,
     winner: Run,
-    held: ModelFiles,
-    wish: Bump | None,
+    logged: ModelFiles,
+    requested: Bump | None,
     request: gitlab_ci.MergeRequest | None,
 ) -> Step | None:
-    """Decide how large the step from the last promoted version is; None when there is none to compare with.
+    """Decide how large the step from the last promoted version is; None if there is none to compare with.
 
-    Labels (`model::major`) and commit trailers (`Model-Bump: major`) make it larger, never smaller.
+    Labels (`model::major`) and commit trailers (`Model-Bump: major`) of the merge request can make it larger, never
+    smaller.
     """
     with scope.project.read() as tx:
         last = promotions.newest(tx, model_id) if model_id is not None else None
-    fixed = wish or (Bump(terms.promote.bump) if terms.promote and terms.promote.bump != "auto" else None)
-    if fixed is not None:
-        decided = Step(fixed, "as told")
-    elif last is None:
-        return None
-    else:
-        tree = trees.of_pipeline(ci, told.id, told.sha)
-        same = _same_code(scope, ci, told, terms, last)
+    decided = Step(requested, "as requested") if requested else _fixed_step(policy)
+    if decided is None:
+        if last is None:
+            return None
+        tree = trees.of_pipeline(ci, pipeline.id, pipeline.sha)
+        same_code = _same_code(scope, ci, pipeline, policy, last)
         with scope.project.read() as tx:
-            before = _before(tx, scope.deps, last)
-            now = _facts(tx, scope.deps, winner.evidence_iid, held.files, held.location, tree=tree)
-        decided = bump.decide(before, now, chance=terms.model.repeat_over, same_code=same)
-    return bump.largest(decided, _wishes(scope, ci, told, request))
+            before = _facts_of_last(tx, scope.deps, last)
+            now = _facts(tx, scope.deps, winner.evidence_iid, logged.files, logged.location, tree=tree)
+        decided = bump.decide(before, now, chance=policy.model.repeat_over, same_code=same_code)
+    return bump.largest(decided, _requested_steps(scope, ci, pipeline, request))
 
 
-def foreseen(
-    tx: Transaction, deps: Deps, *, model: str, run: Run, pipeline_id: int, terms: Policy
-) -> tuple[str, str, Semver]:
-    """Tell what a merge would make of a run: what the step is called, why, and the version.
-
-    Asks GitLab nothing, so that labels, trailers and the contract's `paths` are left out of it.
-    """
-    model_id = model_store.id_of(tx, model)
-    last = promotions.newest(tx, model_id) if model_id is not None else None
-    taken = used(tx, model_id) if model_id is not None else Used()
-    decided = Step(Bump(terms.promote.bump), "as told") if terms.promote and terms.promote.bump != "auto" else None
-    held = model_files.of_candidate(tx, run.iid, snapshot_iid=run.snapshot_iid)
-    if decided is None and last is not None and held is not None:
-        tree = pipelines.tree_of(tx, pipeline_id)
-        before = _before(tx, deps, last)
-        now = _facts(tx, deps, run.evidence_iid, held.files, held.location, tree=tree)
-        decided = bump.decide(before, now, chance=terms.model.repeat_over)
-    return _counted(decided, taken)
-
-
-def choose(told: gitlab_ci.Pipeline, wish: Foreseen, decided: Step | None, used: Used) -> tuple[str, str, Semver]:
-    """Answer what the step is called, why, and the version.
-
-    Raises INVALID for a version or tag that is none.
-    """
-    if wish.version is not None:
-        return "explicit", "as told", semver.parse(wish.version)
-    if told.tag:
-        tagged = semver.read(told.ref.removeprefix("v"))
+def choose(
+    pipeline: gitlab_ci.Pipeline, requested: RequestedNumber, decided: Step | None, used: UsedSemvers
+) -> NextVersion:
+    """Choose the version of a promotion. Raises INVALID for a version or tag that is not a semver."""
+    if requested.version is not None:
+        return NextVersion("explicit", "as requested", semver.parse(requested.version))
+    if pipeline.tag:
+        tagged = semver.read(pipeline.ref.removeprefix("v"))
         if tagged is None:
-            raise invalid(f"The tag '{told.ref}' is no semantic version. Tag as in v1.4.0, or give --version.")
-        return "tag", f"the tag {told.ref}", tagged
-    return _counted(decided, used)
+            raise invalid(f"The tag '{pipeline.ref}' is no semantic version. Tag as in v1.4.0, or give --version.")
+        return NextVersion("tag", f"the tag {pipeline.ref}", tagged)
+    return _next(decided, used)
 
 
-def pre_release(target: Semver, used: Used) -> Semver:
-    """Name the next release candidate of a version to come."""
+def pre_release(target: Semver, used: UsedSemvers) -> Semver:
+    """Return the next release candidate of a version to come."""
     pres = [one.pre for one in map(semver.parse, used.taken) if one.pre and _core(one) == _core(target)]
     numbers = [int(pre[1]) for pre in pres if len(pre) == 2 and pre[0] == "rc" and pre[1].isdigit()]
     return Semver(*_core(target), ("rc", str(max(numbers, default=0) + 1)))
 
 
-def _counted(decided: Step | None, used: Used) -> tuple[str, str, Semver]:
-    # Numbers that somebody has given by hand count as long as nothing was promoted; later they are passed over, and so
-    # is one whose version was deleted, so that a slip of the keyboard can be mended.
+def foresee(tx: Transaction, deps: Deps, *, model: str, run: Run, pipeline_id: int, policy: Policy) -> NextVersion:
+    """Foresee the version that a merge would make of a run.
+
+    Asks GitLab nothing, so labels, trailers and the contract's `paths` are not considered.
+    """
+    model_id = model_store.id_of(tx, model)
+    last = promotions.newest(tx, model_id) if model_id is not None else None
+    used = used_semvers(tx, model_id) if model_id is not None else UsedSemvers()
+    decided = _fixed_step(policy)
+    logged = model_files.of_candidate(tx, run.iid, snapshot_iid=run.snapshot_iid)
+    if decided is None and last is not None and logged is not None:
+        tree = pipelines.tree_of(tx, pipeline_id)
+        before = _facts_of_last(tx, deps, last)
+        now = _facts(tx, deps, run.evidence_iid, logged.files, logged.location, tree=tree)
+        decided = bump.decide(before, now, chance=policy.model.repeat_over)
+    return _next(decided, used)
+
+
+def _fixed_step(policy: Policy) -> Step | None:
+    """Return the step that the contract asks for every time; None if what changed decides."""
+    if policy.promote is None or policy.promote.bump == "auto":
+        return None
+    return Step(Bump(policy.promote.bump), "as the contract file says")
+
+
+def _next(decided: Step | None, used: UsedSemvers) -> NextVersion:
+    # Versions that people have numbered count until something is promoted. After that they are skipped, also if they
+    # were deleted, so that a mistyped number does no lasting harm.
     released = [one for one in map(semver.parse, used.promoted or used.there) if not one.pre]
     if not released:
         called, reason, following = "first", "the first version", semver.parse(semver.FIRST)
@@ -136,17 +148,19 @@ def _counted(decided: Step | None, used: Used) -> tuple[str, str, Semver]:
         called, reason, following = decided.bump.value, decided.reason, max(released).bump(decided.bump)
     while str(following) in used.taken:
         following = following.bump(decided.bump if decided else Bump.PATCH)
-    return called, reason, following
+    return NextVersion(called, reason, following)
 
 
-def _core(one: Semver) -> tuple[int, int, int]:
-    return one.major, one.minor, one.patch
+def _core(version: Semver) -> tuple[int, int, int]:
+    return version.major, version.minor, version.patch
 
 
-def _wishes(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None) -> list[Step]:
-    """Read labels and trailers of the merge request that brought the commit. Without GitLab's answer there are none."""
+def _requested_steps(
+    scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None
+) -> list[Step]:
+    """Read the labels and trailers of the merge request that brought the commit. None if GitLab does not answer."""
     try:
-        messages = [ci.gitlab.commit_message(scope.project_id, told.sha)]
+        messages = [ci.gitlab.commit_message(scope.project_id, pipeline.sha)]
         if request is not None:
             messages += ci.gitlab.merge_request_messages(scope.project_id, request.iid)
     except MltrailError:
@@ -154,43 +168,41 @@ def _wishes(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, request: gitlab_ci.M
     return bump.requested_steps(request.labels if request else (), messages)
 
 
-def _same_code(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline, terms: Policy, last: Promotion) -> bool | None:
-    """Tell whether the model's own files are unchanged, where the contract names them; None where it does not, or where
-    nobody can tell.
-    """
-    if not terms.model.paths:
+def _same_code(scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline, policy: Policy, last: Promotion) -> bool | None:
+    """Whether the model's own files are unchanged; None if the contract does not name them, or if it is not known."""
+    if not policy.model.paths:
         return None
     with scope.project.read() as tx:
         before = pipelines.get(tx, last.pipeline_id)
     if before is None:
         return None
     try:
-        changed = ci.gitlab.compared_paths(scope.project_id, before.sha, told.sha)
+        changed = ci.gitlab.compared_paths(scope.project_id, before.sha, pipeline.sha)
     except MltrailError:
         return None
-    # A comparison that GitLab has cut tells nothing: then the trees decide.
-    return None if changed is None else not selection.touched(terms.model, changed)
+    # GitLab may cut a comparison short, which then shows nothing: the trees decide.
+    return None if changed is None else not selection.touched(policy.model, changed)
 
 
-def _before(tx: Transaction, deps: Deps, last: Promotion) -> Facts:
+def _facts_of_last(tx: Transaction, deps: Deps, last: Promotion) -> Facts:
     version = version_store.get(tx, last.model_id, last.number)
     folder = version.location if version else ""
-    held = tuple(files.below(tx, folder)) if folder else ()
+    stored = tuple(files.below(tx, folder)) if folder else ()
     tree = pipelines.tree_of(tx, last.pipeline_id)
-    return _facts(tx, deps, last.candidate_iid, held, folder, tree=tree)
+    return _facts(tx, deps, last.candidate_iid, stored, folder, tree=tree)
 
 
 def _facts(
-    tx: Transaction, deps: Deps, iid: int, held: tuple[files.File, ...], folder: str, *, tree: str | None
+    tx: Transaction, deps: Deps, iid: int, stored: tuple[files.File, ...], folder: str, *, tree: str | None
 ) -> Facts:
-    described = model_files.described(deps, tx.project_id, model_files.by_name(held, folder))
-    taken_in, given_out, task = bump.signature_of(described)
-    used = inputs.datasets_of(tx, [iid]).get(iid, [])
+    described = model_files.described(deps, tx.project_id, model_files.by_name(stored, folder))
+    inputs_of, outputs, task = bump.signature_of(described)
+    datasets = inputs.datasets_of(tx, [iid]).get(iid, [])
     return Facts(
         dict(params.of(tx, [iid]).get(iid, [])),
-        taken_in,
-        given_out,
+        inputs_of,
+        outputs,
         task,
         tree,
-        {dict(one.tags).get(_CONTEXT) or one.name: Data(one.digest, one.schema) for one in used},
+        {dict(one.tags).get(_CONTEXT) or one.name: Data(one.digest, one.schema) for one in datasets},
     )

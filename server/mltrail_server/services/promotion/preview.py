@@ -1,9 +1,4 @@
-"""What merging would publish, for the note of a merge request whose report is ready.
-
-The branch that a merge request goes into: does its pipeline hold all of it, and has anything run on it?
-
-What a merge request's merge will do to a model, said beforehand. Reads only, and asks GitLab nothing.
-"""
+"""What merging a merge request would promote, for its note: from what is stored, and from the target branch's state."""
 
 from dataclasses import dataclass, replace
 
@@ -26,39 +21,30 @@ from mltrail_server.store.registry import versions as version_store
 from . import numbering, ranking
 from .ranking import Winner
 
+_MOST_MODELS = 5
+_MOST_CHARACTERS = 200
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """`up_to_date`: the merge request's pipeline holds all of the target branch, so its merge brings the files that it
-    ran on. `without_pipeline` is the target branch's last commit where GitLab has run nothing on it. None where it is
-    not known.
+
+def with_previews(ci: Ci, report: Report, *, default_branch: str | None) -> Report:
+    """Add a preview of each model that the target branch may promote and whose gate does not fail.
+
+    Some ten statements per model. If a reviewed candidate may be promoted, GitLab is asked two or three times about the
+    target branch.
     """
-
-    up_to_date: bool | None = None
-    without_pipeline: str | None = None
-
-
-def target_of(ci: Ci, report: Report) -> Target:
-    """Tell it as of now. Two calls to GitLab, three for a merged results pipeline."""
-    request = report.merge_request
-    if request is None:
-        return Target()
-    try:
-        head = ci.gitlab.branch_head(ci.project_id, request.target_branch)
-        if head is None:
-            return Target()
-        up_to_date = _is_up_to_date(ci, report, head)
-        runs = ci.gitlab.has_pipeline(ci.project_id, request.target_branch, head)
-        return Target(up_to_date, None if runs else head)
-    except MltrailError:
-        return Target()
-
-
-def _is_up_to_date(ci: Ci, report: Report, head: str) -> bool:
-    request, sha = report.merge_request, report.pipeline.sha
-    if request is not None and sha == request.head_sha:
-        return request.base_sha == head
-    return head in ci.gitlab.commit_parents(ci.project_id, sha)
+    if report.state != "ready" or report.merge_request is None:
+        return report
+    previews = {}
+    for model in report.models[:_MOST_MODELS]:
+        preview = _preview(ci, report, model, default_branch=default_branch)
+        if preview is not None:
+            previews[model.name] = preview
+    if any(preview.reuse for preview in previews.values()):
+        target = _target_branch(ci, report)
+        previews = {
+            name: preview.knowing(up_to_date=target.up_to_date, without_pipeline=target.without_pipeline)
+            for name, preview in previews.items()
+        }
+    return replace(report, previews=previews)
 
 
 def foresee(
@@ -71,82 +57,109 @@ def foresee(
     contract: Contract | None,
     up_to_date: bool | None,
 ) -> Preview | None:
-    """Foresee the promotion of a merge request's best run; None where the project promotes nothing.
+    """Foresee the promotion of a merge request's best run; None if the project promotes nothing.
 
-    A project promotes once its contract says so or once it has. `up_to_date` tells whether the pipeline's commit holds
-    all of the target branch, None where nobody knows.
+    A project promotes once its contract says so or once it has promoted. `up_to_date` says whether the pipeline's
+    commit contains all of the target branch, None if that is not known. Asks GitLab nothing.
     """
-    found = policy.of_model(contract, (), model)
+    model_policy = policy.of_model(contract, (), model)
     model_id = model_store.id_of(tx, model)
     last = promotions.newest(tx, model_id) if model_id is not None else None
-    if found.promote is None or (last is None and not found.by_contract):
+    if model_policy.promote is None or (last is None and not model_policy.by_contract):
         return None
-    called, reason, version = numbering.foreseen(tx, deps, model=model, run=run, pipeline_id=pipeline_id, terms=found)
-    alias = found.promote.alias
+    following = numbering.foresee(tx, deps, model=model, run=run, pipeline_id=pipeline_id, policy=model_policy)
+    alias = model_policy.promote.alias
     number = aliases.target(tx, model_id, alias) if model_id is not None else None
-    held = version_store.get(tx, model_id or 0, number) if number is not None else None
-    was = f", was {held.semver}" if held else ""
-    told = f"Merging promotes {code(model)} {version} ({called}: {code(reason, most=120)}) to {code(alias)}{was}."
-    replaces = held.semver if held else None
-    foreseen = Preview(str(version), called, reason, alias, replaces, Markdown(told), found.promote.reuse_reviewed)
+    champion = version_store.get(tx, model_id or 0, number) if number is not None else None
+    was = f", was {champion.semver}" if champion else ""
+    why = f"{following.bump}: {code(following.reason, most=120)}"
+    sentence = f"Merging promotes {code(model)} {following.semver} ({why}) to {code(alias)}{was}."
+    foreseen = Preview(
+        str(following.semver),
+        following.bump,
+        following.reason,
+        alias,
+        champion.semver if champion else None,
+        Markdown(sentence),
+        model_policy.promote.reuse_reviewed,
+    )
     return foreseen.knowing(up_to_date=up_to_date)
 
 
-_MOST_MODELS = 5
-_MOST_OF_A_LINE = 200
-
-
-def with_previews(ci: Ci, report: Report, *, default_branch: str | None) -> Report:
-    """Add a preview of each model that the target branch may promote and whose gate does not fail. Some ten
-    statements a model; where a reviewed candidate may ship, GitLab is asked two or three times about the target branch.
-    """
-    if report.state != "ready" or report.merge_request is None:
-        return report
+def _preview(ci: Ci, report: Report, model: ModelReport, *, default_branch: str | None) -> Preview | None:
+    """Foresee the promotion of one model; None if the target branch does not promote it."""
     contract = report.gate.contract
-    previews = {}
-    for model in report.models[:_MOST_MODELS]:
-        run = model.comparison.best_run
-        of_model = policy.of_model(contract.contract, contract.problems, model.name)
-        refused = of_model.refusal(report.target, default_branch=default_branch, tag=False)
-        if run is None or refused is not None or model.outcome is Outcome.FAIL:
-            continue
-        with ci.project.read() as tx:
-            preview = foresee(
-                tx,
-                ci.deps,
-                model=model.name,
-                run=run,
-                pipeline_id=report.pipeline.id,
-                contract=contract.contract,
-                up_to_date=None,
-            )
-            if preview is not None:
-                why = _hindrance(tx, model, of_model, contract.contract, branch=report.target)
-                previews[model.name] = preview.unless(why, model.name) if why else preview
-    if any(one.reuse for one in previews.values()):
-        target = target_of(ci, report)
-        previews = {
-            name: one.knowing(up_to_date=target.up_to_date, without_pipeline=target.without_pipeline)
-            for name, one in previews.items()
-        }
-    return replace(report, previews=previews)
+    model_policy = policy.of_model(contract.contract, contract.problems, model.name)
+    refused = model_policy.refusal(report.target, default_branch=default_branch, tag=False)
+    run = model.comparison.best_run
+    if run is None or refused is not None or model.outcome is Outcome.FAIL:
+        return None
+    with ci.project.read() as tx:
+        preview = foresee(
+            tx,
+            ci.deps,
+            model=model.name,
+            run=run,
+            pipeline_id=report.pipeline.id,
+            contract=contract.contract,
+            up_to_date=None,
+        )
+        if preview is None:
+            return None
+        why_not = _obstacle(tx, model, model_policy, contract.contract, branch=report.target)
+        return preview.unless(why_not, model.name) if why_not else preview
+
+
+def _obstacle(
+    tx: Transaction, model: ModelReport, model_policy: Policy, contract: Contract | None, *, branch: str
+) -> Markdown:
+    """Say why the promotion will be refused, if that is known already; "" if it is not."""
+    compared = model.comparison
+    asked = ranking.question(model_policy, model.runs, compared)
+    if asked is not None:
+        return Markdown(asked.sentence(_quoted))
+    if compared.best is None or compared.best_run is None or model_policy.promote is None:
+        return Markdown("")
+    winner = Winner(compared.best_run, compared.best.runs, compared.rank_by)
+    alias = model_policy.promote.alias
+    with_champion = ranking.compare_with_champion(
+        tx, winner, model_policy, contract=contract, alias=alias, branch=branch
+    )
+    return Markdown(ranking.worse_than_champion(with_champion, model_policy, alias, _quoted))
 
 
 def _quoted(text: str) -> Markdown:
-    return code(text, most=_MOST_OF_A_LINE)
+    return code(text, most=_MOST_CHARACTERS)
 
 
-def _hindrance(
-    tx: Transaction, model: ModelReport, of_model: Policy, contract: Contract | None, *, branch: str
-) -> Markdown:
-    """Say what a promotion will refuse, where that can be told already."""
-    compared = model.comparison
-    asked = ranking.question(of_model, model.runs, compared)
-    if asked is not None:
-        return Markdown(asked.sentence(_quoted))
-    if compared.best is None or compared.best_run is None or of_model.promote is None:
-        return Markdown("")
-    winner = Winner(compared.best_run, compared.best.runs, compared.rank_by)
-    alias = of_model.promote.alias
-    beside = ranking.beside_champion(tx, winner, of_model, contract=contract, alias=alias, branch=branch)
-    return Markdown(ranking.floor_refusal(beside, of_model, alias, _quoted))
+@dataclass(frozen=True, slots=True)
+class _TargetBranch:
+    """`up_to_date`: the merge request's pipeline contains all of the target branch, so a merge brings the files that it
+    ran on. `without_pipeline` is the target branch's last commit if GitLab has run nothing on it. None if not known.
+    """
+
+    up_to_date: bool | None = None
+    without_pipeline: str | None = None
+
+
+def _target_branch(ci: Ci, report: Report) -> _TargetBranch:
+    """Ask GitLab about the target branch. Two calls, three for a merged results pipeline."""
+    request = report.merge_request
+    if request is None:
+        return _TargetBranch()
+    try:
+        head = ci.gitlab.branch_head(ci.project_id, request.target_branch)
+        if head is None:
+            return _TargetBranch()
+        up_to_date = _is_up_to_date(ci, report, head)
+        has_run = ci.gitlab.has_pipeline(ci.project_id, request.target_branch, head)
+        return _TargetBranch(up_to_date, None if has_run else head)
+    except MltrailError:
+        return _TargetBranch()
+
+
+def _is_up_to_date(ci: Ci, report: Report, head: str) -> bool:
+    request, sha = report.merge_request, report.pipeline.sha
+    if request is not None and sha == request.head_sha:
+        return request.base_sha == head
+    return head in ci.gitlab.commit_parents(ci.project_id, sha)

@@ -1,6 +1,6 @@
-"""The provenance of promoted versions: written with the promotion, from what was verified, and never again.
+"""The provenance of promoted versions: written with the promotion from what was verified, and never changed.
 
-Sign with the operator's Ed25519 key, where there is one.
+It is signed with the operator's Ed25519 key, if there is one.
 """
 
 import hashlib
@@ -30,7 +30,8 @@ from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.tracking import inputs, params
 from mltrail_server.store.tracking.candidates import Candidate
 
-_BEGIN = "-----BEGIN"
+_PEM_BEGIN = "-----BEGIN"
+_CONTEXT = "mlflow.data.context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,13 @@ class Signer:
 
 
 def signer(settings: Settings) -> Signer | None:
-    """Load the key that the settings name, as PEM text or as a file of it. Raises INVALID for what is no such key."""
-    told = settings.signing_key
-    if not told:
+    """Load the key that the settings name, as PEM text or as a file of it. Raises INVALID if it is not such a key."""
+    given = settings.signing_key
+    if not given:
         return None
     try:
-        # A variable in a CI system or a container often has its line ends escaped.
-        text = told.replace("\\n", "\n") if told.startswith(_BEGIN) else Path(told).read_text()
+        # A variable in a CI system or a container often has escaped line ends.
+        text = given.replace("\\n", "\n") if given.startswith(_PEM_BEGIN) else Path(given).read_text()
         key = load_pem_private_key(text.encode(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise _mistake(str(error)) from error
@@ -70,26 +71,23 @@ def _mistake(why: str) -> MltrailError:
     )
 
 
-_CONTEXT = "mlflow.data.context"
-
-
-def made(  # noqa: PLR0913 - all that a statement tells
+def attest(  # noqa: PLR0913 - all that a statement tells
     tx: Transaction,
     scope: Scope,
     promotion: Promotion,
     candidate: Candidate,
-    held: ModelFiles,
+    logged: ModelFiles,
     *,
     evidence_iid: int,
     model: str,
     approvers: Sequence[str],
 ) -> str:
-    """Write a version's statement, sign it where there is a key, and answer the envelope as JSON. `evidence_iid` is the
+    """Write a version's statement, sign it if there is a key, and return the envelope as JSON. `evidence_iid` is the
     number under which the part of the candidate that counts is stored.
     """
-    told = provenance.statement(
+    statement = provenance.statement(
         _built(tx, scope, promotion, candidate),
-        [Subject(name, file.sha256 or "") for name, file in sorted(by_name(held.files, held.location).items())],
+        [Subject(name, file.sha256 or "") for name, file in sorted(by_name(logged.files, logged.location).items())],
         materials=_materials(tx, evidence_iid),
         params=dict(params.of(tx, [evidence_iid]).get(evidence_iid, [])),
         promotion={
@@ -104,44 +102,44 @@ def made(  # noqa: PLR0913 - all that a statement tells
             "reason": f"{promotion.bump}: {promotion.reason}",
         },
     )
-    content = provenance.payload(told)
+    content = provenance.payload(statement)
     key = signer(scope.deps.settings)
     signatures = [(key.keyid, key.sign(provenance.signed_over(content)))] if key is not None else []
     return json.dumps(provenance.envelope(content, signatures))
 
 
 @dataclass(frozen=True, slots=True)
-class Attested:
-    """A version, what vouches for it, and the names of the files that it has now."""
+class AttestedVersion:
+    """A version, the envelope that vouches for it, and the names of the files that it has now."""
 
     version: Version
     envelope: dict[str, Any]
     files: list[str]
 
 
-def of(scope: Scope, name: str, version: str) -> Attested:
-    """Fetch what vouches for a version, named by number, semver or alias. Raises NOT_FOUND for one that was registered
+def of_version(scope: Scope, name: str, version: str) -> AttestedVersion:
+    """Fetch a version named by number, semver or alias, with what vouches for it. Raises NOT_FOUND if it was registered
     by hand.
     """
     with scope.project.read() as tx:
         found = aliases.version_named(tx, name, version)
-        told = promotions.attestation(tx, found.model_id, found.number)
-        held = files.below(tx, found.location) if found.location else []
-    if told is None:
+        attestation = promotions.attestation(tx, found.model_id, found.number)
+        stored = files.below(tx, found.location) if found.location else []
+    if attestation is None:
         raise not_found(f"{name} {found.semver} was registered by hand and never promoted, so nothing vouches for it.")
-    return Attested(found, json.loads(told), sorted(by_name(tuple(held), found.location)))
+    return AttestedVersion(found, json.loads(attestation), sorted(by_name(tuple(stored), found.location)))
 
 
 def statement_of(tx: Transaction, version: Version) -> dict[str, Any] | None:
-    """Read the statement of a version; None when it has none."""
-    told = promotions.attestation(tx, version.model_id, version.number)
-    return None if told is None else provenance.opened(json.loads(told))
+    """Read the statement of a version; None if it has none."""
+    attestation = promotions.attestation(tx, version.model_id, version.number)
+    return None if attestation is None else provenance.opened(json.loads(attestation))
 
 
 def _built(tx: Transaction, scope: Scope, promotion: Promotion, candidate: Candidate) -> Built:
     settings, path = scope.deps.settings, scope.actor.project_path
     pipeline = pipelines.get(tx, promotion.trained_in)
-    creator = next(one for one in jobs.tied_in(tx, promotion.trained_in) if one.candidate_iid == candidate.iid)
+    creator = next(job for job in jobs.tied_in(tx, promotion.trained_in) if job.candidate_iid == candidate.iid)
     return Built(
         repository=f"{settings.gitlab_url.rstrip('/')}/{path}",
         sha=pipeline.sha if pipeline else "",
@@ -156,16 +154,16 @@ def _built(tx: Transaction, scope: Scope, promotion: Promotion, candidate: Candi
 
 
 def _materials(tx: Transaction, candidate_iid: int) -> list[Material]:
-    found = inputs.datasets_of(tx, [candidate_iid]).get(candidate_iid, [])
-    return [Material(one.name, one.digest, _uri(one.source), dict(one.tags).get(_CONTEXT, "")) for one in found]
+    datasets = inputs.datasets_of(tx, [candidate_iid]).get(candidate_iid, [])
+    return [Material(one.name, one.digest, _uri(one.source), dict(one.tags).get(_CONTEXT, "")) for one in datasets]
 
 
 def _uri(source: str) -> str:
-    """Take the place out of a dataset's source, which MLflow keeps as JSON of many shapes."""
+    """Read the place of a dataset from its source, which MLflow stores as JSON of many shapes."""
     try:
-        told = json.loads(source)
+        decoded = json.loads(source)
     except (ValueError, RecursionError):
         return source
-    if not isinstance(told, dict):
+    if not isinstance(decoded, dict):
         return source
-    return str(told.get("uri") or told.get("url") or told.get("path") or "")
+    return str(decoded.get("uri") or decoded.get("url") or decoded.get("path") or "")

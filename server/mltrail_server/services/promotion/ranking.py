@@ -1,6 +1,6 @@
-"""Compare what would be promoted with the version that the alias points at, from what is stored.
+"""Rank the runs of a pipeline: which one is promoted, and how it compares with the champion.
 
-Which run of a pipeline is promoted: the best by a metric whose direction is known, never by a guess.
+Runs are ranked by a metric whose direction is known, never by a guess.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from mltrail_contract import Contract
 from mltrail_server.domain import champion_check, comparison
 from mltrail_server.domain.champion_check import ChampionComparison
+from mltrail_server.domain.comparison import Comparison
 from mltrail_server.domain.direction import Better, is_system
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.selection import as_text
@@ -17,7 +18,7 @@ from mltrail_server.services.review import baselines, pipeline_runs
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import candidates
 
-STATES = {
+_WHY_NOT = {
     RunState.FAILED: "its job failed",
     RunState.CANCELED: "its job was canceled",
     RunState.RUNNING: "its jobs are not done",
@@ -26,167 +27,183 @@ STATES = {
     RunState.DELETED: "its own job has deleted it",
     RunState.GONE: "somebody has removed it for good",
 }
-_MOST_NAMED = 3
+_MOST_METRICS = 3
+_MOST_WORSE_METRICS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """`run` is what is promoted, `runs` are its candidate's: with those that differ from it only by chance. `told` is
-    set where the caller has said by what to rank.
+    """`run` is what is promoted; `runs` are its candidate's, with those that differ from it only by chance.
+    `by_request` is True if the caller has said which metric ranks.
     """
 
     run: Run
     runs: tuple[Run, ...]
     rank_by: str | None
-    told: bool = False
+    by_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Without:
-    """Why there is no winner. `asks` tells that somebody has to say something first."""
+class NotPromoted:
+    """Why no run is promoted. `refused`: somebody has to do something first. `comparison` is with the champion, None if
+    it was not made.
+    """
 
     reason: str
-    asks: bool = False
+    refused: bool = False
+    comparison: ChampionComparison | None = None
 
 
-def choose(  # noqa: PLR0911 - one way out for each reason why not
-    terms: Policy, runs: Sequence[Run], *, only: int | None, rank_by: str | None, better: Better | None
-) -> Winner | Without:
+def choose(
+    policy: Policy, runs: Sequence[Run], *, only: int | None, rank_by: str | None, better: Better | None
+) -> Winner | NotPromoted:
     """Pick the best run, or the one that a person has named."""
     if only is not None:
         named = next(run for run in runs if run.iid == only)
-        if named.deleted:
-            return Without(f"{named.name} is deleted; restore it, or train again")
-        if named.state is not RunState.SUCCEEDED:
-            return Without(f"{named.name}: {STATES[named.state]}")
-        compared = comparison.compare([named], [], model=terms.model, rank_by=rank_by, better=better)
-        return Winner(named, (named,), compared.rank_by, rank_by is not None)
-    compared = comparison.compare(runs, [], model=terms.model, rank_by=rank_by, better=better)
+        return _named(policy, named, rank_by=rank_by, better=better)
+    compared = comparison.compare(runs, [], model=policy.model, rank_by=rank_by, better=better)
     if compared.best is None or compared.best_run is None:
-        counts = {state: sum(run.state is state for run in runs) for state in STATES}
-        told = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
-        return Without(f"no run of a succeeded job counts ({told or 'there are none'})")
+        return NotPromoted(f"no run of a succeeded job counts ({_counts(runs) or 'there are none'})")
     if rank_by and rank_by not in compared.best.metrics:
-        return Without(f"no run has logged the metric '{rank_by}'")
+        return NotPromoted(f"no run has logged the metric '{rank_by}'")
     if compared.best_run.deleted:
-        # The second best is not what the numbers say, and whoever deletes must not choose what ships.
-        return Without(f"the best run, {compared.best_run.name}, is deleted; restore it, or train again")
-    asked = question(terms, runs, compared)
+        # The second best is not what the numbers say, and deleting a run must not decide what ships.
+        return NotPromoted(f"the best run, {compared.best_run.name}, is deleted; restore it, or train again")
+    asked = question(policy, runs, compared)
     if asked is not None:
-        return Without(asked.sentence("`{}`".format), asks=True)
+        return NotPromoted(asked.sentence("`{}`".format), refused=True)
     return Winner(compared.best_run, compared.best.runs, compared.rank_by, rank_by is not None)
 
 
+def _named(policy: Policy, named: Run, *, rank_by: str | None, better: Better | None) -> Winner | NotPromoted:
+    if named.deleted:
+        return NotPromoted(f"{named.name} is deleted; restore it, or train again")
+    if named.state is not RunState.SUCCEEDED:
+        return NotPromoted(f"{named.name}: {_WHY_NOT[named.state]}")
+    compared = comparison.compare([named], [], model=policy.model, rank_by=rank_by, better=better)
+    return Winner(named, (named,), compared.rank_by, rank_by is not None)
+
+
+def _counts(runs: Sequence[Run]) -> str:
+    """Count the runs that can't be promoted, by state."""
+    counts = {state: sum(run.state is state for run in runs) for state in _WHY_NOT}
+    return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
+
+
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What has to be known to rank several runs. `why` stands before the metrics that it is about."""
+class RankingQuestion:
+    """What has to be answered before several runs can be ranked. `why` precedes the metrics that it is about;
+    `suggested` is the direction in the suggested line, None if no line is suggested.
+    """
 
     why: str
     metrics: tuple[str, ...]
-    terms: Policy
-    way: Better | None
+    policy: Policy
+    suggested: Better | None
 
     def sentence(self, quoted: Callable[[str], str]) -> str:
-        """Ask. `quoted` makes safe what a user wrote."""
-        names = ", ".join(map(quoted, self.metrics[:_MOST_NAMED]))
-        more = f" and {len(self.metrics) - _MOST_NAMED} more" if len(self.metrics) > _MOST_NAMED else ""
-        told = f"{self.why} {names}{more}"
-        if self.way is None:
-            return told
-        rank_by = f"metric: {as_text(self.metrics[0])}, better: {self.way}"
-        line = self.terms.line("rank_by", rank_by, quoted)
+        """Ask, and suggest a line for the contract file. `quoted` makes safe what a user wrote."""
+        names = ", ".join(map(quoted, self.metrics[:_MOST_METRICS]))
+        more = f" and {len(self.metrics) - _MOST_METRICS} more" if len(self.metrics) > _MOST_METRICS else ""
+        asked = f"{self.why} {names}{more}"
+        if self.suggested is None:
+            return asked
+        rank_by = f"metric: {as_text(self.metrics[0])}, better: {self.suggested}"
+        line = self.policy.line("rank_by", rank_by, quoted)
         return (
-            f"{told}. Write {line} (or the opposite), or give `--rank-by` and `--better`, the component's inputs "
+            f"{asked}. Write {line} (or the opposite), or give `--rank-by` and `--better`, the component's inputs "
             "`rank-by` and `better`"
         )
 
 
-def question(terms: Policy, runs: Sequence[Run], compared: comparison.Comparison) -> Question | None:
-    """Ask what has to be known to rank several runs; None where it is known, or nothing was logged to rank them by."""
+def question(policy: Policy, runs: Sequence[Run], compared: Comparison) -> RankingQuestion | None:
+    """Ask what is needed to rank several runs; None if it is known, or if nothing was logged to rank them by."""
     if compared.best is None or (compared.groups == 1 and len(compared.best.runs) == 1):
         return None
     headline = compared.headline
-    if headline is not None and headline.current is not None and headline.direction.certain:
-        return None
-    logged = tuple(sorted({name for run in runs for name in run.metrics if not is_system(name)}))
     if headline is None or headline.current is None:
-        if terms.model.rank_by is not None:
-            return Question(
-                "the runs are ranked by a metric that none has logged as a number:", (terms.model.rank_by,), terms, None
-            )
-        why = "which metric ranks its runs is not known; there are"
-        return Question(why, logged, terms, Better.HIGHER) if logged else None
+        return _which_metric(policy, runs)
     direction = headline.direction
+    if direction.certain:
+        return None
     known = f"only guessed from its name ({direction.better})" if direction.guessed else "unknown"
     why = f"its runs are ranked by a metric whose direction is {known}:"
-    return Question(why, (headline.name,), terms, direction.better if direction.guessed else Better.HIGHER)
+    suggested = direction.better if direction.guessed else Better.HIGHER
+    return RankingQuestion(why, (headline.name,), policy, suggested)
 
 
-_MOST_WORSE_NAMED = 5
+def _which_metric(policy: Policy, runs: Sequence[Run]) -> RankingQuestion | None:
+    """Ask which metric ranks the runs, if they have logged any."""
+    ranks = policy.model.rank_by
+    if ranks is not None:
+        why = "the runs are ranked by a metric that none has logged as a number:"
+        return RankingQuestion(why, (ranks,), policy, None)
+    logged = tuple(sorted({name for run in runs for name in run.metrics if not is_system(name)}))
+    why = "which metric ranks its runs is not known; there are"
+    return RankingQuestion(why, logged, policy, Better.HIGHER) if logged else None
 
 
-def beside_champion(
+def compare_with_champion(
     tx: Transaction,
     winner: Winner,
-    terms: Policy,
+    policy: Policy,
     *,
     contract: Contract | None,
     alias: str,
     branch: str,
     better: Better | None = None,
 ) -> ChampionComparison:
-    """Hold a winner against the champion, in the ranking metric and in those that the contract has rules for. Where
-    nobody has told what ranks, what ranked the champion counts, too.
+    """Compare a winner with the champion, in the ranking metric and in those that the contract has rules for. If nobody
+    has said what ranks, the metric that ranked the champion counts, too.
 
-    `branch` is the one whose pipelines show what chance does. Some fifteen statements.
+    The pipelines of `branch` show how much results vary by chance. Some fifteen statements.
     """
-    model = terms.model
-    against = baselines.of_alias(tx, model, alias, contract=contract, branch_of=branch)
-    if against.version is None:
+    model = policy.model
+    champion = baselines.of_alias(tx, model, alias, contract=contract, branch_of=branch)
+    if champion.version is None:
         return ChampionComparison(None, why_not="there is no version to compare with yet")
-    runs = list(against.runs) or _alone(tx, against.version.candidate_iid)
+    version = champion.version.semver
+    runs = list(champion.runs) or _own_run(tx, champion.version.candidate_iid)
     if not any(run.metrics for run in runs):
-        return ChampionComparison(against.version.semver, why_not="no metric of the version that it replaces is known")
+        return ChampionComparison(version, why_not="no metric of the version that it replaces is known")
     if champion_check.other_data(model, winner.runs, runs):
-        return ChampionComparison(
-            against.version.semver, why_not="it was measured on other data, so the two are not compared"
-        )
+        return ChampionComparison(version, why_not="it was measured on other data, so the two are not compared")
     compared = comparison.compare(
         [replace(run, parent_iid=None) for run in winner.runs],
         [replace(run, parent_iid=None) for run in runs],
-        history=[earlier for _, earlier in against.history],
+        history=[earlier for _, earlier in champion.history],
         model=replace(model, same_dataset=None),
         rank_by=winner.rank_by,
         better=better,
     )
-    ranked = (
-        champion_check.ranked_before(compared, winner.runs, model)
-        if model.rank_by is None and not winner.told
-        else None
-    )
-    lines = champion_check.against_champion(compared, model, branch=branch, allowed=terms.allow_worse, ranked=ranked)
-    return ChampionComparison(
-        against.version.semver, lines, "" if lines else "no metric ranks it and no rule names one"
-    )
+    ranked = None
+    if model.rank_by is None and not winner.by_request:
+        ranked = champion_check.ranked_before(compared, winner.runs, model)
+    lines = champion_check.against_champion(compared, model, branch=branch, allowed=policy.allow_worse, ranked=ranked)
+    return ChampionComparison(version, lines, "" if lines else "no metric ranks it and no rule names one")
 
 
-def floor_refusal(found: ChampionComparison, terms: Policy, alias: str, quoted: Callable[[str], str] = str) -> str:
-    """Say why a winner must not take the champion's place, and which line would allow it; "" where it may. `quoted`
-    makes safe what a user wrote.
+def _own_run(tx: Transaction, candidate_iid: int | None) -> list[Run]:
+    """Read the version's own run if its pipeline no longer vouches for it: a promoted run never changes."""
+    candidate = candidates.get_by_iid(tx, candidate_iid) if candidate_iid is not None else None
+    if candidate is None:
+        return []
+    return pipeline_runs.filled(tx, [Run(candidate.iid, candidate.name, RunState.SUCCEEDED, {}, {})])
+
+
+def worse_than_champion(
+    compared: ChampionComparison, policy: Policy, alias: str, quoted: Callable[[str], str] = str
+) -> str:
+    """Say why a winner must not replace the champion, and which line of the contract would allow it; "" if it may.
+    `quoted` makes safe what a user wrote.
     """
-    worse = found.worse
+    worse = compared.worse
     if not worse:
         return ""
-    told = "; ".join(f"{quoted(one.metric)} {one.sentence}" for one in worse[:_MOST_WORSE_NAMED])
-    more = f"; and {len(worse) - _MOST_WORSE_NAMED} more metrics" if len(worse) > _MOST_WORSE_NAMED else ""
+    listed = "; ".join(f"{quoted(one.metric)} {one.sentence}" for one in worse[:_MOST_WORSE_METRICS])
+    more = f"; and {len(worse) - _MOST_WORSE_METRICS} more metrics" if len(worse) > _MOST_WORSE_METRICS else ""
     names = ", ".join(as_text(one.metric) for one in worse)
-    line = terms.line("promote", f"allow_worse: [{names}]", "`{}`".format if quoted is str else quoted)
-    return f"it is worse than {quoted(alias)}, which is {found.version}: {told}{more}. If that is meant, write {line}"
-
-
-def _alone(tx: Transaction, candidate_iid: int | None) -> list[Run]:
-    """Read the version's own run where its pipeline does not vouch for it any more: a promoted run never changes."""
-    found = candidates.get_by_iid(tx, candidate_iid) if candidate_iid is not None else None
-    if found is None:
-        return []
-    return pipeline_runs.filled(tx, [Run(found.iid, found.name, RunState.SUCCEEDED, {}, {})])
+    line = policy.line("promote", f"allow_worse: [{names}]", "`{}`".format if quoted is str else quoted)
+    return (
+        f"it is worse than {quoted(alias)}, which is {compared.version}: {listed}{more}. If that is meant, write {line}"
+    )

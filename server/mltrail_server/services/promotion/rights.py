@@ -7,7 +7,7 @@ from mltrail_server.services.context.deps import Ci, Scope
 
 
 def check(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
-    """Check what can be known without asking GitLab. Raises FORBIDDEN with the sentence."""
+    """Check what is known without asking GitLab. Raises FORBIDDEN."""
     actor = scope.actor
     if scope.deps.team is None:
         raise forbidden(
@@ -30,10 +30,10 @@ def check(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
         raise forbidden(_unprotected(job.ref))
 
 
-def check_ref(scope: Scope, ci: Ci, told: gitlab_ci.Pipeline) -> None:
-    """Check that only those who may merge can start such a pipeline. A job's token tells; for a person GitLab does."""
-    if scope.actor.job is None and not ci.gitlab.is_protected(scope.project_id, told.ref, tag=told.tag):
-        raise forbidden(_unprotected(told.ref))
+def check_ref(scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline) -> None:
+    """Check that only people who may merge can start such a pipeline. A job's token says so; for people GitLab does."""
+    if scope.actor.job is None and not ci.gitlab.is_protected(scope.project_id, pipeline.ref, tag=pipeline.tag):
+        raise forbidden(_unprotected(pipeline.ref))
 
 
 def _check_person(actor: Actor) -> None:

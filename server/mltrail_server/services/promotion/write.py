@@ -1,9 +1,6 @@
-"""Carry out a promotion: version, alias and promotion in one transaction, or none of them.
+"""Write a promotion: version, alias and statement in one transaction, or none of them."""
 
-What a promotion is asked for, what is known before it is done, and what became of it.
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mltrail_server.domain import paths
 from mltrail_server.domain.bump import Step
@@ -12,7 +9,7 @@ from mltrail_server.domain.champion_check import ChampionComparison
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.grouping import Run
-from mltrail_server.domain.semver import Bump, Semver
+from mltrail_server.domain.semver import Bump
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.files.model_files import ModelFiles
@@ -31,13 +28,13 @@ from mltrail_server.store.tracking.candidates import Candidate
 
 from . import numbering, provenance
 from .choose import Choice, Choices
-from .numbering import Used
+from .numbering import NextVersion, UsedSemvers
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a promotion shall do, for a pipeline or, where a person asks, for one candidate. `bump` None is decided by
-    what changed; `version` overrides it. `alias` None is the contract's, else `champion`; "" is none.
+class PromotionRequest:
+    """What is to be promoted: a pipeline's best run or, if a person asks, one run. `bump` None means that what changed
+    decides; `version` overrides it. `alias` None means the contract's, else `champion`; "" means none.
     """
 
     pipeline_id: int | None = None
@@ -53,11 +50,11 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Promoted:
+class PromotionResult:
     """What became of one model. `state` is promoted, already, dry_run, refused or nothing; then `reason` says why.
 
-    `floor` tells how it compares with the version that the alias pointed at. Where the pipeline has promoted before,
-    `holder` is the version that the alias points at now.
+    `comparison` is with the version that the alias pointed at. If the pipeline has promoted before, `holder` is the
+    version that the alias points at now.
     """
 
     state: str
@@ -72,62 +69,29 @@ class Promoted:
     candidate_name: str | None = None
     merge_request_iid: int | None = None
     url: str | None = None
-    floor: ChampionComparison | None = None
+    comparison: ChampionComparison | None = None
     holder: str | None = None
     holder_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """All that is known before the transaction, in which only what may have changed meanwhile is looked at again.
+class PromotionPlan:
+    """All that is known before the transaction, which checks again only what may have changed since.
 
-    `champion` is the number of the version that the alias pointed at when `floor` was computed.
+    `logged` is the model that the winner has logged. `champion` is the number of the version that the alias pointed at
+    when `comparison` was made.
     """
 
-    wish: Wish
+    request: PromotionRequest
     choices: Choices
     choice: Choice
     winner: Run
-    held: ModelFiles
+    logged: ModelFiles
     step: Step | None
     alias: str | None
     approvers: tuple[str, ...] = ()
-    floor: ChampionComparison | None = None
+    comparison: ChampionComparison | None = None
     champion: int | None = None
-
-
-def number_of(plan: Plan, used: Used) -> tuple[str, str, Semver]:
-    told = numbering.Foreseen(plan.wish.version, plan.wish.bump)
-    called, reason, version = numbering.choose(plan.choices.pipeline, told, plan.step, used)
-    return called, reason, numbering.pre_release(version, used) if plan.wish.pre_release else version
-
-
-def sentence_of(  # noqa: PLR0913 - all that the answer tells
-    scope: Scope,
-    plan: Plan,
-    state: str,
-    version: Semver,
-    called: str,
-    reason: str,
-    *,
-    replaces: str | None,
-    number: int | None = None,
-) -> Promoted:
-    return Promoted(
-        state,
-        plan.choice.model,
-        plan.alias,
-        reason,
-        str(version),
-        number,
-        called,
-        replaces,
-        plan.winner.iid,
-        plan.winner.name,
-        plan.choice.merge_request_iid,
-        links.version(scope.deps.settings, scope.actor.project_path, plan.choice.model, str(version)),
-        plan.floor,
-    )
 
 
 class AliasMovedError(MltrailError):
@@ -137,76 +101,90 @@ class AliasMovedError(MltrailError):
         super().__init__(Code.CONFLICT, "The alias was moved while the run was being compared. Ask again.")
 
 
-def settled(  # noqa: PLR0917 - what a promotion is about
-    tx: Transaction, scope: Scope, wish: Wish, choices: Choices, model: str, model_id: int | None, alias: str | None
-) -> Promoted | None:
-    """Tell what earlier promotions leave to do: nothing, where this pipeline or a newer one has promoted."""
+def earlier_result(
+    tx: Transaction,
+    scope: Scope,
+    request: PromotionRequest,
+    choices: Choices,
+    *,
+    model: str,
+    model_id: int | None,
+    alias: str | None,
+) -> PromotionResult | None:
+    """Return the result if there is nothing left to do, since this pipeline or a newer one has promoted the model."""
     if model_id is None:
         return None
     before = promotions.of_pipeline(tx, model_id, choices.pipeline.id)
     if before is None and choices.only is not None:
         before = promotions.of_candidate(tx, model_id, choices.only)
-    if before is not None and before.pre_release and not wish.pre_release:
-        told = f"it is the pre-release {before.semver}; promote by a pipeline of the branch that it was merged into"
-        return Promoted("refused", model, alias, told)
+    if before is not None and before.pre_release and not request.pre_release:
+        reason = f"it is the pre-release {before.semver}; promote by a pipeline of the branch that it was merged into"
+        return PromotionResult("refused", model, alias, reason)
     if before is not None:
-        holder = _held(tx, model_id, before.alias)
-        return Promoted(
-            "already",
-            model,
-            before.alias if holder else None,
-            before.reason,
-            before.semver,
-            before.number,
-            before.bump,
-            candidate_iid=before.candidate_iid,
-            merge_request_iid=before.merge_request_iid,
-            url=links.version(scope.deps.settings, scope.actor.project_path, model, before.semver),
-            holder=holder,
-            holder_url=holder and links.version(scope.deps.settings, scope.actor.project_path, model, holder),
-        )
+        return _already(tx, scope, before, model)
     newest = promotions.newest(tx, model_id)
-    if not wish.pre_release and newest is not None and newest.pipeline_id > choices.pipeline.id:
-        told = f"the newer pipeline {newest.pipeline_id} has promoted {newest.semver} already"
-        return Promoted("nothing", model, alias, told)
+    if not request.pre_release and newest is not None and newest.pipeline_id > choices.pipeline.id:
+        reason = f"the newer pipeline {newest.pipeline_id} has promoted {newest.semver} already"
+        return PromotionResult("nothing", model, alias, reason)
     return None
 
 
-def planned(tx: Transaction, scope: Scope, plan: Plan, model_id: int | None) -> Promoted:
-    used = numbering.used(tx, model_id) if model_id is not None else numbering.Used()
-    called, reason, version = number_of(plan, used)
-    return sentence_of(scope, plan, "dry_run", version, called, reason, replaces=_replaced(tx, plan, model_id))
+def _already(tx: Transaction, scope: Scope, before: Promotion, model: str) -> PromotionResult:
+    """Return the same result again as when the pipeline promoted the model."""
+    holder = _holder(tx, before.model_id, before.alias)
+    return PromotionResult(
+        "already",
+        model,
+        before.alias if holder else None,
+        before.reason,
+        before.semver,
+        before.number,
+        before.bump,
+        candidate_iid=before.candidate_iid,
+        merge_request_iid=before.merge_request_iid,
+        url=links.version(scope.deps.settings, scope.actor.project_path, model, before.semver),
+        holder=holder,
+        holder_url=holder and links.version(scope.deps.settings, scope.actor.project_path, model, holder),
+    )
 
 
-def carried_out(tx: Transaction, scope: Scope, plan: Plan) -> Promoted:
+def dry_run(tx: Transaction, scope: Scope, plan: PromotionPlan, model_id: int | None) -> PromotionResult:
+    """Return what `carry_out` would do now."""
+    used = numbering.used_semvers(tx, model_id) if model_id is not None else UsedSemvers()
+    return _result(scope, plan, "dry_run", _next_version(plan, used), replaces=_holder(tx, model_id, plan.alias))
+
+
+def carry_out(tx: Transaction, scope: Scope, plan: PromotionPlan) -> PromotionResult:
+    """Promote. Raises CONFLICT if the run has changed since it was checked, AliasMovedError if the champion has."""
     name = plan.choice.model
     model_id = _model_id(tx, scope, name)
     model_store.lock(tx, model_id)
-    before = settled(tx, scope, plan.wish, plan.choices, name, model_id, plan.alias)
+    before = earlier_result(tx, scope, plan.request, plan.choices, model=name, model_id=model_id, alias=plan.alias)
     if before is not None:
         return before
     if plan.alias is not None and alias_store.target(tx, model_id, plan.alias) != plan.champion:
         raise AliasMovedError
     candidate = _unchanged(tx, plan)
-    called, reason, version = number_of(plan, numbering.used(tx, model_id))
-    replaces = _replaced(tx, plan, model_id)
-    # The version gets names of its own for the files as they are now: whatever becomes of the run, they stay.
+    following = _next_version(plan, numbering.used_semvers(tx, model_id))
+    replaces = _holder(tx, model_id, plan.alias)
+    # The version gets file names of its own for the files as they are now: they stay, whatever becomes of the run.
     folder = paths.of_promotion(plan.choices.pipeline.id, plan.winner.iid).folder
-    files.copy(tx, plan.held.files, source=plan.held.location, target=folder)
+    files.copy(tx, plan.logged.files, source=plan.logged.location, target=folder)
+    semver = str(following.semver)
     new = NewVersion(
-        semver=str(version),
+        semver=semver,
         candidate_iid=candidate.iid,
-        logged_model_id=plan.held.logged_model_id,
-        source=plan.held.source,
+        logged_model_id=plan.logged.logged_model_id,
+        source=plan.logged.source,
         location=folder,
         run_link=None,
         description=None,
         user_name=scope.actor.user_name,
-        promoted=not plan.wish.pre_release,
+        promoted=not plan.request.pre_release,
     )
     number = versions.create_promoted(tx, model_id, name, new)
     candidates.change(tx, candidate.iid, promoted=True)
-    made = _promotion(scope, plan, model_id=model_id, number=number, semver=new.semver, called=called, reason=reason)
+    promotion = _promotion(scope, plan, following, model_id=model_id, number=number, semver=semver)
     if plan.alias is not None:
         aliases.move(
             tx,
@@ -216,26 +194,61 @@ def carried_out(tx: Transaction, scope: Scope, plan: Plan) -> Promoted:
             number,
             expected_from=alias_store.target(tx, model_id, plan.alias),
             pipeline_id=plan.choices.pipeline.id,
-            reason=f"promoted {version} ({called}: {reason})",
+            reason=f"promoted {semver} ({following.bump}: {following.reason})",
         )
-    attestation = provenance.made(
+    attestation = provenance.attest(
         tx,
         scope,
-        made,
+        promotion,
         candidate,
-        plan.held,
+        plan.logged,
         evidence_iid=plan.winner.evidence_iid,
         model=name,
         approvers=plan.approvers,
     )
-    promotions.add(tx, made, attestation=attestation)
+    promotions.add(tx, promotion, attestation=attestation)
     version_id = version_store.id_of(tx, model_id, number)
     due.mark(tx, kind=due.PROMOTION, key=version_id, at=tx.now)
-    return sentence_of(scope, plan, "promoted", version, called, reason, replaces=replaces, number=number)
+    return _result(scope, plan, "promoted", following, replaces=replaces, number=number)
+
+
+def _next_version(plan: PromotionPlan, used: UsedSemvers) -> NextVersion:
+    requested = numbering.RequestedNumber(plan.request.version, plan.request.bump)
+    following = numbering.choose(plan.choices.pipeline, requested, plan.step, used)
+    if plan.request.pre_release:
+        return replace(following, semver=numbering.pre_release(following.semver, used))
+    return following
+
+
+def _result(
+    scope: Scope,
+    plan: PromotionPlan,
+    state: str,
+    following: NextVersion,
+    *,
+    replaces: str | None,
+    number: int | None = None,
+) -> PromotionResult:
+    version = str(following.semver)
+    return PromotionResult(
+        state,
+        plan.choice.model,
+        plan.alias,
+        following.reason,
+        version,
+        number,
+        following.bump,
+        replaces,
+        plan.winner.iid,
+        plan.winner.name,
+        plan.choice.merge_request_iid,
+        links.version(scope.deps.settings, scope.actor.project_path, plan.choice.model, version),
+        plan.comparison,
+    )
 
 
 def _model_id(tx: Transaction, scope: Scope, name: str) -> int:
-    """Find the model or make it; another promotion may make it at the same moment."""
+    """Find the model or create it. Another promotion may create it at the same moment."""
     found = model_store.id_of(tx, name)
     if found is not None:
         return found
@@ -248,22 +261,22 @@ def _model_id(tx: Transaction, scope: Scope, name: str) -> int:
         return other
 
 
-def _unchanged(tx: Transaction, plan: Plan) -> Candidate:
-    """Hold the candidate until the end, and see that nobody has written to it since it was checked."""
+def _unchanged(tx: Transaction, plan: PromotionPlan) -> Candidate:
+    """Lock the candidate until the end. Raises CONFLICT if somebody has written to it since it was checked."""
     found = candidates.get_by_iid(tx, plan.winner.iid)
-    held = candidates.get_to_write(tx, found.eid) if found is not None else None
-    now = files.below(tx, plan.held.location)
-    same = {file.path: file.blob_id for file in now} == {file.path: file.blob_id for file in plan.held.files}
-    if held is None or held.discarded or held.stage is Stage.DELETED or not same:
+    locked = candidates.get_to_write(tx, found.eid) if found is not None else None
+    now = files.below(tx, plan.logged.location)
+    same = {file.path: file.blob_id for file in now} == {file.path: file.blob_id for file in plan.logged.files}
+    if locked is None or locked.discarded or locked.stage is Stage.DELETED or not same:
         raise MltrailError(
             Code.CONFLICT,
             f"Somebody has changed the run {plan.winner.name} while it was being checked. Look at it, and ask again.",
         )
-    return held
+    return locked
 
 
 def _promotion(
-    scope: Scope, plan: Plan, *, model_id: int, number: int, semver: str, called: str, reason: str
+    scope: Scope, plan: PromotionPlan, following: NextVersion, *, model_id: int, number: int, semver: str
 ) -> Promotion:
     job = scope.actor.job
     return Promotion(
@@ -271,25 +284,21 @@ def _promotion(
         plan.choices.pipeline.id,
         number,
         semver,
-        plan.wish.pre_release,
+        plan.request.pre_release,
         plan.alias,
         plan.winner.iid,
         plan.choice.trained_in,
         plan.choice.merge_request_iid,
         job.job_id if job is not None else None,
-        called,
-        reason,
+        following.bump,
+        following.reason,
         scope.actor.user_name,
         scope.now,
     )
 
 
-def _replaced(tx: Transaction, plan: Plan, model_id: int | None) -> str | None:
-    """Name the version that the alias points at now."""
-    return _held(tx, model_id, plan.alias)
-
-
-def _held(tx: Transaction, model_id: int | None, alias: str | None) -> str | None:
+def _holder(tx: Transaction, model_id: int | None, alias: str | None) -> str | None:
+    """Return the semver of the version that an alias points at now."""
     if model_id is None or alias is None:
         return None
     number = alias_store.target(tx, model_id, alias)

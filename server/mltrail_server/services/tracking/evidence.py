@@ -6,7 +6,7 @@ the values that the run's own jobs had set are kept for the comparison.
 
 A job of the same pipeline may write later: an evaluation, say, resumes a run that the training job has ended. If the
 evaluation fails, what the training proved must not be lost, least of all on the target branch, where any manual job of
-an old pipeline may write to a baseline. So a snapshot is taken first; `pipeline_runs.run_outcome` says when the snapshot counts.
+an old pipeline may write to a baseline. So a snapshot is taken first; `pipeline_runs.run_outcome` says when it counts.
 """
 
 from collections.abc import Iterable, Mapping
