@@ -1,8 +1,8 @@
 """The body of a merge request's note.
 
-Whatever goes into the template is `Markdown`, which only `domain.markdown` makes of a user's text: the environment
-refuses anything else, so that no path leads from a parameter to a quick action. A `<summary>` is HTML, in which a code
-span is none: nothing that a user wrote may stand there.
+Everything that goes into the template is `Markdown`, which only `domain.markdown` makes from a user's text. The
+environment refuses anything else, so a parameter's text can't become a quick action. A `<summary>` is HTML, where a
+code span does not work: nothing that a user wrote may go there.
 """
 
 import re
@@ -21,17 +21,16 @@ from mltrail_server.services.review.reports import Report
 from mltrail_server.settings import Settings
 
 from . import metrics, rulings, runs
+from .baseline import changes, compared_with
 from .cells import Page, count
-from .changes import changes
-from .chart import chart
-from .provenance import provenance
 
 _MOST_ROWS = 8
 _MOST_GUESSES = 3
 _MOST_QUESTIONS = 3
 _DETAILS = (50, 10, 0)
-"""So many runs a table lists: fewer in a note that would get too long."""
+"""How many runs a table lists: fewer in a note that would get too long."""
 
+_CELLS = ("metric", "means", "sentence")
 _MOST_CHARACTERS = 60_000
 _MOST_MODELS = 20
 _MOST_IN_OVERVIEW = 200
@@ -56,7 +55,7 @@ _ENVIRONMENT = Environment(
 
 
 def marked(body: str) -> int | None:
-    """Tell of which pipeline a note of ours speaks; None for a note that is not ours."""
+    """Return the pipeline that a note of ours is about; None for a note that is not ours."""
     match = _MARKER.match(body)
     return int(match[1]) if match else None
 
@@ -87,7 +86,7 @@ def _rendered(page: Page) -> str:
         questions=[Markdown(f"❔ {one.sentence(code)}.") for one in report.gate.questions[:_MOST_QUESTIONS]],
         target=page.target,
         overview=[] if alone else _overviews(report.models),
-        models=[_model(page, one, alone=alone) for one in shown],
+        models=[_model(page, model, alone=alone) for model in shown],
         proposed=rulings.proposed(page),
         local=runs.local(page, report.local, first),
         footer=_footer(report),
@@ -113,11 +112,11 @@ def _heading(report: Report, *, alone: bool) -> Markdown:
         return Markdown(f"{gate} · {none}" if gate else none)
     if report.waiting:
         return Markdown(f"Still training: {report.reason}")
-    told = _of_model(report.models[0]) if alone else Markdown(report.verdict.sentence)
-    return Markdown(f"{gate} · {told}") if gate else told
+    sentence = _model_sentence(report.models[0]) if alone else Markdown(report.verdict.sentence)
+    return Markdown(f"{gate} · {sentence}") if gate else sentence
 
 
-def _of_model(model: ModelReport) -> Markdown:
+def _model_sentence(model: ModelReport) -> Markdown:
     headline = model.comparison.headline
     if headline is None or headline.current is None or model.baseline is None:
         return Markdown(f"{code(model.name)}: {model.verdict.sentence}")
@@ -126,9 +125,9 @@ def _of_model(model: ModelReport) -> Markdown:
 
 
 def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
-    """One row a model, those that fail first: a job may make thousands, and GitLab refuses a note that is too long."""
-    shown = sorted(models, key=lambda one: one.outcome is not Outcome.FAIL)[:_MOST_IN_OVERVIEW]
-    rows = [_overview(one) for one in shown]
+    """One row per model, failures first: a job may train thousands, and GitLab refuses a note that is too long."""
+    shown = sorted(models, key=lambda model: model.outcome is not Outcome.FAIL)[:_MOST_IN_OVERVIEW]
+    rows = [_overview(model) for model in shown]
     if len(models) > len(shown):
         rest = Markdown(f"and {len(models) - len(shown)} more models")
         rows.append({"icon": Markdown(""), "name": rest, **dict.fromkeys(_CELLS, Markdown("–"))})
@@ -136,7 +135,7 @@ def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
 
 
 def _overview(model: ModelReport) -> dict[str, Markdown]:
-    """One model in a row: how it fares at the gate, else by the metric that ranks."""
+    """Show one model in a row: its worst rule, else the metric that ranks."""
     headline = model.comparison.headline
     icon = rulings.ICONS[model.outcome] if model.outcome else _LEVEL_ICONS[model.verdict.level]
     broken = next(iter(rulings.rows(model)), None) if model.outcome and model.outcome != "pass" else None
@@ -150,54 +149,62 @@ def _overview(model: ModelReport) -> dict[str, Markdown]:
     return {"icon": Markdown(icon), "name": code(model.name), "metric": dash, "means": dash, "sentence": sentence}
 
 
-_CELLS = ("metric", "means", "sentence")
-
-
 def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
     compared = model.comparison
-    ruled = rulings.rows(model)
-    named = {one.metric for one in model.rulings}
-    # What is broken or warns is always seen; rules that pass fill the table up.
-    seen = max(_MOST_ROWS, sum(one.outcome != "pass" for one in model.rulings))
-    kept = ruled[seen:]
-    ruled = ruled[:seen]
-    others = [metrics.row(one, gated=bool(ruled)) for one in compared.metrics if one.name not in named]
-    room = max(0, _MOST_ROWS - len(ruled))
-    # The metric that ranks stands first, and is seen whatever the rules are about.
-    room = max(room, 1) if compared.rank_by not in named else room
-    weighed = [told for one in compared.metrics if (told := metrics.evidence(one)) is not None]
-    against = code(model.version.semver) if model.version else page.target
+    preview = page.report.previews.get(model.name)
     return {
         "title": None if alone else Markdown(f"{code(model.name)}: {model.verdict.sentence}"),
-        "against": against,
-        "provenance": provenance(page, model),
-        "preview": preview.sentence if (preview := page.report.previews.get(model.name)) else None,
-        "rows": ruled + (others[:room] if compared.best else []),
-        "more": kept + others[room:] if page.detail and compared.best else [],
-        "more_summary": Markdown(_more(len(kept), len(others) - room)),
-        "evidence": weighed[:_MOST_ROWS] if page.detail else [],
+        "against": code(model.version.semver) if model.version else page.target,
+        "provenance": compared_with(page, model),
+        "preview": preview.sentence if preview else None,
+        **_tables(page, model),
+        "evidence": _evidence(model) if page.detail else [],
         "wanted": rulings.expected(model) if page.detail else [],
         "changes": changes(page, model),
-        "chart": chart(model) if page.detail else None,
-        "chart_told": Markdown(f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."),
+        "chart": metrics.chart(model) if page.detail else None,
+        "chart_legend": Markdown(f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."),
         "runs": runs.table(page, model),
     }
 
 
+def _tables(page: Page, model: ModelReport) -> dict[str, Any]:
+    """Write the table of rules and metrics that is always seen, and the rest, which is folded."""
+    compared = model.comparison
+    ruled = rulings.rows(model)
+    # Broken rules and warnings are always seen; rules that pass fill up the table.
+    seen = max(_MOST_ROWS, sum(ruling.outcome is not Outcome.PASS for ruling in model.rulings))
+    shown, folded = ruled[:seen], ruled[seen:]
+    named = {ruling.metric for ruling in model.rulings}
+    others = [metrics.row(change, gated=bool(shown)) for change in compared.metrics if change.name not in named]
+    room = max(0, _MOST_ROWS - len(shown))
+    # The metric that ranks comes first, and is seen whatever the rules are about.
+    room = max(room, 1) if compared.rank_by not in named else room
+    return {
+        "rows": shown + (others[:room] if compared.best else []),
+        "more": folded + others[room:] if page.detail and compared.best else [],
+        "more_summary": Markdown(_more(len(folded), len(others) - room)),
+    }
+
+
+def _evidence(model: ModelReport) -> list[dict[str, Markdown]]:
+    weighed = [row for change in model.comparison.metrics if (row := metrics.evidence(change)) is not None]
+    return weighed[:_MOST_ROWS]
+
+
 def _more(rules: int, others: int) -> str:
-    told = [count(rules, "more rule")] if rules else []
-    told += [count(others, "more metric")] if others > 0 else []
-    return " and ".join(told)
+    parts = [count(rules, "more rule")] if rules else []
+    parts += [count(others, "more metric")] if others > 0 else []
+    return " and ".join(parts)
 
 
 def _footer(report: Report) -> Markdown:
     directions = [one.direction for model in report.models for one in model.comparison.metrics]
-    told = "Updated in place for every pipeline of this merge request."
+    text = "Updated in place for every pipeline of this merge request."
     guesses = sorted({one.name for model in report.models for one in model.comparison.metrics if one.direction.guessed})
     if guesses:
         more = f" and {len(guesses) - _MOST_GUESSES} more" if len(guesses) > _MOST_GUESSES else ""
         names = ", ".join(code(name) for name in guesses[:_MOST_GUESSES])
-        told += f" Whether higher (↑) or lower (↓) is better is guessed from the name of {names}{more}."
+        text += f" Whether higher (↑) or lower (↓) is better is guessed from the name of {names}{more}."
     if any(direction.better is Better.UNKNOWN for direction in directions):
-        told += " A ? stands for an unknown direction: `better:` in the contract file says it."
-    return Markdown(f"<sub>{told} By mltrail.</sub>")
+        text += " A ? stands for an unknown direction: `better:` in the contract file says it."
+    return Markdown(f"<sub>{text} By mltrail.</sub>")

@@ -1,4 +1,4 @@
-"""Small pieces of a note that stand in many places. Everything here is safe `Markdown`."""
+"""Pieces that many parts of a note use. Everything here is safe `Markdown`."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ _ARROWS = {Better.HIGHER: "↑", Better.LOWER: "↓", Better.UNKNOWN: "?"}
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What all pieces of one note share: what it tells of, and where things are found. `target` names what is compared
-    with; `detail` is how many runs a table may list, and 0 leaves out whatever can be left out.
+    """What all parts of one note share. `path` is the project's; `target` names what is compared with; `detail` is how
+    many runs a table may list, and 0 leaves out whatever can be left out.
     """
 
     report: Report
@@ -43,10 +43,10 @@ def arrow(direction: MetricDirection) -> str:
 
 
 def values(before: Summary | None, now: Summary | None) -> Markdown:
-    """Write both means with as many decimals as the difference or the spread deserves."""
+    """Write both means with as many decimals as the difference or the spread calls for."""
     if before is None or now is None:
-        told = [number(one.mean) if one else "–" for one in (before, now)]
-        return Markdown(f"{told[0]} → **{told[1]}**")
+        means = [number(side.mean) if side else "–" for side in (before, now)]
+        return Markdown(f"{means[0]} → **{means[1]}**")
     spread = abs(now.mean - before.mean) or before.sd or now.sd or 0.0
     decimals = min(decimals_for(spread), 6) if spread else None
     return Markdown(f"{number(before.mean, decimals=decimals)} → **{number(now.mean, decimals=decimals)}**")

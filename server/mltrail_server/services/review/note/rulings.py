@@ -1,4 +1,4 @@
-"""What the contract says, for a note: the verdict, a row a rule, what is wrong with it, what another would say."""
+"""The gate in a note: the verdict, one row per rule, what is wrong with the contract, what another would say."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,39 +16,40 @@ ICONS = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.FAIL: "❌"}
 _WORST_FIRST = (Outcome.FAIL, Outcome.WARN, Outcome.PASS)
 _MOST_PROBLEMS = 10
 _MOST_ROWS = 50
-_WIDE = 240
+_MOST_CHARACTERS = 240
 
 
 def worst_first(rulings: Sequence[Ruling]) -> list[Ruling]:
-    return sorted(rulings, key=lambda one: _WORST_FIRST.index(one.outcome))
+    return sorted(rulings, key=lambda ruling: _WORST_FIRST.index(ruling.outcome))
 
 
 def rows(model: ModelReport) -> list[dict[str, Markdown]]:
-    changes = {one.name: one for one in model.comparison.metrics}
-    told = []
-    for one in worst_first(model.rulings)[:_MOST_ROWS]:
-        change = changes.get(one.metric)
-        told.append(
+    """Write one row per rule, the worst first."""
+    changes = {change.name: change for change in model.comparison.metrics}
+    listed = []
+    for ruling in worst_first(model.rulings)[:_MOST_ROWS]:
+        change = changes.get(ruling.metric)
+        listed.append(
             {
-                "icon": Markdown(ICONS[one.outcome]),
-                "metric": Markdown(code(one.metric) + (arrow(change.direction) if change else "")),
+                "icon": Markdown(ICONS[ruling.outcome]),
+                "metric": Markdown(code(ruling.metric) + (arrow(change.direction) if change else "")),
                 "means": values(change.baseline, change.current) if change else Markdown("–"),
-                "sentence": Markdown(_sentence(one, change)),
+                "sentence": Markdown(_sentence(ruling, change)),
             }
         )
-    return told
+    return listed
 
 
 def expected(model: ModelReport) -> list[Markdown]:
-    """Tell what the rules want, those that are broken first."""
-    told = [Markdown(f"{code(one.metric)} {one.expects}") for one in worst_first(model.rulings)[:_MOST_ROWS]]
-    more = len(model.rulings) - len(told)
-    return [*told, Markdown(f"and {more} more")] if more > 0 else told
+    """List what the rules expect, broken rules first."""
+    listed = [Markdown(f"{code(ruling.metric)} {ruling.expects}") for ruling in worst_first(model.rulings)[:_MOST_ROWS]]
+    more = len(model.rulings) - len(listed)
+    return [*listed, Markdown(f"and {more} more")] if more > 0 else listed
 
 
 def _sentence(ruling: Ruling, change: MetricChange | None) -> str:
-    """Say what was found first: on a phone few words fit. A difference that is allowed needs no rule beside it, which
-    stands with the evidence.
+    """Say what was found before what was expected: on a phone few words fit. A difference that is allowed needs no rule
+    after it; the evidence shows the rule.
     """
     found = _found(ruling, change)
     return f"{found}; {ruling.expects}" if _bounded(ruling) or ruling.outcome is not Outcome.PASS else found
@@ -59,7 +60,7 @@ def _bounded(ruling: Ruling) -> bool:
 
 
 def _found(ruling: Ruling, change: MetricChange | None) -> str:
-    """Say what was found; the comparison's sentence tells how many runs show it, the rule's how many would."""
+    """Say what was found. The comparison's sentence says how many runs show it, the rule's how many would."""
     compares = ruling.rule.worse_by is not None and ruling.rule.value is Value.LAST and not _bounded(ruling)
     if not compares or not ruling.known or change is None or change.evidence is None:
         return ruling.full_sentence
@@ -68,51 +69,51 @@ def _found(ruling: Ruling, change: MetricChange | None) -> str:
 
 
 def heading(judged: Judged) -> Markdown | None:
-    """Write the verdict; None where nothing gates."""
+    """Write the verdict; None if there is no gate."""
     if judged.outcome is None:
         return None
     return Markdown(f"{judged.sentence[0].upper()}{judged.sentence[1:]}")
 
 
 def accepted(report: Report) -> Markdown | None:
-    """Tell who has let the broken rules pass, and why."""
-    found = report.override
-    if found is None:
+    """Say who has accepted the broken rules, and why."""
+    override = report.override
+    if override is None:
         return None
-    return Markdown(f"Accepted by {code(found.user_name)}: {code(found.reason, most=_WIDE)}")
+    return Markdown(f"Accepted by {code(override.user_name)}: {code(override.reason, most=_MOST_CHARACTERS)}")
 
 
 def doubts(report: Report) -> list[Markdown]:
     """Say what has changed about the report job: the merge request may have changed it."""
-    return [Markdown(f"⚠️ {one.sentence(code)}") for one in report.doubts]
+    return [Markdown(f"⚠️ {doubt.sentence(code)}") for doubt in report.doubts]
 
 
 def problems(page: Page) -> dict[str, Any] | None:
-    """Tell what is wrong with the file that binds."""
-    found = page.report.gate.contract.problems
-    if not found:
+    """Say what is wrong with the contract that binds."""
+    listed = page.report.gate.contract.problems
+    if not listed:
         return None
-    told = f"{code(FILE_NAME)} on {page.target} can't be read, so no rule was checked:"
+    sentence = f"{code(FILE_NAME)} on {page.target} can't be read, so no rule was checked:"
     if page.report.gate.models and any(model.rulings for model in page.report.gate.models):
-        told = f"{code(FILE_NAME)} on {page.target} can't be read, and this merge request mends it:"
-    return {"sentence": Markdown(told), "items": _items(found)}
+        sentence = f"{code(FILE_NAME)} on {page.target} can't be read, and this merge request mends it:"
+    return {"sentence": Markdown(sentence), "items": _items(listed)}
 
 
 def proposed(page: Page) -> dict[str, Any] | None:
-    """Tell what the gate would say with the merge request's own version of the file."""
+    """Say what the gate would say with the merge request's own version of the contract."""
     judged = page.report.proposed
     if judged is None:
         return None
     version = judged.contract
     if version.problems:
-        told = f"This merge request changes {code(FILE_NAME)}, but its version can't be read:"
-        return {"sentence": Markdown(told), "items": _items(version.problems), "rows": []}
+        sentence = f"This merge request changes {code(FILE_NAME)}, but its version can't be read:"
+        return {"sentence": Markdown(sentence), "items": _items(version.problems), "rows": []}
     if version.contract is None:
-        told = f"This merge request removes {code(FILE_NAME)}: nothing would gate any more."
-        return {"sentence": Markdown(told), "items": [], "rows": []}
-    told = f"This merge request changes {code(FILE_NAME)}. With its version: **{judged.sentence}**."
+        sentence = f"This merge request removes {code(FILE_NAME)}: nothing would gate any more."
+        return {"sentence": Markdown(sentence), "items": [], "rows": []}
+    sentence = f"This merge request changes {code(FILE_NAME)}. With its version: **{judged.sentence}**."
     listed = [(model, ruling) for model in judged.models for ruling in worst_first(model.rulings)]
-    listed.sort(key=lambda one: _WORST_FIRST.index(one[1].outcome))
+    listed.sort(key=lambda pair: _WORST_FIRST.index(pair[1].outcome))
     shown = [
         {
             "icon": Markdown(ICONS[ruling.outcome]),
@@ -123,13 +124,17 @@ def proposed(page: Page) -> dict[str, Any] | None:
         for model, ruling in listed[:_MOST_ROWS]
     ]
     summary = Markdown(f"What {count(len(listed), 'rule')} would say")
-    return {"sentence": Markdown(told), "items": [], "rows": shown if page.detail else [], "summary": summary}
+    return {"sentence": Markdown(sentence), "items": [], "rows": shown if page.detail else [], "summary": summary}
 
 
-def _items(found: Sequence[Problem]) -> list[Markdown]:
-    told = [
-        Markdown(f"line {one.line}: {code(f'{one.key}: {one.message}' if one.key else one.message, most=_WIDE)}")
-        for one in found[:_MOST_PROBLEMS]
+def _items(listed: Sequence[Problem]) -> list[Markdown]:
+    items = [
+        Markdown(f"line {problem.line}: {code(_problem(problem), most=_MOST_CHARACTERS)}")
+        for problem in listed[:_MOST_PROBLEMS]
     ]
-    more = len(found) - _MOST_PROBLEMS
-    return [*told, Markdown(f"and {more} more")] if more > 0 else told
+    more = len(listed) - _MOST_PROBLEMS
+    return [*items, Markdown(f"and {more} more")] if more > 0 else items
+
+
+def _problem(problem: Problem) -> str:
+    return f"{problem.key}: {problem.message}" if problem.key else problem.message

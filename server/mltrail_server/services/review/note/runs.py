@@ -1,7 +1,7 @@
-"""All runs of a model as a table that GitLab lets people sort and filter.
+"""All runs of a model as a table that people can sort and filter in GitLab.
 
-https://docs.gitlab.com/user/markdown/#json. Elsewhere, in a mail for one, it is a block of code; so what counts stands
-in plain tables.
+https://docs.gitlab.com/user/markdown/#json. Elsewhere, for example in mails, it is a block of code, so whatever matters
+is in plain tables.
 """
 
 import json
@@ -19,7 +19,7 @@ _MOST_METRICS = 4
 
 
 def table(page: Page, model: ModelReport) -> dict[str, Markdown] | None:
-    """List the best runs, and tell in the summary how many there are."""
+    """List the best runs, and say in the summary how many there are."""
     if not page.detail or not model.runs:
         return None
     names = _metrics(model)
@@ -39,13 +39,13 @@ def table(page: Page, model: ModelReport) -> dict[str, Markdown] | None:
         }
         for run in shown
     ]
-    told = {"fields": fields, "items": items, "filter": True, "markdown": True}
+    content = {"fields": fields, "items": items, "filter": True, "markdown": True}
     rest = "" if len(shown) == len(model.runs) else f", the best {len(shown)}"
-    return {"summary": Markdown(f"All {count(len(model.runs), 'run')}{rest}"), "json": _json(told)}
+    return {"summary": Markdown(f"All {count(len(model.runs), 'run')}{rest}"), "json": _json(content)}
 
 
 def local(page: Page, runs: Sequence[Run], metric: str | None) -> list[dict[str, Markdown]]:
-    """List what people have logged at their own machines for the same commit."""
+    """List what people have logged on their own machines for the same commit."""
     return [
         {
             "name": link(run.name, page.candidate(run.iid)),
@@ -56,11 +56,11 @@ def local(page: Page, runs: Sequence[Run], metric: str | None) -> list[dict[str,
     ]
 
 
-def _json(told: object) -> Markdown:
-    """Write JSON in one line that holds nothing which Markdown, HTML or GitLab's references look for."""
-    text = json.dumps(told)
-    for one in "<>&@#!~":
-        text = text.replace(one, f"\\u{ord(one):04x}")
+def _json(content: object) -> Markdown:
+    """Write JSON in one line without the characters that start Markdown, HTML or references in GitLab."""
+    text = json.dumps(content)
+    for character in "<>&@#!~":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return Markdown(text)
 
 
@@ -89,12 +89,12 @@ def _value(run: Run, name: str) -> str:
 
 
 def _label(name: str) -> str:
-    """Write a column's title. Pages show it as it is, but an older GitLab reads it as Markdown before, and every GitLab
-    looks for mentions and references in it.
+    """Write a column's title. Pages show it as it is, but older GitLab versions read it as Markdown first, and every
+    version looks for mentions and references in it.
     """
     return title(name, most=40) or "metric"
 
 
 def _state(run: Run, runs: Sequence[Run]) -> str:
-    trials = sum(one.parent_iid == run.iid for one in runs)
+    trials = sum(other.parent_iid == run.iid for other in runs)
     return f"{run.state.value}, {count(trials, 'trial')}" if trials else run.state.value
