@@ -28,7 +28,7 @@ class Counted:
 
 
 MOVES = (
-    ("stands still", Situation("")),
+    ("is stable", Situation("")),
     ("improves by a tenth of a spread per pipeline", Situation("", drift=0.1)),
     ("declines by a tenth of a spread per pipeline", Situation("", drift=-0.1)),
     ("jumps up by two spreads every fifth pipeline", Situation("", jumps=True)),

@@ -229,10 +229,11 @@ def _port(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="mltrail-server", description="Model tracking beside a GitLab. Settings are variables: see docs/reference."
+        prog="mltrail-server",
+        description="Model tracking for GitLab pipelines. Settings are environment variables: see docs/reference.",
     )
     version = f"mltrail-server {metadata.version('mltrail')}"
-    parser.add_argument("-V", "--version", action="version", version=version, help="print the version, and leave")
+    parser.add_argument("-V", "--version", action="version", version=version, help="print the version, and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = _Parser(add_help=False)
     shared.add_argument("--data-dir", metavar="DIR", help="folder for the embedded database and the files")
@@ -242,42 +243,49 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=5000, help="port to listen on (default %(default)s)")
     serve.add_argument("--workers", type=int, default=2, help="web processes (default %(default)s)")
     serve.add_argument(
-        "--no-worker", action="store_true", help="reconcile with GitLab elsewhere: mltrail-server worker"
+        "--no-worker", action="store_true", help="run no worker here; start it with mltrail-server worker"
     )
     serve.set_defaults(run=_serve)
 
-    worker = commands.add_parser("worker", parents=[shared], help="reconcile with GitLab: links, notes")
-    worker.add_argument("--once", action="store_true", help="one pass over all that is due, then leave")
+    worker = commands.add_parser(
+        "worker", parents=[shared], help="keep jobs, comments and statuses up to date with GitLab"
+    )
+    worker.add_argument("--once", action="store_true", help="do everything that is due once, then exit")
     worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # exit when this process has ended
     worker.set_defaults(run=_worker)
 
-    migrate = commands.add_parser("migrate", parents=[shared], help="bring the database's schema up to date")
+    migrate = commands.add_parser("migrate", parents=[shared], help="update the database's schema")
     migrate.add_argument(
         "--partitions",
         type=int,
         metavar="N",
-        help="on PostgreSQL, spread the metric tables over N partitions by project (1: none); rewrites them",
+        help="on PostgreSQL, distribute the metric tables over N partitions by project (1: none); rewrites them",
     )
     migrate.set_defaults(run=_migrate)
 
     collect = commands.add_parser("gc", parents=[shared], help="remove files that nothing has referred to for a day")
-    collect.add_argument("--dry-run", action="store_true", help="show what would go, and change nothing")
+    collect.add_argument("--dry-run", action="store_true", help="show what would be removed, and change nothing")
     collect.add_argument(
-        "--orphans", action="store_true", help="also files that the database does not know (see check); never undone"
+        "--orphans", action="store_true", help="also files that the database does not know (see check); can't be undone"
     )
     collect.add_argument(
         "--deleted",
         action="store_true",
-        help="first remove deleted runs, logged models and experiments for good",
+        help="first permanently remove deleted runs, logged models and experiments",
     )
     collect.add_argument(
-        "--older-than", metavar="TIME", default="", help="with --deleted: deleted this long ago, say 30d or 2d8h5m20s"
+        "--older-than",
+        metavar="TIME",
+        default="",
+        help="with --deleted: only what was deleted this long ago, such as 30d or 2d8h5m20s",
     )
     collect.add_argument("--run-ids", metavar="IDS", default="", help="with --deleted: only these runs")
     collect.add_argument(
         "--experiment-ids", metavar="IDS", default="", help="with --deleted: only these experiments and their runs"
     )
-    collect.add_argument("--project", metavar="PATH", default="", help="with --deleted: one project, by path or number")
+    collect.add_argument(
+        "--project", metavar="PATH", default="", help="with --deleted: only this project, by path or ID"
+    )
     collect.add_argument(
         "--force",
         action="store_true",
@@ -287,28 +295,33 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", parents=[shared], help="find missing, damaged and orphaned files")
     check.add_argument("--digests", action="store_true", help="read every file and compare its SHA-256: slow")
-    check.add_argument("--json", action="store_true", help="one JSON object a line, the totals last")
+    check.add_argument("--json", action="store_true", help="one JSON object per line, the totals last")
     check.set_defaults(run=_check)
 
     selftest = commands.add_parser(
-        "selftest", parents=[shared], help="try tokens, roles, claims and notes against your GitLab, and report"
+        "selftest", parents=[shared], help="test tokens, roles, claims and comments against your GitLab, and report"
     )
-    selftest.add_argument("--project", required=True, metavar="PATH", help="a sandbox project, by path or number")
-    selftest.add_argument("--merge-request", type=int, metavar="IID", help="an open one, to write a note on")
+    selftest.add_argument("--project", required=True, metavar="PATH", help="a sandbox project, by path or ID")
+    selftest.add_argument(
+        "--merge-request", type=int, metavar="IID", help="an open merge request, to write a comment on"
+    )
     selftest.add_argument(
         "--id-token-variable",
         metavar="NAME",
         default="MLFLOW_TRACKING_TOKEN",
-        help="variable that holds the job's ID token (default %(default)s)",
+        help="variable with the job's ID token (default %(default)s)",
     )
     selftest.add_argument(
         "--webhook-listen",
         metavar="HOST:PORT",
         default="",
-        help="make a webhook that comes here, have GitLab send it, and remove it; the bot needs the Maintainer role",
+        help="create a webhook to this address, have GitLab send it, and remove it; the bot needs the Maintainer role",
     )
     selftest.add_argument(
-        "--webhook-url", metavar="URL", default="", help="how GitLab reaches that (default http://HOST:PORT/)"
+        "--webhook-url",
+        metavar="URL",
+        default="",
+        help="URL by which GitLab reaches that address (default http://HOST:PORT/)",
     )
     selftest.set_defaults(run=_selftest)
     return parser
