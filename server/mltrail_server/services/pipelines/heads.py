@@ -1,5 +1,7 @@
-"""What else GitLab runs for a merge request's newest commit: a model may be trained in another pipeline than the one
-that is asked about, and silence counts only once they are over.
+"""The other pipelines of a merge request's newest commit.
+
+A model may be trained in another pipeline than the one that is asked about: that a model was not trained means
+something only once all of them have ended.
 """
 
 from dataclasses import dataclass
@@ -12,56 +14,60 @@ from mltrail_server.store.ci.merge_requests import MergeRequest
 _MOST_PIPELINES = 10
 
 
-def newest(ci: Ci, request: MergeRequest, head: str) -> list[gitlab_ci.Pipeline]:
-    """List the pipelines that GitLab has of a merge request's commit, the newest first: its own, and its branch's."""
-    own = f"refs/merge-requests/{request.iid}/"
-    fork = request.source_project_id not in (None, ci.project_id)
-    return [
-        one
-        for one in ci.gitlab.pipelines_of(ci.project_id, head)
-        if one.ref.startswith(own) or (not fork and not one.tag and one.ref == request.source_branch)
-    ]
-
-
 @dataclass(frozen=True, slots=True)
-class Others:
-    """The other pipelines of a commit: those that may still train something, and whether any was news to us."""
+class OtherPipelines:
+    """The other pipelines of a commit: which may still train something, and whether any of them has changed since we
+    last asked.
+    """
 
     unfinished: tuple[int, ...] = ()
     changed: bool = False
 
 
-def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> Others:
+def newest(ci: Ci, request: MergeRequest, head: str) -> list[gitlab_ci.Pipeline]:
+    """List GitLab's pipelines of a merge request's commit, the newest first: its own, and its branch's."""
+    own = f"refs/merge-requests/{request.iid}/"
+    fork = request.source_project_id not in (None, ci.project_id)
+    return [
+        pipeline
+        for pipeline in ci.gitlab.pipelines_of(ci.project_id, head)
+        if pipeline.ref.startswith(own) or (not fork and not pipeline.tag and pipeline.ref == request.source_branch)
+    ]
+
+
+def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> OtherPipelines:
     """Ask GitLab about the other pipelines of a commit and their jobs. One call, and one for each that has not ended as
     far as we know.
     """
-    others = [one for one in newest(ci, request, head) if one.id != but][:_MOST_PIPELINES]
+    others = [pipeline for pipeline in newest(ci, request, head) if pipeline.id != but][:_MOST_PIPELINES]
     with ci.project.read() as tx:
-        known = {one.id: pipelines.get(tx, one.id) for one in others}
-    stale = [one for one in others if not _is_over(one, known[one.id])]
+        stored = {pipeline.id: pipelines.get(tx, pipeline.id) for pipeline in others}
+    stale = [pipeline for pipeline in others if not _has_ended(pipeline, stored[pipeline.id])]
     if not stale:
-        return Others()
-    found = [(one, ci.gitlab.pipeline_jobs(ci.project_id, one.id)) for one in stale]
+        return OtherPipelines()
+    with_jobs = [(pipeline, ci.gitlab.pipeline_jobs(ci.project_id, pipeline.id)) for pipeline in stale]
     with ci.project.write() as tx:
-        for one, its_jobs in found:
-            before = known[one.id]
+        for pipeline, its_jobs in with_jobs:
+            before = stored[pipeline.id]
             pipelines.refresh(
                 tx,
-                one,
-                merge_request_iid=_iid(one, before, request),
+                pipeline,
+                merge_request_iid=_merge_request_iid(pipeline, before, request),
                 on_default_branch=False,
                 head_sha=before.head_sha if before is not None else None,
             )
             jobs.refresh(tx, its_jobs)
-    return Others(tuple(one.id for one in stale if one.status not in gitlab_ci.ENDED), changed=True)
+    unfinished = tuple(pipeline.id for pipeline in stale if pipeline.status not in gitlab_ci.ENDED)
+    return OtherPipelines(unfinished, changed=True)
 
 
-def _iid(told: gitlab_ci.Pipeline, known: pipelines.Pipeline | None, request: MergeRequest) -> int:
-    """Tell which merge request a pipeline counts to: its own, or the first one that was found for a branch's."""
-    if told.ref.startswith("refs/merge-requests/") or known is None or known.merge_request_iid is None:
+def _merge_request_iid(pipeline: gitlab_ci.Pipeline, stored: pipelines.Pipeline | None, request: MergeRequest) -> int:
+    """Return the merge request that a pipeline counts towards: its own, or the first that was found for a branch's."""
+    if pipeline.ref.startswith("refs/merge-requests/") or stored is None or stored.merge_request_iid is None:
         return request.iid
-    return known.merge_request_iid
+    return stored.merge_request_iid
 
 
-def _is_over(told: gitlab_ci.Pipeline, known: pipelines.Pipeline | None) -> bool:
-    return known is not None and known.status == told.status and told.status in gitlab_ci.ENDED
+def _has_ended(pipeline: gitlab_ci.Pipeline, stored: pipelines.Pipeline | None) -> bool:
+    """Whether a pipeline had ended when it was stored, and has not been started again."""
+    return stored is not None and stored.status == pipeline.status and pipeline.status in gitlab_ci.ENDED

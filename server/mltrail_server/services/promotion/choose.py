@@ -62,10 +62,10 @@ def from_pipeline(scope: Scope, ci: Ci, pipeline_id: int, *, model: str | None, 
     Asks GitLab about everything that decides. Raises FORBIDDEN for a pipeline that does not promote at all.
     """
     pipeline_id = child_pipelines.root_of(ci, pipeline_id)
-    pipeline = ci.gitlab.pipeline(scope.project_id, pipeline_id)
+    pipeline = ci.gitlab.pipeline(ci.project_id, pipeline_id)
     if not pre_release:
         rights.check_ref(scope, ci, pipeline)
-    asked = _Asked(scope, ci, pipeline, examine.refresh(ci, pipeline_id), model)
+    asked = _Asked(ci, pipeline, examine.refresh(ci, pipeline_id), model)
     report = asked.examined.report
     trained = [one for one in report.models if one.runs]
     choices = {one.name: _own(asked.examined, one) for one in trained if asked.includes(one.name)}
@@ -97,7 +97,7 @@ def from_run(scope: Scope, ci: Ci, candidate_iid: int, *, model: str | None) -> 
             "of jobs are promoted; train it in a pipeline."
         )
     pipeline_id = child_pipelines.root_of(ci, pipeline_id)
-    pipeline = ci.gitlab.pipeline(scope.project_id, pipeline_id)
+    pipeline = ci.gitlab.pipeline(ci.project_id, pipeline_id)
     examined = examine.refresh(ci, pipeline_id)
     report = next((one for one in examined.report.models if candidate_iid in {run.iid for run in one.runs}), None)
     if report is None or model not in (None, report.name):
@@ -117,7 +117,6 @@ def from_run(scope: Scope, ci: Ci, candidate_iid: int, *, model: str | None) -> 
 class _Asked:
     """What is asked for: the promotion of a pipeline, of one model if `model` names it."""
 
-    scope: Scope
     ci: Ci
     pipeline: gitlab_ci.Pipeline
     examined: Examined
@@ -165,23 +164,23 @@ def _if_merged(
     scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline, examined: Examined, choice: Choice, request_iid: int
 ) -> Choice:
     """Allow a merge request's run once it is merged into a branch that promotes, with the same files."""
-    request = ci.gitlab.merge_request(scope.project_id, request_iid)
+    request = ci.gitlab.merge_request(ci.project_id, request_iid)
     target = replace(pipeline, ref=request.target_branch, tag=False)
     rights.check_ref(scope, ci, target)
-    problem = _reviewed_problem(scope, ci, pipeline, request)
+    problem = _reviewed_problem(ci, pipeline, request)
     if problem:
         return replace(choice, problem=problem, refused=True)
     return _if_allowed(choice, target, examined)
 
 
-def _reviewed_problem(scope: Scope, ci: Ci, source: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest) -> str:
+def _reviewed_problem(ci: Ci, source: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest) -> str:
     """Say why a merge request's candidate is not what its merge has brought; "" if it is."""
     if request.state != "merged":
         return f"its merge request !{request.iid} is not merged"
     merged = request.merge_commit_sha or request.squash_commit_sha or request.sha
     own = trees.of_pipeline(ci, source.id, source.sha)
     try:
-        theirs = ci.gitlab.tree(scope.project_id, merged) if merged else []
+        theirs = ci.gitlab.tree(ci.project_id, merged) if merged else []
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
@@ -204,7 +203,7 @@ def _unanswered(asked: _Asked, *, known: set[str]) -> dict[str, Choice]:
             continue
         if _if_allowed(choice, asked.pipeline, asked.examined).problem:
             continue
-        with asked.scope.project.read() as tx:
+        with asked.ci.project.read() as tx:
             model_id = models.id_of(tx, name)
             last = promotions.newest(tx, model_id) if model_id is not None else None
         refused = last is None or asked.model is not None
@@ -301,7 +300,7 @@ def _has_tree(ci: Ci, source: Pipeline, digest: str | None) -> bool:
 
 def _sources(asked: _Asked) -> list[Pipeline]:
     """List the pipelines that may have trained what this commit contains, the likeliest first."""
-    pipeline, project_id = asked.pipeline, asked.scope.project_id
+    pipeline, project_id = asked.pipeline, asked.ci.project_id
     target = asked.examined.project.default_branch if pipeline.tag else pipeline.ref
     requests = [
         request
@@ -310,7 +309,7 @@ def _sources(asked: _Asked) -> list[Pipeline]:
     ]
     # Several merge requests may have brought a commit: the one that it is the merge of comes first, then the newest.
     requests.sort(key=lambda request: (not _is_merge_of(pipeline.sha, request), -request.iid))
-    with asked.scope.project.read() as tx:
+    with asked.ci.project.read() as tx:
         same = pipelines.trained_at(tx, pipeline.sha, limit=_MOST_PIPELINES)
         found = {one.id: one for one in same if one.id != pipeline.id}
         for request in requests:

@@ -7,7 +7,7 @@ from mltrail_server.domain.bump import Data, Facts, Step
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.semver import Bump, Semver
-from mltrail_server.services.context.deps import Ci, Deps, Scope
+from mltrail_server.services.context.deps import Ci, Deps
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.files import model_files
 from mltrail_server.services.files.model_files import ModelFiles
@@ -60,7 +60,6 @@ def used_semvers(tx: Transaction, model_id: int) -> UsedSemvers:
 
 
 def step(  # noqa: PLR0913 - all that tells two versions apart
-    scope: Scope,
     ci: Ci,
     pipeline: gitlab_ci.Pipeline,
     policy: Policy,
@@ -76,19 +75,19 @@ def step(  # noqa: PLR0913 - all that tells two versions apart
     Labels (`model::major`) and commit trailers (`Model-Bump: major`) of the merge request can make it larger, never
     smaller.
     """
-    with scope.project.read() as tx:
+    with ci.project.read() as tx:
         last = promotions.newest(tx, model_id) if model_id is not None else None
     decided = Step(requested, "as requested") if requested else _fixed_step(policy)
     if decided is None:
         if last is None:
             return None
         tree = trees.of_pipeline(ci, pipeline.id, pipeline.sha)
-        same_code = _same_code(scope, ci, pipeline, policy, last)
-        with scope.project.read() as tx:
-            before = _facts_of_last(tx, scope.deps, last)
-            now = _facts(tx, scope.deps, winner.evidence_iid, logged.files, logged.location, tree=tree)
+        same_code = _same_code(ci, pipeline, policy, last)
+        with ci.project.read() as tx:
+            before = _facts_of_last(tx, ci.deps, last)
+            now = _facts(tx, ci.deps, winner.evidence_iid, logged.files, logged.location, tree=tree)
         decided = bump.decide(before, now, chance=policy.model.repeat_over, same_code=same_code)
-    return bump.largest(decided, _requested_steps(scope, ci, pipeline, request))
+    return bump.largest(decided, _requested_steps(ci, pipeline, request))
 
 
 def choose(
@@ -155,29 +154,27 @@ def _core(version: Semver) -> tuple[int, int, int]:
     return version.major, version.minor, version.patch
 
 
-def _requested_steps(
-    scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None
-) -> list[Step]:
+def _requested_steps(ci: Ci, pipeline: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None) -> list[Step]:
     """Read the labels and trailers of the merge request that brought the commit. None if GitLab does not answer."""
     try:
-        messages = [ci.gitlab.commit_message(scope.project_id, pipeline.sha)]
+        messages = [ci.gitlab.commit_message(ci.project_id, pipeline.sha)]
         if request is not None:
-            messages += ci.gitlab.merge_request_messages(scope.project_id, request.iid)
+            messages += ci.gitlab.merge_request_messages(ci.project_id, request.iid)
     except MltrailError:
         return []
     return bump.requested_steps(request.labels if request else (), messages)
 
 
-def _same_code(scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline, policy: Policy, last: Promotion) -> bool | None:
+def _same_code(ci: Ci, pipeline: gitlab_ci.Pipeline, policy: Policy, last: Promotion) -> bool | None:
     """Whether the model's own files are unchanged; None if the contract does not name them, or if it is not known."""
     if not policy.model.paths:
         return None
-    with scope.project.read() as tx:
+    with ci.project.read() as tx:
         before = pipelines.get(tx, last.pipeline_id)
     if before is None:
         return None
     try:
-        changed = ci.gitlab.compared_paths(scope.project_id, before.sha, pipeline.sha)
+        changed = ci.gitlab.compared_paths(ci.project_id, before.sha, pipeline.sha)
     except MltrailError:
         return None
     # GitLab may cut a comparison short, which then shows nothing: the trees decide.

@@ -119,7 +119,7 @@ def _plan(
         return logged
     # The digest is stored now, so that the next version can tell whether the code has changed.
     trees.of_pipeline(ci, choices.pipeline.id, choices.pipeline.sha)
-    merge_request = _merge_request(scope, ci, choices, choice)
+    merge_request = _merge_request(ci, choices, choice)
     if choice.merge_request_iid is not None and _is_newer_than_merge(scope, merge_request, logged):
         why = "files of the reviewed candidate's model came after the merge, so nobody has reviewed them; train again"
         return NotPromoted(why, refused=True)
@@ -138,7 +138,6 @@ def _plan(
     if worse:
         return NotPromoted(worse, refused=True, comparison=comparison)
     step = numbering.step(
-        scope,
         ci,
         choices.pipeline,
         choice.policy,
@@ -148,7 +147,7 @@ def _plan(
         requested=request.bump,
         request=merge_request,
     )
-    approvers = _approvers(scope, ci, merge_request)
+    approvers = _approvers(ci, merge_request)
     return PromotionPlan(request, choices, choice, won.run, logged, step, alias, approvers, comparison, champion)
 
 
@@ -202,12 +201,12 @@ def _logged_model(scope: Scope, winner: Run) -> ModelFiles | NotPromoted:
     return replace(logged, files=tuple(integrity.with_digests(scope.deps, scope.project_id, logged.files)))
 
 
-def _merge_request(scope: Scope, ci: Ci, choices: Choices, choice: Choice) -> gitlab_ci.MergeRequest | None:
+def _merge_request(ci: Ci, choices: Choices, choice: Choice) -> gitlab_ci.MergeRequest | None:
     """Find the merge request that brought what is promoted. None if GitLab does not answer, which is no obstacle."""
     try:
         if choice.merge_request_iid is not None:
-            return ci.gitlab.merge_request(scope.project_id, choice.merge_request_iid)
-        found = ci.gitlab.commit_merge_requests(scope.project_id, choices.pipeline.sha)
+            return ci.gitlab.merge_request(ci.project_id, choice.merge_request_iid)
+        found = ci.gitlab.commit_merge_requests(ci.project_id, choices.pipeline.sha)
     except MltrailError:
         return None
     return max(found, key=lambda request: request.iid, default=None)
@@ -222,9 +221,9 @@ def _is_newer_than_merge(scope: Scope, request: gitlab_ci.MergeRequest | None, l
     return newest is not None and newest > request.merged_ms + _CLOCKS_MS
 
 
-def _approvers(scope: Scope, ci: Ci, request: gitlab_ci.MergeRequest | None) -> tuple[str, ...]:
+def _approvers(ci: Ci, request: gitlab_ci.MergeRequest | None) -> tuple[str, ...]:
     try:
-        return tuple(ci.gitlab.approvers(scope.project_id, request.iid)) if request is not None else ()
+        return tuple(ci.gitlab.approvers(ci.project_id, request.iid)) if request is not None else ()
     except MltrailError:
         return ()
 
