@@ -1,8 +1,8 @@
-"""Why a call is refused, where an edge says it in words of its own.
+"""Reasons for refusing a call that the edges word differently.
 
-The value is the sentence for people, with what it is about in braces; pages, GitLab's API, the command line and the log
-use it. MLflow's clients look for other words, which are in `mlflow_api/sentences.py`. A refusal that reads well
-everywhere needs no entry: its sentence is where it is raised.
+The value is the plain sentence, with its facts in braces: pages, GitLab's API, the command line and the log use it.
+MLflow's clients look for MLflow's words, which are in `mlflow_api/sentences.py`. A refusal that every edge words alike
+needs no reason: its sentence is where it is raised.
 """
 
 from enum import Enum, unique
