@@ -177,22 +177,22 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
     from .services.admin import store_check  # noqa: PLC0415
 
     def report(problem: store_check.FileProblem) -> None:
-        print(json.dumps(problem.told()) if options.json else problem.line(), flush=True)
+        print(json.dumps(problem.as_json()) if options.json else problem.line(), flush=True)
 
     totals = store_check.check(_of_a_server(settings), report, with_digests=options.digests)
-    print(json.dumps(totals.told()) if options.json else totals.line())
+    print(json.dumps(totals.as_json()) if options.json else totals.line())
     return 1 if totals.lost else 0
 
 
 def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     from .domain.clock import system_clock  # noqa: PLC0415
-    from .services.admin.selftest import Given, SelfTest  # noqa: PLC0415
+    from .services.admin.selftest import SelfTest, SelfTestInput  # noqa: PLC0415
 
     if settings.local_mode:
         raise invalid(
             "The self-test needs a GitLab: set MLTRAIL_GITLAB_URL, and the other variables as for the server."
         )
-    given = Given(
+    given = SelfTestInput(
         options.project,
         options.merge_request,
         id_token=os.environ.get(options.id_token_variable, ""),
@@ -203,7 +203,7 @@ def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     test = SelfTest(settings, given, system_clock)
     print(f"mltrail {metadata.version('mltrail')} against {settings.gitlab_url}, Python {platform.python_version()}")
     for line in test.run():
-        print(f"{line.outcome:8}{line.name}: {line.told}")
+        print(f"{line.outcome:8}{line.name}: {line.detail}")
     reached = test.lines[0].outcome != "FAILED"
     help_wanted = (
         "fix what the lines say, then run it again; if that does not help, send this report: it contains no secrets"

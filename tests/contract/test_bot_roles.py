@@ -20,7 +20,7 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.gitlab.probe import Probe
-from mltrail_server.services.admin.selftest import FAILED, Given, Line, SelfTest
+from mltrail_server.services.admin.selftest import FAILED, CheckResult, SelfTest, SelfTestInput
 from mltrail_server.settings import Settings
 from tests.clock import FrozenClock
 from tests.fakes.gitlab import Pipeline
@@ -117,9 +117,9 @@ def told_by_doctor(client: FlaskClient, team: Team) -> str:
     return str(answer.get_json()["bot"]["problem"])
 
 
-def line_of_selftest(team: Team, clock: FrozenClock) -> Line:
+def line_of_selftest(team: Team, clock: FrozenClock) -> CheckResult:
     settings = Settings(external_url=EXTERNAL_URL, gitlab_url=team.gitlab.url, gitlab_token=team.tokens["bot"])
-    lines = SelfTest(settings, Given("team/churn"), clock).run()
+    lines = SelfTest(settings, SelfTestInput("team/churn"), clock).run()
     return next(line for line in lines if line.name == "bot's role")
 
 
@@ -131,7 +131,7 @@ def test_doctor_and_selftest_say_the_same(
     problem, line = told_by_doctor(gitlab_client, team), line_of_selftest(team, clock)
     assert problem == bot.problem(level, "team/churn")
     assert (line.outcome == FAILED) == bool(problem)
-    assert line.told == (problem or f"level {level}: it can {bot.can(level)}")
+    assert line.detail == (problem or f"level {level}: it can {bot.can(level)}")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mltrail_server import cli
-from mltrail_server.services.admin.selftest import FAILED, OK, Given, SelfTest
+from mltrail_server.services.admin.selftest import FAILED, OK, SelfTest, SelfTestInput
 from mltrail_server.settings import Settings
 from tests.clock import FrozenClock
 from tests.team import EXTERNAL_URL, Team
@@ -33,7 +33,7 @@ def try_it(team: Team, settings: Settings, request_iid: int, clock: FrozenClock)
             "id_token": team.gitlab.mint(job, EXTERNAL_URL),
             "job_token": job.token,
         }
-        return {line.name: line for line in SelfTest(settings, Given(**(asked | given)), clock).run()}
+        return {line.name: line for line in SelfTest(settings, SelfTestInput(**(asked | given)), clock).run()}
 
     return run
 
@@ -48,21 +48,21 @@ def test_the_stand_in_passes_and_keeps_no_note(
     lines = try_it()
     assert failures(lines) == []
     assert [name for name, line in lines.items() if line.outcome != OK] == ["webhook"]
-    assert "--webhook-listen" in lines["webhook"].told
+    assert "--webhook-listen" in lines["webhook"].detail
     assert team.gitlab.notes(team.project, request_iid) == []
 
 
 def test_a_project_that_the_bot_does_not_see_is_named(try_it: Callable[..., dict[str, Any]]) -> None:
     lines = try_it(project="team/chrun")
     assert failures(lines) == ["project by path and number"]
-    assert "no project team/chrun: give --project its full path" in lines["project by path and number"].told
+    assert "no project team/chrun: give --project its full path" in lines["project by path and number"].detail
 
 
 def test_outside_of_a_job_it_tries_what_it_can(try_it: Callable[..., dict[str, Any]]) -> None:
     lines = try_it(id_token="", job_token="", merge_request_iid=None)
     assert failures(lines) == []
     assert lines["project by path and number"].outcome == OK
-    assert "id_tokens" in lines["ID token"].told
+    assert "id_tokens" in lines["ID token"].detail
 
 
 @pytest.mark.parametrize(
@@ -96,19 +96,19 @@ def test_a_call_that_gitlab_refuses_is_named(
 class TestWrongSetUps:
     def test_a_gitlab_that_is_too_old(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         team.gitlab.version = "16.11.3-ee"
-        assert "17.0 or newer" in try_it(id_token="", job_token="")["GitLab's version"].told
+        assert "17.0 or newer" in try_it(id_token="", job_token="")["GitLab's version"].detail
 
     def test_no_bot_at_all(self, team: Team, clock: FrozenClock) -> None:
         botless = Settings(external_url=EXTERNAL_URL, gitlab_url=team.gitlab.url)
-        lines = {line.name: line for line in SelfTest(botless, Given("team/churn"), clock).run()}
+        lines = {line.name: line for line in SelfTest(botless, SelfTestInput("team/churn"), clock).run()}
         assert failures(lines) == ["GitLab's version", "bot's token", "project by path and number"]
-        assert all("MLTRAIL_GITLAB_TOKEN" in lines[name].told for name in failures(lines))
+        assert all("MLTRAIL_GITLAB_TOKEN" in lines[name].detail for name in failures(lines))
 
     def test_a_bots_token_that_gitlab_does_not_know(
         self, try_it: Callable[..., dict[str, Any]], team: Team, settings: Settings
     ) -> None:
         del team.gitlab.tokens[settings.gitlab_token]
-        told = try_it(id_token="", job_token="")["GitLab's version"].told
+        told = try_it(id_token="", job_token="")["GitLab's version"].detail
         assert "MLTRAIL_GITLAB_TOKEN" in told
         assert "CI job" not in told, "the bot's token is no variable of a job"
 
@@ -117,7 +117,7 @@ class TestWrongSetUps:
     ) -> None:
         line = try_it(id_token=team.tokens["developer"])["ID token"]
         assert line.outcome != FAILED
-        assert "no ID token" in line.told
+        assert "no ID token" in line.detail
 
     def test_a_bot_without_its_scope(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         team.gitlab.tokens[team.tokens["bot"]].scopes = ["read_api"]
@@ -130,12 +130,12 @@ class TestWrongSetUps:
     def test_a_token_of_another_audience(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         lines = try_it(id_token=team.gitlab.mint(team.job(), "https://vault.example.com"))
         assert failures(lines) == ["ID token"]
-        assert f"aud: {EXTERNAL_URL}" in lines["ID token"].told
+        assert f"aud: {EXTERNAL_URL}" in lines["ID token"].detail
 
     def test_new_claims_are_named(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         told = try_it(id_token=team.gitlab.mint(team.job(), EXTERNAL_URL, moon_phase="full"), job_token="")
-        assert "moon_phase" in told["ID token"].told
-        assert "full" not in told["ID token"].told
+        assert "moon_phase" in told["ID token"].detail
+        assert "full" not in told["ID token"].detail
 
     def test_a_gitlab_that_is_away(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         team.gitlab.limited = 60
@@ -159,7 +159,7 @@ class TestWebhook:
         team.gitlab.version = version
         found = line()
         assert found.outcome == OK, found
-        assert told in found.told
+        assert told in found.detail
         assert team.project.hooks == {}
 
     @pytest.mark.parametrize(
@@ -177,15 +177,15 @@ class TestWebhook:
         team.gitlab.version, team.gitlab.spoil_hook = "19.1.0", spoil
         found = line()
         assert found.outcome == FAILED
-        assert told in found.told
+        assert told in found.detail
         assert team.project.hooks == {}
 
     def test_a_bot_that_is_no_maintainer_is_told(self, line: Callable[..., Any], team: Team) -> None:
         team.project.members[team.users["bot"].id] = 30
-        assert "needs the Maintainer role" in line().told
+        assert "needs the Maintainer role" in line().detail
 
     def test_an_url_that_gitlab_does_not_take_is_told(self, line: Callable[..., Any]) -> None:
-        assert "Invalid url given" in line(webhook_url="ftp://here").told
+        assert "Invalid url given" in line(webhook_url="ftp://here").detail
 
     def test_a_test_that_gitlab_refuses_leaves_no_hook(self, line: Callable[..., Any], team: Team) -> None:
         team.gitlab.fail_next("POST", "/test/pipeline_events$", 422)
@@ -195,7 +195,7 @@ class TestWebhook:
 
 def test_a_wrong_url_is_named(try_it: Callable[..., dict[str, Any]], team: Team) -> None:
     team.gitlab.stop()
-    assert f"ConnectionError, asking {team.gitlab.url}" in try_it(id_token="", job_token="")["GitLab's version"].told
+    assert f"ConnectionError, asking {team.gitlab.url}" in try_it(id_token="", job_token="")["GitLab's version"].detail
 
 
 def test_the_command_reports_without_secrets(

@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from mltrail_server.http.routes import mount_public
-from mltrail_server.services.admin.operating import Overview, Seen
+from mltrail_server.services.admin.overview import Overview, OverviewReader
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import is_loopback
 
@@ -92,13 +92,13 @@ def mount_all(app: Flask, deps: Deps) -> None:
     instruments = Instruments()
     instruments.attach(deps)
     _count_requests(app, instruments)
-    overview = Overview(deps)
+    overview = OverviewReader(deps)
 
     def metrics() -> Response:
         if refused := _refused(deps.settings.metrics_token):
             return refused
         seen = CollectorRegistry()
-        seen.register(_Database(overview.look()))
+        seen.register(_Database(overview.read()))
         return Response(_own(instruments) + generate_latest(seen), content_type=CONTENT_TYPE_LATEST)
 
     mount_public(app, "/metrics", metrics)
@@ -142,23 +142,23 @@ def _own(instruments: Instruments) -> bytes:
 class _Database(Collector):
     """The metrics that are the same in every process."""
 
-    def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+    def __init__(self, overview: Overview) -> None:
+        self._overview = overview
 
     def collect(self) -> Iterator[Metric]:
-        seen = self._seen
+        overview = self._overview
         gauges: list[tuple[str, str, float]] = [
-            ("mltrail_worker_due", "Items that the worker has not processed yet although they are due", seen.due),
-            ("mltrail_worker_lag_seconds", "How long the oldest due item has been waiting", seen.lag_ms / 1000),
+            ("mltrail_worker_due", "Items that the worker has not processed yet although they are due", overview.due),
+            ("mltrail_worker_lag_seconds", "How long the oldest due item has been waiting", overview.lag_ms / 1000),
         ]
-        if (counted := seen.counted) is not None:
+        if (counts := overview.counts) is not None:
             notes = "Merge requests whose note could not be written, counted about once a minute"
             gauges += [
-                ("mltrail_notes_not_posted", notes, counted.notes_not_posted),
+                ("mltrail_notes_not_posted", notes, counts.notes_not_posted),
                 (
                     "mltrail_stored_bytes",
                     "Bytes of all files, counted about once a minute",
-                    counted.stored_bytes,
+                    counts.stored_bytes,
                 ),
             ]
         for name, meaning, value in gauges:

@@ -1,3 +1,3 @@
-"""What the operator runs: checks, garbage collection, retention, removal for good, the self-test."""
+"""What the operator runs and watches: self-test, set-up, overview, checks of the store, garbage collection, purge."""
 
-__all__ = ["garbage", "operating", "purge", "selftest", "setup", "store_check"]
+__all__ = ["garbage", "overview", "purge", "selftest", "setup", "store_check"]

@@ -1,7 +1,7 @@
-"""Garbage collection: bytes that no name points at go a day after the last name went.
+"""Garbage collection: bytes that no name points at are removed a day after the last name was removed.
 
-A row goes before its bytes, so that whoever is interrupted leaves bytes without a row, which `checks` finds, and never
-a row without bytes.
+A row is removed before its bytes, so that an interruption leaves bytes without a row, which `store_check` finds, and
+never a row without bytes.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,40 +24,40 @@ _BATCH = 200
 
 @dataclass(slots=True)
 class Collected:
-    """What went, or would go; `size` is in bytes."""
+    """What was removed, or would be; `size` is in bytes."""
 
     files: int = 0
     size: int = 0
     uploads: int = 0  # in parts, begun a day ago and never finished
-    leftovers: int = 0  # of uploads that broke off
-    noticed: int = 0  # seen for the first time without a name: their day begins now
-    losers: list[Removed] = field(default_factory=list)  # whose files lost their names, see `retention`
+    leftovers: int = 0  # of uploads that were interrupted
+    noticed: int = 0  # found without a name for the first time: their day begins now
+    losers: list[Removed] = field(default_factory=list)  # candidates whose files lost their names, see `retention`
 
 
 def collect(deps: Deps, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> Collected:
-    """Remove what nothing refers to, in all projects. Any number of processes may do so at once.
+    """Remove what nothing refers to, in all projects. Any number of processes may do so at the same time.
 
-    With `dry_run` nothing is changed. Raises UNAVAILABLE when the store does not answer.
+    With `dry_run` nothing is changed. Raises UNAVAILABLE if the store does not answer.
     """
     deps.files.ping()
     before = deps.clock() - GRACE_MS
-    done = Collected()
+    collected = Collected()
     for project_id in all_projects(deps):
         if stopped():
             break
-        done.losers += retention.apply(deps, project_id, dry_run=dry_run, stopped=stopped)
-        _give_up_uploads(deps, project_id, before, done, dry_run=dry_run)
-        _notice(deps.project(project_id), done, dry_run=dry_run)
+        collected.losers += retention.apply(deps, project_id, dry_run=dry_run, stopped=stopped)
+        _give_up_uploads(deps, project_id, before, collected, dry_run=dry_run)
+        _notice(deps.project(project_id), collected, dry_run=dry_run)
         if dry_run:
             with deps.project(project_id).read() as tx:
                 count, size = blobs.total_unreferenced(tx, before=before)
-            done.files += count
-            done.size += size
+            collected.files += count
+            collected.size += size
         else:
-            while not stopped() and _remove_some(deps, project_id, before, done):
+            while not stopped() and _remove_some(deps, project_id, before, collected):
                 pass
-    _drop_leftovers(deps, before, done, dry_run=dry_run)
-    return done
+    _drop_leftovers(deps, before, collected, dry_run=dry_run)
+    return collected
 
 
 def all_projects(deps: Deps) -> list[ProjectId]:
@@ -65,26 +65,26 @@ def all_projects(deps: Deps) -> list[ProjectId]:
         return projects.ids(connection)
 
 
-def _remove_some(deps: Deps, project_id: ProjectId, before: int, done: Collected) -> bool:
-    """Remove a batch; False when there is no more to remove now."""
+def _remove_some(deps: Deps, project_id: ProjectId, before: int, collected: Collected) -> bool:
+    """Remove a batch, and return whether there may be more to remove."""
     with deps.project(project_id).read() as tx:
-        found = blobs.unreferenced(tx, before=before, limit=_BATCH)
-    if not found:
+        batch = blobs.unreferenced(tx, before=before, limit=_BATCH)
+    if not batch:
         return False
     with deps.project(project_id).write() as tx:
-        gone = blobs.forget(tx, [blob.id for blob in found], before=before)
-        usage.add(tx, usage.BYTES, -sum(blob.size for blob in gone))
-    for blob in gone:
+        removed = blobs.forget(tx, [blob.id for blob in batch], before=before)
+        usage.add(tx, usage.BYTES, -sum(blob.size for blob in removed))
+    for blob in removed:
         deps.files.delete(project_id, blob.id)
-        done.files += 1
-        done.size += blob.size
-    return bool(gone)
+        collected.files += 1
+        collected.size += blob.size
+    return bool(removed)
 
 
-def _notice(project: Project, done: Collected, *, dry_run: bool) -> None:
-    """Begin the day of what has lost its name in a way that nobody noted, and end that of what has one again."""
+def _notice(project: Project, collected: Collected, *, dry_run: bool) -> None:
+    """Start the day of bytes whose name was removed without a note, and stop that of bytes that have a name again."""
     for page in _unmarked(project):
-        done.noticed += len(page)
+        collected.noticed += len(page)
         if not dry_run:
             with project.write() as tx:
                 blobs.mark_unreferenced(tx, page)
@@ -104,19 +104,19 @@ def _unmarked(project: Project) -> Iterator[list[str]]:
         last = page[-1]
 
 
-def _give_up_uploads(deps: Deps, project_id: ProjectId, before: int, done: Collected, *, dry_run: bool) -> None:
+def _give_up_uploads(deps: Deps, project_id: ProjectId, before: int, collected: Collected, *, dry_run: bool) -> None:
     with deps.project(project_id).read() as tx:
-        found = uploads.begun_before(tx, before)
-    for upload in found:
+        stale = uploads.begun_before(tx, before)
+    for upload in stale:
         if not dry_run:
             with deps.project(project_id).write() as tx:
                 if not uploads.remove(tx, upload.id):
                     continue
             deps.files.abort(project_id, MultipartUpload(upload.id, upload.store_id))
-        done.uploads += 1
+        collected.uploads += 1
 
 
-def _drop_leftovers(deps: Deps, before: int, done: Collected, *, dry_run: bool) -> None:
+def _drop_leftovers(deps: Deps, before: int, collected: Collected, *, dry_run: bool) -> None:
     for leftover in deps.files.leftovers(before_ms=before):
         with deps.project(leftover.project_id).read() as tx:
             under_way = uploads.get(tx, leftover.blob_id)
@@ -124,4 +124,4 @@ def _drop_leftovers(deps: Deps, before: int, done: Collected, *, dry_run: bool) 
             continue
         if not dry_run:
             deps.files.drop(leftover)
-        done.leftovers += 1
+        collected.leftovers += 1

@@ -1,10 +1,9 @@
-"""Remove for good what was deleted, as `mlflow gc` does. What a version rests on stays; the evidence of a baseline or
-of an open merge request goes only when somebody insists.
+"""Remove for good what was deleted, as `mlflow gc` does.
 
-What must be left of runs that are removed for good.
+What a version rests on stays; the evidence of a baseline or of an open merge request is removed only with `force`.
 
-A baseline that was removed is not the same as a baseline that never was: the verdict is unknown then, and says who has
-removed it. So whatever purges runs calls `leave` first, in the transaction in which it removes them.
+Each removed run leaves a tombstone: a baseline that was removed is not the same as one that never existed, so the
+verdict is unknown then and says who has removed it. The tombstone is written in the transaction that removes the run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,52 +27,8 @@ from mltrail_server.store.tracking import candidate_tags, candidates, evidence
 
 from . import garbage
 
-
-def leave_tombstone(tx: Transaction, iids: Sequence[int], *, by: str) -> None:
-    """Leave a tombstone for each of these candidates that a job's token vouches for, and remove what stands beside
-    them: amendments and snapshots, with their files.
-
-    `by` is the login of who removes them, or the name of the command. Call it while the candidates' rows are still
-    there. Their rows of `candidate_job` may go or stay.
-    """
-    of_pipeline: dict[int, list[int]] = {}
-    for iid in iids:
-        link = next((one for one in jobs.ties_of(tx, iid) if one.verified), None)
-        if link is not None:
-            of_pipeline.setdefault(link.pipeline_id, []).append(iid)
-    for pipeline_id, found in of_pipeline.items():
-        _leave(tx, pipeline_id, found, by=by)
-    for candidate in candidates.of_iids(tx, list(iids)):
-        for number in (candidate.amendment_iid, candidate.snapshot_iid):
-            if number is not None:
-                evidence.forget(tx, number)
-
-
-def _leave(tx: Transaction, pipeline_id: int, iids: list[int], *, by: str) -> None:
-    of_tags = candidate_tags.own(tx, iids)
-    runs = pipeline_runs.outlines(tx, [pipeline_id], as_baseline=True).get(pipeline_id, [])
-    store.add(
-        tx,
-        [
-            # While its jobs run nobody knows what it will be; it counts as what it may have been.
-            Tombstone(
-                run.iid,
-                pipeline_id,
-                run.experiment,
-                run.name,
-                of_tags.get(run.iid, {}),
-                RunState.SUCCEEDED if run.state is RunState.RUNNING else run.state,
-                by,
-                tx.now,
-            )
-            for run in runs
-            if run.iid in iids and run.gone is None
-        ],
-    )
-
-
-_BY = "mltrail-server gc"
-_WORDS = {
+_COMMAND = "mltrail-server gc"
+_REASONS_TO_KEEP = {
     "version": "a model version rests on it",
     "baseline": "it is what the default branch is compared with; --force removes it all the same",
     "review": "its merge request is open; --force removes it all the same",
@@ -82,8 +37,8 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class PurgeRequest:
-    """What is to go: what was deleted `older_than_ms` ago or more, in one project or all. Runs and experiments by their
-    ids, or all that are deleted.
+    """What to remove: what was deleted `older_than_ms` ago or earlier, in one project or in all. With ids, only these
+    runs and experiments.
     """
 
     older_than_ms: int = 0
@@ -96,7 +51,7 @@ class PurgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """A thing that went, or would go; `kept` says why it did not."""
+    """Something that was removed, or would be; `kept` says why it was not."""
 
     project_id: ProjectId
     kind: str  # run, logged model, experiment
@@ -104,42 +59,82 @@ class Purged:
     kept: str = ""
 
 
-def purge(deps: Deps, wanted: PurgeRequest) -> Iterator[Purged]:
-    """Remove what was deleted, thing by thing. The bytes of its files go with the garbage, a day later; they count no
-    longer from now on. Raises NOT_FOUND for an unknown project.
+def purge(deps: Deps, request: PurgeRequest) -> Iterator[Purged]:
+    """Remove what was deleted, one by one. Its files no longer count for the quota; garbage collection removes their
+    bytes a day later. Raises NOT_FOUND for an unknown project.
     """
-    before = deps.clock() - wanted.older_than_ms
-    for project_id in _projects(deps, wanted.project):
-        yield from _runs(deps.project(project_id), wanted, before)
-        if not wanted.run_ids:
-            if not wanted.experiment_ids:
-                yield from _logged_models(deps.project(project_id), wanted, before)
-            yield from _experiments(deps.project(project_id), wanted, before)
+    before = deps.clock() - request.older_than_ms
+    for project_id in _projects(deps, request.project):
+        yield from _runs(deps.project(project_id), request, before)
+        if not request.run_ids:
+            if not request.experiment_ids:
+                yield from _logged_models(deps.project(project_id), request, before)
+            yield from _experiments(deps.project(project_id), request, before)
 
 
-def _projects(deps: Deps, wanted: str) -> list[ProjectId]:
-    if not wanted:
+def leave_tombstone(tx: Transaction, iids: Sequence[int], *, by: str) -> None:
+    """Leave a tombstone for each of these candidates that a job's token vouches for, and remove their amendments and
+    snapshots with their files.
+
+    `by` is the login of the user who removes them, or the name of the command. Call it before the candidates' rows are
+    removed.
+    """
+    by_pipeline: dict[int, list[int]] = {}
+    for iid in iids:
+        verified = next((tie for tie in jobs.ties_of(tx, iid) if tie.verified), None)
+        if verified is not None:
+            by_pipeline.setdefault(verified.pipeline_id, []).append(iid)
+    for pipeline_id, of_pipeline in by_pipeline.items():
+        _leave(tx, pipeline_id, of_pipeline, by=by)
+    for candidate in candidates.of_iids(tx, list(iids)):
+        for number in (candidate.amendment_iid, candidate.snapshot_iid):
+            if number is not None:
+                evidence.forget(tx, number)
+
+
+def _projects(deps: Deps, project: str) -> list[ProjectId]:
+    if not project:
         return garbage.all_projects(deps)
     with deps.db.read() as connection:
         known = projects.known(connection, None)
-    found = [number for number, path in known if wanted in (path, str(number))]
-    if not found:
-        raise not_found(f"No project '{wanted}' has been used here.")
-    return found
+    numbers = [number for number, path in known if project in (path, str(number))]
+    if not numbers:
+        raise not_found(f"No project '{project}' has been used here.")
+    return numbers
 
 
-def _runs(project: Project, wanted: PurgeRequest, before: int) -> Iterator[Purged]:
+def _runs(project: Project, request: PurgeRequest, before: int) -> Iterator[Purged]:
     with project.read() as tx:
-        found = deleted.runs(tx, before=before, eids=wanted.run_ids, experiments=wanted.experiment_ids)
-    for run in found:
+        gone = deleted.runs(tx, before=before, eids=request.run_ids, experiments=request.experiment_ids)
+    for run in gone:
         with project.read() as tx:
             models = len(deleted.of_run(tx, run.eid))
-        beside = f" with {models} logged model{'s' if models != 1 else ''}" if models else ""
-        told = Purged(project.project_id, "run", f"{run.iid} {run.name!r}{beside}")
-        if run.rests == "version" or (run.rests and not wanted.force):
-            yield Purged(project.project_id, "run", told.name, _WORDS[run.rests])
-        elif wanted.dry_run or _remove_run(project, run):
-            yield told
+        with_models = f" with {models} logged model{'s' if models != 1 else ''}" if models else ""
+        purged = Purged(project.project_id, "run", f"{run.iid} {run.name!r}{with_models}")
+        if run.rests == "version" or (run.rests and not request.force):
+            yield Purged(project.project_id, "run", purged.name, _REASONS_TO_KEEP[run.rests])
+        elif request.dry_run or _remove_run(project, run):
+            yield purged
+
+
+def _logged_models(project: Project, request: PurgeRequest, before: int) -> Iterator[Purged]:
+    with project.read() as tx:
+        gone = deleted.logged_models(tx, before=before)
+    for model_id, experiment_iid in gone:
+        if not request.dry_run:
+            with project.write() as tx:
+                _remove_model(tx, model_id, experiment_iid)
+        yield Purged(project.project_id, "logged model", model_id)
+
+
+def _experiments(project: Project, request: PurgeRequest, before: int) -> Iterator[Purged]:
+    with project.read() as tx:
+        gone = deleted.experiments(tx, before=before, iids=request.experiment_ids)
+    for iid, name in gone:
+        if not request.dry_run:
+            with project.write() as tx:
+                deleted.remove_experiment(tx, iid)
+        yield Purged(project.project_id, "experiment", f"{iid} {name!r}")
 
 
 def _remove_run(project: Project, run: deleted.DeletedRun) -> bool:
@@ -148,7 +143,7 @@ def _remove_run(project: Project, run: deleted.DeletedRun) -> bool:
             return False
         models = deleted.of_run(tx, run.eid)
         points = deleted.points_of(tx, run.iid)
-        leave_tombstone(tx, [run.iid], by=_BY)
+        leave_tombstone(tx, [run.iid], by=_COMMAND)
         deleted.remove_run(tx, run, points=points)
         files.delete(tx, Owner(run.experiment_iid, eid=run.eid).folder)
         for model_id, experiment_iid in models:
@@ -156,26 +151,29 @@ def _remove_run(project: Project, run: deleted.DeletedRun) -> bool:
     return True
 
 
-def _logged_models(project: Project, wanted: PurgeRequest, before: int) -> Iterator[Purged]:
-    with project.read() as tx:
-        found = deleted.logged_models(tx, before=before)
-    for model_id, experiment_iid in found:
-        if not wanted.dry_run:
-            with project.write() as tx:
-                _remove_model(tx, model_id, experiment_iid)
-        yield Purged(project.project_id, "logged model", model_id)
-
-
 def _remove_model(tx: Transaction, model_id: str, experiment_iid: int) -> None:
     files.delete(tx, Owner(experiment_iid, logged_model_id=model_id).folder)
     deleted.remove_logged_model(tx, model_id)
 
 
-def _experiments(project: Project, wanted: PurgeRequest, before: int) -> Iterator[Purged]:
-    with project.read() as tx:
-        found = deleted.experiments(tx, before=before, iids=wanted.experiment_ids)
-    for iid, name in found:
-        if not wanted.dry_run:
-            with project.write() as tx:
-                deleted.remove_experiment(tx, iid)
-        yield Purged(project.project_id, "experiment", f"{iid} {name!r}")
+def _leave(tx: Transaction, pipeline_id: int, iids: list[int], *, by: str) -> None:
+    tags = candidate_tags.own(tx, iids)
+    runs = pipeline_runs.outlines(tx, [pipeline_id], as_baseline=True).get(pipeline_id, [])
+    store.add(
+        tx,
+        [
+            # While its jobs run the outcome is unknown; it counts as the success that it may have become.
+            Tombstone(
+                run.iid,
+                pipeline_id,
+                run.experiment,
+                run.name,
+                tags.get(run.iid, {}),
+                RunState.SUCCEEDED if run.state is RunState.RUNNING else run.state,
+                by,
+                tx.now,
+            )
+            for run in runs
+            if run.iid in iids and run.gone is None
+        ],
+    )

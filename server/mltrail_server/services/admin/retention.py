@@ -1,7 +1,7 @@
-"""Remove the files of candidates that lost, some time after. What was logged to them stays.
+"""Remove the files of candidates that lost some time ago. What was logged to them stays.
 
-Only models that are promoted have losers. Never gone is what a version, an alias or the newest baseline rests on, what
-is still being reviewed, and whatever was logged by hand.
+Only models with a promoted version have losers. The files that a version, an alias or the newest baseline rests on are
+never removed, nor those of candidates under review or logged by hand.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ _BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A candidate whose files went, or would go; `size` is in bytes."""
+    """A candidate whose files were removed, or would be; `size` is in bytes."""
 
     project_id: ProjectId
     iid: int
@@ -35,21 +35,21 @@ class Removed:
 def apply(
     deps: Deps, project_id: ProjectId, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Removed]:
-    """Remove a project's losers' files, or tell which would go. The bytes go with the garbage, a day later."""
+    """Remove the files of a project's losers, or list them. Garbage collection removes the bytes a day later."""
     with deps.project(project_id).read() as tx:
-        won = losers.newest_promotions(tx)
-    for one in won:
-        keep_ms = _keep_ms(deps, project_id, one)
+        promotions = losers.newest_promotions(tx)
+    for won in promotions:
+        keep_ms = _keep_ms(deps, project_id, won)
         if keep_ms is None or stopped():
             continue
         with deps.project(project_id).read() as tx:
-            found = losers.of_experiment(tx, one, before=tx.now - keep_ms, limit=_BATCH)
-        for loser in found:
+            batch = losers.of_experiment(tx, won, before=tx.now - keep_ms, limit=_BATCH)
+        for loser in batch:
             yield _remove(deps.project(project_id), loser, dry_run=dry_run)
 
 
 def _keep_ms(deps: Deps, project_id: ProjectId, won: Won) -> int | None:
-    """Tell how long a model's losers are kept: as its newest promotion's contract says, else as the server does."""
+    """Return how long a model's losers are kept: as the contract of its newest promotion says, or else the settings."""
     with deps.project(project_id).read() as tx:
         contract = contracts.of_pipeline(tx, won.pipeline_id).binding.contract
     model = contract.models.get(won.model_name) if contract else None
@@ -61,9 +61,9 @@ def _remove(project: Project, loser: Loser, *, dry_run: bool) -> Removed:
         folders = [Owner(loser.experiment_iid, eid=loser.eid).folder]
         for model_id, experiment_iid in losers.logged_models(tx, loser.eid):
             folders.append(Owner(experiment_iid, logged_model_id=model_id).folder)
-        held = [file for folder in folders for file in files.below(tx, folder)]
+        inside = [file for folder in folders for file in files.below(tx, folder)]
         if not dry_run:
             for folder in folders:
                 files.delete(tx, folder)
             candidate_tags.put(tx, loser.iid, {TAG: "removed: another candidate was promoted"})
-    return Removed(project.project_id, loser.iid, loser.name, len(held), sum(file.size for file in held))
+    return Removed(project.project_id, loser.iid, loser.name, len(inside), sum(file.size for file in inside))

@@ -1,4 +1,4 @@
-"""What `mltrail doctor` can't see from inside a job: who the server takes it for, and whether the bot can work."""
+"""What `mltrail doctor` can't find out inside a job: who the caller is to the server, and whether the bot can work."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -13,8 +13,8 @@ from mltrail_server.services.contract import contracts
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`job_id` is None for who is no job; `bot_problem` is empty where the bot can read jobs and write comments, and
-    None where there is no bot: in local mode.
+    """`job_id` is None for a caller that is no job. `bot_problem` is empty if the bot can read jobs and write comments,
+    and None if there is no bot, which is local mode.
     """
 
     version: str
@@ -26,7 +26,7 @@ class Setup:
 
 
 def look(scope: Scope) -> Setup:
-    """Tell what a caller may know of the set-up. Asks GitLab; one that does not answer is told as the bot's problem."""
+    """Return what a caller may know about the set-up. Asks GitLab; if it does not answer, that is the bot's problem."""
     actor = scope.actor
     return Setup(
         metadata.version("mltrail"),
@@ -44,17 +44,17 @@ def _bot_problem(scope: Scope) -> str | None:
     gitlab, path = scope.deps.team.gitlab, scope.actor.project_path
     try:
         level = gitlab.bot_level(scope.project_id)
-        return bot.problem(level, path, _wanted(scope.ci) if level >= Role.REPORTER else bot.ALWAYS)
+        return bot.problem(level, path, _tasks(scope.ci) if level >= Role.REPORTER else bot.ALWAYS)
     except MltrailError as error:
-        # GitLab hides a project from anybody who is not a member.
+        # GitLab hides a project from a user who is no member.
         return bot.problem(Role.NONE, path) if error.code is Code.NOT_FOUND else error.message
 
 
-def _wanted(ci: Ci) -> list[bot.Task]:
-    """List what the bot has to do in a project: what the contract on the default branch asks for, too."""
+def _tasks(ci: Ci) -> list[bot.Task]:
+    """List what the bot has to do in a project, including what the contract on the default branch asks for."""
     branch = ci.gitlab.project(ci.project_id).default_branch
     content = ci.gitlab.raw_file(ci.project_id, FILE_NAME, branch) if branch else None
     contract = contracts.parsed(content.decode(errors="replace")).contract if content else None
     gate = contract.gate if contract else GateSettings()
-    asked = ((gate.thread, bot.Task.THREAD), (gate.status, bot.Task.STATUS), (gate.issue, bot.Task.ISSUE))
-    return [*bot.ALWAYS, *(work for wanted, work in asked if wanted)]
+    optional = ((gate.thread, bot.Task.THREAD), (gate.status, bot.Task.STATUS), (gate.issue, bot.Task.ISSUE))
+    return [*bot.ALWAYS, *(task for wanted, task in optional if wanted)]

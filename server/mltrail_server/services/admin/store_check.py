@@ -1,4 +1,4 @@
-"""Hold what the database knows of files against what lies in the store."""
+"""Compare what the database knows about files with what is in the file store."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ class ProblemKind(Enum):
     SIZE = "size"  # another size than was stored
     DIGEST = "digest"  # another content than was stored
     ORPHAN = "orphan"  # the store has it, the database does not know it
-    YOUNG_ORPHAN = "young orphan"  # the same, less than a day old: it may be an upload that is under way
-    UNFINISHED = "unfinished upload"  # under way, or broken off; garbage collection takes it when it is a day old
+    YOUNG_ORPHAN = "young orphan"  # the same, less than a day old: it may belong to an upload in progress
+    UNFINISHED = "unfinished upload"  # in progress, or interrupted; garbage collection removes it after a day
 
 
 LOST = frozenset({ProblemKind.MISSING, ProblemKind.SIZE, ProblemKind.DIGEST})
@@ -51,7 +51,7 @@ class FileProblem:
         names = f": {', '.join(self.names)}" if self.names else ""
         return f"{self.kind.value}: project {self.project_id}, {self.blob_id}, {sizes}{names}"
 
-    def told(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         return {
             "problem": self.kind.value,
             "project_id": self.project_id,
@@ -66,7 +66,7 @@ class FileProblem:
 class Totals:
     files: int = 0
     size: int = 0
-    learned: int = 0  # digests that nobody knew before
+    learned: int = 0  # digests that were unknown before
     problems: dict[ProblemKind, int] = field(default_factory=lambda: dict.fromkeys(ProblemKind, 0))
 
     @property
@@ -78,15 +78,15 @@ class Totals:
         learned = f" {self.learned:,} digests were learned." if self.learned else ""
         return f"Checked {self.files:,} files ({self.size:,} bytes): {problems}.{learned}"
 
-    def told(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         problems = {kind.value: count for kind, count in self.problems.items()}
         return {"files": self.files, "bytes": self.size, "digests_learned": self.learned, "problems": problems}
 
 
 def check(deps: Deps, report: Callable[[FileProblem], None], *, with_digests: bool = False) -> Totals:
-    """Tell `report` of everything that is not as it should be. Files may come and go meanwhile.
+    """Call `report` for everything that is not as it should be. Files may be added and removed meanwhile.
 
-    `with_digests` reads all bytes, so it takes as long as reading the store takes.
+    With `with_digests` all bytes are read, so it takes as long as reading the whole store.
     """
     deps.files.ping()
     totals = Totals()
@@ -107,16 +107,8 @@ def check(deps: Deps, report: Callable[[FileProblem], None], *, with_digests: bo
     return totals
 
 
-def _unfinished(deps: Deps) -> Iterator[FileProblem]:
-    for leftover in deps.files.leftovers(before_ms=deps.clock()):
-        with deps.project(leftover.project_id).read() as tx:
-            under_way = uploads.get(tx, leftover.blob_id)
-        names = (under_way.path,) if under_way is not None else ()
-        yield FileProblem(ProblemKind.UNFINISHED, leftover.project_id, leftover.blob_id, names)
-
-
 def remove_orphans(deps: Deps) -> Totals:
-    """Remove bytes that the database does not know and that are older than a day. Not undone by anything."""
+    """Remove bytes that the database does not know and that are older than a day. This can't be undone."""
     totals = Totals()
 
     def remove(problem: FileProblem) -> None:
@@ -141,24 +133,24 @@ def _known(project: Project) -> Iterator[Blob]:
 
 
 def _paired(known: Iterator[Blob], found: Iterator[ListedBlob]) -> Iterator[tuple[Blob | None, ListedBlob | None]]:
-    """Walk through two lists that are sorted by id, side by side: memory does not grow with them."""
-    one, other = next(known, None), next(found, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one.id < other.blob_id):
-            yield one, None
-            one = next(known, None)
-        elif one is None or other.blob_id < one.id:
-            yield None, other
-            other = next(found, None)
+    """Walk in parallel through two lists that are sorted by id, so that memory does not grow with them."""
+    row, blob = next(known, None), next(found, None)
+    while row is not None or blob is not None:
+        if blob is None or (row is not None and row.id < blob.blob_id):
+            yield row, None
+            row = next(known, None)
+        elif row is None or blob.blob_id < row.id:
+            yield None, blob
+            blob = next(found, None)
         else:
-            yield one, other
-            one, other = next(known, None), next(found, None)
+            yield row, blob
+            row, blob = next(known, None), next(found, None)
 
 
 def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: ListedBlob | None) -> FileProblem | None:
     if known is not None and found is not None and known.size == found.size:
         return None
-    # The two lists are of different moments, so what looks wrong is looked at again.
+    # The two lists were read at different times, so what looks wrong is checked again.
     blob_id = known.id if known is not None else found.blob_id if found is not None else ""
     size = deps.files.size(project_id, blob_id)
     with deps.project(project_id).read() as tx:
@@ -185,3 +177,11 @@ def _digest_problem(deps: Deps, project_id: ProjectId, known: Blob, totals: Tota
     with deps.project(project_id).read() as tx:
         names = tuple(blobs.names_of(tx, known.id, limit=_MOST_NAMES))
     return FileProblem(ProblemKind.DIGEST, project_id, known.id, names, known.size, known.size)
+
+
+def _unfinished(deps: Deps) -> Iterator[FileProblem]:
+    for leftover in deps.files.leftovers(before_ms=deps.clock()):
+        with deps.project(leftover.project_id).read() as tx:
+            under_way = uploads.get(tx, leftover.blob_id)
+        names = (under_way.path,) if under_way is not None else ()
+        yield FileProblem(ProblemKind.UNFINISHED, leftover.project_id, leftover.blob_id, names)
