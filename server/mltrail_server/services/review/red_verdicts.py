@@ -14,12 +14,11 @@ def keep(ci: Ci, report: Report) -> None:
     request = report.merge_request
     if request is None or report.waiting:
         return
-    failing = [one for one in report.gate.models if one.outcome is Outcome.FAIL]
     with ci.project.read() as tx:
         known = {one.model: one for one in red_verdicts.of(tx, request.iid) if one.target_branch == report.target}
-    passing = [one for one in report.gate.models if one.name in known and _passes(report, one)]
-    failing = [one for one in failing if _is_news(report, one, known.get(one.name))]
-    passing = [one for one in passing if (known[one.name].passed_pipeline_id or 0) < _pipeline(report, one)]
+    models = report.gate.models
+    failing = [one for one in models if _fails_anew(report, one, known.get(one.name))]
+    passing = [one for one in models if one.name in known and _passes_anew(report, one, known[one.name])]
     if not failing and not passing:
         return
     with ci.project.write() as tx:
@@ -35,7 +34,9 @@ def keep(ci: Ci, report: Report) -> None:
             )
 
 
-def _is_news(report: Report, model: ModelReport, known: RedVerdict | None) -> bool:
+def _fails_anew(report: Report, model: ModelReport, known: RedVerdict | None) -> bool:
+    if model.outcome is not Outcome.FAIL:
+        return False
     if known is None:
         return True
     if model.silence is not None and known.stands:
@@ -44,6 +45,10 @@ def _is_news(report: Report, model: ModelReport, known: RedVerdict | None) -> bo
     if (known.passed_pipeline_id or 0) > number or known.pipeline_id > number:
         return False
     return not known.stands or known.rules != model.failures or known.pipeline_id != number
+
+
+def _passes_anew(report: Report, model: ModelReport, known: RedVerdict) -> bool:
+    return _passes(report, model) and (known.passed_pipeline_id or 0) < _pipeline(report, model)
 
 
 def _passes(report: Report, model: ModelReport) -> bool:

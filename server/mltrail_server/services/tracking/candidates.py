@@ -136,20 +136,27 @@ def update(
         if scope.actor.kind is TokenKind.DETACHED and not name:
             before = _get(tx, eid)
             if before.status is status and status.ended:
-                return before  # asked again after a lost answer: see `stamp.on_write`
+                return before  # sent again after a lost response: see `stamp.on_write`
         kinds = _kinds_of_update(status, ended_ms, name)
         candidate, number = writable(tx, scope, eid, kinds, [NAME_TAG] if name else [])
         own = number == candidate.iid
-        if not own or (status is not None and status.ended and _outlives_job(scope, candidate)):
-            # How a run of CI jobs ended is for its jobs to say; that others said so is only noted.
-            status = ended_ms = None
-        if name:
-            evidence.put_tags(tx, candidate, {NAME_TAG: name}, own=own)
-        given = {"status": status, "ended_ms": ended_ms, "name": name or None}
-        candidates.change(tx, candidate.iid, **{key: value for key, value in given.items() if value is not None})
-        if status is not None and status.ended:
+        ends = status is not None and status.ended
+        if not own or (ends and _outlives_job(scope, candidate)):
+            # Only its own jobs can say how a run of CI jobs ended; if others say so, that is only recorded.
+            status, ended_ms, ends = None, None, False
+        _store_update(tx, candidate, status=status, ended_ms=ended_ms, name=name or None, own=own)
+        if ends:
             stamp.on_end(tx, scope, candidate.iid)
         return _get(tx, eid)
+
+
+def _store_update(
+    tx: Transaction, candidate: Candidate, *, status: Status | None, ended_ms: int | None, name: str | None, own: bool
+) -> None:
+    if name is not None:
+        evidence.put_tags(tx, candidate, {NAME_TAG: name}, own=own)
+    given = {"status": status, "ended_ms": ended_ms, "name": name}
+    candidates.change(tx, candidate.iid, **{key: value for key, value in given.items() if value is not None})
 
 
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
