@@ -219,7 +219,7 @@ class TestGitLabsOwnCall:
 
 def test_only_a_few_large_models_are_read_at_a_time(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a thread of the server for as long as its bytes take to read."""
-    monkeypatch.setattr(integrity, "LARGE", 0)
+    monkeypatch.setattr(integrity, "LARGE_BYTES", 0)
     monkeypatch.setattr(integrity, "reading", BoundedSemaphore(1))
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])

@@ -55,7 +55,7 @@ _COMMIT = "mlflow.source.git.commit"
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedPipeline:
     """A pipeline, and how many candidates are tied to its jobs."""
 
     pipeline: Pipeline
@@ -70,7 +70,7 @@ def of_branch(
     limit: int,
     shas: Sequence[str] | None = None,
     experiments: Mapping[int, str] | None = None,
-) -> list[Counted]:
+) -> list[CountedPipeline]:
     """List the pipelines of a branch (not of merge requests) older than `before` that have candidates, newest first;
     with `shas` only those of these commits, with `experiments` only those with candidates in one of these.
     """
@@ -107,7 +107,7 @@ def of_branch(
     if experiments is not None:
         query = query.where(_has_one_in(experiments))
     rows = tx.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))
-    return [Counted(Pipeline(*row[:-1]), row.tied) for row in rows]
+    return [CountedPipeline(Pipeline(*row[:-1]), row.tied) for row in rows]
 
 
 def _has_one_in(experiments: Mapping[int, str]) -> sa.ColumnElement[bool]:
