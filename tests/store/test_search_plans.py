@@ -94,7 +94,7 @@ def pages(scope: Scope, filter_text: str, order_by: list[str], sizes: Sizes, lim
     return found
 
 
-def ask(scope: Scope, filter_text: str, order_by: list[str], **options: object) -> search.Found:
+def ask(scope: Scope, filter_text: str, order_by: list[str], **options: object) -> search.FoundCandidates:
     asked = {"experiment_iids": [1, 2], "stages": (Stage.ACTIVE,), "limit": 5, "token": None} | options
     with scope.project.read() as tx:
         return search.search(tx, clauses=parse(filter_text), orders=parse_orders(order_by), **asked)
@@ -136,7 +136,8 @@ def test_runs_that_are_added_between_pages_neither_shift_nor_repeat_any(
 @pytest.mark.parametrize("order_by", ORDERS, ids=str)
 def test_no_experiments_hold_no_runs(scope: Scope, order_by: list[str]) -> None:
     for sizes in (WALK, FEW, SORT):
-        assert ask(scope, "metrics.loss > 0", order_by, sizes=sizes, experiment_iids=[]) == search.Found([], None)
+        found = ask(scope, "metrics.loss > 0", order_by, sizes=sizes, experiment_iids=[])
+        assert found == search.FoundCandidates([], None)
 
 
 def test_a_token_of_another_search_is_refused(scope: Scope) -> None:
