@@ -46,7 +46,8 @@ class ModelList:
 @dataclass(frozen=True, slots=True)
 class ModelView:
     """A model, a page of its versions, and the moves of its aliases, newest first. `managed` are the aliases that
-    promotions move, and so stewards only; `semvers` names every version that an alias points or pointed at.
+    promotions move: to move them by hand takes Maintainer rights. `semvers` names every version that an alias points or
+    pointed at.
     """
 
     model: Model

@@ -45,7 +45,7 @@ class Version:
     tags: Tags = ()
     aliases: tuple[str, ...] = ()
     elsewhere: str = ""
-    promoted: bool = False  # by a promotion: verified, its files its own, changed by stewards only
+    promoted: bool = False  # by a promotion: verified, with files of its own; changing it takes Maintainer rights
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ model_version = Table(
     Column("updated_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),  # a deleted version keeps its row, so that its semver is never used again
     Column("deleted_by", Text),
-    Column("promoted", Boolean, nullable=False, default=False),  # by a promotion, and changed by stewards only
+    Column("promoted", Boolean, nullable=False, default=False),  # by a promotion; changing it takes Maintainer rights
     UniqueConstraint("project_id", "id"),
     UniqueConstraint("project_id", "model_id", "semver"),
     belongs_to(model, by=["model_id"], key=["id"]),
@@ -117,7 +117,7 @@ promotion = Table(
     Column("number", BigInteger, nullable=False),
     Column("semver", String(255), nullable=False),
     Column("pre_release", Boolean, nullable=False, default=False),  # of a merge request; it never gets the alias
-    Column("alias", String(255)),  # that it moved; from then on only stewards move it
+    Column("alias", String(255)),  # that it moved; moving it then takes Maintainer rights
     Column("candidate_iid", BigInteger, nullable=False),
     Column("trained_in", BigInteger, nullable=False),  # the pipeline that made the candidate
     Column("merge_request_iid", BigInteger),
