@@ -12,6 +12,7 @@ from mltrail_server.domain.report_job import Doubt
 from mltrail_server.domain.threads import Override
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.contract import contracts
+from mltrail_server.services.contract.contracts import ContractVersion, PipelineContract
 from mltrail_server.store.ci import merge_requests, pipelines
 from mltrail_server.store.ci.merge_requests import MergeRequest
 from mltrail_server.store.ci.pipelines import Pipeline
@@ -134,51 +135,66 @@ def answer(tx: Transaction, pipeline_id: int, asked: Question) -> Report:
 
 
 def of(tx: Transaction, pipeline: Pipeline, asked: Question) -> Report:
-    """Do so for a pipeline that need not be known here."""
+    """Do the same for a pipeline that need not be known here."""
     iid = asked.iid or pipeline.merge_request_iid
     request = merge_requests.get(tx, iid) if iid is not None else None
-    head = asked.head or pipeline.head
-    target = request.target_branch if request else asked.default_branch or pipeline.ref
-    if asked.kept is not None:
-        known = contracts.from_stored(asked.kept, head=head)
-    else:
-        known = contracts.of_pipeline(tx, pipeline.id, head=head)
-    if asked.trial is not None:
-        known = replace(known, proposed=contracts.parsed(asked.trial))
-    versions = [one for one in (known.binding, known.proposed) if one is not None]
-    tags = {tag for one in versions for tag in selection.tags_of(one.known)}
-    # Without a contract nothing gates: then a pipeline's report tells what this one has made.
-    judged = None if asked.alone or not any(one.known for one in versions) else request
-    fork = request is not None and request.source_project_id not in (None, tx.project_id)
-    of_commit = _of_commit(tx, pipeline, judged, head)
-    made, cut = _made(tx, of_commit, tags)
-    found = baselines.branch(tx, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags)
-    given = GateInput(tx, made, found, known, target, asked.if_invalid, fork=fork, cut=cut)
-    if judged is not None and not fork:
-        red = red_verdicts.of(tx, judged.iid) if judged.has_failed else []
-        given = replace(
-            given,
-            red={one.model: one.rules for one in red if one.stands and one.target_branch == target},
-            jobs=HeadJobs(),
-        )
-        # Where each model was trained nobody has to ask what silence means.
-        if any(judge.lacks(given, one.known) for one in versions):
-            given = replace(given, jobs=jobs.of_commit(tx, [one.id for one in of_commit]))
-    binding = judge.judge(given, known.binding)
+    given = _gate_input(tx, pipeline, request, asked)
+    binding = judge.judge(given, given.contract.binding)
+    proposed = given.contract.proposed
     return Report(
         pipeline,
         request,
         binding.models,
         verdict.overall(model.verdict for model in binding.models if model.runs),
         binding,
-        judge.judge(given, known.proposed) if known.proposed is not None else None,
+        judge.judge(given, proposed) if proposed is not None else None,
         tuple(given.runs),
         tuple(_local(tx, [pipeline.sha, request.head_sha or ""])) if request else (),
-        target,
-        contract_read=known.read,
-        head=head,
+        given.target,
+        contract_read=given.contract.read,
+        head=asked.head or pipeline.head,
         busy=tuple(sorted({busy for model in binding.models if model.silence for busy in model.silence.busy})),
     )
+
+
+def _gate_input(tx: Transaction, pipeline: Pipeline, request: MergeRequest | None, asked: Question) -> GateInput:
+    """Fetch what the judgement is made from."""
+    head = asked.head or pipeline.head
+    target = request.target_branch if request else asked.default_branch or pipeline.ref
+    contract = _contract(tx, pipeline, asked, head)
+    versions = _versions(contract)
+    tags = {tag for one in versions for tag in selection.tags_of(one.known)}
+    # Without a contract nothing gates; then a pipeline's report shows only its own runs.
+    judged = None if asked.alone or not any(one.known for one in versions) else request
+    of_commit = _of_commit(tx, pipeline, judged, head)
+    made, cut = _made(tx, of_commit, tags)
+    branch = baselines.branch(tx, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags)
+    fork = request is not None and request.source_project_id not in (None, tx.project_id)
+    given = GateInput(tx, made, branch, contract, target, asked.if_invalid, fork=fork, cut=cut)
+    return given if judged is None or fork else _with_silence(tx, given, judged, of_commit)
+
+
+def _contract(tx: Transaction, pipeline: Pipeline, asked: Question, head: str) -> PipelineContract:
+    if asked.kept is not None:
+        found = contracts.from_stored(asked.kept, head=head)
+    else:
+        found = contracts.of_pipeline(tx, pipeline.id, head=head)
+    return found if asked.trial is None else replace(found, proposed=contracts.parsed(asked.trial))
+
+
+def _versions(contract: PipelineContract) -> list[ContractVersion]:
+    return [one for one in (contract.binding, contract.proposed) if one is not None]
+
+
+def _with_silence(tx: Transaction, given: GateInput, request: MergeRequest, of_commit: Sequence[Pipeline]) -> GateInput:
+    """Add what is needed to judge models that were not trained."""
+    red = red_verdicts.of(tx, request.iid) if request.has_failed else []
+    rules = {one.model: one.rules for one in red if one.stands and one.target_branch == given.target}
+    given = replace(given, red=rules, jobs=HeadJobs())
+    # If every model was trained, the jobs are not needed.
+    if any(judge.lacks(given, one.known) for one in _versions(given.contract)):
+        return replace(given, jobs=jobs.of_commit(tx, [one.id for one in of_commit]))
+    return given
 
 
 def _of_commit(tx: Transaction, pipeline: Pipeline, request: MergeRequest | None, head: str) -> list[Pipeline]:
