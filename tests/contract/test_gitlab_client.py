@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.gitlab_ci import MergeRequest
+from mltrail_server.domain.gitlab_ci import GitLabMergeRequest
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.connections import Connections
@@ -66,7 +66,7 @@ def test_merge_requests_are_found_by_number_branch_and_commit(client: GitLab, re
     assert (found.source_branch, found.target_branch, found.state) == ("faster", "main", "opened")
     assert (found.sha, found.base_sha, found.source_project_id) == (FASTER, MAIN, 42)
 
-    def iids(requests: list[MergeRequest]) -> list[int]:
+    def iids(requests: list[GitLabMergeRequest]) -> list[int]:
         return [one.iid for one in requests]
 
     assert iids(client.open_merge_requests(PROJECT, "faster")) == [request_iid]

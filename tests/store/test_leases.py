@@ -17,7 +17,9 @@ LEASE = 1_000
 
 @pytest.fixture(autouse=True)
 def merge_request(deps: Deps) -> None:
-    opened = gitlab_ci.MergeRequest(REQUEST, "Learn", "opened", "faster", "main", 1, "a" * 40, "b" * 40, "https://x/7")
+    opened = gitlab_ci.GitLabMergeRequest(
+        REQUEST, "Learn", "opened", "faster", "main", 1, "a" * 40, "b" * 40, "https://x/7"
+    )
     with deps.project(PROJECT).write() as tx:
         merge_requests.refresh(tx, opened)
 

@@ -23,7 +23,7 @@ MERGE_REQUEST_TAG = "gitlab.CI_MERGE_REQUEST_IID"
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class GitLabProject:
     id: int
     path: str
     default_branch: str | None
@@ -33,7 +33,7 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Pipeline:
+class GitLabPipeline:
     id: int
     iid: int | None
     sha: str
@@ -62,7 +62,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeRequest:
+class GitLabMergeRequest:
     iid: int
     title: str
     state: str  # opened, closed, merged, locked

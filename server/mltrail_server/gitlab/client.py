@@ -49,13 +49,13 @@ class GitLab:
         self._path_of = path_of
         self._bot_ids: dict[str, int] = {}
         self._ancestors: dict[tuple[ProjectId, str, int], list[str]] = {}
-        self._projects: dict[ProjectId, tuple[int, gitlab_ci.Project]] = {}
+        self._projects: dict[ProjectId, tuple[int, gitlab_ci.GitLabProject]] = {}
 
     def observe(self, observer: Callable[[str, str, float], None]) -> None:
         """Report every call to GitLab, also with users' tokens: method, status or `error`, seconds."""
         self.sessions.observe = observer
 
-    def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> gitlab_ci.Project:
+    def project(self, project_id: ProjectId, *, max_age_ms: int = 0) -> gitlab_ci.GitLabProject:
         """Get a project, or what GitLab returned for it at most `max_age_ms` ago."""
         now = self.sessions.clock()
         known_ms, known = self._projects.get(project_id, (0, None))
@@ -64,18 +64,18 @@ class GitLab:
             self._projects[project_id] = now, known
         return known
 
-    def project_named(self, project: str) -> gitlab_ci.Project:
+    def project_named(self, project: str) -> gitlab_ci.GitLabProject:
         """Get a project by its number or path."""
         token = self._token_of(ProjectId(int(project))) if project.isdigit() else self.token_of_path(project)
         with translating_errors("project", bot=True):
             got = self._session(token).http_get(f"/projects/{gitlab.utils.EncodedId(project)}", **NO_WAITING)
         return decode.project(decode.one(got, "project"))
 
-    def pipeline(self, project_id: ProjectId, pipeline_id: int) -> gitlab_ci.Pipeline:
+    def pipeline(self, project_id: ProjectId, pipeline_id: int) -> gitlab_ci.GitLabPipeline:
         got = self._get(project_id, f"/pipelines/{pipeline_id}", "pipeline")
         return decode.pipeline(got, tag=bool(got.get("tag")))
 
-    def pipelines_of(self, project_id: ProjectId, sha: str) -> list[gitlab_ci.Pipeline]:
+    def pipelines_of(self, project_id: ProjectId, sha: str) -> list[gitlab_ci.GitLabPipeline]:
         """List the newest pipelines of a commit without child pipelines, newest first.
 
         https://docs.gitlab.com/api/pipelines/#list-project-pipelines
@@ -88,7 +88,7 @@ class GitLab:
             )
             return [decode.pipeline(one, tag=bool(one.get("tag"))) for one in got]
 
-    def look(self, project_id: ProjectId, pipeline_id: int) -> tuple[gitlab_ci.Pipeline, list[gitlab_ci.Job]]:
+    def look(self, project_id: ProjectId, pipeline_id: int) -> tuple[gitlab_ci.GitLabPipeline, list[gitlab_ci.Job]]:
         """Get a pipeline and its jobs (see `pipeline_jobs`), in one call if that returns both."""
         found = self._jobs(project_id, pipeline_id)
         jobs = decode.newest_marked([decode.job(got) for got in found])
@@ -117,19 +117,19 @@ class GitLab:
         found = self._found(project_id, f"/repository/{kind}/{gitlab.utils.EncodedId(ref)}", "branch or tag")
         return found is not None and found.get("protected") is True
 
-    def merge_request(self, project_id: ProjectId, iid: int) -> gitlab_ci.MergeRequest:
+    def merge_request(self, project_id: ProjectId, iid: int) -> gitlab_ci.GitLabMergeRequest:
         return decode.merge_request(self._get(project_id, f"/merge_requests/{iid}", "merge request"))
 
-    def open_merge_requests(self, project_id: ProjectId, source_branch: str) -> list[gitlab_ci.MergeRequest]:
+    def open_merge_requests(self, project_id: ProjectId, source_branch: str) -> list[gitlab_ci.GitLabMergeRequest]:
         """List the open merge requests whose source is this branch of this project, not of a fork."""
         found = self._list(project_id, "/merge_requests", "merge requests", source_branch=source_branch, state="opened")
         return [decode.merge_request(got) for got in found if got["source_project_id"] == project_id]
 
-    def commit_merge_requests(self, project_id: ProjectId, sha: str) -> list[gitlab_ci.MergeRequest]:
+    def commit_merge_requests(self, project_id: ProjectId, sha: str) -> list[gitlab_ci.GitLabMergeRequest]:
         path = f"/repository/commits/{sha}/merge_requests"
         return [decode.merge_request(got) for got in self._list(project_id, path, "commit")]
 
-    def open_requests(self, project_id: ProjectId) -> list[gitlab_ci.MergeRequest]:
+    def open_requests(self, project_id: ProjectId) -> list[gitlab_ci.GitLabMergeRequest]:
         """List all open merge requests of a project. The list has no merge bases."""
         return [
             decode.merge_request(got) for got in self._list(project_id, "/merge_requests", "project", state="opened")

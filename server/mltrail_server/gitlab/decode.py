@@ -17,10 +17,10 @@ def one(got: object, what: str) -> dict[str, Any]:
     return got
 
 
-def project(got: dict[str, Any]) -> gitlab_ci.Project:
+def project(got: dict[str, Any]) -> gitlab_ci.GitLabProject:
     permissions = got.get("permissions") or {}
     levels = [(permissions.get(name) or {}).get("access_level") or 0 for name in ("project_access", "group_access")]
-    return gitlab_ci.Project(
+    return gitlab_ci.GitLabProject(
         got["id"],
         got["path_with_namespace"],
         got.get("default_branch"),
@@ -33,8 +33,8 @@ def project(got: dict[str, Any]) -> gitlab_ci.Project:
 PIPELINE_FIELDS = frozenset({"id", "sha", "ref", "source", "status", "web_url"})
 
 
-def pipeline(got: dict[str, Any], *, tag: bool) -> gitlab_ci.Pipeline:
-    return gitlab_ci.Pipeline(
+def pipeline(got: dict[str, Any], *, tag: bool) -> gitlab_ci.GitLabPipeline:
+    return gitlab_ci.GitLabPipeline(
         got["id"], got.get("iid"), got["sha"], got["ref"], got["source"], got["status"], got["web_url"], tag
     )
 
@@ -61,9 +61,9 @@ def job(got: dict[str, Any]) -> gitlab_ci.Job:
     )
 
 
-def merge_request(got: dict[str, Any]) -> gitlab_ci.MergeRequest:
+def merge_request(got: dict[str, Any]) -> gitlab_ci.GitLabMergeRequest:
     refs = got.get("diff_refs") or {}
-    return gitlab_ci.MergeRequest(
+    return gitlab_ci.GitLabMergeRequest(
         got["iid"],
         got["title"],
         got["state"],

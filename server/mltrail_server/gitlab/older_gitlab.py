@@ -43,7 +43,7 @@ class OlderGitLab:
         home = {"job_project_id": str(where.id), "job_project_path": where.path}
         return {**claims, **home}, self._source(claims, where, job)
 
-    def _source(self, claims: Mapping[str, Any], where: gitlab_ci.Project, job: gitlab_ci.Job) -> ProjectId:
+    def _source(self, claims: Mapping[str, Any], where: gitlab_ci.GitLabProject, job: gitlab_ci.Job) -> ProjectId:
         try:
             found = fork_rule.source_of(
                 self._bot, ProjectId(where.id), ref=job.ref, pipeline_source=str(claims.get("pipeline_source"))

@@ -17,7 +17,7 @@ _MOST_ROOTS = 10
 _MOST_TRIGGERS = 100
 
 
-def root_of(gitlab: GitLab, project_id: ProjectId, child: gitlab_ci.Pipeline) -> gitlab_ci.Pipeline | None:
+def root_of(gitlab: GitLab, project_id: ProjectId, child: gitlab_ci.GitLabPipeline) -> gitlab_ci.GitLabPipeline | None:
     """Find the pipeline that started a child pipeline, directly or through another child; None if GitLab has none.
 
     One call, and if a commit has several pipelines, one more for each of them and for each child on the way.

@@ -18,7 +18,7 @@ from typing import Self
 from mltrail_server.domain import bot, webhook_secrets
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid
-from mltrail_server.domain.gitlab_ci import MergeRequest, Project
+from mltrail_server.domain.gitlab_ci import GitLabMergeRequest, GitLabProject
 from mltrail_server.domain.identity import VerifiedClaims, title_of
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.tokens import bare, is_jwt
@@ -77,8 +77,8 @@ class SelfTest:
             older=OlderGitLab(self.gitlab),
         )
         self.job_tokens = JobTokens(sessions, self.gitlab)
-        self.project: Project | None = None
-        self.request: MergeRequest | None = None
+        self.project: GitLabProject | None = None
+        self.request: GitLabMergeRequest | None = None
         self.claims: VerifiedClaims | None = None
 
     def run(self) -> Sequence[CheckResult]:
@@ -265,7 +265,7 @@ class SelfTest:
             wait_seconds=self.given.webhook_wait_seconds,
         )
 
-    def _known_project(self) -> Project:
+    def _known_project(self) -> GitLabProject:
         if self.project is None:
             raise _Skip("needs the project")
         return self.project

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ReportSubject:
     """A pipeline that is judged for a merge request: for its own where `iid` is None, else for another one of its
     branch. `kept` is the contract that binds that one. `head` is a newer commit of the merge request, and `pipeline`
     speaks for it where none of its own is known.
@@ -45,7 +45,7 @@ class Subject:
         return self.iid or self.state.merge_request_iid
 
 
-def complete(ci: Ci, subject: Subject) -> CompleteReport:
+def complete(ci: Ci, subject: ReportSubject) -> CompleteReport:
     """Compute a report with all that it rests on, and remember which models have failed. Judged again only if what
     GitLab says of other pipelines of the commit was new.
     """
@@ -96,7 +96,7 @@ def known(ci: Ci, pipeline_id: int, *, trial: str | None = None) -> Report:
     return _completed(ci, _with_override(ci, report), default_branch=default_branch)
 
 
-def _judged(ci: Ci, subject: Subject, question: Question) -> Report:
+def _judged(ci: Ci, subject: ReportSubject, question: Question) -> Report:
     with ci.project.read() as tx:
         if subject.pipeline is not None:
             return reports.of(tx, subject.pipeline, question)

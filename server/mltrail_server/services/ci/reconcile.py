@@ -19,7 +19,7 @@ from mltrail_server.store.review import jobs
 from mltrail_server.store.review.contracts import Kept
 
 from . import compute, poll
-from .compute import Subject
+from .compute import ReportSubject
 from .publish.publisher import BUSY_MS, DELETED, Published, leases
 from .publish.publishers import CompleteReport, publish_issues, publish_reports, strictest
 
@@ -99,11 +99,11 @@ def look(ci: Ci, pipeline_id: int) -> Look:
     return Look(settled=_is_done(ci, state, [one.report for one in reports]))
 
 
-def _subjects(ci: Ci, state: PipelineState, pipeline_id: int) -> list[Subject]:
+def _subjects(ci: Ci, state: PipelineState, pipeline_id: int) -> list[ReportSubject]:
     """List the merge requests that a pipeline is judged for: its own, and those of its branch beside it. One that
     GitLab does not show is left to the next look.
     """
-    found = [Subject(state, pipeline_id)]
+    found = [ReportSubject(state, pipeline_id)]
     for iid in state.others:
         with ci.project.read() as tx:
             request = merge_requests.get(tx, iid)
@@ -116,11 +116,11 @@ def _subjects(ci: Ci, state: PipelineState, pipeline_id: int) -> list[Subject]:
         except MltrailError as error:
             _log.warning("!%s of project %s: %s", iid, ci.project_id, error.message)
             continue
-        found.append(Subject(state, pipeline_id, iid, replace(kept, asked_ms=ci.now)))
+        found.append(ReportSubject(state, pipeline_id, iid, replace(kept, asked_ms=ci.now)))
     return found
 
 
-def _want_notes(ci: Ci, subjects: Sequence[Subject]) -> None:
+def _want_notes(ci: Ci, subjects: Sequence[ReportSubject]) -> None:
     """Have the notes come back that somebody has deleted, whoever writes them."""
     with ci.project.write() as tx:
         for subject in subjects:

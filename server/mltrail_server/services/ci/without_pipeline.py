@@ -12,7 +12,7 @@ from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.review.contracts import Kept
 
 from . import compute
-from .compute import Subject
+from .compute import ReportSubject
 from .publish.publisher import leases
 from .publish.publishers import publish_reports
 from .reconcile import Look
@@ -41,7 +41,7 @@ def look(ci: Ci, iid: int) -> Look:
     examine.refresh_baselines(ci, found.target_branch, but=speaks.id)
     state = PipelineState(project, None, iid, settled=True)
     with leases(ci, [iid]) as held:
-        complete = compute.complete(ci, Subject(state, speaks.id, iid, kept, head, speaks))
+        complete = compute.complete(ci, ReportSubject(state, speaks.id, iid, kept, head, speaks))
         if complete.report.gate.outcome is None and known.note_id is None:
             return Look(settled=True)
         result = publish_reports(ci, [complete], held)

@@ -71,7 +71,9 @@ class _File:
         return ContractVersion(problems=(self.problem,)) if self.problem else parsed(self.text)
 
 
-def refresh(ci: Ci, pipeline: gitlab_ci.Pipeline, request: MergeRequest | None, *, default_branch: str | None) -> None:
+def refresh(
+    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, request: MergeRequest | None, *, default_branch: str | None
+) -> None:
     """Read the file that binds a stored pipeline, and the merge request's own version of it.
 
     The target branch's file counts; on the default branch and for tags the commit's own. If GitLab does not answer, the

@@ -24,7 +24,7 @@ class OtherPipelines:
     changed: bool = False
 
 
-def newest(ci: Ci, request: MergeRequest, head: str) -> list[gitlab_ci.Pipeline]:
+def newest(ci: Ci, request: MergeRequest, head: str) -> list[gitlab_ci.GitLabPipeline]:
     """List GitLab's pipelines of a merge request's commit, the newest first: its own, and its branch's."""
     own = f"refs/merge-requests/{request.iid}/"
     fork = request.source_project_id not in (None, ci.project_id)
@@ -61,13 +61,15 @@ def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> OtherPipel
     return OtherPipelines(unfinished, changed=True)
 
 
-def _merge_request_iid(pipeline: gitlab_ci.Pipeline, stored: pipelines.Pipeline | None, request: MergeRequest) -> int:
+def _merge_request_iid(
+    pipeline: gitlab_ci.GitLabPipeline, stored: pipelines.Pipeline | None, request: MergeRequest
+) -> int:
     """Return the merge request that a pipeline counts towards: its own, or the first that was found for a branch's."""
     if pipeline.ref.startswith("refs/merge-requests/") or stored is None or stored.merge_request_iid is None:
         return request.iid
     return stored.merge_request_iid
 
 
-def _has_ended(pipeline: gitlab_ci.Pipeline, stored: pipelines.Pipeline | None) -> bool:
+def _has_ended(pipeline: gitlab_ci.GitLabPipeline, stored: pipelines.Pipeline | None) -> bool:
     """Whether a pipeline had ended when it was stored, and has not been started again."""
     return stored is not None and stored.status == pipeline.status and pipeline.status in gitlab_ci.ENDED

@@ -33,8 +33,8 @@ class PipelineState:
     the open merge requests of the same branch besides the pipeline's own.
     """
 
-    project: gitlab_ci.Project
-    pipeline: gitlab_ci.Pipeline | None
+    project: gitlab_ci.GitLabProject
+    pipeline: gitlab_ci.GitLabPipeline | None
     merge_request_iid: int | None
     settled: bool
     others: tuple[int, ...] = ()
@@ -91,11 +91,11 @@ def refresh(ci: Ci, pipeline_id: int, *, fresh: bool) -> PipelineState:
     return PipelineState(project, pipeline, iid, _all_ended(tied) and not detached, others)
 
 
-def _may_have_request(project: gitlab_ci.Project, pipeline: gitlab_ci.Pipeline) -> bool:
+def _may_have_request(project: gitlab_ci.GitLabProject, pipeline: gitlab_ci.GitLabPipeline) -> bool:
     return not pipeline.tag and pipeline.ref != project.default_branch
 
 
-def _fetch(ci: Ci, pipeline_id: int, *, known: bool) -> tuple[gitlab_ci.Pipeline | None, list[gitlab_ci.Job]]:
+def _fetch(ci: Ci, pipeline_id: int, *, known: bool) -> tuple[gitlab_ci.GitLabPipeline | None, list[gitlab_ci.Job]]:
     """Ask for a pipeline and its jobs. The pipeline is None if we know it and GitLab no longer has it."""
     try:
         return ci.gitlab.look(ci.project_id, pipeline_id)
@@ -132,19 +132,21 @@ class _Requests:
     """
 
     link: pipelines.Link
-    own: gitlab_ci.MergeRequest | None = None
-    beside: tuple[gitlab_ci.MergeRequest, ...] = ()
+    own: gitlab_ci.GitLabMergeRequest | None = None
+    beside: tuple[gitlab_ci.GitLabMergeRequest, ...] = ()
 
     @property
     def iid(self) -> int | None:
         return self.own.iid if self.own is not None else self.link.merge_request_iid
 
     @property
-    def fetched(self) -> list[gitlab_ci.MergeRequest]:
+    def fetched(self) -> list[gitlab_ci.GitLabMergeRequest]:
         return [*([self.own] if self.own is not None else []), *self.beside]
 
 
-def _requests(ci: Ci, pipeline: gitlab_ci.Pipeline, link: pipelines.Link, *, trains: bool, fresh: bool) -> _Requests:
+def _requests(
+    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.Link, *, trains: bool, fresh: bool
+) -> _Requests:
     """Find the merge requests of a pipeline, asking GitLab only where what we know is missing, old or not enough."""
     in_ref = _request_of_ref(pipeline)
     found = _Requests(link)
@@ -158,7 +160,7 @@ def _requests(ci: Ci, pipeline: gitlab_ci.Pipeline, link: pipelines.Link, *, tra
     return found
 
 
-def _request_of_ref(pipeline: gitlab_ci.Pipeline) -> int | None:
+def _request_of_ref(pipeline: gitlab_ci.GitLabPipeline) -> int | None:
     """Read the merge request's number from the ref of a merge request pipeline; None for other pipelines."""
     match = _MERGE_REQUEST_REF.match(pipeline.ref)
     return int(match[1]) if match else None
@@ -170,8 +172,8 @@ def _is_known(ci: Ci, iid: int) -> bool:
 
 
 def _merge_request(
-    ci: Ci, pipeline: gitlab_ci.Pipeline, link: pipelines.Link, *, since: int
-) -> gitlab_ci.MergeRequest | None:
+    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.Link, *, since: int
+) -> gitlab_ci.GitLabMergeRequest | None:
     """Find the merge request of a pipeline: its own, or the oldest open one of its branch. None also if our copy is not
     older than `since`, or if it was deleted.
     """
@@ -183,7 +185,7 @@ def _merge_request(
     return None if iid is None else _fetch_request(ci, iid)
 
 
-def _beside(ci: Ci, pipeline: gitlab_ci.Pipeline, own: int | None) -> list[gitlab_ci.MergeRequest]:
+def _beside(ci: Ci, pipeline: gitlab_ci.GitLabPipeline, own: int | None) -> list[gitlab_ci.GitLabMergeRequest]:
     """Fetch the other open merge requests of a branch: it may be proposed to several target branches."""
     opened = ci.gitlab.open_merge_requests(ci.project_id, pipeline.ref)
     others = sorted(request.iid for request in opened if request.iid != own)
@@ -191,7 +193,7 @@ def _beside(ci: Ci, pipeline: gitlab_ci.Pipeline, own: int | None) -> list[gitla
     return [request for request in fetched if request is not None]
 
 
-def _fetch_request(ci: Ci, iid: int) -> gitlab_ci.MergeRequest | None:
+def _fetch_request(ci: Ci, iid: int) -> gitlab_ci.GitLabMergeRequest | None:
     """Ask GitLab for a merge request; None if it was deleted."""
     try:
         return ci.gitlab.merge_request(ci.project_id, iid)
@@ -202,7 +204,7 @@ def _fetch_request(ci: Ci, iid: int) -> gitlab_ci.MergeRequest | None:
 
 
 def _head(
-    ci: Ci, pipeline: gitlab_ci.Pipeline, link: pipelines.Link, request: gitlab_ci.MergeRequest | None
+    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.Link, request: gitlab_ci.GitLabMergeRequest | None
 ) -> str | None:
     """Find the merge request's commit that a merged results pipeline has run on; None for other pipelines."""
     merged = pipeline.ref.endswith(("/merge", "/train")) and _request_of_ref(pipeline) is not None
@@ -219,7 +221,7 @@ def _head(
     return newest if newest in parents or not parents else parents[-1] if len(parents) > 1 else newest
 
 
-def _others(tx: Transaction, pipeline: gitlab_ci.Pipeline | None, own: int | None) -> tuple[int, ...]:
+def _others(tx: Transaction, pipeline: gitlab_ci.GitLabPipeline | None, own: int | None) -> tuple[int, ...]:
     """List the other open merge requests of a branch's pipeline."""
     if own is None or pipeline is None or pipeline.tag or _request_of_ref(pipeline) is not None:
         return ()

@@ -49,8 +49,8 @@ class Choice:
 class Choices:
     """What can be promoted for a pipeline, by model. `only` is the run that somebody has named."""
 
-    pipeline: gitlab_ci.Pipeline
-    project: gitlab_ci.Project
+    pipeline: gitlab_ci.GitLabPipeline
+    project: gitlab_ci.GitLabProject
     models: tuple[Choice, ...]
     only: int | None = None
     contract: Contract | None = None
@@ -118,7 +118,7 @@ class _Asked:
     """What is asked for: the promotion of a pipeline, of one model if `model` names it."""
 
     ci: Ci
-    pipeline: gitlab_ci.Pipeline
+    pipeline: gitlab_ci.GitLabPipeline
     examined: Examined
     model: str | None
 
@@ -147,7 +147,7 @@ def _if_not_red(choice: Choice, report: ModelReport) -> Choice:
     return replace(choice, problem=f"the gate is red: {listed or 'no run of a succeeded job counts'}", refused=True)
 
 
-def _if_allowed(choice: Choice, pipeline: gitlab_ci.Pipeline, examined: Examined) -> Choice:
+def _if_allowed(choice: Choice, pipeline: gitlab_ci.GitLabPipeline, examined: Examined) -> Choice:
     """Apply a model's policy: which refs promote it."""
     default = examined.project.default_branch
     problem = choice.policy.refusal(pipeline.ref, default_branch=default, tag=pipeline.tag)
@@ -161,7 +161,7 @@ def _if_allowed(choice: Choice, pipeline: gitlab_ci.Pipeline, examined: Examined
 
 
 def _if_merged(
-    scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline, examined: Examined, choice: Choice, request_iid: int
+    scope: Scope, ci: Ci, pipeline: gitlab_ci.GitLabPipeline, examined: Examined, choice: Choice, request_iid: int
 ) -> Choice:
     """Allow a merge request's run once it is merged into a branch that promotes, with the same files."""
     request = ci.gitlab.merge_request(ci.project_id, request_iid)
@@ -173,7 +173,7 @@ def _if_merged(
     return _if_allowed(choice, target, examined)
 
 
-def _reviewed_problem(ci: Ci, source: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest) -> str:
+def _reviewed_problem(ci: Ci, source: gitlab_ci.GitLabPipeline, request: gitlab_ci.GitLabMergeRequest) -> str:
     """Say why a merge request's candidate is not what its merge has brought; "" if it is."""
     if request.state != "merged":
         return f"its merge request !{request.iid} is not merged"
@@ -322,5 +322,5 @@ def _sources(asked: _Asked) -> list[Pipeline]:
     return list(found.values())[:_MOST_PIPELINES]
 
 
-def _is_merge_of(sha: str, request: gitlab_ci.MergeRequest) -> bool:
+def _is_merge_of(sha: str, request: gitlab_ci.GitLabMergeRequest) -> bool:
     return sha in (request.merge_commit_sha, request.squash_commit_sha, request.sha)

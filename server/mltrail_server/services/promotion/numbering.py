@@ -61,14 +61,14 @@ def used_semvers(tx: Transaction, model_id: int) -> UsedSemvers:
 
 def step(  # noqa: PLR0913 - all that tells two versions apart
     ci: Ci,
-    pipeline: gitlab_ci.Pipeline,
+    pipeline: gitlab_ci.GitLabPipeline,
     policy: Policy,
     *,
     model_id: int | None,
     winner: Run,
     logged: ModelFiles,
     requested: Bump | None,
-    request: gitlab_ci.MergeRequest | None,
+    request: gitlab_ci.GitLabMergeRequest | None,
 ) -> Step | None:
     """Decide how large the step from the last promoted version is; None if there is none to compare with.
 
@@ -91,7 +91,7 @@ def step(  # noqa: PLR0913 - all that tells two versions apart
 
 
 def choose(
-    pipeline: gitlab_ci.Pipeline, requested: RequestedNumber, decided: Step | None, used: UsedSemvers
+    pipeline: gitlab_ci.GitLabPipeline, requested: RequestedNumber, decided: Step | None, used: UsedSemvers
 ) -> NextVersion:
     """Choose the version of a promotion. Raises INVALID for a version or tag that is not a semver."""
     if requested.version is not None:
@@ -154,7 +154,9 @@ def _core(version: Semver) -> tuple[int, int, int]:
     return version.major, version.minor, version.patch
 
 
-def _requested_steps(ci: Ci, pipeline: gitlab_ci.Pipeline, request: gitlab_ci.MergeRequest | None) -> list[Step]:
+def _requested_steps(
+    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, request: gitlab_ci.GitLabMergeRequest | None
+) -> list[Step]:
     """Read the labels and trailers of the merge request that brought the commit. None if GitLab does not answer."""
     try:
         messages = [ci.gitlab.commit_message(ci.project_id, pipeline.sha)]
@@ -165,7 +167,7 @@ def _requested_steps(ci: Ci, pipeline: gitlab_ci.Pipeline, request: gitlab_ci.Me
     return bump.requested_steps(request.labels if request else (), messages)
 
 
-def _same_code(ci: Ci, pipeline: gitlab_ci.Pipeline, policy: Policy, last: Promotion) -> bool | None:
+def _same_code(ci: Ci, pipeline: gitlab_ci.GitLabPipeline, policy: Policy, last: Promotion) -> bool | None:
     """Whether the model's own files are unchanged; None if the contract does not name them, or if it is not known."""
     if not policy.model.paths:
         return None

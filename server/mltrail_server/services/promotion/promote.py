@@ -201,7 +201,7 @@ def _logged_model(scope: Scope, winner: Run) -> ModelFiles | NotPromoted:
     return replace(logged, files=tuple(integrity.with_digests(scope.deps, scope.project_id, logged.files)))
 
 
-def _merge_request(ci: Ci, choices: Choices, choice: Choice) -> gitlab_ci.MergeRequest | None:
+def _merge_request(ci: Ci, choices: Choices, choice: Choice) -> gitlab_ci.GitLabMergeRequest | None:
     """Find the merge request that brought what is promoted. None if GitLab does not answer, which is no obstacle."""
     try:
         if choice.merge_request_iid is not None:
@@ -212,7 +212,7 @@ def _merge_request(ci: Ci, choices: Choices, choice: Choice) -> gitlab_ci.MergeR
     return max(found, key=lambda request: request.iid, default=None)
 
 
-def _is_newer_than_merge(scope: Scope, request: gitlab_ci.MergeRequest | None, logged: ModelFiles) -> bool:
+def _is_newer_than_merge(scope: Scope, request: gitlab_ci.GitLabMergeRequest | None, logged: ModelFiles) -> bool:
     """Whether a model has files that are newer than the merge: a job of its pipeline may be started at any time."""
     if request is None or request.merged_ms is None:
         return False
@@ -221,7 +221,7 @@ def _is_newer_than_merge(scope: Scope, request: gitlab_ci.MergeRequest | None, l
     return newest is not None and newest > request.merged_ms + _CLOCKS_MS
 
 
-def _approvers(ci: Ci, request: gitlab_ci.MergeRequest | None) -> tuple[str, ...]:
+def _approvers(ci: Ci, request: gitlab_ci.GitLabMergeRequest | None) -> tuple[str, ...]:
     try:
         return tuple(ci.gitlab.approvers(ci.project_id, request.iid)) if request is not None else ()
     except MltrailError:

@@ -30,7 +30,7 @@ def check(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
         raise forbidden(_unprotected(job.ref))
 
 
-def check_ref(scope: Scope, ci: Ci, pipeline: gitlab_ci.Pipeline) -> None:
+def check_ref(scope: Scope, ci: Ci, pipeline: gitlab_ci.GitLabPipeline) -> None:
     """Check that only people who may merge can start such a pipeline. A job's token says so; for people GitLab does."""
     if scope.actor.job is None and not ci.gitlab.is_protected(scope.project_id, pipeline.ref, tag=pipeline.tag):
         raise forbidden(_unprotected(pipeline.ref))

@@ -21,7 +21,7 @@ class Examined:
     """A pipeline's report, and its project as GitLab describes it now."""
 
     report: Report
-    project: gitlab_ci.Project
+    project: gitlab_ci.GitLabProject
 
 
 def refresh(ci: Ci, pipeline_id: int) -> Examined:

@@ -36,7 +36,7 @@ def root_of(tx: Transaction, pipeline_id: int) -> int:
     return pipeline_id if found is None or found.root_id is None else found.root_id
 
 
-def adopt(tx: Transaction, child: gitlab_ci.Pipeline, root: gitlab_ci.Pipeline) -> None:
+def adopt(tx: Transaction, child: gitlab_ci.GitLabPipeline, root: gitlab_ci.GitLabPipeline) -> None:
     """Count what a child pipeline has made, and will make, to the root. Adopting again changes nothing."""
     rows = [
         {

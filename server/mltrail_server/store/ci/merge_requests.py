@@ -44,7 +44,7 @@ class MergeRequest:
     has_failed: bool = False
 
 
-def refresh(tx: Transaction, request: gitlab_ci.MergeRequest) -> None:
+def refresh(tx: Transaction, request: gitlab_ci.GitLabMergeRequest) -> None:
     """Keep what GitLab says of a merge request now; what we know of the note stays."""
     row = {
         "project_id": tx.project_id,

@@ -181,7 +181,7 @@ def vanish(tx: Transaction, pipeline_id: int) -> None:
 
 def refresh(
     tx: Transaction,
-    pipeline: gitlab_ci.Pipeline,
+    pipeline: gitlab_ci.GitLabPipeline,
     *,
     merge_request_iid: int | None,
     on_default_branch: bool,
