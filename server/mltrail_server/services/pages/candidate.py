@@ -1,4 +1,4 @@
-"""All that a candidate's page shows beside what was logged: its jobs, its experiment, the versions made of it."""
+"""What a candidate's page shows: what was logged to it, its jobs, its experiment, and its parent and children."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ _MOST_CHILDREN = 1000
 
 @dataclass(frozen=True, slots=True)
 class CandidateView:
-    """`jobs`: the creator first. `parent` is the number of the run that this one is a part of, if it is one;
-    `children` is how many runs are parts of it, a thousand at most.
+    """The creator is the first of `jobs`. `parent` is the number of the parent run, if there is one; `children` is how
+    many child runs there are, counted up to a thousand.
     """
 
     run: CandidateData
@@ -29,11 +29,11 @@ class CandidateView:
     jobs: Sequence[Made]
     parent: int | None
     children: int
-    amendments: Sequence[Amendment]  # who else has written to it
+    amendments: Sequence[Amendment]  # who, other than its own jobs, has written to it
 
 
 def get(scope: Scope, iid: int) -> CandidateView:
-    """Fetch a candidate by its number in the project, in a fixed number of statements, and one more where others have
+    """Return a candidate by its number in the project, in a fixed number of statements, and one more if others have
     written to it. Raises NOT_FOUND.
     """
     with scope.project.read() as tx:
@@ -46,11 +46,11 @@ def get(scope: Scope, iid: int) -> CandidateView:
         parent_eid = dict(run.tags).get(PARENT_TAG, "")
         children = tables.count_tagged(tx, PARENT_TAG, candidate.eid, most=_MOST_CHILDREN)
         parent = store.iids_of(tx, [parent_eid]) if parent_eid else {}
-        others = evidence.of(tx, candidate)
-    return CandidateView(run, experiment, jobs[::-1], next(iter(parent), None), children, others)
+        amendments = evidence.of(tx, candidate)
+    return CandidateView(run, experiment, jobs[::-1], next(iter(parent), None), children, amendments)
 
 
 def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:
-    """Fetch the names of some candidates."""
+    """Return the names of candidates by their numbers."""
     with scope.project.read() as tx:
-        return {one.iid: one.name for one in store.of_iids(tx, list(iids))}
+        return {candidate.iid: candidate.name for candidate in store.of_iids(tx, list(iids))}

@@ -1,7 +1,7 @@
-"""The curve of one metric for one or several candidates, thinned out so that a chart stays fast and honest.
+"""The curves of one metric for one or several candidates, thinned out so that a chart is fast and still true.
 
-Up to `MOST_POINTS` a candidate are given as they are. Of more, the axis is cut into parts, and the lowest and the
-highest value of each are given: a spike never disappears.
+Up to `MOST_POINTS` of a candidate are returned as they are. If there are more, the axis is cut into buckets, and the
+lowest and the highest value of each bucket are returned: a spike never disappears.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ MOST_POINTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Places are steps or milliseconds. `logged` counts all numbers, `nans` what is no number and is not shown."""
+    """Places are steps or milliseconds. `logged` counts all numbers; `nans` counts the NaNs, which are not shown."""
 
     candidate_iid: int
     places: list[int]
@@ -30,7 +30,7 @@ class Curve:
 
 
 def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: CurveAxis = CurveAxis.STEP) -> list[Curve]:
-    """Fetch the curves of up to 20 candidates, in three statements; those that have not logged the metric have none."""
+    """Return the curves of up to 20 candidates, in three statements; candidates without the metric have none."""
     if not key or not candidate_iids:
         raise invalid("Name a metric with `key` and at least one run with `run`.")
     if len(candidate_iids) > MOST_CURVES:
@@ -40,14 +40,17 @@ def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: CurveAxi
         if number is None:
             return []
         extents = store.extents(tx, candidate_iids, number, axis)
-        shown = {one.candidate_iid: Curve(one.candidate_iid, [], [], one.count, one.nans, False) for one in extents}
-        sampled = any(one.count > MOST_POINTS for one in extents)
+        shown = {
+            extent.candidate_iid: Curve(extent.candidate_iid, [], [], extent.count, extent.nans, sampled=False)
+            for extent in extents
+        }
+        sampled = any(extent.count > MOST_POINTS for extent in extents)
         if not sampled:
             for iid, place, value in store.points(tx, candidate_iids, number, axis):
                 shown[iid].places.append(place)
                 shown[iid].values.append(value)
             return list(shown.values())
-        low, width = _parts(extents)
+        low, width = _buckets(extents)
         for bucket in store.buckets(tx, candidate_iids, number, axis, low=low, width=width):
             curve = shown[bucket.candidate_iid]
             curve.places.append(bucket.first)
@@ -56,12 +59,19 @@ def curves(scope: Scope, candidate_iids: Sequence[int], key: str, axis: CurveAxi
                 curve.places.append(bucket.last)
                 curve.values.append(bucket.highest)
     return [
-        Curve(one.candidate_iid, one.places, one.values, one.logged, one.nans, sampled=one.logged > len(one.places))
-        for one in shown.values()
+        Curve(
+            curve.candidate_iid,
+            curve.places,
+            curve.values,
+            curve.logged,
+            curve.nans,
+            sampled=curve.logged > len(curve.places),
+        )
+        for curve in shown.values()
     ]
 
 
-def _parts(extents: Sequence[Extent]) -> tuple[int, float]:
-    low = min(one.low for one in extents if one.count)
-    high = max(one.high for one in extents if one.count)
+def _buckets(extents: Sequence[Extent]) -> tuple[int, float]:
+    low = min(extent.low for extent in extents if extent.count)
+    high = max(extent.high for extent in extents if extent.count)
     return low, max(1.0, (high - low) / (MOST_POINTS // 2))

@@ -21,7 +21,7 @@ class Side:
     experiment: str
     metrics: dict[str, float]
     params: dict[str, str]
-    curves: frozenset[str]  # the metrics that have more than a first step
+    curves: frozenset[str]  # the metrics with values after the first step
     made: Made | None
 
 
@@ -34,30 +34,30 @@ class Compared:
 
 
 def get(scope: Scope, iids: Sequence[int]) -> Compared:
-    """Fetch up to 20 candidates by number, in the order that they are asked for, in six statements."""
+    """Return up to 20 candidates by number, in the given order, in six statements."""
     wanted = list(dict.fromkeys(iids))
     if len(wanted) > MOST:
         raise invalid(f"At most {MOST} runs can be compared at once, not {len(wanted)}.")
     with scope.project.slow_read() as tx:
-        found = {one.iid: one for one in candidates.of_iids(tx, wanted)}
-        missing = [iid for iid in wanted if iid not in found]
+        by_iid = {candidate.iid: candidate for candidate in candidates.of_iids(tx, wanted)}
+        missing = [iid for iid in wanted if iid not in by_iid]
         if missing:
             raise not_found(f"This project has no run number {missing[0]}.")
-        names = experiments.names_of(tx, {one.experiment_iid for one in found.values()})
-        of_metrics = metrics.latest_of(tx, wanted)
-        of_params = params.of(tx, wanted)
-        made = {one.candidate_iid: one for one in tables.made_by(tx, wanted)}
-        keys = {point.key for points in of_metrics.values() for point in points}
-        told = directions_service.of_runs(tx, keys, experiments=names.values())
+        names = experiments.names_of(tx, {candidate.experiment_iid for candidate in by_iid.values()})
+        metrics_by_iid = metrics.latest_of(tx, wanted)
+        params_by_iid = params.of(tx, wanted)
+        made = {job.candidate_iid: job for job in tables.made_by(tx, wanted)}
+        keys = {point.key for points in metrics_by_iid.values() for point in points}
+        directions = directions_service.of_runs(tx, keys, experiments=names.values())
     sides = [
         Side(
-            found[iid],
-            names[found[iid].experiment_iid],
-            {point.key: point.value for point in of_metrics.get(iid, [])},
-            dict(of_params.get(iid, [])),
-            frozenset(point.key for point in of_metrics.get(iid, []) if point.step > 0),
+            by_iid[iid],
+            names[by_iid[iid].experiment_iid],
+            {point.key: point.value for point in metrics_by_iid.get(iid, [])},
+            dict(params_by_iid.get(iid, [])),
+            frozenset(point.key for point in metrics_by_iid.get(iid, []) if point.step > 0),
             made.get(iid),
         )
         for iid in wanted
     ]
-    return Compared(sides, told)
+    return Compared(sides, directions)

@@ -1,4 +1,4 @@
-"""Experiments with how many runs they hold."""
+"""The list of experiments, with how many runs each holds."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _ORDERS = {
 
 @dataclass(frozen=True, slots=True)
 class ListedExperiment:
-    """`runs` is one more than `MOST_COUNTED` where nobody has counted further."""
+    """`runs` is one more than `MOST_COUNTED` if there are more than that."""
 
     experiment: Experiment
     runs: int
@@ -40,12 +40,14 @@ def page(
     limit: int,
     token: str | None,
 ) -> ExperimentList:
-    """List the experiments whose name holds a text, in three statements; the newest first unless `order` says more."""
+    """List the experiments whose name contains a text, in three statements; newest first unless `order` is given."""
     clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
     orders = [_ORDERS[order]] if order in _ORDERS else []
     with scope.project.read() as tx:
         found, next_token = experiments.search(
             tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )
-        counts = tables.counts(tx, [one.iid for one in found], view.stages, most=MOST_COUNTED)
-    return ExperimentList([ListedExperiment(one, counts.get(one.iid, 0)) for one in found], next_token)
+        counts = tables.counts(tx, [experiment.iid for experiment in found], view.stages, most=MOST_COUNTED)
+    return ExperimentList(
+        [ListedExperiment(experiment, counts.get(experiment.iid, 0)) for experiment in found], next_token
+    )

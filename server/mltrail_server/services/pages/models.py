@@ -57,11 +57,11 @@ class ModelView:
     moves: list[Move]
     managed: set[str]
     semvers: dict[int, str]
-    directions: dict[str, MetricDirection]  # of the metrics that are shown of each version
-    values: dict[int, dict[str, float]]  # of each version's run, by its number
+    directions: dict[str, MetricDirection]  # of the metrics that are shown for each version
+    values: dict[int, dict[str, float]]  # of each version's run, by the run's number
 
     def back(self, alias: str) -> int | None:
-        """Tell the version that a roll back of an alias goes to; None where there is none."""
+        """Return the version that a rollback of an alias goes to; None if there is none."""
         moves = [move.to_number for move in self.moves[::-1] if move.alias == alias]
         return next(iter(alias_history.before(moves, dict(self.aliases).get(alias))), None)
 
@@ -78,7 +78,7 @@ class VersionView:
 
 
 def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None) -> ModelList:
-    """List models whose name holds a text, the last changed first, in a fixed number of statements."""
+    """List models whose name contains a text, the last changed first, in a fixed number of statements."""
     clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
     orders = [Order(Entity.ATTRIBUTE, "last_updated_timestamp", descending=True)]
     with scope.project.read() as tx:
@@ -98,19 +98,19 @@ def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None
 
 
 def name_of(scope: Scope, text: str) -> str:
-    """Find the name of a model that a URL names by name, or by number as GitLab's URLs do. Raises NOT_FOUND."""
+    """Return the name of a model that a URL gives by name, or by number as GitLab's URLs do. Raises NOT_FOUND."""
     with scope.project.read() as tx:
         if store.id_of(tx, text) is not None:
             return text
         by_number = text.isascii() and text.isdecimal() and len(text) < 18
-        found = store.name_by_id(tx, int(text)) if by_number else None
-    if found is None:
+        name = store.name_by_id(tx, int(text)) if by_number else None
+    if name is None:
         raise not_found(f"This project has no model '{text}'.")
-    return found
+    return name
 
 
 def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> ModelView:
-    """Fetch a model with a page of its versions. Raises NOT_FOUND."""
+    """Return a model with a page of its versions. Raises NOT_FOUND."""
     with scope.project.read() as tx:
         model = store.get(tx, name)
         if model is None:
@@ -125,37 +125,37 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> Mod
         aliases = alias_store.of_models(tx, [model.id]).get(model.id, [])
         moves = alias_store.history(tx, model.id)[:_MOST_MOVES]
         managed = promotions.managed_aliases(tx, model.id)
-        named = {number for _, number in aliases} | {move.to_number for move in moves if move.to_number}
-        named |= {move.from_number for move in moves if move.from_number}
-        semvers = store.semvers(tx, model.id, named)
-        iids = [one.candidate_iid for one in found if one.candidate_iid is not None]
+        in_aliases = {number for _, number in aliases} | {move.to_number for move in moves if move.to_number}
+        in_aliases |= {move.from_number for move in moves if move.from_number}
+        semvers = store.semvers(tx, model.id, in_aliases)
+        iids = [item.candidate_iid for item in found if item.candidate_iid is not None]
         shown = worth_showing(tables.metric_names(tx, iids), _MOST_METRICS)
-        told = directions_service.of_versions(tx, shown, name)
+        directions = directions_service.of_versions(tx, shown, name)
         values = tables.metric_values(tx, iids, shown)
-    return ModelView(model, found, next_token, aliases, moves, managed, semvers, told, values)
+    return ModelView(model, found, next_token, aliases, moves, managed, semvers, directions, values)
 
 
 def version(scope: Scope, name: str, which: str) -> VersionView:
-    """Fetch a version by semver or number. Raises NOT_FOUND."""
+    """Return a version by semver or number. Raises NOT_FOUND."""
     with scope.project.read() as tx:
         model_id = models.id_of(tx, name)
         found = models.version_of(tx, model_id, name, which)
         promotion = promotions.of_version(tx, model_id, found.number)
-        vouched = provenance.statement_of(tx, found)
+        statement = provenance.statement_of(tx, found)
         iids = [found.candidate_iid] if found.candidate_iid is not None else []
         points = metrics.latest_of(tx, iids)
         pairs = params.of(tx, iids)
     return VersionView(
         found,
         promotion,
-        vouched,
+        statement,
         {point.key: point.value for of_run in points.values() for point in of_run},
         {key: value for of_run in pairs.values() for key, value in of_run},
     )
 
 
 def semver_of_id(scope: Scope, name: str, version_id: str) -> str:
-    """Find the semver of a version by the id that GitLab's URLs hold. Raises NOT_FOUND."""
+    """Return the semver of a version by the id in GitLab's URLs. Raises NOT_FOUND."""
     number = int(version_id) if version_id.isascii() and version_id.isdecimal() and len(version_id) < 18 else 0
     with scope.project.read() as tx:
         found = versions.get_by_id(tx, number)
@@ -174,7 +174,7 @@ def entries(scope: Scope, found: Version, folder: str) -> list[Entry]:
 
 
 def file(scope: Scope, found: Version, path: str) -> File:
-    """Find a file of a version. Raises NOT_FOUND."""
+    """Return a file of a version. Raises NOT_FOUND."""
     with scope.project.read() as tx:
         one = file_store.get(tx, f"{found.location}/{path}") if found.location else None
     if one is None:

@@ -1,4 +1,4 @@
-"""How much of its limits a project uses, and whether GitLab tells us what happens in it."""
+"""How much of its limits a project uses, and when GitLab's webhooks last came."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from mltrail_server.store.ci import webhooks
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking import usage
 
-_WORDS = {usage.BYTES: "Bytes of files", usage.CANDIDATES: "Runs", usage.POINTS: "Metric values"}
+_LABELS = {usage.BYTES: "Bytes of files", usage.CANDIDATES: "Runs", usage.POINTS: "Metric values"}
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
     what: str
-    used: int  # what is deleted left out
+    used: int  # without what is deleted
     deleted: int
     limit: int
 
 
 def of(scope: Scope) -> list[Use]:
-    """Tell what is used of each limit that the operator has set; without a limit nothing is counted."""
-    limits = {name: limit for name in _WORDS if (limit := scope.deps.settings.quota(name)) is not None}
+    """Return how much is used of each limit that the operator has set; without a limit nothing is counted."""
+    limits = {name: limit for name in _LABELS if (limit := scope.deps.settings.quota(name)) is not None}
     if not limits:
         return []
     with scope.project.read() as tx:
@@ -29,11 +29,11 @@ def of(scope: Scope) -> list[Use]:
 
 
 def _use(tx: Transaction, name: str, limit: int) -> Use:
-    gone = deleted.used(tx, name)
-    return Use(_WORDS[name], max(0, (usage.of(tx, name) or 0) - gone), gone, limit)
+    in_trash = deleted.used(tx, name)
+    return Use(_LABELS[name], max(0, (usage.of(tx, name) or 0) - in_trash), in_trash, limit)
 
 
 def last_webhooks(scope: Scope) -> dict[str, int]:
-    """Tell when each kind of GitLab's webhooks came last, in milliseconds since the epoch."""
+    """Return when each kind of GitLab's webhooks last came, in milliseconds since the epoch."""
     with scope.project.read() as tx:
         return webhooks.last(tx)
