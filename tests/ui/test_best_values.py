@@ -47,7 +47,7 @@ def test_the_best_of_all_pages_is_marked_not_each_pages_own(client: FlaskClient,
 def test_the_best_of_a_large_experiment_is_found_in_one_statement_or_told_to_be_the_pages(
     client: FlaskClient, log: Log, statements: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "_SMALL", 10)
+    monkeypatch.setattr(tables, "_SMALL_EXPERIMENT", 10)
     for number in range(160):
         log(f"run {number:03}", accuracy=number / 1000, loss=1 - number / 1000, score=float(number))
     with statements() as few:

@@ -91,11 +91,11 @@ def check(deps: Deps, report: Callable[[FileProblem], None], *, with_digests: bo
     deps.files.ping()
     totals = Totals()
     for project_id in sorted({*garbage.all_projects(deps), *deps.files.projects()}):
-        for known, found in _paired(_known(deps.project(project_id)), deps.files.stored(project_id)):
+        for known, stored in _paired(_known(deps.project(project_id)), deps.files.stored(project_id)):
             if known is not None:
                 totals.files += 1
                 totals.size += known.size
-            problem = _problem(deps, project_id, known, found)
+            problem = _problem(deps, project_id, known, stored)
             if problem is None and known is not None and with_digests:
                 problem = _digest_problem(deps, project_id, known, totals)
             if problem is not None:
@@ -132,26 +132,26 @@ def _known(project: Project) -> Iterator[Blob]:
         last = page[-1].id
 
 
-def _paired(known: Iterator[Blob], found: Iterator[ListedBlob]) -> Iterator[tuple[Blob | None, ListedBlob | None]]:
+def _paired(known: Iterator[Blob], stored: Iterator[ListedBlob]) -> Iterator[tuple[Blob | None, ListedBlob | None]]:
     """Walk in parallel through two lists that are sorted by id, so that memory does not grow with them."""
-    row, blob = next(known, None), next(found, None)
+    row, blob = next(known, None), next(stored, None)
     while row is not None or blob is not None:
         if blob is None or (row is not None and row.id < blob.blob_id):
             yield row, None
             row = next(known, None)
         elif row is None or blob.blob_id < row.id:
             yield None, blob
-            blob = next(found, None)
+            blob = next(stored, None)
         else:
             yield row, blob
-            row, blob = next(known, None), next(found, None)
+            row, blob = next(known, None), next(stored, None)
 
 
-def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: ListedBlob | None) -> FileProblem | None:
-    if known is not None and found is not None and known.size == found.size:
+def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, stored: ListedBlob | None) -> FileProblem | None:
+    if known is not None and stored is not None and known.size == stored.size:
         return None
     # The two lists were read at different times, so what looks wrong is checked again.
-    blob_id = known.id if known is not None else found.blob_id if found is not None else ""
+    blob_id = known.id if known is not None else stored.blob_id if stored is not None else ""
     size = deps.files.size(project_id, blob_id)
     with deps.project(project_id).read() as tx:
         still_known = blobs.exists(tx, blob_id)
@@ -159,8 +159,8 @@ def _problem(deps: Deps, project_id: ProjectId, known: Blob | None, found: Liste
     if still_known and known is not None:
         kind = ProblemKind.MISSING if size is None else ProblemKind.SIZE
         return None if size == known.size else FileProblem(kind, project_id, blob_id, names, known.size, size)
-    if not still_known and found is not None and size is not None:
-        young = found.modified_ms > deps.clock() - garbage.GRACE_MS
+    if not still_known and stored is not None and size is not None:
+        young = stored.modified_ms > deps.clock() - garbage.GRACE_MS
         return FileProblem(
             ProblemKind.YOUNG_ORPHAN if young else ProblemKind.ORPHAN, project_id, blob_id, found_size=size
         )

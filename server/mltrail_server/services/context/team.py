@@ -15,7 +15,7 @@ from .job_states import JobStates
 
 @dataclass(frozen=True, slots=True)
 class TeamMode:
-    """What a server beside a GitLab works with. `oauth` is None where GitLab has no application for this server."""
+    """What a server with a GitLab works with. `oauth` is None if GitLab has no application for this server."""
 
     gitlab: GitLab
     id_tokens: IdTokens

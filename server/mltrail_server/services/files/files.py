@@ -75,9 +75,9 @@ def find(scope: Scope, path: str) -> File:
     path, owner, inner = _resolved(path)
     with scope.project.read() as tx:
         _amendments_of(tx, owner)
-        found = get(tx, Destination(path, owner))
-        if found is not None:
-            return found
+        file = get(tx, Destination(path, owner))
+        if file is not None:
+            return file
         if files.is_folder(tx, path):
             raise invalid(f"'{path}' is a folder; list it, and download the files in it.")
     raise not_found(Reason.NO_FILE, path=path, inner=inner)
@@ -206,19 +206,19 @@ def _check_writable(tx: Transaction, scope: Scope, owner: Owner) -> tuple[Candid
 
 
 def _holder_of(tx: Transaction, owner: Owner) -> Candidate | LoggedModel:
-    found: Candidate | LoggedModel | None
+    holder: Candidate | LoggedModel | None
     if owner.eid is not None:
-        found = candidates.get(tx, owner.eid)
+        holder = candidates.get(tx, owner.eid)
     else:
-        found = logged_models.get(tx, str(owner.logged_model_id))
-    if found is None or found.experiment_iid != owner.experiment_iid:
+        holder = logged_models.get(tx, str(owner.logged_model_id))
+    if holder is None or holder.experiment_iid != owner.experiment_iid:
         raise not_found(f"No run or logged model has the folder '{owner.folder}' in this project.")
-    if found.elsewhere:
+    if holder.elsewhere:
         raise invalid(
-            f"The files of '{owner.folder}' lie at {found.elsewhere}, which this server does not read. Use that "
+            f"The files of '{owner.folder}' lie at {holder.elsewhere}, which this server does not read. Use that "
             "URI, with credentials of your own."
         )
-    return found
+    return holder
 
 
 def _note_writer(

@@ -27,8 +27,8 @@ def broken(deps: Deps, project_id: ProjectId, files: Sequence[File]) -> str:
     if sum(file.size for file in files) <= LARGE_BYTES:
         return _first_broken(deps, project_id, files)
     if not reading.acquire(blocking=False):
-        told = "Several large models are being read for their promotion already; ask again in a moment."
-        raise MltrailError(Code.LIMIT, told, retry_after=15)
+        wait = "Several large models are being read for their promotion already; ask again in a moment."
+        raise MltrailError(Code.LIMIT, wait, retry_after=15)
     try:
         return _first_broken(deps, project_id, files)
     finally:

@@ -54,10 +54,10 @@ def described(deps: Deps, project_id: ProjectId, files_by_name: Mapping[str, Fil
     if file is None or file.size > _MOST_MLMODEL_BYTES:
         return {}
     try:
-        found = yaml.load(integrity.content(deps, project_id, file, most=_MOST_MLMODEL_BYTES), Loader=_YAML_LOADER)  # noqa: S506 - a safe one
+        content = yaml.load(integrity.content(deps, project_id, file, most=_MOST_MLMODEL_BYTES), Loader=_YAML_LOADER)  # noqa: S506 - a safe one
     except (yaml.YAMLError, MltrailError, RecursionError, UnicodeDecodeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def by_name(some: tuple[File, ...], folder: str) -> dict[str, File]:

@@ -183,6 +183,6 @@ def _no_project(project: str) -> MltrailError:
     return not_found(Reason.NO_PROJECT, project=project)
 
 
-def _equal(one: str, other: str) -> bool:
+def _equal(text: str, other: str) -> bool:
     """Compare in constant time, texts that are not ASCII too."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    return hmac.compare_digest(text.encode(), other.encode())

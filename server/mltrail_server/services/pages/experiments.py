@@ -44,10 +44,10 @@ def page(
     clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
     orders = [_ORDERS[order]] if order in _ORDERS else []
     with scope.project.read() as tx:
-        found, next_token = experiments.search(
+        matches, next_token = experiments.search(
             tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )
-        counts = tables.counts(tx, [experiment.iid for experiment in found], view.stages, most=MOST_COUNTED)
+        counts = tables.counts(tx, [experiment.iid for experiment in matches], view.stages, most=MOST_COUNTED)
     return ExperimentList(
-        [ListedExperiment(experiment, counts.get(experiment.iid, 0)) for experiment in found], next_token
+        [ListedExperiment(experiment, counts.get(experiment.iid, 0)) for experiment in matches], next_token
     )

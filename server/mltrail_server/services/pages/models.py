@@ -82,8 +82,8 @@ def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None
     clauses = [Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%")] if text else []
     orders = [Order(Entity.ATTRIBUTE, "last_updated_timestamp", descending=True)]
     with scope.project.read() as tx:
-        found, next_token = search.search_models(tx, clauses=clauses, orders=orders, limit=limit, token=token)
-        ids = [model.id for model in found]
+        matches, next_token = search.search_models(tx, clauses=clauses, orders=orders, limit=limit, token=token)
+        ids = [model.id for model in matches]
         counts = store.counts(tx, ids)
         aliases = alias_store.of_models(tx, ids)
     items = [
@@ -92,7 +92,7 @@ def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None
             [(alias, str(number)) for alias, number in aliases.get(model.id, [])],
             counts.get(model.id, Count(0, None)),
         )
-        for model in found
+        for model in matches
     ]
     return ModelList(items, next_token)
 
@@ -115,7 +115,7 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> Mod
         model = store.get(tx, name)
         if model is None:
             raise not_found(f"This project has no model '{name}'.")
-        found, next_token = search.search_versions(
+        matches, next_token = search.search_versions(
             tx,
             clauses=[Clause(Entity.ATTRIBUTE, "name", "=", name)],
             orders=[Order(Entity.ATTRIBUTE, "version_number", descending=True)],
@@ -128,25 +128,25 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> Mod
         in_aliases = {number for _, number in aliases} | {move.to_number for move in moves if move.to_number}
         in_aliases |= {move.from_number for move in moves if move.from_number}
         semvers = store.semvers(tx, model.id, in_aliases)
-        iids = [item.candidate_iid for item in found if item.candidate_iid is not None]
+        iids = [item.candidate_iid for item in matches if item.candidate_iid is not None]
         shown = worth_showing(tables.metric_names(tx, iids), _MOST_METRICS)
         directions = directions_service.of_versions(tx, shown, name)
         values = tables.metric_values(tx, iids, shown)
-    return ModelView(model, found, next_token, aliases, moves, managed, semvers, directions, values)
+    return ModelView(model, matches, next_token, aliases, moves, managed, semvers, directions, values)
 
 
 def version(scope: Scope, name: str, which: str) -> VersionView:
     """Return a version by semver or number. Raises NOT_FOUND."""
     with scope.project.read() as tx:
         model_id = models.id_of(tx, name)
-        found = models.version_of(tx, model_id, name, which)
-        promotion = promotions.of_version(tx, model_id, found.number)
-        statement = provenance.statement_of(tx, found)
-        iids = [found.candidate_iid] if found.candidate_iid is not None else []
+        current = models.version_of(tx, model_id, name, which)
+        promotion = promotions.of_version(tx, model_id, current.number)
+        statement = provenance.statement_of(tx, current)
+        iids = [current.candidate_iid] if current.candidate_iid is not None else []
         points = metrics.latest_of(tx, iids)
         pairs = params.of(tx, iids)
     return VersionView(
-        found,
+        current,
         promotion,
         statement,
         {point.key: point.value for of_run in points.values() for point in of_run},
@@ -158,25 +158,25 @@ def semver_of_id(scope: Scope, name: str, version_id: str) -> str:
     """Return the semver of a version by the id in GitLab's URLs. Raises NOT_FOUND."""
     number = int(version_id) if version_id.isascii() and version_id.isdecimal() and len(version_id) < 18 else 0
     with scope.project.read() as tx:
-        found = versions.get_by_id(tx, number)
-    if found is None or found.model_name != name:
+        current = versions.get_by_id(tx, number)
+    if current is None or current.model_name != name:
         raise not_found(f"The model {name} has no version with the id '{version_id}'.")
-    return found.semver
+    return current.semver
 
 
-def entries(scope: Scope, found: Version, folder: str) -> list[Entry]:
+def entries(scope: Scope, version: Version, folder: str) -> list[Entry]:
     """List a folder of a version's files."""
-    if not found.location:
+    if not version.location:
         return []
     with scope.project.read() as tx:
-        path = f"{found.location}/{folder}" if folder else found.location
+        path = f"{version.location}/{folder}" if folder else version.location
         return file_store.folder_entries(tx, path)
 
 
-def file(scope: Scope, found: Version, path: str) -> File:
+def file(scope: Scope, version: Version, path: str) -> File:
     """Return a file of a version. Raises NOT_FOUND."""
     with scope.project.read() as tx:
-        one = file_store.get(tx, f"{found.location}/{path}") if found.location else None
-    if one is None:
-        raise not_found(f"{found.model_name} {found.semver} has no file '{path}'.")
-    return one
+        entry = file_store.get(tx, f"{version.location}/{path}") if version.location else None
+    if entry is None:
+        raise not_found(f"{version.model_name} {version.semver} has no file '{path}'.")
+    return entry

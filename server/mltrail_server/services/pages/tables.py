@@ -100,19 +100,19 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery) -> Table:
     """Return a page. Raises NOT_FOUND for an unknown experiment, INVALID for a filter that names unknown fields."""
     with scope.project.slow_read() as tx:
         experiment = experiments.existing(tx, experiment_iid)
-        found = _search(tx, experiment_iid, query)
+        matches = _search(tx, experiment_iid, query)
         newest = tables.newest(tx, experiment_iid, query.view.stages, limit=_SAMPLED)
         total = tables.count(tx, experiment_iid, query.view.stages, most=_MOST_COUNTED)
-        sampled = sorted({*newest, *(candidate.iid for candidate in found.candidates)})
+        sampled = sorted({*newest, *(candidate.iid for candidate in matches.candidates)})
         all_metrics = tables.metric_names(tx, sampled)
         differ = tables.params_that_differ(tx, sampled)
         all_params = list(differ)
         metrics = list(query.metrics) if query.metrics is not None else worth_showing(all_metrics, _MOST_METRICS)
         params = list(query.params) if query.params is not None else _distinguishing(differ)
-        rows = _rows(tx, found.candidates, metrics, params)
+        rows = _rows(tx, matches.candidates, metrics, params)
         directions = directions_service.of_runs(tx, metrics, experiments=[experiment.name])
         best = _best(rows, directions)
-        whole = found.next_token is None and query.token is None
+        whole = matches.next_token is None and query.token is None
         everywhere = best if whole else _best_of_all(tx, experiment_iid, query, directions, total=total)
     shown = {name: value for name, value in (best | everywhere).items() if not _all_equal(rows, name)}
     return Table(
@@ -122,7 +122,7 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery) -> Table:
         params,
         sorted({*all_metrics, *metrics}),
         sorted({*all_params, *params}),
-        found.next_token,
+        matches.next_token,
         min(total, _MOST_COUNTED),
         total > _MOST_COUNTED,
         directions,
@@ -137,10 +137,10 @@ def every(scope: Scope, experiment_iid: int, query: TableQuery) -> Iterator[list
     for _ in range(MOST_CSV_ROWS // _CSV_PAGE):
         step = TableQuery(query.clauses, query.orders, query.view, limit=_CSV_PAGE, token=token)
         with scope.project.slow_read() as tx:
-            found = _search(tx, experiment_iid, step)
-            rows = _rows(tx, found.candidates, query.metrics or (), query.params or ())
+            matches = _search(tx, experiment_iid, step)
+            rows = _rows(tx, matches.candidates, query.metrics or (), query.params or ())
         yield rows
-        token = found.next_token
+        token = matches.next_token
         if token is None:
             break
 

@@ -80,10 +80,10 @@ def search(
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
-        found, next_token = search_store.search_models(
+        matches, next_token = search_store.search_models(
             tx, clauses=filters.parse(filter_text), orders=filters.parse_orders(order_by), limit=limit, token=token
         )
-        return ModelPage(_with_versions(tx, found), next_token)
+        return ModelPage(_with_versions(tx, matches), next_token)
 
 
 def rename(scope: Scope, name: str, new_name: str) -> ModelWithVersions:
@@ -158,19 +158,21 @@ def latest_versions(scope: Scope, name: str, stages: Sequence[str] = ()) -> list
 
 def id_of(tx: Transaction, name: str) -> int:
     rules.check_given(name)
-    found = store.id_of(tx, name)
-    if found is None:
+    model_id = store.id_of(tx, name)
+    if model_id is None:
         raise not_found(Reason.NO_MODEL, name=name)
-    return found
+    return model_id
 
 
 def version_of(tx: Transaction, model_id: int, name: str, text: str) -> Version:
     """Return a version by number or semver. Raises INVALID for text that is neither, NOT_FOUND for no such version."""
     which = rules.parse_version(text)
-    found = versions.get(tx, model_id, which) if isinstance(which, int) else versions.get_by_semver(tx, model_id, which)
-    if found is None:
+    version = (
+        versions.get(tx, model_id, which) if isinstance(which, int) else versions.get_by_semver(tx, model_id, which)
+    )
+    if version is None:
         raise not_found(Reason.NO_VERSION, name=name, version=text)
-    return found
+    return version
 
 
 def _get(tx: Transaction, name: str) -> ModelWithVersions:
@@ -181,13 +183,13 @@ def _get(tx: Transaction, name: str) -> ModelWithVersions:
     return _with_versions(tx, [model], most=MOST_VERSIONS)[0]
 
 
-def _with_versions(tx: Transaction, found: Sequence[Model], *, most: int = 0) -> list[ModelWithVersions]:
-    ids = [model.id for model in found]
+def _with_versions(tx: Transaction, models: Sequence[Model], *, most: int = 0) -> list[ModelWithVersions]:
+    ids = [model.id for model in models]
     if not ids:
         return []
     names = aliases.of_models(tx, ids)
     latest = versions.latest(tx, ids, most=most, names=names)
-    return [ModelWithVersions(model, latest.get(model.id, []), names.get(model.id, [])) for model in found]
+    return [ModelWithVersions(model, latest.get(model.id, []), names.get(model.id, [])) for model in models]
 
 
 def _taken(name: str) -> MltrailError:

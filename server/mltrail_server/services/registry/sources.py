@@ -108,17 +108,17 @@ def _of_version(tx: Transaction, named: rules.OfVersion, *, eid: str | None, log
 
 
 def _candidate(tx: Transaction, eid: str) -> Candidate:
-    found = candidates.get(tx, eid)
-    if found is None:
+    candidate = candidates.get(tx, eid)
+    if candidate is None:
         raise not_found(Reason.NO_RUN, eid=eid)
-    return found
+    return candidate
 
 
 def _logged_model(tx: Transaction, model_id: str) -> SourceModel:
-    found = store.logged_model(tx, model_id)
-    if found is None:
+    model = store.logged_model(tx, model_id)
+    if model is None:
         raise not_found(Reason.NO_LOGGED_MODEL_TO_LINK, model_id=model_id)
-    return found
+    return model
 
 
 def _folder(model: SourceModel) -> str:

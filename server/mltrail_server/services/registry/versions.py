@@ -103,47 +103,47 @@ def search(
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
-        found, next_token = search_store.search_versions(
+        matches, next_token = search_store.search_versions(
             tx,
             clauses=filters.parse(filter_text),
             orders=filters.parse_orders(order_by),
             limit=min(limit, _MOST_PER_PAGE),
             token=token,
         )
-    return VersionPage(found, next_token)
+    return VersionPage(matches, next_token)
 
 
 def files_of(scope: Scope, name: str, version: str) -> str:
     """Return the folder of a version's files, relative to the project. Raises NOT_FOUND if it has none, INVALID if they
     are stored elsewhere.
     """
-    found = get(scope, name, version)
-    if found.elsewhere:
+    current = get(scope, name, version)
+    if current.elsewhere:
         raise invalid(
-            f"The files of version {found.number} of model '{name}' lie at {found.elsewhere}, which this server does "
-            "not read. Fetch them from there, with credentials of your own."
+            f"The files of version {current.number} of model '{name}' lie at {current.elsewhere}, which this server "
+            "does not read. Fetch them from there, with credentials of your own."
         )
-    if not found.location:
+    if not current.location:
         raise not_found(
-            f"Version {found.number} of model '{name}' was registered without a source, so it has no files. "
+            f"Version {current.number} of model '{name}' was registered without a source, so it has no files. "
             "Register it with runs:/<run id>/<path> as source."
         )
-    return found.location
+    return current.location
 
 
 def uri_of(scope: Scope, name: str, version: str) -> str:
     """Return where a client finds a version's files. Raises NOT_FOUND if it has none."""
-    found = get(scope, name, version)
-    return found.elsewhere or f"mlflow-artifacts:/{files_of(scope, name, version)}"
+    current = get(scope, name, version)
+    return current.elsewhere or f"mlflow-artifacts:/{files_of(scope, name, version)}"
 
 
 def describe(scope: Scope, name: str, version: str, description: str | None) -> Version:
     """Change the description; None leaves it as it is."""
     changes = {} if description is None else {"description": description}
     with scope.project.write() as tx:
-        found = _existing(tx, name, version)
-        protection.check_version(scope, found, "Describing")
-        return _change(tx, found, **changes)
+        current = _existing(tx, name, version)
+        protection.check_version(scope, current, "Describing")
+        return _change(tx, current, **changes)
 
 
 def transition(scope: Scope, name: str, version: str, stage: str, *, archive_others: bool) -> Version:
@@ -153,14 +153,14 @@ def transition(scope: Scope, name: str, version: str, stage: str, *, archive_oth
         raise invalid(Reason.STAGE_ARCHIVES_NONE, stage=wanted)
     policy = protection.project_policy(scope) if wanted is VersionStage.PRODUCTION else ProjectPolicy()
     with scope.project.write() as tx:
-        found = _existing(tx, name, version)
-        protection.check_version(scope, found, "Changing the stage of")
-        protection.check_stage(tx, scope, found, wanted, policy)
+        current = _existing(tx, name, version)
+        protection.check_version(scope, current, "Changing the stage of")
+        protection.check_stage(tx, scope, current, wanted, policy)
         if archive_others:
-            if store.any_promoted(tx, found.model_id, stage=wanted):
-                protection.check(scope, f"Archiving promoted versions of {found.model_name}")
-            store.archive_others(tx, found.model_id, found.number, stage=wanted, archived=VersionStage.ARCHIVED)
-        return _change(tx, found, stage=wanted)
+            if store.any_promoted(tx, current.model_id, stage=wanted):
+                protection.check(scope, f"Archiving promoted versions of {current.model_name}")
+            store.archive_others(tx, current.model_id, current.number, stage=wanted, archived=VersionStage.ARCHIVED)
+        return _change(tx, current, stage=wanted)
 
 
 def delete(scope: Scope, name: str, version: str) -> None:
@@ -170,45 +170,45 @@ def delete(scope: Scope, name: str, version: str) -> None:
     promotion, and the run and files that it rests on are kept.
     """
     with scope.project.write() as tx:
-        found = _existing(tx, name, version)
-        protection.check_version(scope, found, "Deleting")
-        for alias in found.aliases:
-            _check_not_in_use(tx, found, alias)
-            aliases.move(tx, scope, found.model_id, alias, None, reason=f"{found.semver} was deleted")
-        store.delete_tags(tx, found.model_id, found.number)
-        gone = {"deleted_ms": tx.now, "deleted_by": scope.actor.user_name}
-        store.change(tx, found.model_id, found.number, **gone)
-        model_store.change(tx, found.model_id)
+        current = _existing(tx, name, version)
+        protection.check_version(scope, current, "Deleting")
+        for alias in current.aliases:
+            _check_not_in_use(tx, current, alias)
+            aliases.move(tx, scope, current.model_id, alias, None, reason=f"{current.semver} was deleted")
+        store.delete_tags(tx, current.model_id, current.number)
+        deletion = {"deleted_ms": tx.now, "deleted_by": scope.actor.user_name}
+        store.change(tx, current.model_id, current.number, **deletion)
+        model_store.change(tx, current.model_id)
 
 
 def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None:
     rules.check_tag(key, value)
     with scope.project.write() as tx:
-        found = _existing(tx, name, version)
-        protection.check_version(scope, found, "Tagging")
-        if key == VERSION_TAG and value != found.semver:
+        current = _existing(tx, name, version)
+        protection.check_version(scope, current, "Tagging")
+        if key == VERSION_TAG and value != current.semver:
             raise invalid(
                 f"The tag '{VERSION_TAG}' names a version when it is created and can't change afterwards: this one is "
-                f"{found.semver}. Create another version instead."
+                f"{current.semver}. Create another version instead."
             )
-        store.put_tags(tx, found.model_id, found.number, {key: value})
+        store.put_tags(tx, current.model_id, current.number, {key: value})
 
 
 def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
     """Remove a tag. One that does not exist is no error."""
     limits.check_key(key, "tag")
     with scope.project.write() as tx:
-        found = _existing(tx, name, version)
-        protection.check_version(scope, found, "Removing a tag of")
-        store.delete_tags(tx, found.model_id, found.number, key=key)
+        current = _existing(tx, name, version)
+        protection.check_version(scope, current, "Removing a tag of")
+        store.delete_tags(tx, current.model_id, current.number, key=key)
 
 
-def _check_not_in_use(tx: Transaction, found: Version, alias: str) -> None:
+def _check_not_in_use(tx: Transaction, current: Version, alias: str) -> None:
     """Refuse to delete the version of an alias that promotions move: loading by that alias would find nothing."""
-    if found.promoted and protection.manages(tx, found.model_id, alias):
+    if current.promoted and protection.manages(tx, current.model_id, alias):
         raise conflict(
-            f"{found.model_name} {found.semver} is '{alias}' just now. Point that alias at another version first: "
-            f"mltrail rollback --model {found.model_name} --alias {alias}"
+            f"{current.model_name} {current.semver} is '{alias}' just now. Point that alias at another version first: "
+            f"mltrail rollback --model {current.model_name} --alias {alias}"
         )
 
 
@@ -261,7 +261,7 @@ def _existing(tx: Transaction, name: str, version: str) -> Version:
     return models.version_of(tx, models.id_of(tx, name), name, version)
 
 
-def _change(tx: Transaction, found: Version, **values: object) -> Version:
-    store.change(tx, found.model_id, found.number, **values)
-    model_store.change(tx, found.model_id)
-    return models.version_of(tx, found.model_id, found.model_name, str(found.number))
+def _change(tx: Transaction, current: Version, **values: object) -> Version:
+    store.change(tx, current.model_id, current.number, **values)
+    model_store.change(tx, current.model_id)
+    return models.version_of(tx, current.model_id, current.model_name, str(current.number))

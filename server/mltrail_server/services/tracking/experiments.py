@@ -133,17 +133,17 @@ def datasets(scope: Scope, iids: Sequence[int]) -> list[DatasetSummary]:
 
 
 def existing(tx: Transaction, iid: int) -> Experiment:
-    found = store.get(tx, iid)
-    if found is None:
+    experiment = store.get(tx, iid)
+    if experiment is None:
         raise _no_experiment(iid)
-    return found
+    return experiment
 
 
 def existing_by_name(tx: Transaction, name: str) -> Experiment:
-    found = store.get_by_name(tx, name)
-    if found is None:
+    experiment = store.get_by_name(tx, name)
+    if experiment is None:
         raise not_found(Reason.NO_EXPERIMENT_NAMED, name=name)
-    return found
+    return experiment
 
 
 def check_active(experiment: Experiment) -> None:
@@ -154,10 +154,10 @@ def check_accepts(tx: Transaction, iid: int) -> str | None:
     """Check that runs may begin in an experiment, and return where their files go if they are not stored here. Raises
     NOT_FOUND, and INVALID for a deleted experiment.
     """
-    found = store.stage_of(tx, iid)
-    if found is None:
+    row = store.stage_of(tx, iid)
+    if row is None:
         raise _no_experiment(iid)
-    stage, place = found
+    stage, place = row
     _check_stage(iid, stage)
     return place
 

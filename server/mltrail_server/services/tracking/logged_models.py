@@ -187,7 +187,7 @@ def search(
     conditions = logged_models.conditions(clauses, datasets)
     order_by = [column for order in orders for column in logged_models.order(order)]
     with scope.project.slow_read() as tx:
-        found, next_token = logged_models.search(
+        matches, next_token = logged_models.search(
             tx,
             experiment_iids=experiment_iids,
             conditions=conditions,
@@ -196,7 +196,7 @@ def search(
             token=token,
             mark=mark_of("logged models", sorted(experiment_iids), clauses, datasets, orders),
         )
-        return _with_data(tx, found), next_token
+        return _with_data(tx, matches), next_token
 
 
 def _history(text: str | None) -> list[Any]:
@@ -230,10 +230,10 @@ def _note_writer(
 
 
 def _existing(tx: Transaction, model_id: str, *, deleted_too: bool = False) -> LoggedModel:
-    found = logged_models.get(tx, model_id)
-    if found is None or (found.stage is Stage.DELETED and not deleted_too):
+    model = logged_models.get(tx, model_id)
+    if model is None or (model.stage is Stage.DELETED and not deleted_too):
         raise not_found(Reason.NO_LOGGED_MODEL, model_id=model_id)
-    return found
+    return model
 
 
 def _with_data(tx: Transaction, models: list[LoggedModel]) -> list[LoggedModelData]:

@@ -46,7 +46,7 @@ def runs(
     if len(experiment_iids) > filters.MAX_LIST:
         raise invalid(Reason.TOO_MANY_EXPERIMENTS, most=filters.MAX_LIST)
     with scope.project.search() as tx:
-        found = run_search.search(
+        matches = run_search.search(
             tx,
             experiment_iids=experiment_iids,
             stages=view.stages,
@@ -55,7 +55,7 @@ def runs(
             limit=limit,
             token=token,
         )
-        return CandidatePage(with_data(tx, found.candidates), found.next_token)
+        return CandidatePage(with_data(tx, matches.candidates), matches.next_token)
 
 
 def experiments(
@@ -71,10 +71,10 @@ def experiments(
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
     with scope.project.slow_read() as tx:
-        found, next_token = experiments_store.search(
+        matches, next_token = experiments_store.search(
             tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )
-    return ExperimentPage(found, next_token)
+    return ExperimentPage(matches, next_token)
 
 
 def check_limit(limit: int) -> None:
