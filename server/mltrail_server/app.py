@@ -25,8 +25,7 @@ from .http.slow_bodies import SLOW_BODIES
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health, metrics
-from .services.context.deps import Deps
-from .services.context.team import TeamMode
+from .services.context.deps import Deps, TeamMode
 from .services.identity import projects
 from .services.promotion import provenance
 from .settings import Settings

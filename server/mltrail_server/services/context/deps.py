@@ -7,19 +7,40 @@ from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unavailable
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.gitlab.access_tokens import AccessTokens
 from mltrail_server.gitlab.client import GitLab
+from mltrail_server.gitlab.id_tokens import IdTokens
+from mltrail_server.gitlab.job_tokens import JobTokens
 from mltrail_server.gitlab.oauth import OAuth
 from mltrail_server.settings import Settings
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.project import Project
 from mltrail_server.store.tracking.metric_keys import MetricKeyCache
 
-from .call_limits import SlowCallLimit
+from .admissions import Admissions
+from .call_limits import LookupLimit, SlowCallLimit
 from .job_cache import JobCache
-from .team import TeamMode
+from .job_states import JobStates
 
 PROJECT_AGE_MS = 60 * 60_000
 """How old our copy of a GitLab project's data may be, except where the newest is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeamMode:
+    """The clients for GitLab, and what was learnt from it lately. Local mode has none of it.
+
+    `oauth` is None if GitLab has no application for this server.
+    """
+
+    gitlab: GitLab
+    id_tokens: IdTokens
+    job_tokens: JobTokens
+    access_tokens: AccessTokens
+    oauth: OAuth | None = None
+    admissions: Admissions = field(default_factory=Admissions)
+    lookup_limit: LookupLimit = field(default_factory=LookupLimit)
+    job_states: JobStates = field(default_factory=JobStates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Addresses of our own pages, under GitLab's paths so that a link can be rewritten from one to the other."""
+"""Addresses of pages: GitLab's, and our own under the same paths, so that one can be rewritten to the other."""
 
 from urllib.parse import quote
 
@@ -18,4 +18,16 @@ def version(settings: Settings, project_path: str, name: str, semver: str) -> st
 
 
 def pipeline(settings: Settings, project_path: str, pipeline_id: int) -> str:
-    return f"{settings.gitlab_url.rstrip('/')}/{project_path}/-/pipelines/{pipeline_id}"
+    return f"{_gitlab_project(settings, project_path)}/-/pipelines/{pipeline_id}"
+
+
+def job(settings: Settings, project_path: str, job_id: int) -> str:
+    return f"{_gitlab_project(settings, project_path)}/-/jobs/{job_id}"
+
+
+def commit(settings: Settings, project_path: str, sha: str) -> str:
+    return f"{_gitlab_project(settings, project_path)}/-/commit/{sha}"
+
+
+def _gitlab_project(settings: Settings, project_path: str) -> str:
+    return f"{settings.gitlab_url.rstrip('/')}/{project_path}"

@@ -10,9 +10,8 @@ from mltrail_server.domain.identity import Access, Actor, TokenKind, VerifiedCla
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.admissions import Admissions
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.context.deps import Deps, TeamMode
 from mltrail_server.services.context.job_states import JobBook
-from mltrail_server.services.context.team import TeamMode
 
 from . import projects
 

@@ -89,8 +89,8 @@ def _commit(tx: Transaction, scope: Scope, promotion: Promotion | None) -> Markd
     trained = pipelines.get(tx, promotion.trained_in) if promotion else None
     if trained is None:
         return None
-    base = f"{scope.deps.settings.gitlab_url.rstrip('/')}/{scope.actor.project_path}"
-    return model_card.commit_link(trained.sha, f"{base}/-/commit/{trained.sha}")
+    address = links.commit(scope.deps.settings, scope.actor.project_path, trained.sha)
+    return model_card.commit_link(trained.sha, address)
 
 
 def _metrics(tx: Transaction, iid: int | None, promotion: Promotion | None) -> dict[str, Summary]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
+from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.ci import child_pipelines, due, jobs, pipelines
@@ -278,12 +279,12 @@ def _reserved_keys(scope: Scope) -> frozenset[str]:
 
 
 def _tags_of_job(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
-    web = f"{scope.deps.settings.gitlab_url.rstrip('/')}/{job.job_project_path}/-"
+    settings, path = scope.deps.settings, job.job_project_path
     return {
         "gitlab.CI_JOB_ID": str(job.job_id),
-        "gitlab.CI_JOB_URL": f"{web}/jobs/{job.job_id}",
+        "gitlab.CI_JOB_URL": links.job(settings, path, job.job_id),
         "gitlab.CI_PIPELINE_ID": str(job.pipeline_id),
-        "gitlab.CI_PIPELINE_URL": f"{web}/pipelines/{job.pipeline_id}",
+        "gitlab.CI_PIPELINE_URL": links.pipeline(settings, path, job.pipeline_id),
         "gitlab.CI_PIPELINE_SOURCE": job.pipeline_source,
         "gitlab.CI_PROJECT_ID": str(job.job_project_id),
         "gitlab.CI_PROJECT_PATH": job.job_project_path,
@@ -295,12 +296,12 @@ def _tags_of_job(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
 
 def _tags_of_claim(scope: Scope, job: gitlab_ci.Job) -> dict[str, str]:
     """Return the tags that show a claimed job: `gitlab.verified` is none of them."""
-    web = f"{scope.deps.settings.gitlab_url.rstrip('/')}/{scope.actor.project_path}/-"
+    settings, path = scope.deps.settings, scope.actor.project_path
     return {
         gitlab_ci.JOB_TAG: str(job.id),
-        "gitlab.CI_JOB_URL": f"{web}/jobs/{job.id}",
+        "gitlab.CI_JOB_URL": links.job(settings, path, job.id),
         "gitlab.CI_PIPELINE_ID": str(job.pipeline_id),
-        "gitlab.CI_PIPELINE_URL": f"{web}/pipelines/{job.pipeline_id}",
+        "gitlab.CI_PIPELINE_URL": links.pipeline(settings, path, job.pipeline_id),
         "gitlab.CI_PROJECT_ID": str(scope.actor.project_id),
         "gitlab.CI_PROJECT_PATH": scope.actor.project_path,
         "gitlab.CI_COMMIT_REF_NAME": job.ref,
