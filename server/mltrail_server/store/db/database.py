@@ -28,9 +28,9 @@ class Database:
         self._driver: Any = self.engine.dialect.dbapi  # the module: sqlite3 or psycopg
         self._replica = Replica(_with_driver(replica_url)) if replica_url else None
         self._transactions = (
-            sqlite.Transactions(self.engine, synchronous=sqlite_synchronous)
+            sqlite.SqliteTransactions(self.engine, synchronous=sqlite_synchronous)
             if self.is_sqlite
-            else postgresql.Transactions(self.engine)
+            else postgresql.PostgresTransactions(self.engine)
         )
         self.search_seconds = 0.0
         """How long a search may take, see `limit`; 0 is without an end."""

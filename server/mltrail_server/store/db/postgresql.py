@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 _IDLE_SECONDS = 2.0
 
 
-class Transactions:
+class PostgresTransactions:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         # PostgreSQL shows each statement what is committed by then, in a transaction or out of one: for what only

@@ -96,11 +96,11 @@ _MOST_KEPT = 8
 
 
 def engine(url: str) -> sa.Engine:
-    """Make an engine that keeps no connections: `Transactions` does."""
+    """Make an engine that keeps no connections: `SqliteTransactions` does."""
     return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": _BUSY_SECONDS})
 
 
-class Transactions:
+class SqliteTransactions:
     """Transactions on connections that stay open. The one that was used last is used next: its pages are in its cache.
 
     One that writes takes the write lock when it begins, so that none that has read is refused when it comes to write.
@@ -190,7 +190,7 @@ class _WriteTurn:
 
 def _set_up(synchronous: str, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
     assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - tells mypy which driver this is
-    connection.isolation_level = None  # transactions are begun by `Transactions` alone
+    connection.isolation_level = None  # transactions are begun by `SqliteTransactions` alone
     for pragma in (
         "journal_mode=WAL",
         f"synchronous={synchronous}",
