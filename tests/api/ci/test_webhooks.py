@@ -17,7 +17,7 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from mltrail_server.store.ci import webhooks
+from mltrail_server.store.identity import projects
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
 
@@ -166,7 +166,7 @@ def test_what_it_can_t_use_is_taken_all_the_same(trail: Trail, body: Any) -> Non
 def test_it_is_kept_when_hooks_came_last(trail: Trail, waiting: tuple[MergeRequest, Pipeline]) -> None:
     deliver(trail.client, pipeline_hook(waiting[1]))
     with trail.deps.project(ProjectId(42)).read() as tx:
-        assert webhooks.last(tx) == {"pipeline": trail.clock()}
+        assert projects.last_webhooks(tx) == {"pipeline": trail.clock()}
 
 
 class TestSecrets:

@@ -6,7 +6,7 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity import projects as projects_service
-from mltrail_server.store.ci import due, jobs, merge_requests, pipelines, webhooks
+from mltrail_server.store.ci import due, jobs, merge_requests, pipelines
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.identity import projects
 
@@ -32,7 +32,7 @@ def take(deps: Deps, hint: Hint) -> None:
         path = projects.path_of(tx)
         if path is None or not _is_allowed(deps, path):
             return
-        webhooks.received(tx, kind=hint.kind)
+        projects.webhook_received(tx, kind=hint.kind)
         found: set[int] = set()
         if hint.pipeline_id is not None and _concerns_us(tx, hint):
             found.add(hint.pipeline_id)

@@ -1,4 +1,4 @@
-"""What services need, wired once in `app.create_app`."""
+"""What services need: the parts of the server, wired once in `app.create_deps`, and with them a project or a caller."""
 
 from dataclasses import dataclass, field
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.admin import deleted
-from mltrail_server.store.ci import webhooks
 from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.identity import projects
 from mltrail_server.store.tracking import usage
 
 _LABELS = {usage.BYTES: "Bytes of files", usage.CANDIDATES: "Runs", usage.POINTS: "Metric values"}
@@ -36,4 +36,4 @@ def _use(tx: Transaction, name: str, limit: int) -> Use:
 def last_webhooks(scope: Scope) -> dict[str, int]:
     """Return when each kind of GitLab's webhooks last came, in milliseconds since the epoch."""
     with scope.project.read() as tx:
-        return webhooks.last(tx)
+        return projects.last_webhooks(tx)

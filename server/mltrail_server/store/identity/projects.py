@@ -1,4 +1,4 @@
-"""Projects that have been used here."""
+"""Projects that have used this server, and when GitLab's webhooks last came for them."""
 
 from collections.abc import Sequence
 
@@ -48,3 +48,16 @@ def known(connection: sa.Connection, project_ids: Sequence[ProjectId] | None) ->
     if project_ids is not None:
         query = query.where(table.c.project_id.in_(project_ids))
     return [(ProjectId(number), path or str(number)) for number, path in connection.execute(query)]
+
+
+def webhook_received(tx: Transaction, *, kind: str) -> None:
+    table = schema.webhook
+    row = {"project_id": tx.project_id, "kind": kind, "received_ms": tx.now}
+    tx.upsert(table, [row], update=["received_ms"])
+
+
+def last_webhooks(tx: Transaction) -> dict[str, int]:
+    """Return when each kind of event last came, in milliseconds since the epoch."""
+    table = schema.webhook
+    query = sa.select(table.c.kind, table.c.received_ms).where(table.c.project_id == tx.project_id)
+    return {row.kind: row.received_ms for row in tx.execute(query.order_by(table.c.kind))}
