@@ -1,4 +1,5 @@
-"""SQLAlchemy, and nothing but SQLAlchemy. One file an aggregate; functions take a transaction, which knows its project.
+"""SQLAlchemy, and nothing but SQLAlchemy. One file per aggregate. Functions take a transaction, which
+knows its project.
 
-Everything here is Core: metric rows are too many for an ORM, and one way in is better than two.
+Everything here is SQLAlchemy Core: there are too many metric rows for an ORM, and one way is better than two.
 """

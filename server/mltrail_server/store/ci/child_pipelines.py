@@ -1,4 +1,4 @@
-"""Child pipelines: what their jobs make counts to the pipeline at the root, which GitLab shows as one with them."""
+"""Child pipelines: what their jobs make counts towards the root pipeline, with which GitLab shows them as one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,27 +17,27 @@ _JOB = schema.job
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """`root_id` is None where nobody has looked yet, and the pipeline's own number where it stands alone."""
+    """`root_id` is None until it was looked up, and the pipeline's own number if it has no parent."""
 
     source: str
     root_id: int | None
 
 
 def kin(tx: Transaction, pipeline_id: int) -> Kin | None:
-    """Tell a pipeline's family; None for a pipeline that is not known here."""
+    """Return a pipeline's source and root; None for a pipeline that is not known here."""
     query = sa.select(_T.c.source, _T.c.root_id).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     row = tx.execute(query).one_or_none()
     return None if row is None else Kin(*row)
 
 
 def root_of(tx: Transaction, pipeline_id: int) -> int:
-    """Answer the pipeline that another one's runs count to, as far as it is known: mostly itself."""
+    """Return the pipeline that a pipeline's runs count towards, as far as is known: usually itself."""
     found = kin(tx, pipeline_id)
     return pipeline_id if found is None or found.root_id is None else found.root_id
 
 
 def adopt(tx: Transaction, child: gitlab_ci.GitLabPipeline, root: gitlab_ci.GitLabPipeline) -> None:
-    """Count what a child pipeline has made, and will make, to the root. Adopting again changes nothing."""
+    """Count what a child pipeline has made, and will make, towards the root. Adopting again changes nothing."""
     rows = [
         {
             "project_id": tx.project_id,
@@ -51,7 +51,7 @@ def adopt(tx: Transaction, child: gitlab_ci.GitLabPipeline, root: gitlab_ci.GitL
         for one in (child, root)
     ]
     tx.upsert(_T, rows)
-    # The root speaks for the merge request alone.
+    # Only the root represents the merge request.
     of_child = {"root_id": root.id, "merge_request_iid": None, "on_default_branch": False, "status": child.status}
     tx.execute(sa.update(_T).where(_T.c.project_id == tx.project_id, _T.c.id == child.id).values(of_child))
     where = (_LINK.c.project_id == tx.project_id, _LINK.c.pipeline_id.between(child.id, child.id))  # see `children`
@@ -59,19 +59,19 @@ def adopt(tx: Transaction, child: gitlab_ci.GitLabPipeline, root: gitlab_ci.GitL
 
 
 def keep_alone(tx: Transaction, pipeline_id: int) -> None:
-    """Note that GitLab names no root of a child pipeline."""
+    """Note that GitLab names no root for a child pipeline."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     tx.execute(sa.update(_T).where(*where).values(root_id=pipeline_id))
 
 
 def children(tx: Transaction, root_id: int) -> list[int]:
-    """List the child pipelines, and theirs, that have made something."""
+    """List the child pipelines that have made something, children of children included."""
     query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, as_range(_T.c.root_id, root_id))
     return sorted(one for one in tx.execute(query).scalars() if one != root_id)
 
 
 def unsettled(tx: Transaction, pipeline_ids: Iterable[int], *, ended: Iterable[str]) -> list[int]:
-    """Pick the child pipelines that have a candidate's job that has not ended as far as we know."""
+    """Select the child pipelines in which a candidate's job has not ended, as far as we know."""
     query = (
         sa.select(_JOB.c.pipeline_id)
         .distinct()

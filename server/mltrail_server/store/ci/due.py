@@ -11,7 +11,7 @@ from mltrail_server.store.db.transaction import Transaction
 _T = schema.due
 
 PIPELINE = "pipeline"
-REQUEST = "merge_request"  # whose newest commit has perhaps no pipeline that has logged; the key is its number
+REQUEST = "merge_request"  # its newest commit may have no pipeline that has logged; the key is its number
 PROJECT = "project"  # its open merge requests; the key is 0
 PROMOTION = "promotion"  # the comment on its merge request; the key is the version's number in the project
 
@@ -21,14 +21,14 @@ class Due:
     project_id: ProjectId
     kind: str
     key: int
-    attempts: int  # looks since the news
-    news_ms: int  # when it was marked last
+    attempts: int  # looks since it was last marked
+    news_ms: int  # when it was last marked
 
 
 def mark(tx: Transaction, *, kind: str, key: int, at: int) -> None:
-    """Have something looked at, at the time `at` or earlier when that is planned already.
+    """Have something looked at, at the time `at`, or earlier if that is planned already.
 
-    News begin the waiting anew: who has looked in vain at a long training looks often again once it ends.
+    News restarts the wait: the looks at a long training, which became rare, are frequent again once it ends.
     """
     insert = tx.insert(_T).values(project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now)
     earlier = sa.case((_T.c.due_ms < at, _T.c.due_ms), else_=at)
@@ -41,22 +41,22 @@ def mark(tx: Transaction, *, kind: str, key: int, at: int) -> None:
 
 
 def keep(tx: Transaction, *, kind: str, key: int, at: int) -> None:
-    """Have something looked at from time to time; where that is planned already, nothing changes."""
+    """Have something looked at from time to time. Does nothing if that is planned already."""
     insert = tx.insert(_T).values(project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now)
     tx.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.kind, _T.c.key]))
 
 
 def postpone(tx: Transaction, *, kind: str, key: int, to: int) -> None:
-    """Put a look off that nobody has begun; one that is planned for later still stays where it is."""
+    """Postpone a look that nobody has begun; one that is planned for even later is left alone."""
     where = (_T.c.project_id == tx.project_id, _T.c.kind == kind, _T.c.key == key, _T.c.due_ms < to)
     tx.execute(sa.update(_T).where(*where, _T.c.claimed_until_ms.is_(None)).values(due_ms=to))
 
 
 def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:
-    """Take the row that is due longest; nobody else gets it until the lease ends. It is put off by the lease, so that a
-    worker that dies loses nothing, and a `mark` meanwhile brings it forward again.
+    """Take the row that has been due longest; nobody else gets it until the lease ends. It is postponed by the lease,
+    so that nothing is lost if the worker dies, and a `mark` in the meantime brings it forward again.
 
-    The only statement that looks at all projects: the worker serves them all.
+    Looks at all projects, since the worker serves them all.
     """
     free = sa.or_(_T.c.claimed_until_ms.is_(None), _T.c.claimed_until_ms <= now)
     columns = (_T.c.project_id, _T.c.kind, _T.c.key, _T.c.attempts, _T.c.news_ms)
@@ -71,7 +71,7 @@ def claim(connection: sa.Connection, *, now: int, lease_ms: int) -> Due | None:
 
 
 def settle(connection: sa.Connection, due: Due, *, lease_until: int, again_at: int | None) -> None:
-    """End a look: forget the row, or look again at `again_at`. A row that was marked meanwhile stays due."""
+    """End a look: delete the row, or look again at `again_at`. A row that was marked in the meantime stays due."""
     where = _where(due)
     if again_at is None:
         connection.execute(sa.delete(_T).where(*where, _T.c.due_ms == lease_until))

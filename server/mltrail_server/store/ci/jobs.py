@@ -1,4 +1,4 @@
-"""Jobs of GitLab, and which candidates they made."""
+"""GitLab's jobs, and which candidates they made."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,7 +36,9 @@ class JobTie:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Whether a job came when the run had ended and a snapshot had been taken, and all of its pipeline had ended."""
+    """Whether a job came after the run had ended and a snapshot had been taken, and after all of its pipeline had
+    ended.
+    """
 
     late: bool = False
     after_pipeline: bool = False
@@ -44,14 +46,14 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """When a job last wrote while GitLab could not tell whether it still runs, and whether it came late."""
+    """When a job last wrote while GitLab could not say whether it was still running, and whether it came late."""
 
     unchecked_ms: int | None
     late: bool
 
 
 def know(tx: Transaction, job_id: int, *, pipeline_id: int) -> None:
-    """Make a job known; GitLab is asked about it later."""
+    """Add a job if it is new; GitLab is asked about it later."""
     tx.upsert(schema.job, [{"project_id": tx.project_id, "id": job_id, "pipeline_id": pipeline_id}])
 
 
@@ -66,10 +68,10 @@ def tie(  # noqa: PLR0913 - the columns of a row, each by its name
     counts_to: int | None = None,
     lateness: Lateness = Lateness(),
 ) -> None:
-    """Tie a candidate to a job that is known. It `counts_to` another pipeline than the job's where that is a child."""
+    """Tie a candidate to a known job. It `counts_to` another pipeline than the job's if that is a child pipeline."""
     link = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "job_id": job_id}
-    told = {"late": lateness.late, "after_pipeline": lateness.after_pipeline}
-    row = link | {"pipeline_id": counts_to or pipeline_id, "part": part, "verified": verified} | told
+    flags = {"late": lateness.late, "after_pipeline": lateness.after_pipeline}
+    row = link | {"pipeline_id": counts_to or pipeline_id, "part": part, "verified": verified} | flags
     tx.upsert(_LINK, [row])
 
 
@@ -80,7 +82,7 @@ def ties_of(tx: Transaction, candidate_iid: int) -> list[JobTie]:
 
 
 def any_verified_in(tx: Transaction, experiment_iid: int) -> bool:
-    """Tell whether an experiment holds a candidate that a job's token vouches for."""
+    """Return whether an experiment holds a candidate that a job's token vouches for."""
     made = schema.candidate
     of_candidate = (made.c.project_id == _LINK.c.project_id) & (made.c.iid == _LINK.c.candidate_iid)
     query = sa.select(sa.literal(1)).select_from(_LINK.join(made, of_candidate))
@@ -89,8 +91,8 @@ def any_verified_in(tx: Transaction, experiment_iid: int) -> bool:
 
 
 def any_protected_in(tx: Transaction, experiment_iid: int) -> bool:
-    """Tell whether an experiment holds a candidate of a protected ref; where nobody has told, the default branch counts
-    as one.
+    """Return whether an experiment holds a candidate of a protected ref; where that is not known, the default branch
+    counts as one.
     """
     made, pipeline = schema.candidate, schema.pipeline
     on_default_branch = (
@@ -116,7 +118,7 @@ def any_protected_in(tx: Transaction, experiment_iid: int) -> bool:
 
 
 def statuses_of(tx: Transaction, candidate_iid: int) -> list[str | None]:
-    """Fetch what GitLab said last of a candidate's jobs; of those that were retried, of the newest attempt only."""
+    """Fetch the last known statuses of a candidate's jobs; of those that were retried, of the newest attempt only."""
     job = schema.job
     query = (
         sa.select(job.c.status)
@@ -137,7 +139,7 @@ def flags_of(tx: Transaction, candidate_iid: int) -> dict[int, Flag]:
 
 
 def settle_late(tx: Transaction, candidate_iid: int) -> None:
-    """Note that all jobs of a candidate so far are part of a snapshot that was taken just now."""
+    """Note that all of a candidate's jobs so far are part of the snapshot that was just taken."""
     where = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.late)
     tx.execute(sa.update(_LINK).where(*where).values(late=False, after_pipeline=False))
 
@@ -150,16 +152,16 @@ def made_by(project_id: ProjectId, job_id: int) -> sa.Select[int]:
 
 
 def flag(tx: Transaction, candidate_iid: int, job_id: int, *, at: int) -> None:
-    """Note that a job has written while GitLab could not tell whether it still runs."""
+    """Note that a job has written while GitLab could not say whether it was still running."""
     where = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid, _LINK.c.job_id == job_id)
     tx.execute(sa.update(_LINK).where(*where).values(unchecked_ms=at))
 
 
-def settle_flags(tx: Transaction, told: list[gitlab_ci.Job], *, grace_ms: int) -> None:
-    """Judge what was flagged, now that GitLab tells when the jobs ended: where some came later than the grace, what the
-    candidate was before counts. One statement where nothing is flagged.
+def settle_flags(tx: Transaction, known: list[gitlab_ci.Job], *, grace_ms: int) -> None:
+    """Judge what was flagged, now that GitLab says when the jobs ended: if a write came later than the grace period,
+    what the candidate was before that counts. One statement if nothing is flagged.
     """
-    ends = {job.id: job.finished_ms for job in told if job.finished_ms is not None}
+    ends = {job.id: job.finished_ms for job in known if job.finished_ms is not None}
     query = sa.select(_LINK.c.candidate_iid, _LINK.c.job_id, _LINK.c.unchecked_ms).where(
         _LINK.c.project_id == tx.project_id, _LINK.c.job_id.in_(list(ends)), _LINK.c.unchecked_ms.is_not(None)
     )
@@ -173,7 +175,7 @@ def settle_flags(tx: Transaction, told: list[gitlab_ci.Job], *, grace_ms: int) -
 
 @dataclass(frozen=True, slots=True)
 class TiedJob:
-    """A job of a candidate, with what GitLab said of it last; `status` is None until GitLab was asked."""
+    """A job of a candidate, with what GitLab last said about it; `status` is None until GitLab was asked."""
 
     candidate_iid: int
     job_id: int
@@ -185,14 +187,14 @@ class TiedJob:
     web_url: str | None
     retried: bool
     allow_failure: bool = False
-    pipeline_id: int = 0  # the job's own, where its runs count to another
-    late: bool = False  # it came when the run had ended, and a snapshot had been taken
-    after_pipeline: bool = False  # it came when all of the pipeline had ended
+    pipeline_id: int = 0  # the job's own, even if its runs count towards another
+    late: bool = False  # it came after the run had ended and a snapshot had been taken
+    after_pipeline: bool = False  # it came after all of the pipeline had ended
     overdue: bool = False  # it has written after its own end
 
 
 def refresh(tx: Transaction, jobs: list[gitlab_ci.Job]) -> None:
-    """Keep what GitLab says of jobs now."""
+    """Store what GitLab now says about jobs."""
     rows = [
         {
             "project_id": tx.project_id,
@@ -218,7 +220,7 @@ def has_candidates(tx: Transaction, job_id: int) -> bool:
 
 
 def last_status(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
-    """Return the status that GitLab gave a job last, and when; None for a job that GitLab was not asked about."""
+    """Return a job's last known status, and when GitLab gave it; None for a job that GitLab was not asked about."""
     job = schema.job
     query = sa.select(job.c.status, job.c.refreshed_ms).where(
         job.c.project_id == tx.project_id, job.c.id == job_id, job.c.refreshed_ms.is_not(None)
@@ -228,7 +230,7 @@ def last_status(tx: Transaction, job_id: int) -> tuple[str | None, int] | None:
 
 
 def note_status(tx: Transaction, current: gitlab_ci.Job) -> bool:
-    """Keep what GitLab says about a job, and return whether it is known here: whether it has made anything."""
+    """Store what GitLab says about a job, and return whether the job is known here: whether it has made anything."""
     job = schema.job
     kept = tx.execute(
         sa.update(job)
@@ -244,7 +246,7 @@ def note_status(tx: Transaction, current: gitlab_ci.Job) -> bool:
 
 
 def vanish(tx: Transaction, ids: list[int]) -> None:
-    """Note that GitLab does not have these jobs any more. What was seen of a job's end stays."""
+    """Note that GitLab no longer has these jobs. The status of a job that was seen to end is kept."""
     job = schema.job
     open_still = sa.func.coalesce(job.c.status, "").not_in(list(gitlab_ci.ENDED))
     where = (job.c.project_id == tx.project_id, job.c.id.in_(ids), open_still)
@@ -271,7 +273,7 @@ TIED = (
 
 
 def tied_job(row: Row) -> TiedJob:
-    """Make a tied job of a row that holds `TIED`, and perhaps more."""
+    """Make a tied job from a row that holds `TIED`, and perhaps more."""
     return TiedJob(
         row.candidate_iid,
         row.job_id,
@@ -291,8 +293,8 @@ def tied_job(row: Row) -> TiedJob:
 
 
 def newest_attempts(tx: Transaction, tied: Iterable[TiedJob]) -> dict[tuple[int, str], str | None]:
-    """Fetch what became of the newest attempts of jobs that were retried, by pipeline and name. No statement where none
-    was.
+    """Fetch the statuses of the newest attempts of jobs that were retried, by pipeline and name. No statement if none
+    was retried.
     """
     wanted = {job.pipeline_id for job in tied if job.retried and job.name is not None}
     if not wanted:
@@ -313,7 +315,7 @@ def tied_in(tx: Transaction, pipeline_id: int) -> list[TiedJob]:
     query = (
         sa.select(*TIED)
         .join(job, (job.c.project_id == _LINK.c.project_id) & (job.c.id == _LINK.c.job_id))
-        # Sorted here, so that the order asks for no other index.
+        # Sorted in Python, so that the order does not make the planner take another index.
         .where(_LINK.c.project_id == tx.project_id, as_range(_LINK.c.pipeline_id, pipeline_id))
     )
     return [

@@ -1,7 +1,4 @@
-"""What the pages of merge requests look up: which there are, and the pipelines of one.
-
-Merge requests of GitLab, and the one note that each has from us.
-"""
+"""Merge requests, the one note that each has from us, and what their pages list."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,8 +22,8 @@ _COLUMNS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
-    """`note_pipeline_id` is the pipeline that the note speaks of; `note_problem` why it could not be written.
-    `has_failed` tells that the gate has failed for it at some time.
+    """`note_pipeline_id` is the pipeline that the note is about, `note_problem` why it could not be written, and
+    `has_failed` whether the gate has ever failed for it.
     """
 
     iid: int
@@ -45,7 +42,7 @@ class MergeRequest:
 
 
 def refresh(tx: Transaction, request: gitlab_ci.GitLabMergeRequest) -> None:
-    """Keep what GitLab says of a merge request now; what we know of the note stays."""
+    """Store what GitLab now says about a merge request; what we know about the note stays."""
     row = {
         "project_id": tx.project_id,
         "iid": request.iid,
@@ -70,7 +67,7 @@ def get(tx: Transaction, iid: int) -> MergeRequest | None:
 
 
 def opened_of_branch(tx: Transaction, branch: str, *, limit: int) -> list[int]:
-    """List the merge requests of a branch of this project that are open as far as we know, the oldest first."""
+    """List the merge requests of a branch of this project that are open, as far as we know, the oldest first."""
     query = sa.select(_T.c.iid).where(
         _T.c.project_id == tx.project_id,
         _T.c.source_branch == branch,
@@ -81,7 +78,7 @@ def opened_of_branch(tx: Transaction, branch: str, *, limit: int) -> list[int]:
 
 
 def opened(tx: Transaction) -> dict[int, tuple[str | None, str]]:
-    """List the merge requests that are open as far as we know: head and target branch by number."""
+    """List the merge requests that are open, as far as we know: head and target branch by number."""
     query = sa.select(_T.c.iid, _T.c.head_sha, _T.c.target_branch).where(
         _T.c.project_id == tx.project_id, _T.c.state == "opened"
     )
@@ -89,7 +86,7 @@ def opened(tx: Transaction) -> dict[int, tuple[str | None, str]]:
 
 
 def distrust(tx: Transaction, iids: Iterable[int]) -> None:
-    """Have merge requests asked about again, however lately that was done."""
+    """Have GitLab asked about merge requests again, however recently it was."""
     where = (_T.c.project_id == tx.project_id, _T.c.iid.in_(list(iids)))
     tx.execute(sa.update(_T).where(*where).values(refreshed_ms=0))
 
@@ -105,8 +102,8 @@ _LINK = schema.candidate_job
 
 @dataclass(frozen=True, slots=True)
 class ListedMergeRequest:
-    """`note_problem` says why there is no note, where one could not be written or was deleted; `note_next_ms` when it
-    is tried again.
+    """`note_problem` says why there is no note if it could not be written or was deleted, and `note_next_ms` when it is
+    tried again.
     """
 
     iid: int
@@ -148,7 +145,7 @@ _PAGE_COLUMNS = (
 
 
 def listed(tx: Transaction, *, before: int | None, limit: int) -> list[ListedMergeRequest]:
-    """List merge requests that have runs, the newest first, and one more than a page when there are more."""
+    """List merge requests that have runs, the newest first, and one more than `limit` if there are more."""
     query = sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id)
     if before is not None:
         query = query.where(_T.c.iid < before)

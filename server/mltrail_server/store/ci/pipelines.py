@@ -1,7 +1,4 @@
-"""Which files a pipeline ran on, and which other pipelines ran on the same commit or for the same merge request.
-
-Pipelines of GitLab.
-"""
+"""GitLab's pipelines, the files that they ran on, and their siblings on a commit or merge request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,19 +26,19 @@ class Pipeline:
     sha: str
     ref: str
     source: str
-    status: str | None  # GitLab's word; None until it was asked
+    status: str | None  # GitLab's word; None until GitLab was asked
     web_url: str | None
     merge_request_iid: int | None
     head_sha: str | None = None
 
     @property
     def head(self) -> str:
-        """The commit that it is of: where it runs on a merged one, the merge request's."""
+        """The commit that it is for: the merge request's if it runs on a merged commit."""
         return self.head_sha or self.sha
 
 
 def ensure(tx: Transaction, claims: VerifiedClaims) -> None:
-    """Make a pipeline known by what a job's token says of it; the rest is asked from GitLab later."""
+    """Add a pipeline with what a job's token says about it; GitLab is asked for the rest later."""
     row = {
         "project_id": tx.project_id,
         "id": claims.pipeline_id,
@@ -61,14 +58,14 @@ def get(tx: Transaction, pipeline_id: int) -> Pipeline | None:
 
 
 def of_head(tx: Transaction, head: str, *, iid: int, branch: str | None, limit: int) -> list[Pipeline]:
-    """List the pipelines of a merge request's commit, its own and those of its branch, the newest first. Child
-    pipelines count to their roots. `branch` is None where that is a fork's.
+    """List the pipelines of a merge request's commit, its own and its branch's, the newest first. Child pipelines count
+    towards their roots. `branch` is None if it is a fork's.
     """
     ours = [_T.c.merge_request_iid == iid]
     if branch is not None:
         ours.append(sa.and_(_T.c.ref == branch, ~_T.c.is_tag, _T.c.source != MERGE_REQUEST_SOURCE))
     found: dict[int, Pipeline] = {}
-    # One by one, each by its index.
+    # One query each, so that each uses its index.
     for where in ours:
         query = sa.select(*_COLUMNS).where(
             _T.c.project_id == tx.project_id,
@@ -82,7 +79,7 @@ def of_head(tx: Transaction, head: str, *, iid: int, branch: str | None, limit: 
 
 
 def newest_of_request(tx: Transaction, iid: int) -> Pipeline | None:
-    """Fetch the newest pipeline that is known of a merge request, whether or not it has logged anything."""
+    """Fetch the newest known pipeline of a merge request, whether or not it has logged anything."""
     query = sa.select(*_COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid)
     row = tx.execute(query.order_by(_T.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else Pipeline(*row)
@@ -90,11 +87,11 @@ def newest_of_request(tx: Transaction, iid: int) -> Pipeline | None:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What we know of a pipeline's merge request: `resolved` once GitLab was asked which one it is."""
+    """What we know about a pipeline's merge request: `resolved` once GitLab was asked which one it is."""
 
     merge_request_iid: int | None
     resolved: bool
-    refreshed_ms: int | None  # when the merge request was asked about last
+    refreshed_ms: int | None  # when GitLab was last asked about the merge request
     head_sha: str | None = None
 
 
@@ -132,8 +129,8 @@ def newest_of_branches(tx: Transaction, branches: Iterable[str]) -> dict[str, in
 
 
 def has_one_of_request_beside(tx: Transaction, pipeline: Pipeline, *, iid: int) -> bool:
-    """Tell whether a push has begun two pipelines that train, and this is the branch's: then the merge request's own
-    speaks for it.
+    """Return whether a push has started two pipelines that train and this is the branch's: then the merge request's own
+    pipeline represents it.
     """
     if pipeline.source == MERGE_REQUEST_SOURCE:
         return False
@@ -148,7 +145,7 @@ def has_one_of_request_beside(tx: Transaction, pipeline: Pipeline, *, iid: int) 
 
 
 def without_request_since(tx: Transaction, since: int) -> bool:
-    """Tell whether a branch has trained since then for which a merge request may still be opened."""
+    """Return whether a branch that may still get a merge request has trained since then."""
     query = sa.select(sa.literal(1)).where(
         _T.c.project_id == tx.project_id,
         _T.c.created_ms >= since,
@@ -159,7 +156,7 @@ def without_request_since(tx: Transaction, since: int) -> bool:
 
 
 def unresolve(tx: Transaction, pipeline_ids: Iterable[int]) -> None:
-    """Have the merge request of pipelines looked for again."""
+    """Have the merge requests of pipelines looked up again."""
     where = (_T.c.project_id == tx.project_id, _T.c.id.in_(list(pipeline_ids)))
     tx.execute(sa.update(_T).where(*where).values(resolved=False))
 
@@ -174,7 +171,7 @@ def _has_candidates() -> sa.ColumnElement[bool]:
 
 
 def vanish(tx: Transaction, pipeline_id: int) -> None:
-    """Note that GitLab does not have this pipeline any more."""
+    """Note that GitLab no longer has this pipeline."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     tx.execute(sa.update(_T).where(*where).values(status=gitlab_ci.DELETED, refreshed_ms=tx.now))
 
@@ -187,7 +184,7 @@ def refresh(
     on_default_branch: bool,
     head_sha: str | None = None,
 ) -> None:
-    """Keep what GitLab says of a pipeline now. `head_sha` is the merge request's commit where it runs on another."""
+    """Store what GitLab now says about a pipeline. `head_sha` is the merge request's commit if it runs on another."""
     row = {
         "project_id": tx.project_id,
         "id": pipeline.id,
@@ -209,7 +206,7 @@ def refresh(
 
 
 def made_baseline(tx: Transaction, candidate_iid: int) -> bool:
-    """Tell whether a job of the default branch has made a candidate."""
+    """Return whether a job of the default branch has made a candidate."""
     of_pipeline = sa.and_(_T.c.project_id == _LINK.c.project_id, _T.c.id == _LINK.c.pipeline_id)
     query = (
         sa.select(sa.literal(1))
@@ -225,7 +222,7 @@ def made_baseline(tx: Transaction, candidate_iid: int) -> bool:
 
 
 def unsettled(tx: Transaction, branch: str, *, ended: Iterable[str], limit: int) -> list[int]:
-    """List the newest pipelines of a branch that have a candidate whose job has not ended as far as we know."""
+    """List the newest pipelines of a branch with a candidate whose job has not ended, as far as we know."""
     job = schema.job
     of_job = sa.and_(job.c.project_id == _LINK.c.project_id, job.c.id == _LINK.c.job_id)
     open_job = (
@@ -253,7 +250,7 @@ _TRAINED_COLUMNS = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.
 
 
 def tree_of(tx: Transaction, pipeline_id: int) -> str | None:
-    """Tell the digest of the files of a pipeline's commit; None when nobody has looked yet."""
+    """Return the digest of the files of a pipeline's commit; None if nobody has looked yet."""
     found: str | None = tx.execute(
         sa.select(_T.c.tree).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     ).scalar()
@@ -272,7 +269,7 @@ def trained_at(tx: Transaction, sha: str, *, limit: int) -> list[Pipeline]:
 
 def of_merge_request(tx: Transaction, iid: int, *, branch: str, before: int, limit: int) -> list[Pipeline]:
     """List a merge request's pipelines older than `before` that have candidates, the newest first; also those of its
-    source branch of which nobody has asked GitLab yet whose they are.
+    source branch if GitLab was not yet asked which merge request they belong to.
     """
     unasked = sa.and_(_T.c.resolved.is_(sa.false()), _T.c.ref == branch, _T.c.source == MERGE_REQUEST_SOURCE)
     of_request = sa.or_(_T.c.merge_request_iid == iid, unasked)

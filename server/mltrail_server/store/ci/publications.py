@@ -1,5 +1,5 @@
-"""What is published in GitLab, as far as we know: notes, threads, statuses, issues, what GitLab refused, and who may
-publish for a merge request just now.
+"""What is published in GitLab, as far as we know: notes, threads, statuses, issues, and what GitLab refused. And who
+may publish for a merge request at the moment.
 """
 
 from dataclasses import dataclass
@@ -55,9 +55,9 @@ class Refusal:
 
 
 def claim(tx: Transaction, iid: int, *, lease: str, until: int) -> bool:
-    """Take the right to publish for a merge request, which nobody else has then until it is given back or has expired.
+    """Take the right to publish for a merge request, which nobody else then has until it is released or expires.
 
-    One UPDATE, so that of several processes that try at once exactly one succeeds, on every database.
+    One UPDATE, so that exactly one of several processes that try at once succeeds, on every database.
     """
     free = sa.or_(_REQUEST.c.note_lease.is_(None), _REQUEST.c.note_lease_until_ms <= tx.now)
     where = (_REQUEST.c.project_id == tx.project_id, _REQUEST.c.iid == iid, free)
@@ -66,7 +66,7 @@ def claim(tx: Transaction, iid: int, *, lease: str, until: int) -> bool:
 
 
 def renew(tx: Transaction, iid: int, *, lease: str, until: int) -> bool:
-    """Keep the right for longer. False when somebody else has taken it meanwhile, even if it is free again."""
+    """Extend the right. False if somebody else has taken it in the meantime, even if it is free again."""
     taken = tx.execute(sa.update(_REQUEST).where(*_leased(tx, iid, lease)).values(note_lease_until_ms=until))
     return taken.rowcount == 1
 
@@ -81,7 +81,7 @@ def _leased(tx: Transaction, iid: int, lease: str) -> tuple[sa.ColumnElement[boo
 
 
 def note(tx: Transaction, iid: int) -> KnownNote | None:
-    """Fetch what is known of a merge request's note; None for a merge request that is not known."""
+    """Fetch what is known about a merge request's note; None for an unknown merge request."""
     columns = [_REQUEST.c[f"note_{name}"] for name in ("id", "pipeline_id", "sha256", "problem", "failures", "next_ms")]
     query = sa.select(*columns).where(_REQUEST.c.project_id == tx.project_id, _REQUEST.c.iid == iid)
     row = tx.execute(query).one_or_none()
@@ -89,14 +89,14 @@ def note(tx: Transaction, iid: int) -> KnownNote | None:
 
 
 def keep_note(tx: Transaction, iid: int, **values: object) -> None:
-    """Keep what became of a note: columns without their `note_`."""
+    """Store what became of a note, by column names without their prefix `note_`."""
     columns = {f"note_{name}": value for name, value in values.items()}
     where = (_REQUEST.c.project_id == tx.project_id, _REQUEST.c.iid == iid)
     tx.execute(sa.update(_REQUEST).where(*where).values(**columns))
 
 
 def want_note(tx: Transaction, iid: int, *, problem: str) -> None:
-    """Have a note written again that somebody has deleted: forget it, and that it was deleted (`problem`)."""
+    """Have a note that somebody has deleted written again: forget it, and that it was deleted (`problem`)."""
     where = (_REQUEST.c.project_id == tx.project_id, _REQUEST.c.iid == iid, _REQUEST.c.note_problem == problem)
     blank = {"note_id": None, "note_problem": None, "note_sha256": None}
     tx.execute(sa.update(_REQUEST).where(*where).values(**blank))
@@ -111,7 +111,7 @@ def thread(tx: Transaction, iid: int) -> KnownThread | None:
 
 
 def open_threads(tx: Transaction) -> dict[int, str]:
-    """List the merge requests whose thread is open as far as we know, with the thread's id."""
+    """List the merge requests whose thread is open, as far as we know, with the thread's id."""
     query = sa.select(_THREAD.c.merge_request_iid, _THREAD.c.discussion_id).where(
         _THREAD.c.project_id == tx.project_id, _THREAD.c.resolved.is_(False)
     )
@@ -164,12 +164,12 @@ def refusal(tx: Transaction, kind: str, subject: str) -> Refusal | None:
 
 
 def refusals_of_request(tx: Transaction, iid: int) -> list[Refusal]:
-    """List what was refused at a merge request, its note aside."""
+    """List what GitLab refused to publish for a merge request, apart from its note."""
     return _refusals(tx, _REFUSAL.c.kind.in_([THREAD, STATUS]), _REFUSAL.c.subject == str(iid))
 
 
 def refused_issues(tx: Transaction) -> list[Refusal]:
-    """List the models whose issue was refused."""
+    """List the models whose issue GitLab refused."""
     return _refusals(tx, _REFUSAL.c.kind == ISSUE)
 
 

@@ -19,10 +19,10 @@ class Database:
     """Gives out transactions: `read()`, `slow_read()`, `search()` and `write()` are the only ways to a connection."""
 
     def __init__(self, url: str, *, replica_url: str = "", sqlite_synchronous: str = "normal") -> None:
-        """Open nothing yet. `replica_url` is of a read replica, which answers `search()`."""
+        """Open nothing yet. `replica_url` is the URL of a read replica, which `search()` uses."""
         self.is_sqlite = url.startswith("sqlite")
         self.observe: Callable[[str, float], None] = _unobserved
-        """Called after each use with its kind (`read`, `search`, `write`) and its seconds, waiting included."""
+        """Called after each use with its kind (`read`, `search`, `write`) and duration in seconds, waiting included."""
         url = _with_driver(url)
         self.engine = sqlite.engine(url) if self.is_sqlite else sa.create_engine(url, pool_size=16)
         self._driver: Any = self.engine.dialect.dbapi  # the module: sqlite3 or psycopg
@@ -33,34 +33,34 @@ class Database:
             else postgresql.PostgresTransactions(self.engine)
         )
         self.search_seconds = 0.0
-        """How long a search may take, see `limit`; 0 is without an end."""
+        """How long a search may take, see `limit`; 0 means no limit."""
         self._time_limits = TimeLimits()
         self._group = GroupCommit(self._transactions.write) if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Open a connection for what only reads. On SQLite it is one consistent view; on PostgreSQL each statement sees
-        what is committed by then.
+        """Open a connection for reading only. On SQLite it has one consistent view; on PostgreSQL each statement sees
+        what has been committed by then.
         """
         with self._observed("read"), self._answering(), self._transactions.read() as connection:
             yield connection
 
     def limit(self, search_seconds: float) -> None:
-        """Bound what calls of the web may take: this long for a search, three times that for any other statement. What
-        operators and the worker do takes as long as it takes. Call it before a connection is opened.
+        """Limit how long calls from the web may take: this long for a search, three times that for any other statement.
+        Operators' commands and the worker have no limit. Must be called before a connection is opened.
         """
         self.search_seconds = search_seconds
         self._transactions.statement_seconds = 3 * search_seconds
 
     @contextmanager
     def slow_read(self) -> Iterator[sa.Connection]:
-        """As `read()`, for what a caller can make slow. Raises INVALID when it takes longer than a search may."""
+        """Like `read()`, for queries that a caller can make slow. Raises INVALID after the time of a search."""
         with self.read() as connection, self._limited(connection):
             yield connection
 
     @contextmanager
     def search(self) -> Iterator[sa.Connection]:
-        """As `read()`, but what was written a moment ago may not be seen: the replica answers, where there is one."""
+        """Like `read()`, but from the replica where there is one, so the most recent writes may not be seen yet."""
         connection = self._replica.connect() if self._replica else None
         if connection is None:
             with self.slow_read() as connection:
@@ -76,20 +76,20 @@ class Database:
             yield connection
 
     def write_together(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do a small work within a transaction, which it may share with works of other threads; see `group_commit`."""
+        """Do a small piece of work in a transaction that it may share with other threads' work; see `GroupCommit`."""
         if self._group is None:
             with self.write() as connection:
                 return work(connection)
         with self._observed("write"), self._answering():
-            return self._group.run(work)  # type: ignore[no-any-return] # what the work answers
+            return self._group.run(work)  # type: ignore[no-any-return] # what the work returns
 
     def ping(self) -> None:
-        """Raise `MltrailError` when the database does not answer."""
+        """Raise `MltrailError` if the database does not answer."""
         with self.read() as connection:
             connection.exec_driver_sql("SELECT 1")
 
     def dispose(self) -> None:
-        """Close what is open, at the end or before a fork; who reads or writes afterwards opens it again."""
+        """Close all connections, at the end or before a fork; the next read or write opens new ones."""
         self._transactions.dispose()
         self.engine.dispose()
         if self._replica:
@@ -109,7 +109,7 @@ class Database:
                 raise
             finally:
                 if reading.ended and not self.is_sqlite:
-                    connection.invalidate()  # a cancellation that is still on its way must meet nobody else
+                    connection.invalidate()  # a cancellation that is still on its way must not hit another caller
 
     @contextmanager
     def _observed(self, kind: str) -> Iterator[None]:
@@ -124,18 +124,19 @@ class Database:
         try:
             yield
         except Exception as error:
-            # SQLAlchemy wraps what goes through it; what goes straight to the driver (see `statements`) comes as it is.
-            told = failures.in_words(self._driver, error)
-            if told is None:
+            # SQLAlchemy wraps the errors of its own statements; those run by the driver (see `statements`) come as they
+            # are.
+            failure = failures.in_words(self._driver, error)
+            if failure is None:
                 raise
-            raise told from error
+            raise failure from error
 
 
 def _unobserved(_kind: str, _seconds: float) -> None:
-    """Nobody is interested."""
+    """Ignore it: nobody has asked for it."""
 
 
 def _with_driver(url: str) -> str:
-    """Name the driver that we have; `postgres:` is how some hosters spell it."""
+    """Name the driver that we use; some hosting providers write `postgres:`."""
     scheme, rest = url.split(":", 1)
     return f"postgresql+psycopg:{rest}" if scheme in {"postgresql", "postgres"} else url

@@ -1,4 +1,4 @@
-"""What the database refuses, in words for whoever made the call."""
+"""The database's errors, in words for the caller."""
 
 import errno
 from typing import Any
@@ -25,7 +25,7 @@ _POSTGRESQL_NO_ROOM = frozenset({"53100", "25006"})
 
 
 def in_words(driver: Any, wrapper: Exception) -> MltrailError | None:  # noqa: ANN401 - sqlite3 or psycopg
-    """Say what the database can't do; None for what is no fault of the database, or nobody has foreseen."""
+    """Translate an error of the database; None for one that is not the database's, or that nobody has foreseen."""
     error: BaseException = getattr(wrapper, "orig", None) or wrapper
     if isinstance(error, (OverflowError, driver.DataError)):
         # PostgreSQL keeps no NUL in a text, and neither database keeps an integer of more than 64 bits.
@@ -54,7 +54,7 @@ def _out_of_order(driver: Any, error: BaseException) -> MltrailError | None:  # 
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Tell whether a statement was ended before it was done."""
+    """Return whether a statement was cancelled."""
     error = getattr(error, "orig", None) or error
     return (
         getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT" or getattr(error, "sqlstate", None) == _CANCELLED
@@ -68,7 +68,7 @@ def took_too_long(seconds: float) -> MltrailError:
 def _broken_rule(state: str | None) -> MltrailError | None:
     if state == _FOREIGN_KEY_VIOLATION:
         return conflict("Another call has just deleted what this one is about; nothing was stored.")
-    # PostgreSQL has many writers: somebody has stored, since we looked, what must be there only once.
+    # PostgreSQL has many writers: since we looked, another one has stored something that must be unique.
     lost = state == _UNIQUE_VIOLATION
     return unavailable("Another call has just stored the same; try again.", retry_after=1) if lost else None
 

@@ -52,10 +52,10 @@ def compare_text(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
 
 
 def _pattern(value: str) -> str:
-    """Take `_` and `%` as wildcards. MLflow's filters have no escape, so a backslash is itself."""
+    """Take `_` and `%` as wildcards. MLflow's filters have no escape, so a backslash stands for itself."""
     if len(value) > MAX_PATTERN:
         raise invalid(f"A pattern of LIKE or ILIKE has {MAX_PATTERN} characters at most; compare longer texts by =.")
-    # Several in a row are as good as one.
+    # Several in a row match the same as one.
     value = _WILDCARDS.sub("%", value)
     if value.count("%") > MAX_WILDCARDS:
         raise invalid(f"A pattern of LIKE or ILIKE has {MAX_WILDCARDS} % at most; use fewer, or several comparisons.")

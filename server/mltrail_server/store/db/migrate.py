@@ -1,7 +1,7 @@
 """Alembic, called from code: no ini file, no second way to configure the database.
 
-It is loaded when a schema is changed, neither at every start nor for a fresh database: it takes 10 MB and 150 ms, which
-is a fifth of what a server's first start takes.
+Alembic is loaded only when a schema is changed, neither at every start nor for a fresh database: it takes 10 MB and
+150 ms, which is a fifth of a server's first start.
 """
 
 from pathlib import Path
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _FOLDER = Path(__file__).parent / "migrations"
-_LOCK = 0x6D6C747261696C  # "mltrail": any number will do that no other program locks in this database
+_LOCK = 0x6D6C747261696C  # "mltrail": any number that no other program locks in this database
 _VERSION = sa.Table(
     "alembic_version",
     sa.MetaData(),
     sa.Column("version_num", sa.String(32), nullable=False),
     sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
-"""As Alembic makes it."""
+"""As Alembic creates it."""
 
 
 def config(connection: sa.Connection | None = None) -> "Config":
@@ -45,29 +45,29 @@ def upgrade(database: Database) -> None:
     with database.write() as connection:
         alone(connection)
         if not connection.in_transaction():
-            connection.begin()  # to Alembic: to commit is left to us
+            connection.begin()  # so that Alembic leaves the commit to us
         command.upgrade(config(connection), "head")
 
 
 def create(database: Database) -> None:
-    """Make all tables of a fresh database. A test compares them to those that the migrations lead to."""
+    """Create all tables of a fresh database. A test compares them with the result of the migrations."""
     with database.write() as connection:
         alone(connection)
         if sa.inspect(connection).has_table(_VERSION.name):
-            return  # another server that starts at the same time was faster
+            return  # another server that started at the same time was faster
         METADATA.create_all(connection, checkfirst=False)
         _VERSION.create(connection)
         connection.execute(sa.insert(_VERSION).values(version_num=newest()))
 
 
 def alone(connection: sa.Connection) -> None:
-    """Wait until nobody else changes the schema: many servers may start at once. SQLite has one writer anyway."""
+    """Wait until nobody else is changing the schema: many servers may start at once. SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def revision(database: Database) -> str | None:
-    """Tell the schema's revision; None for a database that has never been set up."""
+    """Return the schema's revision; None for a database that has never been set up."""
     with database.read() as connection:
         if not sa.inspect(connection).has_table(_VERSION.name):
             return None
@@ -76,9 +76,9 @@ def revision(database: Database) -> str | None:
 
 
 def is_set_up(url: str) -> bool:
-    """Tell whether there is a database that a server has set up; makes none."""
-    told = sa.make_url(url)
-    if told.get_backend_name() == "sqlite" and not Path(told.database or "").is_file():
+    """Return whether there is a database that a server has set up; creates none."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
         return False
     database = Database(url)
     try:
@@ -88,14 +88,14 @@ def is_set_up(url: str) -> bool:
 
 
 def newest() -> str | None:
-    """Tell the revision of this version's schema. Migrations are named by their revision, one after another."""
+    """Return the revision of this version's schema. Migrations are named by their revision, in order."""
     return max((path.name.split("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")), default=None)
 
 
 def prepare(database: Database) -> None:
     """Set up a fresh database; refuse one whose schema is not this version's.
 
-    Upgrading is a decision of the operator, who may want a backup first, so it is never done on the way.
+    Upgrading is the operator's decision, who may want a backup first, so it is never done in passing.
     """
     current = revision(database)
     if current is None:

@@ -1,7 +1,7 @@
 """Pages by key: a token holds the sort values of the last row seen, so that page 50 costs what page 1 costs.
 
-A token is bound to its query: one of another filter, order or experiment would silently skip or repeat rows. Rows that
-are added meanwhile neither shift a page nor come twice.
+A token is bound to its query: with another filter, order or experiment it would silently skip or repeat rows. Rows that
+are added in the meantime neither shift a page nor appear twice.
 """
 
 import base64
@@ -20,19 +20,19 @@ from mltrail_server.domain.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """One column to sort by. It is never NULL: what may be is wrapped, with a rank before it."""
+    """One column to sort by. It is never NULL: a nullable column is wrapped, and sorted by a rank first."""
 
     column: sa.ColumnElement[Any]
     descending: bool = False
 
 
 def mark_of(*query: object) -> str:
-    """Make a short mark of what a page is a page of. Its parts must have a stable `repr`."""
+    """Return a short mark that identifies a query. Its parts must have a stable `repr`."""
     return hashlib.sha256(repr(query).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def page(query: sa.Select[Any], order: Sequence[Sorted], *, limit: int, token: str | None, mark: str) -> sa.Select[Any]:
-    """Sort, continue after `token`, and fetch one row more than a page, to tell whether another page follows.
+    """Sort, continue after `token`, and fetch one row more than a page, to see whether another page follows.
 
     The sort values are added to the query's columns, under the names `sort_0`, `sort_1`, …
     """
@@ -62,7 +62,7 @@ def written_token(values: Sequence[Any], mark: str) -> str:
 
 
 def read_token(token: str | None, mark: str, length: int) -> list[Any] | None:
-    """Read a token's sort values; none for the first page. Raises INVALID for a damaged one and another query's."""
+    """Read a token's sort values; None for the first page. Raises INVALID if it is damaged or another query's."""
     if not token:
         return None
     try:
@@ -79,7 +79,7 @@ def read_token(token: str | None, mark: str, length: int) -> list[Any] | None:
 
 
 def read_sorted(token: str | None, mark: str, order: Sequence[Sorted]) -> list[Any] | None:
-    """The same for a page of rows, with values that fit the columns: a driver refuses others in ways of its own."""
+    """Read the same for a page of rows, and check that the values fit the columns, before a driver refuses them."""
     values = read_token(token, mark, len(order))
     if values is not None and not all(_fits(value, one.column) for value, one in zip(values, order, strict=True)):
         raise bad_token()
@@ -89,7 +89,7 @@ def read_sorted(token: str | None, mark: str, order: Sequence[Sorted]) -> list[A
 def _after(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """Build `a >= x AND (a > x OR (a = x AND b > y) OR …)`, with the direction of each column.
 
-    The first part says nothing new, but it lets an index begin where the last page ended.
+    The first part is redundant, but it lets the database start where the last page ended in the index.
     """
     alternatives: list[sa.ColumnElement[bool]] = []
     equal: list[sa.ColumnElement[bool]] = []
@@ -104,14 +104,14 @@ def _after(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[b
 
 
 def _is_storable(value: object) -> bool:
-    """Tell whether a value may have come from a row at all: a client can write any JSON into a token."""
+    """Return whether a value can have come from a row at all: a client can write any JSON into a token."""
     if isinstance(value, str):
         return not any(0xD800 <= ord(character) < 0xE000 for character in value)
     return isinstance(value, (int, float))
 
 
 def _fits(value: object, column: sa.ColumnElement[Any]) -> bool:
-    """Tell whether a value is of a column's type."""
+    """Return whether a value has a column's type."""
     kind = column.type.python_type
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,7 +1,7 @@
 """Hash partitions of the metric tables by project, for a PostgreSQL that holds a great many points.
 
-Vacuum, index builds and backups then work on one part at a time, and a part can lie on a disk of its own. A statement
-names its project, so that it goes to one part.
+Vacuum, index builds and backups then work on one partition at a time, and each can be on a disk of its own. Every
+statement names its project, so it needs one partition only.
 """
 
 import sqlalchemy as sa
@@ -18,10 +18,10 @@ MOST = 1024
 
 
 def partition(database: Database, count: int) -> bool:
-    """Spread the metric tables over so many partitions; 1 makes them whole again. Answers False when they are that.
+    """Spread the metric tables over this many partitions; 1 makes them whole again. Returns False if they already are.
 
-    Rewrites both tables in one transaction that nobody else can write or read them in: servers are to be stopped, and
-    the disk needs room for a second copy of the larger one. Raises INVALID on SQLite.
+    Rewrites both tables in one transaction, during which nobody else can read or write them: stop all servers first,
+    and have room on the disk for a second copy of the larger table. Raises INVALID on SQLite.
     """
     if database.is_sqlite:
         raise invalid("SQLite has no partitions; set MLTRAIL_DATABASE_URL to a PostgreSQL.")
@@ -36,7 +36,7 @@ def partition(database: Database, count: int) -> bool:
 
 
 def _partitions(connection: sa.Connection, table: sa.Table) -> int:
-    """Count a table's partitions; a whole table is one."""
+    """Count a table's partitions; a table without any counts as one."""
     query = sa.text("SELECT count(*) FROM pg_inherits WHERE inhparent = CAST(:name AS regclass)")
     return connection.execute(query, {"name": table.name}).scalar_one() or 1
 
@@ -45,7 +45,7 @@ def _rewrite(connection: sa.Connection, table: sa.Table, count: int) -> None:
     name, old = table.name, f"{table.name}_before"
     connection.execute(sa.text(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
     connection.execute(sa.text(f"ALTER TABLE {name} RENAME TO {old}"))
-    # The names of indexes are the schema's, and the new table shall have them.
+    # The schema sets the names of indexes, and the new table needs them.
     connection.execute(sa.text(f"ALTER TABLE {old} RENAME CONSTRAINT {table.primary_key.name} TO pk_{old}"))
     for index in table.indexes:
         connection.execute(sa.text(f"ALTER INDEX {index.name} RENAME TO {index.name}_before"))

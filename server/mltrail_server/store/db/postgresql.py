@@ -1,7 +1,4 @@
-"""How connections to PostgreSQL are used and kept alive.
-
-The read replica: a PostgreSQL that follows the database, and may be away.
-"""
+"""Connections to PostgreSQL, and the read replica, which may be down."""
 
 import logging
 import threading
@@ -17,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 2
 _AWAY_SECONDS = 10.0
-"""How long a replica that did not answer is left alone: otherwise each search would wait for it."""
+"""How long a replica that did not answer is not asked again: otherwise each search would wait for it."""
 
 
 class Replica:
@@ -33,7 +30,7 @@ class Replica:
         self._lock = threading.Lock()
 
     def connect(self) -> sa.Connection | None:
-        """Answer a connection, or None while the replica is away."""
+        """Return a connection, or None while the replica is down."""
         if time.monotonic() < self._away_until:
             return None
         try:
@@ -63,8 +60,8 @@ _IDLE_SECONDS = 2.0
 class PostgresTransactions:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        # PostgreSQL shows each statement what is committed by then, in a transaction or out of one: for what only
-        # reads, BEGIN and COMMIT would be two round trips for nothing.
+        # On PostgreSQL each statement sees what has been committed by then, in a transaction or not: for reading,
+        # BEGIN and COMMIT would be two wasted round trips.
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(engine, "connect", self._set_up)
         self.statement_seconds = 0.0
@@ -78,11 +75,11 @@ class PostgresTransactions:
         return self._engine.begin()
 
     def dispose(self) -> None:
-        """All connections are the engine's."""
+        """Do nothing: the engine owns all connections."""
 
     def _set_up(self, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
-        """Have statements interpreted: PostgreSQL takes some of ours for long ones, and compiles 20 ms to save one. And
-        have none take for ever.
+        """Switch the JIT off, since PostgreSQL would spend 20 ms on compiling to save 1 ms; and limit how long a
+        statement may take.
         """
         cursor = connection.cursor()
         cursor.execute("SET jit = off")
@@ -96,8 +93,8 @@ def _note_time(_connection: "DBAPIConnection | None", record: "ConnectionPoolEnt
 
 
 def _check_idle(connection: "DBAPIConnection", record: "ConnectionPoolEntry", _proxy: object) -> None:
-    """Make sure that a connection that has lain about is alive: the server may have been restarted. One that was used
-    a moment ago is taken as it is, since asking costs a round trip.
+    """Make sure that a connection that has been idle is still alive: the server may have been restarted. One that was
+    used a moment ago is not checked, since that costs a round trip.
     """
     idle_since = record.info.get("idle_since")
     if idle_since is None or time.monotonic() - idle_since < _IDLE_SECONDS:
@@ -107,4 +104,4 @@ def _check_idle(connection: "DBAPIConnection", record: "ConnectionPoolEntry", _p
         cursor.execute("SELECT 1")
         connection.rollback()
     except Exception as error:
-        raise DisconnectionError from error  # the pool makes a new one
+        raise DisconnectionError from error  # the pool opens a new one

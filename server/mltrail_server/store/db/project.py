@@ -1,4 +1,4 @@
-"""One project's part of the database: the only way to a `Transaction`."""
+"""One project's part of the database: the only way to get a `Transaction`."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,9 +17,9 @@ from .transaction import Transaction
 T = TypeVar("T")
 
 
-@dataclass(slots=True)  # not frozen, as a `Transaction`
+@dataclass(slots=True)  # not frozen, like `Transaction`
 class Project:
-    """Gives out the project's transactions. See `Database` for how the ways differ."""
+    """Gives out the project's transactions. `Database` explains how the kinds differ."""
 
     database: Database
     project_id: ProjectId
@@ -48,7 +48,7 @@ class Project:
 
 @dataclass(slots=True)
 class _Opening(AbstractContextManager[Transaction]):
-    """A generator would do, and take two microseconds more of each call."""
+    """A generator would do, but it takes two microseconds longer per call."""
 
     project: Project
     opening: AbstractContextManager[sa.Connection]

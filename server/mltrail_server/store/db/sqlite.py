@@ -1,13 +1,11 @@
-"""How SQLite is opened, and how those who use it take turns.
+"""How SQLite is opened, and how its writers take turns: small writes share a transaction.
 
-A transaction is begun and ended by the driver itself, on a connection that stays open: SQLAlchemy's own way through its
-pool and its transactions takes 80 us, which is a quarter of what logging a metric takes in all.
+A transaction is begun and ended by the driver itself, on a connection that stays open: SQLAlchemy's pool and
+transactions would take 80 us, a quarter of the time that logging a metric takes.
 
-Small writes of several threads in one transaction of SQLite.
-
-One writer at a time is all that SQLite takes, and beginning and committing cost as much as storing a metric does. So
-while one thread writes, the others leave their work; whoever comes next does all of it, in one transaction, and each
-work is whole or not at all by itself.
+SQLite allows one writer at a time, and beginning and committing cost as much as storing a metric. So while one thread
+writes, the others queue their work; the next one does all of it in one transaction, in which each piece of work
+succeeds or fails by itself.
 """
 
 import fcntl
@@ -27,7 +25,7 @@ from .statements import driver
 
 Work = Callable[[sa.Connection], Any]
 _MOST = 64
-"""Works of one transaction: others may wait for the write lock, too."""
+"""Pieces of work per transaction: other processes may be waiting for the write lock, too."""
 
 
 class _Job:
@@ -38,7 +36,7 @@ class _Job:
         self.error: Exception | None = None
 
     def attempt(self, connection: sa.Connection) -> None:
-        """Do the work; where it fails, the others of its transaction stand."""
+        """Do the work; if it fails, the rest of the transaction is kept."""
         sqlite = driver(connection)
         sqlite.execute("SAVEPOINT work")
         try:
@@ -55,9 +53,9 @@ class GroupCommit:
         self._waiting: deque[_Job] = deque()
         self._turn = threading.Lock()
 
-    def run(self, work: Work) -> Any:  # noqa: ANN401 - what the work answers
-        """Do a work within a transaction, perhaps another thread's, and answer when it is committed. It must not open a
-        transaction itself. Raises what it raises.
+    def run(self, work: Work) -> Any:  # noqa: ANN401 - what the work returns
+        """Do the work in a transaction, perhaps another thread's, and return its result once that is committed. The
+        work must not open a transaction itself. Raises what the work raises.
         """
         job = _Job(work)
         self._waiting.append(job)
@@ -90,25 +88,25 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 30
 _PAGE_CACHE_KB = 2000
-"""Of each connection. The system's own cache holds the file anyway."""
+"""Per connection. The operating system caches the file anyway."""
 
 _MOST_KEPT = 8
 
 
 def engine(url: str) -> sa.Engine:
-    """Make an engine that keeps no connections: `SqliteTransactions` does."""
+    """Create an engine that keeps no connections: `SqliteTransactions` does."""
     return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": _BUSY_SECONDS})
 
 
 class SqliteTransactions:
-    """Transactions on connections that stay open. The one that was used last is used next: its pages are in its cache.
+    """Transactions on connections that stay open. The one that was used last is used next: its cache is warm.
 
-    One that writes takes the write lock when it begins, so that none that has read is refused when it comes to write.
+    A write transaction takes the write lock when it begins, so that it can't be refused after it has read.
     """
 
     def __init__(self, engine: sa.Engine, *, synchronous: str) -> None:
         event.listen(engine, "connect", partial(_set_up, synchronous))
-        self.statement_seconds = 0.0  # for PostgreSQL; here nothing but a search takes long
+        self.statement_seconds = 0.0  # only PostgreSQL needs it: on SQLite nothing but a search takes long
         self._engine = engine
         self._free: list[sa.Connection] = []
         self._turn = _WriteTurn(engine.url.database) if engine.url.database else None
@@ -129,7 +127,7 @@ class SqliteTransactions:
 
     @contextmanager
     def _between(self, begin: str) -> Iterator[sa.Connection]:
-        """Run the block between `begin` and a commit; an error takes all of it back."""
+        """Run the block between `begin` and a commit; an error rolls all of it back."""
         try:
             connection = self._free.pop()
         except IndexError:
@@ -139,9 +137,9 @@ class SqliteTransactions:
         try:
             driver.execute(begin)
             yield connection
-            # The driver's `commit()` says nothing when there is nothing to commit any more.
+            # The driver's `commit()` would not complain if the transaction had ended already.
             driver.execute("COMMIT")
-            # What went through SQLAlchemy has it believe in a transaction of its own.
+            # Statements run by SQLAlchemy make it believe that it has begun a transaction of its own.
             connection.commit()
         except BaseException:
             with suppress(sa.exc.DBAPIError, sqlite3.Error):
@@ -158,7 +156,7 @@ class SqliteTransactions:
 class _WriteTurn:
     """Whose turn it is to write to a database: threads queue on a lock, processes on a locked file.
 
-    Both are fair and wake the next at once. SQLite itself has a writer sleep and look again, for up to 100 ms.
+    Both are fair and wake the next writer at once; SQLite itself lets a writer sleep for up to 100 ms between attempts.
     """
 
     def __init__(self, database: str) -> None:
@@ -182,7 +180,7 @@ class _WriteTurn:
         self._lock.release()
 
     def close(self) -> None:
-        """Close the file, so that a process that is forked opens one of its own: who shares it shares its lock."""
+        """Close the file, so that a forked process opens its own: processes that share the file share its lock."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,9 +1,9 @@
 """Statements, and the one place where the driver runs them.
 
 SQLAlchemy takes some 80 us to build a statement and 20 to 45 us to run one that is built already; SQLite's driver takes
-2 to 5. So what a training loop waits for is a `Statement`: built once, as a constant of its module with named
+2 to 5 us. So what a training loop waits for is a `Statement`: built once, as a constant of its module with named
 parameters, and run by the driver itself. Everything else is a query that `Transaction.execute` hands to SQLAlchemy,
-which costs nobody anything that is felt.
+which has no noticeable cost.
 """
 
 import json
@@ -25,19 +25,19 @@ Insert = postgresql.Insert | sqlite.Insert
 
 
 class Statement:
-    """A statement with named parameters (`sa.bindparam`); rows come back as plain tuples, as the driver makes them.
+    """A statement with named parameters (`sa.bindparam`). Its rows are plain tuples, as the driver makes them.
 
-    For an INSERT, `columns` names those that are given. Nothing converts values on their way: neither database needs it
-    for numbers, texts and booleans, which is all that this is for. A `Transaction` runs it.
+    For an INSERT, `columns` names those that are given. Values are not converted: neither database needs that for
+    numbers, texts and booleans, and there are no others here. A `Transaction` runs it.
     """
 
     all_of_them: ClassVar["list[Statement]"] = []
-    """For the test of tenant isolation."""
+    """For the test of tenant isolation, which checks every one."""
 
     def __init__(
         self, statement: sa.Executable | Callable[[str], sa.Executable], *, columns: Sequence[str] | None = None
     ) -> None:
-        """Take a statement, or what makes it for a dialect where the two databases need different ones."""
+        """Take a statement, or a function that builds it for a dialect where the two databases need different ones."""
         self.build = statement if callable(statement) else lambda _dialect: statement
         self._columns = columns
         self._constants: dict[str, Any] = {}
@@ -53,8 +53,8 @@ class Statement:
         return driver(connection).execute(sql, values)
 
     def run_many(self, connection: sa.Connection, rows: Sequence[Given | Tuple]) -> Any:  # noqa: ANN401 - as above
-        """Run once for each row, in one call of the driver. A row that is a tuple has its values in the order in which
-        the statement names them.
+        """Run once per row, in one call to the driver. A row that is a tuple has its values in the order in which the
+        statement names them.
         """
         sql, names = self._sql(connection)
         if names is None or isinstance(rows[0], tuple):
@@ -73,7 +73,7 @@ class Statement:
             columns = None if self._columns is None else list(self._columns)
             compiled = self.build(connection.dialect.name).compile(dialect=connection.dialect, column_keys=columns)  # type: ignore[attr-defined] # every executable has it
             names = compiled.positiontup
-            # A number in the statement is a parameter, too, and so is the OFFSET 0 that goes with SQLite's LIMIT.
+            # A number in the statement is a parameter, too, and so is the OFFSET 0 that SQLite's LIMIT needs.
             self._constants |= {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
             found = str(compiled), None if names is None else tuple(names)
             self._compiled[connection.dialect.name] = found
@@ -91,7 +91,7 @@ def _announce(connection: sa.Connection, sql: str, values: object, *, many: bool
 
 
 def is_in(column: sa.ColumnElement[int], name: str, dialect: str) -> sa.ColumnElement[bool]:
-    """Compare with a list of numbers of any length that goes as one value, made by `Transaction.listed`."""
+    """Compare with a list of numbers of any length that is sent as one value, made by `Transaction.listed`."""
     if dialect == "postgresql":
         numbers: sa.ColumnElement[Any] = sa.cast(sa.bindparam(name), postgresql.ARRAY(sa.BigInteger))
         return column == sa.any_(numbers)
@@ -103,18 +103,18 @@ def listed(dialect: str, numbers: Sequence[int]) -> str | list[int]:
 
 
 def insert_into(dialect: str, table: sa.Table) -> Insert:
-    """Build an INSERT that knows ON CONFLICT, in the database's own dialect."""
+    """Build an INSERT that can have an ON CONFLICT clause, in the database's own dialect."""
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def add_new(dialect: str, table: sa.Table) -> Insert:
-    """Build an INSERT that passes over rows whose key is there already."""
+    """Build an INSERT that skips rows whose key exists already."""
     return _or(insert_into(dialect, table), table, ())
 
 
 @cache
 def defaults_of(table: sa.Table, given: tuple[str, ...]) -> dict[str, Any]:
-    """Return what columns that are not given begin with; SQLAlchemy itself would add it to its own statements only."""
+    """Return the defaults of columns that are not given; SQLAlchemy adds them to the statements that it runs only."""
     return {
         column.name: column.default.arg
         for column in table.columns
@@ -124,13 +124,13 @@ def defaults_of(table: sa.Table, given: tuple[str, ...]) -> dict[str, Any]:
 
 @cache
 def upsert_rows(table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...]) -> Statement:
-    """Make the statement that inserts one row, and where its key is there already overwrites the columns `update`."""
+    """Build the statement that inserts one row or, where its key exists already, overwrites the columns `update`."""
     return Statement(_or(sqlite.insert(table), table, update), columns=columns)
 
 
 @cache
 def upsert_arrays(table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...]) -> Statement:
-    """Make the same for PostgreSQL, for any number of rows: each column goes as an array."""
+    """Build the same for PostgreSQL and any number of rows: each column is sent as an array."""
     arrays = [sa.cast(sa.bindparam(name), postgresql.ARRAY(table.c[name].type)) for name in columns]
     rows = sa.func.unnest(*arrays).table_valued(*columns).render_derived()
     insert = postgresql.insert(table).from_select(columns, sa.select(*(rows.c[name] for name in columns)))
@@ -138,7 +138,7 @@ def upsert_arrays(table: sa.Table, columns: tuple[str, ...], update: tuple[str, 
 
 
 def _or(insert: Insert, table: sa.Table, update: tuple[str, ...]) -> Insert:
-    """Say what happens to rows whose key is there already."""
+    """Add what happens to rows whose key exists already."""
     keys = [column.name for column in table.primary_key]
     if not update:
         return insert.on_conflict_do_nothing(index_elements=keys)

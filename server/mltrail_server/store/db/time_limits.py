@@ -1,7 +1,7 @@
-"""How long a reading of the database may take: what takes longer is cancelled, from a thread beside.
+"""How long reading from the database may take: what takes longer is cancelled from another thread.
 
-So no statement is spent on it, and the limit holds for all statements of a call together. PostgreSQL's own
-`statement_timeout`, which is set once a connection, stands behind it for everything else.
+This costs no extra statement, and the limit holds for all statements of a call together. For everything else there is
+PostgreSQL's own `statement_timeout`, which is set once per connection.
 """
 
 import logging
@@ -19,7 +19,7 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(eq=False, slots=True)
 class Reading:
-    """One that is under way. `ended`: it was cancelled."""
+    """A read that is under way. `ended`: it was cancelled."""
 
     driver: Any
     ends: float
@@ -35,7 +35,7 @@ class TimeLimits:
 
     @contextmanager
     def within(self, driver: Any, seconds: float) -> Iterator[Reading]:  # noqa: ANN401 - sqlite3's or psycopg's
-        """Cancel what the driver's connection does when the block takes longer."""
+        """Cancel what the driver's connection is doing if the block takes longer."""
         one = Reading(driver, time.monotonic() + seconds)
         self._under_way[id(one)] = one
         if self._watched_in != os.getpid():
@@ -43,12 +43,12 @@ class TimeLimits:
         try:
             yield one
         finally:
-            with one.lock:  # from here on nothing is cancelled that somebody else may do by this connection
+            with one.lock:  # from here on nothing is cancelled: somebody else may be using this connection
                 del self._under_way[id(one)]
 
     def _begin_to_watch(self) -> None:
         with self._lock:
-            if self._watched_in != os.getpid():  # a fork has no threads of its parent's
+            if self._watched_in != os.getpid():  # a forked process does not have its parent's threads
                 threading.Thread(target=self._look, name="time limits", daemon=True).start()
                 self._watched_in = os.getpid()
 

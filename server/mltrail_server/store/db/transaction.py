@@ -15,11 +15,11 @@ from .statements import Given, Insert, Statement, Tuple
 Ts = TypeVarTuple("Ts")
 
 
-@dataclass(slots=True)  # not frozen: that triples what it takes to make one, and each call makes some
+@dataclass(slots=True)  # not frozen: that would triple the cost of creating one, and each call creates some
 class Transaction:
-    """`now` is when it began, in milliseconds since 1970: what is written together bears one time.
+    """`now` is when it began, in milliseconds since 1970, so that everything it writes has the same time.
 
-    All statements of a project are run by its methods. A `Statement` gets the parameter `project_id` from here.
+    All statements of a project are run by its methods, which set a `Statement`'s parameter `project_id`.
     """
 
     connection: sa.Connection
@@ -49,7 +49,7 @@ class Transaction:
         return changed
 
     def run_many(self, statement: Statement, rows: Sequence[Given | Tuple]) -> int:
-        """Run a statement once for each row, which bears its `project_id` itself; return how many were changed."""
+        """Run a statement once per row, each of which holds its `project_id`; return how many rows were changed."""
         changed: int = statement.run_many(self.connection, rows).rowcount
         return changed
 
@@ -66,22 +66,22 @@ class Transaction:
     def execute(
         self, query: sa.Executable, given: Given | Sequence[Given] | None = None
     ) -> sa.CursorResult[*tuple[Any, ...]]:
-        """Run a query that is built for this call. It filters on `project_id` itself."""
+        """Run a query that was built for this call. It must filter on `project_id` itself."""
         return self.connection.execute(query, given)
 
     def insert(self, table: sa.Table) -> Insert:
-        """Begin an INSERT that knows ON CONFLICT."""
+        """Begin an INSERT that can have an ON CONFLICT clause."""
         return statements.insert_into(self.dialect, table)
 
     def listed(self, numbers: Sequence[int]) -> str | list[int]:
-        """Make the value of a parameter that `statements.is_in` compares with."""
+        """Return the value of a parameter that `statements.is_in` compares with."""
         return statements.listed(self.dialect, numbers)
 
     def upsert(self, table: sa.Table, rows: Iterable[Given], *, update: Iterable[str] = ()) -> int:
-        """Insert rows in one statement; where the key is there already, overwrite the columns `update`, or keep the
-        row. Returns how many rows were inserted or overwritten.
+        """Insert rows in one statement. Where the key exists already, overwrite the columns `update`, or without any
+        keep the row. Returns how many rows were inserted or overwritten.
 
-        All rows name the same columns, and no two have the same key.
+        All rows must name the same columns, and no two may have the same key.
         """
         values = list(rows)
         if not values:
@@ -96,7 +96,7 @@ class Transaction:
         return self.run_many(statements.upsert_rows(table, columns, tuple(update)), values)
 
     def next_number(self, name: str, *, count: int = 1) -> int:
-        """Give out the next number of the project's counter, beginning with 1; the first of `count` that are taken."""
+        """Take the next `count` numbers of the project's counter, which begins with 1, and return the first of them."""
         row = self.one(statements.NEXT_NUMBER, name=name, value=count)
         last: int = row[0] if row else 0
         return last - count + 1

@@ -66,7 +66,7 @@ def below(tx: Transaction, folder: str) -> list[File]:
 
 
 def is_folder(tx: Transaction, path: str) -> bool:
-    """Tell whether any file lies below a path. Folders are not kept: they are where files are."""
+    """Return whether any file lies below a path. Folders are not kept: they are where files are."""
     query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _inside(path)).limit(1)
     return tx.execute(query).scalar() is not None
 

@@ -13,7 +13,7 @@ DEFAULT_EXPERIMENT = 0
 
 
 def ensure(tx: Transaction, *, path: str) -> None:
-    """Make the project known, with MLflow's default experiment "0"."""
+    """Add the project if it is new, with MLflow's default experiment "0"."""
     tx.upsert(
         schema.project,
         [{"project_id": tx.project_id, "path": path, "created_ms": tx.now}],
@@ -36,13 +36,13 @@ def path_of(tx: Transaction) -> str | None:
 
 
 def ids(connection: sa.Connection) -> list[ProjectId]:
-    """List every project that has been used here: for cleaning up, which goes from project to project."""
+    """List every project that has used this server, for cleaning up, which goes from project to project."""
     query = sa.select(schema.project.c.project_id).order_by(schema.project.c.project_id)
     return [ProjectId(one) for one in connection.execute(query).scalars()]
 
 
 def known(connection: sa.Connection, project_ids: Sequence[ProjectId] | None) -> list[tuple[ProjectId, str]]:
-    """List number and path of the projects that have been used here: of some, or with None of all, by number."""
+    """List number and path of these projects, or of all that have used this server, by number."""
     table = schema.project
     query = sa.select(table.c.project_id, table.c.path).order_by(table.c.project_id)
     if project_ids is not None:

@@ -16,7 +16,7 @@ class WebSession:
 
 
 def add(connection: sa.Connection, id_sha256: str, *, sealed: str, refresh_ms: int, expires_ms: int, now: int) -> None:
-    """Begin a session, and forget those that have ended."""
+    """Begin a session, and delete those that have ended."""
     connection.execute(sa.delete(_T).where(_T.c.expires_ms <= now))
     values = {"id_sha256": id_sha256, "sealed": sealed, "refresh_ms": refresh_ms, "expires_ms": expires_ms}
     connection.execute(sa.insert(_T).values(claimed_until_ms=0, **values))
@@ -29,7 +29,7 @@ def get(connection: sa.Connection, id_sha256: str, *, now: int) -> WebSession | 
 
 
 def claim(connection: sa.Connection, id_sha256: str, *, now: int, until_ms: int) -> bool:
-    """Take on to refresh a session's token; only one of several processes gets to."""
+    """Claim the right to refresh a session's token, which only one of several processes gets."""
     free = (_T.c.id_sha256 == id_sha256, _T.c.claimed_until_ms <= now, _T.c.refresh_ms <= now)
     return connection.execute(sa.update(_T).where(*free).values(claimed_until_ms=until_ms)).rowcount == 1
 

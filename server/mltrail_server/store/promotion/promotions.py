@@ -100,7 +100,7 @@ def managed_aliases_of_name(tx: Transaction, name: str) -> set[str]:
 
 
 def any_in(tx: Transaction, *, name: str | None = None) -> bool:
-    """Tell whether a project has promoted anything, pre-releases left out; with `name` under this name of a model."""
+    """Return whether a project has promoted anything, pre-releases left out; with `name` under this name of a model."""
     where = [_T.c.project_id == tx.project_id, _released()]
     if name is not None:
         where.append(_T.c.model_name == name)

@@ -145,7 +145,7 @@ def semvers(tx: Transaction, model_id: int) -> dict[int, str]:
 
 
 def any_promoted(tx: Transaction, model_id: int, *, stage: str | None = None) -> bool:
-    """Tell whether a model has a promoted version that is not deleted (of one stage)."""
+    """Return whether a model has a promoted version that is not deleted (of one stage)."""
     where = [_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)]
     if stage is not None:
         where.append(_T.c.stage == stage)

@@ -111,7 +111,7 @@ def of_branch(
 
 
 def _has_one_in(experiments: Mapping[int, str]) -> sa.ColumnElement[bool]:
-    """Tell whether a pipeline has, or had, a candidate in one of these experiments."""
+    """Return whether a pipeline has, or had, a candidate in one of these experiments."""
     has_one = (
         sa.select(sa.literal(1))
         .join(_CANDIDATE, (_CANDIDATE.c.project_id == _LINK.c.project_id) & (_CANDIDATE.c.iid == _LINK.c.candidate_iid))

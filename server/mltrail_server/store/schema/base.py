@@ -1,12 +1,12 @@
 """What all tables share.
 
-`project_id` is the first column of every key and every index: that is tenant isolation, and it is the column by which
-the tables spread over partitions or nodes when one PostgreSQL is outgrown.
+`project_id` is the first column of every key and every index: that is tenant isolation, and the tables can be spread
+over partitions or nodes by this column when one PostgreSQL is outgrown.
 
-Foreign keys tie what is small and rare. Rows that are written in a training loop have none: they are written in the
-same transaction that has read their candidate, and a check a row would cost what the loop should not feel.
+Tables with few rows have foreign keys. Rows that are written in a training loop have none: they are written in the
+same transaction that has read their candidate, and a check per row would slow the loop noticeably.
 
-Text is sorted by its bytes on both databases, whatever the locale of a PostgreSQL: pages come in one order, a prefix is
+Text is sorted by its bytes on both databases, whatever the locale of a PostgreSQL: pages have one order, a prefix is
 a range of an index, and no index breaks when a new version of the operating system sorts words differently.
 """
 
@@ -29,19 +29,20 @@ def project_column() -> Column[int]:
 
 
 def number_column(name: str) -> Column[int]:
-    """Make a key column that we number ourselves, per project."""
+    """Return a key column that we number ourselves, per project."""
     return Column(name, BigInteger, primary_key=True, autoincrement=False)
 
 
 def belongs_to(table: Table, *, by: list[str], key: list[str]) -> ForeignKeyConstraint:
-    """Tie rows to their owner in the same project; they go when it goes."""
+    """Tie rows to their owner in the same project; they are deleted with it."""
     return ForeignKeyConstraint(
         ["project_id", *by], [table.c.project_id, *(table.c[name] for name in key)], ondelete="CASCADE"
     )
 
 
 def value_start_column() -> Column[str]:
-    """Keep the first 32 characters of `value`, to find rows by: PostgreSQL refuses 2,700 bytes and more in an index.
+    """Return a column with the first 32 characters of `value`, for an index: PostgreSQL refuses 2,700 bytes and more in
+    one.
 
     (An index on the expression would need no column, but Alembic can't compare it on SQLite.)
     """
@@ -49,7 +50,7 @@ def value_start_column() -> Column[str]:
 
 
 def sort_by_bytes(metadata: MetaData) -> None:
-    """Set the order of all text columns, see above. Called once all tables are declared."""
+    """Set the sort order of all text columns, see above. Called once all tables are declared."""
     for table in metadata.tables.values():
         for column in table.columns:
             if isinstance(column.type, String):

@@ -16,7 +16,7 @@ blob = Table(
     Column("size", BigInteger, nullable=False),
     Column("sha256", String(64)),  # NULL until somebody has read what a client sent straight to S3
     Column("created_ms", BigInteger, nullable=False),
-    Column("unreferenced_ms", BigInteger),  # since when no name points at it; what garbage collection looks for
+    Column("unreferenced_ms", BigInteger),  # since when no name has pointed at it; garbage collection looks for these
     sqlite_with_rowid=False,
 )
 Index(
@@ -35,18 +35,18 @@ file = Table(
     Column("path", Text, primary_key=True),
     Column("blob_id", String(32), nullable=False),
     Index("ix_file_blob", "project_id", "blob_id"),
-    # Without a cascade: bytes that a name points at can't be forgotten, whatever happens at the same time.
+    # Without a cascade: a blob that a name points at can't be deleted, whatever happens at the same time.
     ForeignKeyConstraint(["project_id", "blob_id"], [blob.c.project_id, blob.c.id]),
     sqlite_with_rowid=False,
 )
 
 upload = Table(
-    "upload",  # in parts, under way: the client sends the parts, and tells when it is done
+    "upload",  # in parts, under way: the client sends the parts, and says when it is done
     METADATA,
     project_column(),
-    Column("id", String(32), primary_key=True),  # the blob's, once it is one
+    Column("id", String(32), primary_key=True),  # the blob's, once it is complete
     Column("path", Text, nullable=False),
-    Column("store_id", Text, nullable=False),  # what the store calls it
+    Column("store_id", Text, nullable=False),  # the file store's id for it
     Column("parts", Integer, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     sqlite_with_rowid=False,

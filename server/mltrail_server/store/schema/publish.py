@@ -1,4 +1,4 @@
-"""What is published in GitLab beside the note: thread, commit status, issue. And when webhooks came last."""
+"""What is published in GitLab besides the note: thread, commit status, issue. And when webhooks last came."""
 
 from sqlalchemy import BigInteger, Boolean, Column, String, Table, Text
 
@@ -12,7 +12,7 @@ gate_thread = Table(
     Column("discussion_id", String(64), nullable=False),
     Column("note_id", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),  # of its first note's body
-    Column("resolved", Boolean, nullable=False),  # by us; a person's resolving is seen in GitLab
+    Column("resolved", Boolean, nullable=False),  # by us; whether a person has resolved it is seen in GitLab
     Column("seen_ms", BigInteger, nullable=False),
 )
 
@@ -22,7 +22,7 @@ gate_override = Table(
     project_column(),
     number_column("merge_request_iid"),
     number_column("pipeline_id"),
-    Column("rules", Text, nullable=False),  # the broken rules that it is about, as a JSON list
+    Column("rules", Text, nullable=False),  # the broken rules that it covers, as a JSON list
     Column("user_name", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
@@ -36,7 +36,7 @@ red_verdict = Table(
     Column("key", String(64), primary_key=True),  # digest of the two names, which may be too long for an index
     Column("target_branch", Text, nullable=False),
     Column("model_name", Text, nullable=False),
-    Column("rules", Text, nullable=False),  # those that were broken last, as a JSON list
+    Column("rules", Text, nullable=False),  # those that were last broken, as a JSON list
     Column("sha", String(64), nullable=False),
     Column("pipeline_id", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
@@ -45,7 +45,7 @@ red_verdict = Table(
 )
 
 gate_refusal = Table(
-    "gate_refusal",  # what GitLab refused to publish, and why; gone once it has accepted it
+    "gate_refusal",  # what GitLab refused to publish, and why; deleted once GitLab has accepted it
     METADATA,
     project_column(),
     Column("kind", String(16), primary_key=True),  # thread, status, issue
@@ -73,7 +73,7 @@ regression_issue = Table(
 )
 
 webhook = Table(
-    "webhook",  # when a kind of event came last
+    "webhook",  # when each kind of event last came
     METADATA,
     project_column(),
     Column("kind", String(32), primary_key=True),

@@ -61,7 +61,7 @@ model_version = Table(
     Column("updated_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),  # a deleted version keeps its row, so that its semver is never used again
     Column("deleted_by", Text),
-    Column("promoted", Boolean, nullable=False, default=False),  # by a promotion; changing it takes Maintainer rights
+    Column("promoted", Boolean, nullable=False, default=False),  # by a promotion; only Maintainers can change it
     UniqueConstraint("project_id", "id"),
     UniqueConstraint("project_id", "model_id", "semver"),
     belongs_to(model, by=["model_id"], key=["id"]),
@@ -103,12 +103,12 @@ alias_event = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("user_name", Text, nullable=False),
     Column("pipeline_id", BigInteger),
-    Column("reason", Text),  # why, where somebody has said it
+    Column("reason", Text),  # why, if somebody has said so
     Index("ix_alias_event_model", "project_id", "model_id", "id"),
 )
 
 promotion = Table(
-    "promotion",  # one a model and pipeline; it outlives its model, and keeps its numbers taken
+    "promotion",  # one per model and pipeline; it outlives its model, whose numbers it keeps taken
     METADATA,
     project_column(),
     number_column("model_id"),
@@ -117,7 +117,7 @@ promotion = Table(
     Column("number", BigInteger, nullable=False),
     Column("semver", String(255), nullable=False),
     Column("pre_release", Boolean, nullable=False, default=False),  # of a merge request; it never gets the alias
-    Column("alias", String(255)),  # that it moved; moving it then takes Maintainer rights
+    Column("alias", String(255)),  # that it moved, if any; from then on only Maintainers can move it
     Column("candidate_iid", BigInteger, nullable=False),
     Column("trained_in", BigInteger, nullable=False),  # the pipeline that made the candidate
     Column("merge_request_iid", BigInteger),
@@ -141,13 +141,13 @@ logged_model = Table(
     Column("source_eid", String(64), nullable=False),  # "" when no candidate made it
     Column(
         "beside", Boolean, nullable=False, default=False, server_default="0"
-    ),  # logged to its run by others than the run's own jobs
+    ),  # logged to its run by somebody other than the run's own jobs
     Column("status", SmallInteger, nullable=False),
     Column("status_message", Text),
     Column("stage", SmallInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
-    Column("elsewhere", Text),  # the URI of its files, where clients put them by themselves; null: here
+    Column("elsewhere", Text),  # the URI of its files if clients store them elsewhere; null: here
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
 )
 Index(
@@ -196,12 +196,12 @@ logged_model_metric = Table(
     Column("is_nan", Boolean, nullable=False),
     Column(
         "beside", Boolean, nullable=False, default=False, server_default="0"
-    ),  # measured by others than those who may measure it
+    ),  # measured by somebody who may not measure it
     belongs_to(logged_model, by=["model_id"], key=["model_id"]),
 )
 
 candidate_model = Table(
-    "candidate_model",  # which logged models a candidate took in or gave out
+    "candidate_model",  # which logged models a candidate used or produced
     METADATA,
     project_column(),
     number_column("candidate_iid"),

@@ -41,7 +41,7 @@ experiment = Table(
     Column("stage", SmallInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
-    Column("artifact_location", Text),  # where clients put its runs' files by themselves; null: here
+    Column("artifact_location", Text),  # where clients store its runs' files, if elsewhere; null: here
     UniqueConstraint("project_id", "name"),
 )
 
@@ -72,18 +72,19 @@ candidate = Table(
     Column("ended_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),
-    # What is logged to a candidate stands under its `iid`. These are numbers without a candidate, for what stands
-    # beside it: what others have written, and what it was before a job that came later. See `services/amendments.py`.
+    # What is logged to a candidate is stored under its `iid`. These are numbers without a candidate, for what is kept
+    # beside it: what others have written, and what it was before a job that came later. See
+    # `store/tracking/evidence.py`.
     Column("amendment_iid", BigInteger),
     Column("snapshot_iid", BigInteger),
-    Column("protected", Boolean),  # made by a job of a protected branch or tag; null where no job's token has told
-    Column("experiment_name", String(500)),  # as its experiment was called when it was logged, if it was renamed since
+    Column("protected", Boolean),  # made by a job of a protected branch or tag; null if no job's token has said
+    Column("experiment_name", String(500)),  # its experiment's name when it was logged, if that was renamed since
     Column(
         "discarded", Boolean, nullable=False, default=False, server_default="0"
     ),  # deleted by the very job that made it
-    Column("detached_until_ms", BigInteger),  # outlives its job until then, see services/detachments.py
-    Column("promoted", Boolean, nullable=False, default=False),  # a promoted version rests on it, so it is frozen
-    Column("elsewhere", Text),  # the URI of its files, where clients put them by themselves; null: here
+    Column("detached_until_ms", BigInteger),  # outlives its job until then, see services/tracking/detachments.py
+    Column("promoted", Boolean, nullable=False, default=False),  # a promoted version is based on it, so it is frozen
+    Column("elsewhere", Text),  # the URI of its files if clients store them elsewhere; null: here
     UniqueConstraint("project_id", "eid"),
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
 )
@@ -113,7 +114,7 @@ metric = Table(
     number_column("key_id"),
     Column("step", BigInteger, primary_key=True, autoincrement=False),
     Column("timestamp_ms", BigInteger, primary_key=True, autoincrement=False),
-    # SQLite has no NaN: it stands as 0 with `is_nan`. An exact repetition is the same row, so a retry never doubles.
+    # SQLite has no NaN: it is stored as 0 with `is_nan`. An exact repetition is the same row, so a retry adds nothing.
     Column("value", Double, primary_key=True),
     Column("is_nan", Boolean, primary_key=True),
     sqlite_with_rowid=False,
@@ -158,12 +159,12 @@ candidate_tag = Table(
 )
 
 own_tag = Table(
-    "own_tag",  # what a candidate's own jobs gave, where others have set or deleted the tag since
+    "own_tag",  # the value that a candidate's own jobs set, if others have set or deleted the tag since
     METADATA,
     project_column(),
     number_column("candidate_iid"),
     Column("key", String(250), primary_key=True),
-    Column("value", Text),  # null where they gave none
+    Column("value", Text),  # null if they set none
     sqlite_with_rowid=False,
 )
 
@@ -181,15 +182,15 @@ amendment = Table(
 )
 
 tombstone = Table(
-    "tombstone",  # a candidate whose data is gone for good, and who removed it: it was evidence
+    "tombstone",  # a candidate whose data was removed for good, and who removed it: it was evidence
     METADATA,
     project_column(),
     number_column("pipeline_id"),
     number_column("candidate_iid"),
     Column("experiment", String(500), nullable=False),
     Column("name", Text, nullable=False),
-    Column("tags", Text, nullable=False),  # its own jobs', as a JSON object
-    Column("state", String(16), nullable=False),  # what had become of it, see `domain.grouping.State`
+    Column("tags", Text, nullable=False),  # set by its own jobs, as a JSON object
+    Column("state", String(16), nullable=False),  # the state that it was in, see `domain.grouping.State`
     Column("removed_by", Text, nullable=False),
     Column("removed_ms", BigInteger, nullable=False),
     Index("ix_tombstone_candidate", "project_id", "candidate_iid"),

@@ -38,7 +38,7 @@ class Candidate:
 
     @property
     def amended(self) -> bool:
-        """Tell whether others than its own jobs have written to it."""
+        """Return whether others than its own jobs have written to it."""
         return self.amendment_iid is not None
 
 

@@ -166,7 +166,7 @@ def arrangement(orders: Sequence[Order], project_id: ProjectId) -> Arrangement:
 
 
 def is_newest_first(orders: Sequence[Order]) -> bool:
-    """Tell whether an order is the one that the index of the newest candidates has."""
+    """Return whether an order is the one that the index of the newest candidates has."""
     if len(orders) != 1:
         return not orders
     first = orders[0]

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates over the connection that `store.migrate` gives it."""
+"""Alembic's entry: migrates over the connection that `store.db.migrate` gives it."""
 
 from alembic import context
 
