@@ -1,4 +1,4 @@
-"""What was deleted and can be restored yet: how much it is, and its removal for good."""
+"""What was deleted and can still be restored: how much there is, and its removal for good."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _OF_CANDIDATE = (
 
 @dataclass(frozen=True, slots=True)
 class DeletedRun:
-    """A deleted run. `rests` says what rests on it, and "" for nothing."""
+    """A deleted run. `rests` says what rests on it: version, baseline, review, or "" for nothing."""
 
     iid: int
     eid: str
@@ -45,13 +45,13 @@ class DeletedRun:
 
 
 def used(tx: Transaction, name: str) -> int:
-    """Tell how much of what `usage` counts belongs to what was deleted, and to files that are to be removed anyway."""
+    """Return how much of what `usage` counts belongs to deleted things, and to files that will be removed anyway."""
     total: int = tx.execute(_USED[name](tx.project_id)).scalar_one()
     return total
 
 
 def runs(tx: Transaction, *, before: int, eids: Sequence[str], experiments: Sequence[int]) -> list[DeletedRun]:
-    """List the runs that were deleted before a time, by number: of these ids or experiments, or all."""
+    """List the runs that were deleted before a time, by number: with these ids or in these experiments, or all."""
     where = [_deleted(tx.project_id), sa.func.coalesce(_CANDIDATE.c.deleted_ms, _CANDIDATE.c.created_ms) <= before]
     if eids:
         where.append(_CANDIDATE.c.eid.in_(eids))
@@ -69,7 +69,7 @@ def runs(tx: Transaction, *, before: int, eids: Sequence[str], experiments: Sequ
 
 
 def logged_models(tx: Transaction, *, before: int) -> list[tuple[str, int]]:
-    """List the logged models that were deleted before a time and that no version is of, with their experiments."""
+    """List the logged models that were deleted before a time and became no version, with their experiments."""
     taken = sa.exists().where(_VERSION.c.project_id == tx.project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
         _LOGGED.c.project_id == tx.project_id, _LOGGED.c.stage == Stage.DELETED, _LOGGED.c.updated_ms <= before, ~taken
@@ -78,7 +78,7 @@ def logged_models(tx: Transaction, *, before: int) -> list[tuple[str, int]]:
 
 
 def of_run(tx: Transaction, eid: str) -> list[tuple[str, int]]:
-    """List the logged models that a run made and that no version is of, with their experiments."""
+    """List the logged models that a run made and that became no version, with their experiments."""
     taken = sa.exists().where(_VERSION.c.project_id == tx.project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
         _LOGGED.c.project_id == tx.project_id, _LOGGED.c.source_eid == eid, ~taken
@@ -87,7 +87,7 @@ def of_run(tx: Transaction, eid: str) -> list[tuple[str, int]]:
 
 
 def experiments(tx: Transaction, *, before: int, iids: Sequence[int]) -> list[tuple[int, str]]:
-    """List number and name of the experiments that were deleted before a time and that nothing is in any more."""
+    """List number and name of the experiments that were deleted before a time and are empty."""
     where = [
         _EXPERIMENT.c.project_id == tx.project_id,
         _EXPERIMENT.c.stage == Stage.DELETED,
@@ -102,13 +102,13 @@ def experiments(tx: Transaction, *, before: int, iids: Sequence[int]) -> list[tu
 
 
 def hold(tx: Transaction, iid: int) -> bool:
-    """Keep a deleted run as it is until the transaction ends. False when it was restored meanwhile."""
+    """Lock a deleted run until the transaction ends. False if it was restored in the meantime."""
     still = sa.select(_CANDIDATE.c.iid).where(_deleted(tx.project_id), _CANDIDATE.c.iid == iid).with_for_update()
     return tx.execute(still).scalar() is not None
 
 
 def points_of(tx: Transaction, iid: int) -> int:
-    """Count the values of a run and of what stands beside it."""
+    """Count the metric values of a run, its amendments and its snapshot."""
     beside = (_CANDIDATE.c.iid, _CANDIDATE.c.amendment_iid, _CANDIDATE.c.snapshot_iid)
     query = sa.select(*beside).where(_CANDIDATE.c.project_id == tx.project_id, _CANDIDATE.c.iid == iid)
     numbers = [number for number in tx.execute(query).one() if number is not None]
@@ -120,7 +120,7 @@ def points_of(tx: Transaction, iid: int) -> int:
 
 
 def remove_run(tx: Transaction, run: DeletedRun, *, points: int) -> None:
-    """Remove a run and all that was logged to it, and count it off; its files are another's to remove."""
+    """Remove a run and all that was logged to it, and subtract it from the usage. Its files are not removed here."""
     for table in _OF_CANDIDATE:
         tx.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == run.iid))
     measured = schema.logged_model_metric
@@ -142,7 +142,7 @@ def remove_logged_model(tx: Transaction, model_id: str) -> None:
 
 
 def remove_experiment(tx: Transaction, iid: int) -> None:
-    """Remove an experiment that nothing is in."""
+    """Remove an experiment that is empty."""
     tx.execute(
         sa.delete(_EXPERIMENT).where(
             _EXPERIMENT.c.project_id == tx.project_id, _EXPERIMENT.c.iid == iid, _EXPERIMENT.c.stage == Stage.DELETED
@@ -155,7 +155,7 @@ def _deleted(project_id: ProjectId) -> sa.ColumnElement[bool]:
 
 
 def _rests(project_id: ProjectId) -> sa.ColumnElement[str]:
-    """Say what rests on a run: a version for good, a baseline or an open review until somebody insists."""
+    """Say what rests on a run: a version always prevents removal, a baseline or an open review unless forced."""
     links = (_LINK.c.project_id == project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
     of_pipeline = sa.and_(_PIPELINE.c.project_id == _LINK.c.project_id, _PIPELINE.c.id == _LINK.c.pipeline_id)
     of_request = sa.and_(

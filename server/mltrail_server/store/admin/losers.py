@@ -1,4 +1,4 @@
-"""Candidates that lost against one that was promoted, and whose files nothing rests on."""
+"""Candidates that lost against one that was promoted, and whose files nothing needs."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ _LOGGED = schema.logged_model
 
 @dataclass(frozen=True, slots=True)
 class Won:
-    """Where and when a model's newest promotion was: its candidate's experiment, and the pipeline it was for."""
+    """A model's newest promotion: its candidate's experiment, the pipeline that it was for, and when it was."""
 
     model_name: str
     experiment_iid: int
@@ -38,7 +38,7 @@ class Loser:
 
 
 def newest_promotions(tx: Transaction) -> list[Won]:
-    """Fetch the newest promotion of each experiment that ever had one, pre-releases left out."""
+    """Fetch the newest promotion of each experiment that ever had one, except for pre-releases."""
     of_candidate = sa.and_(
         _CANDIDATE.c.project_id == _PROMOTION.c.project_id, _CANDIDATE.c.iid == _PROMOTION.c.candidate_iid
     )
@@ -78,7 +78,7 @@ def of_experiment(tx: Transaction, won: Won, *, before: int, limit: int) -> list
             _CANDIDATE.c.experiment_iid == won.experiment_iid,
             _CANDIDATE.c.promoted.is_(sa.false()),
             _CANDIDATE.c.status >= Status.FINISHED,
-            # A client may say that it is over, and not when.
+            # A client may say that a run has ended, but not when.
             sa.func.coalesce(_CANDIDATE.c.ended_ms, _CANDIDATE.c.created_ms) < min(before, won.at_ms),
             _has_files(tx.project_id),
             verified,
@@ -93,7 +93,7 @@ def of_experiment(tx: Transaction, won: Won, *, before: int, limit: int) -> list
 
 
 def logged_models(tx: Transaction, eid: str) -> list[tuple[str, int]]:
-    """List the logged models that a candidate made and that no version is of, with their experiments."""
+    """List the logged models that a candidate made and that became no version, with their experiments."""
     taken = _exists(_VERSION, _VERSION.c.project_id == tx.project_id, _VERSION.c.logged_model_id == _LOGGED.c.model_id)
     query = sa.select(_LOGGED.c.model_id, _LOGGED.c.experiment_iid).where(
         _LOGGED.c.project_id == tx.project_id, _LOGGED.c.source_eid == eid, ~taken
@@ -102,7 +102,7 @@ def logged_models(tx: Transaction, eid: str) -> list[tuple[str, int]]:
 
 
 def _has_files(project_id: ProjectId) -> sa.ColumnElement[bool]:
-    """Look below the candidate's folder, and below those of the models that it logged."""
+    """Look in the candidate's folder, and in those of the models that it logged."""
     own = _below(project_id, sa.cast(_CANDIDATE.c.experiment_iid, sa.Text) + "/" + _CANDIDATE.c.eid + "/artifacts")
     folder = sa.cast(_LOGGED.c.experiment_iid, sa.Text) + "/models/" + _LOGGED.c.model_id + "/artifacts"
     logged = _exists(

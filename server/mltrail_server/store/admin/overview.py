@@ -1,4 +1,4 @@
-"""What the operator wants to know of all projects together. The only statements that look at every project's rows."""
+"""What the operator wants to know about all projects together."""
 
 from dataclasses import dataclass
 from typing import TypeVarTuple
@@ -14,7 +14,7 @@ _DUE, _REQUEST, _BLOB = schema.due, schema.merge_request, schema.blob
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What the worker has not come to."""
+    """What the worker has not got round to yet: how much, and since when."""
 
     due: int
     since_ms: int | None
@@ -27,13 +27,13 @@ def waiting(connection: sa.Connection, *, now: int) -> Waiting:
 
 
 def notes_not_posted(connection: sa.Connection) -> int:
-    """Count the merge requests whose note could not be written. Reads a row a merge request."""
+    """Count the merge requests whose note could not be written. Reads one row per merge request."""
     notes = sa.select(sa.func.count()).select_from(_REQUEST).where(_REQUEST.c.note_problem.is_not(None))
     return connection.execute(_of_all(notes)).scalar_one()
 
 
 def stored_bytes(connection: sa.Connection) -> int:
-    """Add up all files, bytes that wait for garbage collection included. Reads a row a file."""
+    """Add up all files, including bytes that wait for garbage collection. Reads one row per file."""
     return int(connection.execute(_of_all(sa.select(sa.func.coalesce(sa.func.sum(_BLOB.c.size), 0)))).scalar_one())
 
 

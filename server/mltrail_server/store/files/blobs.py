@@ -39,7 +39,7 @@ def exists(tx: Transaction, blob_id: str) -> bool:
 
 
 def newest_ms(tx: Transaction, blob_ids: Sequence[str]) -> int | None:
-    """Tell when the newest of these blobs came."""
+    """Return when the newest of these blobs was stored."""
     query = sa.select(sa.func.max(_T.c.created_ms)).where(_T.c.project_id == tx.project_id, _T.c.id.in_(blob_ids))
     found: int | None = tx.execute(query).scalar()
     return found
@@ -52,20 +52,20 @@ def names_of(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
 
 
 def set_digest(tx: Transaction, blob_id: str, sha256: str) -> None:
-    """Keep a digest that was not known before; one that is known never changes."""
+    """Store a digest that was not known before; a known one never changes."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == blob_id, _T.c.sha256.is_(None))
     tx.execute(sa.update(_T).where(*where).values(sha256=sha256))
 
 
 def mark_unreferenced(tx: Transaction, blob_ids: Sequence[str]) -> None:
-    """Note since when no name points at these blobs. One that a name points at is passed over."""
+    """Note that from now on no name points at these blobs. Those that a name does point at are skipped."""
     if blob_ids:
         where = (_T.c.project_id == tx.project_id, _T.c.id.in_(blob_ids), ~_is_named(tx.project_id))
         tx.execute(sa.update(_T).where(*where).values(unreferenced_ms=tx.now))
 
 
 def unmarked(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
-    """List blobs after this one, by id, that no name points at and that nobody has marked."""
+    """List blobs after this one, by id, that no name points at and that are not marked."""
     where = (
         _T.c.project_id == tx.project_id,
         _T.c.id > blob_id,
@@ -76,20 +76,20 @@ def unmarked(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
 
 
 def unmark_named(tx: Transaction) -> None:
-    """Take the mark from blobs that a name points at again: a promotion may have copied it while it was deleted."""
+    """Remove the mark of blobs that a name points at again: a promotion may have copied a file while it was deleted."""
     where = (_T.c.project_id == tx.project_id, _T.c.unreferenced_ms.is_not(None), _is_named(tx.project_id))
     tx.execute(sa.update(_T).where(*where).values(unreferenced_ms=None))
 
 
 def unreferenced(tx: Transaction, *, before: int, limit: int) -> list[Blob]:
-    """List blobs to which no name has pointed since `before`, those longest forgotten first."""
+    """List blobs that no name has pointed at since `before`, the longest unreferenced first."""
     where = (*_forgotten(tx.project_id, before), ~_is_named(tx.project_id))
     query = sa.select(_T.c.id, _T.c.size, _T.c.sha256).where(*where).order_by(_T.c.unreferenced_ms, _T.c.id)
     return [Blob(*row) for row in tx.execute(query.limit(limit))]
 
 
 def total_unreferenced(tx: Transaction, *, before: int) -> tuple[int, int]:
-    """Count the blobs to which no name has pointed since `before`, and their bytes."""
+    """Count the blobs that no name has pointed at since `before`, and their bytes."""
     size = sa.cast(sa.func.coalesce(sa.func.sum(_T.c.size), 0), sa.BigInteger)
     query = sa.select(sa.func.count(), size).where(*_forgotten(tx.project_id, before), ~_is_named(tx.project_id))
     count, total = tx.execute(query).one()
@@ -97,18 +97,17 @@ def total_unreferenced(tx: Transaction, *, before: int) -> tuple[int, int]:
 
 
 def forget(tx: Transaction, blob_ids: Sequence[str], *, before: int) -> list[Blob]:
-    """Delete the rows of blobs that no name has pointed at since `before`, and answer which those were.
+    """Delete the rows of blobs that no name has pointed at since `before`, and return which those were.
 
-    Safe against a promotion that gives them names at the same time: on PostgreSQL a new name holds a key-share lock on
-    its blob, so rows that are being named are passed over, and who comes later waits and finds that they are gone. On
-    SQLite there is one writer.
+    Safe while a promotion gives them names: on PostgreSQL a new name holds a key-share lock on its blob, so rows that
+    are being named are skipped, and a later promotion waits and finds that they are gone. SQLite has one writer.
     """
     where = (*_forgotten(tx.project_id, before), _T.c.id.in_(blob_ids))
     lock = sa.select(_T.c.id).where(*where).with_for_update(skip_locked=True)
     held = list(tx.execute(lock).scalars())
     if not held:
         return []
-    # A statement of its own, so that on PostgreSQL it sees what was committed until the lock was got.
+    # A separate statement, so that on PostgreSQL it sees what was committed before it got the lock.
     gone = sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id.in_(held), ~_is_named(tx.project_id))
     return [Blob(*row) for row in tx.execute(gone.returning(_T.c.id, _T.c.size, _T.c.sha256))]
 

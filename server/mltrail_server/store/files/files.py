@@ -1,7 +1,4 @@
-"""One level of a folder of files, however much lies below it.
-
-Names of files, which point at blobs.
-"""
+"""Names of files, which point at blobs, and listing one level of a folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,11 +30,11 @@ class File:
     path: str
     blob_id: str
     size: int  # bytes
-    sha256: str | None  # None until somebody has read what a client sent straight to S3
+    sha256: str | None  # None until somebody has read what a client sent directly to S3
 
 
 def put(tx: Transaction, *, path: str, blob_id: str, size: int, sha256: str | None) -> None:
-    """Note a blob and let the name point at it. What it pointed at before is left for the garbage collection."""
+    """Add a blob and let the name point at it. What it pointed at before is left to the garbage collection."""
     blobs.add(tx, blob_id, size=size, sha256=sha256)
     if tx.all(_add(tx.dialect), path=path, blob_id=blob_id):
         return
@@ -60,19 +57,19 @@ def get(tx: Transaction, path: str) -> File | None:
 
 
 def below(tx: Transaction, folder: str) -> list[File]:
-    """List every file in a folder and its folders, by path."""
+    """List every file in a folder and its subfolders, by path."""
     rows = tx.execute(_files(tx.project_id).where(_inside(folder)).order_by(_T.c.path))
     return [File(row.path, row.blob_id, row.size, row.sha256) for row in rows]
 
 
 def is_folder(tx: Transaction, path: str) -> bool:
-    """Return whether any file lies below a path. Folders are not kept: they are where files are."""
+    """Return whether there is any file below a path. Folders are not stored: they exist while files are in them."""
     query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _inside(path)).limit(1)
     return tx.execute(query).scalar() is not None
 
 
 def clash(tx: Transaction, path: str) -> str | None:
-    """Find what stands in the way of a file at `path`: a file where a folder is needed, or files below the path."""
+    """Find what prevents a file at `path`: a file where a folder is needed, or a file below the path."""
     parts = path.split("/")
     parents = {f"parent_{end}": "/".join(parts[:end]) for end in range(1, len(parts))}
     found = tx.one(_clash(len(parents)), start=f"{path}/", stop=f"{path}0", **parents)
@@ -80,7 +77,7 @@ def clash(tx: Transaction, path: str) -> str | None:
 
 
 def delete(tx: Transaction, path: str) -> None:
-    """Remove a name, or all names below a folder. The bytes are left for the garbage collection."""
+    """Remove a name, or all names below a folder. The bytes are left to the garbage collection."""
     gone = _at_or_inside(_T, path)
     other = _T.alias("other")
     kept = sa.exists().where(
@@ -98,7 +95,7 @@ def delete(tx: Transaction, path: str) -> None:
 
 
 def copy(tx: Transaction, files: Sequence[File], *, source: str, target: str) -> None:
-    """Give files a second name each, in another folder; the bytes are shared."""
+    """Give each file a second name in another folder; the bytes are shared."""
     rows = [
         {"project_id": tx.project_id, "path": target + file.path.removeprefix(source), "blob_id": file.blob_id}
         for file in files
@@ -111,14 +108,14 @@ def _files(project_id: ProjectId) -> sa.Select[tuple[str, str, int, str | None]]
 
 
 def _at_or_inside(table: sa.FromClause, path: str) -> sa.ColumnElement[bool]:
-    """Match a path and what is below it. The range stands apart, since SQLite finds none in an "or"."""
+    """Match a path and what is below it. The range is a condition of its own, since SQLite uses none in an "or"."""
     within = sa.and_(table.c.path >= path, table.c.path < f"{path}0")
     return sa.and_(within, sa.or_(table.c.path == path, table.c.path > f"{path}/"))
 
 
 @cache
 def _add(dialect: str) -> Statement:
-    """Build the INSERT of a name, which answers a row where there was none of that name."""
+    """Build the INSERT of a name, which returns a row if the name is new."""
     return Statement(add_new(dialect, _T).returning(_T.c.path), columns=("project_id", "path", "blob_id"))
 
 
@@ -129,7 +126,7 @@ def _inside(folder: str) -> sa.ColumnElement[bool]:
 
 @cache
 def _clash(depth: int) -> Statement:
-    """Build the query for what stands in the way of a path in so many folders."""
+    """Build the query for what prevents a file at a path that is this many folders deep."""
     parents: list[sa.BindParameter[str]] = [sa.bindparam(f"parent_{number}") for number in range(1, depth + 1)]
     above = sa.select(_T.c.path).where(_OF_PROJECT, _T.c.path.in_(parents))
     below_it = (_T.c.path > sa.bindparam("start"), _T.c.path < sa.bindparam("stop"))
@@ -149,12 +146,12 @@ class Entry:
 
 
 def folder_entries(tx: Transaction, folder: str) -> list[Entry]:
-    """List one level of a folder, by name: one statement, which hops over what lies deeper."""
+    """List one level of a folder, by name, in one statement that skips what is deeper."""
     return sorted(_walked(tx, folder, f"{folder}/", None), key=lambda one: one.name)
 
 
 def folder_page(tx: Transaction, folder: str, *, token: str | None, size: int = PAGE) -> tuple[list[Entry], str | None]:
-    """List a page of a folder, and the token of the next page. Raises INVALID for a token of something else."""
+    """List a page of a folder, and return the token of the next page. Raises INVALID for another folder's token."""
     mark = mark_of("files", folder)
     after = read_token(token, mark, 1)
     start = max(f"{folder}/", str(after[0])) if after else f"{folder}/"

@@ -13,7 +13,7 @@ _T = schema.upload
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    id: str  # also the blob's, once all is there
+    id: str  # also the blob's, once it is complete
     path: str
     store_id: str  # what the file store calls it
     parts: int
@@ -31,7 +31,7 @@ def get(tx: Transaction, upload_id: str) -> Upload | None:
 
 
 def remove(tx: Transaction, upload_id: str) -> bool:
-    """End an upload; False when somebody else has ended it."""
+    """End an upload; False if somebody else has ended it."""
     gone = sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id == upload_id)
     return tx.execute(gone.returning(_T.c.id)).first() is not None
 

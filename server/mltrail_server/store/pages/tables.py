@@ -1,9 +1,8 @@
-"""What a table of candidates shows: which columns there are, and the values of those that are shown.
+"""Columns and values of a table of candidates, and the best value of each metric on any page.
 
-The best value of metrics among all candidates that match, whatever page they are on.
-
-Small experiments are looked through. In large ones the index that has each metric's values in order is walked from its
-best end, a bounded way: it holds the values of all experiments of the project, and few may be this one's.
+For the best values small experiments are read as a whole. In large ones the index that has each metric's values in
+order is walked from its best end, but not far: it holds the values of all of the project's experiments, and few may be
+this one's.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,8 +44,8 @@ def best_values(
 ) -> dict[str, float]:
     """Find the best value of each metric, in one statement; a run that failed, or whose job did, does not count.
 
-    A metric is left out where nothing that matches has it or, unless the experiment is `small`, where none of its 100
-    best values in the project is of a run that matches.
+    A metric is missing if no matching run has it or, unless the experiment is `small`, if none of its 100 best values
+    in the project belongs to a matching run.
     """
     if not wanted:
         return {}
@@ -81,7 +80,7 @@ def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Be
 def _looked_through(
     project_id: ProjectId, wanted: Mapping[str, Better], candidate_iids: sa.Select[int]
 ) -> sa.Select[str, float, float]:
-    # The candidates are looked up; all of the project's values are not walked by their keys.
+    # The candidates' values are looked up, rather than all of the project's scanned by their keys.
     named = sa.and_(_KEY.c.project_id == _LATEST.c.project_id, _KEY.c.id == unindexed(_LATEST.c.key_id))
     return (
         sa.select(_KEY.c.name, sa.func.min(_LATEST.c.value), sa.func.max(_LATEST.c.value))
@@ -135,7 +134,7 @@ def _job_failed(project_id: ProjectId) -> sa.ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A job that made a candidate or added to it, with what GitLab said of it last; None where it was not asked yet."""
+    """A job that made a candidate or added to it, with what GitLab last said about it; None if it was not asked yet."""
 
     candidate_iid: int
     part: Part
@@ -192,7 +191,7 @@ def count_tagged(tx: Transaction, key: str, value: str, *, most: int) -> int:
     """Count the candidates that have a tag of a short value, up to `most`."""
     tag = schema.candidate_tag
     query = sa.select(sa.literal(1)).where(
-        # As a range, since SQLite would else take all rows of the project for fewer than those of one value.
+        # As a range, since SQLite would otherwise prefer to scan all rows of the project.
         tag.c.project_id == tx.project_id,
         tag.c.key == key,
         tag.c.value_start.between(value, value),
@@ -203,7 +202,7 @@ def count_tagged(tx: Transaction, key: str, value: str, *, most: int) -> int:
 
 def metric_names(tx: Transaction, candidate_iids: Iterable[int]) -> list[str]:
     """List the names of the metrics that some candidates have, each once."""
-    # Their index has the keys in order, and is not to be walked for it.
+    # Another index has the keys in order, but must not be scanned for that.
     ids = sa.select(unindexed(_LATEST.c.key_id)).where(
         _LATEST.c.project_id == tx.project_id, _LATEST.c.candidate_iid.in_(list(candidate_iids))
     )
@@ -212,7 +211,7 @@ def metric_names(tx: Transaction, candidate_iids: Iterable[int]) -> list[str]:
 
 
 def params_that_differ(tx: Transaction, candidate_iids: Iterable[int]) -> dict[str, bool]:
-    """List the parameters that some candidates have by name, and tell of each whether its values differ."""
+    """List the parameters of some candidates by name, each with whether its values differ."""
     table = schema.param
     key = unindexed(table.c.key).label("name")  # as in `metric_names`
     differs = sa.func.min(table.c.value) != sa.func.max(table.c.value)
@@ -250,7 +249,7 @@ def tag_values(tx: Transaction, candidate_iids: Iterable[int], names: Sequence[s
 
 
 def made_by(tx: Transaction, candidate_iids: Iterable[int]) -> list[Made]:
-    """Fetch the jobs of some candidates, with their pipelines; of each candidate the creator comes last."""
+    """Fetch the jobs of some candidates, with their pipelines; the creator of each candidate comes last."""
     job, pipeline = schema.job, schema.pipeline
     query = (
         sa.select(

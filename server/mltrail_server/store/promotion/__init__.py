@@ -1,3 +1,3 @@
-"""Promotions."""
+"""Which pipelines made which candidates a version."""
 
 __all__ = ["promotions"]

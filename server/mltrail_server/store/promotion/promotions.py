@@ -1,6 +1,6 @@
-"""Promotions: which pipeline made which candidate a version. One a model and pipeline, kept for ever.
+"""Promotions: which pipeline made which candidate a version. One per model and pipeline, kept for ever.
 
-A promotion outlives its model: a model that comes again under the name goes on with the numbers.
+A promotion outlives its model: a new model with the same name continues its numbers.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _T = schema.promotion
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """`trained_in` is the pipeline that made the candidate, `pipeline_id` the one that it was promoted for; `job_id` is
-    None when a person promoted. `alias` is the one that moved, if any.
+    None if a person promoted. `alias` is the one that moved, if any.
     """
 
     model_id: int
@@ -76,7 +76,7 @@ def of_version(tx: Transaction, model_id: int, number: int) -> Promotion | None:
 
 
 def newest(tx: Transaction, model_id: int) -> Promotion | None:
-    """Find the promotion for the newest pipeline, pre-releases left out."""
+    """Find the promotion for the newest pipeline, except for pre-releases."""
     return _one(tx, model_id, _released())
 
 
@@ -88,19 +88,19 @@ def attestation(tx: Transaction, model_id: int, number: int) -> str | None:
 
 
 def managed_aliases(tx: Transaction, model_id: int) -> set[str]:
-    """List the aliases that promotions have moved, of this model and of earlier ones of its name."""
+    """List the aliases that promotions have moved, of this model and of earlier ones with its name."""
     query = sa.select(_T.c.alias).where(*_of_name(tx.project_id, model_id), _T.c.alias.is_not(None)).distinct()
     return set(tx.execute(query).scalars())
 
 
 def managed_aliases_of_name(tx: Transaction, name: str) -> set[str]:
-    """List the aliases that promotions have moved of models of this name, which may all be gone or renamed."""
+    """List the aliases that promotions have moved, of models with this name, which may all be gone or renamed."""
     where = (_T.c.project_id == tx.project_id, _T.c.model_name == name, _T.c.alias.is_not(None))
     return set(tx.execute(sa.select(_T.c.alias).where(*where).distinct()).scalars())
 
 
 def any_in(tx: Transaction, *, name: str | None = None) -> bool:
-    """Return whether a project has promoted anything, pre-releases left out; with `name` under this name of a model."""
+    """Return whether a project has promoted anything but pre-releases; with `name` only models with this name count."""
     where = [_T.c.project_id == tx.project_id, _released()]
     if name is not None:
         where.append(_T.c.model_name == name)
@@ -108,7 +108,7 @@ def any_in(tx: Transaction, *, name: str | None = None) -> bool:
 
 
 def taken(tx: Transaction, model_id: int) -> list[tuple[int, str]]:
-    """List numbers and semvers that promotions have used up, of this model and of earlier ones of its name."""
+    """List numbers and semvers that promotions have used up, of this model and of earlier ones with its name."""
     query = sa.select(_T.c.number, _T.c.semver).where(*_of_name(tx.project_id, model_id))
     return [(number, semver) for number, semver in tx.execute(query)]
 

@@ -19,7 +19,7 @@ OfModels = dict[int, list[tuple[str, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An alias went from one version to another; None is "nowhere". `at_ms` is milliseconds since the epoch."""
+    """An alias moved from one version to another; None is "no version". `at_ms` is in milliseconds since the epoch."""
 
     alias: str
     from_number: int | None
@@ -31,7 +31,7 @@ class Move:
 
 
 def target(tx: Transaction, model_id: int, alias: str) -> int | None:
-    """Tell the number of the version that an alias points at."""
+    """Return the number of the version that an alias points at."""
     query = sa.select(_T.c.number).where(
         _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.alias == alias
     )
@@ -99,7 +99,7 @@ def of_models(tx: Transaction, model_ids: Sequence[int]) -> OfModels:
 
 
 def by_version(of_models: OfModels) -> dict[tuple[int, int], tuple[str, ...]]:
-    """Sort the aliases of models by the versions, each named by model and number, that they point at."""
+    """Group the aliases of models by the versions that they point at, identified by model and number."""
     found: dict[tuple[int, int], tuple[str, ...]] = {}
     for model_id, pairs in of_models.items():
         for alias, number in pairs:

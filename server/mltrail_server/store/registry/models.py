@@ -1,7 +1,4 @@
-"""What the pages of models look up beside the models and versions themselves.
-
-Models and their tags.
-"""
+"""Models, their tags, and what their pages list."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,7 +34,7 @@ COLUMNS = (_T.c.id, _T.c.name, _T.c.description, _T.c.user_name, _T.c.created_ms
 
 
 def create(tx: Transaction, *, name: str, description: str | None, user_name: str) -> int | None:
-    """Insert a model and answer its id, or None when the name is taken."""
+    """Insert a model and return its id, or None if the name is taken."""
     number = tx.next_number("model")
     row = {
         "project_id": tx.project_id,
@@ -66,7 +63,7 @@ def id_of(tx: Transaction, name: str) -> int | None:
 
 
 def name_of(project_id: ProjectId, model_id: int) -> sa.ScalarSelect[str]:
-    """Answer a model's name as a part of a statement: histories keep it, since they outlive the model."""
+    """Select a model's name within a statement: histories keep it, since they outlive the model."""
     return sa.select(_T.c.name).where(_T.c.project_id == project_id, _T.c.id == model_id).scalar_subquery()
 
 
@@ -77,15 +74,15 @@ def lock(tx: Transaction, model_id: int) -> None:
 
 
 def change(tx: Transaction, model_id: int, **values: object) -> None:
-    """Overwrite columns of one model; without any, only note that it has changed."""
+    """Overwrite columns of one model, and note that it has changed."""
     where = (_T.c.project_id == tx.project_id, _T.c.id == model_id)
     tx.execute(sa.update(_T).where(*where).values(updated_ms=tx.now, **values))
 
 
 def take_number(tx: Transaction, model_id: int) -> int:
-    """Give out the model's next version number, and hold the model until the transaction ends.
+    """Take the model's next version number, and lock the model until the transaction ends.
 
-    Raises CONFLICT when somebody else has deleted the model since it was found.
+    Raises CONFLICT if somebody else has deleted the model since it was found.
     """
     where = (_T.c.project_id == tx.project_id, _T.c.id == model_id)
     statement = sa.update(_T).where(*where).values(last_number=_T.c.last_number + 1, updated_ms=tx.now)
@@ -96,7 +93,7 @@ def take_number(tx: Transaction, model_id: int) -> int:
 
 
 def delete(tx: Transaction, model_id: int) -> None:
-    """Delete a model with versions and aliases; name and numbering are free again. What was done with them is kept."""
+    """Delete a model with its versions and aliases; name and numbers are free again. Its histories are kept."""
     tx.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.id == model_id))
 
 
@@ -133,14 +130,14 @@ _MODEL = schema.model
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many versions a model has, deleted ones left out, and the highest of them by number."""
+    """How many versions a model has, without deleted ones, and the highest number among them."""
 
     versions: int
     newest: int | None
 
 
 def name_by_id(tx: Transaction, model_id: int) -> str | None:
-    """Name a model by the number that GitLab's URLs hold."""
+    """Return a model's name by the number that GitLab's URLs hold."""
     query = sa.select(_MODEL.c.name).where(_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id)
     return tx.execute(query).scalar()
 

@@ -1,4 +1,4 @@
-"""Search models and versions."""
+"""Searching models and versions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,7 +43,7 @@ _VERSION_NUMBERS: dict[str, Column] = {
 def search_models(
     tx: Transaction, *, clauses: Sequence[Clause], orders: Sequence[Order], limit: int, token: str | None
 ) -> tuple[list[Model], str | None]:
-    """Find a page of models with their tags, in two statements; by name where nothing else is said."""
+    """Find a page of models with their tags, in two statements; by name unless `orders` says otherwise."""
     owned = (_MODEL_TAG.c.project_id == _MODEL.c.project_id, _MODEL_TAG.c.model_id == _MODEL.c.id)
     tagged = sa.select(sa.literal(1)).select_from(_MODEL_TAG).where(*owned).correlate(_MODEL)
     query = sa.select(*models.COLUMNS).where(
@@ -63,7 +63,7 @@ def search_models(
 def search_versions(
     tx: Transaction, *, clauses: Sequence[Clause], orders: Sequence[Order], limit: int, token: str | None
 ) -> tuple[list[Version], str | None]:
-    """Find a page of versions, in three statements; the last changed first where nothing else is said."""
+    """Find a page of versions, in three statements; the last changed first unless `orders` says otherwise."""
     owned = (
         _VERSION_TAG.c.project_id == _VERSION.c.project_id,
         _VERSION_TAG.c.model_id == _VERSION.c.model_id,
@@ -92,7 +92,7 @@ def _matches(
     numbers: dict[str, Column],
     tagged: Callable[[str], sa.Select[Any]],
 ) -> list[sa.ColumnElement[bool]]:
-    """Turn clauses into conditions. Prompts are left out unless a clause asks for them, as in MLflow."""
+    """Turn clauses into conditions. Prompts are excluded unless a clause asks for them, as in MLflow."""
     value = _MODEL_TAG.c.value if texts is _MODEL_TEXTS else _VERSION_TAG.c.value
     asked = [clause for clause in clauses if (clause.entity, clause.key) == (Entity.TAG, PROMPT_TAG)]
     others = [clause for clause in clauses if clause not in asked]
@@ -122,7 +122,7 @@ def _tag_matches(clause: Clause, there: sa.Select[Any], value: Column) -> sa.Col
 
 
 def _sorted(orders: Sequence[Order], columns: dict[str, Column]) -> list[Sorted]:
-    # GitLab's names for what MLflow's clients call otherwise.
+    # GitLab's names for what MLflow's clients call something else.
     known = columns | {"created_at": columns["creation_timestamp"], "updated_at": columns["last_updated_timestamp"]}
     for order in orders:
         if order.entity is not Entity.ATTRIBUTE or order.key not in known:
@@ -131,7 +131,7 @@ def _sorted(orders: Sequence[Order], columns: dict[str, Column]) -> list[Sorted]
 
 
 def _unquoted(clause: Clause) -> Clause:
-    """Take a version's number in quotes for the number, as MLflow does."""
+    """Accept a version's number in quotes, as MLflow does."""
     if clause.key == "version_number" and isinstance(clause.value, str) and clause.value.isdecimal():
         return replace(clause, value=float(clause.value))
     return clause

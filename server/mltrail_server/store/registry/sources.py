@@ -1,4 +1,4 @@
-"""The few things that a model version's source is checked against: candidates, logged models, files."""
+"""What a model version's source is checked against: logged models and files."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class SourceModel:
     model_id: str
     experiment_iid: int
     source_eid: str  # "" when no candidate made it
-    beside: bool = False  # logged to the candidate by others than its own jobs
-    elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
+    beside: bool = False  # logged to the candidate by somebody other than its own jobs
+    elsewhere: str | None = None  # the URI of its files if clients store them elsewhere
 
 
 def logged_model(tx: Transaction, model_id: str) -> SourceModel | None:
@@ -26,7 +26,7 @@ def logged_model(tx: Transaction, model_id: str) -> SourceModel | None:
 
 
 def logged_model_of_run(tx: Transaction, eid: str, name: str) -> SourceModel | None:
-    """Find the newest model that a candidate logged under a name; one of others only where it has none itself."""
+    """Find the newest model that a candidate logged under a name; one logged by others only if it has none itself."""
     return _one(tx, sa.and_(_MODEL.c.source_eid == eid, _MODEL.c.name == name))
 
 

@@ -22,8 +22,8 @@ _CANDIDATE = schema.candidate
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version; times are milliseconds since the epoch. `location` is relative to the project's files, empty where
-    it has none; `elsewhere` is a place that clients read by themselves.
+    """One version; times are in milliseconds since the epoch. `location` is relative to the project's files, empty if
+    it has none; `elsewhere` is a URI that clients read themselves.
     """
 
     id: int
@@ -45,7 +45,7 @@ class Version:
     tags: Tags = ()
     aliases: tuple[str, ...] = ()
     elsewhere: str = ""
-    promoted: bool = False  # by a promotion: verified, with files of its own; changing it takes Maintainer rights
+    promoted: bool = False  # by a promotion: verified, with files of its own; only Maintainers can change it
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,14 @@ def get_by_id(tx: Transaction, version_id: int) -> Version | None:
 
 
 def id_of(tx: Transaction, model_id: int, number: int) -> int:
-    """Tell a version's number in the project. The caller knows that it exists."""
+    """Return a version's number in the project. The version must exist."""
     query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)
     found: int = tx.execute(query).scalar_one()
     return found
 
 
 def highest(tx: Transaction, model_id: int) -> Version | None:
-    """Find the version with the highest semver, of those that are not deleted."""
+    """Find the version with the highest semver among those that are not deleted."""
     query = sa.select(_T.c.number, _T.c.semver).where(
         _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)
     )
@@ -132,20 +132,20 @@ def highest(tx: Transaction, model_id: int) -> Version | None:
 
 
 def all_semvers(tx: Transaction, model_id: int) -> dict[str, bool]:
-    """Fetch every semver that a version of this model ever had, and tell whether the version is still there."""
+    """Fetch every semver that a version of this model ever had, and whether that version still exists."""
     there = _T.c.deleted_ms.is_(None).label("there")
     query = sa.select(_T.c.semver, there).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
     return {row.semver: bool(row.there) for row in tx.execute(query)}
 
 
 def semvers(tx: Transaction, model_id: int) -> dict[int, str]:
-    """Name every version of a model by number, deleted ones too."""
+    """Fetch the semver of every version of a model by number, deleted ones included."""
     query = sa.select(_T.c.number, _T.c.semver).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id)
     return {row.number: row.semver for row in tx.execute(query)}
 
 
 def any_promoted(tx: Transaction, model_id: int, *, stage: str | None = None) -> bool:
-    """Return whether a model has a promoted version that is not deleted (of one stage)."""
+    """Return whether a model has a promoted version that is not deleted, with `stage` one in this stage."""
     where = [_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.deleted_ms.is_(None)]
     if stage is not None:
         where.append(_T.c.stage == stage)
@@ -156,9 +156,8 @@ def any_promoted(tx: Transaction, model_id: int, *, stage: str | None = None) ->
 def latest(
     tx: Transaction, model_ids: Sequence[int], *, most: int = 0, names: aliases.OfModels | None = None
 ) -> dict[int, list[Version]]:
-    """Fetch the version with the highest semver of each stage of several models, the highest of all first; then others
-    by semver, so that a model has `most` of them. Four statements; three for who has
-    read the models' aliases already, and gives them as `names`.
+    """Fetch the version with the highest semver in each stage of several models, the highest first, then others by
+    semver until a model has `most`. Four statements, or three if the models' aliases are passed as `names`.
     """
     query = sa.select(_T.c.id, _T.c.model_id, _T.c.number, _T.c.semver, _T.c.stage).where(
         _T.c.project_id == tx.project_id, _T.c.model_id.in_(model_ids), _T.c.deleted_ms.is_(None)
@@ -205,7 +204,7 @@ def delete_tags(tx: Transaction, model_id: int, number: int, *, key: str | None 
 
 
 def filled(tx: Transaction, rows: Iterable[Row], known: aliases.OfModels | None = None) -> list[Version]:
-    """Make versions of the rows of a `select()` query, with tags and aliases, in two statements; in one where the
+    """Make versions from the rows of a `select()` query, with tags and aliases, in two statements, or in one if the
     models' aliases are `known`.
     """
     rows = list(rows)
@@ -220,7 +219,7 @@ def filled(tx: Transaction, rows: Iterable[Row], known: aliases.OfModels | None 
 
 
 def _tags_of(tx: Transaction, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Tags]:
-    # Model and number are asked for each by itself: pairs in an IN are slow on SQLite, and a page is small.
+    # Model and number are separate conditions: pairs in an IN are slow on SQLite, and a page is small.
     query = (
         sa.select(_TAG.c.model_id, _TAG.c.number, _TAG.c.key, _TAG.c.value)
         .where(

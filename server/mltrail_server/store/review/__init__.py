@@ -1,3 +1,3 @@
-"""What a verdict rests on and leaves behind."""
+"""What a verdict is based on, and what it leaves behind."""
 
 __all__ = ["contracts", "jobs", "overrides", "pipeline_runs", "red_verdicts", "tombstones"]

@@ -14,8 +14,8 @@ _T = schema.pipeline
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The paths that a merge request changes, old names of moved files too, between which commits; `paths` is None
-    where nobody can tell.
+    """The paths that a merge request changes, old names of moved files too, and between which commits. `paths` is None
+    if they are unknown.
     """
 
     paths: tuple[str, ...] | None
@@ -26,10 +26,10 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`text` is the file that binds the pipeline, None where there is none. `proposed` is the merge request's own where
-    it differs, "" where it is removed. A `problem` stands for a file that is no text. `changes` is None where nobody
-    has asked. `ref` is the branch that the file was read from, and `earlier` the branch's last file that could be read,
-    where this one can't. `asked_ms` is when GitLab answered last, None while it has not.
+    """`text` is the file that binds the pipeline, None if there is none. `proposed` is the merge request's own if it
+    differs, "" if it is removed. `problem` says why a file could not be read. `changes` is None if nobody has asked.
+    `ref` is the branch that the file was read from, and `earlier` the branch's last readable file if this one is not.
+    `asked_ms` is when GitLab last answered, None while it has not.
     """
 
     text: str | None = None
@@ -74,8 +74,8 @@ def get(tx: Transaction, pipeline_id: int) -> Kept:
 
 
 def newest(tx: Transaction, *, among: int) -> str | None:
-    """Fetch the file that binds the newest pipeline whose file was read, one of the default branch before others; None
-    where none of the newest pipelines `among` has one. A tag's counts for the tag only.
+    """Fetch the file that binds the newest pipeline whose file was read, preferably one of the default branch. None if
+    none of the `among` newest pipelines has one. A tag's file counts for the tag only.
     """
     recent = (
         sa.select(_T.c.id, _T.c.on_default_branch, _T.c.is_tag, _T.c.contract_ms)
@@ -95,7 +95,7 @@ def newest(tx: Transaction, *, among: int) -> str | None:
 
 
 def read_from(tx: Transaction, ref: str, *, among: int) -> list[str]:
-    """List the files that were read from a branch for its newest pipelines `among`, the newest first, each once."""
+    """List the files that were read from a branch for its `among` newest pipelines, the newest first, each once."""
     query = (
         sa.select(_T.c.contract)
         .where(_T.c.project_id == tx.project_id, _T.c.contract_ref == ref, _T.c.contract.is_not(None))
@@ -105,7 +105,7 @@ def read_from(tx: Transaction, ref: str, *, among: int) -> list[str]:
 
 
 def keep(tx: Transaction, pipeline_id: int, kept: Kept) -> None:
-    """Store what was read for a pipeline that is known."""
+    """Store what was read for a known pipeline."""
     changes = kept.changes
     paths = None if changes is None or changes.paths is None else json.dumps(changes.paths)
     at = None if changes is None else json.dumps([changes.target_branch, changes.base_sha, changes.head_sha])
@@ -120,16 +120,16 @@ def keep(tx: Transaction, pipeline_id: int, kept: Kept) -> None:
             changed_at=at,
             contract_ms=kept.asked_ms,
             contract_ref=kept.ref,
-            contract_problem=_told(kept.problem),
-            proposed_problem=_told(kept.proposed_problem),
+            contract_problem=_problem_json(kept.problem),
+            proposed_problem=_problem_json(kept.proposed_problem),
             earlier_contract=kept.earlier,
         )
     )
 
 
-def _problem(told: str | None) -> Problem | None:
-    return None if told is None else Problem(*json.loads(told))
+def _problem(text: str | None) -> Problem | None:
+    return None if text is None else Problem(*json.loads(text))
 
 
-def _told(problem: Problem | None) -> str | None:
+def _problem_json(problem: Problem | None) -> str | None:
     return None if problem is None else json.dumps([problem.line, problem.column, problem.key, problem.message])

@@ -1,7 +1,4 @@
-"""The jobs that ask for reports.
-
-The jobs of a merge request's commit: which still run, and which wait for a person.
-"""
+"""Jobs of a merge request's commit: which still run, which wait for a person, and which ask for reports."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -19,14 +16,14 @@ _T = schema.pipeline
 _JOB = schema.job
 
 BUSY = frozenset({"pending", "running", "preparing", "waiting_for_resource", "waiting_for_callback", "canceling"})
-"""A job that is `created` waits for others, perhaps for the report's own."""
+"""`created` is not among them: such a job waits for others, perhaps for the report's own."""
 
 WAITING = frozenset({"manual", "scheduled"})
 
 
 @dataclass(frozen=True, slots=True)
 class HeadJobs:
-    """`busy` are the jobs that run, apart from those that ask for reports, with their pipelines by name; `waiting` the
+    """`busy` are the pipelines of running jobs by the job's name, without those that ask for reports; `waiting` are the
     names of jobs that wait to be started.
     """
 
@@ -69,7 +66,7 @@ _LARGEST = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`asked` is the job that asked last, in its newest attempt; `alike` are the pipeline's jobs of the other names."""
+    """`asked` is the newest attempt of the job that last asked; `alike` are the pipeline's jobs with given names."""
 
     asked: ReportJob | None
     alike: Sequence[ReportJob]
@@ -83,8 +80,8 @@ def keep(tx: Transaction, pipeline_id: int, job_id: int) -> None:
 
 
 def names_before(tx: Transaction, pipeline_id: int, *, iid: int, target: str) -> list[str]:
-    """List the names of jobs that asked for reports of older pipelines, the newest first: of this merge request, and
-    of those that were merged into the same branch.
+    """List the names of jobs that asked for reports of older pipelines, the newest first: pipelines of this merge
+    request, and of those that were merged into the same branch.
     """
     of_job = sa.and_(_JOB.c.project_id == _T.c.project_id, _JOB.c.id == _T.c.report_job_id)
     of_request = sa.and_(_REQUEST.c.project_id == _T.c.project_id, _REQUEST.c.iid == _T.c.merge_request_iid)
@@ -94,7 +91,7 @@ def names_before(tx: Transaction, pipeline_id: int, *, iid: int, target: str) ->
         .select_from(_T.join(_JOB, of_job).join(_REQUEST, of_request))
         .where(
             _T.c.project_id == tx.project_id,
-            # In the order of this index, so that a long history is not walked over, and not by another.
+            # In the order of this index and by no other, so that a long history is not scanned.
             _T.c.report_job_id.between(1, _LARGEST),
             unindexed(_T.c.id) < pipeline_id,
             sa.or_(_T.c.merge_request_iid == iid, reviewed),
@@ -106,7 +103,7 @@ def names_before(tx: Transaction, pipeline_id: int, *, iid: int, target: str) ->
 
 
 def of_pipeline(tx: Transaction, pipeline_id: int, names: Sequence[str]) -> Found:
-    """Fetch who has asked for a pipeline's report, and its jobs of these names, its children's too.
+    """Fetch the job that has asked for a pipeline's report, and the jobs with these names, its children's included.
 
     Three statements.
     """

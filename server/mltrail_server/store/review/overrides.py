@@ -22,7 +22,7 @@ def of(tx: Transaction, iid: int) -> list[Override]:
 
 
 def keep(tx: Transaction, iid: int, pipeline_id: int, override: Override) -> None:
-    """Keep an override; one that a pipeline has already stays."""
+    """Store an override; if the pipeline has one already, that one is kept."""
     row = {
         "project_id": tx.project_id,
         "merge_request_iid": iid,

@@ -1,8 +1,5 @@
-"""What a comparison looks at beside parameters and latest metrics: datasets, and the extremes of a metric's history.
-
-The pipeline that has made a candidate.
-
-The candidates of several pipelines at once: as many statements for one pipeline as for fifty.
+"""Candidates of pipelines for a comparison, with datasets and metric extremes: as many statements for one pipeline as
+for fifty.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,7 +83,7 @@ def of_branch(
         .correlate(_PIPELINE)
         .exists()
     )
-    # What was removed for good leaves a tombstone, and whoever removed it may have removed its links, too.
+    # What was removed for good leaves a tombstone, while its links may be gone, too.
     has_had = (
         sa.select(sa.literal(1))
         .where(_TOMBSTONE.c.project_id == _PIPELINE.c.project_id, _TOMBSTONE.c.pipeline_id == _PIPELINE.c.id)
@@ -161,12 +158,12 @@ def candidates(tx: Transaction, pipeline_ids: Sequence[int], *, stages: Sequence
 def own_tags(
     tx: Transaction, pipeline_ids: Sequence[int], keys: Iterable[str], *, snapshots: Sequence[int] = ()
 ) -> dict[int, dict[str, str]]:
-    """Fetch some tags of all candidates, and of snapshots, as their own jobs have given them."""
+    """Fetch some tags of all candidates, and of snapshots, as their own jobs set them."""
     wanted = sorted(keys)
     of_pipelines = _iids(tx.project_id, pipeline_ids)
     parts = [_tags_of(_TAG, tx.project_id, of_pipelines, wanted, kept=0)]
     if snapshots:
-        # On its own: with an "or" SQLite would walk over all tags of the project.
+        # A query of its own: with an "or" SQLite would scan all tags of the project.
         parts.append(_tags_of(_TAG, tx.project_id, snapshots, wanted, kept=0))
     parts.append(_tags_of(_OWN_TAG, tx.project_id, of_pipelines, wanted, kept=1))
     found: dict[int, dict[str, str]] = {}
@@ -187,7 +184,7 @@ def _tags_of(
 
 
 def without_job(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Candidate]:
-    """Fetch the newest candidates that say to be of these commits and that no job has made: somebody's own machine."""
+    """Fetch the newest candidates that claim to be of these commits and were made by no job: on somebody's machine."""
     if not shas:
         return []
     tied = (
@@ -196,7 +193,7 @@ def without_job(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Can
         .correlate(_CANDIDATE)
         .exists()
     )
-    # One by one, and as ranges: else SQLite would walk over all tags of the project. The index knows 32 characters.
+    # One by one, and as ranges: otherwise SQLite would scan all tags of the project. The index holds 32 characters.
     of_commits = sa.union_all(
         *(
             sa.select(_TAG.c.candidate_iid).where(
@@ -234,7 +231,7 @@ _CONTEXT = "mlflow.data.context"
 
 
 def datasets(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, dict[str, str]]:
-    """Fetch name and digest of candidates' datasets by what they were used as, such as `test`; "" is untold."""
+    """Fetch name and digest of candidates' datasets by what they were used as, such as `test`; "" if unknown."""
     of_dataset = sa.and_(_DATASET.c.project_id == _INPUT.c.project_id, _DATASET.c.id == _INPUT.c.dataset_id)
     of_link = sa.and_(
         _INPUT_TAG.c.project_id == _INPUT.c.project_id,
@@ -251,14 +248,14 @@ def datasets(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, dict[s
     found: dict[int, dict[str, str]] = {}
     for iid, context, name, digest in tx.execute(query):
         of_run = found.setdefault(iid, {})
-        told = f"{name} ({digest})"
+        dataset = f"{name} ({digest})"
         known = of_run.get(context or "")
-        of_run[context or ""] = f"{known}, {told}" if known else told
+        of_run[context or ""] = f"{known}, {dataset}" if known else dataset
     return found
 
 
 def files_at(tx: Transaction, paths: Sequence[str]) -> list[File]:
-    """Fetch those of these files that are there."""
+    """Fetch these files, as far as they exist."""
     if not paths:
         return []
     of_blob = (_BLOB.c.project_id == _FILE.c.project_id) & (_BLOB.c.id == _FILE.c.blob_id)

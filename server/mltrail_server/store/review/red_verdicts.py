@@ -15,8 +15,8 @@ _MOST_RULES = 100
 
 @dataclass(frozen=True, slots=True)
 class RedVerdict:
-    """`rules` are those that were broken last, as the gate's overrides name them. It stands until a later pipeline's
-    run of the model has passed.
+    """`rules` are those that were last broken, as the gate's overrides name them. It stands until a run of the model in
+    a later pipeline has passed.
     """
 
     target_branch: str
@@ -33,7 +33,7 @@ class RedVerdict:
 
 
 def of(tx: Transaction, iid: int) -> list[RedVerdict]:
-    """List all of a merge request, those that were passed since too."""
+    """List all red verdicts of a merge request, including those that no longer stand."""
     query = sa.select(
         _T.c.target_branch,
         _T.c.model_name,

@@ -14,7 +14,7 @@ _T = schema.tombstone
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What a report needs to know of a candidate that is gone. `tags` are those that its own jobs gave."""
+    """What a report needs to know about a candidate that was removed. `tags` are those that its own jobs set."""
 
     candidate_iid: int
     pipeline_id: int
@@ -27,7 +27,7 @@ class Tombstone:
 
 
 def add(tx: Transaction, stones: Iterable[Tombstone]) -> None:
-    """Keep tombstones; the first of a candidate stays."""
+    """Store tombstones; if a candidate has one already, that one is kept."""
     rows = [
         {
             "project_id": tx.project_id,
@@ -65,8 +65,8 @@ def of_pipelines(tx: Transaction, pipeline_ids: Iterable[int]) -> dict[int, list
 
 
 def of_candidate(tx: Transaction, candidate_iid: int) -> tuple[str, int] | None:
-    """Tell who has removed a candidate, and when; None for one that nobody has."""
-    # Said as a range: else SQLite would walk over all of the project.
+    """Return who has removed a candidate, and when; None if nobody has."""
+    # Written as a range: otherwise SQLite would scan the whole project.
     query = sa.select(_T.c.removed_by, _T.c.removed_ms).where(
         _T.c.project_id == tx.project_id, _T.c.candidate_iid.between(candidate_iid, candidate_iid)
     )

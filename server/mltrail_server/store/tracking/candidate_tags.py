@@ -14,7 +14,7 @@ _OWN = schema.own_tag
 
 
 def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
-    """Store tags; a key that is there gets the new value."""
+    """Store tags; a key that exists gets the new value."""
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
     tx.upsert(_T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
 
@@ -30,7 +30,7 @@ def put_all(tx: Transaction, candidate_iids: Iterable[int], tags: Mapping[str, s
 
 
 def delete(tx: Transaction, candidate_iid: int, key: str) -> bool:
-    """Remove a tag, and tell whether it was there."""
+    """Remove a tag, and return whether it existed."""
     where = (_T.c.project_id == tx.project_id, _T.c.candidate_iid == candidate_iid, _T.c.key == key)
     return tx.execute(sa.delete(_T).where(*where)).rowcount > 0
 
@@ -41,7 +41,7 @@ def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[tuple[s
 
 
 def own(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, dict[str, str]]:
-    """Fetch the tags of candidates as their own jobs have given them, whatever others have written since."""
+    """Fetch the tags of candidates as their own jobs set them, whatever others have written since."""
     iids = list(candidate_iids)
     found = {iid: dict(tags) for iid, tags in of(tx, iids).items()}
     query = sa.select(_OWN.c.candidate_iid, _OWN.c.key, _OWN.c.value).where(

@@ -1,4 +1,4 @@
-"""Candidates: MLflow's runs."""
+"""Candidates, which MLflow calls runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ class Candidate:
     started_ms: int
     ended_ms: int | None
     status_reason: str | None
-    promoted: bool = False  # a promoted version rests on it
-    detached_until_ms: int | None = None  # it outlives its job, until then
-    elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
+    promoted: bool = False  # a promoted version is based on it
+    detached_until_ms: int | None = None  # it outlives its job until then
+    elsewhere: str | None = None  # the URI of its files if clients store them elsewhere
     amendment_iid: int | None = None  # the number of what others have written
     snapshot_iid: int | None = None  # the number of what it was before a job that came later
-    protected: bool | None = None  # made on a protected branch or tag; None where no job's token has told
+    protected: bool | None = None  # made on a protected branch or tag; None if no job's token has said
     discarded: bool = False  # deleted by the very job that made it
-    experiment_name: str | None = None  # as its experiment was called, if it was renamed since
+    experiment_name: str | None = None  # its experiment's name at the time, if that was renamed since
 
     @property
     def amended(self) -> bool:
-        """Return whether others than its own jobs have written to it."""
+        """Return whether anyone but its own jobs has written to it."""
         return self.amendment_iid is not None
 
 
@@ -139,8 +139,8 @@ def get(tx: Transaction, eid: str) -> Candidate | None:
 def get_to_write(tx: Transaction, eid: str) -> Candidate | None:
     """Find a candidate and let no other transaction write to it until this one ends.
 
-    On PostgreSQL, batches to one candidate would else wait for each other's rows in different orders, and two different
-    values of one parameter would both be told stored. On SQLite a write has the whole database anyway.
+    Otherwise, on PostgreSQL, batches to one candidate would wait for each other's rows in different orders, and two
+    different values of one parameter would both be reported as stored. On SQLite a write has the whole database anyway.
     """
     return _one(tx, _BY_EID_TO_WRITE, eid=eid)
 
@@ -155,13 +155,13 @@ def of_iids(tx: Transaction, iids: list[int]) -> list[Candidate]:
 
 
 def iids_of(tx: Transaction, eids: Sequence[str]) -> dict[int, str]:
-    """Look up the numbers of candidates by their MLflow run ids; those that are not there are left out."""
+    """Look up the numbers of candidates by their MLflow run ids; those that do not exist are left out."""
     query = sa.select(_T.c.iid, _T.c.eid).where(_T.c.project_id == tx.project_id, _T.c.eid.in_(eids)).order_by(_T.c.iid)
     return {row.iid: row.eid for row in tx.execute(query)}
 
 
 def amended_of(tx: Transaction, eids: Sequence[str]) -> dict[int, int]:
-    """Look up which candidates others have written to, by MLflow run ids: their numbers, and of what stands beside."""
+    """Look up which candidates others have written to, by MLflow run ids: their numbers, and the amendments'."""
     query = sa.select(_T.c.iid, _T.c.amendment_iid).where(
         _T.c.project_id == tx.project_id, _T.c.eid.in_(eids), _T.c.amendment_iid.is_not(None)
     )
@@ -176,7 +176,7 @@ def change(tx: Transaction, iid: int, **values: object) -> None:
 
 
 def candidate_of(row: Row | Tuple) -> Candidate:
-    """Make a candidate of a row with `COLUMNS`, and perhaps more after them."""
+    """Make a candidate from a row with `COLUMNS`, and perhaps more after them."""
     iid, eid, experiment_iid, name, user_name, status, stage, *rest = row[: len(COLUMNS)]
     started_ms, ended_ms, reason, promoted, detached_until_ms, elsewhere, amendment_iid, snapshot_iid, *rest = rest
     protected, discarded, experiment_name = rest

@@ -1,6 +1,6 @@
 """What was logged to candidates, in two statements: a page of a search costs the same whatever was logged to its runs.
 
-Five statements cost 50 us each on SQLite and a round trip each on PostgreSQL, more than their rows.
+Five statements would cost 50 us each on SQLite and a round trip each on PostgreSQL, more than reading the rows.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +36,9 @@ class Contents:
     models: list[ModelLink] = field(default_factory=list)
 
     def with_amendments(self, others: "Contents") -> "Contents":
-        """Add what others have logged under keys that the candidate's own jobs have not. Tags stand with its own."""
+        """Add what others have logged under keys that the candidate's own jobs have not. Its tags include theirs
+        already.
+        """
         own_metrics, own_params = {point.key for point in self.metrics}, {key for key, _ in self.params}
         own_data = {(one.name, one.digest) for one in self.datasets}
         own_models = {(link.model_id, link.direction) for link in self.models}
@@ -51,14 +53,14 @@ class Contents:
 
 
 def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, Contents]:
-    """Fetch what was logged to each of the candidates. One statement more where there are metrics, two where datasets
-    were used.
+    """Fetch what was logged to each of the candidates. Takes one more statement if there are metrics, and two more if
+    datasets were used.
     """
     iids = list(candidate_iids)
     found = {iid: Contents() for iid in iids}
     with_datasets = set()
     rows = tx.all(_ALL, candidate_iids=tx.listed(iids))
-    # A join costs more than names that are looked up once; without statistics PostgreSQL would read all names of the
+    # A join costs more than looking each name up once; without statistics PostgreSQL would read all names of the
     # project for each point.
     names = metric_keys.names_of(tx, {row[3] for row in rows if row[0] == _METRIC})
     for kind, iid, text, number, value, is_nan, whole, step in rows:
@@ -86,10 +88,10 @@ Shown = Mapping[str, sa.ColumnElement[Any]]
 
 
 def _wanted() -> sa.TableValuedAlias:
-    """The candidates that are asked for, to PostgreSQL: what was logged is then read by one look for each.
+    """Return the requested candidates as a table for PostgreSQL, which then looks up what was logged to each.
 
-    Without statistics (a table is new, or has just grown) PostgreSQL takes an index in which the candidate stands last
-    for as good as the primary key, and reads all of a project; asked for the key's order it does not.
+    Without statistics (a table is new, or has just grown) PostgreSQL considers an index whose last column is the
+    candidate as good as the primary key, and reads a whole project; with the key's order in the query it does not.
     """
     wanted = sa.func.unnest(sa.cast(sa.bindparam("candidate_iids"), postgresql.ARRAY(sa.BigInteger)))
     return wanted.table_valued("iid").render_derived()

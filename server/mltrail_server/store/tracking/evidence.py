@@ -1,9 +1,8 @@
-"""Who else has written to a candidate, and the tags that its own jobs had given before.
+"""Amendments, snapshots, and the tags that a candidate's own jobs set.
 
-What stands beside a candidate: the amendments of others, and the snapshot of what it was before a later job.
-
-Each has a number of the candidates' own counter, and no candidate: the tables that hold what is logged take it as they
-take a candidate's. So a search never meets it, and whatever reads and writes a candidate's data reads and writes it.
+Amendments are what others have written to a candidate, and a snapshot is what it was before a later job. Each has a
+number from the candidates' counter, but no candidate: it is stored in the same tables as what is logged to candidates.
+So a search never finds it, and the code that reads and writes a candidate's data works for it, too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,17 +29,17 @@ _TABLES = (
 
 
 def number(tx: Transaction) -> int:
-    """Give out a number."""
+    """Take a number for an amendment or a snapshot."""
     return tx.next_number("candidate")
 
 
 def take(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: int) -> None:
-    """Keep what a candidate is now under a number: latest values and the extremes of each metric, parameters, tags as
-    its own jobs gave them, inputs and outputs, and the names of the files in `folders`, by what they are called there.
+    """Copy what a candidate is now to a number: latest values and extremes of each metric, parameters, tags as its own
+    jobs set them, inputs and outputs, and the files in `folders`, which maps each folder to its name in the copy.
     """
     for table in _TABLES:
         _copy(tx, table, candidate_iid, to)
-    # Of a history only the extremes are ever judged.
+    # Only the extremes of a history are ever judged.
     of_one = (_METRIC.c.project_id == tx.project_id, _METRIC.c.candidate_iid == candidate_iid)
     ends = (
         sa.select(
@@ -73,7 +72,7 @@ def take(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: in
 
 
 def forget(tx: Transaction, beside_iid: int) -> None:
-    """Remove all that stands under a number of this module."""
+    """Remove all that is stored under an amendment's or a snapshot's number."""
     for table in (*_TABLES, _METRIC, _TAG):
         tx.execute(sa.delete(table).where(table.c.project_id == tx.project_id, table.c.candidate_iid == beside_iid))
     files.delete(tx, paths.beside(beside_iid))
@@ -91,7 +90,7 @@ _AMENDMENT = schema.amendment
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """What one person or job has written to a candidate that is not theirs. `kinds` are words for people."""
+    """What one person or job has written to a candidate that is not theirs. `kinds` are words to show to people."""
 
     user_name: str
     job_id: int | None
@@ -101,7 +100,7 @@ class Amendment:
 
 
 def add(tx: Transaction, candidate_iid: int, user_name: str, job_id: int | None, kinds: Iterable[str]) -> None:
-    """Note a write; the kinds of one writer are gathered."""
+    """Note a write, and add its kinds to those of the same writer."""
     key = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "user_name": user_name, "job_id": job_id or 0}
     where = [_AMENDMENT.c[name] == value for name, value in key.items()]
     before = tx.execute(sa.select(_AMENDMENT.c.kinds, _AMENDMENT.c.first_ms).where(*where)).one_or_none()
@@ -126,7 +125,7 @@ def of(tx: Transaction, candidate_iid: int) -> list[Amendment]:
 
 
 def keep_tags(tx: Transaction, candidate_iid: int, keys: Iterable[str]) -> None:
-    """Keep what its own jobs have given, before others set or delete these tags. What is kept already stays."""
+    """Keep what its own jobs set, before others set or delete these tags. What was kept before is left alone."""
     wanted = sorted(set(keys))
     query = sa.select(_TAG.c.key, _TAG.c.value).where(
         _TAG.c.project_id == tx.project_id, _TAG.c.candidate_iid == candidate_iid, _TAG.c.key.in_(wanted)
@@ -137,7 +136,7 @@ def keep_tags(tx: Transaction, candidate_iid: int, keys: Iterable[str]) -> None:
 
 
 def follow_tags(tx: Transaction, candidate_iid: int, tags: Mapping[str, str | None]) -> None:
-    """Let what is kept follow what its own jobs set (or delete: None) later."""
+    """Update what is kept when its own jobs set (or delete: None) these tags later."""
     query = sa.select(_OWN.c.key).where(
         _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.key.in_(list(tags))
     )

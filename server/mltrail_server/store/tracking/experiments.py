@@ -1,7 +1,4 @@
-"""Search experiments.
-
-Experiments and their tags.
-"""
+"""Experiments, their tags, and searching them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -55,11 +52,11 @@ class Experiment:
     created_ms: int
     updated_ms: int
     tags: tuple[tuple[str, str], ...] = ()
-    artifact_location: str | None = None  # where clients put its runs' files by themselves; None is here
+    artifact_location: str | None = None  # where clients store its runs' files, if elsewhere
 
 
 def create(tx: Transaction, *, name: str, artifact_location: str | None = None) -> int | None:
-    """Insert an experiment and answer its number, or None when the name is taken."""
+    """Insert an experiment and return its number, or None if the name is taken."""
     iid = tx.next_number("experiment")
     values = {"project_id": tx.project_id, "iid": iid, "name": name, "stage": Stage.ACTIVE}
     values["artifact_location"] = artifact_location
@@ -74,7 +71,7 @@ def get(tx: Transaction, iid: int) -> Experiment | None:
 
 
 def stage_of(tx: Transaction, iid: int) -> tuple[Stage, str | None] | None:
-    """Look up what a new run needs: the stage of its experiment, and where its files go, if not here."""
+    """Look up what a new run needs: the stage of its experiment, and where its files are stored, if elsewhere."""
     row = tx.one(_STAGE, iid=iid)
     return None if row is None else (Stage(row[0]), row[1])
 
@@ -89,7 +86,7 @@ def names_of(tx: Transaction, iids: Iterable[int]) -> dict[int, str]:
 
 
 def all_names(tx: Transaction) -> dict[int, str]:
-    """Fetch the names of all experiments, the newest first, deleted ones too."""
+    """Fetch the names of all experiments, deleted ones included, the newest first."""
     query = sa.select(_T.c.iid, _T.c.name).where(_T.c.project_id == tx.project_id).order_by(_T.c.iid.desc())
     return {row.iid: row.name for row in tx.execute(query)}
 
@@ -104,7 +101,9 @@ def change(tx: Transaction, iid: int, *, name: str | None = None, stage: Stage |
 
 
 def change_candidates(tx: Transaction, iid: int, *, stage: Stage, but_promoted: bool) -> None:
-    """Delete or restore all candidates of an experiment; those that a promoted version rests on may be left alone."""
+    """Delete or restore all candidates of an experiment; `but_promoted` keeps those that a promoted version is based
+    on.
+    """
     table = schema.candidate
     deleted = tx.now if stage is Stage.DELETED else None
     where = [table.c.project_id == tx.project_id, table.c.experiment_iid == iid]
@@ -114,14 +113,14 @@ def change_candidates(tx: Transaction, iid: int, *, stage: Stage, but_promoted: 
 
 
 def keep_name(tx: Transaction, iid: int, name: str) -> None:
-    """Keep with the candidates of an experiment how it was called when they were logged, before it is renamed."""
+    """Keep an experiment's name with the candidates that were logged under it, before it is renamed."""
     table = schema.candidate
     where = (table.c.project_id == tx.project_id, table.c.experiment_iid == iid, table.c.experiment_name.is_(None))
     tx.execute(sa.update(table).where(*where).values(experiment_name=name))
 
 
 def discard(tx: Transaction, iid: int, *, job_id: int, discarded: bool) -> None:
-    """Note that a job takes back, or gives again, what it has logged to an experiment itself."""
+    """Note that a job deletes or restores what it has itself logged to an experiment."""
     table = schema.candidate
     own = jobs.made_by(tx.project_id, job_id)
     where = (table.c.project_id == tx.project_id, table.c.experiment_iid == iid, table.c.iid.in_(own))
@@ -137,7 +136,7 @@ def set_tags(tx: Transaction, iid: int, tags: Iterable[tuple[str, str]]) -> None
 
 
 def delete_tag(tx: Transaction, iid: int, key: str) -> bool:
-    """Remove a tag, and tell whether it was there."""
+    """Remove a tag, and return whether it existed."""
     where = (_TAG.c.project_id == tx.project_id, _TAG.c.experiment_iid == iid, _TAG.c.key == key)
     return tx.execute(sa.delete(_TAG).where(*where)).rowcount > 0
 
@@ -184,7 +183,7 @@ _FIRST_PAGE = Statement(
     .order_by(_T.c.created_ms.desc(), _T.c.iid.desc())
     .limit(sa.bindparam("most"))
 )
-"""What clients ask for when they are not asked for anything."""
+"""What clients request without a filter and an order."""
 
 
 def search(
@@ -196,7 +195,7 @@ def search(
     limit: int,
     token: str | None,
 ) -> tuple[list[Experiment], str | None]:
-    """Find a page of experiments with their tags, in two statements; the newest first where nothing else is said."""
+    """Find a page of experiments with their tags, in two statements; the newest first if `orders` is empty."""
     order = [*([_sorted(one) for one in orders] or [_NEWEST]), Sorted(_T.c.iid, descending=True)]
     mark = mark_of("experiments", [int(stage) for stage in stages], clauses, orders)
     if clauses or orders or token:

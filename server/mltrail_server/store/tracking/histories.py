@@ -1,7 +1,4 @@
-"""Points of a metric as a chart needs them: all of them, or the lowest and highest of each part of the axis.
-
-Histories of one metric over several candidates, as charts ask for them.
-"""
+"""Histories of one metric over several candidates, thinned out for charts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +27,7 @@ def at_steps(tx: Transaction, candidate_iids: Sequence[int], key: str, steps: It
 
 
 def steps_of(tx: Transaction, candidate_iids: Sequence[int], key: str) -> dict[int, list[int]]:
-    """Fetch the steps that each candidate has logged the metric at, in order."""
+    """Fetch the steps at which each candidate has logged the metric, in order."""
     number = metric_keys.find(tx, [key]).get(key)
     if number is None:
         return {}
@@ -42,7 +39,7 @@ def steps_of(tx: Transaction, candidate_iids: Sequence[int], key: str) -> dict[i
 
 
 def having(tx: Transaction, candidate_iids: Sequence[int], key: str) -> set[int]:
-    """Tell which candidates have logged a metric."""
+    """Return the candidates that have logged a metric."""
     number = metric_keys.find(tx, [key]).get(key)
     if number is None:
         return set()
@@ -88,7 +85,7 @@ class CurveAxis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many numbers a candidate has logged (NaN left out, and counted), and from where to where."""
+    """How many numbers a candidate has logged, how many NaN, and the range of the numbers on the axis."""
 
     candidate_iid: int
     count: int
@@ -128,7 +125,7 @@ def extents(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: C
 def points(
     tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: CurveAxis
 ) -> list[tuple[int, int, float]]:
-    """Fetch all points but NaN: candidate, place on the axis, value."""
+    """Fetch all points except NaN: candidate, place on the axis, value."""
     query = sa.select(_T.c.candidate_iid, axis.column, _T.c.value)
     query = query.where(*_of_key(tx.project_id, candidate_iids, key_id), ~_T.c.is_nan)
     rows = tx.execute(query.order_by(_T.c.candidate_iid, axis.column, _T.c.timestamp_ms))

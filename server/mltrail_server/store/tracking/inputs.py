@@ -1,4 +1,4 @@
-"""What a candidate took in and gave out: datasets, and MLflow 3's logged models."""
+"""What a candidate used and produced: datasets, and MLflow 3's logged models."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
-    """A dataset that candidates of an experiment have used, and as what, such as `training`."""
+    """A dataset that candidates of an experiment have used, and for what, such as `training`."""
 
     experiment_iid: int
     name: str
@@ -84,7 +84,7 @@ class ModelLink:
 def add_datasets(tx: Transaction, candidate_iid: int, *, experiment_iid: int, datasets: Iterable[Dataset]) -> None:
     """Note which data a candidate used; the same name and digest in one experiment is the same dataset.
 
-    What was said first of a dataset's use stays, as in MLflow.
+    What was first said about a dataset's use is kept, as in MLflow.
     """
     known = _datasets_linked(tx, candidate_iid)
     for dataset in datasets:
@@ -108,7 +108,7 @@ def add_models(tx: Transaction, candidate_iid: int, links: Sequence[ModelLink]) 
 
 
 def datasets_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[Dataset]]:
-    """Fetch the datasets of several candidates, in two statements at most."""
+    """Fetch the datasets of several candidates, in at most two statements."""
     given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     rows = tx.execute(_DATASETS, given).all()
     if not rows:
@@ -146,7 +146,7 @@ def summaries(tx: Transaction, experiment_iids: Iterable[int], *, context_key: s
 
 
 def models_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[ModelLink]]:
-    """Fetch which logged models several candidates took in or gave out."""
+    """Fetch which logged models several candidates used or produced."""
     given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[ModelLink]] = {}
     for iid, model_id, direction, step in tx.execute(_MODELS, given):

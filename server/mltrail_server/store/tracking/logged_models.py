@@ -1,7 +1,4 @@
-"""Filters and orders of logged models as SQL.
-
-The models that MLflow 3 logs: things of their own, beside the runs that made them.
-"""
+"""The models that MLflow 3 logs, and how they are searched."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -49,8 +46,8 @@ class LoggedModel:
     stage: Stage
     created_ms: int
     updated_ms: int
-    beside: bool = False  # logged to its run by others than the run's own jobs
-    elsewhere: str | None = None  # the URI of its files, where clients put them by themselves
+    beside: bool = False  # logged to its run by somebody other than the run's own jobs
+    elsewhere: str | None = None  # the URI of its files if clients store them elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ def get(tx: Transaction, model_id: str) -> LoggedModel | None:
 
 
 def made_by(tx: Transaction, eid: str) -> list[tuple[str, int]]:
-    """List the logged models that a candidate's own jobs have logged to it, with their experiments."""
+    """List the models that a candidate's own jobs have logged to it, with their experiments."""
     query = sa.select(_T.c.model_id, _T.c.experiment_iid).where(
         _T.c.project_id == tx.project_id, _T.c.source_eid == eid, _T.c.beside.is_(sa.false())
     )
@@ -117,7 +114,7 @@ def search(
     token: str | None,
     mark: str,
 ) -> tuple[list[LoggedModel], str | None]:
-    """Find a page of logged models, the newest first where `order` leaves it open. `mark` names the query."""
+    """Find a page of logged models, the newest first where `order` leaves ties. `mark` identifies the query."""
     query = sa.select(*_COLUMNS).where(
         _T.c.project_id == tx.project_id,
         _T.c.experiment_iid.in_(experiment_iids),
@@ -135,7 +132,7 @@ def put_tags(tx: Transaction, model_id: str, tags: Iterable[tuple[str, str]]) ->
 
 
 def add_params(tx: Transaction, model_id: str, params: Iterable[tuple[str, str]]) -> set[str]:
-    """Add parameters, and answer which of them are there with another value: these stay as they are."""
+    """Add parameters, and return those that exist with another value, which is kept."""
     wanted = dict(params)
     tx.upsert(_PARAM, _pairs(tx.project_id, model_id, wanted.items()))
     query = sa.select(_PARAM.c.key, _PARAM.c.value).where(
@@ -158,15 +155,15 @@ def params_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[tuple[str, 
 
 
 def metrics_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[ModelMetric]]:
-    """Fetch the latest value of each metric, run and dataset of several models, in one statement. What was measured by
-    others than those who may is left out.
+    """Fetch the latest value of each metric, run and dataset of several models, in one statement, without what was
+    measured by somebody who may not.
     """
     query = sa.select(_METRIC).where(
         _METRIC.c.project_id == tx.project_id, _METRIC.c.model_id.in_(ids), _METRIC.c.beside.is_(sa.false())
     )
     latest: dict[tuple[str, ...], tuple[str, ModelMetric]] = {}
     for row in tx.execute(query.order_by(_METRIC.c.key, _METRIC.c.step, _METRIC.c.timestamp_ms)):
-        # Infinity is stored as the largest number; earlier releases have stored it as it came.
+        # Infinity is stored as the largest number; earlier releases stored it unchanged.
         value = max(-sys.float_info.max, min(sys.float_info.max, row.value))
         point = Point(row.key, NAN if row.is_nan else value, row.timestamp_ms, row.step)
         metric = ModelMetric(point, row.eid, row.dataset_name, row.dataset_digest)
@@ -247,7 +244,7 @@ _PAIRS = {Entity.TAG: schema.logged_model_tag, Entity.PARAM: schema.logged_model
 
 @dataclass(frozen=True, slots=True)
 class MeasuredOn:
-    """A dataset that metrics were measured on; any digest when there is none."""
+    """A dataset that metrics were measured on; without a digest, any."""
 
     name: str
     digest: str = ""
@@ -255,7 +252,7 @@ class MeasuredOn:
 
 @dataclass(frozen=True, slots=True)
 class LoggedModelOrder:
-    """Sort by an attribute, or by `metrics.<key>`: the model's newest value of it, on `dataset` when that is given."""
+    """Sort by an attribute, or by `metrics.<key>`: the model's newest value of it, on `dataset` if that is given."""
 
     field: str
     ascending: bool = True
@@ -263,7 +260,7 @@ class LoggedModelOrder:
 
 
 def conditions(clauses: Sequence[Clause], datasets: Sequence[MeasuredOn]) -> list[sa.ColumnElement[bool]]:
-    """Turn a filter into SQL. `datasets` restrict its metrics, or want any metric on one of them when it has none."""
+    """Turn a filter into SQL. `datasets` restrict its metrics or, if it has none, require any metric on one of them."""
     found = [_condition(clause, datasets) for clause in clauses]
     if datasets and not any(clause.entity is Entity.METRIC for clause in clauses):
         found.append(_exists(_METRIC, _on(datasets)))
@@ -295,7 +292,7 @@ def _condition(clause: Clause, datasets: Sequence[MeasuredOn]) -> sa.ColumnEleme
 
 
 def _newest(key: str, datasets: Sequence[MeasuredOn]) -> sa.ColumnElement[Any]:
-    """Select a model's value of the last step; NULL for NaN, which no comparison takes and orders put last."""
+    """Select a model's value at the last step; NULL for NaN, which no comparison matches and which sorts last."""
     return (
         sa.select(sa.case((_METRIC.c.is_nan, None), else_=_METRIC.c.value))
         .where(

@@ -23,10 +23,10 @@ _MOST_KNOWN = 100_000
 
 
 class MetricKeyCache:
-    """The numbers that one process has seen, so that a training loop does not ask for them at every call.
+    """The numbers that one process has seen, so that a training loop does not look them up on every call.
 
-    A number never changes and is never given to another name, so what is known stays true. Only what has been committed
-    may be learnt: a number from a transaction that is rolled back is given out again.
+    A number never changes and is never given to another name, so what is known stays true. Only committed numbers may
+    be learnt: after a rollback a number is given out again.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class MetricKeyCache:
         return self._by_project.get(project_id, {})
 
     def learn(self, project_id: ProjectId, numbers: Mapping[str, int]) -> None:
-        """Remember numbers, after their transaction has been committed."""
+        """Remember numbers, once their transaction has been committed."""
         if numbers.keys() <= self.of(project_id).keys():
             return
         with self._lock:
@@ -64,7 +64,7 @@ def find(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
 
 
 def make(tx: Transaction, names: Iterable[str], *, known: Mapping[str, int]) -> dict[str, int]:
-    """Look up the numbers of metric names, and give numbers to those that have none; `known` need not be asked for."""
+    """Look up the numbers of metric names, and give numbers to those that have none; `known` are not looked up."""
     found = {name: known[name] for name in names if name in known}
     unknown = [name for name in names if name not in known]
     if not unknown:
@@ -75,7 +75,7 @@ def make(tx: Transaction, names: Iterable[str], *, known: Mapping[str, int]) -> 
         first = tx.next_number("metric_key", count=len(missing))
         rows = [{"project_id": tx.project_id, "id": first + place, "name": name} for place, name in enumerate(missing)]
         insert = tx.insert(_T)
-        # Another process may have made some since: then its numbers count, and ours stay unused.
+        # Another process may have added some since: then its numbers count, and ours stay unused.
         tx.execute(insert.on_conflict_do_nothing(index_elements=[_T.c.project_id, _T.c.name]), rows)
         found |= find(tx, missing)
     return found

@@ -1,10 +1,8 @@
-"""Metrics that belong to a logged model as well as to the candidate that logged them.
+"""The history and latest value of every metric, also for logged models.
 
-Metrics: the history of every value, and the latest one a key.
-
-What a call must cost: nothing for names that this process knows, then two statements on SQLite and one on PostgreSQL,
-whatever the number of points. SQLAlchemy's executemany takes 2 us a row for its dictionaries, as much as SQLite for the
-row itself, so rows go to the driver as tuples; PostgreSQL gets each column as one array.
+What a call may cost: nothing for names that this process knows, then two statements on SQLite and one on PostgreSQL,
+whatever the number of points. SQLAlchemy's executemany takes 2 us per row for its dictionaries, as long as SQLite takes
+for the row itself, so rows are passed to the driver as tuples; PostgreSQL gets each column as one array.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -25,12 +23,12 @@ _LATEST = schema.latest_metric
 NAN = float("nan")
 
 Stored = tuple[int, int, int, int, int, float, bool]
-"""A row of `metric`: project, candidate, key, step, timestamp (ms), value, NaN or not. Sorted, a key's last is its
-latest: that goes by step, time and value, and a NaN counts as the 0 that it is stored as, in MLflow too."""
+"""A row of `metric`: project, candidate, key, step, timestamp (ms), value, NaN or not. Sorted, a key's last row is
+its latest: by step, time and value, where a NaN counts as the 0 that it is stored as, in MLflow too."""
 
 Reading = tuple[float | None, int, int]
 """A value of a history, as the driver makes it: the value (None for NaN), timestamp (ms), step. A page has tens of
-thousands, and each object more that is made of one is felt."""
+thousands, so that one more object for each would be noticeable."""
 
 _COLUMNS = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
 _KEEP_NEWER = (
@@ -86,7 +84,7 @@ _HISTORY_AFTER = Statement(
 
 
 def append(tx: Transaction, candidate_iid: int, points: Iterable[Point], *, numbers: Mapping[str, int]) -> None:
-    """Add points to the history, where an exact repetition is stored once, and keep the latest of each key.
+    """Add points to the history, where exact repetitions are stored once, and keep the latest of each key.
 
     `numbers` holds the number of each key, see `metric_keys.make`.
     """
@@ -106,7 +104,7 @@ def append(tx: Transaction, candidate_iid: int, points: Iterable[Point], *, numb
 
 
 def _array(values: tuple[float, ...]) -> str:
-    """Write numbers as PostgreSQL reads an array; the driver would look at each of them several times."""
+    """Write numbers as a PostgreSQL array; the driver would look at each of them several times."""
     return f"{{{','.join(map(repr, values))}}}"
 
 
@@ -127,7 +125,7 @@ def history(
     limit: int | None = None,
     after: tuple[int, int, float, bool] | None = None,
 ) -> list[Reading]:
-    """Fetch a metric's values by (timestamp, step, value, NaN or not); `after` is that of the last one seen."""
+    """Fetch a metric's values by (timestamp, step, value, NaN or not); `after` is that key of the last one seen."""
     number = find(tx, [key]).get(key)
     if number is None:
         return []
@@ -138,7 +136,7 @@ def history(
 
 
 def stored(value: float) -> tuple[float, bool]:
-    """SQLite has no NaN: it stands as 0 beside a mark."""
+    """Return a value as it is stored: SQLite has no NaN, which is a 0 with a mark."""
     return (0.0, True) if value != value else (value, False)  # noqa: PLR0124 - only NaN differs from itself
 
 
@@ -151,8 +149,8 @@ class ModelPoint:
 
 
 def sources_of(tx: Transaction, model_ids: Iterable[str]) -> dict[str, str]:
-    """Tell which candidates have made these logged models, by MLflow run id; "" where none has, or where others than
-    the candidate's own jobs have logged it. Those that do not exist are left out.
+    """Return which candidates made these logged models, by MLflow run id; "" if none did, or if somebody other than the
+    candidate's own jobs logged it. Models that do not exist are left out.
     """
     table = schema.logged_model
     query = sa.select(table.c.model_id, table.c.source_eid, table.c.beside).where(
@@ -162,7 +160,7 @@ def sources_of(tx: Transaction, model_ids: Iterable[str]) -> dict[str, str]:
 
 
 def append_to_models(tx: Transaction, eid: str, points: Sequence[ModelPoint], *, beside: Container[str]) -> None:
-    """Store points of logged models, which exist; of those in `beside` they are kept and not shown."""
+    """Store points of logged models, which must exist. Those of the models in `beside` are kept, but not shown."""
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     for one in points:
         value, is_nan = stored(one.point.value)

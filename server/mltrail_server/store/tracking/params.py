@@ -1,4 +1,4 @@
-"""Parameters: written once."""
+"""Parameters, which are written once."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -18,8 +18,8 @@ _THERE = sa.select(_T.c.key, _T.c.value).where(
 
 
 def add(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[str, str]:
-    """Store parameters that are new. Answers the stored values of those that are there with another value: the caller
-    refuses the call then, and takes its transaction back.
+    """Store parameters that are new. Returns the stored values of those that exist with another value: the caller then
+    refuses the call, and rolls its transaction back.
     """
     if not params:
         return {}
@@ -30,7 +30,7 @@ def add(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[
 
 
 def others(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[str, str]:
-    """Answer the stored values of parameters that are there with another value."""
+    """Return the stored values of parameters that exist with another value."""
     there = tx.execute(_THERE, {"project_id": tx.project_id, "candidate_iid": candidate_iid, "keys": list(params)})
     return {row.key: row.value for row in there if row.value != params[row.key]}
 
@@ -41,7 +41,7 @@ def of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[tuple[s
 
 
 def pairs_of(tx: Transaction, table: sa.Table, candidate_iids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
-    """Fetch rows of key and value, for parameters and tags alike."""
+    """Fetch keys and values, of parameters or of tags."""
     given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     found: dict[int, list[tuple[str, str]]] = {}
     for row in tx.execute(_pairs(table), given).all():

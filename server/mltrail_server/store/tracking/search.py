@@ -1,13 +1,10 @@
-"""Search candidates: MLflow's filters and orders as SQL that walks indexes.
+"""Searching candidates: MLflow's filters and orders as SQL that walks indexes.
 
-A page is found in one of three ways: the few candidates that a clause leaves are fetched and sorted; small experiments
-are sorted as a whole; in large ones the index that has the order already is walked, and each candidate is held against
-the clauses until the page is full. What belongs to the candidates is fetched afterwards.
-
-How to walk to a page of candidates. The planners of SQLite and PostgreSQL can't know which clause hits few rows, so
-we look: a count that stops at a thousand costs less than a millisecond, and a wrong guess a scan.
-
-The ways to a page of candidates: sort them, or walk an index that has the order already.
+A page is found in one of three ways: if a clause leaves few candidates, these are fetched and sorted; small experiments
+are sorted as a whole; in large ones an index that already has the order is walked, and each candidate is checked
+against the clauses until the page is full. The planners of SQLite and PostgreSQL can't know which clause leaves few
+candidates, so we count: a count that stops at a thousand takes less than a millisecond, while a wrong guess is a scan.
+What was logged to the candidates is fetched afterwards.
 """
 
 from collections.abc import Sequence
@@ -46,9 +43,10 @@ _MOST_CLAUSES = 8
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """From where on a walk is cheaper than a sort.
+    """From which size on a walk is cheaper than a sort.
 
-    `few` candidates that a clause leaves, and `small` experiments, are sorted; an index is walked past more.
+    Up to `few` candidates that a clause leaves, and up to `small` candidates of the experiments, are sorted; for more
+    an index is walked.
     """
 
     few: int = 1000
@@ -57,7 +55,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """`iids`: the only candidates that can match, when they are few. `small`: the experiments hold few candidates."""
+    """`iids`: the only candidates that can match, if they are few. `small`: whether the experiments hold few."""
 
     iids: list[int] | None = None
     small: bool = False
@@ -72,7 +70,7 @@ def choose(
     newest_first: bool,
     sizes: Sizes,
 ) -> SearchPlan:
-    """Choose in no more than two statements."""
+    """Choose a plan, in at most two statements."""
     within = (_T.c.project_id == tx.project_id, _T.c.experiment_iid.in_(experiment_iids), _T.c.stage.in_(stages))
     hits = [hit for clause in clauses if (hit := _hits(clause, tx.project_id)) is not None][:_MOST_CLAUSES]
     if newest_first and not hits:
@@ -90,7 +88,7 @@ def _count(query: sa.Select[Any], limit: int) -> sa.ScalarSelect[int]:
 
 
 def _hits(clause: Clause, project_id: ProjectId) -> sa.Select[Any] | None:
-    """Select the candidates that a clause matches, in all experiments, when an index holds them together."""
+    """Select the candidates that a clause matches, in all experiments, if an index holds them together."""
     if clause.entity is Entity.METRIC and clause.operator != "!=":
         table = schema.latest_metric
         where = [table.c.key_id == key_id(project_id, clause.key), newest_value(clause)]
@@ -110,14 +108,14 @@ def _hits(clause: Clause, project_id: ProjectId) -> sa.Select[Any] | None:
 
 _LATEST = schema.latest_metric
 _SIDE_BY_SIDE = 40
-"""So many experiments and stages are walked at the same time; more are sorted."""
+"""At most this many pairs of experiment and stage are walked at the same time; more are sorted."""
 
 Values = Sequence[Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Each way answers the rows after the sort values `after`, and one more than `limit` when there are more."""
+    """Each method returns the rows after the sort values `after`, and one more than `limit` if there are more."""
 
     tx: Transaction
     experiment_iids: Sequence[int]
@@ -125,7 +123,7 @@ class Walk:
     conditions: Sequence[sa.ColumnElement[bool]]
 
     def sorted(self, by: Arrangement, *, limit: int, after: Values, iids: Sequence[int] | None = None) -> list[Row]:
-        """Sort all that matches; of the candidates `iids` only, when they are given."""
+        """Sort all that match, among the candidates `iids` only if these are given."""
         found = self._within() if iids is None else (_T.c.iid.in_(iids), *self._by_row())
         return self._rows(arranged(by.joined(self._all(*found)), by.columns, limit=limit, after=after))
 
@@ -157,10 +155,10 @@ class Walk:
         return self._rows(sa.select(merged).order_by(*directed(order)).limit(limit + 1))
 
     def by_metric(self, orders: Sequence[Order], *, limit: int, after: Values) -> list[Row]:
-        """Walk the values of a metric: the numbers, then NaN, then the candidates that lack it; until the page is full.
+        """Walk the values of a metric until the page is full: the numbers, then NaN, then the candidates without it.
 
-        The last of the three looks at every candidate that has the metric, so it is the dear one; it comes on the last
-        pages only.
+        The last of the three looks at every candidate that has the metric, so it is expensive; only the last pages
+        need it.
         """
         name = orders[0].key
         number = find(self.tx, [name]).get(name)
@@ -219,7 +217,7 @@ class Walk:
         return _T.c.experiment_iid.in_(self.experiment_iids), _T.c.stage.in_(self.stages)
 
     def _by_row(self) -> tuple[sa.ColumnElement[bool], ...]:
-        """Check experiment and stage of candidates that another index finds, not that of the newest candidates."""
+        """Check experiment and stage of candidates without using the index of the newest candidates."""
         if self.tx.dialect != "sqlite":
             return self._within()
         return unindexed(_T.c.experiment_iid).in_(self.experiment_iids), unindexed(_T.c.stage).in_(self.stages)

@@ -1,6 +1,5 @@
-"""Orders of a run search as columns to sort by: numbers, then NaN, then what has none, whichever the direction.
-
-Clauses of a run's filter as SQL conditions.
+"""Filters and orders of a run search as SQL. Orders by a metric put numbers first, then NaN, then runs without it,
+whatever the direction.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,7 +41,7 @@ TEXTS: dict[str, sa.ColumnElement[Any]] = {
 
 
 def matches(clause: Clause, project_id: ProjectId) -> sa.ColumnElement[bool]:
-    """Turn a clause into a condition on the candidate, which an index lookup decides."""
+    """Turn a clause into a condition on the candidate that one index lookup decides."""
     return _metric(clause, project_id) if clause.entity is Entity.METRIC else _MATCHERS[clause.entity](clause)
 
 
@@ -51,7 +50,7 @@ def newest_value(clause: Clause) -> sa.ColumnElement[bool]:
     if clause.operator not in NUMBER_OPERATORS:
         raise invalid(f"Invalid comparison '{clause.operator}' for metrics.{clause.key}; use one of = != > >= < <=.")
     value = compare_number(_LATEST.c.value, clause)
-    # NaN, which stands as 0 beside a mark, differs from every number and is neither above nor below one.
+    # NaN, which is stored as 0 with a mark, differs from every number and is neither above nor below one.
     return _LATEST.c.is_nan | value if clause.operator == "!=" else ~_LATEST.c.is_nan & value
 
 
@@ -124,7 +123,7 @@ def _exists(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnEl
 
 
 def key_id(project_id: ProjectId, name: str) -> sa.ScalarSelect[int]:
-    """Look a metric's number up, once a statement; an unknown one is NULL, which equals nothing."""
+    """Look a metric's number up, once per statement; for an unknown metric it is NULL, which equals nothing."""
     return sa.select(_KEY.c.id).where(_KEY.c.project_id == project_id, _KEY.c.name == name).scalar_subquery()
 
 
@@ -138,7 +137,7 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "id": _T.c.iid,
 }
 NUMBER, NAN, MISSING = 0, 1, 2
-"""The ranks of a metric's value, whichever the direction."""
+"""The ranks of a metric's value, whatever the direction."""
 
 NEWEST = (Sorted(_T.c.started_ms, descending=True), Sorted(_T.c.eid))
 """The newest first, which is also how ties are broken."""

@@ -1,6 +1,6 @@
-"""How much a project holds, in one counter row each, so that a limit costs one statement and no count.
+"""How much a project holds, in one row per counter, so that checking a limit takes one statement and no count.
 
-A row is made by one count when it is first needed; who deletes for good takes off again with `add`.
+A row is made by one count when it is first needed; permanent deletion subtracts again with `add`.
 """
 
 from typing import Any
@@ -21,13 +21,13 @@ _BLOB, _CANDIDATE, _METRIC = schema.blob, schema.candidate, schema.metric
 
 
 def of(tx: Transaction, name: str) -> int | None:
-    """Tell what is in use; None where nobody has counted yet."""
+    """Return what is in use; None if nobody has counted yet."""
     query = sa.select(_T.c.value).where(_T.c.project_id == tx.project_id, _T.c.name == name)
     return tx.execute(query).scalar()
 
 
 def add(tx: Transaction, name: str, more: int) -> int | None:
-    """Add to what is in use (or take off), and answer what it is then; None where nobody has counted yet."""
+    """Add to what is in use (or subtract), and return the result; None if nobody has counted yet."""
     statement = (
         sa.update(_T)
         .where(_T.c.project_id == tx.project_id, _T.c.name == name)
@@ -38,7 +38,7 @@ def add(tx: Transaction, name: str, more: int) -> int | None:
 
 
 def count(tx: Transaction, name: str) -> int:
-    """Count what is there, this transaction's own rows included, and keep it."""
+    """Count what exists, this transaction's own rows included, and store it."""
     used: int = tx.execute(_counting(tx.project_id, name)).scalar_one()
     tx.upsert(_T, [{"project_id": tx.project_id, "name": name, "value": used}], update=["value"])
     return used
