@@ -17,7 +17,7 @@ ACROSS = frozenset({"due", "project"})
 def leaks(statement: object) -> list[str]:
     """Name the tables that a statement reads or changes without keeping to a project."""
     if isinstance(statement, sa.Executable) and statement.get_execution_options().get("all_projects"):
-        return []  # an operator's, see store/overview.py
+        return []  # an operator's, see store/admin/overview.py
     if isinstance(statement, sa.Insert):
         return []  # a row without its key's first column can't be stored
     if not isinstance(statement, (sa.Select, sa.CompoundSelect, sa.Update, sa.Delete)):

@@ -14,7 +14,7 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.paging import mark_of, written_token
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import blobs, files
-from mltrail_server.store.files.files import Entry
+from mltrail_server.store.files.files import FolderEntry
 
 ONE, TWO = ProjectId(1), ProjectId(2)
 SHA = "0" * 64
@@ -36,9 +36,9 @@ def test_one_level_of_a_folder(tx: Transaction) -> None:
     put(tx, "r/a/1", "r/a/b/2", "r/a/b/3", "r/a/ü/4", "r/a-b", "r/a.txt", "r/a0", "r/b")
     put(tx, "r/a/theirs", project=TWO)
     assert files.folder_entries(tx, "r/a") == [
-        Entry("1", 5),
-        Entry("b", None),
-        Entry("ü", None),
+        FolderEntry("1", 5),
+        FolderEntry("b", None),
+        FolderEntry("ü", None),
     ]
     assert [one.name for one in files.folder_entries(tx, "r")] == [
         "a",

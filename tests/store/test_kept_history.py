@@ -10,7 +10,7 @@ from mltrail_server.store import schema
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
 from mltrail_server.store.registry import aliases, models
-from mltrail_server.store.registry.aliases import Move
+from mltrail_server.store.registry.aliases import AliasMove
 
 PROJECT = ProjectId(1)
 
@@ -18,7 +18,7 @@ PROJECT = ProjectId(1)
 def test_a_deleted_models_history_is_kept_under_its_name(deps: Deps) -> None:
     with deps.project(PROJECT).write() as tx:
         model_id = models.create(replace(tx, now=1), name="churn", description=None, user_name="me") or 0
-        aliases.record(tx, model_id, Move("champion", None, 1, 2, "me", 77))
+        aliases.record(tx, model_id, AliasMove("champion", None, 1, 2, "me", 77))
         made = Promotion(
             model_id,
             pipeline_id=77,

@@ -10,7 +10,7 @@ import msgspec
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.paths import join
 from mltrail_server.services.tracking.candidates import CandidateData
-from mltrail_server.store.files.files import Entry
+from mltrail_server.store.files.files import FolderEntry
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.inputs import Dataset, Direction
 from mltrail_server.store.tracking.metrics import Reading
@@ -106,7 +106,7 @@ def _dataset(dataset: Dataset) -> Shape:
     return {"tags": pairs(list(dataset.tags)), "dataset": shape}
 
 
-def entry(one: Entry, folder: str = "") -> Shape:
+def entry(one: FolderEntry, folder: str = "") -> Shape:
     """Show an entry of a folder; `folder` is put before the name for clients that expect the whole path."""
     shape: Shape = {"path": join(folder, one.name) if folder else one.name, "is_dir": one.size is None}
     if one.size is not None:

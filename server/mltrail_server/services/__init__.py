@@ -1,1 +1,1 @@
-"""Use cases: one a module. Each opens its transaction, keeps the rules, and knows neither HTTP nor SQL."""
+"""Use cases: one per module. Each opens its transaction, keeps the rules, and knows neither HTTP nor SQL."""

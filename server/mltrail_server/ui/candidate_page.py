@@ -14,7 +14,7 @@ from mltrail_server.services.pages.candidate import CandidateView
 from mltrail_server.services.registry import versions
 from mltrail_server.services.tracking import histories, stamp
 from mltrail_server.services.tracking.candidates import NAME_TAG
-from mltrail_server.store.files.files import Entry, File
+from mltrail_server.store.files.files import File, FolderEntry
 from mltrail_server.store.tracking.inputs import Direction
 
 from . import previews
@@ -123,7 +123,7 @@ def _file(call: Call, view: CandidateView, path: str) -> File:
     return files.find(call.scope, f"{_root(view)}/{path}")
 
 
-def _entries(call: Call, view: CandidateView, folder: str) -> list[Entry]:
+def _entries(call: Call, view: CandidateView, folder: str) -> list[FolderEntry]:
     """List a folder of a run's files; none if they are stored elsewhere, where this server does not look."""
     return [] if view.run.candidate.elsewhere else files.listing(call.scope, paths.join(_root(view), folder))
 

@@ -9,7 +9,7 @@ from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.registry import aliases
-from mltrail_server.store.registry.aliases import Move
+from mltrail_server.store.registry.aliases import AliasMove
 from tests.clock import START, FrozenClock
 from tests.mlflow_client import INVALID, MISSING, TAKEN, Mlflow, failure, good
 
@@ -128,9 +128,9 @@ def test_an_alias_moves_and_leaves_its_history(registry: Registry, scope: Scope,
     registry.send("DELETE", "registered-models/alias", name="churn", alias="champion")
     assert registry.send("DELETE", "registered-models/alias", name="churn", alias="champion") == {}
     assert aliases.history(scope, "churn").moves == [
-        Move("champion", 2, None, START + 5, "local", None),
-        Move("champion", 1, 2, START + 5, "local", None),
-        Move("champion", None, 1, START, "local", None),
+        AliasMove("champion", 2, None, START + 5, "local", None),
+        AliasMove("champion", 1, 2, START + 5, "local", None),
+        AliasMove("champion", None, 1, START, "local", None),
     ]
 
 

@@ -12,7 +12,7 @@ from mltrail_server.domain.paths import Owner
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.contract import contracts
 from mltrail_server.store.admin import losers
-from mltrail_server.store.admin.losers import Loser, Won
+from mltrail_server.store.admin.losers import Loser, NewestPromotion
 from mltrail_server.store.db.project import Project
 from mltrail_server.store.files import files
 from mltrail_server.store.tracking import candidate_tags
@@ -48,7 +48,7 @@ def apply(
             yield _remove(deps.project(project_id), loser, dry_run=dry_run)
 
 
-def _keep_ms(deps: Deps, project_id: ProjectId, won: Won) -> int | None:
+def _keep_ms(deps: Deps, project_id: ProjectId, won: NewestPromotion) -> int | None:
     """Return how long a model's losers are kept: as the contract of its newest promotion says, or else the settings."""
     with deps.project(project_id).read() as tx:
         contract = contracts.of_pipeline(tx, won.pipeline_id).binding.contract

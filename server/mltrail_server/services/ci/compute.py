@@ -15,7 +15,7 @@ from mltrail_server.services.review import examine, note, overrides, packages, r
 from mltrail_server.services.review.reports import Question, Report
 from mltrail_server.store.ci import due
 from mltrail_server.store.ci.pipelines import Pipeline
-from mltrail_server.store.review.contracts import Kept
+from mltrail_server.store.review.contracts import StoredContract
 
 from .publish import thread
 from .publish.publishers import CompleteReport
@@ -36,7 +36,7 @@ class ReportSubject:
     state: PipelineState
     pipeline_id: int
     iid: int | None = None
-    kept: Kept | None = None
+    kept: StoredContract | None = None
     head: str | None = None
     pipeline: Pipeline | None = None
 

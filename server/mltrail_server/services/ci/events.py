@@ -1,4 +1,4 @@
-"""What a webhook says: a hint where to look sooner. Nothing in it is believed; the worker asks GitLab."""
+"""What a webhook says: a hint to look sooner. Nothing in it is believed; the worker asks GitLab."""
 
 from dataclasses import dataclass
 

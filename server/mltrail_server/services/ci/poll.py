@@ -1,6 +1,6 @@
 """What changes without a training: merge requests that are opened, retargeted, merged or closed.
 
-One call a project and quarter of an hour is enough. A webhook says it at once (see `events`), and is not needed.
+One call per project every 15 minutes is enough. Webhooks (see `events`) only make it faster.
 """
 
 from mltrail_server.services.context.deps import Ci

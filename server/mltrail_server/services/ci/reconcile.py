@@ -16,7 +16,7 @@ from mltrail_server.services.review.report_jobs import is_broken, still_runs
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci import due, merge_requests, publications
 from mltrail_server.store.review import jobs
-from mltrail_server.store.review.contracts import Kept
+from mltrail_server.store.review.contracts import StoredContract
 
 from . import compute, poll
 from .compute import ReportSubject
@@ -111,7 +111,7 @@ def _subjects(ci: Ci, state: PipelineState, pipeline_id: int) -> list[ReportSubj
         if request is None or state.pipeline is None or request.head_sha != state.pipeline.sha:
             continue
         try:
-            kept = contracts.of_request(ci, state.pipeline.sha, request, Kept())
+            kept = contracts.of_request(ci, state.pipeline.sha, request, StoredContract())
             examine.refresh_baselines(ci, request.target_branch, but=state.pipeline.id)
         except MltrailError as error:
             _log.warning("!%s of project %s: %s", iid, ci.project_id, error.message)

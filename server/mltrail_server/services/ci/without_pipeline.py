@@ -9,7 +9,7 @@ from mltrail_server.services.pipelines.states import PipelineState
 from mltrail_server.services.review import examine
 from mltrail_server.store.ci import due, merge_requests, pipelines
 from mltrail_server.store.ci.pipelines import Pipeline
-from mltrail_server.store.review.contracts import Kept
+from mltrail_server.store.review.contracts import StoredContract
 
 from . import compute
 from .compute import ReportSubject
@@ -37,7 +37,7 @@ def look(ci: Ci, iid: int) -> Look:
         return Look(settled=True)
     speaks = newest or Pipeline(0, head, found.source_branch, "", None, None, iid)
     project = ci.gitlab.project(ci.project_id, max_age_ms=PROJECT_AGE_MS)
-    kept = replace(contracts.of_request(ci, head, known, Kept()), asked_ms=ci.now)
+    kept = replace(contracts.of_request(ci, head, known, StoredContract()), asked_ms=ci.now)
     examine.refresh_baselines(ci, found.target_branch, but=speaks.id)
     state = PipelineState(project, None, iid, settled=True)
     with leases(ci, [iid]) as held:

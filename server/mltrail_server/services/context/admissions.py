@@ -1,4 +1,4 @@
-"""Who was let in a moment ago, so that GitLab is not asked about a token at each call."""
+"""Callers who were recently admitted, so that GitLab is not asked about a token on each call."""
 
 import hashlib
 from collections import OrderedDict
@@ -36,7 +36,7 @@ class Admissions:
         return entry.actor if entry and now < entry.ask_ms else None
 
     def stale(self, key: bytes, now: int) -> Actor | None:
-        """Return an actor to go on with while GitLab is down, and leave GitLab alone for some seconds: it may hang.
+        """Return a cached actor while GitLab is down, and don't ask GitLab again for some seconds: it may hang.
 
         An ID token rarely needs this: it is verified without GitLab, except for its key and for what an old GitLab
         leaves out of it.

@@ -1,4 +1,4 @@
-"""What one process remembers of the jobs that write through it, so that a training loop does not pay for it each call.
+"""What one process remembers of the jobs that write through it, so that a training loop does not pay on each call.
 
 Only what was read back from the database is remembered: what a transaction has written may still be rolled back.
 """

@@ -12,7 +12,7 @@ from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.ci.merge_requests import MergeRequest
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import contracts
-from mltrail_server.store.review.contracts import Changes, Kept
+from mltrail_server.store.review.contracts import Changes, StoredContract
 
 _log = logging.getLogger(__name__)
 
@@ -89,10 +89,10 @@ def refresh(
     try:
         if own or default_branch is None:
             file = _read(ci, pipeline.sha)
-            kept = Kept(file.text, problem=file.problem, ref=None if pipeline.tag else pipeline.ref)
+            kept = StoredContract(file.text, problem=file.problem, ref=None if pipeline.tag else pipeline.ref)
         elif request is None:
             file = _read(ci, default_branch)
-            kept = Kept(file.text, problem=file.problem, ref=default_branch)
+            kept = StoredContract(file.text, problem=file.problem, ref=default_branch)
         else:
             kept = of_request(ci, pipeline.sha, request, before)
     except MltrailError as error:
@@ -102,7 +102,7 @@ def refresh(
         contracts.keep(tx, pipeline.id, replace(kept, asked_ms=now))
 
 
-def of_request(ci: Ci, sha: str, request: MergeRequest, before: Kept) -> Kept:
+def of_request(ci: Ci, sha: str, request: MergeRequest, before: StoredContract) -> StoredContract:
     """Read what binds a merge request's commit, what it proposes itself, and what it changes. Raises the error that
     GitLab's refusal stands for.
     """
@@ -117,7 +117,7 @@ def of_request(ci: Ci, sha: str, request: MergeRequest, before: Kept) -> Kept:
             request.head_sha,
         )
     earlier = _last_valid(ci, target) if file.version.problems else None
-    kept = Kept(file.text, None, changes, ref=target, problem=file.problem, earlier=earlier)
+    kept = StoredContract(file.text, None, changes, ref=target, problem=file.problem, earlier=earlier)
     if changes.paths is not None and FILE_NAME not in changes.paths:
         return kept
     own = _read(ci, sha)
@@ -143,7 +143,7 @@ def of_pipeline(tx: Transaction, pipeline_id: int, *, head: str | None = None) -
     return from_stored(contracts.get(tx, pipeline_id), head=head)
 
 
-def from_stored(kept: Kept, *, head: str | None) -> PipelineContract:
+def from_stored(kept: StoredContract, *, head: str | None) -> PipelineContract:
     """Parse a stored row of a pipeline's contract."""
     binding = _version(kept.text, kept.problem)
     if binding.problems and kept.earlier is not None:
@@ -173,7 +173,7 @@ def _parsed(text: str) -> ContractVersion:
         return ContractVersion(problems=error.problems)
 
 
-def _changes_of(request: MergeRequest, before: Kept) -> Changes | None:
+def _changes_of(request: MergeRequest, before: StoredContract) -> Changes | None:
     """Return a merge request's stored changes; None if it has new commits or another target since they were read."""
     changes, at = before.changes, (request.target_branch, request.base_sha, request.head_sha)
     return changes if changes and (changes.target_branch, changes.base_sha, changes.head_sha) == at else None

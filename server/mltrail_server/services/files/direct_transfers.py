@@ -1,4 +1,4 @@
-"""Files that clients send and fetch directly at the object store, past this server, by URLs that are valid for minutes.
+"""Files that clients exchange directly with the object store, bypassing this server, by URLs valid for minutes.
 
 The store must support it, and the operator must want it (`MLTRAIL_S3_DIRECT`). A client that gets NOT_IMPLEMENTED sends
 and fetches whole files through this server.

@@ -15,7 +15,7 @@ from mltrail_server.services.tracking import evidence, quotas, stamp
 from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
-from mltrail_server.store.files.files import Entry, File
+from mltrail_server.store.files.files import File, FolderEntry
 from mltrail_server.store.tracking import candidates, logged_models, usage
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
@@ -90,7 +90,7 @@ def get(tx: Transaction, destination: Destination) -> File | None:
     return files.get(tx, _amended_path(destination.owner, destination.path, amendments)) if amendments else file
 
 
-def listing(scope: Scope, path: str) -> list[Entry]:
+def listing(scope: Scope, path: str) -> list[FolderEntry]:
     """List one level of a folder. A file, or a path that does not exist, has nothing in it."""
     path, owner, _ = _resolved(path)
     with scope.project.read() as tx:
@@ -101,7 +101,7 @@ def listing(scope: Scope, path: str) -> list[Entry]:
         return _merged(entries, files.folder_entries(tx, _amended_path(owner, path, amendments)))
 
 
-def page(scope: Scope, path: str, token: str | None) -> tuple[list[Entry], str | None]:
+def page(scope: Scope, path: str, token: str | None) -> tuple[list[FolderEntry], str | None]:
     """List a page of one level of a folder, and the token of the next page."""
     path, owner, _ = _resolved(path)
     with scope.project.read() as tx:
@@ -173,12 +173,12 @@ def _amended_path(owner: Owner, path: str, number: int) -> str:
     return evidence.folder(number) + path.removeprefix(owner.folder)
 
 
-def _merged(own: list[Entry], others: list[Entry]) -> list[Entry]:
+def _merged(own: list[FolderEntry], others: list[FolderEntry]) -> list[FolderEntry]:
     names = {entry.name for entry in own}
     return sorted([*own, *(entry for entry in others if entry.name not in names)], key=lambda entry: entry.name)
 
 
-def _page_of_both(tx: Transaction, own: str, others: str, token: str | None) -> tuple[list[Entry], str | None]:
+def _page_of_both(tx: Transaction, own: str, others: str, token: str | None) -> tuple[list[FolderEntry], str | None]:
     entries, next_token = files.folder_page(tx, own, token=token)
     if next_token is not None:
         return entries, next_token

@@ -23,7 +23,7 @@ def admit(deps: Deps, token: str, project: str) -> Actor:
     """Let the bearer of `token` in to `project` (number or path), or raise.
 
     The result is remembered for a minute, by the token's hash, and for five minutes more while GitLab does not answer.
-    ID tokens need no GitLab at all.
+    ID tokens are verified without GitLab, except for its keys.
 
     Raises UNAUTHENTICATED for a token that proves nobody, NOT_FOUND for a project that does not exist or that the
     bearer may not see: the two look the same from outside. Raises FORBIDDEN for a group that is not allowed here.

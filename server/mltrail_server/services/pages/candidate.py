@@ -10,7 +10,7 @@ from mltrail_server.services.tracking import evidence
 from mltrail_server.services.tracking import experiments as experiment_service
 from mltrail_server.services.tracking.candidates import CandidateData, with_data
 from mltrail_server.store.pages import tables
-from mltrail_server.store.pages.tables import Made
+from mltrail_server.store.pages.tables import CandidateJob
 from mltrail_server.store.tracking import candidates as store
 from mltrail_server.store.tracking.evidence import Amendment
 from mltrail_server.store.tracking.experiments import Experiment
@@ -26,7 +26,7 @@ class CandidateView:
 
     run: CandidateData
     experiment: Experiment
-    jobs: Sequence[Made]
+    jobs: Sequence[CandidateJob]
     parent: int | None
     children: int
     amendments: Sequence[Amendment]  # who, other than its own jobs, has written to it

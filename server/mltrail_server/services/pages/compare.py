@@ -8,7 +8,7 @@ from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.store.pages import tables
-from mltrail_server.store.pages.tables import Made
+from mltrail_server.store.pages.tables import CandidateJob
 from mltrail_server.store.tracking import candidates, experiments, metrics, params
 from mltrail_server.store.tracking.candidates import Candidate
 
@@ -22,7 +22,7 @@ class Side:
     metrics: dict[str, float]
     params: dict[str, str]
     curves: frozenset[str]  # the metrics with values after the first step
-    made: Made | None
+    made: CandidateJob | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import merge_requests as store
 from mltrail_server.store.ci import publications
-from mltrail_server.store.ci.merge_requests import ListedMergeRequest, OfRequest
+from mltrail_server.store.ci.merge_requests import ListedMergeRequest, RequestPipeline
 from mltrail_server.store.ci.publications import Refusal
 
 _MOST_PIPELINES = 50
@@ -22,7 +22,7 @@ class MergeRequestView:
     """
 
     request: ListedMergeRequest
-    pipelines: list[OfRequest]
+    pipelines: list[RequestPipeline]
     shown: int | None
     report: PipelineReport | None
     problem: str | None

@@ -12,15 +12,15 @@ from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.services.promotion import provenance
 from mltrail_server.services.registry import models
 from mltrail_server.store.files import files as file_store
-from mltrail_server.store.files.files import Entry, File
+from mltrail_server.store.files.files import File, FolderEntry
 from mltrail_server.store.pages import tables
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
 from mltrail_server.store.registry import aliases as alias_store
 from mltrail_server.store.registry import models as store
 from mltrail_server.store.registry import search, versions
-from mltrail_server.store.registry.aliases import Move
-from mltrail_server.store.registry.models import Count, Model
+from mltrail_server.store.registry.aliases import AliasMove
+from mltrail_server.store.registry.models import Model, VersionCount
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.tracking import metrics, params
 
@@ -34,7 +34,7 @@ class ListedModel:
 
     model: Model
     aliases: list[tuple[str, str]]
-    count: Count
+    count: VersionCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ModelView:
     versions: list[Version]
     next_token: str | None
     aliases: list[tuple[str, int]]
-    moves: list[Move]
+    moves: list[AliasMove]
     managed: set[str]
     semvers: dict[int, str]
     directions: dict[str, MetricDirection]  # of the metrics that are shown for each version
@@ -90,7 +90,7 @@ def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None
         ListedModel(
             model,
             [(alias, str(number)) for alias, number in aliases.get(model.id, [])],
-            counts.get(model.id, Count(0, None)),
+            counts.get(model.id, VersionCount(0, None)),
         )
         for model in matches
     ]
@@ -164,7 +164,7 @@ def semver_of_id(scope: Scope, name: str, version_id: str) -> str:
     return current.semver
 
 
-def entries(scope: Scope, version: Version, folder: str) -> list[Entry]:
+def entries(scope: Scope, version: Version, folder: str) -> list[FolderEntry]:
     """List a folder of a version's files."""
     if not version.location:
         return []

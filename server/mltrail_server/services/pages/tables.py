@@ -16,7 +16,7 @@ from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.services.tracking import experiments
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import tables
-from mltrail_server.store.pages.tables import Made
+from mltrail_server.store.pages.tables import CandidateJob
 from mltrail_server.store.tracking import search
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.experiments import Experiment
@@ -55,7 +55,7 @@ class CandidateRow:
     metrics: dict[str, float]
     params: dict[str, str]
     tags: dict[str, str]
-    made: Made | None
+    made: CandidateJob | None
 
     @property
     def counts(self) -> bool:

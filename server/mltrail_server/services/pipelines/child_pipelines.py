@@ -12,7 +12,7 @@ def root_of(ci: Ci, pipeline_id: int) -> int:
     Raises the error that GitLab's refusal stands for, NOT_FOUND for a pipeline that neither GitLab nor we know.
     """
     with ci.project.read() as tx:
-        known = child_pipelines.kin(tx, pipeline_id)
+        known = child_pipelines.parentage(tx, pipeline_id)
     if known is not None and known.source != gitlab_ci.CHILD:
         return pipeline_id
     if known is not None and known.root_id is not None:

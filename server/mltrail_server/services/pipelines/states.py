@@ -131,7 +131,7 @@ class _Requests:
     `beside` are other open ones of its branch, just fetched; `link` is what we knew before.
     """
 
-    link: pipelines.Link
+    link: pipelines.MergeRequestLink
     own: gitlab_ci.GitLabMergeRequest | None = None
     beside: tuple[gitlab_ci.GitLabMergeRequest, ...] = ()
 
@@ -145,7 +145,7 @@ class _Requests:
 
 
 def _requests(
-    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.Link, *, trains: bool, fresh: bool
+    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.MergeRequestLink, *, trains: bool, fresh: bool
 ) -> _Requests:
     """Find the merge requests of a pipeline, asking GitLab only where what we know is missing, old or not enough."""
     in_ref = _request_of_ref(pipeline)
@@ -172,7 +172,7 @@ def _is_known(ci: Ci, iid: int) -> bool:
 
 
 def _merge_request(
-    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.Link, *, since: int
+    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.MergeRequestLink, *, since: int
 ) -> gitlab_ci.GitLabMergeRequest | None:
     """Find the merge request of a pipeline: its own, or the oldest open one of its branch. None also if our copy is not
     older than `since`, or if it was deleted.
@@ -204,7 +204,10 @@ def _fetch_request(ci: Ci, iid: int) -> gitlab_ci.GitLabMergeRequest | None:
 
 
 def _head(
-    ci: Ci, pipeline: gitlab_ci.GitLabPipeline, link: pipelines.Link, request: gitlab_ci.GitLabMergeRequest | None
+    ci: Ci,
+    pipeline: gitlab_ci.GitLabPipeline,
+    link: pipelines.MergeRequestLink,
+    request: gitlab_ci.GitLabMergeRequest | None,
 ) -> str | None:
     """Find the merge request's commit that a merged results pipeline has run on; None for other pipelines."""
     merged = pipeline.ref.endswith(("/merge", "/train")) and _request_of_ref(pipeline) is not None

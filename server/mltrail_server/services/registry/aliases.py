@@ -14,7 +14,7 @@ from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import aliases as store
 from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry import versions
-from mltrail_server.store.registry.aliases import Move
+from mltrail_server.store.registry.aliases import AliasMove
 from mltrail_server.store.registry.versions import Version
 
 from . import models
@@ -40,7 +40,7 @@ class AliasHistory:
     """Where a model's aliases point, with all their moves, the newest first; `semvers` names versions by number."""
 
     aliases: list[tuple[str, int]]
-    moves: list[Move]
+    moves: list[AliasMove]
     semvers: dict[int, str]
 
 
@@ -184,7 +184,7 @@ def move(  # noqa: PLR0913 - the last three are for promotions only
         store.put(tx, model_id, alias, to_number)
     job = scope.actor.job
     pipeline = pipeline_id if pipeline_id is not None or job is None else job.pipeline_id
-    step = Move(alias, before, to_number, tx.now, scope.actor.user_name, pipeline, reason)
+    step = AliasMove(alias, before, to_number, tx.now, scope.actor.user_name, pipeline, reason)
     store.record(tx, model_id, step)
     return before
 

@@ -10,7 +10,7 @@ from mltrail_server.domain.grouping import Gone, Run, RunState
 from mltrail_server.domain.selection import model_of
 from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.store.ci import jobs
-from mltrail_server.store.ci.jobs import Part, TiedJob
+from mltrail_server.store.ci.jobs import JobPart, TiedJob
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import pipeline_runs, tombstones
 from mltrail_server.store.review.tombstones import Tombstone
@@ -116,7 +116,7 @@ def run_outcome(candidate: Candidate, tied: Sequence[TiedJob], attempts: _Attemp
         return RunOutcome(RunState.UNVERIFIED)
     if candidate.discarded:
         return RunOutcome(RunState.DELETED)
-    creators = [job for job in tied if job.part is Part.CREATOR]
+    creators = [job for job in tied if job.part is JobPart.CREATOR]
     if any(job.retried and not (as_baseline and _is_unproved(job, attempts)) for job in creators):
         return RunOutcome(RunState.SUPERSEDED)
     if candidate.snapshot_iid is None:
@@ -168,7 +168,7 @@ def _state_by_jobs(tied: Sequence[TiedJob], attempts: _Attempts) -> RunState:
 
 def _status(job: TiedJob, attempts: _Attempts) -> str | None:
     """Return a job's status; for a retried job that did not create the run, its newest attempt's."""
-    if job.retried and job.part is Part.CONTRIBUTOR and job.name is not None:
+    if job.retried and job.part is JobPart.CONTRIBUTOR and job.name is not None:
         return attempts.get((job.pipeline_id, job.name), job.status)
     return job.status
 

@@ -5,7 +5,7 @@ from mltrail_server.domain import report_job
 from mltrail_server.domain.report_job import Doubt
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import jobs
-from mltrail_server.store.review.jobs import Found
+from mltrail_server.store.review.jobs import ReportJobs
 
 from .reports import Report
 
@@ -27,10 +27,10 @@ def still_runs(tx: Transaction, report: Report) -> bool:
     return any(one.open for one in (*found.alike, *([found.asked] if found.asked else [])))
 
 
-def _look(tx: Transaction, report: Report) -> tuple[list[str], Found]:
+def _look(tx: Transaction, report: Report) -> tuple[list[str], ReportJobs]:
     request = report.merge_request
     if request is None:
-        return [], Found(None, ())
+        return [], ReportJobs(None, ())
     pipeline_id = report.pipeline.id
     names = jobs.names_before(tx, pipeline_id, iid=request.iid, target=request.target_branch)
     return names, jobs.of_pipeline(tx, pipeline_id, names)

@@ -18,14 +18,14 @@ from mltrail_server.store.ci.merge_requests import MergeRequest
 from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import jobs, red_verdicts
-from mltrail_server.store.review.contracts import Kept
+from mltrail_server.store.review.contracts import StoredContract
 from mltrail_server.store.review.jobs import HeadJobs
 
 from . import baselines, judge, pipeline_runs
 from .judge import GateInput, Judged, ModelReport
 
 MOST_RUNS = 20_000
-"""So many runs of a pipeline are looked at."""
+"""At most this many runs of a pipeline are read."""
 
 _MOST_LOCAL = 20
 _MOST_PIPELINES = 100
@@ -117,7 +117,7 @@ class Question:
     trial: str | None = None
     alone: bool = False
     iid: int | None = None
-    kept: Kept | None = None
+    kept: StoredContract | None = None
     head: str | None = None
 
 

@@ -17,7 +17,7 @@ from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.ci import child_pipelines, due, jobs, pipelines
-from mltrail_server.store.ci.jobs import JobTie, Lateness, Part
+from mltrail_server.store.ci.jobs import JobPart, JobTie, Lateness
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
@@ -84,7 +84,7 @@ def on_create(
         return own | (_tie_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
     if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(tx, job)
-    _tie(tx, scope, candidate_iid, job, Part.CREATOR)
+    _tie(tx, scope, candidate_iid, job, JobPart.CREATOR)
     if scope.actor.unchecked:
         jobs.flag(tx, candidate_iid, job.job_id, at=tx.now)
     if scope.deps.job_cache.note_activity(scope.project_id, job.pipeline_id, tx.now):
@@ -123,7 +123,7 @@ def on_write(
         scope.deps.job_cache.remember(scope.project_id, candidate.iid, job.job_id)
     else:
         lateness = evidence.snapshot_before_late_job(tx, candidate, ties[0].pipeline_id)
-        _tie(tx, scope, candidate.iid, job, Part.CONTRIBUTOR, lateness)
+        _tie(tx, scope, candidate.iid, job, JobPart.CONTRIBUTOR, lateness)
     _flag(tx, scope, candidate, job)
     return candidate.iid
 
@@ -187,7 +187,7 @@ def is_own(tx: Transaction, scope: Scope, candidate: Candidate, *, created: bool
     if job is None:
         return False
     return any(
-        tie.verified and tie.job_id == job.job_id and (tie.part is Part.CREATOR or not created)
+        tie.verified and tie.job_id == job.job_id and (tie.part is JobPart.CREATOR or not created)
         for tie in jobs.ties_of(tx, candidate.iid)
     )
 
@@ -237,7 +237,7 @@ def _tie(
     scope: Scope,
     candidate_iid: int,
     job: VerifiedClaims,
-    part: Part,
+    part: JobPart,
     lateness: Lateness = Lateness(),  # noqa: B008 - it never changes
 ) -> None:
     if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
@@ -256,7 +256,7 @@ def _tie(
 
 def _tie_claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
     jobs.know(tx, claim.id, pipeline_id=claim.pipeline_id)
-    jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=Part.CREATOR, verified=False)
+    jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=JobPart.CREATOR, verified=False)
     return _tags_of_claim(scope, claim)
 
 

@@ -20,7 +20,7 @@ _LOGGED = schema.logged_model
 
 
 @dataclass(frozen=True, slots=True)
-class Won:
+class NewestPromotion:
     """A model's newest promotion: its candidate's experiment, the pipeline that it was for, and when it was."""
 
     model_name: str
@@ -37,7 +37,7 @@ class Loser:
     experiment_iid: int
 
 
-def newest_promotions(tx: Transaction) -> list[Won]:
+def newest_promotions(tx: Transaction) -> list[NewestPromotion]:
     """Fetch the newest promotion of each experiment that ever had one, except for pre-releases."""
     of_candidate = sa.and_(
         _CANDIDATE.c.project_id == _PROMOTION.c.project_id, _CANDIDATE.c.iid == _PROMOTION.c.candidate_iid
@@ -49,10 +49,10 @@ def newest_promotions(tx: Transaction) -> list[Won]:
         .where(_PROMOTION.c.project_id == tx.project_id, _PROMOTION.c.pre_release.is_(sa.false()))
         .order_by(_PROMOTION.c.at_ms)
     )
-    return list({row.experiment_iid: Won(*row) for row in tx.execute(query)}.values())
+    return list({row.experiment_iid: NewestPromotion(*row) for row in tx.execute(query)}.values())
 
 
-def of_experiment(tx: Transaction, won: Won, *, before: int, limit: int) -> list[Loser]:
+def of_experiment(tx: Transaction, won: NewestPromotion, *, before: int, limit: int) -> list[Loser]:
     """List candidates of jobs that ended before the experiment's newest promotion and before a time, that still have
     files, and that are no version, promoted, of an open merge request, or of the default branch's newest pipeline.
     """

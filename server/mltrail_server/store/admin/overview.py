@@ -13,17 +13,17 @@ _DUE, _REQUEST, _BLOB = schema.due, schema.merge_request, schema.blob
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Backlog:
     """What the worker has not got round to yet: how much, and since when."""
 
     due: int
     since_ms: int | None
 
 
-def waiting(connection: sa.Connection, *, now: int) -> Waiting:
+def waiting(connection: sa.Connection, *, now: int) -> Backlog:
     free = sa.or_(_DUE.c.claimed_until_ms.is_(None), _DUE.c.claimed_until_ms <= now)
     query = sa.select(sa.func.count(), sa.func.min(_DUE.c.due_ms)).where(_DUE.c.due_ms <= now, free)
-    return Waiting(*connection.execute(_of_all(query)).one())
+    return Backlog(*connection.execute(_of_all(query)).one())
 
 
 def notes_not_posted(connection: sa.Connection) -> int:

@@ -16,23 +16,23 @@ _JOB = schema.job
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class Parentage:
     """`root_id` is None until it was looked up, and the pipeline's own number if it has no parent."""
 
     source: str
     root_id: int | None
 
 
-def kin(tx: Transaction, pipeline_id: int) -> Kin | None:
+def parentage(tx: Transaction, pipeline_id: int) -> Parentage | None:
     """Return a pipeline's source and root; None for a pipeline that is not known here."""
     query = sa.select(_T.c.source, _T.c.root_id).where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     row = tx.execute(query).one_or_none()
-    return None if row is None else Kin(*row)
+    return None if row is None else Parentage(*row)
 
 
 def root_of(tx: Transaction, pipeline_id: int) -> int:
     """Return the pipeline that a pipeline's runs count towards, as far as is known: usually itself."""
-    found = kin(tx, pipeline_id)
+    found = parentage(tx, pipeline_id)
     return pipeline_id if found is None or found.root_id is None else found.root_id
 
 

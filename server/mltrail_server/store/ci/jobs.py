@@ -21,7 +21,7 @@ _OF_CANDIDATE = Statement(
 )
 
 
-class Part(IntEnum):
+class JobPart(IntEnum):
     CREATOR = 0
     CONTRIBUTOR = 1  # another job of the same pipeline that writes to the candidate, say an evaluation
 
@@ -30,7 +30,7 @@ class Part(IntEnum):
 class JobTie:
     job_id: int
     pipeline_id: int
-    part: Part
+    part: JobPart
     verified: bool
 
 
@@ -45,7 +45,7 @@ class Lateness:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class JobFlag:
     """When a job last wrote while GitLab could not say whether it was still running, and whether it came late."""
 
     unchecked_ms: int | None
@@ -63,7 +63,7 @@ def tie(  # noqa: PLR0913 - the columns of a row, each by its name
     *,
     job_id: int,
     pipeline_id: int,
-    part: Part,
+    part: JobPart,
     verified: bool,
     counts_to: int | None = None,
     lateness: Lateness = Lateness(),
@@ -78,7 +78,7 @@ def tie(  # noqa: PLR0913 - the columns of a row, each by its name
 def ties_of(tx: Transaction, candidate_iid: int) -> list[JobTie]:
     """Fetch the jobs of a candidate, its creator first."""
     rows = tx.all(_OF_CANDIDATE, candidate_iid=candidate_iid)
-    return [JobTie(job_id, pipeline_id, Part(part), bool(verified)) for job_id, pipeline_id, part, verified in rows]
+    return [JobTie(job_id, pipeline_id, JobPart(part), bool(verified)) for job_id, pipeline_id, part, verified in rows]
 
 
 def any_verified_in(tx: Transaction, experiment_iid: int) -> bool:
@@ -130,12 +130,12 @@ def statuses_of(tx: Transaction, candidate_iid: int) -> list[str | None]:
     return list(tx.execute(query).scalars())
 
 
-def flags_of(tx: Transaction, candidate_iid: int) -> dict[int, Flag]:
+def flags_of(tx: Transaction, candidate_iid: int) -> dict[int, JobFlag]:
     """Fetch the flags of a candidate's jobs."""
     query = sa.select(_LINK.c.job_id, _LINK.c.unchecked_ms, _LINK.c.late).where(
         _LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == candidate_iid
     )
-    return {row.job_id: Flag(row.unchecked_ms, bool(row.late)) for row in tx.execute(query)}
+    return {row.job_id: JobFlag(row.unchecked_ms, bool(row.late)) for row in tx.execute(query)}
 
 
 def settle_late(tx: Transaction, candidate_iid: int) -> None:
@@ -147,7 +147,7 @@ def settle_late(tx: Transaction, candidate_iid: int) -> None:
 def made_by(project_id: ProjectId, job_id: int) -> sa.Select[int]:
     """Select the candidates that a job has created."""
     return sa.select(_LINK.c.candidate_iid).where(
-        _LINK.c.project_id == project_id, _LINK.c.job_id == job_id, _LINK.c.part == Part.CREATOR, _LINK.c.verified
+        _LINK.c.project_id == project_id, _LINK.c.job_id == job_id, _LINK.c.part == JobPart.CREATOR, _LINK.c.verified
     )
 
 
@@ -179,7 +179,7 @@ class TiedJob:
 
     candidate_iid: int
     job_id: int
-    part: Part
+    part: JobPart
     verified: bool
     name: str | None
     status: str | None
@@ -277,7 +277,7 @@ def tied_job(row: Row) -> TiedJob:
     return TiedJob(
         row.candidate_iid,
         row.job_id,
-        Part(row.part),
+        JobPart(row.part),
         bool(row.verified),
         row.name,
         row.status,

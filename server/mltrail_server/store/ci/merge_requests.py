@@ -119,7 +119,7 @@ class ListedMergeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class OfRequest:
+class RequestPipeline:
     """A pipeline of a merge request, and how many runs it has made."""
 
     id: int
@@ -157,7 +157,7 @@ def get_for_page(tx: Transaction, iid: int) -> ListedMergeRequest | None:
     return None if row is None else ListedMergeRequest(*tuple(row))
 
 
-def pipelines_of(tx: Transaction, iid: int, *, limit: int) -> list[OfRequest]:
+def pipelines_of(tx: Transaction, iid: int, *, limit: int) -> list[RequestPipeline]:
     """List the pipelines of a merge request that have made runs, the newest first."""
     runs = (
         sa.select(sa.func.count(sa.distinct(_LINK.c.candidate_iid)))
@@ -174,4 +174,4 @@ def pipelines_of(tx: Transaction, iid: int, *, limit: int) -> list[OfRequest]:
         runs,
     )
     query = sa.select(*columns).where(_PIPELINE.c.project_id == tx.project_id, _PIPELINE.c.merge_request_iid == iid)
-    return [OfRequest(*row) for row in tx.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))]
+    return [RequestPipeline(*row) for row in tx.execute(query.order_by(_PIPELINE.c.id.desc()).limit(limit))]

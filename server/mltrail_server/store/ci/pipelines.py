@@ -86,7 +86,7 @@ def newest_of_request(tx: Transaction, iid: int) -> Pipeline | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class MergeRequestLink:
     """What we know about a pipeline's merge request: `resolved` once GitLab was asked which one it is."""
 
     merge_request_iid: int | None
@@ -95,7 +95,7 @@ class Link:
     head_sha: str | None = None
 
 
-def link_of(tx: Transaction, pipeline_id: int) -> Link:
+def link_of(tx: Transaction, pipeline_id: int) -> MergeRequestLink:
     request = schema.merge_request
     of_request = sa.and_(request.c.project_id == _T.c.project_id, request.c.iid == _T.c.merge_request_iid)
     query = (
@@ -104,7 +104,7 @@ def link_of(tx: Transaction, pipeline_id: int) -> Link:
         .where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)
     )
     row = tx.execute(query).one_or_none()
-    return Link(None, resolved=False, refreshed_ms=None) if row is None else Link(*row)
+    return MergeRequestLink(None, resolved=False, refreshed_ms=None) if row is None else MergeRequestLink(*row)
 
 
 def newest_of_requests(tx: Transaction, iids: Iterable[int]) -> dict[int, int]:

@@ -138,19 +138,21 @@ PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderEntry:
     """One line of a folder: `size` is None for a folder in it."""
 
     name: str
     size: int | None
 
 
-def folder_entries(tx: Transaction, folder: str) -> list[Entry]:
+def folder_entries(tx: Transaction, folder: str) -> list[FolderEntry]:
     """List one level of a folder, by name, in one statement that skips what is deeper."""
     return sorted(_walked(tx, folder, f"{folder}/", None), key=lambda one: one.name)
 
 
-def folder_page(tx: Transaction, folder: str, *, token: str | None, size: int = PAGE) -> tuple[list[Entry], str | None]:
+def folder_page(
+    tx: Transaction, folder: str, *, token: str | None, size: int = PAGE
+) -> tuple[list[FolderEntry], str | None]:
     """List a page of a folder, and return the token of the next page. Raises INVALID for another folder's token."""
     mark = mark_of("files", folder)
     after = read_token(token, mark, 1)
@@ -164,7 +166,7 @@ def folder_page(tx: Transaction, folder: str, *, token: str | None, size: int = 
     return sorted(found, key=lambda one: one.name), following
 
 
-def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list[Entry]:
+def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list[FolderEntry]:
     """Go from entry to entry by seeking in the key: after `a/b` comes what is not below `a`, from `a0` on.
 
     (A path holds no character before the space, so the next path after `a` is at least `a` and a space.)
@@ -191,7 +193,7 @@ def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list
     found = []
     for path, size in tx.execute(query):
         name, deep, _ = path[len(folder) + 1 :].partition("/")
-        found.append(Entry(name, None if deep else size))
+        found.append(FolderEntry(name, None if deep else size))
     return found
 
 

@@ -16,7 +16,7 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import Clause
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.ci.jobs import Part
+from mltrail_server.store.ci.jobs import JobPart
 from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.metrics import NAN
@@ -124,7 +124,7 @@ def _job_failed(project_id: ProjectId) -> sa.ColumnElement[bool]:
         .where(
             _LINK.c.project_id == project_id,
             _LINK.c.candidate_iid == _T.c.iid,
-            _LINK.c.part == Part.CREATOR,
+            _LINK.c.part == JobPart.CREATOR,
             _JOB.c.status.in_(FAILED_JOB),
         )
         .correlate(_T)
@@ -133,11 +133,11 @@ def _job_failed(project_id: ProjectId) -> sa.ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CandidateJob:
     """A job that made a candidate or added to it, with what GitLab last said about it; None if it was not asked yet."""
 
     candidate_iid: int
-    part: Part
+    part: JobPart
     job_id: int
     job_name: str | None
     job_status: str | None
@@ -248,7 +248,7 @@ def tag_values(tx: Transaction, candidate_iids: Iterable[int], names: Sequence[s
     return _pairs(tx, schema.candidate_tag, candidate_iids, names)
 
 
-def made_by(tx: Transaction, candidate_iids: Iterable[int]) -> list[Made]:
+def made_by(tx: Transaction, candidate_iids: Iterable[int]) -> list[CandidateJob]:
     """Fetch the jobs of some candidates, with their pipelines; the creator of each candidate comes last."""
     job, pipeline = schema.job, schema.pipeline
     query = (
@@ -275,7 +275,7 @@ def made_by(tx: Transaction, candidate_iids: Iterable[int]) -> list[Made]:
         )
         .order_by(_LINK.c.candidate_iid, _LINK.c.part.desc(), _LINK.c.verified, _LINK.c.job_id)
     )
-    return [Made(iid, Part(part), *rest) for iid, part, *rest in tx.execute(query)]
+    return [CandidateJob(iid, JobPart(part), *rest) for iid, part, *rest in tx.execute(query)]
 
 
 def _pairs(

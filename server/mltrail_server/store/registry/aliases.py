@@ -18,7 +18,7 @@ OfModels = dict[int, list[tuple[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class AliasMove:
     """An alias moved from one version to another; None is "no version". `at_ms` is in milliseconds since the epoch."""
 
     alias: str
@@ -49,7 +49,7 @@ def delete(tx: Transaction, model_id: int, alias: str) -> None:
     tx.execute(sa.delete(_T).where(*where))
 
 
-def record(tx: Transaction, model_id: int, move: Move) -> None:
+def record(tx: Transaction, model_id: int, move: AliasMove) -> None:
     tx.execute(
         sa.insert(_EVENT).values(
             project_id=tx.project_id,
@@ -67,7 +67,7 @@ def record(tx: Transaction, model_id: int, move: Move) -> None:
     )
 
 
-def history(tx: Transaction, model_id: int) -> list[Move]:
+def history(tx: Transaction, model_id: int) -> list[AliasMove]:
     """Fetch all moves of a model's aliases, the newest first."""
     query = (
         sa.select(
@@ -82,7 +82,7 @@ def history(tx: Transaction, model_id: int) -> list[Move]:
         .where(_EVENT.c.project_id == tx.project_id, _EVENT.c.model_id == model_id)
         .order_by(_EVENT.c.id.desc())
     )
-    return [Move(*row) for row in tx.execute(query)]
+    return [AliasMove(*row) for row in tx.execute(query)]
 
 
 def of_models(tx: Transaction, model_ids: Sequence[int]) -> OfModels:

@@ -129,7 +129,7 @@ _MODEL = schema.model
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class VersionCount:
     """How many versions a model has, without deleted ones, and the highest number among them."""
 
     versions: int
@@ -150,7 +150,7 @@ def semvers(tx: Transaction, model_id: int, numbers: Iterable[int]) -> dict[int,
     return {row.number: row.semver for row in tx.execute(query)}
 
 
-def counts(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Count]:
+def counts(tx: Transaction, model_ids: Iterable[int]) -> dict[int, VersionCount]:
     """Count the versions of several models in one statement."""
     query = (
         sa.select(_VERSION.c.model_id, sa.func.count(), sa.func.max(_VERSION.c.number))
@@ -161,4 +161,4 @@ def counts(tx: Transaction, model_ids: Iterable[int]) -> dict[int, Count]:
         )
         .group_by(_VERSION.c.model_id)
     )
-    return {model_id: Count(versions, newest) for model_id, versions, newest in tx.execute(query)}
+    return {model_id: VersionCount(versions, newest) for model_id, versions, newest in tx.execute(query)}

@@ -25,7 +25,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredContract:
     """`text` is the file that binds the pipeline, None if there is none. `proposed` is the merge request's own if it
     differs, "" if it is removed. `problem` says why a file could not be read. `changes` is None if nobody has asked.
     `ref` is the branch that the file was read from, and `earlier` the branch's last readable file if this one is not.
@@ -42,7 +42,7 @@ class Kept:
     earlier: str | None = None
 
 
-def get(tx: Transaction, pipeline_id: int) -> Kept:
+def get(tx: Transaction, pipeline_id: int) -> StoredContract:
     query = sa.select(
         _T.c.contract,
         _T.c.proposed_contract,
@@ -56,12 +56,12 @@ def get(tx: Transaction, pipeline_id: int) -> Kept:
     )
     row = tx.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
     if row is None:
-        return Kept()
+        return StoredContract()
     changes = None
     if row.changed_at is not None:
         paths = None if row.changed_paths is None else tuple(json.loads(row.changed_paths))
         changes = Changes(paths, *json.loads(row.changed_at))
-    return Kept(
+    return StoredContract(
         row.contract,
         row.proposed_contract,
         changes,
@@ -104,7 +104,7 @@ def read_from(tx: Transaction, ref: str, *, among: int) -> list[str]:
     return list(dict.fromkeys(tx.execute(query.limit(among)).scalars()))
 
 
-def keep(tx: Transaction, pipeline_id: int, kept: Kept) -> None:
+def keep(tx: Transaction, pipeline_id: int, kept: StoredContract) -> None:
     """Store what was read for a known pipeline."""
     changes = kept.changes
     paths = None if changes is None or changes.paths is None else json.dumps(changes.paths)

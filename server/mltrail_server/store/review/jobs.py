@@ -65,7 +65,7 @@ _LARGEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReportJobs:
     """`asked` is the newest attempt of the job that last asked; `alike` are the pipeline's jobs with given names."""
 
     asked: ReportJob | None
@@ -102,7 +102,7 @@ def names_before(tx: Transaction, pipeline_id: int, *, iid: int, target: str) ->
     return list(dict.fromkeys(found))
 
 
-def of_pipeline(tx: Transaction, pipeline_id: int, names: Sequence[str]) -> Found:
+def of_pipeline(tx: Transaction, pipeline_id: int, names: Sequence[str]) -> ReportJobs:
     """Fetch the job that has asked for a pipeline's report, and the jobs with these names, its children's included.
 
     Three statements.
@@ -124,4 +124,4 @@ def of_pipeline(tx: Transaction, pipeline_id: int, names: Sequence[str]) -> Foun
     if row is not None:
         newest = [one for one in found if one.name == row.name]
         asked = newest[-1] if newest else ReportJob(row.id, row.name or f"job {row.id}", None)
-    return Found(asked, [one for one in found if one.name in names])
+    return ReportJobs(asked, [one for one in found if one.name in names])

@@ -1,6 +1,6 @@
 """Make an object in GitLab say what it should say, whatever it is: a note, a thread, a commit status, an issue.
 
-What keeps it at one object: only who holds the merge request's lease publishes, so that of several processes one does;
+There is only ever one object, because only the process that holds the merge request's lease publishes;
 an object of ours is looked for before one is made, so that a lost response, a killed process or a lost database costs a
 look and not a second object; and what GitLab might have accepted after all is never sent again blindly. Somebody else's
 object is never touched, and an older pipeline never overwrites what a newer one says.
