@@ -29,7 +29,7 @@ READS: dict[str, Callable[[Transaction], object]] = {
     "tags of snapshots": lambda one: pipeline_runs.own_tags(one, [1], {"a", "b"}, snapshots=[8, 9]),
     "what is gone": lambda one: tombstones.of_pipelines(one, [1, 2, 3]),
     "who removed it": lambda one: tombstones.of_candidate(one, 7),
-    "who has written": lambda one: evidence.of(one, 7),
+    "who has written": lambda one: evidence.amendments(one, 7),
     "who has what beside": lambda one: candidates.amended_of(one, ["a", "b"]),
     "what protects": lambda one: jobs.any_protected_in(one, 7),
     "laptops": lambda one: pipeline_runs.without_job(one, ["a" * 40, "b" * 40], limit=20),

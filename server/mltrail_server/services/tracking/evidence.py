@@ -68,10 +68,10 @@ def add(
         locked = candidates.get_to_write(tx, candidate.eid)
         number = locked.amendment_iid if locked is not None else None
     if number is None:
-        number = store.number(tx)
+        number = store.next_number(tx)
         candidates.change(tx, candidate.iid, amendment_iid=number)
     job_id = scope.actor.job.job_id if scope.actor.job is not None else None
-    store.add(tx, candidate.iid, scope.actor.user_name, job_id, kinds)
+    store.add_amendment(tx, candidate.iid, scope.actor.user_name, job_id, kinds)
     return number
 
 
@@ -96,7 +96,7 @@ def delete_tag(tx: Transaction, candidate: Candidate, key: str, *, own: bool) ->
 
 def of(tx: Transaction, candidate: Candidate) -> list[Amendment]:
     """List who, other than its own jobs, has written to a candidate. Takes no statement if nobody has."""
-    return store.of(tx, candidate.iid) if candidate.amended else []
+    return store.amendments(tx, candidate.iid) if candidate.amended else []
 
 
 def with_histories(tx: Transaction, known: Mapping[int, str], key: str) -> dict[int, str]:
@@ -106,7 +106,7 @@ def with_histories(tx: Transaction, known: Mapping[int, str], key: str) -> dict[
     amended = candidates.amended_of(tx, list(known.values()))
     if not amended:
         return dict(known)
-    own = histories.having(tx, list(amended), key)
+    own = histories.candidates_with(tx, list(amended), key)
     return {amended[iid] if iid in amended and iid not in own else iid: eid for iid, eid in known.items()}
 
 
@@ -152,11 +152,11 @@ def snapshot(tx: Transaction, candidate: Candidate) -> None:
     """Keep what a candidate is now, with the names of its files and of its logged models' files."""
     if candidate.snapshot_iid is not None:
         store.forget(tx, candidate.snapshot_iid)
-    number = store.number(tx)
+    number = store.next_number(tx)
     folders = {f"{candidate.experiment_iid}/{candidate.eid}/artifacts": "artifacts"}
     for model_id, experiment_iid in logged_models.made_by(tx, candidate.eid):
         folders[f"{experiment_iid}/models/{model_id}/artifacts"] = f"models/{model_id}"
-    store.take(tx, candidate.iid, folders=folders, to=number)
+    store.take_snapshot(tx, candidate.iid, folders=folders, to=number)
     candidates.change(tx, candidate.iid, snapshot_iid=number)
 
 

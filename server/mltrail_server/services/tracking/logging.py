@@ -50,7 +50,7 @@ def log_batch(
         own = number == candidate.iid
         changed = params.add(tx, number, by_key)
         if not own and not changed:
-            changed = params.others(tx, candidate.iid, by_key)
+            changed = params.conflicting(tx, candidate.iid, by_key)
         if changed:
             key, old = next(iter(changed.items()))
             raise invalid(Reason.PARAM_CHANGED, key=key, eid=eid, old=old, new=by_key[key])

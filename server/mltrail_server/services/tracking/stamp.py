@@ -241,7 +241,7 @@ def _tie(
     lateness: Lateness = Lateness(),  # noqa: B008 - it never changes
 ) -> None:
     if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
-        jobs.know(tx, job.job_id, pipeline_id=job.pipeline_id)
+        jobs.ensure(tx, job.job_id, pipeline_id=job.pipeline_id)
     jobs.tie(
         tx,
         candidate_iid,
@@ -255,7 +255,7 @@ def _tie(
 
 
 def _tie_claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
-    jobs.know(tx, claim.id, pipeline_id=claim.pipeline_id)
+    jobs.ensure(tx, claim.id, pipeline_id=claim.pipeline_id)
     jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=JobPart.CREATOR, verified=False)
     return _tags_of_claim(scope, claim)
 

@@ -52,7 +52,7 @@ class JobFlag:
     late: bool
 
 
-def know(tx: Transaction, job_id: int, *, pipeline_id: int) -> None:
+def ensure(tx: Transaction, job_id: int, *, pipeline_id: int) -> None:
     """Add a job if it is new; GitLab is asked about it later."""
     tx.upsert(schema.job, [{"project_id": tx.project_id, "id": job_id, "pipeline_id": pipeline_id}])
 

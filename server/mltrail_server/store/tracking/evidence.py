@@ -28,12 +28,12 @@ _TABLES = (
 )
 
 
-def number(tx: Transaction) -> int:
+def next_number(tx: Transaction) -> int:
     """Take a number for an amendment or a snapshot."""
     return tx.next_number("candidate")
 
 
-def take(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: int) -> None:
+def take_snapshot(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: int) -> None:
     """Copy what a candidate is now to a number: latest values and extremes of each metric, parameters, tags as its own
     jobs set them, inputs and outputs, and the files in `folders`, which maps each folder to its name in the copy.
     """
@@ -99,7 +99,9 @@ class Amendment:
     last_ms: int
 
 
-def add(tx: Transaction, candidate_iid: int, user_name: str, job_id: int | None, kinds: Iterable[str]) -> None:
+def add_amendment(
+    tx: Transaction, candidate_iid: int, user_name: str, job_id: int | None, kinds: Iterable[str]
+) -> None:
     """Note a write, and add its kinds to those of the same writer."""
     key = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "user_name": user_name, "job_id": job_id or 0}
     where = [_AMENDMENT.c[name] == value for name, value in key.items()]
@@ -113,7 +115,7 @@ def add(tx: Transaction, candidate_iid: int, user_name: str, job_id: int | None,
     tx.upsert(_AMENDMENT, [row], update=["kinds", "last_ms"])
 
 
-def of(tx: Transaction, candidate_iid: int) -> list[Amendment]:
+def amendments(tx: Transaction, candidate_iid: int) -> list[Amendment]:
     """Fetch who has written to a candidate, in the order in which they began."""
     query = sa.select(
         _AMENDMENT.c.user_name, _AMENDMENT.c.job_id, _AMENDMENT.c.kinds, _AMENDMENT.c.first_ms, _AMENDMENT.c.last_ms

@@ -38,7 +38,7 @@ def steps_of(tx: Transaction, candidate_iids: Sequence[int], key: str) -> dict[i
     return found
 
 
-def having(tx: Transaction, candidate_iids: Sequence[int], key: str) -> set[int]:
+def candidates_with(tx: Transaction, candidate_iids: Sequence[int], key: str) -> set[int]:
     """Return the candidates that have logged a metric."""
     number = metric_keys.find(tx, [key]).get(key)
     if number is None:

@@ -26,10 +26,10 @@ def add(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
     if tx.upsert(_T, [owner | {"key": key, "value": value} for key, value in params.items()]) == len(params):
         return {}
-    return others(tx, candidate_iid, params)
+    return conflicting(tx, candidate_iid, params)
 
 
-def others(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[str, str]:
+def conflicting(tx: Transaction, candidate_iid: int, params: Mapping[str, str]) -> dict[str, str]:
     """Return the stored values of parameters that exist with another value."""
     there = tx.execute(_THERE, {"project_id": tx.project_id, "candidate_iid": candidate_iid, "keys": list(params)})
     return {row.key: row.value for row in there if row.value != params[row.key]}
