@@ -74,8 +74,8 @@ def clock() -> FrozenClock:
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    told = any("backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
-    if "backend" in metafunc.fixturenames and not told:
+    parametrized = any("backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "backend" in metafunc.fixturenames and not parametrized:
         suite = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
         on_both = databases.BACKENDS if suite in databases.ON_BOTH else ("sqlite",)
         metafunc.parametrize("backend", getattr(metafunc.module, "BACKENDS", on_both))

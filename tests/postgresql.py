@@ -75,13 +75,18 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server, also after `kill`, and wait until it answers."""
-        told = [
+        options = [
             f"port={self.port}",
             "listen_addresses=127.0.0.1",
             f"unix_socket_directories={self.folder}",
             *self.options,
         ]
-        command = [programs() / "postgres", "-D", self.folder / "data", *(part for one in told for part in ("-c", one))]
+        command = [
+            programs() / "postgres",
+            "-D",
+            self.folder / "data",
+            *(part for one in options for part in ("-c", one)),
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,

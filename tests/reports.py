@@ -86,7 +86,7 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
             )
         )
     outcomes = [one.outcome for one in reports if one.outcome is not None]
-    told = gate.summary(ruling.outcome for one in reports for ruling in one.rulings)
+    summary = gate.summary(ruling.outcome for one in reports for ruling in one.rulings)
     if version.problems:
         return Judged(version, Outcome.WARN, "contract invalid", tuple(reports))
-    return Judged(version, gate.worst(outcomes) if outcomes else None, told, tuple(reports))
+    return Judged(version, gate.worst(outcomes) if outcomes else None, summary, tuple(reports))

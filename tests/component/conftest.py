@@ -55,8 +55,8 @@ class Job:
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Answer exit code, standard output and standard error of `mltrail …`."""
         code = main(arguments)
-        told = self.output.readouterr()
-        return code, told.out, told.err
+        captured = self.output.readouterr()
+        return code, captured.out, captured.err
 
 
 @pytest.fixture

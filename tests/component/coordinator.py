@@ -41,13 +41,13 @@ class Coordinator:
         tokens = config[name if name in config else re.sub(r": \[.*\]$", "", name)].get("id_tokens", {})
         # The runner here has made up an id of its own and put it into the values of other variables, too.
         made_up = environment["CI_JOB_ID"]
-        told = {
+        predefined = {
             key: re.sub(rf"\b{made_up}\b", str(job.id), value)
             for key, value in environment.items()
             if re.match(r"(CI|MLFLOW|MLTRAIL)_", key) and re.search(rf"\b{made_up}\b", value)
         }
         signed = {key: self.gitlab.mint(job, _expanded(one["aud"], environment)) for key, one in tokens.items()}
-        exports = told | signed | self.settings | {"CI_JOB_TOKEN": job.token, "STAND_IN_JOB": str(job.id)}
+        exports = predefined | signed | self.settings | {"CI_JOB_TOKEN": job.token, "STAND_IN_JOB": str(job.id)}
         lines = [f"export {key}={shlex.quote(value)}" for key, value in exports.items()]
         if "CI_COMMIT_TAG" in environment or "CI_MERGE_REQUEST_IID" in environment:
             lines.append("unset CI_COMMIT_BRANCH")
@@ -64,12 +64,12 @@ class Coordinator:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                told = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 if self.path == "/begin":
-                    pairs = (entry.partition("=") for entry in told.split("\0") if entry)
+                    pairs = (entry.partition("=") for entry in body.split("\0") if entry)
                     answer = coordinator.begin({key: value for key, _, value in pairs})
                 else:
-                    answer = coordinator.end(int(self.path.rpartition("/")[2]), int(told))
+                    answer = coordinator.end(int(self.path.rpartition("/")[2]), int(body))
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(answer.encode())))
                 self.end_headers()

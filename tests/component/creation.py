@@ -245,9 +245,9 @@ def _stage(job: Mapping[str, Any]) -> str:
 
 def _needs(needs: list[Any]) -> Iterator[dict[str, Any]]:
     for need in needs:
-        told = {"job": need} if isinstance(need, str) else need
-        if "job" in told and not told.keys() & {"pipeline", "project"}:
-            yield {"job": told["job"], "optional": told.get("optional", False)}
+        entry = {"job": need} if isinstance(need, str) else need
+        if "job" in entry and not entry.keys() & {"pipeline", "project"}:
+            yield {"job": entry["job"], "optional": entry.get("optional", False)}
 
 
 def _listed(rules: Any) -> list[dict[str, Any]]:
@@ -294,13 +294,13 @@ def _first(rules: list[dict[str, Any]], variables: Mapping[str, str], where: str
 
 def _any_ref(policy: Any, variables: Mapping[str, str], where: str) -> bool:
     """`only` and `except`: all kinds of conditions of `only` have to hold."""
-    told = policy if isinstance(policy, dict) else {"refs": policy}
-    if unknown := told.keys() - {"refs", "variables"}:
+    conditions = policy if isinstance(policy, dict) else {"refs": policy}
+    if unknown := conditions.keys() - {"refs", "variables"}:
         raise NotImplementedError(f"{where}: only:{unknown} is not known here")
-    refs = told.get("refs")
+    refs = conditions.get("refs")
     refs = [refs] if isinstance(refs, str) else refs
     fits = refs is None or any(_is_ref(str(one), variables) for one in refs)
-    return fits and ("variables" not in told or any(holds(one, variables) for one in told["variables"]))
+    return fits and ("variables" not in conditions or any(holds(one, variables) for one in conditions["variables"]))
 
 
 def _is_ref(pattern: str, variables: Mapping[str, str]) -> bool:

@@ -34,8 +34,8 @@ def doctor(job: Job, token: str, **variables: str) -> tuple[int, dict[str, dict[
         job.environment.setenv(name, value)
     job.server.answers.setdefault("GET /healthz", [(200, {})])
     job.server.answers.setdefault(f"GET {job.base}/setup", [(200, a_setup())])
-    code, told, _ = job.run("doctor", "--json")
-    return code, {check["name"]: check for check in json.loads(told)["checks"]}
+    code, output, _ = job.run("doctor", "--json")
+    return code, {check["name"]: check for check in json.loads(output)["checks"]}
 
 
 def problems(found: tuple[int, dict[str, dict[str, Any]]]) -> dict[str, str]:

@@ -56,7 +56,7 @@ KINDS: dict[str, dict[str, str] | None] = {
 
 def variables_of(kind: str) -> dict[str, str]:
     """All variables that `rules` may ask for in a pipeline of this kind, as GitLab sets them."""
-    told = {
+    variables = {
         "CI_DEFAULT_BRANCH": "main",
         "CI_PROJECT_ID": "42",
         "CI_PIPELINE_SOURCE": "push",
@@ -64,9 +64,9 @@ def variables_of(kind: str) -> dict[str, str]:
         "CI_COMMIT_REF_NAME": "main",
         **(KINDS[kind] or {}),
     }
-    if not told.keys().isdisjoint({"CI_COMMIT_TAG", "CI_MERGE_REQUEST_IID"}):
-        del told["CI_COMMIT_BRANCH"]
-    return told
+    if not variables.keys().isdisjoint({"CI_COMMIT_TAG", "CI_MERGE_REQUEST_IID"}):
+        del variables["CI_COMMIT_BRANCH"]
+    return variables
 
 
 @dataclass
@@ -83,15 +83,15 @@ class Runner:
 
     def jobs(self, variables: dict[str, str] | None = None) -> dict[str, Any]:
         """The jobs that a pipeline would have, by name."""
-        jobs = json.loads(self._run("--list-json", *_told(variables or {})))
+        jobs = json.loads(self._run("--list-json", *_variable_options(variables or {})))
         return {job["name"]: job for job in jobs if job["when"] != "never"}
 
     def execute(
         self, variables: dict[str, str], environment: dict[str, str], *jobs: str
     ) -> "subprocess.CompletedProcess[str]":
         """Run the pipeline that these variables make, or only the named jobs of it, each in a copy of the checkout."""
-        told = [*_told(variables), *jobs]
-        return self._call("--shell-isolation", "--no-artifacts-to-source", *told, environment=environment)
+        arguments = [*_variable_options(variables), *jobs]
+        return self._call("--shell-isolation", "--no-artifacts-to-source", *arguments, environment=environment)
 
     def _run(self, *arguments: str) -> str:
         ran = self._call(*arguments)
@@ -110,7 +110,7 @@ class Runner:
         )
 
 
-def _told(variables: dict[str, str]) -> list[str]:
+def _variable_options(variables: dict[str, str]) -> list[str]:
     arguments = [part for name, value in variables.items() for part in ("--variable", f"{name}={value}")]
     if variables:
         arguments += ["--ignore-predefined-vars", ",".join(variables)]

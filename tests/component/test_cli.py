@@ -52,17 +52,17 @@ def test_starting_loads_nothing_heavy(command: list[str]) -> None:
 @pytest.mark.parametrize("option", ["--serv", "--pro", "--unknown", "-x"])
 def test_an_option_that_is_not_known_is_refused(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Half a name, too: it would mean something else once another option begins so."""
-    with pytest.raises(SystemExit) as told:
+    with pytest.raises(SystemExit) as stopped:
         main([command, option, "x"])
-    assert told.value.code == 2
+    assert stopped.value.code == 2
     assert "usage: mltrail" in capsys.readouterr().err
 
 
 def test_help_names_each_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    told = capsys.readouterr().out
-    assert all(f"    {name}" in told and what in " ".join(told.split()) for name, what in COMMANDS.items())
+    output = capsys.readouterr().out
+    assert all(f"    {name}" in output and what in " ".join(output.split()) for name, what in COMMANDS.items())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -81,9 +81,9 @@ def test_its_version(capsys: pytest.CaptureFixture[str], job: Job) -> None:
 
 def test_runs_as_a_table(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", CANDIDATES)
-    code, told, _ = job.run("runs")
+    code, output, _ = job.run("runs")
     assert code == 0
-    assert told.splitlines() == [
+    assert output.splitlines() == [
         "run  name  status    job      auc   f1",
         "---  ----  --------  ----  ------  ---",
         "7    deep  finished  4711  0.8953  0.6",

@@ -64,14 +64,14 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 )
 def test_each_command_does_its_work(job: Job, arguments: list[str], encoding: str) -> None:
     ran = run(*arguments, environment={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
-    told = ran.stdout.decode(encoding.partition(":")[0])
+    output = ran.stdout.decode(encoding.partition(":")[0])
     assert b"Traceback" not in ran.stderr
     assert ran.returncode == (1 if arguments == ["doctor"] else 0), ran.stderr
-    assert told.strip()
+    assert output.strip()
     if arguments[0] == "promote":
         assert [one.method for one in job.server.asked] == ["POST", "GET", "POST", "GET", "POST", "PUT"]
     if encoding == "ascii" and arguments[0] not in {"doctor", "names"}:
-        assert '-0.8 pp +/- 0.1, "worse" -> 1.2 x as bad... >= 0.7 [ok] M\\xfcller' in told
+        assert '-0.8 pp +/- 0.1, "worse" -> 1.2 x as bad... >= 0.7 [ok] M\\xfcller' in output
 
 
 def test_without_a_locale(job: Job) -> None:
@@ -137,10 +137,10 @@ def test_a_stream_that_was_never_open(job: Job, closed: str, tmp_path: Path) -> 
 def test_what_the_server_did_is_written_before_a_word_is_printed(job: Job, tmp_path: Path) -> None:
     """A Release that fails keeps neither the deployment, the files nor the result from those who wait for them."""
     job.server.lay("POST /api/v4/projects/42/releases", {"message": "403 Forbidden"}, status=403)
-    code, told, error = job.run("promote", "--release", "--deployment", "--dotenv", str(tmp_path / "env"))
+    code, output, error = job.run("promote", "--release", "--deployment", "--dotenv", str(tmp_path / "env"))
     assert code == 3
-    assert "is now champion" in told
-    assert "Deployment in model/churn\n" in told
+    assert "is now champion" in output
+    assert "Deployment in model/churn\n" in output
     assert "releases returned 403" in error
     assert "MLTRAIL_VERSION=1.1.0\n" in (tmp_path / "env").read_text()
 
@@ -158,5 +158,5 @@ def test_columns_stay_in_line(job: Job) -> None:
 
 
 def test_json_is_json_everywhere(job: Job) -> None:
-    told = run("promote", "--json", environment={"PYTHONIOENCODING": "ascii"}).stdout
-    assert json.loads(told)["promotions"][0]["reason"] == SENTENCE
+    output = run("promote", "--json", environment={"PYTHONIOENCODING": "ascii"}).stdout
+    assert json.loads(output)["promotions"][0]["reason"] == SENTENCE

@@ -18,18 +18,18 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_good_file_needs_no_server(job: Job, file: Path) -> None:
     file.write_text(GOOD)
-    code, told, _ = job.run("contract", "check", str(file))
-    assert (code, told) == (0, f"{file} is valid: 1 model, 1 rule.\n")
+    code, output, _ = job.run("contract", "check", str(file))
+    assert (code, output) == (0, f"{file} is valid: 1 model, 1 rule.\n")
     assert job.server.asked == []
 
 
 def test_mistakes_are_told_as_a_compiler_does(job: Job, file: Path) -> None:
     file.write_text(BAD)
-    code, told, _ = job.run("contract", "check", str(file))
+    code, output, _ = job.run("contract", "check", str(file))
     assert code == 1
-    assert told.startswith(f"{file}:5:27: models.churn.rules[0].at_lest: unknown key")
-    code, told, _ = job.run("contract", "check", str(file), "--json")
-    (problem,) = json.loads(told)["problems"]
+    assert output.startswith(f"{file}:5:27: models.churn.rules[0].at_lest: unknown key")
+    code, output, _ = job.run("contract", "check", str(file), "--json")
+    (problem,) = json.loads(output)["problems"]
     assert (problem["line"], problem["column"]) == (5, 27)
 
 
@@ -44,8 +44,8 @@ def test_a_pipeline_shows_what_it_would_say(job: Job, file: Path, outcome: str |
     rule = {"metric": "val_auc", "expects": "at least 0.9", "outcome": "fail", "sentence": "0.8 is less"}
     answer = {"gate": {"outcome": outcome, "sentence": "so it is"}, "models": [{"name": "churn", "rules": [rule]}]}
     job.server.lay(f"POST {job.base}/pipelines/77/contract", answer)
-    code, told, _ = job.run("contract", "check", str(file), "--pipeline", "77")
+    code, output, _ = job.run("contract", "check", str(file), "--pipeline", "77")
     assert code == expected
-    assert "Pipeline 77: so it is" in told
-    assert told.splitlines()[-1].split() == ["fail", "churn", "val_auc", "at", "least", "0.9", "0.8", "is", "less"]
+    assert "Pipeline 77: so it is" in output
+    assert output.splitlines()[-1].split() == ["fail", "churn", "val_auc", "at", "least", "0.9", "0.8", "is", "less"]
     assert job.server.asked[0].body == {"contract": GOOD}

@@ -35,8 +35,8 @@ def asked(job: Job) -> list[str]:
 
 
 def test_a_promotion_is_a_deployment_that_links_to_the_version(job: Job) -> None:
-    code, told, _ = deploy(job, before=[{"sha": "b2" * 20}])
-    assert (code, told.splitlines()[-1]) == (0, "Deployment in model/churn")
+    code, output, _ = deploy(job, before=[{"sha": "b2" * 20}])
+    assert (code, output.splitlines()[-1]) == (0, "Deployment in model/churn")
     made, linked = job.server.asked[-2:]
     assert made.body == {
         "environment": "model/churn",
@@ -55,8 +55,8 @@ def test_a_tags_pipeline_deploys_the_tag(job: Job, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_retried_job_deploys_once(job: Job) -> None:
-    code, told, _ = deploy(job, before=[{"sha": SHA}], state="already")
-    assert (code, told.splitlines()[-1]) == (0, "Deployment in model/churn already exists")
+    code, output, _ = deploy(job, before=[{"sha": SHA}], state="already")
+    assert (code, output.splitlines()[-1]) == (0, "Deployment in model/churn already exists")
     assert asked(job) == [f"GET {PROJECT}/deployments"]
 
 

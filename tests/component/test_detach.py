@@ -28,7 +28,7 @@ def launcher(job: Job, tmp_path: Path) -> Job:
 
 
 def test_the_training_gets_what_it_needs(launcher: Job, tmp_path: Path) -> None:
-    code, told, _ = launcher.run("detach", "--for", "72h", "--experiment", "churn", "--name", "deep")
+    code, output, _ = launcher.run("detach", "--for", "72h", "--experiment", "churn", "--name", "deep")
     assert code == 0
     assert launcher.server.asked[0].body == {"experiment": "churn", "name": "deep", "seconds": 259_200}
     file = tmp_path / "mltrail-detached.env"
@@ -39,7 +39,7 @@ def test_the_training_gets_what_it_needs(launcher: Job, tmp_path: Path) -> None:
         "MLFLOW_TRACKING_TOKEN": ANSWER["token"],
         "MLFLOW_RUN_ID": ANSWER["run_id"],
     }
-    assert "2026-09-21 14:13 UTC" in told
+    assert "2026-09-21 14:13 UTC" in output
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
@@ -48,13 +48,13 @@ def test_the_token_is_in_no_log_and_for_the_owner_only(launcher: Job, tmp_path: 
     file.parent.mkdir()
     file.write_text("open to all")
     file.chmod(0o644)
-    _, told, error = launcher.run("detach", "--for", "3d", "--run", "ab" * 16, "--env", str(file), *more)
+    _, output, error = launcher.run("detach", "--for", "3d", "--run", "ab" * 16, "--env", str(file), *more)
     assert launcher.server.asked[0].body == {"run_id": "ab" * 16, "seconds": 259_200}
-    assert "mltd-" not in told + error
-    assert ANSWER["run_id"] in told
+    assert "mltd-" not in output + error
+    assert ANSWER["run_id"] in output
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     if more:
-        assert json.loads(told)["until_ms"] == ANSWER["until_ms"]
+        assert json.loads(output)["until_ms"] == ANSWER["until_ms"]
 
 
 def test_the_experiment_of_the_environment_is_taken(launcher: Job) -> None:

@@ -148,8 +148,8 @@ def test_a_refused_token(job: Job) -> None:
 
 def test_people_read_sentences(job: Job) -> None:
     doctor(job, token(job))
-    told = job.run("doctor")[1]
-    assert "ok       token: MLFLOW_TRACKING_TOKEN is the ID token of job 4711" in told
+    output = job.run("doctor")[1]
+    assert "ok       token: MLFLOW_TRACKING_TOKEN is the ID token of job 4711" in output
 
 
 def test_it_does_not_send_for_itself(job: Job) -> None:
@@ -165,15 +165,15 @@ TOKENS = "default: {id_tokens: {VAULT_ID_TOKEN: {aud: https://v.example}, SIGSTO
 def of_default(job: Job, folder: Path, config: str, **variables: str) -> str | None:
     """What the doctor says of the tokens of `default:` where this is the project's file."""
     (folder / variables.get("CI_CONFIG_PATH", ".gitlab-ci.yml")).write_text(config)
-    told = {"CI_PROJECT_DIR": str(folder), "CI_JOB_NAME": "train: [2, a b]", **variables}
-    return problems(doctor(job, token(job), **told)).get("id_tokens of default")
+    environment = {"CI_PROJECT_DIR": str(folder), "CI_JOB_NAME": "train: [2, a b]", **variables}
+    return problems(doctor(job, token(job), **environment)).get("id_tokens of default")
 
 
 def test_tokens_of_default_that_extends_has_taken_away(job: Job, tmp_path: Path) -> None:
     config = f"{TOKENS}train:\n  extends: .mltrail-track\n  script: [!reference [.a, script]]\n"
-    told = of_default(job, tmp_path, config)
-    assert told is not None
-    assert "VAULT_ID_TOKEN, SIGSTORE_ID_TOKEN" in told
+    problem = of_default(job, tmp_path, config)
+    assert problem is not None
+    assert "VAULT_ID_TOKEN, SIGSTORE_ID_TOKEN" in problem
     one_left = str(of_default(job, tmp_path, config, VAULT_ID_TOKEN="a.b.c"))
     assert "SIGSTORE_ID_TOKEN" in one_left
     assert "VAULT_ID_TOKEN" not in one_left

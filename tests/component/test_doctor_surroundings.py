@@ -13,7 +13,7 @@ from tests.component.doctor import a_setup, doctor, problems, token
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
-def told(job: Job, **variables: str) -> dict[str, str]:
+def problem_lines(job: Job, **variables: str) -> dict[str, str]:
     """The problems that are found, each with the line that mends it."""
     code, checks = doctor(job, token(job), **variables)
     wrong = {name: check for name, check in checks.items() if not check["ok"]}
@@ -83,7 +83,7 @@ def test_a_netrc_that_replaces_the_token(
     if text is not None:
         path.write_text(text)
         path.chmod(0o600)
-    wrong = told(job)
+    wrong = problem_lines(job)
     assert set(wrong) == ({"netrc"} if found else set())
     if found:
         assert found in wrong["netrc"]
@@ -94,12 +94,12 @@ def test_a_netrc_that_replaces_the_token(
 
 def test_an_empty_netrc_wins_over_the_one_at_home(job: Job, tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("default login a password b\n")
-    assert told(job, NETRC="/dev/null") == {}
+    assert problem_lines(job, NETRC="/dev/null") == {}
 
 
 def test_a_login_in_the_uri(job: Job) -> None:
     uri = f"{job.server.url}/api/v4/projects/42/ml/mlflow"
-    wrong = told(job, MLFLOW_TRACKING_URI=uri.replace("://", "://me:s3cr3t-s3cr3t@"))
+    wrong = problem_lines(job, MLFLOW_TRACKING_URI=uri.replace("://", "://me:s3cr3t-s3cr3t@"))
     assert set(wrong) == {"login in the URI"}
     assert wrong["login in the URI"].endswith(f"| export MLFLOW_TRACKING_URI={uri}")
     assert "s3cr3t" not in str(wrong)
@@ -109,22 +109,25 @@ def test_credentials_that_mlflow_keeps_at_home(job: Job, tmp_path: Path) -> None
     (tmp_path / ".mlflow").mkdir()
     kept = tmp_path / ".mlflow/credentials"
     kept.write_text("[mlflow]\nmlflow_tracking_username = me\nmlflow_tracking_password = s3cr3t%s\n")
-    assert "instead of the token" in told(job)["basic auth"]
+    assert "instead of the token" in problem_lines(job)["basic auth"]
     kept.write_text("[mlflow]\nmlflow_tracking_username = me\n")
-    assert told(job) == {}
-    assert "instead of the token" in told(job, MLFLOW_TRACKING_PASSWORD="s3cr3t-s3cr3t")["basic auth"]
+    assert problem_lines(job) == {}
+    assert "instead of the token" in problem_lines(job, MLFLOW_TRACKING_PASSWORD="s3cr3t-s3cr3t")["basic auth"]
     kept.write_bytes(b"\xff no ini")
-    assert told(job) == {}
+    assert problem_lines(job) == {}
 
 
 @pytest.mark.parametrize("name", ["MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"])
 def test_another_way_to_sign(job: Job, name: str) -> None:
-    assert f"unset {name}" in told(job, **{name: "true"})[name]
+    assert f"unset {name}" in problem_lines(job, **{name: "true"})[name]
 
 
 def test_models_that_go_elsewhere(job: Job) -> None:
-    assert "MLFLOW_REGISTRY_URI" in told(job, MLFLOW_REGISTRY_URI="https://x:s3cr3t@old.example.com")["registry URI"]
-    assert told(job, MLFLOW_REGISTRY_URI=f"{job.server.url}/api/v4/projects/42/ml/mlflow") == {}
+    assert (
+        "MLFLOW_REGISTRY_URI"
+        in problem_lines(job, MLFLOW_REGISTRY_URI="https://x:s3cr3t@old.example.com")["registry URI"]
+    )
+    assert problem_lines(job, MLFLOW_REGISTRY_URI=f"{job.server.url}/api/v4/projects/42/ml/mlflow") == {}
 
 
 def lay_experiment(job: Job, name: str | None) -> None:
@@ -137,23 +140,23 @@ def lay_experiment(job: Job, name: str | None) -> None:
 
 def test_an_experiment_that_was_left_over(job: Job) -> None:
     lay_experiment(job, None)
-    assert "can't be read here" in told(job, MLFLOW_EXPERIMENT_ID="7")["MLFLOW_EXPERIMENT_ID"]
+    assert "can't be read here" in problem_lines(job, MLFLOW_EXPERIMENT_ID="7")["MLFLOW_EXPERIMENT_ID"]
     lay_experiment(job, "churn")
     assert noted(job, "MLFLOW_EXPERIMENT_ID") == "it names the experiment 'churn'"
-    assert "'fraud'" in told(job, MLFLOW_EXPERIMENT_NAME="fraud")["MLFLOW_EXPERIMENT_ID"]
+    assert "'fraud'" in problem_lines(job, MLFLOW_EXPERIMENT_NAME="fraud")["MLFLOW_EXPERIMENT_ID"]
 
 
 def test_gitlab_does_not_show_the_project_to_the_bot(job: Job) -> None:
     message = "GitLab has no such project 42, or does not show it to this token."
     job.server.lay(f"GET {job.base}/setup", {"message": message}, status=404)
-    wrong = told(job)
+    wrong = problem_lines(job)
     assert "the bot is not a member" in wrong["bot"]
     assert "Invite members" in wrong["bot"]
 
 
 def test_a_bot_that_is_no_member_can_be_invited(job: Job) -> None:
     job.server.lay(f"GET {job.base}/setup", a_setup(bot={"ok": False, "problem": "mltrail's bot is not a member"}))
-    assert "Invite members" in told(job)["bot"]
+    assert "Invite members" in problem_lines(job)["bot"]
 
 
 # Proxies and authorities
@@ -181,7 +184,7 @@ def test_a_proxy_that_works_is_told(job: Job) -> None:
     ],
 )
 def test_entries_of_no_proxy_that_mean_the_server_and_don_t_count(job: Job, entry: str, why: str) -> None:
-    wrong = told(job, http_proxy="http://user:s3cr3t-s3cr3t@127.0.0.1:9", no_proxy=entry, NO_PROXY=entry)
+    wrong = problem_lines(job, http_proxy="http://user:s3cr3t-s3cr3t@127.0.0.1:9", no_proxy=entry, NO_PROXY=entry)
     assert {"server", "proxy", "NO_PROXY"} == set(wrong)
     assert why in wrong["NO_PROXY"]
     assert "127.0.0.1" in wrong["NO_PROXY"].partition("|")[2]
@@ -190,12 +193,14 @@ def test_entries_of_no_proxy_that_mean_the_server_and_don_t_count(job: Job, entr
 
 def test_a_network_that_the_servers_name_leads_into(job: Job) -> None:
     uri = job.server.url.replace("127.0.0.1", "localhost") + "/api/v4/projects/42/ml/mlflow"
-    wrong = told(job, MLFLOW_TRACKING_URI=uri, http_proxy="127.0.0.1:9", no_proxy="127.0.0.0/8", NO_PROXY="127.0.0.0/8")
+    wrong = problem_lines(
+        job, MLFLOW_TRACKING_URI=uri, http_proxy="127.0.0.1:9", no_proxy="127.0.0.0/8", NO_PROXY="127.0.0.0/8"
+    )
     assert "it contains the server's address 127.0.0.1" in wrong["NO_PROXY"]
 
 
 def test_a_network_that_counts(job: Job) -> None:
-    assert told(job, http_proxy="127.0.0.1:9", no_proxy="10.0.0.0/8, 127.0.0.0/8", NO_PROXY="") == {}
+    assert problem_lines(job, http_proxy="127.0.0.1:9", no_proxy="10.0.0.0/8, 127.0.0.0/8", NO_PROXY="") == {}
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -257,7 +262,7 @@ def test_code_that_sends_mlflow_elsewhere(job: Job, code: str, kind: str) -> Non
     cell = {"cell_type": "code", "source": [line + "\n" for line in ["%matplotlib inline", *code.split("\n")]]}
     notebook = json.dumps({"cells": [{"cell_type": "markdown", "source": "#"}, cell]})
     (folder / f"train.{kind}").write_text(code if kind == "py" else notebook)
-    wrong = told(job)
+    wrong = problem_lines(job)
     assert set(wrong) == {"code"}
     assert f"src/models/train.{kind}" in wrong["code"]
     assert OLD in wrong["code"]
@@ -309,12 +314,12 @@ def test_code_of_this_very_server_and_code_of_others(job: Job) -> None:
         Path(place).write_text(code)
     Path("loop").symlink_to(".")
     Path("dangling.py").symlink_to("nowhere")
-    assert told(job) == {}
+    assert problem_lines(job) == {}
 
 
 def test_secrets_in_code_are_not_shown(job: Job) -> None:
     Path("train.R").write_text("mlflow_set_tracking_uri('http://me:s3cr3t-s3cr3t@old.example.com')")
-    wrong = told(job)
+    wrong = problem_lines(job)
     assert "train.R:1" in wrong["code"]
     assert "s3cr3t" not in str(wrong)
 

@@ -32,7 +32,7 @@ class Mirror:
 
     def pipeline(self, variables: dict[str, str] | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run those jobs that make the image. The wheel is not needed where nothing is built."""
-        told = {
+        predefined = {
             "CI_PROJECT_PATH": PATH,
             "CI_REGISTRY": REGISTRY,
             "CI_REGISTRY_IMAGE": f"{REGISTRY}/{PATH}",
@@ -42,7 +42,7 @@ class Mirror:
             **(variables or {}),
         }
         jobs = ["version", "cli-image"] if variables else ["cli-image"]
-        return self.runner.execute(told, {"STAND_IN_REGISTRY": str(self.registry), **environment}, *jobs)
+        return self.runner.execute(predefined, {"STAND_IN_REGISTRY": str(self.registry), **environment}, *jobs)
 
     def commit(self) -> str:
         git = ["git", "commit", "--quiet", "--allow-empty", "--message=Next"]

@@ -165,9 +165,9 @@ def test_a_models_variables_don_t_depend_on_what_else_was_promoted() -> None:
 def test_promote_names_the_variables_and_what_it_had_to_leave_out(job: Job, tmp_path: Path) -> None:
     both = [a_promotion(model="churn_eu"), a_promotion(model="pay\n$ROLL")]
     job.server.lay(f"POST {job.base}/promotions", {"promotions": both})
-    code, told, error = job.run("promote", "--dotenv", str(tmp_path / "env"))
+    code, output, error = job.run("promote", "--dotenv", str(tmp_path / "env"))
     assert code == 0
-    assert "Later jobs find the version of churn_eu in MLTRAIL_VERSION_CHURN__EU\n" in told
+    assert "Later jobs find the version of churn_eu in MLTRAIL_VERSION_CHURN__EU\n" in output
     assert re.search(
         r"Later jobs don't get MLTRAIL_MODEL_PAY_ROLL___[A-Z2-7]{16}: no variable can hold its value", error
     )
@@ -176,9 +176,9 @@ def test_promote_names_the_variables_and_what_it_had_to_leave_out(job: Job, tmp_
 
 def test_the_command_that_tells_names_needs_no_server(job: Job) -> None:
     job.environment.delenv("MLFLOW_TRACKING_URI")
-    code, told, _ = job.run("names", "churn_eu", "Churn", "--json")
+    code, output, _ = job.run("names", "churn_eu", "Churn", "--json")
     assert code == 0
-    assert [row["variable"] for row in json.loads(told)] == [
+    assert [row["variable"] for row in json.loads(output)] == [
         "MLTRAIL_VERSION_CHURN__EU",
         f"MLTRAIL_VERSION_{naming.variable('Churn')}",
     ]

@@ -58,15 +58,15 @@ def _folder(job: Job, tmp_path: Path) -> None:
 def ends_well(job: Job, command: str, tmp_path: Path, *more: str) -> tuple[int, str]:
     """Answer the exit code and all that was told, after what holds for each."""
     code, out, error = job.run(*COMMANDS[command], *more)
-    told = out + error
+    output = out + error
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file() and "out" in path.parts)
-    for text in (told, written):
+    for text in (output, written):
         assert "Traceback" not in text
         assert "s3cr3t" not in text.replace("detached", "")
         assert base64.b64encode(SECRET.encode()).decode() not in text
-    assert code not in {1, 5} or (command == "doctor" and code == 1), told
-    assert re.search(r"^mltrail: .{20,}$", error, re.MULTILINE) or command == "doctor" or code == 0, told
-    return code, told
+    assert code not in {1, 5} or (command == "doctor" and code == 1), output
+    assert re.search(r"^mltrail: .{20,}$", error, re.MULTILINE) or command == "doctor" or code == 0, output
+    return code, output
 
 
 def uris(job: Job) -> dict[str, dict[str, str]]:
@@ -137,9 +137,9 @@ def test_tracking_uris(job: Job, command: str, tmp_path: Path) -> None:
             job.environment.setenv(name, value)
         if what == "uri: project":
             job.environment.delenv("CI_PROJECT_ID")
-        code, told = ends_well(job, command, tmp_path)
-        assert code == 2, (what, told)
-        assert "MLFLOW_TRACKING_URI" in told or "project" in told, (what, told)
+        code, output = ends_well(job, command, tmp_path)
+        assert code == 2, (what, output)
+        assert "MLFLOW_TRACKING_URI" in output or "project" in output, (what, output)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -148,9 +148,9 @@ def test_tokens(job: Job, command: str, tmp_path: Path) -> None:
     for what, odd in tokens().items():
         for name, value in odd.items():
             job.environment.setenv(name, value)
-        code, told = ends_well(job, command, tmp_path)
-        assert code == (1 if command == "doctor" else 2), (what, told)
-        assert "can't be a token" in told, (what, told)
+        code, output = ends_well(job, command, tmp_path)
+        assert code == (1 if command == "doctor" else 2), (what, output)
+        assert "can't be a token" in output, (what, output)
         assert not job.server.asked or command == "doctor"
 
 
@@ -167,9 +167,9 @@ def test_white_space_around_a_token_is_not_of_it(job: Job, around: str) -> None:
 def test_proxies(job: Job, command: str, what: str, tmp_path: Path) -> None:
     job.environment.setenv("http_proxy", PROXIES[what])
     job.environment.setenv("no_proxy", "elsewhere.example.com")
-    code, told = ends_well(job, command, tmp_path)
+    code, output = ends_well(job, command, tmp_path)
     assert code == (1 if command == "doctor" else code)
-    assert "proxy" in told.lower()
+    assert "proxy" in output.lower()
     assert job.server.asked == []
 
 
@@ -181,8 +181,8 @@ def test_credentials_in_urls(job: Job, command: str, password: str, tmp_path: Pa
     for uri, server in ((f"{login}/api/v4/projects/42/ml/mlflow", None), ("", login)):
         job.environment.setenv("MLFLOW_TRACKING_URI", uri)
         more = () if server is None else ("--server", server)
-        code, told = ends_well(job, command, tmp_path, *more)
-        assert code in ({1} if command == "doctor" else {2, 3}), told
+        code, output = ends_well(job, command, tmp_path, *more)
+        assert code in ({1} if command == "doctor" else {2, 3}), output
         if command == "detach":
             continue
         job.environment.setenv("MLTRAIL_SERVER", login)
@@ -244,11 +244,11 @@ def test_answers(job: Job, what: str, tmp_path: Path) -> None:
     with answering(ANSWERS[what]) as url:
         job.environment.setenv("MLFLOW_TRACKING_URI", f"{url}/api/v4/projects/42/ml/mlflow")
         for command in COMMANDS:
-            code, told = ends_well(job, command, tmp_path)
+            code, output = ends_well(job, command, tmp_path)
             known = {0, 2, 3} if what in {"date", "other json"} else {3}
-            assert code in ({0, 1} if command == "doctor" else known), (command, told)
+            assert code in ({0, 1} if command == "doctor" else known), (command, output)
             if what in {"sign-in", "html"} and command != "doctor":
-                assert "login page" in told
+                assert "login page" in output
 
 
 @pytest.mark.parametrize("path", ["file/below", ".", "\0", "x" * 300, "/dev/full"])
@@ -277,8 +277,8 @@ def test_bundles(job: Job, name: str, content: str | None, tmp_path: Path) -> No
     job.environment.setenv(name, str(bundle))
     job.environment.setenv("MLTRAIL_SERVER", job.server.url.replace("http:", "https:"))
     for command in ("runs", "doctor"):
-        code, told = ends_well(job, command, tmp_path)
-        assert code in {1, 2, 3}, told
+        code, output = ends_well(job, command, tmp_path)
+        assert code in {1, 2, 3}, output
 
 
 @pytest.mark.parametrize(
@@ -305,8 +305,8 @@ def test_options(job: Job, words: list[str]) -> None:
     try:
         code, out, error = job.run(*words)
     except SystemExit as left:
-        told = job.output.readouterr()
-        code, out, error = int(str(left.code)), told.out, told.err
+        captured = job.output.readouterr()
+        code, out, error = int(str(left.code)), captured.out, captured.err
     assert code == 2
     assert "s3cr3t" not in out + error
     assert error
@@ -368,7 +368,7 @@ def test_a_proxys_login_is_sent_to_it(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "url", "goes"),
+    ("no_proxy", "url", "goes"),
     [
         ("10.0.0.0/8", "http://10.1.2.3:5", "direct"),
         ("10.0.0.0/8", "http://11.1.2.3", "proxy"),
@@ -391,15 +391,15 @@ def test_a_proxys_login_is_sent_to_it(job: Job) -> None:
     ],
 )
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
-def test_the_way_is_that_of_requests(job: Job, told: str, url: str, goes: str, variable: str) -> None:
+def test_the_way_is_that_of_requests(job: Job, no_proxy: str, url: str, goes: str, variable: str) -> None:
     """Held against requests itself, which MLflow's client uses."""
     job.environment.delenv("NO_PROXY", raising=False)
-    job.environment.setenv("no_proxy", told)
+    job.environment.setenv("no_proxy", no_proxy)
     job.environment.setenv(variable, "proxy.example.com:3128")
     theirs = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     ours = proxies.of(url)
     assert ("proxy" if ours else "direct") == goes
-    if told != "EXAMPLE.com":  # which older ones of requests tell from example.com
+    if no_proxy != "EXAMPLE.com":  # which older ones of requests tell from example.com
         assert bool(ours) == bool(theirs)
     assert os.environ[variable]
 
@@ -491,8 +491,8 @@ def test_plain_words_are_not_taken_for_secrets(job: Job, tmp_path: Path) -> None
     job.environment.setenv("MLFLOW_TRACKING_PASSWORD", "champion")
     job.environment.setenv("https_proxy", "http://promotion:mltrail@127.0.0.1:9")
     job.server.lay(f"POST {job.base}/promotions", {"promotions": [a_promotion()]})
-    code, told, _ = job.run("promote", "--dotenv", str(tmp_path / "env"))
-    assert (code, "[hidden]" in told) == (0, False)
+    code, output, _ = job.run("promote", "--dotenv", str(tmp_path / "env"))
+    assert (code, "[hidden]" in output) == (0, False)
     written = (tmp_path / "env").read_text()
     assert f"MLTRAIL_VERSION_URL={a_promotion()['url']}\n" in written
     assert "MLTRAIL_ALIAS=champion\n" in written

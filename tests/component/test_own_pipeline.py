@@ -91,7 +91,7 @@ def released(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) ->
     pipeline = gitlab.add_pipeline(project, sha, __version__, "push", tag=True)
     coordinator = Coordinator(gitlab, developer, runner.checkout, pipeline)
     http = coordinator.start()
-    told = {
+    variables = {
         "CI_PROJECT_ID": "7",
         "CI_PROJECT_PATH": "mlops/mltrail",
         "CI_PIPELINE_ID": str(pipeline.id),
@@ -107,7 +107,7 @@ def released(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "STAND_IN_ASK": str(SHELL / "ask.py"),
     }
     try:
-        ran = runner.execute(told, stand_in, *JOBS)
+        ran = runner.execute(variables, stand_in, *JOBS)
         yield Ran(ran.stdout + ran.stderr, {job.name: job.status for job in coordinator.began}, registry)
     finally:
         for server in (http, packages):
@@ -155,9 +155,9 @@ def test_all_jobs_succeed(released: Ran) -> None:
 
 def test_the_training_job_has_nothing_to_mend(released: Ran) -> None:
     """It extends our own component, and the server is the wheel's."""
-    told = re.findall(r"(ok|PROBLEM) +([\w ]+): ", released.output)
-    assert {name for mark, name in told if mark == "ok"} >= {"token", "audience", "tracking URI", "server", "access"}
-    assert "PROBLEM" not in dict(told)
+    checks = re.findall(r"(ok|PROBLEM) +([\w ]+): ", released.output)
+    assert {name for mark, name in checks if mark == "ok"} >= {"token", "audience", "tracking URI", "server", "access"}
+    assert "PROBLEM" not in dict(checks)
 
 
 def test_the_wheel_is_published_once_by_the_jobs_own_token(released: Ran) -> None:

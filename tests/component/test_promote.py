@@ -12,13 +12,13 @@ from tests.component.server import a_promotion
 
 def promote(job: Job, *arguments: str, **changes: Any) -> str:
     job.server.lay(f"POST {job.base}/promotions", {"promotions": [a_promotion(**changes)]})
-    code, told, error = job.run("promote", *arguments)
+    code, output, error = job.run("promote", *arguments)
     assert (code, error) == (0, "")
-    return told
+    return output
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "says"),
     [
         ({}, "churn 1.1.0 (minor: learning_rate 0.05 → 0.2) is now champion, was 1.0.0"),
         (
@@ -34,8 +34,8 @@ def promote(job: Job, *arguments: str, **changes: Any) -> str:
         ),
     ],
 )
-def test_it_says_what_became_of_the_model(job: Job, changes: dict[str, Any], told: str) -> None:
-    assert promote(job, **changes).startswith(told)
+def test_it_says_what_became_of_the_model(job: Job, changes: dict[str, Any], says: str) -> None:
+    assert promote(job, **changes).startswith(says)
 
 
 def test_a_pipeline_without_candidates(job: Job) -> None:
@@ -71,8 +71,8 @@ def test_all_that_was_wished_is_sent(job: Job) -> None:
 def test_a_refusal_of_the_model_fails_the_job(job: Job) -> None:
     refused = a_promotion(state="refused", version=None, reason="the gate is red: accuracy: 0.7 is less")
     job.server.lay(f"POST {job.base}/promotions", {"promotions": [refused]})
-    code, told, _ = job.run("promote")
-    assert (code, told.startswith("churn: refused: the gate is red")) == (1, True)
+    code, output, _ = job.run("promote")
+    assert (code, output.startswith("churn: refused: the gate is red")) == (1, True)
 
 
 def test_a_person_names_a_run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +82,8 @@ def test_a_person_names_a_run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_pre_release_has_no_alias(job: Job) -> None:
-    told = promote(job, "--pre-release", version="1.1.0-rc.1", alias=None, replaces=None, bump=None, reason="")
-    assert told.startswith("churn 1.1.0-rc.1 is now there to try out")
+    output = promote(job, "--pre-release", version="1.1.0-rc.1", alias=None, replaces=None, bump=None, reason="")
+    assert output.startswith("churn 1.1.0-rc.1 is now there to try out")
     assert job.server.asked[0].body["pre_release"] is True
 
 
@@ -139,8 +139,8 @@ COMPARED = {
 
 @pytest.mark.parametrize("state", ["promoted", "dry_run"])
 def test_it_tells_how_the_version_compares_with_the_one_that_it_replaces(job: Job, state: str) -> None:
-    told = promote(job, state=state, comparison=COMPARED)
-    assert "  compared with 1.0.0:\n    val_accuracy (higher is better): better, 0.800 → 0.900 (+10 pp)\n" in told
+    output = promote(job, state=state, comparison=COMPARED)
+    assert "  compared with 1.0.0:\n    val_accuracy (higher is better): better, 0.800 → 0.900 (+10 pp)\n" in output
 
 
 def test_it_tells_why_nothing_is_compared(job: Job) -> None:
@@ -151,8 +151,8 @@ def test_it_tells_why_nothing_is_compared(job: Job) -> None:
 def test_a_refusal_tells_the_numbers_too(job: Job) -> None:
     refused = a_promotion(state="refused", version=None, reason="it is worse than champion", comparison=COMPARED)
     job.server.lay(f"POST {job.base}/promotions", {"promotions": [refused]})
-    code, told, _ = job.run("promote")
-    assert (code, "0.800 → 0.900" in told) == (1, True)
+    code, output, _ = job.run("promote")
+    assert (code, "0.800 → 0.900" in output) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,10 @@ def test_a_rerun_gives_later_jobs_what_the_alias_holds_now(
     url = "https://mltrail.example.com/team/churn/-/ml/models/churn/versions/"
     held = holder and {"version": holder, "url": f"{url}{holder}"}
     alias = "champion" if holder else None
-    told = promote(job, "--dotenv", str(tmp_path / "env"), state="already", holder=held, alias=alias, url=f"{url}1.1.0")
-    assert says in told
+    output = promote(
+        job, "--dotenv", str(tmp_path / "env"), state="already", holder=held, alias=alias, url=f"{url}1.1.0"
+    )
+    assert says in output
     found = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
     plain = {name: found.get(f"MLTRAIL_{name}") for name in ("VERSION", "ALIAS") if f"MLTRAIL_{name}" in found}
     assert plain == variables

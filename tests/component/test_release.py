@@ -27,8 +27,8 @@ def release(job: Job, *, status: int = 201, **changes: Any) -> tuple[int, str, s
 
 
 def test_it_holds_the_card_and_a_link(job: Job) -> None:
-    code, told, _ = release(job)
-    assert (code, told.splitlines()[-1]) == (0, "Release churn-v1.1.0")
+    code, output, _ = release(job)
+    assert (code, output.splitlines()[-1]) == (0, "Release churn-v1.1.0")
     body = job.server.asked[-1].body
     assert (body["tag_name"], body["ref"], body["description"]) == ("churn-v1.1.0", "a1" * 20, "# churn")
     assert body["assets"]["links"][0]["name"] == "churn 1.1.0"
@@ -40,8 +40,8 @@ def test_a_tags_pipeline_releases_the_tag(job: Job, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_retried_job_finds_it_there(job: Job) -> None:
-    code, told, _ = release(job, status=409, state="already")
-    assert (code, told.splitlines()[-1]) == (0, "Release churn-v1.1.0 already exists")
+    code, output, _ = release(job, status=409, state="already")
+    assert (code, output.splitlines()[-1]) == (0, "Release churn-v1.1.0 already exists")
 
 
 def test_nothing_promoted_nothing_released(job: Job) -> None:

@@ -24,50 +24,50 @@ def written(job: Job, folder: Path, name: str) -> str:
 
 def test_it_tells_what_changed(job: Job) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report())
-    code, told, _ = report(job)
+    code, output, _ = report(job)
     assert code == 0
     assert job.server.asked[0].token == "token-of-the-job"
-    assert told.startswith("churn: val_auc +0.8 pp, better, real (3 v 3 runs); 1 other metric is worse\n")
-    assert "churn: best is depth-3-seed-1 (3 runs)" in told
-    row = next(line for line in told.splitlines() if line.startswith("val_auc"))
+    assert output.startswith("churn: val_auc +0.8 pp, better, real (3 v 3 runs); 1 other metric is worse\n")
+    assert "churn: best is depth-3-seed-1 (3 runs)" in output
+    row = next(line for line in output.splitlines() if line.startswith("val_auc"))
     assert row.split() == [
         *("val_auc", "higher", "(guessed)", "0.8873", "±", "0.0011", "0.8953", "+0.008"),
         *["+0.8", "pp,", "better,", "real", "(3", "v", "3", "runs)"],
     ]
-    assert "Changed: learning_rate 0.05 → 0.2, warm_start (none) → true" in told
-    assert "Comment: https://gitlab.example.com/team/churn/-/merge_requests/3#note_1" in told
-    assert "\033" not in told
+    assert "Changed: learning_rate 0.05 → 0.2, warm_start (none) → true" in output
+    assert "Comment: https://gitlab.example.com/team/churn/-/merge_requests/3#note_1" in output
+    assert "\033" not in output
 
 
 def test_it_waits_and_tells_what_it_waits_for_once(job: Job) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
     job.server.lay(f"GET {job.base}/pipelines/1001/report", WAITING, WAITING, a_report())
-    code, told, progress = report(job)
+    code, output, progress = report(job)
     assert (code, progress.count("2 of 6 runs have not ended")) == (0, 1)
-    assert "val_auc" in told
+    assert "val_auc" in output
     assert [one.method for one in job.server.asked] == ["POST", "GET", "GET", "GET"]
 
 
 def test_time_is_up(job: Job) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
-    code, told, error = report(job, "--timeout", "0")
+    code, output, error = report(job, "--timeout", "0")
     assert code == 4
-    assert "2 of 6 runs have not ended" in told
+    assert "2 of 6 runs have not ended" in output
     assert "--no-wait" in error
 
 
 @pytest.mark.parametrize("option", ["--no-wait", "--wait=false"])
 def test_it_need_not_wait(job: Job, option: str) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
-    code, told, _ = report(job, option)
+    code, output, _ = report(job, option)
     assert (code, len(job.server.asked)) == (0, 1)
-    assert "2 of 6 runs have not ended" in told
+    assert "2 of 6 runs have not ended" in output
 
 
 def test_a_pipeline_without_runs_is_no_failure(job: Job) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", {"state": "empty", "reason": "no runs were logged"})
-    code, told, _ = report(job, "--fail-on", "unknown")
-    assert (code, told) == (0, "Nothing to compare yet: no runs were logged\n")
+    code, output, _ = report(job, "--fail-on", "unknown")
+    assert (code, output) == (0, "Nothing to compare yet: no runs were logged\n")
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_why_there_is_no_comment(job: Job) -> None:
 def test_names_cannot_fake_the_log(job: Job) -> None:
     model = {"name": "a\nb\033[2Jc", "metrics": [a_metric("x\r\n0 failed", "noise", "")]}
     job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=[model]))
-    told = report(job)[1]
-    assert "Model a?b?[2Jc" in told
-    assert "x??0 failed" in told
+    output = report(job)[1]
+    assert "Model a?b?[2Jc" in output
+    assert "x??0 failed" in output
 
 
 def test_junit_fails_what_got_worse_or_vanished(job: Job, tmp_path: Path) -> None:
@@ -167,13 +167,13 @@ def test_the_gate_decides_unless_somebody_has_accepted(job: Job) -> None:
     rule = {"metric": "val_auc", "expects": "at least 0.9", "outcome": "fail", "sentence": "0.8 is less"}
     model = {"name": "churn", "metrics": [], "rules": [rule]}
     job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(gate=gate, models=[model]))
-    code, told, _ = report(job)
-    assert (code, "fail  val_auc  at least 0.9  0.8 is less" in told) == (1, True)
+    code, output, _ = report(job)
+    assert (code, "fail  val_auc  at least 0.9  0.8 is less" in output) == (1, True)
     assert report(job, "--fail-on", "never")[0] == 0
     accepted = a_report(gate=gate, models=[model], override={"user": "ada", "reason": "known"})
     job.server.lay(f"POST {job.base}/pipelines/1001/report", accepted)
-    code, told, _ = report(job)
-    assert (code, "Accepted by ada: known" in told) == (0, True)
+    code, output, _ = report(job)
+    assert (code, "Accepted by ada: known" in output) == (0, True)
 
 
 def test_junit_has_a_case_a_rule(job: Job, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def test_it_goes_back_and_says_so(job: Job) -> None:
 
 def test_or_to_a_version_of_ones_choice(job: Job) -> None:
     job.server.lay(f"PUT {job.base}/{ALIAS}", MOVED)
-    code, told, _ = job.run("rollback", "churn", "--to", "v1.1.0", "--expected", "1.2.0", "--json")
-    assert (code, json.loads(told)) == (0, MOVED)
+    code, output, _ = job.run("rollback", "churn", "--to", "v1.1.0", "--expected", "1.2.0", "--json")
+    assert (code, json.loads(output)) == (0, MOVED)
     assert job.server.asked[0].body == {"version": "1.1.0", "expected": "1.2.0"}
 
 

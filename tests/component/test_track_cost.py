@@ -38,8 +38,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.train]
 
 def calls(url: str) -> Counter[str]:
     """How often each route was called, as the server counts."""
-    told = urllib3.request("GET", f"{url}/metrics").data.decode()
-    found = re.findall(r"^mltrail_http_request_seconds_count\{(.*)\} (\S+)$", told, re.MULTILINE)
+    metrics = urllib3.request("GET", f"{url}/metrics").data.decode()
+    found = re.findall(r"^mltrail_http_request_seconds_count\{(.*)\} (\S+)$", metrics, re.MULTILINE)
     return Counter({labels: round(float(count)) for labels, count in found if "/ml/" in labels})
 
 

@@ -50,17 +50,17 @@ def kept(tmp_path: Path) -> Path:
 
 def offline(job: Job, kept: Path, *more: str, uri: str = "models:/churn/1.5.0") -> tuple[int, str]:
     where = ("--files", str(kept / "model"), "--attestation", str(kept / "attestation.json"))
-    code, told, error = job.run("verify", uri, *where, *(more or ("--key", str(kept / "key.pem"))))
+    code, output, error = job.run("verify", uri, *where, *(more or ("--key", str(kept / "key.pem"))))
     assert not error or code == 2
-    return code, told or error
+    return code, output or error
 
 
 def test_untouched(job: Job, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLTRAIL_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_URI", "CI_PROJECT_ID", "CI_PIPELINE_ID"):
         monkeypatch.delenv(name, raising=False)
-    code, told = offline(job, kept)
-    assert (code, told.splitlines()[0]) == (0, "churn 1.5.0: 2 files as promoted; signature: checked")
-    assert told.splitlines()[1] == "built by https://gitlab/-/jobs/1, promoted by dana"
+    code, output = offline(job, kept)
+    assert (code, output.splitlines()[0]) == (0, "churn 1.5.0: 2 files as promoted; signature: checked")
+    assert output.splitlines()[1] == "built by https://gitlab/-/jobs/1, promoted by dana"
     assert job.server.asked == []
 
 
@@ -80,7 +80,7 @@ def test_a_file_more_or_less(job: Job, kept: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "says"),
+    ("attestation", "says"),
     [
         (envelope(key=OTHER), "no signature was made with this key"),
         (envelope(key=None), "it is not signed"),
@@ -88,17 +88,17 @@ def test_a_file_more_or_less(job: Job, kept: Path) -> None:
         (envelope(version="1.4.0"), "the attestation is for churn 1.4.0, not for churn 1.5.0"),
     ],
 )
-def test_who_vouches_for_it(job: Job, kept: Path, told: Any, says: str) -> None:
-    (kept / "attestation.json").write_text(json.dumps(told))
+def test_who_vouches_for_it(job: Job, kept: Path, attestation: Any, says: str) -> None:
+    (kept / "attestation.json").write_text(json.dumps(attestation))
     code, output = offline(job, kept)
     assert code == 1
     assert says in output
 
 
 def test_a_changed_statement(job: Job, kept: Path) -> None:
-    told = envelope()
-    content = base64.b64decode(told["payload"]).replace(b"dana", b"eve!")
-    (kept / "attestation.json").write_text(json.dumps(told | {"payload": base64.b64encode(content).decode()}))
+    attestation = envelope()
+    content = base64.b64decode(attestation["payload"]).replace(b"dana", b"eve!")
+    (kept / "attestation.json").write_text(json.dumps(attestation | {"payload": base64.b64encode(content).decode()}))
     assert "no signature was made with this key" in offline(job, kept)[1]
 
 
@@ -118,18 +118,18 @@ def test_without_a_key_it_says_that_nobody_looked(job: Job, kept: Path) -> None:
 )
 def test_what_can_not_be_read_is_told(job: Job, kept: Path, file: str, content: str, says: str) -> None:
     (kept / file).write_text(content)
-    code, told = offline(job, kept)
+    code, output = offline(job, kept)
     assert code == 2
-    assert says in told
+    assert says in output
 
 
 def test_by_the_server(job: Job, kept: Path) -> None:
     answer = {"version": "1.5.0", "number": 7, "folder": "promotions/9-1/artifacts", "envelope": envelope()}
     job.server.lay(f"GET {job.base}/models/churn/versions/champion/provenance", answer | {"files": ["MLmodel"]})
     saved = kept / "saved.json"
-    code, told, _ = job.run("verify", "models:/churn@champion", "--save-attestation", str(saved))
+    code, output, _ = job.run("verify", "models:/churn@champion", "--save-attestation", str(saved))
     assert code == 1
-    assert "data/weights.bin is missing" in told
+    assert "data/weights.bin is missing" in output
     assert json.loads(saved.read_text()) == envelope()
 
 

@@ -20,10 +20,10 @@ def a_model(name: str, **params: str) -> dict[str, Any]:
 
 def test_it_prints_the_parameters_that_were_chosen(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report(a_model("churn", lr="0.1", depth="3")))
-    code, told, _ = job.run("winner")
-    assert (code, json.loads(told)) == (0, {"lr": "0.1", "depth": "3"})
-    code, told, _ = job.run("winner", "--json")
-    assert (code, json.loads(told)["candidate"]) == (0, 7)
+    code, output, _ = job.run("winner")
+    assert (code, json.loads(output)) == (0, {"lr": "0.1", "depth": "3"})
+    code, output, _ = job.run("winner", "--json")
+    assert (code, json.loads(output)["candidate"]) == (0, 7)
 
 
 def test_of_several_models_one_is_chosen(job: Job) -> None:
@@ -31,20 +31,20 @@ def test_of_several_models_one_is_chosen(job: Job) -> None:
         f"GET {job.base}/pipelines/1001/report", a_report(a_model("churn", lr="1"), a_model("price", lr="2"))
     )
     assert job.run("winner")[0] == 2
-    code, told, _ = job.run("winner", "--model", "price")
-    assert (code, json.loads(told)) == (0, {"lr": "2"})
+    code, output, _ = job.run("winner", "--model", "price")
+    assert (code, json.loads(output)) == (0, {"lr": "2"})
 
 
 def test_nothing_has_won(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report())
-    code, _, told = job.run("winner")
-    assert (code, "there is no winner" in told) == (1, True)
+    code, _, error = job.run("winner")
+    assert (code, "there is no winner" in error) == (1, True)
 
 
 def test_it_waits_no_longer_than_it_may(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report(state="waiting"))
-    code, _, told = job.run("winner", "--timeout", "0")
-    assert (code, "1 of 2 runs are not done" in told) == (4, True)
+    code, _, error = job.run("winner", "--timeout", "0")
+    assert (code, "1 of 2 runs are not done" in error) == (4, True)
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_nothing_wins_by_a_guess(job: Job, direction: str, guessed: bool, runs: 
     model["best"]["runs"] = runs
     model["metrics"] = [{"name": "toxicity_f1", "direction": direction, "guessed": guessed}]
     job.server.lay(f"GET {job.base}/pipelines/1001/report", a_report(model))
-    found, _, told = job.run("winner")
-    assert (found, "rank_by" in told) == (code, code == 1)
+    found, _, error = job.run("winner")
+    assert (found, "rank_by" in error) == (code, code == 1)

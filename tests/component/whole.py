@@ -144,7 +144,7 @@ class Whole:
         return self.git("rev-parse", "HEAD").strip()
 
     def _run(self, pipeline: Pipeline, variables: dict[str, str]) -> Ran:
-        told = {
+        predefined = {
             "CI_PROJECT_ID": str(PROJECT_ID),
             "CI_PROJECT_PATH": PROJECT_PATH,
             "CI_PIPELINE_ID": str(pipeline.id),
@@ -155,7 +155,7 @@ class Whole:
         self.coordinator.pipeline, self.coordinator.began = pipeline, []
         artifacts = self.runner.checkout / ".gitlab-ci-local/artifacts"
         shutil.rmtree(artifacts, ignore_errors=True)
-        ran = self.runner.execute(told, self._environment())
+        ran = self.runner.execute(predefined, self._environment())
         self.coordinator.pipeline = None
         return Ran(
             pipeline,

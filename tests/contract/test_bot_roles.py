@@ -151,8 +151,8 @@ def test_doctor_knows_what_the_contract_asks_for(
     text = f"version: 1\ngate: {{{gate}}}\nmodels: {{churn: {{}}}}\n"
     team.gitlab.add_commit(team.project, "c3" * 20, parents=(MAIN,), branch="main", files={FILE_NAME: text})
     with_level(team, level)
-    told = told_by_doctor(gitlab_client, team)
-    assert (f"needs the {title_of(needed)} role ({needed.value})" in told) if needed else told == ""
+    problem = told_by_doctor(gitlab_client, team)
+    assert (f"needs the {title_of(needed)} role ({needed.value})" in problem) if needed else problem == ""
 
 
 def test_a_contract_that_can_not_be_read_asks_for_nothing(gitlab_client: FlaskClient, team: Team) -> None:

@@ -17,7 +17,7 @@ SHA = "a1" * 20
 
 
 @pytest.fixture
-def told() -> Description:
+def gitlab_api() -> Description:
     found = described()
     if found is None:
         pytest.skip(f"GitLab's description is not at {description.FILE}; GITLAB_API_DESCRIPTION names it")
@@ -54,9 +54,9 @@ def told() -> Description:
     ],
 )
 def test_requests(
-    told: Description, method: str, path: str, query: dict[str, str], body: Any, problem: str | None
+    gitlab_api: Description, method: str, path: str, query: dict[str, str], body: Any, problem: str | None
 ) -> None:
-    found = list(told.request(method, path, query.items(), body))
+    found = list(gitlab_api.request(method, path, query.items(), body))
     assert any(problem in one for one in found) if problem else found == []
 
 
@@ -73,13 +73,13 @@ def test_requests(
         ("/user", {"is_admin": True}, None),
     ],
 )
-def test_answers(told: Description, path: str, body: Any, problem: str | None) -> None:
-    found = list(told.answer("GET", path, 200, body))
+def test_answers(gitlab_api: Description, path: str, body: Any, problem: str | None) -> None:
+    found = list(gitlab_api.answer("GET", path, 200, body))
     assert [problem in one for one in found] == [True] if problem else found == []
 
 
-def test_refusals_have_shapes_of_their_own(told: Description) -> None:
-    assert list(told.answer("GET", "/user", 403, {"error": "insufficient_scope"})) == []
+def test_refusals_have_shapes_of_their_own(gitlab_api: Description) -> None:
+    assert list(gitlab_api.answer("GET", "/user", 403, {"error": "insufficient_scope"})) == []
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ def seen() -> Iterator[list[str]]:
     description.problems.clear()
 
 
-def test_what_the_server_asks_is_looked_at(told: Description, team: Team, seen: list[str]) -> None:
+def test_what_the_server_asks_is_looked_at(gitlab_api: Description, team: Team, seen: list[str]) -> None:
     session = Connections(team.gitlab.url).bot(team.tokens["bot"])
     session.http_get("/projects/42", statistic="true", **NO_WAITING)
     assert seen == ["GET /projects/{id} has no query parameter 'statistic'"]
 
 
-def test_every_exception_is_still_one(told: Description) -> None:
+def test_every_exception_is_still_one(gitlab_api: Description) -> None:
     """What the description has by now needs no excuse."""
-    assert told.names & set(description.NOT_DESCRIBED) == {"GET /job/allowed_agents"}
+    assert gitlab_api.names & set(description.NOT_DESCRIBED) == {"GET /job/allowed_agents"}

@@ -122,19 +122,19 @@ def answers(team: Team) -> dict[str, Any]:
         "metadata": "metadata",
     }
     project.tags["v1"] = "a1" * 20
-    told = {name: call(team, "GET", path) for name, path in paths.items()} | other_tokens_answers(team)
-    return parts(told | {"a new note": [note]} | gate_answers(team, request.iid, pipeline))
+    found = {name: call(team, "GET", path) for name, path in paths.items()} | other_tokens_answers(team)
+    return parts(found | {"a new note": [note]} | gate_answers(team, request.iid, pipeline))
 
 
-def parts(told: dict[str, Any]) -> dict[str, Any]:
+def parts(found: dict[str, Any]) -> dict[str, Any]:
     """Answers, and those of their parts that have a schema of their own."""
-    return told | {
-        "members": [told["member"]],
-        "branch's commit": told["branch"]["commit"],
-        "tag's commit": told["tag"]["commit"],
-        "commit status's author": told["commit status"]["author"],
-        "issue's author": told["issue"]["author"],
-        "own job's pipeline": told["own job"]["pipeline"],
+    return found | {
+        "members": [found["member"]],
+        "branch's commit": found["branch"]["commit"],
+        "tag's commit": found["tag"]["commit"],
+        "commit status's author": found["commit status"]["author"],
+        "issue's author": found["issue"]["author"],
+        "own job's pipeline": found["own job"]["pipeline"],
     }
 
 
@@ -214,17 +214,17 @@ def test_answers_validate_against_gitlabs_schemas(answers: dict[str, Any], name:
 
 
 def test_a_jobs_roles_are_all_up_to_its_users_own(answers: dict[str, Any]) -> None:
-    told = answers["allowed agents"]
-    assert told["user"]["roles_in_project"] == ["guest", "planner", "reporter", "developer"]
-    assert told["job"]["id"] == answers["own job"]["id"]
+    answer = answers["allowed agents"]
+    assert answer["user"]["roles_in_project"] == ["guest", "planner", "reporter", "developer"]
+    assert answer["job"]["id"] == answers["own job"]["id"]
     assert answers["own job"]["project"] == {"ci_job_token_scope_enabled": False}, "neither id nor path"
 
 
 def test_a_limit_comes_with_headers_or_without(team: Team) -> None:
     team.gitlab.limited = 7
     url, headers = f"{team.gitlab.url}/api/v4/projects/42", {"PRIVATE-TOKEN": team.tokens["bot"]}
-    told = urllib3.request("GET", url, headers=headers, retries=False)
-    assert (told.status, told.data, told.headers["Retry-After"]) == (429, b"Retry later\n", "7")
+    answer = urllib3.request("GET", url, headers=headers, retries=False)
+    assert (answer.status, answer.data, answer.headers["Retry-After"]) == (429, b"Retry later\n", "7")
     team.gitlab.limited_bare = True
     bare = urllib3.request("GET", url, headers=headers, retries=False)
     assert (bare.status, "Retry-After" in bare.headers) == (429, False)

@@ -45,8 +45,8 @@ def _length(answer: bytes) -> int:
 
 
 def head(method: str, path: str, *lines: str, version: str = "1.1") -> bytes:
-    told = [f"{method} {path} HTTP/{version}", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}", *lines, "", ""]
-    return "\r\n".join(told).encode()
+    sent = [f"{method} {path} HTTP/{version}", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}", *lines, "", ""]
+    return "\r\n".join(sent).encode()
 
 
 def a_run(server: Server) -> str:

@@ -39,9 +39,9 @@ def root(client: GitLab, child: Pipeline) -> int | None:
 
 def asked(team: Team) -> list[str]:
     """List the last parts of the URLs that were asked for since the last time."""
-    told = [path.rpartition("/")[2] for _, path in team.gitlab.requests]
+    names = [path.rpartition("/")[2] for _, path in team.gitlab.requests]
     team.gitlab.requests.clear()
-    return [name for name in told if name in ("trigger_jobs", "bridges", "metadata", "version")]
+    return [name for name in names if name in ("trigger_jobs", "bridges", "metadata", "version")]
 
 
 @pytest.mark.parametrize("version", NEWER)

@@ -108,9 +108,9 @@ class TestWrongSetUps:
         self, try_it: Callable[..., dict[str, Any]], team: Team, settings: Settings
     ) -> None:
         del team.gitlab.tokens[settings.gitlab_token]
-        told = try_it(id_token="", job_token="")["GitLab's version"].detail
-        assert "MLTRAIL_GITLAB_TOKEN" in told
-        assert "CI job" not in told, "the bot's token is no variable of a job"
+        detail = try_it(id_token="", job_token="")["GitLab's version"].detail
+        assert "MLTRAIL_GITLAB_TOKEN" in detail
+        assert "CI job" not in detail, "the bot's token is no variable of a job"
 
     def test_an_access_token_where_an_id_token_should_be(
         self, try_it: Callable[..., dict[str, Any]], team: Team
@@ -133,9 +133,9 @@ class TestWrongSetUps:
         assert f"aud: {EXTERNAL_URL}" in lines["ID token"].detail
 
     def test_new_claims_are_named(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
-        told = try_it(id_token=team.gitlab.mint(team.job(), EXTERNAL_URL, moon_phase="full"), job_token="")
-        assert "moon_phase" in told["ID token"].detail
-        assert "full" not in told["ID token"].detail
+        checks = try_it(id_token=team.gitlab.mint(team.job(), EXTERNAL_URL, moon_phase="full"), job_token="")
+        assert "moon_phase" in checks["ID token"].detail
+        assert "full" not in checks["ID token"].detail
 
     def test_a_gitlab_that_is_away(self, try_it: Callable[..., dict[str, Any]], team: Team) -> None:
         team.gitlab.limited = 60
@@ -154,16 +154,16 @@ class TestWebhook:
 
         return run
 
-    @pytest.mark.parametrize(("version", "told"), [("18.6.0", "does not sign"), ("19.1.0", "a good signature")])
-    def test_it_is_received_and_removed(self, line: Callable[..., Any], team: Team, version: str, told: str) -> None:
+    @pytest.mark.parametrize(("version", "says"), [("18.6.0", "does not sign"), ("19.1.0", "a good signature")])
+    def test_it_is_received_and_removed(self, line: Callable[..., Any], team: Team, version: str, says: str) -> None:
         team.gitlab.version = version
         found = line()
         assert found.outcome == OK, found
-        assert told in found.detail
+        assert says in found.detail
         assert team.project.hooks == {}
 
     @pytest.mark.parametrize(
-        ("spoil", "told"),
+        ("spoil", "says"),
         [
             (lambda *_: None, "nothing came to"),
             (lambda headers, body: (headers | {"X-Gitlab-Token": "other"}, body), "without the secret token"),
@@ -173,11 +173,11 @@ class TestWebhook:
             (lambda headers, _: (headers, b'{"text": "own template"}'), "another shape: KeyError 'object_kind'"),
         ],
     )
-    def test_each_way_to_differ_is_named(self, line: Callable[..., Any], team: Team, spoil: Any, told: str) -> None:
+    def test_each_way_to_differ_is_named(self, line: Callable[..., Any], team: Team, spoil: Any, says: str) -> None:
         team.gitlab.version, team.gitlab.spoil_hook = "19.1.0", spoil
         found = line()
         assert found.outcome == FAILED
-        assert told in found.detail
+        assert says in found.detail
         assert team.project.hooks == {}
 
     def test_a_bot_that_is_no_maintainer_is_told(self, line: Callable[..., Any], team: Team) -> None:

@@ -49,8 +49,8 @@ def scipy() -> dict[str, list[float]]:
     ran = subprocess.run(
         [TRAIN_PYTHON, "-c", SCRIPT], input=json.dumps(asked), capture_output=True, text=True, check=True
     )
-    told: dict[str, list[float]] = json.loads(ran.stdout)
-    return told
+    results: dict[str, list[float]] = json.loads(ran.stdout)
+    return results
 
 
 def test_the_t_distribution(scipy: dict[str, list[float]]) -> None:

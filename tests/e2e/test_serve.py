@@ -58,9 +58,9 @@ def test_it_tells_how_to_reach_it_and_leaves_when_asked(
         assert f"  export MLFLOW_TRACKING_URI=http://127.0.0.1:{port}/api/v4/projects/1/ml/mlflow\n" in lines
         assert not [line for line in lines if "WARNING" in line or "not supported" in line]
         end(server)
-        told, _ = server.communicate(timeout=PATIENCE_SECONDS)
-        assert "shutdown completed" in told
-        assert "Killing" not in told
+        output, _ = server.communicate(timeout=PATIENCE_SECONDS)
+        assert "shutdown completed" in output
+        assert "Killing" not in output
 
 
 @pytest.mark.e2e
@@ -69,17 +69,17 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with start(tmp_path, taken.getsockname()[1]) as server:
-            told, _ = server.communicate(timeout=PATIENCE_SECONDS)
+            output, _ = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 2
-    assert "Choose another one with --port" in told
+    assert "Choose another one with --port" in output
 
 
 @pytest.mark.e2e
 def test_local_mode_keeps_to_this_machine(tmp_path: Path, port: int) -> None:
     with start(tmp_path, port, "--host", "0.0.0.0") as server:
-        told, _ = server.communicate(timeout=PATIENCE_SECONDS)
+        output, _ = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 2
-    assert "this machine only" in told
+    assert "this machine only" in output
 
 
 @pytest.mark.e2e

@@ -85,8 +85,10 @@ class Training:
         """What was acknowledged is there once; of the rest each batch is there as a whole or not at all."""
         found = []
         for key in KEYS:
-            told = connection.insist("GET", f"mlflow/metrics/get-history?run_id={self.run_id}&metric_key={key}").json()
-            points = told.get("metrics", [])
+            history = connection.insist(
+                "GET", f"mlflow/metrics/get-history?run_id={self.run_id}&metric_key={key}"
+            ).json()
+            points = history.get("metrics", [])
             assert all(point["value"] == point["step"] / 2 for point in points)
             steps = [point["step"] for point in points]
             assert len(steps) == len(set(steps)), f"{key} of {self.run_id} has points twice"

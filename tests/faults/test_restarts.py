@@ -80,8 +80,8 @@ def found(connection: Connection, run_id: str) -> Any:
     run = connection.insist("GET", f"mlflow/runs/get?run_id={run_id}").json()["run"]
     histories = {}
     for key in ("loss", "accuracy", "rate"):
-        told = connection.insist("GET", f"mlflow/metrics/get-history?run_id={run_id}&metric_key={key}").json()
-        histories[key] = [point["step"] for point in told["metrics"]]
+        history = connection.insist("GET", f"mlflow/metrics/get-history?run_id={run_id}&metric_key={key}").json()
+        histories[key] = [point["step"] for point in history["metrics"]]
     return run, histories
 
 

@@ -33,9 +33,9 @@ def test_a_restart_under_load_loses_nothing(tmp_path: Path, database_url: str) -
                 server.start()
             load.wait_for(BETWEEN)
         load.check()
-        told = server.log.read_text()
-        assert "incident" not in told
-        assert "Killing" not in told, "a web process had to be killed"
+        log = server.log.read_text()
+        assert "incident" not in log
+        assert "Killing" not in log, "a web process had to be killed"
 
 
 @pytest.mark.e2e

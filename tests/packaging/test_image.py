@@ -129,10 +129,10 @@ def test_the_templates_scripts_run_in_it(image: Image, name: str, tmp_path: Path
     try:
         job = render(ROOT / f"templates/{name}.yml", {"server": server.url, "needs": []})[f"mltrail-{name}"]
         variables = {"CI_PROJECT_ID": "42", "CI_PIPELINE_ID": "1001", "MLTRAIL_TOKEN": "token"} | job["variables"]
-        told = image.run("\n".join(job["script"]), folder=tmp_path, **variables)
+        output = image.run("\n".join(job["script"]), folder=tmp_path, **variables)
     finally:
         http.shutdown()
         http.server_close()
-    assert "churn" in told
+    assert "churn" in output
     for path in job["artifacts"]["reports"].values():
         assert (tmp_path / path).stat().st_size

@@ -25,8 +25,8 @@ def test_a_bare_install_runs_the_job_side(wheel: Path, tmp_path: Path) -> None:
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
     python = tmp_path / "venv/bin/python"
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, wheel], check=True)
-    told = subprocess.run([tmp_path / "venv/bin/mltrail", "--version"], check=True, capture_output=True, text=True)
-    assert told.stdout.startswith("mltrail ")
+    ran = subprocess.run([tmp_path / "venv/bin/mltrail", "--version"], check=True, capture_output=True, text=True)
+    assert ran.stdout.startswith("mltrail ")
     listed = "import importlib.metadata as m; print(*(d.name.lower() for d in m.distributions()))"
     installed = subprocess.run([python, "-c", listed], check=True, capture_output=True, text=True).stdout.split()
     assert set(installed) == {"mltrail", "pyyaml", "urllib3"}

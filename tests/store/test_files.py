@@ -134,7 +134,7 @@ def test_deleting_a_folder_leaves_its_namesakes(tx: Transaction) -> None:
 
 def test_deleting_a_file_looks_at_no_other_folder(tx: Transaction) -> None:
     seen: list[tuple[str, object]] = []
-    event.listen(tx.connection, "before_cursor_execute", lambda *told: seen.append((told[2], told[3])))
+    event.listen(tx.connection, "before_cursor_execute", lambda *arguments: seen.append((arguments[2], arguments[3])))
     files.delete(replace(tx, now=3), "r/a")
     if tx.dialect == "postgresql":
         return  # which plans by what is there, and nothing is

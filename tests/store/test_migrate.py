@@ -48,7 +48,7 @@ _CATALOGUE = (
 )
 
 
-def told(database: Database) -> set[tuple[object, ...]]:
+def schema(database: Database) -> set[tuple[object, ...]]:
     """All that a database tells of its tables, in its own words, in whatever order their clauses are: SQLite writes a
     column that came later behind everything else, in the same line.
     """
@@ -65,6 +65,6 @@ def test_a_fresh_database_is_as_the_migrations_make_it(fresh: Callable[..., str]
     made, migrated = Database(fresh("made")), Database(fresh("migrated"))
     migrate.create(made)
     migrate.upgrade(migrated)
-    assert told(made) == told(migrated)
+    assert schema(made) == schema(migrated)
     for database in (made, migrated):
         database.dispose()

@@ -11,11 +11,11 @@ from tests.clock import FrozenClock
 BACKENDS = ("sqlite",)
 
 
-@pytest.mark.parametrize(("told", "level"), [("normal", 1), ("full", 2)])
+@pytest.mark.parametrize(("synchronous", "level"), [("normal", 1), ("full", 2)])
 def test_every_connection_waits_for_the_disk_as_it_was_told(
-    settings: Settings, clock: FrozenClock, told: str, level: int
+    settings: Settings, clock: FrozenClock, synchronous: str, level: int
 ) -> None:
-    deps = create_deps(replace(settings, sqlite_synchronous=told), clock=clock)
+    deps = create_deps(replace(settings, sqlite_synchronous=synchronous), clock=clock)
     with deps.db.write() as one, deps.db.read() as other:
         assert {one.exec_driver_sql("PRAGMA synchronous").scalar() for one in (one, other)} == {level}
     deps.db.dispose()

@@ -172,7 +172,7 @@ def test_a_promoted_alias_is_moved_by_maintainers(trail: Trail, team: Team, gitl
 def test_a_maintainer_promotes_a_run(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     trail.train(trail.main(SHAS["b"]), [0.8])
     here = "/team/churn/-/ml/candidates/1"
-    for role, code, told in (
+    for role, code, message in (
         ("developer", 303, "takes the Maintainer role"),
         ("maintainer", 303, "churn 1.0.0 is promoted"),
     ):
@@ -182,7 +182,7 @@ def test_a_maintainer_promotes_a_run(trail: Trail, team: Team, gitlab_client: Fl
         data = {"csrf_token": form_token(gitlab_client, base_url=EXTERNAL_URL)}
         answer = gitlab_client.post(f"{here}/promote", data=data, base_url=EXTERNAL_URL)
         assert answer.status_code == code
-        assert told in gitlab_client.get(answer.headers["Location"], base_url=EXTERNAL_URL).get_data(as_text=True)
+        assert message in gitlab_client.get(answer.headers["Location"], base_url=EXTERNAL_URL).get_data(as_text=True)
     version = gitlab_client.get("/team/churn/-/ml/models/churn/versions/1.0.0", base_url=EXTERNAL_URL)
     shown = version.get_data(as_text=True)
     assert "Provenance statement" in shown

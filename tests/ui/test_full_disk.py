@@ -71,6 +71,6 @@ def test_a_sign_in_while_gitlab_is_down_is_no_wrong_token(team: Team, gitlab_dep
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
 def test_what_the_system_refuses_is_told_too(deps: Deps, number: int) -> None:
-    told = failures.in_words(deps.db.engine.dialect.dbapi, OSError(number, "no room"))
-    assert told is not None
-    assert "full" in told.message
+    failure = failures.in_words(deps.db.engine.dialect.dbapi, OSError(number, "no room"))
+    assert failure is not None
+    assert "full" in failure.message

@@ -57,8 +57,8 @@ def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
     trail.work()
     shown = team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
     for work in ("open and resolve threads", "set commit statuses"):
-        told = f"mltrail's bot has the Reporter role in team/churn. To {work} it needs the Developer role (30)"
-        assert told in shown
+        sentence = f"mltrail's bot has the Reporter role in team/churn. To {work} it needs the Developer role (30)"
+        assert sentence in shown
     assert "The thread that blocks the merge" in shown
     assert "The gate's commit status was not set" in shown
     team.project.members[team.users["bot"].id] = 30
@@ -74,11 +74,11 @@ def test_a_refused_issue_is_told(trail: Trail, team: Team, gitlab_client: FlaskC
     scheduled = team.gitlab.add_pipeline(team.project, SHAS["b"], "main", "schedule")
     trail.train(scheduled, [0.60, 0.61, 0.62])
     trail.work()
-    told = "A scheduled training of churn got worse, and GitLab took no issue"
-    assert told in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+    sentence = "A scheduled training of churn got worse, and GitLab took no issue"
+    assert sentence in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
     trail.work(seconds=30 * 60)
     assert len(team.project.issues) == 1
-    assert told not in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+    assert sentence not in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
 
 
 def test_guests_see_no_merge_requests(team: Team, gitlab_client: FlaskClient) -> None:

@@ -21,14 +21,14 @@ class _Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         for name in ("href", "src", "data-curves"):
-            if name in told:
-                self.links.append(told[name])
+            if name in attributes:
+                self.links.append(attributes[name])
         if tag == "form":
-            self.forms.append((told.get("method", "get").lower(), told.get("action", ""), {}))
-        if tag in ("input", "button", "select", "textarea") and "name" in told and self.forms:
-            self.forms[-1][2].setdefault(told["name"], told.get("value", ""))
+            self.forms.append((attributes.get("method", "get").lower(), attributes.get("action", ""), {}))
+        if tag in ("input", "button", "select", "textarea") and "name" in attributes and self.forms:
+            self.forms[-1][2].setdefault(attributes["name"], attributes.get("value", ""))
 
 
 class Walker:

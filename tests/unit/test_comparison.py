@@ -67,14 +67,14 @@ def test_a_metric_whose_direction_nobody_knows_is_no_verdict() -> None:
     compared = compare(runs([5, 5.1, 4.9], metric="spread"), runs([1, 1.1, 0.9], metric="spread"), rank_by="spread")
     assert only(compared).judgement is Judgement.UNKNOWN
     assert "is higher or lower better?" in only(compared).sentence
-    told = compare(
+    with_direction = compare(
         runs([5, 5.1, 4.9], metric="spread"),
         runs([1, 1.1, 0.9], metric="spread"),
         rank_by="spread",
         better=Better.LOWER,
     )
-    assert only(told).judgement is Judgement.WORSE
-    assert not only(told).direction.guessed
+    assert only(with_direction).judgement is Judgement.WORSE
+    assert not only(with_direction).direction.guessed
 
 
 def test_the_best_parameters_win_by_their_mean_and_seeds_are_repeats() -> None:
@@ -167,13 +167,13 @@ class TestVerdict:
     def test_a_metric_that_vanished_is_bad_where_nothing_else_changed(self) -> None:
         now = [Run(1, "a", RunState.SUCCEEDED, {}, {"acc": 0.9})]
         before = [Run(2, "b", RunState.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7})]
-        told = verdict.of_model(compare(now, before))
-        assert (told.level, told.sentence) == (Level.BAD, "unchanged; 1 other metric is gone")
+        found = verdict.of_model(compare(now, before))
+        assert (found.level, found.sentence) == (Level.BAD, "unchanged; 1 other metric is gone")
 
     def test_the_worst_model_decides(self) -> None:
         good = verdict.of_model(compare(runs([0.9, 0.91]), runs([0.1, 0.11])))
         bad = verdict.of_model(compare(runs([0.1, 0.11]), runs([0.9, 0.91])))
-        told = verdict.overall([good, bad])
-        assert (told.level, told.sentence) == (Level.BAD, "2 models: 1 worse, 1 better")
+        found = verdict.overall([good, bad])
+        assert (found.level, found.sentence) == (Level.BAD, "2 models: 1 worse, 1 better")
         assert verdict.overall([good]) is good
         assert verdict.overall([]).level is Level.UNKNOWN

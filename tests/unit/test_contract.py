@@ -75,7 +75,7 @@ def test_the_whole_file_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "says"),
     [
         ("", "line 1: the file is empty; begin with `version: 1`"),
         ("models: {}", "line 1: version: is missing; write `version: 1`"),
@@ -111,8 +111,8 @@ def test_the_whole_file_is_read() -> None:
         ("x" * 300_000, "line 1: longer than 262144 characters"),
     ],
 )
-def test_what_is_wrong_is_told_by_line_and_key(text: str, told: str) -> None:
-    assert any(told in problem for problem in problems(text)), problems(text)
+def test_what_is_wrong_is_told_by_line_and_key(text: str, says: str) -> None:
+    assert any(says in problem for problem in problems(text)), problems(text)
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -160,16 +160,16 @@ def test_a_file_full_of_mistakes_names_the_first_hundred() -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "rules", "told"),
+    ("models", "rules", "says"),
     [
         (101, 1, "101 models; at most 100 are allowed"),
         (1, 101, "a model has 101 rules"),
         (11, 99, "1089 rules; at most 1000"),
     ],
 )
-def test_what_every_report_has_to_go_through_is_bounded(models: int, rules: int, told: str) -> None:
+def test_what_every_report_has_to_go_through_is_bounded(models: int, rules: int, says: str) -> None:
     of_one = "".join(f"    - {{metric: m{number}, at_least: 1}}\n" for number in range(rules))
-    with pytest.raises(ContractError, match=told):
+    with pytest.raises(ContractError, match=says):
         read("version: 1\nmodels:\n" + "".join(f"  m{number}:\n    rules:\n{of_one}" for number in range(models)))
 
 

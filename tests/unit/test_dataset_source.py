@@ -6,7 +6,7 @@ from mltrail_server.domain.dataset_source import readable
 
 
 @pytest.mark.parametrize(
-    ("kind", "source", "told"),
+    ("kind", "source", "expected"),
     [
         ("code", '{"tags": {"mlflow.user": "root", "mlflow.source.name": "train.py"}}', "code: train.py"),
         ("http", '{"url": "https://example.com/a.csv"}', "http: https://example.com/a.csv"),
@@ -20,5 +20,5 @@ from mltrail_server.domain.dataset_source import readable
         pytest.param("own", "[" * 60_000, "own: " + "[" * 60_000, id="deep"),
     ],
 )
-def test_kind_and_place(kind: str, source: str, told: str) -> None:
-    assert readable(kind, source) == told
+def test_kind_and_place(kind: str, source: str, expected: str) -> None:
+    assert readable(kind, source) == expected

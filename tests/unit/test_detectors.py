@@ -77,8 +77,8 @@ ENTITIES = {number: f"&#{number};" for number in range(33, 127) if not chr(numbe
     ],
 )
 def test_tables_of_json_are_read_in_both_of_gitlabs_ways(cell: str, ways: tuple[bool, bool]) -> None:
-    told = {"fields": [{"key": "a", "label": "A"}, {"key": "b"}], "items": [{"a": cell}], "markdown": True}
-    reading = detectors.read(f"```json:table\n{json.dumps(told)}\n```\n")
+    table = {"fields": [{"key": "a", "label": "A"}, {"key": "b"}], "items": [{"a": cell}], "markdown": True}
+    reading = detectors.read(f"```json:table\n{json.dumps(table)}\n```\n")
     assert tuple(any("@all" in text for text in page.texts) for page in reading.pages) == ways
     assert (reading.mentions == ["all"]) == any(ways)
 
@@ -88,13 +88,13 @@ def test_tables_of_json_are_read_in_both_of_gitlabs_ways(cell: str, ways: tuple[
     [("A @all", True), ("#1", True), ("`@all`", True), ("A | B", False), ("100 %", False), ("loss", False)],
 )
 def test_labels_are_read_too(label: str, live: bool) -> None:
-    told = {"fields": [{"key": "a", "label": label}, {"key": "b"}], "items": [{"a": 1, "b": None}], "markdown": True}
-    assert bool(detectors.read(f"```json:table\n{json.dumps(told)}\n```").live) == live
+    table = {"fields": [{"key": "a", "label": label}, {"key": "b"}], "items": [{"a": 1, "b": None}], "markdown": True}
+    assert bool(detectors.read(f"```json:table\n{json.dumps(table)}\n```").live) == live
 
 
 def test_a_label_with_a_pipe_breaks_the_table() -> None:
-    told = {"fields": [{"key": "a", "label": "A | B"}], "items": [{"a": "x"}], "markdown": True}
-    joined, by_cell = detectors.read(f"```json:table\n{json.dumps(told)}\n```").pages
+    table = {"fields": [{"key": "a", "label": "A | B"}], "items": [{"a": "x"}], "markdown": True}
+    joined, by_cell = detectors.read(f"```json:table\n{json.dumps(table)}\n```").pages
     assert (joined.widths, by_cell.widths) == ([], [[1, 1]])
 
 

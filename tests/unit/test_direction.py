@@ -117,11 +117,11 @@ AFTER = ("", "_epoch", "_mean", "/macro", "_weighted", "_class_2", "_0", " (avg)
 
 
 def test_what_people_put_around_a_measure_changes_nothing() -> None:
-    told = {f"{before}{known}{after}": way for known, way in NAMED for before in BEFORE for after in AFTER}
-    found = {name: by_name(name).better for name in told}
-    assert [name for name, way in told.items() if found[name] not in (way, Better.UNKNOWN)] == []
-    unknown = [name for name in told if found[name] is Better.UNKNOWN]
-    assert len(unknown) < len(told) / 100, unknown[:20]
+    expected = {f"{before}{known}{after}": way for known, way in NAMED for before in BEFORE for after in AFTER}
+    found = {name: by_name(name).better for name in expected}
+    assert [name for name, way in expected.items() if found[name] not in (way, Better.UNKNOWN)] == []
+    unknown = [name for name in expected if found[name] is Better.UNKNOWN]
+    assert len(unknown) < len(expected) / 100, unknown[:20]
 
 
 TURNED = (
@@ -165,8 +165,8 @@ GOOD = ("accuracy", "score", "quality", "reward", "auc", "similarity", "r2", "su
 
 def test_contradicting_words_are_never_taken_for_one_of_them() -> None:
     pairs = [(a, b) for bad in BAD for good in GOOD for a, b in ((bad, good), (good, bad))]
-    told = [f"{a}{mark}{b}" for a, b in pairs for mark in ("_", "/", " ", "-")] + [f"{a}{b.title()}" for a, b in pairs]
-    wrong = {name for name in told if by_name(name).better is not Better.UNKNOWN}
+    names = [f"{a}{mark}{b}" for a, b in pairs for mark in ("_", "/", " ", "-")] + [f"{a}{b.title()}" for a, b in pairs]
+    wrong = {name for name in names if by_name(name).better is not Better.UNKNOWN}
     assert wrong <= {"score_time", "score/time", "score time", "score-time", "scoreTime"}  # scikit-learn's, a time
 
 

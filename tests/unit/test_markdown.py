@@ -116,12 +116,12 @@ def test_nothing_leaves_its_cell_whatever_is_put_together() -> None:
 
 def a_json_table(text: str) -> str:
     """A block as notes have it, with a text in both kinds of places."""
-    told = {
+    table = {
         "fields": [{"key": "a", "label": title(text) or "empty"}, {"key": "b", "label": "ours"}],
         "items": [{"a": cell(text), "b": link(cell(text), "https://ok.example/x")}, {"a": "1", "b": cell(text)}],
         "markdown": True,
     }
-    return f"Text.\n\n```json:table\n{json.dumps(told)}\n```\n"
+    return f"Text.\n\n```json:table\n{json.dumps(table)}\n```\n"
 
 
 def _check_json_table(text: str) -> None:
@@ -150,10 +150,10 @@ def test_a_json_table_shows_names_as_they_are(text: str) -> None:
 
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
 def test_a_title_says_nothing_to_gitlab(text: str) -> None:
-    told = title(text)
-    assert detectors.titled(told) == []
-    assert len(told) <= 80 + 80 // 6
-    assert told.isprintable() or "\u200b" in told
+    escaped = title(text)
+    assert detectors.titled(escaped) == []
+    assert len(escaped) <= 80 + 80 // 6
+    assert escaped.isprintable() or "\u200b" in escaped
 
 
 def test_a_title_looks_like_the_name() -> None:

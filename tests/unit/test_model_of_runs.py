@@ -48,15 +48,15 @@ def asked(models: str, *experiments: str, changed: list[str] | None = None) -> l
 
 
 def test_what_is_not_known_is_asked_with_the_line_to_write() -> None:
-    (told,) = asked("{churn: {}}", "churn-2")
-    assert "No run here is known to belong to 'churn'" in told
-    assert "'runs: {experiment: churn-2}' below 'models: churn:'" in told
+    (question,) = asked("{churn: {}}", "churn-2")
+    assert "No run here is known to belong to 'churn'" in question
+    assert "'runs: {experiment: churn-2}' below 'models: churn:'" in question
     assert "'Default', 'fraud'" in asked("{churn: {}}", "Default", "fraud")[0]
-    (told,) = asked("{churn: {}}", "fraud", "b: c", "fraud")
-    assert "'b: c', 'fraud'" in told
-    assert 'runs: {experiment: "b: c"}' in told
-    (told,) = asked("{churn: {runs: {experiment: churn-*}}}", *map(str, range(30)))
-    assert "and 27 more" in told
+    (question,) = asked("{churn: {}}", "fraud", "b: c", "fraud")
+    assert "'b: c', 'fraud'" in question
+    assert 'runs: {experiment: "b: c"}' in question
+    (question,) = asked("{churn: {runs: {experiment: churn-*}}}", *map(str, range(30)))
+    assert "and 27 more" in question
     assert len(asked("{churn: {}, price: {}}", "Default")) == 2
 
 

@@ -16,16 +16,16 @@ def setup(client: FlaskClient, token: str, project: str = "42") -> Any:
 
 def test_a_job_learns_who_it_is_taken_for(gitlab_client: FlaskClient, team: Team) -> None:
     job = team.job()
-    told = setup(gitlab_client, team.gitlab.mint(job, EXTERNAL_URL))
-    assert (told["job_id"], told["user"], told["access"]) == (job.id, "developer", "write")
-    assert told["bot"] == {"ok": True, "problem": ""}
+    answer = setup(gitlab_client, team.gitlab.mint(job, EXTERNAL_URL))
+    assert (answer["job_id"], answer["user"], answer["access"]) == (job.id, "developer", "write")
+    assert answer["bot"] == {"ok": True, "problem": ""}
 
 
 def test_a_fork_learns_that_it_may_only_read(gitlab_client: FlaskClient, team: Team) -> None:
     token = team.gitlab.mint(team.job(), EXTERNAL_URL, project_id="99", project_path="fork/churn")
-    told = setup(gitlab_client, token)
-    assert told["access"] == "read"
-    assert "fork" in told["limit"]
+    answer = setup(gitlab_client, token)
+    assert answer["access"] == "read"
+    assert "fork" in answer["limit"]
 
 
 def test_a_bot_that_is_no_member_or_may_too_little(gitlab_client: FlaskClient, team: Team) -> None:

@@ -64,8 +64,8 @@ def test_bytes_of_all_files(client: FlaskClient, mlflow: Mlflow, run_id: str, cl
 
 def test_calls_to_gitlab(gitlab_client: FlaskClient, team: Team) -> None:
     Mlflow(gitlab_client, project="42", token=team.tokens["developer"]).post("experiments/create", name="churn")
-    told = samples(gitlab_client.get("/metrics").get_data(as_text=True))
-    counted = [number for (name, _), number in told.items() if name == "mltrail_gitlab_call_seconds_count"]
+    measured = samples(gitlab_client.get("/metrics").get_data(as_text=True))
+    counted = [number for (name, _), number in measured.items() if name == "mltrail_gitlab_call_seconds_count"]
     assert sum(counted) > 0
 
 

@@ -74,8 +74,8 @@ def test_a_deleted_run_leaves_nothing(deps: Deps, mlflow: Mlflow, clock: FrozenC
     run = full_run(mlflow)
     mlflow.post("runs/delete", run_id=run)
     assert gone(deps, dry_run=True) == ["2"]
-    (told,) = purge(deps, PurgeRequest(dry_run=True))
-    assert told.name.endswith(" with 1 logged model")
+    (planned,) = purge(deps, PurgeRequest(dry_run=True))
+    assert planned.name.endswith(" with 1 logged model")
     assert gone(deps, older_than_ms=DAY) == []
     clock.advance(DAY)
     assert gone(deps, older_than_ms=DAY) == ["2"]
@@ -128,8 +128,8 @@ def test_what_a_version_rests_on_stays_and_a_baseline_unless_forced(trail: Trail
     maintainer = trail.person("maintainer")
     for run in trail.runs():
         maintainer.call("POST", "api/2.0/mlflow/runs/delete", json={"run_id": run["info"]["run_id"]})
-    told = {one.name.split()[0]: one.kept for one in purge(trail.deps, PurgeRequest())}
-    assert all(told.values())
+    kept_by_name = {one.name.split()[0]: one.kept for one in purge(trail.deps, PurgeRequest())}
+    assert all(kept_by_name.values())
     forced = {int(one.name.split()[0]): one.kept for one in purge(trail.deps, PurgeRequest(force=True))}
     assert all("version" in kept for kept in forced.values() if kept)
     with trail.deps.project(ProjectId(42)).read() as tx:

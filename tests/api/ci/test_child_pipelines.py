@@ -64,8 +64,8 @@ def test_a_report_job_in_the_child_reports_parent_and_children(
     trail: Trail, request_: MergeRequest, parent: Pipeline, child: Pipeline
 ) -> None:
     trail.train(child, BAD)
-    told = trail.report(child)
-    assert (told["pipeline"]["id"], told["note"]["state"]) == (parent.id, "posted")
+    report = trail.report(child)
+    assert (report["pipeline"]["id"], report["note"]["state"]) == (parent.id, "posted")
     assert spoken_of(trail, request_) == parent.id
 
 
@@ -97,9 +97,9 @@ def test_a_child_that_still_trains_is_waited_for(trail: Trail, parent: Pipeline,
     assert trail.report(parent)["state"] == "waiting"
     trail.team.gitlab.set_job(job, "canceled")
     trail.work(seconds=60)
-    told = trail.report(parent, "GET")
-    assert told["state"] == "ready"
-    assert sorted(run["status"] for run in told["models"][0]["candidates"]) == ["canceled", *["succeeded"] * 3]
+    report = trail.report(parent, "GET")
+    assert report["state"] == "ready"
+    assert sorted(run["status"] for run in report["models"][0]["candidates"]) == ["canceled", *["succeeded"] * 3]
 
 
 def test_a_job_of_another_child_contributes(trail: Trail, parent: Pipeline, child: Pipeline) -> None:

@@ -50,8 +50,8 @@ def test_a_client_that_dies_without_a_word(
     assert outcomes(trail) == [("RUNNING", None)]
     end(trail, job)
     trail.work(seconds=HOUR_SECONDS)
-    ((told, why),) = outcomes(trail)
-    assert told == status
+    ((outcome, why),) = outcomes(trail)
+    assert outcome == status
     assert why is not None
     assert reason in why
     assert trail.work(seconds=HOUR_SECONDS) <= 1, "it is settled; what goes on is the look at open merge requests"

@@ -122,25 +122,25 @@ def guest(trail: Trail, _: MergeRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"), [(archived, "archived"), (locked, "discussion is locked"), (guest, "needs the Reporter role")]
+    ("spoil", "says"), [(archived, "archived"), (locked, "discussion is locked"), (guest, "needs the Reporter role")]
 )
 def test_a_refusal_is_explained_and_tried_again(
     trail: Trail,
     trained_request: tuple[MergeRequest, Pipeline],
     caplog: pytest.LogCaptureFixture,
     spoil: Callable[[Trail, MergeRequest], None],
-    told: str,
+    says: str,
 ) -> None:
     request, pipeline = trained_request
     spoil(trail, request)
     with caplog.at_level(logging.WARNING):
         trail.work()
     found = problem(trail)
-    assert told in (found.problem or "")
-    assert told in caplog.text
+    assert says in (found.problem or "")
+    assert says in caplog.text
     assert found.next_ms is not None
     assert found.next_ms >= trail.clock() + 10 * 60_000, "a person has to do something first"
-    assert told in trail.report(pipeline)["note"]["problem"]
+    assert says in trail.report(pipeline)["note"]["problem"]
     tried = posts(trail)
     trail.work(seconds=60)
     assert posts(trail) == tried

@@ -178,8 +178,8 @@ class TestSecrets:
     def test_the_example_of_the_standard_verifies(self) -> None:
         # https://github.com/standard-webhooks/standard-webhooks, its first example
         secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
-        told = webhook_secrets.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
-        assert told == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        signature = webhook_secrets.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+        assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
     @pytest.mark.parametrize("before", ["", "v1,b2xk ", "v2,b2xk "])
     def test_a_signature_is_enough(self, trail: Trail, before: str) -> None:

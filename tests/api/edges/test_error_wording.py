@@ -39,9 +39,9 @@ from tests.mlflow_client import INVALID, Mlflow, failure
 )
 def test_what_is_wrong_with_a_field(mlflow: Mlflow, run_id: str, path: str, odd: dict[str, Any], words: str) -> None:
     known = {"run_id": run_id, "key": "k", "value": 1.0, "timestamp": 1} if path.startswith("runs/log-") else {}
-    told = mlflow.error("POST", path, **known | odd)
-    assert told[:2] == INVALID
-    assert words in told[2]
+    error = mlflow.error("POST", path, **known | odd)
+    assert error[:2] == INVALID
+    assert words in error[2]
 
 
 def test_a_long_value_is_cut_off(mlflow: Mlflow) -> None:
@@ -64,9 +64,9 @@ def test_a_wrong_field_before_a_broken_end_is_told(mlflow: Mlflow) -> None:
     ],
 )
 def test_histories_of_several_runs(mlflow: Mlflow, query: dict[str, Any], words: str) -> None:
-    told = mlflow.error("GET", "metrics/get-history-bulk", **query)
-    assert told[:2] == INVALID
-    assert words in told[2]
+    error = mlflow.error("GET", "metrics/get-history-bulk", **query)
+    assert error[:2] == INVALID
+    assert words in error[2]
 
 
 def test_paths_that_leave_are_told_before_anything_is_looked_for(mlflow: Mlflow, run_id: str) -> None:
@@ -89,9 +89,9 @@ def test_paths_that_leave_are_told_before_anything_is_looked_for(mlflow: Mlflow,
 )
 def test_uploads_of_pages(mlflow: Mlflow, run_id: str, query: dict[str, str], data: bytes, words: str) -> None:
     query = {name: value.replace("RUN", run_id) for name, value in query.items()}
-    told = failure(mlflow.call("POST", "ajax-api/2.0/mlflow/upload-artifact", query_string=query, data=data))
-    assert told[:2] == INVALID
-    assert words in told[2]
+    error = failure(mlflow.call("POST", "ajax-api/2.0/mlflow/upload-artifact", query_string=query, data=data))
+    assert error[:2] == INVALID
+    assert words in error[2]
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_uploads_of_pages(mlflow: Mlflow, run_id: str, query: dict[str, str], da
 )
 def test_sources_of_versions(mlflow: Mlflow, source: str, words: str) -> None:
     mlflow.post("registered-models/create", name="churn")
-    told = mlflow.error("POST", "model-versions/create", name="churn", source=source)
-    assert told[:2] == INVALID
-    assert f"Invalid model version source: '{source}'. {words}" in told[2]
+    error = mlflow.error("POST", "model-versions/create", name="churn", source=source)
+    assert error[:2] == INVALID
+    assert f"Invalid model version source: '{source}'. {words}" in error[2]
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_what_is_not_here_says_what_to_do_and_lets_clients_try_another_way(
 
 def test_a_version_that_is_none(mlflow: Mlflow) -> None:
     mlflow.post("registered-models/create", name="churn")
-    told = mlflow.error("GET", "model-versions/get", name="churn", version="the best")
-    assert told[:2] == INVALID
-    assert told[2].startswith("Parameter 'version' must be an integer, got 'the best'.")
+    error = mlflow.error("GET", "model-versions/get", name="churn", version="the best")
+    assert error[:2] == INVALID
+    assert error[2].startswith("Parameter 'version' must be an integer, got 'the best'.")
 
 
 def test_empty_lists_are_shown_as_gitlab_shows_them(mlflow: Mlflow, run_id: str) -> None:

@@ -29,15 +29,15 @@ def kinds(of: type[Message] = Message) -> Iterator[type[Message]]:
         yield from kinds(kind)
 
 
-def sample(told: inspect.Type) -> Any:
+def sample(kind: inspect.Type) -> Any:
     """Make a value of a type, every field of it filled."""
-    if isinstance(told, inspect.StructType):
-        return {field.name: sample(field.type) for field in told.fields}
-    if isinstance(told, inspect.ListType):
-        return [sample(told.item_type), sample(told.item_type)]
-    if isinstance(told, inspect.UnionType):
-        return sample(next(one for one in told.types if not isinstance(one, inspect.NoneType)))
-    return {inspect.IntType: 7, inspect.FloatType: 0.5, inspect.BoolType: True}.get(type(told), "a")
+    if isinstance(kind, inspect.StructType):
+        return {field.name: sample(field.type) for field in kind.fields}
+    if isinstance(kind, inspect.ListType):
+        return [sample(kind.item_type), sample(kind.item_type)]
+    if isinstance(kind, inspect.UnionType):
+        return sample(next(one for one in kind.types if not isinstance(one, inspect.NoneType)))
+    return {inspect.IntType: 7, inspect.FloatType: 0.5, inspect.BoolType: True}.get(type(kind), "a")
 
 
 def camel(value: Any) -> Any:
@@ -78,8 +78,8 @@ def test_every_field_of_every_message_has_both_of_its_names(kind: type[Message])
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_every_number_and_truth_value_may_come_as_a_text(kind: type[Message]) -> None:
     known = sample(inspect.type_info(kind))
-    told = msgspec.to_builtins(message_of(sent(json.dumps(as_texts(known)).encode()), kind))
-    assert as_texts(told) == as_texts(msgspec.to_builtins(message_of(sent(json.dumps(known).encode()), kind)))
+    read = msgspec.to_builtins(message_of(sent(json.dumps(as_texts(known)).encode()), kind))
+    assert as_texts(read) == as_texts(msgspec.to_builtins(message_of(sent(json.dumps(known).encode()), kind)))
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
@@ -114,14 +114,14 @@ def test_queries_and_forms_say_the_same(kind: type[Message]) -> None:
 
 def test_forms_within_forms() -> None:
     """As Ruby's web servers read them, and curl sends them by `--form`."""
-    told = {"tags": [{"key": "a", "value": "1"}, {"key": "b", "value": "2"}], "experiment_id": "0"}
+    form = {"tags": [{"key": "a", "value": "1"}, {"key": "b", "value": "2"}], "experiment_id": "0"}
     pairs = [("experiment_id", "0")]
-    for number, tag in enumerate(told["tags"]):
+    for number, tag in enumerate(form["tags"]):
         assert isinstance(tag, dict)
         pairs += [(f"tags[{number}][{key}]", value) for key, value in tag.items()]
     unnumbered = [(name.replace("[0]", "[]").replace("[1]", "[]"), value) for name, value in pairs]
     kind = next(one for one in kinds() if one.__name__ == "_Create" and one.__module__.endswith(".runs"))
-    plain = message_of(sent(json.dumps(told).encode()), kind)
+    plain = message_of(sent(json.dumps(form).encode()), kind)
     assert message_of(sent(urlencode(pairs).encode(), kind=FORM), kind) == plain
     assert message_of(sent(urlencode(unnumbered).encode(), kind=FORM), kind) == plain
     parts = EnvironBuilder(method="POST", data=dict(pairs), content_type="multipart/form-data")
@@ -224,9 +224,9 @@ def test_every_prefix_and_a_slash_at_the_end(mlflow: Mlflow, prefix: str) -> Non
 def test_an_empty_body_says_nothing(mlflow: Mlflow) -> None:
     for kind in (JSON, None):
         assert good(mlflow.call("POST", "api/2.0/mlflow/runs/search", data=b"", content_type=kind))["runs"] == []
-    told = failure(mlflow.call("POST", "api/2.0/mlflow/runs/create", data=b"", content_type=JSON))
-    assert told[:2] == INVALID
-    assert "'experiment_id'" in told[2]
+    error = failure(mlflow.call("POST", "api/2.0/mlflow/runs/create", data=b"", content_type=JSON))
+    assert error[:2] == INVALID
+    assert "'experiment_id'" in error[2]
 
 
 def test_a_query_in_the_place_of_a_body(mlflow: Mlflow) -> None:

@@ -85,10 +85,10 @@ def test_routes_for_files_tell_where_they_lie(allowing: Mlflow) -> None:
         answer = allowing.call(method, path, **options)
         if answer.status_code == 501:
             continue
-        told = failure(answer)
-        assert told[:2] == INVALID, (method, path)
-        assert "s3://bucket/team/" in told[2]
-        assert "does not read" in told[2]
+        error = failure(answer)
+        assert error[:2] == INVALID, (method, path)
+        assert "s3://bucket/team/" in error[2]
+        assert "does not read" in error[2]
 
 
 def test_versions_of_such_runs_lie_there_too(allowing: Mlflow) -> None:

@@ -134,13 +134,13 @@ def test_another_project_or_path_can_not_finish_an_upload(mlflow: Mlflow, root: 
 
 def test_a_download_by_url_needs_no_token_and_is_a_download(mlflow: Mlflow, run_id: str, root: str) -> None:
     good(mlflow.call("PUT", f"{MLFLOW_ARTIFACTS}/artifacts/{root}/ü.html", data=b"<script>"))
-    told = good(mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/presigned/{root}/ü.html"))
-    assert told["file_size"] == 8
-    answer = urllib3.request("GET", told["url"], headers=told["headers"] | {"Range": "bytes=1-3"})
+    download = good(mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/presigned/{root}/ü.html"))
+    assert download["file_size"] == 8
+    answer = urllib3.request("GET", download["url"], headers=download["headers"] | {"Range": "bytes=1-3"})
     assert (answer.status, answer.data) == (206, b"scr")
     assert answer.headers["Content-Disposition"].startswith("attachment; filename*=")
     assert answer.headers["Content-Type"] == "application/octet-stream"
-    assert "X-Amz-Expires=300" in told["url"]
+    assert "X-Amz-Expires=300" in download["url"]
     body = {"run_id": run_id, "path": "ü.html"}
     again = good(mlflow.call("POST", "api/2.0/mlflow/artifacts/presigned-download-url", json=body))
     assert urllib3.request("GET", again["url"]).data == b"<script>"
@@ -149,8 +149,8 @@ def test_a_download_by_url_needs_no_token_and_is_a_download(mlflow: Mlflow, run_
 
 
 def told_of(mlflow: Mlflow) -> tuple[bool, bool]:
-    told = good(mlflow.call("GET", "api/3.0/mlflow/server-info"))
-    return told["multipart_uploads_enabled"], told["multipart_downloads_enabled"]
+    info = good(mlflow.call("GET", "api/3.0/mlflow/server-info"))
+    return info["multipart_uploads_enabled"], info["multipart_downloads_enabled"]
 
 
 def test_clients_are_asked_to_when_the_operator_says_so(mlflow: Mlflow) -> None:

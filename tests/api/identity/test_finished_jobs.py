@@ -23,8 +23,8 @@ def test_a_job_that_is_over_logs_for_two_minutes_more(
     team.gitlab.set_job(job, status)
     assert admitted(gitlab_client, token, call=WRITE)
     clock.advance(120_001)
-    told, _, message = refused(gitlab_client, token, call=("POST", "experiments/create", {"name": "late"}))
-    assert told == 403
+    code, _, message = refused(gitlab_client, token, call=("POST", "experiments/create", {"name": "late"}))
+    assert code == 403
     assert f"Job {job.id} is over" in message
     assert admitted(gitlab_client, token), "reading goes on"
 

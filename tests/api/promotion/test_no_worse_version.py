@@ -56,7 +56,7 @@ def test_what_is_really_worse_is_not_promoted(trail: Trail, metric: str, before:
 
 
 @pytest.mark.parametrize(
-    ("metric", "before", "now", "told"),
+    ("metric", "before", "now", "says"),
     [
         ("val_accuracy", [0.95], [0.94], "no clear change"),
         ("val_accuracy", [0.95], [0.95], "no clear change"),
@@ -67,9 +67,9 @@ def test_what_is_really_worse_is_not_promoted(trail: Trail, metric: str, before:
         ("val_loss", [0.30], [0.10], "no clear change"),
     ],
 )
-def test_each_promotion_tells_how_it_compares(trail: Trail, metric: str, before: Any, now: Any, told: str) -> None:
+def test_each_promotion_tells_how_it_compares(trail: Trail, metric: str, before: Any, now: Any, says: str) -> None:
     (done,) = promote(trail, after(trail, before, now, metric=metric))
-    assert (done["state"], standing(done), done["comparison"]["version"]) == ("promoted", {metric: told}, "1.0.0")
+    assert (done["state"], standing(done), done["comparison"]["version"]) == ("promoted", {metric: says}, "1.0.0")
     assert aliases(trail) == {"champion": "2"}
 
 
@@ -97,8 +97,8 @@ def test_one_line_of_the_contract_allows_it(trail: Trail, allowed: str) -> None:
 
 def test_the_line_that_is_told_is_the_one_that_works(trail: Trail) -> None:
     second = after(trail, [0.95], [0.5])
-    told = promote(trail, second)[0]["reason"]
-    line = told.rpartition("and `")[2].rstrip("`")
+    reason = promote(trail, second)[0]["reason"]
+    line = reason.rpartition("and `")[2].rstrip("`")
     third = trail.main(SHAS["e"], f"version: 1\n{line}\n")
     trail.train(third, [0.5])
     assert promote(trail, third)[0]["state"] == "promoted"
@@ -115,9 +115,9 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "beside", "told", "promoted"), RULES)
+@pytest.mark.parametrize(("rule", "beside", "says", "promoted"), RULES)
 def test_the_ruled_metrics_count_and_no_others(
-    trail: Trail, rule: str, beside: dict[str, float], told: str | None, promoted: bool
+    trail: Trail, rule: str, beside: dict[str, float], says: str | None, promoted: bool
 ) -> None:
     contract = PROMOTES % (rule, "")
     first = trail.main(SHAS["b"], contract)
@@ -128,7 +128,7 @@ def test_the_ruled_metrics_count_and_no_others(
     (done,) = promote(trail, second)
     assert done["state"] == ("promoted" if promoted else "refused"), done
     if done["comparison"]:
-        assert standing(done).get(next(iter(beside))) == told
+        assert standing(done).get(next(iter(beside))) == says
 
 
 def test_a_ruled_metric_that_is_gone_is_worse(trail: Trail) -> None:

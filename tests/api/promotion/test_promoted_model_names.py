@@ -15,11 +15,14 @@ def test_another_experiments_run_never_becomes_the_only_model(trail: Trail, expe
     pipeline = trail.main(SHAS["b"], CHURN)
     for name in experiments:
         trail.train(pipeline, [0.9], experiment=name, job_name=f"train {name}")
-    told = {one["model"]: one for one in promote(trail, pipeline)}
-    assert told["churn"]["state"] == "refused"
-    assert f"runs: {{experiment: {min(experiments)}}}" in told["churn"]["reason"]
+    promotions = {one["model"]: one for one in promote(trail, pipeline)}
+    assert promotions["churn"]["state"] == "refused"
+    assert f"runs: {{experiment: {min(experiments)}}}" in promotions["churn"]["reason"]
     for name in experiments:
-        assert (told[name]["state"], told[name]["reason"]) == ("nothing", "the contract file does not name it")
+        assert (promotions[name]["state"], promotions[name]["reason"]) == (
+            "nothing",
+            "the contract file does not name it",
+        )
 
 
 def test_later_another_experiment_alone_fails_no_job(trail: Trail) -> None:
@@ -36,8 +39,8 @@ def test_both_experiments_in_one_pipeline(trail: Trail) -> None:
     pipeline = trail.main(SHAS["b"], CHURN)
     trail.train(pipeline, [0.9])
     trail.train(pipeline, [0.99], experiment="fraud", job_name="train fraud")
-    told = {one["model"]: one["state"] for one in promote(trail, pipeline)}
-    assert told == {"churn": "promoted", "fraud": "nothing"}
+    states = {one["model"]: one["state"] for one in promote(trail, pipeline)}
+    assert states == {"churn": "promoted", "fraud": "nothing"}
 
 
 @pytest.mark.parametrize(
@@ -80,8 +83,8 @@ class TestWhatTheContractDoesNotPromoteHere:
     def test_is_no_error_on_the_default_branch(self, trail: Trail, text: str, says: str) -> None:
         pipeline = trail.main(SHAS["b"], f"version: 1\nmodels: {{churn: {text}}}\n")
         trail.train(pipeline, [0.9])
-        (told,) = promote(trail, pipeline)
-        assert (told["state"], told["reason"]) == ("nothing", says)
+        (promotion,) = promote(trail, pipeline)
+        assert (promotion["state"], promotion["reason"]) == ("nothing", says)
 
     def test_is_one_for_a_person_who_names_the_run(self, trail: Trail) -> None:
         pipeline = trail.main(SHAS["b"], "version: 1\nmodels: {churn: {}}\n")
@@ -101,9 +104,9 @@ def test_after_a_merge_with_other_changes_the_job_fails(
     else:
         trail.main(SHAS["d"], contract)
     pipeline = merged(trail, request)
-    (told,) = promote(trail, pipeline, **wish)
-    assert (told["state"], told["model"]) == ("refused", "churn")
-    assert told["reason"].startswith("the merged files differ (in ")
+    (promotion,) = promote(trail, pipeline, **wish)
+    assert (promotion["state"], promotion["model"]) == ("refused", "churn")
+    assert promotion["reason"].startswith("the merged files differ (in ")
 
 
 def test_what_was_trained_again_is_promoted_and_what_was_not_is_told(trail: Trail) -> None:
@@ -114,8 +117,8 @@ def test_what_was_trained_again_is_promoted_and_what_was_not_is_told(trail: Trai
     elsewhere(trail)
     pipeline = merged(trail, request)
     trail.train(pipeline, [0.9])
-    told = {one["model"]: one["state"] for one in promote(trail, pipeline)}
-    assert told == {"churn": "promoted", "fraud": "refused"}
+    states = {one["model"]: one["state"] for one in promote(trail, pipeline)}
+    assert states == {"churn": "promoted", "fraud": "refused"}
 
 
 def test_a_rerun_after_a_rollback_tells_what_the_alias_holds_now(trail: Trail) -> None:

@@ -96,9 +96,9 @@ def test_an_older_pipeline_does_not_overtake(trail: Trail) -> None:
 def test_why_nothing_is_promoted(trail: Trail, training: Any, wish: Any, says: str) -> None:
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9], **training)
-    (told,) = promote(trail, pipeline, **wish)
-    assert told["state"] == "nothing"
-    assert says in told["reason"]
+    (promotion,) = promote(trail, pipeline, **wish)
+    assert promotion["state"] == "nothing"
+    assert says in promotion["reason"]
 
 
 def test_a_lower_loss_may_be_what_counts(trail: Trail) -> None:
@@ -208,8 +208,8 @@ class TestPreReleases:
         trail.train(pipeline, [0.9])
         promote(trail, pipeline, pre_release=True)
         owner = trail.person("owner")
-        told = owner.error("POST", "registered-models/alias", name="churn", alias="champion", version="2")[2]
-        assert "never promoted" in told
+        error = owner.error("POST", "registered-models/alias", name="churn", alias="champion", version="2")[2]
+        assert "never promoted" in error
 
     def test_the_release_follows_after_the_merge(self, trail: Trail) -> None:
         first = trail.main(SHAS["b"])

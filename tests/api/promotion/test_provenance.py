@@ -42,7 +42,7 @@ def gitlab_settings(gitlab_settings: Settings) -> Settings:
     return replace(gitlab_settings, signing_key=PEM)
 
 
-def told(trail: Trail, version: str = "1.0.0", *, status: int = 200) -> Any:
+def provenance_of(trail: Trail, version: str = "1.0.0", *, status: int = 200) -> Any:
     answer = trail.client.get(
         f"/api/v4/projects/42/ml/models/churn/versions/{version}/provenance",
         headers={"Authorization": f"Bearer {trail.team.tokens['guest']}"},
@@ -52,7 +52,7 @@ def told(trail: Trail, version: str = "1.0.0", *, status: int = 200) -> Any:
 
 
 def statement(trail: Trail, version: str = "1.0.0") -> Any:
-    return json.loads(base64.b64decode(told(trail, version)["envelope"]["payload"]))
+    return json.loads(base64.b64decode(provenance_of(trail, version)["envelope"]["payload"]))
 
 
 def test_it_tells_builder_materials_and_every_file(trail: Trail) -> None:
@@ -112,7 +112,7 @@ def test_what_was_registered_by_hand_has_none(trail: Trail) -> None:
     person = trail.person("developer")
     person.post("registered-models/create", name="churn")
     person.post("model-versions/create", name="churn", source="")
-    assert "never promoted" in told(trail, status=404)["message"]
+    assert "never promoted" in provenance_of(trail, status=404)["message"]
 
 
 def public_pem(signer: Signer) -> str:
@@ -175,7 +175,7 @@ class TestVerify:
     ) -> None:
         kept = tmp_path / "model"
         kept.mkdir()
-        folder = told(trail)["folder"]
+        folder = provenance_of(trail)["folder"]
         person = trail.person("guest")
         answer = person.call("GET", f"api/2.0/mlflow-artifacts/artifacts/{folder}/MLmodel", buffered=True)
         (kept / "MLmodel").write_bytes(answer.get_data())
@@ -194,7 +194,7 @@ class TestTheKey:
         pipeline = trail.main(SHAS["b"])
         trail.train(pipeline, [0.9])
         promote(trail, pipeline)
-        (signature,) = told(trail)["envelope"]["signatures"]
+        (signature,) = provenance_of(trail)["envelope"]["signatures"]
         assert signature["keyid"] == ed25519.keyid(KEY.public_key().public_bytes_raw())
 
     def test_it_may_be_a_file_or_a_text_with_escaped_line_ends(self, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_without_a_key_it_is_not_signed(team: Team, gitlab_deps: Deps, clock: Fr
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
     promote(trail, pipeline)
-    assert told(trail)["envelope"]["signatures"] == []
+    assert provenance_of(trail)["envelope"]["signatures"] == []
     assert good(
         trail.client.get(
             "/api/v4/projects/42/ml/models/churn/versions/champion/provenance",

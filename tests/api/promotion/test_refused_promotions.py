@@ -30,10 +30,10 @@ class TestTheContract:
     def test_a_red_gate(self, trail: Trail) -> None:
         pipeline = with_contract(trail, GATE)
         trail.train(pipeline, [0.7])
-        (told,) = promote(trail, pipeline)
-        assert told["state"] == "refused"
-        assert told["reason"].startswith("the gate is red: val_accuracy: 0.7")
-        assert "at least 0.8" in told["reason"]
+        (promotion,) = promote(trail, pipeline)
+        assert promotion["state"] == "refused"
+        assert promotion["reason"].startswith("the gate is red: val_accuracy: 0.7")
+        assert "at least 0.8" in promotion["reason"]
 
     def test_a_green_one_and_the_alias_that_it_names(self, trail: Trail) -> None:
         pipeline = with_contract(trail, GATE)
@@ -46,8 +46,8 @@ class TestTheContract:
         request = trail.request(SHAS["c"])
         trail.train(trail.of_request(request, SHAS["c"]), [0.7])
         sha = trail.team.gitlab.merge(trail.team.project, request.iid)
-        (told,) = promote(trail, trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push"))
-        assert (told["state"], told["reason"][:15]) == ("refused", "the gate is red")
+        (promotion,) = promote(trail, trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push"))
+        assert (promotion["state"], promotion["reason"][:15]) == ("refused", "the gate is red")
 
     @pytest.mark.parametrize(
         ("contract", "says"),
@@ -58,17 +58,17 @@ class TestTheContract:
     def test_what_it_does_not_permit(self, trail: Trail, contract: str, says: str) -> None:
         pipeline = with_contract(trail, contract)
         trail.train(pipeline, [0.9])
-        (told,) = promote(trail, pipeline)
-        assert told["state"] == "refused"
-        assert says in told["reason"]
+        (promotion,) = promote(trail, pipeline)
+        assert promotion["state"] == "refused"
+        assert says in promotion["reason"]
 
     def test_reuse_is_permitted_by_it(self, trail: Trail) -> None:
         with_contract(trail, "version: 1\nmodels: {churn: {promote: {from: [default]}}}")
         request = trail.request(SHAS["c"])
         trail.train(trail.of_request(request, SHAS["c"]), [0.9])
         sha = trail.team.gitlab.merge(trail.team.project, request.iid)
-        (told,) = promote(trail, trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push"))
-        assert "does not say `reuse_reviewed: true`" in told["reason"]
+        (promotion,) = promote(trail, trail.team.gitlab.add_pipeline(trail.team.project, sha, "main", "push"))
+        assert "does not say `reuse_reviewed: true`" in promotion["reason"]
 
 
 def test_tampered_bytes(trail: Trail) -> None:
@@ -81,9 +81,9 @@ def test_tampered_bytes(trail: Trail) -> None:
     assert path is not None
     with Path(path).open("r+b") as stored:
         stored.write(b"F")
-    (told,) = promote(trail, pipeline)
-    assert told["state"] == "refused"
-    assert told["reason"].startswith(f"the stored bytes of {file.path} are not those that were logged")
+    (promotion,) = promote(trail, pipeline)
+    assert promotion["state"] == "refused"
+    assert promotion["reason"].startswith(f"the stored bytes of {file.path} are not those that were logged")
 
 
 def test_a_job_of_a_fork(trail: Trail) -> None:
@@ -141,8 +141,8 @@ class TestByHand:
 
     def test_but_none_of_a_job_that_failed(self, trail: Trail) -> None:
         trail.train(trail.main(SHAS["b"]), [0.8], status="failed")
-        (told,) = by_hand(trail, candidate=1)
-        assert (told["state"], told["reason"]) == ("nothing", "run-0: its job failed")
+        (promotion,) = by_hand(trail, candidate=1)
+        assert (promotion["state"], promotion["reason"]) == ("nothing", "run-0: its job failed")
 
     def test_nor_of_an_unprotected_branch(self, trail: Trail) -> None:
         trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=("a1" * 20,), branch="try")
@@ -224,7 +224,7 @@ def test_only_a_few_large_models_are_read_at_a_time(trail: Trail, monkeypatch: p
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
     with integrity.reading:
-        told = by_hand(trail, status=429, pipeline_id=pipeline.id)
-    assert "ask again" in told
+        error = by_hand(trail, status=429, pipeline_id=pipeline.id)
+    assert "ask again" in error
     for _ in range(2):
         assert by_hand(trail, pipeline_id=pipeline.id)[0]["version"] == "1.0.0"

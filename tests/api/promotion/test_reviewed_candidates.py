@@ -42,10 +42,10 @@ def test_other_files_want_a_new_training(trail: Trail, how: str) -> None:
     request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     elsewhere(trail)
-    (told,) = promote(trail, merged(trail, request, how), model="churn")
-    assert told["state"] == "refused"
-    assert told["reason"].startswith("the merged files differ (in README.md) from those that")
-    assert "train again" in told["reason"]
+    (promotion,) = promote(trail, merged(trail, request, how), model="churn")
+    assert promotion["state"] == "refused"
+    assert promotion["reason"].startswith("the merged files differ (in README.md) from those that")
+    assert "train again" in promotion["reason"]
 
 
 def test_a_commit_that_is_gone_is_told_by_what_was_kept_of_it(trail: Trail) -> None:
@@ -75,8 +75,8 @@ def test_a_failed_training_is_not_covered_up_by_the_reviewed_one(trail: Trail) -
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     pipeline = merged(trail, request)
     trail.train(pipeline, [0.8], status="failed")
-    (told,) = promote(trail, pipeline)
-    assert (told["state"], told["reason"]) == ("nothing", "no run of a succeeded job counts (1 failed)")
+    (promotion,) = promote(trail, pipeline)
+    assert (promotion["state"], promotion["reason"]) == ("nothing", "no run of a succeeded job counts (1 failed)")
 
 
 def test_the_newest_pipeline_with_the_same_files_counts(trail: Trail) -> None:
@@ -112,9 +112,9 @@ def test_files_that_came_after_the_merge_are_not_what_was_reviewed(trail: Trail)
     path = f"api/2.0/mlflow-artifacts/artifacts/1/{run_id}/artifacts/model/MLmodel"
     assert mlflow.call("PUT", path, data=b"swapped").status_code == 200
     trail.team.gitlab.set_job(manual, "success")
-    (told,) = promote(trail, pipeline)
-    assert told["state"] == "refused"
-    assert "came after the merge" in told["reason"]
+    (promotion,) = promote(trail, pipeline)
+    assert promotion["state"] == "refused"
+    assert "came after the merge" in promotion["reason"]
 
 
 def test_a_tag_takes_what_the_default_branch_has_trained(trail: Trail) -> None:
@@ -133,8 +133,8 @@ def test_by_hand_a_merged_candidate_but_not_an_open_one(trail: Trail) -> None:
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     pipeline = trail.of_request(request, SHAS["c"])
     maintainer = trail.team.tokens["maintainer"]
-    (told,) = promote(trail, pipeline, token=maintainer, pipeline_id=None, candidate=1)
-    assert (told["state"], told["reason"]) == ("refused", f"its merge request !{request.iid} is not merged")
+    (promotion,) = promote(trail, pipeline, token=maintainer, pipeline_id=None, candidate=1)
+    assert (promotion["state"], promotion["reason"]) == ("refused", f"its merge request !{request.iid} is not merged")
     merged(trail, request, "squash")
     (done,) = promote(trail, pipeline, token=maintainer, pipeline_id=None, candidate=1)
     assert (done["state"], done["merge_request"]) == ("promoted", request.iid)

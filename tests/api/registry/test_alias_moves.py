@@ -39,9 +39,9 @@ def test_a_roll_back_restores_the_alias_and_leaves_history(trail: Trail, three: 
     moved = call(trail, "POST", "/champion/rollback", reason="too many false alarms")
     assert moved == {"alias": "champion", "version": "1.1.0", "number": 2, "replaces": "1.2.0"}
     assert aliases(trail) == {"champion": "2"}
-    told = call(trail, "GET", role="guest")
-    assert told["aliases"] == [{"alias": "champion", "number": 2, "version": "1.1.0"}]
-    newest, before = told["moves"][:2]
+    answer = call(trail, "GET", role="guest")
+    assert answer["aliases"] == [{"alias": "champion", "number": 2, "version": "1.1.0"}]
+    newest, before = answer["moves"][:2]
     assert (newest["from"], newest["to"], newest["user"]) == ("1.2.0", "1.1.0", "maintainer")
     assert newest["reason"] == "rolled back from 1.2.0: too many false alarms"
     assert (before["to"], before["pipeline_id"]) == ("1.2.0", three[-1])
@@ -80,10 +80,10 @@ class TestCompareAndSwap:
         assert (moved["version"], moved["replaces"]) == ("1.0.0", "1.2.0")
 
     def test_and_from_nowhere_else(self, trail: Trail) -> None:
-        told = call(trail, "PUT", "/champion", status=409, version="1.0.0", expected=2)
-        assert "points at version 3, not at version 2 as expected" in told
-        told = call(trail, "PUT", "/champion", status=409, version="1.0.0", expected="")
-        assert "not at no version as expected" in told
+        answer = call(trail, "PUT", "/champion", status=409, version="1.0.0", expected=2)
+        assert "points at version 3, not at version 2 as expected" in answer
+        answer = call(trail, "PUT", "/champion", status=409, version="1.0.0", expected="")
+        assert "not at no version as expected" in answer
         assert "as expected" in call(trail, "POST", "/champion/rollback", status=409, expected="1.0.0")
         assert aliases(trail) == {"champion": "3"}
 

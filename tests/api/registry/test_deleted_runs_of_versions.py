@@ -38,9 +38,9 @@ def test_a_run_of_a_protected_branch_is_deleted_and_restored_by_maintainers(
     for path in paths:
         person.post(f"runs/{path}", run_id=run_id)
     with gitlab_deps.db.read() as connection:
-        told = connection.exec_driver_sql("SELECT user_name, job_id, kinds FROM amendment").one()
+        amendment = connection.exec_driver_sql("SELECT user_name, job_id, kinds FROM amendment").one()
         discarded = connection.exec_driver_sql("SELECT discarded FROM candidate").scalar_one()
-    assert tuple(told) == ("maintainer", 0, "deletion")
+    assert tuple(amendment) == ("maintainer", 0, "deletion")
     assert not discarded
 
 

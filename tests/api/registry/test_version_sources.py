@@ -221,9 +221,9 @@ def test_a_place_elsewhere_is_kept_as_text(mlflow: Mlflow, make: Make, run_id: s
     assert make("copy", source="models:/churn/1")["source"] == "models:/churn/1"
     assert uri(mlflow, "1", "copy") == source
     asked = {"name": "churn", "version": "1", "path": "MLmodel"}
-    told = failure(mlflow.call("GET", "model-versions/get-artifact", query_string=asked))
-    assert told[:2] == INVALID
-    assert f"lie at {source}" in told[2]
+    error = failure(mlflow.call("GET", "model-versions/get-artifact", query_string=asked))
+    assert error[:2] == INVALID
+    assert f"lie at {source}" in error[2]
     package = mlflow.client.put(
         "/api/v4/projects/1/packages/ml_models/1/files/x",
         data=b"x",
@@ -272,14 +272,14 @@ def test_a_managed_alias_goes_to_a_place_elsewhere_only_where_the_contract_pins_
             json={"version": "2"},
         )
         assert answer.status_code == status, answer.get_data()
-        told = answer.get_json().get("message", "")
+        message = answer.get_json().get("message", "")
     elif status == 200:
         maintainer.post("registered-models/alias", name="churn", alias="champion", version="2")
-        told = ""
+        message = ""
     else:
-        told = maintainer.error("POST", "registered-models/alias", name="churn", alias="champion", version="2")[2]
+        message = maintainer.error("POST", "registered-models/alias", name="churn", alias="champion", version="2")[2]
     assert aliases(trail) == {"champion": "2" if status == 200 else "1"}
-    assert (PINNED in told and "sources:" in told) == (status != 200)
+    assert (PINNED in message and "sources:" in message) == (status != 200)
     moves = trail.client.get(
         "/api/v4/projects/42/ml/models/churn/aliases", headers={"Authorization": f"Bearer {token}"}
     ).get_json()["moves"]

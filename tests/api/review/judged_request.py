@@ -82,11 +82,11 @@ class JudgedRequest:
         return Mlflow(self.trail.client, project="42", token=self.team.gitlab.mint(job, EXTERNAL_URL))
 
     def attack(self, write: Write, by: Mlflow) -> list[tuple[int, str]]:
-        told = []
+        answers = []
         for run_id in self.targets:
             answer = write(by, run_id)
-            told.append((answer.status_code, answer.get_data(as_text=True)))
-        return told
+            answers.append((answer.status_code, answer.get_data(as_text=True)))
+        return answers
 
 
 def accuracy_of(run: Any) -> float:

@@ -14,7 +14,7 @@ from tests.mlflow_client import Mlflow, good
 from tests.team import EXTERNAL_URL
 
 
-def told(trail: Trail, pipeline: Pipeline) -> dict[str, tuple[str, str]]:
+def rulings(trail: Trail, pipeline: Pipeline) -> dict[str, tuple[str, str]]:
     """What the rules say, by metric."""
     report = trail.report(pipeline)
     return {rule["metric"]: (rule["outcome"], rule["sentence"]) for one in report["models"] for rule in one["rules"]}
@@ -139,7 +139,7 @@ def test_rules_of_other_target_branches_do_not_count(trail: Trail) -> None:
     rules = ('{metric: val_accuracy, at_least: 0.99, target: "release/*"}', "{metric: val_accuracy, at_least: 0.5}")
     a_main(trail, SHAS["b"], contract(*rules), [0.80])
     _, pipeline = a_request(trail, [0.80])
-    assert told(trail, pipeline) == {"val_accuracy": ("pass", "0.8000")}
+    assert rulings(trail, pipeline) == {"val_accuracy": ("pass", "0.8000")}
 
 
 def test_runs_of_a_failed_job_pass_no_gate_and_are_no_baseline(trail: Trail) -> None:
@@ -174,17 +174,19 @@ def test_the_history_of_the_target_branch_tells_what_chance_does(trail: Trail) -
     for place, value in enumerate((0.80, 0.81, 0.79, 0.80, 0.81, 0.80)):
         trail.report(a_main(trail, f"{place:040x}", text, [value]))
     _, pipeline = a_request(trail, [0.78])
-    outcome, sentence = told(trail, pipeline)["val_accuracy"]
+    outcome, sentence = rulings(trail, pipeline)["val_accuracy"]
     assert (outcome, "noise" in sentence) == ("pass", True)
     later = trail.of_request(trail.team.project.merge_requests[1], SHAS["c"])
     trail.train(later, [0.60])
-    assert told(trail, later)["val_accuracy"] == ("fail", "\N{MINUS SIGN}20 pp, real")
+    assert rulings(trail, later)["val_accuracy"] == ("fail", "\N{MINUS SIGN}20 pp, real")
 
 
 def test_one_run_without_history_warns_at_most(trail: Trail) -> None:
     a_main(trail, SHAS["b"], contract(RULE), [0.80])
     _, pipeline = a_request(trail, [0.70])
-    assert told(trail, pipeline) == {"val_accuracy": ("warn", "\N{MINUS SIGN}10 pp; noise unknown, add seeds to tell")}
+    assert rulings(trail, pipeline) == {
+        "val_accuracy": ("warn", "\N{MINUS SIGN}10 pp; noise unknown, add seeds to tell")
+    }
 
 
 def test_a_deleted_experiment_is_a_baseline_still(trail: Trail) -> None:

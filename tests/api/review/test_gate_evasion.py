@@ -250,7 +250,7 @@ class TestTargets:
         trail.train(pipeline, BAD)
         for _ in range(4):
             trail.work(seconds=16 * 60)
-        assert [told[1] for told in project.statuses[pipeline.id]] == ["failed"]
+        assert [status[1] for status in project.statuses[pipeline.id]] == ["failed"]
         assert thread_of(made["main"]).resolved_by is None
         assert made["lax"].discussions == []
 

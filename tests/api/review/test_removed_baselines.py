@@ -19,11 +19,11 @@ def test_the_verdict_is_unknown_and_says_who_removed_it(trail: Trail, iids: list
     report = trail.report(pipeline)
     (model,) = report["models"]
     assert report["gate"]["outcome"] == "fail"
-    told = "the baseline was removed by malloryall b on 2026-09-21"
-    assert model["verdict"] == {"level": "unknown", "sentence": told}
-    assert [(one["outcome"], one["sentence"], one["known"]) for one in model["rules"]] == [("fail", told, False)]
+    sentence = "the baseline was removed by malloryall b on 2026-09-21"
+    assert model["verdict"] == {"level": "unknown", "sentence": sentence}
+    assert [(one["outcome"], one["sentence"], one["known"]) for one in model["rules"]] == [("fail", sentence, False)]
     (note,) = trail.notes(request)
-    assert told in note
+    assert sentence in note
     assert "no baseline yet" not in note
 
 

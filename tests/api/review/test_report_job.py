@@ -32,7 +32,7 @@ def end(trail: Trail, job: Job, status: str) -> None:
     trail.team.gitlab.set_job(job, status)
 
 
-def told(trail: Trail, pipeline: Pipeline) -> list[str]:
+def problems(trail: Trail, pipeline: Pipeline) -> list[str]:
     sentences: list[str] = trail.report(pipeline, "GET")["report_job"]
     # Asking by GET adds another job of that name to the pipeline.
     trail.team.gitlab.delete_job(report_job(trail, pipeline))
@@ -50,7 +50,7 @@ def test_a_missing_one_is_told(trail: Trail, request_with_report: MergeRequest) 
     trail.work()
     (note,) = trail.notes(request_with_report)
     assert "⚠️ This pipeline has no job `report`, which reported before" in note
-    assert told(trail, pipeline) == [
+    assert problems(trail, pipeline) == [
         "This pipeline has no job report, which reported before: nothing in it fails when the gate does."
     ]
 
@@ -59,7 +59,7 @@ def test_one_that_was_never_there_is_not_missed(trail: Trail) -> None:
     a_main(trail, SHAS["b"], contract(RULE), GOOD)
     request, pipeline = a_request(trail, BAD)
     trail.work()
-    assert told(trail, pipeline) == []
+    assert problems(trail, pipeline) == []
     assert "report job" not in trail.notes(request)[0]
 
 

@@ -194,7 +194,7 @@ def test_a_red_gate_stays_red(trail: Trail, attack: Attack, how: str) -> None:
     for seconds in (60, 16 * 60, 16 * 60):
         trail.work(seconds=seconds)
     assert thread_of(request).resolved_by is None
-    assert all(told[1] == "failed" for told in trail.team.project.statuses.get(pipeline.id, []))
+    assert all(status[1] == "failed" for status in trail.team.project.statuses.get(pipeline.id, []))
 
 
 @ON_BOTH

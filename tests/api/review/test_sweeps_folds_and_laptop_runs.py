@@ -57,10 +57,10 @@ def test_a_job_that_trains_the_winner_again_is_what_counts(trail: Trail) -> None
         run_id = log(mlflow, {"val_accuracy": 0.80}, {"lr": "7", "seed": str(seed)})
         mlflow.post("runs/set-tag", run_id=run_id, key="mltrail.confirm", value="true")
     trail.team.gitlab.set_job(confirm, "success")
-    told = trail.report(pipeline)
-    (model,) = told["models"]
+    report = trail.report(pipeline)
+    (model,) = report["models"]
     assert (model["confirmed"], model["metrics"][0]["current"]["n"]) == (True, 2)
-    assert "It was trained again on fresh seeds: only these 2 runs count." in told["markdown"]
+    assert "It was trained again on fresh seeds: only these 2 runs count." in report["markdown"]
 
 
 def test_a_large_sweep_and_a_long_history_cost_no_more_statements(trail: Trail) -> None:

@@ -165,13 +165,13 @@ def test_no_write_of_others_changes_the_verdict_or_the_promotion(world: JudgedRe
     assert before["gate"]["outcome"] == "fail"
     by = CALLERS[caller](world)
     for name, write in WRITES.items():
-        told = world.attack(write, by)
-        for status, text in told:
+        answers = world.attack(write, by)
+        for status, text in answers:
             assert status < 500, (name, text)
             # A refusal says what to do, in MLflow's shape.
             assert status != 403 or ("error_code" in text and len(text) > 100), (name, text)
-        assert world.verdict() == before, (name, told)
-        if name in HIDES and told[0][0] == 200:
+        assert world.verdict() == before, (name, answers)
+        if name in HIDES and answers[0][0] == 200:
             world.trail.person("maintainer").call("POST", RESTORE, json={"experiment_id": "1"})
             for run_id in world.targets:
                 _posts("runs/restore")(world.trail.person("maintainer"), run_id)
@@ -196,11 +196,11 @@ def assert_promoted(world: JudgedRequest) -> None:
 @pytest.mark.parametrize("name", sorted(HIDES))
 def test_what_others_delete_stays_evidence_and_is_not_promoted(world: JudgedRequest, name: str, caller: str) -> None:
     before = world.verdict("POST")
-    told = world.attack(WRITES[name], world.trail.person(caller))
+    answers = world.attack(WRITES[name], world.trail.person(caller))
     assert world.verdict() == before
     world.team.project.protected.add("main")
     (done,) = promote(world.trail, world.main)
-    if told[0][0] == 403:
+    if answers[0][0] == 403:
         assert done["state"] == "promoted"
         return
     assert (done["state"], done["reason"]) == ("nothing", "the best run, run-2, is deleted; restore it, or train again")
@@ -272,9 +272,9 @@ def test_a_contract_may_select_by_a_tag_that_others_have_overwritten_before(trai
     world.attack(_posts("runs/delete-tag", key="stage"), world.trail.person("developer"))
     gitlab, project = trail.team.gitlab, trail.team.project
     gitlab.add_commit(project, SHAS["d"], parents=(SHAS["b"],), branch="main", files={".mltrail.yml": SELECTED})
-    told = world.verdict("POST")
-    assert told["gate"]["outcome"] == "fail"
-    assert [one["name"] for one in told["models"]] == ["churn"]
+    report = world.verdict("POST")
+    assert report["gate"]["outcome"] == "fail"
+    assert [one["name"] for one in report["models"]] == ["churn"]
 
 
 def test_a_tag_that_its_job_sets_again_counts(trail: Trail) -> None:

@@ -34,8 +34,8 @@ class Launcher:
         """Detach a run, and answer it and a client with its token."""
         answer = self.detach(**({"experiment": "churn"} | body))
         assert answer.status_code == 200, answer.get_data(as_text=True)
-        told = answer.get_json()
-        return told["run_id"], Mlflow(self.client, project="42", token=told["token"])
+        detachment = answer.get_json()
+        return detachment["run_id"], Mlflow(self.client, project="42", token=detachment["token"])
 
     def end(self, status: str = "success") -> None:
         self.team.gitlab.set_job(self.job, status)

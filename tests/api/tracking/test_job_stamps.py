@@ -42,8 +42,8 @@ class TestClaims:
         foreign = team.gitlab.add_job(pipeline, "t", "t", team.users["developer"])
         mlflow = by(gitlab_client, team.tokens["developer"])
         run_id = new_run(mlflow)
-        for told in (str(foreign.id), "999999", "../1", "-1", ""):
-            tag = {"key": CLAIM, "value": told}
+        for job_id in (str(foreign.id), "999999", "../1", "-1", ""):
+            tag = {"key": CLAIM, "value": job_id}
             assert mlflow.error("POST", "runs/create", experiment_id="0", tags=[tag])[0] == 400
             assert mlflow.error("POST", "runs/set-tag", run_id=run_id, **tag)[0] == 400
         assert stamp_of(mlflow, run_id) == {}

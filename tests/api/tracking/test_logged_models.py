@@ -143,8 +143,8 @@ def test_a_deleted_model_is_gone_unless_asked_for(mlflow: Mlflow, model: Any) ->
 def test_a_status_goes_by_its_number_too(mlflow: Mlflow, model: Any, given: object) -> None:
     """https://protobuf.dev/programming-guides/json/: readers take both names and numbers of enumerations."""
     path = f"api/2.0/mlflow/logged-models/{model['info']['model_id']}"
-    told = good(mlflow.call("PATCH", path, json={"status": given}))
-    assert told["model"]["info"]["status"] == "LOGGED_MODEL_UPLOAD_FAILED"
+    changed = good(mlflow.call("PATCH", path, json={"status": given}))
+    assert changed["model"]["info"]["status"] == "LOGGED_MODEL_UPLOAD_FAILED"
 
 
 def test_a_search_is_bounded(mlflow: Mlflow, model: Any) -> None:
@@ -179,9 +179,9 @@ def test_what_is_wrong_is_told(mlflow: Mlflow, model: Any) -> None:
 
 
 def test_older_clients_tell_of_their_models_in_a_tag(mlflow: Mlflow, run_id: str) -> None:
-    told = '{"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": "x"}'
+    entry = '{"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": "x"}'
     for _ in range(2):
-        mlflow.post("runs/log-model", run_id=run_id, model_json=told)
+        mlflow.post("runs/log-model", run_id=run_id, model_json=entry)
     tags = {tag["key"]: tag["value"] for tag in mlflow.get("runs/get", run_id=run_id)["run"]["data"]["tags"]}
     assert tags["mlflow.log-model.history"].count("artifact_path") == 2
     assert "not valid JSON" in mlflow.error("POST", "runs/log-model", run_id=run_id, model_json="{")[2]
@@ -189,12 +189,12 @@ def test_older_clients_tell_of_their_models_in_a_tag(mlflow: Mlflow, run_id: str
 
 
 def test_a_history_that_cannot_be_read_begins_anew(mlflow: Mlflow, run_id: str) -> None:
-    told = '{"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": "x"}'
+    entry = '{"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": "x"}'
     for odd in ("{", '"text"', "[" * 2000):
         mlflow.post("runs/set-tag", run_id=run_id, key="mlflow.log-model.history", value=odd)
-        mlflow.post("runs/log-model", run_id=run_id, model_json=told)
+        mlflow.post("runs/log-model", run_id=run_id, model_json=entry)
     tags = {tag["key"]: tag["value"] for tag in mlflow.get("runs/get", run_id=run_id)["run"]["data"]["tags"]}
-    assert tags["mlflow.log-model.history"] == f"[{told}]"
+    assert tags["mlflow.log-model.history"] == f"[{entry}]"
     assert "not valid JSON" in mlflow.error("POST", "runs/log-model", run_id=run_id, model_json="[" * 100_000)[2]
 
 

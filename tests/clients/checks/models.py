@@ -238,8 +238,8 @@ def a_logged_model_knows_its_versions(desk: Desk) -> None:
     for number in (1, 2):
         version = desk.client.create_model_version(name, model.artifact_location, model_id=model.model_id)
         assert (version.description, version.version) == ("", str(number))
-    told = json.loads(mlflow.get_logged_model(model.model_id).tags["mlflow.modelVersions"])
-    assert told == [{"name": name, "version": 1}, {"name": name, "version": 2}]
+    versions = json.loads(mlflow.get_logged_model(model.model_id).tags["mlflow.modelVersions"])
+    assert versions == [{"name": name, "version": 1}, {"name": name, "version": 2}]
 
 
 @check()

@@ -32,7 +32,7 @@ class Door:
         app.before_request(self._count_and_fail)
         app.after_request(self._fail_after)
         app.after_request(_compare)
-        app.register_error_handler(HTTPException, _told)
+        app.register_error_handler(HTTPException, _refusal)
 
     def token(self) -> Token:
         text = request.headers.get("PRIVATE-TOKEN") or request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -149,7 +149,7 @@ def paged(items: list[Any]) -> Response:
     return response
 
 
-def _told(error: HTTPException) -> Response:
+def _refusal(error: HTTPException) -> Response:
     if error.response is not None:
         # Only our own responses get here, and those are Flask's.
         assert isinstance(error.response, Response)

@@ -68,7 +68,7 @@ class FakeGitLab:
         self.limited: int | None = None  # return 429 for everything: retry after so many seconds
         self.limited_bare = False  # the kind of 429 that has no headers
         # How a webhook changes on its way; None if it gets lost.
-        self.spoil_hook: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes] | None] = lambda *told: told
+        self.spoil_hook: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes] | None] = lambda *sent: sent
         self.applications: dict[str, Application] = {}
         self.grants: dict[str, Grant] = {}
         self.visitor: User | None = None  # who uses the browser, and gives consent

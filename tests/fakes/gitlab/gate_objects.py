@@ -68,20 +68,20 @@ def _mount_threads(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 def _mount_statuses(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.post("/api/v4/projects/<project:ref>/statuses/<sha>")
     def add_status(ref: str, sha: str) -> tuple[Response, int]:
-        where, told = door.project(ref, DEVELOPER), request.get_json()
-        pipeline = fake.pipelines.get(told["pipeline_id"])
+        where, body = door.project(ref, DEVELOPER), request.get_json()
+        pipeline = fake.pipelines.get(body["pipeline_id"])
         if pipeline is None or pipeline.project_id != where.id or pipeline.sha != sha:
             missing("Pipeline Not Found")
         # Changing a pipeline takes the right to push or merge to its branch (app/policies/ci/pipeline_policy.rb).
         if pipeline.ref in where.protected and door.level(where) < MAINTAINER:
             abort(403, "403 Forbidden")
-        if len(told.get("description", "")) > 255:
+        if len(body.get("description", "")) > 255:
             abort(400, "400 Bad request - description is too long")
         statuses = where.statuses.setdefault(pipeline.id, [])
-        if statuses and statuses[-1][:2] == (told["name"], told["state"]):
-            abort(400, f"Cannot transition status via :{told['state']} from :{told['state']}")
-        statuses.append((told["name"], told["state"], told.get("description", "")))
-        return jsonify(gate_shapes.commit_status(fake.url, sha, told, door.caller().user)), 201
+        if statuses and statuses[-1][:2] == (body["name"], body["state"]):
+            abort(400, f"Cannot transition status via :{body['state']} from :{body['state']}")
+        statuses.append((body["name"], body["state"], body.get("description", "")))
+        return jsonify(gate_shapes.commit_status(fake.url, sha, body, door.caller().user)), 201
 
 
 def _mount_issues(app: Flask, fake: "FakeGitLab", door: Door) -> None:
@@ -100,9 +100,9 @@ def _mount_issues(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.post(base)
     def create_issue(ref: str) -> tuple[dict[str, Any], int]:
-        where, told = door.project(ref, REPORTER), request.get_json()
-        fake.titles.append(told["title"])
-        made = Issue(len(where.issues) + 1, told["title"], take_body(fake, "description"), door.caller().user)
+        where, body = door.project(ref, REPORTER), request.get_json()
+        fake.titles.append(body["title"])
+        made = Issue(len(where.issues) + 1, body["title"], take_body(fake, "description"), door.caller().user)
         where.issues[made.iid] = made
         return gate_shapes.issue(fake.url, where, made), 201
 

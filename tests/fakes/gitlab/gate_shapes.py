@@ -13,21 +13,21 @@ def discussion(url: str, one: Discussion) -> dict[str, Any]:
     return {"id": one.id, "individual_note": False, "notes": [first, *others]}
 
 
-def commit_status(url: str, sha: str, told: dict[str, Any], author: User) -> dict[str, Any]:
+def commit_status(url: str, sha: str, body: dict[str, Any], author: User) -> dict[str, Any]:
     return {
         "id": 1,
         "sha": sha,
         "ref": "main",
-        "status": told["state"],
-        "name": told["name"],
-        "target_url": told.get("target_url"),
-        "description": told.get("description"),
+        "status": body["state"],
+        "name": body["name"],
+        "target_url": body.get("target_url"),
+        "description": body.get("description"),
         "created_at": shapes.AT,
         "started_at": None,
         "finished_at": shapes.AT,
         "allow_failure": False,
         "coverage": None,
-        "pipeline_id": told["pipeline_id"],
+        "pipeline_id": body["pipeline_id"],
         "author": shapes.user(url, author),
     }
 

@@ -24,10 +24,10 @@ def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
 
     @app.post(base)
     def create_hook(ref: str) -> tuple[Response, int]:
-        where, told = door.project(ref, MAINTAINER), request.get_json()
-        if not told["url"].startswith(("http://", "https://")):
+        where, body = door.project(ref, MAINTAINER), request.get_json()
+        if not body["url"].startswith(("http://", "https://")):
             abort(422, "Invalid url given")
-        hook = Hook(fake.number("hook"), told["url"], told.get("token", ""), told.get("signing_token", ""))
+        hook = Hook(fake.number("hook"), body["url"], body.get("token", ""), body.get("signing_token", ""))
         where.hooks[hook.id] = hook
         return jsonify(id=hook.id, url=hook.url, project_id=where.id, token_present=bool(hook.token)), 201
 
@@ -64,10 +64,10 @@ def deliver(fake: "FakeGitLab", hook: Hook, body: bytes) -> None:
 def pipeline_event(fake: "FakeGitLab", where: Project, one: Pipeline) -> dict[str, Any]:
     """https://docs.gitlab.com/user/project/integrations/webhook_events/#pipeline-events"""
     ref = one.merge_request.source_branch if one.merge_request else one.ref
-    told = shapes.pipeline(fake.url, where.path, one, fake.status_of(one))
+    shape = shapes.pipeline(fake.url, where.path, one, fake.status_of(one))
     return {
         "object_kind": "pipeline",
-        "object_attributes": {name: told[name] for name in ("id", "iid", "sha", "status", "source", "tag")}
+        "object_attributes": {name: shape[name] for name in ("id", "iid", "sha", "status", "source", "tag")}
         | {"ref": ref},
         "merge_request": {"iid": one.merge_request.iid} if one.merge_request else None,
         "project": {"id": where.id, "path_with_namespace": where.path, "web_url": f"{fake.url}/{where.path}"},

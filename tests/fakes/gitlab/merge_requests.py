@@ -56,18 +56,18 @@ def _mount_requests(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     def merge_request(ref: str, iid: int) -> dict[str, Any]:
         where = door.code(ref)
         one = existing(where, iid)
-        told = shapes.merge_request(fake.url, where, one, fake.head_of(one))
+        shape = shapes.merge_request(fake.url, where, one, fake.head_of(one))
         # There is no count for a merge request without commits, nor in the list of merge requests.
         same = one.base_sha == fake.head_of(one)
-        return told | {"changes_count": None if same else diff_of(where, one).count}
+        return shape | {"changes_count": None if same else diff_of(where, one).count}
 
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/commits")
     def merge_request_commits(ref: str, iid: int) -> Response:
         where = door.code(ref)
         one = existing(where, iid)
         shas = where.between(one.base_sha, fake.head_of(one) or "")
-        told = [(sha, where.commits[sha]) for sha in shas]
-        return paged([shapes.commit(fake.url, where.path, sha, each.parents, each.message) for sha, each in told])
+        commits = [(sha, where.commits[sha]) for sha in shas]
+        return paged([shapes.commit(fake.url, where.path, sha, each.parents, each.message) for sha, each in commits])
 
     @app.get("/api/v4/projects/<project:ref>/merge_requests/<int:iid>/diffs")
     def merge_request_diffs(ref: str, iid: int) -> Response:

@@ -53,11 +53,11 @@ def page(body: str, tables: Tables) -> str:
 def _drawn(text: str, tables: Tables) -> str | None:
     """Render a JSON table; None if GitLab leaves that to the browser, which shows it as text."""
     try:
-        told = json.loads(text)
-        if not told["markdown"]:
+        table = json.loads(text)
+        if not table["markdown"]:
             return None
-        items = told["items"]
-        fields = told.get("fields") or [{"key": key} for key in items[0]]
+        items = table["items"]
+        fields = table.get("fields") or [{"key": key} for key in items[0]]
         draw = _joined if tables == "joined" else _by_cell
         return f"<div>{draw(fields, items)}</div>"
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
@@ -78,9 +78,9 @@ def _by_cell(fields: list[dict[str, Any]], items: list[dict[str, Any]]) -> str:
 
 
 def _cell(text: str) -> str:
-    told = markdown(text).strip()
-    alone = told.startswith("<p>") and told.endswith("</p>") and told.count("<p") == 1
-    return told.removeprefix("<p>").removesuffix("</p>") if alone else told
+    html = markdown(text).strip()
+    alone = html.startswith("<p>") and html.endswith("</p>") and html.count("<p") == 1
+    return html.removeprefix("<p>").removesuffix("</p>") if alone else html
 
 
 def _text(value: object) -> str:
@@ -116,19 +116,19 @@ class _Reader(HTMLParser):
         self._open: list[tuple[str, dict[str, str]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         seen = self.seen
         seen.elements.add(tag)
         if tag == "a":
-            seen.links.append(("", told.get("href", "")))
-            if "data-wikilink" in told:
-                seen.wiki.append(told.get("href", ""))
+            seen.links.append(("", attributes.get("href", "")))
+            if "data-wikilink" in attributes:
+                seen.wiki.append(attributes.get("href", ""))
         if tag in ("img", "video", "audio", "iframe"):
-            seen.images.append(told.get("src", ""))
-        if "data-math-style" in told:
-            seen.math.append(told["data-math-style"])
+            seen.images.append(attributes.get("src", ""))
+        if "data-math-style" in attributes:
+            seen.math.append(attributes["data-math-style"])
         if tag == "pre":
-            seen.blocks.append(told.get("lang", ""))
+            seen.blocks.append(attributes.get("lang", ""))
         if tag == "table":
             seen.widths.append([])
         if tag == "tr" and seen.widths:
@@ -136,7 +136,7 @@ class _Reader(HTMLParser):
         if tag in ("td", "th") and seen.widths and seen.widths[-1]:
             seen.widths[-1][-1] += 1
         if tag not in _VOID:
-            self._open.append((tag, told))
+            self._open.append((tag, attributes))
 
     def handle_endtag(self, tag: str) -> None:
         if any(name == tag for name, _ in self._open):

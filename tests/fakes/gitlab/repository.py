@@ -86,10 +86,10 @@ def _mount_compare(app: Flask, fake: "FakeGitLab", door: Door) -> None:
             where.commits.get(request.args.get(side, "")) or missing("Ref Not Found") for side in ("from", "to")
         )
         found = diffs.between(old.files, new.files, fake.diff_limits)
-        told = [(sha, where.commits[sha]) for sha in where.between(old.sha, new.sha)]
+        commits = [(sha, where.commits[sha]) for sha in where.between(old.sha, new.sha)]
         return {
             "commit": shapes.commit(fake.url, where.path, new.sha, new.parents, new.message),
-            "commits": [shapes.commit(fake.url, where.path, sha, one.parents, one.message) for sha, one in told],
+            "commits": [shapes.commit(fake.url, where.path, sha, one.parents, one.message) for sha, one in commits],
             "diffs": [shapes.diff(one) for one in found.files],
             "compare_timeout": found.overflow,
             "compare_same_ref": old.sha == new.sha,
