@@ -1,4 +1,4 @@
-"""Pipelines of the team's project that train, for tests of what is told of them."""
+"""Pipelines of the team's project that train, for tests of reports, notes and promotions."""
 
 from dataclasses import dataclass
 from typing import Any

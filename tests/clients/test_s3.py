@@ -1,4 +1,4 @@
-"""MLflow's own client sends and fetches large files at S3 itself, when it is set up for it or told to by the server."""
+"""MLflow's own client sends and fetches large files at S3 itself, if set up for it or if the server announces it."""
 
 import os
 import subprocess

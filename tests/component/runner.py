@@ -16,7 +16,7 @@ from tests.places import ROOT
 SCRIPTS = Path(sys.executable).parent
 HOST = "gitlab.example.com"
 
-# What GitLab sets in pipelines of other kinds than a branch's; the runner here has to be told.
+# What GitLab sets in pipelines of other kinds than a branch's; the runner here can't find them out.
 MERGE_REQUEST = {
     "CI_PIPELINE_SOURCE": "merge_request_event",
     "CI_MERGE_REQUEST_IID": "7",

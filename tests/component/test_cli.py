@@ -142,7 +142,7 @@ def test_a_server_that_speaks_no_tls(job: Job) -> None:
     assert "SSL_CERT_FILE" not in error
 
 
-def test_what_the_server_has_not_found_is_told_in_its_words(job: Job) -> None:
+def test_a_404_shows_the_servers_message(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", {"message": "Model churn not found"}, status=404)
     assert job.run("runs")[2].endswith("returned 404: Model churn not found.\n")
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<h1>Not Found</h1>", status=404)
@@ -164,14 +164,14 @@ def test_a_short_outage_is_ridden_out(job: Job) -> None:
     assert job.run("runs")[0] == 0
 
 
-def test_a_longer_outage_is_told(job: Job) -> None:
+def test_a_longer_outage_is_an_error(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<h1>Bad Gateway</h1>", status=502)
     code, _, error = job.run("runs")
     assert code == 3
     assert "returned 502" in error
 
 
-def test_what_the_server_says_of_an_outage_is_told_as_it_is(job: Job) -> None:
+def test_an_outage_shows_the_servers_message(job: Job) -> None:
     job.server.lay(
         f"GET {job.base}/pipelines/1001/candidates", {"message": "Local mode knows no pipelines."}, status=503
     )

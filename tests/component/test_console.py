@@ -1,4 +1,4 @@
-"""Whatever standard output can hold, and whether anybody reads it: the work is done, and told as well as it can be."""
+"""Whatever standard output can hold, and whether anybody reads it: the work is done and printed as well as possible."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_without_a_locale(job: Job) -> None:
     assert run("promote", environment={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}).returncode == 0
 
 
-def test_errors_are_told_there_too(job: Job) -> None:
+def test_errors_are_printed_there_too(job: Job) -> None:
     job.server.lay(f"POST {job.base}/promotions", {"message": "Müller → refused"}, status=403)
     ran = run("promote", environment={"PYTHONIOENCODING": "ascii"})
     assert ran.returncode == 3
@@ -145,7 +145,7 @@ def test_what_the_server_did_is_written_before_a_word_is_printed(job: Job, tmp_p
     assert "MLTRAIL_VERSION=1.1.0\n" in (tmp_path / "env").read_text()
 
 
-def test_nothing_is_promoted_where_it_could_not_be_told(job: Job, tmp_path: Path) -> None:
+def test_nothing_is_promoted_where_the_result_cannot_be_written(job: Job, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, error = job.run("promote", "--dotenv", str(tmp_path / "file/env"))
     assert (code, job.server.asked) == (2, [])

@@ -23,7 +23,7 @@ def test_a_good_file_needs_no_server(job: Job, file: Path) -> None:
     assert job.server.asked == []
 
 
-def test_mistakes_are_told_as_a_compiler_does(job: Job, file: Path) -> None:
+def test_mistakes_are_printed_as_a_compiler_does(job: Job, file: Path) -> None:
     file.write_text(BAD)
     code, output, _ = job.run("contract", "check", str(file))
     assert code == 1
@@ -33,7 +33,7 @@ def test_mistakes_are_told_as_a_compiler_does(job: Job, file: Path) -> None:
     assert (problem["line"], problem["column"]) == (5, 27)
 
 
-def test_a_file_that_is_not_there_is_told(job: Job, file: Path) -> None:
+def test_a_missing_file_is_an_error(job: Job, file: Path) -> None:
     code, _, error = job.run("contract", "check", str(file))
     assert (code, "No such file" in error, "root of the repository" in error) == (2, True, True)
 

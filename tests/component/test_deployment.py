@@ -68,7 +68,7 @@ def test_what_is_not_promoted_to_an_alias_is_not_deployed(job: Job, changes: dic
     assert asked(job) == []
 
 
-def test_a_refusal_is_told(job: Job) -> None:
+def test_a_refusal_is_an_error(job: Job) -> None:
     code, _, error = deploy(job, status=403)
     assert code == 3
     assert "deployments returned 403" in error

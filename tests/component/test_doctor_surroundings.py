@@ -23,7 +23,7 @@ def problem_lines(job: Job, **variables: str) -> dict[str, str]:
 
 
 def noted(job: Job, name: str, **variables: str) -> str:
-    """What is told without being a problem."""
+    """The message of a check that is no problem."""
     code, checks = doctor(job, token(job), **variables)
     assert (code, checks[name]["ok"]) == (0, True)
     return str(checks[name]["message"])
@@ -40,7 +40,7 @@ def test_the_token_that_is_missing_is_the_one_that_the_job_needs(job: Job, job_h
     assert checks["token"]["fix"] == f"id_tokens: {{{needed}: {{aud: {job.server.url}}}}}"
 
 
-def test_a_training_job_is_not_told_to_take_the_commands_token(job: Job) -> None:
+def test_a_training_job_needs_more_than_the_commands_token(job: Job) -> None:
     job.environment.delenv("MLFLOW_TRACKING_TOKEN")
     for command in ("runs", "doctor"):
         code, out, error = job.run(command)
@@ -162,7 +162,7 @@ def test_a_bot_that_is_no_member_can_be_invited(job: Job) -> None:
 # Proxies and authorities
 
 
-def test_a_proxy_that_works_is_told(job: Job) -> None:
+def test_a_proxy_that_works_is_noted(job: Job) -> None:
     for path, body in (("/healthz", {}), ("/api/v4/projects/42/ml/setup", a_setup())):
         job.server.lay(f"GET http://mltrail.internal{path}", body)
     variables = {
@@ -205,7 +205,7 @@ def test_a_network_that_counts(job: Job) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
-    ("variables", "told_of"),
+    ("variables", "says"),
     [
         ({"SSL_CERT_FILE": "a"}, 'export REQUESTS_CA_BUNDLE="$SSL_CERT_FILE"'),
         ({"SSL_CERT_FILE": "a", "REQUESTS_CA_BUNDLE": "b"}, "different files"),
@@ -219,7 +219,7 @@ def test_a_network_that_counts(job: Job) -> None:
         ({"MLFLOW_TRACKING_INSECURE_TLS": "false"}, None),
     ],
 )
-def test_authorities(job: Job, tmp_path: Path, scheme: str, variables: dict[str, str], told_of: str | None) -> None:
+def test_authorities(job: Job, tmp_path: Path, scheme: str, variables: dict[str, str], says: str | None) -> None:
     (tmp_path / "a").write_bytes(Path(certifi.where()).read_bytes())
     (tmp_path / "copy of a").write_bytes((tmp_path / "a").read_bytes())
     (tmp_path / "b").write_bytes((tmp_path / "a").read_bytes() + b"\n")
@@ -227,11 +227,11 @@ def test_authorities(job: Job, tmp_path: Path, scheme: str, variables: dict[str,
         job.environment.setenv(name, value if value in {"true", "false"} else str(tmp_path / value))
     uri = job.server.url.replace("http:", f"{scheme}:") + "/api/v4/projects/42/ml/mlflow"
     _, checks = doctor(job, token(job), MLFLOW_TRACKING_URI=uri)
-    assert ("certificates" in checks) is (told_of is not None)
-    if told_of:
+    assert ("certificates" in checks) is (says is not None)
+    if says:
         found = checks["certificates"]
         assert found["ok"] is (scheme == "http")
-        assert told_of in f"{found['message']} | {found['fix']}"
+        assert says in f"{found['message']} | {found['fix']}"
 
 
 # Code

@@ -41,7 +41,7 @@ VERSIONS = st.one_of(
 
 
 def outside(model: str) -> dict[str, str]:
-    """All names of a model, told apart as strictly as the strictest does: a file system may not count capitals."""
+    """All names of a model, compared as the strictest reader does: a file system may ignore capitals."""
     return {
         "variable": naming.variable(model).casefold(),
         "environment": naming.environment(model).casefold(),
@@ -92,7 +92,7 @@ def test_a_tag_belongs_to_one_version_of_one_model(versions: list[tuple[str, str
     assert len({naming.tag(*one) for one in versions}) == len(versions)
 
 
-def test_a_version_inside_a_name_is_told_from_the_version() -> None:
+def test_a_version_inside_a_name_differs_from_the_version() -> None:
     assert naming.tag("a", "1.0.0-v2.0.0") != naming.tag("a-v1.0.0", "2.0.0")
 
 

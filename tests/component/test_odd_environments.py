@@ -56,7 +56,7 @@ def _folder(job: Job, tmp_path: Path) -> None:
 
 
 def ends_well(job: Job, command: str, tmp_path: Path, *more: str) -> tuple[int, str]:
-    """Answer the exit code and all that was told, after what holds for each."""
+    """Return the exit code and all output, after checking what holds for every command."""
     code, out, error = job.run(*COMMANDS[command], *more)
     output = out + error
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file() and "out" in path.parts)
@@ -475,7 +475,7 @@ def test_a_failure_leaves_no_empty_reports(job: Job, tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_bot_that_sees_no_project_is_told_of(job: Job) -> None:
+def test_a_bot_that_sees_no_project_has_to_become_a_member(job: Job) -> None:
     job.server.lay(
         f"GET {job.base}/pipelines/1001/candidates",
         {"message": "GitLab has no such project 42, or does not show it to this token."},

@@ -94,7 +94,7 @@ def test_later_jobs_get_the_version(job: Job, tmp_path: Path) -> None:
     assert links[0]["external_link"]["label"] == "churn 1.1.0"
 
 
-def test_versions_of_several_models_are_told_apart(job: Job, tmp_path: Path) -> None:
+def test_versions_of_several_models_have_variables_of_their_own(job: Job, tmp_path: Path) -> None:
     both = [a_promotion(), a_promotion(model="up-sell", version="3.0.0"), a_promotion(model="idle", state="nothing")]
     job.server.lay(f"POST {job.base}/promotions", {"promotions": both})
     job.run("promote", "--dotenv", str(tmp_path / "env"))

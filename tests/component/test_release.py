@@ -49,7 +49,7 @@ def test_nothing_promoted_nothing_released(job: Job) -> None:
     assert [one for one in job.server.asked if "releases" in str(one)] == []
 
 
-def test_a_refusal_is_told(job: Job) -> None:
+def test_a_refusal_is_an_error(job: Job) -> None:
     code, _, error = release(job, status=403)
     assert code == 3
     assert "releases returned 403" in error

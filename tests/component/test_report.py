@@ -155,7 +155,7 @@ def test_json_is_the_servers_answer(job: Job) -> None:
     assert json.loads(report(job, "--json")[1]) == a_report()
 
 
-def test_an_answer_of_another_version_is_told(job: Job) -> None:
+def test_an_answer_of_another_version_is_an_error(job: Job) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", {"state": "ready", "models": [{"title": "churn"}]})
     code, _, error = report(job)
     assert code == 3

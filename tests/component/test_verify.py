@@ -116,7 +116,7 @@ def test_without_a_key_it_says_that_nobody_looked(job: Job, kept: Path) -> None:
         ("key.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "not an Ed25519 key"),
     ],
 )
-def test_what_can_not_be_read_is_told(job: Job, kept: Path, file: str, content: str, says: str) -> None:
+def test_a_file_that_can_not_be_read_is_an_error(job: Job, kept: Path, file: str, content: str, says: str) -> None:
     (kept / file).write_text(content)
     code, output = offline(job, kept)
     assert code == 2

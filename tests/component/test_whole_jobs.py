@@ -70,7 +70,7 @@ def runs_of(whole: Whole, pipeline_id: int) -> dict[str, Any]:
     return {run["info"]["run_name"]: run for run in runs}
 
 
-def test_a_failed_training_is_told_and_never_wins(whole: Whole) -> None:
+def test_a_failed_training_is_reported_and_never_wins(whole: Whole) -> None:
     whole.commit("Change", branch="change")
     request = whole.world.gitlab.add_merge_request(whole.world.project, "change", "main", "Change")
     ran = whole.merge_request_pipeline(request)

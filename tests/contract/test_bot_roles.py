@@ -110,7 +110,7 @@ def test_an_administrator_may_everything(team: Team) -> None:
     assert GitLab(Connections(team.gitlab.url), team.tokens["bot"]).bot_level(PROJECT) == Role.OWNER
 
 
-def told_by_doctor(client: FlaskClient, team: Team) -> str:
+def problem_by_doctor(client: FlaskClient, team: Team) -> str:
     headers = {"Authorization": f"Bearer {team.gitlab.mint(team.job(), EXTERNAL_URL)}"}
     answer = client.get("/api/v4/projects/42/ml/setup", headers=headers)
     assert answer.status_code == 200
@@ -128,7 +128,7 @@ def test_doctor_and_selftest_say_the_same(
     gitlab_client: FlaskClient, team: Team, clock: FrozenClock, level: int
 ) -> None:
     with_level(team, level)
-    problem, line = told_by_doctor(gitlab_client, team), line_of_selftest(team, clock)
+    problem, line = problem_by_doctor(gitlab_client, team), line_of_selftest(team, clock)
     assert problem == bot.problem(level, "team/churn")
     assert (line.outcome == FAILED) == bool(problem)
     assert line.detail == (problem or f"level {level}: it can {bot.can(level)}")
@@ -151,13 +151,13 @@ def test_doctor_knows_what_the_contract_asks_for(
     text = f"version: 1\ngate: {{{gate}}}\nmodels: {{churn: {{}}}}\n"
     team.gitlab.add_commit(team.project, "c3" * 20, parents=(MAIN,), branch="main", files={FILE_NAME: text})
     with_level(team, level)
-    problem = told_by_doctor(gitlab_client, team)
+    problem = problem_by_doctor(gitlab_client, team)
     assert (f"needs the {title_of(needed)} role ({needed.value})" in problem) if needed else problem == ""
 
 
 def test_a_contract_that_can_not_be_read_asks_for_nothing(gitlab_client: FlaskClient, team: Team) -> None:
     team.gitlab.add_commit(team.project, "c3" * 20, parents=(MAIN,), branch="main", files={FILE_NAME: "gate: ["})
-    assert told_by_doctor(gitlab_client, team) == ""
+    assert problem_by_doctor(gitlab_client, team) == ""
 
 
 def test_the_reference_has_the_table() -> None:
@@ -175,7 +175,7 @@ def test_the_how_to_advises_that_role() -> None:
     assert bot.lacks(ADVISED, Task) == [Task.STATUS_OF_PROTECTED, Task.WEBHOOK], "as the reference says"
 
 
-def test_who_is_no_member_is_told_so() -> None:
+def test_the_problem_names_the_role_that_the_bot_lacks() -> None:
     assert bot.problem(0, "team/churn").startswith("mltrail's bot is not a member of team/churn. To read jobs")
     assert bot.problem(25, "team/churn", [Task.THREAD]) == (
         "mltrail's bot has the Security Manager role in team/churn. To open and resolve threads it needs the Developer "
@@ -184,7 +184,7 @@ def test_who_is_no_member_is_told_so() -> None:
 
 
 @pytest.mark.parametrize("visible", [True, False])
-def test_a_refusal_of_the_bot_is_not_told_as_one_of_who_asks(team: Team, visible: bool) -> None:
+def test_a_refusal_of_the_bot_does_not_blame_the_caller(team: Team, visible: bool) -> None:
     doer, team.gitlab.guests_see_code = Bot(team), False
     if visible:
         with_level(team, 10)

@@ -126,7 +126,7 @@ def test_a_note_is_never_sent_twice(client: GitLab, team: Team, request_iid: int
     assert len(team.gitlab.notes(team.project, request_iid)) == 1
 
 
-def test_a_rate_limit_is_told_and_not_slept_through(client: GitLab, team: Team) -> None:
+def test_a_rate_limit_is_raised_and_not_slept_through(client: GitLab, team: Team) -> None:
     team.gitlab.fail_next("GET", "/projects/42$", 429, headers={"Retry-After": "60"})
     began = time.monotonic()
     error = failed(lambda: client.project(PROJECT))

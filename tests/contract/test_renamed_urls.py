@@ -97,7 +97,7 @@ def test_a_pipeline_that_is_gone_does_not_make_gitlab_old(
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, Code.FORBIDDEN), (500, Code.UNAVAILABLE)])
-def test_a_refusal_is_told_and_not_walked_around(
+def test_a_refusal_is_raised_and_not_worked_around(
     client: GitLab, team: Team, child: Pipeline, status: int, code: Code
 ) -> None:
     team.gitlab.version = "19.2.0"

@@ -180,11 +180,11 @@ class TestWebhook:
         assert says in found.detail
         assert team.project.hooks == {}
 
-    def test_a_bot_that_is_no_maintainer_is_told(self, line: Callable[..., Any], team: Team) -> None:
+    def test_a_bot_that_is_no_maintainer_needs_the_role(self, line: Callable[..., Any], team: Team) -> None:
         team.project.members[team.users["bot"].id] = 30
         assert "needs the Maintainer role" in line().detail
 
-    def test_an_url_that_gitlab_does_not_take_is_told(self, line: Callable[..., Any]) -> None:
+    def test_a_url_that_gitlab_refuses_is_invalid(self, line: Callable[..., Any]) -> None:
         assert "Invalid url given" in line(webhook_url="ftp://here").detail
 
     def test_a_test_that_gitlab_refuses_leaves_no_hook(self, line: Callable[..., Any], team: Team) -> None:

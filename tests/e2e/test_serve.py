@@ -64,7 +64,7 @@ def test_it_tells_how_to_reach_it_and_leaves_when_asked(
 
 
 @pytest.mark.e2e
-def test_a_taken_port_is_told(tmp_path: Path) -> None:
+def test_a_taken_port_suggests_another_one(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""Bodies that never come: others are answered meanwhile, and whoever sends them is told and hung up on."""
+"""Bodies that never come: others are served meanwhile, and the sender gets an error and is disconnected."""
 
 import http.client
 import json

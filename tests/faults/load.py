@@ -108,7 +108,7 @@ class Training:
 
 @dataclass
 class Load:
-    """Clients that train one run after the other until they are told to stop."""
+    """Clients that train one run after the other until they have to stop."""
 
     tracking_uri: str
     token: str

@@ -1,4 +1,4 @@
-"""A server that is told to leave while jobs log: what it has taken on is finished, and a new one goes on."""
+"""A server that has to stop while jobs log finishes what it has accepted, and a new one goes on."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def test_a_restart_under_load_loses_nothing(tmp_path: Path, database_url: str) -
 
 @pytest.mark.e2e
 def test_a_call_under_way_is_answered(tmp_path: Path) -> None:
-    """The upload's second half is sent when the server has been told to leave."""
+    """The upload's second half is sent after the server was asked to stop."""
     with TeamServer(tmp_path, workers=1) as server:
         connection = Connection(server.tracking_uri, server.token())
         run = connection.insist("POST", "mlflow/runs/create", json={"experiment_id": "0"}).json()["run"]["info"][
@@ -71,14 +71,14 @@ _ASLEEP = """
 import os, signal, threading
 from mltrail_server.serve import wake_for_signals
 
-told = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: told.set())
+stopping = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stopping.set())
 wake_for_signals()
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 # Another thread takes the signal, so that it does not interrupt the wait of this one.
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 os.kill(os.getpid(), signal.SIGTERM)
-told.wait()
+stopping.wait()
 """
 
 

@@ -1,4 +1,4 @@
-"""A training for the environment of any MLflow client: logs run after run until it is told to stop.
+"""A training for the environment of any MLflow client: logs run after run until it has to stop.
 
 python training.py FOLDER STEPS     FOLDER/stop ends it, FOLDER/runs tells which runs it has made
 """

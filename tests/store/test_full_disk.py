@@ -1,4 +1,4 @@
-"""A file system that takes no more files is told to the client in words, and nothing of the file is left."""
+"""A full file system gives the client an error in words, and nothing of the file is left."""
 
 import io
 import os

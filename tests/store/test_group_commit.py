@@ -82,9 +82,7 @@ def test_what_fails_takes_nothing_else_with_it(deps: Deps, together: Callable[..
     assert stored(deps) == good
 
 
-def test_nobody_is_told_that_it_is_stored_when_the_commit_fails(
-    deps: Deps, together: Callable[..., list[Future[int]]]
-) -> None:
+def test_nobody_gets_a_success_when_the_commit_fails(deps: Deps, together: Callable[..., list[Future[int]]]) -> None:
     def fail(_connection: sa.Connection) -> None:
         raise OSError("the disk is gone")
 

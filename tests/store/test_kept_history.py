@@ -39,7 +39,7 @@ def test_a_deleted_models_history_is_kept_under_its_name(deps: Deps) -> None:
         models.delete(tx, model_id)
         again = models.create(replace(tx, now=3), name="churn", description=None, user_name="me") or 0
     with deps.project(PROJECT).read() as tx:
-        # A new model of that name begins anew but for the numbers, and what the old one was is still told.
+        # A new model of that name begins anew except for the numbers, and the old one's history is kept.
         assert promotions.taken(tx, again) == [(1, "1.0.0")]
         assert aliases.history(tx, again) == []
         for table in (schema.alias_event, schema.promotion):

@@ -138,7 +138,7 @@ def test_a_statement_goes_to_one_part(database: Database) -> None:
     assert plan.count(" on metric_") == 1, plan
 
 
-def test_what_can_not_be_is_told(tmp_path: Path, database: Database) -> None:
+def test_impossible_partitions_are_refused(tmp_path: Path, database: Database) -> None:
     embedded = Database(f"sqlite:///{tmp_path / 'a.db'}")
     with pytest.raises(MltrailError, match="SQLite has no partitions"):
         partition(embedded, 4)

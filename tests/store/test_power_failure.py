@@ -12,7 +12,7 @@ BACKENDS = ("sqlite",)
 
 
 @pytest.mark.parametrize(("synchronous", "level"), [("normal", 1), ("full", 2)])
-def test_every_connection_waits_for_the_disk_as_it_was_told(
+def test_every_connection_waits_for_the_disk_as_it_was_set(
     settings: Settings, clock: FrozenClock, synchronous: str, level: int
 ) -> None:
     deps = create_deps(replace(settings, sqlite_synchronous=synchronous), clock=clock)

@@ -17,7 +17,7 @@ from mltrail_server.store.review import jobs as jobs_store
 from mltrail_server.store.review import pipeline_runs, tombstones
 from mltrail_server.store.tracking import candidates, evidence
 
-BACKENDS = ("sqlite",)  # the plans that are told are its own
+BACKENDS = ("sqlite",)  # the plans below are SQLite's
 PROJECT = ProjectId(1)
 READS: dict[str, Callable[[Transaction], object]] = {
     "the branch": lambda one: pipeline_runs.of_branch(one, "main", before=99, limit=30),

@@ -117,7 +117,7 @@ def test_large_files_are_asked_for_in_ranges(store: S3Files, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("lost", ["bucket", "credentials"])
-def test_what_s3_refuses_is_told_in_words(
+def test_a_refusal_by_s3_is_put_into_words(
     bucket: Bucket, lost: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if lost == "credentials":
@@ -133,7 +133,7 @@ def test_what_s3_refuses_is_told_in_words(
     assert caplog.records
 
 
-def test_missing_bytes_are_told_before_any_byte_is_sent(store: S3Files) -> None:
+def test_missing_bytes_are_an_error_before_any_byte_is_sent(store: S3Files) -> None:
     with pytest.raises(MltrailError) as caught:
         store.get(ONE, "f" * 32, length=5)
     assert caught.value.code is Code.NOT_FOUND

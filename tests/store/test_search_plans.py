@@ -19,7 +19,7 @@ WALK = Sizes(few=-1, small=-1)
 FEW = Sizes(few=10_000, small=-1)
 SORT = Sizes(few=-1, small=10_000)
 NAN = float("nan")
-BACKENDS = ("sqlite",)  # the plans that are told are its own
+BACKENDS = ("sqlite",)  # the plans below are SQLite's
 
 
 @pytest.fixture

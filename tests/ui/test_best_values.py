@@ -44,7 +44,7 @@ def test_the_best_of_all_pages_is_marked_not_each_pages_own(client: FlaskClient,
     assert marked(narrowed)[0] == "0.5600"
 
 
-def test_the_best_of_a_large_experiment_is_found_in_one_statement_or_told_to_be_the_pages(
+def test_the_best_of_a_large_experiment_takes_one_statement_or_is_marked_as_the_pages(
     client: FlaskClient, log: Log, statements: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "_SMALL_EXPERIMENT", 10)

@@ -99,7 +99,7 @@ def test_models_aliases_and_versions(client: FlaskClient, marked_up_run: str, ml
     assert "No models yet" in page(client, f"{ML}/models")
 
 
-def test_what_cannot_be_done_is_told_on_the_page(client: FlaskClient, marked_up_run: str) -> None:
+def test_the_page_says_what_cannot_be_done(client: FlaskClient, marked_up_run: str) -> None:
     send(client, f"{ML}/models", name="churn")
     send(client, f"{ML}/models", name="churn")
     assert "already exists" in alert(client, f"{ML}/models")

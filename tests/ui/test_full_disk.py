@@ -1,4 +1,4 @@
-"""A disk that is full is told as such: nobody is told that their token is wrong."""
+"""A full disk is reported as a full disk, not as a wrong token."""
 
 import errno
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_a_sign_in_while_gitlab_is_down_is_no_wrong_token(team: Team, gitlab_dep
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
-def test_what_the_system_refuses_is_told_too(deps: Deps, number: int) -> None:
+def test_an_error_of_the_file_system_is_put_into_words_too(deps: Deps, number: int) -> None:
     failure = failures.in_words(deps.db.engine.dialect.dbapi, OSError(number, "no room"))
     assert failure is not None
     assert "full" in failure.message

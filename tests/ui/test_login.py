@@ -94,7 +94,7 @@ class TestLogin:
         assert answer.status_code == 302
         assert "/-/sign-in" in answer.headers["Location"]
 
-    def test_a_gitlab_that_is_down_is_told(self, browser: FlaskClient, team: Team) -> None:
+    def test_a_gitlab_that_is_down_is_a_503(self, browser: FlaskClient, team: Team) -> None:
         back = to_gitlab(browser)
         team.gitlab.fail_next("POST", "/oauth/token", 502)
         assert get(browser, back).status_code == 503
@@ -203,7 +203,7 @@ class TestForms:
             shown = get(browser, path).get_data(as_text=True)
             assert shown.count('method="post"') == shown.count('name="csrf_token"') > 0
 
-    def test_a_wrong_token_is_told_and_leaves_nothing(self, browser: FlaskClient, login_deps: Deps) -> None:
+    def test_a_wrong_token_gets_a_reason_and_leaves_nothing(self, browser: FlaskClient, login_deps: Deps) -> None:
         answer = sign_in(browser, "glpat-nonsense", base_url=EXTERNAL_URL)
         assert answer.status_code == 401
         assert "does not know this token" in answer.get_data(as_text=True)

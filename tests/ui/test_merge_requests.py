@@ -67,7 +67,7 @@ def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
     assert "mltrail's bot has" not in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
 
 
-def test_a_refused_issue_is_told(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
+def test_a_refused_issue_is_on_the_page(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
     a_main(trail, SHAS["b"], publishing("issue"), [0.80, 0.81, 0.82])
     team.gitlab.fail_next("POST", "/issues$", 403)

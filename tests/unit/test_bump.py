@@ -69,7 +69,7 @@ def test_the_contract_names_chance_and_the_models_own_files() -> None:
     assert step.bump is Bump.PATCH
 
 
-def test_many_changes_are_told_in_a_few_words() -> None:
+def test_many_changes_are_shortened() -> None:
     step = decide(replace(BEFORE, params={}), replace(BEFORE, params=dict.fromkeys("abcde", "1")))
     assert step.reason == "a (unset) → 1, b (unset) → 1, c (unset) → 1 and 2 more"
     step = decide(replace(BEFORE, params={}), replace(BEFORE, params=dict.fromkeys("abcd", "1")))

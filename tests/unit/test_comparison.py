@@ -57,7 +57,7 @@ def test_a_difference_is_judged_by_the_spread_of_repeats(
     assert (metric.judgement, metric.sentence) == (judgement, sentence)
 
 
-def test_for_a_loss_less_is_better_and_per_cent_are_told() -> None:
+def test_for_a_loss_less_is_better_and_the_sentence_has_per_cent() -> None:
     metric = only(compare(runs([1.8, 1.81, 1.79], metric="loss"), runs([2.0, 2.01, 1.99], metric="loss")))
     assert (metric.judgement, metric.sentence) == (Judgement.BETTER, "−0.20 (−10 %), better, real (3 v 3 runs)")
     assert metric.relative == pytest.approx(-0.1)
@@ -88,7 +88,7 @@ def test_the_best_parameters_win_by_their_mean_and_seeds_are_repeats() -> None:
     assert compared.parameters == (ParameterChange("lr", "1", "2"),)
 
 
-def test_parameters_that_come_and_go_are_told() -> None:
+def test_parameters_that_come_and_go_are_changes() -> None:
     compared = compare(runs([0.9], lr="1", depth="3"), runs([0.9], lr="1", dropout="0.1"))
     assert compared.parameters == (ParameterChange("depth", None, "3"), ParameterChange("dropout", "0.1", None))
 
@@ -100,7 +100,7 @@ def test_only_runs_of_succeeded_jobs_count(state: RunState) -> None:
     assert compare(runs([0.9], state=state), runs([0.5])).best is None
 
 
-def test_metrics_that_appear_and_vanish_are_told() -> None:
+def test_metrics_that_appear_and_vanish_are_new_and_gone() -> None:
     one, other = (
         Run(1, "a", RunState.SUCCEEDED, {}, {"acc": 0.9, "f1": 0.8}),
         Run(2, "b", RunState.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7}),

@@ -1,4 +1,4 @@
-"""`.mltrail.yml` means what DESIGN shows, and whatever is wrong with it is told by line and key."""
+"""`.mltrail.yml` means what DESIGN shows, and whatever is wrong with it is reported by line and key."""
 
 import json
 import string
@@ -111,11 +111,11 @@ def test_the_whole_file_is_read() -> None:
         ("x" * 300_000, "line 1: longer than 262144 characters"),
     ],
 )
-def test_what_is_wrong_is_told_by_line_and_key(text: str, says: str) -> None:
+def test_a_problem_names_its_line_and_key(text: str, says: str) -> None:
     assert any(says in problem for problem in problems(text)), problems(text)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_listed_at_once() -> None:
     text = model("rank: a\n    rules:\n      - {metric: a, better: up, at_least: x}\n    keep: 1")
     assert [problem.split(":")[0] for problem in problems(text)] == ["line 4", "line 6", "line 6", "line 7"]
 

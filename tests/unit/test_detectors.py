@@ -106,7 +106,7 @@ def test_what_is_no_table_of_markdown_stays_code(text: str) -> None:
     assert (reading.live, {block for page in reading.pages for block in page.blocks}) == ([], {"json:table"})
 
 
-def test_links_are_told_with_text_and_target() -> None:
+def test_links_are_listed_with_text_and_target() -> None:
     reading = detectors.read("[a `b`](https://x.example/y) https://z.example")
     assert reading.links == [("a b", "https://x.example/y"), ("https://z.example", "https://z.example")]
     assert reading.live == ["address https://z.example"]

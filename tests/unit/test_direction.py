@@ -214,6 +214,6 @@ def test_validation_ranks_before_test_and_training_last(names: set[str], ranks: 
     assert primary_metric(names) == ranks
 
 
-def test_rates_are_told_from_amounts() -> None:
+def test_rates_differ_from_amounts() -> None:
     assert all(map(is_rate, ("val_accuracy", "f1", "error_rate", "wer")))
     assert not any(map(is_rate, ("loss", "rmse", "r2", "latency_ms")))

@@ -146,7 +146,7 @@ def test_an_error_tells_the_place_and_what_to_write(text: str, place: int, says:
         ("mertics.a", "did you mean metrics.a?"),
     ],
 )
-def test_an_order_that_is_wrong_is_told_what_to_do(text: str, says: str) -> None:
+def test_an_order_that_is_wrong_says_what_to_do(text: str, says: str) -> None:
     with pytest.raises(MltrailError, match=re.escape(says)):
         parse_order(text)
 

@@ -191,7 +191,7 @@ def test_directions_come_from_the_contract() -> None:
     assert (metric.judgement, metric.direction.guessed) == (Judgement.WORSE, False)
 
 
-def test_the_best_of_ten_equal_candidates_is_told_to_be_luck() -> None:
+def test_the_best_of_ten_equal_candidates_is_luck() -> None:
     now = [
         Run(number, "run", RunState.SUCCEEDED, {"lr": str(number)}, {"val_accuracy": 0.800 + 0.002 * number})
         for number in range(1, 11)

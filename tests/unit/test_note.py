@@ -48,7 +48,7 @@ def written(*arguments: object, **options: object) -> str:
     return note.body(report, settings=SETTINGS, project_path="team/churn")
 
 
-def test_a_direction_that_is_guessed_or_unknown_is_told() -> None:
+def test_the_note_says_where_a_direction_is_guessed_or_unknown() -> None:
     def of(name: str) -> str:
         sides = Sides(
             [a_run(n, {name: 0.9 + n / 100}) for n in (4, 5, 6)], [a_run(n, {name: n / 100}) for n in (1, 2, 3)]
@@ -153,7 +153,7 @@ def test_the_verdict_stands_first_and_the_worst_rule_on_top() -> None:
     assert rows[0].endswith("| \N{MINUS SIGN}10 pp, worse, real (3 v 3 runs); must not drop by more than 0.01 |")
 
 
-def test_a_broken_bound_is_told_whatever_the_difference() -> None:
+def test_a_broken_bound_is_shown_whatever_the_difference() -> None:
     rules = CONTRACT.replace(
         "{metric: loss, at_most: 0.4}", "{metric: loss, better: lower, worse_by: 0.1, at_most: 0.2}"
     )
@@ -167,7 +167,7 @@ def test_the_first_table_fits_a_phone() -> None:
     assert head.count("|") == 5
 
 
-def test_who_accepts_a_regression_is_told_and_stays_in_place() -> None:
+def test_whoever_accepts_a_regression_is_named_without_markup() -> None:
     report = a_report({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT)
     override = Override("@all", "known\n/merge <b>", frozenset())
     body = note.body(replace(report, override=override), settings=SETTINGS, project_path="team/churn")
@@ -191,7 +191,7 @@ def test_without_rules_the_comparison_is_the_verdict() -> None:
     assert lines[1].startswith("### ✅ `churn` · `accuracy` **0.9010** · +10 pp, better, real (3 v 3 runs)")
 
 
-def test_a_file_that_can_t_be_read_is_told_first() -> None:
+def test_a_file_that_can_t_be_read_comes_first() -> None:
     body = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}, "version: 1\nmodels: {churn: {ruls: []}}")
     assert body.splitlines()[1].startswith("### ⚠️ Contract invalid · ")
     assert f"`{FILE_NAME}` on `main` can't be read, so no rule was checked:" in body

@@ -45,7 +45,7 @@ def test_secrets_are_not_shown() -> None:
         ({"MLTRAIL_ARTIFACTS": "s3://b", "MLTRAIL_S3_DIRECT": "on"}, "asked, announced or off"),
     ],
 )
-def test_a_mistake_is_told_with_its_remedy(environment: dict[str, str], says: str) -> None:
+def test_a_mistake_says_how_to_fix_it(environment: dict[str, str], says: str) -> None:
     with pytest.raises(MltrailError, match=says):
         Settings.from_environment(environment)
 
@@ -130,7 +130,7 @@ def test_blanks_and_line_breaks_around_a_value_are_no_part_of_it(variable: str) 
 
 
 @pytest.mark.parametrize("variable", VALUES)
-def test_what_can_not_be_meant_is_told_by_the_variables_name(variable: str) -> None:
+def test_a_value_that_cannot_be_meant_is_refused_by_the_variables_name(variable: str) -> None:
     value = VALUES[variable]
     inside = [value[:3] + odd + value[3:] for odd in INSIDE] if len(value) > 3 else []
     for wrong in (*(f"{left}{value}{right}" for left, right in QUOTES), *inside):

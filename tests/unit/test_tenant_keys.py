@@ -43,5 +43,5 @@ class TestDistributed:
             assert not isinstance(column.server_default, (sa.Sequence, sa.Identity))
 
 
-def test_the_tables_of_one_node_are_as_told() -> None:
+def test_the_tables_of_one_node_exist() -> None:
     assert set(LOCAL) <= set(TABLES)

@@ -36,7 +36,7 @@ def test_a_bot_that_is_no_member_or_may_too_little(gitlab_client: FlaskClient, t
     assert "not a member of team/churn" in setup(gitlab_client, token)["bot"]["problem"]
 
 
-def test_a_gitlab_that_does_not_answer_is_told(gitlab_client: FlaskClient, team: Team) -> None:
+def test_a_gitlab_that_does_not_respond_is_a_problem_of_the_bot(gitlab_client: FlaskClient, team: Team) -> None:
     token = team.gitlab.mint(team.job(), EXTERNAL_URL)
     setup(gitlab_client, token)
     team.gitlab.limited = 30

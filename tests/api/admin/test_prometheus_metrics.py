@@ -69,7 +69,7 @@ def test_calls_to_gitlab(gitlab_client: FlaskClient, team: Team) -> None:
     assert sum(counted) > 0
 
 
-def test_nothing_that_users_name_and_no_secret_is_told(gitlab_client: FlaskClient, team: Team) -> None:
+def test_no_name_that_users_chose_and_no_secret_is_a_label(gitlab_client: FlaskClient, team: Team) -> None:
     client = Mlflow(gitlab_client, project="team%2Fchurn", token=team.tokens["developer"])
     experiment = client.post("experiments/create", name="secret-plan")["experiment_id"]
     client.post("runs/create", experiment_id=experiment, run_name="secret-run")

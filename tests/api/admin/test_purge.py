@@ -139,7 +139,7 @@ def test_what_a_version_rests_on_stays_and_a_baseline_unless_forced(trail: Trail
             assert stone[0] == "mltrail-server gc"
 
 
-def test_a_project_that_is_unknown_is_told(deps: Deps, mlflow: Mlflow) -> None:
+def test_a_project_that_is_unknown_is_an_error(deps: Deps, mlflow: Mlflow) -> None:
     full_run(mlflow)
     with pytest.raises(MltrailError, match="has been used here"):
         list(purge(deps, PurgeRequest(project="nobody/nothing")))

@@ -240,7 +240,7 @@ def check(trail: Trail, name: str) -> None:
 
 
 def _shows(reading: Reading, body: str, name: str) -> None:
-    """A note, whichever it is, shows the name's beginning in full; the gate's thread has none where no rule is told."""
+    """A note, whichever it is, shows the name's beginning in full; the gate's thread only where it lists a rule."""
     if body.startswith("<!-- mltrail v1 gate -->") and (
         "**The gate passes** now" in body or "contract invalid" in body
     ):

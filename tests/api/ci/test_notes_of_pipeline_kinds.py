@@ -139,7 +139,7 @@ def test_a_manual_job_is_not_waited_for(trail: Trail, request_: MergeRequest) ->
     assert len(model["candidates"]) == 2
 
 
-def test_a_training_retried_after_the_report_is_told_without_a_job(trail: Trail, request_: MergeRequest) -> None:
+def test_a_training_retried_after_the_report_is_reported_without_a_job(trail: Trail, request_: MergeRequest) -> None:
     own = pipeline(trail, f"refs/merge-requests/{request_.iid}/head", "merge_request_event")
     trail.train(own, [0.4], status="failed")
     trail.report(own)

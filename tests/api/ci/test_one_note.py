@@ -151,7 +151,7 @@ def test_a_refusal_is_explained_and_tried_again(
     assert problems(trail) == []
 
 
-def test_a_deleted_note_is_told_and_not_tried_again(
+def test_a_deleted_note_is_a_problem_and_not_tried_again(
     trail: Trail, trained_request: tuple[MergeRequest, Pipeline]
 ) -> None:
     request, pipeline = trained_request

@@ -45,7 +45,7 @@ def test_two_processes_at_once_write_one_note(
     assert len(trail.notes(request)) == posts(trail) == 1
 
 
-def test_a_job_that_asks_meanwhile_is_told_that_it_will_come(
+def test_a_job_that_asks_meanwhile_gets_pending(
     trail: Trail, trained_request: tuple[MergeRequest, Pipeline], other: Deps
 ) -> None:
     request, pipeline = trained_request

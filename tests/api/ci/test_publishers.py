@@ -190,7 +190,7 @@ class TestStatus:
         better = again(trail, request, GOOD)
         assert statuses[better.id] == [("mltrail", "success", "gate passed")]
 
-    def test_none_is_told_while_it_trains(self, trail: Trail) -> None:
+    def test_none_is_set_while_it_trains(self, trail: Trail) -> None:
         a_main(trail, SHAS["b"], publishing("status"), GOOD)
         _, pipeline = a_request(trail, BAD, status=None)
         trail.report(pipeline)

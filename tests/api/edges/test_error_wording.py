@@ -48,7 +48,7 @@ def test_a_long_value_is_cut_off(mlflow: Mlflow) -> None:
     assert len(mlflow.error("POST", "experiments/create", name=["x" * 10_000])[2]) < 400
 
 
-def test_a_wrong_field_before_a_broken_end_is_told(mlflow: Mlflow) -> None:
+def test_a_wrong_field_before_a_broken_end_is_refused(mlflow: Mlflow) -> None:
     answer = mlflow.call(
         "POST", "api/2.0/mlflow/experiments/create", data=b'{"name": 1, ', content_type="application/json"
     )
@@ -69,7 +69,7 @@ def test_histories_of_several_runs(mlflow: Mlflow, query: dict[str, Any], words:
     assert words in error[2]
 
 
-def test_paths_that_leave_are_told_before_anything_is_looked_for(mlflow: Mlflow, run_id: str) -> None:
+def test_paths_that_leave_are_refused_before_anything_is_looked_up(mlflow: Mlflow, run_id: str) -> None:
     for call, query in (
         ("api/2.0/mlflow/artifacts/list", {"run_id": run_id}),
         ("get-artifact", {"run_id": run_id}),

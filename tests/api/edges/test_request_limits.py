@@ -1,4 +1,4 @@
-"""How much a client may send, and what it is told when it sends more."""
+"""How much a client may send, and what the error says when it sends more."""
 
 import io
 import json

@@ -23,7 +23,7 @@ def at_once(app: Flask, path: str, bodies: list[dict[str, Any]]) -> list[tuple[i
 
 
 @pytest.mark.parametrize("path", ["experiments/create", "registered-models/create"])
-def test_one_makes_it_and_the_others_are_told(app: Flask, path: str) -> None:
+def test_one_creates_it_and_the_others_fail(app: Flask, path: str) -> None:
     answers = at_once(app, path, [{"name": "churn"}] * THREADS)
     assert sorted(status for status, _ in answers) == [200] + [400] * (THREADS - 1)
     assert {body["error_code"] for status, body in answers if status == 400} == {"RESOURCE_ALREADY_EXISTS"}

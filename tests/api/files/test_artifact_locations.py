@@ -1,4 +1,4 @@
-"""Experiments whose files lie at a place of their own: used where the operator allows it, told where it is not.
+"""Experiments with an artifact location of their own: used where the operator allows it, else kept as a tag.
 
 https://mlflow.org/docs/latest/api_reference/rest-api.html#create-experiment
 """
@@ -126,7 +126,9 @@ def test_versions_of_such_runs_lie_there_too(allowing: Mlflow) -> None:
         "javascript:alert(1)",
     ],
 )
-def test_a_place_that_is_not_allowed_is_told_on_the_experiment(allowing: Mlflow, mlflow: Mlflow, location: str) -> None:
+def test_a_place_that_is_not_allowed_is_a_tag_of_the_experiment(
+    allowing: Mlflow, mlflow: Mlflow, location: str
+) -> None:
     for number, one in enumerate((allowing, mlflow)):
         iid, shown, tags = made(one, location, f"e{number}")
         assert shown == f"mlflow-artifacts:/{iid}"

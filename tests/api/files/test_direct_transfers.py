@@ -148,13 +148,13 @@ def test_a_download_by_url_needs_no_token_and_is_a_download(mlflow: Mlflow, run_
     assert failure(mlflow.call("POST", "api/2.0/mlflow/artifacts/presigned-upload-url", json=body))[0] == 501
 
 
-def told_of(mlflow: Mlflow) -> tuple[bool, bool]:
+def announcement(mlflow: Mlflow) -> tuple[bool, bool]:
     info = good(mlflow.call("GET", "api/3.0/mlflow/server-info"))
     return info["multipart_uploads_enabled"], info["multipart_downloads_enabled"]
 
 
 def test_clients_are_asked_to_when_the_operator_says_so(mlflow: Mlflow) -> None:
-    assert told_of(mlflow) == (False, False)
+    assert announcement(mlflow) == (False, False)
 
 
 class TestAnnounced:
@@ -163,7 +163,7 @@ class TestAnnounced:
         return replace(settings, s3_direct="announced")
 
     def test_clients_hear_of_it(self, mlflow: Mlflow) -> None:
-        assert told_of(mlflow) == (True, True)
+        assert announcement(mlflow) == (True, True)
 
 
 class TestQuota:
@@ -193,7 +193,7 @@ class TestNotHere:
         begun = mlflow.call("POST", f"{MLFLOW_ARTIFACTS}/mpu/create/{root}", json={"path": "g", "num_parts": 1})
         assert failure(begun)[:2] == (501, "NOT_IMPLEMENTED")
         assert failure(mlflow.call("GET", f"{MLFLOW_ARTIFACTS}/presigned/{root}/f"))[:2] == (501, "NOT_IMPLEMENTED")
-        assert told_of(mlflow) == (False, False)
+        assert announcement(mlflow) == (False, False)
 
 
 def test_a_project_parks_no_end_of_uploads(mlflow: Mlflow, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ class TestLater:
         assert len(bucket.uploads()) == 1
         assert good(finish(mlflow, root, begun, send(begun))) == {}
 
-    def test_one_that_is_under_way_is_told_by_the_check(self, mlflow: Mlflow, root: str, deps: Deps) -> None:
+    def test_the_check_lists_one_that_is_under_way(self, mlflow: Mlflow, root: str, deps: Deps) -> None:
         begin(mlflow, root)
         found: list[store_check.FileProblem] = []
         assert store_check.check(replace(deps, clock=lambda: 2**52), found.append).lost == 0

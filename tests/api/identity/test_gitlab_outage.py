@@ -80,7 +80,7 @@ def test_a_known_token_does_not_ask_a_failing_gitlab_at_every_call(
     assert team.gitlab.requests.count(SELF) == before + 2
 
 
-def test_a_limit_of_gitlabs_is_told_with_the_time_to_wait(gitlab_client: FlaskClient, team: Team) -> None:
+def test_gitlabs_rate_limit_says_how_long_to_wait(gitlab_client: FlaskClient, team: Team) -> None:
     team.gitlab.fail_next(*SELF, 429)
     status, code, message = refused(gitlab_client, team.tokens["developer"])
     assert (status, code) == (503, "TEMPORARILY_UNAVAILABLE")

@@ -1,4 +1,4 @@
-"""Who may come in, and what they are told when they may not.
+"""Which tokens are accepted, and what the refusal of any other one says.
 
 https://docs.gitlab.com/ci/secrets/id_token_authentication/
 """
@@ -46,13 +46,13 @@ class TestIdTokens:
         )
         assert answer.status_code == 200
 
-    def test_a_wrong_audience_is_told_which_is_right(self, gitlab_client: FlaskClient, team: Team) -> None:
+    def test_a_wrong_audience_says_which_is_right(self, gitlab_client: FlaskClient, team: Team) -> None:
         status, code, message = refused(gitlab_client, team.gitlab.mint(team.job(), "https://other.example.com"))
         assert (status, code) == (401, "CUSTOMER_UNAUTHORIZED")
         assert "'https://other.example.com'" in message
         assert f"aud: {EXTERNAL_URL}" in message
 
-    def test_an_expired_token_is_told_about_the_timeout(
+    def test_an_expired_token_says_what_to_do_about_the_timeout(
         self, gitlab_client: FlaskClient, team: Team, clock: FrozenClock
     ) -> None:
         token = team.gitlab.mint(team.job(), EXTERNAL_URL)
@@ -215,14 +215,14 @@ class TestAccessTokens:
         assert public[2].replace("77", "") == missing[2].replace("99", "")
         assert public[:2] == missing[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
 
-    def test_a_useless_scope_is_told(self, gitlab_client: FlaskClient, team: Team) -> None:
+    def test_a_useless_scope_says_which_to_choose(self, gitlab_client: FlaskClient, team: Team) -> None:
         token = team.gitlab.add_token(team.users["owner"], ["read_repository"])
         status, _, message = refused(gitlab_client, token)
         assert status == 403
         assert "read_repository" in message
         assert "`api`" in message
 
-    def test_a_wrong_or_revoked_token_is_told(self, gitlab_client: FlaskClient, team: Team) -> None:
+    def test_a_wrong_or_revoked_token_says_to_create_a_new_one(self, gitlab_client: FlaskClient, team: Team) -> None:
         revoked = team.gitlab.add_token(team.users["owner"], ["api"], revoked=True)
         for token in ("glpat-nonsense", revoked):
             status, code, message = refused(gitlab_client, token)
@@ -252,7 +252,7 @@ class TestAccessTokens:
         assert "GitLab is not responding" in message
 
 
-def test_no_token_is_told_what_to_set(gitlab_client: FlaskClient) -> None:
+def test_without_a_token_it_says_what_to_set(gitlab_client: FlaskClient) -> None:
     status, code, message = refused(gitlab_client, None)
     assert (status, code) == (401, "CUSTOMER_UNAUTHORIZED")
     assert "MLFLOW_TRACKING_TOKEN" in message

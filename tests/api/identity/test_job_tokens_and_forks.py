@@ -85,7 +85,7 @@ class TestJobTokens:
         clock.advance(61_000)
         assert refused(gitlab_client, token)[0] == 503
 
-    def test_a_protected_branch_is_told_by_the_bot(self, gitlab_deps: Deps, team: Team) -> None:
+    def test_the_bot_looks_up_whether_a_branch_is_protected(self, gitlab_deps: Deps, team: Team) -> None:
         assert gitlab_deps.team is not None
         team.gitlab.add_commit(team.project, "c" * 40, branch="side")
         team.project.tags["v1"] = team.project.tags["v2"] = team.project.branches["main"]
@@ -126,7 +126,9 @@ class TestClaimsThatProveNothing:
     def test_they_change_nothing(self, gitlab_client: FlaskClient, team: Team, claims: dict[str, Any]) -> None:
         assert admitted(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL, **claims), call=WRITE)
 
-    def test_an_administrators_job_has_no_level_and_is_told_so(self, gitlab_client: FlaskClient, team: Team) -> None:
+    def test_an_administrators_job_without_membership_is_refused_with_the_reason(
+        self, gitlab_client: FlaskClient, team: Team
+    ) -> None:
         team.users["stranger"].admin = True
         status, _, message = refused(gitlab_client, team.gitlab.mint(team.job(user="stranger"), EXTERNAL_URL))
         assert status == 403

@@ -54,7 +54,7 @@ def test_an_administrator_is_no_member_and_may_all(gitlab_client: FlaskClient, t
     assert admitted(gitlab_client, team.tokens["stranger"], call=WRITE)
 
 
-def test_a_blocked_user_is_told_so(gitlab_client: FlaskClient, team: Team) -> None:
+def test_a_blocked_user_is_refused_as_blocked(gitlab_client: FlaskClient, team: Team) -> None:
     team.users["developer"].state = "blocked"
     status, _, message = refused(gitlab_client, team.tokens["developer"])
     assert status == 403

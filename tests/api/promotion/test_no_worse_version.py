@@ -95,7 +95,7 @@ def test_one_line_of_the_contract_allows_it(trail: Trail, allowed: str) -> None:
     assert (done["state"], standing(done)) == ("promoted", {"val_accuracy": "worse, allowed by the contract"})
 
 
-def test_the_line_that_is_told_is_the_one_that_works(trail: Trail) -> None:
+def test_the_line_that_the_refusal_names_works(trail: Trail) -> None:
     second = after(trail, [0.95], [0.5])
     reason = promote(trail, second)[0]["reason"]
     line = reason.rpartition("and `")[2].rstrip("`")

@@ -109,7 +109,7 @@ def test_after_a_merge_with_other_changes_the_job_fails(
     assert promotion["reason"].startswith("the merged files differ (in ")
 
 
-def test_what_was_trained_again_is_promoted_and_what_was_not_is_told(trail: Trail) -> None:
+def test_what_was_trained_again_is_promoted_and_what_was_not_is_refused(trail: Trail) -> None:
     request = open_request(trail)
     reviewed = trail.of_request(request, SHAS["c"])
     trail.train(reviewed, [0.9])

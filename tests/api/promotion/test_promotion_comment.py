@@ -1,4 +1,4 @@
-"""A merged request is told which version it became."""
+"""A comment on the merged request says which version it became."""
 
 from mltrail_server import worker
 from tests.api.promotion.merges import merged, open_request
@@ -47,7 +47,7 @@ def test_once_though_the_answer_was_lost(trail: Trail) -> None:
     assert len(comments(trail, request)) == 1
 
 
-def test_nobody_is_told_of_a_push_without_a_merge_request(trail: Trail) -> None:
+def test_a_push_without_a_merge_request_gets_no_comment(trail: Trail) -> None:
     pipeline = trail.main(SHAS["b"])
     trail.train(pipeline, [0.9])
     promote(trail, pipeline)

@@ -134,7 +134,7 @@ class TestDeleting:
         fields = {"name": "churn", "alias": "champion", "version": "2"}
         assert developer.error("POST", "registered-models/alias", **fields)[0] == 403
 
-    def test_what_was_done_is_still_told(self, trail: Trail, promoted: Pipeline) -> None:
+    def test_a_promotion_that_was_undone_is_still_reported(self, trail: Trail, promoted: Pipeline) -> None:
         owner = trail.person("owner")
         owner.call("DELETE", "api/2.0/mlflow/registered-models/alias", json={"name": "churn", "alias": "champion"})
         owner.call("DELETE", "api/2.0/mlflow/model-versions/delete", json=WHICH)

@@ -205,7 +205,7 @@ class TestTheKey:
             assert public_pem(found).startswith("-----BEGIN PUBLIC KEY-----")
 
     @pytest.mark.parametrize("text", ["/nowhere", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----"])
-    def test_what_is_no_key_is_told(self, text: str) -> None:
+    def test_a_text_that_is_no_key_says_how_to_make_one(self, text: str) -> None:
         with pytest.raises(MltrailError, match="openssl genpkey"):
             signer(Settings(signing_key=text))
 

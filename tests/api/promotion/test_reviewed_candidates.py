@@ -48,7 +48,7 @@ def test_other_files_want_a_new_training(trail: Trail, how: str) -> None:
     assert "train again" in promotion["reason"]
 
 
-def test_a_commit_that_is_gone_is_told_by_what_was_kept_of_it(trail: Trail) -> None:
+def test_a_commit_that_is_gone_is_compared_by_what_was_kept_of_it(trail: Trail) -> None:
     request = open_request(trail)
     sha = trail.team.gitlab.merged_result(trail.team.project, request.iid)
     ran = trail.team.gitlab.add_pipeline(

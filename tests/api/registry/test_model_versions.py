@@ -90,7 +90,7 @@ def test_numbers_go_on_from_the_highest_that_is_there_and_pass_over_the_deleted(
     assert make()["aliases"] == ["1.0.2"]
 
 
-def test_a_number_that_leaves_no_room_for_the_next_is_told(mlflow: Mlflow, make: Make) -> None:
+def test_a_number_that_leaves_no_room_for_the_next_is_refused(mlflow: Mlflow, make: Make) -> None:
     make(semver=f"{'9' * 249}.0.999")
     status, code, message = mlflow.error("POST", "model-versions/create", name="churn")
     assert (status, code) == INVALID

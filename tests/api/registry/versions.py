@@ -1,4 +1,4 @@
-"""What a client is told of a version."""
+"""What a client sees of a version."""
 
 from tests.mlflow_client import Mlflow
 

@@ -55,7 +55,7 @@ def test_a_merge_request_that_adds_the_file_sees_what_it_would_say(trail: Trail)
     assert report["proposed"]["sentence"] == "gate failed: 1 rule broken"
 
 
-def test_a_file_that_can_t_be_read_is_told_with_line_and_key(trail: Trail) -> None:
+def test_a_file_that_can_t_be_read_is_reported_with_line_and_key(trail: Trail) -> None:
     a_main(trail, SHAS["b"], contract("{metric: val_accuracy, beter: higher}"), [0.80, 0.81])
     _, pipeline = a_request(trail, [0.70, 0.71])
     gate = trail.report(pipeline)["gate"]

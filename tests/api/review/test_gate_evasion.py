@@ -195,7 +195,7 @@ class TestTheMetricThatRankedBefore:
 
 class TestRedStaysRed:
     @ON_BOTH
-    def test_until_the_rule_can_be_told_again(self, trail: Trail) -> None:
+    def test_until_the_rule_can_be_judged_again(self, trail: Trail) -> None:
         request, _ = failing(trail, "thread")
         spread = again(trail, request, [0.05, 0.60, 1.0])
         report = trail.report(spread)

@@ -72,7 +72,7 @@ def test_without_a_baseline_it_says_so(trail: Trail) -> None:
     assert "nothing to compare with" in trail.notes(request)[0]
 
 
-def test_a_pipeline_without_runs_is_told(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
+def test_a_pipeline_without_runs_gets_an_empty_report(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
     request, first = reviewed
     bare = trail.of_request(request, SHAS["c"])
     answer = trail.report(bare)
@@ -90,7 +90,7 @@ def test_a_pipeline_without_runs_is_told(trail: Trail, reviewed: tuple[MergeRequ
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("number", [77, 10**30])
-def test_an_unknown_pipeline_is_told(trail: Trail, method: str, number: int) -> None:
+def test_an_unknown_pipeline_is_not_found(trail: Trail, method: str, number: int) -> None:
     headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(trail.team.job(), EXTERNAL_URL)}"}
     url = f"/api/v4/projects/42/ml/pipelines/{number}/report"
     answer = trail.client.open(url, method=method, headers=headers)

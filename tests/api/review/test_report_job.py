@@ -45,7 +45,7 @@ def push(trail: Trail, request: MergeRequest, values: list[float]) -> Pipeline:
     return pipeline
 
 
-def test_a_missing_one_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
+def test_a_missing_one_is_in_the_note(trail: Trail, request_with_report: MergeRequest) -> None:
     pipeline = push(trail, request_with_report, BAD)
     trail.work()
     (note,) = trail.notes(request_with_report)
@@ -71,7 +71,7 @@ def test_one_that_is_about_to_run_is_waited_for(trail: Trail, request_with_repor
 
 
 @pytest.mark.parametrize("status", ["success", "failed", "manual"])
-def test_one_that_does_not_ask_is_told(trail: Trail, request_with_report: MergeRequest, status: str) -> None:
+def test_one_that_does_not_ask_is_in_the_note(trail: Trail, request_with_report: MergeRequest, status: str) -> None:
     pipeline = push(trail, request_with_report, BAD)
     job = trail.team.gitlab.add_job(pipeline, "report", "test", trail.team.users["developer"], "running")
     trail.work()
@@ -81,7 +81,7 @@ def test_one_that_does_not_ask_is_told(trail: Trail, request_with_report: MergeR
     assert "The job `report` did not request this report as it did before" in trail.notes(request_with_report)[0]
 
 
-def test_one_that_passes_a_failed_gate_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
+def test_one_that_passes_a_failed_gate_is_in_the_note(trail: Trail, request_with_report: MergeRequest) -> None:
     pipeline = push(trail, request_with_report, BAD)
     assert trail.report(pipeline)["report_job"] == []
     trail.work(seconds=60)
@@ -92,7 +92,7 @@ def test_one_that_passes_a_failed_gate_is_told(trail: Trail, request_with_report
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_one_that_may_fail_is_told(trail: Trail, request_with_report: MergeRequest, allowed: bool) -> None:
+def test_one_that_may_fail_is_in_the_note(trail: Trail, request_with_report: MergeRequest, allowed: bool) -> None:
     pipeline = push(trail, request_with_report, BAD)
     trail.report(pipeline)
     job = report_job(trail, pipeline)
@@ -102,7 +102,7 @@ def test_one_that_may_fail_is_told(trail: Trail, request_with_report: MergeReque
     assert ("The job `report` may fail without failing the pipeline." in trail.notes(request_with_report)[0]) is allowed
 
 
-def test_another_one_is_told(trail: Trail, request_with_report: MergeRequest) -> None:
+def test_another_one_is_in_the_note(trail: Trail, request_with_report: MergeRequest) -> None:
     pipeline = push(trail, request_with_report, GOOD)
     job = trail.team.gitlab.add_job(pipeline, "look `away`", "test", trail.team.users["developer"], "running")
     headers = {"Authorization": f"Bearer {trail.team.gitlab.mint(job, EXTERNAL_URL)}"}

@@ -1,4 +1,4 @@
-"""Sweeps, two jobs for one run, runs of a laptop: how work comes, and how a merge request is told of it."""
+"""Sweeps, two jobs for one run, runs of a laptop: how each is logged, and what the merge request's report says."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,7 +190,7 @@ def test_what_fails_the_gate_is_not_previewed(trail: Trail) -> None:
     assert trail.report(pipeline)["models"][0]["merging_publishes"] is None
 
 
-def test_other_packages_are_told(trail: Trail) -> None:
+def test_other_packages_are_in_the_report(trail: Trail) -> None:
     main = a_main(trail, SHAS["b"], None, [])
     _, pipeline = a_request(trail, [])
     for where, version in ((main, "2.9.0"), (pipeline, "2.9.1")):

@@ -166,7 +166,7 @@ def test_a_search_is_bounded(mlflow: Mlflow, model: Any) -> None:
     assert "models" not in found
 
 
-def test_what_is_wrong_is_told(mlflow: Mlflow, model: Any) -> None:
+def test_a_wrong_value_is_refused(mlflow: Mlflow, model: Any) -> None:
     path = f"api/2.0/mlflow/logged-models/{model['info']['model_id']}"
     assert "LOGGED_MODEL_READY" in failure(mlflow.call("PATCH", path, json={"status": "DONE"}))[2]
     for name in ("a/b", "a\nb", "a\r", "a\u2028b", "a\u0085b", "\x1b[31m"):

@@ -98,7 +98,7 @@ def test_another_projects_run_is_not_found(mlflow: Mlflow, run_id: str) -> None:
         (b"\xff\xfe", "not JSON"),
     ],
 )
-def test_a_body_that_is_wrong_is_told_where(mlflow: Mlflow, body: bytes, says: str) -> None:
+def test_a_body_that_is_wrong_says_where(mlflow: Mlflow, body: bytes, says: str) -> None:
     answer = mlflow.call("POST", "api/2.0/mlflow/runs/create", data=body, content_type="application/json")
     status, code, message = failure(answer)
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")

@@ -83,7 +83,7 @@ def test_filters(mlflow: Mlflow, runs: None, text: str, expected: str) -> None:
         "dataset.size = 'x'",
     ],
 )
-def test_a_filter_that_is_wrong_is_told_what_to_do(mlflow: Mlflow, runs: None, text: str) -> None:
+def test_a_filter_that_is_wrong_says_what_to_do(mlflow: Mlflow, runs: None, text: str) -> None:
     status, code, message = mlflow.error("POST", "runs/search", experiment_ids=["0"], filter=text)
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
     assert len(message) > 40

@@ -122,7 +122,7 @@ def test_a_stranger_comes_back_to_the_page(client: FlaskClient, root: str) -> No
     assert parse_qs(location.query)["next"] == [f"{root}/1/-/ml/experiments?view=all"]
 
 
-def test_health_is_told_below_the_path_and_at_the_root(below: Deps, client: FlaskClient, root: str) -> None:
+def test_health_is_served_below_the_path_and_at_the_root(below: Deps, client: FlaskClient, root: str) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         assert client.get(root + path).status_code == 200
         assert create_app(below).test_client().get(path).status_code == 200

@@ -55,7 +55,7 @@ def test_failed_trials_do_not_speak() -> None:
     assert [run.iid for run in trials.fold([a_run(1, {"accuracy": 0.5}), failed]).runs] == [1, 2]
 
 
-def test_the_best_of_many_trials_is_told_as_luck() -> None:
+def test_the_best_of_many_trials_is_luck() -> None:
     history = [[a_run(900 + 9 * place, {"val_accuracy": 0.8 + (-1) ** place * 0.008})] for place in range(15)]
     best = a_run(1, {"val_accuracy": 0.83}, params={"lr": "best"})
     lone = compare([best], [a_run(2000, {"val_accuracy": 0.8})], history=history)
