@@ -38,7 +38,7 @@ class Doors(Contract):
 
 
 def _rooms(house: str, module: str) -> Iterator[str]:
-    """List the rooms that a module is inside of, the outermost first."""
+    """List the rooms that contain a module, the outermost first."""
     parts = module.removeprefix(f"{house}.").split(".")
     for depth in range(1, len(parts)):
         yield f"{house}.{'.'.join(parts[:depth])}"

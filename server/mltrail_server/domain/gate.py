@@ -14,7 +14,7 @@ from .grouping import Group, usable
 from .numbers import number
 
 MOST_RULINGS = 10_000
-"""The most pairs of rule and metric to check: a model may have a thousand globs, and its runs any number of metrics."""
+"""The most pairs of rule and metric to check: a model may have a hundred globs, and its runs any number of metrics."""
 
 _MOST_ODD = 100
 _SAME_DATA = "this merge request has changed it: log the baseline's dataset, or have somebody accept the new one"

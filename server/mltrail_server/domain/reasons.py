@@ -59,9 +59,9 @@ class Reason(Enum):
         "'{text:.60}' is not a version. Give its semantic version, such as 1.4.0, or its running number."
     )
     SOURCE_IN_OTHER_RUN = "The files are in the run {eid}, but the version is said to come from the run {claimed}."
-    SOURCE_IN_OTHER_LOGGED_MODEL = "The files are {model_id}'s, but the version is said to be of {claimed}."
+    SOURCE_IN_OTHER_LOGGED_MODEL = "The files belong to {model_id}, but the version is said to come from {claimed}."
     NO_STAGE = "There is no stage '{text}'. Use one of {choices}."
-    STAGE_ARCHIVES_NONE = "Moving a version to {stage} archives no others; Staging and Production can."
+    STAGE_ARCHIVES_NONE = "Moving a version to {stage} can't archive others; moving it to Staging or Production can."
     NO_ALIAS = "The model '{name}' has no alias '{alias}'. Set it first, or name a version."
     ALIAS_IS_LATEST = "'{alias}' can't be set as an alias: it always means the newest version."
     ALIAS_IS_LIKE_VERSION = "'{alias}' can't be set as an alias: it looks like a version."
@@ -69,7 +69,7 @@ class Reason(Enum):
     # Files
     NO_FILE = "There is no file '{inner}'."
     PATH_IN_NO_FOLDER = "'{path:.80}' is not in the folder of a run or a logged model."
-    NUMBER_OF_PARTS = "A file is sent in 1 to {most} parts, not {given}. Send it in larger ones."
+    NUMBER_OF_PARTS = "A file is sent in 1 to {most} parts, not {given}. Send larger parts."
 
     # Promotions and detached runs
     NOTHING_TO_PROMOTE = "Name either a pipeline or a run to promote."
@@ -92,16 +92,15 @@ class Reason(Enum):
         "experiments or runs."
     )
     PAGE_SIZE = "A page has from 1 to {most} entries, not {given}."
-    PAGE_SIZE_OF_REGISTRY = "A page has from 1 to {most} models or versions, not {given}."
     PAGE_UNREADABLE = "The page token is damaged. Send the one that came with the page before."
     SORTED_PAGE_UNREADABLE = (
-        "The page token is damaged, or another order's. Send the one that came with the page before."
+        "The page token is damaged, or belongs to another order. Send the one that came with the page before."
     )
     PAGE_OF_OTHER_SEARCH = "The page token belongs to another search. Leave it out to begin with the first page."
 
     # Tokens, addresses and bodies
     LOCAL_MODE_REFUSED = (
-        "This is not this server's token. In local mode, `mltrail-server serve` prints it at its start."
+        "This is not this server's token. In local mode, `mltrail-server serve` prints it when it starts."
     )
     NO_PROJECT = (
         "Project '{project}' not found, or not for this token. Check the project, and that the token's owner is a "

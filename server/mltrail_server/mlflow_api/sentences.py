@@ -41,7 +41,7 @@ SENTENCES: Mapping[Reason, str] = {
     ),
     Reason.KEY_PATH: (
         "Invalid value {key!r} for parameter '{what}' supplied: Names are paths, so they must not begin or end with "
-        "'/' and must not hold empty, '.' or '..' parts."
+        "'/' and must not contain empty, '.' or '..' parts."
     ),
     Reason.DATASET_FIELD_MISSING: "Missing value for required parameter 'dataset.{field}'.",
     Reason.DATASET_FIELD_TOO_LONG: "'dataset.{field}' exceeds the maximum length of {most} characters",
@@ -96,12 +96,11 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.TOO_MANY_ORDERS: "order_by has {given} elements; at most {most} are allowed.",
     Reason.TOO_MANY_EXPERIMENTS: "'experiment_ids' has more than {most} elements; use several searches.",
     Reason.SEARCH_TOO_SLOW: (
-        "The search took longer than {seconds:g} seconds, so it was ended. Make it simpler: fewer comparisons, "
+        "The search took longer than {seconds:g} seconds, so it was stopped. Make it simpler: fewer comparisons, "
         "patterns of LIKE and ILIKE with fewer % and none at the beginning, one name in order_by, fewer experiments or "
         "runs, a smaller max_results."
     ),
     Reason.PAGE_SIZE: "Invalid value {given} for parameter 'max_results' supplied: it must be from 1 to {most}.",
-    Reason.PAGE_SIZE_OF_REGISTRY: "Invalid value {given} for parameter 'max_results' supplied: it is from 1 to {most}.",
     Reason.PAGE_UNREADABLE: "Invalid page token: send the next_page_token of the last answer.",
     Reason.SORTED_PAGE_UNREADABLE: (
         "Invalid page token: send the next_page_token of the last answer, with the same order_by."

@@ -1,3 +1,3 @@
-"""Make what is known and what GitLab shows equal to what happened in a pipeline."""
+"""Bring what is known and what GitLab shows into line with what happened in a pipeline."""
 
 __all__ = ["compute", "events", "poll", "publish", "reconcile", "report", "without_pipeline"]

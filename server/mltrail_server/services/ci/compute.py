@@ -1,5 +1,5 @@
-"""Compute the one complete report of a merge request that everything is published from: the verdict, and what belongs
-to it: packages, what a merge would promote, who has overridden the gate, and what has changed about the report job.
+"""Compute the one complete report of a merge request that everything is published from: the verdict, and with it
+packages, what a merge would promote, who has overridden the gate, and what has changed about the report job.
 """
 
 import logging
@@ -28,9 +28,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReportSubject:
-    """A pipeline that is judged for a merge request: for its own where `iid` is None, else for another one of its
-    branch. `kept` is the contract that binds that one. `head` is a newer commit of the merge request, and `pipeline`
-    speaks for it where none of its own is known.
+    """A pipeline that is judged for a merge request: for its own if `iid` is None, else for `iid`, which the contract
+    `kept` binds. If that one's newest commit, `head`, has no pipeline here, `pipeline` stands in for it.
     """
 
     state: PipelineState
@@ -46,8 +45,8 @@ class ReportSubject:
 
 
 def complete(ci: Ci, subject: ReportSubject) -> CompleteReport:
-    """Compute a report with all that it rests on, and remember which models have failed. Judged again only if what
-    GitLab says of other pipelines of the commit was new.
+    """Compute a report with all that it rests on, and remember which models have failed. It is judged a second time
+    only if GitLab said something new about the commit's other pipelines.
     """
     default_branch = subject.state.project.default_branch
     question = Question(
@@ -127,7 +126,7 @@ def _may_be_elsewhere(report: Report) -> bool:
 
 
 def _is_thread_resolved(ci: Ci, report: Report) -> bool:
-    """Return whether a person has resolved the thread, after keeping it where that is an override."""
+    """Return whether a person has resolved the thread; if that is an override, keep it first."""
     contract = report.gate.contract.known
     if contract is None or not contract.gate.thread or report.merge_request is None:
         return False
@@ -144,7 +143,7 @@ def _with_override(ci: Ci, report: Report) -> Report:
 
 
 def _completed(ci: Ci, report: Report, *, default_branch: str | None) -> Report:
-    """Add what stands beside the verdict, once it is ready."""
+    """Add to a report that is ready what is shown beside its verdict."""
     if report.state != "ready":
         return report
     report = packages.with_packages(ci, report)

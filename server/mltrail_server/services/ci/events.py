@@ -24,7 +24,7 @@ class Hint:
 
 
 def take(deps: Deps, hint: Hint) -> None:
-    """Have the worker look at what it is about, as far as that is known here. A doubled, late or invented one costs a
+    """Have the worker look at what the hint is about, if that is known here. A duplicate, late or forged one costs one
     look.
     """
     now = deps.clock()

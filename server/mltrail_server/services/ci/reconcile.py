@@ -1,4 +1,4 @@
-"""Make what we know and what we show equal to what GitLab says. Level-triggered: doing it again changes nothing."""
+"""Bring what we know and show into line with what GitLab says. Level-triggered: doing it again changes nothing."""
 
 import logging
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from .publish.publisher import BUSY_MS, DELETED, Published, leases
 from .publish.publishers import CompleteReport, publish_issues, publish_reports, strictest
 
 _REPORT_ENDS_MS = 60_000
-"""When to look whether a report job has failed, after it was answered that the gate fails."""
+"""When to look whether a report job has failed, after it was told that the gate fails."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ class Look:
 
 
 def pipeline(ci: Ci, pipeline_id: int, *, by_job: int | None = None) -> CompleteReport:
-    """Ask GitLab about a pipeline, close what its jobs have left open, and make the merge request's note say it, for
-    somebody who asks for it now: also where the note was deleted.
+    """Ask GitLab about a pipeline, close what its jobs have left open, and bring the merge request's note up to
+    date for somebody who asks for it now, even if it was deleted.
 
     A child pipeline's root speaks for it. `by_job` is the job of the pipeline that asks. Of several merge requests of
     one branch the strictest verdict is returned. While another process publishes, the report is computed all the same,
@@ -121,7 +121,7 @@ def _subjects(ci: Ci, state: PipelineState, pipeline_id: int) -> list[ReportSubj
 
 
 def _want_notes(ci: Ci, subjects: Sequence[ReportSubject]) -> None:
-    """Have the notes come back that somebody has deleted, whoever writes them."""
+    """Have notes that somebody has deleted written again, whichever process does it."""
     with ci.project.write() as tx:
         for subject in subjects:
             if subject.merge_request_iid is not None:

@@ -38,7 +38,7 @@ def tried(scope: Scope, pipeline_id: int, text: str) -> Judged:
 
 
 def fresh(scope: Scope, pipeline_id: int) -> PipelineReport:
-    """Ask GitLab and publish the report. A note that can't be written is said, and is no error of the report.
+    """Ask GitLab and publish the report. A note that can't be written is mentioned in it, and is not an error.
 
     Raises NOT_FOUND for a pipeline that GitLab does not know; one that has logged nothing has an empty report.
     """

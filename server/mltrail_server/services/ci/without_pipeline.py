@@ -1,4 +1,4 @@
-"""Merge requests whose newest commit has perhaps no pipeline that has logged: silence is reported all the same."""
+"""Merge requests whose newest commit may have no pipeline that has logged: silence is reported all the same."""
 
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ from mltrail_server.store.review.contracts import Changes, StoredContract
 _log = logging.getLogger(__name__)
 
 REREAD_AFTER_MS = 60_000
-"""How long the target branch's file counts as it was last read."""
+"""How long the target branch's file is used as it was last read, before it is read again."""
 
 _MOST_BYTES = 4 * 262_144 + 4  # more than the reader accepts, in UTF-8
 _MOST_CHARACTERS = 262_145  # one more than the reader accepts, so that it says so

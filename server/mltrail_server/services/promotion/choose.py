@@ -155,7 +155,7 @@ def _if_allowed(choice: Choice, pipeline: gitlab_ci.GitLabPipeline, examined: Ex
         return choice
     if not choice.policy.by_contract:
         raise forbidden(f"{problem[0].upper()}{problem[1:]}.")
-    # The job always runs on tags and the default branch; if the contract does not promote from there, nobody is wrong.
+    # The job always runs on tags and the default branch; if the contract does not promote from there, that is no error.
     meant = not choice.policy.problem and (pipeline.tag or pipeline.ref == default)
     return replace(choice, problem=problem, refused=not meant)
 
@@ -270,8 +270,8 @@ def _missed(asked: _Asked, found: _ReviewedModels, *, trained: set[str]) -> dict
 
 
 def _find_reviewed(asked: _Asked) -> _ReviewedModels:
-    """Find the runs on the same files that the merge requests of a branch's or tag's pipeline, and its commit's earlier
-    pipelines, have made. For each model the newest pipeline counts.
+    """Find runs that were trained on this pipeline's files, by the merge requests that brought its commit or by the
+    commit's earlier pipelines. For each model the newest pipeline counts.
     """
     ci, pipeline = asked.ci, asked.pipeline
     sources = _sources(asked)
@@ -307,7 +307,7 @@ def _sources(asked: _Asked) -> list[Pipeline]:
         for request in asked.ci.gitlab.commit_merge_requests(project_id, pipeline.sha)
         if request.state == "merged" and request.source_project_id == project_id and request.target_branch == target
     ]
-    # Several merge requests may have brought a commit: the one that it is the merge of comes first, then the newest.
+    # Several merge requests may have brought a commit: the one whose merge commit this is comes first, then the newest.
     requests.sort(key=lambda request: (not _is_merge_of(pipeline.sha, request), -request.iid))
     with asked.ci.project.read() as tx:
         same = pipelines.trained_at(tx, pipeline.sha, limit=_MOST_PIPELINES)

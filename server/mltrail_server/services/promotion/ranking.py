@@ -67,7 +67,7 @@ def choose(
     if rank_by and rank_by not in compared.best.metrics:
         return NotPromoted(f"no run has logged the metric '{rank_by}'")
     if compared.best_run.deleted:
-        # The second best is not what the numbers say, and deleting a run must not decide what ships.
+        # Don't fall back to the second best: deleting a run must not decide what ships.
         return NotPromoted(f"the best run, {compared.best_run.name}, is deleted; restore it, or train again")
     asked = question(policy, runs, compared)
     if asked is not None:

@@ -78,7 +78,7 @@ def search(
 ) -> ModelPage:
     """Return a page of models, in six statements however many there are."""
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
+        raise invalid(Reason.PAGE_SIZE, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
         matches, next_token = search_store.search_models(
             tx, clauses=filters.parse(filter_text), orders=filters.parse_orders(order_by), limit=limit, token=token

@@ -101,7 +101,7 @@ def search(
 ) -> VersionPage:
     """Return a page of versions of all models; it may be shorter than `limit` although there is a next one."""
     if not 0 < limit <= MAX_RESULTS:
-        raise invalid(Reason.PAGE_SIZE_OF_REGISTRY, given=limit, most=MAX_RESULTS)
+        raise invalid(Reason.PAGE_SIZE, given=limit, most=MAX_RESULTS)
     with scope.project.slow_read() as tx:
         matches, next_token = search_store.search_versions(
             tx,

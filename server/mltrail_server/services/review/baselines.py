@@ -80,8 +80,7 @@ def choose(tx: Transaction, contract: Contract | None, names: Sequence[str], fou
     """Choose each model's baseline and history, and fetch what their runs have logged.
 
     Three statements for all models together; five or six for each model that the contract compares with a version; and
-    seven for each that none of the branch's newest pipelines has trained, if there are older ones, after one for all of
-    those.
+    if there are older pipelines, seven for each that none of the newest has trained, plus one for all of those models.
     """
     newest = _Trained(contract, found)
     chosen: dict[str, ModelBaseline] = {}

@@ -235,7 +235,7 @@ def _compared(
 
 
 def _unclaimed(contract: Contract | None, selected: Mapping[str, _Selected]) -> set[tuple[str, str]]:
-    """List the jobs and experiments of succeeded runs of which the contract mentions no model."""
+    """List the jobs and experiments of successful runs that belong to no model in the contract."""
     return {
         (run.job_name, run.experiment)
         for name, its_runs in selected.items()

@@ -24,7 +24,7 @@ _FOLDER = "model"
 
 
 def with_packages(ci: Ci, report: Report) -> Report:
-    """Add to a report that is ready what differs in the environment. Three statements, and a few small files."""
+    """Add to a report that is ready how the environments differ. Three statements, and a few small files."""
     if report.state != "ready":
         return report
     wanted = {model.name: sides for model in report.models[:_MOST_MODELS] if (sides := _sides(model)) is not None}

@@ -52,8 +52,8 @@ def _passes_anew(report: Report, model: ModelReport, known: RedVerdict) -> bool:
 
 
 def _passes(report: Report, model: ModelReport) -> bool:
-    """Tell whether a succeeded run of the newest commit was held against the rules, and none is broken. So is one for
-    which the target branch has no rule any more.
+    """Tell whether the newest commit has a successful run that was checked against the rules and broke none that makes
+    the gate fail. A model for which the target branch has no rules any more passes, too.
     """
     read = report.contract_read and report.gate.contract.contract is not None
     held = read and model.touched and model.comparison.best is not None

@@ -1,4 +1,4 @@
-"""Look whether a merge request's report job is what it was, from what is stored."""
+"""Check from what is stored whether a merge request's report job is still what it was."""
 
 from mltrail_contract import Outcome
 from mltrail_server.domain import report_job

@@ -105,7 +105,7 @@ class Question:
 
     `default_branch` is the target where there is no merge request. `ancestors` are the commits at and before the merge
     base, the newest first: the baseline is the target branch's newest pipeline on one of them, or its newest at all.
-    `if_invalid` is what a contract leads to that can't be read. `trial` is a contract's text that stands for the merge
+    `if_invalid` is what an unreadable contract leads to. `trial` is a contract's text that takes the place of the merge
     request's own. `alone` asks for what this one pipeline has made, for a promotion, and not for its commit. `iid` is a
     merge request of the same branch beside the pipeline's own, and `kept` what binds that one. `head` is a newer commit
     of the merge request.
@@ -210,7 +210,7 @@ def _of_commit(tx: Transaction, pipeline: Pipeline, request: MergeRequest | None
 def _made(
     tx: Transaction, of_commit: Sequence[Pipeline], tags: set[str]
 ) -> tuple[list[tuple[Pipeline, list[Run]]], bool]:
-    """Fetch the runs of pipelines, and tell whether there are too many. What was deleted was logged all the same."""
+    """Fetch the runs of pipelines, and tell whether there are too many. Deleted runs are included."""
     outlines = pipeline_runs.outlines(tx, [one.id for one in of_commit], tags=tags)
     left, made = MOST_RUNS, []
     for one in of_commit:

@@ -1,4 +1,4 @@
-"""Scheduled training on the default branch that got worse opens one issue a model, which is kept current like the note
+"""Scheduled training on the default branch that got worse opens one issue per model, kept current like the note
 and closed when the model is as good as before.
 """
 
@@ -22,8 +22,8 @@ _MOST_LINES = 50
 
 
 class RegressionIssue(Publication):
-    """One that a person has deleted is opened again while the model is worse. Only the worker publishes it, which has
-    the pipeline to itself.
+    """One that a person has deleted is opened again while the model is worse. Only the worker publishes it, and
+    it has the pipeline to itself.
     """
 
     task = Task.ISSUE

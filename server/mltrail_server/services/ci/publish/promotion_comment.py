@@ -55,8 +55,8 @@ class Promoted:
 
 
 class PromotionComment(Publication):
-    """It is written once, and nothing is kept about it: what is in GitLab says whether it is done. The worker publishes
-    it, which has the version to itself.
+    """It is written once, and nothing is kept about it: what is in GitLab says whether it is done. Only the worker
+    publishes it, and it has the version to itself.
     """
 
     task = Task.NOTE

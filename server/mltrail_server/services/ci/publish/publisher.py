@@ -25,7 +25,7 @@ BUSY_MS = 15_000
 """How long to wait for another process that is publishing for the same merge request."""
 
 LEASE_MS = 120_000
-"""Longer than GitLab works on any one call: who has lost the lease has no call under way any more."""
+"""Longer than GitLab works on any one call: whoever has lost the lease has no call under way any more."""
 
 DELETED = "deleted"
 """The problem of an object that a person has deleted, and that stays so until somebody asks for it."""
@@ -52,7 +52,7 @@ class Lease:
             return publications.claim(tx, self.iid, lease=self.key, until=self.until)
 
     def secure(self) -> None:
-        """Make sure of it for as long as a call may take. Raises UNAVAILABLE when another process has taken it."""
+        """Make sure that it outlasts a call. Raises UNAVAILABLE when another process has taken it."""
         if self.until - self.ci.now >= _LONGEST_CALL_MS:
             return
         with self.ci.project.write() as tx:
@@ -71,7 +71,7 @@ class Lease:
 
 @contextmanager
 def leases(ci: Ci, iids: Iterable[int | None]) -> Iterator[dict[int, Lease]]:
-    """Hold the leases of merge requests, by number: of those that no other process publishes for just now."""
+    """Hold the leases of merge requests, by number: those that no other process is publishing for right now."""
     with ExitStack() as stack:
         held = {}
         for iid in iids:
@@ -116,7 +116,7 @@ class KnownObject:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What GitLab shows now. `id` is None where there is nothing, `sha256` where it says something of its own."""
+    """What GitLab shows now. `id` is None if there is nothing, `sha256` if it says something that we did not write."""
 
     id: str | None
     sha256: str | None = None
@@ -201,7 +201,7 @@ class Publication(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`wait_ms` is how long to wait before what could not be published yet is tried; None when nothing is left to do.
+    """`wait_ms` is how long to wait before trying again what could not be published; None if nothing is left to do.
     `error` is the first refusal.
     """
 
@@ -214,7 +214,7 @@ class Published:
 
 
 def publish_all(wanted: Iterable[Publication], lease: Lease | None, *, asked: bool = False) -> Published:
-    """Publish several objects. That GitLab refuses one keeps none of the others away; that it is away does."""
+    """Publish several objects. If GitLab refuses one, go on; if it is down or wants fewer calls, stop."""
     result = Published()
     for one in wanted:
         try:
@@ -307,7 +307,7 @@ def _refused(one: Publication, kept: KnownObject, lease: Lease | None, error: Ml
 def wait_ms(error: MltrailError, *, failures: int) -> int:
     """Return how long to wait after a failed attempt: twice as long each time, and never less than GitLab asks for.
 
-    What passes by itself (GitLab is away, too many calls) is tried again soon, what a person has to change seldom.
+    What passes by itself (GitLab is down, too many calls) is retried soon; what only a person can change, rarely.
     """
     passes = error.code in (Code.UNAVAILABLE, Code.LIMIT)
     first, most = (_SOON_MS, _SOON_AT_MOST_MS) if passes else (_LATE_MS, _LATE_AT_MOST_MS)

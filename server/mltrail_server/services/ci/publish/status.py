@@ -1,6 +1,6 @@
 """The gate's outcome as a status of the pipeline, named `mltrail`, which GitLab shows beside its jobs.
 
-Only an outcome is published: a status that waits would keep the pipeline from ending.
+Only an outcome is published: a pending status would keep the pipeline from ending.
 """
 
 import logging
@@ -78,7 +78,7 @@ class CommitStatus(Publication):
         return Shown(str(self.pipeline_id))
 
     def _explain(self, error: MltrailError) -> None:
-        """A protected branch accepts none from a Developer, and merge requests have theirs."""
+        """Log why there is none: a protected branch accepts no status from a mere Developer."""
         level = self.ci.gitlab.bot_level(self.ci.project_id)
         problem = bot.problem(level, self._path, [Task.STATUS_OF_PROTECTED]) or error.message
         _log.warning("pipeline %s of project %s has no status: %s", self.pipeline_id, self.ci.project_id, problem)

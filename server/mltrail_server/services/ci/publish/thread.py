@@ -81,8 +81,8 @@ class GateThread(Publication):
         if not self._is_open:
             return None
         red = any(one.stands for one in red_verdicts.of(tx, self._request.iid))
-        # Only a run that passes resolves the thread, or a person: not that a model is not touched any more, that the
-        # merge request has another target, or what an older commit has made.
+        # Only a passing run or a person resolves the thread. It stays open if a model is merely no longer touched, if
+        # the merge request has a new target, or if the passing run is an older commit's.
         return None if red or not self._report.is_of_head else Wanted(_PASSES, closed=True)
 
     def find(self) -> str | None:
@@ -188,7 +188,7 @@ def _keep_override(ci: Ci, report: Report, iid: int, thread: Thread) -> None:
 
 
 def _may_override(ci: Ci, iid: int, user_id: int | None) -> bool:
-    """Authors may not unless they are Maintainers: GitLab lets all authors resolve threads of their merge requests."""
+    """Authors can't unless they are Maintainers: GitLab lets all authors resolve threads of their merge requests."""
     if user_id is None:
         return False
     level = ci.gitlab.member_level(ci.project_id, user_id) or 0
