@@ -98,12 +98,9 @@ class _Mltrail:
         owner = _MLTRAIL_PROJECT
         yield (
             "candidate",
-            (
-                "project_id, iid, eid, experiment_iid, name, user_name, status, stage, started_ms, created_ms, amended,"
-                " promoted"
-            ),
+            "project_id, iid, eid, experiment_iid, name, user_name, status, stage, started_ms, created_ms, promoted",
             [
-                (owner, iid, _eid(self._random), experiment, f"run {iid}", "u", 3, 0, _STARTED + iid, 1, False, False)
+                (owner, iid, _eid(self._random), experiment, f"run {iid}", "u", 3, 0, _STARTED + iid, 1, False)
                 for iid in iids
             ],
         )
