@@ -3,7 +3,7 @@
     python -m benchmarks.drifting_gate [--requests 10000]
 
 The rule is `worse_by: 0`: no drop is tolerated. A verdict is definite when the gate passes or fails the rule, and
-unknown when nobody can tell, so that the contract's `if_unknown` decides. A definite verdict is right when it fails a
+unknown when neither is sure, so that the contract's `if_unknown` decides. A definite verdict is right when it fails a
 true drop and passes what is no drop. The merge request's run stands at the branch's newest level, less the drop.
 """
 

@@ -6,7 +6,7 @@ A real server and its worker, the stand-in for GitLab, and a simulated clock tha
 GitLab. Every open merge request is pushed to now and then; each push trains for some minutes (10 in the median), logs
 every minute, ends its MLflow run, and its job ends up to 45 s later. One client in twenty dies without a word. Every
 eighth push is merged, and then the default branch trains. No job asks for the report: the worker finds all by itself.
-Nothing cancels the training of an older push, so that a newer one's may end first; then the note keeps telling of it.
+Nothing cancels the training of an older push, so that a newer one's may end first; then the note keeps showing it.
 """
 
 import argparse

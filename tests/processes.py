@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def lives(pid: int) -> bool:
-    """Tell whether a process runs. One that nobody has asked for its exit code runs no more: in a container there may
+    """Whether a process runs. One that nobody has asked for its exit code runs no more: in a container there may
     be nobody who asks.
     """
     try:

@@ -51,7 +51,7 @@ def bot_is_a_developer(trail: Trail) -> None:
 
 
 @pytest.fixture
-def s3_beside_postgresql(backend: str, request: pytest.FixtureRequest) -> dict[str, str]:
+def s3_next_to_postgresql(backend: str, request: pytest.FixtureRequest) -> dict[str, str]:
     """A laptop's setting and a team's: a folder beside SQLite, S3 beside PostgreSQL."""
     if backend == "sqlite":
         return {}

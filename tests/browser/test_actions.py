@@ -145,7 +145,7 @@ def test_a_maintainer_rolls_back_and_forward(visit: Visit, past: Site) -> None:
         expect(page.locator("section[aria-labelledby=history]")).to_contain_text("the fix is in")
 
 
-def test_who_may_only_read_is_offered_nothing(visit: Visit, past: Site) -> None:
+def test_readers_are_offered_no_edits(visit: Visit, past: Site) -> None:
     with visit("reporter") as page:
         for name in ("experiments", "candidates", "candidate", "models", "model", "version"):
             page.goto(past.url + PAGES[name])

@@ -1,7 +1,7 @@
 """What a runner and GitLab say to each other: a job begins, gets its variables and ID tokens, and ends.
 
 gitlab-ci-local runs jobs but knows no GitLab. `shell/bash_env` asks here, so that each job has an id of the stand-in, a
-token signed for it alone, and an end that the stand-in tells others.
+token signed for it alone, and an end that the stand-in reports to others.
 """
 
 import re

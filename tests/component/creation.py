@@ -99,7 +99,7 @@ def resolve(config: dict[str, Any], files: Mapping[str, str] | None = None) -> d
 
 
 def pipeline(config: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Made] | None:
-    """The jobs by name, or None where GitLab makes no pipeline, without telling anybody. Raises `RefusedError`.
+    """The jobs by name, or None where GitLab makes no pipeline, without an error. Raises `RefusedError`.
 
     `variables` are those that GitLab sets for this kind of pipeline.
     """

@@ -16,7 +16,7 @@ class ExpressionError(Exception):
 
 
 def holds(expression: str, variables: Mapping[str, str]) -> bool:
-    """Tell whether an expression is true. Raises `ExpressionError`."""
+    """Whether an expression is true. Raises `ExpressionError`."""
     tokens = _tokens(expression)
     parser = _Parser(tokens, variables)
     value = parser.either()

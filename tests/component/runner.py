@@ -28,7 +28,7 @@ MERGE_REQUEST = {
 }
 TAG = {"CI_COMMIT_TAG": "1.0.0", "CI_COMMIT_REF_NAME": "1.0.0", "CI_COMMIT_REF_SLUG": "1-0-0"}
 SCHEDULE = {"CI_PIPELINE_SOURCE": "schedule"}
-# Each kind of pipeline, as its variables tell it. https://docs.gitlab.com/ci/pipelines/pipeline_types/
+# Each kind of pipeline, by its variables. https://docs.gitlab.com/ci/pipelines/pipeline_types/
 KINDS: dict[str, dict[str, str] | None] = {
     "default branch": None,
     "branch": {"CI_COMMIT_BRANCH": "faster", "CI_COMMIT_REF_NAME": "faster"},

@@ -71,7 +71,7 @@ class Server:
 
 
 def a_report(**changes: Any) -> Mapping[str, Any]:
-    """A report as docs/reference/report.md tells it."""
+    """A report as docs/reference/report.md describes it."""
     candidate = {
         "iid": 7,
         "name": "depth-3-seed-1",

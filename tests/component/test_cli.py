@@ -178,7 +178,7 @@ def test_an_outage_shows_the_servers_message(job: Job) -> None:
     assert job.run("runs")[2].endswith("returned 503: Local mode knows no pipelines.\n")
 
 
-def test_a_login_page_is_not_taken_for_an_answer(job: Job) -> None:
+def test_a_login_page_is_no_answer(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<html>Sign in</html>")
     code, _, error = job.run("runs")
     assert code == 3
@@ -194,7 +194,7 @@ def test_a_refused_token_points_to_the_doctor(job: Job) -> None:
     assert "token-of-the-job" not in error
 
 
-def test_who_reads_may_leave_early(job: Job) -> None:
+def test_a_reader_may_leave_early(job: Job) -> None:
     """As `mltrail runs | head` does."""
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", CANDIDATES)
     reading, writing = os.pipe()

@@ -70,7 +70,7 @@ def test_a_run_id_of_this_pipeline_is_fine(job: Job) -> None:
     assert problems(doctor(job, token(job), MLFLOW_RUN_ID="abc")) == {}
 
 
-def test_a_branch_pipeline_beside_an_open_merge_request(job: Job) -> None:
+def test_a_branch_pipeline_next_to_an_open_merge_request(job: Job) -> None:
     wrong = problems(doctor(job, token(job), CI_PIPELINE_SOURCE="push", CI_OPEN_MERGE_REQUESTS="team/churn!3"))
     assert "team/churn!3 is open" in wrong["pipeline"]
     assert "rules:" in wrong["pipeline"]
@@ -131,7 +131,7 @@ def test_an_old_mlflow(job: Job, tmp_path: Path, version: str, ok: bool) -> None
     assert version in found[1]["MLflow"]["message"]
 
 
-def test_mlflows_token_is_looked_at_beside_the_commands(job: Job) -> None:
+def test_mlflows_token_is_checked_as_well_as_the_commands(job: Job) -> None:
     wrong = problems(doctor(job, "glpat-forgotten", MLTRAIL_TOKEN=token(job)))
     assert list(wrong) == ["token of MLflow"]
 

@@ -144,7 +144,7 @@ def pulled(job: dict[str, Any], settings: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("way", ["input", "variable"])
-def test_who_includes_its_components_pulls_its_image(
+def test_projects_that_include_its_components_pull_its_image(
     mirror: Mirror, gitlab_ci_local: Path, tmp_path: Path, way: str
 ) -> None:
     succeeded(mirror.pipeline(VERSION_TAG))

@@ -174,7 +174,7 @@ def test_promote_names_the_variables_and_what_it_had_to_leave_out(job: Job, tmp_
     assert "ROLL\n" not in (tmp_path / "env").read_text()
 
 
-def test_the_command_that_tells_names_needs_no_server(job: Job) -> None:
+def test_the_command_that_prints_names_needs_no_server(job: Job) -> None:
     job.environment.delenv("MLFLOW_TRACKING_URI")
     code, output, _ = job.run("names", "churn_eu", "Churn", "--json")
     assert code == 0
@@ -191,7 +191,7 @@ def be_a_job_of_gitlab(job: Job) -> None:
     job.environment.setenv("CI_COMMIT_SHA", "a" * 40)
 
 
-def test_a_release_that_is_another_models_is_not_taken_for_ours(job: Job) -> None:
+def test_a_release_of_another_model_is_not_ours(job: Job) -> None:
     be_a_job_of_gitlab(job)
     job.environment.delenv("CI_COMMIT_TAG", raising=False)
     job.server.lay(f"POST {job.base}/promotions", {"promotions": [a_promotion()]})

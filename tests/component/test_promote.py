@@ -138,17 +138,17 @@ COMPARED = {
 
 
 @pytest.mark.parametrize("state", ["promoted", "dry_run"])
-def test_it_tells_how_the_version_compares_with_the_one_that_it_replaces(job: Job, state: str) -> None:
+def test_it_says_how_the_version_compares_with_the_one_that_it_replaces(job: Job, state: str) -> None:
     output = promote(job, state=state, comparison=COMPARED)
     assert "  compared with 1.0.0:\n    val_accuracy (higher is better): better, 0.800 → 0.900 (+10 pp)\n" in output
 
 
-def test_it_tells_why_nothing_is_compared(job: Job) -> None:
+def test_it_says_why_nothing_is_compared(job: Job) -> None:
     first = {"version": None, "why_not": "there is no version to compare with yet", "metrics": []}
     assert "  not compared: there is no version to compare with yet\n" in promote(job, comparison=first)
 
 
-def test_a_refusal_tells_the_numbers_too(job: Job) -> None:
+def test_a_refusal_shows_the_numbers_too(job: Job) -> None:
     refused = a_promotion(state="refused", version=None, reason="it is worse than champion", comparison=COMPARED)
     job.server.lay(f"POST {job.base}/promotions", {"promotions": [refused]})
     code, output, _ = job.run("promote")

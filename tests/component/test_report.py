@@ -22,7 +22,7 @@ def written(job: Job, folder: Path, name: str) -> str:
     return (folder / "deep" / name).read_text()
 
 
-def test_it_tells_what_changed(job: Job) -> None:
+def test_it_says_what_changed(job: Job) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report())
     code, output, _ = report(job)
     assert code == 0
@@ -39,7 +39,7 @@ def test_it_tells_what_changed(job: Job) -> None:
     assert "\033" not in output
 
 
-def test_it_waits_and_tells_what_it_waits_for_once(job: Job) -> None:
+def test_it_waits_and_says_once_what_it_waits_for(job: Job) -> None:
     job.server.lay(f"POST {job.base}/pipelines/1001/report", WAITING)
     job.server.lay(f"GET {job.base}/pipelines/1001/report", WAITING, WAITING, a_report())
     code, output, progress = report(job)

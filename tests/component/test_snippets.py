@@ -172,5 +172,5 @@ def test_tokens_of_default_are_gone_unless_they_are_repeated() -> None:
     assert set(train["id_tokens"]) == {"MLFLOW_TRACKING_TOKEN", "VAULT_ID_TOKEN"}
 
 
-def test_the_table_tells_of_each_kind_of_pipeline() -> None:
+def test_the_table_covers_each_kind_of_pipeline() -> None:
     assert table().keys() == KINDS.keys()

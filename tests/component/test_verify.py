@@ -88,7 +88,7 @@ def test_a_file_more_or_less(job: Job, kept: Path) -> None:
         (envelope(version="1.4.0"), "the attestation is for churn 1.4.0, not for churn 1.5.0"),
     ],
 )
-def test_who_vouches_for_it(job: Job, kept: Path, attestation: Any, says: str) -> None:
+def test_the_signature_and_the_version_are_checked(job: Job, kept: Path, attestation: Any, says: str) -> None:
     (kept / "attestation.json").write_text(json.dumps(attestation))
     code, output = offline(job, kept)
     assert code == 1

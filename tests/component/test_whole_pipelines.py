@@ -113,7 +113,7 @@ def test_runs_of_merge_request_pipelines_know_their_merge_request(story: Story) 
         assert run.get("gitlab.CI_MERGE_REQUEST_IID") == expected
 
 
-def test_two_pipelines_leave_one_comment_that_tells_of_the_newer(story: Story) -> None:
+def test_two_pipelines_leave_one_comment_about_the_newer(story: Story) -> None:
     (first,), (second,) = story.notes
     assert first.id == second.id
     assert f"/-/pipelines/{story.first.pipeline.id}" in first.body

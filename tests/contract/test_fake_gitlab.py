@@ -281,7 +281,7 @@ def test_refusals_have_gitlabs_words(team: Team, token: str | None, path: str, s
     assert (answer.status, answer.json()) == (status, body)
 
 
-def test_notes_belong_to_who_wrote_them(team: Team) -> None:
+def test_notes_belong_to_their_authors(team: Team) -> None:
     request = team.gitlab.add_merge_request(team.project, "x", "main", "X")
     url = f"{team.gitlab.url}/api/v4/projects/42/merge_requests/{request.iid}/notes"
 

@@ -60,5 +60,5 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
                 return
         except urllib3.exceptions.HTTPError:
             pass
-        time.sleep(_STEP)  # a foreign process tells of its start in no other way
+        time.sleep(_STEP)  # there is no other way to see that a foreign process has started
     raise AssertionError(log.read_text()[-3000:])

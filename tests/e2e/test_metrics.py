@@ -1,4 +1,4 @@
-"""`/metrics` of a server with several processes: whichever is asked tells what all have counted."""
+"""`/metrics` of a server with several processes: whichever is asked returns what all have counted."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -50,7 +50,7 @@ def port() -> int:
     ],
     ids=["ctrl-c", "sigterm"],
 )
-def test_it_tells_how_to_reach_it_and_leaves_when_asked(
+def test_it_says_how_to_reach_it_and_stops_when_asked(
     tmp_path: Path, port: int, end: Callable[["subprocess.Popen[str]"], None]
 ) -> None:
     with start(tmp_path, port) as server:

@@ -133,7 +133,7 @@ class TestTrail:
         assert first[0].body != second[0].body
         assert f"/-/pipelines/{story.pipelines[2].id}" in second[0].body
 
-    def test_the_note_tells_the_true_delta(self, story: Story) -> None:
+    def test_the_note_shows_the_true_delta(self, story: Story) -> None:
         def mean(pipeline: Pipeline) -> float:
             values = [
                 metric["value"]

@@ -29,7 +29,7 @@ class Connection:
         self._pool = urllib3.PoolManager(maxsize=1, timeout=urllib3.Timeout(30), retries=False)
 
     def ask(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse | None:
-        """Send once. Answers None where the call was not acknowledged, and nobody can tell whether it was done."""
+        """Send once. Returns None where the call was not acknowledged, so that it is unknown whether it was done."""
         headers = {"Authorization": f"Bearer {self._token}"}
         try:
             answer = self._pool.request(method, f"{self._base}/api/2.0/{path}", headers=headers, **options)
@@ -54,7 +54,7 @@ class Connection:
 
 @dataclass
 class Training:
-    """One run: which of its steps were acknowledged, and of which nobody can tell."""
+    """One run: which of its steps were acknowledged, and which may or may not have been stored."""
 
     run_id: str
     sure: list[int] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Load:
             self._stop.wait(0.02)
 
     def check(self) -> int:
-        """Read everything back, and tell how many batches that was."""
+        """Read everything back, and return how many batches that was."""
         connection = Connection(self.tracking_uri, self.token)
         for training in self.trainings:
             training.check(connection)

@@ -39,7 +39,7 @@ def test_a_restart_under_load_loses_nothing(tmp_path: Path, database_url: str) -
 
 
 @pytest.mark.e2e
-def test_a_call_under_way_is_answered(tmp_path: Path) -> None:
+def test_a_call_under_way_is_finished(tmp_path: Path) -> None:
     """The upload's second half is sent after the server was asked to stop."""
     with TeamServer(tmp_path, workers=1) as server:
         connection = Connection(server.tracking_uri, server.token())

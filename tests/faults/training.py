@@ -1,6 +1,6 @@
 """A training for the environment of any MLflow client: logs run after run until it has to stop.
 
-python training.py FOLDER STEPS     FOLDER/stop ends it, FOLDER/runs tells which runs it has made
+python training.py FOLDER STEPS     FOLDER/stop ends it, FOLDER/runs lists the runs that it has made
 """
 
 import json

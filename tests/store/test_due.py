@@ -70,7 +70,7 @@ def test_events_during_a_look_are_looked_at_too(deps: Deps, later: int | None) -
     assert claimed(deps, 20).key == 1
 
 
-def test_the_earlier_time_stands(deps: Deps) -> None:
+def test_the_earlier_time_is_kept(deps: Deps) -> None:
     mark(deps, 1, 50)
     mark(deps, 1, 20)
     mark(deps, 1, 90)

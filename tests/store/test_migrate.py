@@ -49,8 +49,8 @@ _CATALOGUE = (
 
 
 def schema(database: Database) -> set[tuple[object, ...]]:
-    """All that a database tells of its tables, in its own words, in whatever order their clauses are: SQLite writes a
-    column that came later behind everything else, in the same line.
+    """A database's tables in its own words, whatever the order of their clauses: SQLite appends a column that came
+    later to the same line.
     """
     queries = ["SELECT type, name, sql FROM sqlite_master"] if database.is_sqlite else _CATALOGUE
     with database.read() as connection:

@@ -41,7 +41,7 @@ def test_a_mistake_in_a_search_stays_a_mistake(quick: Deps) -> None:
         raise ZeroDivisionError
 
 
-def test_many_are_ended_and_others_are_answered(quick: Deps, backend: str) -> None:
+def test_many_are_ended_and_others_are_served(quick: Deps, backend: str) -> None:
     with ThreadPoolExecutor(12) as pool:
         bombs = [pool.submit(endless, quick, backend) for _ in range(8)]
         others = [pool.submit(quick.db.ping) for _ in range(40)]

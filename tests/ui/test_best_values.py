@@ -63,7 +63,7 @@ def test_the_best_of_a_large_experiment_takes_one_statement_or_is_marked_as_the_
     assert "of accuracy it is the best on this page only" in far
 
 
-def test_the_contract_file_tells_which_way_is_better(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
+def test_the_contract_file_says_which_way_is_better(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
     files = {".mltrail.yml": CONTRACT}
     team.gitlab.add_commit(team.project, SHAS["b"], parents=("a1" * 20,), branch="main", files=files)
@@ -85,7 +85,7 @@ def test_the_contract_file_tells_which_way_is_better(trail: Trail, team: Team, g
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["better", "better"]
 
 
-def test_no_best_is_marked_where_the_name_does_not_tell_which_way_is_better(client: FlaskClient, log: Log) -> None:
+def test_no_best_is_marked_where_the_direction_is_unknown(client: FlaskClient, log: Log) -> None:
     for number in (0.2, 0.9):
         log(f"run-{number}", toxicity_score=number, cost_savings=number, toxicity_f1=number, val_f1=number)
     shown = page(client, url(c=["metrics.toxicity_score", "metrics.cost_savings"]))

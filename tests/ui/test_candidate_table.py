@@ -53,7 +53,7 @@ def test_the_filter_has_chips_that_drop_one_comparison(client: FlaskClient, log:
     assert names(page(client, ROOT + html.unescape(chips[0]))) == ["low"]
 
 
-def test_the_form_beside_the_filter_adds_to_it(client: FlaskClient, log: Log) -> None:
+def test_the_form_next_to_the_filter_adds_to_it(client: FlaskClient, log: Log) -> None:
     log("low", val__acc=0.2)
     log("high", val__acc=0.9)
     answer = client.get(
@@ -125,7 +125,7 @@ def test_thousands_of_columns_are_no_burden(client: FlaskClient, log: Log) -> No
     assert "m0899" in page(client, url(c=["metrics.m0899"]))
 
 
-def test_parameters_that_tell_runs_apart_are_shown_first_of_all(client: FlaskClient, log: Log) -> None:
+def test_parameters_that_differ_are_shown_first_of_all(client: FlaskClient, log: Log) -> None:
     log("one", params={"a": "same", "b": "1"})
     assert ">a</a>" in page(client, ROOT)
     log("two", params={"a": "same", "b": "2"})

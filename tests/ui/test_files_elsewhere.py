@@ -42,7 +42,7 @@ def test_a_versions_source_is_inert(browser: FlaskClient, mlflow: Mlflow, source
     assert "which this server does not read" in text
 
 
-def test_a_run_and_its_experiment_tell_where_their_files_lie(browser: FlaskClient, mlflow: Mlflow) -> None:
+def test_a_run_and_its_experiment_say_where_their_files_are(browser: FlaskClient, mlflow: Mlflow) -> None:
     place = "s3://bucket/team/churn"
     iid = mlflow.post("experiments/create", name="e", artifact_location=place)["experiment_id"]
     mlflow.post("runs/create", experiment_id=iid)
@@ -53,7 +53,7 @@ def test_a_run_and_its_experiment_tell_where_their_files_lie(browser: FlaskClien
 
 
 @pytest.mark.parametrize("location", ["s3://other/x", "javascript:alert(1)", "<script>alert(1)</script>"])
-def test_an_experiment_tells_that_a_place_is_not_used(browser: FlaskClient, mlflow: Mlflow, location: str) -> None:
+def test_an_experiment_says_that_a_place_is_not_used(browser: FlaskClient, mlflow: Mlflow, location: str) -> None:
     iid = mlflow.post("experiments/create", name="e", artifact_location=location)["experiment_id"]
     text = shown(browser, f"experiments/{iid}")
     assert "which is not used" in text

@@ -88,7 +88,7 @@ class TestLogin:
         assert get(other, own).status_code == 302
         assert get(other, PAGE).status_code == 302
 
-    def test_who_says_no_is_back_at_the_sign_in(self, browser: FlaskClient, team: Team) -> None:
+    def test_denying_access_leads_back_to_the_sign_in(self, browser: FlaskClient, team: Team) -> None:
         team.gitlab.visitor = None
         answer = log_in(browser)
         assert answer.status_code == 302
@@ -133,9 +133,7 @@ class TestSessions:
         assert answers == [200] * 4
         assert team.gitlab.requests.count(("POST", "/oauth/token")) == 2, "the login, and one renewal"
 
-    def test_who_took_the_right_back_in_gitlab_is_signed_out(
-        self, browser: FlaskClient, team: Team, clock: FrozenClock
-    ) -> None:
+    def test_revoking_access_in_gitlab_signs_out(self, browser: FlaskClient, team: Team, clock: FrozenClock) -> None:
         log_in(browser)
         for token in team.gitlab.tokens.values():
             token.revoked = token.kind == "oauth"

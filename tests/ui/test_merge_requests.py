@@ -46,7 +46,7 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     worker.run_once(gitlab_deps)
 
 
-def test_a_merge_request_tells_what_of_the_gate_gitlab_refused(
+def test_a_merge_request_says_what_gitlab_refused_of_the_gate(
     trail: Trail, team: Team, gitlab_client: FlaskClient
 ) -> None:
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)

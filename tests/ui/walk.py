@@ -32,7 +32,7 @@ class _Page(HTMLParser):
 
 
 class Walker:
-    """Goes from page to page below `root` and tells what it found; other hosts are left alone. `follow` is an
+    """Goes from page to page below `root` and keeps what it found; other hosts are left alone. `follow` is an
     expression for the addresses to go on to.
     """
 

@@ -21,7 +21,7 @@ def minted(team: Team) -> dict[str, Any]:
     return decoded
 
 
-def test_every_claim_that_gitlab_sends_stands_in_exactly_one_table(minted: dict[str, Any]) -> None:
+def test_every_claim_that_gitlab_sends_is_in_exactly_one_table(minted: dict[str, Any]) -> None:
     assert minted.keys() <= frozenset().union(*TABLES)
     for one, other in combinations(TABLES, 2):
         assert not one & other

@@ -95,7 +95,7 @@ def test_a_known_measure_among_labels_is_guessed(direction: Better) -> None:
 
 
 @pytest.mark.parametrize("name", [*UNKNOWN, *SPELLED])
-def test_what_a_name_contradicts_or_does_not_tell_stays_unknown(name: str) -> None:
+def test_a_name_that_contradicts_itself_or_says_nothing_stays_unknown(name: str) -> None:
     found = by_name(name)
     assert (found.better, found.certain, found.guessed) == (Better.UNKNOWN, False, False) or name == "非_loss_非"
     assert not found.certain

@@ -22,12 +22,12 @@ def test_without_a_history_it_is_students_test() -> None:
     assert weighed.real()
 
 
-def test_two_lone_runs_tell_nothing() -> None:
+def test_two_lone_runs_show_nothing() -> None:
     assert evidence.weigh(evidence.level(*single(0.8)), *single(0.9)) is None
     assert evidence.weigh(evidence.level(single(0.8)[0], single(0.81)), *single(0.9)) is None
 
 
-def test_a_branchs_lone_runs_tell_the_spread_together() -> None:
+def test_a_branchs_lone_runs_show_the_spread_together() -> None:
     history = single(0.801, 0.799, 0.802, 0.800, 0.798, 0.801, 0.799)
     level = evidence.level(history[0], history[1:])
     assert (level.pipelines, level.runs) == (7, 7)
@@ -39,7 +39,7 @@ def test_a_branchs_lone_runs_tell_the_spread_together() -> None:
     assert not same.real()
 
 
-def test_a_branch_that_gets_better_is_not_taken_for_noise() -> None:
+def test_a_branch_that_gets_better_is_not_noise() -> None:
     rng = random.Random(7)
     steps = [0.9 - 0.01 * age + rng.gauss(0, 0.001) for age in range(15)]
     level = evidence.level(single(steps[0])[0], single(*steps[1:]))

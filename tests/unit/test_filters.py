@@ -126,7 +126,7 @@ def attempt(call: Callable[[], T]) -> T | MltrailError:
         ("metrics. > 1", 8, "a name is missing before or after '.'"),
     ],
 )
-def test_an_error_tells_the_place_and_what_to_write(text: str, place: int, says: str) -> None:
+def test_an_error_names_the_place_and_what_to_write(text: str, place: int, says: str) -> None:
     with pytest.raises(MltrailError) as caught:
         parse(text)
     assert f"at character {place}: " in caught.value.message

@@ -145,7 +145,7 @@ def runs(first: int, accuracy: float, latency: float = 10, **changes: object) ->
     ]
 
 
-def test_the_verdict_stands_first_and_the_worst_rule_on_top() -> None:
+def test_the_verdict_comes_first_and_the_worst_rule_on_top() -> None:
     lines = written({"churn": Sides(runs(1, 0.7, 12), runs(11, 0.8))}, CONTRACT).splitlines()
     assert lines[1].startswith("### ❌ Gate failed: 1 rule broken, 1 warning · `churn` · `accuracy` **0.7010** · ")
     rows = [line for line in lines if line.startswith(("| ❌", "| ⚠️", "| ✅"))]
@@ -198,7 +198,7 @@ def test_a_file_that_can_t_be_read_comes_first() -> None:
     assert "- line 2: `models.churn.ruls: unknown key; the known ones are" in body
 
 
-def test_a_changed_contract_tells_what_it_would_say() -> None:
+def test_a_changed_contract_shows_what_it_would_say() -> None:
     relaxed = CONTRACT.replace("worse_by: 0.01", "worse_by: 0.5")
     body = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT, proposed=relaxed)
     assert body.splitlines()[1].startswith("### ❌ Gate failed: 1 rule broken")

@@ -26,7 +26,7 @@ def test_only_a_jwt_loses_its_prefix() -> None:
 
 
 @pytest.mark.parametrize("token", ["glrtr-secret", "gldt-secret", "$secret", "glpat-secret\n", "x" * 1025])
-def test_a_refusal_tells_no_token(token: str) -> None:
+def test_a_refusal_shows_no_token(token: str) -> None:
     with pytest.raises(MltrailError) as caught:
         tokens.check_form(token)
     assert token not in caught.value.message

@@ -30,7 +30,7 @@ def test_a_parent_that_repeats_its_best_trial_does_not_count_twice() -> None:
     assert [run.iid for run in folded.runs] == [100, 101, 102, 103, 104]
 
 
-def test_a_parent_with_a_final_evaluation_stands_for_its_sweep() -> None:
+def test_a_parent_with_a_final_evaluation_counts_for_its_sweep() -> None:
     folded = trials.fold([a_run(1, {"test_accuracy": 0.8}), *some_trials(5)])
     assert [run.iid for run in folded.runs] == [1]
     assert folded.trials == {1: 5}
@@ -71,7 +71,7 @@ def test_the_best_of_many_trials_is_luck() -> None:
     assert compare(folded, [a_run(2000, {"val_accuracy": 0.8})], history=history).luck
 
 
-def test_fresh_runs_of_the_winner_tell_how_good_it_is() -> None:
+def test_fresh_runs_of_the_winner_show_how_good_it_is() -> None:
     history = [[a_run(900 + 9 * place, {"val_accuracy": 0.8 + (-1) ** place * 0.008})] for place in range(15)]
     baseline = [a_run(2000, {"val_accuracy": 0.8})]
     sweep = [a_run(10 + n, {"val_accuracy": 0.78 + n / 1000}, params={"lr": str(n), "seed": "1"}) for n in range(50)]

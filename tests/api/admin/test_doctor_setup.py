@@ -14,7 +14,7 @@ def setup(client: FlaskClient, token: str, project: str = "42") -> Any:
     return answer.get_json()
 
 
-def test_a_job_learns_who_it_is_taken_for(gitlab_client: FlaskClient, team: Team) -> None:
+def test_a_job_learns_who_it_is_to_the_server(gitlab_client: FlaskClient, team: Team) -> None:
     job = team.job()
     answer = setup(gitlab_client, team.gitlab.mint(job, EXTERNAL_URL))
     assert (answer["job_id"], answer["user"], answer["access"]) == (job.id, "developer", "write")

@@ -19,8 +19,8 @@ ONE = ProjectId(1)
 
 
 @pytest.fixture
-def settings(settings: Settings, s3_beside_postgresql: dict[str, str]) -> Settings:
-    return replace(settings, **s3_beside_postgresql)
+def settings(settings: Settings, s3_next_to_postgresql: dict[str, str]) -> Settings:
+    return replace(settings, **s3_next_to_postgresql)
 
 
 def put(mlflow: Mlflow, path: str, content: bytes = b"bytes") -> None:

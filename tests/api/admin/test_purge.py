@@ -154,7 +154,7 @@ def test_a_project_that_is_unknown_is_an_error(deps: Deps, mlflow: Mlflow) -> No
         (["--deleted", "--experiment-ids", "a"], "must be numbers"),
     ],
 )
-def test_the_command_tells_what_is_wrong(
+def test_the_command_says_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     cli.main(["migrate", "--data-dir", str(tmp_path)])

@@ -20,7 +20,7 @@ def gitlab_settings(gitlab_settings: Settings) -> Settings:
 
 
 def left(trail: Trail) -> dict[str, bool]:
-    """Tell of each run whether it has its model yet."""
+    """Return for each run whether it still has its model."""
     person = trail.person("guest")
     found: dict[str, bool] = {}
     for run in trail.runs():

@@ -133,7 +133,7 @@ def test_a_child_s_job_promotes_for_parent_and_children(trail: Trail) -> None:
     assert states == [("promoted", "1.0.0"), ("already", "1.0.0")]
 
 
-def test_without_a_parent_that_gitlab_names_a_child_stands_alone(
+def test_without_a_parent_that_gitlab_names_a_child_is_alone(
     trail: Trail, baseline: Pipeline, request_: MergeRequest
 ) -> None:
     orphan = pipeline(trail, f"refs/merge-requests/{request_.iid}/head", "parent_pipeline")

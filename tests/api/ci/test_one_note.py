@@ -190,7 +190,7 @@ def test_a_note_is_not_begun_while_it_trains(trail: Trail) -> None:
     first = trail.of_request(request, SHAS["c"])
     job = trail.train(first, [0.9], status=None)
     trail.work(seconds=600)
-    assert trail.notes(request) == [], "its e-mail would tell nothing"
+    assert trail.notes(request) == [], "its e-mail would say nothing"
     trail.team.gitlab.set_job(job, "success")
     trail.work(seconds=1800)
     assert len(trail.notes(request)) == 1
@@ -198,7 +198,7 @@ def test_a_note_is_not_begun_while_it_trains(trail: Trail) -> None:
     trail.train(second, [0.8], status=None)
     trail.work(seconds=600)
     (note,) = trail.notes(request)
-    assert "Still training" in note, "but what stands does not go on telling of an older pipeline"
+    assert "Still training" in note, "but an existing note does not go on showing an older pipeline"
 
 
 def test_a_sweep_of_many_trials_is_no_storm(trail: Trail, gitlab_client: FlaskClient) -> None:

@@ -58,7 +58,7 @@ def test_a_job_that_asks_meanwhile_gets_pending(
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_who_takes_longer_than_the_turn_leaves_no_second_note(
+def test_a_process_that_takes_longer_than_its_turn_leaves_no_second_note(
     trail: Trail, trained_request: tuple[MergeRequest, Pipeline], other: Deps, after: bool
 ) -> None:
     request, pipeline = trained_request

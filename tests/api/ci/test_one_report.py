@@ -120,7 +120,7 @@ def test_a_thread_that_is_resolved_meanwhile_waits_for_the_next_look(trail: Trai
     assert thread_of(request).resolved_by is trail.team.users["owner"]
 
 
-def test_who_has_lost_the_lease_overwrites_nothing(trail: Trail, other: Deps) -> None:
+def test_without_the_lease_a_process_overwrites_nothing(trail: Trail, other: Deps) -> None:
     request, pipeline = failing(trail, "thread", "status")
     trail.train(pipeline, [0.5], job_name="more")
 

@@ -181,7 +181,7 @@ class TestThread:
 
 
 class TestStatus:
-    def test_it_tells_the_outcome_with_the_pipeline(self, trail: Trail) -> None:
+    def test_it_says_the_outcome_with_the_pipeline(self, trail: Trail) -> None:
         request, pipeline = failing(trail, "status")
         statuses = trail.team.project.statuses
         assert statuses[pipeline.id] == [("mltrail", "failed", "gate failed: 1 rule broken")]

@@ -31,7 +31,7 @@ def test_every_rule_refuses_strangers(app: Flask, token: str | None) -> None:
 
 
 @pytest.mark.parametrize(("role", "expected"), [("stranger", 404), ("guest", 403), ("reporter", 403)])
-def test_every_rule_that_writes_refuses_who_may_not(
+def test_every_rule_that_writes_refuses_readers(
     gitlab_client: FlaskClient, team: Team, role: str, expected: int
 ) -> None:
     app, headers = gitlab_client.application, {"Authorization": f"Bearer {team.tokens[role]}"}

@@ -16,7 +16,7 @@ SECRET = "known-to-42-only"
 
 @pytest.fixture
 def ids(gitlab_client: FlaskClient, team: Team) -> dict[str, str]:
-    """Fill project 42 with one of everything, and tell the ids."""
+    """Fill project 42 with one of everything, and return the ids."""
     job = team.job()
     mlflow = Mlflow(gitlab_client, project="42", token=team.gitlab.mint(job, EXTERNAL_URL))
     experiment = mlflow.post("experiments/create", name=f"e-{SECRET}")["experiment_id"]

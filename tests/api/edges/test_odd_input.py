@@ -1,4 +1,4 @@
-"""Whatever comes in, the answer is an error that tells, never a bare 500.
+"""Whatever comes in, the answer is an error that says why, never a bare 500.
 
 The sweep of fields leaves out `/metrics`, which reads none and whose answer is long. On PostgreSQL each value meets
 half as many fields of each route as on SQLite: what differs is what a value does in a statement.

@@ -62,7 +62,7 @@ def test_an_allowed_place_is_used_by_clients_alone(allowing: Mlflow, location: s
     assert allowing.get(f"logged-models/{model['model_id']}")["model"]["info"] == model
 
 
-def test_routes_for_files_tell_where_they_lie(allowing: Mlflow) -> None:
+def test_file_routes_say_where_the_files_are(allowing: Mlflow) -> None:
     iid, _, _ = made(allowing, "s3://bucket/team")
     run = allowing.post("runs/create", experiment_id=iid)["run"]["info"]
     model = allowing.post("logged-models", experiment_id=iid, name="m", source_run_id=run["run_id"])["model"]["info"]

@@ -18,8 +18,8 @@ from tests.mlflow_client import FILES, Mlflow, failure, good
 
 
 @pytest.fixture
-def settings(settings: Settings, s3_beside_postgresql: dict[str, str]) -> Settings:
-    return replace(settings, **s3_beside_postgresql)
+def settings(settings: Settings, s3_next_to_postgresql: dict[str, str]) -> Settings:
+    return replace(settings, **s3_next_to_postgresql)
 
 
 def names(mlflow: Mlflow, path: str) -> list[Any]:
@@ -86,7 +86,7 @@ def test_a_download_keeps_its_name_and_runs_nowhere(mlflow: Mlflow, root: str) -
         assert part.headers[header] == answer.headers[header]
 
 
-def test_a_file_is_replaced_whole_and_old_bytes_stay_for_who_reads_them(mlflow: Mlflow, root: str, deps: Deps) -> None:
+def test_a_file_is_replaced_whole_and_readers_keep_the_old_bytes(mlflow: Mlflow, root: str, deps: Deps) -> None:
     put(mlflow, f"{root}/f", b"old")
     reading = mlflow.call("GET", f"{FILES}/{root}/f")
     put(mlflow, f"{root}/f", b"new and longer")
@@ -236,7 +236,7 @@ def test_a_web_server_that_sends_files_by_itself_does_so(mlflow: Mlflow, root: s
         body.close()  # type: ignore[attr-defined] # as every web server does
 
 
-def test_a_head_tells_of_a_file_without_reading_it(mlflow: Mlflow, root: str) -> None:
+def test_a_head_describes_a_file_without_reading_it(mlflow: Mlflow, root: str) -> None:
     put(mlflow, f"{root}/f", b"x" * 300_000)
     answer = mlflow.call("HEAD", f"{FILES}/{root}/f")
     assert (answer.status_code, answer.content_length, answer.get_data()) == (200, 300_000, b"")
@@ -266,7 +266,7 @@ def test_a_dot_is_the_folder_itself_as_clients_send_it(mlflow: Mlflow, run_id: s
         ("page.xhtml", "application/octet-stream"),
     ],
 )
-def test_a_download_tells_its_kind_unless_that_kind_can_run(mlflow: Mlflow, root: str, name: str, kind: str) -> None:
+def test_a_download_names_its_kind_unless_that_kind_can_run(mlflow: Mlflow, root: str, name: str, kind: str) -> None:
     put(mlflow, f"{root}/{name}")
     answer = fetch(mlflow, f"{root}/{name}")
     assert answer.headers["Content-Type"] == kind

@@ -236,7 +236,7 @@ class TestLater:
         assert garbage.collect(deps).leftovers == 1
         assert bucket.uploads() == []
 
-    def test_the_digest_is_learned_by_who_reads(self, mlflow: Mlflow, root: str, deps: Deps) -> None:
+    def test_a_read_learns_the_digest(self, mlflow: Mlflow, root: str, deps: Deps) -> None:
         begun = begin(mlflow, root)
         good(finish(mlflow, root, begun, send(begun)))
 

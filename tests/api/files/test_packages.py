@@ -25,7 +25,7 @@ def call(client: FlaskClient, method: str, path: str, *, base: str = BASE, **opt
 
 @pytest.fixture
 def version_id(deps: Deps, make: Make) -> int:
-    """Tell the id that the newest of two models' versions has in the project: it is not its number."""
+    """Return the id that the newest of two models' versions has in the project: it is not its number."""
     make()
     number = int(make()["version"])
     with deps.project(ProjectId(1)).read() as tx:
@@ -80,7 +80,7 @@ def test_no_token_and_the_wrong_one(client: FlaskClient) -> None:
         assert answer.get_json()["message"]
 
 
-def test_who_may_only_read_uploads_nothing(gitlab_client: FlaskClient, team: Team) -> None:
+def test_readers_upload_nothing(gitlab_client: FlaskClient, team: Team) -> None:
     base = "/api/v4/projects/42/packages/ml_models"
     mlflow = Mlflow(gitlab_client, project="42", token=team.tokens["developer"])
     mlflow.post("runs/create", experiment_id="0")

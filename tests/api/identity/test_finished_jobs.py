@@ -55,7 +55,7 @@ def test_what_the_worker_has_learnt_spares_the_look_and_counts(
     assert seen not in team.gitlab.requests
 
 
-def test_who_is_taken_from_the_project_logs_no_more_with_a_running_job(
+def test_a_removed_member_logs_no_more_with_a_running_job(
     gitlab_client: FlaskClient, team: Team, clock: FrozenClock
 ) -> None:
     token = team.gitlab.mint(team.job(), EXTERNAL_URL)

@@ -180,7 +180,7 @@ class TestAccessTokens:
         assert admitted(gitlab_client, team.tokens[role], call=WRITE)
         assert admitted(gitlab_client, team.tokens[role], project="team%2Fchurn")
 
-    def test_who_has_no_role_learns_nothing(self, gitlab_client: FlaskClient, team: Team) -> None:
+    def test_without_a_role_one_learns_nothing(self, gitlab_client: FlaskClient, team: Team) -> None:
         hidden = refused(gitlab_client, team.tokens["stranger"])
         missing = refused(gitlab_client, team.tokens["stranger"], project="99")
         assert hidden[:2] == missing[:2] == (404, "RESOURCE_DOES_NOT_EXIST")

@@ -152,7 +152,7 @@ class TestClaimsThatProveNothing:
 
 
 class TestOlderGitLab:
-    """The oldest GitLab that is supported is 17.0. Before 18.4 no claim tells where a job runs."""
+    """The oldest GitLab that is supported is 17.0. Before 18.4 no claim says where a job runs."""
 
     @pytest.fixture(params=["17.0.0", "18.2.2", "18.3.9"])
     def old(self, team: Team, request: pytest.FixtureRequest) -> Team:

@@ -43,7 +43,7 @@ def test_an_expired_membership_counts_for_nothing(gitlab_client: FlaskClient, te
 
 
 def test_a_guest_who_is_a_developer_by_an_invited_group_logs(gitlab_client: FlaskClient, team: Team) -> None:
-    # `permissions` tells the direct role only.
+    # `permissions` has the direct role only.
     user = team.gitlab.add_user("dana")
     team.gitlab.add_member(team.project, user, 30, through="invited group")
     assert admitted(gitlab_client, team.gitlab.add_token(user, ["api"]), call=WRITE)

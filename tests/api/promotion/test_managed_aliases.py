@@ -83,7 +83,7 @@ def test_before_the_first_promotion(trail: Trail, route: str, role: str) -> None
 
 @pytest.mark.parametrize("text", [None, GATES_ONLY])
 @pytest.mark.parametrize("route", ROUTES)
-def test_who_does_not_promote_uses_aliases_as_in_mlflow(trail: Trail, route: str, text: str | None) -> None:
+def test_without_promotion_aliases_work_as_in_mlflow(trail: Trail, route: str, text: str | None) -> None:
     if text is not None:
         with_contract(trail, text)
     version = registered_by_hand(trail)

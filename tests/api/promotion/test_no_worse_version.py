@@ -67,13 +67,13 @@ def test_what_is_really_worse_is_not_promoted(trail: Trail, metric: str, before:
         ("val_loss", [0.30], [0.10], "no clear change"),
     ],
 )
-def test_each_promotion_tells_how_it_compares(trail: Trail, metric: str, before: Any, now: Any, says: str) -> None:
+def test_each_promotion_says_how_it_compares(trail: Trail, metric: str, before: Any, now: Any, says: str) -> None:
     (done,) = promote(trail, after(trail, before, now, metric=metric))
     assert (done["state"], standing(done), done["comparison"]["version"]) == ("promoted", {metric: says}, "1.0.0")
     assert aliases(trail) == {"champion": "2"}
 
 
-def test_the_branchs_history_tells_what_chance_does(trail: Trail) -> None:
+def test_the_branchs_history_shows_what_chance_does(trail: Trail) -> None:
     for number, value in enumerate((0.80, 0.90, 0.81, 0.91, 0.82, 0.92, 0.81, 0.90)):
         pipeline = trail.main(SHAS["b"])
         trail.train(pipeline, [value], job_name=f"train {number}")

@@ -121,7 +121,7 @@ def test_what_was_trained_again_is_promoted_and_what_was_not_is_refused(trail: T
     assert states == {"churn": "promoted", "fraud": "refused"}
 
 
-def test_a_rerun_after_a_rollback_tells_what_the_alias_holds_now(trail: Trail) -> None:
+def test_a_rerun_after_a_rollback_says_what_the_alias_holds_now(trail: Trail) -> None:
     first, second = trail.main(SHAS["b"]), trail.main(SHAS["d"])
     for pipeline, value in ((first, 0.8), (second, 0.9)):
         trail.train(pipeline, [value])

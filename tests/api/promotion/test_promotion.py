@@ -52,7 +52,7 @@ def test_promotions_at_once_make_one_version(trail: Trail) -> None:
         ("0.1", {"version": "1.5.0"}, "1.5.0", "explicit"),
     ],
 )
-def test_the_next_version_tells_what_changed(trail: Trail, lr: str, wish: Any, version: str, bump: str) -> None:
+def test_the_next_version_says_what_changed(trail: Trail, lr: str, wish: Any, version: str, bump: str) -> None:
     first = trail.main(SHAS["b"])
     trail.train(first, [0.8], lr="0.1")
     promote(trail, first)

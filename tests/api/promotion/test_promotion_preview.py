@@ -30,7 +30,7 @@ def preview(
     return found
 
 
-def test_it_tells_the_version_to_come(trail: Trail) -> None:
+def test_it_shows_the_next_version(trail: Trail) -> None:
     first = trail.main(SHAS["b"])
     trail.train(first, [0.8])
     promote(trail, first)
@@ -67,7 +67,7 @@ def test_the_note_says_whether_the_target_branch_will_train_again(trail: Trail) 
 
 
 def test_the_note_says_where_the_target_branch_has_no_pipeline(trail: Trail) -> None:
-    """GitLab makes none of `.post` jobs alone, and tells nobody: then nothing would be promoted."""
+    """GitLab makes none of `.post` jobs alone, without an error: then nothing would be promoted."""
     first = trail.main(SHAS["b"])
     trail.train(first, [0.8])
     promote(trail, first)

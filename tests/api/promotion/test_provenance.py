@@ -55,7 +55,7 @@ def statement(trail: Trail, version: str = "1.0.0") -> Any:
     return json.loads(base64.b64decode(provenance_of(trail, version)["envelope"]["payload"]))
 
 
-def test_it_tells_builder_materials_and_every_file(trail: Trail) -> None:
+def test_it_names_builder_materials_and_every_file(trail: Trail) -> None:
     pipeline = trail.main(SHAS["b"])
     job = trail.train(pipeline, [0.9])
     run_id = trail.runs()[0]["info"]["run_id"]
@@ -97,7 +97,7 @@ def test_datasets_are_materials(trail: Trail) -> None:
     }
 
 
-def test_a_reviewed_candidate_tells_who_approved_it(trail: Trail) -> None:
+def test_a_reviewed_candidate_says_who_approved_it(trail: Trail) -> None:
     request = open_request(trail)
     trail.train(trail.of_request(request, SHAS["c"]), [0.9])
     request.approved_by.append(trail.team.users["owner"])

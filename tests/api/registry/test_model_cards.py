@@ -21,7 +21,7 @@ def card(trail: Trail, version: str = "1.0.0") -> list[str]:
     return lines
 
 
-def test_it_tells_what_one_asks_of_a_model(trail: Trail) -> None:
+def test_it_has_what_people_ask_of_a_model(trail: Trail) -> None:
     request = open_request(trail)
     request.approved_by.append(trail.team.users["owner"])
     reviewed = trail.of_request(request, SHAS["c"])

@@ -169,7 +169,7 @@ def test_the_best_value_of_a_history_counts_where_a_rule_says_so(trail: Trail) -
     assert rules == [("pass", "0.3000"), ("fail", "0.5000 is more")]
 
 
-def test_the_history_of_the_target_branch_tells_what_chance_does(trail: Trail) -> None:
+def test_the_history_of_the_target_branch_shows_what_chance_does(trail: Trail) -> None:
     text = contract(RULE)
     for place, value in enumerate((0.80, 0.81, 0.79, 0.80, 0.81, 0.80)):
         trail.report(a_main(trail, f"{place:040x}", text, [value]))

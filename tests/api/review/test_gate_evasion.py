@@ -33,7 +33,7 @@ def log(
     job_name: str = "train",
     data: bool = False,
 ) -> None:
-    """Log runs with these parameters and metrics. `parents` tells each run's by its place; `data`: with a dataset."""
+    """Log runs with these parameters and metrics. `parents` names each run's by its place; `data`: with a dataset."""
     gitlab = trail.team.gitlab
     job = gitlab.add_job(pipeline, job_name, "train", trail.team.users["developer"], "running")
     mlflow = Mlflow(trail.client, project="42", token=gitlab.mint(job, EXTERNAL_URL))
@@ -127,7 +127,7 @@ class TestNotANumber:
         log(trail, pipeline, seeds(odd, 0.81, 0.80))
         assert ruled(trail, pipeline)[0] == "pass"
 
-    def test_a_slice_beside_others(self, trail: Trail, odd: str) -> None:
+    def test_a_slice_next_to_others(self, trail: Trail, odd: str) -> None:
         a_main(trail, SHAS["b"], contract(SLICES), [])
         _, pipeline = a_request(trail, [])
         log(trail, pipeline, [({}, {"f1/a": 0.8, "f1/b": odd})])
@@ -176,7 +176,7 @@ class TestTheMetricThatRankedBefore:
         assert (done["state"], "test_accuracy" in done["reason"]) == ("refused", True)
         assert aliases(trail) == {"champion": "1"}
 
-    def test_a_new_one_beside_it_is_fine(self, trail: Trail) -> None:
+    def test_a_new_one_next_to_it_is_fine(self, trail: Trail) -> None:
         first = trail.main(SHAS["b"])
         trail.train(first, [0.95], metric="test_accuracy")
         promote(trail, first)
@@ -184,7 +184,7 @@ class TestTheMetricThatRankedBefore:
         trail.train(second, [0.96], metric="test_accuracy", beside={"val_accuracy": 0.9})
         assert promote(trail, second)[0]["state"] == "promoted"
 
-    def test_who_says_what_ranks_is_held_to_that(self, trail: Trail) -> None:
+    def test_a_declared_ranking_metric_is_binding(self, trail: Trail) -> None:
         first = trail.main(SHAS["b"])
         trail.train(first, [0.95], metric="test_accuracy", beside={"latency_ms": 9.0})
         promote(trail, first)

@@ -76,7 +76,7 @@ class TestMending:
         assert "can't be read, so no rule was checked" in trail.notes(request)[0]
 
     @pytest.mark.parametrize(("values", "outcome"), [(GOOD, "pass"), (BAD, "fail")])
-    def test_who_mends_it_is_judged_by_the_last_good_one_too(
+    def test_a_fix_is_judged_by_the_last_good_one_too(
         self, trail: Trail, broken: str | bytes, values: list[float], outcome: str
     ) -> None:
         a_main(trail, SHAS["b"], TEXT, GOOD)
@@ -123,7 +123,7 @@ def test_the_last_good_one_is_found_in_the_branchs_history(trail: Trail) -> None
     assert ("GET", "/api/v4/projects/42/repository/commits") in gitlab.requests
 
 
-def test_another_branchs_lax_file_is_not_taken_for_the_last_good_one(trail: Trail) -> None:
+def test_another_branchs_lax_file_is_not_the_last_good_one(trail: Trail) -> None:
     gitlab, project = trail.team.gitlab, trail.team.project
     a_main(trail, SHAS["b"], TEXT, GOOD)
     gitlab.add_commit(project, SHAS["e"], parents=(SHAS["b"],), branch="mine", files={FILE_NAME: LAX})

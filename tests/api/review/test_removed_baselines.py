@@ -44,7 +44,7 @@ def test_what_had_failed_leaves_no_gap(trail: Trail) -> None:
     assert trail.report(pipeline)["gate"]["sentence"] == "gate failed: 1 rule broken"
 
 
-def test_what_stands_beside_goes_with_it(trail: Trail) -> None:
+def test_the_text_next_to_it_goes_with_it(trail: Trail) -> None:
     world = JudgedRequest(trail, protected=False)
     person = world.trail.person("developer")
     person.post("runs/log-metric", run_id=world.targets[0], key="laptop", value=1, timestamp=1)

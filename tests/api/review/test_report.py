@@ -11,7 +11,7 @@ from tests.mlflow_client import Mlflow
 from tests.team import EXTERNAL_URL
 
 
-def test_the_report_tells_what_changed(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
+def test_the_report_says_what_changed(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:
     request, pipeline = reviewed
     answer = trail.report(pipeline)
     assert (answer["state"], answer["verdict"]["level"]) == ("ready", "good")
@@ -43,7 +43,7 @@ def test_a_retried_job_counts_by_its_newest_attempt(trail: Trail, reviewed: tupl
     assert [run["status"] for run in model["candidates"]].count("superseded") == 3
 
 
-def test_what_a_stranger_writes_stands_beside_the_evidence(
+def test_what_a_stranger_writes_is_apart_from_the_evidence(
     trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
 ) -> None:
     _, pipeline = reviewed
@@ -78,7 +78,7 @@ def test_a_pipeline_without_runs_gets_an_empty_report(trail: Trail, reviewed: tu
     answer = trail.report(bare)
     assert (answer["state"], answer["models"]) == ("empty", [])
     assert "has logged no runs" in answer["reason"]
-    # No note is made for it, but one that stands does not go on telling of an older pipeline.
+    # No note is made for it, but an existing one does not go on showing an older pipeline.
     assert trail.notes(request) == []
     trail.report(first)
     bare = trail.of_request(request, SHAS["c"])
@@ -98,7 +98,7 @@ def test_an_unknown_pipeline_is_not_found(trail: Trail, method: str, number: int
     assert set(answer.get_json()) == {"message"}
 
 
-def test_a_get_tells_the_same_baseline_after_the_target_branch_has_moved_on(
+def test_a_get_shows_the_same_baseline_after_the_target_branch_has_moved_on(
     trail: Trail, reviewed: tuple[MergeRequest, Pipeline]
 ) -> None:
     request, _ = reviewed

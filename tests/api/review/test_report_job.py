@@ -122,7 +122,7 @@ def test_what_was_merged_is_what_others_are_held_to(trail: Trail, request_with_r
     assert "This pipeline has no job `report`" in trail.notes(other)[0]
 
 
-def test_a_page_tells_it(trail: Trail, request_with_report: MergeRequest, gitlab_client: FlaskClient) -> None:
+def test_a_page_says_it(trail: Trail, request_with_report: MergeRequest, gitlab_client: FlaskClient) -> None:
     push(trail, request_with_report, BAD)
     trail.work()
     sign_in(gitlab_client, trail.team.tokens["reporter"], base_url=EXTERNAL_URL)

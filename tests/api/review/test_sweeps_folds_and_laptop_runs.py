@@ -95,7 +95,7 @@ def test_a_run_of_two_jobs_counts_when_both_have_succeeded(trail: Trail) -> None
     assert trail.report(pipeline)["models"][0]["candidates"][0]["status"] == "failed"
 
 
-def test_a_laptop_s_run_of_the_same_commit_stands_beside_and_never_counts(trail: Trail) -> None:
+def test_a_laptop_s_run_of_the_same_commit_is_listed_apart_and_never_counts(trail: Trail) -> None:
     a_main(trail, SHAS["b"], contract(RULE), [0.80, 0.81, 0.82])
     request, pipeline = a_request(trail, [0.70, 0.71, 0.72])
     person = trail.person("developer")
@@ -205,7 +205,7 @@ def test_other_packages_are_in_the_report(trail: Trail) -> None:
     assert trail.report(pipeline, "GET")["models"] == report["models"]
 
 
-def test_the_page_tells_every_key_of_a_report(trail: Trail) -> None:
+def test_the_page_lists_every_key_of_a_report(trail: Trail) -> None:
     a_main(trail, SHAS["b"], contract(RULE, promote="{}"), [0.80, 0.81, 0.82])
     _, pipeline = a_request(trail, [0.85, 0.86, 0.87], {FILE_NAME: "version: 2"})
     page = (Path(__file__).parents[3] / "docs/reference/report.md").read_text()

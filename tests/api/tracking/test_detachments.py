@@ -235,7 +235,7 @@ def test_its_user_must_still_be_a_member_to_read(launcher: Launcher) -> None:
     assert training.error("GET", "runs/get", run_id=run_id)[0] == 403
 
 
-def test_the_comment_tells_when_a_detached_training_has_ended(
+def test_the_comment_says_when_a_detached_training_has_ended(
     gitlab_client: FlaskClient, team: Team, gitlab_deps: Deps, clock: FrozenClock
 ) -> None:
     """The report job has left long ago (`wait: false`): no runner waits for days."""

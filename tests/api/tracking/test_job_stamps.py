@@ -1,4 +1,4 @@
-"""Which job made a run: claimed by a tag, or written while nobody could tell whether the job still runs."""
+"""Which job made a run: claimed by a tag, or written while it was unknown whether the job still runs."""
 
 from flask.testing import FlaskClient
 

@@ -111,7 +111,7 @@ def test_pages_of_a_search_hold_each_model_once(mlflow: Mlflow) -> None:
     assert names == ["m0", "m1", "m2", "m3", "m4"]
 
 
-def test_a_model_tells_what_it_was_registered_as(mlflow: Mlflow, model: Any) -> None:
+def test_a_model_says_what_it_was_registered_as(mlflow: Mlflow, model: Any) -> None:
     model_id = model["info"]["model_id"]
     mlflow.post("registered-models/create", name="churn")
     mlflow.post("model-versions/create", name="churn", source=f"models:/{model_id}", model_id=model_id)
@@ -178,7 +178,7 @@ def test_a_wrong_value_is_refused(mlflow: Mlflow, model: Any) -> None:
     assert failure(mlflow.call("PUT", f"{FILES}/0/models/m-unknown/artifacts/f", data=b"x"))[0] == 404
 
 
-def test_older_clients_tell_of_their_models_in_a_tag(mlflow: Mlflow, run_id: str) -> None:
+def test_older_clients_describe_their_models_in_a_tag(mlflow: Mlflow, run_id: str) -> None:
     entry = '{"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": "x"}'
     for _ in range(2):
         mlflow.post("runs/log-model", run_id=run_id, model_json=entry)

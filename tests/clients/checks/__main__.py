@@ -1,4 +1,4 @@
-"""Run all checks of this client, and tell the outcome of each as a line of JSON."""
+"""Run all checks of this client, and print the outcome of each as a line of JSON."""
 
 import importlib
 import json
