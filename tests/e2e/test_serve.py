@@ -79,7 +79,7 @@ def test_local_mode_keeps_to_this_machine(tmp_path: Path, port: int) -> None:
     with start(tmp_path, port, "--host", "0.0.0.0") as server:
         output, _ = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 2
-    assert "this machine only" in output
+    assert "serves only this machine" in output
 
 
 @pytest.mark.e2e
