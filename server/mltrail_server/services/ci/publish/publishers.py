@@ -9,7 +9,7 @@ from mltrail_server.services.review.report_jobs import is_broken
 from mltrail_server.services.review.reports import Report
 
 from .issue import SCHEDULE, RegressionIssue
-from .note import MergeRequestNote
+from .merge_request_note import MergeRequestNote
 from .publisher import BUSY_MS, Lease, Publication, Published, publish_all
 from .status import CommitStatus
 from .thread import GateThread
