@@ -24,7 +24,7 @@ from .publish.publisher import BUSY_MS, DELETED, Published, leases
 from .publish.publishers import CompleteReport, publish_issues, publish_reports, strictest
 
 _REPORT_ENDS_MS = 60_000
-"""When to look whether a report job has failed, after it was told that the gate fails."""
+"""When to look whether a report job has failed, after it has learnt that the gate fails."""
 
 _log = logging.getLogger(__name__)
 

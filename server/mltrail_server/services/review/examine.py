@@ -65,7 +65,7 @@ def refresh_baselines(ci: Ci, target: str, *, but: int) -> None:
     """Ask about jobs of the target branch that had not ended when we looked last: they may be the baseline."""
     with ci.project.read() as tx:
         open_ones = pipelines.unsettled(tx, target, ended=gitlab_ci.ENDED, limit=_MOST_BASELINES)
-    told = [
+    open_jobs = [
         job
         for number in open_ones
         if number != but
@@ -74,7 +74,7 @@ def refresh_baselines(ci: Ci, target: str, *, but: int) -> None:
             *child_pipelines.jobs_of_children(ci, number, fresh=False),
         )
     ]
-    if told:
+    if open_jobs:
         with ci.project.write() as tx:
-            jobs.refresh(tx, told)
-            jobs.settle_flags(tx, told, grace_ms=GRACE_MS)
+            jobs.refresh(tx, open_jobs)
+            jobs.settle_flags(tx, open_jobs, grace_ms=GRACE_MS)

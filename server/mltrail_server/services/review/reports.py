@@ -90,8 +90,8 @@ class Report:
         if self.running:
             return f"{self.running} of {len(self.runs)} runs are not done"
         if self.busy:
-            told = ", ".join(str(number) for number in self.busy)
-            return f"a model is not trained yet, and jobs of this commit still run (pipeline {told})"
+            numbers = ", ".join(str(number) for number in self.busy)
+            return f"a model is not trained yet, and jobs of this commit still run (pipeline {numbers})"
         if self.runs:
             return ""
         if self.head != self.pipeline.head:

@@ -29,7 +29,7 @@ function tables(curves, relative) {
   });
 }
 
-function told(curves) {
+function caption(curves) {
   const sampled = curves.filter((curve) => curve.sampled);
   const nans = curves.reduce((sum, curve) => sum + curve.nans, 0);
   const parts = [];
@@ -125,7 +125,7 @@ function load(figure) {
     if (chart) chart.destroy();
     const wanted = options.log && curves.some((curve) => curve.y.some((value) => value <= 0));
     chart = draw(figure, curves, { ...options, log: options.log && !wanted });
-    note.textContent = told(curves) + (wanted ? " A logarithmic axis needs values above zero." : "");
+    note.textContent = caption(curves) + (wanted ? " A logarithmic axis needs values above zero." : "");
   }
 
   async function reload(changes) {

@@ -91,7 +91,7 @@ class MergeRequestNote(Publication):
             # Our database was lost, and the note is about a newer pipeline than this one.
             return Shown(number, None, newer)
         if self._says_already(wanted):
-            # Anyone who asks for a note may do so because it was deleted, which nobody has told us.
+            # Anyone who asks for a note may do so because it was deleted, which GitLab does not say.
             exists = self._found is not None or gitlab.has_note(project_id, iid, int(number))
         else:
             exists = self._write(int(number), wanted)
