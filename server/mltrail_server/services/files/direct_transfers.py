@@ -69,7 +69,7 @@ def complete(scope: Scope, path: str, upload_id: str, parts: Sequence[UploadPart
         raise not_found(f"No upload '{upload_id[:40]}' of '{destination.path}' is under way. Send the file again.")
     ordered = sorted(parts, key=lambda part: part.number)
     if [part.number for part in ordered] != list(range(1, upload.parts + 1)):
-        raise invalid(f"The upload was begun with {upload.parts} parts; list each of them once.")
+        raise invalid(f"The upload was begun with {upload.parts} parts; list all of them, each once.")
     size = scope.deps.files.complete(scope.project_id, MultipartUpload(upload.id, upload.store_id), ordered)
     try:
         with scope.project.write() as tx:
