@@ -109,7 +109,7 @@ def test_what_a_tag_has_made_is_never_replaced(mirror: Mirror) -> None:
     mirror.commit()
     branch = mirror.pipeline()
     succeeded(branch)
-    assert "Raise __version__" in branch.stdout
+    assert "raise __version__" in branch.stdout
     moved = mirror.pipeline(VERSION_TAG)
     assert moved.returncode != 0
     assert "make a new version" in moved.stdout + moved.stderr
