@@ -76,7 +76,7 @@ def add(
 
 
 def put_tags(tx: Transaction, candidate: Candidate, tags: Mapping[str, str], *, own: bool) -> None:
-    """Set tags. They are notes, so everybody's are searched and shown; what the own jobs had set is kept."""
+    """Set tags. They are notes, so those of everybody are searched and shown; what its own jobs had set is kept."""
     if not own:
         store.keep_tags(tx, candidate.iid, tags)
     candidate_tags.put(tx, candidate.iid, tags)

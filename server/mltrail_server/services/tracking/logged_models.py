@@ -151,7 +151,7 @@ def add_to_history(scope: Scope, eid: str, entry: dict[str, Any]) -> None:
         history = json.dumps([*_history(kept), entry])
         if len(history) > limits.MAX_MODEL_HISTORY:
             raise invalid(
-                f"What this run tells of its models exceeds the maximum length of {limits.MAX_MODEL_HISTORY} "
+                f"What this run says about its models exceeds the maximum length of {limits.MAX_MODEL_HISTORY} "
                 "characters together."
             )
         own = number == candidate.iid
