@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mltrail_contract import Outcome
-from mltrail_server.domain import gate, verdict
+from mltrail_server.domain import conclusion, gate
 from mltrail_server.domain.comparison import NO_CONTRACT, compare
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.services.contract import contracts
@@ -55,7 +55,7 @@ def a_report(
         a_pipeline(907, SHA),
         MergeRequest(**fields),  # type: ignore[arg-type] # what a note does not look at is None
         judged.models,
-        verdict.overall(model.verdict for model in judged.models),
+        conclusion.overall(model.conclusion for model in judged.models),
         judged,
         None if proposed is None else _judged(models, proposed, target),
         tuple(run for sides in models.values() for run in sides.runs),
@@ -78,7 +78,7 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
                 tuple(sides.runs),
                 compared,
                 a_pipeline(900) if sides.baseline else None,
-                verdict.of_model(compared),
+                conclusion.of_model(compared),
                 model,
                 rulings=rulings,
                 outcome=gate.worst(one.outcome for one in rulings) if model else None,

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from mltrail_server.domain import verdict
+from mltrail_server.domain import conclusion
 from mltrail_server.domain.comparison import Comparison, Judgement, MetricChange, ParameterChange, compare
+from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.domain.verdict import Level
 
 _numbers = itertools.count(1)
 
@@ -162,18 +162,18 @@ class TestVerdict:
         ],
     )
     def test_the_ranking_metric_decides(self, now: list[float], before: list[float], level: Level) -> None:
-        assert verdict.of_model(compare(runs(now), runs(before))).level is level
+        assert conclusion.of_model(compare(runs(now), runs(before))).level is level
 
     def test_a_metric_that_vanished_is_bad_where_nothing_else_changed(self) -> None:
         now = [Run(1, "a", RunState.SUCCEEDED, {}, {"acc": 0.9})]
         before = [Run(2, "b", RunState.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7})]
-        found = verdict.of_model(compare(now, before))
+        found = conclusion.of_model(compare(now, before))
         assert (found.level, found.sentence) == (Level.BAD, "unchanged; 1 other metric is gone")
 
     def test_the_worst_model_decides(self) -> None:
-        good = verdict.of_model(compare(runs([0.9, 0.91]), runs([0.1, 0.11])))
-        bad = verdict.of_model(compare(runs([0.1, 0.11]), runs([0.9, 0.91])))
-        found = verdict.overall([good, bad])
+        good = conclusion.of_model(compare(runs([0.9, 0.91]), runs([0.1, 0.11])))
+        bad = conclusion.of_model(compare(runs([0.1, 0.11]), runs([0.9, 0.91])))
+        found = conclusion.overall([good, bad])
         assert (found.level, found.sentence) == (Level.BAD, "2 models: 1 worse, 1 better")
-        assert verdict.overall([good]) is good
-        assert verdict.overall([]).level is Level.UNKNOWN
+        assert conclusion.overall([good]) is good
+        assert conclusion.overall([]).level is Level.UNKNOWN

@@ -53,19 +53,51 @@ class BranchLevel:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`p` is how often chance alone moves the mean at least this far in this direction. `low` and `high` bound the true
-    difference (current minus baseline) with 90 % confidence, so that each bound is wrong in 5 % of cases.
+    """A difference (current minus baseline), and how well it is known.
 
-    `hidden` is set if the difference counts as chance only because this side's runs spread clearly more than the
-    branch's: it is how many times as much. Runs that are made to spread would hide any drop.
+    `error` is its standard error, with `freedom` degrees of freedom; `sd` is the spread from run to run. `hidden` is
+    set if the difference counts as chance only because this side's runs spread clearly more than the branch's: it is
+    how many times as much. Runs that are made to spread would hide any drop.
     """
 
-    p: float
-    low: float
-    high: float
+    difference: float
+    error: float
     sd: float
     freedom: float
     hidden: float | None = None
+
+    def below(self, limit: float) -> float:
+        """Return how often chance alone makes the difference this low, if the true difference is `limit`."""
+        return self._tail(limit - self.difference)
+
+    def above(self, limit: float) -> float:
+        """Return how often chance alone makes the difference this high, if the true difference is `limit`."""
+        return self._tail(self.difference - limit)
+
+    @property
+    def p(self) -> float:
+        """How often chance alone moves the mean at least this far in this direction."""
+        return min(self.below(0.0), self.above(0.0))
+
+    @property
+    def low(self) -> float:
+        """A bound of the true difference: it is lower in at most one of twenty cases."""
+        return self.difference - self._reach
+
+    @property
+    def high(self) -> float:
+        """A bound of the true difference: it is higher in at most one of twenty cases."""
+        return self.difference + self._reach
+
+    @property
+    def _reach(self) -> float:
+        return statistics.t_quantile(1 - ALPHA, self.freedom) * self.error if self.error else 0.0
+
+    def _tail(self, distance: float) -> float:
+        if not self.error:
+            return 0.0 if distance > 0 else 1.0 if distance < 0 else 0.5
+        half = statistics.t_two_sided(distance / self.error, self.freedom) / 2
+        return half if distance >= 0 else 1 - half
 
     def real(self, *, among: int = 1) -> bool:
         """Whether it is more than chance, also for the best of `among` equally good ones.
@@ -119,10 +151,8 @@ def weigh(before: BranchLevel, now: Summary) -> Evidence | None:
         # No spread at all: training is deterministic, and every difference is real. A few runs against a single one
         # don't show that yet.
         single = min(before.runs, now.n) == 1 and freedom < ENOUGH_FREEDOM
-        return None if single else Evidence(0.0 if delta else 0.5, delta, delta, 0.0, freedom)
-    reach = statistics.t_quantile(1 - ALPHA, freedom) * error
-    p = statistics.t_two_sided(delta / error, freedom) / 2
-    found = Evidence(p, delta - reach, delta + reach, sd, freedom)
+        return None if single else Evidence(delta, 0.0, 0.0, freedom)
+    found = Evidence(delta, error, sd, freedom)
     return found if found.real() else replace(found, hidden=_hidden(before, now))
 
 

@@ -66,7 +66,7 @@ def _report(call: Call, made: PipelineReport) -> dict[str, Any]:
         "pipeline": {"id": pipeline.id, "url": url, "status": pipeline.status},
         "merge_request": request
         and {"iid": request.iid, "url": request.web_url, "target_branch": request.target_branch},
-        "verdict": {"level": report.verdict.level, "sentence": report.verdict.sentence},
+        "verdict": {"level": report.conclusion.level, "sentence": report.conclusion.sentence},
         "gate": _judged(report.gate),
         "override": report.override and {"user": report.override.user_name, "reason": report.override.reason},
         "questions": [one.sentence(repr) for one in report.gate.questions],
@@ -113,7 +113,7 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
     compared = model.comparison
     return {
         "name": model.name,
-        "verdict": {"level": model.verdict.level, "sentence": model.verdict.sentence},
+        "verdict": {"level": model.conclusion.level, "sentence": model.conclusion.sentence},
         "gate": model.outcome,
         "touched": model.touched,
         "silence": model.silence and {"kind": model.silence.kind, "sentence": model.silence.sentence},

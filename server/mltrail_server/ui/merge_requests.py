@@ -3,8 +3,8 @@
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.comparison import Judgement
+from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.errors import forbidden, invalid
-from mltrail_server.domain.verdict import Level
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import merge_requests
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mltrail_contract import Contract, Model, Outcome, Value
-from mltrail_server.domain import gate, globs, selection, silence, verdict
+from mltrail_server.domain import conclusion, gate, globs, selection, silence
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
+from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Gone, Group, Run, RunState
 from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
-from mltrail_server.domain.verdict import Level, Verdict
 from mltrail_server.services.contract.contracts import ContractVersion, PipelineContract
 from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.db.transaction import Transaction
@@ -43,7 +43,7 @@ class ModelReport:
     runs: tuple[Run, ...]
     comparison: Comparison
     baseline: Pipeline | None
-    verdict: Verdict
+    conclusion: Conclusion
     model: Model | None = None
     touched: bool = True
     rulings: tuple[Ruling, ...] = ()
@@ -253,9 +253,9 @@ def _model_report(given: GateInput, case: _Case, unclaimed: AbstractSet[tuple[st
         outcome = silent.outcome
     elif _has_rules(given, case):
         rulings, outcome = _rulings(given, case)
-    shown = verdict.of_model(case.comparison)
+    shown = conclusion.of_model(case.comparison)
     if silent is not None and (not case.runs or silent.kind in (SilenceKind.RED, SilenceKind.MOVED)):
-        shown = Verdict(Level.UNKNOWN, silent.sentence)
+        shown = Conclusion(Level.UNKNOWN, silent.sentence)
     baseline = case.baseline
     return ModelReport(
         case.name,

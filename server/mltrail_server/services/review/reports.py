@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mltrail_contract import Outcome
-from mltrail_server.domain import selection, verdict
+from mltrail_server.domain import conclusion, selection
+from mltrail_server.domain.conclusion import Conclusion
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.preview import Preview
 from mltrail_server.domain.report_job import Doubt
 from mltrail_server.domain.threads import Override
-from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.contract import contracts
 from mltrail_server.services.contract.contracts import ContractVersion, PipelineContract
 from mltrail_server.store.ci import merge_requests, pipelines
@@ -46,7 +46,7 @@ class Report:
     pipeline: Pipeline
     merge_request: MergeRequest | None
     models: tuple[ModelReport, ...]
-    verdict: Verdict
+    conclusion: Conclusion
     gate: Judged
     proposed: Judged | None
     runs: tuple[Run, ...]
@@ -145,7 +145,7 @@ def of(tx: Transaction, pipeline: Pipeline, asked: Question) -> Report:
         pipeline,
         request,
         binding.models,
-        verdict.overall(model.verdict for model in binding.models if model.runs),
+        conclusion.overall(model.conclusion for model in binding.models if model.runs),
         binding,
         judge.judge(given, proposed) if proposed is not None else None,
         tuple(given.runs),

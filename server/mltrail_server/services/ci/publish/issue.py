@@ -4,9 +4,9 @@ and closed when the model is as good as before.
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.bot import Task
+from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.markdown import code, link, title
-from mltrail_server.domain.verdict import Level
 from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Ci
@@ -59,7 +59,7 @@ class RegressionIssue(Publication):
     def _is_worse(self) -> bool:
         if self._model.outcome is not None:
             return self._model.outcome is Outcome.FAIL
-        return self._model.verdict.level is Level.BAD
+        return self._model.conclusion.level is Level.BAD
 
     def find(self) -> str | None:
         ours = self._gate.open_issues(self.ci.project_id, self.ci.gitlab.bot_id(self.ci.project_id))
@@ -99,6 +99,6 @@ class RegressionIssue(Publication):
         listed = "\n".join(lines)
         return (
             f"{self._marker}\nThe scheduled training of {link(code(model.name), self._url)} on "
-            f"{code(self._report.target)} got worse: {model.verdict.sentence}.\n\n{listed}\n\n"
+            f"{code(self._report.target)} got worse: {model.conclusion.sentence}.\n\n{listed}\n\n"
             "<sub>KnownObject current by mltrail, and closed when the model is as good as before.</sub>\n"
         )

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mltrail_contract import Outcome
+from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.numbers import number
-from mltrail_server.domain.verdict import Level
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.settings import Settings
@@ -101,7 +101,7 @@ def _icon(report: Report) -> Markdown:
         return Markdown("☑️")
     if report.outcome is not None:
         return Markdown(rulings.ICONS[report.outcome])
-    return Markdown(_LEVEL_ICONS[report.verdict.level])
+    return Markdown(_LEVEL_ICONS[report.conclusion.level])
 
 
 def _heading(report: Report, *, alone: bool) -> Markdown:
@@ -112,16 +112,16 @@ def _heading(report: Report, *, alone: bool) -> Markdown:
         return Markdown(f"{gate} · {none}" if gate else none)
     if report.waiting:
         return Markdown(f"Still training: {report.reason}")
-    sentence = _model_sentence(report.models[0]) if alone else Markdown(report.verdict.sentence)
+    sentence = _model_sentence(report.models[0]) if alone else Markdown(report.conclusion.sentence)
     return Markdown(f"{gate} · {sentence}") if gate else sentence
 
 
 def _model_sentence(model: ModelReport) -> Markdown:
     headline = model.comparison.headline
     if headline is None or headline.current is None or model.baseline is None:
-        return Markdown(f"{code(model.name)}: {model.verdict.sentence}")
+        return Markdown(f"{code(model.name)}: {model.conclusion.sentence}")
     value = number(headline.current.mean)
-    return Markdown(f"{code(model.name)} · {code(headline.name)} **{value}** · {model.verdict.sentence}")
+    return Markdown(f"{code(model.name)} · {code(headline.name)} **{value}** · {model.conclusion.sentence}")
 
 
 def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
@@ -137,7 +137,7 @@ def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
 def _overview(model: ModelReport) -> dict[str, Markdown]:
     """Show one model in a row: its worst rule, else the metric that ranks."""
     headline = model.comparison.headline
-    icon = rulings.ICONS[model.outcome] if model.outcome else _LEVEL_ICONS[model.verdict.level]
+    icon = rulings.ICONS[model.outcome] if model.outcome else _LEVEL_ICONS[model.conclusion.level]
     broken = next(iter(rulings.rows(model)), None) if model.outcome and model.outcome != "pass" else None
     if broken is not None:
         return {"icon": Markdown(icon), "name": code(model.name), **{key: broken[key] for key in _CELLS}}
@@ -145,7 +145,7 @@ def _overview(model: ModelReport) -> dict[str, Markdown]:
         row = metrics.row(headline, gated=False)
         return {"icon": Markdown(icon), "name": code(model.name), **{key: row[key] for key in _CELLS}}
     dash = Markdown("–")
-    sentence = Markdown(model.verdict.sentence)
+    sentence = Markdown(model.conclusion.sentence)
     return {"icon": Markdown(icon), "name": code(model.name), "metric": dash, "means": dash, "sentence": sentence}
 
 
@@ -153,7 +153,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
     compared = model.comparison
     preview = page.report.previews.get(model.name)
     return {
-        "title": None if alone else Markdown(f"{code(model.name)}: {model.verdict.sentence}"),
+        "title": None if alone else Markdown(f"{code(model.name)}: {model.conclusion.sentence}"),
         "against": code(model.version.semver) if model.version else page.target,
         "provenance": compared_with(page, model),
         "preview": preview.sentence if preview else None,
