@@ -45,8 +45,8 @@ STEADY = [0.80, 0.81, 0.82, 0.80, 0.81]
         ([0.90], STEADY, Judgement.BETTER, "+9.2 pp, better, real (1 v 5 runs)"),
         ([0.82], STEADY, Judgement.NOISE, "+1.2 pp, within noise (1 v 5 runs)"),
         (STEADY, [0.90], Judgement.WORSE, "−9.2 pp, worse, real (5 v 1 runs)"),
-        # Training that chance has no part in: every difference is real, but one lone run may be from elsewhere.
-        ([0.81, 0.81], [0.80, 0.80], Judgement.BETTER, "+1.0 pp, better, real (2 v 2 runs)"),
+        # Fixed seeds show nothing about chance.
+        ([0.81, 0.81], [0.80, 0.80], Judgement.UNKNOWN, "+1.0 pp; 2 v 2 runs, noise unknown: add seeds to tell"),
         ([0.81], [0.80, 0.80], Judgement.UNKNOWN, "+1.0 pp; 1 v 2 runs, noise unknown: add seeds to tell"),
     ],
 )

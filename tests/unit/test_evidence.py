@@ -1,6 +1,7 @@
 """What counts as chance. How often the rules are right is measured by benchmarks/gate.py; here is what holds always."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -57,12 +58,16 @@ def test_what_lies_before_a_leap_does_not_count() -> None:
     assert level.mean == pytest.approx(0.9, abs=0.003)
 
 
-def test_deterministic_training_makes_every_difference_real() -> None:
+def test_runs_without_any_spread_are_never_certainty() -> None:
     constant = single(*[0.8] * 8)
-    known = evidence.weigh(evidence.level(constant[0], constant[1:]), *single(0.8001))
-    assert known is not None
-    assert known.real()
+    assert evidence.weigh(evidence.level(constant[0], constant[1:]), *single(0.8001)) is None
     assert evidence.weigh(evidence.level(summarise([0.8, 0.8])), *single(0.81)) is None
+    assert evidence.weigh(evidence.level(summarise([0.8, 0.8])), summarise([0.7, 0.7])) is None
+
+
+def test_copies_on_one_side_count_as_one_run() -> None:
+    steady = evidence.level(summarise([0.80, 0.81, 0.82, 0.80, 0.81]))
+    assert evidence.weigh(steady, summarise([0.79] * 5)) == evidence.weigh(steady, summarise([0.79]))
 
 
 def test_the_best_of_many_equal_ones_is_luck() -> None:
@@ -82,10 +87,33 @@ def test_unequal_spreads_are_each_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sd", "difference", "seeds"), [(1, 1, 13), (1, 3, 2), (0, 1, 2), (1, 0, None), (1, 0.01, None)]
+    ("sd", "drop", "weight", "runs"),
+    [
+        (1, 1, 0, 13),
+        (1, 1, 100, 7),
+        (1, 1, 10, 13),
+        (1, 3, 0, 2),
+        (0, 1, 0, 2),
+        (1, 0, 0, None),
+        (1, 0.01, 0, None),
+    ],
 )
-def test_how_many_seeds_would_tell(sd: float, difference: float, seeds: int | None) -> None:
-    assert evidence.seeds_needed(sd, difference) == seeds
+def test_how_many_runs_would_tell(sd: float, drop: float, weight: float, runs: int | None) -> None:
+    assert evidence.runs_needed(sd, drop, weight=weight) == runs
+
+
+def test_a_detectable_drop_is_seen_in_four_of_five_cases() -> None:
+    rng = random.Random(5)
+    seen, many = 0, 2000
+    for _ in range(many):
+        before, now = (summarise([rng.gauss(0, 1) for _ in range(8)]) for _ in range(2))
+        ideal = evidence.weigh(evidence.level(before), now)
+        assert ideal is not None
+        drop = ideal.detectable() / ideal.sd
+        shifted = evidence.weigh(evidence.level(before), replace(now, mean=now.mean - drop))
+        assert shifted is not None
+        seen += shifted.below(0.0) < 0.05
+    assert seen / many == pytest.approx(0.8, abs=0.03)
 
 
 def test_the_f_distribution() -> None:

@@ -32,7 +32,23 @@ ENOUGH_FREEDOM = 4
 """With this many degrees of freedom a spread is known well enough to rely on."""
 
 _FEW = 3
-_MOST_SEEDS = 1000
+_MOST_RUNS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """How many contenders the best was chosen from: `here` on this side, `there` in each pipeline of the target branch.
+
+    Contenders are the candidates that are too close to the best to be told apart from it, and the best itself. `ranks`
+    is whether this metric chose the best; another metric of the same runs was chosen with it to an unknown degree.
+    """
+
+    here: int = 1
+    there: int = 1
+    ranks: bool = True
+
+
+ALONE = Contest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ class Evidence:
     sd: float
     freedom: float
     hidden: float | None = None
+    contest: Contest = ALONE
 
     def below(self, limit: float) -> float:
         """Return how often chance alone makes the difference this low, if the true difference is `limit`."""
@@ -88,6 +105,12 @@ class Evidence:
     def high(self) -> float:
         """A bound of the true difference: it is higher in at most one of twenty cases."""
         return self.difference + self._reach
+
+    def detectable(self) -> float:
+        """Return the smallest true difference that this test, one-sided at 5 %, sees in four of five cases."""
+        return (
+            statistics.t_quantile(1 - ALPHA, self.freedom) + statistics.t_quantile(_POWER, self.freedom)
+        ) * self.error
 
     @property
     def _reach(self) -> float:
@@ -131,11 +154,13 @@ def level(baseline: Summary, history: Sequence[Summary] = ()) -> BranchLevel:
     return alone
 
 
-def weigh(before: BranchLevel, now: Summary) -> Evidence | None:
-    """Test a difference. None when nothing shows how large chance is: single runs without a history.
+def weigh(before: BranchLevel, now: Summary, contest: Contest = ALONE) -> Evidence | None:
+    """Test a difference. None when nothing shows how large chance is: single runs without a history, or runs without
+    any spread, since fixed seeds show the same value again whatever chance would do.
 
     Equal spreads are pooled (Student's t); where they differ, Welch's test uses each side's own.
     """
+    before, now = _without_copies(before), statistics.Summary(now.mean, None, 1) if now.sd == 0 else now
     delta = now.mean - before.mean
     if before.sd is None and now.sd is None:
         return None
@@ -147,13 +172,13 @@ def weigh(before: BranchLevel, now: Summary) -> Evidence | None:
         theirs = statistics.MeanError(before.sd / math.sqrt(before.weight), before.freedom)
         error, freedom = statistics.welch(theirs, ours)
         sd = max(before.sd, now.sd)
-    if error == 0:
-        # No spread at all: training is deterministic, and every difference is real. A few runs against a single one
-        # don't show that yet.
-        single = min(before.runs, now.n) == 1 and freedom < ENOUGH_FREEDOM
-        return None if single else Evidence(delta, 0.0, 0.0, freedom)
-    found = Evidence(delta, error, sd, freedom)
+    found = Evidence(delta, error, sd, freedom, contest=contest)
     return found if found.real() else replace(found, hidden=_hidden(before, now))
+
+
+def _without_copies(before: BranchLevel) -> BranchLevel:
+    """Count runs that all have the same value, as a fixed seed makes them, as one that shows no spread."""
+    return replace(before, weight=1.0, runs=1, sd=None, freedom=0.0) if before.sd == 0 else before
 
 
 def together(chances: Sequence[float]) -> list[bool]:
@@ -169,16 +194,27 @@ def together(chances: Sequence[float]) -> list[bool]:
     return found
 
 
-def seeds_needed(sd: float, difference: float) -> int | None:
-    """Return how many runs per side would show a difference in four of five cases; None for more than a thousand.
+def runs_needed(sd: float, drop: float, *, weight: float = 0.0) -> int | None:
+    """Return how many runs a side would show a drop in four of five cases; None for more than a thousand.
 
-    n = 2 (z₀.₉₅ + z₀.₈)² sd² / difference², see https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm.
+    The baseline is known as well as a mean of `weight` runs is, or of as many as this side gets, if these are more.
+    n = 2 (z₀.₉₅ + z₀.₈)² sd² / drop² for equal sides, see
+    https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm.
     """
-    if difference <= 0 or not math.isfinite(difference):
+    if drop <= 0 or not math.isfinite(drop):
         return None
     z = statistics.t_quantile(1 - ALPHA, math.inf) + statistics.t_quantile(_POWER, math.inf)
-    n = max(2, math.ceil(2 * (z * sd / difference) ** 2)) if sd * z < difference * _MOST_SEEDS else _MOST_SEEDS + 1
-    return n if n <= _MOST_SEEDS else None
+    if sd * z >= drop * _MOST_RUNS:
+        return None
+    needed = (sd * z / drop) ** 2
+    share = needed / weight if weight else 1.0  # of the variance that is allowed, how much the baseline takes
+    n = math.ceil(min(2 * needed, needed / (1 - share) if share < 1 else math.inf))
+    return max(2, n) if n <= _MOST_RUNS else None
+
+
+def seeds_needed(sd: float, difference: float) -> int | None:
+    """Return how many runs a side would show a difference, if the baseline has no history."""
+    return runs_needed(sd, difference)
 
 
 def _hidden(before: BranchLevel, now: Summary) -> float | None:

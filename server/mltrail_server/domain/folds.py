@@ -39,7 +39,8 @@ def lost(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequen
 
 
 def paired(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]) -> Evidence | None:
-    """Test the differences in the folds that both sides have. None when there are fewer than two.
+    """Test the differences in the folds that both sides have. None when there are fewer than two, or all differences
+    are equal: then nothing shows how large chance is.
 
     Folds share training data, so their differences vary less than independent ones would: the variance is corrected
     by 1/k + 1/(k - 1) instead of 1/k (C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
@@ -52,5 +53,7 @@ def paired(before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequ
         return None
     differences = summarise([ours[fold] - theirs[fold] for fold in common])
     sd = differences.sd or 0.0
+    if not sd:
+        return None
     error = sd * math.sqrt(1 / k + 1 / (k - 1))
     return Evidence(differences.mean, error, sd, k - 1)
