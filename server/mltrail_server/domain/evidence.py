@@ -252,9 +252,9 @@ def _spread(pipelines: Sequence[Summary]) -> tuple[float | None, float]:
 
 
 def _since_leap(known: Sequence[Summary], sd: float, freedom: float) -> Sequence[Summary]:
+    furthest = statistics.t_quantile(1 - _LEAP / 2, freedom) * sd
     for place, (newer, older) in enumerate(itertools.pairwise(known), start=1):
-        t = (newer.mean - older.mean) / (sd * math.sqrt(1 / newer.n + 1 / older.n))
-        if statistics.t_two_sided(t, freedom) < _LEAP:
+        if abs(newer.mean - older.mean) > furthest * math.sqrt(1 / newer.n + 1 / older.n):
             return known[:place]
     return known
 
@@ -274,10 +274,16 @@ def _line(members: Sequence[Summary]) -> tuple[float, float, float]:
 
 def _step(members: Sequence[Summary]) -> tuple[int, float]:
     """Find the step that fits the means best. Returns how many pipelines are newer, and the residual sum of squares."""
-    return min(
-        ((place, _around(members[:place]) + _around(members[place:])) for place in range(1, len(members))),
-        key=lambda found: found[1],
-    )
+    total = sum(one.n for one in members)
+    mean = math.fsum(one.mean * one.n for one in members) / total
+    best, explained, newer, above = 1, -1.0, 0, 0.0
+    for place, one in enumerate(members[:-1], start=1):
+        newer += one.n
+        above += one.n * (one.mean - mean)
+        by_step = above**2 * (1 / newer + 1 / (total - newer))
+        if by_step > explained:
+            best, explained = place, by_step
+    return best, _around(members[:best]) + _around(members[best:])
 
 
 def _around(members: Sequence[Summary]) -> float:

@@ -8,6 +8,7 @@ Lentz algorithm (https://dlmf.nist.gov/3.10#iii).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 _TINY = 1e-300
@@ -35,7 +36,7 @@ def summarise(values: Sequence[float]) -> Summary:
     """Summarise at least one finite value."""
     n = len(values)
     mean = math.fsum(values) / n
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else None
+    sd = math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (n - 1)) if n > 1 else None
     return Summary(mean, sd, n)
 
 
@@ -62,6 +63,7 @@ def t_two_sided(t: float, freedom: float) -> float:
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: float) -> float:
     """Return the t below which a share of `probability` (at least 0.5) lies, by bisection."""
     wanted = 2 * (1 - probability)
