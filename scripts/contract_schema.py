@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mltrail_contract import HigherOrLower, Outcome, Then, Value, reading
+from mltrail_contract import HigherOrLower, Measure, Outcome, Then, Value, cases, reading
 from mltrail_contract.model import Bump
 
 FILE = Path(__file__).parents[1] / "docs/reference/contract.schema.json"
@@ -72,6 +72,10 @@ def _model() -> Schema:
             _TEXT, "The context of a dataset; if the digest differs from the baseline's, the runs are not comparable."
         ),
         "rank_by": _described({"anyOf": [_TEXT, _rank_by()]}, "The metric that ranks candidates."),
+        "cases": _described(
+            {"type": "object", "maxProperties": 20, "additionalProperties": _cases()},
+            "Tables that runs log with a row for each case of a test set, by name; compared case by case.",
+        ),
         "rules": _list(_rule()),
         "promote": _mapping(reading.PROMOTE, _promote()),
         "keep": _mapping(("losers",), {"losers": {"type": "string", "pattern": r"^\d{1,6}[hdw]$"}}),
@@ -86,6 +90,30 @@ def _rank_by() -> Schema:
     return _mapping(reading.RANK_BY, keys, required=["metric"])
 
 
+def _cases() -> Schema:
+    file = {"type": "string", "pattern": r"\.(?:[jJ][sS][oO][nN][lL]?|[cC][sS][vV]|[pP][aA][rR][qQ][uU][eE][tT])$"}
+    keys = {
+        "table": _described(file, "The file among the run's artifacts."),
+        "id": _described(_TEXT, "The column that says which case a row is about."),
+        "label": _described(_TEXT, "The column of what is true."),
+        "prediction": _described(_TEXT, "The column of what the model said; right where it equals the label."),
+        "score": _described(_TEXT, "The column of how likely the positive label is, or of how good the answer is."),
+        "threshold": _described(_NUMBER, "A score of at least this means the positive label, or a good answer."),
+        "better": _described(_choice(HigherOrLower), "Without a label: which scores are better."),
+        "positive": _described(_TEXT, "The label that a high score means; 1 or true by default."),
+        "cluster": _described(_TEXT, "The column of what several cases share, such as a patient."),
+        "measure": _described(_choice(Measure), "What is computed from the cases; by default what the columns allow."),
+    }
+    said = [{"required": ["label", "prediction"]}, {"required": ["score"]}]
+    for_scores = {"not": {"anyOf": [{"required": [key]} for key in ("threshold", "better")]}}
+    return {
+        **_mapping(cases.TABLE, keys, required=["table", "id"]),
+        "oneOf": said,
+        "dependentSchemas": {"prediction": for_scores, "label": {"not": {"required": ["better"]}}},
+        "dependentRequired": {"positive": ["label"]},
+    }
+
+
 def _rule() -> Schema:
     tolerance = {"type": "number", "minimum": 0}
     percent = _mapping(("percent",), {"percent": tolerance}, required=["percent"])
@@ -98,12 +126,22 @@ def _rule() -> Schema:
         "at_least": _described(_NUMBER, "The lowest value that passes."),
         "at_most": _described(_NUMBER, "The highest value that passes."),
         "value": _described(_choice(Value), "Which value of the history counts."),
+        "cases": _described(_TEXT, "One of the model's tables of cases, by name."),
+        "broke_at_most": _described(
+            {"type": "integer", "minimum": 0}, "How many cases may be wrong that the baseline has right."
+        ),
         "then": _described(_choice(Then), "What a broken rule leads to."),
         "target": _described(_TEXT, "A glob for target branches; the rule applies only to those."),
     }
+    bounds = [{"required": [bound]} for bound in ("worse_by", "at_least", "at_most")]
+    of_metrics = [{"required": [key]} for key in reading.RULE if key not in cases.RULE]
+    of_cases = [{"required": [key]} for key in ("cases", "broke_at_most")]
     return {
-        **_mapping(reading.RULE, keys, required=["metric"]),
-        "anyOf": [{"required": [bound]} for bound in ("worse_by", "at_least", "at_most")],
+        **_mapping(reading.RULE, keys),
+        "oneOf": [
+            {"required": ["metric"], "anyOf": bounds, "not": {"anyOf": of_cases}},
+            {"required": ["cases", "broke_at_most"], "not": {"anyOf": of_metrics}},
+        ],
         "dependentRequired": {"worse_by": ["better"]},
     }
 

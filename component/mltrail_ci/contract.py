@@ -63,7 +63,7 @@ def _shown(one: Problem) -> dict[str, Any]:
 
 
 def _summary(path: str, contract: Contract) -> str:
-    rules = sum(len(model.rules) for model in contract.models.values())
+    rules = sum(len(model.rules) + len(model.case_rules) for model in contract.models.values())
     return text.clean(f"{path} is valid: {_count(len(contract.models), 'model')}, {_count(rules, 'rule')}.")
 
 

@@ -71,9 +71,75 @@ class Tolerance:
     percent: bool = False
 
 
+class Measure(StrEnum):
+    """What is computed from a table of cases. The names are scikit-learn's."""
+
+    ACCURACY = "accuracy"
+    F1 = "f1"
+    PRECISION = "precision"
+    RECALL = "recall"
+    MACRO_F1 = "macro_f1"
+    MEAN_ABSOLUTE_ERROR = "mean_absolute_error"
+    ROOT_MEAN_SQUARED_ERROR = "root_mean_squared_error"
+    AUC = "auc"
+    LOG_LOSS = "log_loss"
+    BRIER = "brier"
+    MEAN_SCORE = "mean_score"
+
+
+OF_CLASSES = frozenset({Measure.ACCURACY, Measure.F1, Measure.PRECISION, Measure.RECALL, Measure.MACRO_F1})
+"""Measures of right and wrong answers."""
+
+OF_CHANCES = frozenset({Measure.AUC, Measure.LOG_LOSS, Measure.BRIER})
+"""Measures of a score that says how likely the positive label is."""
+
+OF_NUMBERS = frozenset({Measure.MEAN_ABSOLUTE_ERROR, Measure.ROOT_MEAN_SQUARED_ERROR})
+"""Measures of predicted numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseTable:
+    """A file among a run's artifacts with a row for each case of a test set; the texts are the names of its columns.
+
+    Either `prediction` and `label` are set, which are equal where the model is right, or `score`. With a `label` a
+    score says how likely `positive` is (None: 1 or true); without one it says how good an answer is, and `better`
+    whether high or low is good. `cluster` names what several cases share, such as a patient.
+    """
+
+    name: str
+    table: str
+    id: str
+    label: str | None = None
+    prediction: str | None = None
+    score: str | None = None
+    threshold: float | None = None
+    better: HigherOrLower = HigherOrLower.HIGHER
+    positive: str | None = None
+    cluster: str | None = None
+    given_measure: Measure | None = None
+    line: int = 0
+
+    @property
+    def right_or_wrong(self) -> bool:
+        """Whether each case is right or wrong. A score without a threshold and a predicted number are neither."""
+        return (self.prediction is not None or self.threshold is not None) and self.given_measure not in OF_NUMBERS
+
+    @property
+    def measure(self) -> Measure:
+        """What is computed: the measure that the file names, or else what the columns are made for."""
+        if self.given_measure is not None:
+            return self.given_measure
+        if self.right_or_wrong:
+            return Measure.ACCURACY
+        return Measure.MEAN_SCORE if self.label is None else Measure.AUC
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is expected of a metric, or of all metrics that match a glob. At least one of the three bounds is set."""
+    """What is expected of a metric, or of all metrics that match a glob: at least one of the three bounds is set.
+
+    A rule about cases has no metric: `cases` names a table of the model.
+    """
 
     metric: str
     better: HigherOrLower | None = None
@@ -84,6 +150,8 @@ class Rule:
     then: Then = Then.FAIL
     target: str | None = None  # a glob for target branches; None means all of them
     line: int = 0
+    cases: str | None = None
+    broke_at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +175,9 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model. The file's `defaults` have already been applied."""
+    """One model. The file's `defaults` have already been applied. `rules` are about metrics, `case_rules` about its
+    tables of cases.
+    """
 
     name: str
     runs: Runs = Runs()
@@ -117,6 +187,8 @@ class Model:
     rank_by: str | None = None
     rank_better: HigherOrLower | None = None  # which values of `rank_by` are better, unless a rule says it
     rules: tuple[Rule, ...] = ()
+    cases: Mapping[str, CaseTable] = field(default_factory=dict)
+    case_rules: tuple[Rule, ...] = ()
     promote: Promote | None = None
     keep: Keep = Keep()
     repeat_over: frozenset[str] = frozenset({"seed", "random_state"})

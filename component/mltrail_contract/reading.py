@@ -1,14 +1,16 @@
 """Read a contract file. Unknown keys are errors: a misspelt rule must not silently gate nothing."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import yaml
 
+from . import cases
 from .model import (
     Baseline,
     BaselineKind,
     Bump,
+    CaseTable,
     Contract,
     GateSettings,
     HigherOrLower,
@@ -40,9 +42,21 @@ _UNITS_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS, "w": 7 * 24 * _HOUR_MS}
 TOP = ("version", "defaults", "gate", "models")
 GATE = ("thread", "status", "issue")
 DEFAULTS = ("repeat_over", "pair_by", "if_unknown", "if_silent")
-MODEL = ("runs", "paths", "baseline", "same_dataset", "rank_by", "rules", "promote", "keep", "retired", *DEFAULTS)
+MODEL = (
+    "runs",
+    "paths",
+    "baseline",
+    "same_dataset",
+    "cases",
+    "rank_by",
+    "rules",
+    "promote",
+    "keep",
+    "retired",
+    *DEFAULTS,
+)
 RANK_BY = ("metric", "better")
-RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "then", "target")
+RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "cases", "broke_at_most", "then", "target")
 PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse", "sources")
 
 
@@ -72,16 +86,20 @@ def _check_size(entry: Entry, models: Collection[Model]) -> None:
     """Limit the work for each report: each model's runs are compared, and each rule is matched with each metric."""
     if len(models) > _MOST_MODELS:
         entry.add_problem(f"{len(models)} models; at most {_MOST_MODELS} are allowed")
-    most = max((len(model.rules) for model in models), default=0)
+    most = max(map(_rules_of, models), default=0)
     if most > _MOST_RULES:
         entry.add_problem(
             f"a model has {most} rules; at most {_MOST_RULES} are allowed. One glob can cover several metrics"
         )
-    together = sum(len(model.rules) for model in models)
+    together = sum(map(_rules_of, models))
     if together > _MOST_RULES_TOGETHER:
         entry.add_problem(
             f"{together} rules; at most {_MOST_RULES_TOGETHER} are allowed. One glob can cover several metrics"
         )
+
+
+def _rules_of(model: Model) -> int:
+    return len(model.rules) + len(model.case_rules)
 
 
 def _compose(text: str) -> yaml.Node:
@@ -148,6 +166,8 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
     found = entry.mapping(MODEL)
     own = _defaults(found, defaults)
     rank_by, rank_better = _rank_by(found["rank_by"]) if "rank_by" in found else (None, None)
+    tables = cases.tables(found["cases"]) if "cases" in found else {}
+    rules = found["rules"].each(lambda rule: _rule(rule, tables)) if "rules" in found else ()
     return Model(
         name,
         runs=_runs(found["runs"]) if "runs" in found else Runs(),
@@ -156,7 +176,9 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
         same_dataset=found["same_dataset"].text() if "same_dataset" in found else None,
         rank_by=rank_by,
         rank_better=rank_better,
-        rules=found["rules"].each(_rule) if "rules" in found else (),
+        rules=tuple(rule for rule in rules if rule.cases is None),
+        cases=tables,
+        case_rules=tuple(rule for rule in rules if rule.cases is not None),
         promote=_promote(found["promote"]) if "promote" in found else None,
         keep=_keep(found["keep"]) if "keep" in found else Keep(),
         repeat_over=own.repeat_over,
@@ -201,9 +223,11 @@ def _baseline(entry: Entry) -> Baseline:
     return Baseline()
 
 
-def _rule(entry: Entry) -> Rule | None:
+def _rule(entry: Entry, tables: Mapping[str, CaseTable]) -> Rule | None:
     before = len(entry.reader.problems)
     found = entry.mapping(RULE)
+    if cases.is_about_cases(found):
+        return cases.rule(entry, found, tables)
     metric = found["metric"].text() if "metric" in found else None
     rule = Rule(
         metric or "",

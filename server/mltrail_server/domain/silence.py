@@ -86,7 +86,7 @@ def _if_silent(model: Model, *, meant: bool) -> Outcome:
 
 def _evaded(model: Model, target: str) -> Outcome:
     """Return what breaking the strictest of a model's rules leads to."""
-    fails = any(rule.then is Then.FAIL for rule in model.rules if gate.applies(rule, target))
+    fails = any(rule.then is Then.FAIL for rule in (*model.rules, *model.case_rules) if gate.applies(rule, target))
     return Outcome.FAIL if fails else gate.worst([Outcome.WARN, model.if_silent])
 
 
