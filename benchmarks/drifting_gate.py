@@ -12,9 +12,10 @@ import random
 from dataclasses import dataclass
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Tolerance
-from mltrail_server.domain import gate
+from mltrail_server.domain import judgement
 from mltrail_server.domain.comparison import compare
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.judgement import ModelInput
 
 from .gate import Situation, levels
 
@@ -45,7 +46,7 @@ def counted(move: Situation, *, pipelines: int, drop: float, requests: int, seed
     for _ in range(requests):
         branch = [[_run(number, rng.gauss(level, 1))] for number, level in enumerate(levels(situation, rng))]
         compared = compare([_run(-1, rng.gauss(-drop, 1))], branch[0], history=branch[1:], model=MODEL)
-        (ruling,) = gate.judge(compared, MODEL, target="main")
+        (ruling,) = judgement.judge_models([ModelInput("m", compared, MODEL, "main")])["m"].rulings
         if ruling.known:
             definite += 1
             right += (ruling.outcome is Outcome.FAIL) == (drop > 0)

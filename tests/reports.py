@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mltrail_contract import Outcome
-from mltrail_server.domain import conclusion, gate
+from mltrail_server.domain import conclusion, gate, judgement
 from mltrail_server.domain.comparison import NO_CONTRACT, compare
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.judgement import ModelInput
 from mltrail_server.services.contract import contracts
 from mltrail_server.services.review.judge import Judged, ModelReport
 from mltrail_server.services.review.reports import Report
@@ -55,7 +56,7 @@ def a_report(
         a_pipeline(907, SHA),
         MergeRequest(**fields),  # type: ignore[arg-type] # what a note does not look at is None
         judged.models,
-        conclusion.overall(model.conclusion for model in judged.models),
+        conclusion.overall((model.name, model.conclusion) for model in judged.models),
         judged,
         None if proposed is None else _judged(models, proposed, target),
         tuple(run for sides in models.values() for run in sides.runs),
@@ -67,18 +68,22 @@ def a_report(
 def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judged:
     version = contracts.parsed(text or None)
     known = version.contract.models if version.contract else {}
+    inputs = []
+    for name, sides in models.items():
+        model = known.get(name, NO_CONTRACT)
+        compared = compare(sides.runs, sides.baseline, history=sides.history, model=model)
+        inputs.append(ModelInput(name, compared, model, target, pipelines=range(900, 899 - len(sides.history), -1)))
+    found = judgement.judge_models(inputs)
     reports = []
     for name, sides in models.items():
-        model = known.get(name)
-        compared = compare(sides.runs, sides.baseline, history=sides.history, model=model or NO_CONTRACT)
-        rulings = gate.judge(compared, model, target=target) if model else ()
+        model, rulings = known.get(name), found[name].rulings
         reports.append(
             ModelReport(
                 name,
                 tuple(sides.runs),
-                compared,
+                found[name].comparison,
                 a_pipeline(900) if sides.baseline else None,
-                conclusion.of_model(compared),
+                conclusion.of_model(found[name].comparison, rulings),
                 model,
                 rulings=rulings,
                 outcome=gate.worst(one.outcome for one in rulings) if model else None,

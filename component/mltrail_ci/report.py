@@ -102,7 +102,7 @@ def _shown(report: Report) -> str:
         waiting = f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet."
         silent = [text.clean(f"Model {model.name}: {model.silence}") for model in report.models if model.silence]
         return "\n\n".join([*([*parts, *silent] if report.state == "empty" else []), text.clean(waiting)])
-    parts += [text.coloured(text.clean(_headline(report)), report.level)]
+    parts += [text.coloured(text.clean(report.sentence), report.level)]
     parts += [_model(model) for model in report.models]
     if report.proposed:
         parts.append("With this merge request's own contract file: " + _gate(report.proposed))
@@ -111,15 +111,6 @@ def _shown(report: Report) -> str:
     elif report.note_problem:
         parts.append(f"No comment was written: {text.clean(report.note_problem)}")
     return "\n\n".join(parts)
-
-
-def _headline(report: Report) -> str:
-    """The verdict. If it is a single metric's, it does not name the metric, which is the first one of the model."""
-    for model in report.models[:1]:
-        for metric in model.metrics[:1]:
-            if metric.sentence and report.sentence.startswith(metric.sentence):
-                return f"{model.name}: {metric.name} {report.sentence}"
-    return report.sentence
 
 
 def _gate(gate: Gate) -> str:
@@ -157,7 +148,7 @@ def _row(metric: Metric) -> list[str]:
         _spread(metric.baseline),
         _spread(metric.current),
         text.signed(metric.delta),
-        metric.sentence or metric.judgement,
+        f"{metric.verdict}: {metric.sentence}" if metric.sentence else metric.verdict,
     ]
 
 

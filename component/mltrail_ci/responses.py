@@ -15,7 +15,7 @@ class Spread(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """`judgement` is the server's word for the difference; `sentence` is for people."""
+    """`verdict` is one of the five verdicts in words; `sentence` says why."""
 
     name: str
     direction: str
@@ -23,7 +23,7 @@ class Metric(NamedTuple):
     baseline: Spread | None
     current: Spread | None
     delta: float | None
-    judgement: str
+    verdict: str
     sentence: str
 
 
@@ -50,13 +50,16 @@ class Gate(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule of the contract applied to one metric. `known` is False if the outcome is unknown."""
+    """One rule of the contract applied to one metric. `known` is False if the outcome is unknown; `verdict` is one of
+    the five verdicts in words.
+    """
 
     metric: str
     expects: str
     outcome: str
     known: bool
     sentence: str
+    verdict: str = ""
 
 
 class Candidate(NamedTuple):
@@ -282,6 +285,7 @@ def rule(body: Mapping[str, Any]) -> Rule:
         expects=text(body.get("expects")),
         outcome=str(body["outcome"]),
         known=bool(body.get("known", True)),
+        verdict=text(body.get("verdict")),
         sentence="; ".join(filter(None, (text(body.get("sentence")), text(body.get("advice"))))),
     )
 
@@ -294,7 +298,7 @@ def _metric(body: Mapping[str, Any]) -> Metric:
         baseline=_spread(body.get("baseline")),
         current=_spread(body.get("current")),
         delta=number(body.get("delta")),
-        judgement=text(body.get("judgement")),
+        verdict=text(body.get("verdict")),
         sentence=text(body.get("sentence")),
     )
 

@@ -36,7 +36,6 @@ __all__ = [
     "ContractError",
     "GateSettings",
     "HigherOrLower",
-    "Measure",
     "Keep",
     "Measure",
     "Model",

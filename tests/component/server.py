@@ -90,17 +90,20 @@ def a_report(**changes: Any) -> Mapping[str, Any]:
             "url": "https://gitlab.example.com/team/churn/-/merge_requests/3",
             "target_branch": "main",
         },
-        "verdict": {"level": "bad", "sentence": "+0.8 pp, better, real (3 v 3 runs); 1 other metric is worse"},
+        "verdict": {
+            "level": "bad",
+            "sentence": "churn: recall is worse (no longer logged); churn: val_auc is better (+0.8 pp)",
+        },
         "models": [
             {
                 "name": "churn",
                 "baseline": {"pipeline": 1000},
                 "best": {"iid": 7, "name": "depth-3-seed-1", "url": candidate["url"], "runs": 3},
                 "metrics": [
-                    a_metric("val_auc", "better", "+0.8 pp, better, real (3 v 3 runs)"),
-                    a_metric("val/log loss", "worse", "+0.02, worse, real (3 v 3 runs)"),
-                    a_metric("val_f1", "unknown", "1 run, noise unknown: add seeds to tell"),
-                    a_metric("recall", "gone", "gone", current=None, delta=None),
+                    a_metric("val_auc", "better", "+0.8 pp, more than chance makes"),
+                    a_metric("val/log loss", "worse", "+0.02, more than chance makes"),
+                    a_metric("val_f1", "can't tell yet", "one run on each side shows nothing about chance"),
+                    a_metric("recall", "worse", "no longer logged", current=None, delta=None),
                 ],
                 "parameters": [
                     {"name": "learning_rate", "from": "0.05", "to": "0.2"},
@@ -115,7 +118,7 @@ def a_report(**changes: Any) -> Mapping[str, Any]:
     }
 
 
-def a_metric(name: str, judgement: str, sentence: str, **changes: Any) -> dict[str, Any]:
+def a_metric(name: str, verdict: str, sentence: str, **changes: Any) -> dict[str, Any]:
     return {
         "name": name,
         "direction": "higher",
@@ -124,7 +127,7 @@ def a_metric(name: str, judgement: str, sentence: str, **changes: Any) -> dict[s
         "current": {"mean": 0.8953, "sd": None, "n": 3},
         "delta": 0.008,
         "relative": 0.009,
-        "judgement": judgement,
+        "verdict": verdict,
         "sentence": sentence,
         **changes,
     }

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 import pytest
 
-from mltrail_server.domain import conclusion
-from mltrail_server.domain.comparison import Comparison, Judgement, MetricChange, ParameterChange, compare
+from mltrail_server.domain import conclusion, judgement
+from mltrail_server.domain.comparison import Comparison, MetricChange, ParameterChange, compare
 from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.judgement import ModelInput
+from mltrail_server.domain.verdict import Verdict
 
 _numbers = itertools.count(1)
 
@@ -25,8 +27,16 @@ def runs(
     ]
 
 
+def judged(comparison: Comparison) -> Comparison:
+    return judgement.judge_models([ModelInput("churn", comparison)])["churn"].comparison
+
+
+def verdicts(comparison: Comparison) -> dict[str, Verdict]:
+    return {metric.name: metric.verdict for metric in judged(comparison).metrics}
+
+
 def only(comparison: Comparison) -> MetricChange:
-    (metric,) = comparison.metrics
+    (metric,) = judged(comparison).metrics
     return metric
 
 
@@ -34,38 +44,38 @@ STEADY = [0.80, 0.81, 0.82, 0.80, 0.81]
 
 
 @pytest.mark.parametrize(
-    ("now", "before", "judgement", "sentence"),
+    ("now", "before", "verdict", "reason"),
     [
-        ([0.90, 0.91, 0.92], [0.80, 0.81, 0.82], Judgement.BETTER, "+10 pp, better, real (3 v 3 runs)"),
-        ([0.70, 0.71, 0.72], [0.80, 0.81, 0.82], Judgement.WORSE, "−10 pp, worse, real (3 v 3 runs)"),
-        ([0.80, 0.83, 0.81], [0.80, 0.82, 0.81], Judgement.NOISE, "+0.33 pp, within noise (3 v 3 runs)"),
-        ([0.9], [0.8], Judgement.UNKNOWN, "+10 pp; 1 run, noise unknown: add seeds to tell"),
-        ([0.8], [0.8], Judgement.SAME, "unchanged"),
+        ([0.90, 0.91, 0.92], [0.80, 0.81, 0.82], Verdict.BETTER, "+10 pp, more than chance makes"),
+        ([0.70, 0.71, 0.72], [0.80, 0.81, 0.82], Verdict.WORSE, "−10 pp, more than chance makes"),
+        ([0.80, 0.83, 0.81], [0.80, 0.82, 0.81], Verdict.NO_CLEAR_CHANGE, "+0.33 pp, no more than chance makes"),
+        ([0.9], [0.8], Verdict.CANT_TELL, "+10 pp; one run on each side shows nothing about chance"),
+        ([0.8], [0.8], Verdict.NO_CLEAR_CHANGE, "the same value"),
         # One run is held against the interval in which one more run of the other side would fall.
-        ([0.90], STEADY, Judgement.BETTER, "+9.2 pp, better, real (1 v 5 runs)"),
-        ([0.82], STEADY, Judgement.NOISE, "+1.2 pp, within noise (1 v 5 runs)"),
-        (STEADY, [0.90], Judgement.WORSE, "−9.2 pp, worse, real (5 v 1 runs)"),
-        # Fixed seeds show nothing about chance.
-        ([0.81, 0.81], [0.80, 0.80], Judgement.UNKNOWN, "+1.0 pp; 2 v 2 runs, noise unknown: add seeds to tell"),
-        ([0.81], [0.80, 0.80], Judgement.UNKNOWN, "+1.0 pp; 1 v 2 runs, noise unknown: add seeds to tell"),
+        ([0.90], STEADY, Verdict.BETTER, "+9.2 pp, more than chance makes"),
+        ([0.82], STEADY, Verdict.CANT_TELL, "+1.2 pp; too few runs to tell"),
+        (STEADY, [0.90], Verdict.WORSE, "−9.2 pp, more than chance makes"),
+        # Repeats that all give the same number show nothing about chance.
+        ([0.81, 0.81], [0.80, 0.80], Verdict.CANT_TELL, "+1.0 pp; all runs on a side gave the same number"),
+        ([0.81], [0.80, 0.80], Verdict.CANT_TELL, "+1.0 pp; all runs on a side gave the same number"),
     ],
 )
 def test_a_difference_is_judged_by_the_spread_of_repeats(
-    now: list[float], before: list[float], judgement: Judgement, sentence: str
+    now: list[float], before: list[float], verdict: Verdict, reason: str
 ) -> None:
     metric = only(compare(runs(now), runs(before)))
-    assert (metric.judgement, metric.sentence) == (judgement, sentence)
+    assert (metric.verdict, metric.reason) == (verdict, reason)
 
 
 def test_for_a_loss_less_is_better_and_the_sentence_has_per_cent() -> None:
     metric = only(compare(runs([1.8, 1.81, 1.79], metric="loss"), runs([2.0, 2.01, 1.99], metric="loss")))
-    assert (metric.judgement, metric.sentence) == (Judgement.BETTER, "−0.20 (−10 %), better, real (3 v 3 runs)")
+    assert (metric.verdict, metric.reason) == (Verdict.BETTER, "−0.20 (−10 %), more than chance makes")
     assert metric.relative == pytest.approx(-0.1)
 
 
 def test_a_metric_whose_direction_nobody_knows_is_no_verdict() -> None:
     compared = compare(runs([5, 5.1, 4.9], metric="spread"), runs([1, 1.1, 0.9], metric="spread"), rank_by="spread")
-    assert only(compared).judgement is Judgement.UNKNOWN
+    assert only(compared).verdict is Verdict.CANT_TELL
     assert "is higher or lower better?" in only(compared).sentence
     with_direction = compare(
         runs([5, 5.1, 4.9], metric="spread"),
@@ -73,7 +83,7 @@ def test_a_metric_whose_direction_nobody_knows_is_no_verdict() -> None:
         rank_by="spread",
         better=Better.LOWER,
     )
-    assert only(with_direction).judgement is Judgement.WORSE
+    assert only(with_direction).verdict is Verdict.WORSE
     assert not only(with_direction).direction.guessed
 
 
@@ -96,7 +106,7 @@ def test_parameters_that_come_and_go_are_changes() -> None:
 @pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.SUCCEEDED])
 def test_only_runs_of_succeeded_jobs_count(state: RunState) -> None:
     compared = compare(runs([0.5]) + runs([0.99], state=state), runs([0.5]) + runs([0.99], state=state))
-    assert only(compared).judgement is Judgement.SAME
+    assert only(compared).reason == "the same value"
     assert compare(runs([0.9], state=state), runs([0.5])).best is None
 
 
@@ -105,16 +115,20 @@ def test_metrics_that_appear_and_vanish_are_new_and_gone() -> None:
         Run(1, "a", RunState.SUCCEEDED, {}, {"acc": 0.9, "f1": 0.8}),
         Run(2, "b", RunState.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7}),
     )
-    judged = {metric.name: metric.judgement for metric in compare([one], [other]).metrics}
-    assert judged == {"acc": Judgement.SAME, "f1": Judgement.NEW, "auc": Judgement.GONE}
+    assert verdicts(compare([one], [other])) == {
+        "acc": Verdict.NO_CLEAR_CHANGE,
+        "f1": Verdict.CANT_TELL,
+        "auc": Verdict.WORSE,
+    }
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.7976931348623157e308])
-def test_what_is_no_number_is_as_good_as_gone(value: float) -> None:
+def test_a_training_that_diverged_is_worse(value: float) -> None:
     broken = [Run(1, "a", RunState.SUCCEEDED, {}, {"val_acc": value, "val_loss": 0.1})]
     fine = [Run(2, "b", RunState.SUCCEEDED, {}, {"val_acc": 0.9, "val_loss": 0.1})]
-    judged = {metric.name: metric.judgement for metric in compare(broken, fine).metrics}
-    assert judged == {"val_acc": Judgement.GONE, "val_loss": Judgement.SAME}
+    compared = compare(broken, fine)
+    assert verdicts(compared) == {"val_acc": Verdict.WORSE, "val_loss": Verdict.NO_CLEAR_CHANGE}
+    assert {one.reason for one in judged(compared).metrics} == {"diverged: not a number", "the same value"}
 
 
 def test_the_ranking_metric_comes_first_then_what_is_worse() -> None:
@@ -139,7 +153,12 @@ def test_the_ranking_metric_comes_first_then_what_is_worse() -> None:
         )
         for n in range(3)
     ]
-    assert [metric.name for metric in compare(now, before).metrics] == ["val_accuracy", "z_loss", "b_loss", "a_loss"]
+    assert [metric.name for metric in judged(compare(now, before)).metrics] == [
+        "val_accuracy",
+        "z_loss",
+        "b_loss",
+        "a_loss",
+    ]
 
 
 def test_nothing_to_compare_is_no_error() -> None:
@@ -162,18 +181,23 @@ class TestVerdict:
         ],
     )
     def test_the_ranking_metric_decides(self, now: list[float], before: list[float], level: Level) -> None:
-        assert conclusion.of_model(compare(runs(now), runs(before))).level is level
+        assert conclusion.of_model(judged(compare(runs(now), runs(before)))).level is level
 
     def test_a_metric_that_vanished_is_bad_where_nothing_else_changed(self) -> None:
         now = [Run(1, "a", RunState.SUCCEEDED, {}, {"acc": 0.9})]
         before = [Run(2, "b", RunState.SUCCEEDED, {}, {"acc": 0.9, "auc": 0.7})]
-        found = conclusion.of_model(compare(now, before))
-        assert (found.level, found.sentence) == (Level.BAD, "unchanged; 1 other metric is gone")
+        found = conclusion.of_model(judged(compare(now, before)))
+        assert (found.level, found.sentence) == (Level.BAD, "1 metric is worse")
+        assert found.named("`{}`".format) == "`auc` is worse (no longer logged)"
 
     def test_the_worst_model_decides(self) -> None:
-        good = conclusion.of_model(compare(runs([0.9, 0.91]), runs([0.1, 0.11])))
-        bad = conclusion.of_model(compare(runs([0.1, 0.11]), runs([0.9, 0.91])))
-        found = conclusion.overall([good, bad])
+        good = conclusion.of_model(judged(compare(runs([0.9, 0.91]), runs([0.1, 0.11]))))
+        bad = conclusion.of_model(judged(compare(runs([0.1, 0.11]), runs([0.9, 0.91]))))
+        found = conclusion.overall([("a", good), ("b", bad)])
         assert (found.level, found.sentence) == (Level.BAD, "2 models: 1 worse, 1 better")
-        assert conclusion.overall([good]) is good
+        assert found.named("`{}`".format) == (
+            "2 models: 1 worse, 1 better; `b`: `val_accuracy` is worse (−80 pp, more than chance makes); "
+            "`a`: `val_accuracy` is better (+80 pp, more than chance makes)"
+        )
+        assert conclusion.overall([("a", good)]).sentence == good.sentence
         assert conclusion.overall([]).level is Level.UNKNOWN

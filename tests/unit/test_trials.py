@@ -3,9 +3,11 @@
 import random
 
 from mltrail_contract import Contract, Model, Runs
-from mltrail_server.domain import selection, trials
-from mltrail_server.domain.comparison import Judgement, compare
+from mltrail_server.domain import judgement, selection, trials
+from mltrail_server.domain.comparison import Comparison, compare
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.judgement import ModelInput
+from mltrail_server.domain.verdict import Verdict
 from tests.reports import a_run
 
 
@@ -15,6 +17,11 @@ def some_trials(count: int, *, seed: int = 1) -> list[Run]:
         a_run(100 + place, {"val_accuracy": rng.gauss(0.8, 0.01)}, params={"lr": str(place)}, parent_iid=1)
         for place in range(count)
     ]
+
+
+def judged(runs: list[Run], baseline: list[Run], *, history: list[list[Run]]) -> Comparison:
+    compared = compare(runs, baseline, history=history)
+    return judgement.judge_models([ModelInput("churn", compared)])["churn"].comparison
 
 
 def test_the_trials_of_an_empty_parent_count() -> None:
@@ -58,17 +65,17 @@ def test_failed_trials_do_not_speak() -> None:
 def test_the_best_of_many_trials_is_luck() -> None:
     history = [[a_run(900 + 9 * place, {"val_accuracy": 0.8 + (-1) ** place * 0.008})] for place in range(15)]
     best = a_run(1, {"val_accuracy": 0.83}, params={"lr": "best"})
-    lone = compare([best], [a_run(2000, {"val_accuracy": 0.8})], history=history)
-    assert (lone.metrics[0].judgement, lone.luck) == (Judgement.BETTER, False)
+    lone = judged([best], [a_run(2000, {"val_accuracy": 0.8})], history=history)
+    assert (lone.metrics[0].verdict, lone.luck) == (Verdict.BETTER, False)
     sweep = [best, *(a_run(10 + n, {"val_accuracy": 0.79}, params={"lr": str(n)}) for n in range(500))]
-    found = compare(sweep, [a_run(2000, {"val_accuracy": 0.8})], history=history)
-    assert (found.groups, found.metrics[0].judgement, found.luck) == (501, Judgement.NOISE, True)
+    found = judged(sweep, [a_run(2000, {"val_accuracy": 0.8})], history=history)
+    assert (found.groups, found.metrics[0].verdict, found.luck) == (501, Verdict.NO_CLEAR_CHANGE, True)
     # A parent that names its trials' winner is the best of so many too.
     folded = [
         a_run(3000, {"val_accuracy": 0.83, "final": 1}),
         *(a_run(10 + n, {}, parent_iid=3000) for n in range(500)),
     ]
-    assert compare(folded, [a_run(2000, {"val_accuracy": 0.8})], history=history).luck
+    assert judged(folded, [a_run(2000, {"val_accuracy": 0.8})], history=history).luck
 
 
 def test_fresh_runs_of_the_winner_show_how_good_it_is() -> None:
@@ -84,17 +91,17 @@ def test_fresh_runs_of_the_winner_show_how_good_it_is() -> None:
             for seed in seeds
         ]
 
-    confirmed = compare([*sweep, *again(0.828)], baseline, history=history)
-    assert (confirmed.confirmed, confirmed.luck, confirmed.metrics[0].judgement) == (True, False, Judgement.BETTER)
+    confirmed = judged([*sweep, *again(0.828)], baseline, history=history)
+    assert (confirmed.confirmed, confirmed.luck, confirmed.metrics[0].verdict) == (True, False, Verdict.BETTER)
     assert confirmed.best is not None
     assert len(confirmed.best.runs) == 3, "the trial that won is not among them"
-    refuted = compare([*sweep, *again(0.8)], baseline, history=history)
-    assert refuted.metrics[0].judgement is Judgement.SAME
+    refuted = judged([*sweep, *again(0.8)], baseline, history=history)
+    assert refuted.metrics[0].verdict is Verdict.NO_CLEAR_CHANGE
     # Fresh runs of another choice, or failed ones, say nothing of the winner, and can't win.
     for others in (again(0.9, lr="3"), again(0.9, state=RunState.FAILED)):
-        found = compare([*sweep, *others], baseline, history=history)
+        found = judged([*sweep, *others], baseline, history=history)
         assert (found.confirmed, found.best_run and found.best_run.params["lr"]) == (False, "49")
-    alone = compare(again(0.8), baseline, history=history)
+    alone = judged(again(0.8), baseline, history=history)
     assert (alone.confirmed, alone.best_run is not None) == (False, True)
 
 

@@ -11,8 +11,8 @@ from mltrail_ci.responses import Model, Report
 
 from .text import clean, exact
 
-# A missing metric fails too; otherwise deleting one would be a way to pass.
-_FAILURES = frozenset({"worse", "gone"})
+_FAILURE = "worse"  # also said of a metric that is no longer logged: deleting one is no way to pass
+_UNKNOWN = "can't tell yet"
 
 
 class _Case(NamedTuple):
@@ -58,6 +58,5 @@ def _cases(model: Model) -> Iterator[_Case]:
         yield _Case("is trained", state, "silence", model.silence)
     elif not model.rules:
         for metric in model.metrics:
-            state = "failure" if metric.judgement in _FAILURES else "system-out"
-            state = "skipped" if metric.judgement == "unknown" else state
-            yield _Case(metric.name, state, metric.judgement, metric.sentence)
+            state = {_FAILURE: "failure", _UNKNOWN: "skipped"}.get(metric.verdict, "system-out")
+            yield _Case(metric.name, state, metric.verdict, f"{metric.verdict}: {metric.sentence}")

@@ -13,11 +13,12 @@ from enum import StrEnum
 
 from mltrail_contract import Model, Rule
 
-from . import evidence, globs
-from .comparison import Comparison, Judgement, MetricChange, difference_text, direction_of
+from . import globs, hypotheses
+from .comparison import Comparison, MetricChange, difference_text, direction_of
 from .direction import Better, is_rate
 from .evidence import ENOUGH_FREEDOM
 from .grouping import Run, ranking_metric
+from .hypotheses import Decision, Family, Hypothesis, Key
 from .numbers import decimals_for, number
 
 SHARE_BOUND = 0.05
@@ -91,13 +92,13 @@ def against_champion(
     ruled = _ruled(model, changes, branch)
     ranks = [one.name for one in compared.metrics if one.name in (compared.rank_by, ranked)]
     chosen = [changes[name] for name in dict.fromkeys((*ranks, *sorted(ruled)))]
-    real = _really_worse(chosen)
+    decided = _decided(chosen)
     may = globs.matching_any(changes, allowed)
     return tuple(
         _line(
             one,
             ruled.get(one.name, ()),
-            real=one.name in real,
+            decided.get(one.name),
             allowed=one.name in may,
             odd=compared.odd(one.name) if one.name in ruled else 0,
         )
@@ -124,15 +125,20 @@ def _ruled(model: Model, changes: Mapping[str, MetricChange], branch: str) -> di
     return found
 
 
-def _really_worse(chosen: Sequence[MetricChange]) -> set[str]:
-    """Name the metrics that are worse by more than chance, with as few false alarms for all together as for one."""
-    tested = [one for one in chosen if one.evidence is not None and one.loss is not None and one.direction.certain]
-    chances = [one.evidence.p if (one.loss or 0) > 0 else 1.0 for one in tested if one.evidence is not None]
-    return {one.name for one, real in zip(tested, evidence.together(chances), strict=True) if real}
+def _decided(chosen: Sequence[MetricChange]) -> dict[str, Decision]:
+    """Test all metrics together, with as few false alarms as for one."""
+    tested = [
+        Hypothesis(Key("", one.name), Family.OTHER, one.direction.better, evidence=one.evidence)
+        for one in chosen
+        if one.direction.certain
+    ]
+    return {key.metric: decision for key, decision in hypotheses.decide(tested).items()}
 
 
-def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool, odd: int) -> ChampionMetric:
-    standing, sentence = _standing(one, rules, real=real)
+def _line(
+    one: MetricChange, rules: Sequence[Rule], decision: Decision | None, *, allowed: bool, odd: int
+) -> ChampionMetric:
+    standing, sentence = _standing(one, rules, decision)
     if odd and one.direction.certain and one.baseline is not None and one.current is not None:
         # The mean of the other runs would hide a training that diverged.
         standing, sentence = Standing.WORSE, f"; not a number in {odd} {'run' if odd == 1 else 'runs'}"
@@ -142,7 +148,7 @@ def _line(one: MetricChange, rules: Sequence[Rule], *, real: bool, allowed: bool
     return ChampionMetric(one.name, one.direction.better, before, now, standing, f"{_values(before, now)}{sentence}")
 
 
-def _standing(one: MetricChange, rules: Sequence[Rule], *, real: bool) -> tuple[Standing, str]:
+def _standing(one: MetricChange, rules: Sequence[Rule], decision: Decision | None) -> tuple[Standing, str]:
     if not one.direction.certain:
         which = "only guessed" if one.direction.guessed else "unknown"
         return Standing.UNCOMPARED, f"; its direction is {which}"
@@ -150,29 +156,32 @@ def _standing(one: MetricChange, rules: Sequence[Rule], *, real: bool) -> tuple[
         return Standing.UNCOMPARED, "; the champion has not logged it"
     if one.current is None or one.loss is None:
         return Standing.WORSE, "; no longer logged, or not a number"
-    if one.judgement is Judgement.SAME:
+    if math.isclose(one.current.mean, one.baseline.mean, rel_tol=1e-12, abs_tol=1e-15):
         return Standing.EVEN, ""
     amount = difference_text(one.name, one.direction, one.baseline.mean, one.current.mean)
     difference = f" ({amount.replace(' (', ', ').removesuffix(')')})"  # it may have a percentage in brackets of its own
     if one.loss <= 0:
-        return (Standing.BETTER if one.judgement is Judgement.BETTER else Standing.EVEN), difference
-    standing, why = _of_a_loss(one, one.loss, one.baseline.mean, rules, real=real)
+        return (Standing.BETTER if decision is not None and decision.better else Standing.EVEN), difference
+    worse = decision is not None and decision.worse
+    standing, why = _of_a_loss(one, one.loss, one.baseline.mean, rules, worse=worse)
     return standing, difference + why
 
 
 def _of_a_loss(
-    one: MetricChange, loss: float, before: float, rules: Sequence[Rule], *, real: bool
+    one: MetricChange, loss: float, before: float, rules: Sequence[Rule], *, worse: bool
 ) -> tuple[Standing, str]:
     tolerances = [rule.worse_by for rule in rules if rule.worse_by is not None]
     amounts = [abs(before) * each.amount / _PERCENT if each.percent else each.amount for each in tolerances]
     if amounts and loss <= min(amounts) * (1 + 1e-9):
         return Standing.WITHIN, ""
-    if real:
+    if worse:
         return Standing.WORSE, ", more than chance"
     bound = _bound(one)
     if loss > bound * (1 + 1e-9):
         return Standing.WORSE, ", too much to pass while too few runs show what chance does"
-    return Standing.EVEN, ", within noise" if math.isinf(bound) else ", too few runs to tell it from chance"
+    return Standing.EVEN, ", no more than chance makes" if math.isinf(
+        bound
+    ) else ", too few runs to tell it from chance"
 
 
 def _bound(one: MetricChange) -> float:

@@ -1,9 +1,10 @@
-"""How a pipeline changes a model: its best candidate compared with the baseline's, metric by metric."""
+"""How a pipeline changes a model: its best candidate compared with the baseline's, metric by metric.
 
-import math
+This only measures. What a difference means is said by `judgement`, for all models of a merge request together.
+"""
+
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from mltrail_contract import Model
 
@@ -11,41 +12,52 @@ from . import evidence, folds, globs, trials
 from .direction import Basis, Better, MetricDirection, direction_by_name, is_rate, is_system
 from .evidence import BranchLevel, Evidence
 from .grouping import Group, Run, RunState, best, group, ranking_metric, representative, usable
+from .hypotheses import Decision
 from .numbers import change
 from .statistics import Summary
+from .verdict import Verdict
 
 NO_CONTRACT = Model("")
 """The rules for a model that no contract mentions."""
-
-
-class Judgement(StrEnum):
-    BETTER = "better"
-    WORSE = "worse"
-    NOISE = "noise"  # a difference as large as repeated runs show by chance
-    SAME = "same"
-    UNKNOWN = "unknown"  # a difference whose meaning is not known
-    NEW = "new"
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:
     """One metric on both sides. `delta` is current minus baseline; `relative` is that as a share of the baseline.
 
-    `sentence` contains nothing that a user wrote. `evidence` is None where nothing shows how large chance differences
-    are; `level` is the baseline's level.
+    `evidence` is None where nothing shows how large chance differences are; `level` is the baseline's level, and
+    `among` how many candidates the best was chosen from by this metric. `judgement` fills in the rest: `verdict` with
+    its `reason` and, where more is to be known, `advice` on what would tell. Neither contains anything that a user
+    wrote.
     """
 
     name: str
     direction: MetricDirection
     baseline: Summary | None
     current: Summary | None
-    judgement: Judgement
-    sentence: str
     delta: float | None = None
     relative: float | None = None
     evidence: Evidence | None = None
     level: BranchLevel | None = None
+    among: int = 1
+    verdict: Verdict = Verdict.CANT_TELL
+    reason: str = ""
+    advice: str = ""
+    decision: Decision | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.baseline is None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the baseline has logged it, and no run here has, as a number."""
+        return self.current is None
+
+    @property
+    def sentence(self) -> str:
+        """The reason, and what would tell."""
+        return f"{self.reason}; {self.advice}" if self.advice else self.reason
 
     @property
     def loss(self) -> float | None:
@@ -71,7 +83,9 @@ class Comparison:
     `incomparable` says why the two sides can't be compared, and contains nothing that a user wrote; `evades` is set
     when this side is the cause. `groups` is how many candidates the best was chosen from; `luck` is set when its lead
     is no larger than the best of so many has by chance. `confirmed` is set when `best` holds fresh runs of the winner,
-    so that its lead is not luck. `trend` is the ranking metric in the history's pipelines, in their order.
+    so that its lead is not luck. `history` is the best of each earlier pipeline of the target branch, newest first,
+    without the baseline. `looks` is how many pipelines of this merge request have judged the same files and the same
+    configuration, this one included; `pooled` is how many of the best's runs came from the earlier ones.
     """
 
     rank_by: str | None
@@ -83,16 +97,23 @@ class Comparison:
     groups: int
     datasets: tuple[ParameterChange, ...] = ()
     incomparable: str | None = None
-    trend: tuple[float | None, ...] = ()
+    history: tuple[Group | None, ...] = ()
     luck: bool = False
     confirmed: bool = False
     evades: bool = False
+    looks: int = 1
+    pooled: int = 0
 
     def odd(self, metric: str) -> int:
         """Count the best's runs that logged a metric as NaN or infinity, unless the baseline has such runs too."""
         if self.baseline is not None and _odd(self.baseline, metric):
             return 0
         return _odd(self.best, metric) if self.best is not None else 0
+
+    @property
+    def trend(self) -> tuple[float | None, ...]:
+        """The ranking metric in the history's pipelines, in their order."""
+        return tuple(_mean(one, self.rank_by) for one in self.history)
 
     @property
     def headline(self) -> MetricChange | None:
@@ -161,8 +182,7 @@ def _compared(
         tries,
         datasets=tuple(changed_parameters(_datasets(before), _datasets(sides.mine))),
         incomparable=sides.incomparable,
-        trend=tuple(_mean(one, metric) for one in sides.history),
-        luck=not confirmed and any(_lucky(one, tries) for one in changes if one.name == metric),
+        history=sides.history,
         confirmed=confirmed,
         evades=sides.evades,
     )
@@ -271,9 +291,23 @@ def difference_text(name: str, direction: MetricDirection, before: float, now: f
     return change(
         delta,
         relative=delta / abs(before) if before else None,
-        rate=is_rate(name) and 0 <= before <= 1 and 0 <= now <= 1,
+        rate=_is_share(name, before, now),
         show_relative=direction.better is Better.LOWER and before > 0 and now > 0,
     )
+
+
+def bound_text(name: str, bound: float, before: float, now: float) -> str:
+    """Write a bound of the difference between two values of a metric, with its sign."""
+    return change(bound, relative=None, rate=_is_share(name, before, now), show_relative=False)
+
+
+def amount_text(name: str, amount: float, before: float, now: float) -> str:
+    """Write how large a difference between two values of a metric is, without its sign."""
+    return bound_text(name, amount, before, now).removeprefix("+")
+
+
+def _is_share(name: str, before: float, now: float) -> bool:
+    return is_rate(name) and 0 <= before <= 1 and 0 <= now <= 1
 
 
 def _mean(one: Group | None, metric: str | None) -> float | None:
@@ -281,19 +315,12 @@ def _mean(one: Group | None, metric: str | None) -> float | None:
     return found.mean if found is not None else None
 
 
-def _lucky(one: MetricChange, among: int) -> bool:
-    """Whether a gain would be real for a single candidate, but not for the best of so many."""
-    if one.evidence is None or one.delta is None or one.direction.gain(one.delta) <= 0:
-        return False
-    return one.evidence.real() and not one.evidence.real(among=among)
-
-
 def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection, *, among: int) -> list[MetricChange]:
     theirs = sides.yours.metrics if sides.yours else {}
     names = {name for name in sides.mine.metrics.keys() | theirs.keys() if not is_system(name)}
     directions = _directions(names, sides.model)
     changes = [
-        _judge(
+        _measured(
             sides,
             name,
             direction if name == rank_by else directions[name],
@@ -301,31 +328,23 @@ def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection, *, 
         )
         for name in names
     ]
-    return sorted(changes, key=lambda one: (one.name != rank_by, _ORDER.index(one.judgement), one.name))
+    return sorted(changes, key=lambda one: (one.name != rank_by, one.name))
 
 
-def _judge(sides: _Sides, name: str, direction: MetricDirection, *, among: int) -> MetricChange:
-    """Judge one metric. `among` is how many candidates the best was chosen from by it."""
+def _measured(sides: _Sides, name: str, direction: MetricDirection, *, among: int) -> MetricChange:
+    """Measure one metric. `among` is how many candidates the best was chosen from by it."""
     now = sides.mine.metrics.get(name)
     before = sides.yours.metrics.get(name) if sides.yours else None
     level = sides.level(name)
     if before is None or now is None or level is None:
-        missing = Judgement.NEW if before is None else Judgement.GONE
-        sentence = "new, no baseline yet" if before is None else "no longer logged, or not a number"
-        return MetricChange(name, direction, before, now, missing, sentence)
+        return MetricChange(name, direction, before, now)
     before, now, by_fold = _fold_by_fold(sides, name, before, now)
     delta = now.mean - before.mean
     relative = delta / abs(before.mean) if before.mean else None
-    difference = difference_text(name, direction, before.mean, now.mean)
     if sides.incomparable:
-        return MetricChange(name, direction, before, now, Judgement.UNKNOWN, sides.incomparable, delta, relative)
-    if math.isclose(now.mean, before.mean, rel_tol=1e-12, abs_tol=1e-15):
-        return MetricChange(name, direction, before, now, Judgement.SAME, "unchanged", delta, relative)
+        return MetricChange(name, direction, before, now, delta, relative)
     weighed = by_fold or evidence.weigh(level, now)
-    runs = f"{int(by_fold.freedom) + 1} folds" if by_fold else f"{now.n} v {level.runs} runs"
-    judgement, words = _judged(direction, weighed, delta, runs, among=among, lone=now.n == 1 and level.runs == 1)
-    sentence = f"{difference}{words}"
-    return MetricChange(name, direction, before, now, judgement, sentence, delta, relative, weighed, level)
+    return MetricChange(name, direction, before, now, delta, relative, weighed, level, among)
 
 
 def _fold_by_fold(
@@ -343,28 +362,6 @@ def _fold_by_fold(
     if shared and (paired or not lost):
         before, now = replace(before, mean=shared[0]), replace(now, mean=shared[1])
     return before, now, paired
-
-
-def _judged(
-    direction: MetricDirection, weighed: Evidence | None, delta: float, runs: str, *, among: int, lone: bool
-) -> tuple[Judgement, str]:
-    if weighed is None:
-        return Judgement.UNKNOWN, f"; {'1 run' if lone else runs}, noise unknown: add seeds to tell"
-    better = direction.gain(delta) > 0
-    if not weighed.real():
-        return Judgement.NOISE, f", within noise ({runs})"
-    if direction.better is Better.UNKNOWN:
-        return Judgement.UNKNOWN, f", real ({runs}), unknown direction: is higher or lower better?"
-    if better and not weighed.real(among=among):
-        return Judgement.NOISE, f", what luck gives the best of {among} ({runs})"
-    judgement = Judgement.BETTER if better else Judgement.WORSE
-    return judgement, f", {judgement.value}, real ({runs})"
-
-
-_ORDER = (
-    *(Judgement.WORSE, Judgement.BETTER, Judgement.GONE, Judgement.UNKNOWN, Judgement.NEW),
-    *(Judgement.NOISE, Judgement.SAME),
-)
 
 
 def _datasets(one: Group) -> dict[str, str]:

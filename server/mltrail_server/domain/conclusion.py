@@ -1,10 +1,15 @@
-"""What is concluded about a model in one sentence, from its comparison."""
+"""What is concluded about a model, and about a merge request: the worst thing by name, then the best."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from .comparison import Comparison, Judgement
+from mltrail_contract import Outcome
+
+from .comparison import Comparison, MetricChange
+from .direction import is_of_training
+from .gate import Ruling
+from .verdict import Verdict
 
 
 class Level(StrEnum):
@@ -15,53 +20,151 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to name. `metric` and `model` are a user's words, and `reason` has none of them. `outcome` is the
+    rule's, None for a metric without a rule.
+    """
+
+    metric: str
+    verdict: Verdict
+    reason: str
+    outcome: Outcome | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Conclusion:
-    """`sentence` contains nothing that a user wrote: the metric that it is about is named next to it."""
+    """`worst` is what is worse or, failing that, what a rule can't tell; `best` is what is better. `sentence` contains
+    nothing that a user wrote, so it counts metrics; `named` names them. `models` is how many it is about.
+    """
 
     level: Level
     sentence: str
+    worst: Finding | None = None
+    best: Finding | None = None
+    models: int = 1
+
+    def named(self, quoted: Callable[[str], str]) -> str:
+        """Name the worst thing, then the best. `quoted` makes safe what a user wrote."""
+        named = [
+            f"{f'{quoted(one.model)}: ' if one.model else ''}{quoted(one.metric)} {_IS[one.verdict]} ({one.reason})"
+            for one in (self.worst, self.best)
+            if one is not None
+        ]
+        return "; ".join([self.sentence, *named] if self.models > 1 else named) or self.sentence
 
 
-_LEVELS = {
-    Judgement.BETTER: Level.GOOD,
-    Judgement.WORSE: Level.BAD,
-    Judgement.GONE: Level.BAD,
-    Judgement.NOISE: Level.NEUTRAL,
-    Judgement.SAME: Level.NEUTRAL,
-    Judgement.NEW: Level.NEUTRAL,
-    Judgement.UNKNOWN: Level.UNKNOWN,
+_IS = {
+    Verdict.WORSE: "is worse",
+    Verdict.BETTER: "is better",
+    Verdict.CANT_TELL: "can't be told yet",
+    Verdict.NO_CLEAR_CHANGE: "shows no clear change",
+    Verdict.WITHIN_LIMIT: "is within its limit",
 }
 _WORST_FIRST = (Level.BAD, Level.UNKNOWN, Level.NEUTRAL, Level.GOOD)
+_OUTCOMES = (Outcome.FAIL, Outcome.WARN, None)
 
 
-def of_model(comparison: Comparison) -> Conclusion:
-    """Judge by the ranking metric, and add how many others got worse or disappeared."""
+def of_model(comparison: Comparison, rulings: Sequence[Ruling] = ()) -> Conclusion:
+    """Conclude from a judged comparison, and from what the rules say."""
+    worst, best = _worst(comparison, rulings), _best(comparison)
     if comparison.best is None:
-        return Conclusion(Level.UNKNOWN, "no run has succeeded")
-    if comparison.baseline is None and comparison.incomparable:
-        return Conclusion(Level.UNKNOWN, comparison.incomparable)
+        return Conclusion(Level.UNKNOWN, "no run has succeeded", worst)
     if comparison.baseline is None:
-        return Conclusion(Level.NEUTRAL, "no baseline yet")
+        why = comparison.incomparable
+        level = Level.BAD if _is_bad(worst) else Level.UNKNOWN if why else Level.NEUTRAL
+        return Conclusion(level, why or "no baseline yet", worst)
     headline = comparison.headline
-    if headline is None:
+    if headline is None and worst is None and best is None:
         return Conclusion(Level.UNKNOWN, "no metric that ranks the runs")
-    level, sentence = _LEVELS[headline.judgement], headline.sentence
-    others = [one for one in comparison.metrics if one is not headline]
-    for judgement, word in ((Judgement.WORSE, "worse"), (Judgement.GONE, "gone")):
-        count = sum(one.judgement is judgement for one in others)
-        if count:
-            sentence += f"; {count} other {'metric is' if count == 1 else 'metrics are'} {word}"
-            level = Level.BAD if level is Level.NEUTRAL else level
-    return Conclusion(level, sentence)
+    return Conclusion(_level(headline, worst, best), _sentence(comparison, rulings), worst, best)
 
 
-def overall(conclusions: Iterable[Conclusion]) -> Conclusion:
-    """Judge all models of a pipeline: the worst one decides."""
-    found = list(conclusions)
+def overall(conclusions: Iterable[tuple[str, Conclusion]]) -> Conclusion:
+    """Conclude from all models of a pipeline, by name: the worst one decides."""
+    found = [
+        replace(one, worst=_of(name, one.worst), best=_of(name, one.best)) if name else one for name, one in conclusions
+    ]
     if len(found) == 1:
         return found[0]
     counts = {level: sum(one.level is level for one in found) for level in _WORST_FIRST}
     level = next((level for level in _WORST_FIRST if counts[level]), Level.UNKNOWN)
-    words = {Level.BAD: "worse", Level.UNKNOWN: "can't be told", Level.NEUTRAL: "no real change", Level.GOOD: "better"}
+    words = {
+        Level.BAD: Verdict.WORSE,
+        Level.UNKNOWN: Verdict.CANT_TELL,
+        Level.NEUTRAL: Verdict.NO_CLEAR_CHANGE,
+        Level.GOOD: Verdict.BETTER,
+    }
     parts = ", ".join(f"{counts[level]} {words[level]}" for level in _WORST_FIRST if counts[level])
-    return Conclusion(level, f"{len(found)} models: {parts}" if found else "no runs")
+    worst = min((one.worst for one in found if one.worst is not None), key=_severity, default=None)
+    best = next((one.best for one in found if one.best is not None), None)
+    return Conclusion(level, f"{len(found)} models: {parts}" if found else "no runs", worst, best, len(found))
+
+
+def _of(model: str, finding: Finding | None) -> Finding | None:
+    return None if finding is None else replace(finding, model=model)
+
+
+def _worst(comparison: Comparison, rulings: Sequence[Ruling]) -> Finding | None:
+    """Choose what to name first: a broken rule, then a metric that is worse, then what a rule can't tell."""
+    found = [
+        Finding(one.metric, one.verdict, one.full_sentence, one.outcome)
+        for one in rulings
+        if one.outcome is not Outcome.PASS
+    ]
+    ruled = {one.metric for one in rulings}
+    worse = (one for one in comparison.metrics if one.verdict is Verdict.WORSE and one.name not in ruled)
+    found += [
+        Finding(one.name, one.verdict, one.reason)
+        for one in sorted(worse, key=lambda one: (is_of_training(one.name), one.name != comparison.rank_by))
+    ]
+    return min(found, key=_severity, default=None)
+
+
+def _severity(one: Finding) -> tuple[int, bool]:
+    if one.outcome is not Outcome.FAIL and one.verdict is not Verdict.WORSE:
+        return len(_OUTCOMES), True  # what can't be told is not as bad as what is worse
+    return _OUTCOMES.index(one.outcome), one.verdict is not Verdict.WORSE
+
+
+def _best(comparison: Comparison) -> Finding | None:
+    """Choose the gain to name: the ranking metric's, else the surest."""
+    better = [one for one in comparison.metrics if one.verdict is Verdict.BETTER and not is_of_training(one.name)]
+    chosen = min(
+        better,
+        key=lambda one: (one.name != comparison.rank_by, one.decision.p_better if one.decision else 1.0),
+        default=None,
+    )
+    return None if chosen is None else Finding(chosen.name, chosen.verdict, chosen.reason)
+
+
+def _is_bad(worst: Finding | None) -> bool:
+    return worst is not None and worst.verdict is Verdict.WORSE
+
+
+def _level(headline: MetricChange | None, worst: Finding | None, best: Finding | None) -> Level:
+    if _is_bad(worst):
+        return Level.BAD
+    if worst is not None:
+        return Level.UNKNOWN
+    if best is not None:
+        return Level.GOOD
+    if headline is None or headline.verdict is Verdict.CANT_TELL:
+        return Level.UNKNOWN
+    return Level.NEUTRAL
+
+
+def _sentence(comparison: Comparison, rulings: Sequence[Ruling]) -> str:
+    """Count the metrics that are worse and better; without any, say what the ranking metric says."""
+    broken = {one.metric for one in rulings if one.verdict is Verdict.WORSE}
+    worse = broken | {one.name for one in comparison.metrics if one.verdict is Verdict.WORSE}
+    better = {one.name for one in comparison.metrics if one.verdict is Verdict.BETTER} - worse
+    if not worse and not better:
+        headline = comparison.headline
+        return headline.reason if headline is not None else str(Verdict.CANT_TELL)
+    parts = [f"{_counted(len(found))} {word}" for found, word in ((worse, "worse"), (better, "better")) if found]
+    return ", ".join(parts)
+
+
+def _counted(count: int) -> str:
+    return "1 metric is" if count == 1 else f"{count} metrics are"

@@ -251,6 +251,18 @@ _PRIMARY = (
     *("accuracy", "acc", "f1", "auc", "auroc", "map", "ndcg", "iou", "miou", "dice", "r2", "bleu", "score"),
     *("reward", "rmse", "mse", "mae", "mape", "wer", "perplexity", "logloss", "loss"),
 )
+_EFFORT = _words_of("time duration elapsed latency memory ram energy co2 emissions cost costs throughput") | _UNITS
+
+
+def is_of_training(name: str) -> bool:
+    """Whether a metric is measured on the training data, as its name says: a better fit to them is no better model.
+
+    What training took, such as its time, is no such metric.
+    """
+    found = words(name)
+    return _split(found) > len(_SPLITS) and _EFFORT.isdisjoint(found)
+
+
 _SYSTEM = "system/"  # MLflow's own measurements of the machine
 
 

@@ -1,17 +1,22 @@
 """Apply the contract's rules to a comparison: pass, warn or fail, and why."""
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Tolerance, Value
 
 from . import evidence, folds, globs
-from .comparison import Comparison, MetricChange, difference_text
-from .direction import Basis, Better, MetricDirection
+from .comparison import Comparison, MetricChange
+from .direction import Basis, Better, MetricDirection, is_of_training
+from .evidence import ALPHA, Evidence
 from .grouping import Group, usable
+from .hypotheses import Decision, Family, Hypothesis, Key
 from .numbers import number
+from .statistics import Summary, summarise
+from .tested import Found, Tested
+from .verdict import Verdict
 
 MOST_RULINGS = 10_000
 """The most pairs of rule and metric to check: a model may have a hundred globs, and its runs any number of metrics."""
@@ -20,17 +25,19 @@ _MOST_ODD = 100
 _SAME_DATA = "this merge request has changed it: log the baseline's dataset, or have somebody accept the new one"
 _ALL_FOLDS = "train all of them"
 _BEFORE = "it failed in this merge request before: show that it is fixed, or have somebody accept it"
-_NOISE_UNKNOWN = "noise unknown, add seeds to tell"
+_NOT_CLEARED = "it failed in this merge request before, and these runs don't show that it is fixed"
 _FINITE = "this merge request has logged no finite value of it: log finite values"
 _SEVERITY = (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
+_CLEARED = 0.2
+"""A rule that was broken on other files counts as fixed when chance makes such a drop more often than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """The result of one rule for one metric. `expects` is the rule in words and `sentence` what was found; neither
-    contains anything that a user wrote. `known` is False where nobody can say whether the rule holds. The outcome is
-    then that of a broken rule if the merge request is the cause, or else the contract's `if_unknown`, and `advice` says
-    what to do.
+    contains anything that a user wrote. Where nobody can tell whether the rule holds, the outcome is that of a broken
+    rule if the merge request is the cause, or else the contract's `if_unknown`. `advice` says what to do, or what would
+    tell.
     """
 
     metric: str
@@ -38,27 +45,70 @@ class Ruling:
     outcome: Outcome
     expects: str
     sentence: str
-    known: bool = True
+    verdict: Verdict
     advice: str = ""
+    decision: Decision | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it could be told if the rule holds."""
+        return self.verdict is not Verdict.CANT_TELL
 
     @property
     def full_sentence(self) -> str:
         """What was found, and what to do."""
         return f"{self.sentence}; {self.advice}" if self.advice else self.sentence
 
+    @property
+    def explained(self) -> str:
+        """The verdict, what was found, and what was expected, unless that is said already or the rule is kept."""
+        found = f"{self.verdict}: {self.full_sentence}"
+        plain = self.rule.worse_by is None or (self.decision is None and self.verdict is Verdict.WORSE)
+        return found if plain or self.outcome is Outcome.PASS else f"{found}; {self.expects}"
+
+
+def hypotheses(compared: Comparison, model: Model, *, target: str, pipelines: Mapping[int, int]) -> list[Hypothesis]:
+    """List what the rules that compare with the baseline ask to be tested. `pipelines` maps the place of a pipeline of
+    the target branch, the baseline's first, to its id.
+    """
+    return [
+        one.hypothesis(pipelines)
+        for check in _checks(compared, model, target)
+        if isinstance(check, _Check) and (one := check.question()) is not None
+    ]
+
 
 def judge(
-    compared: Comparison, model: Model, *, target: str, red: AbstractSet[str] = frozenset()
+    compared: Comparison,
+    model: Model,
+    *,
+    target: str,
+    decisions: Mapping[Key, Decision],
+    red: AbstractSet[str] = frozenset(),
 ) -> tuple[Ruling, ...]:
-    """Apply each rule for this target branch to each metric that it names.
+    """Apply each rule for this target branch to each metric that it names. `decisions` answer `hypotheses`.
 
     `red` are the rules that this merge request has broken before, as `name_of` names them: one whose result is unknown
-    now counts as still broken.
+    now, or which is no more than just kept, counts as still broken.
     """
-    if compared.best is None:
-        return ()
-    rulings = _rulings(compared, model, compared.best, target)
-    return _still_red(rulings, model, target, red) if red else tuple(rulings)
+    rulings = [
+        one.ruling(decisions, red) if isinstance(one, _Check) else one for one in _checks(compared, model, target)
+    ]
+    return _still_red(rulings, model, target, red) if red and compared.best else tuple(rulings)
+
+
+def compared_by_rules(compared: Comparison, model: Model, *, target: str) -> set[str]:
+    """Name the metrics whose last values a rule compares with the baseline's."""
+    return {
+        name
+        for rule in model.rules
+        if applies(rule, target) and compares_last(rule)
+        for name in globs.matching({one.name: None for one in compared.metrics}, rule.metric)
+    }
+
+
+def compares_last(rule: Rule) -> bool:
+    return rule.worse_by is not None and rule.value is Value.LAST
 
 
 def name_of(model: str, ruling: Ruling) -> str:
@@ -76,7 +126,7 @@ def _still_red(rulings: Iterable[Ruling], model: Model, target: str, red: Abstra
             metrics = [one[len(start) : -len(end)] for one in left if one.startswith(start) and one.endswith(end)]
             for metric in globs.matching(metrics, rule.metric):
                 found = "no longer logged"
-                held.append(Ruling(metric, rule, Outcome.FAIL, expectation(rule), found, known=False, advice=_BEFORE))
+                held.append(Ruling(metric, rule, Outcome.FAIL, expectation(rule), found, Verdict.WORSE, advice=_BEFORE))
             left = [one for one in left if one not in {name_of(model.name, each) for each in held}]
     return tuple(held)
 
@@ -87,34 +137,46 @@ def _unless_fixed(one: Ruling, model: Model, red: AbstractSet[str]) -> Ruling:
     return replace(one, outcome=Outcome.FAIL, advice=_BEFORE)
 
 
-def _rulings(compared: Comparison, model: Model, best: Group, target: str) -> list[Ruling]:
+def _checks(compared: Comparison, model: Model, target: str) -> "list[_Check | Ruling]":
+    """List each rule with each metric that it names, and rulings where there is nothing to check."""
+    if compared.best is None:
+        return []
     changes = {one.name: one for one in compared.metrics}
-    not_numbers = _not_numbers(best)
+    not_numbers = _not_numbers(compared.best)
     known = changes.keys() | set(_not_numbers(compared.baseline))
     new_ones = [name for name in not_numbers if name not in known]
-    rulings: list[Ruling] = []
-    for rule in (one for one in model.rules if applies(one, target)):
+    found: list[_Check | Ruling] = []
+    for place, rule in enumerate(model.rules):
+        if not applies(rule, target):
+            continue
         names = sorted(globs.matching(changes, rule.metric))
-        if names and len(rulings) + len(names) > MOST_RULINGS:
-            found = f"{len(names)} metrics are too many to check"
+        if names and len(found) + len(names) > MOST_RULINGS:
             # Otherwise logging very many metrics would be a way to pass.
-            rulings.append(Ruling(rule.metric, rule, Outcome(rule.then), expectation(rule), found, known=False))
+            many = f"{len(names)} metrics are too many to check"
+            found.append(_unchecked(rule, Outcome(rule.then), many))
         elif names:
-            rulings += [_Check(rule, changes[name], compared, model).ruling() for name in names]
+            found += [_Check(place, rule, changes[name], compared, model) for name in names]
             if rule.at_least is not None or rule.at_most is not None:
                 # A slice that is not a number is outside every bound, whatever the other slices are.
-                rulings += _odd(rule, globs.matching(new_ones, rule.metric))
+                found += _odd(rule, globs.matching(new_ones, rule.metric))
         elif odd := globs.matching(not_numbers, rule.metric):
-            rulings += _odd(rule, odd)
+            found += _odd(rule, odd)
         else:
             missing = "no run has logged it" if rule.metric.isidentifier() else "no metric has such a name"
-            rulings.append(Ruling(rule.metric, rule, model.if_unknown, expectation(rule), missing, known=False))
-    return rulings
+            found.append(_unchecked(rule, model.if_unknown, missing))
+    return found
+
+
+def _unchecked(rule: Rule, outcome: Outcome, why: str) -> Ruling:
+    return Ruling(rule.metric, rule, outcome, expectation(rule), why, Verdict.CANT_TELL)
 
 
 def _odd(rule: Rule, names: list[str]) -> list[Ruling]:
     broken = Outcome(rule.then)
-    return [Ruling(name, rule, broken, expectation(rule), "not a number") for name in names[:_MOST_ODD]]
+    return [
+        Ruling(name, rule, broken, expectation(rule), "diverged: not a number", Verdict.WORSE)
+        for name in names[:_MOST_ODD]
+    ]
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
@@ -160,9 +222,45 @@ def _amount(tolerance: Tolerance) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Check:
-    """One rule applied to one metric that it names."""
+class _Question:
+    """What a rule asks to be tested: that a metric is worse by more than `allowed`."""
 
+    key: Key
+    family: Family
+    direction: MetricDirection
+    before: Summary
+    now: Summary
+    allowed: float
+    evidence: Evidence | None
+    earlier: Mapping[int, float]
+    looks: int
+
+    def hypothesis(self, pipelines: Mapping[int, int]) -> Hypothesis:
+        history = {pipelines.get(place, -place): value for place, value in self.earlier.items()}
+        return Hypothesis(
+            self.key,
+            self.family,
+            self.direction.better,
+            self.allowed,
+            self.evidence,
+            self.looks,
+            now=self.now.mean,
+            history=history,
+        )
+
+    def chance(self) -> float:
+        """Return how often chance alone makes a loss this much larger than the one allowed, on its own."""
+        if self.evidence is None:
+            return 1.0
+        lower = self.direction.better is Better.LOWER
+        return self.evidence.above(self.allowed) if lower else self.evidence.below(-self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One rule, the `place`th of its model, applied to one metric that it names."""
+
+    place: int
     rule: Rule
     change: MetricChange
     compared: Comparison
@@ -172,25 +270,116 @@ class _Check:
     def broken(self) -> Outcome:
         return Outcome.FAIL if self.rule.then is Then.FAIL else Outcome.WARN
 
-    def say(self, outcome: Outcome, sentence: str, *, known: bool = True, advice: str = "") -> Ruling:
-        return Ruling(self.change.name, self.rule, outcome, expectation(self.rule), sentence, known, advice)
+    def say(
+        self, outcome: Outcome, sentence: str, verdict: Verdict, advice: str = "", decision: Decision | None = None
+    ) -> Ruling:
+        return Ruling(self.change.name, self.rule, outcome, expectation(self.rule), sentence, verdict, advice, decision)
 
-    def ruling(self) -> Ruling:
-        rule = self.rule
+    def ruling(self, decisions: Mapping[Key, Decision], red: AbstractSet[str]) -> Ruling:
+        settled = self._settled()
+        if settled is not None:
+            return settled
+        asked = self.question()
+        if asked is None:
+            return self._unknown("the baseline's history is not known")
+        decision = decisions.get(asked.key)
+        found = Tested(
+            self.change.name,
+            asked.direction,
+            asked.before,
+            asked.now,
+            asked.evidence,
+            decision,
+            asked.allowed,
+            self.change.among,
+            is_of_training(self.change.name),
+        ).found()
+        ruled = self._ruled(found, asked, decision)
+        if ruled.outcome is not Outcome.FAIL and decision is not None and name_of(self.model.name, ruled) in red:
+            return self._unless_cleared(ruled, asked)
+        return ruled
+
+    def question(self) -> "_Question | None":
+        """Return what has to be tested; None where the rule needs no test, or there is nothing to test."""
+        if self.rule.worse_by is None or self._settled() is not None:
+            return None
+        now, before = self._side(self.compared.best), self._side(self.compared.baseline)
+        if now is None or before is None:
+            return None
+        of_best = self.rule.value is Value.BEST
+        earlier = [self._side(one) for one in self.compared.history]
+        weighed = self.change.evidence
+        if of_best:
+            weighed = evidence.weigh(evidence.level(before, [one for one in earlier if one is not None]), now)
+        tolerance = self.rule.worse_by
+        return _Question(
+            Key(self.model.name, self.change.name, self.place),
+            Family.FAIL if self.rule.then is Then.FAIL else Family.OTHER,
+            self.direction,
+            before,
+            now,
+            abs(before.mean) * tolerance.amount / 100 if tolerance.percent else tolerance.amount,
+            weighed,
+            single_values(now, [before, *earlier]),
+            self.compared.looks,
+        )
+
+    @property
+    def direction(self) -> MetricDirection:
+        lower = self.rule.better is HigherOrLower.LOWER
+        return MetricDirection(Better.LOWER if lower else Better.HIGHER, Basis.STATED)
+
+    def _side(self, group: Group | None) -> Summary | None:
+        """Summarise the values that the rule looks at: the runs' last values, or their best."""
+        if self.rule.value is Value.LAST:
+            if group is self.compared.best:
+                return self.change.current
+            if group is self.compared.baseline:
+                return self.change.baseline
+            return group.metrics.get(self.change.name) if group is not None else None
+        found = _bests(self.rule, self.change.name, group)
+        return summarise(found) if found else None
+
+    def _settled(self) -> Ruling | None:
+        """Rule where no test is needed."""
         if self.change.current is None:
             # Otherwise deleting a metric would be a way to pass.
-            return self.say(self.broken, "no longer logged, or not a number")
-        value = _value(rule, self.change, self.compared.best)
-        if value is None:
-            return self.say(self.broken, "its history is not known", known=False, advice=_FINITE)
-        if rule.at_least is not None and value < rule.at_least:
-            return self.say(self.broken, f"{number(value)} is less")
-        if rule.at_most is not None and value > rule.at_most:
-            return self.say(self.broken, f"{number(value)} is more")
+            return self.say(self.broken, missing(self.compared, self.change), Verdict.WORSE)
+        now = self._side(self.compared.best)
+        if now is None:
+            return self.say(self.broken, "its history is not known", Verdict.CANT_TELL, _FINITE)
+        bar = self._bar(now.mean)
+        if bar is not None and bar.verdict is Verdict.WORSE:
+            return bar
         partial = self._of_a_part()
-        if partial is not None or rule.worse_by is None:
-            return partial or self.say(Outcome.PASS, number(value))
-        return self._against_baseline(rule.worse_by, value)
+        if partial is not None or self.rule.worse_by is None:
+            return partial or bar
+        return self._not_compared()
+
+    def _not_compared(self) -> Ruling | None:
+        if self.compared.incomparable and self.compared.evades:
+            return self.say(self.broken, self.compared.incomparable, Verdict.CANT_TELL, _SAME_DATA)
+        if self.compared.incomparable:
+            return self._unknown(self.compared.incomparable)
+        if self.change.baseline is None:
+            return self.say(Outcome.PASS, "no baseline yet", Verdict.CANT_TELL)
+        return None
+
+    def _bar(self, value: float) -> Ruling | None:
+        """Hold a value against the rule's plain bounds."""
+        rule = self.rule
+        bounds = []
+        if rule.at_least is not None:
+            bounds.append(f"at least {rule.at_least:g}")
+            if value < rule.at_least:
+                return self.say(self.broken, f"{number(value)}, must be {bounds[-1]}", Verdict.WORSE)
+        if rule.at_most is not None:
+            bounds.append(f"at most {rule.at_most:g}")
+            if value > rule.at_most:
+                return self.say(self.broken, f"{number(value)}, must be {bounds[-1]}", Verdict.WORSE)
+        if not bounds:
+            return None
+        return self.say(Outcome.PASS, f"{number(value)}, {' and '.join(bounds)}", Verdict.WITHIN_LIMIT)
 
     def _of_a_part(self) -> Ruling | None:
         """Handle a mean over only some of the runs or folds, which would hide the others."""
@@ -198,56 +387,56 @@ class _Check:
         if best is None:
             return None
         if odd := self.compared.odd(self.change.name):
-            return self.say(self.broken, f"not a number in {odd} of {_counted(len(best.runs), 'run')}")
+            return self.say(self.broken, diverged(odd, best), Verdict.WORSE)
         if not self.model.pair_by or baseline is None:
             return None
         lost, of_all = folds.lost(baseline.runs, best.runs, self.change.name, self.model.pair_by)
         if not lost:
             return None
         sentence = f"{lost} of the baseline's {_counted(of_all, 'fold')} not logged here"
-        return self.say(self.broken, sentence, known=False, advice=_ALL_FOLDS)
+        return self.say(self.broken, sentence, Verdict.CANT_TELL, _ALL_FOLDS)
 
-    def _against_baseline(self, tolerance: Tolerance, value: float) -> Ruling:
-        if self.compared.incomparable and self.compared.evades:
-            return self.say(self.broken, self.compared.incomparable, known=False, advice=_SAME_DATA)
-        if self.compared.incomparable:
-            return self._unknown(self.compared.incomparable)
-        if self.change.baseline is None:
-            return self.say(Outcome.PASS, "no baseline yet")
-        of_best = self.rule.value is Value.BEST
-        before = _value(self.rule, self.change, self.compared.baseline) if of_best else self.change.baseline.mean
-        if before is None:
-            return self._unknown("the baseline's history is not known")
-        lower = self.rule.better is HigherOrLower.LOWER
-        direction = MetricDirection(Better.LOWER if lower else Better.HIGHER, Basis.STATED)
-        loss = -direction.gain(value - before)
-        allowed = abs(before) * tolerance.amount / 100 if tolerance.percent else tolerance.amount
-        difference = difference_text(self.change.name, direction, before, value)
-        if loss <= 0 or loss <= allowed * (1 + 1e-9):
-            return self.say(Outcome.PASS, "unchanged" if loss == 0 else difference)
-        return self._of_a_loss(difference, allowed or loss)
+    def _ruled(self, found: Found, asked: "_Question", decision: Decision | None) -> Ruling:
+        outcome, advice = Outcome.PASS, found.advice
+        if found.verdict is Verdict.WORSE:
+            outcome = self.broken
+        elif found.verdict is Verdict.CANT_TELL:
+            outcome = self.model.if_unknown
+            if asked.evidence is None and asked.now.n < asked.before.n:
+                outcome = self.broken
+                advice = f"{_counted(asked.now.n, 'run')} here, {asked.before.n} in the baseline: train with as many"
+        return self.say(outcome, found.sentence, found.verdict, advice, decision)
 
-    def _of_a_loss(self, difference: str, to_show: float) -> Ruling:
-        """Rule on a loss that the rule does not allow, if it is real. `to_show` is the difference that more seeds would
-        have to show.
-        """
-        weighed, now, before = self.change.evidence, self.change.current, self.change.baseline
-        if weighed is None and now is not None and before is not None and now.n < before.n:
-            fewer = f"{_counted(now.n, 'run')} here, {before.n} in the baseline: train with as many"
-            return self.say(self.broken, f"{difference}; {_NOISE_UNKNOWN}", known=False, advice=fewer)
-        if weighed is None:
-            return self._unknown(f"{difference}; {_NOISE_UNKNOWN}")
-        if weighed.hidden is not None:
-            spread = f"these runs spread {number(weighed.hidden, decimals=1)} times as much as the branch's"
-            return self._unknown(f"{difference}; {spread}, which may hide a drop")
-        if not weighed.real():
-            seeds = evidence.seeds_needed(weighed.sd, to_show)
-            more = f"; {seeds} seeds a side would tell" if seeds else ""
-            return self.say(Outcome.PASS, f"{difference}, within noise{more}")
-        return self.say(self.broken, f"{difference}, real")
+    def _unless_cleared(self, ruled: Ruling, asked: "_Question") -> Ruling:
+        """Keep a rule broken that failed before, unless these runs speak against it, and not luck alone."""
+        limit = ALPHA if self.compared.looks > 1 else _CLEARED
+        if asked.chance() > limit:
+            return ruled
+        return replace(ruled, outcome=Outcome.FAIL, verdict=Verdict.WORSE, advice=_NOT_CLEARED)
 
     def _unknown(self, sentence: str) -> Ruling:
-        return self.say(self.model.if_unknown, sentence, known=False)
+        return self.say(self.model.if_unknown, sentence, Verdict.CANT_TELL)
+
+
+def missing(compared: Comparison, change: MetricChange) -> str:
+    """Say why a metric has no value here."""
+    best = compared.best
+    odd = _odd_runs(best, change.name) if best is not None else 0
+    return diverged(odd, best) if best is not None and odd else "no longer logged"
+
+
+def diverged(odd: int, best: Group) -> str:
+    runs = len(best.runs)
+    return "diverged: not a number" if runs == 1 else f"diverged: not a number in {odd} of {runs} runs"
+
+
+def single_values(now: Summary, pipelines: Iterable[Summary | None]) -> dict[int, float]:
+    """Return the value of each of the target branch's pipelines, by its place, if all have a single run like this side;
+    empty otherwise.
+    """
+    known = {place: one for place, one in enumerate(pipelines) if one is not None}
+    alike = now.n == 1 and all(one.n == 1 for one in known.values())
+    return {place: one.mean for place, one in known.items()} if alike else {}
 
 
 def applies(rule: Rule, target: str) -> bool:
@@ -262,13 +451,12 @@ def _not_numbers(group: Group | None) -> list[str]:
     return sorted({name for run in group.runs for name in run.metrics} - group.metrics.keys())
 
 
-def _value(rule: Rule, one: MetricChange, group: Group | None) -> float | None:
-    """Return the value that a rule looks at: the mean of the runs' last values, or of their best."""
-    if rule.value is Value.LAST:
-        return one.current.mean if one.current else None
-    if group is None:
-        return None
+def _odd_runs(group: Group, metric: str) -> int:
+    return sum(metric in run.metrics and not usable(run.metrics[metric]) for run in group.runs)
+
+
+def _bests(rule: Rule, metric: str, group: Group | None) -> list[float]:
+    """Return the best value that each run of a group has logged of a metric."""
     place = 0 if rule.better is HigherOrLower.LOWER else 1
-    found = [run.extremes[one.name][place] for run in group.runs if one.name in run.extremes]
-    found = [value for value in found if usable(value)]
-    return sum(found) / len(found) if found else None
+    found = [run.extremes[metric][place] for run in group.runs if metric in run.extremes] if group is not None else []
+    return [value for value in found if usable(value)]

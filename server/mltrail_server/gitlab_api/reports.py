@@ -7,6 +7,7 @@ import msgspec
 from flask import Response
 
 from mltrail_server.domain.comparison import MetricChange, ParameterChange
+from mltrail_server.domain.conclusion import Conclusion, Finding
 from mltrail_server.domain.evidence import Evidence
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run
@@ -66,7 +67,7 @@ def _report(call: Call, made: PipelineReport) -> dict[str, Any]:
         "pipeline": {"id": pipeline.id, "url": url, "status": pipeline.status},
         "merge_request": request
         and {"iid": request.iid, "url": request.web_url, "target_branch": request.target_branch},
-        "verdict": {"level": report.conclusion.level, "sentence": report.conclusion.sentence},
+        "verdict": _verdict(report.conclusion),
         "gate": _judged(report.gate),
         "override": report.override and {"user": report.override.user_name, "reason": report.override.reason},
         "questions": [one.sentence(repr) for one in report.gate.questions],
@@ -76,6 +77,25 @@ def _report(call: Call, made: PipelineReport) -> dict[str, Any]:
         "local": [_run(call, run) for run in report.local],
         "note": {"state": made.note_state, "url": made.note_url, "problem": made.note_problem},
         "markdown": made.text,
+    }
+
+
+def _verdict(one: Conclusion) -> dict[str, Any]:
+    return {
+        "level": one.level,
+        "sentence": one.named(str),
+        "worst": one.worst and _finding(one.worst),
+        "best": one.best and _finding(one.best),
+    }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    return {
+        "model": one.model or None,
+        "metric": one.metric,
+        "verdict": one.verdict,
+        "outcome": one.outcome,
+        "sentence": one.reason,
     }
 
 
@@ -97,6 +117,7 @@ def _rule(one: Ruling) -> dict[str, Any]:
         "expects": one.expects,
         "outcome": one.outcome,
         "known": one.known,
+        "verdict": one.verdict,
         "sentence": one.sentence,
         "advice": one.advice or None,
     }
@@ -113,7 +134,7 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
     compared = model.comparison
     return {
         "name": model.name,
-        "verdict": {"level": model.conclusion.level, "sentence": model.conclusion.sentence},
+        "verdict": _verdict(model.conclusion),
         "gate": model.outcome,
         "touched": model.touched,
         "silence": model.silence and {"kind": model.silence.kind, "sentence": model.silence.sentence},
@@ -170,7 +191,7 @@ def _metric(one: MetricChange) -> dict[str, Any]:
         "current": _summary(one.current),
         "delta": one.delta,
         "relative": one.relative,
-        "judgement": one.judgement,
+        "verdict": one.verdict,
         "sentence": one.sentence,
         "evidence": _evidence(one.evidence),
     }

@@ -2,9 +2,9 @@
 
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.domain.comparison import Judgement
 from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.errors import forbidden, invalid
+from mltrail_server.domain.verdict import Verdict
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import merge_requests
 
@@ -12,7 +12,7 @@ from .render import page
 
 _PAGE = 50
 _KINDS = {Level.GOOD: "success", Level.BAD: "danger", Level.NEUTRAL: "neutral", Level.UNKNOWN: "warning"}
-_JUDGED = {Judgement.BETTER: "success", Judgement.WORSE: "danger", Judgement.UNKNOWN: "warning"}
+_VERDICTS = {Verdict.BETTER: "success", Verdict.WORSE: "danger", Verdict.CANT_TELL: "warning"}
 _OUTCOMES = {"pass": "success", "warn": "warning", "fail": "danger"}
 
 
@@ -35,7 +35,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         comment=view.report.text if view.report else "",
         report=view.report.report if view.report else None,
         kinds=_KINDS,
-        judged=_JUDGED,
+        verdicts=_VERDICTS,
         outcomes=_OUTCOMES,
         quoted="“{}”".format,
     )

@@ -40,7 +40,7 @@ def test_what_was_trained_long_ago_is_the_baseline(trail: Trail, text: str | Non
     first = long_ago(trail, text)
     answer = of_a_request(trail)
     (model,) = [one for one in answer["models"] if one["name"] == "churn"]
-    assert (model["baseline"]["pipeline_id"], model["metrics"][0]["judgement"]) == (first.id, "worse")
+    assert (model["baseline"]["pipeline_id"], model["metrics"][0]["verdict"]) == (first.id, "worse")
     assert answer["gate"]["outcome"] == (None if text is None else "fail")
 
 

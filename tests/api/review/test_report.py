@@ -19,7 +19,7 @@ def test_the_report_says_what_changed(trail: Trail, reviewed: tuple[MergeRequest
     (model,) = answer["models"]
     assert (model["name"], model["baseline"]["sha"], model["best"]["runs"]) == ("churn", SHAS["b"], 3)
     (metric,) = model["metrics"]
-    assert (metric["name"], metric["direction"], metric["judgement"]) == ("val_accuracy", "higher", "better")
+    assert (metric["name"], metric["direction"], metric["verdict"]) == ("val_accuracy", "higher", "better")
     assert metric["delta"] == pytest.approx(0.10)
     assert model["parameters"] == [{"name": "lr", "from": "0.1", "to": "0.2"}]
     assert {run["status"] for run in model["candidates"]} == {"succeeded"}

@@ -143,7 +143,7 @@ def _if_not_red(choice: Choice, report: ModelReport) -> Choice:
     if report.outcome is not Outcome.FAIL:
         return choice
     broken = [ruling for ruling in report.rulings if ruling.outcome is Outcome.FAIL]
-    listed = "; ".join(f"{one.metric}: {one.full_sentence} ({one.expects})" for one in broken[:_MOST_BROKEN])
+    listed = "; ".join(f"{one.metric}: {one.explained}" for one in broken[:_MOST_BROKEN])
     return replace(choice, problem=f"the gate is red: {listed or 'no run of a succeeded job counts'}", refused=True)
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mltrail_contract import Contract, Model, Outcome, Value
-from mltrail_server.domain import conclusion, gate, globs, selection, silence
+from mltrail_server.domain import conclusion, gate, globs, judgement, selection, silence
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Gone, Group, Run, RunState
+from mltrail_server.domain.judgement import JudgedModel, ModelInput
 from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
 from mltrail_server.services.contract.contracts import ContractVersion, PipelineContract
@@ -177,12 +178,15 @@ def _judge(given: GateInput, version: ContractVersion) -> Judged:
     chosen = baselines.choose(given.tx, contract, list(selected), given.branch)
     compared = _compared(given, contract, selected, chosen)
     unclaimed = _unclaimed(contract, selected)
-    models = []
+    cases = []
     for name, its_runs in sorted(selected.items()):
         model = contract.models.get(name) if contract else None
         touched = model is None or selection.touched(model, given.contract.changed_paths)
-        case = _Case(name, its_runs, compared[name], chosen[name], model, touched)
-        report = _model_report(given, case, unclaimed)
+        cases.append(_Case(name, its_runs, compared[name], chosen[name], model, touched))
+    judged = judgement.judge_models(_model_input(given, case) for case in cases)
+    models = []
+    for case in cases:
+        report = _model_report(given, case, judged[case.name], unclaimed)
         # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
         if report.runs or report.outcome is not None or report.silence is not None:
             models.append(report)
@@ -245,22 +249,38 @@ def _unclaimed(contract: Contract | None, selected: Mapping[str, _Selected]) -> 
     }
 
 
-def _model_report(given: GateInput, case: _Case, unclaimed: AbstractSet[tuple[str, str]]) -> ModelReport:
+def _model_input(given: GateInput, case: _Case) -> ModelInput:
+    model = case.model or NO_CONTRACT
+    baseline = case.baseline
+    return ModelInput(
+        case.name,
+        case.comparison,
+        model if _has_rules(given, case) else replace(model, rules=()),
+        given.target,
+        given.red.get(case.name, frozenset()),
+        case.touched,
+        [baseline.pipeline.id if baseline.pipeline else 0, *(pipeline.id for pipeline, _ in baseline.history)],
+    )
+
+
+def _model_report(
+    given: GateInput, case: _Case, judged: JudgedModel, unclaimed: AbstractSet[tuple[str, str]]
+) -> ModelReport:
     silent = _silence(given, case, unclaimed) if case.missing and case.touched else None
     rulings: tuple[Ruling, ...] = ()
     outcome = None
     if silent is not None:
         outcome = silent.outcome
     elif _has_rules(given, case):
-        rulings, outcome = _rulings(given, case)
-    shown = conclusion.of_model(case.comparison)
+        rulings, outcome = judged.rulings, _outcome(case, judged.rulings)
+    shown = conclusion.of_model(judged.comparison, rulings)
     if silent is not None and (not case.runs or silent.kind in (SilenceKind.RED, SilenceKind.MOVED)):
         shown = Conclusion(Level.UNKNOWN, silent.sentence)
     baseline = case.baseline
     return ModelReport(
         case.name,
         tuple(case.runs),
-        case.comparison,
+        judged.comparison,
         baseline.pipeline,
         shown,
         case.model,
@@ -284,14 +304,10 @@ def _has_rules(given: GateInput, case: _Case) -> bool:
     return bool(trained_or_expected) and bool(case.runs or not model.retired)
 
 
-def _rulings(given: GateInput, case: _Case) -> tuple[tuple[Ruling, ...], Outcome | None]:
-    """Apply a model's rules: what each says, and the worst of it."""
-    if case.model is None:
-        return (), None
-    red = given.red.get(case.name, frozenset())
-    rulings = gate.judge(case.comparison, case.model, target=given.target, red=red)
-    unknown = [case.model.if_unknown] if case.missing else []
-    return rulings, gate.worst([ruling.outcome for ruling in rulings] + unknown)
+def _outcome(case: _Case, rulings: Sequence[Ruling]) -> Outcome:
+    """Return the worst of what a model's rules say."""
+    unknown = [case.model.if_unknown] if case.missing and case.model is not None else []
+    return gate.worst([ruling.outcome for ruling in rulings] + unknown)
 
 
 def _silence(given: GateInput, case: _Case, unclaimed: AbstractSet[tuple[str, str]]) -> Silence | None:
@@ -376,10 +392,9 @@ def _with_extremes(given: GateInput, contract: Contract, compared: dict[str, Com
     names: dict[str, None] = {}
     iids: dict[int, None] = {}
     # The baseline's come first, so that a merge request can't hide its history by logging very much.
-    for side in ("baseline", "best"):
+    for side in (_baselines, _bests, _histories):
         for name, comparison in compared.items():
-            group: Group | None = getattr(comparison, side)
-            if best_of.get(name) and group is not None:
+            for group in side(comparison) if best_of.get(name) else ():
                 logged = globs.matching_any(sorted(group.metrics), best_of[name])
                 names |= dict.fromkeys(sorted(logged))
                 iids |= dict.fromkeys(run.evidence_iid for run in group.runs)
@@ -394,6 +409,23 @@ def _with_extremes(given: GateInput, contract: Contract, compared: dict[str, Com
     if not extremes:
         return compared
     return {
-        name: replace(comparison, best=extended(comparison.best), baseline=extended(comparison.baseline))
+        name: replace(
+            comparison,
+            best=extended(comparison.best),
+            baseline=extended(comparison.baseline),
+            history=tuple(map(extended, comparison.history)),
+        )
         for name, comparison in compared.items()
     }
+
+
+def _baselines(compared: Comparison) -> list[Group]:
+    return [compared.baseline] if compared.baseline is not None else []
+
+
+def _bests(compared: Comparison) -> list[Group]:
+    return [compared.best] if compared.best is not None else []
+
+
+def _histories(compared: Comparison) -> list[Group]:
+    return [one for one in compared.history if one is not None]

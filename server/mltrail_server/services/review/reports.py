@@ -145,7 +145,7 @@ def of(tx: Transaction, pipeline: Pipeline, asked: Question) -> Report:
         pipeline,
         request,
         binding.models,
-        conclusion.overall(model.conclusion for model in binding.models if model.runs),
+        conclusion.overall((model.name, model.conclusion) for model in binding.models if model.runs),
         binding,
         judge.judge(given, proposed) if proposed is not None else None,
         tuple(given.runs),

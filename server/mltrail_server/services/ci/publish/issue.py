@@ -90,10 +90,8 @@ class RegressionIssue(Publication):
     def _body(self) -> str:
         model = self._model
         lines = [
-            f"- {code(one.metric)} {one.expects}; {one.full_sentence}"
-            for one in model.rulings
-            if one.outcome is not Outcome.PASS
-        ] or [f"- {code(one.name)}: {one.sentence}" for one in model.comparison.metrics]
+            f"- {code(one.metric)}: {one.explained}" for one in model.rulings if one.outcome is not Outcome.PASS
+        ] or [f"- {code(one.name)}: {one.verdict}: {one.sentence}" for one in model.comparison.metrics]
         if len(lines) > _MOST_LINES:
             lines[_MOST_LINES:] = [f"- and {len(lines) - _MOST_LINES} more"]
         listed = "\n".join(lines)

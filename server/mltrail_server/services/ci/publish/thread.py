@@ -203,7 +203,7 @@ def _says(thread: Thread) -> str:
 
 def _body(report: Report) -> str:
     lines = [
-        Markdown(f"- {code(model.name)}: {code(one.metric)} {one.expects}; {one.full_sentence}")
+        Markdown(f"- {code(model.name)}: {code(one.metric)}: {one.explained}")
         for model in report.gate.models
         for one in model.rulings
         if one.outcome is Outcome.FAIL

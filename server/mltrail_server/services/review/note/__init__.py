@@ -15,7 +15,6 @@ from mltrail_contract import Outcome
 from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.markdown import Markdown, code
-from mltrail_server.domain.numbers import number
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.settings import Settings
@@ -112,16 +111,12 @@ def _heading(report: Report, *, alone: bool) -> Markdown:
         return Markdown(f"{gate} · {none}" if gate else none)
     if report.waiting:
         return Markdown(f"Still training: {report.reason}")
-    sentence = _model_sentence(report.models[0]) if alone else Markdown(report.conclusion.sentence)
+    sentence = _model_sentence(report.models[0]) if alone else Markdown(report.conclusion.named(code))
     return Markdown(f"{gate} · {sentence}") if gate else sentence
 
 
 def _model_sentence(model: ModelReport) -> Markdown:
-    headline = model.comparison.headline
-    if headline is None or headline.current is None or model.baseline is None:
-        return Markdown(f"{code(model.name)}: {model.conclusion.sentence}")
-    value = number(headline.current.mean)
-    return Markdown(f"{code(model.name)} · {code(headline.name)} **{value}** · {model.conclusion.sentence}")
+    return Markdown(f"{code(model.name)}: {model.conclusion.named(code)}")
 
 
 def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
@@ -153,7 +148,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
     compared = model.comparison
     preview = page.report.previews.get(model.name)
     return {
-        "title": None if alone else Markdown(f"{code(model.name)}: {model.conclusion.sentence}"),
+        "title": None if alone else _model_sentence(model),
         "against": code(model.version.semver) if model.version else page.target,
         "provenance": compared_with(page, model),
         "preview": preview.sentence if preview else None,

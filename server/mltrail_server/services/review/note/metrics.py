@@ -2,21 +2,20 @@
 
 import math
 
-from mltrail_server.domain.comparison import Judgement, MetricChange
+from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.numbers import decimals_for, number, signed
+from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review.judge import ModelReport
 
 from .cells import arrow, values
 
 _ICONS = {
-    Judgement.BETTER: "✅",
-    Judgement.WORSE: "❌",
-    Judgement.NOISE: "➖",
-    Judgement.SAME: "➖",
-    Judgement.UNKNOWN: "❔",
-    Judgement.NEW: "🆕",
-    Judgement.GONE: "🗑️",
+    Verdict.BETTER: "✅",
+    Verdict.WORSE: "❌",
+    Verdict.WITHIN_LIMIT: "➖",
+    Verdict.NO_CLEAR_CHANGE: "➖",
+    Verdict.CANT_TELL: "❔",
 }
 _SMALLEST_CHANCE = 0.001
 _BLUE, _ORANGE = "#428fdc", "#e9730c"
@@ -24,12 +23,12 @@ _BLUE, _ORANGE = "#428fdc", "#e9730c"
 
 def row(change: MetricChange, *, gated: bool) -> dict[str, Markdown]:
     """`gated`: there are rules for other metrics, so this one's icon must not look like a verdict."""
-    icon = {Judgement.BETTER: "🔼", Judgement.WORSE: "🔽"}.get(change.judgement) if gated else None
+    icon = {Verdict.BETTER: "🔼", Verdict.WORSE: "🔽"}.get(change.verdict) if gated else None
     return {
-        "icon": Markdown(icon or _ICONS[change.judgement]),
+        "icon": Markdown(icon or _ICONS[change.verdict]),
         "metric": Markdown(f"{code(change.name)}{arrow(change.direction)}"),
         "means": values(change.baseline, change.current),
-        "sentence": Markdown(change.sentence),
+        "sentence": Markdown(f"{change.verdict}: {change.sentence}"),
     }
 
 

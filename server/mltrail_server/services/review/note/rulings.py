@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mltrail_contract import FILE_NAME, Outcome, Problem, Value
-from mltrail_server.domain.comparison import MetricChange
+from mltrail_contract import FILE_NAME, Outcome, Problem
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.services.review.judge import Judged, ModelReport
@@ -34,7 +33,7 @@ def rows(model: ModelReport) -> list[dict[str, Markdown]]:
                 "icon": Markdown(ICONS[ruling.outcome]),
                 "metric": Markdown(code(ruling.metric) + (arrow(change.direction) if change else "")),
                 "means": values(change.baseline, change.current) if change else Markdown("–"),
-                "sentence": Markdown(_sentence(ruling, change)),
+                "sentence": Markdown(ruling.explained),
             }
         )
     return listed
@@ -45,27 +44,6 @@ def expected(model: ModelReport) -> list[Markdown]:
     listed = [Markdown(f"{code(ruling.metric)} {ruling.expects}") for ruling in worst_first(model.rulings)[:_MOST_ROWS]]
     more = len(model.rulings) - len(listed)
     return [*listed, Markdown(f"and {more} more")] if more > 0 else listed
-
-
-def _sentence(ruling: Ruling, change: MetricChange | None) -> str:
-    """Say what was found before what was expected: on a phone few words fit. A difference that is allowed needs no rule
-    after it; the evidence shows the rule.
-    """
-    found = _found(ruling, change)
-    return f"{found}; {ruling.expects}" if _bounded(ruling) or ruling.outcome is not Outcome.PASS else found
-
-
-def _bounded(ruling: Ruling) -> bool:
-    return ruling.rule.at_least is not None or ruling.rule.at_most is not None
-
-
-def _found(ruling: Ruling, change: MetricChange | None) -> str:
-    """Say what was found. The comparison's sentence says how many runs show it, the rule's how many would."""
-    compares = ruling.rule.worse_by is not None and ruling.rule.value is Value.LAST and not _bounded(ruling)
-    if not compares or not ruling.known or change is None or change.evidence is None:
-        return ruling.full_sentence
-    improved = ruling.outcome is Outcome.PASS and "noise" not in ruling.sentence
-    return change.sentence if improved or change.evidence.real() else ruling.full_sentence
 
 
 def heading(judged: Judged) -> Markdown | None:

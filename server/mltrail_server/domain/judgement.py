@@ -1,0 +1,161 @@
+"""Judge all models of a merge request together: what became of each metric, and what each rule says.
+
+Comparisons only measure. What is tested is gathered over all models here, so that the whole merge request has one
+chance in twenty of a false alarm, however many models, slices and metrics it has.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+from mltrail_contract import Model
+
+from . import gate, hypotheses
+from .comparison import NO_CONTRACT, Comparison, MetricChange
+from .direction import is_of_training
+from .gate import Ruling
+from .hypotheses import Decision, Family, Hypothesis, Key
+from .tested import Found, Tested, lucky
+from .verdict import Verdict
+
+WORST_FIRST = (
+    *(Verdict.WORSE, Verdict.CANT_TELL, Verdict.NO_CLEAR_CHANGE),
+    *(Verdict.WITHIN_LIMIT, Verdict.BETTER),
+)
+_SHOWN_FIRST = (
+    *(Verdict.WORSE, Verdict.BETTER, Verdict.CANT_TELL),
+    *(Verdict.WITHIN_LIMIT, Verdict.NO_CLEAR_CHANGE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """One model, measured. `model` is its part of the contract, with the rules that apply.
+
+    `red` are the rules that this merge request has broken before. `counts` is False for a model that the merge request
+    leaves untouched: it takes no part in the families. `pipelines` are the ids of the target branch's pipelines, the
+    baseline's first, then the history's.
+    """
+
+    name: str
+    comparison: Comparison
+    model: Model = NO_CONTRACT
+    target: str = ""
+    red: AbstractSet[str] = frozenset()
+    counts: bool = True
+    pipelines: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedModel:
+    """`comparison` has its metrics' verdicts, and its metrics in the order in which they are shown."""
+
+    comparison: Comparison
+    rulings: tuple[Ruling, ...] = ()
+
+
+def judge_models(inputs: Iterable[ModelInput]) -> dict[str, JudgedModel]:
+    """Judge the models of one merge request."""
+    given = list(inputs)
+    together = [one for one in given if one.counts]
+    families = [together, *([one] for one in given if not one.counts)]
+    judged: dict[str, JudgedModel] = {}
+    for family in families:
+        decisions = hypotheses.decide([asked for one in family for asked in _hypotheses(one)])
+        judged |= {one.name: _judged(one, decisions) for one in family}
+    return {one.name: judged[one.name] for one in given}
+
+
+def _hypotheses(given: ModelInput) -> list[Hypothesis]:
+    compared = given.comparison
+    model = replace(given.model, name=given.name)
+    pipelines = dict(enumerate(given.pipelines))
+    asked = gate.hypotheses(compared, model, target=given.target, pipelines=pipelines)
+    ruled = _ruled_by(given)
+    for change in compared.metrics:
+        if change.name in ruled or change.current is None or change.baseline is None:
+            continue
+        earlier = [change.baseline, *(one.metrics.get(change.name) if one else None for one in compared.history)]
+        values = gate.single_values(change.current, earlier)
+        asked.append(
+            Hypothesis(
+                Key(given.name, change.name),
+                Family.OTHER,
+                change.direction.better,
+                0.0,
+                change.evidence,
+                compared.looks,
+                now=change.current.mean,
+                history={pipelines.get(place, -place): value for place, value in values.items()},
+            )
+        )
+    return asked
+
+
+def _ruled_by(given: ModelInput) -> set[str]:
+    """Name the metrics whose last values a rule compares with the baseline's: they need no test of their own."""
+    model = replace(given.model, name=given.name)
+    return gate.compared_by_rules(given.comparison, model, target=given.target)
+
+
+def _judged(given: ModelInput, decisions: Mapping[Key, Decision]) -> JudgedModel:
+    model = replace(given.model, name=given.name)
+    compared = given.comparison
+    rulings = gate.judge(compared, model, target=given.target, decisions=decisions, red=given.red)
+    ruled = _ruled_by(given)
+    of_rule: dict[str, Ruling] = {}
+    for ruling in sorted(rulings, key=lambda one: WORST_FIRST.index(one.verdict)):
+        if ruling.metric in ruled and gate.compares_last(ruling.rule):
+            of_rule.setdefault(ruling.metric, ruling)
+    metrics = [
+        _as_ruled(one, of_rule[one.name])
+        if one.name in of_rule
+        else _as_tested(compared, one, decisions.get(Key(given.name, one.name)))
+        for one in compared.metrics
+    ]
+    metrics.sort(key=lambda one: (one.name != compared.rank_by, _SHOWN_FIRST.index(one.verdict), one.name))
+    luck = any(_luck(one) for one in metrics if one.name == compared.rank_by)
+    return JudgedModel(replace(compared, metrics=tuple(metrics), luck=luck), rulings)
+
+
+def _as_ruled(change: MetricChange, ruling: Ruling) -> MetricChange:
+    return replace(
+        change,
+        verdict=ruling.verdict,
+        reason=ruling.sentence,
+        advice=ruling.advice,
+        decision=ruling.decision,
+    )
+
+
+def _as_tested(compared: Comparison, change: MetricChange, decision: Decision | None) -> MetricChange:
+    found = _found(compared, change, decision)
+    return replace(change, verdict=found.verdict, reason=found.sentence, advice=found.advice, decision=decision)
+
+
+def _found(compared: Comparison, change: MetricChange, decision: Decision | None) -> Found:
+    before, now = change.baseline, change.current
+    if before is None:
+        return Found(Verdict.CANT_TELL, "new here: no baseline yet")
+    if now is None:
+        return Found(Verdict.WORSE, gate.missing(compared, change))
+    if compared.best is not None and (odd := compared.odd(change.name)):
+        return Found(Verdict.WORSE, gate.diverged(odd, compared.best))
+    if compared.incomparable:
+        return Found(Verdict.CANT_TELL, compared.incomparable)
+    return Tested(
+        change.name,
+        change.direction,
+        before,
+        now,
+        change.evidence,
+        decision,
+        among=change.among,
+        trained_on=is_of_training(change.name),
+    ).found()
+
+
+def _luck(change: MetricChange) -> bool:
+    """Whether a gain would count for a single candidate, but not for the best of so many."""
+    decision = change.decision
+    return decision is not None and decision.better and lucky(decision.p_better, change.among)
