@@ -21,7 +21,7 @@ class CaseMetric(StrEnum):
     ROOT_MEAN_SQUARED_ERROR = "root_mean_squared_error"
 
 
-class Test(StrEnum):
+class Method(StrEnum):
     """How a difference was tested."""
 
     MCNEMAR = "exact McNemar test, Tango's interval"
@@ -45,11 +45,13 @@ class CaseEvidence(Protocol):
 
     @property
     def low(self) -> float:
-        """A bound of the true difference: it is lower in at most one of twenty cases."""
+        """A bound of the true difference: it is lower in at most one of twenty cases. With fewer than five clusters
+        there may be none, which is minus infinity.
+        """
 
     @property
     def high(self) -> float:
-        """A bound of the true difference: it is higher in at most one of twenty cases."""
+        """A bound of the true difference: it is higher in at most one of twenty cases, or infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ class CaseComparison:
     `before` and `now` are the metric on these cases. `evidence` is about these two models: whether the one would answer
     further cases worse than the other. `about_the_change` also covers the chance of training: whether the change makes
     models worse. It is None with one run a side, which can't show that.
+
+    `changed` counts the cases whose answers differ at all. If there are none, some of the intervals have no width; that
+    is no proof that further cases would be answered alike.
     """
 
     metric: CaseMetric
@@ -82,7 +87,8 @@ class CaseComparison:
     now: float
     cases: int
     clusters: int
-    test: Test
+    changed: int
+    method: Method
     evidence: CaseEvidence
     counts: Counts | None = None  # of right and wrong answers, where the cases have labels and predictions
     about_the_change: CaseEvidence | None = None

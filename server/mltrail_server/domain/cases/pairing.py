@@ -1,6 +1,6 @@
 """Find the cases that two tables share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -51,30 +51,52 @@ class Paired:
         return len({one.cluster for one in self.cases}) < len(self.cases)
 
 
+class AlignedCase(NamedTuple):
+    """A case that all of several runs answered; `answers` are in the order of the runs."""
+
+    id: str
+    cluster: str
+    label: str | None
+    answers: tuple[tuple[Answer, ...], ...]
+
+
+def pair(before: Iterable[Case], now: Iterable[Case]) -> Paired:
+    """Align two tables by the cases' ids. The order is that of `now`; clusters are taken from there, too."""
+    old, new = _by_id(before), _by_id(now)
+    aligned, relabelled = _align([new, old])
+    cases = tuple(PairedCase(one.id, one.cluster, one.label, one.answers[1], one.answers[0]) for one in aligned)
+    common = len(cases) + relabelled
+    repeated = sum(max(len(one.before), len(one.now)) > 1 for one in cases)
+    return Paired(cases, len(new) - common, len(old) - common, repeated, relabelled)
+
+
+def align(tables: Sequence[Iterable[Case]]) -> tuple[AlignedCase, ...]:
+    """Return the cases that all of several runs answered. Empty if there are none, or a label differs."""
+    aligned, relabelled = _align([_by_id(table) for table in tables])
+    return () if relabelled else tuple(aligned)
+
+
 class _Asked(NamedTuple):
     labels: set[str | None]
     cluster: str | None
     answers: list[Answer]
 
 
-def pair(before: Iterable[Case], now: Iterable[Case]) -> Paired:
-    """Align two tables by the cases' ids. The order is that of `now`; clusters are taken from there, too."""
-    old, new = _by_id(before), _by_id(now)
-    cases: list[PairedCase] = []
-    repeated = relabelled = 0
-    for name, asked in new.items():
-        earlier = old.get(name)
-        if earlier is None:
+def _align(tables: Sequence[Mapping[str, _Asked]]) -> tuple[list[AlignedCase], int]:
+    """The cases that all tables have, and how many others have labels that differ."""
+    cases: list[AlignedCase] = []
+    relabelled = 0
+    for name, asked in tables[0].items():
+        others = [table[name] for table in tables[1:] if name in table]
+        if len(others) < len(tables) - 1:
             continue
-        if len(asked.labels | earlier.labels) > 1:
+        if len(asked.labels.union(*(other.labels for other in others))) > 1:
             relabelled += 1
             continue
-        repeated += max(len(asked.answers), len(earlier.answers)) > 1
         cluster = f"case {name}" if asked.cluster is None else f"cluster {asked.cluster}"
-        label = next(iter(asked.labels))
-        cases.append(PairedCase(name, cluster, label, tuple(earlier.answers), tuple(asked.answers)))
-    common = len(cases) + relabelled
-    return Paired(tuple(cases), len(new) - common, len(old) - common, repeated, relabelled)
+        answers = tuple(tuple(one.answers) for one in (asked, *others))
+        cases.append(AlignedCase(name, cluster, next(iter(asked.labels)), answers))
+    return cases, relabelled
 
 
 def _by_id(table: Iterable[Case]) -> dict[str, _Asked]:
