@@ -3,9 +3,9 @@
 If each of k questions depends on the answers to those before, an answer from n cases may be off by the square root of
 k/n, instead of 1/n: C. Dwork et al., "Preserving statistical validity in adaptive data analysis", STOC 2015, and "The
 reusable holdout", Science 349 (2015). Models that answer most cases alike wear a test set more slowly, since only the
-cases that change count: H. Mania et al., "Model similarity mitigates test set overuse", NeurIPS 2019. A leaderboard that
-shows only clear gains would last far longer (A. Blum and M. Hardt, "The Ladder", ICML 2015); but a note shows every
-value.
+cases that change count: H. Mania et al., "Model similarity mitigates test set overuse", NeurIPS 2019. A leaderboard
+that shows only clear gains would last far longer (A. Blum and M. Hardt, "The Ladder", ICML 2015); but a note shows
+every value.
 """
 
 import math
