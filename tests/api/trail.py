@@ -54,6 +54,7 @@ class Trail:
         metric: str = "val_accuracy",
         beside: dict[str, float] | None = None,
         data: dict[str, str] | None = None,
+        first_seed: int = 0,
     ) -> Job:
         """Log one run a value, each with a seed of its own; then the job ends with `status`. `beside` are more metrics,
         `data` the digests of datasets by their use.
@@ -65,7 +66,7 @@ class Trail:
             "GET", "api/2.0/mlflow/experiments/get-by-name", query_string={"experiment_name": experiment}
         )
         found = named.get_json().get("experiment") or mlflow.post("experiments/create", name=experiment)
-        for seed, value in enumerate(values):
+        for seed, value in enumerate(values, start=first_seed):
             run_id = mlflow.post("runs/create", experiment_id=found["experiment_id"], run_name=f"{run_name}-{seed}")
             run_id = run_id["run"]["info"]["run_id"]
             params = [{"key": "lr", "value": lr}, {"key": "seed", "value": str(seed)}]

@@ -67,21 +67,6 @@ class ChampionComparison:
         return [one for one in self.lines if one.standing is Standing.WORSE]
 
 
-def other_data(model: Model, now: Iterable[Run], before: Iterable[Run]) -> bool:
-    """Whether the two sides were measured on different data.
-
-    The contract's `same_dataset` says which dataset counts. Otherwise those count that were logged for a use other than
-    training, and if there are none, all.
-    """
-    ours, theirs = _datasets(now), _datasets(before)
-    shared = ours.keys() & theirs.keys()
-    if model.same_dataset is not None:
-        shared &= {model.same_dataset}
-    else:
-        shared = {use for use in shared if "train" not in use.lower()} or shared
-    return any(ours[use].isdisjoint(theirs[use]) for use in shared)
-
-
 def against_champion(
     compared: Comparison, model: Model, *, branch: str, allowed: Sequence[str], ranked: str | None = None
 ) -> tuple[ChampionMetric, ...]:
@@ -213,11 +198,3 @@ def _values(before: float | None, now: float | None) -> str:
     decimals = min(decimals_for(spread), 6) if spread else None
     first, second = ("none" if one is None else number(one, decimals=decimals) for one in (before, now))
     return f"{first} → {second}"
-
-
-def _datasets(runs: Iterable[Run]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for run in runs:
-        for use, dataset in run.datasets.items():
-            found.setdefault(use, set()).add(dataset)
-    return found

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 
 from mltrail_contract import Model
 
-from . import evidence, folds, globs, trials
+from . import datasets, evidence, folds, globs, looks, trials
+from . import history as branch_history
 from .direction import Basis, Better, MetricDirection, direction_by_name, is_rate, is_system
 from .evidence import BranchLevel, Evidence
 from .grouping import Group, Run, RunState, best, group, ranking_metric, representative, usable
+from .history import NOTHING, Counted
 from .hypotheses import Decision
+from .looks import Pool
 from .numbers import change
 from .statistics import Summary
 from .verdict import Verdict
@@ -84,8 +87,10 @@ class Comparison:
     when this side is the cause. `groups` is how many candidates the best was chosen from; `luck` is set when its lead
     is no larger than the best of so many has by chance. `confirmed` is set when `best` holds fresh runs of the winner,
     so that its lead is not luck. `history` is the best of each earlier pipeline of the target branch, newest first,
-    without the baseline. `looks` is how many pipelines of this merge request have judged the same files and the same
-    configuration, this one included; `pooled` is how many of the best's runs came from the earlier ones.
+    without the baseline, and `counted` says which of them count. `looks` is how many pipelines of this merge request
+    have judged the same files and the same configuration, this one included; `pooled` is how many of the best's runs
+    came from the earlier ones, while `best_run` is always of the newest. `remarks` are sentences that no verdict rests
+    on, without anything that a user wrote.
     """
 
     rank_by: str | None
@@ -103,6 +108,13 @@ class Comparison:
     evades: bool = False
     looks: int = 1
     pooled: int = 0
+    counted: Counted = NOTHING
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def comparable(self) -> tuple[Group | None, ...]:
+        """The history's pipelines that show the baseline's level, in their places; None for the others."""
+        return tuple(one if place in self.counted.level else None for place, one in enumerate(self.history))
 
     def odd(self, metric: str) -> int:
         """Count the best's runs that logged a metric as NaN or infinity, unless the baseline has such runs too."""
@@ -126,19 +138,29 @@ class _Sides:
     without the baseline.
     """
 
-    mine: Group
+    pool: Pool
     yours: Group | None
     history: tuple[Group | None, ...]
     model: Model
     incomparable: str | None
     evades: bool
+    counted: Counted
+
+    @property
+    def mine(self) -> Group:
+        return self.pool.group
 
     def level(self, metric: str) -> BranchLevel | None:
         before = self.yours.metrics.get(metric) if self.yours else None
         if before is None:
             return None
-        earlier = [one.metrics[metric] for one in self.history if one is not None and metric in one.metrics]
-        return evidence.level(before, earlier)
+        return evidence.level(
+            before, self._summaries(self.counted.level, metric), self._summaries(self.counted.spread, metric)
+        )
+
+    def _summaries(self, places: Sequence[int], metric: str) -> list[Summary]:
+        chosen = (self.history[place] for place in places)
+        return [one.metrics[metric] for one in chosen if one is not None and metric in one.metrics]
 
 
 def compare(
@@ -146,45 +168,58 @@ def compare(
     baseline: Iterable[Run],
     *,
     history: Iterable[Iterable[Run]] = (),
+    earlier: Iterable[Iterable[Run]] = (),
     model: Model = NO_CONTRACT,
     rank_by: str | None = None,
     better: Better | None = None,
 ) -> Comparison:
     """Compare two pipelines' runs of one model. `history` holds the runs of the target branch's pipelines before the
-    baseline, newest first. `rank_by` and `better` (its direction) overrule the contract.
+    baseline, `earlier` those of earlier looks at the same files, both newest first. `rank_by` and `better` (its
+    direction) overrule the contract.
     """
     ranking = _Ranking(model, rank_by or model.rank_by)
     ours, theirs = ranking.candidates(current), ranking.candidates(baseline)
     metric = ranking.stated or ranking_metric(ours.groups)
     direction = MetricDirection(better, Basis.STATED) if better else direction_of(metric or "", model)
-    winner, champion = best(ours.groups, metric, direction), ranking.best_before(theirs.groups, direction)
-    confirmed = ours.confirmation_of(winner)
-    mine, yours = confirmed or winner, theirs.confirmation_of(champion) or champion
-    if mine is None:
+    champion = ranking.best_before(theirs.groups, direction)
+    yours = theirs.confirmation_of(champion) or champion
+    found = _chosen(ours, [ranking.candidates(runs) for runs in earlier], metric, direction)
+    if found is None:
         return Comparison(metric, None, None, yours, (), (), 0)
-    earlier = tuple(ranking.best_before(ranking.groups(tuple(runs)), direction) for runs in history)
-    sides = _Sides(mine, yours, earlier, model, *_incomparable(mine, yours, model.same_dataset))
-    return _compared(sides, metric, direction, tries=ours.tries, confirmed=confirmed is not None)
+    before = tuple(ranking.best_before(ranking.groups(tuple(runs)), direction) for runs in history)
+    sides = _Sides(
+        found.pool,
+        yours,
+        before,
+        model,
+        *_incomparable(found.pool.newest, yours, model.same_dataset),
+        branch_history.counted(yours, before, same_dataset=model.same_dataset),
+    )
+    return _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
 
 
 def _compared(
     sides: _Sides, metric: str | None, direction: MetricDirection, *, tries: int, confirmed: bool
 ) -> Comparison:
     changes = _metrics(sides, metric, direction, among=1 if confirmed else tries)
-    before = sides.yours or sides.mine
+    newest, before = sides.pool.newest, sides.yours or sides.mine
     return Comparison(
         metric,
         sides.mine,
-        representative(sides.mine, metric, direction),
+        representative(newest, metric, direction),
         sides.yours,
         tuple(changes),
-        tuple(changed_parameters(before.params, sides.mine.params)),
+        tuple(changed_parameters(before.params, newest.params)),
         tries,
-        datasets=tuple(changed_parameters(_datasets(before), _datasets(sides.mine))),
+        datasets=tuple(changed_parameters(datasets.shared_by(before.runs), datasets.shared_by(newest.runs))),
         incomparable=sides.incomparable,
         history=sides.history,
         confirmed=confirmed,
         evades=sides.evades,
+        counted=sides.counted,
+        looks=sides.pool.looks,
+        pooled=sides.pool.earlier,
+        remarks=tuple(one for one in (sides.pool.sentence,) if one),
     )
 
 
@@ -201,6 +236,28 @@ class _Candidates:
     def confirmation_of(self, winner: Group | None) -> Group | None:
         """Find the fresh runs of the winner: they alone show how good it is, since nothing was chosen by them."""
         return next((one for one in self.fresh if winner is not None and one.params == winner.params), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The best candidate with all looks at it; `confirmed` is set if these are fresh runs of the winner."""
+
+    pool: Pool
+    confirmed: bool
+
+
+def _chosen(
+    ours: _Candidates, earlier: Sequence[_Candidates], metric: str | None, direction: MetricDirection
+) -> _Chosen | None:
+    """Choose the best of the newest look's candidates, each by its runs of all looks."""
+    pools = [looks.pool(one, [look.groups for look in earlier]) for one in ours.groups]
+    winner = best([one.group for one in pools], metric, direction)
+    if winner is None:
+        return None
+    fresh = ours.confirmation_of(winner)
+    if fresh is not None:
+        return _Chosen(looks.pool(fresh, [look.fresh for look in earlier]), confirmed=True)
+    return _Chosen(next(one for one in pools if one.group is winner), confirmed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,20 +421,13 @@ def _fold_by_fold(
     return before, now, paired
 
 
-def _datasets(one: Group) -> dict[str, str]:
-    """Map each context to the group's dataset; contexts in which its runs differ are left out."""
-    found: dict[str, set[str]] = {}
-    for run in one.runs:
-        for context, dataset in run.datasets.items():
-            found.setdefault(context, set()).add(dataset)
-    return {context: names.pop() for context, names in found.items() if len(names) == 1}
 
 
 def _incomparable(mine: Group, yours: Group | None, context: str | None) -> tuple[str | None, bool]:
     """Say why two sides can't be compared, and whether this side is the cause."""
     if context is None or yours is None:
         return None, False
-    now, before = _datasets(mine).get(context), _datasets(yours).get(context)
+    now, before = datasets.shared_by(mine.runs).get(context), datasets.shared_by(yours.runs).get(context)
     if before is None:
         return "not comparable: the dataset that the contract names was not logged in the baseline", False
     if now is None:

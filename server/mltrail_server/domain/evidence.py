@@ -131,14 +131,15 @@ class Evidence:
         return -math.expm1(among * math.log1p(-min(self.p, 1 - 1e-16))) < _CALLED
 
 
-def level(baseline: Summary, history: Sequence[Summary] = ()) -> BranchLevel:
-    """Estimate the baseline's level from it and the pipelines before it (`history`, newest first).
+def level(baseline: Summary, history: Sequence[Summary] = (), others: Sequence[Summary] = ()) -> BranchLevel:
+    """Estimate the baseline's level from it and the pipelines before it (`history`, newest first). `others` are
+    pipelines of which only the spread of their repeats counts.
 
     The level is the newest end of a straight line through them, so that gradual change of the branch is neither taken
     for noise nor ignored. Pipelines before a leap don't count.
     """
     known = (baseline, *history)
-    sd, freedom = _spread(known)
+    sd, freedom = _spread(known, others)
     alone = BranchLevel(baseline.mean, baseline.n, baseline.n, 1, sd, freedom)
     if not sd:
         return alone
@@ -226,15 +227,16 @@ def _hidden(before: BranchLevel, now: Summary) -> float | None:
     return now.sd / before.sd if real else None
 
 
-def _spread(pipelines: Sequence[Summary]) -> tuple[float | None, float]:
+def _spread(pipelines: Sequence[Summary], others: Sequence[Summary] = ()) -> tuple[float | None, float]:
     """Estimate the spread from run to run, and its degrees of freedom.
 
-    Repeats show it best. Where there are few, neighbouring pipelines do: half the mean squared successive difference
-    (J. von Neumann et al., "The mean square successive difference", Ann. Math. Statist. 12 (1941)), which a trend
-    hardly affects. A single leap is left out.
+    Repeats show it best, also those of `others`. Where there are few, neighbouring pipelines do: half the mean squared
+    successive difference (J. von Neumann et al., "The mean square successive difference", Ann. Math. Statist. 12
+    (1941)), which a trend hardly affects. A single leap is left out.
     """
-    squares = math.fsum(one.sd**2 * (one.n - 1) for one in pipelines if one.sd is not None)
-    freedom = float(sum(one.n - 1 for one in pipelines if one.sd is not None))
+    repeated = [(one.sd, one.n - 1) for one in (*pipelines, *others) if one.sd is not None]
+    squares = math.fsum(sd**2 * own for sd, own in repeated)
+    freedom = float(sum(own for _, own in repeated))
     if freedom < ENOUGH_FREEDOM:
         steps = sorted(
             (newer.mean - older.mean) ** 2 / (1 / newer.n + 1 / older.n)

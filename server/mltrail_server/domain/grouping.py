@@ -1,6 +1,6 @@
 """Candidates that differ only by chance count as one candidate with several runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -61,6 +61,8 @@ class Run:
     deleted: bool = False
     gone: Gone | None = None
     snapshot_iid: int | None = None  # what was logged before a later job failed, which is what counts
+    eid: str = ""  # its MLflow run id
+    had_succeeded: bool = False  # its job had succeeded before it was retried: it is superseded, but was a look
 
     @property
     def evidence_iid(self) -> int:
@@ -87,7 +89,12 @@ def group(runs: Iterable[Run], *, repeat_over: frozenset[str] = REPEAT_OVER) -> 
     for run in sorted(runs, key=lambda run: run.iid):
         if run.state is RunState.SUCCEEDED:
             found.setdefault(choice(run, repeat_over), []).append(run)
-    return [Group(dict(sorted(chosen)), tuple(members), _summaries(members)) for chosen, members in found.items()]
+    return [group_of(dict(sorted(chosen)), members) for chosen, members in found.items()]
+
+
+def group_of(params: Mapping[str, str], runs: Sequence[Run]) -> Group:
+    """Make one group of runs, whatever their parameters."""
+    return Group(params, tuple(runs), _summaries(runs))
 
 
 def choice(run: Run, repeat_over: frozenset[str]) -> frozenset[tuple[str, str]]:
@@ -122,7 +129,7 @@ def ranking_metric(groups: Iterable[Group]) -> str | None:
     return primary_metric({name for name, count in counts.items() if count == most}) or primary_metric(set(counts))
 
 
-def _summaries(runs: list[Run]) -> dict[str, Summary]:
+def _summaries(runs: Sequence[Run]) -> dict[str, Summary]:
     values: dict[str, list[float]] = {}
     for run in runs:
         for name, value in run.metrics.items():

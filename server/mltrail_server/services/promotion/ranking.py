@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract
-from mltrail_server.domain import champion_check, comparison
+from mltrail_server.domain import champion_check, comparison, datasets
 from mltrail_server.domain.champion_check import ChampionComparison
 from mltrail_server.domain.comparison import Comparison
 from mltrail_server.domain.direction import Better, is_system
@@ -166,7 +166,7 @@ def compare_with_champion(
     runs = list(champion.runs) or _own_run(tx, champion.version.candidate_iid)
     if not any(run.metrics for run in runs):
         return ChampionComparison(version, why_not="no metric of the version that it replaces is known")
-    if champion_check.other_data(model, winner.runs, runs):
+    if datasets.other_data(model.same_dataset, winner.runs, runs):
         return ChampionComparison(version, why_not="it was measured on other data, so the two are not compared")
     compared = comparison.compare(
         [replace(run, parent_iid=None) for run in winner.runs],

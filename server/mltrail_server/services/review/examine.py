@@ -49,6 +49,8 @@ def prepare(ci: Ci, state: PipelineState, pipeline_id: int) -> None:
         if request is not None and state.pipeline.sha != request.head_sha:
             # A merged results pipeline's commit is on no branch; what it holds decides whether its candidate ships.
             trees.remember(ci, pipeline_id, state.pipeline.sha)
+        if request is not None:
+            trees.remember_of_request(ci, request)
     target = request.target_branch if request else state.project.default_branch
     if target is not None:
         refresh_baselines(ci, target, but=pipeline_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mltrail_contract import Contract, Model, Outcome, Value
-from mltrail_server.domain import conclusion, gate, globs, judgement, selection, silence
+from mltrail_server.domain import conclusion, gate, globs, judgement, looks, selection, silence
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.gate import Ruling
@@ -24,6 +24,7 @@ from mltrail_server.store.review.jobs import HeadJobs
 
 from . import baselines
 from .baselines import Branch, ModelBaseline
+from .looks import EarlierPipelines
 
 _MOST_VALUES = 5_000  # a database accepts some 30,000 values in a statement
 _NOT_IN_A_LOGIN = re.compile(r"[^\w. -]", re.ASCII)
@@ -94,6 +95,7 @@ class GateInput:
     if_invalid: Outcome
     red: Mapping[str, frozenset[str]] = field(default_factory=dict)
     jobs: HeadJobs | None = None
+    earlier: EarlierPipelines = field(default_factory=EarlierPipelines)  # of the merge request
     fork: bool = False  # its runs don't count
     cut: bool = False  # there are more runs than were read
 
@@ -229,6 +231,7 @@ def _compared(
             its_runs.runs,
             baseline.runs,
             history=[runs for _, runs in baseline.history],
+            earlier=_earlier(given, contract, name, its_runs),
             model=contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT,
         )
         if baseline.gone is not None:
@@ -236,6 +239,18 @@ def _compared(
             comparison = replace(comparison, incomparable=gone_sentence(baseline.gone), evades=False)
         compared[name] = comparison
     return _with_extremes(given, contract, compared) if contract else compared
+
+
+def _earlier(given: GateInput, contract: Contract | None, name: str, newest: _Selected) -> list[list[Run]]:
+    """List what earlier looks at the same files have made of a model: retried jobs of the same pipeline, and earlier
+    pipelines. The newest look comes first.
+    """
+    found = looks.attempts(newest.runs)
+    if newest.pipeline is not None:
+        for _, runs in given.earlier.on_files_of(newest.pipeline):
+            of_model = selection.select(contract, runs).get(name, [])
+            found += [of_model, *looks.attempts(of_model)]
+    return found
 
 
 def _unclaimed(contract: Contract | None, selected: Mapping[str, _Selected]) -> set[tuple[str, str]]:

@@ -30,10 +30,13 @@ _Attempts = Mapping[tuple[int, str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of a run. `snapshot`: what counts is how it was before a later job of its pipeline wrote to it."""
+    """What became of a run. `snapshot`: what counts is how it was before a later job of its pipeline wrote to it.
+    `had_succeeded`: it did, until its job was retried.
+    """
 
     state: RunState
     snapshot: bool = False
+    had_succeeded: bool = False
 
 
 def of_pipeline(tx: Transaction, pipeline_id: int, *, as_baseline: bool = False) -> dict[str, list[Run]]:
@@ -117,11 +120,14 @@ def run_outcome(candidate: Candidate, tied: Sequence[TiedJob], attempts: _Attemp
     if candidate.discarded:
         return RunOutcome(RunState.DELETED)
     creators = [job for job in tied if job.part is JobPart.CREATOR]
-    if any(job.retried and not (as_baseline and _is_unproved(job, attempts)) for job in creators):
-        return RunOutcome(RunState.SUPERSEDED)
     if candidate.snapshot_iid is None:
-        return RunOutcome(_state(candidate, tied, attempts))
-    return _outcome_with_snapshot(candidate, tied, attempts, as_baseline=as_baseline)
+        outcome = RunOutcome(_state(candidate, tied, attempts))
+    else:
+        outcome = _outcome_with_snapshot(candidate, tied, attempts, as_baseline=as_baseline)
+    if any(job.retried and not (as_baseline and _is_unproved(job, attempts)) for job in creators):
+        had_succeeded = outcome.state is RunState.SUCCEEDED
+        return RunOutcome(RunState.SUPERSEDED, outcome.snapshot and had_succeeded, had_succeeded)
+    return outcome
 
 
 def _outcome_with_snapshot(
@@ -235,6 +241,8 @@ def _run(
         parent_iid=iids.get(tags.get(PARENT_TAG, "")),
         deleted=candidate.stage is Stage.DELETED,
         snapshot_iid=candidate.snapshot_iid if outcome.snapshot else None,
+        eid=candidate.eid,
+        had_succeeded=outcome.had_succeeded,
     )
 
 

@@ -21,7 +21,7 @@ from mltrail_server.store.review import jobs, red_verdicts
 from mltrail_server.store.review.contracts import StoredContract
 from mltrail_server.store.review.jobs import HeadJobs
 
-from . import baselines, judge, pipeline_runs
+from . import baselines, judge, looks, pipeline_runs
 from .judge import GateInput, Judged, ModelReport
 
 MOST_RUNS = 20_000
@@ -171,7 +171,10 @@ def _gate_input(tx: Transaction, pipeline: Pipeline, request: MergeRequest | Non
     branch = baselines.branch(tx, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags)
     fork = request is not None and request.source_project_id not in (None, tx.project_id)
     given = GateInput(tx, made, branch, contract, target, asked.if_invalid, fork=fork, cut=cut)
-    return given if judged is None or fork else _with_silence(tx, given, judged, of_commit)
+    if judged is None or fork:
+        return given
+    given = replace(given, earlier=looks.fetch(tx, judged, made, tags))
+    return _with_silence(tx, given, judged, of_commit)
 
 
 def _contract(tx: Transaction, pipeline: Pipeline, asked: Question, head: str) -> PipelineContract:

@@ -246,6 +246,35 @@ def unsettled(tx: Transaction, branch: str, *, ended: Iterable[str], limit: int)
     return list(tx.execute(query.order_by(_T.c.id.desc()).limit(limit)).scalars())
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedPipeline:
+    """A pipeline with candidates. `tree` is the digest of its commit's files, None if nobody has looked yet."""
+
+    pipeline: Pipeline
+    tree: str | None
+
+    def has_files_of(self, other: "TrainedPipeline") -> bool:
+        """Whether both ran on the same files, as far as is known."""
+        same_commit = self.pipeline.sha == other.pipeline.sha
+        return same_commit or (self.tree is not None and self.tree == other.tree)
+
+
+def trained_for(tx: Transaction, iid: int, *, branch: str, limit: int) -> list[TrainedPipeline]:
+    """List a merge request's pipelines that have candidates, the newest first; also those of its source branch if
+    GitLab was not yet asked which merge request they belong to. Child pipelines count to their roots.
+    """
+    query = sa.select(*_COLUMNS, _T.c.tree).where(
+        _T.c.project_id == tx.project_id, _of_request(iid, branch), _has_candidates()
+    )
+    rows = tx.execute(query.order_by(_T.c.id.desc()).limit(limit))
+    return [TrainedPipeline(Pipeline(*row[:-1]), row.tree) for row in rows]
+
+
+def _of_request(iid: int, branch: str) -> sa.ColumnElement[bool]:
+    unasked = sa.and_(_T.c.resolved.is_(sa.false()), _T.c.ref == branch, _T.c.source == MERGE_REQUEST_SOURCE)
+    return sa.or_(_T.c.merge_request_iid == iid, unasked)
+
+
 _TRAINED_COLUMNS = (_T.c.id, _T.c.sha, _T.c.ref, _T.c.source, _T.c.status, _T.c.web_url, _T.c.merge_request_iid)
 
 
@@ -271,9 +300,7 @@ def of_merge_request(tx: Transaction, iid: int, *, branch: str, before: int, lim
     """List a merge request's pipelines older than `before` that have candidates, the newest first; also those of its
     source branch if GitLab was not yet asked which merge request they belong to.
     """
-    unasked = sa.and_(_T.c.resolved.is_(sa.false()), _T.c.ref == branch, _T.c.source == MERGE_REQUEST_SOURCE)
-    of_request = sa.or_(_T.c.merge_request_iid == iid, unasked)
-    return _list(tx, of_request, _T.c.id < before, limit=limit)
+    return _list(tx, _of_request(iid, branch), _T.c.id < before, limit=limit)
 
 
 def _list(tx: Transaction, *which: sa.ColumnElement[bool], limit: int) -> list[Pipeline]:

@@ -1,0 +1,169 @@
+"""Each pipeline of a merge request on the same files is another look at the same candidate: all of them count.
+
+Otherwise training again until chance is kind would pass any gate. Runs with the same seed count once, since they may
+repeat each other to the last digit.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from . import datasets
+from .grouping import Group, Run, RunState, group_of, usable
+from .statistics import MeanError, Summary, t_two_sided, welch
+
+_APART = 0.01
+"""Looks that chance separates less often than this are not pooled: something that is not in the files has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A candidate with the runs of earlier looks at it. `newest` is the group of the newest pipeline alone, `group` has
+    the runs of all looks; `looks` counts them, and `earlier` the runs that only earlier ones have. `apart` is set if
+    the earlier looks differ too clearly to count.
+    """
+
+    newest: Group
+    group: Group
+    looks: int = 1
+    earlier: int = 0
+    apart: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """Say which runs count; "" if only the newest pipeline's do. It contains nothing that a user wrote."""
+        own, times = len(self.newest.runs), self.looks - 1
+        if self.apart:
+            return (
+                "Earlier runs on the same files gave clearly different results (p < 1 %), so they are not counted: "
+                "something outside the repository has changed"
+            )
+        if times == 0:
+            return ""
+        if self.earlier == 0:
+            often = "once more" if times == 1 else f"{times} times more"
+            return f"{_runs(own)} here, trained {often} with the same seeds on the same files: each counts as its mean"
+        whose = "an earlier one" if times == 1 else f"{times} earlier ones"
+        return (
+            f"{_runs(own + self.earlier)} here: {own} of this pipeline and {self.earlier} of {whose} on the same files"
+        )
+
+
+def pool(newest: Group, earlier: Iterable[Sequence[Group]]) -> Pool:
+    """Add the runs that earlier looks (the newest first) have of the same candidate on the same data.
+
+    A look that only repeats what is known, to the last digit, adds nothing and is not counted.
+    """
+    alone = Pool(newest, newest)
+    found = [same for groups in earlier if (same := _same(newest, groups)) is not None]
+    if not found:
+        return alone
+    if _are_apart(newest, found):
+        return replace(alone, apart=True)
+    slots = _slots(newest)
+    own, looks = len(slots), 1
+    for group in found:
+        news = False
+        for key, (run,) in _slots(group).items():
+            known = slots.setdefault(key, [])
+            if all(_logged(run) != _logged(one) for one in known):
+                known.append(run)
+                news = True
+        looks += news
+    if looks == 1:
+        return alone
+    runs = sorted((_mean_of(repeats) for repeats in slots.values()), key=lambda run: run.iid)
+    return Pool(newest, group_of(newest.params, runs), looks, len(slots) - own)
+
+
+def attempts(runs: Iterable[Run]) -> list[list[Run]]:
+    """Return the runs of a pipeline's retried jobs whose jobs had succeeded, as earlier looks, the newest first.
+
+    Pressing "retry" until a bad seed is gone must not help.
+    """
+    by_job: dict[str, dict[int, list[Run]]] = {}
+    for run in runs:
+        if run.state is RunState.SUPERSEDED and run.had_succeeded:
+            by_job.setdefault(run.job_name, {}).setdefault(run.job_id or 0, []).append(run)
+    tries = [[of_job[job] for job in sorted(of_job, reverse=True)] for of_job in by_job.values()]
+    most = max(map(len, tries), default=0)
+    return [
+        [_revived(run) for of_job in tries if place < len(of_job) for run in of_job[place]] for place in range(most)
+    ]
+
+
+def _revived(run: Run) -> Run:
+    return replace(run, state=RunState.SUCCEEDED)
+
+
+def _same(newest: Group, groups: Sequence[Group]) -> Group | None:
+    """Find the group with the same parameters that was measured on the same data."""
+    data = datasets.shared_by(newest.runs)
+    return next((one for one in groups if one.params == newest.params and datasets.shared_by(one.runs) == data), None)
+
+
+def _slots(group: Group) -> dict[tuple[object, int], list[Run]]:
+    """Give each run a key that is the same for the same seed in another look. Runs that a pipeline has several times
+    keep a key each.
+    """
+    slots: dict[tuple[object, int], list[Run]] = {}
+    for run in group.runs:
+        key, place = _identity(run, group), 0
+        while (key, place) in slots:
+            place += 1
+        slots[key, place] = [run]
+    return slots
+
+
+def _identity(run: Run, group: Group) -> object:
+    """Tell runs apart by their seed and fold; where no seed was logged, by their results."""
+    chance = sorted((name, value) for name, value in run.params.items() if name not in group.params)
+    return tuple(chance) if chance else _logged(run)
+
+
+def _logged(run: Run) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, repr(value)) for name, value in run.metrics.items()))
+
+
+def _mean_of(repeats: Sequence[Run]) -> Run:
+    """Average the repeats of one seed. What was not a number once stays so: training again does not undo it."""
+    if len(repeats) == 1:
+        return repeats[0]
+    values: dict[str, list[float]] = {}
+    for run in repeats:
+        for name, value in run.metrics.items():
+            values.setdefault(name, []).append(value)
+    return replace(repeats[0], metrics={name: _mean(found) for name, found in values.items()})
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if all(map(usable, values)) else math.nan
+
+
+def _are_apart(newest: Group, earlier: Sequence[Group]) -> bool:
+    """Whether the newest look differs from the earlier ones in some metric, all metrics considered together."""
+    before = group_of(newest.params, [run for group in earlier for run in group.runs]).metrics
+    chances = [
+        chance
+        for name, now in newest.metrics.items()
+        if name in before and (chance := _chance(now, before[name])) is not None
+    ]
+    return any(chance * len(chances) < _APART for chance in chances)
+
+
+def _chance(now: Summary, before: Summary) -> float | None:
+    """Test whether two means differ (Welch, two-sided); None where a side has too few runs to tell."""
+    if now.sd is None or before.sd is None:
+        return None
+    if not now.sd and not before.sd:
+        return 1.0 if math.isclose(now.mean, before.mean, rel_tol=1e-12, abs_tol=1e-15) else 0.0
+    error, freedom = welch(_error(now), _error(before))
+    return t_two_sided((now.mean - before.mean) / error, freedom)
+
+
+def _error(one: Summary) -> MeanError:
+    return MeanError((one.sd or 0.0) / math.sqrt(one.n), one.n - 1)
+
+
+def _runs(number: int) -> str:
+    return f"{number} run" if number == 1 else f"{number} runs"

@@ -1,0 +1,71 @@
+"""A merge request's earlier pipelines, as far as their runs count together with those of the newest commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mltrail_server.domain.grouping import Run
+from mltrail_server.services.pipelines.trees import MOST_LOOKS
+from mltrail_server.store.ci import pipelines
+from mltrail_server.store.ci.merge_requests import MergeRequest
+from mltrail_server.store.ci.pipelines import Pipeline, TrainedPipeline
+from mltrail_server.store.db.transaction import Transaction
+
+from . import pipeline_runs
+
+_MOST_RUNS = 2_000
+"""Of earlier pipelines together: older runs are left out, so that retries of sweeps stay cheap."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierPipelines:
+    """A merge request's pipelines that have trained, the newest first, with the runs of those that were read."""
+
+    trained: Sequence[TrainedPipeline] = ()
+    runs: Mapping[int, Sequence[Run]] = field(default_factory=dict)
+
+    def on_files_of(self, pipeline: Pipeline) -> list[tuple[Pipeline, Sequence[Run]]]:
+        """List the pipelines before this one that ran on the same files, with their runs, the newest first."""
+        own = next((one for one in self.trained if one.pipeline.id == pipeline.id), None)
+        if own is None:
+            return []
+        return [
+            (one.pipeline, self.runs[one.pipeline.id])
+            for one in self.trained
+            if one.pipeline.id < pipeline.id and one.pipeline.id in self.runs and one.has_files_of(own)
+        ]
+
+
+def fetch(
+    tx: Transaction, request: MergeRequest, made: Sequence[tuple[Pipeline, Sequence[Run]]], tags: set[str]
+) -> EarlierPipelines:
+    """Fetch the runs of a merge request's pipelines on the files of its newest commit. `made` are that commit's.
+
+    One statement; up to nine more if there are such pipelines on other commits.
+    """
+    newest = pipelines.trained_for(tx, request.iid, branch=request.source_branch, limit=MOST_LOOKS)
+    listed = {one.pipeline.id: one for one in newest}
+    own = {pipeline.id: listed.get(pipeline.id, TrainedPipeline(pipeline, None)) for pipeline, _ in made}
+    trained = sorted({**listed, **own}.values(), key=lambda one: -one.pipeline.id)
+    others = [
+        one.pipeline.id
+        for one in trained
+        if one.pipeline.id not in own and any(one.has_files_of(ours) for ours in own.values())
+    ]
+    runs: dict[int, Sequence[Run]] = {pipeline.id: its_runs for pipeline, its_runs in made}
+    return EarlierPipelines(trained, {**_runs(tx, others, tags), **runs})
+
+
+def _runs(tx: Transaction, pipeline_ids: Sequence[int], tags: set[str]) -> dict[int, list[Run]]:
+    """Fetch the runs of pipelines; of those that are too much nothing is read."""
+    if not pipeline_ids:
+        return {}
+    outlines = pipeline_runs.outlines(tx, pipeline_ids, tags=tags)
+    left, kept = _MOST_RUNS, {}
+    for pipeline_id in pipeline_ids:
+        runs = outlines.get(pipeline_id, [])
+        if len(runs) > left:
+            break
+        left -= len(runs)
+        kept[pipeline_id] = runs
+    filled = {run.iid: run for run in pipeline_runs.filled(tx, [run for runs in kept.values() for run in runs])}
+    return {pipeline_id: [filled[run.iid] for run in runs] for pipeline_id, runs in kept.items()}
