@@ -179,7 +179,9 @@ def test_the_history_of_the_target_branch_shows_what_chance_does(trail: Trail) -
     _, pipeline = a_request(trail, [0.78])
     outcome, sentence = rulings(trail, pipeline)["val_accuracy"]
     assert (outcome, "too few runs to tell" in sentence) == ("warn", True)
-    later = trail.of_request(trail.team.project.merge_requests[1], SHAS["c"])
+    files = {"train.py": "another attempt"}
+    trail.team.gitlab.add_commit(trail.team.project, SHAS["d"], parents=(SHAS["c"],), branch="faster", files=files)
+    later = trail.of_request(trail.team.project.merge_requests[1], SHAS["d"])
     trail.train(later, [0.60])
     assert rulings(trail, later)["val_accuracy"] == (
         "fail",

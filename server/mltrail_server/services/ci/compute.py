@@ -45,8 +45,8 @@ class ReportSubject:
 
 
 def complete(ci: Ci, subject: ReportSubject) -> CompleteReport:
-    """Compute a report with all that it rests on, and remember which models have failed. It is judged a second time
-    only if GitLab said something new about the commit's other pipelines.
+    """Compute a report with all that it rests on, and remember which models have failed. It is judged again only if
+    GitLab said something new about the commit's other pipelines, or about what has changed since earlier commits.
     """
     default_branch = subject.state.project.default_branch
     question = Question(
@@ -59,6 +59,8 @@ def complete(ci: Ci, subject: ReportSubject) -> CompleteReport:
     )
     report = _judged(ci, subject, question)
     if subject.pipeline is None and _refresh_heads(ci, report):
+        report = _judged(ci, subject, question)
+    if _compare_heads(ci, report):
         report = _judged(ci, subject, question)
     report = _with_override(ci, report)
     resolved = _is_thread_resolved(ci, report)
@@ -114,9 +116,17 @@ def _refresh_heads(ci: Ci, report: Report) -> bool:
     return found.changed
 
 
+def _compare_heads(ci: Ci, report: Report) -> bool:
+    """Ask GitLab whether anything has changed since an earlier commit, where a model was not trained. Returns whether
+    anything was new.
+    """
+    quiet = any(model.silence is not None and not model.silence.busy for model in report.gate.models)
+    return report.merge_request is not None and quiet and heads.compare(ci, report.merge_request, report.head)
+
+
 def _may_be_elsewhere(report: Report) -> bool:
     """Return whether another pipeline of the commit may say more: a model is missing here, or runs there are open."""
-    missing = any(model.silence is not None for model in report.gate.models)
+    missing = any(model.silence is not None or model.carried for model in report.gate.models)
     return missing or any(
         run.state is RunState.RUNNING
         for model in report.gate.models

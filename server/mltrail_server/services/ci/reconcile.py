@@ -154,7 +154,8 @@ def _is_early(state: PipelineState, report: Report) -> bool:
     if state.pipeline is None or state.pipeline.status in gitlab_ci.ENDED | {"manual", "scheduled"}:
         return False
     return any(
-        model.silence is not None and model.silence.kind is not SilenceKind.WAITING for model in report.gate.models
+        model.carried or (model.silence is not None and model.silence.kind is not SilenceKind.WAITING)
+        for model in report.gate.models
     )
 
 

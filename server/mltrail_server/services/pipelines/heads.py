@@ -4,14 +4,21 @@ A model may be trained in another pipeline than the one that is asked about: tha
 something only once all of them have ended.
 """
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 from mltrail_server.domain import gitlab_ci
+from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Ci
-from mltrail_server.store.ci import jobs, pipelines
+from mltrail_server.store.ci import jobs, merge_requests, pipelines
 from mltrail_server.store.ci.merge_requests import MergeRequest
 
 _MOST_PIPELINES = 10
+_MOST_COMPARED = 3
+_MOST_PATHS = 3000
+"""More than GitLab shows of a comparison by default."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,34 @@ def refresh(ci: Ci, request: MergeRequest, head: str, *, but: int) -> OtherPipel
             jobs.refresh(tx, its_jobs)
     unfinished = tuple(pipeline.id for pipeline in stale if pipeline.status not in gitlab_ci.ENDED)
     return OtherPipelines(unfinished, changed=True)
+
+
+def compare(ci: Ci, request: MergeRequest, head: str) -> bool:
+    """Ask GitLab what differs between a commit and the merge request's earlier ones that have trained, and keep it.
+    Returns whether anything new is known.
+
+    One call for each of the newest earlier commits, once.
+    """
+    with ci.project.read() as tx:
+        trained = pipelines.trained_for(tx, request.iid, branch=request.source_branch, limit=_MOST_PIPELINES)
+        known = merge_requests.compared(tx, request.iid, head)
+    before = list(dict.fromkeys(one.pipeline.head for one in trained if one.pipeline.head != head))
+    wanted = [sha for sha in before[:_MOST_COMPARED] if sha not in known.paths]
+    paths = dict(known.paths)
+    for sha in wanted:
+        try:
+            found = ci.gitlab.compared_paths(ci.project_id, sha, head)
+        except MltrailError as error:
+            if error.code is not Code.NOT_FOUND:
+                _log.warning("!%s of project %s: %s", request.iid, ci.project_id, error.message)
+                break
+            found = None
+        paths[sha] = None if found is None or len(found) > _MOST_PATHS else tuple(sorted(found))
+    if len(paths) == len(known.paths):
+        return False
+    with ci.project.write() as tx:
+        merge_requests.keep_compared(tx, request.iid, replace(known, paths=paths))
+    return True
 
 
 def _merge_request_iid(

@@ -106,6 +106,9 @@ def _preview(ci: Ci, report: Report, model: ModelReport, *, default_branch: str 
         )
         if preview is None:
             return None
+        if model.carried:
+            # Its files are not those of this commit, so a merge trains again.
+            preview = replace(preview, reuse=False)
         why_not = _obstacle(tx, model, model_policy, contract.contract, branch=report.target)
         return preview.unless(why_not, model.name) if why_not else preview
 

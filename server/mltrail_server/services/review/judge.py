@@ -38,7 +38,7 @@ class ModelReport:
     request changes nothing of the model, so that its rules don't apply. `version` is the baseline if the contract names
     one. `history` are the target branch's pipelines before the baseline, newest first. `environment` lists packages
     whose versions differ. `made_by` is the pipeline whose runs these are. `silence` says what it means that no run has
-    succeeded; `gone` says who has removed the baseline for good.
+    succeeded; `gone` says who has removed the baseline for good. `carried`: it is of an earlier commit.
     """
 
     name: str
@@ -56,6 +56,16 @@ class ModelReport:
     gone: Gone | None = None
     made_by: Pipeline | None = None
     silence: Silence | None = None
+    carried: bool = False
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences for a reviewer that no verdict rests on, without anything that a user wrote."""
+        if not self.carried or self.made_by is None:
+            return self.comparison.remarks
+        where = "under its paths " if self.model is not None and self.model.paths else ""
+        sentence = f"Carried forward from pipeline {self.made_by.id}: nothing {where}has changed since"
+        return (sentence, *self.comparison.remarks)
 
     @property
     def failures(self) -> frozenset[str]:
@@ -128,10 +138,13 @@ def gone_sentence(gone: Gone) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Selected:
-    """A model's runs, and the pipeline that has made them; None if no pipeline of the commit has."""
+    """A model's runs, and the pipeline that has made them; None if no pipeline of the commit has. `carried`: it is of
+    an earlier commit.
+    """
 
     pipeline: Pipeline | None
     runs: Sequence[Run]
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +223,30 @@ def _selected(given: GateInput, contract: Contract | None) -> dict[str, _Selecte
             newer = chosen.get(name)
             if newer is None or not newer.runs or (not _any_succeeded(newer.runs) and _any_succeeded(its_runs)):
                 chosen[name] = _Selected(pipeline, its_runs)
-    return chosen
+    return chosen if contract is None else chosen | _carried(given, contract, chosen)
+
+
+def _carried(given: GateInput, contract: Contract, chosen: Mapping[str, _Selected]) -> dict[str, _Selected]:
+    """Take the runs of an earlier commit for models of which nothing was logged and nothing has changed since.
+
+    Not if their job still runs, or has now logged something that no model claims.
+    """
+    jobs = given.jobs
+    if jobs is None or given.cut:
+        return {}
+    strangers = {job for job, _ in _unclaimed(contract, chosen)}
+    found = {}
+    for name, model in contract.models.items():
+        if chosen[name].runs or not selection.touched(model, given.contract.changed_paths):
+            continue
+        for pipeline, runs in given.earlier.without_a_change_of(model):
+            of_model = selection.select(contract, runs).get(name, [])
+            trained_by = {run.job_name for run in of_model}
+            if _any_succeeded(of_model):
+                if not trained_by & (jobs.busy.keys() | strangers):
+                    found[name] = _Selected(pipeline, of_model, carried=True)
+                break
+    return found
 
 
 def _any_succeeded(runs: Sequence[Run]) -> bool:
@@ -307,6 +343,7 @@ def _model_report(
         gone=baseline.gone,
         made_by=case.selected.pipeline,
         silence=silent,
+        carried=case.selected.carried,
     )
 
 
@@ -315,7 +352,7 @@ def _has_rules(given: GateInput, case: _Case) -> bool:
     model = case.model
     if model is None or not model.rules or not case.touched or (case.missing and given.fork):
         return False
-    trained_or_expected = given.runs or model.paths
+    trained_or_expected = given.runs or case.runs or model.paths
     return bool(trained_or_expected) and bool(case.runs or not model.retired)
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mltrail_contract import Model
+from mltrail_server.domain import selection
 from mltrail_server.domain.grouping import Run
 from mltrail_server.services.pipelines.trees import MOST_LOOKS
-from mltrail_server.store.ci import pipelines
+from mltrail_server.store.ci import merge_requests, pipelines
 from mltrail_server.store.ci.merge_requests import MergeRequest
 from mltrail_server.store.ci.pipelines import Pipeline, TrainedPipeline
 from mltrail_server.store.db.transaction import Transaction
@@ -18,10 +20,13 @@ _MOST_RUNS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class EarlierPipelines:
-    """A merge request's pipelines that have trained, the newest first, with the runs of those that were read."""
+    """A merge request's pipelines that have trained, the newest first, with the runs of those that were read. `changed`
+    are the paths that differ between an earlier commit and the newest, None where that is not known.
+    """
 
     trained: Sequence[TrainedPipeline] = ()
     runs: Mapping[int, Sequence[Run]] = field(default_factory=dict)
+    changed: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
     def on_files_of(self, pipeline: Pipeline) -> list[tuple[Pipeline, Sequence[Run]]]:
         """List the pipelines before this one that ran on the same files, with their runs, the newest first."""
@@ -34,25 +39,49 @@ class EarlierPipelines:
             if one.pipeline.id < pipeline.id and one.pipeline.id in self.runs and one.has_files_of(own)
         ]
 
+    def without_a_change_of(self, model: Model) -> list[tuple[Pipeline, Sequence[Run]]]:
+        """List the pipelines of earlier commits since which nothing of a model has changed, the newest first. Of a
+        model without `paths`, everything belongs to it.
+        """
+        return [
+            (one.pipeline, self.runs[one.pipeline.id])
+            for one in self.trained
+            if one.pipeline.id in self.runs and _is_untouched(model, self.changed.get(one.pipeline.head))
+        ]
+
+
+def _is_untouched(model: Model, changed: tuple[str, ...] | None) -> bool:
+    if changed is None:
+        return False
+    return not selection.touched(model, changed) if model.paths else not changed
+
 
 def fetch(
-    tx: Transaction, request: MergeRequest, made: Sequence[tuple[Pipeline, Sequence[Run]]], tags: set[str]
+    tx: Transaction,
+    request: MergeRequest,
+    made: Sequence[tuple[Pipeline, Sequence[Run]]],
+    tags: set[str],
+    *,
+    lacking_at: str | None,
 ) -> EarlierPipelines:
-    """Fetch the runs of a merge request's pipelines on the files of its newest commit. `made` are that commit's.
+    """Fetch the runs of a merge request's pipelines on the files of its newest commit, whose own are `made`.
 
-    One statement; up to nine more if there are such pipelines on other commits.
+    If that commit, `lacking_at`, lacks runs of a model, those of earlier commits are fetched, too. One or two
+    statements; up to nine more if there are such pipelines.
     """
     newest = pipelines.trained_for(tx, request.iid, branch=request.source_branch, limit=MOST_LOOKS)
     listed = {one.pipeline.id: one for one in newest}
     own = {pipeline.id: listed.get(pipeline.id, TrainedPipeline(pipeline, None)) for pipeline, _ in made}
     trained = sorted({**listed, **own}.values(), key=lambda one: -one.pipeline.id)
+    changed = merge_requests.compared(tx, request.iid, lacking_at).paths if lacking_at and listed else {}
     others = [
         one.pipeline.id
         for one in trained
-        if one.pipeline.id not in own and any(one.has_files_of(ours) for ours in own.values())
+        if one.pipeline.id not in own
+        and (changed.get(one.pipeline.head) is not None or any(one.has_files_of(ours) for ours in own.values()))
     ]
     runs: dict[int, Sequence[Run]] = {pipeline.id: its_runs for pipeline, its_runs in made}
-    return EarlierPipelines(trained, {**_runs(tx, others, tags), **runs})
+    return EarlierPipelines(trained, {**_runs(tx, others, tags), **runs}, changed)
 
 
 def _runs(tx: Transaction, pipeline_ids: Sequence[int], tags: set[str]) -> dict[int, list[Run]]:

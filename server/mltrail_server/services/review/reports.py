@@ -75,6 +75,11 @@ class Report:
         return bool(self.running or self.busy)
 
     @property
+    def carries(self) -> bool:
+        """Tell whether the verdict on a model is an earlier commit's."""
+        return any(model.carried for model in self.models)
+
+    @property
     def is_of_head(self) -> bool:
         """Tell whether it is about the merge request's newest commit."""
         return self.merge_request is not None and self.head == self.merge_request.head_sha
@@ -83,7 +88,7 @@ class Report:
     def state(self) -> str:
         if self.waiting:
             return "waiting"
-        return "ready" if self.runs else "empty"
+        return "ready" if self.runs or self.carries else "empty"
 
     @property
     def reason(self) -> str:
@@ -92,7 +97,7 @@ class Report:
         if self.busy:
             numbers = ", ".join(str(number) for number in self.busy)
             return f"a model is not trained yet, and jobs of this commit still run (pipeline {numbers})"
-        if self.runs:
+        if self.runs or self.carries:
             return ""
         if self.head != self.pipeline.head:
             return "the merge request's newest commit has no pipeline that has logged a run"
@@ -173,8 +178,13 @@ def _gate_input(tx: Transaction, pipeline: Pipeline, request: MergeRequest | Non
     given = GateInput(tx, made, branch, contract, target, asked.if_invalid, fork=fork, cut=cut)
     if judged is None or fork:
         return given
-    given = replace(given, earlier=looks.fetch(tx, judged, made, tags))
-    return _with_silence(tx, given, judged, of_commit)
+    # If every model was trained, neither the jobs nor earlier commits are needed.
+    lacking = any(judge.lacks(given, one.known) for one in versions)
+    earlier = looks.fetch(tx, judged, made, tags, lacking_at=head if lacking else None)
+    red = red_verdicts.of(tx, judged.iid) if judged.has_failed else []
+    rules = {one.model: one.rules for one in red if one.stands and one.target_branch == target}
+    head_jobs = jobs.of_commit(tx, [one.id for one in of_commit]) if lacking else HeadJobs()
+    return replace(given, earlier=earlier, red=rules, jobs=head_jobs)
 
 
 def _contract(tx: Transaction, pipeline: Pipeline, asked: Question, head: str) -> PipelineContract:
@@ -187,17 +197,6 @@ def _contract(tx: Transaction, pipeline: Pipeline, asked: Question, head: str) -
 
 def _versions(contract: PipelineContract) -> list[ContractVersion]:
     return [one for one in (contract.binding, contract.proposed) if one is not None]
-
-
-def _with_silence(tx: Transaction, given: GateInput, request: MergeRequest, of_commit: Sequence[Pipeline]) -> GateInput:
-    """Add what is needed to judge models that were not trained."""
-    red = red_verdicts.of(tx, request.iid) if request.has_failed else []
-    rules = {one.model: one.rules for one in red if one.stands and one.target_branch == given.target}
-    given = replace(given, red=rules, jobs=HeadJobs())
-    # If every model was trained, the jobs are not needed.
-    if any(judge.lacks(given, one.known) for one in _versions(given.contract)):
-        return replace(given, jobs=jobs.of_commit(tx, [one.id for one in of_commit]))
-    return given
 
 
 def _of_commit(tx: Transaction, pipeline: Pipeline, request: MergeRequest | None, head: str) -> list[Pipeline]:

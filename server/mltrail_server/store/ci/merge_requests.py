@@ -1,7 +1,8 @@
 """Merge requests, the one note that each has from us, and what their pages list."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -64,6 +65,33 @@ def get(tx: Transaction, iid: int) -> MergeRequest | None:
     query = sa.select(*_COLUMNS).add_columns(has_failed).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
     row = tx.execute(query).one_or_none()
     return None if row is None else MergeRequest(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadComparisons:
+    """What differs between earlier commits of a merge request and its commit `head`: the paths by earlier commit, None
+    where GitLab can't say.
+    """
+
+    head: str
+    paths: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+
+
+def compared(tx: Transaction, iid: int, head: str) -> HeadComparisons:
+    """Fetch what is known of a merge request's commit; nothing if another commit was compared last."""
+    where = (_T.c.project_id == tx.project_id, _T.c.iid == iid)
+    stored: str | None = tx.execute(sa.select(_T.c.compared).where(*where)).scalar()
+    known = json.loads(stored) if stored is not None else {}
+    if known.get("head") != head:
+        return HeadComparisons(head)
+    paths = {sha: None if found is None else tuple(found) for sha, found in known["paths"].items()}
+    return HeadComparisons(head, paths)
+
+
+def keep_compared(tx: Transaction, iid: int, found: HeadComparisons) -> None:
+    where = (_T.c.project_id == tx.project_id, _T.c.iid == iid)
+    stored = json.dumps({"head": found.head, "paths": found.paths})
+    tx.execute(sa.update(_T).where(*where).values(compared=stored))
 
 
 def opened_of_branch(tx: Transaction, branch: str, *, limit: int) -> list[int]:

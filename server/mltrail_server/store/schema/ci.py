@@ -91,6 +91,7 @@ merge_request = Table(
     Column("target_branch", Text, nullable=False),
     Column("base_sha", String(64)),
     Column("head_sha", String(64)),
+    Column("compared", Text),  # which files differ between earlier commits and the newest one, as JSON
     Column("web_url", Text, nullable=False),
     Column("refreshed_ms", BigInteger, nullable=False),
     Column("note_id", BigInteger),

@@ -105,7 +105,7 @@ def _icon(report: Report) -> Markdown:
 
 def _heading(report: Report, *, alone: bool) -> Markdown:
     gate = rulings.heading(report.gate)
-    if not report.runs:
+    if not report.runs and not report.carries:
         of_older = report.head not in ("", report.pipeline.head)
         none = "No runs: the newest commit has none" if of_older else "No runs: this pipeline has logged none"
         return Markdown(f"{gate} · {none}" if gate else none)

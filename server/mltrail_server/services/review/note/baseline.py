@@ -42,7 +42,7 @@ def compared_with(page: Page, model: ModelReport) -> Markdown:
         )
     if model.comparison.luck:
         text += " Its lead is no more than what luck gives the best of so many: train it again on fresh seeds to tell."
-    text += "".join(f" {remark}." for remark in model.comparison.remarks)
+    text += "".join(f" {remark}." for remark in model.remarks)
     if not model.touched:
         text += " This merge request changes nothing under the model's paths, so its rules are not held against it."
     return Markdown(f"{text}{_unfinished(model)} {_silent(model)}".rstrip())
