@@ -421,8 +421,6 @@ def _fold_by_fold(
     return before, now, paired
 
 
-
-
 def _incomparable(mine: Group, yours: Group | None, context: str | None) -> tuple[str | None, bool]:
     """Say why two sides can't be compared, and whether this side is the cause."""
     if context is None or yours is None:

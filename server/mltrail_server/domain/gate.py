@@ -307,7 +307,7 @@ class _Check:
         if now is None or before is None:
             return None
         of_best = self.rule.value is Value.BEST
-        earlier = [self._side(one) for one in self.compared.history]
+        earlier = [self._side(one) for one in self.compared.comparable]
         weighed = self.change.evidence
         if of_best:
             weighed = evidence.weigh(evidence.level(before, [one for one in earlier if one is not None]), now)

@@ -75,7 +75,7 @@ def _hypotheses(given: ModelInput) -> list[Hypothesis]:
     for change in compared.metrics:
         if change.name in ruled or change.current is None or change.baseline is None:
             continue
-        earlier = [change.baseline, *(one.metrics.get(change.name) if one else None for one in compared.history)]
+        earlier = [change.baseline, *(one.metrics.get(change.name) if one else None for one in compared.comparable)]
         values = gate.single_values(change.current, earlier)
         asked.append(
             Hypothesis(

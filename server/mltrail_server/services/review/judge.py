@@ -106,6 +106,7 @@ class GateInput:
     red: Mapping[str, frozenset[str]] = field(default_factory=dict)
     jobs: HeadJobs | None = None
     earlier: EarlierPipelines = field(default_factory=EarlierPipelines)  # of the merge request
+    head: str = ""  # the commit that is judged
     fork: bool = False  # its runs don't count
     cut: bool = False  # there are more runs than were read
 

@@ -175,16 +175,8 @@ def _gate_input(tx: Transaction, pipeline: Pipeline, request: MergeRequest | Non
     made, cut = _made(tx, of_commit, tags)
     branch = baselines.branch(tx, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags)
     fork = request is not None and request.source_project_id not in (None, tx.project_id)
-    given = GateInput(tx, made, branch, contract, target, asked.if_invalid, fork=fork, cut=cut)
-    if judged is None or fork:
-        return given
-    # If every model was trained, neither the jobs nor earlier commits are needed.
-    lacking = any(judge.lacks(given, one.known) for one in versions)
-    earlier = looks.fetch(tx, judged, made, tags, lacking_at=head if lacking else None)
-    red = red_verdicts.of(tx, judged.iid) if judged.has_failed else []
-    rules = {one.model: one.rules for one in red if one.stands and one.target_branch == target}
-    head_jobs = jobs.of_commit(tx, [one.id for one in of_commit]) if lacking else HeadJobs()
-    return replace(given, earlier=earlier, red=rules, jobs=head_jobs)
+    given = GateInput(tx, made, branch, contract, target, asked.if_invalid, head=head, fork=fork, cut=cut)
+    return given if judged is None or fork else _with_request(tx, given, judged, of_commit, tags)
 
 
 def _contract(tx: Transaction, pipeline: Pipeline, asked: Question, head: str) -> PipelineContract:
@@ -197,6 +189,19 @@ def _contract(tx: Transaction, pipeline: Pipeline, asked: Question, head: str) -
 
 def _versions(contract: PipelineContract) -> list[ContractVersion]:
     return [one for one in (contract.binding, contract.proposed) if one is not None]
+
+
+def _with_request(
+    tx: Transaction, given: GateInput, request: MergeRequest, of_commit: Sequence[Pipeline], tags: set[str]
+) -> GateInput:
+    """Add what the merge request did before: its earlier pipelines, and what has failed in it."""
+    # If every model was trained, neither the jobs nor other commits are needed.
+    lacking = any(judge.lacks(given, one.known) for one in _versions(given.contract))
+    earlier = looks.fetch(tx, request, given.made, tags, lacking_at=given.head if lacking else None)
+    red = red_verdicts.of(tx, request.iid) if request.has_failed else []
+    rules = {one.model: one.rules for one in red if one.stands and one.target_branch == given.target}
+    head_jobs = jobs.of_commit(tx, [one.id for one in of_commit]) if lacking else HeadJobs()
+    return replace(given, earlier=earlier, red=rules, jobs=head_jobs)
 
 
 def _of_commit(tx: Transaction, pipeline: Pipeline, request: MergeRequest | None, head: str) -> list[Pipeline]:
