@@ -48,6 +48,8 @@ def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
 
 def _children(runs: Sequence[Run]) -> dict[int, list[Run]]:
     """Map the parents to their trials that have succeeded."""
+    if all(run.parent_iid is None for run in runs):
+        return {}
     in_circles = _in_circles(runs)
     children: dict[int, list[Run]] = {}
     for run in runs:
