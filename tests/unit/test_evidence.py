@@ -1,4 +1,4 @@
-"""What counts as chance. How often the rules are right is measured by benchmarks/gate.py; here is what holds always."""
+"""What counts as chance, and what holds always: how often the rules are right is measured by `benchmarks.gate`."""
 
 import random
 from dataclasses import replace

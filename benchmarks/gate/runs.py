@@ -1,0 +1,168 @@
+"""Simulated training: the runs of a merge request, and those of the target branch's pipelines.
+
+All levels and differences are in spreads: the standard deviation from run to run. Positive is always better; metrics
+for which lower is better are turned when they are logged.
+"""
+
+import bisect
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from mltrail_server.domain.grouping import Run, RunState
+
+_MIDDLE = 0.9
+_CASES = 200
+SPREAD = math.sqrt(_MIDDLE * (1 - _MIDDLE) / _CASES)
+"""One spread in the unit of the metrics: what an accuracy of 90 % varies by on 200 cases."""
+
+_DIVERGED_SHARE = 0.05
+_MOST_RUNS = 1000  # in a pipeline
+_DATASETS = {"test": "held-out (6f1ed002ab55)"}
+
+
+class Shape(StrEnum):
+    """How a metric varies from run to run."""
+
+    NORMAL = "normal"
+    T3 = "t3"
+    LEFT_SKEW = "left skew"
+    BINOMIAL = "binomial"
+    NOT_A_NUMBER = "not a number"
+    GARBAGE = "garbage"
+
+
+@dataclass(frozen=True)
+class Branch:
+    """How the target branch's true level moves from pipeline to pipeline.
+
+    `drift` is what it gains in each. `wander` is the standard deviation of a level that returns to its middle, each
+    correlated by `memory` with the one before. `leap` is how far all metrics move together, up or down, in about every
+    tenth pipeline.
+    """
+
+    drift: float = 0.0
+    wander: float = 0.0
+    memory: float = 0.0
+    leap: float = 0.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    lower: bool = False  # lower is better
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one pipeline trains: `candidates` with different parameters, `runs` of each with different seeds."""
+
+    runs: int = 5
+    candidates: int = 1
+
+
+class Training:
+    """Trains: logs metrics that vary by chance around a true level.
+
+    The runs of a pipeline are made once, and logged to again when the pipeline of that number trains again: to make
+    them would take longer than all the rest.
+    """
+
+    def __init__(self, metrics: Sequence[Metric], shape: Shape, correlation: float, rng: random.Random) -> None:
+        self._metrics = [(one.name, -SPREAD if one.lower else SPREAD) for one in metrics]
+        self._shape = shape
+        self._shared, self._own = math.sqrt(correlation), math.sqrt(1 - correlation)
+        self._rng = rng
+        self._draw = _SHAPES[shape]
+        self._made: dict[int, list[tuple[Run, dict[str, float]]]] = {}
+
+    def pipeline(self, number: int, side: Side, levels: Sequence[float], *, first_seed: int = 0) -> list[Run]:
+        """Train in a pipeline in which each metric has its true level."""
+        if number not in self._made:
+            self._made[number] = list(_runs(number, side, first_seed))
+        for _, metrics in self._made[number]:
+            self._log(metrics, levels)
+        return [run for run, _ in self._made[number]]
+
+    def _log(self, metrics: dict[str, float], levels: Sequence[float]) -> None:
+        rng, draw = self._rng, self._draw
+        diverged = _DIVERGED.get(self._shape)
+        if diverged is not None and rng.random() < _DIVERGED_SHARE:
+            for name, unit in self._metrics:
+                metrics[name] = _MIDDLE + unit * diverged
+        elif self._shared:
+            common = self._shared * rng.gauss()
+            for (name, unit), level in zip(self._metrics, levels, strict=True):
+                metrics[name] = _MIDDLE + unit * (level + common + self._own * rng.gauss())
+        else:
+            for (name, unit), level in zip(self._metrics, levels, strict=True):
+                metrics[name] = _MIDDLE + unit * draw(rng, level)
+
+
+def _runs(number: int, side: Side, first_seed: int) -> Iterator[tuple[Run, dict[str, float]]]:
+    """Make the runs of a pipeline, each with the place for its metrics."""
+    iids = itertools.count(number * _MOST_RUNS)
+    for candidate in range(side.candidates):
+        for seed in range(first_seed, first_seed + side.runs):
+            params = {"depth": str(candidate), "seed": str(seed)}
+            metrics: dict[str, float] = {}
+            yield Run(next(iids), "run", RunState.SUCCEEDED, params, metrics, datasets=_DATASETS), metrics
+
+
+def branch_levels(branch: Branch, pipelines: int, metrics: int, rng: random.Random) -> Iterator[list[float]]:
+    """Yield the true levels of the target branch's pipelines, the newest first; they are relative to the newest."""
+    start = [rng.gauss(0, branch.wander) for _ in range(metrics)] if branch.wander else [0.0] * metrics
+    wandered, common = list(start), 0.0
+    new = math.sqrt(1 - branch.memory**2) * branch.wander
+    for _ in range(pipelines):
+        yield [here - there + common for here, there in zip(wandered, start, strict=True)]
+        common -= branch.drift
+        if branch.leap and rng.random() < 1 / 10:
+            common += branch.leap if rng.random() < 1 / 2 else -branch.leap
+        if branch.wander:
+            wandered = [branch.memory * one + rng.gauss(0, new) for one in wandered]
+
+
+_DIVERGED = {Shape.NOT_A_NUMBER: math.nan, Shape.GARBAGE: -10.0}
+
+
+def _normal(rng: random.Random, level: float) -> float:
+    return level + rng.gauss()
+
+
+def _t3(rng: random.Random, level: float) -> float:
+    """Student's t with three degrees of freedom has a variance of 3."""
+    return level + rng.gauss() / math.sqrt(rng.gammavariate(1.5, 2))
+
+
+def _left_skew(rng: random.Random, level: float) -> float:
+    return level + 1 - rng.expovariate(1)
+
+
+def _binomial(rng: random.Random, level: float) -> float:
+    right = bisect.bisect_left(_binomial_below(_MIDDLE + level * SPREAD), rng.random())
+    return (right / _CASES - _MIDDLE) / SPREAD
+
+
+@lru_cache(maxsize=64)
+def _binomial_below(chance: float) -> tuple[float, ...]:
+    """Return the probability of at most 0, 1, … right cases."""
+    return tuple(
+        itertools.accumulate(
+            math.comb(_CASES, right) * chance**right * (1 - chance) ** (_CASES - right) for right in range(_CASES + 1)
+        )
+    )
+
+
+_SHAPES: dict[Shape, Callable[[random.Random, float], float]] = {
+    Shape.NORMAL: _normal,
+    Shape.T3: _t3,
+    Shape.LEFT_SKEW: _left_skew,
+    Shape.BINOMIAL: _binomial,
+    Shape.NOT_A_NUMBER: _normal,
+    Shape.GARBAGE: _normal,
+}
