@@ -89,7 +89,9 @@ class Simulated:
         for place, model in enumerate(self.models):
             levels = self._levels(drops=place == 0 or self._change.every)
             model.runs = model.training.pipeline(_NEWEST + 1 + number, situation.here, levels, first_seed=first_seed)
-            compared = compare(model.runs, model.branch[0], history=model.branch[1:], model=model.contract)
+            compared = compare(
+                model.runs, model.branch[0], history=model.branch[1:], model=model.contract, earlier=model.earlier
+            )
             pipelines = range(_NEWEST, _NEWEST - situation.pipelines, -1)
             name = model.contract.name
             inputs.append(ModelInput(name, compared, model.contract, target="main", red=model.red, pipelines=pipelines))
