@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mltrail_server.domain import evidence
+from mltrail_server.domain.evidence import Contest
 from mltrail_server.domain.statistics import Summary, f_two_sided, summarise
 from tests.welch import welch_p
 
@@ -20,7 +21,7 @@ def test_without_a_history_it_is_students_test() -> None:
     assert weighed is not None
     assert weighed.p == pytest.approx(welch_p(before, now) / 2)
     assert weighed.low < 0.1 < weighed.high
-    assert weighed.real()
+    assert weighed.p < 0.05
 
 
 def test_two_lone_runs_show_nothing() -> None:
@@ -35,19 +36,19 @@ def test_a_branchs_lone_runs_show_the_spread_together() -> None:
     assert level.sd == pytest.approx(0.0016, abs=0.0005)
     dropped, same = evidence.weigh(level, *single(0.79)), evidence.weigh(level, *single(0.799))
     assert dropped is not None
-    assert dropped.real()
+    assert dropped.p < 0.05
     assert same is not None
-    assert not same.real()
+    assert not same.p < 0.05
 
 
 def test_a_branch_that_gets_better_is_not_noise() -> None:
     rng = random.Random(7)
-    steps = [0.9 - 0.01 * age + rng.gauss(0, 0.001) for age in range(15)]
-    level = evidence.level(single(steps[0])[0], single(*steps[1:]))
+    pipelines = [summarise([0.9 - 0.01 * age + rng.gauss(0, 0.001) for _ in range(3)]) for age in range(15)]
+    level = evidence.level(pipelines[0], pipelines[1:])
     assert level.mean == pytest.approx(0.9, abs=0.002)
-    fallen_back = evidence.weigh(level, *single(0.88))
+    fallen_back = evidence.weigh(level, summarise([0.88 + rng.gauss(0, 0.001) for _ in range(3)]))
     assert fallen_back is not None
-    assert fallen_back.real()
+    assert fallen_back.below(0.0) < 0.001
 
 
 def test_what_lies_before_a_leap_does_not_count() -> None:
@@ -71,11 +72,13 @@ def test_copies_on_one_side_count_as_one_run() -> None:
 
 
 def test_the_best_of_many_equal_ones_is_luck() -> None:
-    before = summarise([0.80, 0.81, 0.82, 0.80, 0.81])
-    weighed = evidence.weigh(evidence.level(before), summarise([0.815, 0.825, 0.82]))
-    assert weighed is not None
-    assert weighed.real()
-    assert not weighed.real(among=10)
+    level = evidence.level(summarise([0.80, 0.81, 0.82, 0.80, 0.81]))
+    now = summarise([0.815, 0.825, 0.82])
+    alone, best = evidence.weigh(level, now), evidence.weigh(level, now, Contest(here=10))
+    assert alone is not None
+    assert best is not None
+    assert alone.above(0.0) < 0.05 < best.above(0.0)
+    assert best.below(0.0) < alone.below(0.0)  # and if even the best is lower, that is no luck
 
 
 def test_unequal_spreads_are_each_counted() -> None:

@@ -9,11 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import NamedTuple
 
 _TINY = 1e-300
 _PRECISION = 1e-15
 _MOST_TERMS = 10_000
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,22 @@ def t_two_sided(t: float, freedom: float) -> float:
 
 
 @lru_cache(maxsize=4096)
+def t_below(t: float, freedom: float) -> float:
+    """Return the probability of a value below `t`."""
+    half = t_two_sided(t, freedom) / 2
+    return half if t < 0 else 1 - half
+
+
+def normal_below(z: float) -> float:
+    """Return the probability of a standard normal value below `z`."""
+    return math.erfc(-z / math.sqrt(2)) / 2
+
+
+def normal_quantile(probability: float) -> float:
+    """Return the z below which a share of `probability` lies; very small and very large shares are cut off."""
+    return _NORMAL.inv_cdf(min(max(probability, _TINY), 1 - 1e-16))
+
+
 def t_quantile(probability: float, freedom: float) -> float:
     """Return the t below which a share of `probability` (at least 0.5) lies, by bisection."""
     wanted = 2 * (1 - probability)

@@ -1,0 +1,109 @@
+"""What luck gives the best of several candidates, on this side and on the target branch.
+
+The best of k equally good candidates looks better than it is, and so does the best of k₀ on the branch. A difference
+between the two is judged by how max k less max k₀ varies by chance (H. White, "A reality check for data snooping",
+Econometrica 68 (2000)), here by integrating over the normal distribution. Candidates that are clearly worse than the
+best had no chance to win, and don't count.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from . import statistics
+from .statistics import Summary
+
+_APART = 0.01
+_FROM, _STEP, _NODES = -5.0, 0.25, 45
+_LEAST = 1e-7
+_TINY = 1e-300
+
+
+class Part(NamedTuple):
+    """A difference that has a share in a mixture, and the standard errors of this side and of the branch's."""
+
+    share: float
+    difference: float
+    here: float
+    there: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """How many contenders the best was chosen from: `here` on this side, `there` in each pipeline of the target branch.
+
+    Contenders are the candidates that are too close to the best to be told apart from it, and the best itself. `ranks`
+    is whether this metric chose the best; another metric of the same runs was chosen with it to an unknown degree. With
+    `lower`, lower values are better. `error` is the standard error of the mean of one pipeline of the branch: `weigh`
+    fills it in.
+    """
+
+    here: int = 1
+    there: int = 1
+    ranks: bool = True
+    lower: bool = False
+    error: float = 0.0
+
+    @property
+    def matters(self) -> bool:
+        """Whether anything was chosen."""
+        return self.here > 1 or self.there > 1
+
+
+ALONE = Contest()
+
+
+def contenders(candidates: Sequence[Summary], *, lower: bool = False) -> int:
+    """Count the candidates that are not clearly worse than the best: at least 1, unless there are none."""
+    if not candidates:
+        return 0
+    sign = -1 if lower else 1
+    best = max(candidates, key=lambda one: sign * one.mean)
+    allowed = _APART / max(len(candidates) - 1, 1)
+    squares = math.fsum(one.sd**2 * (one.n - 1) for one in candidates if one.sd is not None)
+    freedom = sum(one.n - 1 for one in candidates if one.sd is not None)
+    if not squares:
+        return len(candidates)  # nothing shows how far chance goes
+    sd = math.sqrt(squares / freedom)
+
+    def near(one: Summary) -> bool:
+        t = sign * (best.mean - one.mean) / (sd * math.sqrt(1 / best.n + 1 / one.n))
+        return statistics.t_two_sided(t, freedom) / 2 >= allowed
+
+    return sum(near(one) for one in candidates)
+
+
+def normal_tail(parts: Sequence[Part]) -> float:
+    """Return how often chance alone makes a difference as low as `parts`, if truly there is none."""
+    return math.fsum(
+        part.share * statistics.normal_below(part.difference / math.hypot(part.here, part.there)) for part in parts
+    )
+
+
+def chosen_tail(parts: Sequence[Part], contest: Contest, *, lowest: bool) -> float:
+    """Return the same for the best of several; with `lowest`, the lowest is the best.
+
+    The branch's level rests on the best of each of its pipelines, so it is as lucky as one of them, but the better
+    known the more of them there are.
+    """
+    nodes, expected = _maximum(contest.there)
+    whole = 0.0
+    for part in parts:
+        for u, weight in nodes:
+            luck = contest.error * expected + (u - expected) * part.there
+            here = (luck - part.difference if lowest else luck + part.difference) / part.here
+            all_below = contest.here * math.log(max(statistics.normal_below(here), _TINY))
+            whole += part.share * weight * (-math.expm1(all_below) if lowest else math.exp(all_below))
+    return whole
+
+
+@lru_cache(maxsize=64)
+def _maximum(k: int) -> tuple[tuple[tuple[float, float], ...], float]:
+    """Return points and weights for integrating over the highest of `k` standard normal values, and its mean."""
+    points = [_FROM + _STEP * place for place in range(_NODES)]
+    heights = [math.exp(-u * u / 2) * statistics.normal_below(u) ** (k - 1) for u in points]
+    total = math.fsum(heights)
+    nodes = tuple((u, height / total) for u, height in zip(points, heights, strict=True) if height > _LEAST * total)
+    return nodes, math.fsum(u * weight for u, weight in nodes)
