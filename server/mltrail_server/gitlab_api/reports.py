@@ -21,6 +21,8 @@ from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context import links
 from mltrail_server.services.review.judge import Judged, ModelReport
 
+from . import cases
+
 
 def show(call: Call, pipeline_id: int) -> Response:
     return json_answer(_report(call, report_service.known(call.scope, pipeline_id)))
@@ -113,6 +115,7 @@ def _judged(judged: Judged) -> dict[str, Any]:
 def _rule(one: Ruling) -> dict[str, Any]:
     return {
         "metric": one.metric,
+        "cases": one.rule.cases,
         "line": one.rule.line,
         "expects": one.expects,
         "outcome": one.outcome,
@@ -150,6 +153,7 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
         "carried": model.carried,
         "remarks": list(model.remarks),
         "metrics": [_metric(one) for one in compared.metrics],
+        "cases": [cases.shown(one) for one in model.cases],
         "parameters": _changes(compared.parameters),
         "datasets": _changes(compared.datasets),
         "environment": _changes(model.environment),

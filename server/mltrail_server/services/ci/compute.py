@@ -11,7 +11,17 @@ from mltrail_server.services.context.deps import PROJECT_AGE_MS, Ci
 from mltrail_server.services.pipelines import child_pipelines, heads
 from mltrail_server.services.pipelines.states import PipelineState
 from mltrail_server.services.promotion import preview
-from mltrail_server.services.review import examine, note, overrides, packages, red_verdicts, report_jobs, reports
+from mltrail_server.services.review import (
+    case_uses,
+    examine,
+    note,
+    overrides,
+    packages,
+    red_verdicts,
+    report_jobs,
+    reports,
+)
+from mltrail_server.services.review.cases import results as case_results
 from mltrail_server.services.review.reports import Question, Report
 from mltrail_server.store.ci import due
 from mltrail_server.store.ci.pipelines import Pipeline
@@ -67,6 +77,7 @@ def complete(ci: Ci, subject: ReportSubject) -> CompleteReport:
     if resolved and report.override is None:
         report = _with_override(ci, report)
     red_verdicts.keep(ci, report)
+    case_uses.keep(ci, report)
     report = _completed(ci, report, default_branch=default_branch)
     text = note.body(report, settings=ci.deps.settings, project_path=subject.state.project.path)
     return CompleteReport(report, text, subject.state, resolved)
@@ -81,8 +92,7 @@ def known(ci: Ci, pipeline_id: int, *, trial: str | None = None) -> Report:
     """
     pipeline_id = child_pipelines.known_root(ci, pipeline_id)
     question = Question(None, if_invalid=ci.deps.settings.if_invalid_contract, trial=trial)
-    with ci.project.read() as tx:
-        report = reports.answer(tx, pipeline_id, question)
+    report = _answered(ci, pipeline_id, question)
     if report.waiting or not report.models:
         return report
     base = report.merge_request.base_sha if report.merge_request else None
@@ -92,16 +102,19 @@ def known(ci: Ci, pipeline_id: int, *, trial: str | None = None) -> Report:
     except MltrailError:
         return report
     question = replace(question, default_branch=default_branch, ancestors=ancestors)
-    with ci.project.read() as tx:
-        report = reports.answer(tx, pipeline_id, question)
+    report = _answered(ci, pipeline_id, question)
     return _completed(ci, _with_override(ci, report), default_branch=default_branch)
 
 
 def _judged(ci: Ci, subject: ReportSubject, question: Question) -> Report:
-    with ci.project.read() as tx:
-        if subject.pipeline is not None:
-            return reports.of(tx, subject.pipeline, question)
-        return reports.answer(tx, subject.pipeline_id, question)
+    pipeline = subject.pipeline
+    if pipeline is None:
+        return _answered(ci, subject.pipeline_id, question)
+    return case_results.judged(ci, lambda tx, cases: reports.of(tx, pipeline, replace(question, cases=cases)))
+
+
+def _answered(ci: Ci, pipeline_id: int, question: Question) -> Report:
+    return case_results.judged(ci, lambda tx, cases: reports.answer(tx, pipeline_id, replace(question, cases=cases)))
 
 
 def _refresh_heads(ci: Ci, report: Report) -> bool:
@@ -157,6 +170,7 @@ def _completed(ci: Ci, report: Report, *, default_branch: str | None) -> Report:
     if report.state != "ready":
         return report
     report = packages.with_packages(ci, report)
+    report = case_uses.with_wear(ci, report)
     report = preview.with_previews(ci, report, default_branch=default_branch)
     with ci.project.read() as tx:
         return replace(report, doubts=report_jobs.doubts(tx, report))

@@ -19,6 +19,7 @@ from mltrail_server.store.tracking.metric_keys import MetricKeyCache
 
 from .admissions import Admissions
 from .call_limits import LookupLimit, SlowCallLimit
+from .case_cache import CaseCache
 from .job_cache import JobCache
 from .job_states import JobStates
 
@@ -55,6 +56,7 @@ class Deps:
     slow_call_limit: SlowCallLimit = field(default_factory=SlowCallLimit)
     job_cache: JobCache = field(default_factory=JobCache)
     metric_key_cache: MetricKeyCache = field(default_factory=MetricKeyCache)
+    case_cache: CaseCache = field(default_factory=CaseCache)
 
     @property
     def oauth(self) -> OAuth | None:

@@ -2,6 +2,8 @@
 
 __all__ = [
     "baselines",
+    "case_uses",
+    "cases",
     "examine",
     "judge",
     "note",

@@ -1,6 +1,6 @@
 """Examine a pipeline: ask GitLab for all that its report rests on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.services.context.deps import Ci
@@ -11,6 +11,7 @@ from mltrail_server.services.pipelines.states import PipelineState
 from mltrail_server.store.ci import jobs, merge_requests, pipelines
 
 from . import reports
+from .cases import results
 from .reports import Question, Report
 
 _MOST_BASELINES = 3
@@ -35,8 +36,8 @@ def refresh(ci: Ci, pipeline_id: int) -> Examined:
     default_branch = state.project.default_branch
     found = ancestors(ci, state.merge_request_iid)
     asked = Question(default_branch, found, ci.deps.settings.if_invalid_contract, alone=True)
-    with ci.project.read() as tx:
-        return Examined(reports.answer(tx, pipeline_id, asked), state.project)
+    report = results.judged(ci, lambda tx, cases: reports.answer(tx, pipeline_id, replace(asked, cases=cases)))
+    return Examined(report, state.project)
 
 
 def prepare(ci: Ci, state: PipelineState, pipeline_id: int) -> None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from mltrail_contract import Contract, Model, Outcome, Value
 from mltrail_server.domain import conclusion, gate, globs, judgement, looks, selection, silence
+from mltrail_server.domain.cases import rule as case_rules
+from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.gate import Ruling
@@ -24,6 +26,7 @@ from mltrail_server.store.review.jobs import HeadJobs
 
 from . import baselines
 from .baselines import Branch, ModelBaseline
+from .cases.results import CaseResults
 from .looks import EarlierPipelines
 
 _MOST_VALUES = 5_000  # a database accepts some 30,000 values in a statement
@@ -38,7 +41,8 @@ class ModelReport:
     request changes nothing of the model, so that its rules don't apply. `version` is the baseline if the contract names
     one. `history` are the target branch's pipelines before the baseline, newest first. `environment` lists packages
     whose versions differ. `made_by` is the pipeline whose runs these are. `silence` says what it means that no run has
-    succeeded; `gone` says who has removed the baseline for good. `carried`: it is of an earlier commit.
+    succeeded; `gone` says who has removed the baseline for good. `carried`: it is of an earlier commit. `cases` are its
+    tables.
     """
 
     name: str
@@ -56,6 +60,7 @@ class ModelReport:
     gone: Gone | None = None
     made_by: Pipeline | None = None
     silence: Silence | None = None
+    cases: tuple[CaseResult, ...] = ()
     carried: bool = False
 
     @property
@@ -109,6 +114,7 @@ class GateInput:
     head: str = ""  # the commit that is judged
     fork: bool = False  # its runs don't count
     cut: bool = False  # there are more runs than were read
+    cases: CaseResults | None = None  # compares tables of cases
 
     @property
     def runs(self) -> list[Run]:
@@ -199,10 +205,11 @@ def _judge(given: GateInput, version: ContractVersion) -> Judged:
         model = contract.models.get(name) if contract else None
         touched = model is None or selection.touched(model, given.contract.changed_paths)
         cases.append(_Case(name, its_runs, compared[name], chosen[name], model, touched))
+    tables = _tables(given, cases)
     judged = judgement.judge_models(_model_input(given, case) for case in cases)
     models = []
     for case in cases:
-        report = _model_report(given, case, judged[case.name], unclaimed)
+        report = _model_report(given, case, judged[case.name], tables.get(case.name, ()), unclaimed)
         # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
         if report.runs or report.outcome is not None or report.silence is not None:
             models.append(report)
@@ -315,8 +322,18 @@ def _model_input(given: GateInput, case: _Case) -> ModelInput:
     )
 
 
+def _tables(given: GateInput, cases: Sequence[_Case]) -> dict[str, tuple[CaseResult, ...]]:
+    """Compare the tables of cases of the models that the merge request touches."""
+    asked = {case.name: (case.model, case.comparison) for case in cases if case.model is not None and case.touched}
+    return given.cases.of(given.tx, asked) if given.cases is not None else {}
+
+
 def _model_report(
-    given: GateInput, case: _Case, judged: JudgedModel, unclaimed: AbstractSet[tuple[str, str]]
+    given: GateInput,
+    case: _Case,
+    judged: JudgedModel,
+    tables: tuple[CaseResult, ...],
+    unclaimed: AbstractSet[tuple[str, str]],
 ) -> ModelReport:
     silent = _silence(given, case, unclaimed) if case.missing and case.touched else None
     rulings: tuple[Ruling, ...] = ()
@@ -324,7 +341,8 @@ def _model_report(
     if silent is not None:
         outcome = silent.outcome
     elif _has_rules(given, case):
-        rulings, outcome = judged.rulings, _outcome(case, judged.rulings)
+        rulings = (*judged.rulings, *_case_rulings(given, case, tables))
+        outcome = _outcome(case, rulings)
     shown = conclusion.of_model(judged.comparison, rulings)
     if silent is not None and (not case.runs or silent.kind in (SilenceKind.RED, SilenceKind.MOVED)):
         shown = Conclusion(Level.UNKNOWN, silent.sentence)
@@ -345,13 +363,21 @@ def _model_report(
         made_by=case.selected.pipeline,
         silence=silent,
         carried=case.selected.carried,
+        cases=tables,
     )
+
+
+def _case_rulings(given: GateInput, case: _Case, tables: Sequence[CaseResult]) -> tuple[Ruling, ...]:
+    if case.model is None or case.comparison.best is None:
+        return ()
+    red = given.red.get(case.name, frozenset())
+    return case_rules.judge(case.model, tables, target=given.target, red=red)
 
 
 def _has_rules(given: GateInput, case: _Case) -> bool:
     """Whether the rules of a model's contract apply to this merge request."""
     model = case.model
-    if model is None or not model.rules or not case.touched or (case.missing and given.fork):
+    if model is None or not (model.rules or model.case_rules) or not case.touched or (case.missing and given.fork):
         return False
     trained_or_expected = given.runs or case.runs or model.paths
     return bool(trained_or_expected) and bool(case.runs or not model.retired)

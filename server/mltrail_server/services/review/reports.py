@@ -22,6 +22,7 @@ from mltrail_server.store.review.contracts import StoredContract
 from mltrail_server.store.review.jobs import HeadJobs
 
 from . import baselines, judge, looks, pipeline_runs
+from .cases.results import CaseResults
 from .judge import GateInput, Judged, ModelReport
 
 MOST_RUNS = 20_000
@@ -113,7 +114,7 @@ class Question:
     `if_invalid` is what an unreadable contract leads to. `trial` is a contract's text that takes the place of the merge
     request's own. `alone` asks for what this one pipeline has made, for a promotion, and not for its commit. `iid` is a
     merge request of the same branch beside the pipeline's own, and `kept` what binds that one. `head` is a newer commit
-    of the merge request.
+    of the merge request. `cases` compares tables of cases; without it none are compared.
     """
 
     default_branch: str | None
@@ -124,6 +125,7 @@ class Question:
     iid: int | None = None
     kept: StoredContract | None = None
     head: str | None = None
+    cases: CaseResults | None = None
 
 
 def answer(tx: Transaction, pipeline_id: int, asked: Question) -> Report:
@@ -175,7 +177,18 @@ def _gate_input(tx: Transaction, pipeline: Pipeline, request: MergeRequest | Non
     made, cut = _made(tx, of_commit, tags)
     branch = baselines.branch(tx, target, before=pipeline.id or _NEWEST, ancestors=asked.ancestors, tags=tags)
     fork = request is not None and request.source_project_id not in (None, tx.project_id)
-    given = GateInput(tx, made, branch, contract, target, asked.if_invalid, head=head, fork=fork, cut=cut)
+    given = GateInput(
+        tx,
+        made,
+        branch,
+        contract,
+        target,
+        asked.if_invalid,
+        head=head,
+        fork=fork,
+        cut=cut,
+        cases=asked.cases,
+    )
     return given if judged is None or fork else _with_request(tx, given, judged, of_commit, tags)
 
 

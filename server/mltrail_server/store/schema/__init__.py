@@ -4,7 +4,16 @@ from .base import METADATA, VALUE_START, sort_by_bytes
 from .ci import candidate_job, due, job, merge_request, pipeline
 from .files import blob, file, upload
 from .identity import web_session
-from .publish import commit_status, gate_override, gate_refusal, gate_thread, red_verdict, regression_issue, webhook
+from .publish import (
+    case_use,
+    commit_status,
+    gate_override,
+    gate_refusal,
+    gate_thread,
+    red_verdict,
+    regression_issue,
+    webhook,
+)
 from .registry import (
     alias_event,
     candidate_model,
@@ -52,6 +61,7 @@ __all__ = [
     "candidate_job",
     "candidate_model",
     "candidate_tag",
+    "case_use",
     "commit_status",
     "counter",
     "dataset",

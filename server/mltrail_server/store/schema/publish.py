@@ -44,6 +44,15 @@ red_verdict = Table(
     Column("passed_ms", BigInteger),
 )
 
+case_use = Table(
+    "case_use",  # which merge requests a test set has judged: it wears out
+    METADATA,
+    project_column(),
+    Column("test_set", String(64), primary_key=True),  # digest of the cases' ids and labels
+    number_column("merge_request_iid"),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 gate_refusal = Table(
     "gate_refusal",  # what GitLab refused to publish, and why; deleted once GitLab has accepted it
     METADATA,

@@ -19,7 +19,7 @@ from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.settings import Settings
 
-from . import metrics, rulings, runs
+from . import cases, metrics, rulings, runs
 from .baseline import changes, compared_with
 from .cells import Page, count
 
@@ -154,6 +154,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "preview": preview.sentence if preview else None,
         **_tables(page, model),
         "evidence": _evidence(model) if page.detail else [],
+        "cases": cases.folded(model) if page.detail else None,
         "wanted": rulings.expected(model) if page.detail else [],
         "changes": changes(page, model),
         "chart": metrics.chart(model) if page.detail else None,

@@ -1,0 +1,101 @@
+"""What a table of cases says, in words. Nothing here contains what a user wrote."""
+
+import math
+
+from mltrail_server.domain.numbers import decimals_for, number, signed
+
+from .comparison import CaseComparison, CaseEvidence, CaseMetric, Counts
+
+UNREAD = "the tables have not been read yet"
+ONE_RUN = (
+    "Whether the change makes models worse is another question, which takes several runs on a side that have all "
+    "logged this table"
+)
+_RATES = frozenset(
+    {
+        *(CaseMetric.ACCURACY, CaseMetric.AUC, CaseMetric.F1),
+        *(CaseMetric.PRECISION, CaseMetric.RECALL, CaseMetric.MACRO_F1),
+    }
+)
+_ERRORS = frozenset(
+    {
+        *(CaseMetric.LOG_LOSS, CaseMetric.BRIER),
+        *(CaseMetric.MEAN_ABSOLUTE_ERROR, CaseMetric.ROOT_MEAN_SQUARED_ERROR),
+    }
+)
+_NAMES = {CaseMetric.AUC: "AUC", CaseMetric.F1: "F1", CaseMetric.MACRO_F1: "macro F1"}
+
+
+def name(metric: CaseMetric) -> str:
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
+def lower_is_better(metric: CaseMetric) -> bool:
+    """Whether a low value is good. For a mean score the contract says it."""
+    return metric in _ERRORS
+
+
+def count(cases: int) -> str:
+    return "1 case" if cases == 1 else f"{cases:,} cases"
+
+
+def tables(number_of: int) -> str:
+    return "1 table" if number_of == 1 else f"{number_of:,} tables"
+
+
+def changed(counts: Counts, allowed: str = "") -> str:
+    """Say how many cases broke and how many were fixed."""
+    if not counts.broke and not counts.fixed:
+        return f"no case broke, none was fixed ({count(counts.n)})"
+    note = f" ({allowed})" if allowed else ""
+    return f"broke {counts.broke:,} of {count(counts.n)}{note}, fixed {counts.fixed:,}"
+
+
+def moved(found: CaseComparison) -> str:
+    """Say how far the measure moved on these cases."""
+    difference = found.now - found.before
+    return f"{name(found.metric)} {_difference(found.metric, difference)} on {count(found.cases)}"
+
+
+def about_these_models(found: CaseComparison) -> str:
+    """Say what the two named models would do on further cases."""
+    return (
+        f"These two models: {name(found.metric)} {_difference(found.metric, found.now - found.before)} on these cases, "
+        f"{_interval(found.metric, found.evidence)} on further cases like these (90 % interval, by {found.method})."
+    )
+
+
+def about_the_change(found: CaseComparison, runs: tuple[int, int]) -> str:
+    """Say what the change does to models, as far as runs on both sides show it."""
+    evidence = found.about_the_change
+    if evidence is None:
+        return f"{ONE_RUN}."
+    here, there = ("1 run" if number_of == 1 else f"{number_of} runs" for number_of in runs)
+    return (
+        f"The change, over {here} here and {there} of the baseline: {name(found.metric)} "
+        f"{_difference(found.metric, evidence.difference)}, {_interval(found.metric, evidence)} with training's chance "
+        "and further cases like these (90 % interval)."
+    )
+
+
+def _difference(metric: CaseMetric, difference: float) -> str:
+    if metric in _RATES:
+        return f"{signed(difference * 100, decimals=decimals_for(difference * 100))} pp"
+    return signed(difference, decimals=decimals_for(difference))
+
+
+def _interval(metric: CaseMetric, evidence: CaseEvidence) -> str:
+    scale, unit = (100, " pp") if metric in _RATES else (1, "")
+    low, high = evidence.low * scale, evidence.high * scale
+    if not math.isfinite(low) and not math.isfinite(high):
+        return "too few cases for bounds"
+    places = decimals_for(high - low if math.isfinite(high - low) else evidence.difference * scale)
+    ends = [signed(end, decimals=places) if math.isfinite(end) else "open" for end in (low, high)]
+    return f"{ends[0]} … {ends[1]}{unit}"
+
+
+def values(found: CaseComparison) -> tuple[str, str]:
+    """Write the measure on both sides with digits that add up."""
+    difference = abs(found.now - found.before)
+    places = min(decimals_for(difference), 6) if difference else None
+    return number(found.before, decimals=places), number(found.now, decimals=places)
