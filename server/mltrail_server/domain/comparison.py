@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mltrail_contract import Model
 
-from . import datasets, evidence, folds, globs, looks, trials
+from . import datasets, evidence, folds, globs, looks, overfitting, trials
 from . import history as branch_history
 from .direction import Basis, Better, MetricDirection, direction_by_name, is_rate, is_system
 from .evidence import BranchLevel, Evidence
@@ -219,8 +219,30 @@ def _compared(
         counted=sides.counted,
         looks=sides.pool.looks,
         pooled=sides.pool.earlier,
-        remarks=tuple(one for one in (sides.pool.sentence,) if one),
+        remarks=tuple(one for one in (sides.pool.sentence, _drift(sides, changes)) if one),
     )
+
+
+def _drift(sides: _Sides, changes: Sequence[MetricChange]) -> str:
+    """Say whether training and validation drift apart; "" if they don't."""
+    if sides.incomparable:
+        return ""
+    level, spread = (
+        [one for place in places if (one := sides.history[place]) is not None]
+        for places in (sides.counted.level, sides.counted.spread)
+    )
+    found = overfitting.drift(
+        sides.mine,
+        sides.yours,
+        overfitting.Background(level, spread),
+        {one.name: one.direction for one in changes},
+        improved={one.name for one in changes if _has_improved(one)},
+    )
+    return found.sentence if found is not None else ""
+
+
+def _has_improved(one: MetricChange) -> bool:
+    return one.loss is not None and one.loss < 0 and one.evidence is not None and one.evidence.p <= evidence.ALPHA
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,25 @@ def primary_metric(names: Iterable[str]) -> str | None:
     return min(known, key=place, default=None)
 
 
+def splits(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair the metrics that exist for training and for validation: `train_acc` and `val_acc`. If there are several for
+    other data than training, validation comes before test.
+    """
+    found: dict[tuple[str, ...], dict[int, str]] = {}
+    for name in sorted(names, key=len, reverse=True):
+        in_words = words(name)
+        rest = tuple(word for word in in_words if word not in _OF_A_SPLIT)
+        if len(rest) < len(in_words):
+            found.setdefault(rest, {})[_split(in_words)] = name
+    of_train = len(_SPLITS) + 1
+    held_out = range(len(_SPLITS))
+    return sorted(
+        (of[of_train], of[min(of.keys() & set(held_out))])
+        for of in found.values()
+        if of_train in of and of.keys() & set(held_out)
+    )
+
+
 def worth_showing(names: Iterable[str], most: int) -> list[str]:
     """Choose the metrics that most likely rank candidates; MLflow's measurements of the machine come last."""
 

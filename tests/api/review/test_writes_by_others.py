@@ -95,6 +95,7 @@ WRITES: dict[str, Write] = {
     "tag": _posts("runs/set-tag", key="stage", value="draft"),
     "parent": _posts("runs/set-tag", key="mlflow.parentRunId", value="f" * 32),
     "confirmation": _posts("runs/set-tag", key="mltrail.confirm", value="true"),
+    "evaluation": _posts("runs/set-tag", key="mltrail.evaluates", value="f" * 32),
     "description": _posts("runs/set-tag", key="mlflow.note.content", value="mine"),
     "name in a tag": _posts("runs/set-tag", key="mlflow.runName", value="mine"),
     "no tag": _posts("runs/delete-tag", key="stage"),
@@ -262,7 +263,7 @@ def test_a_maintainer_adds_notes_to_a_run_of_a_protected_branch(trail: Trail) ->
     found = person.post("runs/search", experiment_ids=["1"], filter="tags.reviewed = 'yes'")["runs"]
     assert [one["info"]["run_id"] for one in found] == [run_id]
     assert world.verdict() == before
-    for key in ("mlflow.parentRunId", "mltrail.confirm"):
+    for key in ("mlflow.parentRunId", "mltrail.confirm", "mltrail.evaluates"):
         assert person.error("POST", "runs/set-tag", run_id=run_id, key=key, value="x")[0] == 403
 
 

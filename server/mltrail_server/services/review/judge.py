@@ -12,6 +12,7 @@ from mltrail_server.domain.cases import rule as case_rules
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
+from mltrail_server.domain.evaluations import evaluates, settle
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Gone, Group, Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
@@ -146,12 +147,13 @@ def gone_sentence(gone: Gone) -> str:
 @dataclass(frozen=True, slots=True)
 class _Selected:
     """A model's runs, and the pipeline that has made them; None if no pipeline of the commit has. `carried`: it is of
-    an earlier commit.
+    an earlier commit. `remarks` say what came of evaluations, and contain nothing that a user wrote.
     """
 
     pipeline: Pipeline | None
     runs: Sequence[Run]
     carried: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ def _judge(given: GateInput, version: ContractVersion) -> Judged:
     contract = version.contract
     selected = _selected(given, contract)
     chosen = baselines.choose(given.tx, contract, list(selected), given.branch)
+    for name in selected:
+        selected[name], chosen[name] = _evaluated(given, contract, name, selected[name], chosen[name])
     compared = _compared(given, contract, selected, chosen)
     unclaimed = _unclaimed(contract, selected)
     cases = []
@@ -261,6 +265,30 @@ def _any_succeeded(runs: Sequence[Run]) -> bool:
     return any(run.state is RunState.SUCCEEDED for run in runs)
 
 
+def _evaluated(
+    given: GateInput, contract: Contract | None, name: str, selected: _Selected, baseline: ModelBaseline
+) -> tuple[_Selected, ModelBaseline]:
+    """Put evaluations in the place of the runs whose models they evaluate, on both sides."""
+    if not any(map(evaluates, selected.runs)):
+        return selected, baseline
+    own = selected.pipeline.id if selected.pipeline is not None else 0
+    others = [runs for number, runs in given.earlier.runs.items() if number != own]
+    known = [run for runs in others for run in selection.select(contract, runs).get(name, ()) if not evaluates(run)]
+    model = contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT
+    settled = settle(selected.runs, baseline.runs, earlier=known, best=_best_of(baseline, model))
+    if settled.remeasured:
+        baseline = replace(baseline, runs=settled.baseline, history=())
+    return replace(selected, runs=settled.runs, remarks=settled.remarks), baseline
+
+
+def _best_of(baseline: ModelBaseline, model: Model) -> str:
+    """Return the MLflow run id of the baseline's best run: the version's, if the contract names one."""
+    if baseline.version is not None:
+        return next((run.eid for run in baseline.runs if run.iid == baseline.version.candidate_iid), "")
+    best = compare(baseline.runs, [], model=model).best_run
+    return best.eid if best is not None else ""
+
+
 def _compared(
     given: GateInput,
     contract: Contract | None,
@@ -281,7 +309,7 @@ def _compared(
         if baseline.gone is not None:
             # A baseline that somebody has removed is not the same as one that never existed.
             comparison = replace(comparison, incomparable=gone_sentence(baseline.gone), evades=False)
-        compared[name] = comparison
+        compared[name] = replace(comparison, remarks=(*its_runs.remarks, *comparison.remarks))
     return _with_extremes(given, contract, compared) if contract else compared
 
 
@@ -292,7 +320,7 @@ def _earlier(given: GateInput, contract: Contract | None, name: str, newest: _Se
     found = looks.attempts(newest.runs)
     if newest.pipeline is not None:
         for _, runs in given.earlier.on_files_of(newest.pipeline):
-            of_model = selection.select(contract, runs).get(name, [])
+            of_model = [run for run in selection.select(contract, runs).get(name, ()) if not evaluates(run)]
             found += [of_model, *looks.attempts(of_model)]
     return found
 

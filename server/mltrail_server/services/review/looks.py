@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from mltrail_contract import Model
 from mltrail_server.domain import selection
+from mltrail_server.domain.evaluations import evaluates
 from mltrail_server.domain.grouping import Run
 from mltrail_server.services.pipelines.trees import MOST_LOOKS
 from mltrail_server.store.ci import merge_requests, pipelines
@@ -66,22 +67,36 @@ def fetch(
 ) -> EarlierPipelines:
     """Fetch the runs of a merge request's pipelines on the files of its newest commit, whose own are `made`.
 
-    If that commit, `lacking_at`, lacks runs of a model, those of earlier commits are fetched, too. One or two
-    statements; up to nine more if there are such pipelines.
+    If that commit, `lacking_at`, lacks runs of a model, or evaluates what others have trained, those of earlier commits
+    are fetched, too. One or two statements; up to nine more if there are such pipelines.
     """
     newest = pipelines.trained_for(tx, request.iid, branch=request.source_branch, limit=MOST_LOOKS)
     listed = {one.pipeline.id: one for one in newest}
     own = {pipeline.id: listed.get(pipeline.id, TrainedPipeline(pipeline, None)) for pipeline, _ in made}
     trained = sorted({**listed, **own}.values(), key=lambda one: -one.pipeline.id)
     changed = merge_requests.compared(tx, request.iid, lacking_at).paths if lacking_at and listed else {}
+    every = any(evaluates(run) for _, runs in made for run in runs)
     others = [
         one.pipeline.id
         for one in trained
         if one.pipeline.id not in own
-        and (changed.get(one.pipeline.head) is not None or any(one.has_files_of(ours) for ours in own.values()))
+        and (
+            every or changed.get(one.pipeline.head) is not None or any(one.has_files_of(ours) for ours in own.values())
+        )
     ]
     runs: dict[int, Sequence[Run]] = {pipeline.id: its_runs for pipeline, its_runs in made}
     return EarlierPipelines(trained, {**_runs(tx, others, tags), **runs}, changed)
+
+
+def fetch_evaluated(
+    tx: Transaction, request: MergeRequest, made: Sequence[tuple[Pipeline, Sequence[Run]]], tags: set[str]
+) -> EarlierPipelines:
+    """Fetch what a pipeline that is judged alone may have evaluated. No statement if it has evaluated nothing."""
+    if not any(evaluates(run) for _, runs in made for run in runs):
+        return EarlierPipelines()
+    listed = pipelines.trained_for(tx, request.iid, branch=request.source_branch, limit=MOST_LOOKS)
+    own = {pipeline.id for pipeline, _ in made}
+    return EarlierPipelines(runs=_runs(tx, [one.pipeline.id for one in listed if one.pipeline.id not in own], tags))
 
 
 def _runs(tx: Transaction, pipeline_ids: Sequence[int], tags: set[str]) -> dict[int, list[Run]]:

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from mltrail_server.domain.candidate import Stage, Status
+from mltrail_server.domain.evaluations import EVALUATES_TAG
 from mltrail_server.domain.gitlab_ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, RunState
 from mltrail_server.domain.selection import model_of
@@ -68,7 +69,8 @@ def outlines(
     candidates = {candidate.iid: candidate for candidate in listed}
     names = experiments.names_of(tx, {candidate.experiment_iid for candidate in listed})
     outcomes = _outcomes(tx, candidates, tied, as_baseline=as_baseline)
-    tags_of = _tags(tx, pipeline_ids, {PARENT_TAG, CONFIRM_TAG, _RUN_NAME_TAG, *tags}, candidates, outcomes)
+    wanted = {PARENT_TAG, CONFIRM_TAG, EVALUATES_TAG, _RUN_NAME_TAG, *tags}
+    tags_of = _tags(tx, pipeline_ids, wanted, candidates, outcomes)
     iids = {candidate.eid: candidate.iid for candidate in listed}
     runs = {pipeline_id: [_gone(stone) for stone in stones.get(pipeline_id, ())] for pipeline_id in {**tied, **stones}}
     for pipeline_id, of_candidate in tied.items():

@@ -189,7 +189,11 @@ def _gate_input(tx: Transaction, pipeline: Pipeline, request: MergeRequest | Non
         cut=cut,
         cases=asked.cases,
     )
-    return given if judged is None or fork else _with_request(tx, given, judged, of_commit, tags)
+    if request is None or fork:
+        return given
+    if judged is None:
+        return replace(given, earlier=looks.fetch_evaluated(tx, request, made, tags))
+    return _with_request(tx, given, judged, of_commit, tags)
 
 
 def _contract(tx: Transaction, pipeline: Pipeline, asked: Question, head: str) -> PipelineContract:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from mltrail_server.domain import gitlab_ci, paths
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import MltrailError, forbidden
+from mltrail_server.domain.evaluations import EVALUATES_TAG
 from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import jobs, pipelines
@@ -25,7 +26,7 @@ from mltrail_server.store.tracking import evidence as store
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.evidence import Amendment
 
-SELECTING = frozenset({PARENT_TAG, CONFIRM_TAG})
+SELECTING = frozenset({PARENT_TAG, CONFIRM_TAG, EVALUATES_TAG})
 """Tags that decide what a run is compared with. A contract may select by others at any time."""
 
 
