@@ -100,9 +100,9 @@ def a_report(**changes: Any) -> Mapping[str, Any]:
                 "baseline": {"pipeline": 1000},
                 "best": {"iid": 7, "name": "depth-3-seed-1", "url": candidate["url"], "runs": 3},
                 "metrics": [
-                    a_metric("val_auc", "better", "+0.8 pp, more than chance makes"),
-                    a_metric("val/log loss", "worse", "+0.02, more than chance makes"),
-                    a_metric("val_f1", "can't tell yet", "one run on each side shows nothing about chance"),
+                    a_metric("val_auc", "better", "+0.8 pp, more than chance explains"),
+                    a_metric("val/log loss", "worse", "+0.02, more than chance explains"),
+                    a_metric("val_f1", "can't tell yet", "one run on each side can't show what is chance"),
                     a_metric("recall", "worse", "no longer logged", current=None, delta=None),
                 ],
                 "parameters": [

@@ -32,7 +32,7 @@ def test_it_says_what_changed(job: Job) -> None:
     row = next(line for line in output.splitlines() if line.startswith("val_auc"))
     assert row.split() == [
         *("val_auc", "higher", "(guessed)", "0.8873", "±", "0.0011", "0.8953", "+0.008"),
-        *["better:", "+0.8", "pp,", "more", "than", "chance", "makes"],
+        *["better:", "+0.8", "pp,", "more", "than", "chance", "explains"],
     ]
     assert "Changed: learning_rate 0.05 → 0.2, warm_start (none) → true" in output
     assert "Comment: https://gitlab.example.com/team/churn/-/merge_requests/3#note_1" in output

@@ -46,15 +46,15 @@ STEADY = [0.80, 0.81, 0.82, 0.80, 0.81]
 @pytest.mark.parametrize(
     ("now", "before", "verdict", "reason"),
     [
-        ([0.90, 0.91, 0.92], [0.80, 0.81, 0.82], Verdict.BETTER, "+10 pp, more than chance makes"),
-        ([0.70, 0.71, 0.72], [0.80, 0.81, 0.82], Verdict.WORSE, "−10 pp, more than chance makes"),
-        ([0.80, 0.83, 0.81], [0.80, 0.82, 0.81], Verdict.NO_CLEAR_CHANGE, "+0.33 pp, no more than chance makes"),
-        ([0.9], [0.8], Verdict.CANT_TELL, "+10 pp; one run on each side shows nothing about chance"),
+        ([0.90, 0.91, 0.92], [0.80, 0.81, 0.82], Verdict.BETTER, "+10 pp, more than chance explains"),
+        ([0.70, 0.71, 0.72], [0.80, 0.81, 0.82], Verdict.WORSE, "−10 pp, more than chance explains"),
+        ([0.80, 0.83, 0.81], [0.80, 0.82, 0.81], Verdict.NO_CLEAR_CHANGE, "+0.33 pp, could be chance"),
+        ([0.9], [0.8], Verdict.CANT_TELL, "+10 pp; one run on each side can't show what is chance"),
         ([0.8], [0.8], Verdict.NO_CLEAR_CHANGE, "the same value"),
         # One run is held against the interval in which one more run of the other side would fall.
-        ([0.90], STEADY, Verdict.BETTER, "+9.2 pp, more than chance makes"),
+        ([0.90], STEADY, Verdict.BETTER, "+9.2 pp, more than chance explains"),
         ([0.82], STEADY, Verdict.CANT_TELL, "+1.2 pp; too few runs to tell"),
-        (STEADY, [0.90], Verdict.WORSE, "−9.2 pp, more than chance makes"),
+        (STEADY, [0.90], Verdict.WORSE, "−9.2 pp, more than chance explains"),
         # Repeats that all give the same number show nothing about chance.
         ([0.81, 0.81], [0.80, 0.80], Verdict.CANT_TELL, "+1.0 pp; all runs on a side gave the same number"),
         ([0.81], [0.80, 0.80], Verdict.CANT_TELL, "+1.0 pp; all runs on a side gave the same number"),
@@ -69,7 +69,7 @@ def test_a_difference_is_judged_by_the_spread_of_repeats(
 
 def test_for_a_loss_less_is_better_and_the_sentence_has_per_cent() -> None:
     metric = only(compare(runs([1.8, 1.81, 1.79], metric="loss"), runs([2.0, 2.01, 1.99], metric="loss")))
-    assert (metric.verdict, metric.reason) == (Verdict.BETTER, "−0.20 (−10 %), more than chance makes")
+    assert (metric.verdict, metric.reason) == (Verdict.BETTER, "−0.20 (−10 %), more than chance explains")
     assert metric.relative == pytest.approx(-0.1)
 
 
@@ -191,13 +191,13 @@ class TestVerdict:
         assert found.named("`{}`".format) == "`auc` is worse (no longer logged)"
 
     def test_the_worst_model_decides(self) -> None:
-        good = conclusion.of_model(judged(compare(runs([0.9, 0.91]), runs([0.1, 0.11]))))
-        bad = conclusion.of_model(judged(compare(runs([0.1, 0.11]), runs([0.9, 0.91]))))
+        good = conclusion.of_model(judged(compare(runs([0.9, 0.92]), runs([0.1, 0.12]))))
+        bad = conclusion.of_model(judged(compare(runs([0.1, 0.12]), runs([0.9, 0.92]))))
         found = conclusion.overall([("a", good), ("b", bad)])
         assert (found.level, found.sentence) == (Level.BAD, "2 models: 1 worse, 1 better")
         assert found.named("`{}`".format) == (
-            "2 models: 1 worse, 1 better; `b`: `val_accuracy` is worse (−80 pp, more than chance makes); "
-            "`a`: `val_accuracy` is better (+80 pp, more than chance makes)"
+            "2 models: 1 worse, 1 better; `b`: `val_accuracy` is worse (−80 pp, more than chance explains); "
+            "`a`: `val_accuracy` is better (+80 pp, more than chance explains)"
         )
         assert conclusion.overall([("a", good)]).sentence == good.sentence
         assert conclusion.overall([]).level is Level.UNKNOWN

@@ -11,7 +11,7 @@ from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Toleranc
 from mltrail_server.domain import gate, judgement
 from mltrail_server.domain.comparison import MetricChange, compare
 from mltrail_server.domain.gate import Ruling
-from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.grouping import Extremes, Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
 from mltrail_server.domain.verdict import Verdict
 
@@ -53,9 +53,9 @@ def only(now: list[Run], before: list[Run], **model: Any) -> MetricChange:
     ("now", "before", "outcome", "sentence"),
     [
         ((0.70, 0.71, 0.72), STEADY, Outcome.FAIL, "−9.8 pp, clearly more than the 0.20 pp allowed"),
-        ((0.90, 0.91, 0.92), STEADY, Outcome.PASS, "+10 pp, more than chance makes"),
-        ((0.800, 0.805, 0.81), STEADY, Outcome.PASS, "−0.30 pp, no more than chance makes"),
-        ((0.80,), (0.81,), Outcome.WARN, "−1.0 pp; one run on each side shows nothing about chance"),
+        ((0.90, 0.91, 0.92), STEADY, Outcome.PASS, "+10 pp, more than chance explains"),
+        ((0.800, 0.805, 0.81), STEADY, Outcome.PASS, "−0.30 pp, could be chance"),
+        ((0.80,), (0.81,), Outcome.WARN, "−1.0 pp; one run on each side can't show what is chance"),
         ((0.81,), (0.81,), Outcome.PASS, "the same value"),
         ((0.70,), (), Outcome.PASS, "no baseline yet"),
     ],
@@ -92,7 +92,7 @@ def test_per_cent_are_of_the_baseline_and_lower_may_be_better() -> None:
     before = runs([100, 101, 99], metric="latency_ms")
     (slower,) = ruled(runs([120, 121, 119], metric="latency_ms"), before, rule)
     (within,) = ruled(runs([108, 109, 107], metric="latency_ms"), before, rule)
-    assert (slower.outcome, slower.sentence) == (Outcome.WARN, "+20 (+20 %), clearly more than the 10 allowed")
+    assert (slower.outcome, slower.sentence) == (Outcome.WARN, "+20 ms (+20 %), clearly more than the 10 ms allowed")
     assert slower.expects == "must not rise by more than 10 %"
     assert within.outcome is Outcome.PASS
 
@@ -126,7 +126,7 @@ def test_a_rule_for_one_target_branch_is_silent_elsewhere() -> None:
 
 def test_the_best_value_of_the_history_may_count() -> None:
     rule = Rule("val_loss", better=HigherOrLower.LOWER, at_most=0.4, value=Value.BEST)
-    now = runs([0.5, 0.5], metric="val_loss", extremes={"val_loss": (0.38, 0.9)})
+    now = runs([0.5, 0.5], metric="val_loss", extremes={"val_loss": Extremes(0.38, 0.9)})
     (ruling,) = ruled(now, [], rule)
     assert (ruling.outcome, ruling.sentence) == (Outcome.PASS, "0.3800, at most 0.4")
     assert ruling.expects == "at most 0.4 (best value)"
@@ -173,10 +173,47 @@ def test_fewer_seeds_than_the_baseline_has_are_no_way_to_be_unknown(now: int, be
     assert mild.outcome is (Outcome.WARN if outcome is Outcome.FAIL else Outcome.PASS)
 
 
+def best_of(values: Sequence[float], points: int, *, last: float = 0.5) -> list[Run]:
+    return [
+        Run(
+            number,
+            "run",
+            RunState.SUCCEEDED,
+            {"seed": str(number)},
+            {"val_accuracy": last},
+            extremes={"val_accuracy": Extremes(0.1, value, points)},
+        )
+        for number, value in enumerate(values)
+    ]
+
+
+BEST = Rule("val_accuracy", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.01), value=Value.BEST)
+
+
+def test_best_values_are_tested_by_their_own_spread() -> None:
+    (worse,) = ruled(best_of((0.70, 0.71, 0.72), 20), best_of((0.80, 0.81, 0.82), 20), BEST)
+    assert (worse.outcome, worse.sentence) == (Outcome.FAIL, "−10 pp, clearly more than the 1.0 pp allowed")
+    (spread,) = ruled(best_of((0.70, 0.80, 0.90), 20), best_of((0.72, 0.82, 0.92), 20), BEST)
+    assert (spread.outcome, spread.verdict) == (Outcome.PASS, Verdict.NO_CLEAR_CHANGE)
+
+
+def test_more_values_to_choose_the_best_from_show_nothing() -> None:
+    (longer,) = ruled(best_of((0.82, 0.83, 0.84), 40), best_of((0.80, 0.81, 0.82), 20), BEST)
+    assert (longer.outcome, longer.verdict) == (Outcome.WARN, Verdict.CANT_TELL)
+    assert longer.sentence == "best of 40 values here, of 20 there"
+    (yet_worse,) = ruled(best_of((0.70, 0.71, 0.72), 40), best_of((0.80, 0.81, 0.82), 20), BEST)
+    assert (yet_worse.outcome, yet_worse.verdict) == (Outcome.FAIL, Verdict.WORSE)
+    # Logging less must be no way out.
+    (shorter,) = ruled(best_of((0.70, 0.71, 0.72), 1), best_of((0.80, 0.81, 0.82), 20), BEST)
+    assert (shorter.outcome, shorter.verdict) == (Outcome.FAIL, Verdict.CANT_TELL)
+
+
 def test_a_history_without_a_number_breaks_the_rule_that_looks_at_it() -> None:
     rule = Rule("val_accuracy", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.01), value=Value.BEST)
-    seen = {"val_accuracy": (0.7, 0.9)}
-    (hidden,) = ruled(runs([0.7], extremes={"val_accuracy": (0.1, float("inf"))}), runs([0.8], extremes=seen), rule)
+    seen = {"val_accuracy": Extremes(0.7, 0.9)}
+    (hidden,) = ruled(
+        runs([0.7], extremes={"val_accuracy": Extremes(0.1, float("inf"))}), runs([0.8], extremes=seen), rule
+    )
     assert (hidden.outcome, hidden.known) == (Outcome.FAIL, False)
     (theirs,) = ruled(runs([0.7], extremes=seen), runs([0.8]), rule)
     assert (theirs.outcome, theirs.known) == (Outcome.WARN, False)
@@ -199,7 +236,7 @@ def test_folds_are_compared_pairwise() -> None:
         ]
 
     metric = only(folded(-0.02), folded(0))
-    assert (metric.verdict, metric.reason) == (Verdict.WORSE, "−2.0 pp, more than chance makes")
+    assert (metric.verdict, metric.reason) == (Verdict.WORSE, "−2.0 pp, more than chance explains")
     (ruling,) = ruled(folded(-0.02), folded(0), DROP)
     assert ruling.outcome is Outcome.FAIL
 
@@ -221,7 +258,7 @@ def test_the_best_of_ten_equal_candidates_is_luck() -> None:
     metric = only(lucky, runs(STEADY))
     assert (metric.verdict, metric.reason) == (
         Verdict.NO_CLEAR_CHANGE,
-        "+2.2 pp, no more than luck gives the best of 10",
+        "+2.2 pp, could be luck: it is the best of 10",
     )
 
 

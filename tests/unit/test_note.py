@@ -190,7 +190,7 @@ def test_rules_that_pass_give_way_to_those_that_do_not() -> None:
 
 def test_without_rules_the_comparison_is_the_verdict() -> None:
     lines = written({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}).splitlines()
-    assert lines[1].startswith("### ✅ `churn`: `accuracy` is better (+10 pp, more than chance makes)")
+    assert lines[1].startswith("### ✅ `churn`: `accuracy` is better (+10 pp, more than chance explains)")
 
 
 def test_a_file_that_can_t_be_read_comes_first() -> None:

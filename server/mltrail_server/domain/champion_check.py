@@ -1,8 +1,9 @@
-"""May a candidate replace the champion? Not if it is really worse in a metric that ranks or has a rule in the contract.
+"""May a candidate replace the champion? Not if it is worse in a metric that ranks or has a rule in the contract.
 
-A loss is real if chance does not explain it, all metrics considered together (Holm). Where there are too few runs to
-show what chance does, a fixed bound decides: a loss of more than 5 points of a share, or of more than a tenth of
-anything else, is not taken for noise.
+It is worse if chance does not explain the loss beyond what a rule tolerates, all metrics considered together. The
+champion is held to the mean of its runs and to the branch's level before it, never to one lucky value. Where too few
+runs show what chance does, a fixed bound decides: a loss of more than 5 points of a share, or of more than a tenth of
+anything else, does not pass.
 """
 
 import fnmatch
@@ -14,12 +15,15 @@ from enum import StrEnum
 from mltrail_contract import Model, Rule
 
 from . import globs, hypotheses
-from .comparison import Comparison, MetricChange, difference_text, direction_of
-from .direction import Better, is_rate
+from .comparison import Comparison, MetricChange, direction_of
+from .differences import Difference
+from .direction import Better, is_of_training, is_rate
 from .evidence import ENOUGH_FREEDOM
 from .grouping import Run, ranking_metric
 from .hypotheses import Decision, Family, Hypothesis, Key
-from .numbers import decimals_for, number
+from .numbers import number
+from .tested import Tested
+from .verdict import Verdict
 
 SHARE_BOUND = 0.05
 OTHER_BOUND = 0.1
@@ -30,10 +34,11 @@ _PERCENT = 100.0
 
 
 class Standing(StrEnum):
-    """How a candidate compares with the champion in one metric."""
+    """How a candidate compares with the champion in one metric: a verdict, or what became of it."""
 
     BETTER = "better"
     EVEN = "no clear change"
+    CANT_TELL = "can't tell yet"
     WITHIN = "within its limit"
     WORSE = "worse"
     ALLOWED = "worse, allowed by the contract"
@@ -77,7 +82,7 @@ def against_champion(
     ruled = _ruled(model, changes, branch)
     ranks = [one.name for one in compared.metrics if one.name in (compared.rank_by, ranked)]
     chosen = [changes[name] for name in dict.fromkeys((*ranks, *sorted(ruled)))]
-    decided = _decided(chosen)
+    decided = _decided(chosen, ruled)
     may = globs.matching_any(changes, allowed)
     return tuple(
         _line(
@@ -110,14 +115,27 @@ def _ruled(model: Model, changes: Mapping[str, MetricChange], branch: str) -> di
     return found
 
 
-def _decided(chosen: Sequence[MetricChange]) -> dict[str, Decision]:
+def _decided(chosen: Sequence[MetricChange], ruled: Mapping[str, Sequence[Rule]]) -> dict[str, Decision]:
     """Test all metrics together, with as few false alarms as for one."""
     tested = [
-        Hypothesis(Key("", one.name), Family.OTHER, one.direction.better, evidence=one.evidence)
+        Hypothesis(
+            Key("", one.name),
+            Family.FAIL,
+            one.direction.better,
+            _allowed(one, ruled.get(one.name, ())) or 0.0,
+            one.evidence,
+        )
         for one in chosen
         if one.direction.certain
     ]
     return {key.metric: decision for key, decision in hypotheses.decide(tested).items()}
+
+
+def _allowed(one: MetricChange, rules: Sequence[Rule]) -> float | None:
+    """Return the loss that the strictest rule tolerates; None if no rule compares."""
+    tolerances = [rule.worse_by for rule in rules if rule.worse_by is not None]
+    held_to = abs(one.before or 0.0)
+    return min((held_to * each.amount / _PERCENT if each.percent else each.amount for each in tolerances), default=None)
 
 
 def _line(
@@ -126,59 +144,48 @@ def _line(
     standing, sentence = _standing(one, rules, decision)
     if odd and one.direction.certain and one.baseline is not None and one.current is not None:
         # The mean of the other runs would hide a training that diverged.
-        standing, sentence = Standing.WORSE, f"; not a number in {odd} {'run' if odd == 1 else 'runs'}"
+        standing, sentence = Standing.WORSE, f"diverged: not a number in {odd} {'run' if odd == 1 else 'runs'}"
     if standing is Standing.WORSE and allowed:
         standing = Standing.ALLOWED
-    before, now = (side.mean if side is not None else None for side in (one.baseline, one.current))
-    return ChampionMetric(one.name, one.direction.better, before, now, standing, f"{_values(before, now)}{sentence}")
+    now = one.current.mean if one.current is not None else None
+    text = f"{_values(one, one.before, now)}{', ' if sentence else ''}{sentence}"
+    return ChampionMetric(one.name, one.direction.better, one.before, now, standing, text)
 
 
 def _standing(one: MetricChange, rules: Sequence[Rule], decision: Decision | None) -> tuple[Standing, str]:
     if not one.direction.certain:
-        which = "only guessed" if one.direction.guessed else "unknown"
-        return Standing.UNCOMPARED, f"; its direction is {which}"
+        return Standing.UNCOMPARED, f"its direction is {'only guessed' if one.direction.guessed else 'unknown'}"
     if one.baseline is None:
-        return Standing.UNCOMPARED, "; the champion has not logged it"
+        return Standing.UNCOMPARED, "the champion has not logged it"
     if one.current is None or one.loss is None:
-        return Standing.WORSE, "; no longer logged, or not a number"
-    if math.isclose(one.current.mean, one.baseline.mean, rel_tol=1e-12, abs_tol=1e-15):
-        return Standing.EVEN, ""
-    amount = difference_text(one.name, one.direction, one.baseline.mean, one.current.mean)
-    difference = f" ({amount.replace(' (', ', ').removesuffix(')')})"  # it may have a percentage in brackets of its own
-    if one.loss <= 0:
-        return (Standing.BETTER if decision is not None and decision.better else Standing.EVEN), difference
-    worse = decision is not None and decision.worse
-    standing, why = _of_a_loss(one, one.loss, one.baseline.mean, rules, worse=worse)
-    return standing, difference + why
-
-
-def _of_a_loss(
-    one: MetricChange, loss: float, before: float, rules: Sequence[Rule], *, worse: bool
-) -> tuple[Standing, str]:
-    tolerances = [rule.worse_by for rule in rules if rule.worse_by is not None]
-    amounts = [abs(before) * each.amount / _PERCENT if each.percent else each.amount for each in tolerances]
-    if amounts and loss <= min(amounts) * (1 + 1e-9):
-        return Standing.WITHIN, ""
-    if worse:
-        return Standing.WORSE, ", more than chance"
-    bound = _bound(one)
-    if loss > bound * (1 + 1e-9):
-        return Standing.WORSE, ", too much to pass while too few runs show what chance does"
-    return Standing.EVEN, ", no more than chance makes" if math.isinf(
-        bound
-    ) else ", too few runs to tell it from chance"
+        return Standing.WORSE, "no longer logged, or not a number"
+    allowed = _allowed(one, rules)
+    found = Tested(
+        one.name,
+        one.direction,
+        one.baseline,
+        one.current,
+        one.evidence,
+        decision,
+        one.level,
+        allowed,
+        trained_on=is_of_training(one.name),
+    ).found()
+    if found.verdict is Verdict.CANT_TELL and one.loss > max(_bound(one), allowed or 0.0) * (1 + 1e-9):
+        return Standing.WORSE, f"{found.sentence}, but this is too much to pass"
+    return Standing(found.verdict.value), found.sentence
 
 
 def _bound(one: MetricChange) -> float:
-    """Return how large a loss may be noise: any loss that the evidence takes for noise, if the champion's side shows
-    how large noise is.
+    """Return how large a loss may be chance: any loss that the test takes for chance, if the champion's side shows what
+    chance does.
 
     The candidate's own runs don't count: runs that were made to spread would hide any drop.
     """
     spread = _champion_spread(one)
     if spread is not None and one.evidence is not None and one.evidence.freedom >= ENOUGH_FREEDOM:
         return math.inf
-    before, now = (side.mean if side else 0.0 for side in (one.baseline, one.current))
+    before, now = one.before or 0.0, one.current.mean if one.current else 0.0
     highest = max(abs(before), abs(now))
     if is_rate(one.name) and min(before, now) >= 0 and highest <= _PERCENT:
         plain = SHARE_BOUND if highest <= 1 else SHARE_BOUND * _PERCENT
@@ -193,8 +200,7 @@ def _champion_spread(one: MetricChange) -> float | None:
     return one.level.sd if one.level is not None and not hidden else None
 
 
-def _values(before: float | None, now: float | None) -> str:
-    spread = abs(now - before) if before is not None and now is not None else 0.0
-    decimals = min(decimals_for(spread), 6) if spread else None
-    first, second = ("none" if one is None else number(one, decimals=decimals) for one in (before, now))
-    return f"{first} → {second}"
+def _values(one: MetricChange, before: float | None, now: float | None) -> str:
+    if before is not None and now is not None:
+        return " → ".join(Difference(one.name, one.direction, before, now).values)
+    return " → ".join("none" if value is None else number(value) for value in (before, now))

@@ -10,13 +10,12 @@ from mltrail_contract import Model
 
 from . import datasets, evidence, folds, globs, looks, overfitting, trials
 from . import history as branch_history
-from .direction import Basis, Better, MetricDirection, direction_by_name, is_rate, is_system
+from .direction import Basis, Better, MetricDirection, direction_by_name, is_system
 from .evidence import BranchLevel, Evidence
 from .grouping import Group, Run, RunState, best, group, ranking_metric, representative, usable
 from .history import NOTHING, Counted
 from .hypotheses import Decision
 from .looks import Pool
-from .numbers import change
 from .statistics import Summary
 from .verdict import Verdict
 
@@ -26,7 +25,8 @@ NO_CONTRACT = Model("")
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:
-    """One metric on both sides. `delta` is current minus baseline; `relative` is that as a share of the baseline.
+    """One metric on both sides. `delta` is current minus `before`, which is what it is held to; `relative` is that as a
+    share of `before`.
 
     `evidence` is None where nothing shows how large chance differences are; `level` is the baseline's level, and
     `among` how many candidates the best was chosen from by this metric. `judgement` fills in the rest: `verdict` with
@@ -47,6 +47,13 @@ class MetricChange:
     reason: str = ""
     advice: str = ""
     decision: Decision | None = None
+
+    @property
+    def before(self) -> float | None:
+        """What it is held to: the branch's level over its last pipelines where that is known, else the baseline."""
+        if self.current is not None and self.evidence is not None:
+            return self.current.mean - self.evidence.difference
+        return self.baseline.mean if self.baseline is not None else None
 
     @property
     def is_new(self) -> bool:
@@ -364,31 +371,6 @@ def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> l
     ]
 
 
-def difference_text(name: str, direction: MetricDirection, before: float, now: float) -> str:
-    """Write the difference between two values of a metric for people."""
-    delta = now - before
-    return change(
-        delta,
-        relative=delta / abs(before) if before else None,
-        rate=_is_share(name, before, now),
-        show_relative=direction.better is Better.LOWER and before > 0 and now > 0,
-    )
-
-
-def bound_text(name: str, bound: float, before: float, now: float) -> str:
-    """Write a bound of the difference between two values of a metric, with its sign."""
-    return change(bound, relative=None, rate=_is_share(name, before, now), show_relative=False)
-
-
-def amount_text(name: str, amount: float, before: float, now: float) -> str:
-    """Write how large a difference between two values of a metric is, without its sign."""
-    return bound_text(name, amount, before, now).removeprefix("+")
-
-
-def _is_share(name: str, before: float, now: float) -> bool:
-    return is_rate(name) and 0 <= before <= 1 and 0 <= now <= 1
-
-
 def _mean(one: Group | None, metric: str | None) -> float | None:
     found = one.metrics.get(metric) if one is not None and metric is not None else None
     return found.mean if found is not None else None
@@ -418,11 +400,12 @@ def _measured(sides: _Sides, name: str, direction: MetricDirection, *, among: in
     if before is None or now is None or level is None:
         return MetricChange(name, direction, before, now)
     before, now, by_fold = _fold_by_fold(sides, name, before, now)
-    delta = now.mean - before.mean
-    relative = delta / abs(before.mean) if before.mean else None
+    weighed = None if sides.incomparable else by_fold or evidence.weigh(level, now)
+    delta = weighed.difference if weighed is not None else now.mean - before.mean
+    held_to = now.mean - delta
+    relative = delta / abs(held_to) if held_to else None
     if sides.incomparable:
         return MetricChange(name, direction, before, now, delta, relative)
-    weighed = by_fold or evidence.weigh(level, now)
     return MetricChange(name, direction, before, now, delta, relative, weighed, level, among)
 
 

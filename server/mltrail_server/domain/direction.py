@@ -235,16 +235,37 @@ def _is_a_part(measure: str, name: str) -> bool:
     return measure in parts
 
 
-_RATES = _words_of(
+_SHARES = _words_of(
     "accuracy acc precision recall sensitivity specificity f1 f2 fbeta fscore auc auroc auprc roc ap map iou "
-    "miou jaccard dice ndcg mrr hit hits tpr tnr fpr fnr fdr npv ppv top1 top5 wer cer eer ece rate ratio "
-    "coverage success win misclassification"
+    "miou jaccard dice ndcg mrr tpr tnr fpr fnr fdr npv ppv top1 top5 wer cer eer ece coverage misclassification"
 )
+_PERHAPS_SHARES = _words_of("rate ratio hit hits success win")
+"""Words for a share only in a name that is known: a `win_rate`, but not a `learning_rate`."""
 
 
 def is_rate(name: str) -> bool:
     """Whether a metric is a share between 0 and 1, whose changes are shown in percentage points."""
-    return not _RATES.isdisjoint(words(name))
+    found = words(name)
+    if not _SHARES.isdisjoint(found):
+        return True
+    return not _PERHAPS_SHARES.isdisjoint(found) and direction_by_name(name).source is Basis.KNOWN
+
+
+_UNIT_NAMES = {
+    **dict.fromkeys(("ms", "msec", "milliseconds"), "ms"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("minute", "minutes"), "min"),
+    **dict.fromkeys(("hour", "hours"), "h"),
+    **dict.fromkeys(("pct", "percent", "percentage"), "pp"),
+    **dict(zip(("us", "ns", "kb", "mb", "gb"), ("µs", "ns", "KB", "MB", "GB"), strict=True)),
+    **dict(zip(("bytes", "usd", "eur", "kwh", "kg"), ("bytes", "USD", "EUR", "kWh", "kg"), strict=True)),
+}
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of a difference, if the name ends with one; "" otherwise. Per cent differ by points."""
+    found = words(name)
+    return _UNIT_NAMES.get(found[-1], "") if len(found) > 1 else ""
 
 
 _PRIMARY = (

@@ -10,7 +10,7 @@ from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Toleranc
 from . import evidence, folds, globs
 from .comparison import Comparison, MetricChange
 from .direction import Basis, Better, MetricDirection, is_of_training
-from .evidence import ALPHA, Evidence
+from .evidence import ALPHA, BranchLevel, Evidence
 from .grouping import Group, usable
 from .hypotheses import Decision, Family, Hypothesis, Key
 from .numbers import number
@@ -23,6 +23,9 @@ MOST_RULINGS = 10_000
 
 _MOST_ODD = 100
 _SAME_DATA = "this merge request has changed it: log the baseline's dataset, or have somebody accept the new one"
+_SAME_SCHEDULE = "log as many values as the baseline, or compare last values"
+_MOST_MORE = 1.1
+"""By what factor the two sides' numbers of values may differ."""
 _ALL_FOLDS = "train all of them"
 _BEFORE = "it failed in this merge request before: show that it is fixed, or have somebody accept it"
 _NOT_CLEARED = "it failed in this merge request before, and these runs don't show that it is fixed"
@@ -232,8 +235,11 @@ class _Question:
     now: Summary
     allowed: float
     evidence: Evidence | None
+    level: BranchLevel | None
     earlier: Mapping[int, float]
     looks: int
+    schedules: str = ""  # set if the two sides' numbers of values differ, so that their best ones are no match
+    fewer: bool = False  # this side has logged fewer
 
     def hypothesis(self, pipelines: Mapping[int, int]) -> Hypothesis:
         history = {pipelines.get(place, -place): value for place, value in self.earlier.items()}
@@ -290,6 +296,7 @@ class _Check:
             asked.now,
             asked.evidence,
             decision,
+            asked.level,
             asked.allowed,
             self.change.among,
             is_of_training(self.change.name),
@@ -308,20 +315,24 @@ class _Check:
             return None
         of_best = self.rule.value is Value.BEST
         earlier = [self._side(one) for one in self.compared.comparable]
-        weighed = self.change.evidence
+        weighed, level = self.change.evidence, self.change.level
         if of_best:
-            weighed = evidence.weigh(evidence.level(before, [one for one in earlier if one is not None]), now)
+            level = evidence.level(before, [one for one in earlier if one is not None])
+            weighed = evidence.weigh(level, now)
         tolerance = self.rule.worse_by
+        held_to = now.mean - weighed.difference if weighed is not None else before.mean
         return _Question(
             Key(self.model.name, self.change.name, self.place),
             Family.FAIL if self.rule.then is Then.FAIL else Family.OTHER,
             self.direction,
             before,
             now,
-            abs(before.mean) * tolerance.amount / 100 if tolerance.percent else tolerance.amount,
+            abs(held_to) * tolerance.amount / 100 if tolerance.percent else tolerance.amount,
             weighed,
+            level,
             single_values(now, [before, *earlier]),
             self.compared.looks,
+            *(_schedules(self.change.name, self.compared) if of_best else ()),
         )
 
     @property
@@ -397,6 +408,10 @@ class _Check:
         return self.say(self.broken, sentence, Verdict.CANT_TELL, _ALL_FOLDS)
 
     def _ruled(self, found: Found, asked: "_Question", decision: Decision | None) -> Ruling:
+        if asked.schedules and (asked.fewer or found.verdict is not Verdict.WORSE):
+            # More values make the best one better. Fewer that are worse can't be told, and are this side's doing.
+            outcome = self.broken if found.verdict is Verdict.WORSE else self.model.if_unknown
+            return self.say(outcome, asked.schedules, Verdict.CANT_TELL, _SAME_SCHEDULE, decision)
         outcome, advice = Outcome.PASS, found.advice
         if found.verdict is Verdict.WORSE:
             outcome = self.broken
@@ -455,8 +470,27 @@ def _odd_runs(group: Group, metric: str) -> int:
     return sum(metric in run.metrics and not usable(run.metrics[metric]) for run in group.runs)
 
 
+def _schedules(metric: str, compared: Comparison) -> tuple[str, bool]:
+    """Say how many values the best ones were chosen from, if the two sides' numbers differ, and whether this side has
+    fewer.
+    """
+    here, there = _points(metric, compared.best), _points(metric, compared.baseline)
+    if here is None or there is None:
+        return "how many values the best ones were chosen from is not known", False
+    if max(here, there) <= _MOST_MORE * min(here, there):
+        return "", False
+    return f"best of {here:.0f} values here, of {there:.0f} there", here < there
+
+
+def _points(metric: str, group: Group | None) -> float | None:
+    """Return how many values each run of a group has logged of a metric, on average; None if that is not known."""
+    found = [run.extremes[metric].points for run in group.runs if metric in run.extremes] if group is not None else []
+    known = [points for points in found if points is not None]
+    return sum(known) / len(known) if known and len(known) == len(found) else None
+
+
 def _bests(rule: Rule, metric: str, group: Group | None) -> list[float]:
     """Return the best value that each run of a group has logged of a metric."""
-    place = 0 if rule.better is HigherOrLower.LOWER else 1
-    found = [run.extremes[metric][place] for run in group.runs if metric in run.extremes] if group is not None else []
-    return [value for value in found if usable(value)]
+    found = [run.extremes[metric] for run in group.runs if metric in run.extremes] if group is not None else []
+    bests = [one.low if rule.better is HigherOrLower.LOWER else one.high for one in found]
+    return [value for value in bests if usable(value)]

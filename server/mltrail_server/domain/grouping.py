@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from .direction import Better, MetricDirection, primary_metric
 from .statistics import Summary, summarise
@@ -36,12 +37,20 @@ class Gone:
     removed_ms: int
 
 
+class Extremes(NamedTuple):
+    """The lowest and highest value of a metric's history, and how many values it has; None if that is not known."""
+
+    low: float
+    high: float
+    points: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a comparison needs to know of a candidate.
 
-    `metrics` are the last values, which may be NaN; `extremes` are the lowest and highest value of a metric's history,
-    where the caller asked for them; `datasets` maps each context, such as `test`, to name and digest. A `deleted` run
+    `metrics` are the last values, which may be NaN; `extremes` are those of metrics' histories, where the caller asked
+    for them; `datasets` maps each context, such as `test`, to name and digest. A `deleted` run
     stays evidence if it was deleted after its jobs had ended, but it is never promoted.
     """
 
@@ -55,7 +64,7 @@ class Run:
     job_url: str = ""
     experiment: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
-    extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    extremes: Mapping[str, Extremes] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
     parent_iid: int | None = None  # the parent of the sweep that it is a trial of
     deleted: bool = False

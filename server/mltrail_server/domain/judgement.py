@@ -150,6 +150,7 @@ def _found(compared: Comparison, change: MetricChange, decision: Decision | None
         now,
         change.evidence,
         decision,
+        change.level,
         among=change.among,
         trained_on=is_of_training(change.name),
     ).found()

@@ -22,13 +22,18 @@ def number(value: float, *, decimals: int | None = None) -> str:
         return "NaN"
     if value == 0 and decimals is None:
         return "0"
-    if value and not _PLAIN[0] <= abs(value) < _PLAIN[1]:
+    if not is_plain(value):
         text = f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
     else:
         if decimals is None:
             decimals = min(decimals_for(value, digits=_DIGITS), 6)
         text = f"{value:.{min(decimals, 8)}f}"
     return text.replace("-", _MINUS)
+
+
+def is_plain(value: float) -> bool:
+    """Whether a value is written without a power of ten."""
+    return value == 0 or _PLAIN[0] <= abs(value) < _PLAIN[1]
 
 
 def signed(value: float, *, decimals: int | None = None) -> str:

@@ -197,6 +197,7 @@ def _metric(one: MetricChange) -> dict[str, Any]:
         "guessed": one.direction.guessed,
         "baseline": _summary(one.baseline),
         "current": _summary(one.current),
+        "before": one.before,
         "delta": one.delta,
         "relative": one.relative,
         "verdict": one.verdict,

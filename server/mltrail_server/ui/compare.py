@@ -146,7 +146,12 @@ def _metric(value: float | None, before: float | None, key: str, direction: Metr
     if delta == 0:
         return Cell(numbers.number(value), "=")
     relative = delta / abs(before) if before else None
-    text = numbers.change(delta, relative=relative, rate=is_rate(key), show_relative=True)
+    text = numbers.change(
+        delta,
+        relative=relative,
+        rate=is_rate(key) and 0 <= min(before, value) <= max(before, value) <= 1,
+        show_relative=True,
+    )
     gain = direction.gain(delta)
     verdict = "" if direction.better is Better.UNKNOWN else "better" if gain > 0 else "worse"
     return Cell(numbers.number(value), text, verdict)

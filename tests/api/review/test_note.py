@@ -19,8 +19,8 @@ def test_the_note_says_it(trail: Trail, reviewed: tuple[MergeRequest, Pipeline])
     (note,) = trail.notes(request)
     lines = note.splitlines()
     assert lines[0] == f"<!-- mltrail v1 pipeline={pipeline.id} -->"
-    assert lines[1].startswith("### ✅ `churn`: `val_accuracy` is better (+10 pp, more than chance makes)")
-    assert "| ✅ | `val_accuracy` ↑ | 0.81 → **0.91** | better: +10 pp, more than chance makes |" in lines
+    assert lines[1].startswith("### ✅ `churn`: `val_accuracy` is better (+10 pp, more than chance explains)")
+    assert "| ✅ | `val_accuracy` ↑ | 0.81 → **0.91** | better: +10 pp, more than chance explains |" in lines
     assert "| `lr` | `0.1` | `0.2` |" in lines
     assert f"{EXTERNAL_URL}/team/churn/-/ml/candidates/" in note
     assert f"[pipeline {pipeline.id}]({trail.team.gitlab.url}/team/churn/-/pipelines/{pipeline.id})" in note

@@ -14,7 +14,7 @@ from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterC
 from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.evaluations import evaluates, settle
 from mltrail_server.domain.gate import Ruling
-from mltrail_server.domain.grouping import Gone, Group, Run, RunState
+from mltrail_server.domain.grouping import Extremes, Gone, Group, Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
 from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
@@ -510,7 +510,7 @@ def _with_extremes(given: GateInput, contract: Contract, compared: dict[str, Com
     def extended(group: Group | None) -> Group | None:
         if group is None:
             return None
-        runs = tuple(replace(run, extremes=extremes.get(run.evidence_iid, {})) for run in group.runs)
+        runs = tuple(_with_its_extremes(run, extremes.get(run.evidence_iid, {})) for run in group.runs)
         return replace(group, runs=runs)
 
     if not extremes:
@@ -524,6 +524,12 @@ def _with_extremes(given: GateInput, contract: Contract, compared: dict[str, Com
         )
         for name, comparison in compared.items()
     }
+
+
+def _with_its_extremes(run: Run, found: Mapping[str, Extremes]) -> Run:
+    if run.snapshot_iid is not None:
+        found = {name: one._replace(points=None) for name, one in found.items()}
+    return replace(run, extremes=found)
 
 
 def _baselines(compared: Comparison) -> list[Group]:

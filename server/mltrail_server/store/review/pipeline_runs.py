@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.grouping import Extremes
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.ci.jobs import TIED, TiedJob, tied_job
@@ -267,17 +268,23 @@ def files_at(tx: Transaction, paths: Sequence[str]) -> list[File]:
     return [File(*row) for row in tx.execute(query)]
 
 
-def extremes(
-    tx: Transaction, candidate_iids: Iterable[int], names: set[str]
-) -> dict[int, dict[str, tuple[float, float]]]:
-    """Fetch the lowest and the highest value that candidates have ever logged of some metrics. Two statements."""
+def extremes(tx: Transaction, candidate_iids: Iterable[int], names: set[str]) -> dict[int, dict[str, Extremes]]:
+    """Fetch the lowest and the highest value that candidates have ever logged of some metrics, and how many values that
+    are numbers. A snapshot holds only the extremes, so that its number of values means nothing. Two statements.
+    """
     iids = list(candidate_iids)
     ids = find(tx, names) if names and iids else {}
     if not ids:
         return {}
     names_of = {number: name for name, number in ids.items()}
     query = (
-        sa.select(_METRIC.c.candidate_iid, _METRIC.c.key_id, sa.func.min(_METRIC.c.value), sa.func.max(_METRIC.c.value))
+        sa.select(
+            _METRIC.c.candidate_iid,
+            _METRIC.c.key_id,
+            sa.func.min(_METRIC.c.value),
+            sa.func.max(_METRIC.c.value),
+            sa.func.count(),
+        )
         .where(
             _METRIC.c.project_id == tx.project_id,
             _METRIC.c.candidate_iid.in_(iids),
@@ -286,7 +293,7 @@ def extremes(
         )
         .group_by(_METRIC.c.candidate_iid, _METRIC.c.key_id)
     )
-    found: dict[int, dict[str, tuple[float, float]]] = {}
-    for iid, key, low, high in tx.execute(query):
-        found.setdefault(iid, {})[names_of[key]] = (low, high)
+    found: dict[int, dict[str, Extremes]] = {}
+    for iid, key, low, high, points in tx.execute(query):
+        found.setdefault(iid, {})[names_of[key]] = Extremes(low, high, points)
     return found

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from mltrail_server.domain.comparison import MetricChange
+from mltrail_server.domain.differences import Difference
 from mltrail_server.domain.direction import Better, MetricDirection
 from mltrail_server.domain.markdown import Markdown, link
-from mltrail_server.domain.numbers import decimals_for, number
-from mltrail_server.domain.statistics import Summary
+from mltrail_server.domain.numbers import number
 from mltrail_server.services.context import links
 from mltrail_server.services.review.reports import Report
 from mltrail_server.settings import Settings
@@ -42,11 +43,12 @@ def arrow(direction: MetricDirection) -> str:
     return f" {_ARROWS[direction.better]}"
 
 
-def values(before: Summary | None, now: Summary | None) -> Markdown:
-    """Write both means with as many decimals as the difference or the spread calls for."""
+def values(change: MetricChange) -> Markdown:
+    """Write what a metric is held to and its mean here, with as many decimals as the difference calls for."""
+    before, now = change.before, change.current
     if before is None or now is None:
-        means = [number(side.mean) if side else "–" for side in (before, now)]
-        return Markdown(f"{means[0]} → **{means[1]}**")
-    spread = abs(now.mean - before.mean) or before.sd or now.sd or 0.0
-    decimals = min(decimals_for(spread), 6) if spread else None
-    return Markdown(f"{number(before.mean, decimals=decimals)} → **{number(now.mean, decimals=decimals)}**")
+        known = ["–" if value is None else number(value) for value in (before, now.mean if now else None)]
+        return Markdown(f"{known[0]} → **{known[1]}**")
+    spread = (change.baseline and change.baseline.sd) or now.sd or 0.0
+    first, second = Difference(change.name, change.direction, before, now.mean, spread).values
+    return Markdown(f"{first} → **{second}**")

@@ -27,7 +27,7 @@ def row(change: MetricChange, *, gated: bool) -> dict[str, Markdown]:
     return {
         "icon": Markdown(icon or _ICONS[change.verdict]),
         "metric": Markdown(f"{code(change.name)}{arrow(change.direction)}"),
-        "means": values(change.baseline, change.current),
+        "means": values(change),
         "sentence": Markdown(f"{change.verdict}: {change.sentence}"),
     }
 

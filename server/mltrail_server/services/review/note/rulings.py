@@ -32,7 +32,7 @@ def rows(model: ModelReport) -> list[dict[str, Markdown]]:
             {
                 "icon": Markdown(ICONS[ruling.outcome]),
                 "metric": Markdown(code(ruling.metric) + (arrow(change.direction) if change else "")),
-                "means": values(change.baseline, change.current) if change else Markdown("–"),
+                "means": values(change) if change else Markdown("–"),
                 "sentence": Markdown(ruling.explained),
             }
         )
