@@ -48,7 +48,8 @@ def wear(judged: int, cases: int, *, tolerance: float = 0.02, discordance: float
     """Say how worn a test set is: it lasts until a difference of `tolerance`, a share of the cases, may be mere fit.
 
     `cases` counts clusters where cases belong together. `discordance` is the share of cases on which this model and the
-    one before differ in being right.
+    one before differ in being right; less than usual doesn't count, or a merge request that changes nothing would make
+    the test set look new.
     """
-    share = max(discordance, 1 / cases)
+    share = max(discordance, USUAL_DISCORDANCE)
     return Wear(judged, cases, math.floor(cases * tolerance**2 / share + 1e-9), math.sqrt(judged * share / cases))
