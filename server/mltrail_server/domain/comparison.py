@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mltrail_contract import Model
 
-from . import datasets, evidence, folds, globs, looks, overfitting, trials
+from . import datasets, evidence, folds, globs, looks, overfitting, trials, winners
 from . import history as branch_history
 from .direction import Basis, Better, MetricDirection, direction_by_name, is_system
 from .evidence import BranchLevel, Evidence
@@ -18,6 +18,7 @@ from .hypotheses import Decision
 from .looks import Pool
 from .statistics import Summary
 from .verdict import Verdict
+from .winners import ALONE, Contest
 
 NO_CONTRACT = Model("")
 """The rules for a model that no contract mentions."""
@@ -28,10 +29,9 @@ class MetricChange:
     """One metric on both sides. `delta` is current minus `before`, which is what it is held to; `relative` is that as a
     share of `before`.
 
-    `evidence` is None where nothing shows how large chance differences are; `level` is the baseline's level, and
-    `among` how many candidates the best was chosen from by this metric. `judgement` fills in the rest: `verdict` with
-    its `reason` and, where more is to be known, `advice` on what would tell. Neither contains anything that a user
-    wrote.
+    `evidence` is None where nothing shows how large chance differences are; `level` is the baseline's level.
+    `judgement` fills in the rest: `verdict` with its `reason` and, where more is to be known, `advice` on what would
+    tell. Neither contains anything that a user wrote.
     """
 
     name: str
@@ -42,7 +42,6 @@ class MetricChange:
     relative: float | None = None
     evidence: Evidence | None = None
     level: BranchLevel | None = None
-    among: int = 1
     verdict: Verdict = Verdict.CANT_TELL
     reason: str = ""
     advice: str = ""
@@ -152,6 +151,8 @@ class _Sides:
     incomparable: str | None
     evades: bool
     counted: Counted
+    ranks: str | None
+    contest: Contest
 
     @property
     def mine(self) -> Group:
@@ -163,6 +164,15 @@ class _Sides:
             return None
         return evidence.level(
             before, self._summaries(self.counted.level, metric), self._summaries(self.counted.spread, metric)
+        )
+
+    def contest_in(self, metric: str, direction: MetricDirection) -> Contest:
+        """Say how the best was chosen, seen from one metric."""
+        lower = direction.better is Better.LOWER
+        return (
+            ALONE
+            if direction.better is Better.UNKNOWN
+            else replace(self.contest, ranks=metric == self.ranks, lower=lower)
         )
 
     def _summaries(self, places: Sequence[int], metric: str) -> list[Summary]:
@@ -201,6 +211,11 @@ def compare(
         model,
         *_incomparable(found.pool.newest, yours, model.same_dataset),
         branch_history.counted(yours, before, same_dataset=model.same_dataset),
+        metric,
+        Contest(
+            1 if found.confirmed else ours.contenders(metric, direction),
+            1 if theirs.confirmation_of(champion) else theirs.contenders(metric, direction),
+        ),
     )
     return _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
 
@@ -208,7 +223,7 @@ def compare(
 def _compared(
     sides: _Sides, metric: str | None, direction: MetricDirection, *, tries: int, confirmed: bool
 ) -> Comparison:
-    changes = _metrics(sides, metric, direction, among=1 if confirmed else tries)
+    changes = _metrics(sides, metric, direction)
     newest, before = sides.pool.newest, sides.yours or sides.mine
     return Comparison(
         metric,
@@ -261,6 +276,14 @@ class _Candidates:
     groups: Sequence[Group]
     fresh: Sequence[Group]
     tries: int
+
+    def contenders(self, metric: str | None, direction: MetricDirection) -> int:
+        """Count those that might as well have won, with the trials of which only the winner is known."""
+        if metric is None or direction.better is Better.UNKNOWN:
+            return 1
+        known = [one.metrics[metric] for one in self.groups if metric in one.metrics]
+        near = winners.contenders(known, lower=direction.better is Better.LOWER)
+        return max(1, near + self.tries - len(self.groups))
 
     def confirmation_of(self, winner: Group | None) -> Group | None:
         """Find the fresh runs of the winner: they alone show how good it is, since nothing was chosen by them."""
@@ -376,37 +399,28 @@ def _mean(one: Group | None, metric: str | None) -> float | None:
     return found.mean if found is not None else None
 
 
-def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection, *, among: int) -> list[MetricChange]:
+def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection) -> list[MetricChange]:
     theirs = sides.yours.metrics if sides.yours else {}
     names = {name for name in sides.mine.metrics.keys() | theirs.keys() if not is_system(name)}
     directions = _directions(names, sides.model)
-    changes = [
-        _measured(
-            sides,
-            name,
-            direction if name == rank_by else directions[name],
-            among=among if name == rank_by else 1,
-        )
-        for name in names
-    ]
+    changes = [_measured(sides, name, direction if name == rank_by else directions[name]) for name in names]
     return sorted(changes, key=lambda one: (one.name != rank_by, one.name))
 
 
-def _measured(sides: _Sides, name: str, direction: MetricDirection, *, among: int) -> MetricChange:
-    """Measure one metric. `among` is how many candidates the best was chosen from by it."""
+def _measured(sides: _Sides, name: str, direction: MetricDirection) -> MetricChange:
     now = sides.mine.metrics.get(name)
     before = sides.yours.metrics.get(name) if sides.yours else None
     level = sides.level(name)
     if before is None or now is None or level is None:
         return MetricChange(name, direction, before, now)
     before, now, by_fold = _fold_by_fold(sides, name, before, now)
-    weighed = None if sides.incomparable else by_fold or evidence.weigh(level, now)
+    weighed = None if sides.incomparable else by_fold or evidence.weigh(level, now, sides.contest_in(name, direction))
     delta = weighed.difference if weighed is not None else now.mean - before.mean
     held_to = now.mean - delta
     relative = delta / abs(held_to) if held_to else None
     if sides.incomparable:
         return MetricChange(name, direction, before, now, delta, relative)
-    return MetricChange(name, direction, before, now, delta, relative, weighed, level, among)
+    return MetricChange(name, direction, before, now, delta, relative, weighed, level)
 
 
 def _fold_by_fold(

@@ -17,6 +17,7 @@ from .numbers import number
 from .statistics import Summary, summarise
 from .tested import Found, Tested
 from .verdict import Verdict
+from .winners import ALONE
 
 MOST_RULINGS = 10_000
 """The most pairs of rule and metric to check: a model may have a hundred globs, and its runs any number of metrics."""
@@ -298,8 +299,7 @@ class _Check:
             decision,
             asked.level,
             asked.allowed,
-            self.change.among,
-            is_of_training(self.change.name),
+            trained_on=is_of_training(self.change.name),
         ).found()
         ruled = self._ruled(found, asked, decision)
         if ruled.outcome is not Outcome.FAIL and decision is not None and name_of(self.model.name, ruled) in red:
@@ -318,7 +318,8 @@ class _Check:
         weighed, level = self.change.evidence, self.change.level
         if of_best:
             level = evidence.level(before, [one for one in earlier if one is not None])
-            weighed = evidence.weigh(level, now)
+            contest = weighed.contest if weighed is not None else ALONE
+            weighed = evidence.weigh(level, now, contest)
         tolerance = self.rule.worse_by
         held_to = now.mean - weighed.difference if weighed is not None else before.mean
         return _Question(

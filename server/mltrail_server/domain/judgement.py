@@ -15,7 +15,7 @@ from .comparison import NO_CONTRACT, Comparison, MetricChange
 from .direction import is_of_training
 from .gate import Ruling
 from .hypotheses import Decision, Family, Hypothesis, Key
-from .tested import Found, Tested, lucky
+from .tested import Found, Tested, is_luck
 from .verdict import Verdict
 
 WORST_FIRST = (
@@ -151,12 +151,10 @@ def _found(compared: Comparison, change: MetricChange, decision: Decision | None
         change.evidence,
         decision,
         change.level,
-        among=change.among,
         trained_on=is_of_training(change.name),
     ).found()
 
 
 def _luck(change: MetricChange) -> bool:
-    """Whether a gain would count for a single candidate, but not for the best of so many."""
-    decision = change.decision
-    return decision is not None and decision.better and lucky(decision.p_better, change.among)
+    decision, weighed = change.decision, change.evidence
+    return decision is not None and not decision.better and weighed is not None and is_luck(weighed, change.direction)

@@ -1,7 +1,7 @@
 """What a test says of one metric: its verdict, the reason, and what would tell where nothing can be told."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import evidence
 from .differences import Difference
@@ -11,6 +11,7 @@ from .hypotheses import Decision
 from .numbers import number
 from .statistics import Summary
 from .verdict import Verdict
+from .winners import ALONE
 
 _SEEDS = 5
 _SPREADS = 3.0
@@ -36,8 +37,7 @@ class Tested:
     """One metric on both sides, and what the test of the difference has shown.
 
     `level` is the baseline's level. `allowed` is the loss that a rule tolerates, in the metric's unit; None without a
-    rule. `among` is how many candidates this side's was chosen from. `trained_on` is set for a metric of the training
-    data.
+    rule. `trained_on` is set for a metric of the training data.
     """
 
     name: str
@@ -48,7 +48,6 @@ class Tested:
     decision: Decision | None
     level: BranchLevel | None = None
     allowed: float | None = None
-    among: int = 1
     trained_on: bool = False
 
     def found(self) -> Found:
@@ -81,21 +80,21 @@ class Tested:
         if decision.worse:
             return Found(Verdict.WORSE, f"{self.difference}, {self._beyond()}")
         if decision.better:
-            return self._of_a_gain(decision)
+            return self._of_a_gain()
         if self.allowed is not None and self._bad_end(weighed) <= self.allowed:
             worst = self.difference.bound(weighed.high if self._lower else weighed.low)
             return Found(Verdict.WITHIN_LIMIT, f"{self.difference}, at worst {worst}")
+        if is_luck(weighed, self.direction):
+            reason = f"{self.difference}, could be luck: it is the best of {weighed.contest.here}"
+            return Found(Verdict.NO_CLEAR_CHANGE, reason)
         seen = weighed.detectable()
         if seen > _SPREADS * weighed.sd:
             return Found(Verdict.CANT_TELL, f"{self.difference}; too few runs to tell", self._needed(weighed))
         return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance", self._seen(seen))
 
-    def _of_a_gain(self, decision: Decision) -> Found:
+    def _of_a_gain(self) -> Found:
         if self.trained_on:
             return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference} on the training data, which alone is no gain")
-        if lucky(decision.p_better, self.among):
-            reason = f"{self.difference}, could be luck: it is the best of {self.among}"
-            return Found(Verdict.NO_CLEAR_CHANGE, reason)
         return Found(Verdict.BETTER, f"{self.difference}, more than chance explains")
 
     def _beyond(self) -> str:
@@ -126,6 +125,12 @@ class Tested:
         return "rise" if self._lower else "drop"
 
 
-def lucky(chance: float, among: int) -> bool:
-    """Whether a gain with this p-value is what the best of `among` equally good candidates has by luck (Šidák)."""
-    return -math.expm1(among * math.log1p(-min(chance, 1 - 1e-16))) > ALPHA
+def is_luck(weighed: Evidence, direction: MetricDirection) -> bool:
+    """Whether a gain would count for a single candidate, but not for the best of several."""
+    if weighed.contest.here == 1:
+        return False
+
+    def chance(of: Evidence) -> float:
+        return of.below(0.0) if direction.better is Better.LOWER else of.above(0.0)
+
+    return chance(replace(weighed, contest=ALONE)) <= ALPHA < chance(weighed)
