@@ -7,7 +7,7 @@ mixture of possible levels (`branch`), so every chance here is a mixture too. De
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from . import statistics, winners
@@ -30,10 +30,9 @@ seeds are called worse in at most 5 %; at 0.02 in up to 6 %. At 0.06 a drop is s
 
 _FEW = 3
 _MOST_RUNS = 1000
-_AT_ALPHA = statistics.normal_quantile(ALPHA)
-_WIDE = 3.0
+_WIDE = 0.5
 _MOST_TRIES = 60
-_CLOSE = 1e-6
+_CLOSE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,11 @@ class Evidence:
 
     def below(self, limit: float) -> float:
         """Return how often chance alone makes the difference this low, if the true difference is `limit`."""
-        return self._tail([part._replace(difference=part.difference - limit) for part in self._parts], falls=True)
+        return self._tail(limit, falls=True)
 
     def above(self, limit: float) -> float:
         """Return how often chance alone makes the difference this high, if the true difference is `limit`."""
-        return self._tail([part._replace(difference=limit - part.difference) for part in self._parts], falls=False)
+        return self._tail(limit, falls=False)
 
     @property
     def p(self) -> float:
@@ -87,12 +86,12 @@ class Evidence:
     @property
     def low(self) -> float:
         """A bound of the true difference: it is lower in at most one of twenty cases."""
-        return self._bound(self.above, -1)
+        return self._bound(falls=False)
 
     @property
     def high(self) -> float:
         """A bound of the true difference: it is higher in at most one of twenty cases."""
-        return self._bound(self.below, 1)
+        return self._bound(falls=True)
 
     def detectable(self) -> float:
         """Return the smallest true difference that this test, one-sided at 5 %, sees in four of five cases."""
@@ -103,33 +102,46 @@ class Evidence:
     def _parts(self) -> tuple[Part, ...]:
         return self.parts or (Part(1.0, self.difference, self.error, 0.0),)
 
-    def _tail(self, parts: Sequence[Part], *, falls: bool) -> float:
-        """Return how often chance makes a difference as low as `parts`. The mixture's normal tail is turned into that
-        of a t with the spread's degrees of freedom. With `falls`, low values of the metric are low here too.
+    def _tail(self, limit: float, *, falls: bool) -> float:
+        """Return how often chance makes the difference as low as it is or, unless it `falls`, as high, if the true one
+        is `limit`. The mixture's normal tail is turned into that of a t with the spread's degrees of freedom.
         """
         if not self.error:
             return 1.0  # no spread at all shows nothing
+        return statistics.t_below(self._normal(limit, falls=falls), self.freedom)
+
+    def _normal(self, limit: float, *, falls: bool) -> float:
+        """Return the normal quantile of the mixture's tail. If the metric `falls`, its low values are low here too."""
+        sign = 1 if falls else -1
+        parts = [
+            Part(share, sign * (difference - limit), here, there) for share, difference, here, there in self._parts
+        ]
         chance = winners.normal_tail(parts)
         if self.contest.matters:
             chosen = winners.chosen_tail(parts, self.contest, lowest=self.contest.lower == falls)
             chance = chosen if self.contest.ranks else max(chance, chosen)
-        return statistics.t_below(statistics.normal_quantile(chance), self.freedom)
+        return statistics.normal_quantile(chance)
 
-    def _bound(self, chance: Callable[[float], float], sign: int) -> float:
+    def _bound(self, *, falls: bool) -> float:
         """Find where the chance falls to `ALPHA`: as a normal quantile it falls nearly in a straight line, which the
         regula falsi follows (M. Dowell and P. Jarratt, "A modified regula falsi method", BIT 11 (1971)).
         """
+        sign = 1 if falls else -1
         if not self.error:
             return sign * math.inf
+        wanted = statistics.t_quantile(1 - ALPHA, self.freedom)
 
         def above(distance: float) -> float:
-            here = chance(self.difference + sign * distance * self.error)
-            return statistics.normal_quantile(here) - _AT_ALPHA
+            return self._normal(self.difference + sign * distance * self.error, falls=falls) + wanted
 
-        near, far = -_WIDE, _WIDE
-        while above(far) > 0:
-            far *= 2
+        near, far, width = wanted - _WIDE, wanted + _WIDE, _WIDE
         at_near, at_far = above(near), above(far)
+        while at_near < 0 or at_far > 0:
+            width *= 2
+            if at_near < 0:
+                near, at_near = near - width, above(near - width)
+            else:
+                far, at_far = far + width, above(far + width)
         for _ in range(_MOST_TRIES):
             middle = far - at_far * (far - near) / (at_far - at_near)
             found = above(middle)

@@ -65,7 +65,6 @@ def t_two_sided(t: float, freedom: float) -> float:
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
-@lru_cache(maxsize=4096)
 def t_below(t: float, freedom: float) -> float:
     """Return the probability of a value below `t`."""
     half = t_two_sided(t, freedom) / 2
@@ -82,6 +81,7 @@ def normal_quantile(probability: float) -> float:
     return _NORMAL.inv_cdf(min(max(probability, _TINY), 1 - 1e-16))
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: float) -> float:
     """Return the t below which a share of `probability` (at least 0.5) lies, by bisection."""
     wanted = 2 * (1 - probability)

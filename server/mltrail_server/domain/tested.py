@@ -81,7 +81,7 @@ class Tested:
             return Found(Verdict.WORSE, f"{self.difference}, {self._beyond()}")
         if decision.better:
             return self._of_a_gain()
-        if self.allowed is not None and self._bad_end(weighed) <= self.allowed:
+        if self.allowed is not None and self._keeps(weighed, self.allowed):
             worst = self.difference.bound(weighed.high if self._lower else weighed.low)
             return Found(Verdict.WITHIN_LIMIT, f"{self.difference}, at worst {worst}")
         if is_luck(weighed, self.direction):
@@ -102,9 +102,9 @@ class Tested:
             return "more than chance explains"
         return f"clearly more than the {self.difference.amount(self.allowed)} allowed"
 
-    def _bad_end(self, weighed: Evidence) -> float:
-        """Return the largest loss that the interval holds."""
-        return weighed.high if self._lower else -weighed.low
+    def _keeps(self, weighed: Evidence, allowed: float) -> bool:
+        """Whether no loss that the interval holds is larger than the one allowed."""
+        return (weighed.below(allowed) if self._lower else weighed.above(-allowed)) <= ALPHA
 
     def _needed(self, weighed: Evidence) -> str:
         """Say how many runs would show a drop that matters."""

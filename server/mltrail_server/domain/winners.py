@@ -77,9 +77,8 @@ def contenders(candidates: Sequence[Summary], *, lower: bool = False) -> int:
 
 def normal_tail(parts: Sequence[Part]) -> float:
     """Return how often chance alone makes a difference as low as `parts`, if truly there is none."""
-    return math.fsum(
-        part.share * statistics.normal_below(part.difference / math.hypot(part.here, part.there)) for part in parts
-    )
+    below = statistics.normal_below
+    return math.fsum([share * below(difference / math.hypot(here, there)) for share, difference, here, there in parts])
 
 
 def chosen_tail(parts: Sequence[Part], contest: Contest, *, lowest: bool) -> float:
