@@ -1,5 +1,6 @@
 """Tables of cases in the contract file, and the rules about them: what is wrong is named, and the schema agrees."""
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -7,8 +8,8 @@ from hypothesis import strategies as st
 from scripts import contract_schema
 
 from mltrail_contract import CaseTable, ContractError, Measure, Outcome, Rule, Then, cases, read
-from tests.unit.test_contract_docs import VALIDATOR
 
+VALIDATOR = jsonschema.Draft202012Validator(contract_schema.schema())
 GOLDEN = "{table: eval_results_table.json, id: id, label: target, prediction: prediction}"
 
 
