@@ -55,15 +55,6 @@ class MetricChange:
         return self.baseline.mean if self.baseline is not None else None
 
     @property
-    def is_new(self) -> bool:
-        return self.baseline is None
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the baseline has logged it, and no run here has, as a number."""
-        return self.current is None
-
-    @property
     def sentence(self) -> str:
         """The reason, and what would tell."""
         return f"{self.reason}; {self.advice}" if self.advice else self.reason
