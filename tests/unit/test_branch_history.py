@@ -55,6 +55,16 @@ def test_other_parameters_show_the_spread_only() -> None:
     assert alone.level.freedom == 1
 
 
+def test_which_pipelines_count_is_said() -> None:
+    same, other = runs([0.80, 0.82]), runs([0.50, 0.52], lr="2")
+    found = compared(same, other, runs([0.80], test="b"))
+    assert found.counted.sentence(3) == (
+        "Of 3 earlier pipelines, 1 has the baseline's parameters and data; 1 has other parameters, so only the spread "
+        "of runs counts; 1 does not count: other data, or nothing that can be ranked"
+    )
+    assert compared(same).counted.sentence(1) == compared().counted.sentence(0) == ""
+
+
 def test_another_test_set_shows_nothing() -> None:
     found = compared(runs([0.80, 0.82], test="b"), runs([0.80, 0.82]), runs([0.80, 0.82], lr="2", test="b"))
     assert (found.counted.level, found.counted.spread) == ((1,), ())

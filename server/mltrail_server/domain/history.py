@@ -16,6 +16,25 @@ class Counted:
     level: tuple[int, ...] = ()
     spread: tuple[int, ...] = ()
 
+    def sentence(self, pipelines: int) -> str:
+        """Say which of this many pipelines count; "" if there are none, or all show the level."""
+        others = pipelines - len(self.level) - len(self.spread)
+        if len(self.level) == pipelines:
+            return ""
+        parts = [f"{_with(len(self.level), 'has', 'have')} the baseline's parameters and data"]
+        if self.spread:
+            parts.append(
+                f"{_with(len(self.spread), 'has', 'have')} other parameters, so only the spread of runs counts"
+            )
+        if others:
+            parts.append(f"{_with(others, 'does', 'do')} not count: other data, or nothing that can be ranked")
+        number = f"{pipelines} earlier pipelines" if pipelines > 1 else "1 earlier pipeline"
+        return f"Of {number}, {'; '.join(parts)}"
+
+
+def _with(number: int, one: str, several: str) -> str:
+    return f"{number or 'none'} {one if number == 1 else several}"
+
 
 NOTHING = Counted()
 

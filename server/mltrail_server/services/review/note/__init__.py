@@ -145,7 +145,6 @@ def _overview(model: ModelReport) -> dict[str, Markdown]:
 
 
 def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
-    compared = model.comparison
     preview = page.report.previews.get(model.name)
     return {
         "title": None if alone else _model_sentence(model),
@@ -158,9 +157,17 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "wanted": rulings.expected(model) if page.detail else [],
         "changes": changes(page, model),
         "chart": metrics.chart(model) if page.detail else None,
-        "chart_legend": Markdown(f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."),
+        "chart_legend": _legend(model),
         "runs": runs.table(page, model),
     }
+
+
+def _legend(model: ModelReport) -> Markdown:
+    """Explain the chart, and say which of the target branch's pipelines count."""
+    compared = model.comparison
+    counted = compared.counted.sentence(len(compared.history))
+    text = f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."
+    return Markdown(f"{text} {counted}." if counted else text)
 
 
 def _tables(page: Page, model: ModelReport) -> dict[str, Any]:
