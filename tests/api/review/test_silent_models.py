@@ -200,7 +200,7 @@ def test_a_red_gate_stays_red(trail: Trail, attack: Attack, how: str) -> None:
 @ON_BOTH
 def test_without_a_pipeline_the_thread_stays_and_the_note_tells(trail: Trail) -> None:
     request, _ = red(trail)
-    push(trail, SHAS["d"])
+    push(trail, SHAS["d"], {"train.py": "v2"})
     for _ in range(4):
         trail.work(seconds=16 * 60)
     assert thread_of(request).resolved_by is None
@@ -247,7 +247,7 @@ def test_a_fixed_model_turns_green_and_the_thread_resolves_itself(trail: Trail) 
     assert thread_of(request).resolved_by is trail.team.users["bot"]
     assert trail.team.project.statuses[pipeline.id][-1][1] == "success"
     # From then on silence is what it was before.
-    push(trail, SHAS["f"])
+    push(trail, SHAS["f"], {"train.py": "v2"})
     later = bare(trail, request)
     assert trail.report(later)["gate"]["outcome"] == "warn"
     assert thread_of(request).resolved_by is trail.team.users["bot"]
