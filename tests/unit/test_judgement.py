@@ -117,6 +117,21 @@ class TestTolerance:
         assert few.rulings[0].verdict is Verdict.CANT_TELL
         assert few.rulings[0].advice == "with 6 runs on each side, a drop of 1.1 would be seen in four of five cases"
 
+    def test_what_would_be_seen_grows_with_the_metrics_that_share_the_false_alarms(self) -> None:
+        now, before = (99.0, 99.1, 98.9), (100.0, 100.1, 99.9)
+        names = [f"auc_{number}" for number in range(10)]
+        rule = Rule("auc_*", better=HIGHER, worse_by=Tolerance(1.0))
+        found = judged(runs(dict.fromkeys(names, now)), runs(dict.fromkeys(names, before)), rule)
+        assert {one.advice for one in found.rulings} == {"a drop of 1.5 would be seen in four of five cases"}
+
+    def test_single_runs_and_few_pipelines_are_too_few(self) -> None:
+        history = [runs({"auc": [value]}, first=10 * place) for place, value in enumerate((100, 99.9, 100.1), start=2)]
+        found = judged(runs({"auc": [99.8]}), runs({"auc": [100.0]}), self.RULE, history=history)
+        (ruling,) = found.rulings
+        assert (ruling.verdict, ruling.outcome) == (Verdict.CANT_TELL, Outcome.WARN)
+        assert ruling.sentence.endswith("; too few runs to tell")
+        assert "runs here, a drop of" in ruling.advice
+
 
 class TestWhatFailedBefore:
     RULE = Rule("auc", better=HIGHER, worse_by=Tolerance(0))

@@ -57,12 +57,15 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`p_worse` and `p_better` are one-sided and corrected for the family."""
+    """`p_worse` and `p_better` are one-sided and corrected for the family. `alpha` is what the p of this one alone has
+    to reach if nothing else in the family has changed.
+    """
 
     worse: bool
     better: bool
     p_worse: float
     p_better: float
+    alpha: float = ALPHA
 
 
 def share_of(looks: int) -> float:
@@ -82,7 +85,8 @@ def decide(hypotheses: Sequence[Hypothesis]) -> dict[Key, Decision]:
         tested = [one for block in blocks for one in block]
         worse, better = _together(blocks, tested, gain=False), _together(blocks, tested, gain=True)
         for one, p_worse, p_better in zip(tested, worse, better, strict=True):
-            found[one.key] = Decision(p_worse <= ALPHA, p_better <= ALPHA, p_worse, p_better)
+            alpha = ALPHA * share_of(one.looks) / len(tested)
+            found[one.key] = Decision(p_worse <= ALPHA, p_better <= ALPHA, p_worse, p_better, alpha)
     return found
 
 

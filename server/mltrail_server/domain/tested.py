@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from . import evidence
+from . import evidence, statistics
 from .differences import Difference
 from .direction import Better, MetricDirection
 from .evidence import ALPHA, BranchLevel, Evidence
@@ -13,6 +13,7 @@ from .statistics import Summary
 from .verdict import Verdict
 from .winners import ALONE
 
+_POWER = 0.8
 _SEEDS = 5
 _SPREADS = 3.0
 """A test that sees a drop of this many spreads in four of five cases may say "no clear change"."""
@@ -54,12 +55,14 @@ class Tested:
         weighed = self.evidence
         if weighed is None:
             return self._without_spread()
-        if self.direction.better is Better.UNKNOWN or self.decision is None:
+        if self.direction.better is Better.UNKNOWN:
             return Found(Verdict.CANT_TELL, f"{self.difference}; is higher or lower better?")
         if weighed.hidden is not None:
             spread = number(weighed.hidden, decimals=1)
             reason = f"these runs spread {spread} times as much as the branch's, which may hide a {self._drop}"
             return Found(Verdict.CANT_TELL, f"{self.difference}; {reason}")
+        if self.decision is None:
+            return self._too_few(weighed, ALPHA)
         return self._decided(weighed, self.decision)
 
     @property
@@ -89,8 +92,11 @@ class Tested:
             return Found(Verdict.NO_CLEAR_CHANGE, reason)
         seen = weighed.detectable()
         if seen > _SPREADS * weighed.sd:
-            return Found(Verdict.CANT_TELL, f"{self.difference}; too few runs to tell", self._needed(weighed))
-        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance", self._seen(seen))
+            return self._too_few(weighed, decision.alpha)
+        more = _quantile(1 - decision.alpha, weighed.freedom) - _quantile(1 - ALPHA, weighed.freedom)
+        return Found(
+            Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance", self._seen(seen + more * weighed.error)
+        )
 
     def _of_a_gain(self) -> Found:
         if self.trained_on:
@@ -106,12 +112,15 @@ class Tested:
         """Whether no loss that the interval holds is larger than the one allowed."""
         return (weighed.below(allowed) if self._lower else weighed.above(-allowed)) <= ALPHA
 
-    def _needed(self, weighed: Evidence) -> str:
-        """Say how many runs would show a drop that matters."""
+    def _too_few(self, weighed: Evidence, alpha: float) -> Found:
+        """Say how many runs would show a drop that matters, however many metrics share the false alarms."""
         drop = _WANTED * weighed.sd
         known = self.level is not None and self.level.pipelines > 1
         n = evidence.runs_needed(weighed.sd, drop, weight=self.level.weight if known and self.level else 0.0)
-        return f"with {n} runs {'here' if known else 'on each side'}, {self._seen(drop)}" if n else ""
+        together, alone = (_quantile(1 - chance, math.inf) + _quantile(_POWER, math.inf) for chance in (alpha, ALPHA))
+        where = "here" if known else "on each side"
+        advice = f"with {n} runs {where}, {self._seen(drop * together / alone)}" if n else ""
+        return Found(Verdict.CANT_TELL, f"{self.difference}; too few runs to tell", advice)
 
     def _seen(self, drop: float) -> str:
         return f"a {self._drop} of {self.difference.amount(drop + (self.allowed or 0.0))} {_SEEN}"
@@ -134,3 +143,7 @@ def is_luck(weighed: Evidence, direction: MetricDirection) -> bool:
         return of.below(0.0) if direction.better is Better.LOWER else of.above(0.0)
 
     return chance(replace(weighed, contest=ALONE)) <= ALPHA < chance(weighed)
+
+
+def _quantile(probability: float, freedom: float) -> float:
+    return statistics.t_quantile(probability, freedom)
