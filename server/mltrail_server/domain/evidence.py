@@ -31,6 +31,7 @@ seeds are called worse in at most 5 %; at 0.02 in up to 6 %. At 0.06 a drop is s
 _FEW = 3
 _MOST_RUNS = 1000
 _WIDE = 0.5
+_AT_ALPHA = statistics.normal_quantile(ALPHA)
 _MOST_TRIES = 60
 _CLOSE = 1e-4
 
@@ -108,19 +109,21 @@ class Evidence:
         """
         if not self.error:
             return 1.0  # no spread at all shows nothing
-        return statistics.t_below(self._normal(limit, falls=falls), self.freedom)
+        alone = statistics.t_below(self._normal(limit, falls=falls), self.freedom)
+        if not self.contest.matters:
+            return alone
+        lowest = self.contest.lower == falls
+        chosen = winners.chosen_tail(self._from(limit, falls=falls), self.contest, self.freedom, lowest=lowest)
+        return chosen if self.contest.ranks else max(alone, chosen)
+
+    def _from(self, limit: float, *, falls: bool) -> list[Part]:
+        """Return how far each part is from `limit`; downwards if the metric `falls`."""
+        sign = 1 if falls else -1
+        return [Part(share, sign * (difference - limit), here, there) for share, difference, here, there in self._parts]
 
     def _normal(self, limit: float, *, falls: bool) -> float:
         """Return the normal quantile of the mixture's tail. If the metric `falls`, its low values are low here too."""
-        sign = 1 if falls else -1
-        parts = [
-            Part(share, sign * (difference - limit), here, there) for share, difference, here, there in self._parts
-        ]
-        chance = winners.normal_tail(parts)
-        if self.contest.matters:
-            chosen = winners.chosen_tail(parts, self.contest, lowest=self.contest.lower == falls)
-            chance = chosen if self.contest.ranks else max(chance, chosen)
-        return statistics.normal_quantile(chance)
+        return statistics.normal_quantile(winners.normal_tail(self._from(limit, falls=falls)))
 
     def _bound(self, *, falls: bool) -> float:
         """Find where the chance falls to `ALPHA`: as a normal quantile it falls nearly in a straight line, which the
@@ -132,7 +135,10 @@ class Evidence:
         wanted = statistics.t_quantile(1 - ALPHA, self.freedom)
 
         def above(distance: float) -> float:
-            return self._normal(self.difference + sign * distance * self.error, falls=falls) + wanted
+            limit = self.difference + sign * distance * self.error
+            if self.contest.matters:
+                return statistics.normal_quantile(self._tail(limit, falls=falls)) - _AT_ALPHA
+            return self._normal(limit, falls=falls) + wanted
 
         near, far, width = wanted - _WIDE, wanted + _WIDE, _WIDE
         at_near, at_far = above(near), above(far)

@@ -16,9 +16,11 @@ from . import statistics
 from .statistics import Summary
 
 _APART = 0.01
-_FROM, _STEP, _NODES = -5.0, 0.25, 45
-_LEAST = 1e-7
-_TINY = 1e-300
+_FROM, _STEP, _NODES = -5.0, 0.5, 22
+_LEAST = 1e-6
+_NEGLIGIBLE = 1e-3
+_SIDE = 4
+_CERTAIN = 1000.0
 
 
 class Part(NamedTuple):
@@ -81,21 +83,43 @@ def normal_tail(parts: Sequence[Part]) -> float:
     return math.fsum([share * below(difference / math.hypot(here, there)) for share, difference, here, there in parts])
 
 
-def chosen_tail(parts: Sequence[Part], contest: Contest, *, lowest: bool) -> float:
+def chosen_tail(parts: Sequence[Part], contest: Contest, freedom: float, *, lowest: bool) -> float:
     """Return the same for the best of several; with `lowest`, the lowest is the best.
 
     The branch's level rests on the best of each of its pipelines, so it is as lucky as one of them, but the better
-    known the more of them there are.
+    known the more of them there are. How far luck goes is only as well known as the spread, so that its `freedom` is
+    integrated over too, as C. W. Dunnett does ("A multiple comparison procedure for comparing several treatments with a
+    control", JASA 50 (1955)).
     """
     nodes, expected = _maximum(contest.there)
+    spreads = _spreads(freedom)
     whole = 0.0
     for part in parts:
+        if part.share < _NEGLIGIBLE:
+            whole += part.share
+            continue
         for u, weight in nodes:
             luck = contest.error * expected + (u - expected) * part.there
-            here = (luck - part.difference if lowest else luck + part.difference) / part.here
-            all_below = contest.here * math.log(max(statistics.normal_below(here), _TINY))
-            whole += part.share * weight * (-math.expm1(all_below) if lowest else math.exp(all_below))
+            for scale, chance in spreads:
+                off = part.difference * scale
+                here = (luck - off if lowest else luck + off) / part.here
+                all_below = statistics.normal_below(here) ** contest.here
+                whole += part.share * weight * chance * (1 - all_below if lowest else all_below)
     return whole
+
+
+@lru_cache(maxsize=64)
+def _spreads(freedom: float) -> tuple[tuple[float, float], ...]:
+    """Return points and weights for integrating over an estimated standard deviation whose true value is 1."""
+    if freedom > _CERTAIN:
+        return ((1.0, 1.0),)
+    reach = 4 / math.sqrt(2 * freedom)
+    points = [1 + reach * place / _SIDE for place in range(-_SIDE, _SIDE + 3)]
+    logs = [(one, (freedom - 1) * math.log(one) - freedom * one * one / 2) for one in points if one > 0]
+    highest = max(log for _, log in logs)
+    heights = [(one, math.exp(log - highest)) for one, log in logs]
+    total = math.fsum(height for _, height in heights)
+    return tuple((one, height / total) for one, height in heights)
 
 
 @lru_cache(maxsize=64)
