@@ -1,94 +1,89 @@
-"""Take pictures of a merge request's note for the docs, as GitLab's Markdown and Mermaid render it.
+"""Take pictures of merge requests' comments, as GitLab's Markdown, styles and Mermaid show them.
 
-    PYTHONPATH=. python -m scripts.note_pictures --mermaid node_modules/mermaid/dist/mermaid.min.js
+    PYTHONPATH=. python -m scripts.note_pictures [--mermaid node_modules/mermaid/dist/mermaid.min.js] [--all FOLDER]
 
-It needs Chromium, and Mermaid from npm for the chart. comrak is the Markdown library that GitLab uses; the sortable
-table, which GitLab makes from JSON in the browser, is drawn here as a plain one.
+Without `--all` it takes those for the docs; with it, each situation of the gallery on a phone and on a desk, light and
+dark. It needs Chromium. comrak is the Markdown library that GitLab uses; the sortable table, which GitLab makes from
+JSON in the browser, is drawn here as a plain one.
 """
 
 import argparse
 import html
 import json
-import random
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import comrak
-from tests.reports import Sides, a_report, a_run
+from playwright.sync_api import Browser, sync_playwright
 
-from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.services.review import note
-from mltrail_server.settings import Settings
+from . import gallery
 
 FOLDER = Path(__file__).parents[1] / "docs/images"
-SETTINGS = Settings(external_url="https://mltrail.example.com", gitlab_url="https://gitlab.example.com")
-SHOTS = {"note-light": ("light", 980, 730), "note-dark": ("dark", 980, 730), "note-phone": ("light", 500, 880)}
-CONTRACT = """
-version: 1
-models:
-  churn:
-    rank_by: val_accuracy
-    rules:
-      - {metric: val_accuracy, better: higher, worse_by: 0.002}
-      - {metric: "f1/*", better: higher, worse_by: 0.01, then: warn}
-      - {metric: val_loss, better: lower, at_most: 0.40}
-      - {metric: latency_p95_ms, better: lower, worse_by: {percent: 5}, then: warn}
+PHONE, DESK = 390, 1000
+_FONTS = "'GitLab Sans', 'Noto Sans', 'DejaVu Sans', sans-serif"
+STYLE = f"""
+body {{ margin: 0; font: 14px/1.43 {_FONTS}; color: #28272d; background: #fff }}
+.note {{ margin: 12px 28px; overflow-wrap: break-word }}
+.note > :first-child {{ margin-top: 0 }}
+h1 {{ font-size: 1.75em }} h3 {{ font-size: 1.3em }} h4 {{ font-size: 1.2em }}
+h1, h3, h4 {{ margin: 24px 0 16px; line-height: 1.3; font-weight: 600 }}
+p, ul, details, summary {{ margin: 0 0 16px }} ul {{ padding: 0 }} li {{ margin-left: 28px; line-height: 1.6em }}
+code {{ font: 90% 'GitLab Mono', 'DejaVu Sans Mono', monospace; white-space: pre-wrap; word-break: keep-all;
+  overflow-wrap: normal; padding: 2px 4px; border-radius: 4px; background: #ececef }}
+wbr {{ display: inline-block }} sub {{ font-size: 75%; line-height: 0; position: relative; bottom: -.25em }}
+table {{ display: block; overflow-x: auto; width: auto; margin: 16px 0; border-collapse: collapse }}
+td, th {{ padding: 10px 16px; line-height: 20px; vertical-align: top; border: 1px solid #dcdcde; text-align: left }}
+th {{ background: #fbfafd; border-bottom-width: 2px }}
+pre {{ overflow-x: auto; padding: 8px 12px; font-size: 13px }} pre code {{ white-space: pre; background: none }}
+a {{ color: #1068bf; text-decoration: none }} a code {{ color: inherit }} summary {{ cursor: pointer }}
+.dark {{ color: #ececef; background: #1f1e24 }} .dark code {{ background: #333238 }} .dark a {{ color: #63a6e9 }}
+.dark td, .dark th {{ border-color: #434248 }} .dark th {{ background: #28272d }}
 """
-STYLE = """
-body { font: 14px/1.5 'Noto Sans', 'DejaVu Sans', sans-serif; margin: 16px }
-table { border-collapse: collapse; margin: 8px 0 } td, th { border: 1px solid #8885; padding: 4px 8px }
-code { background: #8882; padding: 1px 4px; border-radius: 4px } summary { cursor: pointer } a { color: #1068bf }
-body.dark { background: #1f1e24; color: #ececef } body.dark a { color: #63a6e9 }
-"""
+"""What GitLab's stylesheets say about a comment, as far as it matters here: paddings, what breaks, and what scrolls."""
 
 
-def body() -> str:
-    rng = random.Random(3)  # noqa: S311 - no secret
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture for the docs; a height of 0 shows the whole comment."""
 
-    def runs(first: int, count: int, accuracy: float, latency: float, lr: str, name: str) -> list[Run]:
-        return [
-            a_run(
-                first + seed,
-                {
-                    "val_accuracy": rng.gauss(accuracy, 0.0014),
-                    "val_loss": rng.gauss(1.3 - accuracy, 0.006),
-                    "latency_p95_ms": rng.gauss(latency, 0.3),
-                    "f1/minority": rng.gauss(0.74, 0.012),
-                },
-                params={"lr": lr, "layers": "8" if lr == "3e-4" else "4", "seed": str(seed)},
-                name=f"{name}-{seed}",
-            )
-            for seed in range(count)
-        ]
-
-    history = [runs(200 + 10 * place, 3, 0.912 - place / 500, 12.1, "1e-3", "base") for place in range(8)]
-    mine = runs(20, 5, 0.9213, 13.4, "3e-4", "deep") + runs(30, 5, 0.915, 12.2, "1e-3", "wide")
-    mine += [a_run(41, {"val_accuracy": 0.5}, name="deep-hot", state=RunState.FAILED, job_name="train: [deep, 1e-1]")]
-    report = a_report({"churn": Sides(mine, runs(1, 5, 0.9128, 12.1, "1e-3", "base"), history)}, CONTRACT)
-    return note.body(report, settings=SETTINGS, project_path="team/churn")
+    situation: str
+    theme: str
+    width: int
+    height: int
+    unfolded: tuple[str, ...] = ()
 
 
-def page(text: str, theme: str, mermaid: Path | None) -> str:
+SHOTS = {
+    "note-light": Shot("warned", "light", 980, 0, ("History",)),
+    "note-dark": Shot("warned", "dark", 980, 0, ("History",)),
+    "note-phone": Shot("failed", "light", PHONE, 844),
+}
+
+
+def page(text: str, theme: str, *, mermaid: Path | None = None, unfolded: tuple[str, ...] = ()) -> str:
+    """Make a page of a comment's Markdown. `unfolded` are the beginnings of the summaries of folds that are open."""
     extensions, options = comrak.ExtensionOptions(), comrak.RenderOptions()
-    extensions.table = True
+    extensions.table = extensions.autolink = extensions.strikethrough = extensions.tasklist = True
     options.unsafe_ = True
     made = comrak.render_markdown(text, extension_options=extensions, render_options=options)
     made = re.sub(r'(?s)<pre><code class="language-json:table">(.*?)</code></pre>', _table, made)
-    # Only folds that show something are open.
-    made = made.replace("<details><summary>History", "<details open><summary>History")
+    for start in unfolded:
+        made = made.replace(f"<details><summary>{start}", f"<details open><summary>{start}")
     script = ""
     if mermaid is not None:
         made = re.sub(
             r'(?s)<pre><code class="language-mermaid">(.*?)</code></pre>', r'<pre class="mermaid">\1</pre>', made
         )
         settings = {"theme": "dark" if theme == "dark" else "neutral", "securityLevel": "strict"}
-        script = f"<script src='{mermaid.resolve().as_uri()}'></script>"
+        script = f"<script>{mermaid.read_text()}</script>"
         script += f"<script>mermaid.initialize({json.dumps(settings)})</script>"
-    return f"<meta charset=utf-8><style>{STYLE}</style><body class={theme}>{made}{script}</body>"
+    head = "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    return f"{head}<style>{STYLE}</style><body class={theme}><div class=note>{made}</div>{script}</body>"
 
 
 def _table(found: re.Match[str]) -> str:
@@ -99,21 +94,43 @@ def _table(found: re.Match[str]) -> str:
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
+@contextmanager
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or sys.exit("Chromium not found")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found)
+        yield started
+        started.close()
+
+
+def take(started: Browser, content: str, width: int, height: int, file: Path) -> None:
+    """Save a picture of a page, `height` pixels high, or all of it."""
+    tab = started.new_page(viewport={"width": width, "height": height or 300}, device_scale_factor=1.5)
+    tab.set_content(content)
+    tab.wait_for_timeout(1500 if "mermaid.initialize" in content else 0)
+    tab.screenshot(path=file, full_page=not height)
+    tab.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--mermaid", type=Path, help="mermaid.min.js; without it the chart remains text")
-    mermaid = parser.parse_args().mermaid
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or sys.exit("Chromium not found")
-    FOLDER.mkdir(exist_ok=True)
-    text = body()
-    for name, (theme, width, height) in SHOTS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "note.html"
-            file.write_text(page(text, theme, mermaid))
-            flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=8000"]
-            flags += ["--allow-file-access-from-files", f"--window-size={width},{height}"]
-            shot = f"--screenshot={FOLDER / f'{name}.png'}"
-            subprocess.run([chromium, *flags, shot, file.as_uri()], check=True, capture_output=True, timeout=120)
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every situation of the gallery, into this folder")
+    parser.add_argument("--unfold", action="store_true", help="with --all, open every fold")
+    options = parser.parse_args()
+    notes = {one.name: gallery.note_of(one) for one in gallery.SITUATIONS}
+    with browser() as started:
+        if options.all is None:
+            for name, shot in SHOTS.items():
+                content = page(notes[shot.situation], shot.theme, mermaid=options.mermaid, unfolded=shot.unfolded)
+                take(started, content, shot.width, shot.height, FOLDER / f"{name}.png")
+            return
+        options.all.mkdir(parents=True, exist_ok=True)
+        for name, text in notes.items():
+            for theme in ("light", "dark"):
+                for width in (PHONE, DESK):
+                    content = page(text, theme, mermaid=options.mermaid, unfolded=("",) if options.unfold else ())
+                    take(started, content, width, 0, options.all / f"{name}-{width}-{theme}.png")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from . import errors, responses
 from .api import Api
 from .options import seconds
 from .outputs import annotations, console, dotenv, files, junit, openmetrics, text
-from .responses import Gate, Metric, Model, Report, Spread
+from .responses import Gate, Model, Report, Row
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def run(api: Api, options: Namespace) -> int:
             (options.markdown, report.markdown),
         ]
     )
-    console.write(json.dumps(response, indent=2) if options.json else _shown(report))
+    console.write(json.dumps(response, indent=2) if options.json else shown(report))
     if options.dotenv:
         for left_out in variables.left_out:
             console.log(text.clean(f"Later jobs don't get {left_out}."))
@@ -93,24 +93,36 @@ def _awaited(api: Api, options: Namespace) -> dict[str, Any]:
     return response
 
 
-def _shown(report: Report) -> str:
-    parts = [_gate(report.gate)] if report.gate.outcome else []
-    if report.override:
-        parts.append(text.clean(f"Accepted by {report.override}"))
-    parts += [text.clean(one) for one in report.questions]
-    if report.state != "ready":
-        waiting = f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet."
-        silent = [text.clean(f"Model {model.name}: {model.silence}") for model in report.models if model.silence]
-        return "\n\n".join([*([*parts, *silent] if report.state == "empty" else []), text.clean(waiting)])
-    parts += [text.coloured(text.clean(report.sentence), report.level)]
-    parts += [_model(model) for model in report.models]
+def shown(report: Report) -> str:
+    """Write a report for a terminal or a job's log, in the words of the comment."""
+    waiting = text.clean(f"Nothing to compare yet: {report.reason}" if report.reason else "Nothing to compare yet.")
+    if report.state == "waiting":
+        return waiting
+    parts = [*_said(report), waiting if report.state == "empty" else ""]
+    parts += [_model(model, alone=len(report.models) == 1) for model in report.models]
     if report.proposed:
         parts.append("With this merge request's own contract file: " + _gate(report.proposed))
     if report.note_url:
         parts.append(f"Comment: {text.clean(report.note_url)}")
     elif report.note_problem:
         parts.append(f"No comment was written: {text.clean(report.note_problem)}")
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _said(report: Report) -> list[str]:
+    """What the comment says before its tables."""
+    heading = text.clean(f"{report.heading[:1].upper()}{report.heading[1:]}")
+    return [
+        text.coloured(heading, _level(report)),
+        text.clean(f"Accepted by {report.override}") if report.override else "",
+        _gate(report.gate) if report.gate.problems else "",
+        text.labelled(report.lines),
+        *map(text.clean, report.questions),
+    ]
+
+
+def _level(report: Report) -> str:
+    return {"fail": "bad", "warn": "unknown"}.get(report.gate.outcome, report.level)
 
 
 def _gate(gate: Gate) -> str:
@@ -119,43 +131,25 @@ def _gate(gate: Gate) -> str:
     return "\n".join([sentence, *map(text.clean, problems)])
 
 
-def _model(model: Model) -> str:
-    lines = [f"Model {text.clean(model.name)}"]
-    if model.best:
-        runs = "1 run" if model.best.runs == 1 else f"{model.best.runs} runs"
-        name = model.best.name or f"candidate {model.best.iid}"
-        lines[0] += text.clean(f": best is {name} ({runs})  {model.best.url}").rstrip()
-    if model.silence:
-        lines[0] += text.clean(f": {model.silence}")
-    if model.rules:
-        head = ["rule", "metric", "must", "found"]
-        rows = [[rule.outcome, rule.metric, rule.expects, rule.sentence] for rule in model.rules]
-        lines.append(text.table([head, *rows]) + "\n")
-    if model.metrics:
-        head = ["metric", "better", "target", "this", "change", "what it means"]
-        lines.append(text.table([head, *(_row(metric) for metric in model.metrics)], right=(2, 3, 4)))
+def _model(model: Model, *, alone: bool) -> str:
+    parts = []
+    if not alone:
+        parts.append("\n".join([text.clean(model.heading), text.labelled(model.lines)]).strip())
+    if model.rows:
+        head = ["verdict", "metric", "", f"{model.against or 'target'} → this", "what it means"]
+        parts.append(text.table([head, *map(_row, model.rows)]))
     if model.parameters:
-        changes = (f"{one.name} {_value(one.before)} → {_value(one.after)}" for one in model.parameters)
-        lines.append(text.clean("Changed: " + ", ".join(changes)))
-    return "\n".join(lines)
+        changes = ((one.name, f"{_value(one.before)} → {_value(one.after)}") for one in model.parameters)
+        parts.append("\n".join(text.clean(f"{name}: {change}") for name, change in changes))
+    if model.best:
+        name = model.best.name or f"candidate {model.best.iid}"
+        parts.append(text.clean(f"Best run: {name}  {model.best.url}").rstrip())
+    return "\n\n".join(parts)
 
 
-def _row(metric: Metric) -> list[str]:
-    better = metric.direction + (" (guessed)" if metric.guessed and metric.direction else "")
-    return [
-        metric.name,
-        better,
-        _spread(metric.baseline),
-        _spread(metric.current),
-        text.signed(metric.delta),
-        f"{metric.verdict}: {metric.sentence}" if metric.sentence else metric.verdict,
-    ]
-
-
-def _spread(spread: Spread | None) -> str:
-    if spread is None:
-        return "-"
-    return text.number(spread.mean) + (f" ± {spread.sd:.2g}" if spread.sd is not None else "")
+def _row(row: Row) -> list[str]:
+    verdict = row.verdict + {"fail": " (blocks)", "warn": " (warns)"}.get(row.outcome, "")
+    return [verdict, row.metric, row.better, f"{row.before} → {row.now} {row.unit}".rstrip(), row.sentence]
 
 
 def _value(value: str | None) -> str:

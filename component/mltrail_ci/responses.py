@@ -1,6 +1,6 @@
 """The server's responses as types: decoded once, so that nothing outside this module has to guess."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .decoding import decoded, maybe, number, text, word
@@ -62,6 +62,26 @@ class Rule(NamedTuple):
     verdict: str = ""
 
 
+class Line(NamedTuple):
+    """A sentence of the report, and the word that it stands under."""
+
+    label: str
+    text: str
+
+
+class Row(NamedTuple):
+    """What became of a rule or a metric: `outcome` is empty for a metric without a rule."""
+
+    metric: str
+    verdict: str
+    outcome: str
+    better: str
+    before: str
+    now: str
+    unit: str
+    sentence: str
+
+
 class Candidate(NamedTuple):
     iid: int
     name: str
@@ -89,6 +109,10 @@ class Model(NamedTuple):
     gate: str
     rules: list[Rule]
     silence: str = ""  # what follows if a run was expected and there is none
+    against: str = ""  # the branch or version that it is compared with
+    heading: str = ""
+    lines: Sequence[Line] = ()
+    rows: Sequence[Row] = ()
 
 
 class Report(NamedTuple):
@@ -109,6 +133,8 @@ class Report(NamedTuple):
     proposed: Gate | None
     override: str
     questions: list[str]
+    heading: str = ""
+    lines: Sequence[Line] = ()
 
 
 class Comparison(NamedTuple):
@@ -229,6 +255,7 @@ def experiment_name(response: Mapping[str, Any]) -> str:
 
 def _report(body: Mapping[str, Any]) -> Report:
     verdict, note = body.get("verdict") or {}, body.get("note") or {}
+    heading, lines = _summary(body)
     return Report(
         state=word(body["state"]),
         reason=text(body.get("reason")),
@@ -243,7 +270,15 @@ def _report(body: Mapping[str, Any]) -> Report:
         proposed=gate(body["proposed"]) if body.get("proposed") else None,
         override=_override(body.get("override")),
         questions=[text(one) for one in body.get("questions") or ()],
+        heading=heading,
+        lines=lines,
     )
+
+
+def _summary(body: Mapping[str, Any]) -> tuple[str, list[Line]]:
+    found = body.get("summary") or {}
+    lines = [Line(text(one.get("label")), text(one.get("text"))) for one in found.get("lines") or ()]
+    return text(found.get("heading")), lines
 
 
 def _override(body: Mapping[str, Any] | None) -> str:
@@ -259,6 +294,7 @@ def gate(body: Mapping[str, Any]) -> Gate:
 
 def _model(body: Mapping[str, Any]) -> Model:
     best = body.get("best")
+    heading, lines = _summary(body)
     return Model(
         name=str(body["name"]),
         best=best and _best(best),
@@ -271,6 +307,23 @@ def _model(body: Mapping[str, Any]) -> Model:
         gate=text(body.get("gate")),
         rules=[rule(one) for one in body.get("rules") or ()],
         silence=text((body.get("silence") or {}).get("sentence")),
+        against=text(body.get("against")),
+        heading=heading,
+        lines=lines,
+        rows=[_row(one) for one in body.get("rows") or ()],
+    )
+
+
+def _row(body: Mapping[str, Any]) -> Row:
+    return Row(
+        metric=str(body["metric"]),
+        verdict=text(body.get("verdict")),
+        outcome=text(body.get("outcome")),
+        better=text(body.get("better")),
+        before=text(body.get("before")),
+        now=text(body.get("now")),
+        unit=text(body.get("unit")),
+        sentence=text(body.get("sentence")),
     )
 
 

@@ -94,9 +94,19 @@ def a_report(**changes: Any) -> Mapping[str, Any]:
             "level": "bad",
             "sentence": "churn: recall is worse (no longer logged); churn: val_auc is better (+0.8 pp)",
         },
+        "summary": {
+            "icon": "❌",
+            "heading": "blocks the merge: recall is worse: no longer logged",
+            "lines": [{"label": "Best", "text": "val_auc is better, 0.8873 → 0.8953."}],
+        },
         "models": [
             {
                 "name": "churn",
+                "against": "main",
+                "rows": [
+                    a_row("recall", "worse", "no longer logged", now="\N{EN DASH}", outcome="fail"),
+                    a_row("val_auc", "better", "+0.8 pp, more than chance makes"),
+                ],
                 "baseline": {"pipeline": 1000},
                 "best": {"iid": 7, "name": "depth-3-seed-1", "url": candidate["url"], "runs": 3},
                 "metrics": [
@@ -128,6 +138,21 @@ def a_metric(name: str, verdict: str, sentence: str, **changes: Any) -> dict[str
         "delta": 0.008,
         "relative": 0.009,
         "verdict": verdict,
+        "sentence": sentence,
+        **changes,
+    }
+
+
+def a_row(metric: str, verdict: str, sentence: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "verdict": verdict,
+        "outcome": None,
+        "expects": None,
+        "better": "higher is better",
+        "before": "0.8873",
+        "now": "0.8953",
+        "unit": "",
         "sentence": sentence,
         **changes,
     }

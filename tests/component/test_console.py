@@ -28,8 +28,9 @@ def _everything_has_odd_letters(job: Job) -> None:
     verdict = {"level": "bad", "sentence": SENTENCE}
     lay = job.server.lay
     lay(f"POST {job.base}/promotions", {"promotions": [a_promotion(reason=SENTENCE)]})
-    lay(f"POST {job.base}/pipelines/1001/report", a_report(verdict=verdict, markdown=SENTENCE))
-    lay(f"GET {job.base}/pipelines/1001/report", a_report(verdict=verdict))
+    summary = {"heading": SENTENCE, "lines": [{"label": "Best", "text": SENTENCE}]}
+    lay(f"POST {job.base}/pipelines/1001/report", a_report(verdict=verdict, summary=summary, markdown=SENTENCE))
+    lay(f"GET {job.base}/pipelines/1001/report", a_report(verdict=verdict, summary=summary))
     lay(f"GET {job.base}/pipelines/1001/candidates", {"candidates": [CANDIDATE]})
     lay(f"GET {job.base}/models/churn/versions/1.1.0/card", {"markdown": SENTENCE})
     lay(f"GET {job.base}/models/churn/versions/champion/card", {"markdown": SENTENCE})

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.component.conftest import Job
-from tests.component.server import a_metric, a_report
+from tests.component.server import a_metric, a_report, a_row
 
 WAITING = {"state": "waiting", "reason": "2 of 6 runs have not ended"}
 
@@ -27,14 +27,18 @@ def test_it_says_what_changed(job: Job) -> None:
     code, output, _ = report(job)
     assert code == 0
     assert job.server.asked[0].token == "token-of-the-job"
-    assert output.startswith("churn: recall is worse (no longer logged); churn: val_auc is better (")
-    assert "churn: best is depth-3-seed-1 (3 runs)" in output
-    row = next(line for line in output.splitlines() if line.startswith("val_auc"))
-    assert row.split() == [
-        *("val_auc", "higher", "(guessed)", "0.8873", "±", "0.0011", "0.8953", "+0.008"),
-        *["better:", "+0.8", "pp,", "more", "than", "chance", "explains"],
+    assert output.startswith(
+        "Blocks the merge: recall is worse: no longer logged\n\nBest:  val_auc is better, 0.8873 → 0.8953.\n\n"
+    )
+    table = [line for line in output.splitlines() if "  " in line][1:5]
+    assert [line.rstrip() for line in table] == [
+        "verdict         metric                     main → this      what it means",
+        "--------------  -------  ----------------  ---------------  -------------------------------",
+        "worse (blocks)  recall   higher is better  0.8873 → \N{EN DASH}       no longer logged",
+        "better          val_auc  higher is better  0.8873 → 0.8953  +0.8 pp, more than chance makes",
     ]
-    assert "Changed: learning_rate 0.05 → 0.2, warm_start (none) → true" in output
+    assert "Best run: depth-3-seed-1  https://mltrail.example.com/team/churn/-/ml/candidates/7" in output
+    assert "learning_rate: 0.05 → 0.2\nwarm_start: (none) → true\n" in output
     assert "Comment: https://gitlab.example.com/team/churn/-/merge_requests/3#note_1" in output
     assert "\033" not in output
 
@@ -95,11 +99,21 @@ def test_why_there_is_no_comment(job: Job) -> None:
 
 
 def test_names_cannot_fake_the_log(job: Job) -> None:
-    model = {"name": "a\nb\033[2Jc", "metrics": [a_metric("x\r\n0 failed", "no clear change", "")]}
-    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=[model]))
+    names = ("a\nb\033[2Jc", "x\r\n0 failed")
+    models = [{"name": name, "heading": name, "rows": [a_row(name, "worse", "")]} for name in names]
+    summary = {"heading": f"{names[0]} is worse", "lines": [{"label": names[0], "text": names[1]}]}
+    models = [model | {"summary": summary} for model in models]
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(models=models, summary=summary))
     output = report(job)[1]
-    assert "Model a?b?[2Jc" in output
+    assert output.startswith("A?b?[2Jc is worse\n\na?b?[2Jc: ")
     assert "x??0 failed" in output
+    assert not {"\033", "\r"} & set(output)
+    assert not any(line.startswith("0 failed") for line in output.splitlines())
+
+
+def test_json_is_the_servers_and_nothing_else(job: Job) -> None:
+    job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report())
+    assert json.loads(report(job, "--json")[1]) == a_report()
 
 
 def test_junit_fails_what_got_worse_or_vanished(job: Job, tmp_path: Path) -> None:
@@ -165,10 +179,11 @@ def test_an_answer_of_another_version_is_an_error(job: Job) -> None:
 def test_the_gate_decides_unless_somebody_has_accepted(job: Job) -> None:
     gate = {"outcome": "fail", "sentence": "gate failed: 1 rule broken"}
     rule = {"metric": "val_auc", "expects": "at least 0.9", "outcome": "fail", "sentence": "0.8, must be at least 0.9"}
-    model = {"name": "churn", "metrics": [], "rules": [rule]}
+    row = a_row("val_auc", "worse", rule["sentence"], outcome="fail")
+    model = {"name": "churn", "metrics": [], "rules": [rule], "rows": [row]}
     job.server.lay(f"POST {job.base}/pipelines/1001/report", a_report(gate=gate, models=[model]))
     code, output, _ = report(job)
-    assert (code, "fail  val_auc  at least 0.9  0.8, must be at least 0.9" in output) == (1, True)
+    assert (code, "worse (blocks)  val_auc" in output, rule["sentence"] in output) == (1, True, True)
     assert report(job, "--fail-on", "never")[0] == 0
     accepted = a_report(gate=gate, models=[model], override={"user": "ada", "reason": "known"})
     job.server.lay(f"POST {job.base}/pipelines/1001/report", accepted)

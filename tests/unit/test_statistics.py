@@ -90,3 +90,8 @@ def test_without_any_spread_there_is_no_error() -> None:
 def test_welch_does_not_depend_on_the_unit(scale: float) -> None:
     found = welch_p(summarise([1 * scale, 2 * scale, 3 * scale]), summarise([4 * scale, 5 * scale, 7 * scale]))
     assert found == pytest.approx(0.041914517471454, rel=1e-9)
+
+
+def test_equal_values_have_no_spread_whatever_rounding_makes_of_their_mean() -> None:
+    assert summarise([0.9088] * 3) == Summary(0.9088, 0.0, 3)
+    assert summarise([0.1]) == Summary(0.1, None, 1)

@@ -5,10 +5,12 @@ Names come from people. Control characters in them, which could move the cursor 
 
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from .console import shown
 
+_WIDTH = 100
 _COLOURS = {"good": "32", "bad": "31", "unknown": "33"}
 
 
@@ -42,6 +44,22 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cells
+    )
+
+
+def labelled(lines: Sequence[tuple[str, str]]) -> str:
+    """Sentences under a word each, the words in a column of their own, in lines of at most a hundred characters."""
+    width = max((len(label) for label, _ in lines), default=0) + 3
+    return "\n".join(
+        textwrap.fill(
+            shown(clean(sentence)),
+            _WIDTH,
+            initial_indent=f"{clean(label)}: ".ljust(width),
+            subsequent_indent=" " * width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for label, sentence in lines
     )
 
 

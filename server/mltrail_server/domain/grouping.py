@@ -72,6 +72,7 @@ class Run:
     snapshot_iid: int | None = None  # what was logged before a later job failed, which is what counts
     eid: str = ""  # its MLflow run id
     had_succeeded: bool = False  # its job had succeeded before it was retried: it is superseded, but was a look
+    amended: bool = False  # others have written to it after its jobs had ended, which doesn't count
 
     @property
     def evidence_iid(self) -> int:

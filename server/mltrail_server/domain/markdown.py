@@ -22,6 +22,10 @@ _HARMLESS = frozenset(" ._-/+=,()'")
 _ISSUE = re.compile(r"(?<=\w)-(?=\d)")
 _WEB = re.compile(r"(?i)(?<=www)\.")
 _SHA = re.compile(r"[0-9A-Fa-f]{6}(?=[0-9A-Fa-f])")
+_LONG = 12
+"""A name of more characters may not fit in a column, or in a line of a heading, on a phone."""
+_OF_PARTS = re.compile(r"(?!www[./])[A-Za-z][A-Za-z0-9]*(?:[_/.][A-Za-z0-9]+)+")
+_BETWEEN_PARTS = re.compile(r"(?<=[_/.])")
 
 
 class Markdown(str):
@@ -50,6 +54,15 @@ def code(text: str, *, most: int = MOST, in_table: bool = True) -> Markdown:
     fence = "`" * (run + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Markdown(f"{fence}{pad}{line}{pad}{fence}")
+
+
+def name(text: str) -> Markdown:
+    """Put a name in a code span that a narrow screen may break after `_`, `/` and `.`, if it is long and nothing else
+    is in it. Copied, it is still the same name.
+    """
+    if len(text) <= _LONG or len(text) > MOST or not _OF_PARTS.fullmatch(text):
+        return code(text)
+    return Markdown(f"<code>{_BETWEEN_PARTS.sub('<wbr>', text)}</code>")
 
 
 def cell(text: str) -> Markdown:

@@ -14,8 +14,9 @@ _NO_PIPELINE = (
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`sentence` is safe to put in a note. `reuse` says whether the reviewed candidate itself may be promoted;
-    `refused`, which is safe too, says why it would not be promoted as it is.
+    """`reason` says why the version has this number. `reuse` says whether the reviewed candidate itself may be
+    promoted; `more` what else is known of the promotion, and `refused` why it would not be promoted as it is. Both are
+    safe to put in a note.
     """
 
     version: str
@@ -23,8 +24,8 @@ class Preview:
     reason: str
     alias: str
     replaces: str | None
-    sentence: Markdown
     reuse: bool = False
+    more: Markdown | None = None
     refused: Markdown | None = None
 
     def knowing(self, *, up_to_date: bool | None, without_pipeline: str | None = None) -> "Preview":
@@ -35,9 +36,8 @@ class Preview:
         more = "" if self.refused else reviewed.beforehand(reuse=self.reuse, up_to_date=up_to_date)
         if without_pipeline is not None:
             more = f"{more} {_NO_PIPELINE.format(sha=code(without_pipeline[:8]))}"
-        return replace(self, sentence=Markdown(f"{self.sentence} {more}".rstrip()))
+        return replace(self, more=Markdown(f"{self.more or ''} {more}".strip()))
 
-    def unless(self, refused: Markdown, model: str) -> "Preview":
+    def unless(self, refused: Markdown) -> "Preview":
         """Say instead that it would not be promoted as it is, and why."""
-        sentence = Markdown(f"If this is merged as it is, {code(model)} will not be promoted: {refused}.")
-        return replace(self, sentence=sentence, refused=refused)
+        return replace(self, refused=refused)

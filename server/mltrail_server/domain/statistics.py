@@ -35,8 +35,10 @@ class MeanError(NamedTuple):
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Summarise at least one finite value."""
+    """Summarise at least one finite value. Equal values have no spread, whatever rounding makes of their mean."""
     n = len(values)
+    if min(values) == max(values):
+        return Summary(values[0], 0.0 if n > 1 else None, n)
     mean = math.fsum(values) / n
     sd = math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (n - 1)) if n > 1 else None
     return Summary(mean, sd, n)

@@ -1,6 +1,7 @@
 """What a pipeline does to the models, for the `report` job."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,13 +20,18 @@ from mltrail_server.http.call import Call
 from mltrail_server.services.ci import report as report_service
 from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context import links
+from mltrail_server.services.review import rows, summary
 from mltrail_server.services.review.judge import Judged, ModelReport
+from mltrail_server.services.review.reports import Report
+from mltrail_server.services.review.rows import Row
+from mltrail_server.services.review.summary import Line
+from mltrail_server.settings import Settings
 
 from . import cases
 
 
 def show(call: Call, pipeline_id: int) -> Response:
-    return json_answer(_report(call, report_service.known(call.scope, pipeline_id)))
+    return json_answer(_answer(call, report_service.known(call.scope, pipeline_id)))
 
 
 class _Refresh(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,7 +41,7 @@ class _Refresh(msgspec.Struct, forbid_unknown_fields=True):
 def refresh(call: Call, pipeline_id: int) -> Response:
     if call.request.content_length:
         body_of(call.request, _Refresh)
-    return json_answer(_report(call, report_service.fresh(call.scope, pipeline_id)))
+    return json_answer(_answer(call, report_service.fresh(call.scope, pipeline_id)))
 
 
 class _Contract(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,15 +60,37 @@ def try_contract(call: Call, pipeline_id: int) -> Response:
 def candidates(call: Call, pipeline_id: int) -> Response:
     known = report_service.known(call.scope, pipeline_id)
     return json_answer(
-        {"candidates": [_run(call, run) | {"model": model.name} for model in known.report.models for run in model.runs]}
+        {
+            "candidates": [
+                _run(_place(call), run) | {"model": one.name} for one in known.report.models for run in one.runs
+            ]
+        }
     )
 
 
-def _report(call: Call, made: PipelineReport) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The server's settings and the project's path, which links are made of."""
+
+    settings: Settings
+    path: str
+
+
+def _place(call: Call) -> Place:
+    return Place(call.deps.settings, call.actor.project_path)
+
+
+def _answer(call: Call, made: PipelineReport) -> dict[str, Any]:
+    return encoded(made, _place(call))
+
+
+def encoded(made: PipelineReport, place: Place) -> dict[str, Any]:
+    """Write a report as docs/reference/report.md describes it."""
     report = made.report
     request = report.merge_request
     pipeline = report.pipeline
-    url = pipeline.web_url or links.pipeline(call.deps.settings, call.actor.project_path, pipeline.id)
+    url = pipeline.web_url or links.pipeline(place.settings, place.path, pipeline.id)
+    said = summary.of_report(report, summary.PLAIN)
     return {
         "state": report.state,
         "reason": report.reason,
@@ -70,13 +98,14 @@ def _report(call: Call, made: PipelineReport) -> dict[str, Any]:
         "merge_request": request
         and {"iid": request.iid, "url": request.web_url, "target_branch": request.target_branch},
         "verdict": _verdict(report.conclusion),
+        "summary": {"icon": said.icon, "heading": said.heading, "lines": _lines(said.lines)},
         "gate": _judged(report.gate),
         "override": report.override and {"user": report.override.user_name, "reason": report.override.reason},
         "questions": [one.sentence(repr) for one in report.gate.questions],
         "report_job": [one.sentence(str) for one in report.doubts],
         "proposed": report.proposed and _judged(report.proposed),
-        "models": [_model(call, model, report.previews.get(model.name)) for model in report.models],
-        "local": [_run(call, run) for run in report.local],
+        "models": [_model(place, report, model) for model in report.models],
+        "local": [_run(place, run) for run in report.local],
         "note": {"state": made.note_state, "url": made.note_url, "problem": made.note_problem},
         "markdown": made.text,
     }
@@ -126,6 +155,25 @@ def _rule(one: Ruling) -> dict[str, Any]:
     }
 
 
+def _lines(lines: Iterable[Line]) -> list[dict[str, str]]:
+    return [{"label": one.label, "text": one.text} for one in lines]
+
+
+def _row(one: Row) -> dict[str, Any]:
+    before, now = rows.texts(one)
+    return {
+        "metric": one.metric,
+        "verdict": one.verdict,
+        "outcome": one.outcome,
+        "expects": one.expects or None,
+        "better": one.better,
+        "before": before,
+        "now": now,
+        "unit": rows.unit(one),
+        "sentence": one.sentence,
+    }
+
+
 def _preview(one: Preview | None) -> dict[str, Any] | None:
     if one is None:
         return None
@@ -133,8 +181,9 @@ def _preview(one: Preview | None) -> dict[str, Any] | None:
     return {name: getattr(one, name) for name in names} | {"refused": None if one.refused is None else str(one.refused)}
 
 
-def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str, Any]:
+def _model(place: Place, report: Report, model: ModelReport) -> dict[str, Any]:
     compared = model.comparison
+    icon, heading = summary.heading_of_model(model, summary.PLAIN)
     return {
         "name": model.name,
         "verdict": _verdict(model.conclusion),
@@ -142,11 +191,14 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
         "touched": model.touched,
         "silence": model.silence and {"kind": model.silence.kind, "sentence": model.silence.sentence},
         "pipeline_id": model.made_by.id if model.made_by is not None and model.runs else None,
-        "merging_publishes": _preview(preview),
+        "summary": {"icon": icon, "heading": heading, "lines": _lines(summary.of_model(report, model, summary.PLAIN))},
+        "rows": [_row(one) for one in rows.of(model)],
+        "merging_publishes": _preview(report.previews.get(model.name)),
         "rules": [_rule(one) for one in model.rulings],
+        "against": model.version.semver if model.version else report.target,
         "rank_by": compared.rank_by,
         "baseline": _baseline(model),
-        "best": _best(call, model),
+        "best": _best(place, model),
         "confirmed": compared.confirmed,
         "looks": compared.looks,
         "pooled": compared.pooled,
@@ -161,7 +213,7 @@ def _model(call: Call, model: ModelReport, preview: Preview | None) -> dict[str,
         "parameters": _changes(compared.parameters),
         "datasets": _changes(compared.datasets),
         "environment": _changes(model.environment),
-        "candidates": [_run(call, run) for run in model.runs],
+        "candidates": [_run(place, run) for run in model.runs],
     }
 
 
@@ -177,14 +229,14 @@ def _baseline(model: ModelReport) -> dict[str, Any] | None:
     }
 
 
-def _best(call: Call, model: ModelReport) -> dict[str, Any] | None:
+def _best(place: Place, model: ModelReport) -> dict[str, Any] | None:
     best, run = model.comparison.best, model.comparison.best_run
     if run is None:
         return None
     return {
         "iid": run.iid,
         "name": run.name,
-        "url": _url(call, run),
+        "url": _url(place, run),
         "runs": len(best.runs) if best else 0,
         "params": best.params if best else {},
     }
@@ -218,11 +270,11 @@ def _summary(one: Summary | None) -> dict[str, Any] | None:
     return None if one is None else {"mean": one.mean, "sd": one.sd, "n": one.n}
 
 
-def _run(call: Call, run: Run) -> dict[str, Any]:
+def _run(place: Place, run: Run) -> dict[str, Any]:
     return {
         "iid": run.iid,
         "name": run.name,
-        "url": _url(call, run),
+        "url": _url(place, run),
         "status": run.state,
         "job_id": run.job_id,
         "job_url": run.job_url,
@@ -231,5 +283,5 @@ def _run(call: Call, run: Run) -> dict[str, Any]:
     }
 
 
-def _url(call: Call, run: Run) -> str:
-    return links.candidate(call.deps.settings, call.actor.project_path, run.iid)
+def _url(place: Place, run: Run) -> str:
+    return links.candidate(place.settings, place.path, run.iid)

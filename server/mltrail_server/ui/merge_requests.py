@@ -7,13 +7,42 @@ from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import merge_requests
+from mltrail_server.services.review import rows, summary
+from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.reports import Report
+from mltrail_server.services.review.rows import Row
+from mltrail_server.services.review.summary import Line
 
 from .render import page
 
 _PAGE = 50
 _KINDS = {Level.GOOD: "success", Level.BAD: "danger", Level.NEUTRAL: "neutral", Level.UNKNOWN: "warning"}
-_VERDICTS = {Verdict.BETTER: "success", Verdict.WORSE: "danger", Verdict.CANT_TELL: "warning"}
+_VERDICTS = {
+    Verdict.BETTER: "success",
+    Verdict.WITHIN_LIMIT: "success",
+    Verdict.WORSE: "danger",
+    Verdict.CANT_TELL: "warning",
+}
 _OUTCOMES = {"pass": "success", "warn": "warning", "fail": "danger"}
+
+
+class _OfModel:
+    """What the template asks of each model, in the words of the comment."""
+
+    values = staticmethod(rows.values)
+    verdicts = staticmethod(rows.of)
+
+    @staticmethod
+    def heading(model: ModelReport) -> str:
+        return summary.heading_of_model(model, summary.PLAIN)[1]
+
+    @staticmethod
+    def lines(report: Report, model: ModelReport) -> list[Line]:
+        return summary.of_model(report, model, summary.PLAIN)
+
+    @staticmethod
+    def kind(row: Row) -> str:
+        return _VERDICTS.get(row.verdict, "neutral")
 
 
 def listed(call: Call) -> ResponseReturnValue:
@@ -26,6 +55,7 @@ def listed(call: Call) -> ResponseReturnValue:
 def show(call: Call, iid: int) -> ResponseReturnValue:
     _check(call)
     view = merge_requests.get(call.scope, iid, _number(call, "pipeline"))
+    report = view.report.report if view.report else None
     return page(
         call,
         "merge_request.html",
@@ -33,9 +63,10 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         view=view,
         request=view.request,
         comment=view.report.text if view.report else "",
-        report=view.report.report if view.report else None,
+        report=report,
+        said=None if report is None else summary.of_report(report, summary.PLAIN),
+        of_model=_OfModel,
         kinds=_KINDS,
-        verdicts=_VERDICTS,
         outcomes=_OUTCOMES,
         quoted="“{}”".format,
     )

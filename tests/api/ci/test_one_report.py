@@ -38,7 +38,7 @@ def failures(trail: Trail, request: MergeRequest, pipeline: Pipeline) -> dict[st
     """Which of the things that GitLab shows say that the gate fails."""
     (note,) = trail.notes(request)
     return {
-        "note": "Gate failed" in note,
+        "note": "Blocks the merge" in note,
         "thread": "The gate fails" in thread_of(request).notes[0].body,
         "status": trail.team.project.statuses[pipeline.id][-1][1] == "failed",
     }

@@ -27,7 +27,7 @@ class TestThread:
         request, pipeline = failing(trail, "thread")
         (note,) = thread_of(request).notes
         assert "**The gate fails**" in note.body
-        assert "`val_accuracy` must not drop by more than 0.01" in note.body
+        assert "- `churn`: `val_accuracy`: worse: " in note.body
         assert thread_of(request).resolved_by is None
         trail.report(pipeline)
         assert len(request.discussions) == 1

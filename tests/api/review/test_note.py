@@ -19,8 +19,9 @@ def test_the_note_says_it(trail: Trail, reviewed: tuple[MergeRequest, Pipeline])
     (note,) = trail.notes(request)
     lines = note.splitlines()
     assert lines[0] == f"<!-- mltrail v1 pipeline={pipeline.id} -->"
-    assert lines[1].startswith("### ✅ `churn`: `val_accuracy` is better (+10 pp, more than chance explains)")
-    assert "| ✅ | `val_accuracy` ↑ | 0.81 → **0.91** | better: +10 pp, more than chance explains |" in lines
+    assert lines[1] == ("### ✅ Does not block: nothing is clearly worse, and `val_accuracy` is better, 0.81 → 0.91")
+    row = "| ✅ **better**<br>`val_accuracy`<br><sub>higher is better</sub> | 0.81 → **0.91** |"
+    assert f"{row} +10 pp, more than chance makes |" in lines
     assert "| `lr` | `0.1` | `0.2` |" in lines
     assert f"{EXTERNAL_URL}/team/churn/-/ml/candidates/" in note
     assert f"[pipeline {pipeline.id}]({trail.team.gitlab.url}/team/churn/-/pipelines/{pipeline.id})" in note
@@ -118,8 +119,8 @@ def test_several_models_share_the_note(trail: Trail, reviewed: tuple[MergeReques
     trail.train(pipeline, [0.3, 0.31], experiment="price", job_name="train price")
     assert [model["name"] for model in trail.report(pipeline)["models"]] == ["churn", "price"]
     (note,) = trail.notes(request)
-    assert "#### `churn`" in note
-    assert "#### `price`" in note
+    assert "#### ✅ `churn`: 1 metric is better" in note
+    assert "#### \N{HEAVY MINUS SIGN} `price`: no baseline yet" in note
 
 
 NASTY = (

@@ -71,16 +71,12 @@ def foresee(
     alias = model_policy.promote.alias
     number = aliases.target(tx, model_id, alias) if model_id is not None else None
     champion = version_store.get(tx, model_id or 0, number) if number is not None else None
-    was = f", was {champion.semver}" if champion else ""
-    why = f"{following.bump}: {code(following.reason, most=120)}"
-    sentence = f"Merging promotes {code(model)} {following.semver} ({why}) to {code(alias)}{was}."
     foreseen = Preview(
         str(following.semver),
         following.bump,
         following.reason,
         alias,
         champion.semver if champion else None,
-        Markdown(sentence),
         model_policy.promote.reuse_reviewed,
     )
     return foreseen.knowing(up_to_date=up_to_date)
@@ -110,7 +106,7 @@ def _preview(ci: Ci, report: Report, model: ModelReport, *, default_branch: str 
             # Its files are not those of this commit, so a merge trains again.
             preview = replace(preview, reuse=False)
         why_not = _obstacle(tx, model, model_policy, contract.contract, branch=report.target)
-        return preview.unless(why_not, model.name) if why_not else preview
+        return preview.unless(why_not) if why_not else preview
 
 
 def _obstacle(

@@ -13,4 +13,6 @@ __all__ = [
     "red_verdicts",
     "report_jobs",
     "reports",
+    "rows",
+    "summary",
 ]

@@ -245,6 +245,7 @@ def _run(
         snapshot_iid=candidate.snapshot_iid if outcome.snapshot else None,
         eid=candidate.eid,
         had_succeeded=outcome.had_succeeded,
+        amended=candidate.amendment_iid is not None,
     )
 
 

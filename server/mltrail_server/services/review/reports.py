@@ -42,6 +42,8 @@ class Report:
     `previews` tell what merging would publish, by model; `override` who has accepted all broken rules, and why;
     `doubts` what has changed about the report job; `contract_read` is False while GitLab has not given the file.
     `head` is the commit that it is about, and `busy` are its pipelines with jobs that may still train a model.
+    `changed_files` is how many files the merge request changes, None if that is not known; `fork` is set if it comes
+    from another project, whose runs don't count.
     """
 
     pipeline: Pipeline
@@ -59,6 +61,8 @@ class Report:
     contract_read: bool = True
     head: str = ""
     busy: tuple[int, ...] = ()
+    changed_files: int | None = None
+    fork: bool = False
 
     @property
     def outcome(self) -> Outcome | None:
@@ -161,6 +165,8 @@ def of(tx: Transaction, pipeline: Pipeline, asked: Question) -> Report:
         contract_read=given.contract.read,
         head=asked.head or pipeline.head,
         busy=tuple(sorted({busy for model in binding.models if model.silence for busy in model.silence.busy})),
+        fork=given.fork,
+        changed_files=None if given.contract.changed_paths is None else len(given.contract.changed_paths),
     )
 
 

@@ -12,29 +12,31 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mltrail_contract import Outcome
-from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.direction import Better
-from mltrail_server.domain.markdown import Markdown, code
+from mltrail_server.domain.markdown import Markdown, code, name
+from mltrail_server.services.review import rows, summary
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
+from mltrail_server.services.review.rows import Row
+from mltrail_server.services.review.summary import Line, count
 from mltrail_server.settings import Settings
 
-from . import cases, metrics, rulings, runs
-from .baseline import changes, compared_with
-from .cells import Page, count
+from . import cases, cells, metrics, rulings, runs
+from .baseline import changes, failed_jobs
+from .cells import Page
 
 _MOST_ROWS = 8
+_MOST_SEEN = 50
 _MOST_GUESSES = 3
 _MOST_QUESTIONS = 3
 _DETAILS = (50, 10, 0)
 """How many runs a table lists: fewer in a note that would get too long."""
 
-_CELLS = ("metric", "means", "sentence")
 _MOST_CHARACTERS = 60_000
 _MOST_MODELS = 20
 _MOST_IN_OVERVIEW = 200
 _MARKER = re.compile(r"<!-- mltrail v1 pipeline=(\d+) -->")
-_LEVEL_ICONS = {Level.GOOD: "✅", Level.BAD: "❌", Level.NEUTRAL: "➖", Level.UNKNOWN: "❔"}
+_DASH = Markdown("–")
 
 
 def _only_markdown(value: object) -> str:
@@ -73,18 +75,18 @@ def body(report: Report, *, settings: Settings, project_path: str) -> str:
 def _rendered(page: Page) -> str:
     report = page.report
     alone = len(report.models) == 1
-    shown = report.models[:_MOST_MODELS]
+    shown = _worst_first(report.models)[:_MOST_MODELS]
+    said = summary.of_report(report, page.style)
     first = report.models[0].comparison.rank_by if report.models else None
     rendered = _ENVIRONMENT.get_template("note.md.j2").render(
         marker=Markdown(f"<!-- mltrail v1 pipeline={report.pipeline.id} -->"),
-        icon=_icon(report),
-        heading=_heading(report, alone=alone),
+        heading=Markdown(f"{said.icon} {_capital(said.heading)}"),
+        lines=_lines(said.lines),
         problems=rulings.problems(page),
         doubts=rulings.doubts(report),
         accepted=rulings.accepted(report),
         questions=[Markdown(f"❔ {one.sentence(code)}.") for one in report.gate.questions[:_MOST_QUESTIONS]],
-        target=page.target,
-        overview=[] if alone else _overviews(report.models),
+        overview=[] if alone else _overviews(page),
         models=[_model(page, model, alone=alone) for model in shown],
         proposed=rulings.proposed(page),
         local=runs.local(page, report.local, first),
@@ -93,121 +95,88 @@ def _rendered(page: Page) -> str:
     return rendered.strip() + "\n"
 
 
-def _icon(report: Report) -> Markdown:
-    if report.waiting:
-        return Markdown("⏳")
-    if report.override is not None:
-        return Markdown("☑️")
-    if report.outcome is not None:
-        return Markdown(rulings.ICONS[report.outcome])
-    return Markdown(_LEVEL_ICONS[report.conclusion.level])
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
-def _heading(report: Report, *, alone: bool) -> Markdown:
-    gate = rulings.heading(report.gate)
-    if not report.runs and not report.carries:
-        of_older = report.head not in ("", report.pipeline.head)
-        none = "No runs: the newest commit has none" if of_older else "No runs: this pipeline has logged none"
-        return Markdown(f"{gate} · {none}" if gate else none)
-    if report.waiting:
-        return Markdown(f"Still training: {report.reason}")
-    sentence = _model_sentence(report.models[0]) if alone else Markdown(report.conclusion.named(code))
-    return Markdown(f"{gate} · {sentence}") if gate else sentence
+def _lines(lines: Sequence[Line]) -> list[Markdown]:
+    return [Markdown(f"**{line.label}:** {line.text}") for line in lines]
 
 
-def _model_sentence(model: ModelReport) -> Markdown:
-    return Markdown(f"{code(model.name)}: {model.conclusion.named(code)}")
+def _worst_first(models: Sequence[ModelReport]) -> list[ModelReport]:
+    outcomes = (Outcome.FAIL, Outcome.WARN)
+    return sorted(models, key=lambda model: outcomes.index(model.outcome) if model.outcome in outcomes else 2)
 
 
-def _overviews(models: Sequence[ModelReport]) -> list[dict[str, Markdown]]:
+def _overviews(page: Page) -> list[dict[str, Markdown]]:
     """One row per model, failures first: a job may train thousands, and GitLab refuses a note that is too long."""
-    shown = sorted(models, key=lambda model: model.outcome is not Outcome.FAIL)[:_MOST_IN_OVERVIEW]
-    rows = [_overview(model) for model in shown]
+    models = page.report.models
+    shown = _worst_first(models)[:_MOST_IN_OVERVIEW]
+    found = [_overview(page, model) for model in shown]
     if len(models) > len(shown):
         rest = Markdown(f"and {len(models) - len(shown)} more models")
-        rows.append({"icon": Markdown(""), "name": rest, **dict.fromkeys(_CELLS, Markdown("–"))})
-    return rows
+        found.append({"name": rest, "worst": _DASH, "best": _DASH})
+    return found
 
 
-def _overview(model: ModelReport) -> dict[str, Markdown]:
-    """Show one model in a row: its worst rule, else the metric that ranks."""
-    headline = model.comparison.headline
-    icon = rulings.ICONS[model.outcome] if model.outcome else _LEVEL_ICONS[model.conclusion.level]
-    broken = next(iter(rulings.rows(model)), None) if model.outcome and model.outcome != "pass" else None
-    if broken is not None:
-        return {"icon": Markdown(icon), "name": code(model.name), **{key: broken[key] for key in _CELLS}}
-    if headline is not None:
-        row = metrics.row(headline, gated=False)
-        return {"icon": Markdown(icon), "name": code(model.name), **{key: row[key] for key in _CELLS}}
-    dash = Markdown("–")
-    sentence = Markdown(model.conclusion.sentence)
-    return {"icon": Markdown(icon), "name": code(model.name), "metric": dash, "means": dash, "sentence": sentence}
+def _overview(page: Page, model: ModelReport) -> dict[str, Markdown]:
+    icon, worst, best = summary.of_one_among_many(model, page.style)
+    return {
+        "name": Markdown(f"{icon} {name(model.name)}"),
+        "worst": Markdown(worst) if worst else _DASH,
+        "best": Markdown(best) if best else _DASH,
+    }
 
 
 def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
-    preview = page.report.previews.get(model.name)
+    icon, heading = summary.heading_of_model(model, page.style)
+    drawn = metrics.chart(model) if page.detail else None
     return {
-        "title": None if alone else _model_sentence(model),
+        "title": None if alone else Markdown(f"{icon} {heading}"),
+        "lines": [] if alone else _lines(summary.of_model(page.report, model, page.style)),
+        "failed_jobs": failed_jobs(model),
         "against": code(model.version.semver) if model.version else page.target,
-        "provenance": compared_with(page, model),
-        "preview": preview.sentence if preview else None,
         **_tables(page, model),
-        "evidence": _evidence(model) if page.detail else [],
         "cases": cases.folded(model) if page.detail else None,
+        "evidence": metrics.evidence(page, model),
         "wanted": rulings.expected(model) if page.detail else [],
         "changes": changes(page, model),
-        "chart": metrics.chart(model) if page.detail else None,
-        "chart_legend": _legend(model),
+        "chart": drawn[0] if drawn else None,
+        "chart_legend": drawn[1] if drawn else None,
         "runs": runs.table(page, model),
     }
 
 
-def _legend(model: ModelReport) -> Markdown:
-    """Explain the chart, and say which of the target branch's pipelines count."""
-    compared = model.comparison
-    counted = compared.counted.sentence(len(compared.history))
-    text = f"Blue: {code(compared.rank_by or '')}. Orange: what this is compared with."
-    return Markdown(f"{text} {counted}." if counted else text)
-
-
 def _tables(page: Page, model: ModelReport) -> dict[str, Any]:
-    """Write the table of rules and metrics that is always seen, and the rest, which is folded."""
-    compared = model.comparison
-    ruled = rulings.rows(model)
-    # Broken rules and warnings are always seen; rules that pass fill up the table.
-    seen = max(_MOST_ROWS, sum(ruling.outcome is not Outcome.PASS for ruling in model.rulings))
-    shown, folded = ruled[:seen], ruled[seen:]
-    named = {ruling.metric for ruling in model.rulings}
-    others = [metrics.row(change, gated=bool(shown)) for change in compared.metrics if change.name not in named]
-    room = max(0, _MOST_ROWS - len(shown))
-    # The metric that ranks comes first, and is seen whatever the rules are about.
-    room = max(room, 1) if compared.rank_by not in named else room
+    """Write the table that is always seen, and the rest, which is folded."""
+    found = rows.of(model) if model.comparison.best or model.rulings else []
+    # What is broken, worse or better is seen; what shows nothing fills up the table.
+    telling = sum(row.icon in ("❌", "⚠️") for row in found)
+    seen = min(max(_MOST_ROWS, telling), _MOST_SEEN)
+    shown, folded = found[:seen], found[seen:]
     return {
-        "rows": shown + (others[:room] if compared.best else []),
-        "more": folded + others[room:] if page.detail and compared.best else [],
-        "more_summary": Markdown(_more(len(folded), len(others) - room)),
+        "rows": [cells.row(row) for row in shown],
+        "more": [cells.row(row) for row in folded[:_MOST_SEEN]] if page.detail else [],
+        "more_summary": Markdown(_more(folded)) if folded else None,
     }
 
 
-def _evidence(model: ModelReport) -> list[dict[str, Markdown]]:
-    weighed = [row for change in model.comparison.metrics if (row := metrics.evidence(change)) is not None]
-    return weighed[:_MOST_ROWS]
-
-
-def _more(rules: int, others: int) -> str:
-    parts = [count(rules, "more rule")] if rules else []
-    parts += [count(others, "more metric")] if others > 0 else []
-    return " and ".join(parts)
+def _more(folded: Sequence[Row]) -> str:
+    counted = f"{count(len(folded), 'more row')}"
+    left = len(folded) - _MOST_SEEN
+    return f"{counted}, {_MOST_SEEN} of them here" if left > 0 else counted
 
 
 def _footer(report: Report) -> Markdown:
     directions = [one.direction for model in report.models for one in model.comparison.metrics]
     text = "Updated in place for every pipeline of this merge request."
+    if report.gate.outcome is None and report.models:
+        text = f"No rule applies here, so nothing can block the merge. {text}"
     guesses = sorted({one.name for model in report.models for one in model.comparison.metrics if one.direction.guessed})
     if guesses:
         more = f" and {len(guesses) - _MOST_GUESSES} more" if len(guesses) > _MOST_GUESSES else ""
-        names = ", ".join(code(name) for name in guesses[:_MOST_GUESSES])
-        text += f" Whether higher (↑) or lower (↓) is better is guessed from the name of {names}{more}."
+        names = ", ".join(name(one) for one in guesses[:_MOST_GUESSES])
+        text += f" Whether higher or lower is better is guessed from the name of {names}{more}."
     if any(direction.better is Better.UNKNOWN for direction in directions):
-        text += " A ? stands for an unknown direction: `better:` in the contract file says it."
+        text += " “Higher or lower?” stands for an unknown direction: `better:` in the contract file says it."
     return Markdown(f"<sub>{text} By mltrail.</sub>")

@@ -1,72 +1,182 @@
-"""A model's metrics in a note: what became of each, the evidence for it, and a chart of the one that ranks."""
+"""How well a model's verdicts are known, and a chart of the metric that the heading names."""
 
+import itertools
 import math
+from typing import Any
 
+from mltrail_contract import Then
 from mltrail_server.domain.comparison import MetricChange
-from mltrail_server.domain.markdown import Markdown, code
+from mltrail_server.domain.direction import is_rate, unit_of
+from mltrail_server.domain.hypotheses import Decision
+from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import decimals_for, number, signed
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.summary import count
 
-from .cells import arrow, values
+from .cells import Page
 
-_ICONS = {
-    Verdict.BETTER: "✅",
-    Verdict.WORSE: "❌",
-    Verdict.WITHIN_LIMIT: "➖",
-    Verdict.NO_CLEAR_CHANGE: "➖",
-    Verdict.CANT_TELL: "❔",
-}
 _SMALLEST_CHANCE = 0.001
+_MOST_ROWS = 8
+_MOST_PIPELINES = 5
 _BLUE, _ORANGE = "#428fdc", "#e9730c"
+_INTERVAL = (
+    "In 90 of 100 cases the interval holds the true difference; in 5 it is lower, in 5 higher. p says how often chance "
+    "alone goes so far in this direction: it is one-sided"
+)
+_RUNS_ONLY = (
+    "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
+    "measured here."
+)
+_NO_PROOF = "Neither *no clear change* nor *within its limit* proves that nothing has changed."
 
 
-def row(change: MetricChange, *, gated: bool) -> dict[str, Markdown]:
-    """`gated`: there are rules for other metrics, so this one's icon must not look like a verdict."""
-    icon = {Verdict.BETTER: "🔼", Verdict.WORSE: "🔽"}.get(change.verdict) if gated else None
-    return {
-        "icon": Markdown(icon or _ICONS[change.verdict]),
-        "metric": Markdown(f"{code(change.name)}{arrow(change.direction)}"),
-        "means": values(change),
-        "sentence": Markdown(f"{change.verdict}: {change.sentence}"),
-    }
-
-
-def evidence(change: MetricChange) -> dict[str, Markdown] | None:
-    """Show what the verdict on a metric rests on: bounds of the true difference, chance, spread from run to run."""
-    weighed = change.evidence
-    if weighed is None:
+def evidence(page: Page, model: ModelReport) -> dict[str, Any] | None:
+    """Say what was compared, how sure each verdict is, and what can't be said."""
+    compared = model.comparison
+    if not page.detail or compared.best is None or compared.baseline is None:
         return None
-    places = decimals_for((weighed.high - weighed.low) or abs(weighed.low) or weighed.sd)
+    weighed = (_weighed(change) for change in compared.metrics if change.evidence and change.evidence.error)
+    listed = list(itertools.islice(weighed, _MOST_ROWS))
     return {
-        "metric": code(change.name),
-        "bounds": Markdown(f"{signed(weighed.low, decimals=places)} … {signed(weighed.high, decimals=places)}"),
-        "chance": Markdown("< 0.1 %" if weighed.p < _SMALLEST_CHANCE else f"{weighed.p:.1%}".replace("%", " %")),
-        "spread": Markdown(number(weighed.sd, decimals=decimals_for(weighed.sd)) if weighed.sd else "none"),
+        "compared": _compared(page, model),
+        "rows": listed,
+        "note": Markdown(f"{_INTERVAL}{_corrected(page)}.") if listed else None,
+        "bounds": [*_selection(model), *_would_show(model), *_limits(model)],
     }
 
 
-def chart(model: ModelReport) -> Markdown | None:
-    """Draw the ranking metric on the target branch and here, as a Mermaid chart; None if there is no line to draw.
+def _weighed(change: MetricChange) -> dict[str, Markdown]:
+    weighed = change.evidence
+    assert weighed is not None  # noqa: S101 - only such metrics are listed
+    rate = is_rate(change.name)
+    scale, unit = (100, " pp") if rate else (1, f" {unit_of(change.name)}")
+    low, high, sd = weighed.low * scale, weighed.high * scale, weighed.sd * scale
+    places = decimals_for((high - low) or abs(low) or sd)
+    level = change.level
+    against = f"{number(level.mean)}" if level is not None else "–"
+    return {
+        "metric": name(change.name),
+        "against": Markdown(against),
+        "bounds": Markdown(f"{signed(low, decimals=places)} … {signed(high, decimals=places)}{unit.rstrip()}"),
+        "chance": Markdown(_chance(change.decision)),
+        "spread": Markdown(f"{number(sd, decimals=decimals_for(sd))}{unit.rstrip()}" if sd else "none"),
+    }
+
+
+def _chance(decision: Decision | None) -> str:
+    if decision is None:
+        return "–"
+    worse = decision.p_worse <= decision.p_better
+    p, word = (decision.p_worse, "worse") if worse else (decision.p_better, "better")
+    return f"{word}: {'< 0.1 %' if p < _SMALLEST_CHANCE else f'{p * 100:.1f} %'}"
+
+
+def _corrected(page: Page) -> str:
+    """Say for how many tests of the whole merge request p is corrected."""
+    rulings = [ruling for model in page.report.models for ruling in model.rulings if ruling.decision is not None]
+    ruled = {(model.name, ruling.metric) for model in page.report.models for ruling in model.rulings}
+    binding = sum(ruling.rule.then is Then.FAIL for ruling in rulings)
+    others = sum(
+        change.decision is not None and (model.name, change.name) not in ruled
+        for model in page.report.models
+        for change in model.comparison.metrics
+    )
+    others += len(rulings) - binding
+    parts = [count(binding, "rule that can block", "rules that can block")] if binding else []
+    parts += [count(others, "other test")] if others else []
+    return f", and corrected (Holm) for {' and, apart from that, '.join(parts)}" if parts else ""
+
+
+def _compared(page: Page, model: ModelReport) -> Markdown:
+    """Name the pipelines whose runs count."""
+    compared, baseline = model.comparison, model.baseline
+    made_by = page.pipeline(model.made_by or page.report.pipeline)
+    best = len(compared.best.runs) if compared.best else 0
+    text = f"Compared: {count(best, 'run')} of {made_by}"
+    if compared.groups > 1:
+        text += f", the best of {compared.groups} candidates"
+    theirs = len(compared.baseline.runs) if compared.baseline else 0
+    if model.version is not None and baseline is not None:
+        return Markdown(
+            f"{text}, with {count(theirs, 'run')} of version {page.pipeline(baseline, code(model.version.semver))}."
+        )
+    if baseline is None:
+        return Markdown(f"{text}, with {count(theirs, 'run')}.")
+    text += f", with {count(theirs, 'run')} of {page.pipeline(baseline)} on {page.target} ({code(baseline.sha[:8])})"
+    used = max((change.level.pipelines for change in compared.metrics if change.level is not None), default=1)
+    earlier = model.history[: used - 1]
+    if earlier:
+        named = [page.pipeline(one, Markdown(str(one.id))) for one in earlier[:_MOST_PIPELINES]]
+        left = len(earlier) - len(named)
+        more = f" and {left} more" if left else ""
+        text += (
+            f". The level that is tested against also rests on {count(len(earlier), 'pipeline')} before it "
+            f"({', '.join(named)}{more})"
+        )
+    left_out = len(model.history) - len(earlier)
+    if left_out:
+        text += f"; {count(left_out, 'older one', 'older ones')} only show how much runs spread"
+    if compared.looks > 1:
+        text += (
+            f". These files were judged {compared.looks} times in this merge request, which makes each verdict harder "
+            "to reach"
+        )
+    return Markdown(f"{text}.")
+
+
+def _selection(model: ModelReport) -> list[Markdown]:
+    """Say what choosing the best of several candidates does to its lead."""
+    compared = model.comparison
+    if compared.confirmed:
+        return [Markdown("The best was trained again on fresh seeds, and only these runs count.")]
+    if compared.luck:
+        return [
+            Markdown(
+                f"The lead of the best is no more than luck gives the best of {compared.groups}: train it again on "
+                "fresh seeds to tell."
+            )
+        ]
+    return []
+
+
+def _would_show(model: ModelReport) -> list[Markdown]:
+    return [
+        Markdown(f"{name(change.name)}: {change.advice}.")
+        for change in model.comparison.metrics
+        if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice
+    ][:_MOST_ROWS]
+
+
+def _limits(model: ModelReport) -> list[Markdown]:
+    quiet = (Verdict.NO_CLEAR_CHANGE, Verdict.WITHIN_LIMIT)
+    found = {change.verdict for change in model.comparison.metrics} | {ruling.verdict for ruling in model.rulings}
+    return [Markdown(_RUNS_ONLY), *([Markdown(_NO_PROOF)] if found & set(quiet) else [])]
+
+
+def chart(model: ModelReport) -> tuple[Markdown, Markdown] | None:
+    """Draw the metric that the heading names, on the target branch and here, as a Mermaid chart with its legend; None
+    if there is no line to draw.
 
     GitLab draws a chart on its own up to 2,000 characters. All its Mermaid versions know the name `xychart-beta`. Only
     the palette is set: a theme would break dark mode, and the default's first colour can't be seen on white.
     """
-    compared = model.comparison
-    headline = compared.headline
-    if headline is None or headline.current is None or headline.baseline is None or model.baseline is None:
+    change = _drawn(model)
+    if change is None or change.current is None or change.baseline is None or model.baseline is None:
         return None
     if model.version is not None:
         return None  # a version is not a point of the branch
     points = [
-        (str(pipeline.id), value)
-        for pipeline, value in zip(model.history, compared.trend, strict=True)
-        if value is not None and math.isfinite(value)
+        (str(pipeline.id), group.metrics[change.name].mean)
+        for pipeline, group in zip(model.history, model.comparison.history, strict=False)
+        if group is not None and change.name in group.metrics
     ][::-1]
-    points += [(str(model.baseline.id), headline.baseline.mean), ("this", headline.current.mean)]
+    points += [(str(model.baseline.id), change.baseline.mean), ("this", change.current.mean)]
+    points = [(label, value) for label, value in points if math.isfinite(value)]
     values = [value for _, value in points]
+    held_to = change.before if change.before is not None else change.baseline.mean
     room = (max(values) - min(values)) / 10 or abs(values[0]) / 10 or 1.0
-    names = ", ".join(f'"{name}"' for name, _ in points)
+    names = ", ".join(f'"{label}"' for label, _ in points)
     lines = [
         "---",
         "config:",
@@ -80,9 +190,16 @@ def chart(model: ModelReport) -> Markdown | None:
         f"  x-axis [{names}]",
         f"  y-axis {_plain(min(values) - room)} --> {_plain(max(values) + room)}",
         f"  line [{', '.join(map(_plain, values))}]",
-        f"  line [{', '.join([_plain(headline.baseline.mean)] * len(values))}]",
+        f"  line [{', '.join([_plain(held_to)] * len(values))}]",
     ]
-    return Markdown("\n".join(lines))
+    return Markdown("\n".join(lines)), Markdown(f"Blue: {name(change.name)}. Orange: what this is compared with.")
+
+
+def _drawn(model: ModelReport) -> MetricChange | None:
+    concluded = model.conclusion
+    named = [one.metric for one in (concluded.worst, concluded.best) if one is not None]
+    both = {one.name: one for one in model.comparison.metrics if one.baseline is not None and one.current is not None}
+    return next((both[one] for one in [*named, model.comparison.rank_by] if one in both), None)
 
 
 def _plain(value: float) -> str:

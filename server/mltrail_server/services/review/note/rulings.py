@@ -1,4 +1,4 @@
-"""The gate in a note: the verdict, one row per rule, what is wrong with the contract, what another would say."""
+"""The contract in a note: what its rules expect, what is wrong with it, and what another version would say."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 from mltrail_contract import FILE_NAME, Outcome, Problem
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.markdown import Markdown, code
-from mltrail_server.services.review.judge import Judged, ModelReport
+from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
+from mltrail_server.services.review.summary import count
 
-from .cells import Page, arrow, count, values
+from .cells import Page
 
-ICONS = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.FAIL: "❌"}
+_ICONS = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.FAIL: "❌"}
 _WORST_FIRST = (Outcome.FAIL, Outcome.WARN, Outcome.PASS)
 _MOST_PROBLEMS = 10
 _MOST_ROWS = 50
@@ -22,35 +23,11 @@ def worst_first(rulings: Sequence[Ruling]) -> list[Ruling]:
     return sorted(rulings, key=lambda ruling: _WORST_FIRST.index(ruling.outcome))
 
 
-def rows(model: ModelReport) -> list[dict[str, Markdown]]:
-    """Write one row per rule, the worst first."""
-    changes = {change.name: change for change in model.comparison.metrics}
-    listed = []
-    for ruling in worst_first(model.rulings)[:_MOST_ROWS]:
-        change = changes.get(ruling.metric)
-        listed.append(
-            {
-                "icon": Markdown(ICONS[ruling.outcome]),
-                "metric": Markdown(code(ruling.metric) + (arrow(change.direction) if change else "")),
-                "means": values(change) if change else Markdown("–"),
-                "sentence": Markdown(ruling.explained),
-            }
-        )
-    return listed
-
-
 def expected(model: ModelReport) -> list[Markdown]:
     """List what the rules expect, broken rules first."""
     listed = [Markdown(f"{code(ruling.metric)} {ruling.expects}") for ruling in worst_first(model.rulings)[:_MOST_ROWS]]
     more = len(model.rulings) - len(listed)
     return [*listed, Markdown(f"and {more} more")] if more > 0 else listed
-
-
-def heading(judged: Judged) -> Markdown | None:
-    """Write the verdict; None if there is no gate."""
-    if judged.outcome is None:
-        return None
-    return Markdown(f"{judged.sentence[0].upper()}{judged.sentence[1:]}")
 
 
 def accepted(report: Report) -> Markdown | None:
@@ -94,9 +71,9 @@ def proposed(page: Page) -> dict[str, Any] | None:
     listed.sort(key=lambda pair: _WORST_FIRST.index(pair[1].outcome))
     shown = [
         {
-            "icon": Markdown(ICONS[ruling.outcome]),
-            "metric": Markdown(f"{code(model.name)} {code(ruling.metric)}"),
-            "expects": Markdown(ruling.expects),
+            "verdict": Markdown(f"{_ICONS[ruling.outcome]} {ruling.verdict}"),
+            "model": code(model.name),
+            "expects": Markdown(f"{code(ruling.metric)} {ruling.expects}"),
             "sentence": Markdown(ruling.full_sentence),
         }
         for model, ruling in listed[:_MOST_ROWS]

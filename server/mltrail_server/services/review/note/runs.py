@@ -12,8 +12,9 @@ from mltrail_server.domain.grouping import Run, RunState, usable
 from mltrail_server.domain.markdown import Markdown, cell, code, link, title
 from mltrail_server.domain.numbers import number
 from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.summary import count
 
-from .cells import Page, count
+from .cells import Page
 
 _MOST_METRICS = 4
 

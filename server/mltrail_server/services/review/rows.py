@@ -1,0 +1,165 @@
+"""What became of each metric and rule of a model, a row each, the worst first: for note, pages and log."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mltrail_contract import HigherOrLower, Outcome, Rule
+from mltrail_server.domain.comparison import MetricChange
+from mltrail_server.domain.differences import Difference
+from mltrail_server.domain.direction import Better, MetricDirection, is_rate, unit_of
+from mltrail_server.domain.gate import Ruling
+from mltrail_server.domain.hypotheses import Decision
+from mltrail_server.domain.numbers import number
+from mltrail_server.domain.statistics import Summary
+from mltrail_server.domain.verdict import Verdict
+
+from .judge import ModelReport
+
+_OF_OUTCOME = {Outcome.FAIL: "❌", Outcome.WARN: "⚠️"}
+_OF_VERDICT = {
+    Verdict.WORSE: "⚠️",
+    Verdict.BETTER: "✅",
+    Verdict.WITHIN_LIMIT: "✅",
+    Verdict.NO_CLEAR_CHANGE: "\N{HEAVY MINUS SIGN}",
+    Verdict.CANT_TELL: "❔",
+}
+_NONE = "\N{EN DASH}"
+_BETTER = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.UNKNOWN: "higher or lower?"}
+_OUTCOMES = (Outcome.FAIL, Outcome.WARN, Outcome.PASS, None)
+_VERDICTS = (
+    *(Verdict.WORSE, Verdict.CANT_TELL, Verdict.BETTER),
+    *(Verdict.NO_CLEAR_CHANGE, Verdict.WITHIN_LIMIT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rule for one metric, or a metric without a rule; `outcome` and `rule` are None then. `means` says what was
+    found, and `advice` what to do or what would tell more; neither contains anything that a user wrote. `change` is
+    None for a metric that neither side has logged.
+    """
+
+    metric: str
+    verdict: Verdict
+    means: str
+    advice: str
+    outcome: Outcome | None = None
+    rule: Rule | None = None
+    expects: str = ""
+    change: MetricChange | None = None
+    decision: Decision | None = None
+
+    @property
+    def icon(self) -> str:
+        undecided = self.verdict is Verdict.CANT_TELL and self.outcome is not Outcome.FAIL
+        if self.outcome in _OF_OUTCOME and not undecided:
+            return _OF_OUTCOME[self.outcome]
+        return _OF_VERDICT[self.verdict]
+
+    @property
+    def better(self) -> str:
+        """Which way it is better, in words."""
+        return "" if self.change is None else direction_text(self.change.direction)
+
+    @property
+    def before(self) -> float | None:
+        """What it is held to."""
+        return self.change.before if self.change else None
+
+    @property
+    def now(self) -> Summary | None:
+        return self.change.current if self.change else None
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether a test has decided; a plain bound, or a metric that is gone, needs none."""
+        return self.decision is not None
+
+    @property
+    def is_found_worse(self) -> bool:
+        """Whether the test says worse: a rule that failed before stays broken until these runs speak against it."""
+        return self.decision is not None and self.decision.worse
+
+    @property
+    def sentence(self) -> str:
+        """What was found, and what to do where that is open."""
+        says = self.advice and (self.verdict is Verdict.CANT_TELL or self.outcome in _OF_OUTCOME)
+        return f"{self.means}; {self.advice}" if says else self.means
+
+
+def of(model: ModelReport) -> list[Row]:
+    """List the rules of a model, the worst first, and then the metrics that no rule names."""
+    changes = {change.name: change for change in model.comparison.metrics}
+    ruled = [_of_rule(ruling, changes) for ruling in model.rulings]
+    named = {row.metric for row in ruled}
+    others = [
+        Row(change.name, change.verdict, change.reason, change.advice, change=change, decision=change.decision)
+        for change in model.comparison.metrics
+        if change.name not in named
+    ]
+    return worst_first(ruled + others)
+
+
+def worst_first(found: Iterable[Row]) -> list[Row]:
+    """What breaks a rule comes first, then what is worse, and what is better before what shows nothing."""
+    return sorted(found, key=_place)
+
+
+def _place(row: Row) -> tuple[int, int]:
+    outcome = row.outcome if row.outcome is not Outcome.PASS else None
+    if outcome is Outcome.WARN and row.verdict is Verdict.CANT_TELL:
+        outcome = None  # what can't be told comes after what is worse
+    return _OUTCOMES.index(outcome), _VERDICTS.index(row.verdict)
+
+
+def _of_rule(ruling: Ruling, changes: dict[str, MetricChange]) -> Row:
+    return Row(
+        ruling.metric,
+        ruling.verdict,
+        ruling.sentence,
+        ruling.advice,
+        ruling.outcome,
+        ruling.rule,
+        ruling.expects,
+        changes.get(ruling.metric),
+        ruling.decision,
+    )
+
+
+def direction_text(direction: MetricDirection) -> str:
+    """Say in words which way a metric is better."""
+    return _BETTER[direction.better] + (" (a guess)" if direction.guessed else "")
+
+
+def texts(row: Row) -> tuple[str, str]:
+    """Write what a metric is held to and its mean here, without a unit, with the digits that their difference has."""
+    before, now = row.before, row.now
+    if row.change is None or before is None or now is None:
+        return (number(before) if before is not None else _NONE, number(now.mean) if now else _NONE)
+    spread = (row.change.baseline and row.change.baseline.sd) or now.sd or 0.0
+    return Difference(row.metric, row.change.direction, before, now.mean, spread).values
+
+
+def values(row: Row) -> str:
+    """Write both values in a sentence, with their unit: `12.0 → 13.2 ms`."""
+    start, end = texts(row)
+    return f"{start} → {end} {unit(row)}".rstrip()
+
+
+def unit(row: Row) -> str:
+    """Return the unit of a row's values; "" if it has none."""
+    known = unit_of(row.metric)
+    return "" if row.now is None else {"pp": "%"}.get(known, known)
+
+
+def allowed(row: Row) -> str:
+    """Say how much worse a rule allows: `+5 %`; "" if nothing, or if it does not compare."""
+    tolerated = row.rule.worse_by if row.rule is not None else None
+    if row.rule is None or tolerated is None or not tolerated.amount:
+        return ""
+    sign = "+" if row.rule.better is HigherOrLower.LOWER else "\N{MINUS SIGN}"
+    if tolerated.percent:
+        return f"{sign}{tolerated.amount:g} %"
+    if is_rate(row.metric):
+        return f"{sign}{tolerated.amount * 100:g} pp"
+    return f"{sign}{tolerated.amount:g} {unit_of(row.metric)}".rstrip()
