@@ -19,6 +19,7 @@ from .cells import Page
 _SMALLEST_CHANCE = 0.001
 _MOST_ROWS = 8
 _MOST_PIPELINES = 5
+_FEWEST_POINTS = 2
 _BLUE, _ORANGE = "#428fdc", "#e9730c"
 _INTERVAL = (
     "In 90 of 100 cases the interval holds the true difference; in 5 it is lower, in 5 higher. p says how often chance "
@@ -162,19 +163,13 @@ def chart(model: ModelReport) -> tuple[Markdown, Markdown] | None:
     the palette is set: a theme would break dark mode, and the default's first colour can't be seen on white.
     """
     change = _drawn(model)
-    if change is None or change.current is None or change.baseline is None or model.baseline is None:
-        return None
-    if model.version is not None:
+    if change is None or model.version is not None:
         return None  # a version is not a point of the branch
-    points = [
-        (str(pipeline.id), group.metrics[change.name].mean)
-        for pipeline, group in zip(model.history, model.comparison.history, strict=False)
-        if group is not None and change.name in group.metrics
-    ][::-1]
-    points += [(str(model.baseline.id), change.baseline.mean), ("this", change.current.mean)]
-    points = [(label, value) for label, value in points if math.isfinite(value)]
+    points = _points(model, change)
     values = [value for _, value in points]
-    held_to = change.before if change.before is not None else change.baseline.mean
+    held_to = change.before
+    if held_to is None or len(values) < _FEWEST_POINTS:
+        return None
     room = (max(values) - min(values)) / 10 or abs(values[0]) / 10 or 1.0
     names = ", ".join(f'"{label}"' for label, _ in points)
     lines = [
@@ -193,6 +188,19 @@ def chart(model: ModelReport) -> tuple[Markdown, Markdown] | None:
         f"  line [{', '.join([_plain(held_to)] * len(values))}]",
     ]
     return Markdown("\n".join(lines)), Markdown(f"Blue: {name(change.name)}. Orange: what this is compared with.")
+
+
+def _points(model: ModelReport, change: MetricChange) -> list[tuple[str, float]]:
+    """List the metric in the target branch's pipelines, the oldest first, and here."""
+    if change.current is None or change.baseline is None or model.baseline is None:
+        return []
+    points = [
+        (str(pipeline.id), group.metrics[change.name].mean)
+        for pipeline, group in zip(model.history, model.comparison.history, strict=False)
+        if group is not None and change.name in group.metrics
+    ][::-1]
+    points += [(str(model.baseline.id), change.baseline.mean), ("this", change.current.mean)]
+    return [(label, value) for label, value in points if math.isfinite(value)]
 
 
 def _drawn(model: ModelReport) -> MetricChange | None:
