@@ -230,7 +230,8 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     assert re.match(r"\d+ runs on `main` are compared with 3 runs here\. ", sure)
     assert sure.endswith("If nothing had changed, at most 1 in 20 merge requests would be blocked by chance.")
     alone = written({"churn": Sides([a_run(1, {"accuracy": 0.7})], [a_run(2, {"accuracy": 0.8})])})
-    assert "**How sure:** 1 run on `main` is compared with 1 run here. One run on each side shows nothing" in alone
+    assert "**How sure:** 1 run on `main` is compared with 1 run here. One run on each side " in alone
+    assert "can't tell yet whether `accuracy` is worse, 0.80 → 0.70: one run on each side " in alone
 
 
 def test_a_diverged_run_is_named_as_such() -> None:

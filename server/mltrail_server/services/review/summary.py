@@ -260,18 +260,24 @@ class _Said:
         """Name the best, where the heading has not, and count the rest."""
         if self.report.waiting or not any(model.comparison.metrics for model in self.report.models):
             return None
-        counts, best, named = self._counts(), self.report.conclusion.best, self.heading_names_worst
+        best, named, better = self.report.conclusion.best, self.heading_names_worst, self._counts()[Verdict.BETTER]
         parts = []
         if named:
             parts.append(self._better(best) if best is not None else "nothing is clearly better")
-        if best is not None and counts[Verdict.BETTER] > 1:
-            parts.append(f"{count(counts[Verdict.BETTER] - 1, 'other is', 'others are')} better too")
-        in_heading = not named and best is None and not self._is_without_baseline
-        said = [Verdict.CANT_TELL] if in_heading else [*_QUIET, Verdict.CANT_TELL]
-        parts += [text] if (text := _counted(counts, said)) else []
-        if not parts:
-            return None
-        return Line("Best" if best is not None and named else "The rest", f"{'; '.join(parts)}.")
+        if best is not None and better > 1:
+            parts.append(f"{count(better - 1, 'other is', 'others are')} better too")
+        parts.append(self._rest())
+        text = "; ".join(part for part in parts if part)
+        return Line("Best" if best is not None and named else "The rest", f"{text}.") if text else None
+
+    def _rest(self) -> str:
+        """Count what neither the heading nor the best is about."""
+        counts, worst, best = self._counts(), self.report.conclusion.worst, self.report.conclusion.best
+        undecided = worst.verdict is Verdict.CANT_TELL if worst is not None else self._level is Level.UNKNOWN
+        if undecided and len(self.report.models) == 1:
+            counts[Verdict.CANT_TELL] -= 1  # the heading names it
+        in_heading = not self.heading_names_worst and best is None and not self._is_without_baseline
+        return _counted(counts, [Verdict.CANT_TELL] if in_heading else [*_QUIET, Verdict.CANT_TELL])
 
     @property
     def heading_names_worst(self) -> bool:
@@ -318,7 +324,7 @@ def _counted(counts: Mapping[Verdict, int], said: Sequence[Verdict]) -> str:
             parts.append(f"no clear change in {count(n, 'metric')}")
         elif n and verdict is Verdict.WITHIN_LIMIT:
             parts.append(f"{n} within {'its limit' if n == 1 else 'their limits'}")
-        elif n:
+        elif n > 0:
             parts.append(f"can't tell yet about {n}")
     return ", ".join(parts)
 

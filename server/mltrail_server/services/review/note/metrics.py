@@ -105,19 +105,16 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
     if baseline is None:
         return Markdown(f"{text}, with {count(theirs, 'run')}.")
     text += f", with {count(theirs, 'run')} of {page.pipeline(baseline)} on {page.target} ({code(baseline.sha[:8])})"
-    used = max((change.level.pipelines for change in compared.metrics if change.level is not None), default=1)
-    earlier = model.history[: used - 1]
-    if earlier:
-        named = [page.pipeline(one, Markdown(str(one.id))) for one in earlier[:_MOST_PIPELINES]]
-        left = len(earlier) - len(named)
+    level = [model.history[place] for place in compared.counted.level if place < len(model.history)]
+    if level:
+        named = [page.pipeline(one, Markdown(str(one.id))) for one in level[:_MOST_PIPELINES]]
+        left = len(level) - len(named)
         more = f" and {left} more" if left else ""
-        text += (
-            f". The level that is tested against also rests on {count(len(earlier), 'pipeline')} before it "
-            f"({', '.join(named)}{more})"
-        )
-    left_out = len(model.history) - len(earlier)
-    if left_out:
-        text += f"; {count(left_out, 'older one', 'older ones')} only show how much runs spread"
+        earlier = count(len(level), "pipeline")
+        text += f". The branch's level also rests on {earlier} before it ({', '.join(named)}{more})"
+    counted = compared.counted.sentence(len(compared.history))
+    if counted:
+        text += f". {counted}"
     if compared.looks > 1:
         text += (
             f". These files were judged {compared.looks} times in this merge request, which makes each verdict harder "
