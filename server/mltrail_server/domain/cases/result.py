@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mltrail_contract import CaseTable, Measure
 
-from .compare import compare_runs
+from .compare import compare, compare_runs
 from .comparison import CaseComparison, CaseMetric, Counts
 from .pairing import NotComparable, Paired, PairedCase, pair
 from .plain import plain
@@ -58,7 +58,11 @@ def found(table: CaseTable, before: Sequence[Sequence[Case]], now: Sequence[Sequ
     problem = _not_comparable(pairs) or _too_many_classes(table, pairs)
     if problem:
         return CaseResult(table, problem=problem, ours=True)
-    compared = compare_runs(before, now, CaseMetric(table.measure), positive=_positive(table))
+    metric, positive = CaseMetric(table.measure), _positive(table)
+    if len(before) == len(now) == 1:
+        compared = compare(pairs, metric, positive=positive)  # half the work
+    else:
+        compared = compare_runs(before, now, metric, positive=positive)
     if compared is None:
         return CaseResult(
             table, problem="the measure can't be computed from these cases", ours=_computable(table, before)
@@ -104,7 +108,7 @@ def _too_many_classes(table: CaseTable, pairs: Paired) -> str:
 
 def _computable(table: CaseTable, before: Sequence[Sequence[Case]]) -> bool:
     """Whether the measure can be computed from the baseline's table alone."""
-    return compare_runs(before[:1], before[:1], CaseMetric(table.measure), positive=_positive(table)) is not None
+    return compare(pair(before[0], before[0]), CaseMetric(table.measure), positive=_positive(table)) is not None
 
 
 def _positive(table: CaseTable) -> str | None:
