@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from mltrail_server.domain.cases import words
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.markdown import code
+from mltrail_server.store import schema
+from mltrail_server.store.review import case_uses
 from tests.api.promotion.promoting import promote
 from tests.api.review.case_tables import answers, split, train
 from tests.api.review.merge_requests import a_main, a_request
@@ -251,3 +255,31 @@ def test_several_tables_of_several_formats(trail: Trail) -> None:
     assert calls_found["current"] < calls_found["baseline"]
     assert (texts_found["broke"], texts_found["measure"], texts_found["n"]) == (None, "mean_score", 40)
     assert rule_of(report)[0] == "warn"
+
+
+def test_each_merge_request_that_a_test_set_has_judged_is_counted_once(trail: Trail) -> None:
+    main = a_main(trail, SHAS["b"], a_contract(GOLDEN, RULE), [])
+    train(trail, main, of(answers()))
+    request, pipeline = a_request(trail, [])
+    train(trail, pipeline, of(answers(wrong=[1])))
+
+    def judged_by() -> int:
+        found: int = trail.report(pipeline)["models"][0]["cases"][0]["wear"]["judged"]
+        return found
+
+    test_set = trail.report(pipeline)["models"][0]["cases"][0]
+    assert (judged_by(), test_set["wear"]["judged"]) == (1, 1)
+    project = trail.deps.project(ProjectId(trail.team.project.id))
+    with project.read() as tx:
+        stored = tx.execute(sa.select(schema.case_use.c.test_set).where(schema.case_use.c.project_id == 42)).scalars()
+        (digest,) = stored
+        assert case_uses.counts(tx, [digest, "other"], request.iid) == {digest: (1, True), "other": (1, False)}
+        assert case_uses.counts(tx, [digest], request.iid + 1) == {digest: (2, False)}
+    trail.clock.advance(1000)
+    with project.write() as tx:
+        case_uses.keep(tx, [digest], request.iid + 1)
+        case_uses.keep(tx, [digest], request.iid)
+    with project.read() as tx:
+        assert case_uses.counts(tx, [digest], request.iid + 1) == {digest: (2, True)}
+    # What comes later does not change what was said before.
+    assert judged_by() == 1
