@@ -196,7 +196,9 @@ def weigh(before: BranchLevel, now: Summary, contest: Contest = ALONE) -> Eviden
         return found
     ours = statistics.MeanError(now.sd / math.sqrt(now.n), now.n - 1)
     theirs = statistics.MeanError(before.sd / math.sqrt(before.weight), before.freedom)
-    separate = _against(before, now, now.sd, before.sd, contest, statistics.welch(theirs, ours).freedom)
+    # Luck is as large as the spread: taken for different on the two sides, it would often fail to cancel out.
+    here, there = (max(now.sd, before.sd),) * 2 if contest.matters else (now.sd, before.sd)
+    separate = _against(before, now, here, there, contest, statistics.welch(theirs, ours).freedom)
     if now.sd < before.sd and separate.error < found.error:
         return found
     return replace(separate, hidden=_hidden(before, now, separate))
