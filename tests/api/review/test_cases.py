@@ -61,7 +61,7 @@ def test_what_broke_and_what_was_fixed(trail: Trail) -> None:
     assert report["gate"]["outcome"] == "fail"
     assert "<summary>Case by case: 3 broke, 2 fixed</summary>" in report["markdown"]
     assert "- Broke: `case-50`, `case-51`, `case-52`\n" in report["markdown"]
-    assert words.ONE_RUN in report["markdown"]
+    assert report["markdown"].count(words.ONE_RUN) == 1
 
 
 @pytest.mark.parametrize(("wrong", "outcome"), [([1], "pass"), ([1, 2], "pass"), ([1, 2, 3], "fail")])

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mltrail_contract import HigherOrLower, Outcome, Rule
+from mltrail_server.domain.cases import words
+from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.differences import Difference
-from mltrail_server.domain.direction import Better, MetricDirection, is_rate, unit_of
+from mltrail_server.domain.direction import Basis, Better, MetricDirection, is_rate, unit_of
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.hypotheses import Decision
 from mltrail_server.domain.numbers import number
@@ -90,14 +92,28 @@ class Row:
 def of(model: ModelReport) -> list[Row]:
     """List the rules of a model, the worst first, and then the metrics that no rule names."""
     changes = {change.name: change for change in model.comparison.metrics}
-    ruled = [_of_rule(ruling, changes) for ruling in model.rulings]
+    tables = {one.name: one for one in map(_of_cases, model.cases)}
+    ruled = [_of_rule(ruling, tables if ruling.rule.cases else changes) for ruling in model.rulings]
     named = {row.metric for row in ruled}
     others = [
         Row(change.name, change.verdict, change.reason, change.advice, change=change, decision=change.decision)
-        for change in model.comparison.metrics
+        for change in (*model.comparison.metrics, *tables.values())
         if change.name not in named
     ]
     return worst_first(ruled + others)
+
+
+def _of_cases(one: CaseResult) -> MetricChange:
+    """Write a table of cases as a metric. Without a rule it has no limit, and it is no test of the change."""
+    found, better = one.compared, Better.HIGHER
+    if one.table.better is HigherOrLower.LOWER or (found is not None and words.lower_is_better(found.metric)):
+        better = Better.LOWER
+    direction = MetricDirection(better, Basis.STATED)
+    if found is None:
+        return MetricChange(one.name, direction, None, None, reason=one.problem)
+    before, now = Summary(found.before, None, 1), Summary(found.now, None, 1)
+    reason = words.changed(one.counts) if one.counts is not None else words.moved(found)
+    return MetricChange(one.name, direction, before, now, found.now - found.before, reason=reason)
 
 
 def worst_first(found: Iterable[Row]) -> list[Row]:
