@@ -32,7 +32,7 @@ class TestTheContract:
         trail.train(pipeline, [0.7])
         (promotion,) = promote(trail, pipeline)
         assert promotion["state"] == "refused"
-        assert promotion["reason"].startswith("the gate is red: val_accuracy: 0.7")
+        assert promotion["reason"].startswith("the gate is red: val_accuracy: worse: 0.7")
         assert "at least 0.8" in promotion["reason"]
 
     def test_a_green_one_and_the_alias_that_it_names(self, trail: Trail) -> None:
