@@ -131,8 +131,9 @@ def _of_singles(block: Sequence[Hypothesis], *, gain: bool) -> list[float]:
         new = sign * one.now + (0.0 if gain else one.tolerance)
         values.append([new, *(sign * one.history[each] for each in pipelines)])
     by_rank = conformal.step_down(values)
+    by_level = _holm([_chance(one, gain=gain) for one in block])
     return [
-        max(ranked / share_of(one.looks), _chance(one, gain=gain)) for ranked, one in zip(by_rank, block, strict=True)
+        max(ranked / share_of(one.looks), level) for ranked, level, one in zip(by_rank, by_level, block, strict=True)
     ]
 
 
