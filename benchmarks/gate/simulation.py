@@ -11,6 +11,7 @@ from mltrail_server.domain.comparison import compare
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.judgement import ModelInput, judge_models
 
+from .cases import findings_in_cases
 from .findings import IN_THE_LAST, Finding, found_in
 from .runs import SPREAD, Metric, Training, branch_levels
 from .situations import Author, Change, Situation
@@ -25,10 +26,14 @@ _NEWEST = 100  # the target branch's newest pipeline
 
 def simulate(situation: Situation, change: Change, *, requests: int, seed: int = 1) -> Counter[Finding]:
     """Simulate merge requests. The same seed makes the same ones, and fewer requests make the first of them."""
-    simulated = Simulated(situation, change, random.Random(f"{seed} {situation.slug} {change.name}"))  # noqa: S311
+    rng = random.Random(f"{seed} {situation.slug} {change.name}")  # noqa: S311 - no secret
+    simulated = Simulated(situation, change, rng)
     total: Counter[Finding] = Counter()
     for _ in range(requests):
-        total.update(simulated.request())
+        if situation.discordance:
+            total.update(findings_in_cases(situation.discordance, change.drop, rng))
+        else:
+            total.update(simulated.request())
     return total
 
 

@@ -35,6 +35,7 @@ ONE_DROPS = Change("one drops by 1", 1.0)
 ONE_DROPS_MORE = Change("one drops by 1.25", 1.25)
 ONE_DROPS_FAR = Change("one drops by 3", 3.0)
 ALL_DROP = Change("all drop by 1", 1.0, every=True)
+TWO_POINTS = Change("the accuracy drops by two points", 0.02)
 
 ONE_RUN, THREE, FIVE, EIGHT = Side(1), Side(3), Side(5), Side(8)
 STEADY = Branch()
@@ -44,7 +45,8 @@ STEADY = Branch()
 class Situation:
     """`failing`, `warning` and `unruled` metrics of each of `models`. `pipelines` are the target branch's, the baseline
     included. `tolerance` is what the rules tolerate, in spreads; each metric with a rule truly loses exactly as much,
-    even if nothing else changes. `one_rule` names all metrics by one glob.
+    even if nothing else changes. `one_rule` names all metrics by one glob. With `discordance` there are no runs: two
+    named models answer the same cases, and one of them alone is right in so many.
     """
 
     slug: str
@@ -62,6 +64,7 @@ class Situation:
     author: Author = Author.ONCE
     tolerance: float = 0.0
     one_rule: bool = False
+    discordance: float = 0.0
     changes: tuple[Change, ...] = (UNCHANGED, ONE_DROPS)
 
 
@@ -216,8 +219,21 @@ _TOLERANCE = Section(
         Situation("tolerance-three", "3 metrics, one spread tolerated", tolerance=1.0),
     ),
 )
+_CASES = Section(
+    "Two named models on the same 1,000 cases, one rule",
+    tuple(
+        Situation(
+            f"cases-{share}",
+            f"{share} % of the cases are right in one model only",
+            failing=1,
+            discordance=share / 100,
+            changes=(UNCHANGED, TWO_POINTS),
+        )
+        for share in (3, 5, 6, 10, 20)
+    ),
+)
 
-SECTIONS = (_METRICS, _RUNS, _SHAPES, _BRANCHES, _SELECTION, _AUTHORS, _TOLERANCE)
+SECTIONS = (_METRICS, _RUNS, _SHAPES, _BRANCHES, _SELECTION, _AUTHORS, _TOLERANCE, _CASES)
 
 
 def every_cell() -> Iterator[tuple[Situation, Change]]:
