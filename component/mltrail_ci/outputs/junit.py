@@ -52,7 +52,8 @@ def render(report: Report) -> str:
 def _cases(model: Model) -> Iterator[_Case]:
     for rule in model.rules:
         state = {"fail": "failure", "warn": "skipped"}.get(rule.outcome, "system-out")
-        yield _Case(f"{rule.metric}: {rule.expects}", state, "rule", rule.sentence)
+        sentence = f"{rule.verdict}: {rule.sentence}" if rule.verdict else rule.sentence
+        yield _Case(f"{rule.metric}: {rule.expects}", state, rule.verdict or "rule", sentence)
     if model.silence:
         state = "failure" if model.gate == "fail" else "skipped"
         yield _Case("is trained", state, "silence", model.silence)
