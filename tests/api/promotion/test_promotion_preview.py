@@ -38,12 +38,12 @@ def test_it_shows_the_next_version(trail: Trail) -> None:
     trail.train(pipeline, [0.9], lr="0.2")
     found = preview(trail, pipeline, up_to_date=True)
     assert (found.version, found.bump, found.replaces) == ("1.1.0", "minor", "1.0.0")
-    assert found.sentence == (
-        "Merging promotes `churn` 1.1.0 (minor: `lr 0.1 → 0.2, other code`) to `champion`, was 1.0.0. "
+    assert found.reason == "lr 0.1 → 0.2, other code"
+    assert found.more == (
         "If merged as it is, this candidate is promoted without training again: the files are the same."
     )
-    assert "The target branch has moved on" in preview(trail, pipeline, up_to_date=False).sentence
-    assert preview(trail, pipeline, up_to_date=None).sentence.endswith("was 1.0.0.")
+    assert "The target branch has moved on" in (preview(trail, pipeline, up_to_date=False).more or "")
+    assert not preview(trail, pipeline, up_to_date=None).more
 
 
 def test_the_note_says_whether_the_target_branch_will_train_again(trail: Trail) -> None:
@@ -90,7 +90,7 @@ def test_the_contracts_policy(trail: Trail) -> None:
     pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
     trail.train(pipeline, [0.9])
     found = preview(trail, pipeline, contract=CONTRACT, up_to_date=True)
-    assert found.sentence.startswith("Merging promotes `churn` 1.0.0 (first: `the first version`) to `live`.")
+    assert (found.version, found.bump, found.reason, found.alias) == ("1.0.0", "first", "the first version", "live")
 
 
 def test_a_project_that_promotes_nothing_hears_nothing(trail: Trail) -> None:
@@ -124,7 +124,7 @@ def test_the_note_says_what_a_promotion_will_refuse(trail: Trail) -> None:
     refused = model["merging_publishes"]["refused"]
     assert refused.startswith("it is worse than `champion`, which is 1.0.0: `val_accuracy` 0.95 → 0.51")
     (note,) = trail.notes(request)
-    assert "If this is merged as it is, `churn` will not be promoted: it is worse than `champion`" in note
+    assert "**On merge:** `churn` is not promoted as it is: it is worse than `champion`" in note
     assert "allow_worse: [val_accuracy]" in note
     asks = trail.of_request(request, SHAS["c"])
     trail.train(asks, [0.5, 0.51, 0.52], metric="toxicity_score")
@@ -135,4 +135,4 @@ def test_the_note_says_what_a_promotion_will_refuse(trail: Trail) -> None:
     trail.train(better, [0.97, 0.971, 0.972])
     (model,) = trail.report(better)["models"]
     assert model["merging_publishes"]["refused"] is None
-    assert "Merging promotes `churn` 1.1.0" in trail.notes(request)[0]
+    assert "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run " in trail.notes(request)[0]

@@ -180,8 +180,8 @@ def test_the_note_previews_what_merging_would_publish(trail: Trail) -> None:
     preview = trail.report(pipeline)["models"][0]["merging_publishes"]
     assert (preview["version"], preview["bump"], preview["replaces"]) == ("1.1.0", "minor", "1.0.0")
     note = trail.notes(trail.team.project.merge_requests[1])[0]
-    assert "\n\nMerging promotes `churn` 1.1.0 (minor: `lr 0.1 → 0.2" in note
-    assert "to `champion`, was 1.0.0." in note
+    assert "\n\n**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run " in note
+    assert "The next version is a minor one: `lr 0.1 → 0.2" in note
 
 
 def test_what_fails_the_gate_is_not_previewed(trail: Trail) -> None:
