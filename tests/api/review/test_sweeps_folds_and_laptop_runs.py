@@ -40,7 +40,7 @@ def test_a_sweep_s_trials_are_candidates_and_its_parent_is_none(trail: Trail) ->
     sweep(trail, pipeline, 4)
     (model,) = trail.report(pipeline)["models"]
     assert model["metrics"][0]["current"]["mean"] == pytest.approx(0.803)
-    assert "4 candidates in" in trail.notes(trail.team.project.merge_requests[1])[0]
+    assert "the best of 4 candidates" in trail.notes(trail.team.project.merge_requests[1])[0]
 
 
 def test_a_job_that_trains_the_winner_again_is_what_counts(trail: Trail) -> None:
@@ -60,7 +60,7 @@ def test_a_job_that_trains_the_winner_again_is_what_counts(trail: Trail) -> None
     report = trail.report(pipeline)
     (model,) = report["models"]
     assert (model["confirmed"], model["metrics"][0]["current"]["n"]) == (True, 2)
-    assert "It was trained again on fresh seeds: only these 2 runs count." in report["markdown"]
+    assert "The best was trained again on fresh seeds, and only these runs count." in report["markdown"]
 
 
 def test_a_large_sweep_and_a_long_history_cost_no_more_statements(trail: Trail) -> None:
@@ -90,7 +90,7 @@ def test_a_run_of_two_jobs_counts_when_both_have_succeeded(trail: Trail) -> None
     assert trail.report(pipeline)["state"] == "waiting"
     trail.team.gitlab.set_job(evaluate, "success")
     report = trail.report(pipeline)
-    assert (report["gate"]["outcome"], report["models"][0]["rules"][0]["sentence"]) == ("pass", "0.9500")
+    assert (report["gate"]["outcome"], report["models"][0]["rules"][0]["sentence"]) == ("pass", "0.9500, at least 0.9")
     trail.team.gitlab.set_job(evaluate, "failed", "script_failure")
     assert trail.report(pipeline)["models"][0]["candidates"][0]["status"] == "failed"
 
@@ -127,7 +127,7 @@ def test_an_alias_is_a_baseline(trail: Trail) -> None:
     assert report["gate"]["outcome"] == "fail"
     assert report["models"][0]["baseline"]["pipeline_id"] == main.id
     assert report["models"][0]["baseline"]["runs"] == 3
-    assert "against version [`1.0.0`]" in trail.notes(trail.team.project.merge_requests[1])[0]
+    assert "of version [`1.0.0`]" in trail.notes(trail.team.project.merge_requests[1])[0]
 
 
 def test_folds_are_compared_pair_by_pair(trail: Trail) -> None:
@@ -140,7 +140,7 @@ def test_folds_are_compared_pair_by_pair(trail: Trail) -> None:
         trail.team.gitlab.set_job(job, "success")
     report = trail.report(pipeline)
     assert report["gate"]["outcome"] == "fail"
-    assert "4 folds" in report["models"][0]["metrics"][0]["sentence"]
+    assert "**How sure:** 4 folds are compared one by one with those on `main`." in report["markdown"]
 
 
 def test_other_data_is_not_comparable(trail: Trail) -> None:

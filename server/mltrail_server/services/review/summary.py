@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, BaselineKind, Outcome, Then
+from mltrail_server.domain import folds
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
 from mltrail_server.domain.conclusion import Finding, Level
 from mltrail_server.domain.grouping import Run, RunState
@@ -433,8 +434,19 @@ class _SaidOfModel:
         here = count(change.current.n if change.current else 0, "run") + " here"
         if compared.pooled:
             here += f" ({compared.pooled} of them by earlier pipelines on the same files)"
+        if folds_compared := self._folds(change):
+            return f"{folds_compared} folds are compared one by one with those on {self._target}"
         runs = before if level is None else level.runs
         return f"{count(runs, 'run')} on {self._target} {'is' if runs == 1 else 'are'} compared with {here}"
+
+    def _folds(self, change: MetricChange) -> int:
+        """Count the folds that are compared pair by pair; 0 if none are."""
+        compared = self.model.comparison
+        pair_by = (self.model.model or NO_CONTRACT).pair_by
+        if not pair_by or compared.best is None or compared.baseline is None:
+            return 0
+        paired = folds.paired(compared.baseline.runs, compared.best.runs, change.name, pair_by)
+        return 0 if paired is None else int(paired.freedom) + 1
 
     def _no_baseline(self) -> str:
         model, target = self.model, self.style.text(self.report.target)
