@@ -115,7 +115,7 @@ def _overviews(page: Page) -> list[dict[str, Markdown]]:
     found = [_overview(page, model) for model in shown]
     if len(models) > len(shown):
         rest = Markdown(f"and {len(models) - len(shown)} more models")
-        found.append({"name": rest, "worst": _DASH, "best": _DASH})
+        found.append({"name": rest, "said": _DASH})
     return found
 
 
@@ -123,8 +123,7 @@ def _overview(page: Page, model: ModelReport) -> dict[str, Markdown]:
     icon, worst, best = summary.of_one_among_many(model, page.style)
     return {
         "name": Markdown(f"{icon} {name(model.name)}"),
-        "worst": Markdown(worst) if worst else _DASH,
-        "best": Markdown(best) if best else _DASH,
+        "said": Markdown("<br>".join(one for one in (worst, best) if one)) or _DASH,
     }
 
 
