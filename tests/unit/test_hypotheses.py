@@ -8,14 +8,17 @@ import pytest
 from mltrail_server.domain import conformal, evidence, hypotheses
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.evidence import Evidence
-from mltrail_server.domain.hypotheses import Family, Hypothesis, Key, decide
+from mltrail_server.domain.hypotheses import Family, Hypothesis, Key, Look, decide
 from mltrail_server.domain.statistics import summarise, t_quantile
 
 
-def repeats(metric: str, p: float, looks: int = 1) -> Hypothesis:
-    """A metric whose loss happens by chance this often."""
-    weighed = Evidence(-t_quantile(1 - p, 50), 1.0, 1.0, 50)
-    return Hypothesis(Key("churn", metric), Family.FAIL, Better.HIGHER, evidence=weighed, looks=looks)
+def repeats(metric: str, *chances: float, shares: Sequence[float] = (0.9,)) -> Hypothesis:
+    """A metric whose loss happened by chance this often at each look, the newest first."""
+    looks = [
+        Look(share, summarise([0.0, 0.0]), Evidence(-t_quantile(1 - p, 50), 1.0, 1.0, 50))
+        for share, p in zip(shares, chances, strict=True)
+    ]
+    return Hypothesis(Key("churn", metric), Family.FAIL, Better.HIGHER).at(looks, {})
 
 
 def singles(metric: str, values: Sequence[float], better: Better = Better.HIGHER, tolerance: float = 0.0) -> Hypothesis:
@@ -33,10 +36,53 @@ def test_rules_share_one_chance_in_twenty() -> None:
     assert [one.p_worse for one in found.values()] == pytest.approx([0.014 * 3 / 0.9, 0.024 * 2 / 0.9, 0.024 * 2 / 0.9])
 
 
-def test_each_look_costs() -> None:
-    assert decide([repeats("a", 0.04)])[Key("churn", "a")].worse
-    assert not decide([repeats("a", 0.04, looks=2)])[Key("churn", "a")].worse
-    assert sum(hypotheses.share_of(looks) for looks in range(1, 100)) == pytest.approx(1)
+@pytest.mark.parametrize(
+    ("now", "first", "worse", "was"),
+    [
+        (0.04, 0.9, False, False),  # the first look has spent nine tenths, and was kind
+        (0.002, 0.9, True, False),
+        (0.04, 0.001, True, True),  # what the first look found holds...
+        (0.06, 0.001, False, True),  # ...until all runs together speak against it
+    ],
+)
+def test_later_looks_only_add(now: float, first: float, worse: bool, was: bool) -> None:
+    (found,) = decide([repeats("a", now, first, shares=(0.05, 0.9))]).values()
+    assert (found.worse, found.was_worse) == (worse, was)
+
+
+def test_a_look_of_one_model_leaves_another_s_alone() -> None:
+    alone = decide([repeats("a", 0.01), repeats("b", 0.5)])
+    mixed = decide([repeats("a", 0.01), repeats("b", 0.5, 0.9, shares=(0.05, 0.9))])
+    assert mixed[Key("churn", "a")] == alone[Key("churn", "a")]
+
+
+@pytest.mark.parametrize(
+    ("runs", "planned", "shares"),
+    [
+        ([3], 5, [0.9]),
+        ([5], 1, [0.9]),
+        ([5, 10, 15], 5, [0.9, 0.05, 0.1 / 6]),
+        ([1, 2, 3, 4, 5], 5, [0, 0, 0, 0, 0.9]),  # split into many pipelines
+        ([1, 2], 5, [0, 0.9]),
+        ([3, 6, 6], 5, [0, 0.9, 0]),  # the same seeds again
+        ([5, 10], None, [0, 0.9]),
+    ],
+)
+def test_a_look_s_share_grows_with_what_it_adds(runs: list[int], planned: int | None, shares: list[float]) -> None:
+    found = hypotheses.shares_of(runs, planned)
+    assert found == pytest.approx(shares)
+    assert sum(found) < 1
+
+
+def test_an_earlier_look_of_a_lone_run_is_held_to_all_pipelines_too() -> None:
+    rng = random.Random(4)
+    branch = [rng.gauss(0, 1) for _ in range(25)]
+    now, first = singles("a", [-6.0, *branch]), singles("a", [min(branch) + 0.01, *branch])
+    for one, was in ((now, True), (first, False)):
+        sure = repeats("a", 0.01).evidence
+        looks = [Look(0.05, summarise([0.0, 0.0]), sure), Look(0.9, summarise([one.now]), one.evidence)]
+        (found,) = decide([one.at(looks, one.history)]).values()
+        assert (found.worse, found.was_worse) == (was, was)
 
 
 def test_a_lone_run_must_stand_out_from_all_pipelines() -> None:

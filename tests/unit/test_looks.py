@@ -25,9 +25,9 @@ def without_seed(*values: float) -> list[Run]:
     return [Run(next(_numbers), "run", RunState.SUCCEEDED, {}, {"acc": value}) for value in values]
 
 
-def pool(newest: list[Run], *earlier: list[Run]) -> looks.Pool:
+def pool(newest: list[Run], *earlier: list[Run], planned: int | None = None) -> looks.Pool:
     (alone,) = group(newest)
-    return looks.pool(alone, [group(one) for one in earlier])
+    return looks.pool(alone, [group(one) for one in earlier], planned=planned)
 
 
 def values(found: Group) -> list[float]:
@@ -58,6 +58,26 @@ def test_what_repeats_itself_to_the_last_digit_is_no_look() -> None:
     assert pool(without_seed(0.8, 0.9), without_seed(0.8, 0.7)).group.metrics["acc"].n == 3
     # Within one pipeline, two equal runs are two.
     assert pool(without_seed(0.8, 0.8), without_seed(0.8, 0.8, 0.7)).group.metrics["acc"].n == 3
+
+
+def test_each_look_is_kept_as_it_was() -> None:
+    first, second, third = (
+        runs([0.8, 0.9], seeds=(1, 2)),
+        runs([0.6, 0.7], seeds=(1, 3)),
+        runs([0.5, 0.4], seeds=(1, 4)),
+    )
+    found = pool(third, second, first, planned=2)
+    assert [sorted(values(one.group)) for one in found.stages] == [
+        [pytest.approx(0.7), 0.7, 0.9],
+        [0.8, 0.9],
+    ]
+    assert [one.share for one in found.stages] == pytest.approx([0.1 / 3, 0.9])
+    assert found.share == pytest.approx(0.1 / 6)
+
+
+def test_pipelines_too_small_to_judge_are_one_look() -> None:
+    found = pool(*(runs([value], seeds=(seed,)) for seed, value in enumerate((0.7, 0.8, 0.9))), planned=5)
+    assert (found.looks, found.stages, found.share) == (3, (), pytest.approx(0.9))
 
 
 @pytest.mark.parametrize("other", [{"lr": "0.2"}, {}])

@@ -14,8 +14,8 @@ from .direction import Basis, Better, MetricDirection, direction_by_name, is_sys
 from .evidence import BranchLevel, Evidence
 from .grouping import Group, Run, RunState, best, group, ranking_metric, representative, usable
 from .history import NOTHING, Counted
-from .hypotheses import Decision
-from .looks import Pool
+from .hypotheses import FIRST, Decision, Look
+from .looks import Pool, Stage
 from .statistics import Summary
 from .verdict import Verdict
 from .winners import ALONE, Contest
@@ -29,7 +29,8 @@ class MetricChange:
     """One metric on both sides. `delta` is current minus `before`, which is what it is held to; `relative` is that as a
     share of `before`.
 
-    `evidence` is None where nothing shows how large chance differences are; `level` is the baseline's level.
+    `evidence` is None where nothing shows how large chance differences are; `level` is the baseline's level. `earlier`
+    is what earlier looks knew, newest first.
     `judgement` fills in the rest: `verdict` with its `reason` and, where more is to be known, `advice` on what would
     tell. Neither contains anything that a user wrote.
     """
@@ -46,6 +47,7 @@ class MetricChange:
     reason: str = ""
     advice: str = ""
     decision: Decision | None = None
+    earlier: tuple[Look, ...] = ()
 
     @property
     def before(self) -> float | None:
@@ -86,8 +88,9 @@ class Comparison:
     so that its lead is not luck. `history` is the best of each earlier pipeline of the target branch, newest first,
     without the baseline, and `counted` says which of them count. `looks` is how many pipelines of this merge request
     have judged the same files and the same configuration, this one included; `pooled` is how many of the best's runs
-    came from the earlier ones, while `best_run` is always of the newest. `remarks` are sentences that no verdict rests
-    on, without anything that a user wrote.
+    came from the earlier ones, while `best_run` is always of the newest. `share` is what this look may use of the 5 %,
+    and `stages` is what earlier ones knew. `remarks` are sentences that no verdict rests on, without anything that a
+    user wrote.
     """
 
     rank_by: str | None
@@ -105,6 +108,8 @@ class Comparison:
     evades: bool = False
     looks: int = 1
     pooled: int = 0
+    share: float = FIRST
+    stages: tuple[Stage, ...] = ()
     counted: Counted = NOTHING
     remarks: tuple[str, ...] = ()
 
@@ -191,7 +196,8 @@ def compare(
     direction = MetricDirection(better, Basis.STATED) if better else direction_of(metric or "", model)
     champion = ranking.best_before(theirs.groups, direction)
     yours = theirs.confirmation_of(champion) or champion
-    found = _chosen(ours, [ranking.candidates(runs) for runs in earlier], metric, direction)
+    planned = len(yours.runs) if yours is not None else None
+    found = _chosen(ours, [ranking.candidates(runs) for runs in earlier], (metric, direction), planned)
     if found is None:
         return Comparison(metric, None, None, yours, (), (), 0)
     before = tuple(ranking.best_before(ranking.groups(tuple(runs)), direction) for runs in history)
@@ -232,6 +238,8 @@ def _compared(
         counted=sides.counted,
         looks=sides.pool.looks,
         pooled=sides.pool.earlier,
+        share=sides.pool.share,
+        stages=sides.pool.stages,
         remarks=tuple(one for one in (sides.pool.sentence, _drift(sides, changes)) if one),
     )
 
@@ -290,16 +298,19 @@ class _Chosen:
 
 
 def _chosen(
-    ours: _Candidates, earlier: Sequence[_Candidates], metric: str | None, direction: MetricDirection
+    ours: _Candidates,
+    earlier: Sequence[_Candidates],
+    ranks: tuple[str | None, MetricDirection],
+    planned: int | None,
 ) -> _Chosen | None:
     """Choose the best of the newest look's candidates, each by its runs of all looks."""
-    pools = [looks.pool(one, [look.groups for look in earlier]) for one in ours.groups]
-    winner = best([one.group for one in pools], metric, direction)
+    pools = [looks.pool(one, [look.groups for look in earlier], planned=planned) for one in ours.groups]
+    winner = best([one.group for one in pools], *ranks)
     if winner is None:
         return None
     fresh = ours.confirmation_of(winner)
     if fresh is not None:
-        return _Chosen(looks.pool(fresh, [look.fresh for look in earlier]), confirmed=True)
+        return _Chosen(looks.pool(fresh, [look.fresh for look in earlier], planned=planned), confirmed=True)
     return _Chosen(next(one for one in pools if one.group is winner), confirmed=False)
 
 
@@ -404,14 +415,29 @@ def _measured(sides: _Sides, name: str, direction: MetricDirection) -> MetricCha
     level = sides.level(name)
     if before is None or now is None or level is None:
         return MetricChange(name, direction, before, now)
+    contest = sides.contest_in(name, direction)
     before, now, by_fold = _fold_by_fold(sides, name, before, now)
-    weighed = None if sides.incomparable else by_fold or evidence.weigh(level, now, sides.contest_in(name, direction))
+    weighed = None if sides.incomparable else by_fold or evidence.weigh(level, now, contest)
     delta = weighed.difference if weighed is not None else now.mean - before.mean
     held_to = now.mean - delta
     relative = delta / abs(held_to) if held_to else None
     if sides.incomparable:
         return MetricChange(name, direction, before, now, delta, relative)
-    return MetricChange(name, direction, before, now, delta, relative, weighed, level)
+    earlier = _earlier(sides, name, level, contest)
+    return MetricChange(name, direction, before, now, delta, relative, weighed, level, earlier=earlier)
+
+
+def _earlier(sides: _Sides, name: str, level: BranchLevel, contest: Contest) -> tuple[Look, ...]:
+    """Test what each earlier look knew."""
+    found = []
+    for stage in sides.pool.stages:
+        now = stage.group.metrics.get(name)
+        if now is None or sides.yours is None:
+            continue
+        pair_by = sides.model.pair_by
+        by_fold = folds.paired(sides.yours.runs, stage.group.runs, name, pair_by) if pair_by else None
+        found.append(Look(stage.share, now, by_fold or evidence.weigh(level, now, contest)))
+    return tuple(found)
 
 
 def _fold_by_fold(

@@ -1,7 +1,7 @@
 """Apply the contract's rules to a comparison: pass, warn or fail, and why."""
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -10,14 +10,14 @@ from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Toleranc
 from . import evidence, folds, globs
 from .comparison import Comparison, MetricChange
 from .direction import Basis, Better, MetricDirection, is_of_training
-from .evidence import ALPHA, BranchLevel, Evidence
+from .evidence import BranchLevel, Evidence
 from .grouping import Group, usable
-from .hypotheses import Decision, Family, Hypothesis, Key
+from .hypotheses import Decision, Family, Hypothesis, Key, Look
 from .numbers import number
 from .statistics import Summary, summarise
 from .tested import Found, Tested
 from .verdict import Verdict
-from .winners import ALONE
+from .winners import ALONE, Contest
 
 MOST_RULINGS = 10_000
 """The most pairs of rule and metric to check: a model may have a hundred globs, and its runs any number of metrics."""
@@ -237,23 +237,14 @@ class _Question:
     allowed: float
     evidence: Evidence | None
     level: BranchLevel | None
-    earlier: Mapping[int, float]
-    looks: int
+    branch: Mapping[int, float]
+    looks: Sequence[Look]
     schedules: str = ""  # set if the two sides' numbers of values differ, so that their best ones are no match
     fewer: bool = False  # this side has logged fewer
 
     def hypothesis(self, pipelines: Mapping[int, int]) -> Hypothesis:
-        history = {pipelines.get(place, -place): value for place, value in self.earlier.items()}
-        return Hypothesis(
-            self.key,
-            self.family,
-            self.direction.better,
-            self.allowed,
-            self.evidence,
-            self.looks,
-            now=self.now.mean,
-            history=history,
-        )
+        branch = {pipelines.get(place, -place): value for place, value in self.branch.items()}
+        return Hypothesis(self.key, self.family, self.direction.better, self.allowed).at(self.looks, branch)
 
     def chance(self) -> float:
         """Return how often chance alone makes a loss this much larger than the one allowed, on its own."""
@@ -303,7 +294,7 @@ class _Check:
         ).found()
         ruled = self._ruled(found, asked, decision)
         if ruled.outcome is not Outcome.FAIL and decision is not None and name_of(self.model.name, ruled) in red:
-            return self._unless_cleared(ruled, asked)
+            return ruled if decision.was_worse else self._unless_cleared(ruled, asked)
         return ruled
 
     def question(self) -> "_Question | None":
@@ -315,11 +306,12 @@ class _Check:
             return None
         of_best = self.rule.value is Value.BEST
         earlier = [self._side(one) for one in self.compared.comparable]
-        weighed, level = self.change.evidence, self.change.level
+        weighed, level, looks = self.change.evidence, self.change.level, self.change.earlier
         if of_best:
             level = evidence.level(before, [one for one in earlier if one is not None])
             contest = weighed.contest if weighed is not None else ALONE
             weighed = evidence.weigh(level, now, contest)
+            looks = self._best_of_looks(level, contest)
         tolerance = self.rule.worse_by
         held_to = now.mean - weighed.difference if weighed is not None else before.mean
         return _Question(
@@ -331,10 +323,21 @@ class _Check:
             abs(held_to) * tolerance.amount / 100 if tolerance.percent else tolerance.amount,
             weighed,
             level,
-            single_values(now, [before, *earlier]),
-            self.compared.looks,
+            single_values([before, *earlier]),
+            (Look(self.compared.share, now, weighed), *looks),
             *(_schedules(self.change.name, self.compared) if of_best else ()),
         )
+
+    def _best_of_looks(self, level: BranchLevel, contest: Contest) -> tuple[Look, ...]:
+        """Test the best values of the runs that earlier looks had, by the newest history of each run."""
+        by_iid = {run.iid: run for run in self.compared.best.runs} if self.compared.best is not None else {}
+        found = []
+        for stage in self.compared.stages:
+            known = [by_iid[run.iid] for run in stage.group.runs if run.iid in by_iid]
+            now = self._side(replace(stage.group, runs=tuple(known)))
+            if now is not None:
+                found.append(Look(stage.share, now, evidence.weigh(level, now, contest)))
+        return tuple(found)
 
     @property
     def direction(self) -> MetricDirection:
@@ -424,9 +427,8 @@ class _Check:
         return self.say(outcome, found.sentence, found.verdict, advice, decision)
 
     def _unless_cleared(self, ruled: Ruling, asked: "_Question") -> Ruling:
-        """Keep a rule broken that failed before, unless these runs speak against it, and not luck alone."""
-        limit = ALPHA if self.compared.looks > 1 else _CLEARED
-        if asked.chance() > limit:
+        """Keep a rule broken that failed on other files, unless these runs speak against it, and not luck alone."""
+        if asked.chance() > _CLEARED:
             return ruled
         return replace(ruled, outcome=Outcome.FAIL, verdict=Verdict.WORSE, advice=_NOT_CLEARED)
 
@@ -446,12 +448,12 @@ def diverged(odd: int, best: Group) -> str:
     return "diverged: not a number" if runs == 1 else f"diverged: not a number in {odd} of {runs} runs"
 
 
-def single_values(now: Summary, pipelines: Iterable[Summary | None]) -> dict[int, float]:
-    """Return the value of each of the target branch's pipelines, by its place, if all have a single run like this side;
-    empty otherwise.
+def single_values(pipelines: Iterable[Summary | None]) -> dict[int, float]:
+    """Return the value of each of the target branch's pipelines, by its place, if all have a single run; empty
+    otherwise.
     """
     known = {place: one for place, one in enumerate(pipelines) if one is not None}
-    alike = now.n == 1 and all(one.n == 1 for one in known.values())
+    alike = all(one.n == 1 for one in known.values())
     return {place: one.mean for place, one in known.items()} if alike else {}
 
 

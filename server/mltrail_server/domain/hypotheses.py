@@ -4,17 +4,21 @@ A merge request with nothing changed is told that something is worse in at most 
 metrics it has. Two families share that chance separately: the rules that can fail the gate, and everything else.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from . import conformal
 from .conformal import FEWEST
 from .direction import Better
 from .evidence import ALPHA, Evidence
+from .statistics import Summary
 
-_FIRST = 0.9
+FIRST = 0.9
+"""The share of the 5 % that the first look may use."""
+
 _ENOUGH_PIPELINES = 19
 """With so many, single runs of several models are tested as one."""
 
@@ -36,13 +40,22 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What one look knew of a metric on this side, and the share of the 5 % that it may use."""
+
+    share: float
+    now: Summary
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """That a metric is worse by more than `tolerance` (in the metric's unit), and that it is better at all.
 
-    `evidence` is None where nothing shows how large chance is. `looks` is how many times this merge request has already
-    been judged on the same files and the same configuration, this time included: each look costs. With a single run on
-    each side, `now` is its value and `history` those of the target branch's pipelines by pipeline id, the baseline's
-    included; otherwise `history` is empty.
+    `evidence` is None where nothing shows how large chance is. With a single run on each side, `now` is its value and
+    `history` those of the target branch's pipelines by pipeline id, the baseline's included; otherwise `history` is
+    empty. `share` is what this look may use of the 5 %, and `earlier` is the same hypothesis at earlier looks at the
+    same files and the same configuration, newest first.
     """
 
     key: Key
@@ -50,15 +63,32 @@ class Hypothesis:
     better: Better
     tolerance: float = 0.0
     evidence: Evidence | None = None
-    looks: int = 1
     now: float = math.nan
     history: Mapping[int, float] = field(default_factory=dict)
+    share: float = FIRST
+    earlier: "tuple[Hypothesis, ...]" = ()
+
+    def at(self, looks: Sequence[Look], branch: Mapping[int, float]) -> "Hypothesis":
+        """Return this hypothesis with what the looks, newest first, knew. `branch` are the values of the target
+        branch's pipelines, by pipeline id, if each has a single run.
+        """
+        seen = [
+            replace(
+                self,
+                evidence=one.evidence,
+                now=one.now.mean,
+                history=branch if one.now.n == 1 else {},
+                share=one.share,
+            )
+            for one in looks
+        ]
+        return replace(seen[0], earlier=tuple(seen[1:]))
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`p_worse` and `p_better` are one-sided and corrected for the family. `alpha` is what the p of this one alone has
-    to reach if nothing else in the family has changed.
+    to reach if nothing else in the family has changed. `was_worse`: an earlier look at the same files found it worse.
     """
 
     worse: bool
@@ -66,15 +96,23 @@ class Decision:
     p_worse: float
     p_better: float
     alpha: float = ALPHA
+    was_worse: bool = False
 
 
-def share_of(looks: int) -> float:
-    """Return the share of the 5 % that a look may use: nine tenths for the first, half of what is left for each other.
+def shares_of(runs: Sequence[int], planned: int | None = None) -> list[float]:
+    """Return the share of the 5 % that each look may use, the oldest first. `runs` are how many runs were known at
+    each, and `planned` is how many the baseline has.
 
-    Looks are paid in advance (P. C. O'Brien and T. R. Fleming, Biometrics 35 (1979), and K. K. G. Lan and D. L. DeMets,
-    "Discrete sequential boundaries for clinical trials", Biometrika 70 (1983)), so any number of retries stays at 5 %.
+    The first look with as many runs as planned (or as there will ever be) has nine tenths; those before it none, so
+    that splitting a training into many pipelines gains nothing. What is left is spent as runs are added.
+
+    Spending by information: K. K. G. Lan and D. L. DeMets, "Discrete sequential boundaries for clinical trials",
+    Biometrika 70 (1983).
     """
-    return _FIRST if looks <= 1 else (1 - _FIRST) * 0.5 ** (looks - 1)
+    enough = min(runs[-1], planned or runs[-1])
+    first = next(one for one in runs if one >= enough)
+    spent = [1 - (1 - FIRST) * first / one if one >= enough else 0.0 for one in runs]
+    return [after - before for before, after in itertools.pairwise((0.0, *spent))]
 
 
 def decide(hypotheses: Sequence[Hypothesis]) -> dict[Key, Decision]:
@@ -83,11 +121,34 @@ def decide(hypotheses: Sequence[Hypothesis]) -> dict[Key, Decision]:
     for family in Family:
         blocks = _blocks([one for one in hypotheses if one.family is family and one.better is not Better.UNKNOWN])
         tested = [one for block in blocks for one in block]
-        worse, better = _together(blocks, tested, gain=False), _together(blocks, tested, gain=True)
-        for one, p_worse, p_better in zip(tested, worse, better, strict=True):
-            alpha = ALPHA * share_of(one.looks) / len(tested)
-            found[one.key] = Decision(p_worse <= ALPHA, p_better <= ALPHA, p_worse, p_better, alpha)
+        worse, better = _replayed(blocks, tested, gain=False), _replayed(blocks, tested, gain=True)
+        for one in tested:
+            (p_worse, was), (p_better, _) = worse[one.key], better[one.key]
+            # A look that spends nothing has as many runs as the one before it.
+            share = next((each.share for each in (one, *one.earlier) if each.share), FIRST)
+            alpha = ALPHA * share / len(tested)
+            found[one.key] = Decision(p_worse <= ALPHA, p_better <= ALPHA, p_worse, p_better, alpha, was <= ALPHA)
     return found
+
+
+def _replayed(
+    blocks: Sequence[list[Hypothesis]], tested: Sequence[Hypothesis], *, gain: bool
+) -> dict[Key, tuple[float, float]]:
+    """Test each look by what was known then. What one of them has found holds, however many follow, unless the runs of
+    all looks together speak against it. Returns each p, and that of the earlier looks alone.
+    """
+    now = _together(blocks, len(tested), gain=gain)
+    looks = max((len(one.earlier) for one in tested), default=0)
+    if not looks:
+        return {key: (chance, 1.0) for key, chance in now.items()}
+    lowest = dict.fromkeys(now, 1.0)
+    for place in range(looks):
+        seen = [one.earlier[place] for one in tested if place < len(one.earlier)]
+        for key, chance in _together(_blocks(seen), len(tested), gain=gain).items():
+            lowest[key] = min(lowest[key], chance)
+    free = [[replace(one, share=1.0) for one in block] for block in blocks]
+    pooled = _together(free, len(tested), gain=gain)
+    return {key: (max(pooled[key], min(now[key], lowest[key])), lowest[key]) for key in now}
 
 
 def _blocks(family: Sequence[Hypothesis]) -> list[list[Hypothesis]]:
@@ -109,14 +170,15 @@ def _common(block: Sequence[Hypothesis]) -> list[int]:
     return sorted(set.intersection(*(set(one.history) for one in block)))
 
 
-def _together(blocks: Sequence[list[Hypothesis]], tested: Sequence[Hypothesis], *, gain: bool) -> list[float]:
+def _together(blocks: Sequence[list[Hypothesis]], tested: int, *, gain: bool) -> dict[Key, float]:
     """Correct p-values for being several. Each block gets its share of the 5 %, by how many hypotheses it has."""
-    corrected: list[float] = []
+    corrected: dict[Key, float] = {}
     for block in blocks:
         chances = (
             _of_singles(block, gain=gain) if block[0].history else _holm([_chance(one, gain=gain) for one in block])
         )
-        corrected += [min(1.0, chance * len(tested) / len(block)) for chance in chances]
+        for one, chance in zip(block, chances, strict=True):
+            corrected[one.key] = min(1.0, chance * tested / len(block))
     return corrected
 
 
@@ -132,9 +194,7 @@ def _of_singles(block: Sequence[Hypothesis], *, gain: bool) -> list[float]:
         values.append([new, *(sign * one.history[each] for each in pipelines)])
     by_rank = conformal.step_down(values)
     by_level = _holm([_chance(one, gain=gain) for one in block])
-    return [
-        max(ranked / share_of(one.looks), level) for ranked, level, one in zip(by_rank, by_level, block, strict=True)
-    ]
+    return [max(_paid(ranked, one.share), level) for ranked, level, one in zip(by_rank, by_level, block, strict=True)]
 
 
 def _chance(one: Hypothesis, *, gain: bool) -> float:
@@ -146,7 +206,11 @@ def _chance(one: Hypothesis, *, gain: bool) -> float:
     limit = 0.0 if gain else one.tolerance
     rises = (one.better is Better.LOWER) is not gain
     found = one.evidence.above(limit) if rises else one.evidence.below(-limit)
-    return min(1.0, found / share_of(one.looks))
+    return _paid(found, one.share)
+
+
+def _paid(chance: float, share: float) -> float:
+    return min(1.0, chance / share) if share else 1.0
 
 
 def _holm(chances: Sequence[float]) -> list[float]:

@@ -14,7 +14,7 @@ from . import gate, hypotheses
 from .comparison import NO_CONTRACT, Comparison, MetricChange
 from .direction import is_of_training
 from .gate import Ruling
-from .hypotheses import Decision, Family, Hypothesis, Key
+from .hypotheses import Decision, Family, Hypothesis, Key, Look
 from .tested import Found, Tested, is_luck
 from .verdict import Verdict
 
@@ -76,17 +76,16 @@ def _hypotheses(given: ModelInput) -> list[Hypothesis]:
         if change.name in ruled or change.current is None or change.baseline is None:
             continue
         earlier = [change.baseline, *(one.metrics.get(change.name) if one else None for one in compared.comparable)]
-        values = gate.single_values(change.current, earlier)
+        values = gate.single_values(earlier)
         asked.append(
             Hypothesis(
                 Key(given.name, change.name),
                 Family.OTHER,
                 change.direction.better,
                 0.0,
-                change.evidence,
-                compared.looks,
-                now=change.current.mean,
-                history={pipelines.get(place, -place): value for place, value in values.items()},
+            ).at(
+                [Look(compared.share, change.current, change.evidence), *change.earlier],
+                {pipelines.get(place, -place): value for place, value in values.items()},
             )
         )
     return asked

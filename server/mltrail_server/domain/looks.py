@@ -5,11 +5,12 @@ repeat each other to the last digit.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import datasets
 from .grouping import Group, Run, RunState, group_of, usable
+from .hypotheses import FIRST, shares_of
 from .statistics import MeanError, Summary, t_two_sided, welch
 
 _APART = 0.01
@@ -17,10 +18,20 @@ _APART = 0.01
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A candidate as an earlier look saw it, with the runs of those before; `share` is what that look spends."""
+
+    group: Group
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """A candidate with the runs of earlier looks at it. `newest` is the group of the newest pipeline alone, `group` has
     the runs of all looks; `looks` counts them, and `earlier` the runs that only earlier ones have. `apart` is set if
     the earlier looks differ too clearly to count.
+
+    `share` is what the newest look spends of the 5 %, and `stages` are the earlier ones that spend any, newest first.
     """
 
     newest: Group
@@ -28,6 +39,8 @@ class Pool:
     looks: int = 1
     earlier: int = 0
     apart: bool = False
+    share: float = FIRST
+    stages: tuple[Stage, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -49,8 +62,9 @@ class Pool:
         )
 
 
-def pool(newest: Group, earlier: Iterable[Sequence[Group]]) -> Pool:
-    """Add the runs that earlier looks (the newest first) have of the same candidate on the same data.
+def pool(newest: Group, earlier: Iterable[Sequence[Group]], *, planned: int | None = None) -> Pool:
+    """Add the runs that earlier looks (the newest first) have of the same candidate on the same data. `planned` is how
+    many runs the baseline has.
 
     A look that only repeats what is known, to the last digit, adds nothing and is not counted.
     """
@@ -60,20 +74,38 @@ def pool(newest: Group, earlier: Iterable[Sequence[Group]]) -> Pool:
         return alone
     if _are_apart(newest, found):
         return replace(alone, apart=True)
-    slots = _slots(newest)
-    own, looks = len(slots), 1
-    for group in found:
-        news = False
-        for key, (run,) in _slots(group).items():
-            known = slots.setdefault(key, [])
-            if all(_logged(run) != _logged(one) for one in known):
-                known.append(run)
-                news = True
-        looks += news
-    if looks == 1:
+    slots: dict[tuple[object, int], list[Run]] = {}
+    stages = [
+        {key: len(known) for key, known in slots.items()} for group in (*reversed(found), newest) if _add(group, slots)
+    ]
+    more = len(slots) - len(_slots(newest))
+    if len(stages) == 1 and not more:
         return alone
-    runs = sorted((_mean_of(repeats) for repeats in slots.values()), key=lambda run: run.iid)
-    return Pool(newest, group_of(newest.params, runs), looks, len(slots) - own)
+    groups = [_stage(newest, slots, one) for one in stages]
+    counts = [len(one) for one in stages]
+    *shares, share = shares_of(counts, planned)
+    before = [Stage(group, one) for group, one in zip(groups, shares, strict=False) if one]
+    looks = max(len(stages), 2 if more else 1)
+    return Pool(newest, groups[-1], looks, more, share=share, stages=tuple(reversed(before)))
+
+
+def _add(group: Group, slots: dict[tuple[object, int], list[Run]]) -> bool:
+    """Add a look's runs to those of the looks before; returns whether it has news."""
+    news = False
+    for key, (run,) in _slots(group).items():
+        known = slots.setdefault(key, [])
+        if all(_logged(run) != _logged(one) for one in known):
+            known.append(run)
+            news = True
+    return news
+
+
+def _stage(
+    newest: Group, slots: Mapping[tuple[object, int], Sequence[Run]], counts: Mapping[tuple[object, int], int]
+) -> Group:
+    """Return the group as it was when each slot had so many repeats. The newest of all stands for the run."""
+    runs = [replace(slots[key][-1], metrics=_mean_of(slots[key][:count])) for key, count in counts.items()]
+    return group_of(newest.params, sorted(runs, key=lambda run: run.iid))
 
 
 def attempts(runs: Iterable[Run]) -> list[list[Run]]:
@@ -125,15 +157,15 @@ def _logged(run: Run) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, repr(value)) for name, value in run.metrics.items()))
 
 
-def _mean_of(repeats: Sequence[Run]) -> Run:
+def _mean_of(repeats: Sequence[Run]) -> Mapping[str, float]:
     """Average the repeats of one seed. What was not a number once stays so: training again does not undo it."""
     if len(repeats) == 1:
-        return repeats[0]
+        return repeats[0].metrics
     values: dict[str, list[float]] = {}
     for run in repeats:
         for name, value in run.metrics.items():
             values.setdefault(name, []).append(value)
-    return replace(repeats[0], metrics={name: _mean(found) for name, found in values.items()})
+    return {name: _mean(found) for name, found in values.items()}
 
 
 def _mean(values: Sequence[float]) -> float:

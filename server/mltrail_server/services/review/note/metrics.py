@@ -117,8 +117,8 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
         text += f". {counted}"
     if compared.looks > 1:
         text += (
-            f". These files were judged {compared.looks} times in this merge request, which makes each verdict harder "
-            "to reach"
+            f". These files were judged {compared.looks} times in this merge request: what the first look found holds "
+            "unless all runs speak against it"
         )
     return Markdown(f"{text}.")
 
