@@ -5,6 +5,7 @@ https://docs.gitlab.com/user/project/merge_requests/methods/
 
 import pytest
 
+from mltrail_server.domain.evaluations import EVALUATES_TAG
 from tests.api.promotion.merges import elsewhere, merged, open_request
 from tests.api.promotion.promoting import aliases, promote
 from tests.api.trail import SHAS, Trail
@@ -138,3 +139,43 @@ def test_by_hand_a_merged_candidate_but_not_an_open_one(trail: Trail) -> None:
     merged(trail, request, "squash")
     (done,) = promote(trail, pipeline, token=maintainer, pipeline_id=None, candidate=1)
     assert (done["state"], done["merge_request"]) == ("promoted", request.iid)
+
+
+def test_a_run_that_was_evaluated_again_ships_its_own_files(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"])
+    trail.train(pipeline, [0.9, 0.8])
+    trained = {one["info"]["run_name"]: one["info"]["run_id"] for one in trail.runs()}["run-1"]
+    job = trail.team.gitlab.add_job(pipeline, "evaluate", "test", trail.team.users["developer"], "running")
+    mlflow = Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(job, EXTERNAL_URL))
+    tags = [{"key": EVALUATES_TAG, "value": trained}]
+    own = mlflow.post("runs/create", experiment_id="1", tags=tags)["run"]["info"]["run_id"]
+    mlflow.post("runs/log-metric", run_id=own, key="val_accuracy", value=0.95, timestamp=1)
+    mlflow.post("runs/update", run_id=own, status="FINISHED")
+    trail.team.gitlab.set_job(job, "success")
+    (done,) = promote(trail, pipeline)
+    assert (done["state"], done["candidate"]["name"]) == ("promoted", "run-1")
+    person = trail.person("guest")
+    version = person.get("registered-models/alias", name="churn", alias="champion")["model_version"]
+    assert version["run_id"] == trained
+    uri = person.get("model-versions/get-download-uri", name="churn", version="1")["artifact_uri"]
+    path = uri.removeprefix("mlflow-artifacts:/")
+    shipped = person.call("GET", f"api/2.0/mlflow-artifacts/artifacts/{path}/MLmodel")
+    assert (shipped.status_code, shipped.get_data()) == (200, b"flavors: {}")
+
+
+def test_what_a_merge_request_evaluated_again_is_promoted_after_the_merge(trail: Trail) -> None:
+    request = open_request(trail)
+    trail.train(trail.of_request(request, SHAS["c"]), [0.9])
+    (trained,) = (one["info"]["run_id"] for one in trail.runs())
+    again = trail.of_request(request, SHAS["c"])
+    job = trail.team.gitlab.add_job(again, "evaluate", "test", trail.team.users["developer"], "running")
+    mlflow = Mlflow(trail.client, project="42", token=trail.team.gitlab.mint(job, EXTERNAL_URL))
+    tags = [{"key": EVALUATES_TAG, "value": trained}]
+    own = mlflow.post("runs/create", experiment_id="1", tags=tags)["run"]["info"]["run_id"]
+    mlflow.post("runs/log-metric", run_id=own, key="val_accuracy", value=0.7, timestamp=1)
+    mlflow.post("runs/update", run_id=own, status="FINISHED")
+    trail.team.gitlab.set_job(job, "success")
+    (done,) = promote(trail, merged(trail, request))
+    assert (done["state"], done["candidate"]["name"]) == ("promoted", "run-0")
+    version = trail.person("guest").get("registered-models/alias", name="churn", alias="champion")["model_version"]
+    assert version["run_id"] == trained

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.review.jobs import a_job
 from tests.api.review.merge_requests import RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
@@ -123,3 +124,32 @@ def test_looks_that_differ_clearly_are_kept_apart(trail: Trail) -> None:
     model = judged(trail, pipeline)
     assert count(model) == (3, 1, 0)
     assert "something outside the repository has changed" in model["remarks"][0]
+
+
+def test_a_pipeline_that_still_trains_is_no_look_yet(trail: Trail) -> None:
+    request, older = a_low_request(trail)
+    job, mlflow = a_job(trail, older, "train more")
+    run_id = mlflow.post("runs/create", experiment_id="1")["run"]["info"]["run_id"]
+    pipeline = trail.of_request(request, SHAS["c"])
+    train(trail, pipeline, [0.80, 0.82], first=20)
+    report = trail.report(pipeline)
+    assert (report["state"], count(report["models"][0])) == ("waiting", (2, 1, 0))
+    mlflow.post("runs/update", run_id=run_id, status="FINISHED")
+    trail.team.gitlab.set_job(job, "success")
+    trail.report(older)
+    report = trail.report(pipeline)
+    assert (report["state"], count(report["models"][0])) == ("ready", (5, 2, 3))
+
+
+def test_it_does_not_matter_which_pipeline_of_a_commit_ends_first(trail: Trail) -> None:
+    """As branch pipelines and merge request pipelines, which start together, do."""
+    a_main(trail, SHAS["b"], contract(RULE), STEADY)
+    request, first = a_request(trail, [])
+    second = trail.of_request(request, SHAS["c"])
+    train(trail, second, [0.795, 0.80, 0.78], first=20)
+    assert judged(trail, second)["gate"] == "pass"
+    train(trail, first, [0.77, 0.79, 0.78, 0.77, 0.785], first=10)
+    late = judged(trail, first)
+    assert late["pipeline_id"] == second.id
+    assert (count(late), late["gate"]) == ((8, 2, 5), "fail")
+    assert judged(trail, second)["metrics"] == late["metrics"]

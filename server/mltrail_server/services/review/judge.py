@@ -315,13 +315,14 @@ def _compared(
 
 def _earlier(given: GateInput, contract: Contract | None, name: str, newest: _Selected) -> list[list[Run]]:
     """List what earlier looks at the same files have made of a model: retried jobs of the same pipeline, and earlier
-    pipelines. The newest look comes first. A pipeline that still trains is none yet.
+    pipelines. The newest look comes first. A pipeline of the same commit that still trains is none yet: the report
+    waits for it. One of another commit is, or else a job that never ends would hide what the others have found.
     """
     found = looks.attempts(newest.runs)
     if newest.pipeline is not None:
-        for _, runs in given.earlier.on_files_of(newest.pipeline):
+        for pipeline, runs in given.earlier.on_files_of(newest.pipeline):
             of_model = [run for run in selection.select(contract, runs).get(name, ()) if not evaluates(run)]
-            if not any(run.state is RunState.RUNNING for run in of_model):
+            if pipeline.head != given.head or not any(run.state is RunState.RUNNING for run in of_model):
                 found += [of_model, *looks.attempts(of_model)]
     return found
 
