@@ -37,10 +37,11 @@ def judged(
     history: Sequence[list[Run]] = (),
     target: str = "main",
     red: frozenset[str] = frozenset(),
+    earlier: Sequence[list[Run]] = (),
     **model: Any,
 ) -> JudgedModel:
     written = Model("churn", rules=rules, **model)
-    compared = compare(now, before, history=history, model=written)
+    compared = compare(now, before, history=history, earlier=earlier, model=written)
     return judgement.judge_models([ModelInput("churn", compared, written, target, red)])["churn"]
 
 
