@@ -198,6 +198,19 @@ def test_best_values_are_tested_by_their_own_spread() -> None:
     assert (spread.outcome, spread.verdict) == (Outcome.PASS, Verdict.NO_CLEAR_CHANGE)
 
 
+def test_best_values_of_an_earlier_look_hold() -> None:
+    def seeded(values: Sequence[float], first: int) -> list[Run]:
+        made = best_of(values, 20)
+        return [replace(run, iid=first + run.iid, params={"seed": str(first + run.iid)}) for run in made]
+
+    before, first, second = best_of((0.80, 0.81, 0.82), 20), (0.75, 0.765, 0.775), (0.79, 0.80, 0.775)
+    assert [one.outcome for one in ruled(seeded(second, 20), before, BEST)] == [Outcome.PASS]
+    both = judged(seeded(second, 20), before, BEST, earlier=[seeded(first, 10)])
+    assert [one.outcome for one in both.rulings] == [Outcome.FAIL]
+    assert both.rulings[0].decision is not None
+    assert both.rulings[0].decision.was_worse
+
+
 def test_more_values_to_choose_the_best_from_show_nothing() -> None:
     (longer,) = ruled(best_of((0.82, 0.83, 0.84), 40), best_of((0.80, 0.81, 0.82), 20), BEST)
     assert (longer.outcome, longer.verdict) == (Outcome.WARN, Verdict.CANT_TELL)

@@ -3,6 +3,7 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -151,6 +152,17 @@ class TestWhatFailedBefore:
         again = judged(runs({"auc": now}), runs({"auc": self.BEFORE}), self.RULE, red=self.RED)
         assert again.rulings[0].outcome is outcome
         assert ("failed in this merge request before" in again.rulings[0].full_sentence) is (outcome is Outcome.FAIL)
+
+    def test_two_pipelines_at_once_on_other_files_clear_it_no_sooner(self) -> None:
+        def look(place: int) -> list[Run]:
+            made = runs({"auc": (0.79, 0.80, 0.81, 0.79, 0.805)}, first=10 * place)
+            return [replace(run, params={"seed": str(run.iid)}) for run in made]
+
+        model = Model("churn", rules=(self.RULE,))
+        compared = compare(look(2), runs({"auc": self.BEFORE}), earlier=[look(1)], model=model)
+        given = ModelInput("churn", compared, model, "main", frozenset(self.RED))
+        (ruling,) = judgement.judge_models([given])["churn"].rulings
+        assert (compared.looks, ruling.outcome) == (2, Outcome.FAIL)
 
     def test_so_is_a_run_without_a_verdict(self) -> None:
         lone = judged(runs({"auc": [0.8]}), runs({"auc": [0.81]}), self.RULE, red=self.RED)
