@@ -121,7 +121,8 @@ def _rule() -> Schema:
         "metric": _described(_TEXT, "A metric, or a glob for several."),
         "better": _described(_choice(HigherOrLower), "Which way it is better."),
         "worse_by": _described(
-            {"anyOf": [tolerance, percent]}, "How much worse than the baseline is still acceptable."
+            {"anyOf": [tolerance, percent]},
+            "How much worse is acceptable; of cases, in their measure.",
         ),
         "at_least": _described(_NUMBER, "The lowest value that passes."),
         "at_most": _described(_NUMBER, "The highest value that passes."),
@@ -136,13 +137,18 @@ def _rule() -> Schema:
     bounds = [{"required": [bound]} for bound in ("worse_by", "at_least", "at_most")]
     of_metrics = [{"required": [key]} for key in reading.RULE if key not in cases.RULE]
     of_cases = [{"required": [key]} for key in ("cases", "broke_at_most")]
+    bounds_of_cases = [{"required": [bound]} for bound in ("broke_at_most", "worse_by")]
     return {
         **_mapping(reading.RULE, keys),
         "oneOf": [
-            {"required": ["metric"], "anyOf": bounds, "not": {"anyOf": of_cases}},
-            {"required": ["cases", "broke_at_most"], "not": {"anyOf": of_metrics}},
+            {
+                "required": ["metric"],
+                "anyOf": bounds,
+                "not": {"anyOf": of_cases},
+                "dependentRequired": {"worse_by": ["better"]},
+            },
+            {"required": ["cases"], "anyOf": bounds_of_cases, "not": {"anyOf": of_metrics}},
         ],
-        "dependentRequired": {"worse_by": ["better"]},
     }
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from .model import OF_CHANCES, OF_CLASSES, OF_NUMBERS, CaseTable, HigherOrLower, Measure, Rule, Then
+from .model import OF_CHANCES, OF_CLASSES, OF_NUMBERS, CaseTable, HigherOrLower, Measure, Rule, Then, Tolerance
 from .nodes import Entry, shown
 
 TABLE = ("table", "id", "label", "prediction", "score", "threshold", "better", "positive", "cluster", "measure")
 FORMATS = (".json", ".jsonl", ".csv", ".parquet")
-RULE = ("cases", "broke_at_most", "then", "target")
-_OF_METRICS = ("metric", "better", "worse_by", "at_least", "at_most", "value")
+RULE = ("cases", "broke_at_most", "worse_by", "then", "target")
+_OF_METRICS = ("metric", "better", "at_least", "at_most", "value")
 _MOST_TABLES = 20
 _LONGEST_PATH = 500
 
@@ -30,17 +30,20 @@ def is_about_cases(found: Mapping[str, Entry]) -> bool:
     return "cases" in found or "broke_at_most" in found
 
 
-def rule(entry: Entry, found: Mapping[str, Entry], known: Mapping[str, CaseTable]) -> Rule:
-    """Read a rule about cases. `known` are the model's tables."""
+def rule(entry: Entry, found: Mapping[str, Entry], known: Mapping[str, CaseTable], worse_by: Tolerance | None) -> Rule:
+    """Read a rule about cases. `known` are the model's tables; `worse_by` has been read."""
     for key in (key for key in _OF_METRICS if key in found):
         found[key].add_problem("a rule is about a metric or about cases; make two rules of it")
+    if "broke_at_most" not in found and "worse_by" not in found:
+        entry.add_problem("the rule has no bound: add broke_at_most or worse_by")
     return Rule(
         "",
+        worse_by=worse_by,
         then=(found["then"].choice(Then) if "then" in found else None) or Then.FAIL,
         target=found["target"].text() if "target" in found else None,
         line=entry.line,
         cases=_named(entry, found, known),
-        broke_at_most=_most(entry, found),
+        broke_at_most=_most(found["broke_at_most"]) if "broke_at_most" in found else None,
     )
 
 
@@ -51,20 +54,17 @@ def _named(entry: Entry, found: Mapping[str, Entry], known: Mapping[str, CaseTab
     name = found["cases"].text()
     if name is not None and name not in known:
         found["cases"].add_problem(f"the model has no table of cases {shown(name)}; describe it under `cases:`")
-    elif name is not None and not known[name].right_or_wrong:
+    elif name is not None and "broke_at_most" in found and not known[name].right_or_wrong:
         found["cases"].add_problem(
             f"no case of {shown(name)} is right or wrong: a score needs a `threshold`, and a number is only near or far"
         )
     return name
 
 
-def _most(entry: Entry, found: Mapping[str, Entry]) -> int | None:
-    if "broke_at_most" not in found:
-        entry.add_problem("broke_at_most is missing: how many cases may be wrong here that the baseline has right?")
-        return None
-    most = found["broke_at_most"].number(least=0)
+def _most(entry: Entry) -> int | None:
+    most = entry.number(least=0)
     if most is not None and not most.is_integer():
-        found["broke_at_most"].add_problem(f"expected a whole number of cases, found {most:g}")
+        entry.add_problem(f"expected a whole number of cases, found {most:g}")
     return None if most is None else int(most)
 
 

@@ -138,7 +138,8 @@ class CaseTable:
 class Rule:
     """What is expected of a metric, or of all metrics that match a glob: at least one of the three bounds is set.
 
-    A rule about cases has no metric: `cases` names a table of the model.
+    A rule about cases has no metric: `cases` names a table of the model, and `broke_at_most` or `worse_by` (in the
+    table's measure) is set.
     """
 
     metric: str

@@ -226,13 +226,14 @@ def _baseline(entry: Entry) -> Baseline:
 def _rule(entry: Entry, tables: Mapping[str, CaseTable]) -> Rule | None:
     before = len(entry.reader.problems)
     found = entry.mapping(RULE)
+    worse_by = _tolerance(found["worse_by"]) if "worse_by" in found else None
     if cases.is_about_cases(found):
-        return cases.rule(entry, found, tables)
+        return cases.rule(entry, found, tables, worse_by)
     metric = found["metric"].text() if "metric" in found else None
     rule = Rule(
         metric or "",
         better=found["better"].choice(HigherOrLower) if "better" in found else None,
-        worse_by=_tolerance(found["worse_by"]) if "worse_by" in found else None,
+        worse_by=worse_by,
         at_least=found["at_least"].number() if "at_least" in found else None,
         at_most=found["at_most"].number() if "at_most" in found else None,
         value=(found["value"].choice(Value) if "value" in found else None) or Value.LAST,

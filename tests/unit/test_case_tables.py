@@ -168,9 +168,9 @@ def test_a_file_made_to_fill_the_memory_does_not(content: bytes) -> None:
 
 def test_no_more_rows_are_read_than_a_table_can_have() -> None:
     line = b"a,1\n"
-    assert len(reading.read(b"id,target\n" + line * rows.MOST_ROWS, table("a.csv", prediction="target"))) == 200_000
+    assert len(reading.read(b"id,target\n" + line * rows.MOST_ROWS, table("a.csv", prediction="target"))) == 50_000
     too_many = b"id,target\n" + line * (rows.MOST_ROWS + 1)
-    assert problem(too_many, table("a.csv", prediction="target")) == "the table has more than 200,000 rows"
+    assert problem(too_many, table("a.csv", prediction="target")) == "the table has more than 50,000 rows"
 
 
 def is_read_or_explained(content: bytes, of: CaseTable) -> bool:

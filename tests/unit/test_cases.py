@@ -10,7 +10,7 @@ from mltrail_server.domain.cases.compare import compare, compare_runs
 from mltrail_server.domain.cases.comparison import CaseMetric, Counts, Method
 from mltrail_server.domain.cases.pairing import NotComparable, pair
 from mltrail_server.domain.cases.table import Answer, Case
-from mltrail_server.domain.cases.wear import wear
+from mltrail_server.domain.cases.wear import Wear, wear
 
 
 def case(name: object, label: str | None, prediction: str | None = None, **more: object) -> Case:
@@ -289,24 +289,31 @@ def test_the_chance_of_training_makes_a_change_less_certain_than_two_models_are(
 # Wear
 
 
-def test_a_test_set_wears_out_and_a_larger_one_lasts_longer() -> None:
-    small, large = wear(12, 1000), wear(12, 10_000)
-    assert (small.lasts, small.worn_out) == (8, True)
-    assert (large.lasts, large.worn_out) == (80, False)
-    assert small.doubtful == pytest.approx(0.0245, abs=1e-4)  # the square root of 12 x 0.05 / 1000
-    assert "good for about 8: differences of up to 2.4 percentage points may be mere fit" in small.sentence
-    assert large.sentence == "These 10,000 cases have judged 12 merge requests of the about 80 that they are good for."
+def judging(judged: int, count: int, *, changing: float = 0.05) -> Wear:
+    """Return the wear of a test set of which so many cases change, half of them for the better."""
+    changed = round(count * changing / 2)
+    before, now = answers(changed, changed, count - 2 * changed)
+    found = compare(pair(before, now), CaseMetric.ACCURACY)
+    assert found is not None
+    return wear(judged, found)
 
 
-def test_models_that_answer_many_cases_differently_wear_a_test_set_faster() -> None:
-    assert wear(1, 1000, discordance=0.2).lasts < wear(1, 1000).lasts
+def test_a_test_set_is_worn_out_once_luck_adds_as_much_as_it_can_show() -> None:
+    assert not judging(80, 1000).worn_out
+    found = judging(120, 1000)
+    assert found.worn_out
+    assert found.luck > found.shows > 0.017
+    assert found.sentence == (
+        "These 1,000 cases have judged 120 merge requests: by now luck can add 1.9 pp, as much as they can show. "
+        "Draw new cases."
+    )
+
+
+@pytest.mark.parametrize("count", [2, 40, 1000])
+@pytest.mark.parametrize("changing", [0.0, 0.3])
+def test_a_test_set_that_has_judged_few_merge_requests_is_not_worn_out(count: int, changing: float) -> None:
+    assert not any(judging(judged, count, changing=changing).worn_out for judged in range(1, 10))
 
 
 def test_a_merge_request_that_changes_nothing_does_not_make_a_test_set_look_new() -> None:
-    assert wear(12, 1000, discordance=0.0) == wear(12, 1000)
-
-
-def test_a_test_set_may_be_too_small_from_the_start() -> None:
-    found = wear(1, 100)
-    assert found.worn_out
-    assert "too few" in found.sentence
+    assert judging(120, 1000, changing=0.0).worn_out

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripts import contract_schema
 
-from mltrail_contract import CaseTable, ContractError, Measure, Outcome, Rule, Then, cases, read
+from mltrail_contract import CaseTable, ContractError, Measure, Outcome, Rule, Then, Tolerance, cases, read
 
 VALIDATOR = jsonschema.Draft202012Validator(contract_schema.schema())
 GOLDEN = "{table: eval_results_table.json, id: id, label: target, prediction: prediction}"
@@ -26,6 +26,15 @@ def test_tables_and_rules_are_read() -> None:
     assert model.case_rules == (Rule("", then=Then.WARN, target="main", line=7, cases="golden", broke_at_most=2),)
     assert [rule.metric for rule in model.rules] == ["a"]
     assert model.if_unknown is Outcome.WARN
+
+
+def test_a_rule_may_hold_the_measure_to_the_baseline_s() -> None:
+    """Which way it is better is known from the table, and a score needs no threshold."""
+    rules = ("{cases: golden, worse_by: 0.01}", "{cases: golden, worse_by: {percent: 2}}")
+    model = read(a_contract("{table: a.csv, id: id, score: p}", *rules)).models["churn"]
+    assert [rule.worse_by for rule in model.case_rules] == [Tolerance(0.01), Tolerance(2.0, percent=True)]
+    both = read(a_contract(GOLDEN, "{cases: golden, broke_at_most: 2, worse_by: 0}")).models["churn"].case_rules
+    assert [(rule.broke_at_most, rule.worse_by) for rule in both] == [(2, Tolerance(0.0))]
 
 
 @pytest.mark.parametrize(
@@ -70,12 +79,13 @@ MEASURES = [
     ('{table: "a\\\\b.csv", id: id, score: p}', "expected a path in the run's artifacts"),
 ]
 RULES = [
-    ("{cases: golden}", "line 7: models.churn.rules[0]: broke_at_most is missing"),
+    ("{cases: golden}", "line 7: models.churn.rules[0]: the rule has no bound: add broke_at_most or worse_by"),
     ("{broke_at_most: 2}", "line 7: models.churn.rules[0]: cases is missing"),
     ("{cases: golden, broke_at_most: 1.5}", "rules[0].broke_at_most: expected a whole number of cases, found 1.5"),
     ("{cases: golden, broke_at_most: -1}", "expected a number of at least 0, found '-1'"),
     ("{cases: golden, broke_at_most: 1, metric: a}", "rules[0].metric: a rule is about a metric or about cases"),
-    ("{cases: golden, broke_at_most: 1, worse_by: 1}", "rules[0].worse_by: a rule is about a metric or about cases"),
+    ("{cases: golden, worse_by: -1}", "expected a number of at least 0, found '-1'"),
+    ("{cases: golden, worse_by: 0.01, better: higher}", "rules[0].better: a rule is about a metric or about cases"),
     ("{cases: golden, broke_at_most: 1, value: best}", "rules[0].value: a rule is about a metric or about cases"),
 ]
 OF_OTHER_TABLES = [

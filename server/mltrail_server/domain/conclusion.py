@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from mltrail_contract import Outcome
 
+from .cases.result import CaseResult
 from .comparison import Comparison, MetricChange
 from .direction import is_of_training
 from .gate import Ruling
@@ -65,9 +66,9 @@ _WORST_FIRST = (Level.BAD, Level.UNKNOWN, Level.NEUTRAL, Level.GOOD)
 _OUTCOMES = (Outcome.FAIL, Outcome.WARN, None)
 
 
-def of_model(comparison: Comparison, rulings: Sequence[Ruling] = ()) -> Conclusion:
-    """Conclude from a judged comparison, and from what the rules say."""
-    worst, best = _worst(comparison, rulings), _best(comparison)
+def of_model(comparison: Comparison, rulings: Sequence[Ruling] = (), cases: Sequence[CaseResult] = ()) -> Conclusion:
+    """Conclude from a judged comparison, from what the rules say, and from the tables of cases."""
+    worst, best = _worst(comparison, rulings, cases), _best(comparison, cases)
     if comparison.best is None:
         return Conclusion(Level.UNKNOWN, "no run has succeeded", worst)
     if comparison.baseline is None:
@@ -77,7 +78,7 @@ def of_model(comparison: Comparison, rulings: Sequence[Ruling] = ()) -> Conclusi
     headline = comparison.headline
     if headline is None and worst is None and best is None:
         return Conclusion(Level.UNKNOWN, "no metric that ranks the runs")
-    return Conclusion(_level(headline, worst, best), _sentence(comparison, rulings), worst, best)
+    return Conclusion(_level(headline, worst, best), _sentence(comparison, rulings, cases), worst, best)
 
 
 def overall(conclusions: Iterable[tuple[str, Conclusion]]) -> Conclusion:
@@ -105,7 +106,7 @@ def _of(model: str, finding: Finding | None) -> Finding | None:
     return None if finding is None else replace(finding, model=model)
 
 
-def _worst(comparison: Comparison, rulings: Sequence[Ruling]) -> Finding | None:
+def _worst(comparison: Comparison, rulings: Sequence[Ruling], cases: Sequence[CaseResult]) -> Finding | None:
     """Choose what to name first: a broken rule, then a metric that is worse, then what a rule can't tell."""
     found = [
         Finding(one.metric, one.verdict, one.full_sentence, one.outcome)
@@ -118,6 +119,11 @@ def _worst(comparison: Comparison, rulings: Sequence[Ruling]) -> Finding | None:
         Finding(one.name, one.verdict, one.reason)
         for one in sorted(worse, key=lambda one: (is_of_training(one.name), one.name != comparison.rank_by))
     ]
+    found += [
+        Finding(one.name, one.verdict, one.reason)
+        for one in cases
+        if one.verdict is Verdict.WORSE and one.name not in ruled
+    ]
     return min(found, key=_severity, default=None)
 
 
@@ -127,15 +133,18 @@ def _severity(one: Finding) -> tuple[int, bool]:
     return _OUTCOMES.index(one.outcome), one.verdict is not Verdict.WORSE
 
 
-def _best(comparison: Comparison) -> Finding | None:
-    """Choose the gain to name: the ranking metric's, else the surest."""
+def _best(comparison: Comparison, cases: Sequence[CaseResult]) -> Finding | None:
+    """Choose the gain to name: the ranking metric's, else the surest, else that of a table of cases."""
     better = [one for one in comparison.metrics if one.verdict is Verdict.BETTER and not is_of_training(one.name)]
     chosen = min(
         better,
         key=lambda one: (one.name != comparison.rank_by, one.decision.p_better if one.decision else 1.0),
         default=None,
     )
-    return None if chosen is None else Finding(chosen.name, chosen.verdict, chosen.reason)
+    if chosen is not None:
+        return Finding(chosen.name, chosen.verdict, chosen.reason)
+    of_cases = (Finding(one.name, one.verdict, one.reason) for one in cases if one.verdict is Verdict.BETTER)
+    return next(of_cases, None)
 
 
 def _is_bad(worst: Finding | None) -> bool:
@@ -154,11 +163,13 @@ def _level(headline: MetricChange | None, worst: Finding | None, best: Finding |
     return Level.NEUTRAL
 
 
-def _sentence(comparison: Comparison, rulings: Sequence[Ruling]) -> str:
+def _sentence(comparison: Comparison, rulings: Sequence[Ruling], cases: Sequence[CaseResult]) -> str:
     """Count the metrics that are worse and better; without any, say what the ranking metric says."""
     broken = {one.metric for one in rulings if one.verdict is Verdict.WORSE}
-    worse = broken | {one.name for one in comparison.metrics if one.verdict is Verdict.WORSE}
-    better = {one.name for one in comparison.metrics if one.verdict is Verdict.BETTER} - worse
+    verdicts = [(one.name, one.verdict) for one in comparison.metrics]
+    verdicts += [(one.name, one.verdict) for one in cases]
+    worse = broken | {name for name, verdict in verdicts if verdict is Verdict.WORSE}
+    better = {name for name, verdict in verdicts if verdict is Verdict.BETTER} - worse
     if not worse and not better:
         headline = comparison.headline
         return headline.reason if headline is not None else str(Verdict.CANT_TELL)

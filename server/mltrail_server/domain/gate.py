@@ -294,7 +294,7 @@ class _Check:
         ).found()
         ruled = self._ruled(found, asked, decision)
         if ruled.outcome is not Outcome.FAIL and decision is not None and name_of(self.model.name, ruled) in red:
-            return ruled if decision.was_worse else self._unless_cleared(ruled, asked)
+            return ruled if decision.was_worse else unless_cleared(ruled, asked.chance())
         return ruled
 
     def question(self) -> "_Question | None":
@@ -426,14 +426,17 @@ class _Check:
                 advice = f"{_counted(asked.now.n, 'run')} here, {asked.before.n} in the baseline: train with as many"
         return self.say(outcome, found.sentence, found.verdict, advice, decision)
 
-    def _unless_cleared(self, ruled: Ruling, asked: "_Question") -> Ruling:
-        """Keep a rule broken that failed on other files, unless these runs speak against it, and not luck alone."""
-        if asked.chance() > _CLEARED:
-            return ruled
-        return replace(ruled, outcome=Outcome.FAIL, verdict=Verdict.WORSE, advice=_NOT_CLEARED)
-
     def _unknown(self, sentence: str) -> Ruling:
         return self.say(self.model.if_unknown, sentence, Verdict.CANT_TELL)
+
+
+def unless_cleared(ruled: Ruling, chance: float) -> Ruling:
+    """Keep a rule broken that failed before, unless these runs speak against it, and not luck alone. `chance` is how
+    often that makes such a loss.
+    """
+    if chance > _CLEARED:
+        return ruled
+    return replace(ruled, outcome=Outcome.FAIL, verdict=Verdict.WORSE, advice=_NOT_CLEARED)
 
 
 def missing(compared: Comparison, change: MetricChange) -> str:

@@ -9,11 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 from . import conformal
 from .conformal import FEWEST
 from .direction import Better
-from .evidence import ALPHA, Evidence
+from .evidence import ALPHA
 from .statistics import Summary
 
 FIRST = 0.9
@@ -32,11 +33,32 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Names a hypothesis: `rule` is its place in the model's contract, None for a metric without a rule."""
+    """Names a hypothesis: `rule` is its place in the model's contract, None for a metric without a rule. With `cases`,
+    `metric` is the name of a table of cases.
+    """
 
     model: str
     metric: str
     rule: int | None = None
+    cases: bool = False
+
+
+class Weighed(Protocol):
+    """A difference (current minus baseline), and how well it is known."""
+
+    def below(self, limit: float) -> float:
+        """Return how often chance alone makes the difference this low, if the true difference is `limit`."""
+
+    def above(self, limit: float) -> float:
+        """Return how often chance alone makes the difference this high, if the true difference is `limit`."""
+
+    @property
+    def low(self) -> float:
+        """A bound of the true difference: it is lower in at most one of twenty cases."""
+
+    @property
+    def high(self) -> float:
+        """A bound of the true difference: it is higher in at most one of twenty cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,7 @@ class Look:
 
     share: float
     now: Summary
-    evidence: Evidence | None
+    evidence: Weighed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +84,7 @@ class Hypothesis:
     family: Family
     better: Better
     tolerance: float = 0.0
-    evidence: Evidence | None = None
+    evidence: Weighed | None = None
     now: float = math.nan
     history: Mapping[int, float] = field(default_factory=dict)
     share: float = FIRST

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from mltrail_contract import Model
 
 from . import gate, hypotheses
+from .cases import rule as case_rules
+from .cases.result import CaseResult
+from .cases.rule import CaseInput
 from .comparison import NO_CONTRACT, Comparison, MetricChange
 from .direction import is_of_training
 from .gate import Ruling
@@ -34,7 +37,7 @@ class ModelInput:
 
     `red` are the rules that this merge request has broken before. `counts` is False for a model that the merge request
     leaves untouched: it takes no part in the families. `pipelines` are the ids of the target branch's pipelines, the
-    baseline's first, then the history's.
+    baseline's first, then the history's. `cases` are its tables of cases, compared.
     """
 
     name: str
@@ -44,14 +47,18 @@ class ModelInput:
     red: AbstractSet[str] = frozenset()
     counts: bool = True
     pipelines: Sequence[int] = ()
+    cases: Sequence[CaseResult] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedModel:
-    """`comparison` has its metrics' verdicts, and its metrics in the order in which they are shown."""
+    """`comparison` has its metrics' verdicts, and its metrics in the order in which they are shown. The rulings about
+    cases come last.
+    """
 
     comparison: Comparison
     rulings: tuple[Ruling, ...] = ()
+    cases: tuple[CaseResult, ...] = ()
 
 
 def judge_models(inputs: Iterable[ModelInput]) -> dict[str, JudgedModel]:
@@ -88,7 +95,12 @@ def _hypotheses(given: ModelInput) -> list[Hypothesis]:
                 {pipelines.get(place, -place): value for place, value in values.items()},
             )
         )
-    return asked
+    return asked + case_rules.hypotheses(_case_input(given))
+
+
+def _case_input(given: ModelInput) -> CaseInput:
+    model = replace(given.model, name=given.name)
+    return CaseInput(model, given.cases, given.target, given.red)
 
 
 def _ruled_by(given: ModelInput) -> set[str]:
@@ -114,7 +126,8 @@ def _judged(given: ModelInput, decisions: Mapping[Key, Decision]) -> JudgedModel
     ]
     metrics.sort(key=lambda one: (one.name != compared.rank_by, _SHOWN_FIRST.index(one.verdict), one.name))
     luck = any(_luck(one) for one in metrics if one.name == compared.rank_by)
-    return JudgedModel(replace(compared, metrics=tuple(metrics), luck=luck), rulings)
+    cases, about_cases = case_rules.judge(_case_input(given), decisions) if compared.best is not None else ((), ())
+    return JudgedModel(replace(compared, metrics=tuple(metrics), luck=luck), (*rulings, *about_cases), cases)
 
 
 def _as_ruled(change: MetricChange, ruling: Ruling) -> MetricChange:

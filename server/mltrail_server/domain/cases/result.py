@@ -5,7 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mltrail_contract import CaseTable, Measure
+from mltrail_server.domain.direction import Better
+from mltrail_server.domain.hypotheses import Decision
+from mltrail_server.domain.verdict import Verdict
 
+from . import words
 from .compare import compare, compare_runs
 from .comparison import CaseComparison, CaseMetric, Counts
 from .pairing import NotComparable, Paired, PairedCase, pair
@@ -28,7 +32,7 @@ class CaseResult:
     `ours` is set when this side is the cause. `broke` and `fixed` are the first ids of such cases, as a user wrote
     them. `added` cases are answered here only. `runs` are how many runs on each side answered the cases: here, in the
     baseline. `test_set` is a digest of the compared cases' ids and labels; `wear` says how worn it is, where it was
-    asked.
+    asked. `verdict` to `decision` are set when the merge request is judged.
     """
 
     table: CaseTable
@@ -41,10 +45,22 @@ class CaseResult:
     runs: tuple[int, int] = (1, 1)
     test_set: str = ""
     wear: Wear | None = None
+    verdict: Verdict = Verdict.CANT_TELL
+    reason: str = ""
+    advice: str = ""
+    decision: Decision | None = None
 
     @property
     def name(self) -> str:
         return self.table.name
+
+    @property
+    def lower_is_better(self) -> bool:
+        return words.lower_is_better(self.table)
+
+    @property
+    def better(self) -> Better:
+        return Better.LOWER if self.lower_is_better else Better.HIGHER
 
     @property
     def counts(self) -> Counts | None:

@@ -2,6 +2,7 @@
 
 import math
 
+from mltrail_contract import CaseTable, HigherOrLower
 from mltrail_server.domain.numbers import decimals_for, number, signed
 
 from .comparison import CaseComparison, CaseEvidence, CaseMetric, Counts
@@ -30,9 +31,15 @@ def name(metric: CaseMetric) -> str:
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
-def lower_is_better(metric: CaseMetric) -> bool:
-    """Whether a low value is good. For a mean score the contract says it."""
-    return metric in _ERRORS
+def lower_is_better(table: CaseTable) -> bool:
+    """Whether a low value of a table's measure is good. For a mean score the contract says it."""
+    metric = CaseMetric(table.measure)
+    return metric in _ERRORS or (metric is CaseMetric.MEAN_SCORE and table.better is HigherOrLower.LOWER)
+
+
+def is_rate(metric: CaseMetric) -> bool:
+    """Whether a measure is shown in percentage points."""
+    return metric in _RATES
 
 
 def count(cases: int) -> str:
@@ -53,14 +60,13 @@ def changed(counts: Counts, allowed: str = "") -> str:
 
 def moved(found: CaseComparison) -> str:
     """Say how far the measure moved on these cases."""
-    difference = found.now - found.before
-    return f"{name(found.metric)} {_difference(found.metric, difference)} on {count(found.cases)}"
+    return f"{name(found.metric)} {difference(found.metric, found.now - found.before)} on {count(found.cases)}"
 
 
 def about_these_models(found: CaseComparison) -> str:
     """Say what the two named models would do on further cases."""
     return (
-        f"These two models: {name(found.metric)} {_difference(found.metric, found.now - found.before)} on these cases, "
+        f"These two models: {name(found.metric)} {difference(found.metric, found.now - found.before)} on these cases, "
         f"{_interval(found.metric, found.evidence)} on further cases like these (90 % interval, by {found.method})."
     )
 
@@ -73,15 +79,23 @@ def about_the_change(found: CaseComparison, runs: tuple[int, int]) -> str:
     here, there = ("1 run" if number_of == 1 else f"{number_of} runs" for number_of in runs)
     return (
         f"The change, over {here} here and {there} of the baseline: {name(found.metric)} "
-        f"{_difference(found.metric, evidence.difference)}, {_interval(found.metric, evidence)} with training's chance "
+        f"{difference(found.metric, evidence.difference)}, {_interval(found.metric, evidence)} with training's chance "
         "and further cases like these (90 % interval)."
     )
 
 
-def _difference(metric: CaseMetric, difference: float) -> str:
+def difference(metric: CaseMetric, value: float) -> str:
+    """Write a difference with its sign: in percentage points where the measure is a rate."""
+    if not math.isfinite(value):
+        return "open"
     if metric in _RATES:
-        return f"{signed(difference * 100, decimals=decimals_for(difference * 100))} pp"
-    return signed(difference, decimals=decimals_for(difference))
+        return f"{signed(value * 100, decimals=decimals_for(value * 100))} pp"
+    return signed(value, decimals=decimals_for(value))
+
+
+def amount(metric: CaseMetric, value: float) -> str:
+    """Write how large a difference is."""
+    return difference(metric, abs(value)).removeprefix("+")
 
 
 def _interval(metric: CaseMetric, evidence: CaseEvidence) -> str:
@@ -96,6 +110,6 @@ def _interval(metric: CaseMetric, evidence: CaseEvidence) -> str:
 
 def values(found: CaseComparison) -> tuple[str, str]:
     """Write the measure on both sides with digits that add up."""
-    difference = abs(found.now - found.before)
-    places = min(decimals_for(difference), 6) if difference else None
+    distance = abs(found.now - found.before)
+    places = min(decimals_for(distance), 6) if distance else None
     return number(found.before, decimals=places), number(found.now, decimals=places)

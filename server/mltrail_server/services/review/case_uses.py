@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.wear import wear
+from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.review import case_uses
 
@@ -13,7 +14,9 @@ from .reports import Report
 
 
 def keep(ci: Ci, report: Report) -> None:
-    """Note which test sets have judged a merge request. What is known is not written again."""
+    """Note which test sets have judged a merge request: those by which a verdict was reached. What is known is not
+    written again.
+    """
     request, test_sets = report.merge_request, _test_sets(report.models)
     if request is None or report.waiting or not test_sets:
         return
@@ -41,12 +44,14 @@ def with_wear(ci: Ci, report: Report) -> Report:
 def _worn(one: CaseResult, judged: dict[str, int]) -> CaseResult:
     if one.compared is None or one.test_set not in judged:
         return one
-    found, counts = one.compared, one.counts
-    if counts is None:
-        return replace(one, wear=wear(judged[one.test_set], found.clusters))
-    discordance = (counts.broke + counts.fixed) / counts.n
-    return replace(one, wear=wear(judged[one.test_set], found.clusters, discordance=discordance))
+    return replace(one, wear=wear(judged[one.test_set], one.compared))
 
 
 def _test_sets(models: Iterable[ModelReport]) -> set[str]:
-    return {one.test_set for model in models for one in model.cases if one.test_set}
+    return {one.test_set for model in models for one in model.cases if one.test_set and _decides(model, one)}
+
+
+def _decides(model: ModelReport, one: CaseResult) -> bool:
+    """Whether a verdict was reached by a table: by a rule about it, or by its test."""
+    ruled = any(ruling.known for ruling in model.rulings if ruling.rule.cases == one.name)
+    return ruled or one.verdict is not Verdict.CANT_TELL

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from mltrail_contract import Contract, Model, Outcome, Value
 from mltrail_server.domain import conclusion, gate, globs, judgement, looks, selection, silence
-from mltrail_server.domain.cases import rule as case_rules
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
@@ -210,10 +209,10 @@ def _judge(given: GateInput, version: ContractVersion) -> Judged:
         touched = model is None or selection.touched(model, given.contract.changed_paths)
         cases.append(_Case(name, its_runs, compared[name], chosen[name], model, touched))
     tables = _tables(given, cases)
-    judged = judgement.judge_models(_model_input(given, case) for case in cases)
+    judged = judgement.judge_models(_model_input(given, case, tables.get(case.name, ())) for case in cases)
     models = []
     for case in cases:
-        report = _model_report(given, case, judged[case.name], tables.get(case.name, ()), unclaimed)
+        report = _model_report(given, case, judged[case.name], unclaimed)
         # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
         if report.runs or report.outcome is not None or report.silence is not None:
             models.append(report)
@@ -338,17 +337,18 @@ def _unclaimed(contract: Contract | None, selected: Mapping[str, _Selected]) -> 
     }
 
 
-def _model_input(given: GateInput, case: _Case) -> ModelInput:
+def _model_input(given: GateInput, case: _Case, tables: Sequence[CaseResult]) -> ModelInput:
     model = case.model or NO_CONTRACT
     baseline = case.baseline
     return ModelInput(
         case.name,
         case.comparison,
-        model if _has_rules(given, case) else replace(model, rules=()),
+        model if _has_rules(given, case) else replace(model, rules=(), case_rules=()),
         given.target,
         given.red.get(case.name, frozenset()),
         case.touched,
         [baseline.pipeline.id if baseline.pipeline else 0, *(pipeline.id for pipeline, _ in baseline.history)],
+        tables,
     )
 
 
@@ -362,7 +362,6 @@ def _model_report(
     given: GateInput,
     case: _Case,
     judged: JudgedModel,
-    tables: tuple[CaseResult, ...],
     unclaimed: AbstractSet[tuple[str, str]],
 ) -> ModelReport:
     silent = _silence(given, case, unclaimed) if case.missing and case.touched else None
@@ -371,9 +370,9 @@ def _model_report(
     if silent is not None:
         outcome = silent.outcome
     elif _has_rules(given, case):
-        rulings = (*judged.rulings, *_case_rulings(given, case, tables))
+        rulings = judged.rulings
         outcome = _outcome(case, rulings)
-    shown = conclusion.of_model(judged.comparison, rulings)
+    shown = conclusion.of_model(judged.comparison, rulings, judged.cases)
     if silent is not None and (not case.runs or silent.kind in (SilenceKind.RED, SilenceKind.MOVED)):
         shown = Conclusion(Level.UNKNOWN, silent.sentence)
     baseline = case.baseline
@@ -393,15 +392,8 @@ def _model_report(
         made_by=case.selected.pipeline,
         silence=silent,
         carried=case.selected.carried,
-        cases=tables,
+        cases=judged.cases,
     )
-
-
-def _case_rulings(given: GateInput, case: _Case, tables: Sequence[CaseResult]) -> tuple[Ruling, ...]:
-    if case.model is None or case.comparison.best is None:
-        return ()
-    red = given.red.get(case.name, frozenset())
-    return case_rules.judge(case.model, tables, target=given.target, red=red)
 
 
 def _has_rules(given: GateInput, case: _Case) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mltrail_contract import HigherOrLower, Outcome, Rule
-from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.differences import Difference
@@ -104,16 +103,19 @@ def of(model: ModelReport) -> list[Row]:
 
 
 def _of_cases(one: CaseResult) -> MetricChange:
-    """Write a table of cases as a metric. Without a rule it has no limit, and it is no test of the change."""
-    found, better = one.compared, Better.HIGHER
-    if one.table.better is HigherOrLower.LOWER or (found is not None and words.lower_is_better(found.metric)):
-        better = Better.LOWER
-    direction = MetricDirection(better, Basis.STATED)
-    if found is None:
-        return MetricChange(one.name, direction, None, None, reason=one.problem)
-    before, now = Summary(found.before, None, 1), Summary(found.now, None, 1)
-    reason = words.changed(one.counts) if one.counts is not None else words.moved(found)
-    return MetricChange(one.name, direction, before, now, found.now - found.before, reason=reason)
+    """Write a table of cases as a metric."""
+    found = one.compared
+    return MetricChange(
+        one.name,
+        MetricDirection(one.better, Basis.STATED),
+        None if found is None else Summary(found.before, None, 1),
+        None if found is None else Summary(found.now, None, 1),
+        None if found is None else found.now - found.before,
+        verdict=one.verdict,
+        reason=one.reason,
+        advice=one.advice,
+        decision=one.decision,
+    )
 
 
 def worst_first(found: Iterable[Row]) -> list[Row]:
@@ -169,9 +171,11 @@ def unit(row: Row) -> str:
 
 
 def allowed(row: Row) -> str:
-    """Say how much worse a rule allows: `+5 %`; "" if nothing, or if it does not compare."""
+    """Say how much worse a rule allows: `+5 %`; "" if nothing, if it does not compare, or if it is about cases, of
+    which the sentence says it.
+    """
     tolerated = row.rule.worse_by if row.rule is not None else None
-    if row.rule is None or tolerated is None or not tolerated.amount:
+    if row.rule is None or row.rule.cases is not None or tolerated is None or not tolerated.amount:
         return ""
     sign = "+" if row.rule.better is HigherOrLower.LOWER else "\N{MINUS SIGN}"
     if tolerated.percent:

@@ -16,7 +16,7 @@ import msgspec
 from . import parquet
 
 MOST_BYTES = 20_000_000
-MOST_ROWS = 200_000
+MOST_ROWS = 50_000
 _MOST_COLUMNS = 10_000
 _MOST_VALUES = 3_000_000
 """In a JSON file: a decoded value takes seventy bytes, and in the file it may be one character and a comma."""

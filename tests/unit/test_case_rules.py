@@ -1,0 +1,186 @@
+# ruff: noqa: RUF001 - the true minus sign is what people read
+"""Tables of cases are judged together with the metrics of a merge request, by the contract's rules and without."""
+
+import random
+from collections.abc import Set as AbstractSet
+
+import pytest
+
+from mltrail_contract import CaseTable, HigherOrLower, Measure, Model, Outcome, Rule, Then, Tolerance
+from mltrail_server.domain import judgement
+from mltrail_server.domain.cases.comparison import CaseComparison, CaseMetric, Counts, Method
+from mltrail_server.domain.cases.result import CaseResult, found
+from mltrail_server.domain.cases.right_or_wrong import McNemarEvidence, Strictest, TangoEvidence
+from mltrail_server.domain.cases.table import Answer, Case
+from mltrail_server.domain.comparison import compare
+from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.judgement import JudgedModel, ModelInput
+from mltrail_server.domain.verdict import Verdict
+
+GOLDEN = CaseTable("golden", "cases.json", "id", label="y", prediction="p")
+NO_DROP = Rule("", worse_by=Tolerance(0.0), cases="golden")
+
+
+def side(right: list[bool]) -> list[Case]:
+    return [Case(f"{number}", "1", Answer("1" if one else "0")) for number, one in enumerate(right)]
+
+
+def answered(broke: int, fixed: int, cases: int, table: CaseTable = GOLDEN) -> CaseResult:
+    rest = [True] * (cases - broke - fixed)
+    return found(
+        table, [side([True] * broke + [False] * fixed + rest)], [side([False] * broke + [True] * fixed + rest)]
+    )
+
+
+def counted(broke: int, fixed: int, cases: int) -> CaseResult:
+    """Say the same as `answered`, without tables."""
+    tests = TangoEvidence(fixed, broke, cases), McNemarEvidence(fixed, broke, cases)
+    right, counts = cases - broke - fixed, Counts(broke, fixed, cases - broke - fixed, 0)
+    before, now = (right + broke) / cases, (right + fixed) / cases
+    measured = CaseMetric.ACCURACY, before, now, cases, cases, broke + fixed, Method.MCNEMAR
+    return CaseResult(GOLDEN, CaseComparison(*measured, Strictest(tests), counts))
+
+
+def scored(shift: float, cases: int = 200, **keys: HigherOrLower) -> CaseResult:
+    rng = random.Random(1)
+    before = [rng.gauss(10, 1) for _ in range(cases)]
+    table = CaseTable("scores", "scores.json", "id", score="s", **keys)
+    sides = [
+        [Case(f"{n}", None, Answer(None, one)) for n, one in enumerate(each)]
+        for each in (before, [x + shift for x in before])
+    ]
+    return found(table, [sides[0]], [sides[1]])
+
+
+def noise(rng: random.Random, metrics: int) -> list[Run]:
+    return [
+        Run(seed, "run", RunState.SUCCEEDED, {"seed": str(seed)}, {f"auc_{n}": rng.gauss(0, 1) for n in range(metrics)})
+        for seed in range(3)
+    ]
+
+
+def judged(
+    tables: list[CaseResult], *rules: Rule, metrics: int = 1, red: AbstractSet[str] = frozenset()
+) -> JudgedModel:
+    """Judge a model's tables, beside so many metrics of which nothing has changed."""
+    rng = random.Random(3)
+    now, before = noise(rng, metrics), noise(rng, metrics)
+    model = Model("churn", cases={one.name: one.table for one in tables}, case_rules=rules)
+    given = ModelInput("churn", compare(now, before), model, "main", red, cases=tables)
+    return judgement.judge_models([given])["churn"]
+
+
+def test_with_one_rule_two_points_are_seen_on_a_thousand_cases() -> None:
+    """Five of a hundred cases change: 15 are fixed and 35 broken on average, or 25 and 25 if nothing has changed."""
+    rng = random.Random(6)
+
+    def failed(share: float) -> float:
+        found = 0
+        for _ in range(200):
+            kinds = rng.choices(("broke", "fixed", ""), weights=(share, 0.05 - share, 0.95), k=1000)
+            (ruling,) = judged([counted(kinds.count("broke"), kinds.count("fixed"), 1000)], NO_DROP).rulings
+            found += ruling.outcome is Outcome.FAIL
+        return found / 200
+
+    assert failed(0.035) >= 0.8
+    assert failed(0.025) <= 0.05 + 0.046  # three standard errors
+
+
+@pytest.mark.parametrize(
+    ("broke", "fixed", "cases", "verdict", "reason", "advice"),
+    [
+        (30, 5, 1000, Verdict.WORSE, "broke 30 of 1,000 cases, fixed 5, more than chance explains", ""),
+        (5, 30, 1000, Verdict.BETTER, "broke 5 of 1,000 cases, fixed 30, more than chance explains", ""),
+        (
+            *(5, 7, 1000, Verdict.NO_CLEAR_CHANGE, "broke 5 of 1,000 cases, fixed 7, could be chance"),
+            "a drop of 2.0 pp would be seen four times out of five",
+        ),
+        (
+            *(1, 2, 40, Verdict.CANT_TELL, "broke 1 of 40 cases, fixed 2; too few cases to tell"),
+            "with 400 cases, a drop of 5.0 pp would be seen four times out of five",
+        ),
+        (0, 0, 40, Verdict.NO_CLEAR_CHANGE, "no case broke, none was fixed (40 cases)", ""),
+    ],
+)
+def test_a_table_without_a_rule_is_tested(
+    broke: int, fixed: int, cases: int, verdict: Verdict, reason: str, advice: str
+) -> None:
+    (one,) = judged([answered(broke, fixed, cases)]).cases
+    assert (one.verdict, one.reason, one.advice) == (verdict, reason, advice)
+
+
+@pytest.mark.parametrize(
+    ("broke", "fixed", "verdict", "outcome", "sentence"),
+    [
+        (
+            *(60, 10, Verdict.WORSE, Outcome.FAIL),
+            "broke 60 of 1,000 cases, fixed 10, clearly more than the 2.0 pp allowed",
+        ),
+        (30, 5, Verdict.NO_CLEAR_CHANGE, Outcome.PASS, "broke 30 of 1,000 cases, fixed 5, could be chance"),
+        (6, 5, Verdict.WITHIN_LIMIT, Outcome.PASS, "broke 6 of 1,000 cases, fixed 5, at worst −0.72 pp"),
+    ],
+)
+def test_a_tolerance_is_in_the_measure(
+    broke: int, fixed: int, verdict: Verdict, outcome: Outcome, sentence: str
+) -> None:
+    rule = Rule("", worse_by=Tolerance(0.02), cases="golden")
+    (ruling,) = judged([answered(broke, fixed, 1000)], rule).rulings
+    assert ruling.expects == "accuracy must not drop by more than 2.0 pp"
+    assert (ruling.verdict, ruling.outcome, ruling.sentence) == (verdict, outcome, sentence)
+
+
+def test_both_bounds_of_a_rule_hold() -> None:
+    rule = Rule("", worse_by=Tolerance(0.0), cases="golden", broke_at_most=10)
+    many, clearly, neither = (judged([answered(*one, 1000)], rule).rulings[0] for one in ((11, 30), (8, 0), (8, 7)))
+    assert many.sentence == "broke 11 of 1,000 cases (10 allowed), fixed 30"
+    assert (many.verdict, clearly.verdict, neither.verdict) == (Verdict.WORSE, Verdict.WORSE, Verdict.NO_CLEAR_CHANGE)
+    assert neither.outcome is Outcome.PASS
+    assert neither.expects == "must break at most 10 cases, accuracy must not drop"
+
+
+@pytest.mark.parametrize(
+    ("keys", "shift", "verdict"),
+    [
+        ({}, -0.5, Verdict.WORSE),
+        ({}, 0.5, Verdict.BETTER),
+        ({"better": HigherOrLower.LOWER}, 0.5, Verdict.WORSE),
+        ({"better": HigherOrLower.LOWER}, -0.5, Verdict.BETTER),
+    ],
+)
+def test_a_score_is_better_the_way_that_the_table_says(
+    keys: dict[str, HigherOrLower], shift: float, verdict: Verdict
+) -> None:
+    (one,) = judged([scored(shift, **keys)]).cases
+    assert one.verdict is verdict
+
+
+def test_a_low_score_that_counts_as_right_does_not_make_a_low_accuracy_good() -> None:
+    table = CaseTable("golden", "a.csv", "id", score="s", threshold=3, better=HigherOrLower.LOWER)
+    assert table.measure is Measure.ACCURACY
+    (one,) = judged([answered(30, 5, 1000, table)]).cases
+    assert one.verdict is Verdict.WORSE
+
+
+def test_cases_share_the_false_alarms_with_the_metrics() -> None:
+    tables = [answered(15, 4, 1000)]
+    assert judged(tables).cases[0].verdict is Verdict.WORSE
+    assert judged(tables, metrics=30).cases[0].verdict is Verdict.NO_CLEAR_CHANGE
+    assert judged(tables, NO_DROP, metrics=30).cases[0].verdict is Verdict.WORSE, "a rule that can fail has its own"
+
+
+def test_a_table_and_a_metric_of_the_same_name_are_two_things() -> None:
+    table = CaseTable("auc_0", "cases.json", "id", label="y", prediction="p")
+    found = judged([answered(30, 5, 1000, table)])
+    assert (found.cases[0].verdict, found.comparison.metrics[0].verdict) != (Verdict.WORSE, Verdict.WORSE)
+    assert found.cases[0].verdict is Verdict.WORSE
+
+
+def test_a_rule_that_was_broken_before_is_cleared_by_evidence_only() -> None:
+    warn = Rule("", worse_by=Tolerance(0.0), cases="golden", then=Then.WARN)
+    red = {"churn: golden accuracy must not drop"}
+    again = judged([answered(12, 8, 1000)], NO_DROP, red=red).rulings[0]
+    fixed = judged([answered(8, 12, 1000)], NO_DROP, red=red).rulings[0]
+    assert (again.verdict, again.outcome) == (Verdict.NO_CLEAR_CHANGE, Outcome.PASS)
+    still = judged([answered(14, 8, 1000)], NO_DROP, red=red).rulings[0]
+    assert (still.verdict, still.outcome, fixed.outcome) == (Verdict.WORSE, Outcome.FAIL, Outcome.PASS)
+    assert judged([answered(14, 8, 1000)], warn).rulings[0].outcome is Outcome.PASS
