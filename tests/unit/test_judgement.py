@@ -97,8 +97,8 @@ class TestTolerance:
     @pytest.mark.parametrize(
         ("now", "verdict", "outcome", "sentence"),
         [
-            ((97.0, 97.1, 96.9), Verdict.WORSE, Outcome.FAIL, "−3.0, clearly more than the 1.0 allowed"),
-            ((99.5, 99.6, 99.4), Verdict.WITHIN_LIMIT, Outcome.PASS, "−0.50, at worst −0.67"),
+            ((97.0, 97.1, 96.9), Verdict.WORSE, Outcome.FAIL, "−3.0, clearly beyond its limit: −1"),
+            ((99.5, 99.6, 99.4), Verdict.WITHIN_LIMIT, Outcome.PASS, "−0.50, hardly below −0.67; limit: −1"),
             ((99.0, 99.1, 98.9), Verdict.NO_CLEAR_CHANGE, Outcome.PASS, "−1.0, could be chance"),
             ((103.0, 103.1, 102.9), Verdict.BETTER, Outcome.PASS, "+3.0, more than chance explains"),
         ],
@@ -116,7 +116,10 @@ class TestTolerance:
         assert found.rulings[0].advice == "a drop of 1.3 would be seen in four of five cases"
         few = judged(runs({"auc": (99.0, 99.1)}), runs({"auc": (100.0, 100.1)}), self.RULE)
         assert few.rulings[0].verdict is Verdict.CANT_TELL
-        assert few.rulings[0].advice == "with 6 runs on each side, a drop of 1.1 would be seen in four of five cases"
+        assert (
+            few.rulings[0].advice
+            == "with 6 runs on each side, a drop of 1.1 would be seen in four of five cases; this one may need more"
+        )
 
     def test_what_would_be_seen_grows_with_the_metrics_that_share_the_false_alarms(self) -> None:
         now, before = (99.0, 99.1, 98.9), (100.0, 100.1, 99.9)

@@ -467,7 +467,7 @@ def _incomparable(mine: Group, yours: Group | None, context: str | None) -> tupl
     if now is None:
         return "not comparable: the dataset that the contract names was not logged here", True
     if now != before:
-        return "not comparable: another dataset than the baseline's", True
+        return "not comparable: another dataset is used here", True
     if _partly(mine, context) and not _partly(yours, context):
         return "not comparable: some runs here have not logged the dataset that the contract names", True
     return None, False

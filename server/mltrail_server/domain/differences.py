@@ -2,21 +2,25 @@
 
 from dataclasses import dataclass
 
-from .direction import Better, MetricDirection, is_rate, unit_of
+from .direction import Better, MetricDirection, is_in_points, unit_of
 from .numbers import decimals_for, is_plain, number, signed
 
 _MOST_DECIMALS = 6
+_WITHIN = 2  # chance mostly stays within two standard errors
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A metric before and now. `spread` is from run to run: it says how many digits matter if nothing has changed."""
+    """A metric before and now. `spread` is the difference's standard error: finer digits say nothing. `relative` asks
+    for the difference in per cent too, which a metric that is better when it is lower always has.
+    """
 
     name: str
     direction: MetricDirection
     before: float
     now: float
     spread: float = 0.0
+    relative: bool = False
 
     @property
     def values(self) -> tuple[str, str]:
@@ -25,11 +29,13 @@ class Difference:
 
     def __str__(self) -> str:
         delta = self._shown
-        if self._is_share:
+        if not delta and self.before != self.now:
+            return f"\N{PLUS-MINUS SIGN}{self._written(delta)}"
+        if self._is_share and not self.relative:
             return self._written(delta)
-        show_relative = self.direction.better is Better.LOWER and self.before > 0 and self.now > 0
-        relative = 100 * (self.now - self.before) / self.before if show_relative else 0.0
-        share = f" ({signed(relative, decimals=decimals_for(relative))} %)" if show_relative else ""
+        show_relative = (self.direction.better is Better.LOWER or self.relative) and self.before > 0 and self.now > 0
+        relative = 100 * (self.now - self.before) / self.before if show_relative and delta else 0.0
+        share = f" ({signed(relative, decimals=decimals_for(relative))} %)" if relative else ""
         return f"{self._written(delta)}{share}"
 
     def bound(self, bound: float) -> str:
@@ -40,10 +46,26 @@ class Difference:
         """Write how large a difference is, without a sign."""
         return self.bound(abs(amount)).removeprefix("+")
 
+    def limit(self, amount: float, *, percent: bool = False) -> str:
+        """Write the loss that a rule allows as a difference: -0.2 pp, +5 %."""
+        sign = "+" if self.direction.better is Better.LOWER else "\N{MINUS SIGN}"
+        if percent:
+            return f"{sign}{amount:g} %"
+        return f"{sign}{amount * 100:g} pp" if self._is_share else f"{sign}{amount:g} {unit_of(self.name)}".rstrip()
+
     @property
     def _decimals(self) -> int | None:
-        spread = abs(self.now - self.before) or self.spread
-        return min(decimals_for(spread), _MOST_DECIMALS) if spread else None
+        """Two digits of the difference, one more if rounding would show another difference, none finer than chance."""
+        exact = abs(self.now - self.before)
+        if not exact and not self.spread:
+            return None
+        decimals = min(decimals_for(exact or self.spread), _MOST_DECIMALS)
+        if exact and round(self._between(decimals) - exact, decimals):
+            decimals = min(decimals + 1, _MOST_DECIMALS)
+        return min(decimals, decimals_for(_WITHIN * self.spread)) if self.spread else decimals
+
+    def _between(self, decimals: int) -> float:
+        return abs(round(self.now, decimals) - round(self.before, decimals))
 
     @property
     def _shown(self) -> float:
@@ -51,15 +73,17 @@ class Difference:
         exact = self.now - self.before
         if self._decimals is None or not (is_plain(self.before) and is_plain(self.now)):
             return exact
-        return round(self.now, self._decimals) - round(self.before, self._decimals) or exact
+        shown = round(self.now, self._decimals) - round(self.before, self._decimals)
+        return shown if self.spread else shown or exact
 
     @property
     def _is_share(self) -> bool:
-        return is_rate(self.name) and 0 <= self.before <= 1 and 0 <= self.now <= 1
+        return is_in_points(self.name) and 0 <= self.before <= 1 and 0 <= self.now <= 1
 
     def _written(self, delta: float, decimals: int | None = None) -> str:
         if decimals is None:
-            decimals = max(self._decimals or 0, 0) if round(delta, _MOST_DECIMALS) else decimals_for(delta)
+            cut = round(delta, _MOST_DECIMALS) or self.spread
+            decimals = max(self._decimals or 0, 0) if cut else decimals_for(delta)
         if self._is_share:
             return f"{signed(100 * delta, decimals=max(0, decimals - 2))} pp"
         unit = unit_of(self.name)

@@ -251,6 +251,14 @@ def is_rate(name: str) -> bool:
     return not _PERHAPS_SHARES.isdisjoint(found) and direction_by_name(name).source is Basis.KNOWN
 
 
+_NO_PERCENTAGES = _words_of("ndcg mrr")
+
+
+def is_in_points(name: str) -> bool:
+    """Whether a difference is written in percentage points; nobody reads an nDCG as a percentage."""
+    return is_rate(name) and _NO_PERCENTAGES.isdisjoint(words(name))
+
+
 _UNIT_NAMES = {
     **dict.fromkeys(("ms", "msec", "milliseconds"), "ms"),
     **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),

@@ -9,6 +9,7 @@ from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Toleranc
 
 from . import evidence, folds, globs
 from .comparison import Comparison, MetricChange
+from .differences import Difference
 from .direction import Basis, Better, MetricDirection, is_of_training
 from .evidence import BranchLevel, Evidence
 from .grouping import Group, usable
@@ -23,8 +24,8 @@ MOST_RULINGS = 10_000
 """The most pairs of rule and metric to check: a model may have a hundred globs, and its runs any number of metrics."""
 
 _MOST_ODD = 100
-_SAME_DATA = "this merge request has changed it: log the baseline's dataset, or have somebody accept the new one"
-_SAME_SCHEDULE = "log as many values as the baseline, or compare last values"
+_SAME_DATA = "evaluate on the target branch's dataset too"
+_SAME_SCHEDULE = "log as many values as the target branch does, or compare last values"
 _MOST_MORE = 1.1
 """By what factor the two sides' numbers of values may differ."""
 _ALL_FOLDS = "train all of them"
@@ -41,7 +42,7 @@ class Ruling:
     """The result of one rule for one metric. `expects` is the rule in words and `sentence` what was found; neither
     contains anything that a user wrote. Where nobody can tell whether the rule holds, the outcome is that of a broken
     rule if the merge request is the cause, or else the contract's `if_unknown`. `advice` says what to do, or what would
-    tell.
+    tell. `difference` holds the values that were tested, such as the best ones.
     """
 
     metric: str
@@ -52,6 +53,7 @@ class Ruling:
     verdict: Verdict
     advice: str = ""
     decision: Decision | None = None
+    difference: Difference | None = None
 
     @property
     def known(self) -> bool:
@@ -290,12 +292,18 @@ class _Check:
             decision,
             asked.level,
             asked.allowed,
+            self._percent,
             trained_on=is_of_training(self.change.name),
         ).found()
-        ruled = self._ruled(found, asked, decision)
+        ruled = replace(self._ruled(found, asked, decision), difference=found.difference)
         if ruled.outcome is not Outcome.FAIL and decision is not None and name_of(self.model.name, ruled) in red:
             return ruled if decision.was_worse else unless_cleared(ruled, asked.chance())
         return ruled
+
+    @property
+    def _percent(self) -> float | None:
+        tolerated = self.rule.worse_by
+        return tolerated.amount if tolerated is not None and tolerated.percent else None
 
     def question(self) -> "_Question | None":
         """Return what has to be tested; None where the rule needs no test, or there is nothing to test."""
@@ -387,14 +395,14 @@ class _Check:
         if rule.at_least is not None:
             bounds.append(f"at least {rule.at_least:g}")
             if value < rule.at_least:
-                return self.say(self.broken, f"{number(value)}, must be {bounds[-1]}", Verdict.WORSE)
+                return self.say(self.broken, f"{number(value)}; limit: {bounds[-1]}", Verdict.WORSE)
         if rule.at_most is not None:
             bounds.append(f"at most {rule.at_most:g}")
             if value > rule.at_most:
-                return self.say(self.broken, f"{number(value)}, must be {bounds[-1]}", Verdict.WORSE)
+                return self.say(self.broken, f"{number(value)}; limit: {bounds[-1]}", Verdict.WORSE)
         if not bounds:
             return None
-        return self.say(Outcome.PASS, f"{number(value)}, {' and '.join(bounds)}", Verdict.WITHIN_LIMIT)
+        return self.say(Outcome.PASS, f"{number(value)}; limit: {' and '.join(bounds)}", Verdict.WITHIN_LIMIT)
 
     def _of_a_part(self) -> Ruling | None:
         """Handle a mean over only some of the runs or folds, which would hide the others."""

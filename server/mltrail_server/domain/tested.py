@@ -31,6 +31,7 @@ class Found:
     verdict: Verdict
     sentence: str
     advice: str = ""
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Tested:
     """One metric on both sides, and what the test of the difference has shown.
 
     `level` is the baseline's level. `allowed` is the loss that a rule tolerates, in the metric's unit; None without a
-    rule. `trained_on` is set for a metric of the training data.
+    rule. `percent` is that in per cent, if the rule says so. `trained_on` is set for a metric of the training data.
     """
 
     name: str
@@ -49,9 +50,14 @@ class Tested:
     decision: Decision | None
     level: BranchLevel | None = None
     allowed: float | None = None
+    percent: float | None = None
     trained_on: bool = False
 
     def found(self) -> Found:
+        """Say what was found, with the two values and their difference."""
+        return replace(self._found(), difference=self.difference)
+
+    def _found(self) -> Found:
         weighed = self.evidence
         if weighed is None:
             return self._without_spread()
@@ -68,7 +74,9 @@ class Tested:
     @property
     def difference(self) -> Difference:
         held_to = self.now.mean - self.evidence.difference if self.evidence is not None else self.before.mean
-        return Difference(self.name, self.direction, held_to, self.now.mean)
+        spread = self.evidence.error if self.evidence is not None else self.before.sd or self.now.sd or 0.0
+        relative = self.percent is not None
+        return Difference(self.name, self.direction, held_to, self.now.mean, spread, relative=relative)
 
     def _without_spread(self) -> Found:
         if math.isclose(self.now.mean, self.before.mean, rel_tol=1e-12, abs_tol=1e-15):
@@ -86,9 +94,10 @@ class Tested:
             return self._of_a_gain()
         if self.allowed is not None and self._keeps(weighed, self.allowed):
             worst = self.difference.bound(weighed.high if self._lower else weighed.low)
-            return Found(Verdict.WITHIN_LIMIT, f"{self.difference}, at worst {worst}")
+            beyond = "above" if self._lower else "below"
+            return Found(Verdict.WITHIN_LIMIT, f"{self.difference}, hardly {beyond} {worst}; limit: {self._limit}")
         if is_luck(weighed, self.direction):
-            reason = f"{self.difference}, could be luck: it is the best of {weighed.contest.here}"
+            reason = f"{self.difference}, could be luck: it is the best of {weighed.contest.here} candidates"
             return Found(Verdict.NO_CLEAR_CHANGE, reason)
         seen = weighed.detectable()
         if seen > _SPREADS * weighed.sd:
@@ -106,7 +115,16 @@ class Tested:
     def _beyond(self) -> str:
         if not self.allowed:
             return "more than chance explains"
-        return f"clearly more than the {self.difference.amount(self.allowed)} allowed"
+        return f"clearly beyond its limit: {self._limit}"
+
+    @property
+    def _limit(self) -> str:
+        """The loss that the rule allows, as the rule says it."""
+        if not self.allowed:
+            return f"no {self._drop}"
+        if self.percent is not None:
+            return self.difference.limit(self.percent, percent=True)
+        return self.difference.limit(self.allowed)
 
     def _keeps(self, weighed: Evidence, allowed: float) -> bool:
         """Whether no loss that the interval holds is larger than the one allowed."""
@@ -119,7 +137,10 @@ class Tested:
         n = evidence.runs_needed(weighed.sd, drop, weight=self.level.weight if known and self.level else 0.0)
         together, alone = (_quantile(1 - chance, math.inf) + _quantile(_POWER, math.inf) for chance in (alpha, ALPHA))
         where = "here" if known else "on each side"
-        advice = f"with {n} runs {where}, {self._seen(drop * together / alone)}" if n else ""
+        drop *= together / alone
+        less = 0 < -self.direction.gain(weighed.difference) < drop + (self.allowed or 0.0)
+        more = "; this one may need more" if less else ""
+        advice = f"with {n} runs {where}, {self._seen(drop)}{more}" if n else ""
         return Found(Verdict.CANT_TELL, f"{self.difference}; too few runs to tell", advice)
 
     def _seen(self, drop: float) -> str:

@@ -19,7 +19,6 @@ _PAGE = 50
 _KINDS = {Level.GOOD: "success", Level.BAD: "danger", Level.NEUTRAL: "neutral", Level.UNKNOWN: "warning"}
 _VERDICTS = {
     Verdict.BETTER: "success",
-    Verdict.WITHIN_LIMIT: "success",
     Verdict.WORSE: "danger",
     Verdict.CANT_TELL: "warning",
 }

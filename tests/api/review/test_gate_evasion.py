@@ -103,7 +103,7 @@ class TestFolds:
     def test_more_easy_ones_beside(self, trail: Trail) -> None:
         worse = {number: value - 0.05 - number / 1000 for number, value in enumerate(FOLDS)}
         outcome, sentences = self.judged(trail, folds({**worse, **dict.fromkeys(range(5, 20), 0.99)}))
-        assert (outcome, sentences) == ("fail", ["\N{MINUS SIGN}5.2 pp, clearly more than the 1.0 pp allowed"])
+        assert (outcome, sentences) == ("fail", ["\N{MINUS SIGN}5.2 pp, clearly beyond its limit: \N{MINUS SIGN}1 pp"])
 
     def test_an_easy_one_many_times(self, trail: Trail) -> None:
         worse = {number: value - 0.05 - number / 1000 for number, value in enumerate(FOLDS)}

@@ -19,7 +19,9 @@ def test_the_note_says_it(trail: Trail, reviewed: tuple[MergeRequest, Pipeline])
     (note,) = trail.notes(request)
     lines = note.splitlines()
     assert lines[0] == f"<!-- mltrail v1 pipeline={pipeline.id} -->"
-    assert lines[1] == ("### ✅ Does not block: nothing is clearly worse, and `val_accuracy` is better, 0.81 → 0.91")
+    assert lines[1] == (
+        "### ✅ Does not block: nothing is clearly worse, and `val_accuracy` of `churn` is better, 0.81 → 0.91"
+    )
     row = "| ✅ **better**<br>`val_accuracy`<br><sub>higher is better</sub> | 0.81 → **0.91** |"
     assert any(line.startswith(f"{row} +10 pp, ") for line in lines)
     assert "| `lr` | `0.1` | `0.2` |" in lines

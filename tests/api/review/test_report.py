@@ -69,7 +69,7 @@ def test_without_a_baseline_it_says_so(trail: Trail) -> None:
     pipeline = trail.of_request(request, SHAS["c"])
     trail.train(pipeline, [0.9])
     assert trail.report(pipeline)["verdict"]["sentence"] == "no baseline yet"
-    assert "nothing to compare with" in trail.notes(request)[0]
+    assert "nothing to compare `churn` with" in trail.notes(request)[0]
 
 
 def test_a_pipeline_without_runs_gets_an_empty_report(trail: Trail, reviewed: tuple[MergeRequest, Pipeline]) -> None:

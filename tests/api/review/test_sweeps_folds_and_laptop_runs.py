@@ -157,7 +157,7 @@ def test_other_data_is_not_comparable(trail: Trail) -> None:
     report = trail.report(pipeline)
     (rule,) = report["models"][0]["rules"]
     assert (rule["outcome"], rule["known"]) == ("fail", False)
-    assert rule["sentence"] == "not comparable: another dataset than the baseline's"
+    assert rule["sentence"] == "not comparable: another dataset is used here"
     assert (
         "| data, `test` | `customers (aaaa)` | `customers (bbbb)` |"
         in trail.notes(trail.team.project.merge_requests[1])[0]

@@ -1,5 +1,6 @@
 """What became of each metric and rule of a model, a row each, the worst first: for note, pages and log."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from mltrail_contract import HigherOrLower, Outcome, Rule
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.differences import Difference
-from mltrail_server.domain.direction import Basis, Better, MetricDirection, is_rate, unit_of
+from mltrail_server.domain.direction import Basis, Better, MetricDirection, unit_of
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.hypotheses import Decision
 from mltrail_server.domain.numbers import number
@@ -16,11 +17,12 @@ from mltrail_server.domain.verdict import Verdict
 
 from .judge import ModelReport
 
+# Only a gain is green: what is within its limit may have gone the wrong way.
 _OF_OUTCOME = {Outcome.FAIL: "❌", Outcome.WARN: "⚠️"}
 _OF_VERDICT = {
     Verdict.WORSE: "⚠️",
     Verdict.BETTER: "✅",
-    Verdict.WITHIN_LIMIT: "✅",
+    Verdict.WITHIN_LIMIT: "\N{HEAVY MINUS SIGN}",
     Verdict.NO_CLEAR_CHANGE: "\N{HEAVY MINUS SIGN}",
     Verdict.CANT_TELL: "❔",
 }
@@ -37,7 +39,8 @@ _VERDICTS = (
 class Row:
     """One rule for one metric, or a metric without a rule; `outcome` and `rule` are None then. `means` says what was
     found, and `advice` what to do or what would tell more; neither contains anything that a user wrote. `change` is
-    None for a metric that neither side has logged.
+    None for a metric that neither side has logged. `difference` holds the values that a rule has tested, which may be
+    the runs' best.
     """
 
     metric: str
@@ -49,6 +52,7 @@ class Row:
     expects: str = ""
     change: MetricChange | None = None
     decision: Decision | None = None
+    difference: Difference | None = None
 
     @property
     def icon(self) -> str:
@@ -65,6 +69,8 @@ class Row:
     @property
     def before(self) -> float | None:
         """What it is held to."""
+        if self.difference is not None:
+            return self.difference.before
         return self.change.before if self.change else None
 
     @property
@@ -83,7 +89,9 @@ class Row:
 
     @property
     def sentence(self) -> str:
-        """What was found, and what to do where that is open."""
+        """What was found, and what to do where that is open; if nothing can be compared, the summary says that."""
+        if self.means.startswith("not comparable"):
+            return self.means
         says = self.advice and (self.verdict is Verdict.CANT_TELL or self.outcome in _OF_OUTCOME)
         return f"{self.means}; {self.advice}" if says else self.means
 
@@ -141,6 +149,7 @@ def _of_rule(ruling: Ruling, changes: dict[str, MetricChange]) -> Row:
         ruling.expects,
         changes.get(ruling.metric),
         ruling.decision,
+        ruling.difference,
     )
 
 
@@ -154,7 +163,10 @@ def texts(row: Row) -> tuple[str, str]:
     before, now = row.before, row.now
     if row.change is None or before is None or now is None:
         return (number(before) if before is not None else _NONE, number(now.mean) if now else _NONE)
-    spread = (row.change.baseline and row.change.baseline.sd) or now.sd or 0.0
+    if row.difference is not None:
+        return row.difference.values
+    weighed = row.change.evidence
+    spread = weighed.error if weighed is not None else (row.change.baseline and row.change.baseline.sd) or now.sd or 0.0
     return Difference(row.metric, row.change.direction, before, now.mean, spread).values
 
 
@@ -170,16 +182,30 @@ def unit(row: Row) -> str:
     return "" if row.now is None else {"pp": "%"}.get(known, known)
 
 
+<<<<<<< HEAD
 def allowed(row: Row) -> str:
     """Say how much worse a rule allows: `+5 %`; "" if nothing, if it does not compare, or if it is about cases, of
     which the sentence says it.
     """
+=======
+def limit(row: Row) -> str:
+    """Say how much worse a rule allows: `+5 %`; "" if nothing, or if it does not compare."""
+>>>>>>> 30cf65d (Say in the comment what blocks, how sure this result is, and each limit in one notation)
     tolerated = row.rule.worse_by if row.rule is not None else None
     if row.rule is None or row.rule.cases is not None or tolerated is None or not tolerated.amount:
         return ""
-    sign = "+" if row.rule.better is HigherOrLower.LOWER else "\N{MINUS SIGN}"
-    if tolerated.percent:
-        return f"{sign}{tolerated.amount:g} %"
-    if is_rate(row.metric):
-        return f"{sign}{tolerated.amount * 100:g} pp"
-    return f"{sign}{tolerated.amount:g} {unit_of(row.metric)}".rstrip()
+    better = Better.LOWER if row.rule.better is HigherOrLower.LOWER else Better.HIGHER
+    before, now = row.before, row.now.mean if row.now else None
+    values = (0.0, 0.0) if before is None or now is None else (before, now)
+    return Difference(row.metric, MetricDirection(better, Basis.STATED), *values).limit(
+        tolerated.amount, percent=tolerated.percent
+    )
+
+
+def expects(row: Row) -> str:
+    """Say what a rule expects, with its limit as the table writes it."""
+    found = limit(row)
+    if row.rule is None or not found:
+        return row.expects
+    amount = found.removeprefix("+").removeprefix("\N{MINUS SIGN}")
+    return re.sub(r"by more than [^,(]*[^,( ]", f"by more than {amount}", row.expects)

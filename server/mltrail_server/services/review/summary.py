@@ -2,7 +2,8 @@
 brings, and what has changed. The note, the pages and the job's log say the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, BaselineKind, Outcome, Then
@@ -23,7 +24,10 @@ from .rows import Row
 _ICONS = {Level.GOOD: "✅", Level.BAD: "⚠️", Level.NEUTRAL: "\N{HEAVY MINUS SIGN}", Level.UNKNOWN: "❔"}
 _QUIET = (Verdict.NO_CLEAR_CHANGE, Verdict.WITHIN_LIMIT)
 _MOST_NAMED = 3
-_UNCHANGED = "If nothing had changed,"
+_FEW = 2
+_SMALLEST_CHANCE = 0.001
+_CHANCE = "chance between runs (other seeds, not another test set)"
+_UNCHANGED = "Of merge requests that change nothing"
 _FORK = (
     "a fork's pipelines can be run by people without access to this project, so their runs are kept apart: they are no "
     "baseline, and nothing of them is promoted. To have the models judged, run the pipeline in this project."
@@ -91,7 +95,9 @@ def heading_of_model(model: ModelReport, style: Style) -> tuple[str, str]:
     found = model.conclusion
     if found.worst is not None:
         worst = _row_of([model], found.worst)
-        return _icon_of(model), f"{style.name(model.name)}: {_is_worst(worst, found.worst, style, of='')}"
+        return _icon_of(
+            model
+        ), f"{style.name(model.name)}: {_is_worst(worst, found.worst, style, model=model, target='the baseline')}"
     return _icon_of(model), f"{style.name(model.name)}: {_nothing_worse(model)}"
 
 
@@ -102,17 +108,13 @@ def of_one_among_many(model: ModelReport, style: Style) -> tuple[str, str, str]:
         return icon, _silent(model.silence), ""
     worst = best = ""
     if found.worst is not None:
-        worst = _is_worst(_row_of([model], found.worst), found.worst, style, of="")
+        worst = _is_worst(_row_of([model], found.worst), found.worst, style, model=model, target="the baseline")
     if found.best is not None:
         row = _row_of([model], found.best)
         best = f"{style.name(found.best.metric)} is better{f', {rows.values(row)}' if row else ''}"
     if model.comparison.baseline is None or not model.comparison.metrics:
         return icon, worst or found.sentence, best
-    verdicts = [row.verdict for row in rows.of(model)]
-    others = _counted(
-        {verdict: verdicts.count(verdict) for verdict in Verdict},
-        [*_QUIET, Verdict.CANT_TELL],
-    )
+    others = "" if worst or best else _counted([(row, "") for row in _metrics(model)], style, other=False)
     return icon, worst or others, best
 
 
@@ -180,7 +182,15 @@ class _Said:
             return "The gate fails: " if fails else ""
         if fails:
             return "Blocks the merge: "
-        return "Does not block, but " if bad else "Does not block: "
+        return f"Does not block{self._why_not}, but " if bad else "Does not block: "
+
+    @property
+    def _why_not(self) -> str:
+        """Say why something that is worse does not block."""
+        worst = self.report.conclusion.worst
+        if self._contract() or worst is None or worst.verdict is not Verdict.WORSE:
+            return ""
+        return " (its rule only warns)" if worst.outcome is Outcome.WARN else " (it has no rule)"
 
     def _contract(self) -> str | None:
         """Say what is wrong with the contract file, if nothing can be judged by it."""
@@ -219,25 +229,56 @@ class _Said:
 
     def _named(self, worst: Finding) -> str:
         row = _row_of(self.report.models, worst)
-        of = f" of {self.style.name(worst.model)}" if len(self.report.models) > 1 and worst.model else ""
-        text = _is_worst(row, worst, self.style, of=of)
-        others = self._counts()[Verdict.WORSE] - (worst.verdict is Verdict.WORSE)
+        text = _is_worst(row, worst, self.style, of=self._of(worst), model=self._model_of(worst), target=self._target)
+        others = sum(row.verdict is Verdict.WORSE for _, row in self._others())
         return f"{text}; {count(others, 'other is', 'others are')} worse too" if others > 0 else text
 
-    def _counts(self) -> dict[Verdict, int]:
-        found = [row.verdict for model in self.report.models for row in rows.of(model)]
-        return {verdict: found.count(verdict) for verdict in Verdict}
+    def _of(self, finding: Finding) -> str:
+        return f" of {self.style.name(finding.model)}" if finding.model else ""
+
+    def _model_of(self, finding: Finding) -> ModelReport:
+        models = self.report.models
+        return next((one for one in models if one.name == finding.model), models[0])
+
+    def _metrics(self) -> list[tuple[str, Row]]:
+        return [(model.name, row) for model in self.report.models for row in _metrics(model)]
+
+    def _others(self) -> list[tuple[str, Row]]:
+        """List the metrics that neither the heading nor the best is about."""
+        named = [one for one in (self.report.conclusion.worst, self.report.conclusion.best) if one is not None]
+        left = [
+            (model, row)
+            for model, row in self._metrics()
+            if not any(row.metric == one.metric and one.model in ("", model) for one in named)
+        ]
+        headline = self._headline() if not named else None
+        undecided = headline is not None and self._is_undecided
+        return [(model, row) for model, row in left if not (undecided and row == headline)]
+
+    @property
+    def _is_undecided(self) -> bool:
+        quiet = any(row.verdict in _QUIET for _, row in self._metrics())
+        return self._level is Level.UNKNOWN or not quiet
+
+    def _headline(self) -> Row | None:
+        """Return the row of the metric that ranks, if there is one model."""
+        if len(self.report.models) != 1:
+            return None
+        (model,) = self.report.models
+        return next((row for row in _metrics(model) if row.metric == model.comparison.rank_by), None)
 
     def _nothing_worse(self) -> str:
         best = self.report.conclusion.best
         if best is not None:
             return f"nothing is clearly worse, and {self._better(best)}"
+        alone = self.style.name(self.report.models[0].name) if len(self.report.models) == 1 else ""
         if self._is_without_baseline:
-            return "there is nothing to compare with yet"
-        counts = self._counts()
-        if self._level is Level.UNKNOWN or not counts[Verdict.NO_CLEAR_CHANGE] + counts[Verdict.WITHIN_LIMIT]:
+            return f"there is nothing to compare {alone or 'the models'} with yet"
+        if self._is_undecided:
             return f"can't tell yet whether {self._undecided()}"
-        return _counted(counts, _QUIET)
+        found = [(row, "") for _, row in self._metrics() if row.verdict in _QUIET]
+        counted = _counted(found, self.style, other=False)
+        return f"nothing is clearly worse or better{f' in {alone}' if alone else ''}: {counted}"
 
     @property
     def _is_without_baseline(self) -> bool:
@@ -247,38 +288,43 @@ class _Said:
         if len(self.report.models) != 1:
             return "anything is worse"
         (model,) = self.report.models
-        headline = next((row for row in rows.of(model) if row.metric == model.comparison.rank_by), None)
+        headline, name = self._headline(), self.style.name(model.name)
         if headline is None:
-            return f"anything is worse: {model.conclusion.sentence}"
-        return f"{self.style.name(headline.metric)} is worse{_undecided(headline, headline.means)}"
+            return f"anything in {name} is worse: {model.conclusion.sentence}"
+        return f"{self.style.name(headline.metric)} of {name} is worse{_undecided(headline, headline.means)}"
 
     def _better(self, best: Finding) -> str:
         row = _row_of(self.report.models, best)
-        of = f" of {self.style.name(best.model)}" if len(self.report.models) > 1 and best.model else ""
+        # With one model, the heading has said which.
+        of = self._of(best) if len(self.report.models) > 1 or not self.heading_names_worst else ""
         return f"{self.style.name(best.metric)}{of} is better{f', {rows.values(row)}' if row else ''}"
 
     def best(self) -> Line | None:
         """Name the best, where the heading has not, and count the rest."""
         if self.report.waiting or not any(model.comparison.metrics for model in self.report.models):
             return None
-        best, named, better = self.report.conclusion.best, self.heading_names_worst, self._counts()[Verdict.BETTER]
+        best, named = self.report.conclusion.best, self.heading_names_worst
+        better = sum(row.verdict is Verdict.BETTER for _, row in self._others())
         parts = []
         if named:
             parts.append(self._better(best) if best is not None else "nothing is clearly better")
-        if best is not None and better > 1:
-            parts.append(f"{count(better - 1, 'other is', 'others are')} better too")
+        if better:
+            parts.append(f"{count(better, 'other is', 'others are')} better too")
         parts.append(self._rest())
         text = "; ".join(part for part in parts if part)
-        return Line("Best" if best is not None and named else "The rest", f"{text}.") if text else None
+        return Line("Best change" if best is not None and named else "Other metrics", f"{text}.") if text else None
 
     def _rest(self) -> str:
         """Count what neither the heading nor the best is about."""
-        counts, worst, best = self._counts(), self.report.conclusion.worst, self.report.conclusion.best
-        undecided = worst.verdict is Verdict.CANT_TELL if worst is not None else self._level is Level.UNKNOWN
-        if undecided and len(self.report.models) == 1:
-            counts[Verdict.CANT_TELL] -= 1  # the heading names it
-        in_heading = not self.heading_names_worst and best is None and not self._is_without_baseline
-        return _counted(counts, [Verdict.CANT_TELL] if in_heading else [*_QUIET, Verdict.CANT_TELL])
+        several = len(self.report.models) > 1
+        found = [
+            (row, f"{self.style.name(row.metric)}{f' of {self.style.name(model)}' if several else ''}")
+            for model, row in self._others()
+        ]
+        best = self.report.conclusion.best
+        if not self.heading_names_worst and best is None and not self._is_without_baseline and not self._is_undecided:
+            found = [one for one in found if one[0].verdict is Verdict.CANT_TELL]  # the heading counts the others
+        return _counted(found, self.style)
 
     @property
     def heading_names_worst(self) -> bool:
@@ -294,21 +340,44 @@ class _Said:
             if silence is not None:
                 name = f"{self.style.name(model.name)}: " if len(self.report.models) > 1 else ""
                 found.append(Line("Why", f"{name}{_why_silent(self._target, silence)}"))
-        return found
+        do = self._do()
+        return [*found, Line("To do", f"{do}.")] if do else found
+
+    def _do(self) -> str:
+        """Say what unblocks a merge that is blocked because something can't be told."""
+        if self.report.outcome is not Outcome.FAIL or self.report.override is not None:
+            return ""
+        undecided = [
+            row.advice
+            for model in self.report.models
+            for row in rows.of(model)
+            if row.outcome is Outcome.FAIL and row.verdict is Verdict.CANT_TELL and row.advice
+        ]
+        contract = self.report.gate.contract.contract
+        thread = contract is not None and contract.gate.thread
+        accept = ", or let a maintainer accept it in the gate's thread" if thread else ""
+        return f"{undecided[0]}{accept}" if undecided else ""
 
     def chance(self) -> str | None:
-        """Say how often chance alone would lead to such a report."""
+        """Say how sure the worst is, or else the best, and how often chance alone would lead to such a report."""
+        found = self.report.conclusion.worst or self.report.conclusion.best
+        row = None if found is None else _row_of(self.report.models, found)
+        clear = "" if row is None else _clear(row)
+        return f"{clear}. {self.rate()}" if clear else None
+
+    def rate(self) -> str:
+        """Say how often merge requests that change nothing get such a report; "" where nothing was tested."""
         worst, best = self.report.conclusion.worst, self.report.conclusion.best
         if worst is not None and worst.verdict is Verdict.WORSE:
             row = _row_of(self.report.models, worst)
-            if row is None or not row.is_tested:
-                return None
-            found = "be blocked" if worst.outcome is Outcome.FAIL else "get such a warning"
-            return f"{_UNCHANGED} at most 1 in 20 merge requests would {found} by chance."
+            if row is None or not row.is_found_worse:
+                return ""
+            happens = "is blocked" if worst.outcome is Outcome.FAIL else "gets such a warning"
+            return f"{_UNCHANGED}, at most 1 in 20 {happens}."
         if worst is None and best is not None:
             # Rules that can block and everything else are tested apart from each other.
-            return f"{_UNCHANGED} at most 1 in {20 // max(1, self._families)} would look better by chance."
-        return None
+            return f"{_UNCHANGED}, at most 1 in {20 // max(1, self._families)} looks better."
+        return ""
 
     @property
     def _families(self) -> int:
@@ -316,17 +385,46 @@ class _Said:
         return len({row.rule is not None and row.rule.then is Then.FAIL for row in tested})
 
 
-def _counted(counts: Mapping[Verdict, int], said: Sequence[Verdict]) -> str:
-    """Say how many metrics have each of these verdicts."""
-    parts = []
-    for verdict in said:
-        n = counts[verdict]
-        if n and verdict is Verdict.NO_CLEAR_CHANGE:
-            parts.append(f"no clear change in {count(n, 'metric')}")
-        elif n and verdict is Verdict.WITHIN_LIMIT:
-            parts.append(f"{n} within {'its limit' if n == 1 else 'their limits'}")
-        elif n > 0:
-            parts.append(f"can't tell yet about {n}")
+def _metrics(model: ModelReport) -> list[Row]:
+    """List each metric once, with the worst that is said of it."""
+    found: dict[str, Row] = {}
+    for row in rows.of(model):
+        found.setdefault(row.metric, row)
+    return list(found.values())
+
+
+def _clear(row: Row) -> str:
+    """Say how often chance alone would show what a test has found; "" if it has found nothing."""
+    decision = row.decision
+    if decision is None or not (decision.worse if row.verdict is Verdict.WORSE else decision.better):
+        return ""
+    p = decision.p_worse if row.verdict is Verdict.WORSE else decision.p_better
+    return f"clear: {_CHANCE} would do this in {_cases(p)}"
+
+
+def _cases(p: float) -> str:
+    if p < _SMALLEST_CHANCE:
+        return "fewer than 1 of 1,000 cases"
+    of = 1000 if p < 10 * _SMALLEST_CHANCE else 100
+    return f"at most {math.ceil(round(p * of, 6))} of {of:,} cases"
+
+
+def _counted(found: Sequence[tuple[Row, str]], style: Style, *, other: bool = True) -> str:
+    """Say how many metrics have each of these verdicts, and name those of which nothing can be told."""
+    parts: list[str] = []
+
+    def metrics(n: int) -> str:
+        return str(n) if parts else count(n, "other metric" if other else "metric")
+
+    for verdict in (*_QUIET, Verdict.CANT_TELL):
+        names = [name or style.name(row.metric) for row, name in found if row.verdict is verdict]
+        if names and verdict is Verdict.NO_CLEAR_CHANGE:
+            parts.append(f"no clear change in {metrics(len(names))}")
+        elif names and verdict is Verdict.WITHIN_LIMIT:
+            parts.append(f"{metrics(len(names))} within {'its limit' if len(names) == 1 else 'their limits'}")
+        elif names:
+            several = metrics(len(names))
+            parts.append(f"can't tell yet about {' and '.join(names) if len(names) <= _FEW else several}")
     return ", ".join(parts)
 
 
@@ -354,17 +452,31 @@ def _row_of(models: Sequence[ModelReport], finding: Finding) -> Row | None:
     return None
 
 
-def _is_worst(row: Row | None, worst: Finding, style: Style, *, of: str) -> str:
+def _is_worst(row: Row | None, worst: Finding, style: Style, *, model: ModelReport, target: str, of: str = "") -> str:
     """Say of the worst what it is, with both values where they tell it."""
     name = f"{style.name(worst.metric)}{of}"
     means = row.means if row else worst.reason
     if worst.verdict is not Verdict.WORSE:
+        if model.comparison.incomparable == means:
+            return f"{_incomparable(model, style, target)}, so {name} can't be compared"
         return f"can't tell yet whether {name} is worse{_undecided(row, means)}"
     if row is None or row.now is None or not row.is_tested:
         return f"{name} is worse: {means}"
     if not row.is_found_worse:
         return f"{name} counts as worse, {rows.values(row)}: {row.advice}"
-    return f"{name} is worse, {rows.values(row)}{_allowed(row)}"
+    limit = rows.limit(row)
+    return f"{name} is worse, {rows.values(row)}{f' (limit: {limit})' if limit else ''}"
+
+
+def _incomparable(model: ModelReport, style: Style, target: str) -> str:
+    """Say why a model can't be compared, with the name of the dataset that the contract names."""
+    reason = (model.comparison.incomparable or "").removeprefix("not comparable: ")
+    named = model.model.same_dataset if model.model is not None else None
+    if named is None:
+        return reason
+    dataset = f"{style.text(named)} dataset"
+    reason = reason.replace("the dataset that the contract names", f"the {dataset}")
+    return reason.replace("another dataset is used here", f"this merge request uses another {dataset} than {target}")
 
 
 def _undecided(row: Row | None, means: str) -> str:
@@ -373,11 +485,6 @@ def _undecided(row: Row | None, means: str) -> str:
         return f": {means.removeprefix('not comparable: ')}"
     # The values say how large the difference is.
     return f", {rows.values(row)}: {reason}"
-
-
-def _allowed(row: Row) -> str:
-    allowed = rows.allowed(row)
-    return f" (allowed: {allowed})" if allowed else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,20 +508,37 @@ class _SaidOfModel:
         change = self._telling()
         if change is None or change.baseline is None or change.current is None:
             return None
-        parts = [f"{self._runs(change)}.", *self._how_sure_of(change)]
+        parts = [f"{self._state(change)}.", *self._more_of(change)]
         parts += [f"{_capital(remark)}." for remark in self.model.remarks]
         if not self.model.touched:
             parts.append("The merge request changes nothing under the model's paths, so its rules don't apply.")
         return Line("How sure", " ".join(parts))
 
-    def _how_sure_of(self, change: MetricChange) -> list[str]:
+    def _state(self, change: MetricChange) -> str:
+        """Say how sure what the heading says is, and on how many runs that rests."""
+        runs, found = self._runs(change), self.model.conclusion
+        if self.model.comparison.incomparable:
+            return f"nothing can be compared; {runs}"
+        named = found.worst or found.best
+        row = None if named is None else _row_of([self.model], named)
+        clear = "" if row is None else _clear(row)
+        if clear:
+            return f"{clear}; {runs}"
+        if row is not None and row.verdict is Verdict.WORSE:
+            return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
+        verdict = row.verdict if row is not None else change.verdict
+        if verdict is Verdict.WITHIN_LIMIT:
+            return f"clear as to the limit; {runs}"
+        return f"not clear; {runs}"
+
+    def _more_of(self, change: MetricChange) -> list[str]:
         compared = self.model.comparison
         if compared.incomparable:
-            return [f"But {compared.incomparable}."]
+            return []
         if change.verdict is Verdict.CANT_TELL:
             return [f"{_capital(change.sentence.partition('; ')[2] or change.sentence)}."]
-        chance = _Said(self.report, self.style).chance() if len(self.report.models) == 1 else None
-        found = [chance] if chance else []
+        rate = _Said(self.report, self.style).rate() if len(self.report.models) == 1 else ""
+        found = [rate] if rate else []
         if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice:
             found.append(f"In {self.style.name(change.name)}, {change.advice}; a smaller one may go unseen.")
         return found
@@ -431,13 +555,15 @@ class _SaidOfModel:
         """Count the runs in the order of the table's columns."""
         compared, level = self.model.comparison, change.level
         before = change.baseline.n if change.baseline else 0
-        here = count(change.current.n if change.current else 0, "run") + " here"
+        here = f"{change.current.n if change.current else 0} here"
+        if compared.groups > 1 and not compared.confirmed:
+            here += f" (the best of {compared.groups} candidates)"
         if compared.pooled:
             here += f" ({compared.pooled} of them by earlier pipelines on the same files)"
         if folds_compared := self._folds(change):
             return f"{folds_compared} folds are compared one by one with those on {self._target}"
         runs = before if level is None else level.runs
-        return f"{count(runs, 'run')} on {self._target} {'is' if runs == 1 else 'are'} compared with {here}"
+        return f"{count(runs, 'run')} on {self._target}, {here}"
 
     def _folds(self, change: MetricChange) -> int:
         """Count the folds that are compared pair by pair; 0 if none are."""
@@ -464,7 +590,8 @@ class _SaidOfModel:
     def on_merge(self) -> Line | None:
         preview = self.report.previews.get(self.model.name)
         if preview is None:
-            return None
+            nothing = self._nothing_released()
+            return Line("On merge", f"nothing is released ({nothing}).") if nothing else None
         name = self.style.name(self.model.name)
         if preview.refused is not None:
             return Line("On merge", f"{name} is not promoted as it is: {preview.refused}.")
@@ -473,8 +600,21 @@ class _SaidOfModel:
         more = f" {preview.more}" if preview.more else ""
         return Line("On merge", f"{name} {preview.version} {replaces}{self._shipped(preview)}.{more}")
 
+    def _nothing_released(self) -> str:
+        """Say why a merge releases no version; "" where that is not about a merge, or not known."""
+        report, model = self.report, self.model
+        if report.state != "ready" or report.merge_request is None or report.override is not None:
+            return ""
+        if model.outcome is Outcome.FAIL:
+            return "its rules block the merge"
+        if model.comparison.best_run is None:
+            return "no run has succeeded"
+        if model.model is None or model.model.promote is None:
+            return "the contract file promotes nothing"
+        return ""
+
     def _shipped(self, preview: Preview) -> str:  # noqa: ARG002
-        """Name the run that is promoted, its own value, and the mean that was tested."""
+        """Name the run that is promoted, with the mean that was tested and its own value."""
         compared = self.model.comparison
         run, metric = compared.best_run, compared.rank_by
         if run is None or compared.best is None:
@@ -483,20 +623,21 @@ class _SaidOfModel:
         value = run.metrics.get(metric) if metric is not None else None
         if metric is None or value is None:
             return text
-        text += f", {self.style.name(metric)} {number(value)}"
-        summary = compared.best.metrics.get(metric)
-        if summary is not None and summary.n > 1:
-            text += f" (the mean of its {summary.n} runs is {number(summary.mean)})"
-        return text
+        found = compared.best.metrics.get(metric)
+        if found is None or found.n == 1:
+            return f"{text}, {self.style.name(metric)} {number(value)}"
+        mean = f"{self.style.name(metric)} {number(found.mean)} is the mean of {found.n} runs with its parameters"
+        return f"{text} ({mean}, {number(value)} its own)"
 
     def changed(self) -> Line | None:
         compared = self.model.comparison
         if compared.best is None or compared.baseline is None:
             return None
-        parts = [self._code(), self._parameters(), self._data()]
+        parts = [self._data(), self._code(), self._parameters()]
         if self.model.environment:
             parts.append(count(len(self.model.environment), "package"))
-        return Line("Changed", f"{', '.join(part for part in parts if part)}.{self._unknowable()}")
+        unseen = "" if self._same_files else " A change in how it is measured would not show."
+        return Line("Changed", f"{', '.join(part for part in parts if part)}.{unseen}")
 
     def _parameters(self) -> str:
         compared = self.model.comparison
@@ -520,20 +661,13 @@ class _SaidOfModel:
 
     def _data(self) -> str:
         if self.model.comparison.datasets:
-            return "the data"
-        return "no data" if self._logs_data else ""
+            return "the data (which may be why the numbers differ)"
+        return "no data" if self._logs_data else "data unknown (the runs don't log which they used)"
 
     @property
     def _logs_data(self) -> bool:
         sides = (self.model.comparison.best, self.model.comparison.baseline)
         return all(side is not None and any(run.datasets for run in side.runs) for side in sides)
-
-    def _unknowable(self) -> str:
-        """Say what the numbers can't show."""
-        if self.model.comparison.datasets:
-            return " The data are not the same, which may be why the numbers differ."
-        found = "" if self._same_files else " If the way of measuring changed too, these numbers can't show it."
-        return found if self._logs_data else f"{found} The runs don't say which data they used."
 
     def not_counted(self) -> Line | None:
         """Say what doesn't count, and why."""

@@ -5,6 +5,7 @@ from typing import Any
 from mltrail_server.domain.comparison import ParameterChange
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.markdown import Markdown, code, link
+from mltrail_server.domain.preview import Preview
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.summary import count
 
@@ -24,13 +25,30 @@ def changes(page: Page, model: ModelReport) -> dict[str, Any] | None:
     rows += [_row(Markdown(f"package {code(one.name)}"), one) for one in model.environment[:_MOST_ROWS]]
     left = len(compared.parameters) + len(compared.datasets) + len(model.environment) - len(rows)
     preview = page.report.previews.get(model.name)
-    version = f" The next version is a {preview.bump} one: {code(preview.reason, most=120)}." if preview else ""
+    version = f" The next version is a {preview.bump} one{_reason(model, preview)}." if preview else ""
     return {
-        "summary": Markdown(f"What changed: {count(len(rows) + left, 'setting') if rows else 'no setting'}"),
+        "summary": Markdown(f"What changed: {_counted(model)}"),
         "rows": rows,
         "more": Markdown(f"and {left} more" if left else ""),
         "code": Markdown(f"{_code(page, model)}{version}".strip()),
     }
+
+
+def _counted(model: ModelReport) -> str:
+    """Count what the table lists."""
+    compared = model.comparison
+    parts = [count(len(compared.parameters), "parameter")] if compared.parameters else []
+    parts += ["the data"] if compared.datasets else []
+    parts += [count(len(model.environment), "package")] if model.environment else []
+    return ", ".join(parts) or "no parameter"
+
+
+def _reason(model: ModelReport, preview: Preview) -> str:
+    """Say why it has this number; where many parameters changed, the table names them all."""
+    named = sum(f"{one.name} " in preview.reason for one in model.comparison.parameters)
+    if 0 < named < len(model.comparison.parameters):
+        return ": the parameters changed"
+    return f": {code(preview.reason, most=120)}"
 
 
 def failed_jobs(model: ModelReport) -> Markdown | None:

@@ -4,14 +4,14 @@ import itertools
 import math
 from typing import Any
 
-from mltrail_contract import Then
 from mltrail_server.domain.comparison import MetricChange
-from mltrail_server.domain.direction import is_rate, unit_of
-from mltrail_server.domain.hypotheses import Decision
+from mltrail_server.domain.direction import Better, is_in_points, unit_of
 from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import decimals_for, number, signed
 from mltrail_server.domain.verdict import Verdict
+from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import count
 
 from .cells import Page
@@ -22,8 +22,10 @@ _MOST_PIPELINES = 5
 _FEWEST_POINTS = 2
 _BLUE, _ORANGE = "#428fdc", "#e9730c"
 _INTERVAL = (
-    "In 90 of 100 cases the interval holds the true difference; in 5 it is lower, in 5 higher. p says how often chance "
-    "alone goes so far in this direction: it is one-sided"
+    "In 19 of 20 cases the difference is not below the interval, and in 19 of 20 not above it: for this metric alone, "
+    "if runs vary here as they do on the target branch. *Hardly* below or above stands for these bounds. p is how "
+    "often chance alone would show so much of what it names. It is one-sided and corrected (Holm): the rules that "
+    "block share one chance in twenty, all other tests another. SD is the standard deviation from run to run."
 )
 _RUNS_ONLY = (
     "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
@@ -37,56 +39,51 @@ def evidence(page: Page, model: ModelReport) -> dict[str, Any] | None:
     compared = model.comparison
     if not page.detail or compared.best is None or compared.baseline is None:
         return None
-    weighed = (_weighed(change) for change in compared.metrics if change.evidence and change.evidence.error)
+    of_rules = {row.metric: row for row in reversed(rows.of(model))}
+    weighed = (
+        _weighed(change, of_rules.get(change.name))
+        for change in compared.metrics
+        if change.evidence and change.evidence.error
+    )
     listed = list(itertools.islice(weighed, _MOST_ROWS))
     return {
         "compared": _compared(page, model),
         "rows": listed,
-        "note": Markdown(f"{_INTERVAL}{_corrected(page)}.") if listed else None,
+        "note": Markdown(_INTERVAL) if listed else None,
         "bounds": [*_selection(model), *_would_show(model), *_limits(model)],
     }
 
 
-def _weighed(change: MetricChange) -> dict[str, Markdown]:
+def _weighed(change: MetricChange, row: Row | None) -> dict[str, Markdown]:
     weighed = change.evidence
     assert weighed is not None  # noqa: S101 - only such metrics are listed
-    rate = is_rate(change.name)
+    rate = is_in_points(change.name)
     scale, unit = (100, " pp") if rate else (1, f" {unit_of(change.name)}")
     low, high, sd = weighed.low * scale, weighed.high * scale, weighed.sd * scale
     places = decimals_for((high - low) or abs(low) or sd)
-    level = change.level
-    against = f"{number(level.mean)}" if level is not None else "–"
     return {
         "metric": name(change.name),
-        "against": Markdown(against),
         "bounds": Markdown(f"{signed(low, decimals=places)} … {signed(high, decimals=places)}{unit.rstrip()}"),
-        "chance": Markdown(_chance(change.decision)),
+        "chance": Markdown(_chance(change, row)),
         "spread": Markdown(f"{number(sd, decimals=decimals_for(sd))}{unit.rstrip()}" if sd else "none"),
     }
 
 
-def _chance(decision: Decision | None) -> str:
+def _chance(change: MetricChange, row: Row | None) -> str:
+    """Write the smaller p, with what would have to be chance."""
+    decision = change.decision
     if decision is None:
         return "–"
-    worse = decision.p_worse <= decision.p_better
-    p, word = (decision.p_worse, "worse") if worse else (decision.p_better, "better")
-    return f"{word}: {'< 0.1 %' if p < _SMALLEST_CHANCE else f'{p * 100:.1f} %'}"
+    if decision.p_better < decision.p_worse:
+        return f"gain: {_percent(decision.p_better)}"
+    loss = "rise" if change.direction.better is Better.LOWER else "drop"
+    limit = rows.limit(row) if row is not None else ""
+    beyond = f" beyond {limit[1:]}" if limit else ""
+    return f"{loss}{beyond}: {_percent(decision.p_worse)}"
 
 
-def _corrected(page: Page) -> str:
-    """Say for how many tests of the whole merge request p is corrected."""
-    rulings = [ruling for model in page.report.models for ruling in model.rulings if ruling.decision is not None]
-    ruled = {(model.name, ruling.metric) for model in page.report.models for ruling in model.rulings}
-    binding = sum(ruling.rule.then is Then.FAIL for ruling in rulings)
-    others = sum(
-        change.decision is not None and (model.name, change.name) not in ruled
-        for model in page.report.models
-        for change in model.comparison.metrics
-    )
-    others += len(rulings) - binding
-    parts = [count(binding, "rule that can block", "rules that can block")] if binding else []
-    parts += [count(others, "other test")] if others else []
-    return f", and corrected (Holm) for {' and, apart from that, '.join(parts)}" if parts else ""
+def _percent(p: float) -> str:
+    return "< 0.1 %" if p < _SMALLEST_CHANCE else f"{p * 100:.1f} %"
 
 
 def _compared(page: Page, model: ModelReport) -> Markdown:
@@ -111,7 +108,10 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
         left = len(level) - len(named)
         more = f" and {left} more" if left else ""
         earlier = count(len(level), "pipeline")
-        text += f". The branch's level also rests on {earlier} before it ({', '.join(named)}{more})"
+        text += (
+            f". What is shown and tested for {page.target} is its level, estimated from these runs and {earlier} "
+            f"before ({', '.join(named)}{more}), which count less the older they are"
+        )
     counted = compared.counted.sentence(len(compared.history))
     if counted:
         text += f". {counted}"

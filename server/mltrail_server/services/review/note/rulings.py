@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mltrail_contract import FILE_NAME, Outcome, Problem
+from mltrail_contract import FILE_NAME, Outcome, Problem, Then
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.markdown import Markdown, code
+from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.summary import count
@@ -13,6 +14,7 @@ from mltrail_server.services.review.summary import count
 from .cells import Page
 
 _ICONS = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.FAIL: "❌"}
+_THEN = {Then.FAIL: "else it blocks", Then.WARN: "else it warns"}
 _WORST_FIRST = (Outcome.FAIL, Outcome.WARN, Outcome.PASS)
 _MOST_PROBLEMS = 10
 _MOST_ROWS = 50
@@ -25,7 +27,12 @@ def worst_first(rulings: Sequence[Ruling]) -> list[Ruling]:
 
 def expected(model: ModelReport) -> list[Markdown]:
     """List what the rules expect, broken rules first."""
-    listed = [Markdown(f"{code(ruling.metric)} {ruling.expects}") for ruling in worst_first(model.rulings)[:_MOST_ROWS]]
+    ruled = [row for row in rows.of(model) if row.rule is not None]
+    listed = [
+        Markdown(f"{code(row.metric)} {rows.expects(row)}: {_THEN[row.rule.then]}")
+        for row in ruled[:_MOST_ROWS]
+        if row.rule is not None
+    ]
     more = len(model.rulings) - len(listed)
     return [*listed, Markdown(f"and {more} more")] if more > 0 else listed
 
