@@ -182,15 +182,10 @@ def unit(row: Row) -> str:
     return "" if row.now is None else {"pp": "%"}.get(known, known)
 
 
-<<<<<<< HEAD
-def allowed(row: Row) -> str:
+def limit(row: Row) -> str:
     """Say how much worse a rule allows: `+5 %`; "" if nothing, if it does not compare, or if it is about cases, of
     which the sentence says it.
     """
-=======
-def limit(row: Row) -> str:
-    """Say how much worse a rule allows: `+5 %`; "" if nothing, or if it does not compare."""
->>>>>>> 30cf65d (Say in the comment what blocks, how sure this result is, and each limit in one notation)
     tolerated = row.rule.worse_by if row.rule is not None else None
     if row.rule is None or row.rule.cases is not None or tolerated is None or not tolerated.amount:
         return ""
