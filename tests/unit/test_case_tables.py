@@ -137,7 +137,7 @@ BAD = [
     (b"PAR1", table("a.parquet"), 'the server can\'t read Parquet: install it with pip install "mltrail[parquet]"'),
 ]
 BAD_SCORES = [
-    (split(["id", "target", "score"], [["a", 1, score]]), scores(), "a score is missing, or not a finite number")
+    (split(["id", "target", "score"], [["a", 1, score]]), scores(), "a score is missing, not a finite number")
     for score in (None, "", "high", "nan", "-inf", "1e999")
 ]
 NOT_POSITIVE = (split(["id", "target", "score"], [["a", "yes", 1]]), scores(), "no case has the positive label; the co")

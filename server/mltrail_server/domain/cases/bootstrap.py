@@ -139,7 +139,8 @@ def _acceleration(alike: Counter[Sums], difference: Callable[[Sequence[float]], 
     mean = math.fsum(value * times for value, times in without) / count
     squares = math.fsum((mean - value) ** 2 * times for value, times in without)
     cubes = math.fsum((mean - value) ** 3 * times for value, times in without)
-    return cubes / (6 * squares**1.5) if squares > 0 else 0.0
+    scale = 6 * squares**1.5
+    return cubes / scale if scale > 0 else 0.0
 
 
 def _total(alike: Counter[Sums]) -> Sums:

@@ -80,6 +80,10 @@ def _macro_f1(sums: Sequence[float]) -> float:
     return math.fsum(present) / len(present) if present else 0.0
 
 
+LARGEST = 1e30
+"""No score and no error is larger: cubes of sums of squares are computed, which would be infinite."""
+
+
 def _mean_of(part: Callable[[str | None, Answer], float | None]) -> Part:
     def with_count(label: str | None, answer: Answer) -> Sums | None:
         found = part(label, answer)
@@ -107,7 +111,7 @@ def _error(label: str | None, answer: Answer) -> float | None:
         error = float(answer.prediction or "") - float(label or "")
     except ValueError:
         return None
-    return error if math.isfinite(error) else None
+    return error if abs(error) <= LARGEST else None
 
 
 def _loss(loss: Callable[[float], float], positive: str) -> Callable[[str | None, Answer], float | None]:

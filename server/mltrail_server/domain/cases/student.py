@@ -46,4 +46,4 @@ def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     (1946).
     """
     total = math.fsum(variance for variance, _ in parts)
-    return total**2 / math.fsum(variance**2 / freedom for variance, freedom in parts)
+    return 1 / math.fsum((variance / total) ** 2 / freedom for variance, freedom in parts)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from mltrail_contract import CaseTable, HigherOrLower
+from mltrail_server.domain.cases.metrics import LARGEST
 from mltrail_server.domain.cases.plain import plain
 from mltrail_server.domain.cases.table import Answer, Case
 
@@ -69,8 +70,8 @@ def _number(value: Value) -> float:
         found = float(value) if value is not None else math.nan
     except (ValueError, OverflowError):
         found = math.nan
-    if not math.isfinite(found):
-        raise UnreadableError("a score is missing, or not a finite number")
+    if not abs(found) <= LARGEST:
+        raise UnreadableError("a score is missing, not a finite number, or larger than any that makes sense")
     return found
 
 
