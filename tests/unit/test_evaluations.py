@@ -52,6 +52,7 @@ def test_an_earlier_run_of_the_merge_request_counts_with_its_parameters() -> Non
     found = settled(run("e", 0.7, evaluates="old"), earlier=(old := run("old", 0.95),))
     (one,) = found.runs
     assert (one.iid, one.params, one.metrics) == (old.iid, old.params, {"acc": 0.7})
+    assert found.remarks == (evaluations.TRAINED_BEFORE,)
 
 
 def test_a_run_of_the_same_pipeline_gets_what_was_measured_beside_its_own() -> None:

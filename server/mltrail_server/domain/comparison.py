@@ -12,7 +12,7 @@ from . import datasets, evidence, folds, globs, looks, overfitting, trials, winn
 from . import history as branch_history
 from .direction import Basis, Better, MetricDirection, direction_by_name, is_system
 from .evidence import BranchLevel, Evidence
-from .grouping import Group, Run, RunState, best, group, ranking_metric, representative, usable
+from .grouping import Group, Run, RunState, best, choice, group, ranking_metric, representative, usable
 from .history import NOTHING, Counted
 from .hypotheses import FIRST, Decision, Look
 from .looks import Pool, Stage
@@ -124,6 +124,12 @@ class Comparison:
             return 0
         return _odd(self.best, metric) if self.best is not None else 0
 
+    def lacking(self, metric: str) -> int:
+        """Count the best's runs that logged other metrics only, unless the baseline has such runs too."""
+        if self.best is None or (self.baseline is not None and _lacking(self.baseline, metric)):
+            return 0
+        return _lacking(self.best, metric)
+
     @property
     def trend(self) -> tuple[float | None, ...]:
         """The ranking metric in the history's pipelines, in their order."""
@@ -197,7 +203,8 @@ def compare(
     champion = ranking.best_before(theirs.groups, direction)
     yours = theirs.confirmation_of(champion) or champion
     planned = len(yours.runs) if yours is not None else None
-    found = _chosen(ours, [ranking.candidates(runs) for runs in earlier], (metric, direction), planned)
+    decisive = _decisive(ours.groups, model, metric)
+    found = _chosen(ours, [ranking.candidates(runs) for runs in earlier], (metric, direction), planned, decisive)
     if found is None:
         return Comparison(metric, None, None, yours, (), (), 0)
     before = tuple(ranking.best_before(ranking.groups(tuple(runs)), direction) for runs in history)
@@ -302,16 +309,25 @@ def _chosen(
     earlier: Sequence[_Candidates],
     ranks: tuple[str | None, MetricDirection],
     planned: int | None,
+    decisive: Collection[str],
 ) -> _Chosen | None:
     """Choose the best of the newest look's candidates, each by its runs of all looks."""
-    pools = [looks.pool(one, [look.groups for look in earlier], planned=planned) for one in ours.groups]
+    groups, fresh_ones = [look.groups for look in earlier], [look.fresh for look in earlier]
+    pools = [looks.pool(one, groups, planned=planned, decisive=decisive) for one in ours.groups]
     winner = best([one.group for one in pools], *ranks)
     if winner is None:
         return None
     fresh = ours.confirmation_of(winner)
     if fresh is not None:
-        return _Chosen(looks.pool(fresh, [look.fresh for look in earlier], planned=planned), confirmed=True)
+        return _Chosen(looks.pool(fresh, fresh_ones, planned=planned, decisive=decisive), confirmed=True)
     return _Chosen(next(one for one in pools if one.group is winner), confirmed=False)
+
+
+def _decisive(groups: Iterable[Group], model: Model, ranks: str | None) -> set[str]:
+    """Name the metrics that the contract's rules are about, or else the one that ranks."""
+    if not model.rules:
+        return {ranks} if ranks is not None else set()
+    return globs.matching_any({name for one in groups for name in one.metrics}, [one.metric for one in model.rules])
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +338,7 @@ class _Ranking:
     stated: str | None
 
     def candidates(self, runs: Iterable[Run]) -> _Candidates:
-        chosen_from, fresh = _without_confirmations(tuple(runs))
+        chosen_from, fresh = _without_confirmations(tuple(runs), self._repeat_over)
         folded = self._folded(chosen_from)
         groups = self._grouped(folded.runs)
         tries = len(groups) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in groups)
@@ -341,18 +357,28 @@ class _Ranking:
         return best(groups, metric, direction_of(metric or "", self.model))
 
     def _grouped(self, runs: Iterable[Run]) -> list[Group]:
-        return group(runs, repeat_over=self.model.repeat_over | frozenset(self.model.pair_by))
+        return [looks.without_copies(one) for one in group(runs, repeat_over=self._repeat_over)]
+
+    @property
+    def _repeat_over(self) -> frozenset[str]:
+        return self.model.repeat_over | frozenset(self.model.pair_by)
 
     def _folded(self, runs: Sequence[Run]) -> trials.Folded:
         return trials.fold(runs, [name for name in (self.stated, *(rule.metric for rule in self.model.rules)) if name])
 
 
-def _without_confirmations(runs: Sequence[Run]) -> tuple[Sequence[Run], Sequence[Run]]:
+def _without_confirmations(runs: Sequence[Run], repeat_over: frozenset[str]) -> tuple[Sequence[Run], Sequence[Run]]:
     """Separate the runs that the best is chosen from and the runs that confirm it. Where nothing else has succeeded,
     the best is chosen from the confirmations.
+
+    A job that has trained the same parameters without the tag, too, has perhaps tagged its best runs: it confirms
+    nothing.
     """
-    fresh = tuple(run for run in runs if trials.confirms(run) and run.state is RunState.SUCCEEDED)
-    chosen_from = tuple(run for run in runs if not trials.confirms(run))
+    tried = {(run.job_id, choice(run, repeat_over)) for run in runs if not trials.confirms(run) and run.job_id}
+    tagged = [run for run in runs if trials.confirms(run) and (run.job_id, choice(run, repeat_over)) not in tried]
+    fresh = tuple(run for run in tagged if run.state is RunState.SUCCEEDED)
+    set_aside = {run.iid for run in tagged}
+    chosen_from = tuple(run for run in runs if run.iid not in set_aside)
     if not any(run.state is RunState.SUCCEEDED for run in chosen_from):
         return runs, ()
     return chosen_from, fresh
@@ -360,6 +386,10 @@ def _without_confirmations(runs: Sequence[Run]) -> tuple[Sequence[Run], Sequence
 
 def _odd(group: Group, metric: str) -> int:
     return sum(metric in run.metrics and not usable(run.metrics[metric]) for run in group.runs)
+
+
+def _lacking(group: Group, metric: str) -> int:
+    return sum(bool(run.metrics) and metric not in run.metrics for run in group.runs)
 
 
 def direction_of(metric: str, model: Model) -> MetricDirection:

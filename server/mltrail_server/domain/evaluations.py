@@ -18,6 +18,10 @@ REMEASURED = "The baseline was measured again here, with these values: the targe
 UNKNOWN = (
     "A run here evaluates a model that neither the baseline nor this merge request has trained, so it does not count"
 )
+TRAINED_BEFORE = (
+    "What is judged was trained by an earlier pipeline of this merge request and only evaluated here: what has changed "
+    "since then was not trained"
+)
 NOT_ITS_BEST = "The baseline was measured again here, but not its best run, so that does not count"
 
 
@@ -50,6 +54,8 @@ def settle(runs: Sequence[Run], baseline: Sequence[Run], *, earlier: Iterable[Ru
     of_own = _by_evaluated(counting, own.keys() - theirs.keys())
     known = sum(map(len, (*of_theirs.values(), *of_own.values())))
     unknown = (UNKNOWN,) if known < len(counting) else ()
+    if of_own.keys() - {run.eid for run in runs}:
+        unknown = (TRAINED_BEFORE, *unknown)
     ours = _with_evaluations(runs, own, of_own)
     if best in of_theirs:
         measured = tuple(_measured(theirs[eid], found) for eid, found in of_theirs.items())

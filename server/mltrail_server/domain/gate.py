@@ -411,6 +411,8 @@ class _Check:
             return None
         if odd := self.compared.odd(self.change.name):
             return self.say(self.broken, diverged(odd, best), Verdict.WORSE)
+        if baseline is not None and (lacking := self.compared.lacking(self.change.name)):
+            return self._unknown(f"logged in only {len(best.runs) - lacking} of {len(best.runs)} runs")
         if not self.model.pair_by or baseline is None:
             return None
         lost, of_all = folds.lost(baseline.runs, best.runs, self.change.name, self.model.pair_by)

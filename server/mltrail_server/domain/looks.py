@@ -5,7 +5,7 @@ repeat each other to the last digit.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import datasets
@@ -62,9 +62,16 @@ class Pool:
         )
 
 
-def pool(newest: Group, earlier: Iterable[Sequence[Group]], *, planned: int | None = None) -> Pool:
+def pool(
+    newest: Group,
+    earlier: Iterable[Sequence[Group]],
+    *,
+    planned: int | None = None,
+    decisive: Collection[str] | None = None,
+) -> Pool:
     """Add the runs that earlier looks (the newest first) have of the same candidate on the same data. `planned` is how
-    many runs the baseline has.
+    many runs the baseline has. Only a `decisive` metric can keep looks apart, or else any could be logged to do so;
+    None means all.
 
     A look that only repeats what is known, to the last digit, adds nothing and is not counted.
     """
@@ -72,7 +79,7 @@ def pool(newest: Group, earlier: Iterable[Sequence[Group]], *, planned: int | No
     found = [same for groups in earlier if (same := _same(newest, groups)) is not None]
     if not found:
         return alone
-    if _are_apart(newest, found):
+    if _are_apart(newest, found, decisive):
         return replace(alone, apart=True)
     slots: dict[tuple[object, int], list[Run]] = {}
     stages = [
@@ -172,13 +179,26 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if all(map(usable, values)) else math.nan
 
 
-def _are_apart(newest: Group, earlier: Sequence[Group]) -> bool:
-    """Whether the newest look differs from the earlier ones in some metric, all metrics considered together."""
+def without_copies(group: Group) -> Group:
+    """Count runs of a pipeline with the same seed and exactly the same results once: copies of a lucky run would
+    outweigh the others. If there is nothing but copies, they stay, since they show that the seed is fixed.
+    """
+    kept: dict[object, Run] = {}
+    for run in group.runs:
+        chance = sorted((name, value) for name, value in run.params.items() if name not in group.params)
+        kept[(tuple(chance), _logged(run)) if chance else run.iid] = run
+    return group_of(group.params, tuple(kept.values())) if 1 < len(kept) < len(group.runs) else group
+
+
+def _are_apart(newest: Group, earlier: Sequence[Group], decisive: Collection[str] | None) -> bool:
+    """Whether the newest look differs from the earlier ones in a decisive metric, all of these considered together."""
     before = group_of(newest.params, [run for group in earlier for run in group.runs]).metrics
     chances = [
         chance
         for name, now in newest.metrics.items()
-        if name in before and (chance := _chance(now, before[name])) is not None
+        if name in before
+        and (decisive is None or name in decisive)
+        and (chance := _chance(now, before[name])) is not None
     ]
     return any(chance * len(chances) < _APART for chance in chances)
 

@@ -1,5 +1,6 @@
 """A merge request's earlier pipelines, as far as their runs count together with those of the newest commit."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,13 +43,12 @@ class EarlierPipelines:
 
     def without_a_change_of(self, model: Model) -> list[tuple[Pipeline, Sequence[Run]]]:
         """List the pipelines of earlier commits since which nothing of a model has changed, the newest first. Of a
-        model without `paths`, everything belongs to it.
+        model without `paths`, everything belongs to it. None older than one that was too large to be read is listed:
+        what that one says is not known.
         """
-        return [
-            (one.pipeline, self.runs[one.pipeline.id])
-            for one in self.trained
-            if one.pipeline.id in self.runs and _is_untouched(model, self.changed.get(one.pipeline.head))
-        ]
+        untouched = [one.pipeline for one in self.trained if _is_untouched(model, self.changed.get(one.pipeline.head))]
+        read = itertools.takewhile(lambda pipeline: pipeline.id in self.runs, untouched)
+        return [(pipeline, self.runs[pipeline.id]) for pipeline in read]
 
 
 def _is_untouched(model: Model, changed: tuple[str, ...] | None) -> bool:
@@ -108,7 +108,7 @@ def _runs(tx: Transaction, pipeline_ids: Sequence[int], tags: set[str]) -> dict[
     for pipeline_id in pipeline_ids:
         runs = outlines.get(pipeline_id, [])
         if len(runs) > left:
-            break
+            continue  # or one with very many runs would hide all that came before
         left -= len(runs)
         kept[pipeline_id] = runs
     filled = {run.iid: run for run in pipeline_runs.filled(tx, [run for runs in kept.values() for run in runs])}

@@ -1,0 +1,106 @@
+"""A candidate that has got worse by 1.5 spreads is found worse, whatever its author logs beside it."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Tolerance
+from mltrail_server.domain import judgement
+from mltrail_server.domain.comparison import compare
+from mltrail_server.domain.gate import Ruling
+from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.judgement import ModelInput
+
+MODEL = Model("churn", rules=(Rule("acc", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.0)),))
+BEFORE = [0.78, 0.79, 0.80, 0.81, 0.82]
+WORSE = [one - 0.024 for one in BEFORE]
+_numbers = itertools.count(1)
+
+
+def runs(values: Sequence[float], first: int = 0, job_id: int = 1, **beside: float) -> list[Run]:
+    return [
+        Run(
+            next(_numbers),
+            "run",
+            RunState.SUCCEEDED,
+            {"seed": str(first + place)},
+            {"acc": value, **beside},
+            job_id=job_id,
+        )
+        for place, value in enumerate(values)
+    ]
+
+
+def ruling(now: Sequence[Run], *earlier: Sequence[Run]) -> Ruling:
+    history = [runs(BEFORE) for _ in range(19)]
+    compared = compare(now, runs(BEFORE), history=history, earlier=earlier, model=MODEL)
+    pipelines = range(100, 80, -1)
+    (found,) = judgement.judge_models([ModelInput("churn", compared, MODEL, "main", pipelines=pipelines)])[
+        "churn"
+    ].rulings
+    return found
+
+
+def tagged(run: Run) -> Run:
+    return replace(run, tags={"mltrail.confirm": "true"})
+
+
+def untouched(given: list[Run]) -> list[Run]:
+    return given
+
+
+def with_copies_of_the_best(given: list[Run]) -> list[Run]:
+    return [*given, *(replace(given[-1], iid=next(_numbers)) for _ in range(30))]
+
+
+def with_the_best_tagged(given: list[Run]) -> list[Run]:
+    return [*given[:3], *map(tagged, given[3:])]
+
+
+def with_the_best_tagged_and_others_deleted(given: list[Run]) -> list[Run]:
+    deleted = [replace(run, state=RunState.DELETED) for run in given[:2]]
+    return [*deleted, given[2], *map(tagged, given[3:])]
+
+
+@pytest.mark.parametrize("changed", [untouched, with_copies_of_the_best, with_the_best_tagged])
+def test_lucky_runs_do_not_outweigh_the_others(changed: Callable[[list[Run]], list[Run]]) -> None:
+    assert ruling(changed(runs(WORSE))).outcome is Outcome.FAIL
+
+
+def test_runs_that_a_job_has_tagged_among_others_do_not_stand_alone() -> None:
+    now = compare(with_the_best_tagged_and_others_deleted(runs(WORSE)), runs(BEFORE), model=MODEL)
+    assert not now.confirmed
+    assert now.best is not None
+    assert len(now.best.runs) == 3
+
+
+def test_a_job_of_its_own_confirms() -> None:
+    fresh = [tagged(run) for run in runs(BEFORE, first=50, job_id=2)]
+    assert compare([*runs(WORSE), *fresh], runs(BEFORE), model=MODEL).confirmed
+
+
+def test_a_metric_that_nobody_asked_for_does_not_keep_looks_apart() -> None:
+    first = runs(WORSE, attempt=1.0)
+    found = ruling(runs([0.80, 0.77], first=50, attempt=2.0), first)
+    assert found.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("beside", "outcome"), [({"other": 1.0}, Outcome.WARN), ({}, Outcome.PASS)], ids=["something else", "nothing"]
+)
+def test_logging_it_in_the_good_runs_only_is_no_pass(beside: Mapping[str, float], outcome: Outcome) -> None:
+    now = [*runs(BEFORE[1:]), *(replace(run, metrics=beside) for run in runs(BEFORE[:2], first=50))]
+    found = ruling(now)
+    assert found.outcome is outcome
+    assert (found.sentence == "logged in only 4 of 6 runs") is bool(beside)
+
+
+def test_where_the_baseline_does_the_same_nothing_is_new() -> None:
+    def side() -> list[Run]:
+        return [*runs(BEFORE), *(replace(run, metrics={"latency_ms": 5.0}) for run in runs([0.0], first=50))]
+
+    compared = compare(side(), side(), model=MODEL)
+    (found,) = judgement.judge_models([ModelInput("churn", compared, MODEL, "main")])["churn"].rulings
+    assert found.outcome is Outcome.PASS
