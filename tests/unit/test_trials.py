@@ -87,7 +87,9 @@ def test_fresh_runs_of_the_winner_show_how_good_it_is() -> None:
         tags = {"mltrail.confirm": "true"}
         seeds = range(101, 104)
         return [
-            a_run(seed, {"val_accuracy": accuracy}, params={"lr": lr, "seed": str(seed)}, tags=tags, state=state)
+            a_run(
+                seed, {"val_accuracy": accuracy}, params={"lr": lr, "seed": str(seed)}, tags=tags, state=state, job_id=2
+            )
             for seed in seeds
         ]
 
