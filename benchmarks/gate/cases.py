@@ -3,16 +3,20 @@
 import random
 from functools import cache
 
-from mltrail_contract import CaseTable
+from mltrail_contract import CaseTable, Model, Rule, Tolerance
 from mltrail_server.domain.cases.result import found
 from mltrail_server.domain.cases.table import Answer, Case
-from mltrail_server.domain.evidence import ALPHA
+from mltrail_server.domain.comparison import compare
+from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.judgement import ModelInput, judge_models
 
-from .findings import Finding
+from .findings import Finding, found_in
 
 CASES = 1000
 _RIGHT, _WRONG = Answer("1"), Answer("0")
 _TABLE = CaseTable("exam", "exam.json", "id", label="label", prediction="prediction")
+_MODEL = Model("model-0", case_rules=(Rule("", worse_by=Tolerance(0.0), cases="exam"),), cases={"exam": _TABLE})
+_RUN = Run(1, "run", RunState.SUCCEEDED, {}, {})
 
 
 def findings_in_cases(discordance: float, drop: float, rng: random.Random) -> frozenset[Finding]:
@@ -33,9 +37,6 @@ def _compared(broke: int, fixed: int) -> frozenset[Finding]:
     answers += [(_RIGHT, _RIGHT)] * (CASES - len(answers))
     before = [Case(str(number), "1", old) for number, (old, _) in enumerate(answers)]
     now = [Case(str(number), "1", new) for number, (_, new) in enumerate(answers)]
-    compared = found(_TABLE, [before], [now]).compared
-    if compared is None:
-        return frozenset({Finding.UNKNOWN})
-    if compared.evidence.below(0.0) <= ALPHA:
-        return frozenset({Finding.BROKEN, Finding.BLOCKED, Finding.SEEN})
-    return frozenset({Finding.BETTER} if compared.evidence.above(0.0) <= ALPHA else ())
+    tables = (found(_TABLE, [before], [now]),)
+    judged = judge_models([ModelInput("model-0", compare([_RUN], [_RUN], model=_MODEL), _MODEL, cases=tables)])
+    return frozenset(found_in(judged, None))
