@@ -1,7 +1,7 @@
 """The gate is as right as it promises: a few of the situations that `python -m benchmarks.gate` simulates at length.
 
-The bounds are such that a gate that only just keeps its promise breaks one in at most 1 of 10,000 runs; since the seed is
-fixed, it is broken by a change of the code alone.
+The bounds are such that a gate that only just keeps its promise breaks one in at most 1 of 10,000 runs; since the seed
+is fixed, it is broken by a change of the code alone.
 """
 
 import math
