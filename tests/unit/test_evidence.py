@@ -1,13 +1,15 @@
 """What counts as chance, and what holds always: how often the rules are right is measured by `benchmarks.gate`."""
 
+import math
 import random
 from dataclasses import replace
 
 import pytest
+from scipy import stats
 
 from mltrail_server.domain import evidence
-from mltrail_server.domain.evidence import Contest
-from mltrail_server.domain.statistics import Summary, f_two_sided, summarise
+from mltrail_server.domain.evidence import Contest, Ends, Evidence
+from mltrail_server.domain.statistics import Summary, f_two_sided, summarise, t_below, t_quantile
 from tests.welch import welch_p
 
 
@@ -22,6 +24,40 @@ def test_without_a_history_it_is_students_test() -> None:
     assert weighed.p == pytest.approx(welch_p(before, now) / 2)
     assert weighed.low < 0.1 < weighed.high
     assert weighed.p < 0.05
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_without_a_history_it_is_what_scipy_answers(seed: int) -> None:
+    """Student's test, or Welch's if this side's spread is clearly larger: then both sides count for themselves."""
+    rng = random.Random(seed)
+    wide = rng.choice([1.0, 1.0, 6.0])
+    before = [rng.gauss(0, 1) for _ in range(rng.randint(2, 8))]
+    now = [rng.gauss(rng.choice([0, 1]), wide) for _ in range(rng.randint(2, 8))]
+    weighed = evidence.weigh(evidence.level(summarise(before)), summarise(now))
+    assert weighed is not None
+    ratio = stats.tvar(now) / stats.tvar(before)
+    f = stats.f(len(now) - 1, len(before) - 1)
+    pooled = stats.ttest_ind(now, before, alternative="less")
+    welch = stats.ttest_ind(now, before, equal_var=False, alternative="less")
+    expected = pooled
+    if 2 * min(f.cdf(ratio), f.sf(ratio)) < 0.04:
+        # Two tests are possible: a smaller spread here is believed only if that is the more careful choice.
+        errors = [abs((summarise(now).mean - summarise(before).mean) / one.statistic) for one in (pooled, welch)]
+        expected = pooled if ratio < 1 and errors[1] < errors[0] else welch
+    assert weighed.below(0.0) == pytest.approx(expected.pvalue, rel=1e-6)
+    assert weighed.above(0.0) == pytest.approx(1 - expected.pvalue, rel=1e-6)
+    interval = expected.confidence_interval(0.95)
+    assert weighed.high == pytest.approx(interval.high, rel=1e-3)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3.7, 8, 30, 400, math.inf])
+def test_the_t_distribution_is_scipys(freedom: float) -> None:
+    rng = random.Random(1)
+    exact = stats.norm if math.isinf(freedom) else stats.t(freedom)
+    for _ in range(50):
+        t, p = rng.gauss(0, 3), rng.uniform(0.5, 0.9999)
+        assert t_below(t, freedom) == pytest.approx(exact.cdf(t), rel=1e-9, abs=1e-14)
+        assert t_quantile(p, freedom) == pytest.approx(exact.ppf(p), rel=1e-9, abs=1e-12)
 
 
 def test_two_lone_runs_show_nothing() -> None:
@@ -81,6 +117,23 @@ def test_the_best_of_many_equal_ones_is_luck() -> None:
     assert best.below(0.0) < alone.below(0.0)  # and if even the best is lower, that is no luck
 
 
+def test_what_luck_gives_the_best_is_told_apart() -> None:
+    level = evidence.level(summarise([0.80, 0.81, 0.82, 0.80, 0.81]))
+    now = summarise([0.815, 0.825, 0.82])
+    best = evidence.weigh(level, now, Contest(here=50))
+    assert best is not None
+    # The highest of 50 standard normal values is 2.249 on average, by H. L. Harter, Biometrika 48 (1961).
+    assert best.luck == pytest.approx(2.249 * best.sd / math.sqrt(3), rel=1e-2)
+    assert best.corrected_for == 50
+    lower = evidence.weigh(level, now, Contest(here=50, lower=True))
+    assert lower is not None
+    assert lower.luck == -best.luck
+    together = evidence.weigh(level, now, Contest(here=50, ranks=False))
+    assert together is not None
+    assert together.luck == 0
+    assert together.low < together.difference < together.high
+
+
 def test_unequal_spreads_are_each_counted() -> None:
     quiet = summarise([1.0, 1.001, 0.999, 1.0005, 0.9995])
     loud = summarise([0.2, 1.9, 0.5, 2.4, 0.1])
@@ -123,3 +176,15 @@ def test_the_f_distribution() -> None:
     # From the NIST table of critical values: F(5, 10) at 2.5 % is 4.236, at 97.5 % 1 / F(10, 5) = 1 / 6.619.
     assert f_two_sided(4.2361, 5, 10) == pytest.approx(0.05, abs=1e-4)
     assert f_two_sided(1 / 6.6192, 5, 10) == pytest.approx(0.05, abs=1e-4)
+
+
+def test_spreads_that_differ_beyond_what_a_square_can_hold_are_weighed() -> None:
+    before = evidence.level(summarise([1.0, 1.0 + 1e-12, 1.0 - 1e-12]))
+    weighed = evidence.weigh(before, summarise([1e149, -1e149, 5e148]))
+    assert weighed is not None
+    assert weighed.hidden is None or weighed.hidden > 1
+
+
+def test_a_bound_that_chance_never_reaches_is_infinite() -> None:
+    rare = Evidence(1.0, 1.0, 1.0, 1.0, ends=Ends(below=1e-9, above=1e-9))
+    assert (rare.low, rare.high) == (-math.inf, math.inf)

@@ -272,7 +272,7 @@ def test_the_best_of_ten_equal_candidates_is_luck() -> None:
     metric = only(lucky, runs(STEADY))
     assert (metric.verdict, metric.reason) == (
         Verdict.NO_CLEAR_CHANGE,
-        "+2.2 pp, could be luck: it is the best of 10 candidates",
+        "+2.2 pp, could be luck: it is the best of 10 candidates; luck alone puts the best of 10 ahead by about 1.3 pp",
     )
 
 

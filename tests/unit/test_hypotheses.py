@@ -1,9 +1,12 @@
 """What a merge request may call worse: all its metrics share one chance in twenty of a false alarm."""
 
+import math
 import random
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from mltrail_server.domain import conformal, evidence, hypotheses
 from mltrail_server.domain.direction import Better
@@ -92,7 +95,11 @@ def test_a_lone_run_must_stand_out_from_all_pipelines() -> None:
     assert decide([below])[Key("churn", "a")].worse
     assert not decide([within])[Key("churn", "a")].worse
     turned = singles("a", [6.0, *(-one for one in branch)], Better.LOWER)
-    assert decide([turned])[Key("churn", "a")] == decide([below])[Key("churn", "a")]
+    found, other = decide([turned])[Key("churn", "a")], decide([below])[Key("churn", "a")]
+    assert (found.worse, found.p_worse, found.p_better) == (other.worse, other.p_worse, other.p_better)
+    assert found.evidence is not None
+    assert other.evidence is not None
+    assert (found.evidence.low, found.evidence.high) == (-other.evidence.high, -other.evidence.low)
     assert not decide([singles("a", [-6.0, *branch], tolerance=5.0)])[Key("churn", "a")].worse
 
 
@@ -113,7 +120,94 @@ def test_every_pipeline_is_as_likely_to_be_the_worst() -> None:
     lowest = []
     for place in range(12):
         chosen = [[one[place], *one[:place], *one[place + 1 :]] for one in pipelines]
-        lowest.append(min(conformal.step_down(chosen)))
+        lowest.append(min(one.chance for one in conformal.step_down(chosen, [0.05] * 3)))
     ranks = sorted(round(one * 12) for one in lowest)
     assert ranks[1:] == list(range(2, 13))
     assert min(lowest) <= 1 / 12
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_is_holms_correction(seed: int) -> None:
+    rng = random.Random(seed)
+    chances = [rng.random() ** rng.choice([1, 4]) / 2 for _ in range(rng.randint(1, 12))]
+    found = decide([repeats(str(place), one) for place, one in enumerate(chances)])
+    rejected, corrected, *_ = multipletests([min(1.0, one / 0.9) for one in chances], method="holm")
+    assert [one.p_worse for one in found.values()] == pytest.approx(list(corrected), abs=1e-9)
+    assert [one.worse for one in found.values()] == list(rejected)
+
+
+@pytest.mark.parametrize("count", [19, 20, 45])
+@pytest.mark.parametrize("digits", [6, 0])
+def test_if_nothing_changed_a_pipeline_is_equally_likely_to_have_each_rank(count: int, digits: int) -> None:
+    """Each pipeline takes its turn as the new one. Its p is the share of pipelines that are as far out, or further, in
+    their worst metric, which is counted here on its own; equal values share the worse rank.
+    """
+    rng = random.Random(count)
+    metrics = [[round(rng.gauss(0, 2), digits) for _ in range(count)] for _ in range(3)]
+    worst = []
+    for place in range(count):
+        residuals = []
+        for values in metrics:
+            middle = (
+                sorted(values)[count // 2] if count % 2 else sum(sorted(values)[count // 2 - 1 : count // 2 + 1]) / 2
+            )
+            off = sorted(abs(one - middle) for one in values)
+            scale = off[count // 2] if count % 2 else (off[count // 2 - 1] + off[count // 2]) / 2
+            residuals.append((middle - values[place]) / scale)
+        worst.append(max(residuals))
+    chances = []
+    for place in range(count):
+        turned = [[one[place], *one[:place], *one[place + 1 :]] for one in metrics]
+        found = min(one.chance for one in conformal.step_down(turned, [0.05] * 3))
+        chances.append(found)
+        rank = Fraction(sum(one >= worst[place] - 1e-9 for one in worst), count)
+        if rank > Fraction(1, count):
+            assert found == pytest.approx(float(rank))
+        else:
+            assert 0 < found <= 1 / count
+    for alpha in (0.0501, 0.1, 0.2):
+        allowed = max(1, math.floor(alpha * count))
+        assert sum(one <= alpha for one in chances) <= allowed
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_interval_leaves_out_exactly_what_the_test_rejects(seed: int) -> None:
+    rng = random.Random(seed)
+    single, pipelines = seed % 2 == 0, rng.choice([6, 19, 30])
+    asked = []
+    for place in range(rng.choice([1, 3, 5])):
+        now = [rng.gauss(rng.choice([0, -1, -3, 3, -6]), 1) for _ in range(1 if single else 5)]
+        history = [[rng.gauss(0, 1) for _ in now] for _ in range(pipelines)]
+        sides = [summarise(one) for one in history]
+        asked.append(
+            Hypothesis(
+                Key("churn", str(place)),
+                rng.choice(list(Family)),
+                rng.choice([Better.HIGHER, Better.LOWER]),
+                rng.choice([0.0, 0.5]),
+                evidence.weigh(evidence.level(sides[0], sides[1:]), summarise(now)),
+                now=now[0],
+                history={number: one[0] for number, one in enumerate(history)} if single else {},
+                share=rng.choice([0.9, 0.05]),
+            )
+        )
+    decisions = decide(asked)
+    for one in asked:
+        found = decisions[one.key]
+        assert found.evidence is not None
+        low, high = found.evidence.low, found.evidence.high
+        assert low < found.evidence.difference < high
+        lost, gained = (low, -high) if one.better is Better.LOWER else (-high, low)
+        assert (lost > one.tolerance, gained > 0) == (found.worse, found.better)
+
+
+def test_of_single_runs_the_drop_that_is_said_to_be_seen_is_seen_in_four_of_five_cases() -> None:
+    rng = random.Random(6)
+    seen, many = 0, 400
+    for _ in range(many):
+        branch = [rng.gauss(0, 1) for _ in range(25)]
+        said = decide([singles("a", [rng.gauss(0, 1), *branch])])[Key("churn", "a")]
+        assert said.evidence is not None
+        drop = max(said.seen, said.evidence.detectable())
+        seen += decide([singles("a", [rng.gauss(0, 1) - drop, *branch])])[Key("churn", "a")].worse
+    assert seen / many == pytest.approx(0.8, abs=0.06)

@@ -98,7 +98,7 @@ class TestTolerance:
         ("now", "verdict", "outcome", "sentence"),
         [
             ((97.0, 97.1, 96.9), Verdict.WORSE, Outcome.FAIL, "−3.0, clearly beyond its limit: −1"),
-            ((99.5, 99.6, 99.4), Verdict.WITHIN_LIMIT, Outcome.PASS, "−0.50, hardly below −0.67; limit: −1"),
+            ((99.5, 99.6, 99.4), Verdict.WITHIN_LIMIT, Outcome.PASS, "−0.50, hardly below −0.68; limit: −1"),
             ((99.0, 99.1, 98.9), Verdict.NO_CLEAR_CHANGE, Outcome.PASS, "−1.0, could be chance"),
             ((103.0, 103.1, 102.9), Verdict.BETTER, Outcome.PASS, "+3.0, more than chance explains"),
         ],
@@ -135,6 +135,38 @@ class TestTolerance:
         assert (ruling.verdict, ruling.outcome) == (Verdict.CANT_TELL, Outcome.WARN)
         assert ruling.sentence.endswith("; too few runs to tell")
         assert "runs here, a drop of" in ruling.advice
+
+
+class TestSingleRuns:
+    RULE = Rule("auc", better=HIGHER, worse_by=Tolerance(0.5))
+
+    @staticmethod
+    def lone(value: float, first: int = 1) -> list[Run]:
+        return runs({"auc": [value], "f1": [value / 2]}, first=first)
+
+    @pytest.mark.parametrize("pipelines", [19, 40])
+    def test_with_enough_pipelines_they_can_tell(self, pipelines: int) -> None:
+        rng = random.Random(pipelines)
+        branch = [self.lone(rng.gauss(100, 1), 10 * place) for place in range(2, pipelines + 2)]
+        found = judged(self.lone(99.5), branch[0], self.RULE, history=branch[1:])
+        for one in metrics_of(found).values():
+            assert one.verdict is Verdict.NO_CLEAR_CHANGE
+            assert one.evidence is not None
+            assert one.evidence.low < 0 < one.evidence.high
+        assert "would be seen in four of five cases" in found.rulings[0].advice
+        assert "runs" not in found.rulings[0].advice
+
+    @pytest.mark.parametrize("pipelines", [4, 5, 12])
+    def test_with_few_they_cant_tell_yet_unless_a_drop_is_plain(self, pipelines: int) -> None:
+        rng = random.Random(pipelines)
+        branch = [self.lone(rng.gauss(100, 1), 10 * place) for place in range(2, pipelines + 2)]
+        found = judged(self.lone(99.5), branch[0], self.RULE, history=branch[1:])
+        assert {one.verdict for one in metrics_of(found).values()} == {Verdict.CANT_TELL}
+        plain = metrics_of(judged(self.lone(20), branch[0], self.RULE, history=branch[1:]))["auc"]
+        assert plain.verdict is (Verdict.CANT_TELL if pipelines < 5 else Verdict.WORSE)
+        assert plain.evidence is not None
+        assert (plain.evidence.high < -0.5) is (pipelines >= 5), "the interval says the same"
+        assert plain.evidence.bounded is (pipelines >= 5)
 
 
 class TestWhatFailedBefore:

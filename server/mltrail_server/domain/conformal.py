@@ -9,35 +9,85 @@ S. S. Young do ("Resampling-Based Multiple Testing", 1993).
 import math
 from collections.abc import Sequence
 from statistics import median
+from typing import NamedTuple
 
+_POWER = 0.8
 FEWEST = 5
 """With fewer pipelines, nothing can be told."""
 
 
-def step_down(metrics: Sequence[Sequence[float]]) -> list[float]:
-    """Return for each metric how often chance alone makes its first value stand out so far to the low side, corrected
-    for being several. Each metric has the new pipeline's value first, then those of the same earlier pipelines.
+class Ranked(NamedTuple):
+    """How often `chance` alone makes a metric's first value stand out so far, corrected for being several, and below
+    which value, the `bar`, this would be rare enough. Of pipelines whose values vary around `seen` as the earlier ones
+    do around their median, four of five would be called.
+    """
+
+    chance: float
+    bar: float
+    seen: float
+
+
+def step_down(metrics: Sequence[Sequence[float]], alphas: Sequence[float]) -> list[Ranked]:
+    """Test for each metric whether its first value stands out to the low side, at its own alpha. Each metric has the
+    new pipeline's value first, then those of the same earlier pipelines.
     """
     residuals = [_residuals(values) for values in metrics]
-    order = sorted(range(len(residuals)), key=lambda number: -residuals[number][0])
-    chances = [1.0] * len(residuals)
+    order = sorted(range(len(residuals)), key=lambda number: -residuals[number].values[0])
+    found = [Ranked(1.0, -math.inf, -math.inf)] * len(residuals)
     highest = 0.0
+    earlier: list[float] = []
+    stopped = False
     for place, number in enumerate(order):
-        left = [residuals[other] for other in order[place:]]
-        earlier = [max(each[at] for each in left) for at in range(1, len(left[0]))]
-        highest = max(highest, _chance(residuals[number][0], earlier))
-        chances[number] = highest
-    return chances
+        own = residuals[number]
+        left = [residuals[other].values for other in order[place:]]
+        now = [max(each[at] for each in left) for at in range(1, len(left[0]))]
+        highest = max(highest, _chance(own.values[0], now))
+        earlier = earlier if stopped else now  # once a metric is not called, those behind it have to beat the same
+        bar = own.middle - own.scale * _reach(alphas[number], earlier)
+        found[number] = Ranked(highest, bar, _seen(metrics[number], alphas[number], earlier))
+        stopped = stopped or highest > alphas[number]
+    return found
 
 
-def _residuals(values: Sequence[float]) -> list[float]:
+def _seen(values: Sequence[float], alpha: float, worst: Sequence[float]) -> float:
+    """Say around which value four of five pipelines would be called. `worst` are the worst residuals of the earlier
+    ones in any metric. One that is far out makes the others' residuals smaller, but their scale larger.
+    """
+    earlier = sorted(values[1:])
+    far = _residuals([2 * earlier[0] - earlier[-1], *values[1:]])
+    bar = far.middle - far.scale * _reach(alpha, [max(pair) for pair in zip(worst, far.values[1:], strict=True)])
+    lucky = earlier[math.ceil(_POWER * len(earlier)) - 1] - median(earlier)
+    return bar - lucky
+
+
+class _Residuals(NamedTuple):
+    values: list[float]
+    middle: float
+    scale: float
+
+
+def _residuals(values: Sequence[float]) -> _Residuals:
     """Measure how far each value is below the median, in median absolute deviations: no value counts more than another,
     so that the new one is treated as all others are.
     """
     middle = median(values)
     off = [abs(value - middle) for value in values]
     scale = median(off) or math.fsum(off) / len(off)
-    return [(middle - value) / scale if scale else 0.0 for value in values]
+    return _Residuals([(middle - value) / scale if scale else 0.0 for value in values], middle, scale)
+
+
+def _power(n: int) -> float:
+    """The tail beyond all of `n` pipelines falls with this power of the distance."""
+    return 0.4 + 0.09 * n
+
+
+def _reach(alpha: float, earlier: Sequence[float]) -> float:
+    """Return beyond which residual the chance is at most `alpha`."""
+    n = len(earlier)
+    may_be_further = math.floor(alpha * (n + 1) * (1 + 1e-9)) - 1
+    if may_be_further >= 0:
+        return sorted(earlier, reverse=True)[min(may_be_further, n - 1)]
+    return max(1.0, *earlier) * math.pow(alpha * (n + 1), -1 / _power(n))
 
 
 def _chance(new: float, earlier: Sequence[float]) -> float:
@@ -53,4 +103,4 @@ def _chance(new: float, earlier: Sequence[float]) -> float:
     furthest = max(1.0, *earlier)
     if new <= furthest:
         return 1 / (n + 1)
-    return math.pow(furthest / new, 0.4 + 0.09 * n) / (n + 1)
+    return math.pow(furthest / new, _power(n)) / (n + 1)

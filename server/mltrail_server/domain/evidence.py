@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from . import statistics, winners
 from .branch import PossibleLevel, possible_levels
@@ -28,10 +29,13 @@ counts alone. Diverged seeds are caught by this: with it, unchanged metrics with
 seeds are called worse in at most 5 %; at 0.02 in up to 6 %. At 0.06 a drop is seen one percent less often.
 """
 
+_LEAST = 1e-100
 _FEW = 3
 _MOST_RUNS = 1000
 _WIDE = 0.5
-_AT_ALPHA = statistics.normal_quantile(ALPHA)
+_FARTHEST = 30.0
+"""Beyond so many standard errors a normal tail is cut off: no difference would be called there."""
+
 _MOST_TRIES = 60
 _CLOSE = 1e-4
 
@@ -53,6 +57,23 @@ class BranchLevel:
     possible: tuple[PossibleLevel, ...] = ()
 
 
+class Ends(NamedTuple):
+    """How an interval is corrected for being one of several, so that it leaves out exactly what the tests reject.
+
+    `below` and `above` are how often the true difference may lie outside. A test by ranks (`conformal`) rejects only
+    what is above `highest` or below `lowest`.
+    """
+
+    below: float = ALPHA
+    above: float = ALPHA
+    lowest: float = math.inf
+    highest: float = -math.inf
+
+
+UNCORRECTED = Ends()
+UNTESTED = Ends(lowest=-math.inf, highest=math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A difference (current minus baseline), and how well it is known.
@@ -60,7 +81,7 @@ class Evidence:
     `error` is its standard error, with `freedom` degrees of freedom; `sd` is the spread from run to run. `hidden` is
     set if the difference counts as chance only because this side's runs spread clearly more than the branch's: it is
     how many times as much. Runs that are made to spread would hide any drop. `parts` are the differences from each
-    possible level of the branch; without any, there is only the one.
+    possible level of the branch; without any, there is only the one. `ends` say how the interval is corrected.
     """
 
     difference: float
@@ -70,6 +91,7 @@ class Evidence:
     hidden: float | None = None
     contest: Contest = ALONE
     parts: tuple[Part, ...] = ()
+    ends: Ends = UNCORRECTED
 
     def below(self, limit: float) -> float:
         """Return how often chance alone makes the difference this low, if the true difference is `limit`."""
@@ -86,17 +108,38 @@ class Evidence:
 
     @property
     def low(self) -> float:
-        """A bound of the true difference: it is lower in at most one of twenty cases."""
-        return self._bound(falls=False)
+        """A bound of the true difference: it is lower in at most one of twenty cases, or as few as `ends` allow."""
+        return min(self._bound(self.ends.below, falls=False), self.ends.lowest)
 
     @property
     def high(self) -> float:
-        """A bound of the true difference: it is higher in at most one of twenty cases."""
-        return self._bound(falls=True)
+        """A bound of the true difference: it is higher in at most one of twenty cases, or as few as `ends` allow."""
+        return max(self._bound(self.ends.above, falls=True), self.ends.highest)
 
-    def detectable(self) -> float:
-        """Return the smallest true difference that this test, one-sided at 5 %, sees in four of five cases."""
-        reach = max(self.high - self.difference, self.difference - self.low)
+    @property
+    def bounded(self) -> bool:
+        """Whether anything is known of the true difference."""
+        return self.error > 0 and self.ends != UNTESTED
+
+    @property
+    def corrected_for(self) -> int:
+        """Of how many candidates the best was chosen, on the side that had more: the interval allows for it."""
+        return max(self.contest.here, self.contest.there)
+
+    @property
+    def luck(self) -> float:
+        """How much of the difference luck makes on average, because each side's best was chosen by this metric."""
+        if not (self.contest.matters and self.contest.ranks):
+            return 0.0
+        here = max(part.here for part in self._parts)
+        more = here * winners.expected(self.contest.here) - self.contest.error * winners.expected(self.contest.there)
+        return -more if self.contest.lower else more
+
+    def detectable(self, *, falls: bool = True) -> float:
+        """Return the smallest true drop (or rise, unless it `falls`) that the test sees in four of five cases: it takes
+        the difference out of the interval although chance moves it back.
+        """
+        reach = self.high - self.difference if falls else self.difference - self.low
         return reach + statistics.t_quantile(_POWER, self.freedom) * self.error
 
     @property
@@ -125,25 +168,28 @@ class Evidence:
         """Return the normal quantile of the mixture's tail. If the metric `falls`, its low values are low here too."""
         return statistics.normal_quantile(winners.normal_tail(self._from(limit, falls=falls)))
 
-    def _bound(self, *, falls: bool) -> float:
-        """Find where the chance falls to `ALPHA`: as a normal quantile it falls nearly in a straight line, which the
+    def _bound(self, alpha: float, *, falls: bool) -> float:
+        """Find where the chance falls to `alpha`: as a normal quantile it falls nearly in a straight line, which the
         regula falsi follows (M. Dowell and P. Jarratt, "A modified regula falsi method", BIT 11 (1971)).
         """
         sign = 1 if falls else -1
-        if not self.error:
+        wanted = statistics.t_quantile(1 - alpha, self.freedom)
+        if not self.error or wanted > _FARTHEST:
             return sign * math.inf
-        wanted = statistics.t_quantile(1 - ALPHA, self.freedom)
+        at_alpha = statistics.normal_quantile(alpha)
 
         def above(distance: float) -> float:
             limit = self.difference + sign * distance * self.error
             if self.contest.matters:
-                return statistics.normal_quantile(self._tail(limit, falls=falls)) - _AT_ALPHA
+                return statistics.normal_quantile(self._tail(limit, falls=falls)) - at_alpha
             return self._normal(limit, falls=falls) + wanted
 
         near, far, width = wanted - _WIDE, wanted + _WIDE, _WIDE
         at_near, at_far = above(near), above(far)
         while at_near < 0 or at_far > 0:
             width *= 2
+            if width > _FARTHEST:
+                return sign * math.inf  # chance never becomes as small as that
             if at_near < 0:
                 near, at_near = near - width, above(near - width)
             else:
@@ -290,4 +336,7 @@ def _unequal(before: BranchLevel, now: Summary) -> bool:
     """Whether two spreads differ, by the F test."""
     if not before.sd or not now.sd:
         return False
-    return statistics.f_two_sided((now.sd / before.sd) ** 2, now.n - 1, before.freedom) < _UNEQUAL
+    ratio = now.sd / before.sd
+    if not _LEAST < ratio < 1 / _LEAST:
+        return True  # its square might not be a number
+    return statistics.f_two_sided(ratio**2, now.n - 1, before.freedom) < _UNEQUAL

@@ -9,19 +9,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from . import conformal
 from .conformal import FEWEST
 from .direction import Better
-from .evidence import ALPHA
+from .evidence import ALPHA, Ends, Evidence
 from .statistics import Summary
 
 FIRST = 0.9
 """The share of the 5 % that the first look may use."""
 
-_ENOUGH_PIPELINES = 19
-"""With so many, single runs of several models are tested as one."""
+ENOUGH_PIPELINES = 19
+"""With so many, ranks alone can tell, and single runs of several models are tested as one."""
 
 
 class Family(StrEnum):
@@ -111,6 +111,10 @@ class Hypothesis:
 class Decision:
     """`p_worse` and `p_better` are one-sided and corrected for the family. `alpha` is what the p of this one alone has
     to reach if nothing else in the family has changed. `was_worse`: an earlier look at the same files found it worse.
+
+    `evidence` is that of the hypothesis, with an interval that is corrected in the same way: it leaves out a loss of
+    the tolerance exactly if this is worse, and 0 if it is better. A single run was held against `ranked` pipelines; by
+    its rank among them, a loss of `seen` beyond the tolerance would be seen in four of five cases.
     """
 
     worse: bool
@@ -119,6 +123,20 @@ class Decision:
     p_better: float
     alpha: float = ALPHA
     was_worse: bool = False
+    evidence: Evidence | None = None
+    ranked: int = 0
+    seen: float = 0.0
+
+
+class _Corrected(NamedTuple):
+    """`p` is corrected for being several, `alpha` is what it has to be without that. `end` is the end of the interval
+    that a test by ranks allows, and `seen` is which change it would see.
+    """
+
+    p: float
+    alpha: float
+    end: float | None = None
+    seen: float = 0.0
 
 
 def shares_of(runs: Sequence[int], planned: int | None = None) -> list[float]:
@@ -144,33 +162,60 @@ def decide(hypotheses: Sequence[Hypothesis]) -> dict[Key, Decision]:
         blocks = _blocks([one for one in hypotheses if one.family is family and one.better is not Better.UNKNOWN])
         tested = [one for block in blocks for one in block]
         worse, better = _replayed(blocks, tested, gain=False), _replayed(blocks, tested, gain=True)
+        ranked = {one.key: len(_common(block)) if block[0].history else 0 for block in blocks for one in block}
         for one in tested:
-            (p_worse, was), (p_better, _) = worse[one.key], better[one.key]
-            # A look that spends nothing has as many runs as the one before it.
-            share = next((each.share for each in (one, *one.earlier) if each.share), FIRST)
-            alpha = ALPHA * share / len(tested)
-            found[one.key] = Decision(p_worse <= ALPHA, p_better <= ALPHA, p_worse, p_better, alpha, was <= ALPHA)
+            (loss, was), (gain, _) = worse[one.key], better[one.key]
+            found[one.key] = Decision(
+                loss.p <= ALPHA,
+                gain.p <= ALPHA,
+                loss.p,
+                gain.p,
+                ALPHA * _spent(one) / len(tested),
+                was <= ALPHA,
+                _with_ends(one, loss, gain),
+                ranked[one.key],
+                loss.seen,
+            )
     return found
+
+
+def _spent(one: Hypothesis) -> float:
+    """Return the share of the newest look that spends some: one that doesn't has as many runs as the one before it."""
+    return next((each.share for each in (one, *one.earlier) if each.share), FIRST)
+
+
+def _with_ends(one: Hypothesis, loss: _Corrected, gain: _Corrected) -> Evidence | None:
+    """Correct the evidence's interval as its tests are corrected. What compares cases has intervals of its own."""
+    if not isinstance(one.evidence, Evidence):
+        return None
+    below, above = (loss, gain) if one.better is Better.LOWER else (gain, loss)
+    lowest = below.end if below.end is not None else math.inf
+    highest = above.end if above.end is not None else -math.inf
+    return replace(one.evidence, ends=Ends(below.alpha, above.alpha, lowest, highest))
 
 
 def _replayed(
     blocks: Sequence[list[Hypothesis]], tested: Sequence[Hypothesis], *, gain: bool
-) -> dict[Key, tuple[float, float]]:
+) -> dict[Key, tuple[_Corrected, float]]:
     """Test each look by what was known then. What one of them has found holds, however many follow, unless the runs of
     all looks together speak against it. Returns each p, and that of the earlier looks alone.
     """
     now = _together(blocks, len(tested), gain=gain)
     looks = max((len(one.earlier) for one in tested), default=0)
     if not looks:
-        return {key: (chance, 1.0) for key, chance in now.items()}
+        return {key: (found, 1.0) for key, found in now.items()}
     lowest = dict.fromkeys(now, 1.0)
     for place in range(looks):
         seen = [one.earlier[place] for one in tested if place < len(one.earlier)]
-        for key, chance in _together(_blocks(seen), len(tested), gain=gain).items():
-            lowest[key] = min(lowest[key], chance)
+        for key, found in _together(_blocks(seen), len(tested), gain=gain).items():
+            lowest[key] = min(lowest[key], found.p)
     free = [[replace(one, share=1.0) for one in block] for block in blocks]
     pooled = _together(free, len(tested), gain=gain)
-    return {key: (max(pooled[key], min(now[key], lowest[key])), lowest[key]) for key in now}
+    both = {}
+    for key, found in now.items():
+        interval = pooled[key] if lowest[key] <= ALPHA else found
+        both[key] = interval._replace(p=max(pooled[key].p, min(found.p, lowest[key]))), lowest[key]
+    return both
 
 
 def _blocks(family: Sequence[Hypothesis]) -> list[list[Hypothesis]]:
@@ -181,7 +226,7 @@ def _blocks(family: Sequence[Hypothesis]) -> list[list[Hypothesis]]:
     of_model: dict[str, list[Hypothesis]] = {}
     for one in singles:
         of_model.setdefault(one.key.model, []).append(one)
-    grouped = [singles] if len(_common(singles)) >= _ENOUGH_PIPELINES else list(of_model.values())
+    grouped = [singles] if len(_common(singles)) >= ENOUGH_PIPELINES else list(of_model.values())
     return [block for block in (repeats, *grouped) if block and (block is repeats or len(_common(block)) >= FEWEST)]
 
 
@@ -192,31 +237,42 @@ def _common(block: Sequence[Hypothesis]) -> list[int]:
     return sorted(set.intersection(*(set(one.history) for one in block)))
 
 
-def _together(blocks: Sequence[list[Hypothesis]], tested: int, *, gain: bool) -> dict[Key, float]:
+def _together(blocks: Sequence[list[Hypothesis]], tested: int, *, gain: bool) -> dict[Key, _Corrected]:
     """Correct p-values for being several. Each block gets its share of the 5 %, by how many hypotheses it has."""
-    corrected: dict[Key, float] = {}
+    corrected: dict[Key, _Corrected] = {}
     for block in blocks:
-        chances = (
-            _of_singles(block, gain=gain) if block[0].history else _holm([_chance(one, gain=gain) for one in block])
-        )
-        for one, chance in zip(block, chances, strict=True):
-            corrected[one.key] = min(1.0, chance * tested / len(block))
+        share = len(block) / tested
+        tests = _of_singles(block, share, gain=gain) if block[0].history else _holm(block, share, gain=gain)
+        for one, found in zip(block, tests, strict=True):
+            corrected[one.key] = found._replace(p=min(1.0, found.p / share))
     return corrected
 
 
-def _of_singles(block: Sequence[Hypothesis], *, gain: bool) -> list[float]:
+def _of_singles(block: Sequence[Hypothesis], share: float, *, gain: bool) -> list[_Corrected]:
     """Require both that the new pipeline stands out from all others, whatever the metrics' shape is, and that each
     metric does from where the branch is now, however it has moved.
     """
     pipelines = _common(block)
-    values = []
+    values, signs = [], []
     for one in block:
         sign = -1 if (one.better is Better.LOWER) is not gain else 1
         new = sign * one.now + (0.0 if gain else one.tolerance)
         values.append([new, *(sign * one.history[each] for each in pipelines)])
-    by_rank = conformal.step_down(values)
-    by_level = _holm([_chance(one, gain=gain) for one in block])
-    return [max(_paid(ranked, one.share), level) for ranked, level, one in zip(by_rank, by_level, block, strict=True)]
+        signs.append(sign)
+    by_rank = conformal.step_down(values, [ALPHA * share * _spent(one) for one in block])
+    by_level = _holm(block, share, gain=gain)
+    return [
+        level._replace(
+            p=max(_paid(ranked.chance, one.share), level.p),
+            end=one.now - sign * ranked.bar,
+            seen=sign * (one.now - _difference(one)) - ranked.seen,
+        )
+        for sign, ranked, level, one in zip(signs, by_rank, by_level, block, strict=True)
+    ]
+
+
+def _difference(one: Hypothesis) -> float:
+    return one.evidence.difference if isinstance(one.evidence, Evidence) else 0.0
 
 
 def _chance(one: Hypothesis, *, gain: bool) -> float:
@@ -235,14 +291,17 @@ def _paid(chance: float, share: float) -> float:
     return min(1.0, chance / share) if share else 1.0
 
 
-def _holm(chances: Sequence[float]) -> list[float]:
-    """Correct p-values for being several.
+def _holm(block: Sequence[Hypothesis], share: float, *, gain: bool) -> list[_Corrected]:
+    """Correct p-values for being several, which together may use a share of the 5 %.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
     """
-    corrected = [1.0] * len(chances)
-    highest = 0.0
-    for place, number in enumerate(sorted(range(len(chances)), key=lambda number: chances[number])):
-        highest = max(highest, min(1.0, chances[number] * (len(chances) - place)))
-        corrected[number] = highest
+    chances = [_chance(one, gain=gain) for one in block]
+    corrected = [_Corrected(1.0, ALPHA)] * len(block)
+    highest, left = 0.0, len(block)
+    for place, number in enumerate(sorted(range(len(block)), key=lambda number: chances[number])):
+        if highest <= ALPHA * share:
+            left = len(block) - place
+        highest = max(highest, min(1.0, chances[number] * (len(block) - place)))
+        corrected[number] = _Corrected(highest, ALPHA * share * _spent(block[number]) / left)
     return corrected

@@ -15,7 +15,8 @@ from .cases import rule as case_rules
 from .cases.result import CaseResult
 from .cases.rule import CaseInput
 from .comparison import NO_CONTRACT, Comparison, MetricChange
-from .direction import is_of_training
+from .direction import Better, is_of_training
+from .evidence import UNTESTED, Evidence
 from .gate import Ruling
 from .hypotheses import Decision, Family, Hypothesis, Key, Look
 from .tested import Found, Tested, is_luck
@@ -137,12 +138,29 @@ def _as_ruled(change: MetricChange, ruling: Ruling) -> MetricChange:
         reason=ruling.sentence,
         advice=ruling.advice,
         decision=ruling.decision,
+        evidence=_shown(change, ruling.decision),
     )
 
 
 def _as_tested(compared: Comparison, change: MetricChange, decision: Decision | None) -> MetricChange:
     found = _found(compared, change, decision)
-    return replace(change, verdict=found.verdict, reason=found.sentence, advice=found.advice, decision=decision)
+    return replace(
+        change,
+        verdict=found.verdict,
+        reason=found.sentence,
+        advice=found.advice,
+        decision=decision,
+        evidence=_shown(change, decision),
+    )
+
+
+def _shown(change: MetricChange, decision: Decision | None) -> Evidence | None:
+    """Correct the interval as the test is. Where there is no test although the direction is known, nothing is known."""
+    if decision is not None:
+        return decision.evidence
+    if change.evidence is None or change.direction.better is Better.UNKNOWN:
+        return change.evidence
+    return replace(change.evidence, ends=UNTESTED)
 
 
 def _found(compared: Comparison, change: MetricChange, decision: Decision | None) -> Found:

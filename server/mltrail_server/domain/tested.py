@@ -7,7 +7,7 @@ from . import evidence, statistics
 from .differences import Difference
 from .direction import Better, MetricDirection
 from .evidence import ALPHA, BranchLevel, Evidence
-from .hypotheses import Decision
+from .hypotheses import ENOUGH_PIPELINES, Decision
 from .numbers import number
 from .statistics import Summary
 from .verdict import Verdict
@@ -58,7 +58,7 @@ class Tested:
         return replace(self._found(), difference=self.difference)
 
     def _found(self) -> Found:
-        weighed = self.evidence
+        weighed = self.evidence if self.decision is None else self.decision.evidence
         if weighed is None:
             return self._without_spread()
         if self.direction.better is Better.UNKNOWN:
@@ -69,7 +69,8 @@ class Tested:
             return Found(Verdict.CANT_TELL, f"{self.difference}; {reason}")
         if self.decision is None:
             return self._too_few(weighed, ALPHA)
-        return self._decided(weighed, self.decision)
+        found = self._decided(weighed, self.decision)
+        return replace(found, sentence=found.sentence + self._luck(weighed))
 
     @property
     def difference(self) -> Difference:
@@ -99,13 +100,31 @@ class Tested:
         if is_luck(weighed, self.direction):
             reason = f"{self.difference}, could be luck: it is the best of {weighed.contest.here} candidates"
             return Found(Verdict.NO_CLEAR_CHANGE, reason)
-        seen = weighed.detectable()
-        if seen > _SPREADS * weighed.sd:
+        seen = max(weighed.detectable(falls=not self._lower), decision.seen)
+        if decision.ranked < ENOUGH_PIPELINES and self._alone(seen, weighed, decision) > _SPREADS * weighed.sd:
             return self._too_few(weighed, decision.alpha)
-        more = _quantile(1 - decision.alpha, weighed.freedom) - _quantile(1 - ALPHA, weighed.freedom)
-        return Found(
-            Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance", self._seen(seen + more * weighed.error)
-        )
+        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance", self._seen(seen))
+
+    def _alone(self, seen: float, weighed: Evidence, decision: Decision) -> float:
+        """Return which drop would be seen if this were the only metric: more of them make nobody know less. A test by
+        ranks is one for all of them anyway.
+        """
+        if decision.ranked:
+            return seen
+        alpha = weighed.ends.below if self._lower else weighed.ends.above
+        return seen - (_quantile(1 - alpha, weighed.freedom) - _quantile(1 - ALPHA, weighed.freedom)) * weighed.error
+
+    def _luck(self, weighed: Evidence) -> str:
+        """Say how much of the difference luck makes, where the interval without it does not hold the difference."""
+        if not weighed.luck or weighed.low <= weighed.difference <= weighed.high:
+            return ""
+        here, there = weighed.contest.here, weighed.contest.there
+        sides = [f"the best of {here}"] if here > 1 else []
+        sides += [f"the target branch's best of {there}"] if there > 1 else []
+        if (weighed.luck > 0) is self._lower:
+            sides.reverse()
+        who = " ahead of ".join(sides) if len(sides) > 1 else f"{sides[0]} ahead"
+        return f"; luck alone puts {who} by about {self.difference.amount(weighed.luck)}"
 
     def _of_a_gain(self) -> Found:
         if self.trained_on:
@@ -128,7 +147,7 @@ class Tested:
 
     def _keeps(self, weighed: Evidence, allowed: float) -> bool:
         """Whether no loss that the interval holds is larger than the one allowed."""
-        return (weighed.below(allowed) if self._lower else weighed.above(-allowed)) <= ALPHA
+        return weighed.high <= allowed if self._lower else weighed.low >= -allowed
 
     def _too_few(self, weighed: Evidence, alpha: float) -> Found:
         """Say how many runs would show a drop that matters, however many metrics share the false alarms."""

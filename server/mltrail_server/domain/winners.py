@@ -108,6 +108,11 @@ def chosen_tail(parts: Sequence[Part], contest: Contest, freedom: float, *, lowe
     return whole
 
 
+def expected(k: int) -> float:
+    """Return the mean of the highest of `k` standard normal values."""
+    return _maximum(k)[1]
+
+
 @lru_cache(maxsize=64)
 def _spreads(freedom: float) -> tuple[tuple[float, float], ...]:
     """Return points and weights for integrating over an estimated standard deviation whose true value is 1."""

@@ -262,8 +262,11 @@ def _metric(one: MetricChange) -> dict[str, Any]:
     }
 
 
-def _evidence(one: Evidence | None) -> dict[str, float] | None:
-    return {"p": one.p, "low": one.low, "high": one.high, "sd": one.sd} if one else None
+def _evidence(one: Evidence | None) -> dict[str, float | None] | None:
+    if one is None:
+        return None
+    low, high = (one.low, one.high) if one.bounded else (None, None)
+    return {"p": one.p, "low": low, "high": high, "sd": one.sd}
 
 
 def _summary(one: Summary | None) -> dict[str, Any] | None:

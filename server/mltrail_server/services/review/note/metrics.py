@@ -43,7 +43,7 @@ def evidence(page: Page, model: ModelReport) -> dict[str, Any] | None:
     weighed = (
         _weighed(change, of_rules.get(change.name))
         for change in compared.metrics
-        if change.evidence and change.evidence.error
+        if change.evidence and change.evidence.bounded
     )
     listed = list(itertools.islice(weighed, _MOST_ROWS))
     return {
