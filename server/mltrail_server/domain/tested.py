@@ -163,6 +163,8 @@ class Tested:
         return Found(Verdict.CANT_TELL, f"{self.difference}; too few runs to tell", advice)
 
     def _seen(self, drop: float) -> str:
+        if math.isinf(drop):
+            return ""
         return f"a {self._drop} of {self.difference.amount(drop + (self.allowed or 0.0))} {_SEEN}"
 
     @property

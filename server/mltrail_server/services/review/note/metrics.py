@@ -22,10 +22,10 @@ _MOST_PIPELINES = 5
 _FEWEST_POINTS = 2
 _BLUE, _ORANGE = "#428fdc", "#e9730c"
 _INTERVAL = (
-    "In 19 of 20 cases the difference is not below the interval, and in 19 of 20 not above it: for this metric alone, "
-    "if runs vary here as they do on the target branch. *Hardly* below or above stands for these bounds. p is how "
-    "often chance alone would show so much of what it names. It is one-sided and corrected (Holm): the rules that "
-    "block share one chance in twenty, all other tests another. SD is the standard deviation from run to run."
+    "p is how often chance alone would show so much of what it names, if runs vary here as they do on the target "
+    "branch. It is one-sided and corrected (Holm): the rules that block share one chance in twenty, all other tests "
+    "another. Each end of an interval is corrected in the same way, so that it agrees with the verdict. *Hardly* below "
+    "or above stands for these ends. SD is the standard deviation from run to run."
 )
 _RUNS_ONLY = (
     "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
@@ -60,13 +60,22 @@ def _weighed(change: MetricChange, row: Row | None) -> dict[str, Markdown]:
     rate = is_in_points(change.name)
     scale, unit = (100, " pp") if rate else (1, f" {unit_of(change.name)}")
     low, high, sd = weighed.low * scale, weighed.high * scale, weighed.sd * scale
-    places = decimals_for((high - low) or abs(low) or sd)
+    width = high - low
+    places = decimals_for((width if math.isfinite(width) else 0.0) or sd)
     return {
         "metric": name(change.name),
-        "bounds": Markdown(f"{signed(low, decimals=places)} … {signed(high, decimals=places)}{unit.rstrip()}"),
+        "bounds": Markdown(_bounds(low, high, places, unit.rstrip())),
         "chance": Markdown(_chance(change, row)),
         "spread": Markdown(f"{number(sd, decimals=decimals_for(sd))}{unit.rstrip()}" if sd else "none"),
     }
+
+
+def _bounds(low: float, high: float, places: int, unit: str) -> str:
+    """Write an interval; an end that chance never reaches is not known."""
+    if math.isinf(low) and math.isinf(high):
+        return "unknown"
+    ends = (signed(end, decimals=places) if math.isfinite(end) else "?" for end in (low, high))
+    return f"{' … '.join(ends)}{unit}"
 
 
 def _chance(change: MetricChange, row: Row | None) -> str:
