@@ -28,7 +28,7 @@ def test_it_says_what_changed(job: Job) -> None:
     assert code == 0
     assert job.server.asked[0].token == "token-of-the-job"
     assert output.startswith(
-        "Blocks the merge: recall is worse: no longer logged\n\nBest:  val_auc is better, 0.8873 → 0.8953.\n\n"
+        "Blocks the merge: recall is worse: no longer logged\n\nBetter:  val_auc, 0.8873 → 0.8953.\n\n"
     )
     table = [line for line in output.splitlines() if "  " in line][1:5]
     assert [line.rstrip() for line in table] == [

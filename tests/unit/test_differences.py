@@ -35,6 +35,26 @@ def test_values_and_difference(
     assert (found.values, str(found)) == (values, text)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "spread", "values", "text"),
+    [
+        (12.05, 11.198, 0.067, ("12.05", "11.20"), "−0.85"),
+        (12.0560, 11.2016, 0.067, ("12.056", "11.202"), "−0.854"),  # two decimals would make it 0.86
+        (0.7391522, 0.7427062, 0.0045, ("0.739152", "0.742706"), "+0.003554"),
+        (12.0215801, 13.2562440, 0.067, ("12.02", "13.26"), "+1.24"),  # no decimals that are tried show 1.2346…
+    ],
+)
+def test_the_written_difference_is_the_true_one_if_a_few_more_decimals_show_it(
+    before: float, now: float, spread: float, values: tuple[str, str], text: str
+) -> None:
+    found = Difference("score", HIGHER, before, now, spread)
+    assert (found.values, str(found)) == (values, text)
+
+
+def test_values_whose_difference_is_not_written_have_no_more_decimals_for_it() -> None:
+    assert Difference("score", HIGHER, 12.0560, 11.2016, 0.067, apart=True).values == ("12.06", "11.20")
+
+
 def test_bounds_and_amounts_have_the_same_unit() -> None:
     of_share = Difference("auc", HIGHER, 0.80, 0.79)
     assert (of_share.bound(-0.0123), of_share.amount(-0.0123)) == ("−1.2 pp", "1.2 pp")

@@ -53,9 +53,9 @@ def only(now: list[Run], before: list[Run], **model: Any) -> MetricChange:
 @pytest.mark.parametrize(
     ("now", "before", "outcome", "sentence"),
     [
-        ((0.70, 0.71, 0.72), STEADY, Outcome.FAIL, "−9.8 pp, clearly beyond its limit: −0.2 pp"),
+        ((0.70, 0.71, 0.72), STEADY, Outcome.FAIL, "−9.8 pp, clearly more than allowed: −0.2 pp"),
         ((0.90, 0.91, 0.92), STEADY, Outcome.PASS, "+10 pp, more than chance explains"),
-        ((0.800, 0.805, 0.81), STEADY, Outcome.PASS, "−0.3 pp, could be chance"),
+        ((0.800, 0.805, 0.81), STEADY, Outcome.PASS, "−0.3 pp, could be chance; allowed: −0.2 pp"),
         ((0.80,), (0.81,), Outcome.WARN, "−1.0 pp; one run on each side can't show what is chance"),
         ((0.81,), (0.81,), Outcome.PASS, "the same value"),
         ((0.70,), (), Outcome.PASS, "no baseline yet"),
@@ -71,7 +71,10 @@ def test_a_drop_fails_when_it_is_clearly_larger_than_allowed(
 
 def test_a_drop_within_the_tolerance_passes() -> None:
     (ruling,) = ruled(runs([0.7990, 0.7991]), runs([0.8000, 0.8001]), DROP)
-    assert (ruling.outcome, ruling.sentence) == (Outcome.PASS, "−0.10 pp, hardly below −0.12 pp; limit: −0.2 pp")
+    assert (ruling.outcome, ruling.sentence) == (
+        Outcome.PASS,
+        "−0.10 pp, could be as low as −0.12 pp; allowed: −0.2 pp",
+    )
 
 
 @pytest.mark.parametrize("wanted", list(Outcome))
@@ -84,8 +87,8 @@ def test_absolute_bounds_need_no_baseline_and_no_seeds() -> None:
     floor = Rule("val_accuracy", at_least=0.9, then=Then.WARN)
     ceiling = Rule("val_accuracy", at_most=0.85)
     low, high = ruled(runs([0.88]), [], floor, ceiling)
-    assert (low.outcome, low.expects, low.sentence) == (Outcome.WARN, "at least 0.9", "0.8800; limit: at least 0.9")
-    assert (high.outcome, high.expects, high.sentence) == (Outcome.FAIL, "at most 0.85", "0.8800; limit: at most 0.85")
+    assert (low.outcome, low.expects, low.sentence) == (Outcome.WARN, "at least 0.9", "0.8800; must be at least 0.9")
+    assert (high.outcome, high.expects, high.sentence) == (Outcome.FAIL, "at most 0.85", "0.8800; must be at most 0.85")
 
 
 def test_per_cent_are_of_the_baseline_and_lower_may_be_better() -> None:
@@ -93,7 +96,7 @@ def test_per_cent_are_of_the_baseline_and_lower_may_be_better() -> None:
     before = runs([100, 101, 99], metric="latency_ms")
     (slower,) = ruled(runs([120, 121, 119], metric="latency_ms"), before, rule)
     (within,) = ruled(runs([108, 109, 107], metric="latency_ms"), before, rule)
-    assert (slower.outcome, slower.sentence) == (Outcome.WARN, "+20 ms (+20 %), clearly beyond its limit: +10 %")
+    assert (slower.outcome, slower.sentence) == (Outcome.WARN, "+20 ms (+20 %), clearly more than allowed: +10 %")
     assert slower.expects == "must not rise by more than 10 %"
     assert within.outcome is Outcome.PASS
 
@@ -129,7 +132,7 @@ def test_the_best_value_of_the_history_may_count() -> None:
     rule = Rule("val_loss", better=HigherOrLower.LOWER, at_most=0.4, value=Value.BEST)
     now = runs([0.5, 0.5], metric="val_loss", extremes={"val_loss": Extremes(0.38, 0.9)})
     (ruling,) = ruled(now, [], rule)
-    assert (ruling.outcome, ruling.sentence) == (Outcome.PASS, "0.3800; limit: at most 0.4")
+    assert (ruling.outcome, ruling.sentence) == (Outcome.PASS, "0.3800; must be at most 0.4")
     assert ruling.expects == "at most 0.4 (best value)"
     (unknown,) = ruled(runs([0.5], metric="val_loss"), [], rule)
     assert not unknown.known
@@ -152,7 +155,7 @@ def test_another_dataset_is_not_compared(
     (ruling,) = ruled(now, before, DROP, same_dataset="test")
     assert (ruling.outcome, ruling.known) == (outcome, False)
     assert ruling.sentence == f"not comparable: {sentence}"
-    assert ("evaluate on the target branch" in ruling.full_sentence) is (outcome is Outcome.FAIL)
+    assert ("evaluate this model on the target branch" in ruling.full_sentence) is (outcome is Outcome.FAIL)
     (mild,) = ruled(now, before, replace(DROP, then=Then.WARN), same_dataset="test")
     assert mild.outcome is Outcome.WARN
     (same,) = ruled(runs([0.1, 0.11], datasets=theirs), before, DROP)
@@ -193,7 +196,7 @@ BEST = Rule("val_accuracy", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.01
 
 def test_best_values_are_tested_by_their_own_spread() -> None:
     (worse,) = ruled(best_of((0.70, 0.71, 0.72), 20), best_of((0.80, 0.81, 0.82), 20), BEST)
-    assert (worse.outcome, worse.sentence) == (Outcome.FAIL, "−10 pp, clearly beyond its limit: −1 pp")
+    assert (worse.outcome, worse.sentence) == (Outcome.FAIL, "−10 pp, clearly more than allowed: −1 pp")
     (spread,) = ruled(best_of((0.70, 0.80, 0.90), 20), best_of((0.72, 0.82, 0.92), 20), BEST)
     assert (spread.outcome, spread.verdict) == (Outcome.PASS, Verdict.NO_CLEAR_CHANGE)
 

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - the true minus sign is what people read
 """A merge request is judged as a whole: one false alarm in twenty, tolerances as they are meant, nothing by luck."""
 
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -97,9 +98,9 @@ class TestTolerance:
     @pytest.mark.parametrize(
         ("now", "verdict", "outcome", "sentence"),
         [
-            ((97.0, 97.1, 96.9), Verdict.WORSE, Outcome.FAIL, "−3.0, clearly beyond its limit: −1"),
-            ((99.5, 99.6, 99.4), Verdict.WITHIN_LIMIT, Outcome.PASS, "−0.50, hardly below −0.68; limit: −1"),
-            ((99.0, 99.1, 98.9), Verdict.NO_CLEAR_CHANGE, Outcome.PASS, "−1.0, could be chance"),
+            ((97.0, 97.1, 96.9), Verdict.WORSE, Outcome.FAIL, "−3.0, clearly more than allowed: −1"),
+            ((99.5, 99.6, 99.4), Verdict.WITHIN_LIMIT, Outcome.PASS, "−0.50, could be as low as −0.68; allowed: −1"),
+            ((99.0, 99.1, 98.9), Verdict.NO_CLEAR_CHANGE, Outcome.PASS, "−1.0, could be chance; allowed: −1"),
             ((103.0, 103.1, 102.9), Verdict.BETTER, Outcome.PASS, "+3.0, more than chance explains"),
         ],
     )
@@ -167,6 +168,29 @@ class TestSingleRuns:
         assert plain.evidence is not None
         assert (plain.evidence.high < -0.5) is (pipelines >= 5), "the interval says the same"
         assert plain.evidence.bounded is (pipelines >= 5)
+
+    @pytest.mark.parametrize("unknown", [Outcome.PASS, Outcome.FAIL])
+    def test_a_metric_of_which_nothing_is_known_cant_be_told(self, unknown: Outcome) -> None:
+        rng = random.Random(14)
+
+        def single(iid: int, **params: str) -> Run:
+            drawn = {"auc": rng.gauss(0.9, 0.01), "ms": rng.gauss(12, 0.1), "f1": rng.gauss(0.7, 0.008)}
+            return Run(iid, "run", RunState.SUCCEEDED, params, drawn)
+
+        candidates = [single(place, lr=str(place)) for place in range(50)]
+        rules = (
+            Rule("auc", better=HIGHER, worse_by=Tolerance(0.002)),
+            Rule("f1", better=HIGHER, worse_by=Tolerance(0.02), then=Then.WARN),
+            Rule("ms", better=HigherOrLower.LOWER, worse_by=Tolerance(5, percent=True), then=Then.WARN),
+        )
+        model = Model("churn", rank_by="auc", rules=rules, if_unknown=unknown)
+        compared = compare(candidates, [single(100)], history=[[single(101 + n)] for n in range(19)], model=model)
+        given = ModelInput("churn", compared, model, "main", pipelines=range(900, 880, -1))
+        *_, ruling = judgement.judge_models([given])["churn"].rulings
+        assert ruling.decision is not None
+        assert ruling.decision.evidence is not None
+        assert (ruling.decision.evidence.low, ruling.decision.evidence.high) == (-math.inf, math.inf)
+        assert (ruling.metric, ruling.verdict, ruling.outcome) == ("ms", Verdict.CANT_TELL, unknown)
 
 
 class TestWhatFailedBefore:

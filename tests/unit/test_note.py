@@ -154,7 +154,7 @@ def rows(body: str) -> list[tuple[str, str]]:
 def test_the_worst_comes_first_by_name_and_whether_it_blocks() -> None:
     lines = written({"churn": Sides(runs(1, 0.7, 12), runs(11, 0.8))}, CONTRACT).splitlines()
     assert (
-        lines[1] == "### ❌ Blocks the merge: `accuracy` of `churn` is worse, 0.80 → 0.70 (limit: \N{MINUS SIGN}1 pp)"
+        lines[1] == "### ❌ Blocks the merge: `accuracy` of `churn` is worse, 0.80 → 0.70 (allowed: \N{MINUS SIGN}1 pp)"
     )
     assert rows("\n".join(lines)) == [
         ("❌ **worse**", "`accuracy`"),
@@ -168,7 +168,7 @@ def test_then_the_best_is_named_and_the_rest_is_counted() -> None:
     before = [replace(run, metrics=run.metrics | {"f1": 0.7 + run.iid / 1000, "auc": 0.5}) for run in runs(11, 0.8)]
     body = written({"churn": Sides(worse, before)}, CONTRACT)
     assert re.search(
-        r"(?m)^\*\*Best change:\*\* `f1` is better, 0\.71 → 0\.90; no clear change in \d other metrics?, "
+        r"(?m)^\*\*Better:\*\* `f1`, 0\.71 → 0\.90; no clear change in \d other metrics?, "
         "1 within its limit",
         body,
     )
@@ -180,7 +180,7 @@ def test_a_warning_does_not_block_and_says_so() -> None:
     heading = written({"churn": Sides(slower, before)}, CONTRACT).splitlines()[1]
     assert (
         heading
-        == "### ⚠️ Does not block (its rule only warns), but `latency` of `churn` is worse, 10.1 → 12.0 (limit: +5 %)"
+        == "### ⚠️ Does not block (its rule only warns), but `latency` of `churn` is worse, 10.1 → 12.0 (allowed: +5 %)"
     )
 
 
@@ -189,8 +189,40 @@ def test_a_broken_bound_is_shown_whatever_the_difference() -> None:
         "{metric: loss, at_most: 0.4}", "{metric: loss, better: lower, worse_by: 0.1, at_most: 0.2}"
     )
     body = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, rules)
-    assert body.splitlines()[1] == "### ❌ Blocks the merge: `loss` of `churn` is worse: 0.3000; limit: at most 0.2"
-    assert "| 0.3000; limit: at most 0.2 |" in body
+    assert body.splitlines()[1] == "### ❌ Blocks the merge: `loss` of `churn` is worse: 0.3000; must be at most 0.2"
+    assert "| must be at most 0.2 |" in body
+
+
+def test_a_bound_that_the_rounded_value_looks_like_is_shown_with_the_exact_one() -> None:
+    now = [a_run(n, {"loss": 0.4003 + n / 1000}) for n in (-1, 0, 1)]
+    body = written({"churn": Sides(now, [a_run(n, {"loss": 0.35 + n / 100}) for n in (1, 2, 3)])}, CONTRACT)
+    assert "**0.400** | 0.4003; must be at most 0.4 |" in body
+
+
+def test_another_dataset_blocks_and_says_what_to_do() -> None:
+    rules = CONTRACT.replace("    rules:", "    same_dataset: te`st\n    rules:")
+    now = runs(1, 0.7, datasets={"te`st": "new"})
+    body = written({"churn": Sides(now, runs(11, 0.8, datasets={"te`st": "old"}))}, rules)
+    assert "| blocks: not comparable, another ``te`st`` dataset is used here |" in body
+    assert "**To do:** evaluate this model on `main`'s ``te`st`` dataset, or train `main` again on the new one." in body
+    assert "\n**On merge:** nothing, while the merge is blocked.\n" in body
+
+
+def test_what_is_new_is_said_to_have_no_baseline() -> None:
+    now = [replace(run, metrics=run.metrics | {"f1": 0.9}) for run in runs(1, 0.7)]
+    body = written({"churn": Sides(now, runs(11, 0.8))}, CONTRACT)
+    assert re.search(r"(?m)^\*\*Other metrics:\*\* .*, `f1` has no baseline yet\.$", body)
+    assert "none of 1 parameter" in body
+
+
+def test_a_large_p_is_no_sign_and_never_certainty() -> None:
+    spread = [0.801, 0.800, 0.802, 0.799, 0.803]
+    same = [a_run(n, {"accuracy": value, "f1": value, "auc": 0.9 + value / 10}) for n, value in enumerate(spread)]
+    text = "version: 1\nmodels: {churn: {rules: [{metric: accuracy, better: higher, worse_by: 0.01}]}}"
+    body = written({"churn": Sides(same, [replace(run, iid=run.iid + 10) for run in same])}, text)
+    assert re.search(r"(?m)^\| `accuracy` \| .* \| no sign of a drop beyond 1 pp \|", body)
+    assert re.search(r"(?m)^\| `f1` \| .* \| no sign of a drop \|", body)
+    assert "100.0 %" not in body
 
 
 def test_the_first_table_fits_a_phone() -> None:
@@ -239,11 +271,11 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     failed = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8), history)}, CONTRACT)
     (sure,) = re.findall(r"(?m)^\*\*How sure:\*\* (.*)$", failed)
     assert sure == (
-        "clear: chance between runs (other seeds, not another test set) would do this in fewer than 1 of 1,000 cases; "
-        "15 runs on `main`, 3 here. Of merge requests that change nothing, at most 1 in 20 is blocked."
+        "clear: differences between seeds would do this in fewer than 1 of 1,000 cases (another test set could differ)"
+        ". 15 runs on `main`, 3 here. False alarms: at most 1 in 20 merge requests that change nothing."
     )
     alone = written({"churn": Sides([a_run(1, {"accuracy": 0.7})], [a_run(2, {"accuracy": 0.8})])})
-    assert "**How sure:** not clear; 1 run on `main`, 1 here. One run on each side " in alone
+    assert "**How sure:** undecided; 1 run on `main`, 1 here. One run on each side " in alone
     assert "can't tell yet whether `accuracy` of `churn` is worse, 0.80 → 0.70: one run on each side " in alone
 
 
@@ -260,8 +292,8 @@ def test_what_is_promoted_is_one_named_run_with_its_own_value() -> None:
     body = note.body(replace(report, previews={"churn": preview}), settings=SETTINGS, project_path="team/churn")
     assert (
         "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run "
-        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3) (`accuracy` 0.9010 is the mean of 3 "
-        "runs with its parameters, 0.9020 its own)."
+        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy` "
+        "(0.9020; their mean, which was tested, is 0.9010)."
     ) in body
 
 
@@ -269,10 +301,7 @@ def test_counts_of_what_changed_agree_with_the_list() -> None:
     now = runs(1, 0.9, params={"lr": "0.2", "layers": "4", "seed": "1"})
     report = replace(a_report({"churn": Sides(now, runs(11, 0.8))}, CONTRACT), changed_files=3)
     body = note.body(report, settings=SETTINGS, project_path="team/churn")
-    assert (
-        "**Changed:** data unknown (the runs don't log which they used), 3 files, 2 of 2 parameters. A change in"
-        in body
-    )
+    assert "**Changed:** 3 files, 2 of 2 parameters; the runs don't say which data they used. A changed eval" in body
     assert "<summary>What changed: 2 parameters</summary>" in body
 
 

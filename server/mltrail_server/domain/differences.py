@@ -6,13 +6,15 @@ from .direction import Better, MetricDirection, is_in_points, unit_of
 from .numbers import decimals_for, is_plain, number, signed
 
 _MOST_DECIMALS = 6
+_MORE = 2
 _WITHIN = 2  # chance mostly stays within two standard errors
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A metric before and now. `spread` is the difference's standard error: finer digits say nothing. `relative` asks
-    for the difference in per cent too, which a metric that is better when it is lower always has.
+    for the difference in per cent too, which a metric that is better when it is lower always has. `apart` asks for
+    values whose difference is not written.
     """
 
     name: str
@@ -21,6 +23,7 @@ class Difference:
     now: float
     spread: float = 0.0
     relative: bool = False
+    apart: bool = False
 
     @property
     def values(self) -> tuple[str, str]:
@@ -55,14 +58,18 @@ class Difference:
 
     @property
     def _decimals(self) -> int | None:
-        """Two digits of the difference, one more if rounding would show another difference, none finer than chance."""
+        """Two digits of the difference, one more if rounding would show another difference, none finer than chance. Up
+        to two more where the values as they are written then differ by the difference as it is rounded.
+        """
         exact = abs(self.now - self.before)
         if not exact and not self.spread:
             return None
         decimals = min(decimals_for(exact or self.spread), _MOST_DECIMALS)
         if exact and round(self._between(decimals) - exact, decimals):
             decimals = min(decimals + 1, _MOST_DECIMALS)
-        return min(decimals, decimals_for(_WITHIN * self.spread)) if self.spread else decimals
+        chosen = min(decimals, decimals_for(_WITHIN * self.spread)) if self.spread else decimals
+        tried = range(chosen, chosen if self.apart else min(chosen + _MORE, _MOST_DECIMALS) + 1)
+        return next((one for one in tried if round(self._between(one), one) == round(exact, one)), chosen)
 
     def _between(self, decimals: int) -> float:
         return abs(round(self.now, decimals) - round(self.before, decimals))

@@ -24,7 +24,7 @@ MOST_RULINGS = 10_000
 """The most pairs of rule and metric to check: a model may have a hundred globs, and its runs any number of metrics."""
 
 _MOST_ODD = 100
-_SAME_DATA = "evaluate on the target branch's dataset too"
+SAME_DATA = "evaluate this model on the target branch's dataset, or train the target branch again on the new one"
 _SAME_SCHEDULE = "log as many values as the target branch does, or compare last values"
 _MOST_MORE = 1.1
 """By what factor the two sides' numbers of values may differ."""
@@ -381,7 +381,7 @@ class _Check:
 
     def _not_compared(self) -> Ruling | None:
         if self.compared.incomparable and self.compared.evades:
-            return self.say(self.broken, self.compared.incomparable, Verdict.CANT_TELL, _SAME_DATA)
+            return self.say(self.broken, self.compared.incomparable, Verdict.CANT_TELL, SAME_DATA)
         if self.compared.incomparable:
             return self._unknown(self.compared.incomparable)
         if self.change.baseline is None:
@@ -395,14 +395,14 @@ class _Check:
         if rule.at_least is not None:
             bounds.append(f"at least {rule.at_least:g}")
             if value < rule.at_least:
-                return self.say(self.broken, f"{number(value)}; limit: {bounds[-1]}", Verdict.WORSE)
+                return self.say(self.broken, f"{number(value)}; must be {bounds[-1]}", Verdict.WORSE)
         if rule.at_most is not None:
             bounds.append(f"at most {rule.at_most:g}")
             if value > rule.at_most:
-                return self.say(self.broken, f"{number(value)}; limit: {bounds[-1]}", Verdict.WORSE)
+                return self.say(self.broken, f"{number(value)}; must be {bounds[-1]}", Verdict.WORSE)
         if not bounds:
             return None
-        return self.say(Outcome.PASS, f"{number(value)}; limit: {' and '.join(bounds)}", Verdict.WITHIN_LIMIT)
+        return self.say(Outcome.PASS, f"{number(value)}; must be {' and '.join(bounds)}", Verdict.WITHIN_LIMIT)
 
     def _of_a_part(self) -> Ruling | None:
         """Handle a mean over only some of the runs or folds, which would hide the others."""

@@ -95,15 +95,18 @@ class Tested:
             return self._of_a_gain()
         if self.allowed is not None and self._keeps(weighed, self.allowed):
             worst = self.difference.bound(weighed.high if self._lower else weighed.low)
-            beyond = "above" if self._lower else "below"
-            return Found(Verdict.WITHIN_LIMIT, f"{self.difference}, hardly {beyond} {worst}; limit: {self._limit}")
+            far = "high" if self._lower else "low"
+            sentence = f"{self.difference}, could be as {far} as {worst}; allowed: {self._limit}"
+            return Found(Verdict.WITHIN_LIMIT, sentence)
         if is_luck(weighed, self.direction):
             reason = f"{self.difference}, could be luck: it is the best of {weighed.contest.here} candidates"
             return Found(Verdict.NO_CLEAR_CHANGE, reason)
         seen = max(weighed.detectable(falls=not self._lower), decision.seen)
-        if decision.ranked < ENOUGH_PIPELINES and self._alone(seen, weighed, decision) > _SPREADS * weighed.sd:
+        few = decision.ranked < ENOUGH_PIPELINES and self._alone(seen, weighed, decision) > _SPREADS * weighed.sd
+        if few or math.isinf(seen):
             return self._too_few(weighed, decision.alpha)
-        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance", self._seen(seen))
+        limit = f"; allowed: {self._limit}" if self.allowed else ""
+        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance{limit}", self._seen(seen))
 
     def _alone(self, seen: float, weighed: Evidence, decision: Decision) -> float:
         """Return which drop would be seen if this were the only metric: more of them make nobody know less. A test by
@@ -134,7 +137,7 @@ class Tested:
     def _beyond(self) -> str:
         if not self.allowed:
             return "more than chance explains"
-        return f"clearly beyond its limit: {self._limit}"
+        return f"clearly more than allowed: {self._limit}"
 
     @property
     def _limit(self) -> str:

@@ -30,7 +30,7 @@ def test_a_drop_breaks_the_rule(trail: Trail) -> None:
     assert (rule["metric"], rule["line"], rule["outcome"]) == ("val_accuracy", 5, "fail")
     assert (rule["expects"], rule["sentence"]) == (
         "must not drop by more than 0.01",
-        "\N{MINUS SIGN}10 pp, clearly beyond its limit: \N{MINUS SIGN}1 pp",
+        "\N{MINUS SIGN}10 pp, clearly more than allowed: \N{MINUS SIGN}1 pp",
     )
     assert trail.report(pipeline, "GET")["gate"] == report["gate"]
 
@@ -142,7 +142,7 @@ def test_rules_of_other_target_branches_do_not_count(trail: Trail) -> None:
     rules = ('{metric: val_accuracy, at_least: 0.99, target: "release/*"}', "{metric: val_accuracy, at_least: 0.5}")
     a_main(trail, SHAS["b"], contract(*rules), [0.80])
     _, pipeline = a_request(trail, [0.80])
-    assert rulings(trail, pipeline) == {"val_accuracy": ("pass", "0.8000, at least 0.5")}
+    assert rulings(trail, pipeline) == {"val_accuracy": ("pass", "0.8000; must be at least 0.5")}
 
 
 def test_runs_of_a_failed_job_pass_no_gate_and_are_no_baseline(trail: Trail) -> None:
@@ -169,7 +169,7 @@ def test_the_best_value_of_a_history_counts_where_a_rule_says_so(trail: Trail) -
     mlflow.post("runs/update", run_id=run_id, status="FINISHED")
     trail.team.gitlab.set_job(job, "success")
     rules = [(rule["outcome"], rule["sentence"]) for rule in trail.report(pipeline)["models"][0]["rules"]]
-    assert rules == [("pass", "0.3000; limit: at most 0.4"), ("fail", "0.5000; limit: at most 0.4")]
+    assert rules == [("pass", "0.3000; must be at most 0.4"), ("fail", "0.5000; must be at most 0.4")]
 
 
 def test_the_history_of_the_target_branch_shows_what_chance_does(trail: Trail) -> None:
@@ -185,7 +185,7 @@ def test_the_history_of_the_target_branch_shows_what_chance_does(trail: Trail) -
     trail.train(later, [0.60])
     assert rulings(trail, later)["val_accuracy"] == (
         "fail",
-        "\N{MINUS SIGN}20 pp, clearly beyond its limit: \N{MINUS SIGN}1 pp",
+        "\N{MINUS SIGN}20 pp, clearly more than allowed: \N{MINUS SIGN}1 pp",
     )
 
 

@@ -103,7 +103,7 @@ class TestFolds:
     def test_more_easy_ones_beside(self, trail: Trail) -> None:
         worse = {number: value - 0.05 - number / 1000 for number, value in enumerate(FOLDS)}
         outcome, sentences = self.judged(trail, folds({**worse, **dict.fromkeys(range(5, 20), 0.99)}))
-        assert (outcome, sentences) == ("fail", ["\N{MINUS SIGN}5.2 pp, clearly beyond its limit: \N{MINUS SIGN}1 pp"])
+        assert (outcome, sentences) == ("fail", ["\N{MINUS SIGN}5.2 pp, clearly more than allowed: \N{MINUS SIGN}1 pp"])
 
     def test_an_easy_one_many_times(self, trail: Trail) -> None:
         worse = {number: value - 0.05 - number / 1000 for number, value in enumerate(FOLDS)}
@@ -134,13 +134,13 @@ class TestNotANumber:
         a_main(trail, SHAS["b"], contract(SLICES), [])
         _, pipeline = a_request(trail, [])
         log(trail, pipeline, [({}, {"f1/a": 0.8, "f1/b": odd})])
-        assert ruled(trail, pipeline) == ("fail", ["0.8000, at least 0.7", "diverged: not a number"])
+        assert ruled(trail, pipeline) == ("fail", ["0.8000; must be at least 0.7", "diverged: not a number"])
 
     def test_a_slice_that_never_was_one(self, trail: Trail, odd: str) -> None:
         log(trail, trail.main(SHAS["b"], contract(SLICES)), [({}, {"f1/a": 0.8, "f1/b": odd})])
         _, pipeline = a_request(trail, [])
         log(trail, pipeline, [({}, {"f1/a": 0.8, "f1/b": odd})])
-        assert ruled(trail, pipeline) == ("pass", ["0.8000, at least 0.7"])
+        assert ruled(trail, pipeline) == ("pass", ["0.8000; must be at least 0.7"])
 
     def test_is_not_promoted_where_there_is_a_rule(self, trail: Trail, odd: str) -> None:
         text = contract(RULE, promote="{from: [default]}")

@@ -90,7 +90,10 @@ def test_a_run_of_two_jobs_counts_when_both_have_succeeded(trail: Trail) -> None
     assert trail.report(pipeline)["state"] == "waiting"
     trail.team.gitlab.set_job(evaluate, "success")
     report = trail.report(pipeline)
-    assert (report["gate"]["outcome"], report["models"][0]["rules"][0]["sentence"]) == ("pass", "0.9500, at least 0.9")
+    assert (report["gate"]["outcome"], report["models"][0]["rules"][0]["sentence"]) == (
+        "pass",
+        "0.9500; must be at least 0.9",
+    )
     trail.team.gitlab.set_job(evaluate, "failed", "script_failure")
     assert trail.report(pipeline)["models"][0]["candidates"][0]["status"] == "failed"
 
@@ -140,7 +143,8 @@ def test_folds_are_compared_pair_by_pair(trail: Trail) -> None:
         trail.team.gitlab.set_job(job, "success")
     report = trail.report(pipeline)
     assert report["gate"]["outcome"] == "fail"
-    assert "**How sure:** 4 folds are compared one by one with those on `main`." in report["markdown"]
+    assert "**How sure:** clear: differences between folds would do this in " in report["markdown"]
+    assert "differ). 4 folds are compared one by one with those on `main`. " in report["markdown"]
 
 
 def test_other_data_is_not_comparable(trail: Trail) -> None:

@@ -1,10 +1,10 @@
 """What became of each metric and rule of a model, a row each, the worst first: for note, pages and log."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mltrail_contract import HigherOrLower, Outcome, Rule
+from mltrail_contract import HigherOrLower, Outcome, Rule, Value
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.differences import Difference
@@ -38,7 +38,8 @@ _VERDICTS = (
 @dataclass(frozen=True, slots=True)
 class Row:
     """One rule for one metric, or a metric without a rule; `outcome` and `rule` are None then. `means` says what was
-    found, and `advice` what to do or what would tell more; neither contains anything that a user wrote. `change` is
+    found, and `advice` what to do or what would tell more; neither contains anything that a user wrote. `dataset` is a
+    user's name for the dataset that both sides have to share. `change` is
     None for a metric that neither side has logged. `difference` holds the values that a rule has tested, which may be
     the runs' best.
     """
@@ -53,6 +54,7 @@ class Row:
     change: MetricChange | None = None
     decision: Decision | None = None
     difference: Difference | None = None
+    dataset: str | None = None
 
     @property
     def icon(self) -> str:
@@ -89,21 +91,51 @@ class Row:
 
     @property
     def sentence(self) -> str:
-        """What was found, and what to do where that is open; if nothing can be compared, the summary says that."""
+        """What it says as plain text."""
+        return self.says(str)
+
+    def says(self, quoted: Callable[[str], str]) -> str:
+        """Say what was found, and what to do where that is open; if nothing can be compared, the summary says that.
+        `quoted` makes safe what a user wrote.
+        """
+        blocks = self.verdict is Verdict.CANT_TELL and self.outcome is Outcome.FAIL
         if self.means.startswith("not comparable"):
+            found = with_dataset(self.means, quoted(self.dataset)) if self.dataset else self.means
+            return f"blocks: {found.replace(': ', ', ', 1)}" if blocks else found
+        advised = self.advice and (self.verdict is Verdict.CANT_TELL or self.outcome in _OF_OUTCOME)
+        found = f"{self._beside_values()}{f'; {self.advice}' if advised else ''}"
+        return f"blocks: {found}" if blocks else found
+
+    def _beside_values(self) -> str:
+        """Leave out the value of a plain bar, which stands beside it, unless it looks like the bar there."""
+        _, _, bar = self.means.partition("; must be ")
+        if not bar or self.rule is None or self.rule.value is Value.BEST:
             return self.means
-        says = self.advice and (self.verdict is Verdict.CANT_TELL or self.outcome in _OF_OUTCOME)
-        return f"{self.means}; {self.advice}" if says else self.means
+        _, shown = texts(self)
+        decimals = len(shown.partition(".")[2])
+        bounds = [one for one in (self.rule.at_least, self.rule.at_most) if one is not None]
+        if shown in (number(one, decimals=decimals) for one in bounds):
+            return self.means
+        return f"must be {bar}"
 
 
 def of(model: ModelReport) -> list[Row]:
     """List the rules of a model, the worst first, and then the metrics that no rule names."""
     changes = {change.name: change for change in model.comparison.metrics}
     tables = {one.name: one for one in map(_of_cases, model.cases)}
-    ruled = [_of_rule(ruling, tables if ruling.rule.cases else changes) for ruling in model.rulings]
+    dataset = model.model.same_dataset if model.model is not None else None
+    ruled = [_of_rule(ruling, tables if ruling.rule.cases else changes, dataset) for ruling in model.rulings]
     named = {row.metric for row in ruled}
     others = [
-        Row(change.name, change.verdict, change.reason, change.advice, change=change, decision=change.decision)
+        Row(
+            change.name,
+            change.verdict,
+            change.reason,
+            change.advice,
+            change=change,
+            decision=change.decision,
+            dataset=dataset,
+        )
         for change in (*model.comparison.metrics, *tables.values())
         if change.name not in named
     ]
@@ -138,7 +170,7 @@ def _place(row: Row) -> tuple[int, int]:
     return _OUTCOMES.index(outcome), _VERDICTS.index(row.verdict)
 
 
-def _of_rule(ruling: Ruling, changes: dict[str, MetricChange]) -> Row:
+def _of_rule(ruling: Ruling, changes: dict[str, MetricChange], dataset: str | None) -> Row:
     return Row(
         ruling.metric,
         ruling.verdict,
@@ -150,7 +182,14 @@ def _of_rule(ruling: Ruling, changes: dict[str, MetricChange]) -> Row:
         changes.get(ruling.metric),
         ruling.decision,
         ruling.difference,
+        dataset,
     )
+
+
+def with_dataset(reason: str, name: str) -> str:
+    """Name the dataset in the reason why nothing can be compared."""
+    reason = reason.replace("the dataset that the contract names", f"the {name} dataset")
+    return reason.replace("another dataset is used", f"another {name} dataset is used")
 
 
 def direction_text(direction: MetricDirection) -> str:
@@ -167,7 +206,8 @@ def texts(row: Row) -> tuple[str, str]:
         return row.difference.values
     weighed = row.change.evidence
     spread = weighed.error if weighed is not None else (row.change.baseline and row.change.baseline.sd) or now.sd or 0.0
-    return Difference(row.metric, row.change.direction, before, now.mean, spread).values
+    # What a rule says without having tested it is not about the difference.
+    return Difference(row.metric, row.change.direction, before, now.mean, spread, apart=row.rule is not None).values
 
 
 def values(row: Row) -> str:
@@ -201,6 +241,7 @@ def expects(row: Row) -> str:
     """Say what a rule expects, with its limit as the table writes it."""
     found = limit(row)
     if row.rule is None or not found:
-        return row.expects
+        bar = row.rule is not None and row.rule.cases is None and row.expects.startswith("at ")
+        return f"must be {row.expects}" if bar else row.expects
     amount = found.removeprefix("+").removeprefix("\N{MINUS SIGN}")
     return re.sub(r"by more than [^,(]*[^,( ]", f"by more than {amount}", row.expects)

@@ -10,6 +10,7 @@ from mltrail_contract import FILE_NAME, BaselineKind, Outcome, Then
 from mltrail_server.domain import folds
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
 from mltrail_server.domain.conclusion import Finding, Level
+from mltrail_server.domain.gate import SAME_DATA
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.numbers import number
 from mltrail_server.domain.preview import Preview
@@ -26,8 +27,7 @@ _QUIET = (Verdict.NO_CLEAR_CHANGE, Verdict.WITHIN_LIMIT)
 _MOST_NAMED = 3
 _FEW = 2
 _SMALLEST_CHANCE = 0.001
-_CHANCE = "chance between runs (other seeds, not another test set)"
-_UNCHANGED = "Of merge requests that change nothing"
+_UNCHANGED = "merge requests that change nothing"
 _FORK = (
     "a fork's pipelines can be run by people without access to this project, so their runs are kept apart: they are no "
     "baseline, and nothing of them is promoted. To have the models judged, run the pipeline in this project."
@@ -274,6 +274,9 @@ class _Said:
         alone = self.style.name(self.report.models[0].name) if len(self.report.models) == 1 else ""
         if self._is_without_baseline:
             return f"there is nothing to compare {alone or 'the models'} with yet"
+        headline = self._headline()
+        if headline is not None and _is_new(headline):
+            return f"{self.style.name(headline.metric)} of {alone} has no baseline yet"
         if self._is_undecided:
             return f"can't tell yet whether {self._undecided()}"
         found = [(row, "") for _, row in self._metrics() if row.verdict in _QUIET]
@@ -293,11 +296,11 @@ class _Said:
             return f"anything in {name} is worse: {model.conclusion.sentence}"
         return f"{self.style.name(headline.metric)} of {name} is worse{_undecided(headline, headline.means)}"
 
-    def _better(self, best: Finding) -> str:
+    def _better(self, best: Finding, *, verb: str = " is better") -> str:
         row = _row_of(self.report.models, best)
         # With one model, the heading has said which.
         of = self._of(best) if len(self.report.models) > 1 or not self.heading_names_worst else ""
-        return f"{self.style.name(best.metric)}{of} is better{f', {rows.values(row)}' if row else ''}"
+        return f"{self.style.name(best.metric)}{of}{verb}{f', {rows.values(row)}' if row else ''}"
 
     def best(self) -> Line | None:
         """Name the best, where the heading has not, and count the rest."""
@@ -307,12 +310,12 @@ class _Said:
         better = sum(row.verdict is Verdict.BETTER for _, row in self._others())
         parts = []
         if named:
-            parts.append(self._better(best) if best is not None else "nothing is clearly better")
+            parts.append(self._better(best, verb="") if best is not None else "nothing is clearly better")
         if better:
             parts.append(f"{count(better, 'other is', 'others are')} better too")
         parts.append(self._rest())
         text = "; ".join(part for part in parts if part)
-        return Line("Best change" if best is not None and named else "Other metrics", f"{text}.") if text else None
+        return Line("Better" if best is not None and named else "Other metrics", f"{text}.") if text else None
 
     def _rest(self) -> str:
         """Count what neither the heading nor the best is about."""
@@ -348,7 +351,7 @@ class _Said:
         if self.report.outcome is not Outcome.FAIL or self.report.override is not None:
             return ""
         undecided = [
-            row.advice
+            self._same_data(model) if row.advice == SAME_DATA else row.advice
             for model in self.report.models
             for row in rows.of(model)
             if row.outcome is Outcome.FAIL and row.verdict is Verdict.CANT_TELL and row.advice
@@ -357,6 +360,13 @@ class _Said:
         thread = contract is not None and contract.gate.thread
         accept = ", or let a maintainer accept it in the gate's thread" if thread else ""
         return f"{undecided[0]}{accept}" if undecided else ""
+
+    def _same_data(self, model: ModelReport) -> str:
+        """Say what makes a model comparable again."""
+        which = self.style.name(model.name) if len(self.report.models) > 1 else "this model"
+        named = model.model.same_dataset if model.model is not None else None
+        dataset = f"{self.style.text(named)} dataset" if named else "dataset"
+        return f"evaluate {which} on {self._target}'s {dataset}, or train {self._target} again on the new one"
 
     def chance(self) -> str | None:
         """Say how sure the worst is, or else the best, and how often chance alone would lead to such a report."""
@@ -372,11 +382,10 @@ class _Said:
             row = _row_of(self.report.models, worst)
             if row is None or not row.is_found_worse:
                 return ""
-            happens = "is blocked" if worst.outcome is Outcome.FAIL else "gets such a warning"
-            return f"{_UNCHANGED}, at most 1 in 20 {happens}."
+            return f"False alarms: at most 1 in 20 {_UNCHANGED}."
         if worst is None and best is not None:
             # Rules that can block and everything else are tested apart from each other.
-            return f"{_UNCHANGED}, at most 1 in {20 // max(1, self._families)} looks better."
+            return f"False gains: at most 1 in {20 // max(1, self._families)} {_UNCHANGED}."
         return ""
 
     @property
@@ -393,13 +402,17 @@ def _metrics(model: ModelReport) -> list[Row]:
     return list(found.values())
 
 
-def _clear(row: Row) -> str:
-    """Say how often chance alone would show what a test has found; "" if it has found nothing."""
+def _clear(row: Row, between: str = "seeds") -> str:
+    """Say how often chance alone would show what a test has found; "" if it has found nothing. A test of cases has no
+    evidence between runs.
+    """
     decision = row.decision
     if decision is None or not (decision.worse if row.verdict is Verdict.WORSE else decision.better):
         return ""
     p = decision.p_worse if row.verdict is Verdict.WORSE else decision.p_better
-    return f"clear: {_CHANCE} would do this in {_cases(p)}"
+    if decision.evidence is None:
+        return f"clear: differences between test cases would do this in {_cases(p)} (other seeds could differ)"
+    return f"clear: differences between {between} would do this in {_cases(p)} (another test set could differ)"
 
 
 def _cases(p: float) -> str:
@@ -411,21 +424,30 @@ def _cases(p: float) -> str:
 
 def _counted(found: Sequence[tuple[Row, str]], style: Style, *, other: bool = True) -> str:
     """Say how many metrics have each of these verdicts, and name those of which nothing can be told."""
+    names: dict[Verdict | None, list[str]] = {}
+    for row, name in found:
+        names.setdefault(None if _is_new(row) else row.verdict, []).append(name or style.name(row.metric))
     parts: list[str] = []
-
-    def metrics(n: int) -> str:
-        return str(n) if parts else count(n, "other metric" if other else "metric")
-
-    for verdict in (*_QUIET, Verdict.CANT_TELL):
-        names = [name or style.name(row.metric) for row, name in found if row.verdict is verdict]
-        if names and verdict is Verdict.NO_CLEAR_CHANGE:
-            parts.append(f"no clear change in {metrics(len(names))}")
-        elif names and verdict is Verdict.WITHIN_LIMIT:
-            parts.append(f"{metrics(len(names))} within {'its limit' if len(names) == 1 else 'their limits'}")
-        elif names:
-            several = metrics(len(names))
-            parts.append(f"can't tell yet about {' and '.join(names) if len(names) <= _FEW else several}")
+    for verdict, say in _COUNTED.items():
+        if verdict in names:
+            n = len(names[verdict])
+            counted = str(n) if parts else count(n, "other metric" if other else "metric")
+            named = " and ".join(names[verdict]) if n <= _FEW else counted
+            parts.append(say(counted, named, n))
     return ", ".join(parts)
+
+
+_COUNTED: dict[Verdict | None, Callable[[str, str, int], str]] = {
+    Verdict.NO_CLEAR_CHANGE: lambda counted, _named, _n: f"no clear change in {counted}",
+    Verdict.WITHIN_LIMIT: lambda counted, _named, n: f"{counted} within {'its limit' if n == 1 else 'their limits'}",
+    Verdict.CANT_TELL: lambda _counted, named, _n: f"can't tell yet about {named}",
+    None: lambda _counted, named, n: f"{named} {'has' if n == 1 else 'have'} no baseline yet",
+}
+"""How to say each verdict, in this order; None stands for what is new."""
+
+
+def _is_new(row: Row) -> bool:
+    return row.verdict is Verdict.CANT_TELL and row.means.endswith("no baseline yet")
 
 
 def _why_silent(target: str, silence: Silence) -> str:
@@ -465,7 +487,7 @@ def _is_worst(row: Row | None, worst: Finding, style: Style, *, model: ModelRepo
     if not row.is_found_worse:
         return f"{name} counts as worse, {rows.values(row)}: {row.advice}"
     limit = rows.limit(row)
-    return f"{name} is worse, {rows.values(row)}{f' (limit: {limit})' if limit else ''}"
+    return f"{name} is worse, {rows.values(row)}{f' (allowed: {limit})' if limit else ''}"
 
 
 def _incomparable(model: ModelReport, style: Style, target: str) -> str:
@@ -474,9 +496,9 @@ def _incomparable(model: ModelReport, style: Style, target: str) -> str:
     named = model.model.same_dataset if model.model is not None else None
     if named is None:
         return reason
-    dataset = f"{style.text(named)} dataset"
-    reason = reason.replace("the dataset that the contract names", f"the {dataset}")
-    return reason.replace("another dataset is used here", f"this merge request uses another {dataset} than {target}")
+    dataset = f"another {style.text(named)} dataset"
+    reason = rows.with_dataset(reason, style.text(named))
+    return reason.replace(f"{dataset} is used here", f"this merge request uses {dataset} than {target}")
 
 
 def _undecided(row: Row | None, means: str) -> str:
@@ -521,15 +543,15 @@ class _SaidOfModel:
             return f"nothing can be compared; {runs}"
         named = found.worst or found.best
         row = None if named is None else _row_of([self.model], named)
-        clear = "" if row is None else _clear(row)
+        clear = "" if row is None else _clear(row, "folds" if self._folds(change) else "seeds")
         if clear:
-            return f"{clear}; {runs}"
+            return f"{clear}. {runs}"
         if row is not None and row.verdict is Verdict.WORSE:
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
         verdict = row.verdict if row is not None else change.verdict
         if verdict is Verdict.WITHIN_LIMIT:
-            return f"clear as to the limit; {runs}"
-        return f"not clear; {runs}"
+            return f"clearly within its limit; {runs}"
+        return f"undecided; {runs}"
 
     def _more_of(self, change: MetricChange) -> list[str]:
         compared = self.model.comparison
@@ -590,8 +612,8 @@ class _SaidOfModel:
     def on_merge(self) -> Line | None:
         preview = self.report.previews.get(self.model.name)
         if preview is None:
-            nothing = self._nothing_released()
-            return Line("On merge", f"nothing is released ({nothing}).") if nothing else None
+            nothing = self._nothing_promoted()
+            return Line("On merge", f"nothing{nothing}.") if nothing else None
         name = self.style.name(self.model.name)
         if preview.refused is not None:
             return Line("On merge", f"{name} is not promoted as it is: {preview.refused}.")
@@ -600,21 +622,21 @@ class _SaidOfModel:
         more = f" {preview.more}" if preview.more else ""
         return Line("On merge", f"{name} {preview.version} {replaces}{self._shipped(preview)}.{more}")
 
-    def _nothing_released(self) -> str:
-        """Say why a merge releases no version; "" where that is not about a merge, or not known."""
+    def _nothing_promoted(self) -> str:
+        """Say why a merge promotes no version; "" where that is not about a merge, or not known."""
         report, model = self.report, self.model
         if report.state != "ready" or report.merge_request is None or report.override is not None:
             return ""
         if model.outcome is Outcome.FAIL:
-            return "its rules block the merge"
+            return ", while the merge is blocked"
         if model.comparison.best_run is None:
-            return "no run has succeeded"
+            return " (no run has succeeded)"
         if model.model is None or model.model.promote is None:
-            return "the contract file promotes nothing"
+            return f" ({self.style.text(FILE_NAME)} promotes no version)"
         return ""
 
     def _shipped(self, preview: Preview) -> str:  # noqa: ARG002
-        """Name the run that is promoted, with the mean that was tested and its own value."""
+        """Name the run that is promoted, with its own value and the mean that was tested."""
         compared = self.model.comparison
         run, metric = compared.best_run, compared.rank_by
         if run is None or compared.best is None:
@@ -626,8 +648,11 @@ class _SaidOfModel:
         found = compared.best.metrics.get(metric)
         if found is None or found.n == 1:
             return f"{text}, {self.style.name(metric)} {number(value)}"
-        mean = f"{self.style.name(metric)} {number(found.mean)} is the mean of {found.n} runs with its parameters"
-        return f"{text} ({mean}, {number(value)} its own)"
+        here, by = found.n - compared.pooled, f"by {self.style.name(metric)}"
+        best = f"the best of {here} {by}" if here > 1 else by
+        tested = ", which was tested," if compared.baseline is not None else ""
+        of = f"the mean of {found.n} runs" if compared.pooled else "their mean"
+        return f"{text}, {best} ({number(value)}; {of}{tested} is {number(found.mean)})"
 
     def changed(self) -> Line | None:
         compared = self.model.comparison
@@ -636,8 +661,9 @@ class _SaidOfModel:
         parts = [self._data(), self._code(), self._parameters()]
         if self.model.environment:
             parts.append(count(len(self.model.environment), "package"))
-        unseen = "" if self._same_files else " A change in how it is measured would not show."
-        return Line("Changed", f"{', '.join(part for part in parts if part)}.{unseen}")
+        unknown = "" if compared.datasets or self._logs_data else "; the runs don't say which data they used"
+        unseen = "" if self._same_files else " A changed evaluation can't be told from a changed model."
+        return Line("Changed", f"{', '.join(part for part in parts if part)}{unknown}.{unseen}")
 
     def _parameters(self) -> str:
         compared = self.model.comparison
@@ -645,7 +671,7 @@ class _SaidOfModel:
             return ""
         every = compared.best.params.keys() | compared.baseline.params.keys()
         if not compared.parameters:
-            return "no parameter"
+            return f"none of {count(len(every), 'parameter')}" if every else "no parameter is logged"
         return f"{len(compared.parameters)} of {count(len(every), 'parameter')}"
 
     @property
@@ -662,7 +688,7 @@ class _SaidOfModel:
     def _data(self) -> str:
         if self.model.comparison.datasets:
             return "the data (which may be why the numbers differ)"
-        return "no data" if self._logs_data else "data unknown (the runs don't log which they used)"
+        return "no data" if self._logs_data else ""
 
     @property
     def _logs_data(self) -> bool:

@@ -47,5 +47,5 @@ def row(one: Row) -> dict[str, Markdown]:
     return {
         "verdict": Markdown(f"{one.icon} **{one.verdict}**<br>{name(one.metric)}{better}"),
         "values": Markdown(f"{start} → **{end}** {rows.unit(one)}".rstrip()),
-        "means": Markdown(one.sentence),
+        "means": Markdown(one.says(code)),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.direction import Better, is_in_points, unit_of
+from mltrail_server.domain.gate import compares_last
 from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import decimals_for, number, signed
 from mltrail_server.domain.verdict import Verdict
@@ -17,6 +18,7 @@ from mltrail_server.services.review.summary import count
 from .cells import Page
 
 _SMALLEST_CHANCE = 0.001
+_NO_SIGN = 0.5
 _MOST_ROWS = 8
 _MOST_PIPELINES = 5
 _FEWEST_POINTS = 2
@@ -24,8 +26,8 @@ _BLUE, _ORANGE = "#428fdc", "#e9730c"
 _INTERVAL = (
     "p is how often chance alone would show so much of what it names, if runs vary here as they do on the target "
     "branch. It is one-sided and corrected (Holm): the rules that block share one chance in twenty, all other tests "
-    "another. Each end of an interval is corrected in the same way, so that it agrees with the verdict. *Hardly* below "
-    "or above stands for these ends. SD is the standard deviation from run to run."
+    "another. Each end of an interval is corrected in the same way, so that it agrees with the verdict. *Could be as "
+    "low (or high) as* names such an end. SD is the standard deviation from run to run."
 )
 _RUNS_ONLY = (
     "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
@@ -79,16 +81,22 @@ def _bounds(low: float, high: float, places: int, unit: str) -> str:
 
 
 def _chance(change: MetricChange, row: Row | None) -> str:
-    """Write the smaller p, with what would have to be chance."""
+    """Write a p, with what would have to be chance: that of the rule, unless there is a gain, or else the smaller one.
+    A larger one than 50 % is no sign of anything, and certainly none of the opposite.
+    """
     decision = change.decision
     if decision is None:
         return "–"
-    if decision.p_better < decision.p_worse:
-        return f"gain: {_percent(decision.p_better)}"
     loss = "rise" if change.direction.better is Better.LOWER else "drop"
-    limit = rows.limit(row) if row is not None else ""
-    beyond = f" beyond {limit[1:]}" if limit else ""
-    return f"{loss}{beyond}: {_percent(decision.p_worse)}"
+    ruled = row is not None and row.rule is not None and row.rule.worse_by is not None and compares_last(row.rule)
+    if ruled and row is not None and not decision.better:
+        limit = rows.limit(row)
+        what, p = f"{loss}{f' beyond {limit[1:]}' if limit else ''}", decision.p_worse
+    elif decision.p_better < decision.p_worse:
+        what, p = "gain", decision.p_better
+    else:
+        what, p = loss, decision.p_worse
+    return f"{what}: {_percent(p)}" if p < _NO_SIGN else f"no sign of a {what}"
 
 
 def _percent(p: float) -> str:
