@@ -40,11 +40,11 @@ def test_values_and_difference(
     [
         (12.05, 11.198, 0.067, ("12.05", "11.20"), "−0.85"),
         (12.0560, 11.2016, 0.067, ("12.056", "11.202"), "−0.854"),  # two decimals would make it 0.86
-        (0.7391522, 0.7427062, 0.0045, ("0.739152", "0.742706"), "+0.003554"),
+        (0.7391522, 0.7427062, 0.0045, ("0.7392", "0.7427"), "+0.0035"),  # nor would a fifth decimal show 0.0036
         (12.0215801, 13.2562440, 0.067, ("12.02", "13.26"), "+1.24"),  # no decimals that are tried show 1.2346…
     ],
 )
-def test_the_written_difference_is_the_true_one_if_a_few_more_decimals_show_it(
+def test_the_written_difference_is_the_true_one_if_one_more_decimal_shows_it(
     before: float, now: float, spread: float, values: tuple[str, str], text: str
 ) -> None:
     found = Difference("score", HIGHER, before, now, spread)

@@ -6,7 +6,7 @@ from .direction import Better, MetricDirection, is_in_points, unit_of
 from .numbers import decimals_for, is_plain, number, signed
 
 _MOST_DECIMALS = 6
-_MORE = 2
+_MORE = 1
 _WITHIN = 2  # chance mostly stays within two standard errors
 
 
