@@ -110,4 +110,4 @@ def test_a_job_that_did_not_succeed_has_no_say(
         "problems": [],
     }
     (note,) = trail.notes(request_of_faster)
-    assert f"Not counted: 1 run {state}." in note
+    assert f"**Not counted:** 1 run {state}." in note

@@ -90,7 +90,7 @@ def _rendered(page: Page) -> str:
         models=[_model(page, model, alone=alone) for model in shown],
         proposed=rulings.proposed(page),
         local=runs.local(page, report.local, first),
-        footer=_footer(report),
+        footer=_footer(page),
     )
     return rendered.strip() + "\n"
 
@@ -166,9 +166,11 @@ def _more(folded: Sequence[Row]) -> str:
     return f"{counted}, {_MOST_SEEN} of them here" if left > 0 else counted
 
 
-def _footer(report: Report) -> Markdown:
+def _footer(page: Page) -> Markdown:
+    report = page.report
     directions = [one.direction for model in report.models for one in model.comparison.metrics]
-    text = "Updated in place for every pipeline of this merge request."
+    now = page.pipeline(report.pipeline)
+    text = f"Updated in place for every pipeline of this merge request, now {now}."
     if report.gate.outcome is None and report.models:
         text = f"No rule applies here, so nothing can block the merge. {text}"
     guesses = sorted({one.name for model in report.models for one in model.comparison.metrics if one.direction.guessed})
