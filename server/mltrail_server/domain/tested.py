@@ -3,13 +3,13 @@
 import math
 from dataclasses import dataclass, replace
 
-from . import evidence, statistics
+from . import evidence
 from .differences import Difference
 from .direction import Better, MetricDirection
 from .evidence import ALPHA, BranchLevel, Evidence
 from .hypotheses import ENOUGH_PIPELINES, Decision
 from .numbers import number
-from .statistics import Summary
+from .statistics import Summary, t_quantile
 from .verdict import Verdict
 from .winners import ALONE
 
@@ -115,7 +115,7 @@ class Tested:
         if decision.ranked:
             return seen
         alpha = weighed.ends.below if self._lower else weighed.ends.above
-        return seen - (_quantile(1 - alpha, weighed.freedom) - _quantile(1 - ALPHA, weighed.freedom)) * weighed.error
+        return seen - (t_quantile(1 - alpha, weighed.freedom) - t_quantile(1 - ALPHA, weighed.freedom)) * weighed.error
 
     def _luck(self, weighed: Evidence) -> str:
         """Say how much of the difference luck makes, where the interval without it does not hold the difference."""
@@ -157,7 +157,7 @@ class Tested:
         drop = _WANTED * weighed.sd
         known = self.level is not None and self.level.pipelines > 1
         n = evidence.runs_needed(weighed.sd, drop, weight=self.level.weight if known and self.level else 0.0)
-        together, alone = (_quantile(1 - chance, math.inf) + _quantile(_POWER, math.inf) for chance in (alpha, ALPHA))
+        together, alone = (t_quantile(1 - chance, math.inf) + t_quantile(_POWER, math.inf) for chance in (alpha, ALPHA))
         where = "here" if known else "on each side"
         drop *= together / alone
         less = 0 < -self.direction.gain(weighed.difference) < drop + (self.allowed or 0.0)
@@ -188,7 +188,3 @@ def is_luck(weighed: Evidence, direction: MetricDirection) -> bool:
         return of.below(0.0) if direction.better is Better.LOWER else of.above(0.0)
 
     return chance(replace(weighed, contest=ALONE)) <= ALPHA < chance(weighed)
-
-
-def _quantile(probability: float, freedom: float) -> float:
-    return statistics.t_quantile(probability, freedom)

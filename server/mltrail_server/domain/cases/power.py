@@ -1,9 +1,9 @@
 """How large a difference a test set can show."""
 
 import math
-from statistics import NormalDist
 
 from mltrail_server.domain.evidence import ALPHA
+from mltrail_server.domain.statistics import normal_quantile
 
 from .comparison import CaseComparison
 
@@ -11,7 +11,6 @@ USUAL_DISCORDANCE = 0.05
 """The share of cases that one model gets right and the next one wrong, or the other way round."""
 
 POWER = 0.8
-_NORMAL = NormalDist()
 
 
 def error(found: CaseComparison) -> float:
@@ -21,7 +20,7 @@ def error(found: CaseComparison) -> float:
     alike don't show that any change would be seen.
     """
     width = (found.evidence.high - found.evidence.low) / 2
-    shown = width / _NORMAL.inv_cdf(1 - ALPHA) if math.isfinite(width) else math.inf
+    shown = width / normal_quantile(1 - ALPHA) if math.isfinite(width) else math.inf
     if found.counts is None:
         return shown
     return max(shown, math.sqrt(USUAL_DISCORDANCE / found.clusters))
@@ -29,4 +28,4 @@ def error(found: CaseComparison) -> float:
 
 def detectable(found: CaseComparison, alpha: float = ALPHA) -> float:
     """Return the smallest true difference that a one-sided test at `alpha` sees four times out of five."""
-    return (_NORMAL.inv_cdf(1 - alpha) + _NORMAL.inv_cdf(POWER)) * error(found)
+    return (normal_quantile(1 - alpha) + normal_quantile(POWER)) * error(found)
