@@ -1,4 +1,4 @@
-"""Write docs/reference/endpoints.md: which of MLflow's endpoints exist. A test compares the page with it.
+"""Write docs/reference/endpoints.md: which of MLflow's endpoints exist. A test asks `mistakes` about the page.
 
 The list of MLflow's endpoints is `mlflow_endpoints.txt`; the rest comes from the route table and from the tests.
 """
@@ -16,6 +16,7 @@ LIST = Path(__file__).with_name("mlflow_endpoints.txt")
 _TESTS = ("tests/api", "tests/contract", "tests/clients", "tests/differential/calls", "tests/e2e")
 _MOST_TESTS = 3
 _PARAMETER = re.compile(r"<(?:\w+:)?\w+>|\{[^}]+\}")
+_ROW = re.compile(r"(?P<facts>\| `[A-Z]+ (?P<path>\S+)` \|.*\|)(?P<tests>[^|]*)\|")
 
 _HEAD = """\
 # Endpoints
@@ -49,6 +50,28 @@ def page() -> str:
     return f"{_HEAD}\nOf {sum(counts.values())} endpoints: {totals}.\n\n" + "\n".join(rows) + "\n"
 
 
+def mistakes(shown: str) -> list[str]:
+    """List the lines of a page that are wrong.
+
+    Which tests call an endpoint most can change with every test that is written. So it is enough that the tests which
+    the page names call the endpoint, and that it names some where there are any.
+    """
+    lines, ours, sources = shown.splitlines(), page().splitlines(), _sources()
+    if len(lines) != len(ours):
+        return [f"{len(lines)} lines instead of {len(ours)}"]
+    return [line for line, right in zip(lines, ours, strict=True) if not _is_right(line, right, sources)]
+
+
+def _is_right(line: str, right: str, sources: dict[str, str]) -> bool:
+    if line == right:
+        return True
+    row, other = _ROW.fullmatch(line), _ROW.fullmatch(right)
+    if row is None or other is None or row["facts"] != other["facts"]:
+        return False
+    named, calls = row["tests"].strip(), _calls(row["path"], sources)
+    return bool(named) == bool(other["tests"].strip()) and all(map(calls.get, named.split(", ")))
+
+
 def _routes() -> dict[tuple[str, str], Route]:
     """Map the method and shape of a path to our route."""
     below = [(prefix, (*TRACKING, *REGISTRY)) for prefix in PREFIXES] + [(prefix, FILES) for prefix in FILE_PREFIXES]
@@ -72,13 +95,18 @@ def _sources() -> dict[str, str]:
 
 
 def _tests(path: str, sources: dict[str, str]) -> list[str]:
-    """Name the test modules that call a path most: those that contain its last words, as text."""
+    """Name the test modules that call a path most."""
+    calls = _calls(path, sources)
+    return sorted(filter(calls.get, calls), key=lambda name: (-calls[name], name))[:_MOST_TESTS]
+
+
+def _calls(path: str, sources: dict[str, str]) -> dict[str, int]:
+    """Count by test module how often it calls a path: how often it contains the path's last words, as text."""
     words = _PARAMETER.sub("", path.partition("/mlflow/")[2] or path.partition("/mlflow-artifacts/")[2] or path)
     parts = [part for part in words.split("/") if part]
     wanted = "/".join(parts[:2]) if "{" not in path.partition("/mlflow/")[2] else parts[0]
     called = re.compile(rf"{re.escape(wanted)}(?!\w)")
-    calls = {name: len(called.findall(text)) for name, text in sources.items()}
-    return sorted(filter(calls.get, calls), key=lambda name: (-calls[name], name))[:_MOST_TESTS]
+    return {name: len(called.findall(text)) for name, text in sources.items()}
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def test_a_failed_training_is_reported_and_never_wins(whole: Whole) -> None:
     }
     (note,) = whole.world.gitlab.notes(whole.world.project, request.iid)
     assert "0.99" not in note.body.split("<details>")[0]
-    assert "best is good" in ran.output
+    reported = "".join(line for line in ran.output.splitlines(keepends=True) if line.startswith("mltrail-report "))
+    assert "Not counted:  1 run failed." in reported
+    assert "Best run: good " in reported
     # MLflow itself would have left both FINISHED: the job's end is the truth.
     statuses = {name: run["info"]["status"] for name, run in runs_of(whole, ran.pipeline.id).items()}
     assert statuses["good"] == "FINISHED"
