@@ -138,6 +138,18 @@ def test_both_bounds_of_a_rule_hold() -> None:
     assert neither.expects == "must break at most 10 cases, accuracy must not drop"
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_rules_about_a_table_the_worse_one_is_its_verdict(turned: bool) -> None:
+    wide = Rule("", worse_by=Tolerance(0.2), cases="golden")
+    found = judged([answered(60, 10, 1000)], *((NO_DROP, wide) if turned else (wide, NO_DROP)))
+    assert sorted(one.verdict for one in found.rulings) == [Verdict.WITHIN_LIMIT, Verdict.WORSE]
+    (one,) = found.cases
+    assert (one.verdict, one.reason) == (
+        Verdict.WORSE,
+        "broke 60 of 1,000 cases, fixed 10, more than chance explains",
+    )
+
+
 @pytest.mark.parametrize(
     ("keys", "shift", "verdict"),
     [

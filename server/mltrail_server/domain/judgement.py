@@ -20,12 +20,8 @@ from .evidence import UNTESTED, Evidence
 from .gate import Ruling
 from .hypotheses import Decision, Family, Hypothesis, Key, Look
 from .tested import Found, Tested, is_luck
-from .verdict import Verdict
+from .verdict import WORST_FIRST, Verdict
 
-WORST_FIRST = (
-    *(Verdict.WORSE, Verdict.CANT_TELL, Verdict.NO_CLEAR_CHANGE),
-    *(Verdict.WITHIN_LIMIT, Verdict.BETTER),
-)
 _SHOWN_FIRST = (
     *(Verdict.WORSE, Verdict.BETTER, Verdict.CANT_TELL),
     *(Verdict.WITHIN_LIMIT, Verdict.NO_CLEAR_CHANGE),

@@ -94,7 +94,8 @@ def counts(model: Model, target: str) -> bool:
     """Whether a model's absence matters: it has rules for this branch, or the contract file says that silence fails."""
     if model.retired:
         return False
-    return model.if_silent is Outcome.FAIL or any(gate.applies(rule, target) for rule in model.rules)
+    rules = (*model.rules, *model.case_rules)
+    return model.if_silent is Outcome.FAIL or any(gate.applies(rule, target) for rule in rules)
 
 
 def moved(

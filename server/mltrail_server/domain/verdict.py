@@ -18,3 +18,9 @@ class Verdict(StrEnum):
     NO_CLEAR_CHANGE = "no clear change"
     CANT_TELL = "can't tell yet"
     WITHIN_LIMIT = "within its limit"
+
+
+WORST_FIRST = (
+    *(Verdict.WORSE, Verdict.CANT_TELL, Verdict.NO_CLEAR_CHANGE),
+    *(Verdict.WITHIN_LIMIT, Verdict.BETTER),
+)

@@ -14,6 +14,7 @@ from tests.api.promotion.promoting import promote
 from tests.api.review.case_tables import answers, split, train
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail
+from tests.fakes.gitlab import MergeRequest, Pipeline
 
 pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)
@@ -283,3 +284,32 @@ def test_each_merge_request_that_a_test_set_has_judged_is_counted_once(trail: Tr
         assert case_uses.counts(tx, [digest], request.iid + 1) == {digest: (2, True)}
     # What comes later does not change what was said before.
     assert judged_by() == 1
+
+
+def a_later_commit_that_trains_nothing(trail: Trail, request: MergeRequest) -> Pipeline:
+    gitlab = trail.team.gitlab
+    gitlab.add_commit(trail.team.project, SHAS["d"], parents=(SHAS["c"],), branch="faster", files={"README.md": "x"})
+    pipeline = trail.of_request(request, SHAS["d"])
+    gitlab.set_job(gitlab.add_job(pipeline, "test", "test", trail.team.users["developer"], "running"), "success")
+    return pipeline
+
+
+class TestNotTrainedHere:
+    """A model whose rules are all about cases is missed like any other."""
+
+    def test_what_failed_before_stays_red(self, trail: Trail) -> None:
+        train(trail, a_main(trail, SHAS["b"], a_contract(GOLDEN, RULE), []), of(answers()))
+        request, pipeline = a_request(trail, [])
+        train(trail, pipeline, of(answers(wrong=range(10))))
+        assert trail.report(pipeline)["gate"]["outcome"] == "fail"
+        report = trail.report(a_later_commit_that_trains_nothing(trail, request))
+        assert report["gate"]["outcome"] == "fail"
+        assert "it failed in this merge request before, and is not trained here" in report["markdown"]
+
+    def test_the_contract_says_what_follows(self, trail: Trail) -> None:
+        text = a_contract(GOLDEN, RULE)
+        train(trail, a_main(trail, SHAS["b"], text, []), of(answers()))
+        request, _ = a_request(trail, [])
+        report = trail.report(a_later_commit_that_trains_nothing(trail, request))
+        assert report["gate"]["outcome"] == "warn"
+        assert "not trained here" in report["markdown"]

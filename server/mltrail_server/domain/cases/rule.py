@@ -8,7 +8,7 @@ from mltrail_contract import Model, Outcome, Rule, Then
 from mltrail_server.domain import gate
 from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.hypotheses import Decision, Family, Hypothesis, Key
-from mltrail_server.domain.verdict import Verdict
+from mltrail_server.domain.verdict import WORST_FIRST, Verdict
 
 from . import tested, words
 from .comparison import CaseMetric
@@ -44,13 +44,16 @@ def hypotheses(given: CaseInput) -> list[Hypothesis]:
 
 def judge(given: CaseInput, decisions: Mapping[Key, Decision]) -> tuple[tuple[CaseResult, ...], tuple[Ruling, ...]]:
     """Return the tables with their verdicts, and what each rule for this target branch says. `decisions` answer
-    `hypotheses`. A rule that was broken before and whose result is unknown now counts as still broken.
+    `hypotheses`. A table has the worst verdict of the rules that compare it. A rule that was broken before and whose
+    result is unknown now counts as still broken.
     """
     by_name = {one.name: one for one in given.tables}
     rulings = tuple(
         _unless_fixed(_ruling(given, place, rule, by_name, decisions), given) for place, rule in _rules(given)
     )
-    of_rule = {one.metric: one for one in reversed(rulings) if one.rule.worse_by is not None}
+    comparing = [one for one in rulings if one.rule.worse_by is not None]
+    comparing.sort(key=lambda one: WORST_FIRST.index(one.verdict), reverse=True)
+    of_rule = {one.metric: one for one in comparing}
     tables = tuple(
         _as_ruled(one, of_rule[one.name]) if one.name in of_rule else _as_tested(given, one, decisions)
         for one in given.tables
