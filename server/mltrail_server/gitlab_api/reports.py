@@ -183,7 +183,7 @@ def _preview(one: Preview | None) -> dict[str, Any] | None:
 
 def _model(place: Place, report: Report, model: ModelReport) -> dict[str, Any]:
     compared = model.comparison
-    icon, heading = summary.heading_of_model(model, summary.PLAIN)
+    icon, heading = summary.heading(model, summary.PLAIN)
     return {
         "name": model.name,
         "verdict": _verdict(model.conclusion),

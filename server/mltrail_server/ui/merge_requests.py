@@ -33,7 +33,7 @@ class _OfModel:
 
     @staticmethod
     def heading(model: ModelReport) -> str:
-        return summary.heading_of_model(model, summary.PLAIN)[1]
+        return summary.heading(model, summary.PLAIN)[1]
 
     @staticmethod
     def lines(report: Report, model: ModelReport) -> list[Line]:

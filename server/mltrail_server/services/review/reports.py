@@ -70,6 +70,11 @@ class Report:
         return self.gate.outcome
 
     @property
+    def against(self) -> str:
+        """The branch whose models these are compared with: without a target, the pipeline's own."""
+        return self.target or self.pipeline.ref
+
+    @property
     def running(self) -> int:
         """How many runs are not done yet."""
         return sum(run.state is RunState.RUNNING for run in self.runs)

@@ -65,7 +65,7 @@ def body(report: Report, *, settings: Settings, project_path: str) -> str:
     """Write the note for a report, with as much detail as fits."""
     text = ""
     for detail in _DETAILS:
-        page = Page(report, settings, project_path, code(report.target or report.pipeline.ref), detail)
+        page = Page(report, settings, project_path, code(report.against), detail)
         text = _rendered(page)
         if len(text) <= _MOST_CHARACTERS:
             break
@@ -120,7 +120,7 @@ def _overviews(page: Page) -> list[dict[str, Markdown]]:
 
 
 def _overview(page: Page, model: ModelReport) -> dict[str, Markdown]:
-    icon, worst, best = summary.of_one_among_many(model, page.style)
+    icon, worst, best = summary.among_many(model, page.style)
     return {
         "name": Markdown(f"{icon} {name(model.name)}"),
         "said": Markdown("<br>".join(one for one in (worst, best) if one)) or _DASH,
@@ -128,7 +128,7 @@ def _overview(page: Page, model: ModelReport) -> dict[str, Markdown]:
 
 
 def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
-    icon, heading = summary.heading_of_model(model, page.style)
+    icon, heading = summary.heading(model, page.style)
     drawn = metrics.chart(model) if page.detail else None
     return {
         "title": None if alone else Markdown(f"{icon} {heading}"),

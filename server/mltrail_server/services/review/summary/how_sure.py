@@ -1,0 +1,172 @@
+"""How sure a report is: what chance alone would do, on how many runs that rests, or why nothing can be said yet."""
+
+import math
+from dataclasses import dataclass
+
+from mltrail_contract import BaselineKind, Then
+from mltrail_server.domain import folds
+from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
+from mltrail_server.domain.verdict import Verdict
+from mltrail_server.services.review import rows
+from mltrail_server.services.review.judge import ModelReport, gone_sentence
+from mltrail_server.services.review.reports import Report
+from mltrail_server.services.review.rows import Row
+
+from .metrics import row_of
+from .style import Line, Style, capital, count
+
+_SMALLEST_CHANCE = 0.001
+_UNCHANGED = "merge requests that change nothing"
+
+
+def of_report(report: Report) -> Line | None:
+    """Say how sure the worst is, or else the best, and how often chance alone would lead to such a report."""
+    found = report.conclusion.worst or report.conclusion.best
+    row = None if found is None else row_of(report.models, found)
+    clear = "" if row is None else _clear(row)
+    return Line("How sure", f"{clear}. {_rate(report)}") if clear else None
+
+
+def of_model(report: Report, model: ModelReport, style: Style) -> Line | None:
+    """Say how sure what the heading says of a model is, and on how many runs that rests."""
+    return _OfModel(report, model, style).line()
+
+
+def _rate(report: Report) -> str:
+    """Say how often merge requests that change nothing get such a report; "" where nothing was tested."""
+    worst, best = report.conclusion.worst, report.conclusion.best
+    if worst is not None and worst.verdict is Verdict.WORSE:
+        row = row_of(report.models, worst)
+        if row is None or not row.is_found_worse:
+            return ""
+        return f"False alarms: at most 1 in 20 {_UNCHANGED}."
+    if worst is None and best is not None:
+        # Rules that can block and everything else are tested apart from each other.
+        return f"False gains: at most 1 in {20 // max(1, _families(report))} {_UNCHANGED}."
+    return ""
+
+
+def _families(report: Report) -> int:
+    tested = [row for model in report.models for row in rows.of(model) if row.is_tested]
+    return len({row.rule is not None and row.rule.then is Then.FAIL for row in tested})
+
+
+def _clear(row: Row, between: str = "seeds") -> str:
+    """Say how often chance alone would show what a test has found; "" if it has found nothing. A test of cases has no
+    evidence between runs.
+    """
+    decision = row.decision
+    if decision is None or not (decision.worse if row.verdict is Verdict.WORSE else decision.better):
+        return ""
+    p = decision.p_worse if row.verdict is Verdict.WORSE else decision.p_better
+    if decision.evidence is None:
+        return f"clear: differences between test cases would do this in {_cases(p)} (other seeds could differ)"
+    return f"clear: differences between {between} would do this in {_cases(p)} (another test set could differ)"
+
+
+def _cases(p: float) -> str:
+    if p < _SMALLEST_CHANCE:
+        return "fewer than 1 of 1,000 cases"
+    of = 1000 if p < 10 * _SMALLEST_CHANCE else 100
+    return f"at most {math.ceil(round(p * of, 6))} of {of:,} cases"
+
+
+@dataclass(frozen=True, slots=True)
+class _OfModel:
+    report: Report
+    model: ModelReport
+    style: Style
+
+    @property
+    def _target(self) -> str:
+        if self.model.version is not None:
+            return f"version {self.style.text(self.model.version.semver)}"
+        return self.style.text(self.report.against)
+
+    def line(self) -> Line | None:
+        compared = self.model.comparison
+        if compared.best is None or self.report.waiting:
+            return None
+        if compared.baseline is None:
+            return Line("How sure", f"nothing can be said yet: {self._no_baseline()}.")
+        change = self._telling()
+        if change is None or change.baseline is None or change.current is None:
+            return None
+        parts = [f"{self._state(change)}.", *self._more_of(change)]
+        parts += [f"{capital(remark)}." for remark in self.model.remarks]
+        if not self.model.touched:
+            parts.append("The merge request changes nothing under the model's paths, so its rules don't apply.")
+        return Line("How sure", " ".join(parts))
+
+    def _state(self, change: MetricChange) -> str:
+        """Say how sure what the heading says is, and on how many runs that rests."""
+        runs, found = self._runs(change), self.model.conclusion
+        if self.model.comparison.incomparable:
+            return f"nothing can be compared; {runs}"
+        named = found.worst or found.best
+        row = None if named is None else row_of([self.model], named)
+        clear = "" if row is None else _clear(row, "folds" if self._folds(change) else "seeds")
+        if clear:
+            return f"{clear}. {runs}"
+        if row is not None and row.verdict is Verdict.WORSE:
+            return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
+        verdict = row.verdict if row is not None else change.verdict
+        if verdict is Verdict.WITHIN_LIMIT:
+            return f"clearly within its limit; {runs}"
+        return f"undecided; {runs}"
+
+    def _more_of(self, change: MetricChange) -> list[str]:
+        compared = self.model.comparison
+        if compared.incomparable:
+            return []
+        if change.verdict is Verdict.CANT_TELL:
+            return [f"{capital(change.sentence.partition('; ')[2] or change.sentence)}."]
+        rate = _rate(self.report) if len(self.report.models) == 1 else ""
+        found = [rate] if rate else []
+        if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice:
+            found.append(f"In {self.style.name(change.name)}, {change.advice}; a smaller one may go unseen.")
+        return found
+
+    def _telling(self) -> MetricChange | None:
+        """Choose the metric that the heading is about, or else the one that ranks."""
+        found = self.model.conclusion
+        name = found.worst.metric if found.worst else found.best.metric if found.best else self.model.comparison.rank_by
+        metrics = self.model.comparison.metrics
+        named = next((one for one in metrics if one.name == name and one.baseline and one.current), None)
+        return named or next((one for one in metrics if one.baseline and one.current), None)
+
+    def _runs(self, change: MetricChange) -> str:
+        """Count the runs in the order of the table's columns."""
+        compared, level = self.model.comparison, change.level
+        before = change.baseline.n if change.baseline else 0
+        here = f"{change.current.n if change.current else 0} here"
+        if compared.groups > 1 and not compared.confirmed:
+            here += f" (the best of {compared.groups} candidates)"
+        if compared.pooled:
+            here += f" ({compared.pooled} of them by earlier pipelines on the same files)"
+        if folds_compared := self._folds(change):
+            return f"{folds_compared} folds are compared one by one with those on {self._target}"
+        runs = before if level is None else level.runs
+        return f"{count(runs, 'run')} on {self._target}, {here}"
+
+    def _folds(self, change: MetricChange) -> int:
+        """Count the folds that are compared pair by pair; 0 if none are."""
+        compared = self.model.comparison
+        pair_by = (self.model.model or NO_CONTRACT).pair_by
+        if not pair_by or compared.best is None or compared.baseline is None:
+            return 0
+        paired = folds.paired(compared.baseline.runs, compared.best.runs, change.name, pair_by)
+        return 0 if paired is None else int(paired.freedom) + 1
+
+    def _no_baseline(self) -> str:
+        model, target = self.model, self.style.text(self.report.target)
+        wanted = (model.model or NO_CONTRACT).baseline
+        if model.gone is not None:
+            return gone_sentence(model.gone)
+        if model.version is not None:
+            return f"no verified run of version {self.style.text(model.version.semver)} is left"
+        if wanted.kind is BaselineKind.VERSION:
+            return f"there is no version {self.style.text(wanted.name)} to compare with"
+        if wanted.kind is BaselineKind.ALIAS:
+            return f"no version is {self.style.text(wanted.name)} yet"
+        return f"no pipeline of {target} has trained this model yet"

@@ -1,0 +1,99 @@
+"""What a sentence says of a metric, and how it counts several."""
+
+from collections.abc import Callable, Sequence
+
+from mltrail_server.domain.conclusion import Finding
+from mltrail_server.domain.verdict import Verdict
+from mltrail_server.services.review import rows
+from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.rows import Row
+
+from .style import Style, count
+
+_FEW = 2
+
+
+def of_model(model: ModelReport) -> list[Row]:
+    """List each metric once, with the worst that is said of it."""
+    found: dict[str, Row] = {}
+    for row in rows.of(model):
+        found.setdefault(row.metric, row)
+    return list(found.values())
+
+
+def row_of(models: Sequence[ModelReport], finding: Finding) -> Row | None:
+    """Find the row that a finding is about."""
+    for model in models:
+        if finding.model in ("", model.name):
+            for row in rows.of(model):
+                if (row.metric, row.verdict, row.outcome) == (finding.metric, finding.verdict, finding.outcome):
+                    return row
+            for row in rows.of(model):
+                if (row.metric, row.verdict) == (finding.metric, finding.verdict):
+                    return row
+    return None
+
+
+def worst(row: Row | None, found: Finding, style: Style, *, model: ModelReport, target: str, of: str = "") -> str:
+    """Say of the worst what it is, with both values where they tell it."""
+    name = f"{style.name(found.metric)}{of}"
+    means = row.means if row else found.reason
+    if found.verdict is not Verdict.WORSE:
+        if model.comparison.incomparable == means:
+            return f"{_incomparable(model, style, target)}, so {name} can't be compared"
+        return f"can't tell yet whether {name} is worse{undecided(row, means)}"
+    if row is None or row.now is None or not row.is_tested:
+        return f"{name} is worse: {means}"
+    if not row.is_found_worse:
+        return f"{name} counts as worse, {rows.values(row)}: {row.advice}"
+    limit = rows.limit(row)
+    return f"{name} is worse, {rows.values(row)}{f' (allowed: {limit})' if limit else ''}"
+
+
+def _incomparable(model: ModelReport, style: Style, target: str) -> str:
+    """Say why a model can't be compared, with the name of the dataset that the contract names."""
+    reason = (model.comparison.incomparable or "").removeprefix("not comparable: ")
+    named = model.model.same_dataset if model.model is not None else None
+    if named is None:
+        return reason
+    dataset = f"another {style.text(named)} dataset"
+    reason = rows.with_dataset(reason, style.text(named))
+    return reason.replace(f"{dataset} is used here", f"this merge request uses {dataset} than {target}")
+
+
+def undecided(row: Row | None, means: str) -> str:
+    """Say why it can't be told, with both values where there are two."""
+    _, _, reason = means.partition("; ")
+    if row is None or row.now is None or row.before is None or not reason:
+        return f": {means.removeprefix('not comparable: ')}"
+    # The values say how large the difference is.
+    return f", {rows.values(row)}: {reason}"
+
+
+def counted(found: Sequence[tuple[Row, str]], style: Style, *, other: bool = True) -> str:
+    """Say how many metrics have each of these verdicts, and name those of which nothing can be told."""
+    names: dict[Verdict | None, list[str]] = {}
+    for row, name in found:
+        names.setdefault(None if is_new(row) else row.verdict, []).append(name or style.name(row.metric))
+    parts: list[str] = []
+    for verdict, say in _COUNTED.items():
+        if verdict in names:
+            n = len(names[verdict])
+            how_many = str(n) if parts else count(n, "other metric" if other else "metric")
+            named = " and ".join(names[verdict]) if n <= _FEW else how_many
+            parts.append(say(how_many, named, n))
+    return ", ".join(parts)
+
+
+_COUNTED: dict[Verdict | None, Callable[[str, str, int], str]] = {
+    Verdict.NO_CLEAR_CHANGE: lambda counted, _named, _n: f"no clear change in {counted}",
+    Verdict.WITHIN_LIMIT: lambda counted, _named, n: f"{counted} within {'its limit' if n == 1 else 'their limits'}",
+    Verdict.CANT_TELL: lambda _counted, named, _n: f"can't tell yet about {named}",
+    None: lambda _counted, named, n: f"{named} {'has' if n == 1 else 'have'} no baseline yet",
+}
+"""How to say each verdict, in this order; None stands for what is new."""
+
+
+def is_new(row: Row) -> bool:
+    """Whether the metric has nothing to be compared with."""
+    return row.verdict is Verdict.CANT_TELL and row.means.endswith("no baseline yet")

@@ -1,0 +1,128 @@
+"""Which run a merge promotes, what has changed since the baseline's, and which runs don't count."""
+
+from dataclasses import dataclass
+
+from mltrail_contract import FILE_NAME, Outcome
+from mltrail_server.domain.grouping import RunState
+from mltrail_server.domain.numbers import number
+from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.reports import Report
+
+from .style import Line, Style, count
+
+_NOT_COUNTED = {
+    RunState.FAILED: "failed",
+    RunState.CANCELED: "canceled",
+    RunState.RUNNING: "still running",
+    RunState.SUPERSEDED: "of a job that was retried",
+    RunState.UNVERIFIED: "without a verified job",
+    RunState.DELETED: "deleted by their own job",
+    RunState.GONE: "removed for good",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OfRuns:
+    report: Report
+    model: ModelReport
+    style: Style
+
+    def on_merge(self) -> Line | None:
+        preview = self.report.previews.get(self.model.name)
+        if preview is None:
+            nothing = self._nothing_promoted()
+            return Line("On merge", f"nothing{nothing}.") if nothing else None
+        name = self.style.name(self.model.name)
+        if preview.refused is not None:
+            return Line("On merge", f"{name} is not promoted as it is: {preview.refused}.")
+        alias = self.style.text(preview.alias)
+        replaces = f"replaces {preview.replaces} as {alias}" if preview.replaces else f"becomes {alias}"
+        more = f" {preview.more}" if preview.more else ""
+        return Line("On merge", f"{name} {preview.version} {replaces}{self._shipped()}.{more}")
+
+    def _nothing_promoted(self) -> str:
+        """Say why a merge promotes no version; "" where that is not about a merge, or not known."""
+        report, model = self.report, self.model
+        if report.state != "ready" or report.merge_request is None or report.override is not None:
+            return ""
+        if model.outcome is Outcome.FAIL:
+            return ", while the merge is blocked"
+        if model.comparison.best_run is None:
+            return " (no run has succeeded)"
+        if model.model is None or model.model.promote is None:
+            return f" ({self.style.text(FILE_NAME)} promotes no version)"
+        return ""
+
+    def _shipped(self) -> str:
+        """Name the run that is promoted, with its own value and the mean that was tested."""
+        compared = self.model.comparison
+        run, metric = compared.best_run, compared.rank_by
+        if run is None or compared.best is None:
+            return ""
+        text = f": run {self.style.run(run)}"
+        value = run.metrics.get(metric) if metric is not None else None
+        if metric is None or value is None:
+            return text
+        found = compared.best.metrics.get(metric)
+        if found is None or found.n == 1:
+            return f"{text}, {self.style.name(metric)} {number(value)}"
+        here, by = found.n - compared.pooled, f"by {self.style.name(metric)}"
+        best = f"the best of {here} {by}" if here > 1 else by
+        tested = ", which was tested," if compared.baseline is not None else ""
+        of = f"the mean of {found.n} runs" if compared.pooled else "their mean"
+        return f"{text}, {best} ({number(value)}; {of}{tested} is {number(found.mean)})"
+
+    def changed(self) -> Line | None:
+        compared = self.model.comparison
+        if compared.best is None or compared.baseline is None:
+            return None
+        parts = [self._data(), self._code(), self._parameters()]
+        if self.model.environment:
+            parts.append(count(len(self.model.environment), "package"))
+        unknown = "" if compared.datasets or self._logs_data else "; the runs don't say which data they used"
+        unseen = "" if self._same_files else " A changed evaluation can't be told from a changed model."
+        return Line("Changed", f"{', '.join(part for part in parts if part)}{unknown}.{unseen}")
+
+    def _parameters(self) -> str:
+        compared = self.model.comparison
+        if compared.best is None or compared.baseline is None:
+            return ""
+        every = compared.best.params.keys() | compared.baseline.params.keys()
+        if not compared.parameters:
+            return f"none of {count(len(every), 'parameter')}" if every else "no parameter is logged"
+        return f"{len(compared.parameters)} of {count(len(every), 'parameter')}"
+
+    @property
+    def _same_files(self) -> bool:
+        same = self.model.baseline is not None and self.model.baseline.sha == self.report.pipeline.sha
+        return same or self.report.changed_files == 0
+
+    def _code(self) -> str:
+        if self._same_files:
+            return "no file"
+        files = self.report.changed_files
+        return "files" if files is None else count(files, "file")
+
+    def _data(self) -> str:
+        if self.model.comparison.datasets:
+            return "the data (which may be why the numbers differ)"
+        return "no data" if self._logs_data else ""
+
+    @property
+    def _logs_data(self) -> bool:
+        sides = (self.model.comparison.best, self.model.comparison.baseline)
+        return all(side is not None and any(run.datasets for run in side.runs) for side in sides)
+
+    def not_counted(self) -> Line | None:
+        """Say what doesn't count, and why."""
+        runs = self.model.runs
+        found = [
+            f"{count(number_of, 'run')} {word}"
+            for state, word in _NOT_COUNTED.items()
+            if (number_of := sum(run.state is state for run in runs))
+        ]
+        amended = [run for run in runs if run.amended]
+        if amended:
+            more = f" and {len(amended) - 1} more" if len(amended) > 1 else ""
+            found.append(f"what others wrote to {self.style.run(amended[0])}{more} after the job had ended")
+        return Line("Not counted", f"{'; '.join(found)}.") if found and not self.report.waiting else None

@@ -1,0 +1,39 @@
+"""How a summary is written: what users have named is made safe for where it is shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mltrail_server.domain.conclusion import Level
+from mltrail_server.domain.grouping import Run
+
+ICONS = {Level.GOOD: "✅", Level.BAD: "⚠️", Level.NEUTRAL: "\N{HEAVY MINUS SIGN}", Level.UNKNOWN: "❔"}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How to write what users have named, so that it is safe where it is shown: a name, a text of theirs in a sentence,
+    and a link to a run.
+    """
+
+    name: Callable[[str], str]
+    text: Callable[[str], str]
+    run: Callable[[Run], str]
+
+
+PLAIN = Style(str, str, lambda run: run.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    label: str
+    text: str
+
+
+def capital(text: str) -> str:
+    """Begin with a capital letter."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def count(number_of: int, noun: str, plural: str = "") -> str:
+    """Write a number and its noun: `1 run`, `2 runs`."""
+    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {plural or noun + 's'}"
