@@ -35,6 +35,12 @@ class Owner:
             return f"{self.experiment_iid}/models/{self.logged_model_id}/artifacts"
         return f"{self.experiment_iid}/{self.eid}/artifacts"
 
+    def folder_in(self, snapshot_iid: int | None) -> str:
+        """Return the folder with the files as they were when a candidate's snapshot was taken; None is no snapshot."""
+        if snapshot_iid is None:
+            return self.folder
+        return f"{beside(snapshot_iid)}/" + (f"models/{self.logged_model_id}" if self.logged_model_id else "artifacts")
+
 
 def clean(path: str) -> str:
     """Return a relative path with plain segments; "" is the folder itself. Removes a trailing slash and each `.`.

@@ -58,6 +58,16 @@ def welch(first: MeanError, second: MeanError) -> MeanError:
     return MeanError(error, 1 / (share_a**2 / first.freedom + share_b**2 / second.freedom))
 
 
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of a sum of variances, from each one's own (variance, freedom).
+
+    F. E. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2
+    (1946).
+    """
+    total = math.fsum(variance for variance, _ in parts)
+    return 1 / math.fsum((variance / total) ** 2 / freedom for variance, freedom in parts)
+
+
 def t_two_sided(t: float, freedom: float) -> float:
     """Return the probability of a value at least as far from 0 as `t`; infinite freedom is the normal distribution."""
     if math.isinf(freedom):

@@ -7,6 +7,7 @@ import pytest
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.review import examine
 from tests.api.promotion.promoting import promote
+from tests.api.review.jobs import a_job, log
 from tests.api.review.merge_requests import GOOD, RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import Job, Pipeline
@@ -57,6 +58,29 @@ def test_a_baseline_stays_what_it_was(trail: Trail, status: str) -> None:
     trail.work(seconds=600)
     after = trail.report(pipeline)
     assert (after["gate"], after["models"]) == (RED, before["models"])
+
+
+def test_the_packages_of_a_baseline_stay_what_they_were(trail: Trail) -> None:
+    main = a_main(trail, SHAS["b"], None, [])
+    _, pipeline = a_request(trail, [])
+    for where, version in ((main, "2.9.0"), (pipeline, "2.9.1")):
+        job, mlflow = a_job(trail, where)
+        run_id = log(mlflow, {"val_accuracy": 0.8})
+        require(mlflow, run_id, version)
+        trail.team.gitlab.set_job(job, "success")
+        if where is main:
+            evaluate, mlflow = a_job(trail, main, "evaluate")
+            mlflow.post("runs/update", run_id=run_id, status="RUNNING")
+            require(mlflow, run_id, "2.0.0")
+            trail.team.gitlab.set_job(evaluate, "failed")
+    (model,) = trail.report(pipeline)["models"]
+    assert model["environment"] == [{"name": "torch", "from": "2.9.0", "to": "2.9.1"}]
+
+
+def require(mlflow: Mlflow, run_id: str, version: str) -> None:
+    """Log which version of a package a model needs."""
+    path = f"{FILES}/0/{run_id}/artifacts/model/requirements.txt"
+    good(mlflow.call("PUT", path, data=f"torch=={version}\n".encode()))
 
 
 def test_what_a_later_job_that_succeeds_has_written_counts(trail: Trail) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from .student import StudentEvidence, satterthwaite
+from mltrail_server.domain.statistics import satterthwaite
+
+from .student import StudentEvidence
 
 
 class RunOnCases(NamedTuple):

@@ -1,11 +1,9 @@
 """A difference whose standard error is known: its tails are those of Student's t."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mltrail_server.domain import statistics
 from mltrail_server.domain.evidence import ALPHA
+from mltrail_server.domain.statistics import t_below, t_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +15,10 @@ class StudentEvidence:
     freedom: float
 
     def below(self, limit: float) -> float:
-        return self._tail(limit - self.difference)
+        return t_below((self.difference - limit) / self.error, self.freedom)
 
     def above(self, limit: float) -> float:
-        return self._tail(self.difference - limit)
+        return t_below((limit - self.difference) / self.error, self.freedom)
 
     @property
     def low(self) -> float:
@@ -32,18 +30,4 @@ class StudentEvidence:
 
     @property
     def _reach(self) -> float:
-        return statistics.t_quantile(1 - ALPHA, self.freedom) * self.error
-
-    def _tail(self, distance: float) -> float:
-        half = statistics.t_two_sided(distance / self.error, self.freedom) / 2
-        return half if distance >= 0 else 1 - half
-
-
-def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
-    """Return the degrees of freedom of a sum of variances, from each one's own (variance, freedom).
-
-    F. E. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2
-    (1946).
-    """
-    total = math.fsum(variance for variance, _ in parts)
-    return 1 / math.fsum((variance / total) ** 2 / freedom for variance, freedom in parts)
+        return t_quantile(1 - ALPHA, self.freedom) * self.error

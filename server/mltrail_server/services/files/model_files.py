@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from mltrail_server.domain import paths
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.paths import Owner
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
@@ -72,9 +72,7 @@ def _logged_model(tx: Transaction, candidate: Candidate, snapshot_iid: int | Non
         model = sources.logged_model(tx, model_id)
         if model is None or model.source_eid != candidate.eid or model.beside:
             continue
-        folder = f"{model.experiment_iid}/models/{model_id}/artifacts"
-        if snapshot_iid is not None:
-            folder = f"{paths.beside(snapshot_iid)}/models/{model_id}"
+        folder = Owner(model.experiment_iid, logged_model_id=model_id).folder_in(snapshot_iid)
         inside = files.below(tx, folder)
         if any(file.path == f"{folder}/{_MLMODEL}" for file in inside):
             return ModelFiles(f"models:/{model_id}", folder, model_id, tuple(inside))
@@ -82,9 +80,7 @@ def _logged_model(tx: Transaction, candidate: Candidate, snapshot_iid: int | Non
 
 
 def _folder_with_model(tx: Transaction, candidate: Candidate, snapshot_iid: int | None) -> ModelFiles | None:
-    root = f"{candidate.experiment_iid}/{candidate.eid}/artifacts"
-    if snapshot_iid is not None:
-        root = f"{paths.beside(snapshot_iid)}/artifacts"
+    root = Owner(candidate.experiment_iid, candidate.eid).folder_in(snapshot_iid)
     below = files.below(tx, root)
     for file in below:
         folder, _, base = file.path.rpartition("/")

@@ -16,6 +16,7 @@ from mltrail_server.domain import gitlab_ci, paths
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import MltrailError, forbidden
 from mltrail_server.domain.evaluations import EVALUATES_TAG
+from mltrail_server.domain.paths import Owner
 from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import jobs, pipelines
@@ -154,9 +155,9 @@ def snapshot(tx: Transaction, candidate: Candidate) -> None:
     if candidate.snapshot_iid is not None:
         store.forget(tx, candidate.snapshot_iid)
     number = store.next_number(tx)
-    folders = {f"{candidate.experiment_iid}/{candidate.eid}/artifacts": "artifacts"}
-    for model_id, experiment_iid in logged_models.made_by(tx, candidate.eid):
-        folders[f"{experiment_iid}/models/{model_id}/artifacts"] = f"models/{model_id}"
+    made = logged_models.made_by(tx, candidate.eid)
+    owners = [Owner(candidate.experiment_iid, candidate.eid), *(Owner(iid, logged_model_id=one) for one, iid in made)]
+    folders = {one.folder: one.folder_in(number) for one in owners}
     store.take_snapshot(tx, candidate.iid, folders=folders, to=number)
     candidates.change(tx, candidate.iid, snapshot_iid=number)
 

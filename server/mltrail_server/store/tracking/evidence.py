@@ -35,7 +35,7 @@ def next_number(tx: Transaction) -> int:
 
 def take_snapshot(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: int) -> None:
     """Copy what a candidate is now to a number: latest values and extremes of each metric, parameters, tags as its own
-    jobs set them, inputs and outputs, and the files in `folders`, which maps each folder to its name in the copy.
+    jobs set them, inputs and outputs, and the files in `folders`, which maps each folder to the one of its copy.
     """
     for table in _TABLES:
         _copy(tx, table, candidate_iid, to)
@@ -66,9 +66,8 @@ def take_snapshot(tx: Transaction, candidate_iid: int, *, folders: dict[str, str
         _OWN.c.project_id == tx.project_id, _OWN.c.candidate_iid == candidate_iid, _OWN.c.value.is_not(None)
     )
     tx.execute(sa.insert(_TAG).from_select(["project_id", "candidate_iid", "key", "value"], kept))
-    for folder, name in folders.items():
-        held = files.below(tx, folder)
-        files.copy(tx, held, source=folder, target=paths.join(paths.beside(to), name))
+    for folder, copy in folders.items():
+        files.copy(tx, files.below(tx, folder), source=folder, target=copy)
 
 
 def forget(tx: Transaction, beside_iid: int) -> None:
