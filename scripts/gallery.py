@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
-from tests.reports import GITLAB, Sides, a_report, a_run
+from tests.reports import GITLAB, Sides, Tables, a_report, a_run
 
 from mltrail_ci import report as command
 from mltrail_ci import responses
-from mltrail_contract import Outcome
-from mltrail_server.domain.conclusion import Conclusion, Level
+from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.preview import Preview
-from mltrail_server.domain.silence import Silence, SilenceKind
+from mltrail_server.domain.silence import Circumstances
 from mltrail_server.domain.threads import Override
 from mltrail_server.gitlab_api import reports as api
 from mltrail_server.services.ci.report import PipelineReport
@@ -41,6 +40,15 @@ models:
       - {metric: "f1/*", better: higher, worse_by: 0.02, then: warn}
       - {metric: val_loss, better: lower, at_most: 0.40}
       - {metric: latency_p95_ms, better: lower, worse_by: {percent: 5}, then: warn}
+"""
+CASES = """
+version: 1
+models:
+  churn:
+    cases:
+      golden: {table: eval_results_table.json, id: id, label: target, prediction: prediction}
+    rules:
+      - {cases: golden, broke_at_most: 2}
 """
 _USUAL = {"val_accuracy": 0.9128, "val_loss": 0.379, "latency_p95_ms": 12.1, "f1/minority": 0.742}
 _SPREADS = {"val_accuracy": 0.0014, "val_loss": 0.006, "latency_p95_ms": 0.12, "f1/minority": 0.008}
@@ -132,29 +140,12 @@ def _accepted() -> Report:
 
 
 def _silent() -> Report:
-    runs = Runs(4)
-    report = a_report({"churn": Sides([], runs.some(5, "base"))}, CONTRACT)
-    silence = Silence(SilenceKind.SILENT, Outcome.WARN, "not trained here")
-    return _without_runs(report, silence, "gate passed with 1 warning: 1 model not trained here")
+    return a_report({"churn": Sides([], Runs(4).some(5, "base"))}, CONTRACT)
 
 
 def _red_and_silent() -> Report:
-    runs = Runs(4)
-    report = a_report({"churn": Sides([], runs.some(5, "base"))}, CONTRACT)
-    sentence = "it failed in this merge request before, and is not trained here; train it, or have somebody accept it"
-    silence = Silence(SilenceKind.RED, Outcome.FAIL, sentence)
-    return _without_runs(report, silence, "gate failed: 1 model not trained here")
-
-
-def _without_runs(report: Report, silence: Silence, sentence: str) -> Report:
-    model = replace(
-        report.models[0],
-        silence=silence,
-        outcome=silence.outcome,
-        conclusion=Conclusion(Level.UNKNOWN, silence.sentence),
-    )
-    gate = replace(report.gate, models=(model,), outcome=silence.outcome, sentence=sentence)
-    return replace(report, models=(model,), gate=gate, conclusion=Conclusion(Level.UNKNOWN, "no runs"))
+    broken = Circumstances(red=frozenset({"churn: val_accuracy must not drop by more than 0.002"}))
+    return a_report({"churn": Sides([], Runs(4).some(5, "base"), seen=broken)}, CONTRACT)
 
 
 def _no_baseline() -> Report:
@@ -283,8 +274,7 @@ def _amended() -> Report:
 
 
 def _fork() -> Report:
-    report = a_report({}, CONTRACT)
-    return replace(report, fork=True, runs=(), changed_files=2)
+    return _changed(a_report({}, CONTRACT, fork=True), 2)
 
 
 def _truncated() -> Report:
@@ -308,6 +298,46 @@ def _fifty_candidates() -> Report:
         mine += runs.some(1, f"trial-{place}", params=_OLD | {"lr": f"{place + 1}e-4"})
     sides = Sides(mine, runs.some(1, "base"), runs.history(19, 1))
     return _changed(a_report({"churn": sides}, CONTRACT))
+
+
+def _answered(
+    *, wrong: Iterable[int], chance: random.Random | None = None, flipped: float = 0.01, cases: int = 400
+) -> list[Case]:
+    """Answer the cases of a test set, all right but some; with `chance`, a share of the answers is turned round, as
+    another seed would.
+    """
+    missed = set(wrong)
+    right = [(number not in missed) != (chance is not None and chance.random() < flipped) for number in range(cases)]
+    return [Case(f"customer-{1000 + number}", "1", Answer(str(int(one)))) for number, one in enumerate(right)]
+
+
+_MISSED = (*range(40, 60), *range(120, 140))
+"""The cases that the target branch's model has wrong."""
+
+
+def _cases() -> Report:
+    """Three cases break and twelve are fixed."""
+    runs = Runs(16)
+    tables = Tables([_answered(wrong=(7, 81, 233, *_MISSED[12:]))], [_answered(wrong=_MISSED)], judged=9)
+    sides = Sides(
+        runs.some(1, "deep", params=_OLD | _NEW), runs.some(1, "base"), runs.history(5, 1), {"golden": tables}
+    )
+    return _changed(a_report({"churn": sides}, CASES))
+
+
+def _cases_of_several_runs() -> Report:
+    """The recipe has got worse, which several runs a side show; and the test set has judged many merge requests."""
+    runs, chance = Runs(17), random.Random(17)  # noqa: S311 - no secret
+    tables = Tables(
+        [_answered(wrong=(*range(200, 220), *_MISSED), chance=chance) for _ in range(5)],
+        [_answered(wrong=_MISSED, chance=chance) for _ in range(5)],
+        judged=140,
+    )
+    sides = Sides(
+        runs.some(5, "deep", params=_OLD | _NEW), runs.some(5, "base"), runs.history(5, 5), {"golden": tables}
+    )
+    contract = CASES.replace("broke_at_most: 2", "worse_by: 0.01, then: warn")
+    return _promoted(_changed(a_report({"churn": sides}, contract)))
 
 
 def _fixed_seed() -> Report:
@@ -364,6 +394,13 @@ SITUATIONS = (
         "Fifty candidates",
         "The best of a sweep, and one run per pipeline on the target branch.",
         _fifty_candidates,
+    ),
+    Situation("cases", "Case by case", "One run on each side: 3 cases of a test set broke and 12 were fixed.", _cases),
+    Situation(
+        "cases-of-several-runs",
+        "Case by case, several runs",
+        "Five runs on each side have answered the same cases, so the change itself can be judged.",
+        _cases_of_several_runs,
     ),
 )
 

@@ -1,13 +1,19 @@
 """Reports made of plain runs, without a server: for tests of what a note says, and for pictures of notes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from mltrail_contract import Outcome
-from mltrail_server.domain import conclusion, gate, judgement
+from mltrail_contract import Model, Outcome
+from mltrail_server.domain import conclusion, gate, judgement, silence
+from mltrail_server.domain.cases import result
+from mltrail_server.domain.cases.result import CaseResult
+from mltrail_server.domain.cases.table import Case
+from mltrail_server.domain.cases.wear import wear
 from mltrail_server.domain.comparison import NO_CONTRACT, compare
+from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.grouping import Run, RunState
-from mltrail_server.domain.judgement import ModelInput
+from mltrail_server.domain.judgement import JudgedModel, ModelInput
+from mltrail_server.domain.silence import Circumstances, Silence
 from mltrail_server.services.contract import contracts
 from mltrail_server.services.review.judge import Judged, ModelReport
 from mltrail_server.services.review.reports import Report
@@ -20,12 +26,27 @@ BASE = "91be02d7" * 5
 
 
 @dataclass
+class Tables:
+    """A table of cases that runs have logged, the named run's first on each side. `judged` merge requests have used it,
+    this one included.
+    """
+
+    now: Sequence[Sequence[Case]]
+    before: Sequence[Sequence[Case]]
+    judged: int = 1
+
+
+@dataclass
 class Sides:
-    """One model: its runs here, the baseline's, and those of the pipelines before it, newest first."""
+    """One model: its runs here, the baseline's, and those of the pipelines before it, newest first. `tables` are those
+    that the contract names, and `seen` is what is known if it has no runs here.
+    """
 
     runs: Sequence[Run]
     baseline: Sequence[Run] = ()
     history: Sequence[Sequence[Run]] = field(default_factory=list)
+    tables: Mapping[str, Tables] = field(default_factory=dict)
+    seen: Circumstances = field(default_factory=Circumstances)
 
 
 def a_run(iid: int, metrics: Mapping[str, float], **changes: object) -> Run:
@@ -47,6 +68,7 @@ def a_report(
     proposed: str | None = None,
     target: str = "main",
     local: Sequence[Run] = (),
+    fork: bool = False,
 ) -> Report:
     """`text` is the contract that binds, `proposed` the merge request's own."""
     judged = _judged(models, text, target)
@@ -56,12 +78,13 @@ def a_report(
         a_pipeline(907, SHA),
         MergeRequest(**fields),  # type: ignore[arg-type] # what a note does not look at is None
         judged.models,
-        conclusion.overall((model.name, model.conclusion) for model in judged.models),
+        conclusion.overall((model.name, model.conclusion) for model in judged.models if model.runs),
         judged,
         None if proposed is None else _judged(models, proposed, target),
         tuple(run for sides in models.values() for run in sides.runs),
         tuple(local),
         target,
+        fork=fork,
     )
 
 
@@ -72,26 +95,46 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
     for name, sides in models.items():
         model = known.get(name, NO_CONTRACT)
         compared = compare(sides.runs, sides.baseline, history=sides.history, model=model)
-        inputs.append(ModelInput(name, compared, model, target, pipelines=range(900, 899 - len(sides.history), -1)))
+        pipelines = range(900, 899 - len(sides.history), -1)
+        inputs.append(ModelInput(name, compared, model, target, pipelines=pipelines, cases=_tables(model, sides)))
     found = judgement.judge_models(inputs)
-    reports = []
-    for name, sides in models.items():
-        model, rulings = known.get(name), found[name].rulings
-        reports.append(
-            ModelReport(
-                name,
-                tuple(sides.runs),
-                found[name].comparison,
-                a_pipeline(900) if sides.baseline else None,
-                conclusion.of_model(found[name].comparison, rulings),
-                model,
-                rulings=rulings,
-                outcome=gate.worst(one.outcome for one in rulings) if model else None,
-                history=tuple(a_pipeline(899 - place) for place in range(len(sides.history))),
-            )
-        )
-    outcomes = [one.outcome for one in reports if one.outcome is not None]
-    summary = gate.summary(ruling.outcome for one in reports for ruling in one.rulings)
+    reports = tuple(_model_report(name, sides, found[name], known.get(name), target) for name, sides in models.items())
     if version.problems:
-        return Judged(version, Outcome.WARN, "contract invalid", tuple(reports))
-    return Judged(version, gate.worst(outcomes) if outcomes else None, summary, tuple(reports))
+        return Judged(version, Outcome.WARN, "contract invalid", reports)
+    outcomes = [one.outcome for one in reports if one.outcome is not None]
+    silent = [one.outcome for one in reports if one.silence is not None and one.outcome is not None]
+    summary = gate.summary((ruling.outcome for one in reports for ruling in one.rulings), silent)
+    return Judged(version, gate.worst(outcomes) if outcomes else None, summary, reports)
+
+
+def _tables(model: Model, sides: Sides) -> list[CaseResult]:
+    return [result.found(model.cases[name], one.before, one.now) for name, one in sides.tables.items()]
+
+
+def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | None, target: str) -> ModelReport:
+    silent = silence.of(model, target, sides.seen) if model is not None and sides.baseline and not sides.runs else None
+    rulings = () if silent is not None else judged.rulings
+    outcome = gate.worst(one.outcome for one in rulings) if model is not None else None
+    return ModelReport(
+        name,
+        tuple(sides.runs),
+        judged.comparison,
+        a_pipeline(900) if sides.baseline else None,
+        _conclusion(judged, silent),
+        model,
+        rulings=rulings,
+        outcome=outcome if silent is None else silent.outcome,
+        history=tuple(a_pipeline(899 - place) for place in range(len(sides.history))),
+        silence=silent,
+        cases=tuple(_worn(one, sides.tables[one.name].judged) for one in judged.cases),
+    )
+
+
+def _conclusion(judged: JudgedModel, silent: Silence | None) -> Conclusion:
+    if silent is not None:
+        return Conclusion(Level.UNKNOWN, silent.sentence)
+    return conclusion.of_model(judged.comparison, judged.rulings, judged.cases)
+
+
+def _worn(one: CaseResult, judged: int) -> CaseResult:
+    return one if one.compared is None else replace(one, wear=wear(judged, one.compared))

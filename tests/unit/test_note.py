@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mltrail_contract import FILE_NAME
+from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.preview import Preview
 from mltrail_server.domain.selection import UnmatchedModel
@@ -21,7 +22,7 @@ from mltrail_server.domain.threads import Override
 from mltrail_server.services.review import note
 from mltrail_server.settings import Settings
 from tests.fakes.gitlab import detectors
-from tests.reports import Sides, a_report, a_run
+from tests.reports import Sides, Tables, a_report, a_run
 
 SETTINGS = Settings(external_url="https://mltrail.example.com", gitlab_url="https://gitlab.example.com")
 MARK = "Zq9"
@@ -402,3 +403,19 @@ def test_a_note_on_thousands_of_models_names_those_that_fail_first() -> None:
     assert len(body) < 200_000
     assert "and 2801 more models" in body
     assert body.index("`zz`") < body.index("`model-0-")
+
+
+def test_a_table_of_cases_with_a_metric_s_name_hides_nothing() -> None:
+    contract = """
+version: 1
+models:
+  churn:
+    cases: {accuracy: {table: a.csv, id: id, label: y, prediction: p}}
+    rules: [{cases: accuracy, worse_by: 0}, {metric: accuracy, better: higher, worse_by: 0}]
+"""
+    now, before = ([Case(str(n), "1", Answer(str(int(n >= wrong)))) for n in range(200)] for wrong in (50, 0))
+    runs = [a_run(n, {"accuracy": 0.8 + n / 1000}) for n in range(6)]
+    body = written({"churn": Sides(runs[3:], runs[:3], tables={"accuracy": Tables([now], [before])})}, contract)
+    assert body.splitlines()[1].endswith("`accuracy` of `churn` is worse, accuracy 1.00 → 0.75")
+    assert "| ❌ **worse**<br>`accuracy`<br><sub>accuracy, higher is better</sub> |" in body
+    assert "**<br>`accuracy`<br><sub>higher is better</sub> |" in body

@@ -1,10 +1,12 @@
 """What became of each metric and rule of a model, a row each, the worst first: for note, pages and log."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mltrail_contract import HigherOrLower, Outcome, Rule, Value
+from mltrail_server.domain.cases import words
+from mltrail_server.domain.cases.comparison import CaseMetric
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.differences import Difference
@@ -41,7 +43,7 @@ class Row:
     found, and `advice` what to do or what would tell more; neither contains anything that a user wrote. `dataset` is a
     user's name for the dataset that both sides have to share. `change` is
     None for a metric that neither side has logged. `difference` holds the values that a rule has tested, which may be
-    the runs' best.
+    the runs' best. `cases` is the table that it is about, None if it is about a metric.
     """
 
     metric: str
@@ -55,6 +57,7 @@ class Row:
     decision: Decision | None = None
     difference: Difference | None = None
     dataset: str | None = None
+    cases: CaseResult | None = None
 
     @property
     def icon(self) -> str:
@@ -65,8 +68,14 @@ class Row:
 
     @property
     def better(self) -> str:
-        """Which way it is better, in words."""
-        return "" if self.change is None else direction_text(self.change.direction)
+        """Which way it is better, in words; for a table of cases, also what is computed from it."""
+        direction = "" if self.change is None else direction_text(self.change.direction)
+        return f"{self.measure}, {direction}" if self.cases is not None else direction
+
+    @property
+    def measure(self) -> str:
+        """What is computed from a table of cases; "" for a metric, whose name says it."""
+        return "" if self.cases is None else words.name(CaseMetric(self.cases.table.measure))
 
     @property
     def before(self) -> float | None:
@@ -122,23 +131,13 @@ class Row:
 def of(model: ModelReport) -> list[Row]:
     """List the rules of a model, the worst first, and then the metrics that no rule names."""
     changes = {change.name: change for change in model.comparison.metrics}
-    tables = {one.name: one for one in map(_of_cases, model.cases)}
+    tables = {one.name: one for one in model.cases}
     dataset = model.model.same_dataset if model.model is not None else None
-    ruled = [_of_rule(ruling, tables if ruling.rule.cases else changes, dataset) for ruling in model.rulings]
-    named = {row.metric for row in ruled}
-    others = [
-        Row(
-            change.name,
-            change.verdict,
-            change.reason,
-            change.advice,
-            change=change,
-            decision=change.decision,
-            dataset=dataset,
-        )
-        for change in (*model.comparison.metrics, *tables.values())
-        if change.name not in named
-    ]
+    ruled = [_of_rule(ruling, changes, tables, dataset) for ruling in model.rulings]
+    # A table may have the name of a metric.
+    named = {(ruling.rule.cases is not None, ruling.metric) for ruling in model.rulings}
+    others = [_without_rule(change, dataset) for name, change in changes.items() if (False, name) not in named]
+    others += [_without_rule(_of_cases(one), cases=one) for name, one in tables.items() if (True, name) not in named]
     return worst_first(ruled + others)
 
 
@@ -170,7 +169,11 @@ def _place(row: Row) -> tuple[int, int]:
     return _OUTCOMES.index(outcome), _VERDICTS.index(row.verdict)
 
 
-def _of_rule(ruling: Ruling, changes: dict[str, MetricChange], dataset: str | None) -> Row:
+def _of_rule(
+    ruling: Ruling, changes: Mapping[str, MetricChange], tables: Mapping[str, CaseResult], dataset: str | None
+) -> Row:
+    table = tables.get(ruling.metric) if ruling.rule.cases is not None else None
+    change = changes.get(ruling.metric) if ruling.rule.cases is None else None
     return Row(
         ruling.metric,
         ruling.verdict,
@@ -179,10 +182,24 @@ def _of_rule(ruling: Ruling, changes: dict[str, MetricChange], dataset: str | No
         ruling.outcome,
         ruling.rule,
         ruling.expects,
-        changes.get(ruling.metric),
+        change if table is None else _of_cases(table),
         ruling.decision,
         ruling.difference,
         dataset,
+        table,
+    )
+
+
+def _without_rule(change: MetricChange, dataset: str | None = None, *, cases: CaseResult | None = None) -> Row:
+    return Row(
+        change.name,
+        change.verdict,
+        change.reason,
+        change.advice,
+        change=change,
+        decision=change.decision,
+        dataset=dataset,
+        cases=cases,
     )
 
 
@@ -211,14 +228,14 @@ def texts(row: Row) -> tuple[str, str]:
 
 
 def values(row: Row) -> str:
-    """Write both values in a sentence, with their unit: `12.0 → 13.2 ms`."""
+    """Write both values in a sentence, with their unit or with what they are: `12.0 → 13.2 ms`, `AUC 0.91 → 0.90`."""
     start, end = texts(row)
-    return f"{start} → {end} {unit(row)}".rstrip()
+    return f"{row.measure} {start} → {end} {unit(row)}".strip()
 
 
 def unit(row: Row) -> str:
     """Return the unit of a row's values; "" if it has none."""
-    known = unit_of(row.metric)
+    known = unit_of(row.metric) if row.cases is None else ""
     return "" if row.now is None else {"pp": "%"}.get(known, known)
 
 

@@ -33,6 +33,9 @@ _RUNS_ONLY = (
     "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
     "measured here."
 )
+_RUNS_AND_CASES = (
+    "Chance is what differs from run to run, such as the seed, and for tables of cases what differs from case to case."
+)
 _NO_PROOF = "Neither *no clear change* nor *within its limit* proves that nothing has changed."
 
 
@@ -166,7 +169,8 @@ def _would_show(model: ModelReport) -> list[Markdown]:
 def _limits(model: ModelReport) -> list[Markdown]:
     quiet = (Verdict.NO_CLEAR_CHANGE, Verdict.WITHIN_LIMIT)
     found = {change.verdict for change in model.comparison.metrics} | {ruling.verdict for ruling in model.rulings}
-    return [Markdown(_RUNS_ONLY), *([Markdown(_NO_PROOF)] if found & set(quiet) else [])]
+    chance = _RUNS_AND_CASES if any(one.compared is not None for one in model.cases) else _RUNS_ONLY
+    return [Markdown(chance), *([Markdown(_NO_PROOF)] if found & set(quiet) else [])]
 
 
 def chart(model: ModelReport) -> tuple[Markdown, Markdown] | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from mltrail_contract import BaselineKind, Then
 from mltrail_server.domain import folds
+from mltrail_server.domain.cases import words
+from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
@@ -52,23 +54,30 @@ def _families(report: Report) -> int:
 
 
 def _clear(row: Row, between: str = "seeds") -> str:
-    """Say how often chance alone would show what a test has found; "" if it has found nothing. A test of cases has no
-    evidence between runs.
-    """
+    """Say how often chance alone would show what a test has found; "" if it has found nothing."""
     decision = row.decision
     if decision is None or not (decision.worse if row.verdict is Verdict.WORSE else decision.better):
         return ""
     p = decision.p_worse if row.verdict is Verdict.WORSE else decision.p_better
-    if decision.evidence is None:
-        return f"clear: differences between test cases would do this in {_cases(p)} (other seeds could differ)"
-    return f"clear: differences between {between} would do this in {_cases(p)} (another test set could differ)"
+    if row.cases is not None:
+        return f"clear: by chance alone, {_of(p, 'such test sets')} would show this (other seeds could differ)"
+    return f"clear: differences between {between} would do this in {_of(p, 'cases')} (another test set could differ)"
 
 
-def _cases(p: float) -> str:
+def _found_in_cases(row: Row) -> str:
+    clear = _clear(row)
+    if clear:
+        return clear
+    if row.verdict is Verdict.WORSE:
+        return "broken cases are counted, which needs no test" if row.decision is None else "not cleared by this run"
+    return "undecided: too few cases" if row.verdict is Verdict.CANT_TELL else "undecided"
+
+
+def _of(p: float, what: str) -> str:
     if p < _SMALLEST_CHANCE:
-        return "fewer than 1 of 1,000 cases"
+        return f"fewer than 1 of 1,000 {what}"
     of = 1000 if p < 10 * _SMALLEST_CHANCE else 100
-    return f"at most {math.ceil(round(p * of, 6))} of {of:,} cases"
+    return f"at most {math.ceil(round(p * of, 6))} of {of:,} {what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +98,36 @@ class _OfModel:
             return None
         if compared.baseline is None:
             return Line("How sure", f"nothing can be said yet: {self._no_baseline()}.")
-        change = self._telling()
-        if change is None or change.baseline is None or change.current is None:
+        change, row = self._telling(), self._named()
+        if row is not None and row.cases is not None and row.cases.compared is not None:
+            parts = self._of_cases(row, row.cases.compared)
+        elif change is None or change.baseline is None or change.current is None:
             return None
-        parts = [f"{self._state(change)}.", *self._more_of(change)]
+        else:
+            parts = [f"{self._state(change, row)}.", *self._more_of(change)]
         parts += [f"{capital(remark)}." for remark in self.model.remarks]
         if not self.model.touched:
             parts.append("The merge request changes nothing under the model's paths, so its rules don't apply.")
         return Line("How sure", " ".join(parts))
 
-    def _state(self, change: MetricChange) -> str:
+    def _named(self) -> Row | None:
+        """Return the row of what the heading says of this model."""
+        named = self.model.conclusion.worst or self.model.conclusion.best
+        return None if named is None else row_of([self.model], named)
+
+    def _of_cases(self, row: Row, compared: CaseComparison) -> list[str]:
+        """Say how sure it is what a table of cases shows, which rests on one run a side."""
+        on = f"1 run on each side, which answered the same {words.count(compared.cases)}"
+        parts = [f"{_found_in_cases(row)}; {on}."]
+        if row.verdict is Verdict.CANT_TELL:
+            return [*parts, *([f"{capital(row.advice)}."] if row.advice else [])]
+        return [*parts, *self._rate()]
+
+    def _state(self, change: MetricChange, row: Row | None) -> str:
         """Say how sure what the heading says is, and on how many runs that rests."""
-        runs, found = self._runs(change), self.model.conclusion
+        runs = self._runs(change)
         if self.model.comparison.incomparable:
             return f"nothing can be compared; {runs}"
-        named = found.worst or found.best
-        row = None if named is None else row_of([self.model], named)
         clear = "" if row is None else _clear(row, "folds" if self._folds(change) else "seeds")
         if clear:
             return f"{clear}. {runs}"
@@ -121,11 +144,14 @@ class _OfModel:
             return []
         if change.verdict is Verdict.CANT_TELL:
             return [f"{capital(change.sentence.partition('; ')[2] or change.sentence)}."]
-        rate = _rate(self.report) if len(self.report.models) == 1 else ""
-        found = [rate] if rate else []
+        found = self._rate()
         if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice:
             found.append(f"In {self.style.name(change.name)}, {change.advice}; a smaller one may go unseen.")
         return found
+
+    def _rate(self) -> list[str]:
+        rate = _rate(self.report) if len(self.report.models) == 1 else ""
+        return [rate] if rate else []
 
     def _telling(self) -> MetricChange | None:
         """Choose the metric that the heading is about, or else the one that ranks."""

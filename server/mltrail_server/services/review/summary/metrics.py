@@ -42,6 +42,9 @@ def worst(row: Row | None, found: Finding, style: Style, *, model: ModelReport, 
         if model.comparison.incomparable == means:
             return f"{_incomparable(model, style, target)}, so {name} can't be compared"
         return f"can't tell yet whether {name} is worse{undecided(row, means)}"
+    if row is not None and row.cases is not None and not row.is_tested:
+        # The measure may have risen although too many cases broke.
+        return f"{name} breaks its rule: {means}"
     if row is None or row.now is None or not row.is_tested:
         return f"{name} is worse: {means}"
     if not row.is_found_worse:
