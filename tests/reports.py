@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mltrail_contract import Model, Outcome
-from mltrail_server.domain import conclusion, gate, judgement, silence
+from mltrail_server.domain import conclusion, gate, judgement, rules, silence
 from mltrail_server.domain.cases import result
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.table import Case
@@ -104,7 +104,7 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
     outcomes = [one.outcome for one in reports if one.outcome is not None]
     silent = [one.outcome for one in reports if one.silence is not None and one.outcome is not None]
     summary = gate.summary((ruling.outcome for one in reports for ruling in one.rulings), silent)
-    return Judged(version, gate.worst(outcomes) if outcomes else None, summary, reports)
+    return Judged(version, rules.worst(outcomes) if outcomes else None, summary, reports)
 
 
 def _tables(model: Model, sides: Sides) -> list[CaseResult]:
@@ -114,7 +114,7 @@ def _tables(model: Model, sides: Sides) -> list[CaseResult]:
 def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | None, target: str) -> ModelReport:
     silent = silence.of(model, target, sides.seen) if model is not None and sides.baseline and not sides.runs else None
     rulings = () if silent is not None else judged.rulings
-    outcome = gate.worst(one.outcome for one in rulings) if model is not None else None
+    outcome = rules.worst(one.outcome for one in rulings) if model is not None else None
     return ModelReport(
         name,
         tuple(sides.runs),

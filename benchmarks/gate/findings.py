@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from mltrail_contract import Outcome, Then
-from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.judgement import JudgedModel
+from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.verdict import Verdict
 
 Judged = Mapping[str, JudgedModel]

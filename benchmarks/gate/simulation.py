@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Tolerance
-from mltrail_server.domain import gate
+from mltrail_server.domain import rules
 from mltrail_server.domain.comparison import compare
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.judgement import ModelInput, judge_models
@@ -105,7 +105,7 @@ class Simulated:
         judged = judge_models(inputs)
         for model in self.models:
             failing = [one for one in judged[model.contract.name].rulings if one.outcome is Outcome.FAIL]
-            model.red = frozenset(gate.name_of(model.contract.name, one) for one in failing)
+            model.red = frozenset(rules.name_of(model.contract.name, one) for one in failing)
         dropped = None if self._change.every else ("model-0", self._metrics[0].name)
         return found_in(judged, dropped)
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Tolerance, Value
-from mltrail_server.domain import gate, judgement
+from mltrail_server.domain import gate, judgement, rules
 from mltrail_server.domain.comparison import MetricChange, compare
-from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Extremes, Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
+from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.verdict import Verdict
 
 STEADY = (0.80, 0.81, 0.82, 0.80, 0.81)
@@ -280,8 +280,8 @@ def test_the_best_of_ten_equal_candidates_is_luck() -> None:
 
 
 def test_the_worst_outcome_decides() -> None:
-    assert gate.worst([]) is Outcome.PASS
-    assert gate.worst([Outcome.PASS, Outcome.FAIL, Outcome.WARN]) is Outcome.FAIL
+    assert rules.worst([]) is Outcome.PASS
+    assert rules.worst([Outcome.PASS, Outcome.FAIL, Outcome.WARN]) is Outcome.FAIL
 
 
 def test_runs_that_are_made_to_spread_hide_no_drop() -> None:
@@ -299,8 +299,8 @@ def test_what_is_no_number_breaks_its_bounds() -> None:
 def test_very_many_rules_and_metrics_end_soon_and_do_not_pass() -> None:
     metrics = {f"slice/{number}": 0.9 for number in range(1500)}
     now = [Run(1, "run", RunState.SUCCEEDED, {}, metrics)]
-    rules = [Rule(f"slice/*{'?' * (number % 3)}", at_least=0.1, then=Then.WARN) for number in range(58)]
-    rulings = ruled(now, now, *rules)
-    assert len(rulings) < gate.MOST_RULINGS + len(rules)
+    bars = [Rule(f"slice/*{'?' * (number % 3)}", at_least=0.1, then=Then.WARN) for number in range(58)]
+    rulings = ruled(now, now, *bars)
+    assert len(rulings) < gate.MOST_RULINGS + len(bars)
     assert rulings[-1].sentence == "1500 metrics are too many to check"
     assert (rulings[-1].outcome, rulings[-1].known) == (Outcome.WARN, False)

@@ -9,9 +9,9 @@ import pytest
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Tolerance
 from mltrail_server.domain import judgement
 from mltrail_server.domain.comparison import compare
-from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import ModelInput
+from mltrail_server.domain.rules import Ruling
 
 MODEL = Model("churn", rules=(Rule("acc", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.0)),))
 BEFORE = [0.78, 0.79, 0.80, 0.81, 0.82]

@@ -6,7 +6,6 @@ runs show what chance does, a fixed bound decides: a loss of more than 5 points 
 anything else, does not pass.
 """
 
-import fnmatch
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from enum import StrEnum
 
 from mltrail_contract import Model, Rule
 
-from . import globs, hypotheses
+from . import globs, hypotheses, rules
 from .comparison import Comparison, MetricChange, direction_of
 from .differences import Difference
 from .direction import Better, is_of_training, is_rate
@@ -109,7 +108,7 @@ def ranked_before(compared: Comparison, now: Iterable[Run], model: Model) -> str
 def _ruled(model: Model, changes: Mapping[str, MetricChange], branch: str) -> dict[str, list[Rule]]:
     found: dict[str, list[Rule]] = {}
     for rule in model.rules:
-        if rule.target is None or fnmatch.fnmatchcase(branch, rule.target):
+        if rules.applies(rule, branch):
             for name in globs.matching(changes, rule.metric):
                 found.setdefault(name, []).append(rule)
     return found
@@ -131,17 +130,16 @@ def _decided(chosen: Sequence[MetricChange], ruled: Mapping[str, Sequence[Rule]]
     return {key.metric: decision for key, decision in hypotheses.decide(tested).items()}
 
 
-def _allowed(one: MetricChange, rules: Sequence[Rule]) -> float | None:
+def _allowed(one: MetricChange, of_it: Sequence[Rule]) -> float | None:
     """Return the loss that the strictest rule tolerates; None if no rule compares."""
-    tolerances = [rule.worse_by for rule in rules if rule.worse_by is not None]
-    held_to = abs(one.before or 0.0)
-    return min((held_to * each.amount / _PERCENT if each.percent else each.amount for each in tolerances), default=None)
+    tolerances = [rule.worse_by for rule in of_it if rule.worse_by is not None]
+    return min((rules.allowed(each, one.before or 0.0) for each in tolerances), default=None)
 
 
 def _line(
-    one: MetricChange, rules: Sequence[Rule], decision: Decision | None, *, allowed: bool, odd: int
+    one: MetricChange, of_it: Sequence[Rule], decision: Decision | None, *, allowed: bool, odd: int
 ) -> ChampionMetric:
-    standing, sentence = _standing(one, rules, decision)
+    standing, sentence = _standing(one, of_it, decision)
     if odd and one.direction.certain and one.baseline is not None and one.current is not None:
         # The mean of the other runs would hide a training that diverged.
         standing, sentence = Standing.WORSE, f"diverged: not a number in {odd} {'run' if odd == 1 else 'runs'}"
@@ -152,14 +150,14 @@ def _line(
     return ChampionMetric(one.name, one.direction.better, one.before, now, standing, text)
 
 
-def _standing(one: MetricChange, rules: Sequence[Rule], decision: Decision | None) -> tuple[Standing, str]:
+def _standing(one: MetricChange, of_it: Sequence[Rule], decision: Decision | None) -> tuple[Standing, str]:
     if not one.direction.certain:
         return Standing.UNCOMPARED, f"its direction is {'only guessed' if one.direction.guessed else 'unknown'}"
     if one.baseline is None:
         return Standing.UNCOMPARED, "the champion has not logged it"
     if one.current is None or one.loss is None:
         return Standing.WORSE, "no longer logged, or not a number"
-    allowed = _allowed(one, rules)
+    allowed = _allowed(one, of_it)
     found = Tested(
         one.name,
         one.direction,

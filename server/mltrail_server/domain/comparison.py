@@ -124,6 +124,14 @@ class Comparison:
             return 0
         return _odd(self.best, metric) if self.best is not None else 0
 
+    def diverged(self, metric: str) -> str:
+        """Say in how many of the best's runs a metric is no number, unless the baseline has such runs too."""
+        return _diverged(self.best, metric) if self.best is not None and self.odd(metric) else ""
+
+    def missing(self, metric: str) -> str:
+        """Say why the best has no value of a metric."""
+        return (_diverged(self.best, metric) if self.best is not None else "") or "no longer logged"
+
     def lacking(self, metric: str) -> int:
         """Count the best's runs that logged other metrics only, unless the baseline has such runs too."""
         if self.best is None or (self.baseline is not None and _lacking(self.baseline, metric)):
@@ -386,6 +394,13 @@ def _without_confirmations(runs: Sequence[Run], repeat_over: frozenset[str]) -> 
 
 def _odd(group: Group, metric: str) -> int:
     return sum(metric in run.metrics and not usable(run.metrics[metric]) for run in group.runs)
+
+
+def _diverged(group: Group, metric: str) -> str:
+    odd, runs = _odd(group, metric), len(group.runs)
+    if not odd:
+        return ""
+    return "diverged: not a number" if runs == 1 else f"diverged: not a number in {odd} of {runs} runs"
 
 
 def _lacking(group: Group, metric: str) -> int:

@@ -9,7 +9,8 @@ from mltrail_contract import Outcome
 from .cases.result import CaseResult
 from .comparison import Comparison, MetricChange
 from .direction import is_of_training
-from .gate import Ruling
+from .numbers import count
+from .rules import Ruling
 from .verdict import Verdict
 
 
@@ -173,9 +174,5 @@ def _sentence(comparison: Comparison, rulings: Sequence[Ruling], cases: Sequence
     if not worse and not better:
         headline = comparison.headline
         return headline.reason if headline is not None else str(Verdict.CANT_TELL)
-    parts = [f"{_counted(len(found))} {word}" for found, word in ((worse, "worse"), (better, "better")) if found]
-    return ", ".join(parts)
-
-
-def _counted(count: int) -> str:
-    return "1 metric is" if count == 1 else f"{count} metrics are"
+    found = ((worse, Verdict.WORSE), (better, Verdict.BETTER))
+    return ", ".join(f"{count(len(names), 'metric is', 'metrics are')} {verdict}" for names, verdict in found if names)

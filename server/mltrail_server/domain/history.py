@@ -1,10 +1,11 @@
 """Which of the target branch's pipelines show the baseline's level, and which only how much runs vary by chance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from . import datasets
 from .grouping import Group
+from .statistics import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,12 @@ def counted(baseline: Group | None, history: Sequence[Group | None], *, same_dat
             continue
         (level if one.params == baseline.params else spread).append(place)
     return Counted(tuple(level), tuple(spread))
+
+
+def single_values(pipelines: Iterable[Summary | None]) -> dict[int, float]:
+    """Return the value of each of the target branch's pipelines, by its place, if all have a single run; empty
+    otherwise.
+    """
+    known = {place: one for place, one in enumerate(pipelines) if one is not None}
+    alike = all(one.n == 1 for one in known.values())
+    return {place: one.mean for place, one in known.items()} if alike else {}

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 
 from mltrail_contract import Model
 
-from . import gate, hypotheses
+from . import gate, hypotheses, rules
 from .cases import rule as case_rules
 from .cases.result import CaseResult
 from .cases.rule import CaseInput
 from .comparison import NO_CONTRACT, Comparison, MetricChange
 from .direction import Better, is_of_training
 from .evidence import UNTESTED, Evidence
-from .gate import Ruling
+from .history import single_values
 from .hypotheses import Decision, Family, Hypothesis, Key, Look
+from .rules import Ruling
 from .tested import Found, Tested, is_luck
 from .verdict import WORST_FIRST, Verdict
 
@@ -80,7 +81,7 @@ def _hypotheses(given: ModelInput) -> list[Hypothesis]:
         if change.name in ruled or change.current is None or change.baseline is None:
             continue
         earlier = [change.baseline, *(one.metrics.get(change.name) if one else None for one in compared.comparable)]
-        values = gate.single_values(earlier)
+        values = single_values(earlier)
         asked.append(
             Hypothesis(
                 Key(given.name, change.name),
@@ -113,7 +114,7 @@ def _judged(given: ModelInput, decisions: Mapping[Key, Decision]) -> JudgedModel
     ruled = _ruled_by(given)
     of_rule: dict[str, Ruling] = {}
     for ruling in sorted(rulings, key=lambda one: WORST_FIRST.index(one.verdict)):
-        if ruling.metric in ruled and gate.compares_last(ruling.rule):
+        if ruling.metric in ruled and rules.compares_last(ruling.rule):
             of_rule.setdefault(ruling.metric, ruling)
     metrics = [
         _as_ruled(one, of_rule[one.name])
@@ -164,9 +165,9 @@ def _found(compared: Comparison, change: MetricChange, decision: Decision | None
     if before is None:
         return Found(Verdict.CANT_TELL, "new here: no baseline yet")
     if now is None:
-        return Found(Verdict.WORSE, gate.missing(compared, change))
-    if compared.best is not None and (odd := compared.odd(change.name)):
-        return Found(Verdict.WORSE, gate.diverged(odd, compared.best))
+        return Found(Verdict.WORSE, compared.missing(change.name))
+    if diverged := compared.diverged(change.name):
+        return Found(Verdict.WORSE, diverged)
     if compared.incomparable:
         return Found(Verdict.CANT_TELL, compared.incomparable)
     return Tested(

@@ -31,6 +31,11 @@ def number(value: float, *, decimals: int | None = None) -> str:
     return text.replace("-", _MINUS)
 
 
+def count(number_of: int, noun: str, plural: str = "") -> str:
+    """Write a number and its noun: `1 run`, `2 runs`."""
+    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {plural or noun + 's'}"
+
+
 def is_plain(value: float) -> bool:
     """Whether a value is written without a power of ten."""
     return value == 0 or _PLAIN[0] <= abs(value) < _PLAIN[1]

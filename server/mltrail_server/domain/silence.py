@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from mltrail_contract import Model, Outcome, Then
 
-from . import gate
+from .rules import applies, worst
 
 
 class SilenceKind(StrEnum):
@@ -81,13 +81,13 @@ def still_busy(pipelines: Iterable[int]) -> Silence:
 def _if_silent(model: Model, *, meant: bool) -> Outcome:
     if model.if_silent_is_set or not meant:
         return model.if_silent
-    return gate.worst([model.if_silent, model.if_unknown])
+    return worst([model.if_silent, model.if_unknown])
 
 
 def _evaded(model: Model, target: str) -> Outcome:
     """Return what breaking the strictest of a model's rules leads to."""
-    fails = any(rule.then is Then.FAIL for rule in (*model.rules, *model.case_rules) if gate.applies(rule, target))
-    return Outcome.FAIL if fails else gate.worst([Outcome.WARN, model.if_silent])
+    fails = any(rule.then is Then.FAIL for rule in (*model.rules, *model.case_rules) if applies(rule, target))
+    return Outcome.FAIL if fails else worst([Outcome.WARN, model.if_silent])
 
 
 def counts(model: Model, target: str) -> bool:
@@ -95,7 +95,7 @@ def counts(model: Model, target: str) -> bool:
     if model.retired:
         return False
     rules = (*model.rules, *model.case_rules)
-    return model.if_silent is Outcome.FAIL or any(gate.applies(rule, target) for rule in rules)
+    return model.if_silent is Outcome.FAIL or any(applies(rule, target) for rule in rules)
 
 
 def moved(

@@ -10,9 +10,9 @@ from flask import Response
 from mltrail_server.domain.comparison import MetricChange, ParameterChange
 from mltrail_server.domain.conclusion import Conclusion, Finding
 from mltrail_server.domain.evidence import Evidence
-from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.preview import Preview
+from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.bodies import body_of

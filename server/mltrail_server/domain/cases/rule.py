@@ -5,9 +5,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from mltrail_contract import Model, Outcome, Rule, Then
-from mltrail_server.domain import gate
-from mltrail_server.domain.gate import Ruling
+from mltrail_server.domain import rules
 from mltrail_server.domain.hypotheses import Decision, Family, Hypothesis, Key
+from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.verdict import WORST_FIRST, Verdict
 
 from . import tested, words
@@ -15,12 +15,11 @@ from .comparison import CaseMetric
 from .result import CaseResult
 
 _OWN_CASES = "this merge request is the cause: log the baseline's cases, or have somebody accept the new ones"
-_BEFORE = "it failed in this merge request before: show that it is fixed, or have somebody accept it"
 
 
 @dataclass(frozen=True, slots=True)
 class CaseInput:
-    """A model's tables, compared. `red` are the rules that this merge request has broken before, by `gate.name_of`.
+    """A model's tables, compared. `red` are the rules that this merge request has broken before, by `rules.name_of`.
     Earlier looks at the same files cost nothing: each has a model of its own, and so a question of its own.
     """
 
@@ -49,7 +48,8 @@ def judge(given: CaseInput, decisions: Mapping[Key, Decision]) -> tuple[tuple[Ca
     """
     by_name = {one.name: one for one in given.tables}
     rulings = tuple(
-        _unless_fixed(_ruling(given, place, rule, by_name, decisions), given) for place, rule in _rules(given)
+        rules.unless_fixed(_ruling(given, place, rule, by_name, decisions), given.model.name, given.red)
+        for place, rule in _rules(given)
     )
     comparing = [one for one in rulings if one.rule.worse_by is not None]
     comparing.sort(key=lambda one: WORST_FIRST.index(one.verdict), reverse=True)
@@ -79,7 +79,7 @@ _NONE = "must break no case"
 
 
 def _rules(given: CaseInput) -> Iterator[tuple[int, Rule]]:
-    return ((place, rule) for place, rule in enumerate(given.model.case_rules) if gate.applies(rule, given.target))
+    return ((place, rule) for place, rule in enumerate(given.model.case_rules) if rules.applies(rule, given.target))
 
 
 def _compared_by_rules(given: CaseInput) -> set[str | None]:
@@ -101,7 +101,7 @@ def _allowed(rule: Rule, one: CaseResult) -> float:
     tolerance = rule.worse_by
     if tolerance is None or one.compared is None:
         return 0.0
-    return abs(one.compared.before) * tolerance.amount / 100 if tolerance.percent else tolerance.amount
+    return rules.allowed(tolerance, one.compared.before)
 
 
 def _ruling(
@@ -130,9 +130,9 @@ def _ruling(
         found.advice,
         decision,
     )
-    if ruled.outcome is Outcome.FAIL or gate.name_of(given.model.name, ruled) not in given.red:
+    if ruled.outcome is Outcome.FAIL or rules.name_of(given.model.name, ruled) not in given.red:
         return ruled
-    return gate.unless_cleared(ruled, tested.chance(one, allowed))
+    return rules.unless_cleared(ruled, tested.chance(one, allowed))
 
 
 def _bar(model: Model, rule: Rule, one: CaseResult) -> Ruling | None:
@@ -161,13 +161,6 @@ def _unknown(model: Model, rule: Rule, found: CaseResult | None) -> Ruling:
         Verdict.CANT_TELL,
         advice=_OWN_CASES if ours else "",
     )
-
-
-def _unless_fixed(one: Ruling, given: CaseInput) -> Ruling:
-    known = one.verdict is not Verdict.CANT_TELL or one.outcome is Outcome.FAIL
-    if known or gate.name_of(given.model.name, one) not in given.red:
-        return one
-    return replace(one, outcome=Outcome.FAIL, advice=_BEFORE)
 
 
 def _as_ruled(one: CaseResult, ruling: Ruling) -> CaseResult:

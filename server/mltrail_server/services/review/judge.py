@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mltrail_contract import Contract, Model, Outcome, Value
-from mltrail_server.domain import conclusion, gate, globs, judgement, looks, selection, silence
+from mltrail_server.domain import conclusion, gate, globs, judgement, looks, rules, selection, silence
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.evaluations import evaluates, settle
-from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.grouping import Extremes, Gone, Group, Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
+from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
 from mltrail_server.services.contract.contracts import ContractVersion, PipelineContract
@@ -77,7 +77,7 @@ class ModelReport:
         """Name what fails, each in a form that stays the same from pipeline to pipeline."""
         if self.silence is not None and self.silence.outcome is Outcome.FAIL:
             return self.silence.rules or frozenset({f"{self.name}: not trained here"})
-        return frozenset(gate.name_of(self.name, ruling) for ruling in self.rulings if ruling.outcome is Outcome.FAIL)
+        return frozenset(rules.name_of(self.name, ruling) for ruling in self.rulings if ruling.outcome is Outcome.FAIL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +183,12 @@ def _judge_repair(given: GateInput, version: ContractVersion, repaired: Contract
     own = _judge(given, repaired)
     before = None if version.earlier is None else _judge(given, ContractVersion(version.earlier))
     if before is None:
-        outcome = gate.worst([Outcome.WARN, own.outcome or Outcome.PASS])
+        outcome = rules.worst([Outcome.WARN, own.outcome or Outcome.PASS])
         sentence = (
             f"the invalid contract is mended here, and no earlier one is known; by the mended one: {own.sentence}"
         )
         return Judged(version, outcome, sentence, own.models, own.questions)
-    outcome = gate.worst([before.outcome or Outcome.PASS, own.outcome or Outcome.PASS])
+    outcome = rules.worst([before.outcome or Outcome.PASS, own.outcome or Outcome.PASS])
     stricter = before if before.outcome is outcome or own.outcome is not outcome else own
     which = "the last valid one" if stricter is before else "the mended one"
     sentence = f"the invalid contract is mended here; by {which}: {stricter.sentence}"
@@ -408,7 +408,7 @@ def _has_rules(given: GateInput, case: _Case) -> bool:
 def _outcome(case: _Case, rulings: Sequence[Ruling]) -> Outcome:
     """Return the worst of what a model's rules say."""
     unknown = [case.model.if_unknown] if case.missing and case.model is not None else []
-    return gate.worst([ruling.outcome for ruling in rulings] + unknown)
+    return rules.worst([ruling.outcome for ruling in rulings] + unknown)
 
 
 def _silence(given: GateInput, case: _Case, unclaimed: AbstractSet[tuple[str, str]]) -> Silence | None:
@@ -453,7 +453,7 @@ def _gate(given: GateInput, version: ContractVersion, models: Sequence[ModelRepo
     outcomes = _outcomes(models)
     if not outcomes:
         return None, _without_outcome(version, models)
-    return gate.worst(outcomes), _summary(models)
+    return rules.worst(outcomes), _summary(models)
 
 
 def _summary(models: Sequence[ModelReport]) -> str:

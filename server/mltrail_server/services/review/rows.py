@@ -11,9 +11,9 @@ from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.differences import Difference
 from mltrail_server.domain.direction import Basis, Better, MetricDirection, unit_of
-from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.hypotheses import Decision
 from mltrail_server.domain.numbers import number
+from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.domain.verdict import Verdict
 

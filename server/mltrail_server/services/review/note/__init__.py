@@ -14,11 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mltrail_contract import Outcome
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.markdown import Markdown, code, name
+from mltrail_server.domain.numbers import count
 from mltrail_server.services.review import rows, summary
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
-from mltrail_server.services.review.summary import Line, count
+from mltrail_server.services.review.summary import Line
 from mltrail_server.settings import Settings
 
 from . import cases, cells, metrics, rulings, runs

@@ -5,9 +5,9 @@ from typing import Any
 from mltrail_server.domain.comparison import ParameterChange
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.markdown import Markdown, code, link
+from mltrail_server.domain.numbers import count
 from mltrail_server.domain.preview import Preview
 from mltrail_server.services.review.judge import ModelReport
-from mltrail_server.services.review.summary import count
 
 from .cells import Page
 

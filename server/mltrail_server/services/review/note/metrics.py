@@ -6,14 +6,13 @@ from typing import Any
 
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.direction import Better, is_in_points, unit_of
-from mltrail_server.domain.gate import compares_last
 from mltrail_server.domain.markdown import Markdown, code, name
-from mltrail_server.domain.numbers import decimals_for, number, signed
+from mltrail_server.domain.numbers import count, decimals_for, number, signed
+from mltrail_server.domain.rules import compares_last
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.rows import Row
-from mltrail_server.services.review.summary import count
 
 from .cells import Page
 

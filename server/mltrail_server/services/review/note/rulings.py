@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from mltrail_contract import FILE_NAME, Outcome, Problem, Then
-from mltrail_server.domain.gate import Ruling
 from mltrail_server.domain.markdown import Markdown, code
+from mltrail_server.domain.numbers import count
+from mltrail_server.domain.rules import Ruling
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
-from mltrail_server.services.review.summary import count
 
 from .cells import Page
 

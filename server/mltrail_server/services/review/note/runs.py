@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.grouping import Run, RunState, usable
 from mltrail_server.domain.markdown import Markdown, cell, code, link, title
-from mltrail_server.domain.numbers import number
+from mltrail_server.domain.numbers import count, number
 from mltrail_server.services.review.judge import ModelReport
-from mltrail_server.services.review.summary import count
 
 from .cells import Page
 

@@ -8,6 +8,7 @@ from mltrail_server.domain import folds
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
+from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport, gone_sentence
@@ -15,7 +16,7 @@ from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 
 from .metrics import row_of
-from .style import Line, Style, capital, count
+from .style import Line, Style, capital
 
 _SMALLEST_CHANCE = 0.001
 _UNCHANGED = "merge requests that change nothing"

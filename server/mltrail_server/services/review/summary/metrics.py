@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from mltrail_server.domain.conclusion import Finding
+from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.rows import Row
 
-from .style import Style, count
+from .style import Style
 
 _FEW = 2
 

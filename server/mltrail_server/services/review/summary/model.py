@@ -2,13 +2,14 @@
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.conclusion import Finding, Level
+from mltrail_server.domain.numbers import count
 from mltrail_server.domain.silence import Silence, SilenceKind
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
 
 from . import metrics
-from .style import ICONS, Style, count
+from .style import ICONS, Style
 
 
 def heading(model: ModelReport, style: Style) -> tuple[str, str]:

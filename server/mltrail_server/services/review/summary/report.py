@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, Outcome
 from mltrail_server.domain.conclusion import Finding, Level
+from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
@@ -12,7 +13,7 @@ from mltrail_server.services.review.rows import Row
 
 from . import metrics
 from .model import silent
-from .style import ICONS, Line, Style, count
+from .style import ICONS, Line, Style
 
 _QUIET = (Verdict.NO_CLEAR_CHANGE, Verdict.WITHIN_LIMIT)
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, Outcome
 from mltrail_server.domain.grouping import RunState
-from mltrail_server.domain.numbers import number
+from mltrail_server.domain.numbers import count, number
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 
-from .style import Line, Style, count
+from .style import Line, Style
 
 _NOT_COUNTED = {
     RunState.FAILED: "failed",

@@ -32,8 +32,3 @@ class Line:
 def capital(text: str) -> str:
     """Begin with a capital letter."""
     return f"{text[:1].upper()}{text[1:]}"
-
-
-def count(number_of: int, noun: str, plural: str = "") -> str:
-    """Write a number and its noun: `1 run`, `2 runs`."""
-    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {plural or noun + 's'}"

@@ -1,7 +1,7 @@
 """Why a model was not trained here, and what unblocks a merge that is blocked because something can't be told."""
 
 from mltrail_contract import Outcome
-from mltrail_server.domain.gate import SAME_DATA
+from mltrail_server.domain.rule_check import SAME_DATA
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
