@@ -14,9 +14,9 @@ from enum import StrEnum
 from mltrail_contract import Model, Rule
 
 from . import globs, hypotheses, rules
-from .comparison import Comparison, MetricChange, direction_of
+from .comparison import Comparison, MetricChange
 from .differences import Difference
-from .direction import Better, is_of_training, is_rate
+from .direction import Better, direction_of, is_of_training, is_rate
 from .evidence import ENOUGH_FREEDOM
 from .grouping import Run, ranking_metric
 from .hypotheses import Decision, Family, Hypothesis, Key

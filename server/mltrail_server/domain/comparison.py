@@ -3,19 +3,20 @@
 This only measures. What a difference means is said by `judgement`, for all models of a merge request together.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mltrail_contract import Model
 
-from . import datasets, evidence, folds, globs, looks, overfitting, trials, winners
+from . import datasets, evidence, folds, overfitting
 from . import history as branch_history
-from .direction import Basis, Better, MetricDirection, direction_by_name, is_system
+from .direction import Basis, Better, MetricDirection, direction_of, directions_in, is_system
 from .evidence import BranchLevel, Evidence
-from .grouping import Group, Run, RunState, best, choice, group, ranking_metric, representative, usable
+from .grouping import Group, Run, ranking_metric, representative, usable
 from .history import NOTHING, Counted
 from .hypotheses import FIRST, Decision, Look
 from .looks import Pool, Stage
+from .ranking import Ranking
 from .statistics import Summary
 from .verdict import Verdict
 from .winners import ALONE, Contest
@@ -178,12 +179,9 @@ class _Sides:
 
     def contest_in(self, metric: str, direction: MetricDirection) -> Contest:
         """Say how the best was chosen, seen from one metric."""
-        lower = direction.better is Better.LOWER
-        return (
-            ALONE
-            if direction.better is Better.UNKNOWN
-            else replace(self.contest, ranks=metric == self.ranks, lower=lower)
-        )
+        if direction.better is Better.UNKNOWN:
+            return ALONE
+        return replace(self.contest, ranks=metric == self.ranks, lower=direction.better is Better.LOWER)
 
     def _summaries(self, places: Sequence[int], metric: str) -> list[Summary]:
         chosen = (self.history[place] for place in places)
@@ -204,15 +202,15 @@ def compare(
     baseline, `earlier` those of earlier looks at the same files, both newest first. `rank_by` and `better` (its
     direction) overrule the contract.
     """
-    ranking = _Ranking(model, rank_by or model.rank_by)
+    ranking = Ranking(model, rank_by or model.rank_by)
     ours, theirs = ranking.candidates(current), ranking.candidates(baseline)
     metric = ranking.stated or ranking_metric(ours.groups)
     direction = MetricDirection(better, Basis.STATED) if better else direction_of(metric or "", model)
     champion = ranking.best_before(theirs.groups, direction)
     yours = theirs.confirmation_of(champion) or champion
     planned = len(yours.runs) if yours is not None else None
-    decisive = _decisive(ours.groups, model, metric)
-    found = _chosen(ours, [ranking.candidates(runs) for runs in earlier], (metric, direction), planned, decisive)
+    looked = [ranking.candidates(runs) for runs in earlier]
+    found = ranking.choose(ours, looked, (metric, direction), planned=planned)
     if found is None:
         return Comparison(metric, None, None, yours, (), (), 0)
     before = tuple(ranking.best_before(ranking.groups(tuple(runs)), direction) for runs in history)
@@ -221,7 +219,7 @@ def compare(
         yours,
         before,
         model,
-        *_incomparable(found.pool.newest, yours, model.same_dataset),
+        *datasets.incomparable(found.pool.newest, yours, model.same_dataset),
         branch_history.counted(yours, before, same_dataset=model.same_dataset),
         metric,
         Contest(
@@ -281,117 +279,6 @@ def _has_improved(one: MetricChange) -> bool:
     return one.loss is not None and one.loss < 0 and one.evidence is not None and one.evidence.p <= evidence.ALPHA
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidates:
-    """One side's candidates. The best is chosen from `groups`, after `tries` trainings with different parameters;
-    `fresh` are the runs that confirm a choice.
-    """
-
-    groups: Sequence[Group]
-    fresh: Sequence[Group]
-    tries: int
-
-    def contenders(self, metric: str | None, direction: MetricDirection) -> int:
-        """Count those that might as well have won, with the trials of which only the winner is known."""
-        if metric is None or direction.better is Better.UNKNOWN:
-            return 1
-        known = [one.metrics[metric] for one in self.groups if metric in one.metrics]
-        near = winners.contenders(known, lower=direction.better is Better.LOWER)
-        return max(1, near + self.tries - len(self.groups))
-
-    def confirmation_of(self, winner: Group | None) -> Group | None:
-        """Find the fresh runs of the winner: they alone show how good it is, since nothing was chosen by them."""
-        return next((one for one in self.fresh if winner is not None and one.params == winner.params), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The best candidate with all looks at it; `confirmed` is set if these are fresh runs of the winner."""
-
-    pool: Pool
-    confirmed: bool
-
-
-def _chosen(
-    ours: _Candidates,
-    earlier: Sequence[_Candidates],
-    ranks: tuple[str | None, MetricDirection],
-    planned: int | None,
-    decisive: Collection[str],
-) -> _Chosen | None:
-    """Choose the best of the newest look's candidates, each by its runs of all looks."""
-    groups, fresh_ones = [look.groups for look in earlier], [look.fresh for look in earlier]
-    pools = [looks.pool(one, groups, planned=planned, decisive=decisive) for one in ours.groups]
-    winner = best([one.group for one in pools], *ranks)
-    if winner is None:
-        return None
-    fresh = ours.confirmation_of(winner)
-    if fresh is not None:
-        return _Chosen(looks.pool(fresh, fresh_ones, planned=planned, decisive=decisive), confirmed=True)
-    return _Chosen(next(one for one in pools if one.group is winner), confirmed=False)
-
-
-def _decisive(groups: Iterable[Group], model: Model, ranks: str | None) -> set[str]:
-    """Name the metrics that the contract's rules are about, or else the one that ranks."""
-    if not model.rules:
-        return {ranks} if ranks is not None else set()
-    return globs.matching_any({name for one in groups for name in one.metrics}, [one.metric for one in model.rules])
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranking:
-    """How a model's candidates are grouped and ranked. `stated` is the metric that the caller or the contract names."""
-
-    model: Model
-    stated: str | None
-
-    def candidates(self, runs: Iterable[Run]) -> _Candidates:
-        chosen_from, fresh = _without_confirmations(tuple(runs), self._repeat_over)
-        folded = self._folded(chosen_from)
-        groups = self._grouped(folded.runs)
-        tries = len(groups) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in groups)
-        return _Candidates(groups, self._grouped(fresh), tries)
-
-    def groups(self, runs: Sequence[Run]) -> list[Group]:
-        return self._grouped(self._folded(runs).runs)
-
-    def best_before(self, groups: Sequence[Group], direction: MetricDirection) -> Group | None:
-        """Choose a baseline's best by the stated metric, or else by what ranks it there: a merge request that could
-        choose the metric by what it logs could pick a weak baseline.
-        """
-        if self.stated is not None and any(self.stated in one.metrics for one in groups):
-            return best(groups, self.stated, direction)
-        metric = ranking_metric(groups)
-        return best(groups, metric, direction_of(metric or "", self.model))
-
-    def _grouped(self, runs: Iterable[Run]) -> list[Group]:
-        return [looks.without_copies(one) for one in group(runs, repeat_over=self._repeat_over)]
-
-    @property
-    def _repeat_over(self) -> frozenset[str]:
-        return self.model.repeat_over | frozenset(self.model.pair_by)
-
-    def _folded(self, runs: Sequence[Run]) -> trials.Folded:
-        return trials.fold(runs, [name for name in (self.stated, *(rule.metric for rule in self.model.rules)) if name])
-
-
-def _without_confirmations(runs: Sequence[Run], repeat_over: frozenset[str]) -> tuple[Sequence[Run], Sequence[Run]]:
-    """Separate the runs that the best is chosen from and the runs that confirm it. Where nothing else has succeeded,
-    the best is chosen from the confirmations.
-
-    A job that has trained the same parameters without the tag, too, has perhaps tagged its best runs: it confirms
-    nothing.
-    """
-    tried = {(run.job_id, choice(run, repeat_over)) for run in runs if not trials.confirms(run) and run.job_id}
-    tagged = [run for run in runs if trials.confirms(run) and (run.job_id, choice(run, repeat_over)) not in tried]
-    fresh = tuple(run for run in tagged if run.state is RunState.SUCCEEDED)
-    set_aside = {run.iid for run in tagged}
-    chosen_from = tuple(run for run in runs if run.iid not in set_aside)
-    if not any(run.state is RunState.SUCCEEDED for run in chosen_from):
-        return runs, ()
-    return chosen_from, fresh
-
-
 def _odd(group: Group, metric: str) -> int:
     return sum(metric in run.metrics and not usable(run.metrics[metric]) for run in group.runs)
 
@@ -405,32 +292,6 @@ def _diverged(group: Group, metric: str) -> str:
 
 def _lacking(group: Group, metric: str) -> int:
     return sum(bool(run.metrics) and metric not in run.metrics for run in group.runs)
-
-
-def direction_of(metric: str, model: Model) -> MetricDirection:
-    """Find which way a metric is better: from the first rule of the contract that says so, or else from its name."""
-    return _directions([metric], model)[metric]
-
-
-def directions_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, MetricDirection]:
-    """Find the same for metrics that several models share. Where their rules disagree, the name decides."""
-    stated: dict[str, set[MetricDirection]] = {name: set() for name in metrics}
-    for model in models:
-        for name, direction in _directions(metrics, model).items():
-            if direction.source is Basis.STATED:
-                stated[name].add(direction)
-    return {name: found.pop() if len(found) == 1 else direction_by_name(name) for name, found in stated.items()}
-
-
-def _directions(metrics: Collection[str], model: Model) -> dict[str, MetricDirection]:
-    found: dict[str, MetricDirection] = {}
-    if model.rank_by is not None and model.rank_better is not None:
-        found[model.rank_by] = MetricDirection(Better(model.rank_better), Basis.STATED)
-    for rule in model.rules:
-        if rule.better is not None:
-            for name in globs.matching(metrics, rule.metric):
-                found.setdefault(name, MetricDirection(Better(rule.better), Basis.STATED))
-    return {name: found.get(name) or direction_by_name(name) for name in metrics}
 
 
 def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
@@ -449,7 +310,7 @@ def _mean(one: Group | None, metric: str | None) -> float | None:
 def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection) -> list[MetricChange]:
     theirs = sides.yours.metrics if sides.yours else {}
     names = {name for name in sides.mine.metrics.keys() | theirs.keys() if not is_system(name)}
-    directions = _directions(names, sides.model)
+    directions = directions_in(names, sides.model)
     changes = [_measured(sides, name, direction if name == rank_by else directions[name]) for name in names]
     return sorted(changes, key=lambda one: (one.name != rank_by, one.name))
 
@@ -500,23 +361,3 @@ def _fold_by_fold(
     if shared and (paired or not lost):
         before, now = replace(before, mean=shared[0]), replace(now, mean=shared[1])
     return before, now, paired
-
-
-def _incomparable(mine: Group, yours: Group | None, context: str | None) -> tuple[str | None, bool]:
-    """Say why two sides can't be compared, and whether this side is the cause."""
-    if context is None or yours is None:
-        return None, False
-    now, before = datasets.shared_by(mine.runs).get(context), datasets.shared_by(yours.runs).get(context)
-    if before is None:
-        return "not comparable: the dataset that the contract names was not logged in the baseline", False
-    if now is None:
-        return "not comparable: the dataset that the contract names was not logged here", True
-    if now != before:
-        return "not comparable: another dataset is used here", True
-    if _partly(mine, context) and not _partly(yours, context):
-        return "not comparable: some runs here have not logged the dataset that the contract names", True
-    return None, False
-
-
-def _partly(group: Group, context: str) -> bool:
-    return any(context not in run.datasets for run in group.runs)

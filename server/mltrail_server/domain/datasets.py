@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from .grouping import Run
+from .grouping import Group, Run
 
 _TRAINING = "train"
 
@@ -25,6 +25,26 @@ def other_data(same_dataset: str | None, now: Iterable[Run], before: Iterable[Ru
     else:
         shared = {use for use in shared if _TRAINING not in use.lower()} or shared
     return any(ours[use].isdisjoint(theirs[use]) for use in shared)
+
+
+def incomparable(ours: Group, theirs: Group | None, same_dataset: str | None) -> tuple[str | None, bool]:
+    """Say why two sides can't be compared, None if they can, and whether this side is the cause."""
+    if same_dataset is None or theirs is None:
+        return None, False
+    now, before = shared_by(ours.runs).get(same_dataset), shared_by(theirs.runs).get(same_dataset)
+    if before is None:
+        return "not comparable: the dataset that the contract names was not logged in the baseline", False
+    if now is None:
+        return "not comparable: the dataset that the contract names was not logged here", True
+    if now != before:
+        return "not comparable: another dataset is used here", True
+    if _lacks(ours, same_dataset) and not _lacks(theirs, same_dataset):
+        return "not comparable: some runs here have not logged the dataset that the contract names", True
+    return None, False
+
+
+def _lacks(group: Group, use: str) -> bool:
+    return any(use not in run.datasets for run in group.runs)
 
 
 def _logged(runs: Iterable[Run]) -> dict[str, set[str]]:

@@ -7,12 +7,14 @@ unknown, since best and worst must never be swapped.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from . import measures
+from mltrail_contract import Model
+
+from . import globs, measures
 
 
 class Better(StrEnum):
@@ -351,3 +353,30 @@ def _split(found: Sequence[str]) -> int:
         if not split_words.isdisjoint(found):
             return place
     return len(_SPLITS) + (not _TRAIN.isdisjoint(found))
+
+
+def direction_of(metric: str, model: Model) -> MetricDirection:
+    """Find which way a metric is better: from the first rule of the contract that says so, or else from its name."""
+    return directions_in([metric], model)[metric]
+
+
+def directions_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, MetricDirection]:
+    """Find the same for metrics that several models share. Where their rules disagree, the name decides."""
+    stated: dict[str, set[MetricDirection]] = {name: set() for name in metrics}
+    for model in models:
+        for name, direction in directions_in(metrics, model).items():
+            if direction.source is Basis.STATED:
+                stated[name].add(direction)
+    return {name: found.pop() if len(found) == 1 else direction_by_name(name) for name, found in stated.items()}
+
+
+def directions_in(metrics: Collection[str], model: Model) -> dict[str, MetricDirection]:
+    """Find the same for several metrics of one model."""
+    found: dict[str, MetricDirection] = {}
+    if model.rank_by is not None and model.rank_better is not None:
+        found[model.rank_by] = MetricDirection(Better(model.rank_better), Basis.STATED)
+    for rule in model.rules:
+        if rule.better is not None:
+            for name in globs.matching(metrics, rule.metric):
+                found.setdefault(name, MetricDirection(Better(rule.better), Basis.STATED))
+    return {name: found.get(name) or direction_by_name(name) for name in metrics}

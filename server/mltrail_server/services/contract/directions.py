@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from mltrail_contract import Contract
-from mltrail_server.domain import comparison, selection
+from mltrail_server.domain import direction, selection
 from mltrail_server.domain.direction import MetricDirection
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import contracts as store
@@ -17,14 +17,14 @@ _MOST_PIPELINES = 100
 def of_runs(tx: Transaction, metrics: Collection[str], *, experiments: Collection[str]) -> dict[str, MetricDirection]:
     """Return the direction of each metric in runs of these experiments. One statement."""
     contract = newest_contract(tx)
-    return comparison.directions_of(metrics, selection.models_of(contract, experiments))
+    return direction.directions_of(metrics, selection.models_of(contract, experiments))
 
 
 def of_versions(tx: Transaction, metrics: Collection[str], model: str) -> dict[str, MetricDirection]:
     """Return the direction of each metric in versions of a model. One statement."""
     contract = newest_contract(tx)
     rules = contract.models.get(model) if contract else None
-    return comparison.directions_of(metrics, [rules] if rules else [])
+    return direction.directions_of(metrics, [rules] if rules else [])
 
 
 def newest_contract(tx: Transaction) -> Contract | None:

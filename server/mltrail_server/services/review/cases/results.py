@@ -12,7 +12,8 @@ from mltrail_contract import CaseTable, Model
 from mltrail_server.domain.cases import result, words
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.table import Case
-from mltrail_server.domain.comparison import Comparison, direction_of
+from mltrail_server.domain.comparison import Comparison
+from mltrail_server.domain.direction import direction_of
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.grouping import Run, representative
 from mltrail_server.services.context.deps import Ci
