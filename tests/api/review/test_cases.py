@@ -18,6 +18,7 @@ from tests.fakes.gitlab import MergeRequest, Pipeline
 
 pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)
+ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 GOLDEN = "{table: cases.json, id: id, label: target, prediction: prediction}"
 RULE = "{cases: golden, broke_at_most: 2}"
 
@@ -190,6 +191,7 @@ def test_ids_are_shown_and_do_nothing(trail: Trail) -> None:
     assert not any(one.startswith("/") for one in report["markdown"].splitlines())
 
 
+@ON_BOTH
 def test_a_failed_rule_stays_broken_until_it_can_be_checked_again(trail: Trail) -> None:
     """Also if the baseline's table can't be read any more, so that the contract would let it pass."""
     main = a_main(trail, SHAS["b"], a_contract(GOLDEN, RULE, if_unknown="pass"), [])
@@ -258,6 +260,7 @@ def test_several_tables_of_several_formats(trail: Trail) -> None:
     assert rule_of(report)[0] == "warn"
 
 
+@ON_BOTH
 def test_each_merge_request_that_a_test_set_has_judged_is_counted_once(trail: Trail) -> None:
     main = a_main(trail, SHAS["b"], a_contract(GOLDEN, RULE), [])
     train(trail, main, of(answers()))
