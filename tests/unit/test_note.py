@@ -3,7 +3,9 @@
 https://docs.gitlab.com/user/markdown/
 """
 
+import itertools
 import json
+import random
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -191,13 +193,13 @@ def test_a_broken_bound_is_shown_whatever_the_difference() -> None:
     )
     body = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, rules)
     assert body.splitlines()[1] == "### ❌ Blocks the merge: `loss` of `churn` is worse: 0.3000; must be at most 0.2"
-    assert "| must be at most 0.2 |" in body
+    assert "| must be at most 0.2 (as measured, not tested) |" in body
 
 
 def test_a_bound_that_the_rounded_value_looks_like_is_shown_with_the_exact_one() -> None:
     now = [a_run(n, {"loss": 0.4003 + n / 1000}) for n in (-1, 0, 1)]
     body = written({"churn": Sides(now, [a_run(n, {"loss": 0.35 + n / 100}) for n in (1, 2, 3)])}, CONTRACT)
-    assert "**0.400** | 0.4003; must be at most 0.4 |" in body
+    assert "**0.400** | 0.4003; must be at most 0.4 (as measured, not tested) |" in body
 
 
 def test_another_dataset_blocks_and_says_what_to_do() -> None:
@@ -224,6 +226,41 @@ def test_a_large_p_is_no_sign_and_never_certainty() -> None:
     assert re.search(r"(?m)^\| `accuracy` \| .* \| no sign of a drop beyond 1 pp \|", body)
     assert re.search(r"(?m)^\| `f1` \| .* \| no sign of a drop \|", body)
     assert "100.0 %" not in body
+
+
+def test_a_p_names_the_way_in_which_the_metric_moved() -> None:
+    """A gain would be read as a rise, and where lower is better it is none."""
+    before = [a_run(10 + n, {"accuracy": 0.8 + n / 1000, "loss": 0.3 + n / 1000}) for n in range(5)]
+    now = [a_run(n, {"accuracy": 0.802 + n / 1000, "loss": 0.299 + n / 1000}) for n in range(5)]
+    body = written({"churn": Sides(now, before)})
+    assert re.search(r"(?m)^\| `accuracy` \| .* \| rise: \d", body)
+    assert re.search(r"(?m)^\| `loss` \| .* \| drop: \d", body)
+    assert (
+        "It is one-sided and corrected for 2 tests (Holm), which share one chance in twenty of a false alarm." in body
+    )
+
+
+def test_intervals_say_for_what_they_are_corrected() -> None:
+    trials = [
+        a_run(n, {"accuracy": 0.8 + n % 7 / 1000, "latency": 10 + n % 3}, params={"lr": str(n % 10), "seed": str(n)})
+        for n in range(30)
+    ]
+    body = written({"churn": Sides(trials, runs(101, 0.8))}, CONTRACT)
+    assert "and corrected for 2 tests (Holm): 1 by rules that block, 1 other; each group has one chance in " in body
+    assert "corrected for choosing the best of 10 candidates here, whose lead is partly luck." in body
+    assert "whose lead" not in written({"churn": Sides(runs(1, 0.8), runs(101, 0.8))}, CONTRACT)
+
+
+def test_a_bar_that_was_kept_is_told_apart_from_a_limit_that_was_tested() -> None:
+    spread = [0.801, 0.800, 0.802, 0.799, 0.803]
+    values = [{"accuracy": one, "loss": 0.3 + one / 100, "latency": 10 + one} for one in spread]
+    now, before = ([a_run(first + n, one) for n, one in enumerate(values)] for first in (1, 11))
+    body = written({"churn": Sides(now, before)}, CONTRACT)
+    assert "3 metrics within their limits (1 not tested)" in body
+    assert "| must be at most 0.4 (as measured, not tested) |" in body
+    assert re.search(r"(?m)^\| .*`accuracy`.* could be as low as .*; allowed: \S1 pp \|$", body)
+    broken = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, CONTRACT.replace("0.4", "0.2"))
+    assert "**How sure:** this is what was measured, not tested; 3 runs on `main`, 3 here." in broken
 
 
 def test_the_first_table_fits_a_phone() -> None:
@@ -273,11 +310,49 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     (sure,) = re.findall(r"(?m)^\*\*How sure:\*\* (.*)$", failed)
     assert sure == (
         "clear: differences between seeds would do this in fewer than 1 of 1,000 cases (another test set could differ)"
-        ". 15 runs on `main`, 3 here. False alarms: at most 1 in 20 merge requests that change nothing."
+        ". 15 runs of 5 pipelines on `main`, 3 here. False alarms: up to 1 in 20 commits that change nothing are "
+        "blocked."
     )
+    slower = [replace(run, metrics=run.metrics | {"latency": 10 + run.iid / 100}) for run in runs(1, 0.7)]
+    both = written({"churn": Sides(slower, runs(11, 0.8), history)}, CONTRACT)
+    assert "1 in 20 commits that change nothing are blocked, up to 1 in 10 blocked or warned about.\n" in both
     alone = written({"churn": Sides([a_run(1, {"accuracy": 0.7})], [a_run(2, {"accuracy": 0.8})])})
     assert "**How sure:** undecided; 1 run on `main`, 1 here. One run on each side " in alone
     assert "can't tell yet whether `accuracy` of `churn` is worse, 0.80 → 0.70: one run on each side " in alone
+
+
+_NOUNS = "(run|pipeline|metric|parameter|candidate|test|model|row|rule|fold|seed)"
+
+
+def test_one_is_singular_and_all_else_is_plural() -> None:
+    """Whatever is counted: runs on both sides, also those that don't count, pipelines, candidates, metrics."""
+    chance = random.Random(1)
+
+    def some(number: int, **changes: object) -> list[Run]:
+        return [
+            a_run(
+                chance.randrange(10**6), {f"f1/{name}": chance.gauss(0.8, 0.01) for name in range(metrics)}, **changes
+            )
+            for _ in range(number)
+        ]
+
+    counts = itertools.cycle((1, 2, 5))
+    for there, pipelines in itertools.product((0, 1, 2, 5), repeat=2):
+        here, metrics = next(counts), chance.choice((1, 2, 5))
+        params = {f"p{number}": "new" for number in range(metrics)}
+        failed = some(there, state=RunState.FAILED) + some(pipelines, state=RunState.DELETED)
+        now = [*some(here, params=params), *some(pipelines), *failed]
+        sides = Sides(now, some(there), [some(there or 1) for _ in range(pipelines)])
+        body = written({"churn": sides}, 'version: 1\nmodels: {churn: {rules: [{metric: "*/0", at_least: 0.1}]}}')
+        body += written({"churn": sides, "spam": Sides(now)})
+        text = re.sub(r"(?s)```.*?```|`[^`]*`", "", body)
+        found = re.findall(
+            rf"\b1 (?:\w+ )?{_NOUNS}s\b|\b1 (?:are|have|do)\b|\bAll 1\b|\b1 \w+ .{{0,20}}\btheir\b", text
+        )
+        assert not found, text
+        assert not re.findall(
+            rf"(?<![.\d])(?:0|[2-9]|\d\d+) (?:\w+ )?{_NOUNS}\b(?!s)|\b[2-9] (?:is|has|does)\b", text
+        ), text
 
 
 def test_a_diverged_run_is_named_as_such() -> None:
@@ -288,13 +363,15 @@ def test_a_diverged_run_is_named_as_such() -> None:
 
 
 def test_what_is_promoted_is_one_named_run_with_its_own_value() -> None:
-    report = a_report({"churn": Sides(runs(1, 0.9), runs(11, 0.8))}, CONTRACT)
+    now = [replace(run, metrics=run.metrics | {"latency": 10 + run.iid / 10}) for run in runs(1, 0.9)]
+    report = a_report({"churn": Sides(now, runs(11, 0.8))}, CONTRACT)
     preview = Preview("1.1.0", "minor", "lr 0.1 → 0.2", "champion", "1.0.0")
     body = note.body(replace(report, previews={"churn": preview}), settings=SETTINGS, project_path="team/churn")
     assert (
         "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run "
         "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy` "
-        "(0.9020; their mean, which was tested, is 0.9010)."
+        "(0.9020; their mean, which was tested, is 0.9010). The run's own `latency` is 10.30: the table shows means, "
+        "not this run."
     ) in body
 
 

@@ -122,11 +122,6 @@ class Evidence:
         return self.error > 0 and self.ends != UNTESTED
 
     @property
-    def corrected_for(self) -> int:
-        """Of how many candidates the best was chosen, on the side that had more: the interval allows for it."""
-        return max(self.contest.here, self.contest.there)
-
-    @property
     def luck(self) -> float:
         """How much of the difference luck makes on average, because each side's best was chosen by this metric."""
         if not (self.contest.matters and self.contest.ranks):

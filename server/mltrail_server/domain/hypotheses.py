@@ -109,8 +109,9 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`p_worse` and `p_better` are one-sided and corrected for the family. `alpha` is what the p of this one alone has
-    to reach if nothing else in the family has changed. `was_worse`: an earlier look at the same files found it worse.
+    """`p_worse` and `p_better` are one-sided and corrected for the `family`, which has this many `tests`. `alpha` is
+    what the p of this one alone has to reach if nothing else in the family has changed. `was_worse`: an earlier look at
+    the same files found it worse.
 
     `evidence` is that of the hypothesis, with an interval that is corrected in the same way: it leaves out a loss of
     the tolerance exactly if this is worse, and 0 if it is better. A single run was held against `ranked` pipelines; by
@@ -126,6 +127,8 @@ class Decision:
     evidence: Evidence | None = None
     ranked: int = 0
     seen: float = 0.0
+    family: Family = Family.OTHER
+    tests: int = 1
 
 
 class _Corrected(NamedTuple):
@@ -175,6 +178,8 @@ def decide(hypotheses: Sequence[Hypothesis]) -> dict[Key, Decision]:
                 _with_ends(one, loss, gain),
                 ranked[one.key],
                 loss.seen,
+                family,
+                len(tested),
             )
     return found
 

@@ -103,7 +103,8 @@ class Report:
     @property
     def reason(self) -> str:
         if self.running:
-            return f"{self.running} of {len(self.runs)} runs are not done"
+            runs = "1 run" if len(self.runs) == 1 else f"{len(self.runs)} runs"
+            return f"{self.running} of {runs} {'is' if self.running == 1 else 'are'} not done"
         if self.busy:
             numbers = ", ".join(str(number) for number in self.busy)
             return f"a model is not trained yet, and jobs of this commit still run (pipeline {numbers})"

@@ -29,6 +29,8 @@ _OF_VERDICT = {
     Verdict.CANT_TELL: "❔",
 }
 _NONE = "\N{EN DASH}"
+_BAR = "; must be "
+_MEASURED = "as measured, not tested"
 _BETTER = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.UNKNOWN: "higher or lower?"}
 _OUTCOMES = (Outcome.FAIL, Outcome.WARN, Outcome.PASS, None)
 _VERDICTS = (
@@ -94,6 +96,11 @@ class Row:
         return self.decision is not None
 
     @property
+    def is_bar(self) -> bool:
+        """Whether what was measured is held against a plain bar (`at_least`, `at_most`) as it is, without a test."""
+        return not self.is_tested and self.rule is not None and _BAR in self.means
+
+    @property
     def is_found_worse(self) -> bool:
         """Whether the test says worse: a rule that failed before stays broken until these runs speak against it."""
         return self.decision is not None and self.decision.worse
@@ -117,15 +124,17 @@ class Row:
 
     def _beside_values(self) -> str:
         """Leave out the value of a plain bar, which stands beside it, unless it looks like the bar there."""
-        _, _, bar = self.means.partition("; must be ")
-        if not bar or self.rule is None or self.rule.value is Value.BEST:
+        if self.rule is None or not self.is_bar:
             return self.means
+        _, _, bar = self.means.partition(_BAR)
+        if self.rule.value is Value.BEST:
+            return f"{self.means} ({_MEASURED})"
         _, shown = texts(self)
         decimals = len(shown.partition(".")[2])
         bounds = [one for one in (self.rule.at_least, self.rule.at_most) if one is not None]
         if shown in (number(one, decimals=decimals) for one in bounds):
-            return self.means
-        return f"must be {bar}"
+            return f"{self.means} ({_MEASURED})"
+        return f"must be {bar} ({_MEASURED})"
 
 
 def of(model: ModelReport) -> list[Row]:
@@ -139,6 +148,13 @@ def of(model: ModelReport) -> list[Row]:
     others = [_without_rule(change, dataset) for name, change in changes.items() if (False, name) not in named]
     others += [_without_rule(_of_cases(one), cases=one) for name, one in tables.items() if (True, name) not in named]
     return worst_first(ruled + others)
+
+
+def decisions(model: ModelReport) -> list[Decision]:
+    """List what was tested of a model: by its rules, and of the metrics and tables of cases that no rule tests."""
+    found = [one.decision for one in model.rulings]
+    found += [one.decision for one in (*model.comparison.metrics, *map(_of_cases, model.cases))]
+    return [one for one in found if one is not None]
 
 
 def _of_cases(one: CaseResult) -> MetricChange:

@@ -115,7 +115,7 @@ def _overviews(page: Page) -> list[dict[str, Markdown]]:
     shown = _worst_first(models)[:_MOST_IN_OVERVIEW]
     found = [_overview(page, model) for model in shown]
     if len(models) > len(shown):
-        rest = Markdown(f"and {len(models) - len(shown)} more models")
+        rest = Markdown(f"and {count(len(models) - len(shown), 'more model')}")
         found.append({"name": rest, "said": _DASH})
     return found
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.direction import Better, is_in_points, unit_of
+from mltrail_server.domain.hypotheses import Family
 from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import count, decimals_for, number, signed
 from mltrail_server.domain.rules import compares_last
@@ -22,11 +23,14 @@ _MOST_ROWS = 8
 _MOST_PIPELINES = 5
 _FEWEST_POINTS = 2
 _BLUE, _ORANGE = "#428fdc", "#e9730c"
-_INTERVAL = (
+_P = (
     "p is how often chance alone would show so much of what it names, if runs vary here as they do on the target "
-    "branch. It is one-sided and corrected (Holm): the rules that block share one chance in twenty, all other tests "
-    "another. Each end of an interval is corrected in the same way, so that it agrees with the verdict. *Could be as "
-    "low (or high) as* names such an end. SD is the standard deviation from run to run."
+    "branch. It is one-sided"
+)
+_CHANCE = "one chance in twenty of a false alarm"
+_INTERVAL = (
+    "Each end of an interval is corrected like its own test, so that it agrees with the verdict; a difference need not "
+    "lie in the middle. *Could be as low (or high) as* names such an end. SD is the standard deviation from run to run."
 )
 _RUNS_ONLY = (
     "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
@@ -36,6 +40,8 @@ _RUNS_AND_CASES = (
     "Chance is what differs from run to run, such as the seed, and for tables of cases what differs from case to case."
 )
 _NO_PROOF = "Neither *no clear change* nor *within its limit* proves that nothing has changed."
+_KEPT = "*Within its limit* means that even the worse end of the interval keeps it."
+_MEASURED = "*As measured, not tested*: what these runs show is held against a plain bar as it is, chance included."
 
 
 def evidence(page: Page, model: ModelReport) -> dict[str, Any] | None:
@@ -53,9 +59,43 @@ def evidence(page: Page, model: ModelReport) -> dict[str, Any] | None:
     return {
         "compared": _compared(page, model),
         "rows": listed,
-        "note": Markdown(_INTERVAL) if listed else None,
+        "note": _note(page, model) if listed else None,
         "bounds": [*_selection(model), *_would_show(model), *_limits(model)],
     }
+
+
+def _note(page: Page, model: ModelReport) -> Markdown:
+    """Say what the columns mean, and for what they are corrected."""
+    sides = _chosen_from(page, model)
+    chosen = f" All this is corrected for choosing the best of {sides}, whose lead is partly luck." if sides else ""
+    return Markdown(f"{_P}{_tests(model)}{chosen} {_INTERVAL}")
+
+
+def _tests(model: ModelReport) -> str:
+    """Say of how many tests, over all models, each is one."""
+    decisions = rows.decisions(model)
+    if not decisions:
+        return "."
+    tests = {one.family: one.tests for one in decisions}
+    how = "Holm; single runs also by their rank" if any(one.ranked for one in decisions) else "Holm"
+    blocking, others = tests.get(Family.FAIL, 0), tests.get(Family.OTHER, 0)
+    if blocking and others:
+        groups = f"{blocking} by rules that block, {count(others, 'other')}"
+        return f" and corrected for {blocking + others} tests ({how}): {groups}; each group has {_CHANCE}."
+    if blocking + others == 1:
+        return f"; the only test has {_CHANCE}."
+    return f" and corrected for {blocking or others} tests ({how}), which share {_CHANCE}."
+
+
+def _chosen_from(page: Page, model: ModelReport) -> str:
+    """Say of how many candidates the best was chosen, on each side; "" if nothing was chosen. Those that were clearly
+    behind had no chance to win.
+    """
+    contests = [one.evidence.contest for one in model.comparison.metrics if one.evidence is not None]
+    here, there = (max((getattr(one, side) for one in contests), default=1) for side in ("here", "there"))
+    sides = [f"{here} candidates here"] if here > 1 else []
+    sides += [f"{there} on {page.target}"] if there > 1 else []
+    return " and of ".join(sides)
 
 
 def _weighed(change: MetricChange, row: Row | None) -> dict[str, Markdown]:
@@ -83,19 +123,19 @@ def _bounds(low: float, high: float, places: int, unit: str) -> str:
 
 
 def _chance(change: MetricChange, row: Row | None) -> str:
-    """Write a p, with what would have to be chance: that of the rule, unless there is a gain, or else the smaller one.
-    A larger one than 50 % is no sign of anything, and certainly none of the opposite.
+    """Write a p, with what would have to be chance: that of the rule, unless the metric is better, or else of the way
+    in which it moved. A larger one than 50 % is no sign of anything, and certainly none of the opposite.
     """
     decision = change.decision
     if decision is None:
         return "–"
-    loss = "rise" if change.direction.better is Better.LOWER else "drop"
+    loss, gain = ("rise", "drop") if change.direction.better is Better.LOWER else ("drop", "rise")
     ruled = row is not None and row.rule is not None and row.rule.worse_by is not None and compares_last(row.rule)
     if ruled and row is not None and not decision.better:
         limit = rows.limit(row)
         what, p = f"{loss}{f' beyond {limit[1:]}' if limit else ''}", decision.p_worse
-    elif decision.p_better < decision.p_worse:
-        what, p = "gain", decision.p_better
+    elif decision.better or (not decision.worse and change.loss is not None and change.loss < 0):
+        what, p = gain, decision.p_better
     else:
         what, p = loss, decision.p_worse
     return f"{what}: {_percent(p)}" if p < _NO_SIGN else f"no sign of a {what}"
@@ -129,7 +169,7 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
         earlier = count(len(level), "pipeline")
         text += (
             f". What is shown and tested for {page.target} is its level, estimated from these runs and {earlier} "
-            f"before ({', '.join(named)}{more}), which count less the older they are"
+            f"before ({', '.join(named)}{more}); the more {page.target} seems to have moved since, the less they count"
         )
     counted = compared.counted.sentence(len(compared.history))
     if counted:
@@ -167,9 +207,14 @@ def _would_show(model: ModelReport) -> list[Markdown]:
 
 def _limits(model: ModelReport) -> list[Markdown]:
     quiet = (Verdict.NO_CLEAR_CHANGE, Verdict.WITHIN_LIMIT)
-    found = {change.verdict for change in model.comparison.metrics} | {ruling.verdict for ruling in model.rulings}
     chance = _RUNS_AND_CASES if any(one.compared is not None for one in model.cases) else _RUNS_ONLY
-    return [Markdown(chance), *([Markdown(_NO_PROOF)] if found & set(quiet) else [])]
+    found = rows.of(model)
+    if not any(row.verdict in quiet for row in found):
+        return [Markdown(chance)]
+    kept = [row for row in found if row.verdict is Verdict.WITHIN_LIMIT]
+    more = [_KEPT] if any(row.is_tested for row in kept) else []
+    more += [_MEASURED] if any(row.is_bar for row in found) else []
+    return [Markdown(chance), Markdown(" ".join([_NO_PROOF, *more]))]
 
 
 def chart(model: ModelReport) -> tuple[Markdown, Markdown] | None:

@@ -41,7 +41,8 @@ def table(page: Page, model: ModelReport) -> dict[str, Markdown] | None:
     ]
     content = {"fields": fields, "items": items, "filter": True, "markdown": True}
     rest = "" if len(shown) == len(model.runs) else f", the best {len(shown)}"
-    return {"summary": Markdown(f"All {count(len(model.runs), 'run')}{rest}"), "json": _json(content)}
+    counted = f"All {len(model.runs)} runs" if len(model.runs) > 1 else "1 run"
+    return {"summary": Markdown(f"{counted}{rest}"), "json": _json(content)}
 
 
 def local(page: Page, runs: Sequence[Run], metric: str | None) -> list[dict[str, Markdown]]:

@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 
-from mltrail_contract import BaselineKind, Then
+from mltrail_contract import BaselineKind
 from mltrail_server.domain import folds
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
+from mltrail_server.domain.hypotheses import Family
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
@@ -19,7 +20,7 @@ from .metrics import row_of
 from .style import Line, Style, capital
 
 _SMALLEST_CHANCE = 0.001
-_UNCHANGED = "merge requests that change nothing"
+_UNCHANGED = "commits that change nothing are"
 
 
 def of_report(report: Report) -> Line | None:
@@ -36,22 +37,22 @@ def of_model(report: Report, model: ModelReport, style: Style) -> Line | None:
 
 
 def _rate(report: Report) -> str:
-    """Say how often merge requests that change nothing get such a report; "" where nothing was tested."""
+    """Say how often commits that change nothing get such a report; "" where nothing was tested. It is the share of
+    commits, not of merge requests: another try on the same files shares their chance, other files have a new one.
+    """
+    families = {one.family for model in report.models for one in rows.decisions(model)}
     worst, best = report.conclusion.worst, report.conclusion.best
     if worst is not None and worst.verdict is Verdict.WORSE:
         row = row_of(report.models, worst)
-        if row is None or not row.is_found_worse:
+        if row is None or row.decision is None or not row.is_found_worse:
             return ""
-        return f"False alarms: at most 1 in 20 {_UNCHANGED}."
+        which = "blocked" if row.decision.family is Family.FAIL else "warned about"
+        both = ", up to 1 in 10 blocked or warned about" if len(families) > 1 else ""
+        return f"False alarms: up to 1 in 20 {_UNCHANGED} {which}{both}."
     if worst is None and best is not None:
         # Rules that can block and everything else are tested apart from each other.
-        return f"False gains: at most 1 in {20 // max(1, _families(report))} {_UNCHANGED}."
+        return f"False gains: up to 1 in {20 // max(1, len(families))} {_UNCHANGED} called better."
     return ""
-
-
-def _families(report: Report) -> int:
-    tested = [row for model in report.models for row in rows.of(model) if row.is_tested]
-    return len({row.rule is not None and row.rule.then is Then.FAIL for row in tested})
 
 
 def _clear(row: Row, between: str = "seeds") -> str:
@@ -133,6 +134,8 @@ class _OfModel:
         if clear:
             return f"{clear}. {runs}"
         if row is not None and row.verdict is Verdict.WORSE:
+            if row.is_bar:
+                return f"this is what was measured, not tested; {runs}"
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
         verdict = row.verdict if row is not None else change.verdict
         if verdict is Verdict.WITHIN_LIMIT:
@@ -173,8 +176,11 @@ class _OfModel:
             here += f" ({compared.pooled} of them by earlier pipelines on the same files)"
         if folds_compared := self._folds(change):
             return f"{folds_compared} folds are compared one by one with those on {self._target}"
-        runs = before if level is None else level.runs
-        return f"{count(runs, 'run')} on {self._target}, {here}"
+        if self.model.version is not None:
+            return f"{count(before, 'run')} of {self._target}, {here}"
+        runs = count(before if level is None else level.runs, "run")
+        pipelines = 1 if level is None else level.pipelines
+        return f"{runs}{f' of {pipelines} pipelines' if pipelines > 1 else ''} on {self._target}, {here}"
 
     def _folds(self, change: MetricChange) -> int:
         """Count the folds that are compared pair by pair; 0 if none are."""

@@ -86,6 +86,8 @@ def counted(found: Sequence[tuple[Row, str]], style: Style, *, other: bool = Tru
             how_many = str(n) if parts else count(n, "other metric" if other else "metric")
             named = " and ".join(names[verdict]) if n <= _FEW else how_many
             parts.append(say(how_many, named, n))
+            if verdict is Verdict.WITHIN_LIMIT:
+                parts[-1] += _untested(sum(row.verdict is verdict and not row.is_tested for row, _ in found), n)
     return ", ".join(parts)
 
 
@@ -96,6 +98,12 @@ _COUNTED: dict[Verdict | None, Callable[[str, str, int], str]] = {
     None: lambda _counted, named, n: f"{named} {'has' if n == 1 else 'have'} no baseline yet",
 }
 """How to say each verdict, in this order; None stands for what is new."""
+
+
+def _untested(untested: int, of: int) -> str:
+    if not untested:
+        return ""
+    return " (not tested)" if untested == of else f" ({untested} not tested)"
 
 
 def is_new(row: Row) -> bool:

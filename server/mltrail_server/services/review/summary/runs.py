@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, Outcome
-from mltrail_server.domain.grouping import RunState
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.numbers import count, number
+from mltrail_server.services.review import rows
 from mltrail_server.services.review.judge import ModelReport
 from mltrail_server.services.review.reports import Report
 
+from . import metrics
 from .style import Line, Style
 
 _NOT_COUNTED = {
@@ -70,7 +72,18 @@ class OfRuns:
         best = f"the best of {here} {by}" if here > 1 else by
         tested = ", which was tested," if compared.baseline is not None else ""
         of = f"the mean of {found.n} runs" if compared.pooled else "their mean"
-        return f"{text}, {best} ({number(value)}; {of}{tested} is {number(found.mean)})"
+        return f"{text}, {best} ({number(value)}; {of}{tested} is {number(found.mean)}){self._other_value(run)}"
+
+    def _other_value(self, run: Run) -> str:
+        """Give the run's own value in another metric, the worst: what is promoted is not the table's means."""
+        for row in metrics.of_model(self.model):
+            value = run.metrics.get(row.metric)
+            if row.metric == self.model.comparison.rank_by or value is None or row.now is None:
+                continue
+            if value != row.now.mean:
+                own = f"{number(value)} {rows.unit(row)}".rstrip()
+                return f". The run's own {self.style.name(row.metric)} is {own}: the table shows means, not this run"
+        return ""
 
     def changed(self) -> Line | None:
         compared = self.model.comparison
@@ -117,7 +130,7 @@ class OfRuns:
         """Say what doesn't count, and why."""
         runs = self.model.runs
         found = [
-            f"{count(number_of, 'run')} {word}"
+            f"{count(number_of, 'run')} {word if number_of > 1 else word.replace('their', 'its')}"
             for state, word in _NOT_COUNTED.items()
             if (number_of := sum(run.state is state for run in runs))
         ]
