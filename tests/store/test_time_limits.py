@@ -8,6 +8,7 @@ import pytest
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.db.database import Database
 
 ENDLESS = {
     "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
@@ -57,8 +58,11 @@ def test_what_is_no_search_has_thrice_the_time_on_postgresql(quick: Deps, backen
     assert caught.value.code is Code.UNAVAILABLE
 
 
-def test_without_a_limit_nothing_watches(deps: Deps) -> None:
-    deps.db.limit(0)
-    with deps.db.slow_read() as connection:
-        connection.exec_driver_sql("SELECT 1")
-    assert "time limits" not in {one.name for one in threading.enumerate() if one.name == deps.settings.data_dir}
+def test_one_thread_watches_all_databases(quick: Deps) -> None:
+    other = Database(quick.settings.database)
+    other.limit(0.2)
+    for database in (quick.db, other):
+        with database.slow_read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    other.dispose()
+    assert [one.name for one in threading.enumerate()].count("time limits") == 1

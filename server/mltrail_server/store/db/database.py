@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from . import failures, postgresql, sqlite
 from .postgresql import Replica
 from .sqlite import GroupCommit
-from .time_limits import TimeLimits
+from .time_limits import TIME_LIMITS
 
 T = TypeVar("T")
 
@@ -34,7 +34,6 @@ class Database:
         )
         self.search_seconds = 0.0
         """How long a search may take, see `limit`; 0 means no limit."""
-        self._time_limits = TimeLimits()
         self._group = GroupCommit(self._transactions.write) if self.is_sqlite else None
 
     @contextmanager
@@ -100,7 +99,7 @@ class Database:
         if not self.search_seconds:
             yield
             return
-        with self._time_limits.within(connection.connection.driver_connection, self.search_seconds) as reading:
+        with TIME_LIMITS.within(connection.connection.driver_connection, self.search_seconds) as reading:
             try:
                 yield
             except Exception as error:

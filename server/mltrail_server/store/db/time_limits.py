@@ -27,7 +27,9 @@ class Reading:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class TimeLimits:
+class _TimeLimits:
+    """The reads of a process. One thread watches them, however many databases they are of."""
+
     def __init__(self) -> None:
         self._under_way: dict[int, Reading] = {}
         self._lock = threading.Lock()
@@ -70,3 +72,6 @@ class TimeLimits:
             cancel()
         except Exception:  # noqa: BLE001 - the watch goes on
             _log.warning("a search that takes too long could not be cancelled", exc_info=True)
+
+
+TIME_LIMITS = _TimeLimits()
