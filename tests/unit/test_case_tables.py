@@ -134,7 +134,11 @@ BAD = [
     (b"id,target\n" + b"x" * 200_000, table("a.csv", prediction="target"), "the table is not valid CSV with a header"),
     (b"", table("a.csv"), "the table has no column that the contract names as id"),
     (b"{}\n{", table("a.jsonl"), "the table has no column that the contract names as id"),
-    (b"PAR1", table("a.parquet"), 'the server can\'t read Parquet: install it with pip install "mltrail[parquet]"'),
+    (
+        b"PAR1",
+        table("a.parquet"),
+        "the server can't read Parquet: log CSV or JSON, or have its operator install pyarrow",
+    ),
 ]
 BAD_SCORES = [
     (split(["id", "target", "score"], [["a", 1, score]]), scores(), "a score is missing, not a finite number")

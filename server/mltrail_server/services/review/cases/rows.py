@@ -56,6 +56,7 @@ def read(content: bytes, name: str, columns: Mapping[str, str]) -> list[Row]:
     return rows
 
 
+_NO_PARQUET = "the server can't read Parquet: log CSV or JSON, or have its operator install pyarrow"
 _TOO_MANY = f"the table has more than {MOST_ROWS:,} rows"
 
 
@@ -136,8 +137,7 @@ def _parquet(content: bytes, columns: Mapping[str, str]) -> Iterator[Row]:
     try:
         yield from parquet.rows(content, list(columns.values()), most=MOST_ROWS)
     except parquet.NotInstalledError:
-        install = 'the server can\'t read Parquet: install it with pip install "mltrail[parquet]", or log CSV or JSON'
-        raise UnreadableError(install) from None
+        raise UnreadableError(_NO_PARQUET) from None
     except parquet.MissingColumnError as error:
         raise _no_column(list(columns)[error.place]) from None
     except parquet.NoTableError as error:
