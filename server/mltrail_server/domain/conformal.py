@@ -6,6 +6,7 @@ G. Shafer, "Algorithmic Learning in a Random World", 2005). Metrics are tested s
 S. S. Young do ("Resampling-Based Multiple Testing", 1993).
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from statistics import median
@@ -33,14 +34,14 @@ def step_down(metrics: Sequence[Sequence[float]], alphas: Sequence[float]) -> li
     """
     residuals = [_residuals(values) for values in metrics]
     order = sorted(range(len(residuals)), key=lambda number: -residuals[number].values[0])
+    # The worst residual that each earlier pipeline has in any metric from this place on.
+    worst = list(itertools.accumulate((residuals[number].values[1:] for number in reversed(order)), _larger))
     found = [Ranked(1.0, -math.inf, -math.inf)] * len(residuals)
     highest = 0.0
     earlier: list[float] = []
     stopped = False
-    for place, number in enumerate(order):
+    for number, now in zip(order, reversed(worst), strict=True):
         own = residuals[number]
-        left = [residuals[other].values for other in order[place:]]
-        now = [max(each[at] for each in left) for at in range(1, len(left[0]))]
         highest = max(highest, _chance(own.values[0], now))
         earlier = earlier if stopped else now  # once a metric is not called, those behind it have to beat the same
         bar = own.middle - own.scale * _reach(alphas[number], earlier)
@@ -49,13 +50,17 @@ def step_down(metrics: Sequence[Sequence[float]], alphas: Sequence[float]) -> li
     return found
 
 
+def _larger(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    return [max(pair) for pair in zip(first, second, strict=True)]
+
+
 def _seen(values: Sequence[float], alpha: float, worst: Sequence[float]) -> float:
     """Say around which value four of five pipelines would be called. `worst` are the worst residuals of the earlier
     ones in any metric. One that is far out makes the others' residuals smaller, but their scale larger.
     """
     earlier = sorted(values[1:])
     far = _residuals([2 * earlier[0] - earlier[-1], *values[1:]])
-    bar = far.middle - far.scale * _reach(alpha, [max(pair) for pair in zip(worst, far.values[1:], strict=True)])
+    bar = far.middle - far.scale * _reach(alpha, _larger(worst, far.values[1:]))
     lucky = earlier[math.ceil(_POWER * len(earlier)) - 1] - median(earlier)
     return bar - lucky
 

@@ -165,7 +165,9 @@ def decide(hypotheses: Sequence[Hypothesis]) -> dict[Key, Decision]:
         blocks = _blocks([one for one in hypotheses if one.family is family and one.better is not Better.UNKNOWN])
         tested = [one for block in blocks for one in block]
         worse, better = _replayed(blocks, tested, gain=False), _replayed(blocks, tested, gain=True)
-        ranked = {one.key: len(_common(block)) if block[0].history else 0 for block in blocks for one in block}
+        ranked: dict[Key, int] = {}
+        for block in blocks:
+            ranked |= dict.fromkeys((one.key for one in block), len(_common(block)))
         for one in tested:
             (loss, was), (gain, _) = worse[one.key], better[one.key]
             found[one.key] = Decision(
