@@ -21,6 +21,9 @@ SPREAD = math.sqrt(_MIDDLE * (1 - _MIDDLE) / _CASES)
 """One spread in the unit of the metrics: what an accuracy of 90 % varies by on 200 cases."""
 
 _DIVERGED_SHARE = 0.05
+_ROUNDING = 1e-6
+"""By how many spreads runs with the same seed differ, as processors round."""
+
 _MOST_RUNS = 1000  # in a pipeline
 _DATASETS = {"test": "held-out (6f1ed002ab55)"}
 
@@ -59,10 +62,13 @@ class Metric:
 
 @dataclass(frozen=True)
 class Side:
-    """What one pipeline trains: `candidates` with different parameters, `runs` of each with different seeds."""
+    """What one pipeline trains: `candidates` with different parameters, `runs` of each with different seeds. Beside
+    them, there are `copied` candidates whose runs say that they have different seeds, but share one.
+    """
 
     runs: int = 5
     candidates: int = 1
+    copied: int = 0
 
 
 class Training:
@@ -84,8 +90,16 @@ class Training:
         """Train in a pipeline in which each metric has its true level."""
         if number not in self._made:
             self._made[number] = list(_runs(number, side, first_seed))
-        for _, metrics in self._made[number]:
+        made = self._made[number]
+        own = side.candidates * side.runs
+        for _, metrics in made[:own]:
             self._log(metrics, levels)
+        for place, (_, metrics) in enumerate(made[own:]):
+            if place % side.runs == 0:
+                first = metrics
+                self._log(first, levels)
+            else:
+                metrics |= {name: first[name] + unit * self._rng.gauss(0, _ROUNDING) for name, unit in self._metrics}
         return [run for run, _ in self._made[number]]
 
     def _log(self, metrics: dict[str, float], levels: Sequence[float]) -> None:
@@ -106,7 +120,7 @@ class Training:
 def _runs(number: int, side: Side, first_seed: int) -> Iterator[tuple[Run, dict[str, float]]]:
     """Make the runs of a pipeline, each with the place for its metrics."""
     iids = itertools.count(number * _MOST_RUNS)
-    for candidate in range(side.candidates):
+    for candidate in range(side.candidates + side.copied):
         for seed in range(first_seed, first_seed + side.runs):
             params = {"depth": str(candidate), "seed": str(seed)}
             metrics: dict[str, float] = {}

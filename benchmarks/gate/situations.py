@@ -192,6 +192,8 @@ _SELECTION = Section(
             ("best-of-10-both-one-run", "10 here, 10 on main, 1 run of each", Side(1, 10), Side(1, 10), 20),
             ("best-of-50-here", "50 here with 1 run of each, 1 on main", Side(1, 50), Side(1), 20),
             ("best-of-50-main", "1 here, 50 on main, 1 run of each", Side(1), Side(1, 50), 6),
+            ("one-seed", "5 runs with one seed here", Side(5, candidates=0, copied=1), Side(), 20),
+            ("one-seed-each", "1 here, and 40 whose 5 runs share a seed", Side(5, copied=40), Side(), 20),
         )
     ),
 )

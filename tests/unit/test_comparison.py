@@ -53,7 +53,7 @@ STEADY = [0.80, 0.81, 0.82, 0.80, 0.81]
         ([0.8], [0.8], Verdict.NO_CLEAR_CHANGE, "the same value"),
         # One run is held against the interval in which one more run of the other side would fall.
         ([0.90], STEADY, Verdict.BETTER, "+9.2 pp, more than chance explains"),
-        ([0.82], STEADY, Verdict.CANT_TELL, "+1.2 pp; too few runs to tell"),
+        ([0.82], STEADY, Verdict.CANT_TELL, "+1.2 pp; 1 run here, 5 in the baseline"),
         (STEADY, [0.90], Verdict.WORSE, "−9.2 pp, more than chance explains"),
         # Repeats that all give the same number show nothing about chance.
         ([0.81, 0.81], [0.80, 0.80], Verdict.CANT_TELL, "+1.0 pp; all runs on a side gave the same number"),

@@ -102,9 +102,58 @@ def test_runs_without_any_spread_are_never_certainty() -> None:
     assert evidence.weigh(evidence.level(summarise([0.8, 0.8])), summarise([0.7, 0.7])) is None
 
 
-def test_copies_on_one_side_count_as_one_run() -> None:
-    steady = evidence.level(summarise([0.80, 0.81, 0.82, 0.80, 0.81]))
-    assert evidence.weigh(steady, summarise([0.79] * 5)) == evidence.weigh(steady, summarise([0.79]))
+RUNS = [0.80, 0.81, 0.82, 0.80, 0.81]
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-9, 1e-6])
+def test_copies_on_one_side_count_as_one_run(rounding: float) -> None:
+    steady, copies = evidence.level(summarise(RUNS)), [0.79 + rounding * place for place in (-2, -1, 0, 1, 2)]
+    copied, alone = evidence.weigh(steady, summarise(copies)), evidence.weigh(steady, summarise([0.79]))
+    assert copied is not None
+    assert alone is not None
+    assert (copied.error, copied.freedom) == (alone.error, alone.freedom)
+    assert copied.difference == pytest.approx(alone.difference)
+    assert copied.copies == pytest.approx(math.inf if not rounding else steady.sd / summarise(copies).sd)
+    assert alone.copies is None
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5, 10, 30])
+def test_training_may_become_five_times_steadier(runs: int) -> None:
+    rng = random.Random(runs)
+    level = evidence.level(summarise(RUNS), [summarise([rng.gauss(0.8, 0.01) for _ in range(5)]) for _ in range(19)])
+    for _ in range(200):
+        now = summarise([rng.gauss(0.8, 0.002) for _ in range(runs)])
+        weighed = evidence.weigh(level, now)
+        assert weighed is not None
+        assert weighed.copies is None
+
+
+@pytest.mark.parametrize("freedom", [2, 4, 30])
+@pytest.mark.parametrize("runs", [2, 3, 5])
+def test_runs_are_copies_where_scipy_leaves_chance_one_of_ten_thousand(runs: int, freedom: int) -> None:
+    limit = math.sqrt(stats.f(runs - 1, freedom).ppf(1e-4)) / 10  # of the branch's spread, even if ten times steadier
+    level = evidence.level(Summary(0.8, 0.01, freedom + 1))
+    for share, copies in ((0.99, True), (1.01, False)):
+        weighed = evidence.weigh(level, Summary(0.8, 0.01 * limit * share, runs))
+        assert weighed is not None
+        assert (weighed.copies is not None) is copies
+
+
+def test_a_diverged_run_on_the_branch_makes_no_copies() -> None:
+    rng = random.Random(1)
+    history = [summarise([rng.gauss(0.8, 0.01) for _ in range(5)]) for _ in range(10)]
+    history[3] = summarise([0.8, 0.81, 0.79, 0.8, 1e6])
+    weighed = evidence.weigh(evidence.level(history[0], history[1:]), summarise(RUNS))
+    assert weighed is not None
+    assert weighed.copies is None
+
+
+def test_a_branchs_pipeline_of_copies_is_one_run() -> None:
+    rng = random.Random(1)
+    history = [summarise([rng.gauss(0.8, 0.01) for _ in range(5)]) for _ in range(10)]
+    copies = summarise([0.81 + rng.gauss(0, 1e-8) for _ in range(5)])
+    copied, alone = evidence.level(copies, history), evidence.level(summarise([copies.mean]), history)
+    assert copied == alone
 
 
 def test_the_best_of_many_equal_ones_is_luck() -> None:

@@ -3,15 +3,17 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 import pytest
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Tolerance
 from mltrail_server.domain import judgement
-from mltrail_server.domain.comparison import compare
+from mltrail_server.domain.comparison import Comparison, compare
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import ModelInput
 from mltrail_server.domain.rules import Ruling
+from mltrail_server.domain.verdict import Verdict
 
 MODEL = Model("churn", rules=(Rule("acc", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.0)),))
 BEFORE = [0.78, 0.79, 0.80, 0.81, 0.82]
@@ -33,9 +35,13 @@ def runs(values: Sequence[float], first: int = 0, job_id: int = 1, **beside: flo
     ]
 
 
-def ruling(now: Sequence[Run], *earlier: Sequence[Run]) -> Ruling:
+def comparison(now: Sequence[Run], *earlier: Sequence[Run]) -> Comparison:
     history = [runs(BEFORE) for _ in range(19)]
-    compared = compare(now, runs(BEFORE), history=history, earlier=earlier, model=MODEL)
+    return compare(now, runs(BEFORE), history=history, earlier=earlier, model=MODEL)
+
+
+def ruling(now: Sequence[Run], *earlier: Sequence[Run]) -> Ruling:
+    compared = comparison(now, *earlier)
     pipelines = range(100, 80, -1)
     (found,) = judgement.judge_models([ModelInput("churn", compared, MODEL, "main", pipelines=pipelines)])[
         "churn"
@@ -67,6 +73,55 @@ def with_the_best_tagged_and_others_deleted(given: list[Run]) -> list[Run]:
 @pytest.mark.parametrize("changed", [untouched, with_copies_of_the_best, with_the_best_tagged])
 def test_lucky_runs_do_not_outweigh_the_others(changed: Callable[[list[Run]], list[Run]]) -> None:
     assert ruling(changed(runs(WORSE))).outcome is Outcome.FAIL
+
+
+def of_one_seed(value: float, **params: str) -> list[Run]:
+    """Train five times with one seed, on a processor that rounds differently each time."""
+    copies = runs([value + place * 1e-8 for place in range(5)])
+    return [replace(run, params={**run.params, **params}) for run in copies]
+
+
+def test_copies_of_a_lucky_run_are_no_pass() -> None:
+    copies = of_one_seed(WORSE[-1])
+    found = ruling(copies)
+    assert (found.outcome, found.verdict) == (Outcome.WARN, Verdict.CANT_TELL)
+    assert found.sentence.endswith("; the 5 runs here count as one, 5 in the baseline")
+    assert found.advice == "train with as many, each with a seed of its own"
+    (remark,) = comparison(copies).remarks
+    assert remark == (
+        "The 5 runs here differ 1,000,000 times less than runs on the target branch do, as if they shared one seed: "
+        "they count as one run"
+    )
+
+
+def test_nor_is_a_single_run() -> None:
+    found = ruling(runs(WORSE[-1:]))
+    assert (found.outcome, found.verdict) == (Outcome.WARN, Verdict.CANT_TELL)
+    assert found.sentence.endswith("; 1 run here, 5 in the baseline")
+    assert found.advice == "train with as many"
+
+
+def test_many_candidates_of_one_seed_each_are_as_lucky_as_single_runs() -> None:
+    lucky = [NormalDist(0.776, 0.016).inv_cdf((place + 0.5) / 40) for place in range(40)]
+    dummies = [run for place, value in enumerate(lucky) for run in of_one_seed(value, dummy=str(place))]
+    found = ruling([*runs(WORSE), *dummies])
+    assert (found.outcome, found.verdict) == (Outcome.FAIL, Verdict.WORSE)
+
+
+def test_runs_that_have_become_five_times_steadier_count() -> None:
+    steadier = [0.8 + (one - 0.8) / 5 for one in BEFORE]
+    found = ruling(runs(steadier))
+    assert (found.outcome, found.verdict) == (Outcome.PASS, Verdict.NO_CLEAR_CHANGE)
+    assert not comparison(runs(steadier)).remarks
+
+
+def test_equal_numbers_are_no_copies_where_the_baseline_has_such_too() -> None:
+    """The share of few cases, for instance."""
+    now, before = runs([0.9] * 5), runs([0.9, 0.9, 0.9, 0.88, 0.9])
+    compared = compare(now, before, model=MODEL)
+    (found,) = judgement.judge_models([ModelInput("churn", compared, MODEL, "main")])["churn"].rulings
+    assert "count as one" not in found.sentence
+    assert not compared.remarks
 
 
 def test_runs_that_a_job_has_tagged_among_others_do_not_stand_alone() -> None:

@@ -3,6 +3,7 @@
 This only measures. What a difference means is said by `judgement`, for all models of a merge request together.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -163,7 +164,7 @@ class _Sides:
     evades: bool
     counted: Counted
     ranks: str | None
-    contest: Contest
+    contest: Contest = ALONE
 
     @property
     def mine(self) -> Group:
@@ -176,6 +177,11 @@ class _Sides:
         return evidence.level(
             before, self._summaries(self.counted.level, metric), self._summaries(self.counted.spread, metric)
         )
+
+    def has_ties(self, metric: str) -> bool:
+        """Whether runs of the target branch have the same value by chance, as a number of few cases has."""
+        sides = [one.values_of(metric) for one in (self.yours, *self.history) if one is not None]
+        return any(len(set(values)) < len(values) for values in sides)
 
     def contest_in(self, metric: str, direction: MetricDirection) -> Contest:
         """Say how the best was chosen, seen from one metric."""
@@ -222,11 +228,13 @@ def compare(
         *datasets.incomparable(found.pool.newest, yours, model.same_dataset),
         branch_history.counted(yours, before, same_dataset=model.same_dataset),
         metric,
-        Contest(
-            1 if found.confirmed else ours.contenders(metric, direction),
-            1 if theirs.confirmation_of(champion) else theirs.contenders(metric, direction),
-        ),
     )
+    level = sides.level(metric) if metric is not None else None
+    contest = Contest(
+        1 if found.confirmed else ours.contenders(metric, direction, level),
+        1 if theirs.confirmation_of(champion) else theirs.contenders(metric, direction, level),
+    )
+    sides = replace(sides, contest=contest)
     return _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
 
 
@@ -253,8 +261,28 @@ def _compared(
         pooled=sides.pool.earlier,
         share=sides.pool.share,
         stages=sides.pool.stages,
-        remarks=tuple(one for one in (sides.pool.sentence, _drift(sides, changes)) if one),
+        remarks=tuple(one for one in (sides.pool.sentence, _copied(changes), _drift(sides, changes)) if one),
     )
+
+
+def _copied(changes: Sequence[MetricChange]) -> str:
+    """Say that runs count as one because they hardly differ; "" if they don't."""
+    found = [(one.current.n, one.evidence.copies) for one in changes if one.current and _copies(one) and one.evidence]
+    if not found:
+        return ""
+    runs, times = min(((runs, copies or 0.0) for runs, copies in found), key=lambda each: each[1])
+    varied = [one for one in changes if one.current and one.current.n > 1 and one.evidence is not None]
+    where = f"In {len(found)} of {len(varied)} metrics, the" if len(found) < len(varied) else "The"
+    if math.isinf(times):
+        return (
+            f"{where} {runs} runs here gave exactly the same numbers, as if they shared one seed: they count as one run"
+        )
+    less = f"{10 ** int(math.log10(times)):,} times less than runs on the target branch do"
+    return f"{where} {runs} runs here differ {less}, as if they shared one seed: they count as one run"
+
+
+def _copies(one: MetricChange) -> bool:
+    return one.evidence is not None and one.evidence.copies is not None
 
 
 def _drift(sides: _Sides, changes: Sequence[MetricChange]) -> str:
@@ -324,6 +352,8 @@ def _measured(sides: _Sides, name: str, direction: MetricDirection) -> MetricCha
     contest = sides.contest_in(name, direction)
     before, now, by_fold = _fold_by_fold(sides, name, before, now)
     weighed = None if sides.incomparable else by_fold or evidence.weigh(level, now, contest)
+    if weighed is not None and weighed.copies == math.inf and sides.has_ties(name):
+        weighed = replace(weighed, copies=None)
     delta = weighed.difference if weighed is not None else now.mean - before.mean
     held_to = now.mean - delta
     relative = delta / abs(held_to) if held_to else None

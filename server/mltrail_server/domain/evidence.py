@@ -29,6 +29,12 @@ counts alone. Diverged seeds are caught by this: with it, unchanged metrics with
 seeds are called worse in at most 5 %; at 0.02 in up to 6 %. At 0.06 a drop is seen one percent less often.
 """
 
+_STEADIER = 10.0
+_COPIES = 1e-4
+"""A change may make training as many times steadier. Runs that spread less than even that explains, in all but one of
+10,000 cases, are copies of one run: a fixed seed whose results differ by how a processor rounds.
+"""
+
 _LEAST = 1e-100
 _FEW = 3
 _MOST_RUNS = 1000
@@ -45,7 +51,8 @@ class BranchLevel:
     """The target branch's level in a metric. `runs` and `pipelines` are how many it most likely rests on, the newest.
 
     `mean` is as precise as a mean of `weight` runs. `sd` is the spread from run to run, None if nothing shows it;
-    `freedom` is its degrees of freedom. `possible` are the levels that it is a mixture of.
+    `freedom` is its degrees of freedom. `usual` is the same without pipelines that spread unusually much, where these
+    can be told. `possible` are the levels that it is a mixture of.
     """
 
     mean: float
@@ -55,6 +62,7 @@ class BranchLevel:
     sd: float | None
     freedom: float
     possible: tuple[PossibleLevel, ...] = ()
+    usual: float | None = None
 
 
 class Ends(NamedTuple):
@@ -80,8 +88,10 @@ class Evidence:
 
     `error` is its standard error, with `freedom` degrees of freedom; `sd` is the spread from run to run. `hidden` is
     set if the difference counts as chance only because this side's runs spread clearly more than the branch's: it is
-    how many times as much. Runs that are made to spread would hide any drop. `parts` are the differences from each
-    possible level of the branch; without any, there is only the one. `ends` say how the interval is corrected.
+    how many times as much. Runs that are made to spread would hide any drop. `copies` is set if this side's runs count
+    as one, since they spread so much less than the branch's: it is how many times less, or infinity. `parts` are the
+    differences from each possible level of the branch; without any, there is only the one. `ends` say how the interval
+    is corrected.
     """
 
     difference: float
@@ -89,6 +99,7 @@ class Evidence:
     sd: float
     freedom: float
     hidden: float | None = None
+    copies: float | None = None
     contest: Contest = ALONE
     parts: tuple[Part, ...] = ()
     ends: Ends = UNCORRECTED
@@ -206,11 +217,13 @@ def level(baseline: Summary, history: Sequence[Summary] = (), others: Sequence[S
     """Estimate the baseline's level from it and the pipelines before it (`history`, newest first). `others` are
     pipelines of which only the spread of their repeats counts.
     """
-    known = (baseline, *history)
-    sd, freedom = _spread(known, others)
+    every = _without_copies_in((baseline, *history, *others))
+    baseline, *history = known = every[: 1 + len(history)]
+    sd, freedom = _spread(known, every[len(known) :])
+    usual = _usual(sd, every)
     if not sd or not history:
         alone = PossibleLevel(1.0, baseline.mean, 1 / baseline.n, 1)
-        return BranchLevel(baseline.mean, baseline.n, baseline.n, 1, sd, freedom, (alone,))
+        return BranchLevel(baseline.mean, baseline.n, baseline.n, 1, sd, freedom, (alone,), usual)
     possible = possible_levels(known, sd)
     mean = math.fsum(one.share * one.mean for one in possible)
     variance = math.fsum(one.share * (one.variance + ((one.mean - mean) / sd) ** 2) for one in possible)
@@ -218,21 +231,26 @@ def level(baseline: Summary, history: Sequence[Summary] = (), others: Sequence[S
     for one in possible:
         shares[one.age] = shares.get(one.age, 0.0) + one.share
     pipelines = max(shares, key=lambda age: (shares[age], age))
-    return BranchLevel(mean, 1 / variance, sum(one.n for one in known[:pipelines]), pipelines, sd, freedom, possible)
+    runs = sum(one.n for one in known[:pipelines])
+    return BranchLevel(mean, 1 / variance, runs, pipelines, sd, freedom, possible, usual)
 
 
 def weigh(before: BranchLevel, now: Summary, contest: Contest = ALONE) -> Evidence | None:
     """Test a difference. None when nothing shows how large chance is: single runs without a history, or runs without
-    any spread, since fixed seeds show the same value again whatever chance would do.
+    any spread, since fixed seeds show the same value again whatever chance would do. Copies of one run count as one.
 
     Equal spreads are pooled (Student's t). Where they differ, Welch's test uses each side's own, unless pooling is more
     careful.
     """
-    before, now = _without_copies(before), statistics.Summary(now.mean, None, 1) if now.sd == 0 else now
-    if before.sd is None and now.sd is None:
+    before = _without_copies(before)
+    known = independent(before, now)
+    if before.sd is None and known.sd is None:
         return None
-    pooled, freedom = _pooled(before, now)
-    found = _against(before, now, pooled, pooled, contest, freedom)
+    pooled, freedom = _pooled(before, known)
+    found = _against(before, known, pooled, pooled, contest, freedom)
+    if before.sd is not None and now.sd is not None and known.sd is None:
+        return replace(found, copies=(before.usual or before.sd) / now.sd if now.sd else math.inf)
+    now = known
     if before.sd is None or now.sd is None or not _unequal(before, now):
         return found
     ours = statistics.MeanError(now.sd / math.sqrt(now.n), now.n - 1)
@@ -243,6 +261,49 @@ def weigh(before: BranchLevel, now: Summary, contest: Contest = ALONE) -> Eviden
     if now.sd < before.sd and separate.error < found.error:
         return found
     return replace(separate, hidden=_hidden(before, now, separate))
+
+
+def independent(before: BranchLevel, now: Summary) -> Summary:
+    """Count runs that are copies of one run as one: exact ones, and those of which the branch's spread tells it."""
+    if now.sd == 0 or (before.usual and _are_copies(now, before.usual, before.freedom)):
+        return Summary(now.mean, None, 1)
+    return now
+
+
+def _are_copies(one: Summary, sd: float, freedom: float) -> bool:
+    """Whether runs that differ spread too little, next to an independent spread with this freedom, to be as many."""
+    if not one.sd or one.sd * _STEADIER >= sd:
+        return False
+    return statistics.f_below((one.sd * _STEADIER / sd) ** 2, one.n - 1, freedom) < _COPIES
+
+
+def _without_copies_in(pipelines: Sequence[Summary]) -> list[Summary]:
+    """Count a pipeline's runs as one if, next to the other pipelines', they are copies of one run."""
+    squares, freedom = _squares(pipelines)
+
+    def counted(place: int, one: Summary) -> Summary:
+        own = one.n - 1
+        if not one.sd or freedom == own:
+            return one
+        pooled = math.sqrt(max(0.0, squares - one.sd**2 * own) / (freedom - own))
+        if one.sd * _STEADIER >= pooled:
+            return one
+        usual = _usual(pooled, [*pipelines[:place], *pipelines[place + 1 :]])
+        return Summary(one.mean, None, 1) if usual and _are_copies(one, usual, freedom - own) else one
+
+    return [counted(place, one) for place, one in enumerate(pipelines)]
+
+
+def _usual(pooled: float | None, pipelines: Sequence[Summary]) -> float | None:
+    """Return the spread that runs usually have: one that has diverged makes the pooled one as large as it likes."""
+    spreads = sorted(one.sd for one in pipelines if one.sd is not None)
+    return pooled if pooled is None or len(spreads) < _FEW else min(pooled, spreads[len(spreads) // 2])
+
+
+def _squares(pipelines: Sequence[Summary]) -> tuple[float, float]:
+    """Return the sum of squares from run to run, and its degrees of freedom."""
+    repeated = [(one.sd, one.n - 1) for one in pipelines if one.sd is not None]
+    return math.fsum(sd**2 * own for sd, own in repeated), float(sum(own for _, own in repeated))
 
 
 def _against(
@@ -299,9 +360,7 @@ def _spread(pipelines: Sequence[Summary], others: Sequence[Summary] = ()) -> tup
     successive difference (J. von Neumann et al., "The mean square successive difference", Ann. Math. Statist. 12
     (1941)), which a trend hardly affects. A single leap is left out.
     """
-    repeated = [(one.sd, one.n - 1) for one in (*pipelines, *others) if one.sd is not None]
-    squares = math.fsum(sd**2 * own for sd, own in repeated)
-    freedom = float(sum(own for _, own in repeated))
+    squares, freedom = _squares((*pipelines, *others))
     if freedom < ENOUGH_FREEDOM:
         steps = sorted(
             (newer.mean - older.mean) ** 2 / (1 / newer.n + 1 / older.n)

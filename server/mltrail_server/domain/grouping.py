@@ -88,6 +88,10 @@ class Group:
     runs: tuple[Run, ...]
     metrics: Mapping[str, Summary]
 
+    def values_of(self, name: str) -> list[float]:
+        """Return a metric's values, those that are numbers."""
+        return [run.metrics[name] for run in self.runs if name in run.metrics and usable(run.metrics[name])]
+
 
 def usable(value: float) -> bool:
     return abs(value) < _LARGEST  # False for NaN

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from mltrail_contract import Model
 
-from . import globs, looks, trials, winners
+from . import evidence, globs, looks, trials, winners
 from .direction import Better, MetricDirection, direction_of
+from .evidence import BranchLevel
 from .grouping import Group, Run, RunState, best, choice, group, ranking_metric
 from .looks import Pool
 
@@ -21,11 +22,15 @@ class Candidates:
     fresh: Sequence[Group]
     tries: int
 
-    def contenders(self, metric: str | None, direction: MetricDirection) -> int:
-        """Count those that might as well have won, with the trials of which only the winner is known."""
+    def contenders(self, metric: str | None, direction: MetricDirection, level: BranchLevel | None) -> int:
+        """Count those that might as well have won, with the trials of which only the winner is known. `level` is the
+        target branch's, which shows whether a candidate's runs are copies of one.
+        """
         if metric is None or direction.better is Better.UNKNOWN:
             return 1
         known = [one.metrics[metric] for one in self.groups if metric in one.metrics]
+        if level is not None:
+            known = [evidence.independent(level, one) for one in known]
         near = winners.contenders(known, lower=direction.better is Better.LOWER)
         return max(1, near + self.tries - len(self.groups))
 

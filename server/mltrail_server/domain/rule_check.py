@@ -118,8 +118,10 @@ class Check:
         weighed, level, looks = self.change.evidence, self.change.level, self.change.earlier
         if of_best:
             level = evidence.level(before, [one for one in earlier if one is not None])
-            contest = weighed.contest if weighed is not None else ALONE
+            contest, copies = (weighed.contest, weighed.copies) if weighed is not None else (ALONE, None)
             weighed = evidence.weigh(level, now, contest)
+            if weighed is not None and now.sd == 0:
+                weighed = replace(weighed, copies=copies)  # the best values of different runs may well be equal
             looks = self._best_of_looks(level, contest)
         tolerance = self.rule.worse_by
         held_to = now.mean - weighed.difference if weighed is not None else before.mean

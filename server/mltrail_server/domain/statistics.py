@@ -112,12 +112,17 @@ def t_quantile(probability: float, freedom: float) -> float:
 
 
 def f_two_sided(ratio: float, above: float, below: float) -> float:
-    """Return the probability of a ratio of two variances at least as far from 1 as this one (above / below).
+    """Return the probability of a ratio of two variances at least as far from 1 as this one (above / below)."""
+    share = f_below(ratio, above, below)
+    return 2 * min(share, 1 - share)
+
+
+def f_below(ratio: float, above: float, below: float) -> float:
+    """Return the probability of a ratio of two variances (above / below) that is lower than this one.
 
     https://dlmf.nist.gov/8.17 gives the F distribution as I_x(a, b) with x = above·ratio / (above·ratio + below).
     """
-    share = incomplete_beta(above / 2, below / 2, above * ratio / (above * ratio + below))
-    return 2 * min(share, 1 - share)
+    return incomplete_beta(above / 2, below / 2, above * ratio / (above * ratio + below))
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:

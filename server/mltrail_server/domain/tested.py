@@ -15,6 +15,7 @@ from .winners import ALONE
 
 _POWER = 0.8
 _SEEDS = 5
+_SEVERAL = 3
 _SPREADS = 3.0
 """A test that sees a drop of this many spreads in four of five cases may say "no clear change"."""
 _WANTED = 1.5
@@ -98,15 +99,35 @@ class Tested:
             far = "high" if self._lower else "low"
             sentence = f"{self.difference}, could be as {far} as {worst}; allowed: {self._limit}"
             return Found(Verdict.WITHIN_LIMIT, sentence)
+        return self._unclear(weighed, decision)
+
+    def _unclear(self, weighed: Evidence, decision: Decision) -> Found:
+        """Tell runs that would have shown a change from too few to."""
         if is_luck(weighed, self.direction):
             reason = f"{self.difference}, could be luck: it is the best of {weighed.contest.here} candidates"
             return Found(Verdict.NO_CLEAR_CHANGE, reason)
+        if self._stands_alone:
+            return self._with_fewer(weighed)
         seen = max(weighed.detectable(falls=not self._lower), decision.seen)
         few = decision.ranked < ENOUGH_PIPELINES and self._alone(seen, weighed, decision) > _SPREADS * weighed.sd
         if few or math.isinf(seen):
             return self._too_few(weighed, decision.alpha)
         limit = f"; allowed: {self._limit}" if self.allowed else ""
         return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance{limit}", self._seen(seen))
+
+    @property
+    def _stands_alone(self) -> bool:
+        """Whether a single run here is held against several in the baseline: it hides drops that as many would show."""
+        copies = self.evidence is not None and self.evidence.copies is not None
+        there = 1 if self.before.sd == 0 else self.before.n
+        known = there if self.level is None else min(there, self.level.runs)
+        return (copies or self.now.n == 1) and known >= _SEVERAL
+
+    def _with_fewer(self, weighed: Evidence) -> Found:
+        here, advice = "1 run here", "train with as many"
+        if weighed.copies:
+            here, advice = f"the {self.now.n} runs here count as one", f"{advice}, each with a seed of its own"
+        return Found(Verdict.CANT_TELL, f"{self.difference}; {here}, {self.before.n} in the baseline", advice)
 
     def _alone(self, seen: float, weighed: Evidence, decision: Decision) -> float:
         """Return which drop would be seen if this were the only metric: more of them make nobody know less. A test by

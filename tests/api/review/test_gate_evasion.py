@@ -116,6 +116,28 @@ class TestFolds:
         )
 
 
+class TestOneSeed:
+    """Many runs of one seed count as one: they show nothing that a single run doesn't."""
+
+    def test_runs_that_differ_by_rounding_only(self, trail: Trail) -> None:
+        a_main(trail, SHAS["b"], contract(RULE), GOOD)
+        request, pipeline = a_request(trail, [])
+        log(trail, pipeline, seeds(*[0.805 + seed * 1e-9 for seed in range(5)]))
+        (sentence,) = ruled(trail, pipeline)[1]
+        assert sentence.endswith("the 5 runs here count as one, 3 in the baseline")
+        assert ruled(trail, pipeline)[0] == "warn"
+        trail.work()
+        assert "as if they shared one seed: they count as one run." in request.notes[0].body
+
+    def test_a_contract_can_insist(self, trail: Trail) -> None:
+        a_main(trail, SHAS["b"], contract(RULE, if_unknown="fail"), GOOD)
+        _, pipeline = a_request(trail, [])
+        log(trail, pipeline, seeds(0.805))
+        outcome, (sentence,) = ruled(trail, pipeline)
+        assert outcome == "fail"
+        assert sentence.endswith("1 run here, 3 in the baseline")
+
+
 @pytest.mark.parametrize("odd", ["NaN", "Infinity", "-Infinity"])
 class TestNotANumber:
     def test_seeds_that_went_astray(self, trail: Trail, odd: str) -> None:
