@@ -15,7 +15,7 @@ from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
 from mltrail_server.domain.silence import Circumstances, Silence
 from mltrail_server.services.contract import contracts
-from mltrail_server.services.review.judge import Judged, ModelReport
+from mltrail_server.services.review.judged import Judged, ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci.merge_requests import MergeRequest
 from mltrail_server.store.ci.pipelines import Pipeline

@@ -21,7 +21,7 @@ from mltrail_server.services.ci import report as report_service
 from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context import links
 from mltrail_server.services.review import rows, summary
-from mltrail_server.services.review.judge import Judged, ModelReport
+from mltrail_server.services.review.judged import Judged, ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line

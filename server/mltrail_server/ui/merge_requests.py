@@ -8,7 +8,7 @@ from mltrail_server.domain.verdict import Verdict
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import merge_requests
 from mltrail_server.services.review import rows, summary
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line

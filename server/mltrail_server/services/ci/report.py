@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.review import note
-from mltrail_server.services.review.judge import Judged
+from mltrail_server.services.review.judged import Judged
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci import merge_requests
 

@@ -17,7 +17,7 @@ from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.pipelines import child_pipelines, trees
 from mltrail_server.services.review import examine
 from mltrail_server.services.review.examine import Examined
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.store.ci import jobs, pipelines
 from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.promotion import promotions

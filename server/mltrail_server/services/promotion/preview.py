@@ -10,7 +10,7 @@ from mltrail_server.domain.preview import Preview
 from mltrail_server.services.context.deps import Ci, Deps
 from mltrail_server.services.contract import policy
 from mltrail_server.services.contract.policy import Policy
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.promotion import promotions

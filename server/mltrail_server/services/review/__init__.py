@@ -6,6 +6,7 @@ __all__ = [
     "cases",
     "examine",
     "judge",
+    "judged",
     "note",
     "overrides",
     "packages",

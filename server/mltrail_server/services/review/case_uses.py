@@ -9,7 +9,7 @@ from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.review import case_uses
 
-from .judge import ModelReport
+from .judged import ModelReport
 from .reports import Report
 
 

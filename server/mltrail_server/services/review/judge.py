@@ -1,124 +1,24 @@
 """Judge a pipeline by one version of the contract: the one that binds, or the one that a merge request proposes."""
 
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
-from mltrail_contract import Contract, Model, Outcome, Value
-from mltrail_server.domain import conclusion, gate, globs, judgement, looks, rules, selection, silence
+from mltrail_contract import Contract, Model, Outcome
+from mltrail_server.domain import conclusion, gate, judgement, rules, selection, silence
 from mltrail_server.domain.cases.result import CaseResult
-from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, ParameterChange, compare
+from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
-from mltrail_server.domain.evaluations import evaluates, settle
-from mltrail_server.domain.grouping import Extremes, Gone, Group, Run, RunState
+from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
 from mltrail_server.domain.rules import Ruling
-from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Circumstances, Silence, SilenceKind
-from mltrail_server.services.contract.contracts import ContractVersion, PipelineContract
-from mltrail_server.store.ci.pipelines import Pipeline
-from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.registry.versions import Version
-from mltrail_server.store.review import pipeline_runs
-from mltrail_server.store.review.jobs import HeadJobs
+from mltrail_server.services.contract.contracts import ContractVersion
 
-from . import baselines
-from .baselines import Branch, ModelBaseline
-from .cases.results import CaseResults
-from .looks import EarlierPipelines
-
-_MOST_VALUES = 5_000  # a database accepts some 30,000 values in a statement
-_NOT_IN_A_LOGIN = re.compile(r"[^\w. -]", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelReport:
-    """One model: all runs of the pipeline, and the best of them compared with the baseline's best.
-
-    `model` is its part of the contract, None if the contract does not mention it. `touched` is False if the merge
-    request changes nothing of the model, so that its rules don't apply. `version` is the baseline if the contract names
-    one. `history` are the target branch's pipelines before the baseline, newest first. `environment` lists packages
-    whose versions differ. `made_by` is the pipeline whose runs these are. `silence` says what it means that no run has
-    succeeded; `gone` says who has removed the baseline for good. `carried`: it is of an earlier commit. `cases` are its
-    tables.
-    """
-
-    name: str
-    runs: tuple[Run, ...]
-    comparison: Comparison
-    baseline: Pipeline | None
-    conclusion: Conclusion
-    model: Model | None = None
-    touched: bool = True
-    rulings: tuple[Ruling, ...] = ()
-    outcome: Outcome | None = None
-    version: Version | None = None
-    history: tuple[Pipeline, ...] = ()
-    environment: tuple[ParameterChange, ...] = ()
-    gone: Gone | None = None
-    made_by: Pipeline | None = None
-    silence: Silence | None = None
-    cases: tuple[CaseResult, ...] = ()
-    carried: bool = False
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """Sentences for a reviewer that no verdict rests on, without anything that a user wrote."""
-        if not self.carried or self.made_by is None:
-            return self.comparison.remarks
-        where = "under its paths " if self.model is not None and self.model.paths else ""
-        sentence = f"Carried forward from pipeline {self.made_by.id}: nothing {where}has changed since"
-        return (sentence, *self.comparison.remarks)
-
-    @property
-    def failures(self) -> frozenset[str]:
-        """Name what fails, each in a form that stays the same from pipeline to pipeline."""
-        if self.silence is not None and self.silence.outcome is Outcome.FAIL:
-            return self.silence.rules or frozenset({f"{self.name}: not trained here"})
-        return frozenset(rules.name_of(self.name, ruling) for ruling in self.rulings if ruling.outcome is Outcome.FAIL)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What one version of the contract says. `outcome` is None if there is no gate; `sentence` contains nothing that a
-    user wrote. `questions` ask to which model runs belong that no model claims.
-    """
-
-    contract: ContractVersion
-    outcome: Outcome | None
-    sentence: str
-    models: tuple[ModelReport, ...]
-    questions: tuple[UnmatchedModel, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GateInput:
-    """What a judgement is made from, the same for each version of the contract.
-
-    `made` are the runs of a commit's pipelines, the newest first; `branch` has those of the target branch. `red` are
-    the rules that each model has broken before in this merge request. `jobs` are those of the commit's pipelines, None
-    if nobody asks what it means that a model was not trained.
-    """
-
-    tx: Transaction
-    made: Sequence[tuple[Pipeline, Sequence[Run]]]
-    branch: Branch
-    contract: PipelineContract
-    target: str
-    if_invalid: Outcome
-    red: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    jobs: HeadJobs | None = None
-    earlier: EarlierPipelines = field(default_factory=EarlierPipelines)  # of the merge request
-    head: str = ""  # the commit that is judged
-    fork: bool = False  # its runs don't count
-    cut: bool = False  # there are more runs than were read
-    cases: CaseResults | None = None  # compares tables of cases
-
-    @property
-    def runs(self) -> list[Run]:
-        return [run for _, runs in self.made for run in runs]
+from . import baselines, extremes, model_runs
+from .baselines import ModelBaseline
+from .judged import Judged, ModelReport, gone_sentence
+from .model_runs import GateInput, Selected
 
 
 def judge(given: GateInput, version: ContractVersion) -> Judged:
@@ -127,40 +27,12 @@ def judge(given: GateInput, version: ContractVersion) -> Judged:
     return _judge(given, version) if repaired is None else _judge_repair(given, version, repaired)
 
 
-def lacks(given: GateInput, contract: Contract | None) -> bool:
-    """Whether a model of a contract has no succeeded run."""
-    if contract is None:
-        return False
-    selected = _selected(given, contract)
-    return not all(_any_succeeded(selected[name].runs) for name in contract.models)
-
-
-def gone_sentence(gone: Gone) -> str:
-    """Say who has removed the baseline. Only characters that GitLab allows in a login are shown, so that nothing breaks
-    out of the note.
-    """
-    day = datetime.fromtimestamp(gone.removed_ms / 1000, UTC).date().isoformat()
-    return f"the baseline was removed by {_NOT_IN_A_LOGIN.sub('', gone.removed_by)[:100] or 'somebody'} on {day}"
-
-
 @dataclass(frozen=True, slots=True)
-class _Selected:
-    """A model's runs, and the pipeline that has made them; None if no pipeline of the commit has. `carried`: it is of
-    an earlier commit. `remarks` say what came of evaluations, and contain nothing that a user wrote.
-    """
-
-    pipeline: Pipeline | None
-    runs: Sequence[Run]
-    carried: bool = False
-    remarks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """All that one model is judged by. `model` is its part of the contract, None if that does not mention it."""
+class _Measured:
+    """One model, and what it is judged by. `model` is its part of the contract, None if that does not mention it."""
 
     name: str
-    selected: _Selected
+    selected: Selected
     comparison: Comparison
     baseline: ModelBaseline
     model: Model | None
@@ -197,22 +69,22 @@ def _judge_repair(given: GateInput, version: ContractVersion, repaired: Contract
 
 def _judge(given: GateInput, version: ContractVersion) -> Judged:
     contract = version.contract
-    selected = _selected(given, contract)
+    selected = model_runs.select(given, contract)
     chosen = baselines.choose(given.tx, contract, list(selected), given.branch)
     for name in selected:
-        selected[name], chosen[name] = _evaluated(given, contract, name, selected[name], chosen[name])
+        selected[name], chosen[name] = model_runs.with_evaluations(given, contract, name, selected[name], chosen[name])
     compared = _compared(given, contract, selected, chosen)
-    unclaimed = _unclaimed(contract, selected)
-    cases = []
+    unclaimed = model_runs.unclaimed(contract, selected)
+    measured = []
     for name, its_runs in sorted(selected.items()):
         model = contract.models.get(name) if contract else None
         touched = model is None or selection.touched(model, given.contract.changed_paths)
-        cases.append(_Case(name, its_runs, compared[name], chosen[name], model, touched))
-    tables = _tables(given, cases)
-    judged = judgement.judge_models(_model_input(given, case, tables.get(case.name, ())) for case in cases)
+        measured.append(_Measured(name, its_runs, compared[name], chosen[name], model, touched))
+    tables = _tables(given, measured)
+    judged = judgement.judge_models(_model_input(given, one, tables.get(one.name, ())) for one in measured)
     models = []
-    for case in cases:
-        report = _model_report(given, case, judged[case.name], unclaimed)
+    for one in measured:
+        report = _model_report(given, one, judged[one.name], unclaimed)
         # A model that the merge request does not touch, and of which there is nothing, is not worth a word.
         if report.runs or report.outcome is not None or report.silence is not None:
             models.append(report)
@@ -221,77 +93,10 @@ def _judge(given: GateInput, version: ContractVersion) -> Judged:
     return Judged(version, outcome, sentence, tuple(models), tuple(questions))
 
 
-def _selected(given: GateInput, contract: Contract | None) -> dict[str, _Selected]:
-    """Give each model its runs: those of the newest pipeline that has succeeded ones, else of the newest that has any.
-
-    A commit may have several pipelines, and one that logs nothing of a model takes nothing back.
-    """
-    chosen: dict[str, _Selected] = {}
-    # The contract's models are looked up even if there is no pipeline.
-    made: Sequence[tuple[Pipeline | None, Sequence[Run]]] = given.made or [(None, ())]
-    for pipeline, runs in made:
-        for name, its_runs in selection.select(contract, runs).items():
-            newer = chosen.get(name)
-            if newer is None or not newer.runs or (not _any_succeeded(newer.runs) and _any_succeeded(its_runs)):
-                chosen[name] = _Selected(pipeline, its_runs)
-    return chosen if contract is None else chosen | _carried(given, contract, chosen)
-
-
-def _carried(given: GateInput, contract: Contract, chosen: Mapping[str, _Selected]) -> dict[str, _Selected]:
-    """Take the runs of an earlier commit for models of which nothing was logged and nothing has changed since.
-
-    Not if their job still runs, or has now logged something that no model claims.
-    """
-    jobs = given.jobs
-    if jobs is None or given.cut:
-        return {}
-    strangers = {job for job, _ in _unclaimed(contract, chosen)}
-    found = {}
-    for name, model in contract.models.items():
-        if chosen[name].runs or not selection.touched(model, given.contract.changed_paths):
-            continue
-        for pipeline, runs in given.earlier.without_a_change_of(model):
-            of_model = selection.select(contract, runs).get(name, [])
-            trained_by = {run.job_name for run in of_model}
-            if _any_succeeded(of_model):
-                if not trained_by & (jobs.busy.keys() | strangers):
-                    found[name] = _Selected(pipeline, of_model, carried=True)
-                break
-    return found
-
-
-def _any_succeeded(runs: Sequence[Run]) -> bool:
-    return any(run.state is RunState.SUCCEEDED for run in runs)
-
-
-def _evaluated(
-    given: GateInput, contract: Contract | None, name: str, selected: _Selected, baseline: ModelBaseline
-) -> tuple[_Selected, ModelBaseline]:
-    """Put evaluations in the place of the runs whose models they evaluate, on both sides."""
-    if not any(map(evaluates, selected.runs)):
-        return selected, baseline
-    own = selected.pipeline.id if selected.pipeline is not None else 0
-    others = [runs for number, runs in given.earlier.runs.items() if number != own]
-    known = [run for runs in others for run in selection.select(contract, runs).get(name, ()) if not evaluates(run)]
-    model = contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT
-    settled = settle(selected.runs, baseline.runs, earlier=known, best=_best_of(baseline, model))
-    if settled.remeasured:
-        baseline = replace(baseline, runs=settled.baseline, history=())
-    return replace(selected, runs=settled.runs, remarks=settled.remarks), baseline
-
-
-def _best_of(baseline: ModelBaseline, model: Model) -> str:
-    """Return the MLflow run id of the baseline's best run: the version's, if the contract names one."""
-    if baseline.version is not None:
-        return next((run.eid for run in baseline.runs if run.iid == baseline.version.candidate_iid), "")
-    best = compare(baseline.runs, [], model=model).best_run
-    return best.eid if best is not None else ""
-
-
 def _compared(
     given: GateInput,
     contract: Contract | None,
-    selected: Mapping[str, _Selected],
+    selected: Mapping[str, Selected],
     chosen: Mapping[str, ModelBaseline],
 ) -> dict[str, Comparison]:
     """Compare each model with its baseline."""
@@ -302,118 +107,93 @@ def _compared(
             its_runs.runs,
             baseline.runs,
             history=[runs for _, runs in baseline.history],
-            earlier=_earlier(given, contract, name, its_runs),
+            earlier=model_runs.earlier_looks(given, contract, name, its_runs),
             model=contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT,
         )
         if baseline.gone is not None:
             # A baseline that somebody has removed is not the same as one that never existed.
             comparison = replace(comparison, incomparable=gone_sentence(baseline.gone), evades=False)
         compared[name] = replace(comparison, remarks=(*its_runs.remarks, *comparison.remarks))
-    return _with_extremes(given, contract, compared) if contract else compared
+    return extremes.added(given.tx, contract, compared) if contract else compared
 
 
-def _earlier(given: GateInput, contract: Contract | None, name: str, newest: _Selected) -> list[list[Run]]:
-    """List what earlier looks at the same files have made of a model: retried jobs of the same pipeline, and earlier
-    pipelines. The newest look comes first. A pipeline of the same commit that still trains is none yet: the report
-    waits for it. One of another commit is, or else a job that never ends would hide what the others have found.
-    """
-    found = looks.attempts(newest.runs)
-    if newest.pipeline is not None:
-        for pipeline, runs in given.earlier.on_files_of(newest.pipeline):
-            of_model = [run for run in selection.select(contract, runs).get(name, ()) if not evaluates(run)]
-            if pipeline.head != given.head or not any(run.state is RunState.RUNNING for run in of_model):
-                found += [of_model, *looks.attempts(of_model)]
-    return found
-
-
-def _unclaimed(contract: Contract | None, selected: Mapping[str, _Selected]) -> set[tuple[str, str]]:
-    """List the jobs and experiments of successful runs that belong to no model in the contract."""
-    return {
-        (run.job_name, run.experiment)
-        for name, its_runs in selected.items()
-        if not contract or name not in contract.models
-        for run in its_runs.runs
-        if run.state is RunState.SUCCEEDED
-    }
-
-
-def _model_input(given: GateInput, case: _Case, tables: Sequence[CaseResult]) -> ModelInput:
-    model = case.model or NO_CONTRACT
-    baseline = case.baseline
+def _model_input(given: GateInput, one: _Measured, tables: Sequence[CaseResult]) -> ModelInput:
+    model = one.model or NO_CONTRACT
+    baseline = one.baseline
     return ModelInput(
-        case.name,
-        case.comparison,
-        model if _has_rules(given, case) else replace(model, rules=(), case_rules=()),
+        one.name,
+        one.comparison,
+        model if _has_rules(given, one) else replace(model, rules=(), case_rules=()),
         given.target,
-        given.red.get(case.name, frozenset()),
-        case.touched,
+        given.red.get(one.name, frozenset()),
+        one.touched,
         [baseline.pipeline.id if baseline.pipeline else 0, *(pipeline.id for pipeline, _ in baseline.history)],
         tables,
     )
 
 
-def _tables(given: GateInput, cases: Sequence[_Case]) -> dict[str, tuple[CaseResult, ...]]:
+def _tables(given: GateInput, measured: Sequence[_Measured]) -> dict[str, tuple[CaseResult, ...]]:
     """Compare the tables of cases of the models that the merge request touches."""
-    asked = {case.name: (case.model, case.comparison) for case in cases if case.model is not None and case.touched}
+    asked = {one.name: (one.model, one.comparison) for one in measured if one.model is not None and one.touched}
     return given.cases.of(given.tx, asked) if given.cases is not None else {}
 
 
 def _model_report(
     given: GateInput,
-    case: _Case,
+    one: _Measured,
     judged: JudgedModel,
     unclaimed: AbstractSet[tuple[str, str]],
 ) -> ModelReport:
-    silent = _silence(given, case, unclaimed) if case.missing and case.touched else None
+    silent = _silence(given, one, unclaimed) if one.missing and one.touched else None
     rulings: tuple[Ruling, ...] = ()
     outcome = None
     if silent is not None:
         outcome = silent.outcome
-    elif _has_rules(given, case):
+    elif _has_rules(given, one):
         rulings = judged.rulings
-        outcome = _outcome(case, rulings)
+        outcome = _outcome(one, rulings)
     shown = conclusion.of_model(judged.comparison, rulings, judged.cases)
-    if silent is not None and (not case.runs or silent.kind in (SilenceKind.RED, SilenceKind.MOVED)):
+    if silent is not None and (not one.runs or silent.kind in (SilenceKind.RED, SilenceKind.MOVED)):
         shown = Conclusion(Level.UNKNOWN, silent.sentence)
-    baseline = case.baseline
+    baseline = one.baseline
     return ModelReport(
-        case.name,
-        tuple(case.runs),
+        one.name,
+        tuple(one.runs),
         judged.comparison,
         baseline.pipeline,
         shown,
-        case.model,
-        case.touched,
+        one.model,
+        one.touched,
         rulings,
         outcome,
         baseline.version,
         tuple(pipeline for pipeline, _ in baseline.history),
         gone=baseline.gone,
-        made_by=case.selected.pipeline,
+        made_by=one.selected.pipeline,
         silence=silent,
-        carried=case.selected.carried,
+        carried=one.selected.carried,
         cases=judged.cases,
     )
 
 
-def _has_rules(given: GateInput, case: _Case) -> bool:
+def _has_rules(given: GateInput, one: _Measured) -> bool:
     """Whether the rules of a model's contract apply to this merge request."""
-    model = case.model
-    if model is None or not (model.rules or model.case_rules) or not case.touched or (case.missing and given.fork):
+    model = one.model
+    if model is None or not (model.rules or model.case_rules) or not one.touched or (one.missing and given.fork):
         return False
-    trained_or_expected = given.runs or case.runs or model.paths
-    return bool(trained_or_expected) and bool(case.runs or not model.retired)
+    trained_or_expected = given.runs or one.runs or model.paths
+    return bool(trained_or_expected) and bool(one.runs or not model.retired)
 
 
-def _outcome(case: _Case, rulings: Sequence[Ruling]) -> Outcome:
+def _outcome(one: _Measured, rulings: Sequence[Ruling]) -> Outcome:
     """Return the worst of what a model's rules say."""
-    unknown = [case.model.if_unknown] if case.missing and case.model is not None else []
+    unknown = [one.model.if_unknown] if one.missing and one.model is not None else []
     return rules.worst([ruling.outcome for ruling in rulings] + unknown)
 
 
-def _silence(given: GateInput, case: _Case, unclaimed: AbstractSet[tuple[str, str]]) -> Silence | None:
+def _silence(given: GateInput, one: _Measured, unclaimed: AbstractSet[tuple[str, str]]) -> Silence | None:
     """Judge what it means that a model has no succeeded run; None if none is expected."""
-    model, baseline = case.model, case.baseline
+    model, baseline = one.model, one.baseline
     if given.jobs is None or model is None or not silence.counts(model, given.target):
         return None
     red = given.red.get(model.name, frozenset())
@@ -427,7 +207,7 @@ def _silence(given: GateInput, case: _Case, unclaimed: AbstractSet[tuple[str, st
         red,
         manual=bool(trained_by & given.jobs.waiting),
         moved=_has_moved(given, baseline, unclaimed),
-        deleted=any(run.state is RunState.DELETED for run in case.runs),
+        deleted=any(run.state is RunState.DELETED for run in one.runs),
         cut=given.cut,
         meant=bool(given.runs or (model.paths and given.contract.changed_paths is not None)),
     )
@@ -482,57 +262,3 @@ def _without_outcome(version: ContractVersion, models: Sequence[ModelReport]) ->
     if any(model.silence is not None and model.silence.kind is SilenceKind.WAITING for model in models):
         return "a manual job waits to be started"
     return "no rules" if version.contract else "no contract file"
-
-
-def _with_extremes(given: GateInput, contract: Contract, compared: dict[str, Comparison]) -> dict[str, Comparison]:
-    """Add the extremes of histories where a rule is about the best value. Two statements for all models together."""
-    best_of = {
-        name: [rule.metric for rule in model.rules if rule.value is Value.BEST]
-        for name, model in contract.models.items()
-    }
-    names: dict[str, None] = {}
-    iids: dict[int, None] = {}
-    # The baseline's come first, so that a merge request can't hide its history by logging very much.
-    for side in (_baselines, _bests, _histories):
-        for name, comparison in compared.items():
-            for group in side(comparison) if best_of.get(name) else ():
-                logged = globs.matching_any(sorted(group.metrics), best_of[name])
-                names |= dict.fromkeys(sorted(logged))
-                iids |= dict.fromkeys(run.evidence_iid for run in group.runs)
-    extremes = pipeline_runs.extremes(given.tx, list(iids)[:_MOST_VALUES], set(list(names)[:_MOST_VALUES]))
-
-    def extended(group: Group | None) -> Group | None:
-        if group is None:
-            return None
-        runs = tuple(_with_its_extremes(run, extremes.get(run.evidence_iid, {})) for run in group.runs)
-        return replace(group, runs=runs)
-
-    if not extremes:
-        return compared
-    return {
-        name: replace(
-            comparison,
-            best=extended(comparison.best),
-            baseline=extended(comparison.baseline),
-            history=tuple(map(extended, comparison.history)),
-        )
-        for name, comparison in compared.items()
-    }
-
-
-def _with_its_extremes(run: Run, found: Mapping[str, Extremes]) -> Run:
-    if run.snapshot_iid is not None:
-        found = {name: one._replace(points=None) for name, one in found.items()}
-    return replace(run, extremes=found)
-
-
-def _baselines(compared: Comparison) -> list[Group]:
-    return [compared.baseline] if compared.baseline is not None else []
-
-
-def _bests(compared: Comparison) -> list[Group]:
-    return [compared.best] if compared.best is not None else []
-
-
-def _histories(compared: Comparison) -> list[Group]:
-    return [one for one in compared.history if one is not None]

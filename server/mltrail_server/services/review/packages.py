@@ -12,7 +12,7 @@ from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.files.files import File
 
 from . import run_files
-from .judge import ModelReport
+from .judged import ModelReport
 from .reports import Report
 
 _MOST_MODELS = 5

@@ -5,7 +5,7 @@ from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.review import red_verdicts
 from mltrail_server.store.review.red_verdicts import RedVerdict
 
-from .judge import ModelReport
+from .judged import ModelReport
 from .reports import Report
 
 

@@ -21,9 +21,10 @@ from mltrail_server.store.review import jobs, red_verdicts
 from mltrail_server.store.review.contracts import StoredContract
 from mltrail_server.store.review.jobs import HeadJobs
 
-from . import baselines, judge, looks, pipeline_runs
+from . import baselines, judge, looks, model_runs, pipeline_runs
 from .cases.results import CaseResults
-from .judge import GateInput, Judged, ModelReport
+from .judged import Judged, ModelReport
+from .model_runs import GateInput
 
 MOST_RUNS = 20_000
 """At most this many runs of a pipeline are read."""
@@ -225,7 +226,7 @@ def _with_request(
 ) -> GateInput:
     """Add what the merge request did before: its earlier pipelines, and what has failed in it."""
     # If every model was trained, neither the jobs nor other commits are needed.
-    lacking = any(judge.lacks(given, one.known) for one in _versions(given.contract))
+    lacking = any(model_runs.lacks(given, one.known) for one in _versions(given.contract))
     earlier = looks.fetch(tx, request, given.made, tags, lacking_at=given.head if lacking else None)
     red = red_verdicts.of(tx, request.iid) if request.has_failed else []
     rules = {one.model: one.rules for one in red if one.stands and one.target_branch == given.target}

@@ -17,7 +17,7 @@ from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.domain.verdict import Verdict
 
-from .judge import ModelReport
+from .judged import ModelReport
 
 # Only a gain is green: what is within its limit may have gone the wrong way.
 _OF_OUTCOME = {Outcome.FAIL: "❌", Outcome.WARN: "⚠️"}

@@ -10,7 +10,7 @@ from mltrail_server.domain.markdown import code, link, title
 from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Ci
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci import publications
 from mltrail_server.store.db.transaction import Transaction

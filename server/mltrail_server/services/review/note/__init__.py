@@ -16,7 +16,7 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import count
 from mltrail_server.services.review import rows, summary
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line

@@ -7,7 +7,7 @@ from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.markdown import Markdown, code, link
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.preview import Preview
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 
 from .cells import Page
 

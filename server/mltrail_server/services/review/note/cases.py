@@ -6,7 +6,7 @@ from typing import Any
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.markdown import Markdown, code
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 
 _MOST_TABLES = 5
 

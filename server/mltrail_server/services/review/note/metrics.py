@@ -12,7 +12,7 @@ from mltrail_server.domain.numbers import count, decimals_for, number, signed
 from mltrail_server.domain.rules import compares_last
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.rows import Row
 
 from .cells import Page

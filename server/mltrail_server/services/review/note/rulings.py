@@ -8,7 +8,7 @@ from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.rules import Ruling
 from mltrail_server.services.review import rows
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 
 from .cells import Page

@@ -11,7 +11,7 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.grouping import Run, RunState, usable
 from mltrail_server.domain.markdown import Markdown, cell, code, link, title
 from mltrail_server.domain.numbers import count, number
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 
 from .cells import Page
 

@@ -12,7 +12,7 @@ from mltrail_server.domain.hypotheses import Family
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
-from mltrail_server.services.review.judge import ModelReport, gone_sentence
+from mltrail_server.services.review.judged import ModelReport, gone_sentence
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 

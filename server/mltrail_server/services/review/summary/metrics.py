@@ -6,7 +6,7 @@ from mltrail_server.domain.conclusion import Finding
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.rows import Row
 
 from .style import Style

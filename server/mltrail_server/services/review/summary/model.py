@@ -6,7 +6,7 @@ from mltrail_server.domain.numbers import count
 from mltrail_server.domain.silence import Silence, SilenceKind
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 
 from . import metrics
 from .style import ICONS, Style

@@ -6,7 +6,7 @@ from mltrail_contract import FILE_NAME, Outcome
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.numbers import count, number
 from mltrail_server.services.review import rows
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 
 from . import metrics

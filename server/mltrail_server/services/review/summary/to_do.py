@@ -4,7 +4,7 @@ from mltrail_contract import Outcome
 from mltrail_server.domain.rule_check import SAME_DATA
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
-from mltrail_server.services.review.judge import ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 
 from .model import why_silent
