@@ -193,13 +193,13 @@ def test_a_broken_bound_is_shown_whatever_the_difference() -> None:
     )
     body = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, rules)
     assert body.splitlines()[1] == "### ❌ Blocks the merge: `loss` of `churn` is worse: 0.3000; must be at most 0.2"
-    assert "| must be at most 0.2 (as measured, not tested) |" in body
+    assert "| must be at most 0.2 (not tested for chance) |" in body
 
 
 def test_a_bound_that_the_rounded_value_looks_like_is_shown_with_the_exact_one() -> None:
     now = [a_run(n, {"loss": 0.4003 + n / 1000}) for n in (-1, 0, 1)]
     body = written({"churn": Sides(now, [a_run(n, {"loss": 0.35 + n / 100}) for n in (1, 2, 3)])}, CONTRACT)
-    assert "**0.400** | 0.4003; must be at most 0.4 (as measured, not tested) |" in body
+    assert "**0.400** | 0.4003; must be at most 0.4 (not tested for chance) |" in body
 
 
 def test_another_dataset_blocks_and_says_what_to_do() -> None:
@@ -223,8 +223,8 @@ def test_a_large_p_is_no_sign_and_never_certainty() -> None:
     same = [a_run(n, {"accuracy": value, "f1": value, "auc": 0.9 + value / 10}) for n, value in enumerate(spread)]
     text = "version: 1\nmodels: {churn: {rules: [{metric: accuracy, better: higher, worse_by: 0.01}]}}"
     body = written({"churn": Sides(same, [replace(run, iid=run.iid + 10) for run in same])}, text)
-    assert re.search(r"(?m)^\| `accuracy` \| .* \| no sign of a drop beyond 1 pp \|", body)
-    assert re.search(r"(?m)^\| `f1` \| .* \| no sign of a drop \|", body)
+    assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| no sign of a drop beyond 1 pp \|", body)
+    assert re.search(r"(?m)^\| `f1`<br>.* \| .* \| no sign of a drop \|", body)
     assert "100.0 %" not in body
 
 
@@ -233,8 +233,8 @@ def test_a_p_names_the_way_in_which_the_metric_moved() -> None:
     before = [a_run(10 + n, {"accuracy": 0.8 + n / 1000, "loss": 0.3 + n / 1000}) for n in range(5)]
     now = [a_run(n, {"accuracy": 0.802 + n / 1000, "loss": 0.299 + n / 1000}) for n in range(5)]
     body = written({"churn": Sides(now, before)})
-    assert re.search(r"(?m)^\| `accuracy` \| .* \| rise: \d", body)
-    assert re.search(r"(?m)^\| `loss` \| .* \| drop: \d", body)
+    assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| rise: \d", body)
+    assert re.search(r"(?m)^\| `loss`<br>.* \| .* \| drop: \d", body)
     assert (
         "It is one-sided and corrected for 2 tests (Holm), which share one chance in twenty of a false alarm." in body
     )
@@ -256,11 +256,11 @@ def test_a_bar_that_was_kept_is_told_apart_from_a_limit_that_was_tested() -> Non
     values = [{"accuracy": one, "loss": 0.3 + one / 100, "latency": 10 + one} for one in spread]
     now, before = ([a_run(first + n, one) for n, one in enumerate(values)] for first in (1, 11))
     body = written({"churn": Sides(now, before)}, CONTRACT)
-    assert "3 metrics within their limits (1 not tested)" in body
-    assert "| must be at most 0.4 (as measured, not tested) |" in body
+    assert "3 metrics within their limits (1 not tested for chance)" in body
+    assert "| must be at most 0.4 (not tested for chance) |" in body
     assert re.search(r"(?m)^\| .*`accuracy`.* could be as low as .*; allowed: \S1 pp \|$", body)
     broken = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, CONTRACT.replace("0.4", "0.2"))
-    assert "**How sure:** this is what was measured, not tested; 3 runs on `main`, 3 here." in broken
+    assert "**How sure:** this is what was measured, not tested for chance; 3 runs on `main`, 3 here." in broken
 
 
 def test_the_first_table_fits_a_phone() -> None:
@@ -315,7 +315,7 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     )
     slower = [replace(run, metrics=run.metrics | {"latency": 10 + run.iid / 100}) for run in runs(1, 0.7)]
     both = written({"churn": Sides(slower, runs(11, 0.8), history)}, CONTRACT)
-    assert "1 in 20 commits that change nothing are blocked, up to 1 in 10 blocked or warned about.\n" in both
+    assert "1 in 20 commits that change nothing are blocked (warnings included: up to 1 in 10).\n" in both
     alone = written({"churn": Sides([a_run(1, {"accuracy": 0.7})], [a_run(2, {"accuracy": 0.8})])})
     assert "**How sure:** undecided; 1 run on `main`, 1 here. One run on each side " in alone
     assert "can't tell yet whether `accuracy` of `churn` is worse, 0.80 → 0.70: one run on each side " in alone

@@ -30,7 +30,7 @@ _OF_VERDICT = {
 }
 _NONE = "\N{EN DASH}"
 _BAR = "; must be "
-_MEASURED = "as measured, not tested"
+_MEASURED = "not tested for chance"
 _BETTER = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.UNKNOWN: "higher or lower?"}
 _OUTCOMES = (Outcome.FAIL, Outcome.WARN, Outcome.PASS, None)
 _VERDICTS = (

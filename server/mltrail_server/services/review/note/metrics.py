@@ -41,7 +41,7 @@ _RUNS_AND_CASES = (
 )
 _NO_PROOF = "Neither *no clear change* nor *within its limit* proves that nothing has changed."
 _KEPT = "*Within its limit* means that even the worse end of the interval keeps it."
-_MEASURED = "*As measured, not tested*: what these runs show is held against a plain bar as it is, chance included."
+_MEASURED = "*Not tested for chance*: what these runs show is held against a plain bar as it is."
 
 
 def evidence(page: Page, model: ModelReport) -> dict[str, Any] | None:
@@ -67,7 +67,9 @@ def evidence(page: Page, model: ModelReport) -> dict[str, Any] | None:
 def _note(page: Page, model: ModelReport) -> Markdown:
     """Say what the columns mean, and for what they are corrected."""
     sides = _chosen_from(page, model)
-    chosen = f" All this is corrected for choosing the best of {sides}, whose lead is partly luck." if sides else ""
+    chosen = (
+        f" p and intervals are corrected for choosing the best of {sides}, whose lead is partly luck." if sides else ""
+    )
     return Markdown(f"{_P}{_tests(model)}{chosen} {_INTERVAL}")
 
 
@@ -106,11 +108,11 @@ def _weighed(change: MetricChange, row: Row | None) -> dict[str, Markdown]:
     low, high, sd = weighed.low * scale, weighed.high * scale, weighed.sd * scale
     width = high - low
     places = decimals_for((width if math.isfinite(width) else 0.0) or sd)
+    spread = f"{number(sd, decimals=decimals_for(sd))}{unit.rstrip()}" if sd else "none"
     return {
-        "metric": name(change.name),
+        "metric": Markdown(f"{name(change.name)}<br><sub>SD {spread}</sub>"),
         "bounds": Markdown(_bounds(low, high, places, unit.rstrip())),
         "chance": Markdown(_chance(change, row)),
-        "spread": Markdown(f"{number(sd, decimals=decimals_for(sd))}{unit.rstrip()}" if sd else "none"),
     }
 
 

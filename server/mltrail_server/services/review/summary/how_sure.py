@@ -20,7 +20,7 @@ from .metrics import row_of
 from .style import Line, Style, capital
 
 _SMALLEST_CHANCE = 0.001
-_UNCHANGED = "commits that change nothing are"
+_UNCHANGED = "commits that change nothing"
 
 
 def of_report(report: Report) -> Line | None:
@@ -46,12 +46,12 @@ def _rate(report: Report) -> str:
         row = row_of(report.models, worst)
         if row is None or row.decision is None or not row.is_found_worse:
             return ""
-        which = "blocked" if row.decision.family is Family.FAIL else "warned about"
-        both = ", up to 1 in 10 blocked or warned about" if len(families) > 1 else ""
-        return f"False alarms: up to 1 in 20 {_UNCHANGED} {which}{both}."
+        blocks = row.decision.family is Family.FAIL
+        both = f" ({'warnings' if blocks else 'blocks'} included: up to 1 in 10)" if len(families) > 1 else ""
+        return f"False alarms: up to 1 in 20 {_UNCHANGED} {'are blocked' if blocks else 'get a warning'}{both}."
     if worst is None and best is not None:
         # Rules that can block and everything else are tested apart from each other.
-        return f"False gains: up to 1 in {20 // max(1, len(families))} {_UNCHANGED} called better."
+        return f"False gains: up to 1 in {20 // max(1, len(families))} {_UNCHANGED} are called better."
     return ""
 
 
@@ -135,7 +135,7 @@ class _OfModel:
             return f"{clear}. {runs}"
         if row is not None and row.verdict is Verdict.WORSE:
             if row.is_bar:
-                return f"this is what was measured, not tested; {runs}"
+                return f"this is what was measured, not tested for chance; {runs}"
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
         verdict = row.verdict if row is not None else change.verdict
         if verdict is Verdict.WITHIN_LIMIT:

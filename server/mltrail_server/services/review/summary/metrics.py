@@ -103,7 +103,7 @@ _COUNTED: dict[Verdict | None, Callable[[str, str, int], str]] = {
 def _untested(untested: int, of: int) -> str:
     if not untested:
         return ""
-    return " (not tested)" if untested == of else f" ({untested} not tested)"
+    return " (not tested for chance)" if untested == of else f" ({untested} not tested for chance)"
 
 
 def is_new(row: Row) -> bool:
