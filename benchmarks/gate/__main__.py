@@ -1,8 +1,8 @@
 """How often the gate is right: `python -m benchmarks.gate --help`.
 
-Simulated merge requests are compared and judged by the product's own code. Each situation is simulated with nothing
-changed, and then with drops; what is required of the gate is checked. Drops of which nothing is required get an eighth
-of the requests.
+The product's own code compares and judges simulated merge requests. Each situation is simulated with nothing changed
+and then with drops, and the results are checked against what we require of the gate. A drop for which we require
+nothing gets an eighth of the requests.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from .situations import Change, Situation, every_cell
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate", description=__doc__)
-    parser.add_argument("--requests", type=int, default=20_000, help="merge requests a situation (default 20000)")
-    parser.add_argument("--only", default="", help="situations whose short name holds this")
-    parser.add_argument("--seed", type=int, default=1, help="another seed makes other merge requests")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="keep the counts in this file; it may have some")
-    parser.add_argument("--table", type=Path, nargs="+", metavar="FILE", help="simulate nothing: print these counts")
+    parser.add_argument("--requests", type=int, default=20_000, help="merge requests per situation (default 20000)")
+    parser.add_argument("--only", default="", help="only situations whose short name contains this")
+    parser.add_argument("--seed", type=int, default=1, help="a different seed makes different merge requests")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="add the counts to this file")
+    parser.add_argument("--table", type=Path, nargs="+", metavar="FILE", help="don't simulate, print these counts")
     options = parser.parse_args()
     if options.table:
         results = Results.read(options.table)

@@ -20,7 +20,7 @@ _RUN = Run(1, "run", RunState.SUCCEEDED, {}, {})
 
 
 def findings_in_cases(discordance: float, drop: float, rng: random.Random) -> frozenset[Finding]:
-    """Have both models answer all cases. A share `discordance` of the cases is right in one of them only, and the
+    """Let both models answer all cases. In a share of the cases, `discordance`, only one of the two is right, and the
     accuracy truly drops by `drop`.
     """
     chances = (discordance + drop) / 2, (discordance - drop) / 2
@@ -32,7 +32,7 @@ def findings_in_cases(discordance: float, drop: float, rng: random.Random) -> fr
 
 @cache
 def _compared(broke: int, fixed: int) -> frozenset[Finding]:
-    """Compare two tables. Which cases broke does not matter, so that each pair of counts is compared only once."""
+    """Compare two tables. Only the counts matter, not which cases broke, so each pair of counts is compared once."""
     answers = [(_RIGHT, _WRONG)] * broke + [(_WRONG, _RIGHT)] * fixed
     answers += [(_RIGHT, _RIGHT)] * (CASES - len(answers))
     before = [Case(str(number), "1", old) for number, (old, _) in enumerate(answers)]

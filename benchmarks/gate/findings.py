@@ -1,4 +1,4 @@
-"""What is counted of a merge request."""
+"""What is counted for each merge request."""
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -12,24 +12,24 @@ Judged = Mapping[str, JudgedModel]
 
 
 class Finding(StrEnum):
-    """What the gate said of a merge request, in any of its pipelines or, for `IN_THE_LAST`, in the last one."""
+    """What the gate said about a merge request in any of its pipelines or, for `IN_THE_LAST`, in the last one."""
 
-    BROKEN = "broken"  # a fail rule is broken by test
+    BROKEN = "broken"  # a test found that a fail rule is broken
     BLOCKED = "blocked"  # the same, in the end
     SEEN = "seen"  # a metric that truly dropped has broken its fail rule, in the end
     WARNED = "warned"  # a warn rule is broken
     UNRULED = "unruled"  # a metric without a rule is worse
     BETTER = "better"  # a metric with a fail rule is better
     UNKNOWN = "unknown"  # all fail rules: can't tell yet, in the end
-    DIVERGED = "diverged"  # a run is named because it diverged
+    DIVERGED = "diverged"  # a run is reported as diverged
 
 
 IN_THE_LAST = frozenset({Finding.BLOCKED, Finding.SEEN, Finding.UNKNOWN})
 
 
 def found_in(judged: Judged, dropped: tuple[str, str] | None) -> set[Finding]:
-    """Return what the gate says in one pipeline. `dropped` names the model and the metric that truly dropped; None if
-    all of them did.
+    """Return what the gate says in one pipeline. `dropped` names the model and the metric that truly dropped; None
+    means that all of them did.
     """
     rulings = [ruling for model in judged.values() for ruling in model.rulings]
     failing = [one for one in rulings if one.rule.then is Then.FAIL]

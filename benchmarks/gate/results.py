@@ -1,4 +1,4 @@
-"""What was counted: kept in a file between runs, held against what is required, and shown as tables."""
+"""The counts: kept in a file between runs, checked against what is required, and shown as tables."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What was found in so many merge requests of a situation, judged by the code of a commit."""
+    """How often each finding was made in this many merge requests of a situation; `commit` is the code that judged."""
 
     situation: str
     change: str
@@ -53,7 +53,7 @@ class Cell:
 
 @dataclass
 class Results:
-    """Cells by situation, change and seed; a cell that was simulated again replaces the earlier one."""
+    """Cells by situation, change and seed. Simulating a cell again replaces the earlier one."""
 
     cells: dict[tuple[str, str, int], Cell] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ class Results:
         path.write_text(json.dumps(kept, indent=1) + "\n")
 
     def of(self, situation: Situation, change: Change) -> Cell | None:
-        """Return a cell; those with different seeds together."""
+        """Return a cell, added up over its seeds."""
         cells = [one for key, one in self.cells.items() if key[:2] == (situation.slug, change.name)]
         if not cells:
             return None
@@ -83,7 +83,7 @@ class Results:
 
 
 def broken_promises(results: Results) -> Iterator[str]:
-    """Say which cells are beyond what is required."""
+    """Say which cells miss what is required."""
     for situation, change in every_cell():
         cell = results.of(situation, change)
         if cell is None:
@@ -96,7 +96,7 @@ def broken_promises(results: Results) -> Iterator[str]:
 
 
 def table(results: Results) -> str:
-    """Write a table for each section, and what they rest on."""
+    """Write a table for each section, after a sentence about what they rest on."""
     unchanged: list[int] = []
     changed: list[int] = []
     for situation, change in every_cell():

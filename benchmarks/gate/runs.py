@@ -1,7 +1,7 @@
 """Simulated training: the runs of a merge request, and those of the target branch's pipelines.
 
-All levels and differences are in spreads: the standard deviation from run to run. Positive is always better; metrics
-for which lower is better are turned when they are logged.
+All levels and differences are in spreads: a spread is the standard deviation from run to run. Positive is always
+better; metrics for which lower is better change their sign when they are logged.
 """
 
 import bisect
@@ -18,7 +18,7 @@ from mltrail_server.domain.grouping import Run, RunState
 _MIDDLE = 0.9
 _CASES = 200
 SPREAD = math.sqrt(_MIDDLE * (1 - _MIDDLE) / _CASES)
-"""One spread in the unit of the metrics: what an accuracy of 90 % varies by on 200 cases."""
+"""One spread in the metrics' unit: how much an accuracy of 90 % varies on 200 cases."""
 
 _DIVERGED_SHARE = 0.05
 _ROUNDING = 1e-6
@@ -43,9 +43,9 @@ class Shape(StrEnum):
 class Branch:
     """How the target branch's true level moves from pipeline to pipeline.
 
-    `drift` is what it gains in each. `wander` is the standard deviation of a level that returns to its middle, each
-    correlated by `memory` with the one before. `leap` is how far all metrics move together, up or down, in about every
-    tenth pipeline.
+    `drift` is what it gains from each pipeline to the next. `wander` is the standard deviation of a level that keeps
+    returning to its mean, and `memory` its correlation from one pipeline to the next. `leap` is how far all metrics
+    jump together, up or down, in about one pipeline in ten.
     """
 
     drift: float = 0.0
@@ -62,8 +62,8 @@ class Metric:
 
 @dataclass(frozen=True)
 class Side:
-    """What one pipeline trains: `candidates` with different parameters, `runs` of each with different seeds. Beside
-    them, there are `copied` candidates whose runs say that they have different seeds, but share one.
+    """What one pipeline trains: `candidates` with different parameters, and `runs` of each with different seeds. It
+    also trains `copied` candidates, whose runs claim to have different seeds but share one.
     """
 
     runs: int = 5
@@ -72,10 +72,10 @@ class Side:
 
 
 class Training:
-    """Trains: logs metrics that vary by chance around a true level.
+    """Simulated training: it logs metrics that vary by chance around a true level.
 
-    The runs of a pipeline are made once, and logged to again when the pipeline of that number trains again: to make
-    them would take longer than all the rest.
+    The runs of each pipeline number are made once and reused, because making them would take longer than everything
+    else.
     """
 
     def __init__(self, metrics: Sequence[Metric], shape: Shape, correlation: float, rng: random.Random) -> None:
@@ -87,7 +87,7 @@ class Training:
         self._made: dict[int, list[tuple[Run, dict[str, float]]]] = {}
 
     def pipeline(self, number: int, side: Side, levels: Sequence[float], *, first_seed: int = 0) -> list[Run]:
-        """Train in a pipeline in which each metric has its true level."""
+        """Train in a pipeline. `levels` are the true levels of the metrics."""
         if number not in self._made:
             self._made[number] = list(_runs(number, side, first_seed))
         made = self._made[number]
@@ -118,7 +118,7 @@ class Training:
 
 
 def _runs(number: int, side: Side, first_seed: int) -> Iterator[tuple[Run, dict[str, float]]]:
-    """Make the runs of a pipeline, each with the place for its metrics."""
+    """Make a pipeline's runs, each with the dict that holds its metrics."""
     iids = itertools.count(number * _MOST_RUNS)
     for candidate in range(side.candidates + side.copied):
         for seed in range(first_seed, first_seed + side.runs):
@@ -128,7 +128,7 @@ def _runs(number: int, side: Side, first_seed: int) -> Iterator[tuple[Run, dict[
 
 
 def branch_levels(branch: Branch, pipelines: int, metrics: int, rng: random.Random) -> Iterator[list[float]]:
-    """Yield the true levels of the target branch's pipelines, the newest first; they are relative to the newest."""
+    """Yield the true levels of the target branch's pipelines, newest first and relative to the newest."""
     start = [rng.gauss(0, branch.wander) for _ in range(metrics)] if branch.wander else [0.0] * metrics
     wandered, common = list(start), 0.0
     new = math.sqrt(1 - branch.memory**2) * branch.wander
@@ -149,7 +149,7 @@ def _normal(rng: random.Random, level: float) -> float:
 
 
 def _t3(rng: random.Random, level: float) -> float:
-    """Student's t with three degrees of freedom has a variance of 3."""
+    """Draw from Student's t with three degrees of freedom. Its variance is 3, so it is scaled down to 1."""
     return level + rng.gauss() / math.sqrt(rng.gammavariate(1.5, 2))
 
 

@@ -1,4 +1,4 @@
-"""Simulate a situation: make merge requests, have the product judge them, and count what it says."""
+"""Simulate a situation: make merge requests, let the product judge them, and count what it says."""
 
 import random
 from collections import Counter
@@ -25,7 +25,7 @@ _NEWEST = 100  # the target branch's newest pipeline
 
 
 def simulate(situation: Situation, change: Change, *, requests: int, seed: int = 1) -> Counter[Finding]:
-    """Simulate merge requests. The same seed makes the same ones, and fewer requests make the first of them."""
+    """Simulate merge requests. The same seed gives the same ones, so a smaller number gives the first of them."""
     rng = random.Random(f"{seed} {situation.slug} {change.name}")  # noqa: S311 - no secret
     simulated = Simulated(situation, change, rng)
     total: Counter[Finding] = Counter()
@@ -39,7 +39,7 @@ def simulate(situation: Situation, change: Change, *, requests: int, seed: int =
 
 @dataclass
 class SimulatedModel:
-    """One model of a merge request: what the contract says, how it is trained, and what was trained so far."""
+    """One model of a merge request: its contract, how it is trained, and what has been trained so far."""
 
     contract: Model
     training: Training
@@ -50,7 +50,7 @@ class SimulatedModel:
 
 
 class Simulated:
-    """One merge request after the other."""
+    """Simulates one merge request after another."""
 
     def __init__(self, situation: Situation, change: Change, rng: random.Random) -> None:
         self._situation, self._change, self._rng = situation, change, rng
@@ -63,7 +63,7 @@ class Simulated:
         ]
 
     def request(self) -> set[Finding]:
-        """Run a merge request's pipelines. Returns what any of them says, or the last one where that matters."""
+        """Run a merge request's pipelines. Returns what any of them said, or the last where only that counts."""
         for model in self.models:
             self._open(model)
         found = [self._pipeline(number) for number in self._pipelines()]
@@ -78,7 +78,7 @@ class Simulated:
         model.earlier, model.red = [], frozenset()
 
     def _pipelines(self) -> Iterator[int]:
-        """Yield the numbers of the pipelines that the author starts; what each has found is known when it goes on."""
+        """Number the pipelines that the author starts. What one has found decides whether there is another."""
         author = self._situation.author
         for number in range(_MOST_PIPELINES):
             yield number

@@ -8,7 +8,7 @@ from .runs import Branch, Shape, Side
 
 
 class Author(StrEnum):
-    """What an author does with a pipeline."""
+    """How often an author runs a pipeline."""
 
     ONCE = "once"  # one pipeline
     RETRIES = "retries"  # runs the same commit again while it is red, up to three times
@@ -19,7 +19,7 @@ class Author(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """What a merge request truly changes: how many of the metrics with rules drop, and by how many spreads."""
+    """What a merge request truly changes: by how many spreads a metric with a rule drops, and whether all do."""
 
     name: str
     drop: float = 0.0
@@ -43,10 +43,11 @@ STEADY = Branch()
 
 @dataclass(frozen=True)
 class Situation:
-    """`failing`, `warning` and `unruled` metrics of each of `models`. `pipelines` are the target branch's, the baseline
-    included. `tolerance` is what the rules tolerate, in spreads; each metric with a rule truly loses exactly as much,
-    even if nothing else changes. `one_rule` names all metrics by one glob. With `discordance` there are no runs: two
-    named models answer the same cases, and one of them alone is right in so many.
+    """Each of the `models` has metrics with a fail rule (`failing`), with a warn rule (`warning`) and without a rule
+    (`unruled`). `pipelines` is how many the target branch has, including the baseline. `tolerance` is the loss that the
+    rules tolerate, in spreads; each metric with a rule truly loses exactly that much, even if nothing else changes.
+    `one_rule` means that a single rule covers all metrics by a glob. With `discordance` there are no runs: two named
+    models answer the same cases, and in this share of them only one of the two is right.
     """
 
     slug: str
