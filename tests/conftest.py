@@ -7,15 +7,13 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests import databases, environment
+from tests import databases, environment, url_maps
 from tests.api.trail import Trail
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
 from tests.clock import FrozenClock
@@ -27,11 +25,13 @@ from tests.s3 import bucket as bucket  # noqa: PLC0414
 from tests.s3 import s3_endpoint as s3_endpoint  # noqa: PLC0414
 from tests.statements import Counter, statements_of
 from tests.team import EXTERNAL_URL, Team, team_in
-from tests.tenancy import leaks
+from tests.tenancy import TENANTS
 
 
 def pytest_configure() -> None:
     environment.clean()
+    TENANTS.begin()
+    url_maps.share()
     # Generated examples are the same in each run, and may take their time on a busy machine.
     slow = hypothesis.HealthCheck.too_slow
     hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[slow])
@@ -48,15 +48,9 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def keeps_to_projects() -> Iterator[None]:
     """Fail every test in which a statement on a tenant's table does not keep to one project."""
-    found: list[str] = []
-
-    def look(_connection: object, statement: object, *_rest: object) -> None:
-        found.extend(f"{', '.join(tables)}: {statement}" for tables in [leaks(statement)] if tables)
-
-    event.listen(sa.Engine, "before_execute", look)
+    TENANTS.found.clear()
     yield
-    event.remove(sa.Engine, "before_execute", look)
-    assert found == []
+    assert list(dict.fromkeys(TENANTS.found)) == []
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +88,9 @@ def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabase
 
 
 @pytest.fixture(scope="session")
-def postgresql_databases(cluster: Cluster) -> PostgresqlDatabases:
-    return PostgresqlDatabases(cluster)
+def postgresql_databases(cluster: Cluster) -> Iterator[PostgresqlDatabases]:
+    with PostgresqlDatabases(cluster) as lender:
+        yield lender
 
 
 @pytest.fixture
@@ -119,6 +114,7 @@ def settings(tmp_path: Path, new_database: Callable[[Path], str]) -> Settings:
 @pytest.fixture
 def deps(settings: Settings, clock: FrozenClock) -> Iterator[Deps]:
     made = create_deps(settings, clock=clock)
+    databases.share_compiled(made.db.engine)
     yield made
     made.db.dispose()
 
@@ -149,6 +145,7 @@ def gitlab_settings(team: Team, tmp_path: Path, new_database: Callable[[Path], s
 @pytest.fixture
 def gitlab_deps(gitlab_settings: Settings, clock: FrozenClock) -> Iterator[Deps]:
     made = create_deps(gitlab_settings, clock=clock)
+    databases.share_compiled(made.db.engine)
     yield made
     made.db.dispose()
 

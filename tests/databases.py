@@ -4,7 +4,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
+
+import psycopg
+import sqlalchemy as sa
 
 from mltrail_server.store import schema
 from mltrail_server.store.db import migrate
@@ -14,6 +17,10 @@ from tests.postgresql import Cluster
 BACKENDS = ("sqlite", "postgresql")
 ON_BOTH = ("api", "contract", "store")
 """The suites that run on both. A module may name its own: `BACKENDS = ("sqlite",)`."""
+
+
+_FULL = " UNION ALL ".join(f"(SELECT '{name}' FROM \"{name}\" LIMIT 1)" for name in schema.METADATA.tables).encode()
+"""Names the tables that have rows."""
 
 
 class Databases(Protocol):
@@ -43,7 +50,15 @@ class PostgresqlDatabases:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._free: list[str] = []
+        self._open: dict[str, psycopg.Connection] = {}
         self._made = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open.values():
+            connection.close()
 
     @contextmanager
     def lent(self, folder: Path) -> Iterator[str]:
@@ -63,10 +78,25 @@ class PostgresqlDatabases:
         return name
 
     def _empty(self, name: str) -> None:
-        tables = [table.name for table in reversed(schema.METADATA.sorted_tables)]
-        # Foreign keys are not followed: everything goes.
-        statements = "SET session_replication_role = replica; SET lock_timeout = '10s';"
-        self._cluster.run(statements + ";".join(f'DELETE FROM "{table}"' for table in tables), name)
+        """Delete all rows, over a connection that stays open: a new one takes as long as the rest of it."""
+        if name not in self._open:
+            self._open[name] = psycopg.connect(self._cluster.url(name), autocommit=True)
+            # Foreign keys are not followed: everything goes.
+            self._open[name].execute("SET session_replication_role = replica; SET lock_timeout = '10s'")
+        full = self._open[name].execute(_FULL).fetchall()
+        self._open[name].execute(";".join(f'DELETE FROM "{table}"' for (table,) in full).encode())
+
+
+_FIRST: dict[str, sa.Engine] = {}
+_COMPILED: dict[Any, Any] = {}
+
+
+def share_compiled(engine: sa.Engine) -> None:
+    """Let an engine that has been connected use the statements that others have compiled, and they those of this one.
+    A tenth of the time of most tests would go to compiling them.
+    """
+    engine.dialect = _FIRST.setdefault(engine.dialect.name, engine).dialect  # which is a part of a statement's key
+    engine.update_execution_options(compiled_cache=_COMPILED)
 
 
 def set_up(url: str) -> None:

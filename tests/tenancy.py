@@ -4,7 +4,11 @@ A table is kept to one by a comparison of its `project_id` in the same statement
 another table that is kept in its turn.
 """
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression
 from sqlalchemy.sql.operators import eq, in_op
@@ -14,10 +18,31 @@ ACROSS = frozenset({"due", "project"})
 """What the worker takes up next is looked for in all projects, and cleaning up goes from project to project."""
 
 
+_SEEN: dict[str, list[str]] = {}
+"""What each statement leaks, by its text: looking takes longer than running most statements."""
+
+
+@dataclass
+class Watch:
+    """Looks at each statement that SQLAlchemy sends to any database, from `begin` on."""
+
+    found: list[str] = field(default_factory=list)
+
+    def begin(self) -> None:
+        event.listen(sa.Engine, "before_cursor_execute", self._look)
+
+    def _look(self, _connection: object, _cursor: object, text: str, _values: object, context: Any, _: object) -> None:
+        # The driver's own statements have no context: `tests/unit/test_tenancy.py` checks every one of them.
+        if context is None or context.compiled is None or context.execution_options.get("all_projects"):
+            return  # the latter is an operator's, see store/admin/overview.py
+        if text not in _SEEN:
+            _SEEN[text] = leaks(context.compiled.statement)
+        if tables := _SEEN[text]:
+            self.found.append(f"{', '.join(tables)}: {text}")
+
+
 def leaks(statement: object) -> list[str]:
     """Name the tables that a statement reads or changes without keeping to a project."""
-    if isinstance(statement, sa.Executable) and statement.get_execution_options().get("all_projects"):
-        return []  # an operator's, see store/admin/overview.py
     if isinstance(statement, sa.Insert):
         return []  # a row without its key's first column can't be stored
     if not isinstance(statement, (sa.Select, sa.CompoundSelect, sa.Update, sa.Delete)):
@@ -36,3 +61,6 @@ def leaks(statement: object) -> list[str]:
                 if isinstance(side, sa.Column) and side.name == PROJECT:
                     kept.add(str(getattr(side.table, "name", "")))
     return sorted(used - kept - inner - ACROSS)
+
+
+TENANTS = Watch()

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from mltrail_server import store
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Statement
-from tests.tenancy import leaks
+from tests.tenancy import TENANTS, leaks
 
 RUN, TAG = schema.candidate, schema.candidate_tag
 OTHER = RUN.alias("other")
@@ -54,6 +54,21 @@ def test_a_statement_that_leaks_is_seen(statement: object, tables: list[str]) ->
 )
 def test_a_statement_that_keeps_to_its_project_passes(statement: object) -> None:
     assert leaks(statement) == []
+
+
+def test_each_statement_that_is_sent_is_looked_at() -> None:
+    engine = sa.create_engine("sqlite://")
+    RUN.create(engine)
+    TENANTS.found.clear()
+    leaking = sa.select(RUN.c.iid).where(RUN.c.eid == "x")
+    with engine.connect() as connection:
+        connection.execute(leaking.execution_options(all_projects=True))
+        assert TENANTS.found == []
+        connection.execute(leaking)
+        connection.execute(leaking.where(RUN.c.project_id == 1))
+    (found,) = TENANTS.found
+    assert found.startswith("candidate: SELECT")
+    TENANTS.found.clear()
 
 
 def test_statements_that_go_straight_to_the_driver_keep_to_a_project() -> None:

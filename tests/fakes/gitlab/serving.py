@@ -1,9 +1,11 @@
 """A WSGI application on a port of this machine, in a thread of this process."""
 
+import os
 import ssl
 import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -30,14 +32,27 @@ class Serving:
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._pipe = os.pipe()
+        self._thread = threading.Thread(target=self._serve, args=self._pipe[:1], daemon=True)
         self._thread.start()
+
+    def _serve(self, ended: int) -> None:
+        """Serve until `ended` can be read. `serve_forever` looks only from time to time whether it is over, and the end
+        of each test waits for that.
+        """
+        with DefaultSelector() as awaited:
+            awaited.register(self._server, EVENT_READ)
+            awaited.register(ended, EVENT_READ)
+            while all(ready.fileobj is self._server for ready, _ in awaited.select()):
+                self._server.handle_request()
 
     def stop(self) -> None:
         if self._thread is not None:
-            self._server.shutdown()
+            os.write(self._pipe[1], b".")
             self._thread.join()
             self._thread = None
+            for end in self._pipe:
+                os.close(end)
         self._server.server_close()
 
     def __enter__(self) -> Self:
