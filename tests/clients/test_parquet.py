@@ -27,7 +27,7 @@ def found() -> dict[str, object]:
         ("times", "NoTableError: a value that should be text or a number is something else"),
         ("lists", "MissingColumnError: 0"),
         ("no column", "MissingColumnError: 1"),
-        ("too many rows", "NoTableError: the table has more than 2 rows"),
+        ("too many rows", "NoTableError: the table has more than 2 rows; log fewer cases"),
         ("too large", "NoTableError: the table is too large when it is unpacked"),
         ("cut off", "NoTableError: the table is not valid Parquet"),
         ("empty", "NoTableError: the table is not valid Parquet"),

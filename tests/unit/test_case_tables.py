@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mltrail_contract import CaseTable, HigherOrLower
-from mltrail_server.domain.cases.plain import plain
+from mltrail_server.domain.cases.plain import name, plain
 from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.services.review.cases import reading, rows
 from mltrail_server.services.review.cases.rows import UnreadableError
@@ -84,6 +84,33 @@ def test_a_label_is_the_same_however_it_is_written(value: Any, form: str) -> Non
     assert plain(value) == form
 
 
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        *((7, "7"), (7.0, "7"), ("7.0", "7"), ("7.00", "7.00"), ("1.10", "1.10"), ("true", "true"), (True, "1")),
+        *(("cafe\u0301", "caf\u00e9"), (" a ", "a"), (None, ""), ("007", "007")),
+    ],
+)
+def test_an_id_is_found_again_and_kept_apart_from_others(value: Any, form: str) -> None:
+    assert name(value) == form
+
+
+def test_an_accent_may_be_written_in_two_ways() -> None:
+    content = split(["id", "target", "prediction"], [["a", "caf\u00e9", "cafe\u0301"]])
+    assert reading.read(content, table()) == [Case("a", "caf\u00e9", Answer("caf\u00e9"))]
+
+
+def test_a_model_that_has_all_cases_wrong_is_no_mistake_of_the_contract() -> None:
+    wrong = [["a", 1, 0], ["b", 0, 1]], [["a", 1, 0], ["b", 1, 2]], [[f"{n}", f"text {n}", "?"] for n in range(200)]
+    for rows_of in wrong:
+        assert len(reading.read(split(["id", "target", "prediction"], rows_of), table())) == len(rows_of)
+
+
+def test_scores_may_be_booleans() -> None:
+    content = as_csv(["id", "score"], [["a", "True"], ["b", False]])
+    assert [case.answer.score for case in reading.read(content, scores("a.csv", label=None))] == [1.0, 0.0]
+
+
 def test_scores_with_labels() -> None:
     content = split(["id", "target", "score"], [["a", "yes", 0.9], ["b", "no", "0.5"], ["c", "maybe", 0.1]])
     found = reading.read(content, scores(positive="yes", threshold=0.5))
@@ -107,14 +134,31 @@ def test_a_cluster_is_read() -> None:
 
 
 BAD = [
-    (b"", table(), "the table is not JSON"),
+    (b"", table(), "the file is empty"),
+    (b"\n ", table("a.csv"), "the file is empty"),
     (b"\xff\xfe{", table(), "the table is not JSON"),
     (b'{"columns": ["id"], "data": [[', table(), "the table is not valid JSON"),
     (b"[" * 100_000, table(), "the table is not valid JSON: it is nested too deeply"),
     (b'{"a": ' * 100_000, table(), "the table is not valid JSON: it is nested too deeply"),
     (b'[{"id": 1, "target": NaN}]', table(), "the table is not valid JSON, which has no NaN and no Infinity: write nu"),
     (b'{"id": {"0": 1}}', table(), "the JSON is neither a list of objects nor an object with `columns` and `data`"),
-    (b"[1, 2]", table(), "the table is not valid JSON"),
+    (b"[1, 2]", table(), "the JSON is neither a list of objects nor an object with `columns` and `data`"),
+    (
+        b'{"columns": ["id"], "data": [1]}',
+        table(),
+        "the JSON is neither a list of objects nor an object with `columns`",
+    ),
+    (b'{"id": 1}\r\n{"id": 2}', table(), "the table is JSON Lines; let the name of its file end with .jsonl"),
+    (b"[1]\n[2]", table("a.jsonl"), "a line of the table is not a JSON object"),
+    (b"id;target;prediction\na;1;1", table("a.csv"), "the columns of the CSV file are separated by semicolons or tabs"),
+    (b"id\ttarget\tprediction\na\t1\t1", table("a.csv"), "the columns of the CSV file are separated by semicolons or"),
+    (
+        split(HEAD, [[1, 1, 1, 1], ["1.0", 1, 1, 1]]),
+        table(),
+        "two ids are the same number, written in two ways, such as",
+    ),
+    (split(HEAD, [["a", 1, 0.9, 1], ["b", 0, 0.1, 1]]), table(), "no prediction is any of the labels; the contract's"),
+    (split(HEAD, [["a", "no", "No", 1], ["b", "yes", None, 1]]), table(), "no prediction is any of the labels; the c"),
     (b"[]", table(), "the table has no rows"),
     (split(HEAD, []), table(), "the table has no rows"),
     (split(HEAD, [["a"]]), table(), "a row of the table has more or fewer values than there are columns"),
@@ -132,7 +176,7 @@ BAD = [
     (b'id,target\n"a', table("a.csv", prediction="target"), "the table is not valid CSV with a header"),
     (b"id,target\na,1,2", table("a.csv", prediction="target"), "a row of the table has more or fewer values than"),
     (b"id,target\n" + b"x" * 200_000, table("a.csv", prediction="target"), "the table is not valid CSV with a header"),
-    (b"", table("a.csv"), "the table has no column that the contract names as id"),
+    (b"x", table("a.csv"), "the table has no column that the contract names as id"),
     (b"{}\n{", table("a.jsonl"), "the table has no column that the contract names as id"),
     (
         b"PAR1",
@@ -164,7 +208,7 @@ def test_what_is_wrong_is_said_without_a_user_s_words(content: bytes, of: CaseTa
 def test_a_file_made_to_fill_the_memory_does_not(content: bytes) -> None:
     tracemalloc.start()
     try:
-        assert problem(content, table()) == "the table has more than 3,000,000 values"
+        assert problem(content, table()) == "the table has more than 3,000,000 values; log fewer columns"
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
@@ -174,7 +218,9 @@ def test_no_more_rows_are_read_than_a_table_can_have() -> None:
     line = b"a,1\n"
     assert len(reading.read(b"id,target\n" + line * rows.MOST_ROWS, table("a.csv", prediction="target"))) == 50_000
     too_many = b"id,target\n" + line * (rows.MOST_ROWS + 1)
-    assert problem(too_many, table("a.csv", prediction="target")) == "the table has more than 50,000 rows"
+    assert (
+        problem(too_many, table("a.csv", prediction="target")) == "the table has more than 50,000 rows; log fewer cases"
+    )
 
 
 def is_read_or_explained(content: bytes, of: CaseTable) -> bool:

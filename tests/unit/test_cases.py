@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from mltrail_contract import CaseTable, Measure
+from mltrail_server.domain.cases import result
 from mltrail_server.domain.cases.compare import compare, compare_runs
 from mltrail_server.domain.cases.comparison import CaseMetric, Counts, Method
 from mltrail_server.domain.cases.pairing import NotComparable, pair
+from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.cases.wear import Wear, wear
 
@@ -57,6 +60,45 @@ def test_a_label_that_contradicts_itself_makes_tables_incomparable() -> None:
 
 def test_tables_without_a_common_case_are_not_comparable() -> None:
     assert pair([case("a", "1")], [case("b", "1")]).not_comparable is NotComparable.NO_COMMON_CASES
+
+
+@pytest.mark.parametrize(
+    ("now", "changed"), [(["0", "1", "0", "1"], 0), (["1", "0"], 0), (["0", "1", "1"], 1), (["0"], 1), (["1", "1"], 1)]
+)
+def test_answering_alike_more_often_is_no_change(now: list[str], changed: int) -> None:
+    before = [case("a", "1", "0"), case("a", "1", "1")]
+    found = compare(pair(before, [case("a", "1", one) for one in now]), CaseMetric.ACCURACY)
+    assert found is not None
+    assert found.changed == changed
+
+
+def of_a_table(measure: Measure, now: Sequence[Case], before: Sequence[Case]) -> CaseResult:
+    scored = measure in {Measure.AUC, Measure.LOG_LOSS}
+    said = {"score": "s"} if scored else {"prediction": "p"}
+    return result.found(CaseTable("t", "t.json", "id", label="y", given_measure=measure, **said), [before], [now])
+
+
+@pytest.mark.parametrize(
+    ("measure", "row", "says"),
+    [
+        (Measure.AUC, case("a", "1", score=0.5), "AUC needs cases with the positive label and cases with another one"),
+        (Measure.LOG_LOSS, case("a", "1", score=1.5), "log loss needs a score from 0 to 1 for each case"),
+        (Measure.F1, case("a", "spam", "ham"), "F1 needs a positive label; the contract's key `positive` says which"),
+        (Measure.MEAN_ABSOLUTE_ERROR, case("a", "x", "y"), "mean absolute error needs labels and predictions that are"),
+    ],
+)
+def test_what_a_measure_needs_is_said(measure: Measure, row: Case, says: str) -> None:
+    assert of_a_table(measure, [row], [row]).problem.startswith(says)
+
+
+def test_too_many_classes_are_the_merge_request_s_doing_only_if_the_baseline_has_fewer() -> None:
+    many = [case(number, str(number), str(number)) for number in range(101)]
+    few = [case(number, str(number), "0") for number in range(90)]
+    more = [case(number, str(number), f"class {number}") for number in range(90)]
+    assert (of_a_table(Measure.MACRO_F1, many, many).ours, of_a_table(Measure.MACRO_F1, more, few).ours) == (
+        False,
+        True,
+    )
 
 
 def test_a_case_that_is_answered_three_times_counts_once() -> None:

@@ -1,6 +1,7 @@
 """Compare two models, or two sets of runs, case by case."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -88,11 +89,19 @@ def _found(
         now=values[1],
         cases=len(pairs.cases),
         clusters=len({one.cluster for one in pairs.cases}),
-        changed=sum(one.before != one.now for one in pairs.cases),
+        changed=sum(_differ(one.before, one.now) for one in pairs.cases),
         method=method,
         evidence=evidence,
         counts=_counts(rights) if rights else None,
     )
+
+
+def _differ(before: Sequence[Answer], now: Sequence[Answer]) -> bool:
+    """Whether a case's answers differ. Answering alike more often, or in another order, is no difference."""
+    if before == now or len(before) == len(now) == 1:
+        return before != now
+    old, new = Counter(before), Counter(now)
+    return any(old[answer] * len(now) != new[answer] * len(before) for answer in old.keys() | new.keys())
 
 
 def _of_areas(

@@ -2,8 +2,10 @@
 
 import math
 import re
+import unicodedata
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
+_POINT_ZERO = re.compile(r"-?\d+\.0")
 _TRUTHS = {"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"}
 _MOST_WHOLE = 1e15  # above it not every whole number is a float
 
@@ -19,9 +21,25 @@ def plain(value: str | float | bool | None) -> str:
             return str(value)
         case float():
             return _number(value)
-    text = value.strip()
+    text = composed(value)
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else _TRUTHS.get(text, text)
+
+
+def name(value: str | float | bool | None) -> str:
+    """Bring a case's id into the form in which it is found again: 7 and 7.0 are equal, as pandas writes whole numbers
+    beside a missing one. Two ids of a table that are the same then are told by their texts.
+    """
+    if not isinstance(value, str):
+        return plain(value)
+    text = composed(value)
+    return text.removesuffix(".0") if _POINT_ZERO.fullmatch(text) else text
+
+
+def composed(text: str) -> str:
+    """Write an accented letter as one character, since systems differ in that, and without surrounding spaces."""
+    text = text.strip()
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _number(value: float) -> str:

@@ -21,6 +21,24 @@ MOST_LISTED = 10
 """How many ids of broken cases, and of fixed ones, are kept."""
 
 _MOST_CLASSES = 100
+_POSITIVE = "a positive label; the contract's key `positive` says which one it is"
+_CHANCES = "a score from 0 to 1 for each case"
+_NUMBERS = "labels and predictions that are numbers, and not too large"
+_NEEDS: dict[CaseMetric, str] = {
+    CaseMetric.ACCURACY: "labels and predictions",
+    CaseMetric.MEAN_SCORE: "scores",
+    CaseMetric.AUC: "cases with the positive label and cases with another one",
+    CaseMetric.F1: _POSITIVE,
+    CaseMetric.PRECISION: _POSITIVE,
+    CaseMetric.RECALL: _POSITIVE,
+    CaseMetric.MACRO_F1: "labels and predictions",
+    CaseMetric.LOG_LOSS: _CHANCES,
+    CaseMetric.BRIER: _CHANCES,
+    CaseMetric.MEAN_ABSOLUTE_ERROR: _NUMBERS,
+    CaseMetric.ROOT_MEAN_SQUARED_ERROR: _NUMBERS,
+}
+"""What a metric is computed from, for a table that it can't be computed from."""
+
 _LONGEST_ID = 200  # characters that are kept; the note shows fewer
 
 
@@ -71,9 +89,13 @@ class CaseResult:
 def found(table: CaseTable, before: Sequence[Sequence[Case]], now: Sequence[Sequence[Case]]) -> CaseResult:
     """Compare two sides. Each holds its runs' tables; that of the named run is the first."""
     pairs = pair(before[0], now[0])
-    problem = _not_comparable(pairs) or _too_many_classes(table, pairs)
+    problem = _not_comparable(pairs)
     if problem:
         return CaseResult(table, problem=problem, ours=True)
+    problem = _too_many_classes(table, pairs)
+    if problem:
+        theirs = _too_many_classes(table, pair(before[0], before[0]))
+        return CaseResult(table, problem=problem, ours=not theirs)
     metric, positive = CaseMetric(table.measure), _positive(table)
     if len(before) == len(now) == 1:
         compared = compare(pairs, metric, positive=positive)  # half the work
@@ -81,7 +103,7 @@ def found(table: CaseTable, before: Sequence[Sequence[Case]], now: Sequence[Sequ
         compared = compare_runs(before, now, metric, positive=positive)
     if compared is None:
         return CaseResult(
-            table, problem="the measure can't be computed from these cases", ours=_computable(table, before)
+            table, problem=f"{words.name(metric)} needs {_NEEDS[metric]}", ours=_computable(table, before)
         )
     broke, fixed = _changed(pairs.cases) if table.right_or_wrong else ([], [])
     return CaseResult(
@@ -104,9 +126,9 @@ def _not_comparable(pairs: Paired) -> str:
     if pairs.relabelled:
         return f"{_cases(pairs.relabelled)} other labels than in the baseline"
     if pairs.missing_now:
-        return (
-            f"{pairs.missing_now:,} of the baseline's {len(pairs.cases) + pairs.missing_now:,} cases are missing here"
-        )
+        are = "is" if pairs.missing_now == 1 else "are"
+        cases = len(pairs.cases) + pairs.missing_now
+        return f"{pairs.missing_now:,} of the baseline's {cases:,} cases {are} missing here"
     return ""
 
 
@@ -119,7 +141,11 @@ def _too_many_classes(table: CaseTable, pairs: Paired) -> str:
         return ""
     answers = (answer for case in pairs.cases for answer in (*case.before, *case.now))
     classes = {case.label for case in pairs.cases} | {answer.prediction for answer in answers}
-    return f"more than {_MOST_CLASSES} classes" if len(classes) > _MOST_CLASSES else ""
+    return (
+        f"macro F1 of more than {_MOST_CLASSES} classes is not computed; choose another measure"
+        if len(classes) > _MOST_CLASSES
+        else ""
+    )
 
 
 def _computable(table: CaseTable, before: Sequence[Sequence[Case]]) -> bool:

@@ -14,7 +14,7 @@ from . import tested, words
 from .comparison import CaseMetric
 from .result import CaseResult
 
-_OWN_CASES = "this merge request is the cause: log the baseline's cases, or have somebody accept the new ones"
+_OWN_CASES = "this merge request is the cause: log the same cases as the baseline, or have somebody accept this table"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def rows(content: bytes, columns: Sequence[str], *, most: int) -> Iterator[tuple
 def _check(file: Any, columns: Sequence[str], most: int) -> None:  # noqa: ANN401 - pyarrow has no types
     metadata = file.metadata
     if metadata.num_rows > most:
-        raise NoTableError(f"the table has more than {most:,} rows")
+        raise NoTableError(f"the table has more than {most:,} rows; log fewer cases")
     names = file.schema_arrow.names
     for place, name in enumerate(columns):
         if names.count(name) != 1 or file.metadata.schema.names.count(name) != 1:

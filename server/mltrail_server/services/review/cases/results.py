@@ -177,7 +177,9 @@ class _Reader:
 
     def _read(self, table: CaseTable, file: File, budget: str) -> list[Case]:
         if file.size > rows.MOST_BYTES:
-            raise UnreadableError(f"the table is larger than {rows.MOST_BYTES // 1_000_000} MB")
+            raise UnreadableError(
+                f"the table is larger than {rows.MOST_BYTES // 1_000_000} MB; log fewer cases or columns"
+            )
         if file.size > self._left[budget]:
             raise _NoRoomError("the tables of all models are too large together")
         self._left[budget] -= file.size

@@ -41,6 +41,8 @@ def read(content: bytes, name: str, columns: Mapping[str, str]) -> list[Row]:
     Raises `UnreadableError`.
     """
     ending = name.lower().rpartition(".")[2]
+    if not content.strip():
+        raise UnreadableError("the file is empty")
     try:
         found = _READERS[ending](content, columns)
         rows = []
@@ -48,6 +50,8 @@ def read(content: bytes, name: str, columns: Mapping[str, str]) -> list[Row]:
             rows.append(row)
             if len(rows) > MOST_ROWS:
                 raise UnreadableError(_TOO_MANY)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(_NO_OBJECTS if ending == "jsonl" else _NO_LIST) from error
     except (UnicodeError, RecursionError, msgspec.MsgspecError, csv.Error) as error:
         kind = {"csv": "CSV with a header", "jsonl": "JSON Lines"}.get(ending, "JSON")
         raise UnreadableError(f"the table is not valid {kind}{_hint(error, content)}") from error
@@ -57,7 +61,9 @@ def read(content: bytes, name: str, columns: Mapping[str, str]) -> list[Row]:
 
 
 _NO_PARQUET = "the server can't read Parquet: log CSV or JSON, or have its operator install pyarrow"
-_TOO_MANY = f"the table has more than {MOST_ROWS:,} rows"
+_TOO_MANY = f"the table has more than {MOST_ROWS:,} rows; log fewer cases"
+_NO_OBJECTS = "a line of the table is not a JSON object"
+_NO_LIST = "the JSON is neither a list of objects nor an object with `columns` and `data`"
 
 
 class _Split(msgspec.Struct):
@@ -77,16 +83,20 @@ _SPLIT = msgspec.json.Decoder(_Split)
 def _json(content: bytes, columns: Mapping[str, str]) -> Iterator[Row]:
     content = content.removeprefix(b"\xef\xbb\xbf").strip()
     if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise UnreadableError(f"the table has more than {_MOST_VALUES:,} values")
+        raise UnreadableError(f"the table has more than {_MOST_VALUES:,} values; log fewer columns")
     if content.startswith(b"["):
         return _records(_RAWS.decode(content), columns)
     if not content.startswith(b"{"):
         raise UnreadableError("the table is not JSON")
-    try:
-        split = _SPLIT.decode(content)
-    except msgspec.ValidationError:
-        raise UnreadableError("the JSON is neither a list of objects nor an object with `columns` and `data`") from None
-    return _split(split, columns)
+    if _are_lines(content):
+        raise UnreadableError("the table is JSON Lines; let the name of its file end with .jsonl")
+    return _split(_SPLIT.decode(content), columns)
+
+
+def _are_lines(content: bytes) -> bool:
+    """Whether each line seems to be an object of its own."""
+    first, _, rest = content.partition(b"\n")
+    return first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{")
 
 
 def _split(table: _Split, columns: Mapping[str, str]) -> Iterator[Row]:
@@ -124,6 +134,8 @@ def _csv(content: bytes, columns: Mapping[str, str]) -> Iterator[Row]:
     lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     rows = csv.reader(lines, strict=True)
     header = next(rows, [])
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise UnreadableError("the columns of the CSV file are separated by semicolons or tabs; write commas")
     places = _places(header, columns)
     for row in rows:
         if len(row) != len(header):
