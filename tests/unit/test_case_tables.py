@@ -143,11 +143,7 @@ BAD = [
     (b'[{"id": 1, "target": NaN}]', table(), "the table is not valid JSON, which has no NaN and no Infinity: write nu"),
     (b'{"id": {"0": 1}}', table(), "the JSON is neither a list of objects nor an object with `columns` and `data`"),
     (b"[1, 2]", table(), "the JSON is neither a list of objects nor an object with `columns` and `data`"),
-    (
-        b'{"columns": ["id"], "data": [1]}',
-        table(),
-        "the JSON is neither a list of objects nor an object with `columns`",
-    ),
+    (b'{"columns": ["id", "target", "prediction"], "data": [1]}', table(), "the JSON is neither a list of objects nor"),
     (b'{"id": 1}\r\n{"id": 2}', table(), "the table is JSON Lines; let the name of its file end with .jsonl"),
     (b"[1]\n[2]", table("a.jsonl"), "a line of the table is not a JSON object"),
     (b"id;target;prediction\na;1;1", table("a.csv"), "the columns of the CSV file are separated by semicolons or tabs"),
