@@ -67,7 +67,7 @@ class _Step(NamedTuple):
     """What a filter does with one more pipeline's value; none of it depends on the values.
 
     `gain` and `other` are the shares of the surprise that the level and the other number take over. A surprise of x
-    has the likelihood `height`·exp(-`scale`·x²).
+    has the likelihood `height`·exp(-`scale`·x²), which counts how likely it is that the branch leapt here or did not.
     """
 
     gain: float
@@ -95,14 +95,14 @@ def possible_levels(pipelines: Sequence[Summary], sd: float) -> tuple[PossibleLe
     best = max(weights)
     found = []
     for course, weight, (_, states) in zip(_COURSES, weights, followed, strict=True):
-        for began, share, level, variance in states:
-            whole = share * math.exp(weight - best)
-            if whole >= _LEAST:
-                found.append(
-                    PossibleLevel(whole, newest.mean + sd * level, course.caution * variance, len(runs) - began)
-                )
-    total = math.fsum(one.share for one in found)
-    return tuple(one._replace(share=one.share / total) for one in found)
+        whole = math.exp(weight - best)
+        found += [
+            (share * whole, newest.mean + sd * level, course.caution * variance, len(runs) - began)
+            for began, share, level, variance in states
+            if share * whole >= _LEAST
+        ]
+    total = math.fsum(share for share, *_ in found)
+    return tuple(PossibleLevel(share / total, mean, variance, age) for share, mean, variance, age in found)
 
 
 def _follow(
@@ -112,32 +112,37 @@ def _follow(
     hopeless where it began, its share, and its newest level and that one's variance.
     """
     drift, keep = (course.stays - 1, course.stays) if course.stays else (1.0, 1.0)
-    stay, exp = 1 - course.leaps, math.exp
-    log, before = 0.0, values[0]
-    # Of each its plan, where it began, its share, its level, and its other number.
+    exp = math.exp
+    plans = _plans(course, runs)
+    log, before, total = 0.0, values[0], 1.0
+    # Of each its plan, where it began, its share, its level, and its other number. Shares add up to the total.
     filters: list[tuple[_Plan, int, float, float, float]] = []
     for place, value in enumerate(values):
         moved = []
-        total = 0.0
+        new = 0.0
         for plan, began, share, level, other in filters:
             gain, for_other, height, scale = plan.steps[place - began]
             expected = level + drift * other
             off = value - expected
-            fits = share * stay * height * exp(-scale * off * off)
-            total += fits
+            fits = share / total * height * exp(-scale * off * off)
+            new += fits
             moved.append((plan, began, fits, expected + gain * off, keep * other + for_other * off))
         off = value - before
-        plan = _plan(course, runs, place, _width(off) if place else _ANYWHERE)
+        plan = plans[place] if abs(off) <= 2 * _LEAP else _plan(course, runs, place, _width(off))
         gain, for_other, height, scale = plan.steps[0]
-        share = (course.leaps if place else 1.0) * height * exp(-scale * off * off)
+        share = height * exp(-scale * off * off)
         moved.append((plan, place, share, before + gain * off, for_other * off))
-        total = max(total + share, _TINY)
+        total = max(new + share, _TINY)
         log, before = log + math.log(total), value
         least = _HOPELESS * total
-        filters = [
-            (plan, began, share / total, level, other) for plan, began, share, level, other in moved if share > least
-        ]
-    return log, [(began, share, level, plan.variance) for plan, began, share, level, _ in filters]
+        filters = [one for one in moved if one[2] > least]
+    return log, [(began, share / total, level, plan.variance) for plan, began, share, level, _ in filters]
+
+
+@lru_cache(maxsize=64)
+def _plans(course: _Course, runs: tuple[int, ...]) -> list[_Plan]:
+    """Work out the filters that begin at each pipeline, after a leap that is not unusually large."""
+    return [_plan(course, runs, place, _LEAP if place else _ANYWHERE) for place in range(len(runs))]
 
 
 def _width(off: float) -> float:
@@ -157,6 +162,7 @@ def _plan(course: _Course, runs: tuple[int, ...], began: int, width: float) -> _
     drift, keep = (course.stays - 1, course.stays) if course.stays else (1.0, 1.0)
     b, c = course.wanders, course.wanders or course.slope**2
     a = width**2 + b
+    likely = course.leaps if began else 1.0
     steps = []
     for place in range(began, len(runs)):
         if place > began:
@@ -164,6 +170,7 @@ def _plan(course: _Course, runs: tuple[int, ...], began: int, width: float) -> _
             a, b, c = a + 2 * drift * b + drift**2 * c + fresh, keep * (b + drift * c) + fresh, keep**2 * c + fresh
         noise = 1 / runs[place]
         whole = a + noise
-        steps.append(_Step(a / whole, b / whole, 1 / math.sqrt(whole), 0.5 / whole))
+        steps.append(_Step(a / whole, b / whole, likely / math.sqrt(whole), 0.5 / whole))
+        likely = 1 - course.leaps
         a, b, c = a * noise / whole, b * noise / whole, c - b * b / whole
     return _Plan(tuple(steps), a)

@@ -172,7 +172,7 @@ class Evidence:
 
     def _normal(self, limit: float, *, falls: bool) -> float:
         """Return the normal quantile of the mixture's tail. If the metric `falls`, its low values are low here too."""
-        return statistics.normal_quantile(winners.normal_tail(self._from(limit, falls=falls)))
+        return statistics.normal_quantile(winners.normal_tail(self._parts, limit, falls=falls))
 
     def _bound(self, alpha: float, *, falls: bool) -> float:
         """Find where the chance falls to `alpha`: as a normal quantile it falls nearly in a straight line, which the
