@@ -440,7 +440,8 @@ def _index(situations: Sequence[Situation]) -> str:
     return (
         "<!-- Written by scripts/gallery.py. -->\n# What a comment looks like\n\n"
         "Each page shows the comment as GitLab renders it, and what `mltrail report` prints in the job's log. The runs "
-        "are made up; the words are the product's own.\n\n"
+        "are made up; the words are the product's own. Another page says [how to read "
+        "them](../explanation/reading-the-note.md).\n\n"
         f"| Situation | What happened |\n|---|---|\n{rows}\n"
     )
 
