@@ -206,7 +206,7 @@ def test_another_dataset_blocks_and_says_what_to_do() -> None:
     rules = CONTRACT.replace("    rules:", "    same_dataset: te`st\n    rules:")
     now = runs(1, 0.7, datasets={"te`st": "new"})
     body = written({"churn": Sides(now, runs(11, 0.8, datasets={"te`st": "old"}))}, rules)
-    assert "| blocks: not comparable, another ``te`st`` dataset is used here |" in body
+    assert "| blocks: can't be compared, another ``te`st`` dataset is used here |" in body
     assert "**To do:** evaluate this model on `main`'s ``te`st`` dataset, or train `main` again on the new one." in body
     assert "\n**On merge:** nothing, while the merge is blocked.\n" in body
 

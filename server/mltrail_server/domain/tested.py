@@ -21,7 +21,7 @@ _SPREADS = 3.0
 _WANTED = 1.5
 """The advice is for so many runs that a drop of this many spreads would be seen."""
 
-_FIXED = "the seed is fixed or training has no randomness, so nothing shows what chance does: let the seed vary"
+_FIXED = "the seed is fixed, or nothing in training is random, so nothing shows what chance does: let the seed vary"
 _SEEN = "would be seen in four of five cases"
 
 

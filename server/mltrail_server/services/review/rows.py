@@ -116,7 +116,9 @@ class Row:
         """
         blocks = self.verdict is Verdict.CANT_TELL and self.outcome is Outcome.FAIL
         if self.means.startswith("not comparable"):
-            found = with_dataset(self.means, quoted(self.dataset)) if self.dataset else self.means
+            # A phone's column has no room for "comparable".
+            means = self.means.replace("not comparable", "can't be compared")
+            found = with_dataset(means, quoted(self.dataset)) if self.dataset else means
             return f"blocks: {found.replace(': ', ', ', 1)}" if blocks else found
         advised = self.advice and (self.verdict is Verdict.CANT_TELL or self.outcome in _OF_OUTCOME)
         found = f"{self._beside_values()}{f'; {self.advice}' if advised else ''}"
