@@ -13,6 +13,7 @@ from mltrail_contract import FILE_NAME, ContractError, read, reading
 
 PAGE = contract_schema.FILE.with_name("contract.md")
 EXAMPLES = re.findall(r"(?s)```yaml\n(.*?)```", PAGE.read_text())
+CASES = contract_schema.FILE.parents[1] / "how-to/compare-cases.md"
 VALIDATOR = jsonschema.Draft202012Validator(contract_schema.schema())
 
 
@@ -21,7 +22,7 @@ def test_the_schema_is_the_one_that_the_reader_makes() -> None:
     VALIDATOR.check_schema(VALIDATOR.schema)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", [*EXAMPLES, *re.findall(r"(?s)```yaml\n(.*?)```", CASES.read_text())])
 def test_each_example_of_the_page_is_a_contract(example: str) -> None:
     assert read(example).models
     VALIDATOR.validate(yaml.safe_load(example))
