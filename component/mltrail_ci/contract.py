@@ -54,7 +54,7 @@ def _print(options: Namespace, content: Any, shown: str) -> None:  # noqa: ANN40
 
 def _problems(path: str, problems: tuple[Problem, ...]) -> str:
     """Write them as compilers do, so that editors can jump to them."""
-    lines = (f"{path}:{one.line}:{one.column}: {f'{one.key}: ' if one.key else ''}{one.message}" for one in problems)
+    lines = (f"{path}:{one.line}:{one.column}: {one.sentence}" for one in problems)
     return "\n".join(map(text.clean, lines))
 
 

@@ -13,9 +13,13 @@ class Problem:
     key: str
     message: str
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and with which key, but not where."""
+        return f"{self.key}: {self.message}" if self.key else self.message
+
     def __str__(self) -> str:
-        where = f"line {self.line}"
-        return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
+        return f"line {self.line}: {self.sentence}"
 
 
 class ContractError(Exception):

@@ -11,6 +11,7 @@ from mltrail_contract import Model
 
 from . import datasets, evidence, folds, overfitting
 from . import history as branch_history
+from .datasets import Incomparable
 from .direction import Basis, Better, MetricDirection, direction_of, directions_in, is_system
 from .evidence import BranchLevel, Evidence
 from .grouping import Group, Run, ranking_metric, representative, usable
@@ -160,8 +161,7 @@ class _Sides:
     yours: Group | None
     history: tuple[Group | None, ...]
     model: Model
-    incomparable: str | None
-    evades: bool
+    incomparable: Incomparable | None
     counted: Counted
     ranks: str | None
     contest: Contest = ALONE
@@ -225,7 +225,7 @@ def compare(
         yours,
         before,
         model,
-        *datasets.incomparable(found.pool.newest, yours, model.same_dataset),
+        datasets.incomparable(found.pool.newest, yours, model.same_dataset),
         branch_history.counted(yours, before, same_dataset=model.same_dataset),
         metric,
     )
@@ -252,10 +252,10 @@ def _compared(
         tuple(changed_parameters(before.params, newest.params)),
         tries,
         datasets=tuple(changed_parameters(datasets.shared_by(before.runs), datasets.shared_by(newest.runs))),
-        incomparable=sides.incomparable,
+        incomparable=sides.incomparable.reason if sides.incomparable else None,
         history=sides.history,
         confirmed=confirmed,
-        evades=sides.evades,
+        evades=sides.incomparable is not None and sides.incomparable.ours,
         counted=sides.counted,
         looks=sides.pool.looks,
         pooled=sides.pool.earlier,

@@ -1,6 +1,7 @@
 """Which datasets runs have logged, and whether two sides were measured on the same ones, by name and digest."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .grouping import Group, Run
 
@@ -27,20 +28,29 @@ def other_data(same_dataset: str | None, now: Iterable[Run], before: Iterable[Ru
     return any(ours[use].isdisjoint(theirs[use]) for use in shared)
 
 
-def incomparable(ours: Group, theirs: Group | None, same_dataset: str | None) -> tuple[str | None, bool]:
-    """Say why two sides can't be compared, None if they can, and whether this side is the cause."""
+class Incomparable(NamedTuple):
+    """Why two sides can't be compared, without anything that a user wrote; `ours` is set if this side is the cause."""
+
+    reason: str
+    ours: bool
+
+
+def incomparable(ours: Group, theirs: Group | None, same_dataset: str | None) -> Incomparable | None:
+    """Say why two sides can't be compared; None if they can."""
     if same_dataset is None or theirs is None:
-        return None, False
+        return None
     now, before = shared_by(ours.runs).get(same_dataset), shared_by(theirs.runs).get(same_dataset)
     if before is None:
-        return "not comparable: the dataset that the contract names was not logged in the baseline", False
+        reason = "not comparable: the dataset that the contract names was not logged in the baseline"
+        return Incomparable(reason, ours=False)
     if now is None:
-        return "not comparable: the dataset that the contract names was not logged here", True
+        return Incomparable("not comparable: the dataset that the contract names was not logged here", ours=True)
     if now != before:
-        return "not comparable: another dataset is used here", True
+        return Incomparable("not comparable: another dataset is used here", ours=True)
     if _lacks(ours, same_dataset) and not _lacks(theirs, same_dataset):
-        return "not comparable: some runs here have not logged the dataset that the contract names", True
-    return None, False
+        reason = "not comparable: some runs here have not logged the dataset that the contract names"
+        return Incomparable(reason, ours=True)
+    return None
 
 
 def _lacks(group: Group, use: str) -> bool:

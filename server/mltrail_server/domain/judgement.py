@@ -47,6 +47,11 @@ class ModelInput:
     pipelines: Sequence[int] = ()
     cases: Sequence[CaseResult] = ()
 
+    @property
+    def contract(self) -> Model:
+        """Its part of the contract under its own name, which a model without a contract lacks."""
+        return replace(self.model, name=self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedModel:
@@ -73,9 +78,8 @@ def judge_models(inputs: Iterable[ModelInput]) -> dict[str, JudgedModel]:
 
 def _hypotheses(given: ModelInput) -> list[Hypothesis]:
     compared = given.comparison
-    model = replace(given.model, name=given.name)
     pipelines = dict(enumerate(given.pipelines))
-    asked = gate.hypotheses(compared, model, target=given.target, pipelines=pipelines)
+    asked = gate.hypotheses(compared, given.contract, target=given.target, pipelines=pipelines)
     ruled = _ruled_by(given)
     for change in compared.metrics:
         if change.name in ruled or change.current is None or change.baseline is None:
@@ -97,20 +101,17 @@ def _hypotheses(given: ModelInput) -> list[Hypothesis]:
 
 
 def _case_input(given: ModelInput) -> CaseInput:
-    model = replace(given.model, name=given.name)
-    return CaseInput(model, given.cases, given.target, given.red)
+    return CaseInput(given.contract, given.cases, given.target, given.red)
 
 
 def _ruled_by(given: ModelInput) -> set[str]:
     """Name the metrics whose last values a rule compares with the baseline's: they need no test of their own."""
-    model = replace(given.model, name=given.name)
-    return gate.compared_by_rules(given.comparison, model, target=given.target)
+    return gate.compared_by_rules(given.comparison, given.contract, target=given.target)
 
 
 def _judged(given: ModelInput, decisions: Mapping[Key, Decision]) -> JudgedModel:
-    model = replace(given.model, name=given.name)
     compared = given.comparison
-    rulings = gate.judge(compared, model, target=given.target, decisions=decisions, red=given.red)
+    rulings = gate.judge(compared, given.contract, target=given.target, decisions=decisions, red=given.red)
     ruled = _ruled_by(given)
     of_rule: dict[str, Ruling] = {}
     for ruling in sorted(rulings, key=lambda one: WORST_FIRST.index(one.verdict)):

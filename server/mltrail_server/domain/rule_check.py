@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Value
 
@@ -42,8 +43,7 @@ class Question:
     level: BranchLevel | None
     branch: Mapping[int, float]
     looks: Sequence[Look]
-    schedules: str = ""  # set if the two sides' numbers of values differ, so that their best ones are no match
-    fewer: bool = False  # this side has logged fewer
+    schedules: "_Schedules | None" = None  # set if the best values of the two sides are no match
 
     def hypothesis(self, pipelines: Mapping[int, int]) -> Hypothesis:
         branch = {pipelines.get(place, -place): value for place, value in self.branch.items()}
@@ -126,17 +126,17 @@ class Check:
         tolerance = self.rule.worse_by
         held_to = now.mean - weighed.difference if weighed is not None else before.mean
         return Question(
-            Key(self.model.name, self.change.name, self.place),
-            Family.FAIL if self.rule.then is Then.FAIL else Family.OTHER,
-            self.direction,
-            before,
-            now,
-            rules.allowed(tolerance, held_to),
-            weighed,
-            level,
-            single_values([before, *earlier]),
-            (Look(self.compared.share, now, weighed), *looks),
-            *(_schedules(self.change.name, self.compared) if of_best else ()),
+            key=Key(self.model.name, self.change.name, self.place),
+            family=Family.FAIL if self.rule.then is Then.FAIL else Family.OTHER,
+            direction=self.direction,
+            before=before,
+            now=now,
+            allowed=rules.allowed(tolerance, held_to),
+            evidence=weighed,
+            level=level,
+            branch=single_values([before, *earlier]),
+            looks=(Look(self.compared.share, now, weighed), *looks),
+            schedules=_schedules(self.change.name, self.compared) if of_best else None,
         )
 
     def _best_of_looks(self, level: BranchLevel, contest: Contest) -> tuple[Look, ...]:
@@ -225,10 +225,10 @@ class Check:
         return self.say(self.broken, sentence, Verdict.CANT_TELL, _ALL_FOLDS)
 
     def _ruled(self, found: Found, asked: Question, decision: Decision | None) -> Ruling:
-        if asked.schedules and (asked.fewer or found.verdict is not Verdict.WORSE):
+        if asked.schedules and (asked.schedules.fewer or found.verdict is not Verdict.WORSE):
             # More values make the best one better. Fewer that are worse can't be told, and are this side's doing.
             outcome = self.broken if found.verdict is Verdict.WORSE else self.model.if_unknown
-            return self.say(outcome, asked.schedules, Verdict.CANT_TELL, _SAME_SCHEDULE, decision)
+            return self.say(outcome, asked.schedules.sentence, Verdict.CANT_TELL, _SAME_SCHEDULE, decision)
         outcome, advice = Outcome.PASS, found.advice
         if found.verdict is Verdict.WORSE:
             outcome = self.broken
@@ -243,16 +243,20 @@ class Check:
         return self.say(self.model.if_unknown, sentence, Verdict.CANT_TELL)
 
 
-def _schedules(metric: str, compared: Comparison) -> tuple[str, bool]:
-    """Say how many values the best ones were chosen from, if the two sides' numbers differ, and whether this side has
-    fewer.
-    """
+class _Schedules(NamedTuple):
+    """Says that the best values of the two sides were chosen from different numbers of values; `fewer` on this side."""
+
+    sentence: str
+    fewer: bool
+
+
+def _schedules(metric: str, compared: Comparison) -> _Schedules | None:
     here, there = _points(metric, compared.best), _points(metric, compared.baseline)
     if here is None or there is None:
-        return "how many values the best ones were chosen from is not known", False
+        return _Schedules("how many values the best ones were chosen from is not known", fewer=False)
     if max(here, there) <= _MOST_MORE * min(here, there):
-        return "", False
-    return f"best of {here:.0f} values here, of {there:.0f} there", here < there
+        return None
+    return _Schedules(f"best of {here:.0f} values here, of {there:.0f} there", fewer=here < there)
 
 
 def _points(metric: str, group: Group | None) -> float | None:

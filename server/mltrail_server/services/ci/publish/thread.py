@@ -6,7 +6,7 @@ reply overrides the gate, and that is kept.
 import logging
 from collections.abc import Collection
 
-from mltrail_contract import FILE_NAME, Outcome, Problem
+from mltrail_contract import FILE_NAME, Outcome
 from mltrail_server.domain import threads
 from mltrail_server.domain.bot import Task
 from mltrail_server.domain.identity import Role
@@ -214,17 +214,9 @@ def _body(report: Report) -> str:
         if model.silence is not None and model.silence.outcome is Outcome.FAIL
     ]
     if not lines:
-        lines = [
-            Markdown(
-                f"- {code(FILE_NAME)} on {code(report.target)} can't be read, line {one.line}: {code(_problem(one))}"
-            )
-            for one in report.gate.contract.problems
-        ]
+        unread = f"- {code(FILE_NAME)} on {code(report.target)} can't be read"
+        lines = [Markdown(f"{unread}, line {one.line}: {code(one.sentence)}") for one in report.gate.contract.problems]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [Markdown(f"- and {len(lines) - _MOST_LINES} more")]
     listed = "\n".join(lines or [f"- {report.gate.sentence}"])
     return f"{_MARKER}\n**The gate fails** for this merge request's models:\n\n{listed}\n\n{_HOW}\n"
-
-
-def _problem(one: Problem) -> str:
-    return f"{one.key}: {one.message}" if one.key else one.message

@@ -19,7 +19,7 @@ from mltrail_server.services.review import rows, summary
 from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
-from mltrail_server.services.review.summary import Line
+from mltrail_server.services.review.summary import Line, capital
 from mltrail_server.settings import Settings
 
 from . import cases, cells, metrics, rulings, runs
@@ -81,7 +81,7 @@ def _rendered(page: Page) -> str:
     first = report.models[0].comparison.rank_by if report.models else None
     rendered = _ENVIRONMENT.get_template("note.md.j2").render(
         marker=Markdown(f"<!-- mltrail v1 pipeline={report.pipeline.id} -->"),
-        heading=Markdown(f"{said.icon} {_capital(said.heading)}"),
+        heading=Markdown(f"{said.icon} {capital(said.heading)}"),
         lines=_lines(said.lines),
         problems=rulings.problems(page),
         doubts=rulings.doubts(report),
@@ -94,10 +94,6 @@ def _rendered(page: Page) -> str:
         footer=_footer(page),
     )
     return rendered.strip() + "\n"
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
 
 
 def _lines(lines: Sequence[Line]) -> list[Markdown]:

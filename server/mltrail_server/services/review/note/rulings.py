@@ -91,12 +91,8 @@ def proposed(page: Page) -> dict[str, Any] | None:
 
 def _items(listed: Sequence[Problem]) -> list[Markdown]:
     items = [
-        Markdown(f"line {problem.line}: {code(_problem(problem), most=_MOST_CHARACTERS)}")
+        Markdown(f"line {problem.line}: {code(problem.sentence, most=_MOST_CHARACTERS)}")
         for problem in listed[:_MOST_PROBLEMS]
     ]
     more = len(listed) - _MOST_PROBLEMS
     return [*items, Markdown(f"and {more} more")] if more > 0 else items
-
-
-def _problem(problem: Problem) -> str:
-    return f"{problem.key}: {problem.message}" if problem.key else problem.message

@@ -11,9 +11,9 @@ from . import how_sure, to_do
 from .model import among_many, heading
 from .report import OfReport
 from .runs import OfRuns
-from .style import PLAIN, Line, Style
+from .style import PLAIN, Line, Style, capital
 
-__all__ = ["PLAIN", "Line", "Style", "Summary", "among_many", "heading", "of_model", "of_report"]
+__all__ = ["PLAIN", "Line", "Style", "Summary", "among_many", "capital", "heading", "of_model", "of_report"]
 
 
 @dataclass(frozen=True, slots=True)
