@@ -23,6 +23,7 @@ from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.threads import Override
 from mltrail_server.services.review import note
 from mltrail_server.settings import Settings
+from mltrail_server.store.registry.versions import Version
 from tests.fakes.gitlab import detectors
 from tests.reports import Sides, Tables, a_report, a_run
 
@@ -353,6 +354,20 @@ def test_one_is_singular_and_all_else_is_plural() -> None:
         assert not re.findall(
             rf"(?<![.\d])(?:0|[2-9]|\d\d+) (?:\w+ )?{_NOUNS}\b(?!s)|\b[2-9] (?:is|has|does)\b", text
         ), text
+
+
+def test_a_version_s_runs_are_counted_apart_from_those_of_earlier_pipelines() -> None:
+    history = [runs(100 + 10 * place, 0.8) for place in range(4)]
+    report = a_report({"churn": Sides(runs(1, 0.7), runs(11, 0.8), history)}, CONTRACT)
+    known: dict[str, object] = dict.fromkeys(Version.__dataclass_fields__)
+    version = Version(**known | {"semver": "1.0.0"})  # type: ignore[arg-type] # a note looks at nothing else
+    of_version = replace(report, models=(replace(report.models[0], version=version),))
+    body = note.body(of_version, settings=SETTINGS, project_path="team/churn")
+    assert ". 3 runs of version `1.0.0` and 12 of 4 earlier pipelines, 3 here. " in body
+    assert (
+        "of version [`1.0.0`](https://gitlab.example.com/team/churn/-/pipelines/900). What is shown and tested " in body
+    )
+    assert "from these runs and 4 pipelines before" in body
 
 
 def test_a_diverged_run_is_named_as_such() -> None:

@@ -156,13 +156,15 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
     if compared.groups > 1:
         text += f", the best of {compared.groups} candidates"
     theirs = len(compared.baseline.runs) if compared.baseline else 0
-    if model.version is not None and baseline is not None:
-        return Markdown(
-            f"{text}, with {count(theirs, 'run')} of version {page.pipeline(baseline, code(model.version.semver))}."
-        )
+    text += f", with {count(theirs, 'run')}"
     if baseline is None:
-        return Markdown(f"{text}, with {count(theirs, 'run')}.")
-    text += f", with {count(theirs, 'run')} of {page.pipeline(baseline)} on {page.target} ({code(baseline.sha[:8])})"
+        return Markdown(f"{text}.")
+    shown = page.target
+    if model.version is not None:
+        shown = Markdown(f"version {code(model.version.semver)}")
+        text += f" of version {page.pipeline(baseline, code(model.version.semver))}"
+    else:
+        text += f" of {page.pipeline(baseline)} on {page.target} ({code(baseline.sha[:8])})"
     level = [model.history[place] for place in compared.counted.level if place < len(model.history)]
     if level:
         named = [page.pipeline(one, Markdown(str(one.id))) for one in level[:_MOST_PIPELINES]]
@@ -170,8 +172,8 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
         more = f" and {left} more" if left else ""
         earlier = count(len(level), "pipeline")
         text += (
-            f". What is shown and tested for {page.target} is its level, estimated from these runs and {earlier} "
-            f"before ({', '.join(named)}{more}); the more {page.target} seems to have moved since, the less they count"
+            f". What is shown and tested for {shown} is its level, estimated from these runs and {earlier} before "
+            f"({', '.join(named)}{more}); the more {page.target} seems to have moved since, the less they count"
         )
     counted = compared.counted.sentence(len(compared.history))
     if counted:

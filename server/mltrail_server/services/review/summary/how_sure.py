@@ -176,11 +176,13 @@ class _OfModel:
             here += f" ({compared.pooled} of them by earlier pipelines on the same files)"
         if folds_compared := self._folds(change):
             return f"{folds_compared} folds are compared one by one with those on {self._target}"
-        if self.model.version is not None:
-            return f"{count(before, 'run')} of {self._target}, {here}"
-        runs = count(before if level is None else level.runs, "run")
         pipelines = 1 if level is None else level.pipelines
-        return f"{runs}{f' of {pipelines} pipelines' if pipelines > 1 else ''} on {self._target}, {here}"
+        runs = before if level is None else level.runs
+        if self.model.version is not None:
+            earlier = f" and {runs - before} of {count(pipelines - 1, 'earlier pipeline')}" if pipelines > 1 else ""
+            return f"{count(before, 'run')} of {self._target}{earlier}, {here}"
+        of = f" of {pipelines} pipelines" if pipelines > 1 else ""
+        return f"{count(runs, 'run')}{of} on {self._target}, {here}"
 
     def _folds(self, change: MetricChange) -> int:
         """Count the folds that are compared pair by pair; 0 if none are."""
