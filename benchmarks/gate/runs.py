@@ -62,13 +62,15 @@ class Metric:
 
 @dataclass(frozen=True)
 class Side:
-    """What one pipeline trains: `candidates` with different parameters, and `runs` of each with different seeds. It
-    also trains `copied` candidates, whose runs claim to have different seeds but share one.
+    """What one pipeline trains: `candidates` with different parameters, `runs` of each with different seeds; all but
+    the first candidate are truly worse by `behind`. It also trains `copied` candidates, whose runs claim to have
+    different seeds but share one.
     """
 
     runs: int = 5
     candidates: int = 1
     copied: int = 0
+    behind: float = 0.0
 
 
 class Training:
@@ -92,8 +94,9 @@ class Training:
             self._made[number] = list(_runs(number, side, first_seed))
         made = self._made[number]
         own = side.candidates * side.runs
-        for _, metrics in made[:own]:
-            self._log(metrics, levels)
+        for place, (_, metrics) in enumerate(made[:own]):
+            behind = side.behind if place >= side.runs else 0.0
+            self._log(metrics, [one - behind for one in levels] if behind else levels)
         for place, (_, metrics) in enumerate(made[own:]):
             if place % side.runs == 0:
                 first = metrics

@@ -12,7 +12,7 @@ from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.judgement import ModelInput, judge_models
 
 from .cases import findings_in_cases
-from .findings import IN_THE_LAST, Finding, found_in
+from .findings import IN_THE_LAST, Finding, Judged, found_in
 from .runs import SPREAD, Metric, Training, branch_levels
 from .situations import Author, Change, Situation
 
@@ -21,6 +21,7 @@ _WARNED = ("r2", "brier", "map")
 _UNRULED = ("iou", "hinge_loss", "mrr", "mape")
 _LOWER = frozenset({"log_loss", "rmse", "mae", "brier", "hinge_loss", "mape"})
 _MOST_PIPELINES = 4
+_ALARMS = frozenset({Finding.BROKEN, Finding.BLOCKED})
 _NEWEST = 100  # the target branch's newest pipeline
 
 
@@ -107,7 +108,13 @@ class Simulated:
             failing = [one for one in judged[model.contract.name].rulings if one.outcome is Outcome.FAIL]
             model.red = frozenset(rules.name_of(model.contract.name, one) for one in failing)
         dropped = None if self._change.every else ("model-0", self._metrics[0].name)
-        return found_in(judged, dropped)
+        found = found_in(judged, dropped)
+        return found - _ALARMS if self._change.nothing and self._is_worse(judged) else found
+
+    def _is_worse(self, judged: Judged) -> bool:
+        """Whether a candidate was chosen that truly is worse: to say so is no false alarm."""
+        chosen = [one.comparison.best for one in judged.values()]
+        return self._situation.here.behind > 0 and any(one is not None and one.params["depth"] != "0" for one in chosen)
 
     def _levels(self, *, drops: bool) -> list[float]:
         """Return the true levels of a model's metrics here."""

@@ -35,6 +35,7 @@ ONE_DROPS = Change("one drops by 1", 1.0)
 ONE_DROPS_MORE = Change("one drops by 1.25", 1.25)
 ONE_DROPS_FAR = Change("one drops by 3", 3.0)
 ALL_DROP = Change("all drop by 1", 1.0, every=True)
+ALL_DROP_FAR = Change("all drop by 3", 3.0, every=True)
 TWO_POINTS = Change("the accuracy drops by two points", 0.02)
 
 ONE_RUN, THREE, FIVE, EIGHT = Side(1), Side(3), Side(5), Side(8)
@@ -178,25 +179,54 @@ _SELECTION = Section(
             here=here,
             main=main,
             pipelines=pipelines,
-            changes=(UNCHANGED, ALL_DROP),
+            changes=changes,
         )
-        for slug, name, here, main, pipelines in (
-            ("best-of-10-here", "10 here, 1 on main", Side(candidates=10), Side(), 10),
-            ("best-of-10-main", "1 here, 10 on main", Side(), Side(3, candidates=10), 6),
+        for slug, name, here, main, pipelines, changes in (
+            ("best-of-10-here", "10 here, 1 on main", Side(candidates=10), Side(), 10, (UNCHANGED, ALL_DROP)),
+            (
+                "best-of-10-one-good",
+                "10 here, all but one truly worse by 1; 1 on main",
+                Side(candidates=10, behind=1.0),
+                Side(),
+                10,
+                (UNCHANGED, ALL_DROP),
+            ),
+            ("best-of-10-main", "1 here, 10 on main", Side(), Side(3, candidates=10), 6, (UNCHANGED, ALL_DROP)),
             (
                 "best-of-10-both",
                 "10 here, 10 on main, 3 runs of each",
                 Side(3, candidates=10),
                 Side(3, candidates=10),
                 6,
+                (UNCHANGED, ALL_DROP),
             ),
-            ("best-of-10-both-one-run", "10 here, 10 on main, 1 run of each", Side(1, 10), Side(1, 10), 20),
-            ("best-of-50-here", "50 here with 1 run of each, 1 on main", Side(1, 50), Side(1), 20),
-            ("best-of-50-main", "1 here, 50 on main, 1 run of each", Side(1), Side(1, 50), 6),
-            ("one-seed", "5 runs with one seed here", Side(5, candidates=0, copied=1), Side(), 20),
-            ("one-seed-each", "1 here, and 40 whose 5 runs share a seed", Side(5, copied=40), Side(), 20),
+            *(
+                (slug, name, here, main, pipelines, (UNCHANGED, ALL_DROP, ALL_DROP_FAR))
+                for slug, name, here, main, pipelines in (
+                    ("best-of-10-both-one-run", "10 here, 10 on main, 1 run of each", Side(1, 10), Side(1, 10), 20),
+                    ("best-of-50-here", "50 here with 1 run of each, 1 on main", Side(1, 50), Side(1), 20),
+                    ("best-of-50-main", "1 here, 50 on main, 1 run of each", Side(1), Side(1, 50), 6),
+                )
+            ),
+            (
+                "one-seed",
+                "5 runs with one seed here",
+                Side(5, candidates=0, copied=1),
+                Side(),
+                20,
+                (UNCHANGED, ALL_DROP),
+            ),
+            (
+                "one-seed-each",
+                "1 here, and 40 whose 5 runs share a seed",
+                Side(5, copied=40),
+                Side(),
+                20,
+                (UNCHANGED, ALL_DROP),
+            ),
         )
     ),
+    "A candidate that truly is worse may win by luck: to call it worse is no false alarm.",
 )
 _AUTHORS = Section(
     "Several pipelines of one merge request",

@@ -38,7 +38,10 @@ def least(share: float) -> int:
     return REQUESTS - most(1 - share)
 
 
-@pytest.mark.parametrize("slug", ["five-metrics", "one-run-20", "left-skew-one-run", "best-of-10-main", "retries"])
+@pytest.mark.parametrize(
+    "slug",
+    ["five-metrics", "one-run-20", "left-skew-one-run", "best-of-10-main", "best-of-10-one-good", "retries"],
+)
 def test_a_rule_seldom_breaks_where_nothing_changed(slug: str) -> None:
     found = simulate(SITUATIONS[slug], UNCHANGED, requests=REQUESTS)
     assert found[Finding.BROKEN] <= most(PROMISED)

@@ -18,7 +18,7 @@ from .grouping import Group, Run, ranking_metric, representative, usable
 from .history import NOTHING, Counted
 from .hypotheses import FIRST, Decision, Look
 from .looks import Pool, Stage
-from .ranking import Ranking
+from .ranking import Candidates, Chosen, Ranking
 from .statistics import Summary
 from .verdict import Verdict
 from .winners import ALONE, Contest
@@ -229,12 +229,7 @@ def compare(
         branch_history.counted(yours, before, same_dataset=model.same_dataset),
         metric,
     )
-    level = sides.level(metric) if metric is not None else None
-    contest = Contest(
-        1 if found.confirmed else ours.contenders(metric, direction, level),
-        1 if theirs.confirmation_of(champion) else theirs.contenders(metric, direction, level),
-    )
-    sides = replace(sides, contest=contest)
+    sides = replace(sides, contest=_contest(found, ours, theirs, sides, direction))
     return _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
 
 
@@ -305,6 +300,20 @@ def _drift(sides: _Sides, changes: Sequence[MetricChange]) -> str:
 
 def _has_improved(one: MetricChange) -> bool:
     return one.loss is not None and one.loss < 0 and one.evidence is not None and one.evidence.p <= evidence.ALPHA
+
+
+def _contest(found: Chosen, ours: Candidates, theirs: Candidates, sides: _Sides, direction: MetricDirection) -> Contest:
+    """Say how many candidates each side's best was chosen from. Fresh runs of a winner were not chosen by."""
+    metric = sides.ranks
+    if metric is None or direction.better is Better.UNKNOWN:
+        return ALONE
+    level = sides.level(metric)
+    champion = theirs.confirmation_of(sides.yours)
+    (here, alike_here), (there, alike_there) = (
+        (1, 1) if confirmed else (one.contenders(metric, direction, level), one.alike(metric, direction, level))
+        for one, confirmed in ((ours, found.confirmed), (theirs, champion is not None))
+    )
+    return Contest(here, there, alike_here, alike_there)
 
 
 def _odd(group: Group, metric: str) -> int:

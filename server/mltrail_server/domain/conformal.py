@@ -8,6 +8,7 @@ S. S. Young do ("Resampling-Based Multiple Testing", 1993).
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
@@ -54,15 +55,40 @@ def _larger(first: Sequence[float], second: Sequence[float]) -> list[float]:
     return [max(pair) for pair in zip(first, second, strict=True)]
 
 
+def best_of(values: Sequence[float], alpha: float, times: float, lucky: float) -> Ranked:
+    """Test the same of one metric whose first value is the highest of `times` as many as each of the earlier ones is.
+    Four of five such values are at most `lucky` above the level of those that they are chosen from.
+
+    How many of the earlier ones are above the new one has a known distribution, whatever the shape.
+    """
+    alone = step_down([values], [alpha])[0]
+    if times <= 1:
+        return alone
+    earlier = sorted(values[1:], reverse=True)
+    n = len(earlier)
+    chances = list(itertools.accumulate(((n - one) / (n - one + times) for one in range(n)), operator.mul))
+    above = sum(one > values[0] for one in earlier)
+    bar = next((value for value, chance in zip(earlier, chances, strict=True) if chance <= alpha), -math.inf)
+    chance = min(alone.chance, chances[above - 1] if above else 1.0)
+    return Ranked(chance, max(alone.bar, bar), max(_bar_of_far(values, alpha, [-math.inf] * n), bar) - lucky)
+
+
 def _seen(values: Sequence[float], alpha: float, worst: Sequence[float]) -> float:
     """Say around which value four of five pipelines would be called. `worst` are the worst residuals of the earlier
-    ones in any metric. One that is far out makes the others' residuals smaller, but their scale larger.
+    ones in any metric.
     """
     earlier = sorted(values[1:])
-    far = _residuals([2 * earlier[0] - earlier[-1], *values[1:]])
-    bar = far.middle - far.scale * _reach(alpha, _larger(worst, far.values[1:]))
     lucky = earlier[math.ceil(_POWER * len(earlier)) - 1] - median(earlier)
-    return bar - lucky
+    return _bar_of_far(values, alpha, worst) - lucky
+
+
+def _bar_of_far(values: Sequence[float], alpha: float, worst: Sequence[float]) -> float:
+    """Return the bar for a first value that is far out: it makes the others' residuals smaller, but their scale larger.
+    `worst` are the worst residuals of the earlier ones in any metric.
+    """
+    low, high = min(values[1:]), max(values[1:])
+    far = _residuals([2 * low - high, *values[1:]])
+    return far.middle - far.scale * _reach(alpha, _larger(worst, far.values[1:]))
 
 
 class _Residuals(NamedTuple):

@@ -19,7 +19,9 @@ from .winners import ALONE, Contest, Part
 ALPHA = 0.05
 """How often chance alone may look like a drop, and equally often like a gain."""
 
-_POWER = 0.8
+POWER = 0.8
+"""How often a drop is seen that is said to be seen."""
+
 ENOUGH_FREEDOM = 4
 """With this many degrees of freedom a spread is known well enough to rely on."""
 
@@ -135,7 +137,12 @@ class Evidence:
     @property
     def luck(self) -> float:
         """How much of the difference luck makes on average, because each side's best was chosen by this metric."""
-        if not (self.contest.matters and self.contest.ranks):
+        return self._luck if self.contest.ranks else 0.0
+
+    @property
+    def _luck(self) -> float:
+        """The same if this metric alone had chosen the best."""
+        if not self.contest.matters:
             return 0.0
         here = max(part.here for part in self._parts)
         more = here * winners.expected(self.contest.here) - self.contest.error * winners.expected(self.contest.there)
@@ -143,10 +150,10 @@ class Evidence:
 
     def detectable(self, *, falls: bool = True) -> float:
         """Return the smallest true drop (or rise, unless it `falls`) that the test sees in four of five cases: it takes
-        the difference out of the interval although chance moves it back.
+        the difference out of the interval although chance moves it back, and luck does if the best was chosen.
         """
-        reach = self.high - self.difference if falls else self.difference - self.low
-        return reach + statistics.t_quantile(_POWER, self.freedom) * self.error
+        reach = self.high - self.difference + self._luck if falls else self.difference - self.low - self._luck
+        return reach + statistics.t_quantile(POWER, self.freedom) * self.error
 
     @property
     def _parts(self) -> tuple[Part, ...]:
@@ -315,8 +322,10 @@ def _against(
         for one in before.possible
     )
     error = math.hypot(here / math.sqrt(now.n), there / math.sqrt(before.weight))
-    sized = replace(contest, error=there / math.sqrt(before.runs / before.pipelines)) if contest.matters else contest
-    return Evidence(now.mean - before.mean, error, max(here, there), freedom, contest=sized, parts=parts)
+    if contest.matters:
+        contest = replace(contest, error=there / math.sqrt(before.runs / before.pipelines))
+        parts = winners.merged(parts)
+    return Evidence(now.mean - before.mean, error, max(here, there), freedom, contest=contest, parts=parts)
 
 
 def _without_copies(before: BranchLevel) -> BranchLevel:
@@ -336,7 +345,7 @@ def runs_needed(sd: float, drop: float, *, weight: float = 0.0) -> int | None:
     """
     if drop <= 0 or not math.isfinite(drop):
         return None
-    z = statistics.t_quantile(1 - ALPHA, math.inf) + statistics.t_quantile(_POWER, math.inf)
+    z = statistics.t_quantile(1 - ALPHA, math.inf) + statistics.t_quantile(POWER, math.inf)
     if sd * z >= drop * _MOST_RUNS:
         return None
     needed = (sd * z / drop) ** 2

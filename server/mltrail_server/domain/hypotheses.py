@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from . import conformal
-from .conformal import FEWEST
+from . import conformal, statistics
+from .conformal import FEWEST, Ranked
 from .direction import Better
-from .evidence import ALPHA, Ends, Evidence
+from .evidence import ALPHA, POWER, Ends, Evidence
 from .statistics import Summary
+from .winners import ALONE
 
 FIRST = 0.9
 """The share of the 5 % that the first look may use."""
@@ -249,7 +250,7 @@ def _together(blocks: Sequence[list[Hypothesis]], tested: int, *, gain: bool) ->
     corrected: dict[Key, _Corrected] = {}
     for block in blocks:
         share = len(block) / tested
-        tests = _of_singles(block, share, gain=gain) if block[0].history else _holm(block, share, gain=gain)
+        tests = _of_singles(block, share, gain=gain) if block[0].history else _of_repeats(block, share, gain=gain)
         for one, found in zip(block, tests, strict=True):
             corrected[one.key] = found._replace(p=min(1.0, found.p / share))
     return corrected
@@ -266,16 +267,48 @@ def _of_singles(block: Sequence[Hypothesis], share: float, *, gain: bool) -> lis
         new = sign * one.now + (0.0 if gain else one.tolerance)
         values.append([new, *(sign * one.history[each] for each in pipelines)])
         signs.append(sign)
-    by_rank = conformal.step_down(values, [ALPHA * share * _spent(one) for one in block])
-    by_level = _holm(block, share, gain=gain)
+    by_rank = _by_rank(block, values, share, gain=gain)
+    by_level = _of_repeats(block, share, gain=gain)
     return [
         level._replace(
-            p=max(_paid(ranked.chance, one.share), level.p),
+            p=max(ranked.chance, level.p),
             end=one.now - sign * ranked.bar,
             seen=sign * (one.now - _difference(one)) - ranked.seen,
         )
         for sign, ranked, level, one in zip(signs, by_rank, by_level, block, strict=True)
     ]
+
+
+def _by_rank(
+    block: Sequence[Hypothesis], values: Sequence[Sequence[float]], share: float, *, gain: bool
+) -> list[Ranked]:
+    """Hold each metric's first value against the others, and pay for the looks. For the best of several it means more
+    not to stand out to the high side than it would for a single run.
+    """
+    times = [1.0 if gain else _times(one) for one in block]
+    if max(times) == 1:
+        ranks = conformal.step_down(values, [ALPHA * share * _spent(one) for one in block])
+        return [each._replace(chance=_paid(each.chance, one.share)) for one, each in zip(block, ranks, strict=True)]
+    asked = list(zip(values, times, [_lucky(one) for one in block], strict=True))
+    found = [conformal.best_of(each, ALPHA, many, lucky).chance for each, many, lucky in asked]
+    paid = [_paid(chance, one.share) for one, chance in zip(block, found, strict=True)]
+    return [
+        conformal.best_of(each, corrected.alpha, many, lucky)._replace(chance=corrected.p)
+        for (each, many, lucky), corrected in zip(asked, _holm(block, paid, share), strict=True)
+    ]
+
+
+def _times(one: Hypothesis) -> float:
+    """Say of how many times as many candidates as those of the target branch this side's best was chosen, surely."""
+    contest = one.evidence.contest if isinstance(one.evidence, Evidence) else ALONE
+    return max(1.0, contest.alike_here / contest.there) if contest.ranks else 1.0
+
+
+def _lucky(one: Hypothesis) -> float:
+    """Return how far above their level the best of this side's candidates is at most in four of five cases."""
+    if not isinstance(one.evidence, Evidence):
+        return 0.0
+    return one.evidence.sd * statistics.normal_quantile(POWER ** (1 / one.evidence.contest.here))
 
 
 def _difference(one: Hypothesis) -> float:
@@ -298,12 +331,15 @@ def _paid(chance: float, share: float) -> float:
     return min(1.0, chance / share) if share else 1.0
 
 
-def _holm(block: Sequence[Hypothesis], share: float, *, gain: bool) -> list[_Corrected]:
+def _of_repeats(block: Sequence[Hypothesis], share: float, *, gain: bool) -> list[_Corrected]:
+    return _holm(block, [_chance(one, gain=gain) for one in block], share)
+
+
+def _holm(block: Sequence[Hypothesis], chances: Sequence[float], share: float) -> list[_Corrected]:
     """Correct p-values for being several, which together may use a share of the 5 %.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
     """
-    chances = [_chance(one, gain=gain) for one in block]
     corrected = [_Corrected(1.0, ALPHA)] * len(block)
     highest, left = 0.0, len(block)
     for place, number in enumerate(sorted(range(len(block)), key=lambda number: chances[number])):

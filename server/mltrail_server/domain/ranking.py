@@ -10,6 +10,7 @@ from .direction import Better, MetricDirection, direction_of
 from .evidence import BranchLevel
 from .grouping import Group, Run, RunState, best, choice, group, ranking_metric
 from .looks import Pool
+from .statistics import MeanError, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +23,21 @@ class Candidates:
     fresh: Sequence[Group]
     tries: int
 
-    def contenders(self, metric: str | None, direction: MetricDirection, level: BranchLevel | None) -> int:
+    def contenders(self, metric: str, direction: MetricDirection, level: BranchLevel | None) -> int:
         """Count those that might as well have won, with the trials of which only the winner is known. `level` is the
         target branch's, which shows whether a candidate's runs are copies of one.
         """
-        if metric is None or direction.better is Better.UNKNOWN:
-            return 1
-        known = [one.metrics[metric] for one in self.groups if metric in one.metrics]
-        if level is not None:
-            known = [evidence.independent(level, one) for one in known]
-        near = winners.contenders(known, lower=direction.better is Better.LOWER)
+        near = winners.contenders(self._known(metric, level), lower=direction.better is Better.LOWER)
         return max(1, near + self.tries - len(self.groups))
+
+    def alike(self, metric: str, direction: MetricDirection, level: BranchLevel | None) -> int:
+        """Count those that hardly differ from the best: they surely might as well have won."""
+        spread = MeanError(level.sd, level.freedom) if level is not None and level.sd is not None else None
+        return winners.alike(self._known(metric, level), spread, lower=direction.better is Better.LOWER)
+
+    def _known(self, metric: str, level: BranchLevel | None) -> list[Summary]:
+        known = [one.metrics[metric] for one in self.groups if metric in one.metrics]
+        return known if level is None else [evidence.independent(level, one) for one in known]
 
     def confirmation_of(self, winner: Group | None) -> Group | None:
         """Find the fresh runs of the winner: they alone show how good it is, since nothing was chosen by them."""

@@ -139,8 +139,11 @@ class Tested:
         return seen - (t_quantile(1 - alpha, weighed.freedom) - t_quantile(1 - ALPHA, weighed.freedom)) * weighed.error
 
     def _luck(self, weighed: Evidence) -> str:
-        """Say how much of the difference luck makes, where the interval without it does not hold the difference."""
-        if not weighed.luck or weighed.low <= weighed.difference <= weighed.high:
+        """Say how much of the difference luck makes, where all of it may be luck, or where the interval, which allows
+        for luck, does not hold it.
+        """
+        inside = weighed.low <= weighed.difference <= weighed.high
+        if not weighed.luck or (inside and not is_luck(weighed, self.direction)):
             return ""
         here, there = weighed.contest.here, weighed.contest.there
         sides = [f"the best of {here}"] if here > 1 else []

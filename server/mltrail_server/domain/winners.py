@@ -3,7 +3,9 @@
 The best of k equally good candidates looks better than it is, and so does the best of k₀ on the branch. A difference
 between the two is judged by how max k less max k₀ varies by chance (H. White, "A reality check for data snooping",
 Econometrica 68 (2000)), here by integrating over the normal distribution. Candidates that are clearly worse than the
-best had no chance to win, and don't count.
+best had no chance to win, and don't count. How many of the others had one is not known, so luck counts fully against a
+claim, and in its favour only as far as it is sure: a gain must be larger than what all of them explain, but a loss may
+not rest on a lead that only candidates as good as the best would have given.
 """
 
 import math
@@ -13,12 +15,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from . import statistics
-from .statistics import Summary
+from .statistics import MeanError, Summary
 
 _APART = 0.01
+_ALIKE = 0.3
 _FROM, _STEP, _NODES = -5.0, 0.5, 22
 _LEAST = 1e-6
-_NEGLIGIBLE = 1e-3
+_SMALL = 5e-3
 _SIDE = 4
 _CERTAIN = 1000.0
 
@@ -36,14 +39,17 @@ class Part(NamedTuple):
 class Contest:
     """How many contenders the best was chosen from: `here` on this side, `there` in each pipeline of the target branch.
 
-    Contenders are the candidates that are too close to the best to be told apart from it, and the best itself. `ranks`
-    is whether this metric chose the best; another metric of the same runs was chosen with it to an unknown degree. With
-    `lower`, lower values are better. `error` is the standard error of the mean of one pipeline of the branch: `weigh`
-    fills it in.
+    Contenders are the candidates that are too close to the best to be told apart from it, and the best itself. Of them,
+    `alike_here` and `alike_there` hardly differ from the best: so many surely had a chance to win. `ranks` is whether
+    this metric chose the best; another metric of the same runs was chosen with it to an unknown degree. With `lower`,
+    lower values are better. `error` is the standard error of the mean of one pipeline of the branch: `weigh` fills it
+    in.
     """
 
     here: int = 1
     there: int = 1
+    alike_here: int = 1
+    alike_there: int = 1
     ranks: bool = True
     lower: bool = False
     error: float = 0.0
@@ -77,6 +83,44 @@ def contenders(candidates: Sequence[Summary], *, lower: bool = False) -> int:
     return sum(near(one) for one in candidates)
 
 
+def alike(candidates: Sequence[Summary], branch: MeanError | None = None, *, lower: bool = False) -> int:
+    """Count the candidates that chance would put at least as far behind the best in three of ten cases if both were
+    equally good, and the best: 1 if nothing shows the spread from run to run. `branch` is the target branch's.
+    """
+    known = [MeanError(one.sd, one.n - 1) for one in candidates if one.sd is not None]
+    known += [branch] if branch is not None else []
+    squares = math.fsum(sd**2 * own for sd, own in known)
+    if not candidates or not squares:
+        return 1
+    sign = -1 if lower else 1
+    best = max(candidates, key=lambda one: sign * one.mean)
+    sd = math.sqrt(squares / math.fsum(own for _, own in known))
+    reach = sd * statistics.t_quantile(1 - _ALIKE, math.inf)
+    return sum(sign * (best.mean - one.mean) <= reach * math.sqrt(1 / best.n + 1 / one.n) for one in candidates)
+
+
+def merged(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Join small parts with their neighbours: many are slow to integrate over, and none may be left out."""
+    found, small = [], []
+    for part in sorted(parts, key=lambda one: one.difference):
+        if part.share >= _SMALL:
+            found.append(part)
+            continue
+        small.append(part)
+        if math.fsum(one.share for one in small) >= _SMALL:
+            found.append(_joined(small))
+            small = []
+    return (*found, _joined(small)) if small else tuple(found)
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    """Return one part with the mean and the variance of several."""
+    share = math.fsum(one.share for one in parts)
+    mean = math.fsum(one.share * one.difference for one in parts) / share
+    variance = math.fsum(one.share * (one.there**2 + (one.difference - mean) ** 2) for one in parts) / share
+    return Part(share, mean, parts[0].here, math.sqrt(variance))
+
+
 def normal_tail(parts: Sequence[Part], limit: float, *, falls: bool) -> float:
     """Return how often chance alone makes a difference as low as `parts` or, unless it `falls`, as high, if the true
     one is `limit`.
@@ -95,26 +139,27 @@ def normal_tail(parts: Sequence[Part], limit: float, *, falls: bool) -> float:
 
 
 def chosen_tail(parts: Sequence[Part], contest: Contest, freedom: float, *, lowest: bool) -> float:
-    """Return the same for the best of several; with `lowest`, the lowest is the best.
+    """Return the same for the best of several; with `lowest`, the lowest is the best, and the tail is that of a gain.
 
     The branch's level rests on the best of each of its pipelines, so it is as lucky as one of them, but the better
     known the more of them there are. How far luck goes is only as well known as the spread, so that its `freedom` is
     integrated over too, as C. W. Dunnett does ("A multiple comparison procedure for comparing several treatments with a
     control", JASA 50 (1955)).
     """
-    nodes, expected = _maximum(contest.there)
+    if lowest:
+        ours, theirs = contest.here, contest.alike_there
+    else:
+        ours, theirs = contest.alike_here, contest.there
+    nodes, expected = _maximum(theirs)
     spreads = _spreads(freedom)
     whole = 0.0
     for part in parts:
-        if part.share < _NEGLIGIBLE:
-            whole += part.share
-            continue
         for u, weight in nodes:
             luck = contest.error * expected + (u - expected) * part.there
             for scale, chance in spreads:
                 off = part.difference * scale
                 here = (luck - off if lowest else luck + off) / part.here
-                all_below = statistics.normal_below(here) ** contest.here
+                all_below = statistics.normal_below(here) ** ours
                 whole += part.share * weight * chance * (1 - all_below if lowest else all_below)
     return whole
 
