@@ -26,6 +26,9 @@ from .winners import ALONE, Contest
 NO_CONTRACT = Model("")
 """The rules for a model that no contract mentions."""
 
+NO_BASELINE = "no baseline yet"
+"""Why nothing can be told of what the target branch has never logged."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from mltrail_contract import Outcome
 
 from .cases.result import CaseResult
-from .comparison import Comparison, MetricChange
+from .comparison import NO_BASELINE, Comparison, MetricChange
 from .direction import is_of_training
 from .numbers import count
 from .rules import Ruling
@@ -75,7 +75,7 @@ def of_model(comparison: Comparison, rulings: Sequence[Ruling] = (), cases: Sequ
     if comparison.baseline is None:
         why = comparison.incomparable
         level = Level.BAD if _is_bad(worst) else Level.UNKNOWN if why else Level.NEUTRAL
-        return Conclusion(level, why or "no baseline yet", worst)
+        return Conclusion(level, why or NO_BASELINE, worst)
     headline = comparison.headline
     if headline is None and worst is None and best is None:
         return Conclusion(Level.UNKNOWN, "no metric that ranks the runs")

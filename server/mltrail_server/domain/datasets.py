@@ -5,7 +5,12 @@ from typing import NamedTuple
 
 from .grouping import Group, Run
 
+NOT_COMPARABLE = "not comparable: "
+"""How each reason begins why two sides can't be compared because of their data."""
+
 _TRAINING = "train"
+_NAMED = "the dataset that the contract names"
+_ANOTHER = "another dataset"
 
 
 def shared_by(runs: Iterable[Run]) -> dict[str, str]:
@@ -41,16 +46,19 @@ def incomparable(ours: Group, theirs: Group | None, same_dataset: str | None) ->
         return None
     now, before = shared_by(ours.runs).get(same_dataset), shared_by(theirs.runs).get(same_dataset)
     if before is None:
-        reason = "not comparable: the dataset that the contract names was not logged in the baseline"
-        return Incomparable(reason, ours=False)
+        return Incomparable(f"{NOT_COMPARABLE}{_NAMED} was not logged in the baseline", ours=False)
     if now is None:
-        return Incomparable("not comparable: the dataset that the contract names was not logged here", ours=True)
+        return Incomparable(f"{NOT_COMPARABLE}{_NAMED} was not logged here", ours=True)
     if now != before:
-        return Incomparable("not comparable: another dataset is used here", ours=True)
+        return Incomparable(f"{NOT_COMPARABLE}{_ANOTHER} is used here", ours=True)
     if _lacks(ours, same_dataset) and not _lacks(theirs, same_dataset):
-        reason = "not comparable: some runs here have not logged the dataset that the contract names"
-        return Incomparable(reason, ours=True)
+        return Incomparable(f"{NOT_COMPARABLE}some runs here have not logged {_NAMED}", ours=True)
     return None
+
+
+def with_name(reason: str, name: str) -> str:
+    """Name the dataset in the reason why two sides can't be compared."""
+    return reason.replace(_NAMED, f"the {name} dataset").replace(_ANOTHER, f"another {name} dataset")
 
 
 def _lacks(group: Group, use: str) -> bool:

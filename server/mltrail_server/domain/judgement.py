@@ -14,7 +14,7 @@ from . import gate, hypotheses, rules
 from .cases import rule as case_rules
 from .cases.result import CaseResult
 from .cases.rule import CaseInput
-from .comparison import NO_CONTRACT, Comparison, MetricChange
+from .comparison import NO_BASELINE, NO_CONTRACT, Comparison, MetricChange
 from .direction import Better, is_of_training
 from .evidence import UNTESTED, Evidence
 from .history import single_values
@@ -164,7 +164,7 @@ def _shown(change: MetricChange, decision: Decision | None) -> Evidence | None:
 def _found(compared: Comparison, change: MetricChange, decision: Decision | None) -> Found:
     before, now = change.baseline, change.current
     if before is None:
-        return Found(Verdict.CANT_TELL, "new here: no baseline yet")
+        return Found(Verdict.CANT_TELL, f"new here: {NO_BASELINE}")
     if now is None:
         return Found(Verdict.WORSE, compared.missing(change.name))
     if diverged := compared.diverged(change.name):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Value
 
 from . import evidence, folds, rules
-from .comparison import Comparison, MetricChange
+from .comparison import NO_BASELINE, Comparison, MetricChange
 from .direction import Basis, Better, MetricDirection, is_of_training
 from .evidence import BranchLevel, Evidence
 from .grouping import Group, usable
@@ -188,7 +188,7 @@ class Check:
         if self.compared.incomparable:
             return self._unknown(self.compared.incomparable)
         if self.change.baseline is None:
-            return self.say(Outcome.PASS, "no baseline yet", Verdict.CANT_TELL)
+            return self.say(Outcome.PASS, NO_BASELINE, Verdict.CANT_TELL)
         return None
 
     def _bar(self, value: float) -> Ruling | None:

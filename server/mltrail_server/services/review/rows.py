@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mltrail_contract import HigherOrLower, Outcome, Rule, Value
+from mltrail_server.domain import datasets
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseMetric
 from mltrail_server.domain.cases.result import CaseResult
@@ -115,10 +116,10 @@ class Row:
         `quoted` makes safe what a user wrote.
         """
         blocks = self.verdict is Verdict.CANT_TELL and self.outcome is Outcome.FAIL
-        if self.means.startswith("not comparable"):
+        if self.means.startswith(datasets.NOT_COMPARABLE):
             # A phone's column has no room for "comparable".
             means = self.means.replace("not comparable", "can't be compared")
-            found = with_dataset(means, quoted(self.dataset)) if self.dataset else means
+            found = datasets.with_name(means, quoted(self.dataset)) if self.dataset else means
             return f"blocks: {found.replace(': ', ', ', 1)}" if blocks else found
         advised = self.advice and (self.verdict is Verdict.CANT_TELL or self.outcome in _OF_OUTCOME)
         found = f"{self._beside_values()}{f'; {self.advice}' if advised else ''}"
@@ -219,12 +220,6 @@ def _without_rule(change: MetricChange, dataset: str | None = None, *, cases: Ca
         dataset=dataset,
         cases=cases,
     )
-
-
-def with_dataset(reason: str, name: str) -> str:
-    """Name the dataset in the reason why nothing can be compared."""
-    reason = reason.replace("the dataset that the contract names", f"the {name} dataset")
-    return reason.replace("another dataset is used", f"another {name} dataset is used")
 
 
 def direction_text(direction: MetricDirection) -> str:

@@ -12,7 +12,7 @@ from mltrail_contract import CaseTable, Model
 from mltrail_server.domain.cases import result, words
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.table import Case
-from mltrail_server.domain.comparison import Comparison
+from mltrail_server.domain.comparison import NO_BASELINE, Comparison
 from mltrail_server.domain.direction import direction_of
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.grouping import Run, representative
@@ -114,7 +114,7 @@ class CaseResults:
             # Otherwise leaving out the table would be a way to pass.
             return CaseResult(table, problem="the table was not logged here", ours=named_before is not None)
         if named_before is None:
-            reason = "the baseline has not logged the table" if before else "no baseline yet"
+            reason = "the baseline has not logged the table" if before else NO_BASELINE
             return CaseResult(table, problem=reason)
         return self._compared(_Wanted(table, _whole(before), _whole(now)))
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from mltrail_server.domain import datasets
+from mltrail_server.domain.comparison import NO_BASELINE
 from mltrail_server.domain.conclusion import Finding
+from mltrail_server.domain.datasets import NOT_COMPARABLE
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
@@ -56,12 +59,12 @@ def worst(row: Row | None, found: Finding, style: Style, *, model: ModelReport, 
 
 def _incomparable(model: ModelReport, style: Style, target: str) -> str:
     """Say why a model can't be compared, with the name of the dataset that the contract names."""
-    reason = (model.comparison.incomparable or "").removeprefix("not comparable: ")
+    reason = (model.comparison.incomparable or "").removeprefix(NOT_COMPARABLE)
     named = model.model.same_dataset if model.model is not None else None
     if named is None:
         return reason
     dataset = f"another {style.text(named)} dataset"
-    reason = rows.with_dataset(reason, style.text(named))
+    reason = datasets.with_name(reason, style.text(named))
     return reason.replace(f"{dataset} is used here", f"this merge request uses {dataset} than {target}")
 
 
@@ -69,7 +72,7 @@ def undecided(row: Row | None, means: str) -> str:
     """Say why it can't be told, with both values where there are two."""
     _, _, reason = means.partition("; ")
     if row is None or row.now is None or row.before is None or not reason:
-        return f": {means.removeprefix('not comparable: ')}"
+        return f": {means.removeprefix(NOT_COMPARABLE)}"
     # The values say how large the difference is.
     return f", {rows.values(row)}: {reason}"
 
@@ -108,4 +111,4 @@ def _untested(untested: int, of: int) -> str:
 
 def is_new(row: Row) -> bool:
     """Whether the metric has nothing to be compared with."""
-    return row.verdict is Verdict.CANT_TELL and row.means.endswith("no baseline yet")
+    return row.verdict is Verdict.CANT_TELL and row.means.endswith(NO_BASELINE)
