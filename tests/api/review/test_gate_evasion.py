@@ -1,7 +1,7 @@
 """A merge request chooses what it logs: no choice of runs, folds, metrics or parents makes a drop look like none."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -251,6 +251,49 @@ class TestRedStaysRed:
         mended = of_a_mended_commit(trail, request)
         log(trail, mended, [({}, {"f1/a": 0.8, "f1/b": 0.75})])
         assert trail.report(mended)["gate"]["outcome"] == "pass"
+
+
+class TestAnotherRequestOfTheBranch:
+    """Closing a red merge request and opening another one is no fresh start; nor is another name for its branch."""
+
+    MIDDLE: ClassVar = [0.77, 0.78, 0.805]
+
+    def reopened(self, trail: Trail, request: MergeRequest, state: str, branch: str = "faster") -> MergeRequest:
+        request.state = state
+        for _ in range(2 if state == "merged" else 0):
+            trail.work(seconds=16 * 60)
+        return trail.team.gitlab.add_merge_request(trail.team.project, branch, "main", "Learn faster, again")
+
+    @ON_BOTH
+    @pytest.mark.parametrize("branch", ["faster", "faster-2"])
+    def test_runs_on_the_same_files_count_together(self, trail: Trail, branch: str) -> None:
+        request, _ = failing(trail, "thread")
+        trail.team.project.branches["faster-2"] = SHAS["c"]
+        later = trail.of_request(self.reopened(trail, request, "closed", branch), SHAS["c"])
+        trail.train(later, self.MIDDLE)
+        report = trail.report(later)
+        assert report["gate"]["outcome"] == "fail"
+        assert report["models"][0]["remarks"][0].startswith("It failed in another merge request of this branch")
+
+    def test_what_was_red_has_to_be_cleared(self, trail: Trail) -> None:
+        request, _ = failing(trail, "thread")
+        second = self.reopened(trail, request, "closed")
+        mended = of_a_mended_commit(trail, second)
+        trail.train(mended, self.MIDDLE)
+        assert trail.report(mended)["gate"]["outcome"] == "fail"
+        cleared = of_a_mended_commit(trail, second)
+        trail.train(cleared, GOOD)
+        assert trail.report(cleared)["gate"]["outcome"] == "pass"
+        trail.work()
+        trail.train(trail.of_request(second, SHAS["d"]), GOOD)
+        trail.work()
+        assert "another merge request" not in second.notes[0].body
+
+    def test_one_that_was_merged_is_history(self, trail: Trail) -> None:
+        request, _ = failing(trail, "thread")
+        later = trail.of_request(self.reopened(trail, request, "merged"), SHAS["c"])
+        trail.train(later, GOOD)
+        assert trail.report(later)["models"][0]["remarks"] == []
 
 
 class TestTargets:

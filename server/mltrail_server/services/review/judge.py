@@ -20,6 +20,11 @@ from .baselines import ModelBaseline
 from .judged import Judged, ModelReport, gone_sentence
 from .model_runs import GateInput, Selected
 
+_INHERITED = (
+    "It failed in another merge request of this branch or commit, which was not merged: what was broken there has to "
+    "be fixed here"
+)
+
 
 def judge(given: GateInput, version: ContractVersion) -> Judged:
     """Compare all models of a pipeline as one version of the contract asks for, and apply its rules."""
@@ -113,7 +118,8 @@ def _compared(
         if baseline.gone is not None:
             # A baseline that somebody has removed is not the same as one that never existed.
             comparison = replace(comparison, incomparable=gone_sentence(baseline.gone), evades=False)
-        compared[name] = replace(comparison, remarks=(*its_runs.remarks, *comparison.remarks))
+        inherited = (_INHERITED,) if name in given.inherited else ()
+        compared[name] = replace(comparison, remarks=(*inherited, *its_runs.remarks, *comparison.remarks))
     return extremes.added(given.tx, contract, compared) if contract else compared
 
 

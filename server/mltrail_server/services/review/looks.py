@@ -64,13 +64,17 @@ def fetch(
     tags: set[str],
     *,
     lacking_at: str | None,
+    predecessors: Sequence[int] = (),
 ) -> EarlierPipelines:
     """Fetch the runs of a merge request's pipelines on the files of its newest commit, whose own are `made`.
 
     If that commit, `lacking_at`, lacks runs of a model, or evaluates what others have trained, those of earlier commits
-    are fetched, too. One or two statements; up to nine more if there are such pipelines.
+    are fetched, too. With `predecessors`, their pipelines count like its own. One or two statements; up to nine more if
+    there are such pipelines.
     """
-    newest = pipelines.trained_for(tx, request.iid, branch=request.source_branch, limit=MOST_LOOKS)
+    newest = pipelines.trained_for(
+        tx, request.iid, branch=request.source_branch, limit=MOST_LOOKS, predecessors=predecessors
+    )
     listed = {one.pipeline.id: one for one in newest}
     own = {pipeline.id: listed.get(pipeline.id, TrainedPipeline(pipeline, None)) for pipeline, _ in made}
     trained = sorted({**listed, **own}.values(), key=lambda one: -one.pipeline.id)

@@ -3,6 +3,7 @@ again by an evaluation.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from mltrail_contract import Contract, Model, Outcome
@@ -25,7 +26,8 @@ class GateInput:
     """What a judgement is made from, the same for each version of the contract.
 
     `made` are the runs of a commit's pipelines, the newest first; `branch` has those of the target branch. `red` are
-    the rules that each model has broken before in this merge request. `jobs` are those of the commit's pipelines, None
+    the rules that each model has broken before in this merge request, and `inherited` the models that have broken some
+    in others of its branch or commit. `jobs` are those of the commit's pipelines, None
     if nobody asks what it means that a model was not trained.
     """
 
@@ -36,6 +38,7 @@ class GateInput:
     target: str
     if_invalid: Outcome
     red: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    inherited: AbstractSet[str] = frozenset()
     jobs: HeadJobs | None = None
     earlier: EarlierPipelines = field(default_factory=EarlierPipelines)  # of the merge request
     head: str = ""  # the commit that is judged

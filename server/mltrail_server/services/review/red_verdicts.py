@@ -2,6 +2,7 @@
 
 from mltrail_contract import Outcome
 from mltrail_server.services.context.deps import Ci
+from mltrail_server.store.ci import merge_requests
 from mltrail_server.store.review import red_verdicts
 from mltrail_server.store.review.red_verdicts import RedVerdict
 
@@ -15,10 +16,17 @@ def keep(ci: Ci, report: Report) -> None:
     if request is None or report.waiting:
         return
     with ci.project.read() as tx:
-        known = {one.model: one for one in red_verdicts.of(tx, request.iid) if one.target_branch == report.target}
+        closed = merge_requests.predecessors(tx, request.iid) if request.has_predecessors else []
+        every = [one for one in red_verdicts.of(tx, request.iid, *closed) if one.target_branch == report.target]
+    known = {one.model: one for one in every if one.merge_request_iid == request.iid}
     models = report.gate.models
     failing = [one for one in models if _fails_anew(report, one, known.get(one.name))]
-    passing = [one for one in models if one.name in known and _passes_anew(report, one, known[one.name])]
+    by_name = {one.name: one for one in models}
+    passing = [
+        (by_name[one.model], one.merge_request_iid or request.iid)
+        for one in every
+        if one.model in by_name and _passes_anew(report, by_name[one.model], one)
+    ]
     if not failing and not passing:
         return
     with ci.project.write() as tx:
@@ -28,10 +36,8 @@ def keep(ci: Ci, report: Report) -> None:
                 report.target, model.name, model.failures, report.head, _pipeline(report, model), at_ms=now
             )
             red_verdicts.keep(tx, request.iid, verdict)
-        for model in passing:
-            red_verdicts.passed(
-                tx, request.iid, target=report.target, model=model.name, pipeline_id=_pipeline(report, model)
-            )
+        for model, iid in passing:
+            red_verdicts.passed(tx, iid, target=report.target, model=model.name, pipeline_id=_pipeline(report, model))
 
 
 def _fails_anew(report: Report, model: ModelReport, known: RedVerdict | None) -> bool:

@@ -224,14 +224,23 @@ def _versions(contract: PipelineContract) -> list[ContractVersion]:
 def _with_request(
     tx: Transaction, given: GateInput, request: MergeRequest, of_commit: Sequence[Pipeline], tags: set[str]
 ) -> GateInput:
-    """Add what the merge request did before: its earlier pipelines, and what has failed in it."""
+    """Add what the merge request did before: its earlier pipelines, and what has failed in it. Closing it and opening
+    another one is no fresh start.
+    """
+    closed = merge_requests.predecessors(tx, request.iid) if request.has_predecessors else []
     # If every model was trained, neither the jobs nor other commits are needed.
     lacking = any(model_runs.lacks(given, one.known) for one in _versions(given.contract))
-    earlier = looks.fetch(tx, request, given.made, tags, lacking_at=given.head if lacking else None)
-    red = red_verdicts.of(tx, request.iid) if request.has_failed else []
-    rules = {one.model: one.rules for one in red if one.stands and one.target_branch == given.target}
+    earlier = looks.fetch(
+        tx, request, given.made, tags, lacking_at=given.head if lacking else None, predecessors=closed
+    )
+    red = red_verdicts.of(tx, request.iid, *closed) if request.has_failed or closed else []
+    standing = [one for one in red if one.stands and one.target_branch == given.target]
+    rules: dict[str, frozenset[str]] = {}
+    for one in standing:
+        rules[one.model] = rules.get(one.model, frozenset()) | one.rules
+    inherited = {one.model for one in standing if one.merge_request_iid != request.iid}
     head_jobs = jobs.of_commit(tx, [one.id for one in of_commit]) if lacking else HeadJobs()
-    return replace(given, earlier=earlier, red=rules, jobs=head_jobs)
+    return replace(given, earlier=earlier, red=rules, inherited=inherited, jobs=head_jobs)
 
 
 def _of_commit(tx: Transaction, pipeline: Pipeline, request: MergeRequest | None, head: str) -> list[Pipeline]:

@@ -10,6 +10,7 @@ from mltrail_server.domain import gitlab_ci
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 
+_MOST_PREDECESSORS = 10
 _T = schema.merge_request
 _RED = schema.red_verdict
 _COLUMNS = tuple(
@@ -24,7 +25,8 @@ _COLUMNS = tuple(
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
     """`note_pipeline_id` is the pipeline that the note is about, `note_problem` why it could not be written, and
-    `has_failed` whether the gate has ever failed for it.
+    `has_failed` whether the gate has ever failed for it. `has_predecessors` is set if there are others of its branch
+    or newest commit into the same target that were not merged.
     """
 
     iid: int
@@ -40,6 +42,7 @@ class MergeRequest:
     note_sha256: str | None
     note_problem: str | None
     has_failed: bool = False
+    has_predecessors: bool = False
 
 
 def refresh(tx: Transaction, request: gitlab_ci.GitLabMergeRequest) -> None:
@@ -62,9 +65,33 @@ def refresh(tx: Transaction, request: gitlab_ci.GitLabMergeRequest) -> None:
 
 def get(tx: Transaction, iid: int) -> MergeRequest | None:
     has_failed = sa.exists().where(_RED.c.project_id == tx.project_id, _RED.c.merge_request_iid == iid)
-    query = sa.select(*_COLUMNS).add_columns(has_failed).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
+    other = _T.alias()
+    has_predecessors = sa.exists().where(*_is_predecessor(other, _T))
+    query = sa.select(*_COLUMNS).add_columns(has_failed, has_predecessors)
+    query = query.where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
     row = tx.execute(query).one_or_none()
     return None if row is None else MergeRequest(*row)
+
+
+def predecessors(tx: Transaction, iid: int) -> list[int]:
+    """List the other merge requests of the same branch or newest commit into the same target that were not merged: the
+    ten newest, the newest first. GitLab allows a branch only one that is open, so any that we take for open was closed.
+    """
+    other = _T.alias()
+    query = sa.select(other.c.iid).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
+    query = query.where(*_is_predecessor(other, _T)).order_by(other.c.iid.desc())
+    return list(tx.execute(query.limit(_MOST_PREDECESSORS)).scalars())
+
+
+def _is_predecessor(other: sa.FromClause, request: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+    same_branch = (other.c[name] == request.c[name] for name in ("source_project_id", "source_branch"))
+    return (
+        other.c.project_id == request.c.project_id,
+        other.c.iid != request.c.iid,
+        other.c.target_branch == request.c.target_branch,
+        other.c.state != "merged",
+        sa.or_(sa.and_(*same_branch), other.c.head_sha == request.c.head_sha),
+    )
 
 
 @dataclass(frozen=True, slots=True)

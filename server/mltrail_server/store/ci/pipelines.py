@@ -1,6 +1,6 @@
 """GitLab's pipelines, the files that they ran on, and their siblings on a commit or merge request."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -259,13 +259,17 @@ class TrainedPipeline:
         return same_commit or (self.tree is not None and self.tree == other.tree)
 
 
-def trained_for(tx: Transaction, iid: int, *, branch: str, limit: int) -> list[TrainedPipeline]:
+def trained_for(
+    tx: Transaction, iid: int, *, branch: str, limit: int, predecessors: Sequence[int] = ()
+) -> list[TrainedPipeline]:
     """List a merge request's pipelines that have candidates, the newest first; also those of its source branch if
-    GitLab was not yet asked which merge request they belong to. Child pipelines count to their roots.
+    GitLab was not yet asked which merge request they belong to. Child pipelines count to their roots. With those of
+    its `predecessors`, as `merge_requests.predecessors` lists them.
     """
-    query = sa.select(*_COLUMNS, _T.c.tree).where(
-        _T.c.project_id == tx.project_id, _of_request(iid, branch), _has_candidates()
-    )
+    whose = _of_request(iid, branch)
+    if predecessors:
+        whose = sa.or_(whose, _T.c.merge_request_iid.in_(predecessors))
+    query = sa.select(*_COLUMNS, _T.c.tree).where(_T.c.project_id == tx.project_id, whose, _has_candidates())
     rows = tx.execute(query.order_by(_T.c.id.desc()).limit(limit))
     return [TrainedPipeline(Pipeline(*row[:-1]), row.tree) for row in rows]
 

@@ -26,14 +26,15 @@ class RedVerdict:
     pipeline_id: int
     at_ms: int
     passed_pipeline_id: int | None = None
+    merge_request_iid: int | None = None
 
     @property
     def stands(self) -> bool:
         return self.passed_pipeline_id is None or self.passed_pipeline_id < self.pipeline_id
 
 
-def of(tx: Transaction, iid: int) -> list[RedVerdict]:
-    """List all red verdicts of a merge request, including those that no longer stand."""
+def of(tx: Transaction, iid: int, *others: int) -> list[RedVerdict]:
+    """List all red verdicts of a merge request, including those that no longer stand; then those of others."""
     query = sa.select(
         _T.c.target_branch,
         _T.c.model_name,
@@ -42,11 +43,10 @@ def of(tx: Transaction, iid: int) -> list[RedVerdict]:
         _T.c.pipeline_id,
         _T.c.at_ms,
         _T.c.passed_pipeline_id,
-    ).where(_T.c.project_id == tx.project_id, _T.c.merge_request_iid == iid)
-    return [
-        RedVerdict(row[0], row[1], frozenset(json.loads(row[2])), *row[3:])
-        for row in tx.execute(query.order_by(_T.c.key))
-    ]
+        _T.c.merge_request_iid,
+    ).where(_T.c.project_id == tx.project_id, _T.c.merge_request_iid.in_((iid, *others)))
+    query = query.order_by(_T.c.merge_request_iid != iid, _T.c.merge_request_iid.desc(), _T.c.key)
+    return [RedVerdict(row[0], row[1], frozenset(json.loads(row[2])), *row[3:]) for row in tx.execute(query)]
 
 
 def keep(tx: Transaction, iid: int, verdict: RedVerdict) -> None:
