@@ -8,6 +8,7 @@ import pytest
 
 from mltrail_contract import CaseTable, HigherOrLower, Measure, Model, Outcome, Rule, Then, Tolerance
 from mltrail_server.domain import judgement
+from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseComparison, CaseMetric, Counts, Method
 from mltrail_server.domain.cases.result import CaseResult, found
 from mltrail_server.domain.cases.right_or_wrong import McNemarEvidence, Strictest, TangoEvidence
@@ -127,6 +128,29 @@ def test_a_tolerance_is_in_the_measure(
     (ruling,) = judged([answered(broke, fixed, 1000)], rule).rulings
     assert ruling.expects == "accuracy must not drop by more than 2.0 pp"
     assert (ruling.verdict, ruling.outcome, ruling.sentence) == (verdict, outcome, sentence)
+
+
+@pytest.mark.parametrize(
+    ("broke", "fixed", "tolerance", "says"),
+    [
+        (
+            60,
+            10,
+            0.02,
+            "Chance alone would show such a drop beyond the 2.0 pp allowed in less than 0.1 % of such test sets",
+        ),
+        (30, 5, 0.0, "Chance alone would show such a drop in less than 0.1 % of such test sets"),
+        (5, 12, 0.0, "Chance alone would show such a rise in 8.0 % of such test sets"),
+        (12, 12, 0.0, ""),
+    ],
+)
+def test_what_chance_would_show_is_said_as_it_was_tested(broke: int, fixed: int, tolerance: float, says: str) -> None:
+    rule = Rule("", worse_by=Tolerance(tolerance), cases="golden")
+    (one,) = judged([answered(broke, fixed, 1000)], rule).cases
+    assert one.compared is not None
+    assert one.decision is not None
+    said = words.by_chance(one.compared, one.decision, one.allowed, lower=one.lower_is_better)
+    assert said == (f"{says} (one-sided, the only test)." if says else "")
 
 
 def test_both_bounds_of_a_rule_hold() -> None:

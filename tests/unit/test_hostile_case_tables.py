@@ -56,6 +56,8 @@ def ends(one: CaseTable, before: list[list[Any]], now: list[list[Any]]) -> CaseR
             assert words.about_these_models(shown.compared)
             assert words.about_the_change(shown.compared, shown.runs)
             assert words.values(shown.compared)
+            if shown.decision is not None:
+                words.by_chance(shown.compared, shown.decision, shown.allowed, lower=shown.lower_is_better)
             assert not math.isnan(shown.compared.evidence.below(0.0))
             assert all(wear(judged, shown.compared).sentence for judged in (1, 10, 1000))
     return compared

@@ -50,7 +50,7 @@ class CaseResult:
     `ours` is set when this side is the cause. `broke` and `fixed` are the first ids of such cases, as a user wrote
     them. `added` cases are answered here only. `runs` are how many runs on each side answered the cases: here, in the
     baseline. `test_set` is a digest of the compared cases' ids and labels; `wear` says how worn it is, where it was
-    asked. `verdict` to `decision` are set when the merge request is judged.
+    asked. `verdict` to `allowed`, the loss that its rule tolerates, are set when the merge request is judged.
     """
 
     table: CaseTable
@@ -67,6 +67,7 @@ class CaseResult:
     reason: str = ""
     advice: str = ""
     decision: Decision | None = None
+    allowed: float = 0.0
 
     @property
     def name(self) -> str:

@@ -164,7 +164,14 @@ def _unknown(model: Model, rule: Rule, found: CaseResult | None) -> Ruling:
 
 
 def _as_ruled(one: CaseResult, ruling: Ruling) -> CaseResult:
-    return replace(one, verdict=ruling.verdict, reason=ruling.sentence, advice=ruling.advice, decision=ruling.decision)
+    return replace(
+        one,
+        verdict=ruling.verdict,
+        reason=ruling.sentence,
+        advice=ruling.advice,
+        decision=ruling.decision,
+        allowed=_allowed(ruling.rule, one),
+    )
 
 
 def _as_tested(given: CaseInput, one: CaseResult, decisions: Mapping[Key, Decision]) -> CaseResult:

@@ -3,10 +3,13 @@
 import math
 
 from mltrail_contract import CaseTable, HigherOrLower
+from mltrail_server.domain.hypotheses import Decision
 from mltrail_server.domain.numbers import decimals_for, number, signed
 
 from .comparison import CaseComparison, CaseEvidence, CaseMetric, Counts
 
+_NO_SIGN = 0.5
+_SMALLEST_CHANCE = 0.001
 UNREAD = "the tables have not been read yet"
 ONE_RUN = (
     "Whether the change makes models worse is another question, which takes several runs on a side that have all "
@@ -67,8 +70,26 @@ def about_these_models(found: CaseComparison) -> str:
     """Say what the two named models would do on further cases."""
     return (
         f"These two models: {name(found.metric)} {difference(found.metric, found.now - found.before)} on these cases, "
-        f"{_interval(found.metric, found.evidence)} on further cases like these (90 % interval, by {found.method})."
+        f"{_interval(found.metric, found.evidence)} on further cases like these (90 % interval of this table alone, by "
+        f"{found.method})."
     )
+
+
+def by_chance(found: CaseComparison, decision: Decision, allowed: float, *, lower: bool) -> str:
+    """Say how often chance alone would show as much as was found, which is what the verdict rests on: unlike the
+    interval, it is corrected for other tests. "" if it is no sign of anything. `lower` values are better.
+    """
+    loss, gain = ("rise", "drop") if lower else ("drop", "rise")
+    lost = found.now > found.before if lower else found.now < found.before
+    if decision.better or not (decision.worse or lost):
+        what, p = gain, decision.p_better
+    else:
+        what, p = f"{loss}{f' beyond the {amount(found.metric, allowed)} allowed' if allowed else ''}", decision.p_worse
+    if p >= _NO_SIGN:
+        return ""
+    often = "less than 0.1 %" if p < _SMALLEST_CHANCE else f"{p * 100:.1f} %"
+    tests = f"corrected for {decision.tests} tests" if decision.tests > 1 else "the only test"
+    return f"Chance alone would show such a {what} in {often} of such test sets (one-sided, {tests})."
 
 
 def about_the_change(found: CaseComparison, runs: tuple[int, int]) -> str:

@@ -40,6 +40,7 @@ def _table(one: CaseResult) -> dict[str, Any]:
         *_listed("Broke", one.broke, one.counts.broke if one.counts else 0),
         *_listed("Fixed", one.fixed, one.counts.fixed if one.counts else 0),
         Markdown(words.about_these_models(found)),
+        *_by_chance(one),
         Markdown(words.about_the_change(found, one.runs)),
     ]
     if one.added:
@@ -47,6 +48,13 @@ def _table(one: CaseResult) -> dict[str, Any]:
     if one.wear is not None and one.wear.worn_out:
         lines.append(Markdown(one.wear.sentence))
     return {"title": Markdown(f"{code(one.name)}: {what}."), "lines": lines}
+
+
+def _by_chance(one: CaseResult) -> list[Markdown]:
+    if one.compared is None or one.decision is None:
+        return []
+    said = words.by_chance(one.compared, one.decision, one.allowed, lower=one.lower_is_better)
+    return [Markdown(said)] if said else []
 
 
 def _listed(word: str, ids: Sequence[str], count: int) -> list[Markdown]:
