@@ -22,7 +22,7 @@ from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line, capital
 from mltrail_server.settings import Settings
 
-from . import cases, cells, metrics, rulings, runs
+from . import cases, cells, chart, evidence, rulings, runs
 from .baseline import changes, failed_jobs
 from .cells import Page
 
@@ -126,7 +126,7 @@ def _overview(page: Page, model: ModelReport) -> dict[str, Markdown]:
 
 def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
     icon, heading = summary.heading(model, page.style)
-    drawn = metrics.chart(model) if page.detail else None
+    drawn = chart.drawn(model) if page.detail else None
     return {
         "title": None if alone else Markdown(f"{icon} {heading}"),
         "lines": [] if alone else _lines(summary.of_model(page.report, model, page.style)),
@@ -134,7 +134,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "against": code(model.version.semver) if model.version else page.target,
         **_tables(page, model),
         "cases": cases.folded(model) if page.detail else None,
-        "evidence": metrics.evidence(page, model),
+        "evidence": evidence.table(page, model),
         "wanted": rulings.expected(model) if page.detail else [],
         "changes": changes(page, model),
         "chart": drawn[0] if drawn else None,
