@@ -157,7 +157,7 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class _Sides:
     """What all metrics share. `history` holds the best of each earlier pipeline of the target branch, newest first,
-    without the baseline.
+    without the baseline. `pair_by` is empty where nothing is compared by fold.
     """
 
     pool: Pool
@@ -167,6 +167,7 @@ class _Sides:
     incomparable: Incomparable | None
     counted: Counted
     ranks: str | None
+    pair_by: Sequence[str]
     contest: Contest = ALONE
 
     @property
@@ -231,6 +232,7 @@ def compare(
         datasets.incomparable(found.pool.newest, yours, model.same_dataset),
         branch_history.counted(yours, before, same_dataset=model.same_dataset),
         metric,
+        model.pair_by if yours is not None and folds.has_any(yours.runs, model.pair_by) else (),
     )
     sides = replace(sides, contest=_contest(found, ours, theirs, sides, direction))
     return _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
@@ -296,7 +298,7 @@ def _drift(sides: _Sides, changes: Sequence[MetricChange]) -> str:
         sides.yours,
         overfitting.Background(level, spread),
         {one.name: one.direction for one in changes},
-        improved={one.name for one in changes if _has_improved(one)},
+        has_improved=lambda name: any(_has_improved(one) for one in changes if one.name == name),
     )
     return found.sentence if found is not None else ""
 
@@ -382,8 +384,7 @@ def _earlier(sides: _Sides, name: str, level: BranchLevel, contest: Contest) -> 
         now = stage.group.metrics.get(name)
         if now is None or sides.yours is None:
             continue
-        pair_by = sides.model.pair_by
-        by_fold = folds.paired(sides.yours.runs, stage.group.runs, name, pair_by) if pair_by else None
+        by_fold = folds.paired(sides.yours.runs, stage.group.runs, name, sides.pair_by) if sides.pair_by else None
         found.append(Look(stage.share, now, by_fold or evidence.weigh(level, now, contest)))
     return tuple(found)
 
@@ -394,7 +395,7 @@ def _fold_by_fold(
     """Compare cross-validation fold by fold where the contract asks for it: returns both sides' means over the folds
     that they share, and what the folds show.
     """
-    pair_by = sides.model.pair_by
+    pair_by = sides.pair_by
     if sides.yours is None or not pair_by or sides.incomparable:
         return before, now, None
     paired = folds.paired(sides.yours.runs, sides.mine.runs, metric, pair_by)

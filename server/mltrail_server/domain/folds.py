@@ -21,6 +21,11 @@ def means(runs: Iterable[Run], metric: str, pair_by: Sequence[str]) -> dict[tupl
     return {fold: math.fsum(found) / len(found) for fold, found in values.items()}
 
 
+def has_any(runs: Iterable[Run], pair_by: Sequence[str]) -> bool:
+    """Whether runs say which fold they are of. Without any in the baseline, nothing is compared by fold."""
+    return any(name in run.params for run in runs for name in pair_by)
+
+
 def shared_means(
     before: Iterable[Run], now: Iterable[Run], metric: str, pair_by: Sequence[str]
 ) -> tuple[float, float] | None:

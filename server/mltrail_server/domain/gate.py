@@ -20,34 +20,32 @@ MOST_RULINGS = 10_000
 _MOST_ODD = 100
 
 
-def hypotheses(compared: Comparison, model: Model, *, target: str, pipelines: Mapping[int, int]) -> list[Hypothesis]:
+def hypotheses(checks: Iterable[Check | Ruling], pipelines: Mapping[int, int]) -> list[Hypothesis]:
     """List what the rules that compare with the baseline ask to be tested. `pipelines` maps the place of a pipeline of
     the target branch, the baseline's first, to its id.
     """
     return [
-        one.hypothesis(pipelines)
-        for check in _checks(compared, model, target)
-        if isinstance(check, Check) and (one := check.question()) is not None
+        check.question.hypothesis(pipelines)
+        for check in checks
+        if isinstance(check, Check) and check.question is not None
     ]
 
 
 def judge(
-    compared: Comparison,
+    checks: Iterable[Check | Ruling],
     model: Model,
     *,
     target: str,
     decisions: Mapping[Key, Decision],
     red: AbstractSet[str] = frozenset(),
 ) -> tuple[Ruling, ...]:
-    """Apply each rule for this target branch to each metric that it names. `decisions` answer `hypotheses`.
+    """Apply the rules for this target branch. `decisions` answer `hypotheses`.
 
     `red` are the rules that this merge request has broken before, as `rules.name_of` names them: one whose result is
     unknown now, or which is no more than just kept, counts as still broken.
     """
-    rulings = [
-        one.ruling(decisions, red) if isinstance(one, Check) else one for one in _checks(compared, model, target)
-    ]
-    return _still_red(rulings, model, target, red) if red and compared.best else tuple(rulings)
+    rulings = [one.ruling(decisions, red) if isinstance(one, Check) else one for one in checks]
+    return _still_red(rulings, model, target, red) if red else tuple(rulings)
 
 
 def compared_by_rules(compared: Comparison, model: Model, *, target: str) -> set[str]:
@@ -76,7 +74,7 @@ def _still_red(rulings: Iterable[Ruling], model: Model, target: str, red: Abstra
     return tuple(held)
 
 
-def _checks(compared: Comparison, model: Model, target: str) -> list[Check | Ruling]:
+def checks(compared: Comparison, model: Model, *, target: str) -> list[Check | Ruling]:
     """List each rule with each metric that it names, and rulings where there is nothing to check."""
     if compared.best is None:
         return []

@@ -19,6 +19,7 @@ from .direction import Better, is_of_training
 from .evidence import UNTESTED, Evidence
 from .history import single_values
 from .hypotheses import Decision, Family, Hypothesis, Key, Look
+from .rule_check import Check
 from .rules import Ruling
 from .tested import Found, Tested, is_luck
 from .verdict import WORST_FIRST, Verdict
@@ -71,15 +72,16 @@ def judge_models(inputs: Iterable[ModelInput]) -> dict[str, JudgedModel]:
     families = [together, *([one] for one in given if not one.counts)]
     judged: dict[str, JudgedModel] = {}
     for family in families:
-        decisions = hypotheses.decide([asked for one in family for asked in _hypotheses(one)])
-        judged |= {one.name: _judged(one, decisions) for one in family}
+        checks = {one.name: gate.checks(one.comparison, one.contract, target=one.target) for one in family}
+        decisions = hypotheses.decide([asked for one in family for asked in _hypotheses(one, checks[one.name])])
+        judged |= {one.name: _judged(one, checks[one.name], decisions) for one in family}
     return {one.name: judged[one.name] for one in given}
 
 
-def _hypotheses(given: ModelInput) -> list[Hypothesis]:
+def _hypotheses(given: ModelInput, checks: Sequence[Check | Ruling]) -> list[Hypothesis]:
     compared = given.comparison
     pipelines = dict(enumerate(given.pipelines))
-    asked = gate.hypotheses(compared, given.contract, target=given.target, pipelines=pipelines)
+    asked = gate.hypotheses(checks, pipelines)
     ruled = _ruled_by(given)
     for change in compared.metrics:
         if change.name in ruled or change.current is None or change.baseline is None:
@@ -109,9 +111,10 @@ def _ruled_by(given: ModelInput) -> set[str]:
     return gate.compared_by_rules(given.comparison, given.contract, target=given.target)
 
 
-def _judged(given: ModelInput, decisions: Mapping[Key, Decision]) -> JudgedModel:
+def _judged(given: ModelInput, checks: Sequence[Check | Ruling], decisions: Mapping[Key, Decision]) -> JudgedModel:
     compared = given.comparison
-    rulings = gate.judge(compared, given.contract, target=given.target, decisions=decisions, red=given.red)
+    red = given.red if compared.best is not None else frozenset[str]()
+    rulings = gate.judge(checks, given.contract, target=given.target, decisions=decisions, red=red)
     ruled = _ruled_by(given)
     of_rule: dict[str, Ruling] = {}
     for ruling in sorted(rulings, key=lambda one: WORST_FIRST.index(one.verdict)):

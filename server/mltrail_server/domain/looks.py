@@ -5,6 +5,7 @@ repeat each other to the last digit.
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -156,8 +157,12 @@ def _slots(group: Group) -> dict[tuple[object, int], list[Run]]:
 
 def _identity(run: Run, group: Group) -> object:
     """Tell runs apart by their seed and fold; where no seed was logged, by their results."""
-    chance = sorted((name, value) for name, value in run.params.items() if name not in group.params)
-    return tuple(chance) if chance else _logged(run)
+    return _chances(run, group) or _logged(run)
+
+
+def _chances(run: Run, group: Group) -> tuple[tuple[str, str], ...]:
+    """Return a run's seed and the like: the parameters that are none of its group's."""
+    return tuple(sorted(one for one in run.params.items() if one[0] not in group.params))
 
 
 def _logged(run: Run) -> tuple[tuple[str, str], ...]:
@@ -183,10 +188,11 @@ def without_copies(group: Group) -> Group:
     """Count runs of a pipeline with the same seed and exactly the same results once: copies of a lucky run would
     outweigh the others. If there is nothing but copies, they stay, since they show that the seed is fixed.
     """
+    chances = [_chances(run, group) for run in group.runs]
+    often = Counter(chances)
     kept: dict[object, Run] = {}
-    for run in group.runs:
-        chance = sorted((name, value) for name, value in run.params.items() if name not in group.params)
-        kept[(tuple(chance), _logged(run)) if chance else run.iid] = run
+    for run, chance in zip(group.runs, chances, strict=True):
+        kept[(chance, _logged(run)) if chance and often[chance] > 1 else run.iid] = run
     return group_of(group.params, tuple(kept.values())) if 1 < len(kept) < len(group.runs) else group
 
 

@@ -3,8 +3,7 @@
 A wider gap alone is no loss, and a better training metric alone is no gain.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import evidence
@@ -48,9 +47,10 @@ def drift(
     background: Background,
     directions: Mapping[str, MetricDirection],
     *,
-    improved: AbstractSet[str],
+    has_improved: Callable[[str], bool],
 ) -> Drift | None:
-    """Find the metric whose gap has grown most clearly. `improved` are the metrics that are better than the baseline's.
+    """Find the metric whose gap has grown most clearly. `has_improved` tells which metrics are better than the
+    baseline's.
 
     None where nothing shows how much gaps vary by chance.
     """
@@ -69,7 +69,7 @@ def drift(
         )
         weighed = evidence.weigh(evidence.level(before, level, spread), now)
         p = 1.0 if weighed is None else weighed.above(0.0)
-        if p * len(pairs) <= ALPHA and validation not in improved:
+        if p * len(pairs) <= ALPHA and not has_improved(validation):
             found.append(Drift(train, validation, before.mean, now.mean, p))
     return min(found, key=lambda one: (one.p, one.validation), default=None)
 

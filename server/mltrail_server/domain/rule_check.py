@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Value
@@ -57,9 +58,11 @@ class Question:
         return self.evidence.above(self.allowed) if lower else self.evidence.below(-self.allowed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
-    """One rule, the `place`th of its model, applied to one metric that it names."""
+    """One rule, the `place`th of its model, applied to one metric that it names. What is asked before all metrics are
+    decided, and once more after, is worked out once.
+    """
 
     place: int
     rule: Rule
@@ -77,10 +80,9 @@ class Check:
         return Ruling(self.change.name, self.rule, outcome, expectation(self.rule), sentence, verdict, advice, decision)
 
     def ruling(self, decisions: Mapping[Key, Decision], red: AbstractSet[str]) -> Ruling:
-        settled = self._settled()
-        if settled is not None:
-            return settled
-        asked = self.question()
+        if self._settled is not None:
+            return self._settled
+        asked = self.question
         if asked is None:
             return self._unknown("the baseline's history is not known")
         decision = decisions.get(asked.key)
@@ -106,9 +108,10 @@ class Check:
         tolerated = self.rule.worse_by
         return tolerated.amount if tolerated is not None and tolerated.percent else None
 
+    @cached_property
     def question(self) -> Question | None:
-        """Return what has to be tested; None where the rule needs no test, or there is nothing to test."""
-        if self.rule.worse_by is None or self._settled() is not None:
+        """What has to be tested; None where the rule needs no test, or there is nothing to test."""
+        if self.rule.worse_by is None or self._settled is not None:
             return None
         now, before = self._side(self.compared.best), self._side(self.compared.baseline)
         if now is None or before is None:
@@ -166,8 +169,9 @@ class Check:
         found = _bests(self.rule, self.change.name, group)
         return summarise(found) if found else None
 
+    @cached_property
     def _settled(self) -> Ruling | None:
-        """Rule where no test is needed."""
+        """The ruling where no test is needed."""
         if self.change.current is None:
             # Otherwise deleting a metric would be a way to pass.
             return self.say(self.broken, self.compared.missing(self.change.name), Verdict.WORSE)
@@ -216,7 +220,7 @@ class Check:
             return self.say(self.broken, diverged, Verdict.WORSE)
         if baseline is not None and (lacking := self.compared.lacking(self.change.name)):
             return self._unknown(f"logged in only {len(best.runs) - lacking} of {len(best.runs)} runs")
-        if not self.model.pair_by or baseline is None:
+        if baseline is None or not folds.has_any(baseline.runs, self.model.pair_by):
             return None
         lost, of_all = folds.lost(baseline.runs, best.runs, self.change.name, self.model.pair_by)
         if not lost:
