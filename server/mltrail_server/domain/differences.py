@@ -1,6 +1,7 @@
 """Write two values of a metric and the difference between them, so that their digits add up: 12.0 → 13.2 is +1.2."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from .direction import Better, MetricDirection, is_in_points, unit_of
 from .numbers import decimals_for, is_plain, number, signed
@@ -10,7 +11,7 @@ _MORE = 1
 _WITHIN = 2  # chance mostly stays within two standard errors
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Difference:
     """A metric before and now. `spread` is the difference's standard error: finer digits say nothing. `relative` asks
     for the difference in per cent too, which a metric that is better when it is lower always has. `apart` asks for
@@ -56,7 +57,7 @@ class Difference:
             return f"{sign}{amount:g} %"
         return f"{sign}{amount * 100:g} pp" if self._is_share else f"{sign}{amount:g} {unit_of(self.name)}".rstrip()
 
-    @property
+    @cached_property
     def _decimals(self) -> int | None:
         """Two digits of the difference, one more if rounding would show another difference, none finer than chance. Up
         to two more where the values as they are written then differ by the difference as it is rounded.
@@ -83,7 +84,7 @@ class Difference:
         shown = round(self.now, self._decimals) - round(self.before, self._decimals)
         return shown if self.spread else shown or exact
 
-    @property
+    @cached_property
     def _is_share(self) -> bool:
         return is_in_points(self.name) and 0 <= self.before <= 1 and 0 <= self.now <= 1
 

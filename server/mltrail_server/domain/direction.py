@@ -256,6 +256,7 @@ def is_rate(name: str) -> bool:
 _NO_PERCENTAGES = _words_of("ndcg mrr")
 
 
+@lru_cache(maxsize=16_384)
 def is_in_points(name: str) -> bool:
     """Whether a difference is written in percentage points; nobody reads an nDCG as a percentage."""
     return is_rate(name) and _NO_PERCENTAGES.isdisjoint(words(name))
@@ -285,6 +286,7 @@ _PRIMARY = (
 _EFFORT = _words_of("time duration elapsed latency memory ram energy co2 emissions cost costs throughput") | _UNITS
 
 
+@lru_cache(maxsize=16_384)
 def is_of_training(name: str) -> bool:
     """Whether a metric is measured on the training data, as its name says: a better fit to them is no better model.
 

@@ -189,7 +189,7 @@ def decide(hypotheses: Sequence[Hypothesis]) -> dict[Key, Decision]:
 
 def _spent(one: Hypothesis) -> float:
     """Return the share of the newest look that spends some: one that doesn't has as many runs as the one before it."""
-    return next((each.share for each in (one, *one.earlier) if each.share), FIRST)
+    return one.share or next((each.share for each in one.earlier if each.share), FIRST)
 
 
 def _with_ends(one: Hypothesis, loss: _Corrected, gain: _Corrected) -> Evidence | None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from . import evidence
 from .differences import Difference
@@ -35,7 +36,7 @@ class Found:
     difference: Difference | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tested:
     """One metric on both sides, and what the test of the difference has shown.
 
@@ -73,7 +74,7 @@ class Tested:
         found = self._decided(weighed, self.decision)
         return replace(found, sentence=found.sentence + self._luck(weighed))
 
-    @property
+    @cached_property
     def difference(self) -> Difference:
         held_to = self.now.mean - self.evidence.difference if self.evidence is not None else self.before.mean
         spread = self.evidence.error if self.evidence is not None else self.before.sd or self.now.sd or 0.0
