@@ -110,6 +110,34 @@ def test_nor_are_many_candidates_of_one_seed_each() -> None:
     assert found.sentence.endswith("; the 5 runs here count as one, 5 in the baseline")
 
 
+UNLUCKY = [RunState.FAILED, RunState.CANCELED, RunState.DELETED, RunState.SUPERSEDED]
+
+
+@pytest.mark.parametrize("state", UNLUCKY)
+def test_letting_the_unlucky_runs_fail_is_no_pass(state: RunState) -> None:
+    unlucky = [replace(run, state=state) for run in runs([one - 0.024 for one in BEFORE] * 2, first=50)]
+    found = ruling([*runs(BEFORE), *unlucky])
+    assert (found.outcome, found.verdict) == (Outcome.WARN, Verdict.CANT_TELL)
+    assert found.sentence.endswith(", but clearly worse with 10 runs that failed or got deleted")
+    assert found.advice == "let every run that has trained succeed, whatever its results are"
+
+
+@pytest.mark.parametrize("state", UNLUCKY)
+@pytest.mark.parametrize("value", [0.1, 0.79])
+def test_a_run_that_failed_half_way_is_nobodys_fault(state: RunState, value: float) -> None:
+    failed = [replace(run, state=state) for run in runs([value], first=50)]
+    assert ruling([*runs(BEFORE), *failed]).outcome is Outcome.PASS
+
+
+def test_nor_is_what_fails_on_the_target_branch_too() -> None:
+    def side(lost: float) -> list[Run]:
+        return [*runs(BEFORE), *(replace(run, state=RunState.FAILED) for run in runs([lost] * 9, first=50))]
+
+    compared = compare(side(0.7), side(0.7), model=MODEL)
+    (found,) = judgement.judge_models([ModelInput("churn", compared, MODEL, "main")])["churn"].rulings
+    assert found.outcome is Outcome.PASS
+
+
 def test_runs_that_have_become_five_times_steadier_count() -> None:
     steadier = [0.8 + (one - 0.8) / 5 for one in BEFORE]
     found = ruling(runs(steadier))

@@ -95,8 +95,9 @@ class Comparison:
     without the baseline, and `counted` says which of them count. `looks` is how many pipelines of this merge request
     have judged the same files and the same configuration, this one included; `pooled` is how many of the best's runs
     came from the earlier ones, while `best_run` is always of the newest. `share` is what this look may use of the 5 %,
-    and `stages` is what earlier ones knew. `remarks` are sentences that no verdict rests on, without anything that a
-    user wrote.
+    and `stages` is what earlier ones knew. `set_aside` are further runs of the best, which don't count because they
+    failed or were deleted, unless the baseline has such runs, too. `remarks` are sentences that no verdict rests on,
+    without anything that a user wrote.
     """
 
     rank_by: str | None
@@ -117,6 +118,7 @@ class Comparison:
     share: float = FIRST
     stages: tuple[Stage, ...] = ()
     counted: Counted = NOTHING
+    set_aside: Group | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -213,6 +215,7 @@ def compare(
     direction) overrule the contract.
     """
     ranking = Ranking(model, rank_by or model.rank_by)
+    current, baseline = tuple(current), tuple(baseline)
     ours, theirs = ranking.candidates(current), ranking.candidates(baseline)
     metric = ranking.stated or ranking_metric(ours.groups)
     direction = MetricDirection(better, Basis.STATED) if better else direction_of(metric or "", model)
@@ -235,7 +238,11 @@ def compare(
         model.pair_by if yours is not None and folds.has_any(yours.runs, model.pair_by) else (),
     )
     sides = replace(sides, contest=_contest(found, ours, theirs, sides, direction))
-    return _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
+    aside = ranking.set_aside(current, found.pool.newest)
+    if yours is not None and ranking.set_aside(baseline, yours) is not None:
+        aside = None
+    compared = _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
+    return replace(compared, set_aside=aside)
 
 
 def _compared(

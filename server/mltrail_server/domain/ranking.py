@@ -8,9 +8,11 @@ from mltrail_contract import Model
 from . import evidence, globs, looks, trials, winners
 from .direction import Better, MetricDirection, direction_of
 from .evidence import BranchLevel
-from .grouping import Group, Run, RunState, best, choice, group, ranking_metric
+from .grouping import Group, Run, RunState, best, choice, group, group_of, ranking_metric
 from .looks import Pool
 from .statistics import MeanError, Summary
+
+_SET_ASIDE = (RunState.FAILED, RunState.CANCELED, RunState.DELETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ class Ranking:
         tries = len(groups) + sum(max(folded.trials.get(run.iid, 1) for run in one.runs) - 1 for one in groups)
         return Candidates(groups, self._grouped(fresh), tries)
 
+    def set_aside(self, runs: Iterable[Run], candidate: Group) -> Group | None:
+        """Group the runs of a candidate that don't count because they were deleted or failed, though they logged
+        metrics.
+        """
+        wanted = frozenset(candidate.params.items())
+        found = [run for run in runs if _is_set_aside(run) and choice(run, self._repeat_over) == wanted]
+        return group_of(candidate.params, found) if found else None
+
     def groups(self, runs: Sequence[Run]) -> list[Group]:
         """Group all runs of a pipeline, whatever they are for."""
         return self._grouped(self._folded(runs).runs)
@@ -118,6 +128,11 @@ class Ranking:
 
     def _folded(self, runs: Sequence[Run]) -> trials.Folded:
         return trials.fold(runs, [name for name in (self.stated, *(rule.metric for rule in self.model.rules)) if name])
+
+
+def _is_set_aside(run: Run) -> bool:
+    attempted = run.state in _SET_ASIDE or (run.state is RunState.SUPERSEDED and not run.had_succeeded)
+    return attempted and bool(run.metrics)
 
 
 def _without_confirmations(runs: Sequence[Run], repeat_over: frozenset[str]) -> tuple[Sequence[Run], Sequence[Run]]:

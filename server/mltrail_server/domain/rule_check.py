@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import median
 from typing import NamedTuple
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Value
@@ -27,6 +28,7 @@ _SAME_SCHEDULE = "log as many values as the target branch does, or compare last 
 _MOST_MORE = 1.1
 """By what factor the two sides' numbers of values may differ."""
 _ALL_FOLDS = "train all of them"
+_EVERY_RUN = "let every run that has trained succeed, whatever its results are"
 _FINITE = "this merge request has logged no finite value of it: log finite values"
 
 
@@ -98,7 +100,7 @@ class Check:
             self._percent,
             trained_on=is_of_training(self.change.name),
         ).found()
-        ruled = replace(self._ruled(found, asked, decision), difference=found.difference)
+        ruled = self._unless_set_aside(replace(self._ruled(found, asked, decision), difference=found.difference), asked)
         if ruled.outcome is not Outcome.FAIL and decision is not None and rules.name_of(self.model.name, ruled) in red:
             return ruled if decision.was_worse else rules.unless_cleared(ruled, asked.chance())
         return ruled
@@ -242,6 +244,26 @@ class Check:
                 outcome = self.broken
                 advice = f"{count(asked.now.n, 'run')} here, {asked.before.n} in the baseline: train with as many"
         return self.say(outcome, found.sentence, found.verdict, advice, decision)
+
+    def _unless_set_aside(self, ruled: Ruling, asked: Question) -> Ruling:
+        """Say that nobody can tell if a drop is seen only with the runs that failed or were deleted: otherwise a job
+        could fail, or delete its runs, wherever luck is bad. The median is hardly moved by one that failed half-way.
+        """
+        name, best, aside = self.change.name, self.compared.best, self.compared.set_aside
+        if best is None or aside is None or asked.level is None or self.rule.value is Value.BEST:
+            return ruled
+        left_out = aside.values_of(name)
+        if not left_out or ruled.outcome is not Outcome.PASS:
+            return ruled
+        every = [*best.values_of(name), *left_out]
+        weighed = evidence.weigh(asked.level, Summary(median(every), asked.now.sd, len(every)))
+        if replace(asked, evidence=weighed).chance() > evidence.ALPHA:
+            return ruled
+        sentence = (
+            f"{ruled.difference}, but clearly worse with {count(len(left_out), 'run')} that failed or got deleted"
+        )
+        outcome = self.model.if_unknown
+        return replace(ruled, outcome=outcome, verdict=Verdict.CANT_TELL, sentence=sentence, advice=_EVERY_RUN)
 
     def _unknown(self, sentence: str) -> Ruling:
         return self.say(self.model.if_unknown, sentence, Verdict.CANT_TELL)

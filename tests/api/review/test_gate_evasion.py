@@ -32,6 +32,7 @@ def log(
     *,
     job_name: str = "train",
     data: bool = False,
+    status: str = "success",
 ) -> None:
     """Log runs with these parameters and metrics. `parents` names each run's by its place; `data`: with a dataset."""
     gitlab = trail.team.gitlab
@@ -57,7 +58,7 @@ def log(
         mlflow.post("runs/set-tag", run_id=ids[place], key="mlflow.parentRunId", value=ids[parent])
     for run_id in ids:
         mlflow.post("runs/update", run_id=run_id, status="FINISHED")
-    gitlab.set_job(job, "success")
+    gitlab.set_job(job, status)
 
 
 def seeds(*values: Any, **beside: Any) -> Runs:
@@ -114,6 +115,18 @@ class TestFolds:
             self.judged(trail, folds({number: value + 0.01 + number / 1000 for number, value in enumerate(FOLDS)}))[0]
             == "pass"
         )
+
+
+def test_a_job_that_fails_where_luck_is_bad_is_no_way_out(trail: Trail) -> None:
+    """With `allow_failure`, one job a seed, and a check of the metric in the training."""
+    a_main(trail, SHAS["b"], contract(RULE), GOOD)
+    _, pipeline = a_request(trail, [])
+    log(trail, pipeline, seeds(*GOOD))
+    for number in range(2):
+        log(trail, pipeline, seeds(*BAD), job_name=f"train {number}", status="failed")
+    outcome, (sentence,) = ruled(trail, pipeline)
+    assert outcome == "warn"
+    assert sentence.endswith(", but clearly worse with 6 runs that failed or got deleted")
 
 
 class TestOneSeed:
