@@ -15,6 +15,7 @@ from tests.api.review.case_tables import answers, split, train
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
+from tests.mlflow_client import FILES
 
 pytestmark = pytest.mark.usefixtures("bot_is_a_developer")
 BACKENDS = ("sqlite",)
@@ -210,6 +211,18 @@ def test_a_failed_rule_stays_broken_until_it_can_be_checked_again(trail: Trail) 
     third = trail.of_request(request, SHAS["c"])
     train(trail, third, of(answers(wrong=[1])))
     assert trail.report(third)["gate"]["outcome"] == "pass"
+
+
+@pytest.mark.parametrize("how", ["PUT", "DELETE"])
+def test_a_table_that_somebody_changes_after_the_job_counts_as_the_job_has_logged_it(trail: Trail, how: str) -> None:
+    train(trail, a_main(trail, SHAS["b"], a_contract(GOLDEN, RULE), []), of(answers()))
+    _, pipeline = a_request(trail, [])
+    train(trail, pipeline, of(answers(wrong=range(10))))
+    ref = {"key": "gitlab.CI_COMMIT_REF_NAME", "value": "faster"}
+    (run_id,) = [run["info"]["run_id"] for run in trail.runs() if ref in run["data"]["tags"]]
+    path = f"{FILES}/1/{run_id}/artifacts/cases.json"
+    trail.person("developer").call(how, path, data=split(answers()) if how == "PUT" else None)
+    assert rule_of(trail.report(pipeline)) == ("fail", True, "broke 10 of 100 cases (2 allowed), fixed 0")
 
 
 def test_a_report_on_a_pipeline_that_was_judged_before_reads_no_table(trail: Trail) -> None:
