@@ -330,3 +330,15 @@ class TestNotTrainedHere:
         report = trail.report(a_later_commit_that_trains_nothing(trail, request))
         assert report["gate"]["outcome"] == "warn"
         assert "not trained here" in report["markdown"]
+
+
+def test_tables_that_are_too_much_together_are_not_compared(trail: Trail) -> None:
+    """Of the baseline's largest tables, ten are read; those of the merge request can't be, which saves time here."""
+    cases = "\n".join(f"      t{n:02}: {GOLDEN.replace('cases.json', f'{n}.csv')}" for n in range(11))
+    text = f"version: 1\nmodels:\n  churn:\n    cases:\n{cases}\n    rules: [{{cases: t00, broke_at_most: 2}}]\n"
+    table = b"id,target,prediction\n" + b"".join(b"%d,1,1\n" % n for n in range(50_000))
+    before = {f"{n}.csv": table + b"\n" * n for n in range(11)}
+    found = judged(trail, [before], [dict.fromkeys(before, b"x")], text=text)["models"][0]["cases"]
+    no_column = "the table has no column that the contract names as id"
+    too_much = "in the baseline, the tables of all models are too large together; log fewer cases"
+    assert [one["problem"] for one in found] == [no_column] * 10 + [too_much]

@@ -34,8 +34,12 @@ _MOST_RUNS = 10
 _MOST_FILES = 2_000  # that are looked for, in all models together
 _MOST_CASES = 400_000  # in memory at once; one table has at most half as many
 _MOST_BYTES = 200_000_000
-"""Of all tables that are read for one report: of the named runs on each side, and of all other runs."""
+_MOST_ROWS = 500_000
+"""Of all tables that are read for one report: of the named runs on each side, and of all other runs. A table of 50,000
+rows takes one to three seconds of processor time, and twice that with several runs on each side.
+"""
 
+_NO_ROOM = "the tables of all models are too large together; log fewer cases"
 _MOST_ROUNDS = 3
 
 
@@ -141,7 +145,8 @@ class _Reader:
 
     def __init__(self, ci: Ci) -> None:
         self._ci = ci
-        self._left = {"before": _MOST_BYTES, "now": _MOST_BYTES, "others": _MOST_BYTES}
+        self._bytes = {"before": _MOST_BYTES, "now": _MOST_BYTES, "others": _MOST_BYTES}
+        self._rows = {"before": _MOST_ROWS, "now": _MOST_ROWS, "others": _MOST_ROWS}
 
     def compared(self, wanted: _Wanted) -> tuple[CaseResult, bool]:
         """Compare two sides, and tell whether the result stays true."""
@@ -180,11 +185,16 @@ class _Reader:
             raise UnreadableError(
                 f"the table is larger than {rows.MOST_BYTES // 1_000_000} MB; log fewer cases or columns"
             )
-        if file.size > self._left[budget]:
-            raise _NoRoomError("the tables of all models are too large together")
-        self._left[budget] -= file.size
+        if file.size > self._bytes[budget] or not self._rows[budget]:
+            raise _NoRoomError(_NO_ROOM)
+        self._bytes[budget] -= file.size
         content = b"".join(self._ci.deps.files.get(self._ci.project_id, file.blob_id, length=file.size))
-        return reading.read(content, table)
+        found = reading.read(content, table)
+        if len(found) > self._rows[budget]:
+            self._rows[budget] = 0
+            raise _NoRoomError(_NO_ROOM)
+        self._rows[budget] -= len(found)
+        return found
 
 
 def _not_stored(error: MltrailError) -> str:
