@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from . import statistics, winners
@@ -84,7 +85,7 @@ UNCORRECTED = Ends()
 UNTESTED = Ends(lowest=-math.inf, highest=math.inf)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """A difference (current minus baseline), and how well it is known.
 
@@ -119,12 +120,12 @@ class Evidence:
         """How often chance alone moves the mean at least this far in this direction."""
         return min(self.below(0.0), self.above(0.0))
 
-    @property
+    @cached_property
     def low(self) -> float:
         """A bound of the true difference: it is lower in at most one of twenty cases, or as few as `ends` allow."""
         return min(self._bound(self.ends.below, falls=False), self.ends.lowest)
 
-    @property
+    @cached_property
     def high(self) -> float:
         """A bound of the true difference: it is higher in at most one of twenty cases, or as few as `ends` allow."""
         return max(self._bound(self.ends.above, falls=True), self.ends.highest)
@@ -165,12 +166,13 @@ class Evidence:
         """
         if not self.error:
             return 1.0  # no spread at all shows nothing
-        alone = statistics.t_below(self._normal(limit, falls=falls), self.freedom)
-        if not self.contest.matters:
-            return alone
-        lowest = self.contest.lower == falls
-        chosen = winners.chosen_tail(self._from(limit, falls=falls), self.contest, self.freedom, lowest=lowest)
-        return chosen if self.contest.ranks else max(alone, chosen)
+        chosen = 0.0
+        if self.contest.matters:
+            lowest = self.contest.lower == falls
+            chosen = winners.chosen_tail(self._from(limit, falls=falls), self.contest, self.freedom, lowest=lowest)
+            if self.contest.ranks:
+                return chosen
+        return max(chosen, statistics.t_below(self._normal(limit, falls=falls), self.freedom))
 
     def _from(self, limit: float, *, falls: bool) -> list[Part]:
         """Return how far each part is from `limit`; downwards if the metric `falls`."""
