@@ -13,6 +13,7 @@ from mltrail_server.domain.comparison import Comparison, compare
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import ModelInput
 from mltrail_server.domain.rules import Ruling
+from mltrail_server.domain.statistics import summarise
 from mltrail_server.domain.verdict import Verdict
 
 MODEL = Model("churn", rules=(Rule("acc", better=HigherOrLower.HIGHER, worse_by=Tolerance(0.0)),))
@@ -35,8 +36,8 @@ def runs(values: Sequence[float], first: int = 0, job_id: int = 1, **beside: flo
     ]
 
 
-def comparison(now: Sequence[Run], *earlier: Sequence[Run]) -> Comparison:
-    history = [runs(BEFORE) for _ in range(19)]
+def comparison(now: Sequence[Run], *earlier: Sequence[Run], distinct: bool = False) -> Comparison:
+    history = [runs([one + (place + 1) * 1e-4 * distinct for one in BEFORE]) for place in range(19)]
     return compare(now, runs(BEFORE), history=history, earlier=earlier, model=MODEL)
 
 
@@ -172,14 +173,29 @@ def test_a_metric_that_nobody_asked_for_does_not_keep_looks_apart() -> None:
     assert found.outcome is Outcome.FAIL
 
 
-@pytest.mark.parametrize(
-    ("beside", "outcome"), [({"other": 1.0}, Outcome.WARN), ({}, Outcome.PASS)], ids=["something else", "nothing"]
-)
-def test_logging_it_in_the_good_runs_only_is_no_pass(beside: Mapping[str, float], outcome: Outcome) -> None:
+@pytest.mark.parametrize("beside", [{"other": 1.0}, {}], ids=["something else", "nothing"])
+def test_logging_it_in_the_good_runs_only_is_no_pass(beside: Mapping[str, float]) -> None:
     now = [*runs(BEFORE[1:]), *(replace(run, metrics=beside) for run in runs(BEFORE[:2], first=50))]
     found = ruling(now)
-    assert found.outcome is outcome
-    assert (found.sentence == "logged in only 4 of 6 runs") is bool(beside)
+    assert (found.outcome, found.sentence) == (Outcome.WARN, "logged in only 4 of 6 runs")
+
+
+def test_a_run_that_has_neither_a_seed_nor_metrics_has_trained_nothing() -> None:
+    """The parent of the others, for example."""
+    parent = replace(runs([0.0])[0], params={}, metrics={})
+    assert ruling([*runs(BEFORE), parent]).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("apart", [1e-8, 0.0])
+@pytest.mark.parametrize("honest", [1, 2])
+def test_copies_of_a_lucky_run_do_not_outweigh_the_others(apart: float, honest: int) -> None:
+    """Whatever seeds they say they have."""
+    copies = [WORSE[-1] + apart * place for place in range(10)]
+    now = runs([*WORSE[:honest], *copies])
+    compared = comparison(now, distinct=True)
+    assert compared.metrics[0].current == summarise([*WORSE[:honest], WORSE[-1] + apart * 4.5])
+    remark = f"Of the {10 + honest} runs here, some hardly differ, as if they shared a seed: they count as {1 + honest}"
+    assert compared.remarks == (remark,)
 
 
 def test_where_the_baseline_does_the_same_nothing_is_new() -> None:

@@ -19,10 +19,12 @@ from .history import NOTHING, Counted
 from .hypotheses import FIRST, Decision, Look
 from .looks import Pool, Stage
 from .ranking import Candidates, Chosen, Ranking
-from .statistics import Summary
+from .statistics import Summary, summarise
 from .verdict import Verdict
 from .winners import ALONE, Contest
 
+_FEW = 3
+_MANY = 20
 NO_CONTRACT = Model("")
 """The rules for a model that no contract mentions."""
 
@@ -141,7 +143,9 @@ class Comparison:
         return (_diverged(self.best, metric) if self.best is not None else "") or "no longer logged"
 
     def lacking(self, metric: str) -> int:
-        """Count the best's runs that logged other metrics only, unless the baseline has such runs too."""
+        """Count the best's runs that have a seed or logged other metrics, but lack this one, unless the baseline has
+        such runs too.
+        """
         if self.best is None or (self.baseline is not None and _lacking(self.baseline, metric)):
             return 0
         return _lacking(self.best, metric)
@@ -188,6 +192,23 @@ class _Sides:
         """Whether runs of the target branch have the same value by chance, as a number of few cases has."""
         sides = [one.values_of(metric) for one in (self.yours, *self.history) if one is not None]
         return any(len(set(values)) < len(values) for values in sides)
+
+    def independent(self, group: Group, metric: str, level: BranchLevel) -> Summary | None:
+        """Summarise a metric of this side without copies of some of its runs. If all are copies of one, they are left
+        for `weigh` to tell.
+        """
+        now = group.metrics.get(metric)
+        if now is None or now.n < _FEW or self.pair_by:
+            return now
+        values = group.values_of(metric)
+        ties = len(set(values)) < now.n and self._never_ties(metric)
+        kept = evidence.without_copies_of_some(values, level, ties=ties)
+        return summarise(kept) if 1 < len(kept) < now.n else now
+
+    def _never_ties(self, metric: str) -> bool:
+        """Whether so many runs of the target branch have different values that equal ones are no chance."""
+        values = [value for one in (self.yours, *self.history) if one is not None for value in one.values_of(metric)]
+        return len(values) >= _MANY and len(set(values)) == len(values)
 
     def contest_in(self, metric: str, direction: MetricDirection) -> Contest:
         """Say how the best was chosen, seen from one metric."""
@@ -268,7 +289,11 @@ def _compared(
         pooled=sides.pool.earlier,
         share=sides.pool.share,
         stages=sides.pool.stages,
-        remarks=tuple(one for one in (sides.pool.sentence, _copied(changes), _drift(sides, changes)) if one),
+        remarks=tuple(
+            one
+            for one in (sides.pool.sentence, _copied(changes), _partly_copied(sides, changes), _drift(sides, changes))
+            if one
+        ),
     )
 
 
@@ -286,6 +311,20 @@ def _copied(changes: Sequence[MetricChange]) -> str:
         )
     less = f"{10 ** int(math.log10(times)):,} times less than runs on the target branch do"
     return f"{where} {runs} runs here differ {less}, as if they shared one seed: they count as one run"
+
+
+def _partly_copied(sides: _Sides, changes: Sequence[MetricChange]) -> str:
+    """Say that some runs are copies of others; "" if none are."""
+    counts = [
+        (all_of.n, one.current.n)
+        for one in changes
+        if one.current is not None and (all_of := sides.mine.metrics.get(one.name)) is not None
+    ]
+    found = [(every, kept) for every, kept in counts if kept < every]
+    if not found:
+        return ""
+    every, kept = min(found, key=lambda each: each[1] / each[0])
+    return f"Of the {every} runs here, some hardly differ, as if they shared a seed: they count as {kept}"
 
 
 def _copies(one: MetricChange) -> bool:
@@ -340,7 +379,10 @@ def _diverged(group: Group, metric: str) -> str:
 
 
 def _lacking(group: Group, metric: str) -> int:
-    return sum(bool(run.metrics) and metric not in run.metrics for run in group.runs)
+    def has_trained(run: Run) -> bool:
+        return bool(run.metrics or run.params.keys() - group.params.keys())
+
+    return sum(has_trained(run) and metric not in run.metrics for run in group.runs)
 
 
 def changed_parameters(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
@@ -371,6 +413,7 @@ def _measured(sides: _Sides, name: str, direction: MetricDirection) -> MetricCha
     if before is None or now is None or level is None:
         return MetricChange(name, direction, before, now)
     contest = sides.contest_in(name, direction)
+    now = sides.independent(sides.mine, name, level) or now
     before, now, by_fold = _fold_by_fold(sides, name, before, now)
     weighed = None if sides.incomparable else by_fold or evidence.weigh(level, now, contest)
     if weighed is not None and weighed.copies == math.inf and sides.has_ties(name):
@@ -388,7 +431,7 @@ def _earlier(sides: _Sides, name: str, level: BranchLevel, contest: Contest) -> 
     """Test what each earlier look knew."""
     found = []
     for stage in sides.pool.stages:
-        now = stage.group.metrics.get(name)
+        now = sides.independent(stage.group, name, level)
         if now is None or sides.yours is None:
             continue
         by_fold = folds.paired(sides.yours.runs, stage.group.runs, name, sides.pair_by) if sides.pair_by else None

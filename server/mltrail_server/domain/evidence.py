@@ -279,6 +279,24 @@ def independent(before: BranchLevel, now: Summary) -> Summary:
     return now
 
 
+def without_copies_of_some(values: Sequence[float], before: BranchLevel, *, ties: bool) -> list[float]:
+    """Count values of different runs once that are closer together than chance makes any two of as many in one of
+    10,000 cases: copies of a lucky run would outweigh the others. With `ties`, equal ones count once, too.
+    """
+    if not before.usual:
+        return list(values)
+    pairs = len(values) * (len(values) - 1) / 2
+    reach = before.usual * _COPIES * math.sqrt(math.pi) / max(pairs, 1)
+    clusters: list[list[float]] = []
+    for value in sorted(values):
+        near = clusters and value - clusters[-1][-1] < reach and (ties or value != clusters[-1][-1])
+        if near:
+            clusters[-1].append(value)
+        else:
+            clusters.append([value])
+    return [math.fsum(one) / len(one) for one in clusters]
+
+
 def _are_copies(one: Summary, sd: float, freedom: float) -> bool:
     """Whether runs that differ spread too little, next to an independent spread with this freedom, to be as many."""
     if not one.sd or one.sd * _STEADIER >= sd:
