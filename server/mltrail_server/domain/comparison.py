@@ -163,7 +163,7 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class _Sides:
     """What all metrics share. `history` holds the best of each earlier pipeline of the target branch, newest first,
-    without the baseline. `pair_by` is empty where nothing is compared by fold.
+    without the baseline. `levels` are the target branch's, and `pair_by` is empty where nothing is compared by fold.
     """
 
     pool: Pool
@@ -172,6 +172,7 @@ class _Sides:
     model: Model
     incomparable: Incomparable | None
     counted: Counted
+    levels: Mapping[str, BranchLevel]
     ranks: str | None
     pair_by: Sequence[str]
     contest: Contest = ALONE
@@ -179,14 +180,6 @@ class _Sides:
     @property
     def mine(self) -> Group:
         return self.pool.group
-
-    def level(self, metric: str) -> BranchLevel | None:
-        before = self.yours.metrics.get(metric) if self.yours else None
-        if before is None:
-            return None
-        return evidence.level(
-            before, self._summaries(self.counted.level, metric), self._summaries(self.counted.spread, metric)
-        )
 
     def has_ties(self, metric: str) -> bool:
         """Whether runs of the target branch have the same value by chance, as a number of few cases has."""
@@ -216,10 +209,6 @@ class _Sides:
             return ALONE
         return replace(self.contest, ranks=metric == self.ranks, lower=direction.better is Better.LOWER)
 
-    def _summaries(self, places: Sequence[int], metric: str) -> list[Summary]:
-        chosen = (self.history[place] for place in places)
-        return [one.metrics[metric] for one in chosen if one is not None and metric in one.metrics]
-
 
 def compare(
     current: Iterable[Run],
@@ -248,13 +237,15 @@ def compare(
     if found is None:
         return Comparison(metric, None, None, yours, (), (), 0)
     before = tuple(ranking.best_before(ranking.groups(tuple(runs)), direction) for runs in history)
+    counted = branch_history.counted(yours, before, same_dataset=model.same_dataset)
     sides = _Sides(
         found.pool,
         yours,
         before,
         model,
         datasets.incomparable(found.pool.newest, yours, model.same_dataset),
-        branch_history.counted(yours, before, same_dataset=model.same_dataset),
+        counted,
+        _levels(yours, before, counted, metric),
         metric,
         model.pair_by if yours is not None and folds.has_any(yours.runs, model.pair_by) else (),
     )
@@ -264,6 +255,24 @@ def compare(
         aside = None
     compared = _compared(sides, metric, direction, tries=ours.tries, confirmed=found.confirmed)
     return replace(compared, set_aside=aside)
+
+
+def _levels(
+    yours: Group | None, history: Sequence[Group | None], counted: Counted, ranks: str | None
+) -> dict[str, BranchLevel]:
+    """Estimate the target branch's level in each of the baseline's metrics."""
+    level, spread = (
+        [one for place in places if (one := history[place]) is not None] for places in (counted.level, counted.spread)
+    )
+    return {
+        name: evidence.level(
+            before,
+            [one.metrics[name] for one in level if name in one.metrics],
+            [one.metrics[name] for one in spread if name in one.metrics],
+        )
+        for name, before in (yours.metrics.items() if yours is not None else ())
+        if name == ranks or not is_system(name)
+    }
 
 
 def _compared(
@@ -358,7 +367,7 @@ def _contest(found: Chosen, ours: Candidates, theirs: Candidates, sides: _Sides,
     metric = sides.ranks
     if metric is None or direction.better is Better.UNKNOWN:
         return ALONE
-    level = sides.level(metric)
+    level = sides.levels.get(metric)
     champion = theirs.confirmation_of(sides.yours)
     (here, alike_here), (there, alike_there) = (
         (1, 1) if confirmed else (one.contenders(metric, direction, level), one.alike(metric, direction, level))
@@ -409,7 +418,7 @@ def _metrics(sides: _Sides, rank_by: str | None, direction: MetricDirection) -> 
 def _measured(sides: _Sides, name: str, direction: MetricDirection) -> MetricChange:
     now = sides.mine.metrics.get(name)
     before = sides.yours.metrics.get(name) if sides.yours else None
-    level = sides.level(name)
+    level = sides.levels.get(name)
     if before is None or now is None or level is None:
         return MetricChange(name, direction, before, now)
     contest = sides.contest_in(name, direction)
