@@ -194,13 +194,13 @@ def test_a_broken_bound_is_shown_whatever_the_difference() -> None:
     )
     body = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, rules)
     assert body.splitlines()[1] == "### ❌ Blocks the merge: `loss` of `churn` is worse: 0.3000; must be at most 0.2"
-    assert "| must be at most 0.2 (not tested for chance) |" in body
+    assert "| must be at most 0.2 (as measured) |" in body
 
 
 def test_a_bound_that_the_rounded_value_looks_like_is_shown_with_the_exact_one() -> None:
     now = [a_run(n, {"loss": 0.4003 + n / 1000}) for n in (-1, 0, 1)]
     body = written({"churn": Sides(now, [a_run(n, {"loss": 0.35 + n / 100}) for n in (1, 2, 3)])}, CONTRACT)
-    assert "**0.400** | 0.4003; must be at most 0.4 (not tested for chance) |" in body
+    assert "**0.400** | 0.4003; must be at most 0.4 (as measured) |" in body
 
 
 def test_another_dataset_blocks_and_says_what_to_do() -> None:
@@ -208,8 +208,11 @@ def test_another_dataset_blocks_and_says_what_to_do() -> None:
     now = runs(1, 0.7, datasets={"te`st": "new"})
     body = written({"churn": Sides(now, runs(11, 0.8, datasets={"te`st": "old"}))}, rules)
     assert "| blocks: can't be compared, another ``te`st`` dataset is used here |" in body
-    assert "**To do:** evaluate this model on `main`'s ``te`st`` dataset, or train `main` again on the new one." in body
-    assert "\n**On merge:** nothing, while the merge is blocked.\n" in body
+    assert (
+        "**To do:** evaluate this model on `main`'s ``te`st`` dataset, or train and evaluate `main` again with the "
+        "new one."
+    ) in body
+    assert "\n**On merge:** nothing is promoted while the merge is blocked.\n" in body
 
 
 def test_what_is_new_is_said_to_have_no_baseline() -> None:
@@ -224,8 +227,8 @@ def test_a_large_p_is_no_sign_and_never_certainty() -> None:
     same = [a_run(n, {"accuracy": value, "f1": value, "auc": 0.9 + value / 10}) for n, value in enumerate(spread)]
     text = "version: 1\nmodels: {churn: {rules: [{metric: accuracy, better: higher, worse_by: 0.01}]}}"
     body = written({"churn": Sides(same, [replace(run, iid=run.iid + 10) for run in same])}, text)
-    assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| no sign of a drop beyond 1 pp \|", body)
-    assert re.search(r"(?m)^\| `f1`<br>.* \| .* \| no sign of a drop \|", body)
+    assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| no evidence of a drop beyond 1 pp \(p > 50 %\) \|", body)
+    assert re.search(r"(?m)^\| `f1`<br>.* \| .* \| no evidence of a drop \(p > 50 %\) \|", body)
     assert "100.0 %" not in body
 
 
@@ -236,9 +239,7 @@ def test_a_p_names_the_way_in_which_the_metric_moved() -> None:
     body = written({"churn": Sides(now, before)})
     assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| rise: \d", body)
     assert re.search(r"(?m)^\| `loss`<br>.* \| .* \| drop: \d", body)
-    assert (
-        "It is one-sided and corrected for 2 tests (Holm), which share one chance in twenty of a false alarm." in body
-    )
+    assert "It is one-sided and corrected for 2 tests (Holm), which share one chance in twenty of a false a" in body
 
 
 def test_intervals_say_for_what_they_are_corrected() -> None:
@@ -257,11 +258,11 @@ def test_a_bar_that_was_kept_is_told_apart_from_a_limit_that_was_tested() -> Non
     values = [{"accuracy": one, "loss": 0.3 + one / 100, "latency": 10 + one} for one in spread]
     now, before = ([a_run(first + n, one) for n, one in enumerate(values)] for first in (1, 11))
     body = written({"churn": Sides(now, before)}, CONTRACT)
-    assert "3 metrics within their limits (1 not tested for chance)" in body
-    assert "| must be at most 0.4 (not tested for chance) |" in body
+    assert "3 metrics within their limits" in body
+    assert "| must be at most 0.4 (as measured) |" in body
     assert re.search(r"(?m)^\| .*`accuracy`.* could be as low as .*; allowed: \S1 pp \|$", body)
     broken = written({"churn": Sides(runs(1, 0.8), runs(11, 0.8))}, CONTRACT.replace("0.4", "0.2"))
-    assert "**How sure:** this is what was measured, not tested for chance; 3 runs on `main`, 3 here." in broken
+    assert "**How sure:** this is the value as measured, not a test; 3 runs on `main`, 3 here." in broken
 
 
 def test_the_first_table_fits_a_phone() -> None:
@@ -310,13 +311,14 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     failed = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8), history)}, CONTRACT)
     (sure,) = re.findall(r"(?m)^\*\*How sure:\*\* (.*)$", failed)
     assert sure == (
-        "clear: differences between seeds would do this in fewer than 1 of 1,000 cases (another test set could differ)"
-        ". 15 runs of 5 pipelines on `main`, 3 here. False alarms: up to 1 in 20 commits that change nothing are "
-        "blocked."
+        "clear: chance differences between runs would show this in fewer than 1 of 1,000 cases, on this test set. "
+        "15 runs on `main` (in 5 pipelines), 3 here."
     )
+    chance = "one chance in twenty of a false alarm in a commit that changes nothing. Gains are tested apart "
+    assert f"the only test has {chance}" in failed
     slower = [replace(run, metrics=run.metrics | {"latency": 10 + run.iid / 100}) for run in runs(1, 0.7)]
     both = written({"churn": Sides(slower, runs(11, 0.8), history)}, CONTRACT)
-    assert "1 in 20 commits that change nothing are blocked (warnings included: up to 1 in 10).\n" in both
+    assert f"1 by rules that block, 1 other; each group has {chance}" in both
     alone = written({"churn": Sides([a_run(1, {"accuracy": 0.7})], [a_run(2, {"accuracy": 0.8})])})
     assert "**How sure:** undecided; 1 run on `main`, 1 here. One run on each side " in alone
     assert "can't tell yet whether `accuracy` of `churn` is worse, 0.80 → 0.70: one run on each side " in alone
@@ -363,7 +365,7 @@ def test_a_version_s_runs_are_counted_apart_from_those_of_earlier_pipelines() ->
     version = Version(**known | {"semver": "1.0.0"})  # type: ignore[arg-type] # a note looks at nothing else
     of_version = replace(report, models=(replace(report.models[0], version=version),))
     body = note.body(of_version, settings=SETTINGS, project_path="team/churn")
-    assert ". 3 runs of version `1.0.0` and 12 of 4 earlier pipelines, 3 here. " in body
+    assert ". 3 runs of version `1.0.0` and 12 of 4 earlier pipelines, 3 here.\n" in body
     assert (
         "of version [`1.0.0`](https://gitlab.example.com/team/churn/-/pipelines/900). What is shown and tested " in body
     )
@@ -385,7 +387,7 @@ def test_what_is_promoted_is_one_named_run_with_its_own_value() -> None:
     assert (
         "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run "
         "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy` "
-        "(0.9020; their mean, which was tested, is 0.9010). The run's own `latency` is 10.30: the table shows means, "
+        "(0.9020; tested was their mean, 0.9010). The run's own `latency` is 10.30: the table shows means, "
         "not this run."
     ) in body
 
@@ -394,7 +396,7 @@ def test_counts_of_what_changed_agree_with_the_list() -> None:
     now = runs(1, 0.9, params={"lr": "0.2", "layers": "4", "seed": "1"})
     report = replace(a_report({"churn": Sides(now, runs(11, 0.8))}, CONTRACT), changed_files=3)
     body = note.body(report, settings=SETTINGS, project_path="team/churn")
-    assert "**Changed:** 3 files, 2 of 2 parameters; the runs don't say which data they used. A changed eval" in body
+    assert "**Changed:** 3 files, 2 of 2 parameters; the runs don't say which data they used. Whether the ev" in body
     assert "<summary>What changed: 2 parameters</summary>" in body
 
 

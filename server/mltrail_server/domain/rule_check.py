@@ -23,7 +23,9 @@ from .tested import Found, Tested
 from .verdict import Verdict
 from .winners import ALONE, Contest
 
-SAME_DATA = "evaluate this model on the target branch's dataset, or train the target branch again on the new one"
+SAME_DATA = (
+    "evaluate this model on the target branch's dataset, or train and evaluate the target branch again with the new one"
+)
 _SAME_SCHEDULE = "log as many values as the target branch does, or compare last values"
 _MOST_MORE = 1.1
 """By what factor the two sides' numbers of values may differ."""

@@ -87,7 +87,7 @@ class Tested:
         if any(side.n > 1 and side.sd == 0 for side in (self.now, self.before)):
             return Found(Verdict.CANT_TELL, f"{self.difference}; all runs on a side gave the same number", _FIXED)
         runs = "one run on each side" if self.now.n == 1 and self.before.n == 1 else "so few runs"
-        advice = f"train with {_SEEDS} seeds, here and on the target branch"
+        advice = f"train with {_SEEDS} seeds on each side, here and on the target branch"
         return Found(Verdict.CANT_TELL, f"{self.difference}; {runs} can't show what is chance", advice)
 
     def _decided(self, weighed: Evidence, decision: Decision) -> Found:

@@ -143,7 +143,7 @@ def test_folds_are_compared_pair_by_pair(trail: Trail) -> None:
         trail.team.gitlab.set_job(job, "success")
     report = trail.report(pipeline)
     assert report["gate"]["outcome"] == "fail"
-    assert "**How sure:** clear: differences between folds would do this in " in report["markdown"]
+    assert "**How sure:** clear: chance differences between folds would show this in " in report["markdown"]
     assert "differ). 4 folds are compared one by one with those on `main`. " in report["markdown"]
 
 

@@ -60,6 +60,12 @@ class ModelReport:
         return (sentence, *self.comparison.remarks)
 
     @property
+    def logs_data(self) -> bool:
+        """Whether runs on both sides say which data they used."""
+        sides = (self.comparison.best, self.comparison.baseline)
+        return all(side is not None and any(run.datasets for run in side.runs) for side in sides)
+
+    @property
     def failures(self) -> frozenset[str]:
         """Name what fails, each in a form that stays the same from pipeline to pipeline."""
         if self.silence is not None and self.silence.outcome is Outcome.FAIL:

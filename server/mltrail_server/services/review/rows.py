@@ -9,7 +9,7 @@ from mltrail_server.domain import datasets
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseMetric
 from mltrail_server.domain.cases.result import CaseResult
-from mltrail_server.domain.comparison import MetricChange
+from mltrail_server.domain.comparison import NO_BASELINE, MetricChange
 from mltrail_server.domain.differences import Difference
 from mltrail_server.domain.direction import Basis, Better, MetricDirection, unit_of
 from mltrail_server.domain.hypotheses import Decision
@@ -31,7 +31,7 @@ _OF_VERDICT = {
 }
 _NONE = "\N{EN DASH}"
 _BAR = "; must be "
-_MEASURED = "not tested for chance"
+_MEASURED = "as measured"
 _BETTER = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.UNKNOWN: "higher or lower?"}
 _OUTCOMES = (Outcome.FAIL, Outcome.WARN, Outcome.PASS, None)
 _VERDICTS = (
@@ -67,7 +67,12 @@ class Row:
         undecided = self.verdict is Verdict.CANT_TELL and self.outcome is not Outcome.FAIL
         if self.outcome in _OF_OUTCOME and not undecided:
             return _OF_OUTCOME[self.outcome]
-        return _OF_VERDICT[self.verdict]
+        return _OF_VERDICT[Verdict.NO_CLEAR_CHANGE if self.is_new else self.verdict]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the metric has nothing to be compared with, which leaves nothing to find out."""
+        return self.verdict is Verdict.CANT_TELL and self.means.endswith(NO_BASELINE)
 
     @property
     def better(self) -> str:

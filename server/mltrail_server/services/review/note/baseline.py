@@ -40,7 +40,8 @@ def _counted(model: ModelReport) -> str:
     parts = [count(len(compared.parameters), "parameter")] if compared.parameters else []
     parts += ["the data"] if compared.datasets else []
     parts += [count(len(model.environment), "package")] if model.environment else []
-    return ", ".join(parts) or "no parameter, data or package"
+    nothing = "no parameter, data or package" if model.logs_data else "no parameter or package"
+    return ", ".join(parts) or nothing
 
 
 def _reason(model: ModelReport, preview: Preview) -> str:

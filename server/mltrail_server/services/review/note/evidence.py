@@ -19,16 +19,19 @@ from .cells import Page
 
 _SMALLEST_CHANCE = 0.001
 _NO_SIGN = 0.5
+_MOST_PLACES = 6
 _MOST_ROWS = 8
 _MOST_PIPELINES = 5
 _P = (
     "p is how often chance alone would show so much of what it names, if runs vary here as they do on the target "
     "branch. It is one-sided"
 )
-_CHANCE = "one chance in twenty of a false alarm"
+_CHANCE = "one chance in twenty of a false alarm in a commit that changes nothing"
+_GAINS = "Gains are tested apart in the same way."
 _INTERVAL = (
-    "Each end of an interval is corrected like its own test, so that it agrees with the verdict; a difference need not "
-    "lie in the middle. *Could be as low (or high) as* names such an end. SD is the standard deviation from run to run."
+    "Each end of an interval leaves out 5 %, corrected like the test on that side, so that it agrees with the verdict: "
+    "a difference need not lie in the middle. *Could be as low (or high) as* names such an end. SD is the standard "
+    "deviation from run to run."
 )
 _RUNS_ONLY = (
     "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
@@ -38,8 +41,11 @@ _RUNS_AND_CASES = (
     "Chance is what differs from run to run, such as the seed, and for tables of cases what differs from case to case."
 )
 _NO_PROOF = "Neither *no clear change* nor *within its limit* proves that nothing has changed."
-_KEPT = "*Within its limit* means that even the worse end of the interval keeps it."
-_MEASURED = "*Not tested for chance*: what these runs show is held against a plain bar as it is."
+_KEPT = "Where a drop is limited, *within its limit* means that even the worse end of the interval keeps it."
+_MEASURED = (
+    "*As measured*: a plain bar, such as *at most 0.4*, is held against the value itself, whatever chance may do to "
+    "it; p and interval are about the change."
+)
 
 
 def table(page: Page, model: ModelReport) -> dict[str, Any] | None:
@@ -77,14 +83,15 @@ def _tests(model: ModelReport) -> str:
     if not decisions:
         return "."
     tests = {one.family: one.tests for one in decisions}
-    how = "Holm; single runs also by their rank" if any(one.ranked for one in decisions) else "Holm"
+    ranked = "Holm; a single run must also stand out by its rank among the earlier pipelines"
+    how = ranked if any(one.ranked for one in decisions) else "Holm"
     blocking, others = tests.get(Family.FAIL, 0), tests.get(Family.OTHER, 0)
     if blocking and others:
         groups = f"{blocking} by rules that block, {count(others, 'other')}"
-        return f" and corrected for {blocking + others} tests ({how}): {groups}; each group has {_CHANCE}."
+        return f" and corrected for {blocking + others} tests ({how}): {groups}; each group has {_CHANCE}. {_GAINS}"
     if blocking + others == 1:
-        return f"; the only test has {_CHANCE}."
-    return f" and corrected for {blocking or others} tests ({how}), which share {_CHANCE}."
+        return f"; the only test has {_CHANCE}. {_GAINS}"
+    return f" and corrected for {blocking or others} tests ({how}), which share {_CHANCE}. {_GAINS}"
 
 
 def _chosen_from(page: Page, model: ModelReport) -> str:
@@ -118,13 +125,20 @@ def _bounds(low: float, high: float, places: int, unit: str) -> str:
     """Write an interval; an end that chance never reaches is not known."""
     if math.isinf(low) and math.isinf(high):
         return "unknown"
-    ends = (signed(end, decimals=places) if math.isfinite(end) else "?" for end in (low, high))
+    ends = (_end(end, places) if math.isfinite(end) else "?" for end in (low, high))
     return f"{' … '.join(ends)}{unit}"
+
+
+def _end(value: float, places: int) -> str:
+    """Write an end of an interval so that it shows on which side of 0 it is."""
+    while 0 < abs(value) < 0.5 * 10**-places and places < _MOST_PLACES:
+        places += 1
+    return signed(value, decimals=places)
 
 
 def _chance(change: MetricChange, row: Row | None) -> str:
     """Write a p, with what would have to be chance: that of the rule, unless the metric is better, or else of the way
-    in which it moved. A larger one than 50 % is no sign of anything, and certainly none of the opposite.
+    in which it moved. One above 50 % is no sign of the opposite, so its digits would mislead.
     """
     decision = change.decision
     if decision is None:
@@ -138,7 +152,7 @@ def _chance(change: MetricChange, row: Row | None) -> str:
         what, p = gain, decision.p_better
     else:
         what, p = loss, decision.p_worse
-    return f"{what}: {_percent(p)}" if p < _NO_SIGN else f"no sign of a {what}"
+    return f"{what}: {_percent(p)}" if p < _NO_SIGN else f"no evidence of a {what} (p > 50 %)"
 
 
 def _percent(p: float) -> str:

@@ -8,10 +8,8 @@ from mltrail_server.domain import folds
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
-from mltrail_server.domain.hypotheses import Family
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
-from mltrail_server.services.review import rows
 from mltrail_server.services.review.judged import ModelReport, gone_sentence
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
@@ -20,15 +18,14 @@ from .metrics import row_of
 from .style import Line, Style, capital
 
 _SMALLEST_CHANCE = 0.001
-_UNCHANGED = "commits that change nothing"
 
 
 def of_report(report: Report) -> Line | None:
-    """Say how sure the worst is, or else the best, and how often chance alone would lead to such a report."""
+    """Say how sure the worst is, or else the best."""
     found = report.conclusion.worst or report.conclusion.best
     row = None if found is None else row_of(report.models, found)
     clear = "" if row is None else _clear(row)
-    return Line("How sure", f"{clear}. {_rate(report)}") if clear else None
+    return Line("How sure", f"{clear}.") if clear else None
 
 
 def of_model(report: Report, model: ModelReport, style: Style) -> Line | None:
@@ -36,26 +33,7 @@ def of_model(report: Report, model: ModelReport, style: Style) -> Line | None:
     return _OfModel(report, model, style).line()
 
 
-def _rate(report: Report) -> str:
-    """Say how often commits that change nothing get such a report; "" where nothing was tested. It is the share of
-    commits, not of merge requests: another try on the same files shares their chance, other files have a new one.
-    """
-    families = {one.family for model in report.models for one in rows.decisions(model)}
-    worst, best = report.conclusion.worst, report.conclusion.best
-    if worst is not None and worst.verdict is Verdict.WORSE:
-        row = row_of(report.models, worst)
-        if row is None or row.decision is None or not row.is_found_worse:
-            return ""
-        blocks = row.decision.family is Family.FAIL
-        both = f" ({'warnings' if blocks else 'blocks'} included: up to 1 in 10)" if len(families) > 1 else ""
-        return f"False alarms: up to 1 in 20 {_UNCHANGED} {'are blocked' if blocks else 'get a warning'}{both}."
-    if worst is None and best is not None:
-        # Rules that can block and everything else are tested apart from each other.
-        return f"False gains: up to 1 in {20 // max(1, len(families))} {_UNCHANGED} are called better."
-    return ""
-
-
-def _clear(row: Row, between: str = "seeds") -> str:
+def _clear(row: Row, between: str = "runs") -> str:
     """Say how often chance alone would show what a test has found; "" if it has found nothing."""
     decision = row.decision
     if decision is None or not (decision.worse if row.verdict is Verdict.WORSE else decision.better):
@@ -63,7 +41,7 @@ def _clear(row: Row, between: str = "seeds") -> str:
     p = decision.p_worse if row.verdict is Verdict.WORSE else decision.p_better
     if row.cases is not None:
         return f"clear: by chance alone, {_of(p, 'such test sets')} would show this (other seeds could differ)"
-    return f"clear: differences between {between} would do this in {_of(p, 'cases')} (another test set could differ)"
+    return f"clear: chance differences between {between} would show this in {_of(p, 'cases')}, on this test set"
 
 
 def _found_in_cases(row: Row) -> str:
@@ -123,19 +101,19 @@ class _OfModel:
         parts = [f"{_found_in_cases(row)}; {on}."]
         if row.verdict is Verdict.CANT_TELL:
             return [*parts, *([f"{capital(row.advice)}."] if row.advice else [])]
-        return [*parts, *self._rate()]
+        return parts
 
     def _state(self, change: MetricChange, row: Row | None) -> str:
         """Say how sure what the heading says is, and on how many runs that rests."""
         runs = self._runs(change)
         if self.model.comparison.incomparable:
             return f"nothing can be compared; {runs}"
-        clear = "" if row is None else _clear(row, "folds" if self._folds(change) else "seeds")
+        clear = "" if row is None else _clear(row, "folds" if self._folds(change) else "runs")
         if clear:
             return f"{clear}. {runs}"
         if row is not None and row.verdict is Verdict.WORSE:
             if row.is_bar:
-                return f"this is what was measured, not tested for chance; {runs}"
+                return f"this is the value as measured, not a test; {runs}"
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
         verdict = row.verdict if row is not None else change.verdict
         if verdict is Verdict.WITHIN_LIMIT:
@@ -148,14 +126,9 @@ class _OfModel:
             return []
         if change.verdict is Verdict.CANT_TELL:
             return [f"{capital(change.sentence.partition('; ')[2] or change.sentence)}."]
-        found = self._rate()
         if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice:
-            found.append(f"In {self.style.name(change.name)}, {change.advice}; a smaller one may go unseen.")
-        return found
-
-    def _rate(self) -> list[str]:
-        rate = _rate(self.report) if len(self.report.models) == 1 else ""
-        return [rate] if rate else []
+            return [f"In {self.style.name(change.name)}, {change.advice}; a smaller one may go unseen."]
+        return []
 
     def _telling(self) -> MetricChange | None:
         """Choose the metric that the heading is about, or else the one that ranks."""
@@ -181,8 +154,8 @@ class _OfModel:
         if self.model.version is not None:
             earlier = f" and {runs - before} of {count(pipelines - 1, 'earlier pipeline')}" if pipelines > 1 else ""
             return f"{count(before, 'run')} of {self._target}{earlier}, {here}"
-        of = f" of {pipelines} pipelines" if pipelines > 1 else ""
-        return f"{count(runs, 'run')}{of} on {self._target}, {here}"
+        among = f" (in {pipelines} pipelines)" if pipelines > 1 else ""
+        return f"{count(runs, 'run')} on {self._target}{among}, {here}"
 
     def _folds(self, change: MetricChange) -> int:
         """Count the folds that are compared pair by pair; 0 if none are."""

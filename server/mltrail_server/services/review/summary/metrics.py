@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from mltrail_server.domain import datasets
-from mltrail_server.domain.comparison import NO_BASELINE
 from mltrail_server.domain.conclusion import Finding
 from mltrail_server.domain.datasets import NOT_COMPARABLE
 from mltrail_server.domain.numbers import count
@@ -81,7 +80,7 @@ def counted(found: Sequence[tuple[Row, str]], style: Style, *, other: bool = Tru
     """Say how many metrics have each of these verdicts, and name those of which nothing can be told."""
     names: dict[Verdict | None, list[str]] = {}
     for row, name in found:
-        names.setdefault(None if is_new(row) else row.verdict, []).append(name or style.name(row.metric))
+        names.setdefault(None if row.is_new else row.verdict, []).append(name or style.name(row.metric))
     parts: list[str] = []
     for verdict, say in _COUNTED.items():
         if verdict in names:
@@ -89,8 +88,6 @@ def counted(found: Sequence[tuple[Row, str]], style: Style, *, other: bool = Tru
             how_many = str(n) if parts else count(n, "other metric" if other else "metric")
             named = " and ".join(names[verdict]) if n <= _FEW else how_many
             parts.append(say(how_many, named, n))
-            if verdict is Verdict.WITHIN_LIMIT:
-                parts[-1] += _untested(sum(row.verdict is verdict and not row.is_tested for row, _ in found), n)
     return ", ".join(parts)
 
 
@@ -101,14 +98,3 @@ _COUNTED: dict[Verdict | None, Callable[[str, str, int], str]] = {
     None: lambda _counted, named, n: f"{named} {'has' if n == 1 else 'have'} no baseline yet",
 }
 """How to say each verdict, in this order; None stands for what is new."""
-
-
-def _untested(untested: int, of: int) -> str:
-    if not untested:
-        return ""
-    return " (not tested for chance)" if untested == of else f" ({untested} not tested for chance)"
-
-
-def is_new(row: Row) -> bool:
-    """Whether the metric has nothing to be compared with."""
-    return row.verdict is Verdict.CANT_TELL and row.means.endswith(NO_BASELINE)

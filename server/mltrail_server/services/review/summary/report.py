@@ -34,8 +34,6 @@ class OfReport:
             return "❌"
         if report.outcome is Outcome.WARN:
             return "❔" if self._level is Level.UNKNOWN and not report.gate.contract.problems else "⚠️"
-        if report.outcome is Outcome.PASS and self._level is Level.NEUTRAL:
-            return "✅"
         return ICONS[self._level]
 
     @property
@@ -160,7 +158,7 @@ class OfReport:
         if self._is_without_baseline:
             return f"there is nothing to compare {alone or 'the models'} with yet"
         headline = self._headline()
-        if headline is not None and metrics.is_new(headline):
+        if headline is not None and headline.is_new:
             return f"{self.style.name(headline.metric)} of {alone} has no baseline yet"
         if self._is_undecided:
             return f"can't tell yet whether {self._undecided()}"
@@ -195,12 +193,17 @@ class OfReport:
         better = sum(row.verdict is Verdict.BETTER for _, row in self._others())
         parts = []
         if named:
-            parts.append(self._better(best, verb="") if best is not None else "nothing is clearly better")
+            parts.append(self._better(best, verb="") if best is not None else self._nothing_better())
         if better:
             parts.append(f"{count(better, 'other is', 'others are')} better too")
         parts.append(self._rest())
         text = "; ".join(part for part in parts if part)
         return Line("Better" if best is not None and named else "Other metrics", f"{text}.") if text else None
+
+    def _nothing_better(self) -> str:
+        """Say that no gain was found; "" where nothing could be compared, so that none was looked for."""
+        worst = self.report.conclusion.worst
+        return "" if worst is not None and worst.verdict is Verdict.CANT_TELL else "nothing is clearly better"
 
     def _rest(self) -> str:
         """Count what neither the heading nor the best is about."""

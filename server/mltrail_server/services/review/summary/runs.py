@@ -33,7 +33,7 @@ class OfRuns:
         preview = self.report.previews.get(self.model.name)
         if preview is None:
             nothing = self._nothing_promoted()
-            return Line("On merge", f"nothing{nothing}.") if nothing else None
+            return Line("On merge", f"nothing is promoted{nothing}.") if nothing else None
         name = self.style.name(self.model.name)
         if preview.refused is not None:
             return Line("On merge", f"{name} is not promoted as it is: {preview.refused}.")
@@ -48,11 +48,11 @@ class OfRuns:
         if report.state != "ready" or report.merge_request is None or report.override is not None:
             return ""
         if model.outcome is Outcome.FAIL:
-            return ", while the merge is blocked"
+            return " while the merge is blocked"
         if model.comparison.best_run is None:
             return " (no run has succeeded)"
         if model.model is None or model.model.promote is None:
-            return f" ({self.style.text(FILE_NAME)} promotes no version)"
+            return f" ({self.style.text(FILE_NAME)} names no version to promote)"
         return ""
 
     def _shipped(self) -> str:
@@ -70,9 +70,11 @@ class OfRuns:
             return f"{text}, {self.style.name(metric)} {number(value)}"
         here, by = found.n - compared.pooled, f"by {self.style.name(metric)}"
         best = f"the best of {here} {by}" if here > 1 else by
-        tested = ", which was tested," if compared.baseline is not None else ""
         of = f"the mean of {found.n} runs" if compared.pooled else "their mean"
-        return f"{text}, {best} ({number(value)}; {of}{tested} is {number(found.mean)}){self._other_value(run)}"
+        mean = (
+            f"{of} is {number(found.mean)}" if compared.baseline is None else f"tested was {of}, {number(found.mean)}"
+        )
+        return f"{text}, {best} ({number(value)}; {mean}){self._other_value(run)}"
 
     def _other_value(self, run: Run) -> str:
         """Give the run's own value in another metric, the worst: what is promoted is not the table's means."""
@@ -92,8 +94,8 @@ class OfRuns:
         parts = [self._data(), self._code(), self._parameters()]
         if self.model.environment:
             parts.append(count(len(self.model.environment), "package"))
-        unknown = "" if compared.datasets or self._logs_data else "; the runs don't say which data they used"
-        unseen = "" if self._same_files else " A changed evaluation can't be told from a changed model."
+        unknown = "" if compared.datasets or self.model.logs_data else "; the runs don't say which data they used"
+        unseen = "" if self._same_files else " Whether the evaluation changed too can't be seen from here."
         return Line("Changed", f"{', '.join(part for part in parts if part)}{unknown}.{unseen}")
 
     def _parameters(self) -> str:
@@ -119,12 +121,7 @@ class OfRuns:
     def _data(self) -> str:
         if self.model.comparison.datasets:
             return "the data (which may be why the numbers differ)"
-        return "no data" if self._logs_data else ""
-
-    @property
-    def _logs_data(self) -> bool:
-        sides = (self.model.comparison.best, self.model.comparison.baseline)
-        return all(side is not None and any(run.datasets for run in side.runs) for side in sides)
+        return "no data" if self.model.logs_data else ""
 
     def not_counted(self) -> Line | None:
         """Say what doesn't count, and why."""

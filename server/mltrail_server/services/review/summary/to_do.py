@@ -53,4 +53,4 @@ def _same_data(report: Report, model: ModelReport, style: Style) -> str:
     named = model.model.same_dataset if model.model is not None else None
     dataset = f"{style.text(named)} dataset" if named else "dataset"
     target = style.text(report.against)
-    return f"evaluate {which} on {target}'s {dataset}, or train {target} again on the new one"
+    return f"evaluate {which} on {target}'s {dataset}, or train and evaluate {target} again with the new one"
