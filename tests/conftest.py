@@ -114,7 +114,7 @@ def settings(tmp_path: Path, new_database: Callable[[Path], str]) -> Settings:
 @pytest.fixture
 def deps(settings: Settings, clock: FrozenClock) -> Iterator[Deps]:
     made = create_deps(settings, clock=clock)
-    databases.share_compiled(made.db.engine)
+    databases.share_compiled(made.db)
     yield made
     made.db.dispose()
 
@@ -145,7 +145,7 @@ def gitlab_settings(team: Team, tmp_path: Path, new_database: Callable[[Path], s
 @pytest.fixture
 def gitlab_deps(gitlab_settings: Settings, clock: FrozenClock) -> Iterator[Deps]:
     made = create_deps(gitlab_settings, clock=clock)
-    databases.share_compiled(made.db.engine)
+    databases.share_compiled(made.db)
     yield made
     made.db.dispose()
 
