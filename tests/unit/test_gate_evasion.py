@@ -111,6 +111,18 @@ def test_nor_are_many_candidates_of_one_seed_each() -> None:
     assert found.sentence.endswith("; the 5 runs here count as one, 5 in the baseline")
 
 
+def test_runs_that_are_made_to_spread_are_no_pass_even_if_their_mean_is_lucky() -> None:
+    wide = [0.8 + 5 * (one - 0.8) for one in BEFORE]
+    found = ruling(runs(wide))
+    assert (found.outcome, found.verdict) == (Outcome.WARN, Verdict.CANT_TELL)
+    assert found.sentence == "±0.0 pp; these runs spread 5.0 times as much as the branch's, which may hide a drop"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_runs_that_spread_a_little_more_still_pass(times: int) -> None:
+    assert ruling(runs([0.8 + times * (one - 0.8) for one in BEFORE])).outcome is Outcome.PASS
+
+
 UNLUCKY = [RunState.FAILED, RunState.CANCELED, RunState.DELETED, RunState.SUPERSEDED]
 
 

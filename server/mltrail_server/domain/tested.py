@@ -10,13 +10,14 @@ from .direction import Better, MetricDirection
 from .evidence import ALPHA, BranchLevel, Evidence
 from .hypotheses import ENOUGH_PIPELINES, Decision
 from .numbers import number
-from .statistics import Summary, t_quantile
+from .statistics import Summary, f_below, t_quantile
 from .verdict import Verdict
 from .winners import ALONE
 
 _POWER = 0.8
 _SEEDS = 5
 _SEVERAL = 3
+_WIDER = 1e-4
 _SPREADS = 3.0
 """A test that sees a drop of this many spreads in four of five cases may say "no clear change"."""
 _WANTED = 1.5
@@ -66,9 +67,7 @@ class Tested:
         if self.direction.better is Better.UNKNOWN:
             return Found(Verdict.CANT_TELL, f"{self.difference}; is higher or lower better?")
         if weighed.hidden is not None:
-            spread = number(weighed.hidden, decimals=1)
-            reason = f"these runs spread {spread} times as much as the branch's, which may hide a {self._drop}"
-            return Found(Verdict.CANT_TELL, f"{self.difference}; {reason}")
+            return self._spreading(weighed.hidden)
         if self.decision is None:
             return self._too_few(weighed, ALPHA)
         found = self._decided(weighed, self.decision)
@@ -110,11 +109,29 @@ class Tested:
         if self._stands_alone:
             return self._with_fewer(weighed)
         seen = max(weighed.detectable(falls=not self._lower), decision.seen)
+        if self._times > 1 and self._alone(seen, weighed, decision) * self._times > _SPREADS * (self.now.sd or 0.0):
+            return self._spreading(self._times)
         few = decision.ranked < ENOUGH_PIPELINES and self._alone(seen, weighed, decision) > _SPREADS * weighed.sd
         if few or math.isinf(seen):
             return self._too_few(weighed, decision.alpha)
         limit = f"; allowed: {self._limit}" if self.allowed else ""
         return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance{limit}", self._seen(seen))
+
+    @property
+    def _times(self) -> float:
+        """How many times as much as the branch's these runs spread, if chance does that in less than one of 10,000
+        cases; else 1. What they hide is measured by the branch's spread, or they could be made to spread to hide it.
+        """
+        level = self.level
+        if level is None or not level.sd or not self.now.sd or self.now.sd <= level.sd:
+            return 1.0
+        chance = f_below((level.sd / self.now.sd) ** 2, level.freedom, self.now.n - 1)
+        return self.now.sd / level.sd if chance < _WIDER else 1.0
+
+    def _spreading(self, times: float) -> Found:
+        spread = number(times, decimals=1)
+        reason = f"these runs spread {spread} times as much as the branch's, which may hide a {self._drop}"
+        return Found(Verdict.CANT_TELL, f"{self.difference}; {reason}")
 
     @property
     def _stands_alone(self) -> bool:
