@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from mltrail_server.domain import evidence
-from mltrail_server.domain.evidence import Contest, Ends, Evidence
+from mltrail_server.domain.branch import PossibleLevel
+from mltrail_server.domain.evidence import BranchLevel, Contest, Ends, Evidence, Plan
 from mltrail_server.domain.statistics import Summary, f_two_sided, summarise, t_below, t_quantile
 from tests.welch import welch_p
 
@@ -195,15 +196,41 @@ def test_unequal_spreads_are_each_counted() -> None:
     [
         (1, 1, 0, 13),
         (1, 1, 100, 7),
-        (1, 1, 10, 13),
+        (1, 1, 10, 17),
+        (1, 1, 5, None),
         (1, 3, 0, 2),
-        (0, 1, 0, 2),
+        (1e-9, 1, 0, 2),
         (1, 0, 0, None),
         (1, 0.01, 0, None),
     ],
 )
-def test_how_many_runs_would_tell(sd: float, drop: float, weight: float, runs: int | None) -> None:
-    assert evidence.runs_needed(sd, drop, weight=weight) == runs
+def test_how_many_runs_would_tell_if_the_spread_were_known(
+    sd: float, drop: float, weight: float, runs: int | None
+) -> None:
+    """2 (z₀.₉₅ + z₀.₈)² sd² / drop² runs on both sides, or fewer here against a level that is known as well as a mean
+    of `weight` runs is: https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm.
+    """
+    level = BranchLevel(0, weight, 1, 2, sd, 1e9, (PossibleLevel(1.0, 0, 1 / weight, 2),)) if weight else None
+    assert Plan(sd, math.inf, level, math.inf).runs(drop) == runs
+
+
+@pytest.mark.parametrize(("few", "drop"), [(2, 1.5), (3, 1.5), (3, 1.0), (5, 1.0)])
+def test_as_many_runs_as_advised_show_the_drop_in_four_of_five_cases(few: int, drop: float) -> None:
+    rng = random.Random(few)
+
+    def tested(runs: int, lost: float) -> Evidence:
+        before, now = (summarise([rng.gauss(level, 1) for _ in range(runs)]) for level in (0, -lost))
+        weighed = evidence.weigh(evidence.level(before), now)
+        assert weighed is not None
+        return weighed
+
+    seen, many = 0, 1500
+    for _ in range(many):
+        known = tested(few, 0.0)
+        runs = Plan(known.sd, known.freedom).runs(drop * known.sd)
+        assert runs is not None
+        seen += tested(runs, drop * known.sd).below(0.0) < 0.05
+    assert seen / many == pytest.approx(0.8, abs=0.05)
 
 
 def test_a_detectable_drop_is_seen_in_four_of_five_cases() -> None:

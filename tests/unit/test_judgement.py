@@ -119,7 +119,7 @@ class TestTolerance:
         assert few.rulings[0].verdict is Verdict.CANT_TELL
         assert (
             few.rulings[0].advice
-            == "with 6 runs on each side, a drop of 1.1 would be seen in four of five cases; this one may need more"
+            == "with 11 runs on each side, a drop of 1.1 would be seen in four of five cases; this one may need more"
         )
 
     def test_what_would_be_seen_grows_with_the_metrics_that_share_the_false_alarms(self) -> None:
@@ -135,7 +135,7 @@ class TestTolerance:
         (ruling,) = found.rulings
         assert (ruling.verdict, ruling.outcome) == (Verdict.CANT_TELL, Outcome.WARN)
         assert ruling.sentence.endswith("; too few runs to tell")
-        assert "runs here, a drop of" in ruling.advice
+        assert "runs on each side, a drop of" in ruling.advice
 
 
 class TestSingleRuns:

@@ -5,6 +5,7 @@ pipelines where each has a single run. Samples within one run show nothing about
 mixture of possible levels (`branch`), so every chance here is a mixture too. Decision 32 has the figures.
 """
 
+import bisect
 import itertools
 import math
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ _COPIES = 1e-4
 _LEAST = 1e-100
 _FEW = 3
 _MOST_RUNS = 1000
+_ROUNDS = 20
 _WIDE = 0.5
 _FARTHEST = 30.0
 """Beyond so many standard errors a normal tail is cut off: no difference would be called there."""
@@ -154,7 +156,10 @@ class Evidence:
         the difference out of the interval although chance moves it back, and luck does if the best was chosen.
         """
         reach = self.high - self.difference + self._luck if falls else self.difference - self.low - self._luck
-        return reach + statistics.t_quantile(POWER, self.freedom) * self.error
+        t = statistics.t_quantile(1 - (self.ends.above if falls else self.ends.below), self.freedom)
+        # The next test will find another spread.
+        margin = statistics.t_quantile(POWER, self.freedom) * math.sqrt(1 + t * t / (2 * self.freedom))
+        return reach + margin * self.error
 
     @property
     def _parts(self) -> tuple[Part, ...]:
@@ -356,22 +361,46 @@ def _without_copies(before: BranchLevel) -> BranchLevel:
     return BranchLevel(before.mean, 1.0, 1, 1, None, 0.0, (alone,))
 
 
-def runs_needed(sd: float, drop: float, *, weight: float = 0.0) -> int | None:
-    """Return how many runs a side would show a drop in four of five cases; None for more than a thousand.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known before more runs are trained: the spread from run to run, with its degrees of freedom.
 
-    The baseline is known as well as a mean of `weight` runs is, or of as many as this side gets, if these are more.
-    n = 2 (z₀.₉₅ + z₀.₈)² sd² / drop² for equal sides, see
-    https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm.
+    They are trained here, to be compared with a `level` of the branch, or else on both sides; a spread with `others`
+    degrees of freedom is then known besides. The metric `falls` if it gets worse.
     """
-    if drop <= 0 or not math.isfinite(drop):
-        return None
-    z = statistics.t_quantile(1 - ALPHA, math.inf) + statistics.t_quantile(POWER, math.inf)
-    if sd * z >= drop * _MOST_RUNS:
-        return None
-    needed = (sd * z / drop) ** 2
-    share = needed / weight if weight else 1.0  # of the variance that is allowed, how much the baseline takes
-    n = math.ceil(min(2 * needed, needed / (1 - share) if share < 1 else math.inf))
-    return max(2, n) if n <= _MOST_RUNS else None
+
+    sd: float
+    freedom: float
+    level: BranchLevel | None = None
+    others: float = 0.0
+    falls: bool = True
+
+    def drop(self, runs: int, alpha: float) -> float:
+        """Return which drop so many runs would show in four of five cases, to a test at `alpha`.
+
+        Both the spread that the drop is said in and the one that the next test will find are estimates: what they vary
+        by (for n degrees of freedom, about a share of 1 / 2n of the variance) is added to what the mean varies by.
+        """
+        freedom = self.others + 2 * (runs - 1)
+        error = self.sd * math.sqrt(2 / runs)
+        reach = statistics.t_quantile(1 - alpha, freedom)
+        tested = weigh(self.level, Summary(self.level.mean, self.sd, runs)) if self.level is not None else None
+        if tested is not None:
+            tested = replace(tested, ends=Ends(alpha, alpha))
+            freedom, error = tested.freedom, tested.error
+            reach = (tested.high - tested.difference if self.falls else tested.difference - tested.low) / error
+        z = statistics.t_quantile(POWER, math.inf)
+        margin = z
+        for _ in range(_ROUNDS):
+            margin = z * math.sqrt(1 + reach**2 / (2 * freedom) + (reach + margin) ** 2 / (2 * self.freedom))
+        return (reach + margin) * error
+
+    def runs(self, drop: float, alpha: float = ALPHA) -> int | None:
+        """Return how many runs would show a drop in four of five cases; None for more than a thousand."""
+        if drop <= 0 or not math.isfinite(drop) or self.drop(_MOST_RUNS, alpha) > drop:
+            return None
+        few = range(2, _MOST_RUNS + 1)
+        return few[bisect.bisect_left(few, -drop, key=lambda runs: -self.drop(runs, alpha))]
 
 
 def _hidden(before: BranchLevel, now: Summary, found: Evidence) -> float | None:

@@ -7,14 +7,13 @@ from functools import cached_property
 from . import evidence
 from .differences import Difference
 from .direction import Better, MetricDirection
-from .evidence import ALPHA, BranchLevel, Evidence
+from .evidence import ALPHA, UNCORRECTED, BranchLevel, Evidence
 from .hypotheses import ENOUGH_PIPELINES, Decision
 from .numbers import number
-from .statistics import Summary, f_below, t_quantile
+from .statistics import Summary, f_below
 from .verdict import Verdict
 from .winners import ALONE
 
-_POWER = 0.8
 _SEEDS = 5
 _SEVERAL = 3
 _WIDER = 1e-4
@@ -111,8 +110,7 @@ class Tested:
         seen = max(weighed.detectable(falls=not self._lower), decision.seen)
         if self._times > 1 and self._alone(seen, weighed, decision) * self._times > _SPREADS * (self.now.sd or 0.0):
             return self._spreading(self._times)
-        few = decision.ranked < ENOUGH_PIPELINES and self._alone(seen, weighed, decision) > _SPREADS * weighed.sd
-        if few or math.isinf(seen):
+        if self._is_blind(seen, weighed, decision):
             return self._too_few(weighed, decision.alpha)
         limit = f"; allowed: {self._limit}" if self.allowed else ""
         return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance{limit}", self._seen(seen))
@@ -147,14 +145,18 @@ class Tested:
             here, advice = f"the {self.now.n} runs here count as one", f"{advice}, each with a seed of its own"
         return Found(Verdict.CANT_TELL, f"{self.difference}; {here}, {self.before.n} in the baseline", advice)
 
+    def _is_blind(self, seen: float, weighed: Evidence, decision: Decision) -> bool:
+        """Whether a drop that matters would not be seen, even if this were the only metric."""
+        far = _SPREADS * weighed.sd
+        if math.isinf(seen) or decision.ranked >= ENOUGH_PIPELINES or seen <= far:
+            return math.isinf(seen)
+        return self._alone(seen, weighed, decision) > far
+
     def _alone(self, seen: float, weighed: Evidence, decision: Decision) -> float:
         """Return which drop would be seen if this were the only metric: more of them make nobody know less. A test by
         ranks is one for all of them anyway.
         """
-        if decision.ranked:
-            return seen
-        alpha = weighed.ends.below if self._lower else weighed.ends.above
-        return seen - (t_quantile(1 - alpha, weighed.freedom) - t_quantile(1 - ALPHA, weighed.freedom)) * weighed.error
+        return seen if decision.ranked else replace(weighed, ends=UNCORRECTED).detectable(falls=not self._lower)
 
     def _luck(self, weighed: Evidence) -> str:
         """Say how much of the difference luck makes, where all of it may be luck, or where the interval, which allows
@@ -196,12 +198,16 @@ class Tested:
 
     def _too_few(self, weighed: Evidence, alpha: float) -> Found:
         """Say how many runs would show a drop that matters, however many metrics share the false alarms."""
-        drop = _WANTED * weighed.sd
-        known = self.level is not None and self.level.pipelines > 1
-        n = evidence.runs_needed(weighed.sd, drop, weight=self.level.weight if known and self.level else 0.0)
-        together, alone = (t_quantile(1 - chance, math.inf) + t_quantile(_POWER, math.inf) for chance in (alpha, ALPHA))
-        where = "here" if known else "on each side"
-        drop *= together / alone
+        level = self.level
+        others = max(0.0, level.freedom - (self.before.n - 1)) if level is not None else 0.0
+        plan = evidence.Plan(weighed.sd, weighed.freedom, others=others, falls=not self._lower)
+        n, where = plan.runs(_WANTED * weighed.sd), "on each side"
+        if level is not None and level.pipelines > 1:
+            here = replace(plan, level=level)
+            needed = here.runs(_WANTED * weighed.sd)
+            if needed and (n is None or needed <= 2 * n):  # not more than on both sides together
+                plan, n, where = here, needed, "here"
+        drop = plan.drop(n, alpha) if n else math.inf
         less = 0 < -self.direction.gain(weighed.difference) < drop + (self.allowed or 0.0)
         more = "; this one may need more" if less else ""
         advice = f"with {n} runs {where}, {self._seen(drop)}{more}" if n else ""
