@@ -13,8 +13,8 @@ help: ## Print this help
 demo: env train-env ## Show everything on a real training; ONCE=1 exits at the end, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
-test: env train-env client-envs postgresql chromium ## Run all tests, in random order, two files at a time; ARGS="-k name" runs some
-	$(DEV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: env train-env client-envs postgresql chromium ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
 	$(DEV)/bin/ruff check

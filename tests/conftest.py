@@ -20,6 +20,7 @@ from tests.clock import FrozenClock
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, description
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems  # noqa: PLC0414 - as above
 from tests.postgresql import Cluster
 from tests.s3 import bucket as bucket  # noqa: PLC0414
 from tests.s3 import s3_endpoint as s3_endpoint  # noqa: PLC0414

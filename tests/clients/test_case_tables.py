@@ -16,9 +16,7 @@ TABLE = CaseTable("golden", "eval_results_table.json", "id", label="target", pre
 
 
 @pytest.mark.clients
-@pytest.mark.parametrize(
-    ("client", "how"), [("mlflow-2.7", "log_table"), ("mlflow-2", "log_table"), ("mlflow-3", "evaluate")]
-)
+@pytest.mark.parametrize(("client", "how"), [("mlflow-2", "log_table"), ("mlflow-3", "evaluate")])
 def test_mlflow_s_table_is_read(client: str, how: str) -> None:
     command = [ENVIRONMENTS / client / "bin/python", HERE / "case_tables.py", how]
     done = subprocess.run(command, capture_output=True, check=False)

@@ -60,15 +60,25 @@ def merged(whole: Whole) -> tuple[Ran, Ran]:
     return first, second
 
 
-@pytest.mark.parametrize("server", ["{url}", "{url}/", "${{MLTRAIL_URL}}", "$MLTRAIL_URL"])
-def test_the_readmes_lines(whole: Whole, server: str) -> None:
-    config = first_of("README.md") | {"variables": {"MLTRAIL_URL": whole.world.url + "/"}}
-    begin(whole, config, server.format(url=whole.world.url))
+def test_the_readmes_lines(whole: Whole) -> None:
+    begin(whole, readmes(whole), "$MLTRAIL_URL")
     request, default = merged(whole)
     assert jobs(request) == {"train": "success", "mltrail-report": "success"}
     assert jobs(default) == {"train": "success", "mltrail-report": "success", "mltrail-promote": "success"}
     assert "accuracy" in default.artifacts["mltrail-report/metrics.txt"]
     assert whole.get("registered-models/get?name=churn")["registered_model"]["aliases"]
+
+
+@pytest.mark.parametrize("server", ["{url}", "{url}/", "${{MLTRAIL_URL}}"])
+def test_each_job_finds_the_server_however_its_address_is_written(whole: Whole, server: str) -> None:
+    begin(whole, readmes(whole), server.format(url=whole.world.url))
+    default = whole.branch_pipeline()
+    assert jobs(default) == {"train": "success", "mltrail-report": "success", "mltrail-promote": "success"}
+    assert whole.get("registered-models/get?name=churn")["registered_model"]["aliases"]
+
+
+def readmes(whole: Whole) -> dict[str, Any]:
+    return first_of("README.md") | {"variables": {"MLTRAIL_URL": whole.world.url + "/"}}
 
 
 def test_without_training_again(whole: Whole) -> None:
