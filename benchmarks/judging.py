@@ -29,6 +29,11 @@ from mltrail_server.domain import gate
 from mltrail_server.domain.comparison import compare
 from mltrail_server.domain.grouping import Run, RunState
 
+try:
+    from mltrail_server.domain import judgement
+except ImportError:  # an older version
+    judgement = None  # type: ignore[assignment]
+
 ROOT = Path(__file__).parents[1]
 _NEWEST = 100  # the target branch's newest pipeline
 _DATASETS = {"test": "held-out (6f1ed002ab55)"}
@@ -79,14 +84,13 @@ def _request(case: Case, rng: random.Random) -> Callable[[], object]:
     now = _pipeline(case, _NEWEST + 1, names, rng)
     newest, *history = (_pipeline(case, _NEWEST - place, names, rng) for place in range(case.pipelines))
 
+    ids = range(_NEWEST, _NEWEST - case.pipelines, -1)
+
     def judge() -> object:
         compared = compare(now, newest, history=history, model=model)
-        try:
-            from mltrail_server.domain.judgement import ModelInput, judge_models  # noqa: PLC0415 - not in older versions
-        except ImportError:
-            return gate.judge(compared, model, target="main")  # type: ignore[call-arg]
-        ids = range(_NEWEST, _NEWEST - case.pipelines, -1)
-        return judge_models([ModelInput("churn", compared, model, target="main", pipelines=ids)])
+        if judgement is None:
+            return gate.judge(compared, model, target="main")  # type: ignore[unreachable]
+        return judgement.judge_models([judgement.ModelInput("churn", compared, model, target="main", pipelines=ids)])
 
     return judge
 
