@@ -13,6 +13,7 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.evidence import Evidence
 from mltrail_server.domain.hypotheses import Family, Hypothesis, Key, Look, decide
 from mltrail_server.domain.statistics import summarise, t_quantile
+from mltrail_server.domain.winners import Contest
 
 
 def repeats(metric: str, *chances: float, shares: Sequence[float] = (0.9,)) -> Hypothesis:
@@ -197,6 +198,48 @@ def test_the_interval_leaves_out_exactly_what_the_test_rejects(seed: int) -> Non
         assert found.evidence is not None
         low, high = found.evidence.low, found.evidence.high
         assert low < found.evidence.difference < high
+        lost, gained = (low, -high) if one.better is Better.LOWER else (-high, low)
+        assert (lost > one.tolerance, gained > 0) == (found.worse, found.better)
+
+
+def looked_at(place: int, *, pipelines: int, rng: random.Random) -> Hypothesis:
+    """A metric that one to four looks saw, each with the runs of those before, some with a best of several. With a
+    single run a pipeline, all metrics have the branch's values.
+    """
+    single, model = rng.random() < 0.5, rng.choice(["churn", "fraud"])
+    branch = [[rng.gauss(0, 1) for _ in range(1 if single else 4)] for _ in range(pipelines)]
+    sides = [summarise(one) for one in branch]
+    level = evidence.level(sides[0], sides[1:])
+    better = rng.choice([Better.HIGHER, Better.LOWER])
+    here, there = rng.choice([(1, 1), (1, 1), (12, 1), (1, 12), (12, 12)])
+    alike = min(here, rng.choice([1, 5])), min(there, rng.choice([1, 5]))
+    contest = Contest(here, there, *alike, ranks=rng.random() < 0.5, lower=better is Better.LOWER)
+    centre = rng.choice([0, 0, -1, 1, -3, 3, -7, 7])
+    runs = [rng.gauss(centre, 1)] if single else []
+    known = []
+    for _ in range(1 if single else rng.choice([1, 2, 4])):
+        if not single and runs and rng.random() < 1 / 3:  # the same seeds again: each counts as the mean of its repeats
+            runs = [(one + rng.gauss(centre, 1)) / 2 for one in runs]
+        elif not single:
+            runs = [*runs, *(rng.gauss(centre, 1) for _ in range(3))]
+        known.append(summarise(runs))
+    shares = hypotheses.shares_of([one.n for one in known], rng.choice([None, 3, 6]))
+    looks = [Look(share, now, evidence.weigh(level, now, contest)) for share, now in zip(shares, known, strict=True)]
+    asked = Hypothesis(Key(model, str(place)), rng.choice(list(Family)), better, rng.choice([0.0, 0.5]))
+    return asked.at(looks[::-1], {number: one[0] for number, one in enumerate(branch)} if single else {})
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_interval_agrees_with_the_verdict_whatever_looks_families_and_choices_there_were(seed: int) -> None:
+    rng = random.Random(seed)
+    pipelines = rng.choice([6, 19, 25])
+    asked = [looked_at(place, pipelines=pipelines, rng=rng) for place in range(rng.choice([1, 3, 6]))]
+    decisions = decide(asked)
+    for one in asked:
+        found = decisions[one.key]
+        assert found.evidence is not None
+        low, high = found.evidence.low, found.evidence.high
+        assert low <= high
         lost, gained = (low, -high) if one.better is Better.LOWER else (-high, low)
         assert (lost > one.tolerance, gained > 0) == (found.worse, found.better)
 

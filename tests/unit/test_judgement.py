@@ -112,6 +112,17 @@ class TestTolerance:
         assert (ruling.verdict, ruling.outcome, ruling.sentence) == (verdict, outcome, sentence)
         assert metrics_of(found)["auc"].verdict is verdict, "the metric's row says the same"
 
+    def test_the_bad_end_is_corrected_for_all_rules(self) -> None:
+        now, before = (99.5, 99.6, 99.4), (100.0, 100.1, 99.9)
+        rule = Rule("auc_*", better=HIGHER, worse_by=Tolerance(0.8))
+        for metrics, verdict in ((1, Verdict.WITHIN_LIMIT), (10, Verdict.NO_CLEAR_CHANGE)):
+            names = [f"auc_{number}" for number in range(metrics)]
+            found = judged(runs(dict.fromkeys(names, now)), runs(dict.fromkeys(names, before)), rule)
+            assert {one.verdict for one in found.rulings} == {verdict}
+            for one in metrics_of(found).values():
+                assert one.evidence is not None
+                assert (one.evidence.low >= -0.8) is (verdict is Verdict.WITHIN_LIMIT), "the interval says the same"
+
     def test_what_would_be_seen_is_said(self) -> None:
         found = judged(runs({"auc": (99.0, 99.1, 98.9)}), runs({"auc": (100.0, 100.1, 99.9)}), self.RULE)
         assert found.rulings[0].advice == "a drop of 1.3 would be seen in four of five cases"

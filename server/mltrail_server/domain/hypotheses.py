@@ -196,9 +196,13 @@ def _with_ends(one: Hypothesis, loss: _Corrected, gain: _Corrected) -> Evidence 
     """Correct the evidence's interval as its tests are corrected. What compares cases has intervals of its own."""
     if not isinstance(one.evidence, Evidence):
         return None
+    not_above, not_below = (one.tolerance, 0.0) if one.better is Better.LOWER else (0.0, -one.tolerance)
     below, above = (loss, gain) if one.better is Better.LOWER else (gain, loss)
     lowest = below.end if below.end is not None else math.inf
     highest = above.end if above.end is not None else -math.inf
+    if not one.share:  # the same seeds again test nothing, though their repeats may have another mean
+        lowest = min(lowest, not_above) if below.p > ALPHA else lowest
+        highest = max(highest, not_below) if above.p > ALPHA else highest
     return replace(one.evidence, ends=Ends(below.alpha, above.alpha, lowest, highest))
 
 
