@@ -112,7 +112,7 @@ def a_report(**changes: Any) -> Mapping[str, Any]:
                 "metrics": [
                     a_metric("val_auc", "better", "+0.8 pp, more than chance explains"),
                     a_metric("val/log loss", "worse", "+0.02, more than chance explains"),
-                    a_metric("val_f1", "can't tell yet", "one run on each side can't show what is chance"),
+                    a_metric("val_f1", "can't tell yet", "one run on each side can't show how much is chance"),
                     a_metric("recall", "worse", "no longer logged", current=None, delta=None),
                 ],
                 "parameters": [

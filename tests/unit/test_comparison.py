@@ -49,7 +49,7 @@ STEADY = [0.80, 0.81, 0.82, 0.80, 0.81]
         ([0.90, 0.91, 0.92], [0.80, 0.81, 0.82], Verdict.BETTER, "+10 pp, more than chance explains"),
         ([0.70, 0.71, 0.72], [0.80, 0.81, 0.82], Verdict.WORSE, "−10 pp, more than chance explains"),
         ([0.80, 0.83, 0.81], [0.80, 0.82, 0.81], Verdict.NO_CLEAR_CHANGE, "+0.3 pp, could be chance"),
-        ([0.9], [0.8], Verdict.CANT_TELL, "+10 pp; one run on each side can't show what is chance"),
+        ([0.9], [0.8], Verdict.CANT_TELL, "+10 pp; one run on each side can't show how much is chance"),
         ([0.8], [0.8], Verdict.NO_CLEAR_CHANGE, "the same value"),
         # One run is held against the interval in which one more run of the other side would fall.
         ([0.90], STEADY, Verdict.BETTER, "+9.2 pp, more than chance explains"),

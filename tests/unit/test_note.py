@@ -239,7 +239,7 @@ def test_a_p_names_the_way_in_which_the_metric_moved() -> None:
     body = written({"churn": Sides(now, before)})
     assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| rise: \d", body)
     assert re.search(r"(?m)^\| `loss`<br>.* \| .* \| drop: \d", body)
-    assert "It is one-sided and corrected for 2 tests (Holm), which share one chance in twenty of a false a" in body
+    assert "It is one-sided and corrected for 2 tests (Holm), which share at most one chance in twenty of a" in body
 
 
 def test_intervals_say_for_what_they_are_corrected() -> None:
@@ -248,8 +248,10 @@ def test_intervals_say_for_what_they_are_corrected() -> None:
         for n in range(30)
     ]
     body = written({"churn": Sides(trials, runs(101, 0.8))}, CONTRACT)
-    assert "and corrected for 2 tests (Holm): 1 by rules that block, 1 other; each group has one chance in " in body
-    assert "corrected for choosing the best of 10 candidates here, whose lead is partly luck." in body
+    assert "and corrected for 2 tests (Holm): 1 by rules that block, 1 other; each group has at most one ch" in body
+    assert (
+        "corrected for choosing the best of 10 candidates here by `accuracy`, whose lead is partly luck: the d" in body
+    )
     assert "whose lead" not in written({"churn": Sides(runs(1, 0.8), runs(101, 0.8))}, CONTRACT)
 
 
@@ -311,10 +313,10 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     failed = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8), history)}, CONTRACT)
     (sure,) = re.findall(r"(?m)^\*\*How sure:\*\* (.*)$", failed)
     assert sure == (
-        "clear: chance differences between runs would show this in fewer than 1 of 1,000 cases, on this test set. "
+        "clear that `accuracy` is worse: chance differences between runs would show it in fewer than 1 of 1,000 cases. "
         "15 runs on `main` (in 5 pipelines), 3 here."
     )
-    chance = "one chance in twenty of a false alarm in a commit that changes nothing. Gains are tested apart "
+    chance = "at most one chance in twenty of a false alarm in a commit that changes nothing. Gains are tested apart "
     assert f"the only test has {chance}" in failed
     slower = [replace(run, metrics=run.metrics | {"latency": 10 + run.iid / 100}) for run in runs(1, 0.7)]
     both = written({"churn": Sides(slower, runs(11, 0.8), history)}, CONTRACT)
@@ -396,7 +398,7 @@ def test_counts_of_what_changed_agree_with_the_list() -> None:
     now = runs(1, 0.9, params={"lr": "0.2", "layers": "4", "seed": "1"})
     report = replace(a_report({"churn": Sides(now, runs(11, 0.8))}, CONTRACT), changed_files=3)
     body = note.body(report, settings=SETTINGS, project_path="team/churn")
-    assert "**Changed:** 3 files, 2 of 2 parameters; the runs don't say which data they used. Whether the ev" in body
+    assert "**Changed:** 3 files, 2 of 2 parameters. Not known: which data the runs used; whether the code" in body
     assert "<summary>What changed: 2 parameters</summary>" in body
 
 

@@ -85,8 +85,8 @@ class Tested:
         if any(side.n > 1 and side.sd == 0 for side in (self.now, self.before)):
             return Found(Verdict.CANT_TELL, f"{self.difference}; all runs on a side gave the same number", _FIXED)
         runs = "one run on each side" if self.now.n == 1 and self.before.n == 1 else "so few runs"
-        advice = f"train with {_SEEDS} seeds on each side, here and on the target branch"
-        return Found(Verdict.CANT_TELL, f"{self.difference}; {runs} can't show what is chance", advice)
+        advice = f"train with {_SEEDS} seeds on both sides"
+        return Found(Verdict.CANT_TELL, f"{self.difference}; {runs} can't show how much is chance", advice)
 
     def _decided(self, weighed: Evidence, decision: Decision) -> Found:
         if decision.worse:
@@ -112,8 +112,14 @@ class Tested:
             return self._spreading(self._times)
         if self._is_blind(seen, weighed, decision):
             return self._too_few(weighed, decision.alpha)
-        limit = f"; allowed: {self._limit}" if self.allowed else ""
-        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance{limit}", self._seen(seen))
+        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, {self._may_be(weighed)}", self._seen(seen))
+
+    def _may_be(self, weighed: Evidence) -> str:
+        """Say that it may be chance, or, of a loss that is clear in itself, that a larger one than allowed may be."""
+        if not self.allowed:
+            return "could be chance"
+        is_lost = weighed.low > 0 if self._lower else weighed.high < 0
+        return f"{'not clearly more than allowed' if is_lost else 'could be chance; allowed'}: {self._limit}"
 
     @property
     def _times(self) -> float:

@@ -143,8 +143,11 @@ def test_folds_are_compared_pair_by_pair(trail: Trail) -> None:
         trail.team.gitlab.set_job(job, "success")
     report = trail.report(pipeline)
     assert report["gate"]["outcome"] == "fail"
-    assert "**How sure:** clear: chance differences between folds would show this in " in report["markdown"]
-    assert " on this test set. 4 folds are compared one by one with those on `main`.\n" in report["markdown"]
+    assert (
+        "**How sure:** clear that `val_accuracy` is worse: chance differences between folds would show it in "
+        in report["markdown"]
+    )
+    assert " cases. 4 folds are compared one by one with those on `main`.\n" in report["markdown"]
 
 
 def test_other_data_is_not_comparable(trail: Trail) -> None:

@@ -23,10 +23,10 @@ _MOST_PLACES = 6
 _MOST_ROWS = 8
 _MOST_PIPELINES = 5
 _P = (
-    "p is how often chance alone would show so much of what it names, if runs vary here as they do on the target "
-    "branch. It is one-sided"
+    "p is how often runs that vary as on the target branch would show at least so much by chance, if the model had "
+    "changed by exactly what is allowed (without a limit: not at all). It is one-sided"
 )
-_CHANCE = "one chance in twenty of a false alarm in a commit that changes nothing"
+_CHANCE = "at most one chance in twenty of a false alarm in a commit that changes nothing"
 _GAINS = "Gains are tested apart in the same way."
 _INTERVAL = (
     "Each end of an interval leaves out 5 %, corrected like the test on that side, so that it agrees with the verdict: "
@@ -34,8 +34,8 @@ _INTERVAL = (
     "deviation from run to run."
 )
 _RUNS_ONLY = (
-    "Chance is what differs from run to run, such as the seed. Whether another test set would say the same is not "
-    "measured here."
+    "Chance is what differs from run to run, such as the seed. Whether another test set, or another machine, would say "
+    "the same is not measured here."
 )
 _RUNS_AND_CASES = (
     "Chance is what differs from run to run, such as the seed, and for tables of cases what differs from case to case."
@@ -43,9 +43,9 @@ _RUNS_AND_CASES = (
 _NO_PROOF = "Neither *no clear change* nor *within its limit* proves that nothing has changed."
 _KEPT = "Where a drop is limited, *within its limit* means that even the worse end of the interval keeps it."
 _MEASURED = (
-    "*As measured*: a plain bar, such as *at most 0.4*, is held against the value itself, whatever chance may do to "
-    "it; p and interval are about the change."
+    "*As measured*: a plain bar, such as *at most 0.4*, is held against the value itself, whatever chance may do to it."
 )
+_ITS_P = "Its p and interval are about the change."
 
 
 def table(page: Page, model: ModelReport) -> dict[str, Any] | None:
@@ -72,26 +72,30 @@ def _note(page: Page, model: ModelReport) -> Markdown:
     """Say what the columns mean, and for what they are corrected."""
     sides = _chosen_from(page, model)
     chosen = (
-        f" p and intervals are corrected for choosing the best of {sides}, whose lead is partly luck." if sides else ""
+        f" p and intervals are corrected for choosing the best of {sides}{_by(model)}, whose lead is partly luck: the "
+        "difference that the table shows may lie outside of its interval."
+        if sides
+        else ""
     )
-    return Markdown(f"{_P}{_tests(model)}{chosen} {_INTERVAL}")
+    return Markdown(f"{_P}{_tests(model, alone=len(page.report.models) == 1)}{chosen} {_INTERVAL}")
 
 
-def _tests(model: ModelReport) -> str:
+def _tests(model: ModelReport, *, alone: bool) -> str:
     """Say of how many tests, over all models, each is one."""
     decisions = rows.decisions(model)
     if not decisions:
         return "."
     tests = {one.family: one.tests for one in decisions}
+    of = "" if alone else " of all models"
     ranked = "Holm; a single run must also stand out by its rank among the earlier pipelines"
     how = ranked if any(one.ranked for one in decisions) else "Holm"
     blocking, others = tests.get(Family.FAIL, 0), tests.get(Family.OTHER, 0)
     if blocking and others:
         groups = f"{blocking} by rules that block, {count(others, 'other')}"
-        return f" and corrected for {blocking + others} tests ({how}): {groups}; each group has {_CHANCE}. {_GAINS}"
+        return f" and corrected for {blocking + others} tests ({how}){of}: {groups}; each group has {_CHANCE}. {_GAINS}"
     if blocking + others == 1:
         return f"; the only test has {_CHANCE}. {_GAINS}"
-    return f" and corrected for {blocking or others} tests ({how}), which share {_CHANCE}. {_GAINS}"
+    return f" and corrected for {blocking or others} tests ({how}){of}, which share {_CHANCE}. {_GAINS}"
 
 
 def _chosen_from(page: Page, model: ModelReport) -> str:
@@ -103,6 +107,12 @@ def _chosen_from(page: Page, model: ModelReport) -> str:
     sides = [f"{here} candidates here"] if here > 1 else []
     sides += [f"{there} on {page.target}"] if there > 1 else []
     return " and of ".join(sides)
+
+
+def _by(model: ModelReport) -> str:
+    """Name the metric that chose."""
+    ranked = model.comparison.rank_by
+    return f" by {name(ranked)}" if ranked is not None else ""
 
 
 def _weighed(change: MetricChange, row: Row | None) -> dict[str, Markdown]:
@@ -230,4 +240,5 @@ def _limits(model: ModelReport) -> list[Markdown]:
     kept = [row for row in found if row.verdict is Verdict.WITHIN_LIMIT]
     more = [_KEPT] if any(row.is_tested for row in kept) else []
     more += [_MEASURED] if any(row.is_bar for row in found) else []
+    more += [_ITS_P] if any(row.is_bar and row.change and row.change.decision for row in found) else []
     return [Markdown(chance), Markdown(" ".join([_NO_PROOF, *more]))]

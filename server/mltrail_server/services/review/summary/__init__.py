@@ -30,7 +30,7 @@ def of_report(report: Report, style: Style) -> Summary:
     if len(report.models) == 1:
         lines += of_model(report, report.models[0], style)
     else:
-        lines.append(how_sure.of_report(report))
+        lines.append(how_sure.of_report(report, style))
     return Summary(said.icon, said.heading, tuple(line for line in lines if line is not None))
 
 

@@ -18,13 +18,20 @@ from .metrics import row_of
 from .style import Line, Style, capital
 
 _SMALLEST_CHANCE = 0.001
+_WITHOUT_FINDING = {
+    Verdict.WITHIN_LIMIT: "clearly within its limit",
+    Verdict.NO_CLEAR_CHANGE: "undecided: what differs may be chance",
+}
 
 
-def of_report(report: Report) -> Line | None:
+def of_report(report: Report, style: Style) -> Line | None:
     """Say how sure the worst is, or else the best."""
     found = report.conclusion.worst or report.conclusion.best
     row = None if found is None else row_of(report.models, found)
-    clear = "" if row is None else _clear(row)
+    if row is None:
+        return None
+    of = f" of {style.name(found.model)}" if found is not None and found.model else ""
+    clear = _clear(row, style, of=of)
     return Line("How sure", f"{clear}.") if clear else None
 
 
@@ -33,19 +40,20 @@ def of_model(report: Report, model: ModelReport, style: Style) -> Line | None:
     return _OfModel(report, model, style).line()
 
 
-def _clear(row: Row, between: str = "runs") -> str:
+def _clear(row: Row, style: Style, *, of: str = "", between: str = "runs") -> str:
     """Say how often chance alone would show what a test has found; "" if it has found nothing."""
-    decision = row.decision
-    if decision is None or not (decision.worse if row.verdict is Verdict.WORSE else decision.better):
+    decision, worse = row.decision, row.verdict is Verdict.WORSE
+    if decision is None or not (decision.worse if worse else decision.better):
         return ""
-    p = decision.p_worse if row.verdict is Verdict.WORSE else decision.p_better
+    p = decision.p_worse if worse else decision.p_better
+    found = f"clear that {style.name(row.metric)}{of} is {'worse' if worse else 'better'}"
     if row.cases is not None:
-        return f"clear: by chance alone, {_of(p, 'such test sets')} would show this (other seeds could differ)"
-    return f"clear: chance differences between {between} would show this in {_of(p, 'cases')}, on this test set"
+        return f"{found}: by chance alone, {_of(p, 'such test sets')} would show it (other seeds could differ)"
+    return f"{found}: chance differences between {between} would show it in {_of(p, 'cases')}"
 
 
-def _found_in_cases(row: Row) -> str:
-    clear = _clear(row)
+def _found_in_cases(row: Row, style: Style) -> str:
+    clear = _clear(row, style)
     if clear:
         return clear
     if row.verdict is Verdict.WORSE:
@@ -98,7 +106,7 @@ class _OfModel:
     def _of_cases(self, row: Row, compared: CaseComparison) -> list[str]:
         """Say how sure it is what a table of cases shows, which rests on one run a side."""
         on = f"1 run on each side, which answered the same {words.count(compared.cases)}"
-        parts = [f"{_found_in_cases(row)}; {on}."]
+        parts = [f"{_found_in_cases(row, self.style)}; {on}."]
         if row.verdict is Verdict.CANT_TELL:
             return [*parts, *([f"{capital(row.advice)}."] if row.advice else [])]
         return parts
@@ -107,8 +115,9 @@ class _OfModel:
         """Say how sure what the heading says is, and on how many runs that rests."""
         runs = self._runs(change)
         if self.model.comparison.incomparable:
-            return f"nothing can be compared; {runs}"
-        clear = "" if row is None else _clear(row, "folds" if self._folds(change) else "runs")
+            return f"nothing can be compared with {self._target}; {runs}"
+        between = "folds" if self._folds(change) else "runs"
+        clear = "" if row is None else _clear(row, self.style, between=between)
         if clear:
             return f"{clear}. {runs}"
         if row is not None and row.verdict is Verdict.WORSE:
@@ -116,9 +125,7 @@ class _OfModel:
                 return f"this is the value as measured, not a test; {runs}"
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
         verdict = row.verdict if row is not None else change.verdict
-        if verdict is Verdict.WITHIN_LIMIT:
-            return f"clearly within its limit; {runs}"
-        return f"undecided; {runs}"
+        return f"{_WITHOUT_FINDING.get(verdict, 'undecided')}; {runs}"
 
     def _more_of(self, change: MetricChange) -> list[str]:
         compared = self.model.comparison

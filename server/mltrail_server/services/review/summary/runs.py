@@ -52,7 +52,7 @@ class OfRuns:
         if model.comparison.best_run is None:
             return " (no run has succeeded)"
         if model.model is None or model.model.promote is None:
-            return f" ({self.style.text(FILE_NAME)} names no version to promote)"
+            return f" (no promotion is set up in {self.style.text(FILE_NAME)})"
         return ""
 
     def _shipped(self) -> str:
@@ -94,9 +94,10 @@ class OfRuns:
         parts = [self._data(), self._code(), self._parameters()]
         if self.model.environment:
             parts.append(count(len(self.model.environment), "package"))
-        unknown = "" if compared.datasets or self.model.logs_data else "; the runs don't say which data they used"
-        unseen = "" if self._same_files else " Whether the evaluation changed too can't be seen from here."
-        return Line("Changed", f"{', '.join(part for part in parts if part)}{unknown}.{unseen}")
+        unknown = [] if compared.datasets or self.model.logs_data else ["which data the runs used"]
+        unknown += [] if self._same_files else ["whether the code that evaluates changed"]
+        more = f" Not known: {'; '.join(unknown)}." if unknown else ""
+        return Line("Changed", f"{', '.join(part for part in parts if part)}.{more}")
 
     def _parameters(self) -> str:
         compared = self.model.comparison
