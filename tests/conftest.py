@@ -20,7 +20,7 @@ from tests.clock import FrozenClock
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, description
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
-from tests.order import pytest_collection_modifyitems as pytest_collection_modifyitems  # noqa: PLC0414 - as above
+from tests.order import longest_first
 from tests.postgresql import Cluster
 from tests.s3 import bucket as bucket  # noqa: PLC0414
 from tests.s3 import s3_endpoint as s3_endpoint  # noqa: PLC0414
@@ -37,6 +37,23 @@ def pytest_configure() -> None:
     slow = hypothesis.HealthCheck.too_slow
     hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[slow])
     hypothesis.settings.load_profile("tests")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-case", action="store_true", help="run each case of a test on PostgreSQL, too")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    databases.note_case(item)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("every_case"):
+        repeated = [item for item in items if databases.is_repeated(item)]
+        config.hook.pytest_deselected(items=repeated)
+        kept = set(items).difference(repeated)
+        items[:] = [item for item in items if item in kept]
+    longest_first(config, items)
 
 
 def pytest_collection_finish() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import psycopg
+import pytest
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
@@ -21,6 +22,39 @@ ON_BOTH = ("api", "contract", "store")
 
 _FULL = " UNION ALL ".join(f"(SELECT '{name}' FROM \"{name}\" LIMIT 1)" for name in schema.METADATA.tables).encode()
 """Names the tables that have rows."""
+
+ONE_CASE = "api"
+"""The suite whose tests run all their cases on SQLite, but only the first on PostgreSQL, unless they are marked with
+`every_case`: their other cases send no statement that some test does not send anyway.
+"""
+
+
+_CASES = pytest.StashKey[dict[tuple[str, str], str]]()
+
+
+def note_case(item: pytest.Item) -> None:
+    """Must be called for each test in the order in which they are written."""
+    case = getattr(item, "callspec", None)
+    if case is not None and case.params.get("backend") == "postgresql":
+        first = item.session.stash.setdefault(_CASES, {})
+        first.setdefault(_function(item), item.nodeid)
+
+
+def is_repeated(item: pytest.Item) -> bool:
+    """Whether a test is a further case of one that PostgreSQL has run."""
+    first = item.session.stash.get(_CASES, {}).get(_function(item))
+    case = getattr(item, "callspec", None)
+    return (
+        case is not None
+        and case.params.get("backend") == "postgresql"
+        and item.nodeid != first
+        and item.path.relative_to(Path(__file__).parent).parts[0] == ONE_CASE
+        and item.get_closest_marker("every_case") is None
+    )
+
+
+def _function(item: pytest.Item) -> tuple[str, str]:
+    return item.parent.nodeid if item.parent else "", getattr(item, "originalname", item.name)
 
 
 class Databases(Protocol):

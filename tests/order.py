@@ -16,7 +16,7 @@ LONGEST = (
 """Files and suites whose tests are few and long. Of all others, those with the most tests take longest."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def longest_first(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not hasattr(config, "workerinput"):
         return  # one file at a time, in random order
     tests = Counter(item.path for item in items)

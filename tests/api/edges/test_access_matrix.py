@@ -107,6 +107,7 @@ ONE_OF_EACH = {tuple(rights): who for who, rights in sorted(LINES.items(), rever
 CALLERS = [*(("sqlite", who) for who in sorted(LINES)), *(("postgresql", who) for who in ONE_OF_EACH.values())]
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(("backend", "who"), CALLERS)
 def test_every_route_says_what_the_table_says(gitlab_client: FlaskClient, team: Team, who: str) -> None:
     token, client = token_for(team, who), gitlab_client

@@ -50,6 +50,7 @@ def forged(token: str) -> Iterator[str]:
             yield base64.urlsafe_b64encode(json.dumps(changed).encode()).decode()
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(("method", "path", "fields"), SEARCHES)
 def test_a_forged_page_token_is_a_mistake_or_another_page(
     mlflow: Mlflow, method: str, path: str, fields: dict[str, Any]
@@ -62,6 +63,7 @@ def test_a_forged_page_token_is_a_mistake_or_another_page(
         assert answer.status_code in (200, 400), (base64.urlsafe_b64decode(token), answer.get_data(as_text=True))
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("order", ["metrics.loss", "start_time", "params.lr"])
 def test_a_forged_place_in_an_index_ends_no_walk_late(deps: Deps, order: str) -> None:
     def page(token: str | None) -> str | None:

@@ -127,6 +127,7 @@ def as_text(odd: Any) -> str | bytes:
     return odd if isinstance(odd, str) and "\ud800" not in odd else str(odd)[:100].encode("ascii", "replace")
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:12]))
 def test_no_body_breaks_any_route(app: Flask, mlflow: Mlflow, run_id: str, body: bytes) -> None:
     client = app.test_client()
@@ -134,6 +135,7 @@ def test_no_body_breaks_any_route(app: Flask, mlflow: Mlflow, run_id: str, body:
         send(client, method, url, data=body, content_type="application/json")
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     "query", ["%ff=%fe", "run_id=%ff", "a" * 5000, "max_results=1&max_results=x", "=&&=", "page=%00"]
 )
@@ -144,6 +146,7 @@ def test_no_query_breaks_any_route(app: Flask, mlflow: Mlflow, run_id: str, quer
             send(client, method, f"{url}?{query}")
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     "value", ["\x00", "a\x00b", "\\\x00", "\\\\\x00"], ids=["alone", "inside", "after one", "after two backslashes"]
 )

@@ -43,6 +43,7 @@ def over(trail: Trail, pipeline: Pipeline) -> None:
     examine.refresh(trail.deps.ci(ProjectId(42)), pipeline.id)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("status", ["failed", "canceled", "running", "deleted"])
 def test_a_baseline_stays_what_it_was(trail: Trail, status: str) -> None:
     main = a_main(trail, SHAS["b"], TEXT, GOOD)

@@ -9,6 +9,7 @@ from tests.api.trail import SHAS, Trail
 from tests.mlflow_client import FILES
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("iids", [[1, 2, 3], [3]])
 def test_the_verdict_is_unknown_and_says_who_removed_it(trail: Trail, iids: list[int], *, links: bool) -> None:

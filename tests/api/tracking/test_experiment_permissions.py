@@ -43,6 +43,7 @@ def _by_page(trail: Trail) -> None:
     assert trail.client.post(here, data=fields, base_url=EXTERNAL_URL).status_code == 303
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("delete", [_by_mlflow, _by_page])
 def test_an_experiment_goes_and_what_a_promoted_version_rests_on_stays(
     trail: Trail, delete: Callable[[Trail], None]

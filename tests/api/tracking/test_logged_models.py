@@ -44,6 +44,7 @@ def test_metrics_of_a_model_belong_to_run_and_model(mlflow: Mlflow, model: Any, 
     assert run["outputs"] == {"model_outputs": [{"model_id": model_id, "step": 3}]}
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -28,6 +28,7 @@ def names(mlflow: Mlflow, **search: Any) -> str:
     return "".join(run["info"]["run_name"] for run in found.get("runs", ()))
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -112,6 +113,7 @@ def test_text_beyond_ascii_matches_itself_whatever_the_case_rule(mlflow: Mlflow)
         assert names(mlflow, filter=text) == "MÉRITE"
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
@@ -135,6 +137,7 @@ def test_orders_and_pages(mlflow: Mlflow, runs: None, order: Any, expected: str)
     assert paged == expected
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
