@@ -1,18 +1,24 @@
 """Simulated tests of two named models on the same cases: is the one here worse?"""
 
+import math
 import random
 from functools import cache
+from statistics import NormalDist
 
 from mltrail_contract import CaseTable, Model, Rule, Tolerance
 from mltrail_server.domain.cases.result import found
 from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.comparison import compare
+from mltrail_server.domain.evidence import ALPHA
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import ModelInput, judge_models
 
 from .findings import Finding, found_in
 
 CASES = 1000
+_ACCURACY = 0.9
+_EASE, _OWN, _LUCK = 1.5, 0.5, 0.045
+_NORMAL = NormalDist()
 _RIGHT, _WRONG = Answer("1"), Answer("0")
 _TABLE = CaseTable("exam", "exam.json", "id", label="label", prediction="prediction")
 _MODEL = Model("model-0", case_rules=(Rule("", worse_by=Tolerance(0.0), cases="exam"),), cases={"exam": _TABLE})
@@ -28,6 +34,33 @@ def findings_in_cases(discordance: float, drop: float, rng: random.Random) -> fr
     broke = sum(one < chances[0] for one in drawn)
     fixed = sum(one > 1 - chances[1] for one in drawn)
     return _compared(broke, fixed)
+
+
+def findings_across_runs(runs: int, drop: float, rng: random.Random) -> set[Finding]:
+    """Let several runs a side answer the same cases, and test whether the change makes models worse. Cases are easy or
+    hard for all; each run has a luck of its own, half a point of accuracy, and answers each case with some luck, too.
+    """
+    about_right = math.hypot(_EASE, _OWN)
+    easy = [about_right * _NORMAL.inv_cdf(_ACCURACY) + rng.gauss(0, _EASE) for _ in range(CASES)]
+    lost = about_right * (_NORMAL.inv_cdf(_ACCURACY) - _NORMAL.inv_cdf(_ACCURACY - drop))
+    sides = []
+    for shift in (0.0, lost):
+        levels = [rng.gauss(0, _LUCK) - shift for _ in range(runs)]
+        sides.append(
+            [
+                [
+                    Case(str(number), "1", _RIGHT if ease + level + rng.gauss(0, _OWN) > 0 else _WRONG)
+                    for number, ease in enumerate(easy)
+                ]
+                for level in levels
+            ]
+        )
+    compared = found(_TABLE, *sides).compared
+    change = compared.about_the_change if compared is not None else None
+    if change is None:
+        return {Finding.UNKNOWN}
+    worse = {Finding.BROKEN, Finding.BLOCKED, Finding.SEEN} if change.below(0.0) <= ALPHA else set()
+    return worse | ({Finding.BETTER} if change.above(0.0) <= ALPHA else set())
 
 
 @cache

@@ -11,7 +11,7 @@ from mltrail_server.domain.comparison import compare
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.judgement import ModelInput, judge_models
 
-from .cases import findings_in_cases
+from .cases import findings_across_runs, findings_in_cases
 from .findings import IN_THE_LAST, Finding, Judged, found_in
 from .runs import SPREAD, Metric, Training, branch_levels
 from .situations import Author, Change, Situation
@@ -31,7 +31,9 @@ def simulate(situation: Situation, change: Change, *, requests: int, seed: int =
     simulated = Simulated(situation, change, rng)
     total: Counter[Finding] = Counter()
     for _ in range(requests):
-        if situation.discordance:
+        if situation.answering:
+            total.update(findings_across_runs(situation.answering, change.drop, rng))
+        elif situation.discordance:
             total.update(findings_in_cases(situation.discordance, change.drop, rng))
         else:
             total.update(simulated.request())

@@ -67,6 +67,7 @@ class Situation:
     tolerance: float = 0.0
     one_rule: bool = False
     discordance: float = 0.0
+    answering: int = 0
     changes: tuple[Change, ...] = (UNCHANGED, ONE_DROPS)
 
 
@@ -266,7 +267,22 @@ _CASES = Section(
     ),
 )
 
-SECTIONS = (_METRICS, _RUNS, _SHAPES, _BRANCHES, _SELECTION, _AUTHORS, _TOLERANCE, _CASES)
+_CROSSED = Section(
+    "Does the change make models worse? Several runs a side answer the same 1,000 cases",
+    tuple(
+        Situation(
+            f"cases-crossed-{runs}",
+            f"{runs} v {runs} runs",
+            failing=1,
+            answering=runs,
+            changes=(UNCHANGED, TWO_POINTS),
+        )
+        for runs in (3, 5)
+    ),
+    "Rules are about the two named models; here the second statement, which is about the change, is tested at 5 %.",
+)
+
+SECTIONS = (_METRICS, _RUNS, _SHAPES, _BRANCHES, _SELECTION, _AUTHORS, _TOLERANCE, _CASES, _CROSSED)
 
 
 def every_cell() -> Iterator[tuple[Situation, Change]]:

@@ -40,7 +40,15 @@ def least(share: float) -> int:
 
 @pytest.mark.parametrize(
     "slug",
-    ["five-metrics", "one-run-20", "left-skew-one-run", "best-of-10-main", "best-of-10-one-good", "retries"],
+    [
+        "five-metrics",
+        "one-run-20",
+        "left-skew-one-run",
+        "best-of-10-main",
+        "best-of-10-one-good",
+        "retries",
+        "cases-crossed-3",
+    ],
 )
 def test_a_rule_seldom_breaks_where_nothing_changed(slug: str) -> None:
     found = simulate(SITUATIONS[slug], UNCHANGED, requests=REQUESTS)
