@@ -154,7 +154,7 @@ class TestTrail:
         assert body.splitlines()[1].startswith(
             "### ✅ Does not block: nothing is clearly worse, and `val_auc` of `churn` is better, "
         )
-        assert "- `val_auc` must not drop by more than 0.5 pp: else it blocks" in body
+        assert "- `val_auc` must not drop by more than 0.5 pp: a clear breach blocks" in body
         assert "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run " in body
 
     def test_nothing_ran_as_a_quick_action_and_nobody_was_mentioned(self, story: Story) -> None:

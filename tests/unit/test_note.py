@@ -173,7 +173,7 @@ def test_then_the_best_is_named_and_the_rest_is_counted() -> None:
     body = written({"churn": Sides(worse, before)}, CONTRACT)
     assert re.search(
         r"(?m)^\*\*Better:\*\* `f1`, 0\.71 → 0\.90; no clear change in \d other metrics?, "
-        "1 within its limit",
+        "1 within its absolute limit",
         body,
     )
 
@@ -239,7 +239,7 @@ def test_a_p_names_the_way_in_which_the_metric_moved() -> None:
     body = written({"churn": Sides(now, before)})
     assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| rise: \d", body)
     assert re.search(r"(?m)^\| `loss`<br>.* \| .* \| drop: \d", body)
-    assert "It is one-sided and corrected for 2 tests (Holm), which share at most one chance in twenty of a" in body
+    assert "It is one-sided and corrected (Holm) for 2 tests, which share at most one chance in twenty of a" in body
 
 
 def test_intervals_say_for_what_they_are_corrected() -> None:
@@ -248,7 +248,7 @@ def test_intervals_say_for_what_they_are_corrected() -> None:
         for n in range(30)
     ]
     body = written({"churn": Sides(trials, runs(101, 0.8))}, CONTRACT)
-    assert "and corrected for 2 tests (Holm): 1 by rules that block, 1 other; each group has at most one ch" in body
+    assert "corrected (Holm) in two groups, 1 test by rules that block, and 1 other; each has at most one ch" in body
     assert (
         "corrected for choosing the best of 10 candidates here by `accuracy`, whose lead is partly luck: the d" in body
     )
@@ -316,11 +316,11 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
         "clear that `accuracy` is worse: chance differences between runs would show it in fewer than 1 of 1,000 cases. "
         "15 runs on `main` (in 5 pipelines), 3 here."
     )
-    chance = "at most one chance in twenty of a false alarm in a commit that changes nothing. Gains are tested apart "
+    chance = "at most one chance in twenty of a false alarm in a commit that changes nothing. Gains are tested apart, "
     assert f"the only test has {chance}" in failed
     slower = [replace(run, metrics=run.metrics | {"latency": 10 + run.iid / 100}) for run in runs(1, 0.7)]
     both = written({"churn": Sides(slower, runs(11, 0.8), history)}, CONTRACT)
-    assert f"1 by rules that block, 1 other; each group has {chance}" in both
+    assert f"1 test by rules that block, and 1 other; each has {chance}" in both
     alone = written({"churn": Sides([a_run(1, {"accuracy": 0.7})], [a_run(2, {"accuracy": 0.8})])})
     assert "**How sure:** undecided; 1 run on `main`, 1 here. One run on each side " in alone
     assert "can't tell yet whether `accuracy` of `churn` is worse, 0.80 → 0.70: one run on each side " in alone
@@ -389,8 +389,8 @@ def test_what_is_promoted_is_one_named_run_with_its_own_value() -> None:
     assert (
         "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run "
         "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy` "
-        "(0.9020; tested was their mean, 0.9010). The run's own `latency` is 10.30: the table shows means, "
-        "not this run."
+        "(0.9020; the verdict is about their mean, 0.9010). The run's own `latency` is 10.30: the table shows "
+        "means, not this run."
     ) in body
 
 

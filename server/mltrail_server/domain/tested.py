@@ -119,7 +119,7 @@ class Tested:
         if not self.allowed:
             return "could be chance"
         is_lost = weighed.low > 0 if self._lower else weighed.high < 0
-        return f"{'not clearly more than allowed' if is_lost else 'could be chance; allowed'}: {self._limit}"
+        return f"{'perhaps more than allowed' if is_lost else 'could be chance; allowed'}: {self._limit}"
 
     @property
     def _times(self) -> float:

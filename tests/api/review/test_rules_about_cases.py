@@ -92,7 +92,7 @@ def test_a_tested_rule(trail: Trail, command: Command, tmp_path: Path, name: str
     assert f"| {SAYS} |" in note
     assert "<summary>Case by case: 30 broke, 2 fixed</summary>" in note
     assert "\n- Fixed: `case-1`, `case-2`\n" in note
-    assert "- `golden` accuracy must not drop by more than 1.0 pp: else it blocks" in note
+    assert "- `golden` accuracy must not drop by more than 1.0 pp: a clear breach blocks" in note
 
     code, output = command.report(pipeline, "--json")
     (model,) = json.loads(output)["models"]

@@ -27,7 +27,7 @@ _P = (
     "changed by exactly what is allowed (without a limit: not at all). It is one-sided"
 )
 _CHANCE = "at most one chance in twenty of a false alarm in a commit that changes nothing"
-_GAINS = "Gains are tested apart in the same way."
+_GAINS = "Gains are tested apart, against no change at all, with chances of their own."
 _INTERVAL = (
     "Each end of an interval leaves out 5 %, corrected like the test on that side, so that it agrees with the verdict: "
     "a difference need not lie in the middle. *Could be as low (or high) as* names such an end. SD is the standard "
@@ -42,9 +42,7 @@ _RUNS_AND_CASES = (
 )
 _NO_PROOF = "Neither *no clear change* nor *within its limit* proves that nothing has changed."
 _KEPT = "Where a drop is limited, *within its limit* means that even the worse end of the interval keeps it."
-_MEASURED = (
-    "*As measured*: a plain bar, such as *at most 0.4*, is held against the value itself, whatever chance may do to it."
-)
+_MEASURED = "*As measured*: a plain bar, such as *at most 0.4*, is held against the value itself, without a test."
 _ITS_P = "Its p and interval are about the change."
 
 
@@ -86,16 +84,16 @@ def _tests(model: ModelReport, *, alone: bool) -> str:
     if not decisions:
         return "."
     tests = {one.family: one.tests for one in decisions}
-    of = "" if alone else " of all models"
-    ranked = "Holm; a single run must also stand out by its rank among the earlier pipelines"
-    how = ranked if any(one.ranked for one in decisions) else "Holm"
+    over = "" if alone else ", over all models"
+    rank = "; a single run must also stand out by its rank among the earlier pipelines"
+    how = f"Holm{over}{rank if any(one.ranked for one in decisions) else ''}"
     blocking, others = tests.get(Family.FAIL, 0), tests.get(Family.OTHER, 0)
     if blocking and others:
-        groups = f"{blocking} by rules that block, {count(others, 'other')}"
-        return f" and corrected for {blocking + others} tests ({how}){of}: {groups}; each group has {_CHANCE}. {_GAINS}"
+        groups = f"{count(blocking, 'test')} by rules that block, and {count(others, 'other')}"
+        return f" and corrected ({how}) in two groups, {groups}; each has {_CHANCE}. {_GAINS}"
     if blocking + others == 1:
         return f"; the only test has {_CHANCE}. {_GAINS}"
-    return f" and corrected for {blocking or others} tests ({how}){of}, which share {_CHANCE}. {_GAINS}"
+    return f" and corrected ({how}) for {blocking or others} tests, which share {_CHANCE}. {_GAINS}"
 
 
 def _chosen_from(page: Page, model: ModelReport) -> str:
@@ -174,7 +172,7 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
     compared, baseline = model.comparison, model.baseline
     made_by = page.pipeline(model.made_by or page.report.pipeline)
     best = len(compared.best.runs) if compared.best else 0
-    text = f"Compared: {count(best, 'run')} of {made_by}"
+    text = f"{'Not comparable' if compared.incomparable else 'Compared'}: {count(best, 'run')} of {made_by}"
     if compared.groups > 1:
         text += f", the best of {compared.groups} candidates"
     theirs = len(compared.baseline.runs) if compared.baseline else 0
@@ -224,10 +222,11 @@ def _selection(model: ModelReport) -> list[Markdown]:
 
 
 def _would_show(model: ModelReport) -> list[Markdown]:
+    barred = {row.metric for row in rows.of(model) if row.is_bar}  # a change that would be seen breaks no bar
     return [
         Markdown(f"{name(change.name)}: {change.advice}.")
         for change in model.comparison.metrics
-        if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice
+        if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice and change.name not in barred
     ][:_MOST_ROWS]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mltrail_contract import FILE_NAME, Outcome, Problem, Then
+from mltrail_contract import FILE_NAME, Outcome, Problem, Rule, Then
 from mltrail_server.domain.markdown import Markdown, code
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.rules import Ruling
@@ -14,7 +14,7 @@ from mltrail_server.services.review.reports import Report
 from .cells import Page
 
 _ICONS = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.FAIL: "❌"}
-_THEN = {Then.FAIL: "else it blocks", Then.WARN: "else it warns"}
+_THEN = {Then.FAIL: "blocks", Then.WARN: "warns"}
 _WORST_FIRST = (Outcome.FAIL, Outcome.WARN, Outcome.PASS)
 _MOST_PROBLEMS = 10
 _MOST_ROWS = 50
@@ -29,12 +29,17 @@ def expected(model: ModelReport) -> list[Markdown]:
     """List what the rules expect, broken rules first."""
     ruled = [row for row in rows.of(model) if row.rule is not None]
     listed = [
-        Markdown(f"{code(row.metric)} {rows.expects(row)}: {_THEN[row.rule.then]}")
+        Markdown(f"{code(row.metric)} {rows.expects(row)}: {_breach(row.rule)} {_THEN[row.rule.then]}")
         for row in ruled[:_MOST_ROWS]
         if row.rule is not None
     ]
     more = len(model.rulings) - len(listed)
     return [*listed, Markdown(f"and {more} more")] if more > 0 else listed
+
+
+def _breach(rule: Rule) -> str:
+    """A rule that compares is tested: what may be chance does not break it."""
+    return "else it" if rule.worse_by is None else "a clear breach"
 
 
 def accepted(report: Report) -> Markdown | None:

@@ -20,7 +20,7 @@ from .style import Line, Style, capital
 _SMALLEST_CHANCE = 0.001
 _WITHOUT_FINDING = {
     Verdict.WITHIN_LIMIT: "clearly within its limit",
-    Verdict.NO_CLEAR_CHANGE: "undecided: what differs may be chance",
+    Verdict.NO_CLEAR_CHANGE: "undecided: no difference is clear enough",
 }
 
 

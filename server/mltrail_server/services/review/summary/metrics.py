@@ -87,7 +87,10 @@ def counted(found: Sequence[tuple[Row, str]], style: Style, *, other: bool = Tru
             n = len(names[verdict])
             how_many = str(n) if parts else count(n, "other metric" if other else "metric")
             named = " and ".join(names[verdict]) if n <= _FEW else how_many
-            parts.append(say(how_many, named, n))
+            said = say(how_many, named, n)
+            if verdict is Verdict.WITHIN_LIMIT and all(row.is_bar for row, _ in found if row.verdict is verdict):
+                said = said.replace(" limit", " absolute limit")
+            parts.append(said)
     return ", ".join(parts)
 
 

@@ -152,8 +152,10 @@ class OfReport:
 
     def _nothing_worse(self) -> str:
         best = self.report.conclusion.best
+        # A loss may be clear and yet not clearly more than its rule allows.
+        than_allowed = " than allowed" if any(rows.limit(row) for _, row in self._metrics()) else ""
         if best is not None:
-            return f"nothing is clearly worse, and {self._better(best)}"
+            return f"nothing is clearly worse{than_allowed}, and {self._better(best)}"
         alone = self.style.name(self.report.models[0].name) if len(self.report.models) == 1 else ""
         if self._is_without_baseline:
             return f"there is nothing to compare {alone or 'the models'} with yet"
@@ -164,7 +166,8 @@ class OfReport:
             return f"can't tell yet whether {self._undecided()}"
         found = [(row, "") for _, row in self._metrics() if row.verdict in _QUIET]
         counted = metrics.counted(found, self.style, other=False)
-        return f"nothing is clearly worse or better{f' in {alone}' if alone else ''}: {counted}"
+        where = f" in {alone}" if alone else ""
+        return f"nothing{where} is clearly better{',' if than_allowed else ''} or worse{than_allowed}: {counted}"
 
     @property
     def _is_without_baseline(self) -> bool:

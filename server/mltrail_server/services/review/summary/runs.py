@@ -72,7 +72,9 @@ class OfRuns:
         best = f"the best of {here} {by}" if here > 1 else by
         of = f"the mean of {found.n} runs" if compared.pooled else "their mean"
         mean = (
-            f"{of} is {number(found.mean)}" if compared.baseline is None else f"tested was {of}, {number(found.mean)}"
+            f"{of} is {number(found.mean)}"
+            if compared.baseline is None
+            else f"the verdict is about {of}, {number(found.mean)}"
         )
         return f"{text}, {best} ({number(value)}; {mean}){self._other_value(run)}"
 
@@ -117,7 +119,9 @@ class OfRuns:
         if self._same_files:
             return "no file"
         files = self.report.changed_files
-        return "files" if files is None else count(files, "file")
+        if files is None:
+            return "files"
+        return f"{count(files, 'file')}{' in the merge request' if len(self.report.models) > 1 else ''}"
 
     def _data(self) -> str:
         if self.model.comparison.datasets:
