@@ -18,15 +18,8 @@ def keep(ci: Ci, report: Report) -> None:
     with ci.project.read() as tx:
         closed = merge_requests.predecessors(tx, request.iid) if request.has_predecessors else []
         every = [one for one in red_verdicts.of(tx, request.iid, *closed) if one.target_branch == report.target]
-    known = {one.model: one for one in every if one.merge_request_iid == request.iid}
-    models = report.gate.models
-    failing = [one for one in models if _fails_anew(report, one, known.get(one.name))]
-    by_name = {one.name: one for one in models}
-    passing = [
-        (by_name[one.model], one.merge_request_iid or request.iid)
-        for one in every
-        if one.model in by_name and _passes_anew(report, by_name[one.model], one)
-    ]
+    failing = _failing(report, {one.model: one for one in every if one.merge_request_iid == request.iid})
+    passing = [(model, one.merge_request_iid or request.iid) for model, one in _passing(report, every)]
     if not failing and not passing:
         return
     with ci.project.write() as tx:
@@ -38,6 +31,16 @@ def keep(ci: Ci, report: Report) -> None:
             red_verdicts.keep(tx, request.iid, verdict)
         for model, iid in passing:
             red_verdicts.passed(tx, iid, target=report.target, model=model.name, pipeline_id=_pipeline(report, model))
+
+
+def _failing(report: Report, known: dict[str, RedVerdict]) -> list[ModelReport]:
+    return [one for one in report.gate.models if _fails_anew(report, one, known.get(one.name))]
+
+
+def _passing(report: Report, every: list[RedVerdict]) -> list[tuple[ModelReport, RedVerdict]]:
+    by_name = {one.name: one for one in report.gate.models}
+    pairs = [(by_name[one.model], one) for one in every if one.model in by_name]
+    return [(model, one) for model, one in pairs if _passes_anew(report, model, one)]
 
 
 def _fails_anew(report: Report, model: ModelReport, known: RedVerdict | None) -> bool:
