@@ -103,6 +103,8 @@ merge_request = Table(
     Column("note_written_ms", BigInteger),
     Column("note_lease", String(32)),  # who is posting at the moment, and until when nobody else may
     Column("note_lease_until_ms", BigInteger),
+    Index("ix_merge_request_source_branch", "project_id", "source_branch"),
+    Index("ix_merge_request_head_sha", "project_id", "head_sha"),
 )
 
 due = Table(
