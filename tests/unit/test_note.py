@@ -212,7 +212,21 @@ def test_another_dataset_blocks_and_says_what_to_do() -> None:
         "**To do:** evaluate this model on `main`'s ``te`st`` dataset, or train and evaluate `main` again with the "
         "new one."
     ) in body
-    assert "\n**On merge:** nothing is promoted while the merge is blocked.\n" in body
+    assert "\n**On merge:** nothing is promoted (no promotion is set up in `.mltrail.yml`).\n" in body
+    assert "- both sides must use the same ``te`st`` dataset, else rules that compare are broken\n" in body
+
+
+def test_a_loss_that_may_be_more_than_allowed_is_named_first() -> None:
+    now, before = runs(1, 0.7898), runs(11, 0.8)
+    history = [runs(100 + 10 * place, 0.8) for place in range(4)]
+    body = written({"churn": Sides(now, before, history)}, CONTRACT)
+    heading = body.splitlines()[1]
+    assert heading.startswith("### ❔ Does not block: `accuracy` of `churn` may be worse than allowed, 0.801 → 0.791 (")
+    assert "**How sure:** undecided: a loss is clear, but not that it is more than allowed; " in body
+    assert "| ❔ **no clear change**<br>`accuracy`" in body
+    promoted = CONTRACT.replace("    rules:", "    promote: {alias: champion}\n    rules:")
+    failed = written({"churn": Sides(runs(1, 0.7), before, history)}, promoted)
+    assert "\n**On merge:** nothing is promoted while the merge is blocked.\n" in failed
 
 
 def test_what_is_new_is_said_to_have_no_baseline() -> None:
@@ -228,7 +242,7 @@ def test_a_large_p_is_no_sign_and_never_certainty() -> None:
     text = "version: 1\nmodels: {churn: {rules: [{metric: accuracy, better: higher, worse_by: 0.01}]}}"
     body = written({"churn": Sides(same, [replace(run, iid=run.iid + 10) for run in same])}, text)
     assert re.search(r"(?m)^\| `accuracy`<br>.* \| .* \| no evidence of a drop beyond 1 pp \(p > 50 %\) \|", body)
-    assert re.search(r"(?m)^\| `f1`<br>.* \| .* \| no evidence of a drop \(p > 50 %\) \|", body)
+    assert re.search(r"(?m)^\| `f1`<br>.* \| .* \| no evidence of a change \(p > 50 %\) \|", body)
     assert "100.0 %" not in body
 
 
@@ -313,7 +327,7 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     failed = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8), history)}, CONTRACT)
     (sure,) = re.findall(r"(?m)^\*\*How sure:\*\* (.*)$", failed)
     assert sure == (
-        "clear that `accuracy` is worse: chance differences between runs would show it in fewer than 1 of 1,000 cases. "
+        "clear that `accuracy` is worse: chance from run to run would look like this in fewer than 1 of 1,000 cases. "
         "15 runs on `main` (in 5 pipelines), 3 here."
     )
     chance = "at most one chance in twenty of a false alarm in a commit that changes nothing. Gains are tested apart, "
@@ -388,9 +402,8 @@ def test_what_is_promoted_is_one_named_run_with_its_own_value() -> None:
     body = note.body(replace(report, previews={"churn": preview}), settings=SETTINGS, project_path="team/churn")
     assert (
         "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run "
-        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy` "
-        "(0.9020; the verdict is about their mean, 0.9010). The run's own `latency` is 10.30: the table shows "
-        "means, not this run."
+        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy`. "
+        "It has 0.9020 there, and 10.30 in `latency`; the table shows the means of all 3 runs (0.9010)."
     ) in body
 
 
@@ -398,7 +411,7 @@ def test_counts_of_what_changed_agree_with_the_list() -> None:
     now = runs(1, 0.9, params={"lr": "0.2", "layers": "4", "seed": "1"})
     report = replace(a_report({"churn": Sides(now, runs(11, 0.8))}, CONTRACT), changed_files=3)
     body = note.body(report, settings=SETTINGS, project_path="team/churn")
-    assert "**Changed:** 3 files, 2 of 2 parameters. Not known: which data the runs used; whether the code" in body
+    assert "**Changed:** 3 files, 2 of 2 parameters. Not known: which data the runs used; whether the eval" in body
     assert "<summary>What changed: 2 parameters</summary>" in body
 
 

@@ -144,7 +144,7 @@ def test_folds_are_compared_pair_by_pair(trail: Trail) -> None:
     report = trail.report(pipeline)
     assert report["gate"]["outcome"] == "fail"
     assert (
-        "**How sure:** clear that `val_accuracy` is worse: chance differences between folds would show it in "
+        "**How sure:** clear that `val_accuracy` is worse: chance from fold to fold would look like this in "
         in report["markdown"]
     )
     assert " cases. 4 folds are compared one by one with those on `main`.\n" in report["markdown"]

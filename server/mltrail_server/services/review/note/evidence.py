@@ -27,7 +27,7 @@ _P = (
     "changed by exactly what is allowed (without a limit: not at all). It is one-sided"
 )
 _CHANCE = "at most one chance in twenty of a false alarm in a commit that changes nothing"
-_GAINS = "Gains are tested apart, against no change at all, with chances of their own."
+_GAINS = "Gains are tested apart, against no change at all, with as much chance again."
 _INTERVAL = (
     "Each end of an interval leaves out 5 %, corrected like the test on that side, so that it agrees with the verdict: "
     "a difference need not lie in the middle. *Could be as low (or high) as* names such an end. SD is the standard "
@@ -160,7 +160,9 @@ def _chance(change: MetricChange, row: Row | None) -> str:
         what, p = gain, decision.p_better
     else:
         what, p = loss, decision.p_worse
-    return f"{what}: {_percent(p)}" if p < _NO_SIGN else f"no evidence of a {what} (p > 50 %)"
+    if p < _NO_SIGN:
+        return f"{what}: {_percent(p)}"
+    return f"no evidence of a {what if ruled else 'change'} (p > 50 %)"
 
 
 def _percent(p: float) -> str:

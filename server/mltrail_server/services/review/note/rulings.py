@@ -34,7 +34,14 @@ def expected(model: ModelReport) -> list[Markdown]:
         if row.rule is not None
     ]
     more = len(model.rulings) - len(listed)
-    return [*listed, Markdown(f"and {more} more")] if more > 0 else listed
+    found = [*listed, Markdown(f"and {more} more")] if more > 0 else listed
+    dataset = model.model.same_dataset if model.model is not None else None
+    if dataset is None or not any(row.rule is not None and row.rule.worse_by is not None for row in ruled):
+        return found
+    return [
+        *found,
+        Markdown(f"both sides must use the same {code(dataset)} dataset, else rules that compare are broken"),
+    ]
 
 
 def _breach(rule: Rule) -> str:

@@ -10,6 +10,7 @@ from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
+from mltrail_server.services.review import rows
 from mltrail_server.services.review.judged import ModelReport, gone_sentence
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
@@ -40,7 +41,7 @@ def of_model(report: Report, model: ModelReport, style: Style) -> Line | None:
     return _OfModel(report, model, style).line()
 
 
-def _clear(row: Row, style: Style, *, of: str = "", between: str = "runs") -> str:
+def _clear(row: Row, style: Style, *, of: str = "", between: str = "run") -> str:
     """Say how often chance alone would show what a test has found; "" if it has found nothing."""
     decision, worse = row.decision, row.verdict is Verdict.WORSE
     if decision is None or not (decision.worse if worse else decision.better):
@@ -48,8 +49,8 @@ def _clear(row: Row, style: Style, *, of: str = "", between: str = "runs") -> st
     p = decision.p_worse if worse else decision.p_better
     found = f"clear that {style.name(row.metric)}{of} is {'worse' if worse else 'better'}"
     if row.cases is not None:
-        return f"{found}: by chance alone, {_of(p, 'such test sets')} would show it (other seeds could differ)"
-    return f"{found}: chance differences between {between} would show it in {_of(p, 'cases')}"
+        return f"{found}: by chance alone, {_of(p, 'such test sets')} would look like this (other seeds could differ)"
+    return f"{found}: chance from {between} to {between} would look like this in {_of(p, 'cases')}"
 
 
 def _found_in_cases(row: Row, style: Style) -> str:
@@ -116,7 +117,7 @@ class _OfModel:
         runs = self._runs(change)
         if self.model.comparison.incomparable:
             return f"nothing can be compared with {self._target}; {runs}"
-        between = "folds" if self._folds(change) else "runs"
+        between = "fold" if self._folds(change) else "run"
         clear = "" if row is None else _clear(row, self.style, between=between)
         if clear:
             return f"{clear}. {runs}"
@@ -124,6 +125,8 @@ class _OfModel:
             if row.is_bar:
                 return f"this is the value as measured, not a test; {runs}"
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
+        if row is None and any(one.may_exceed_limit for one in rows.of(self.model)):
+            return f"undecided: a loss is clear, but not that it is more than allowed; {runs}"
         verdict = row.verdict if row is not None else change.verdict
         return f"{_WITHOUT_FINDING.get(verdict, 'undecided')}; {runs}"
 

@@ -34,6 +34,8 @@ class OfReport:
             return "❌"
         if report.outcome is Outcome.WARN:
             return "❔" if self._level is Level.UNKNOWN and not report.gate.contract.problems else "⚠️"
+        if self._level is Level.NEUTRAL and self._perhaps_worse():
+            return ICONS[Level.UNKNOWN]
         return ICONS[self._level]
 
     @property
@@ -152,10 +154,11 @@ class OfReport:
 
     def _nothing_worse(self) -> str:
         best = self.report.conclusion.best
-        # A loss may be clear and yet not clearly more than its rule allows.
-        than_allowed = " than allowed" if any(rows.limit(row) for _, row in self._metrics()) else ""
+        perhaps = self._perhaps_worse()
+        if perhaps and best is not None:
+            return f"{perhaps}; {self._better(best)}"
         if best is not None:
-            return f"nothing is clearly worse{than_allowed}, and {self._better(best)}"
+            return f"nothing is clearly worse, and {self._better(best)}"
         alone = self.style.name(self.report.models[0].name) if len(self.report.models) == 1 else ""
         if self._is_without_baseline:
             return f"there is nothing to compare {alone or 'the models'} with yet"
@@ -166,8 +169,16 @@ class OfReport:
             return f"can't tell yet whether {self._undecided()}"
         found = [(row, "") for _, row in self._metrics() if row.verdict in _QUIET]
         counted = metrics.counted(found, self.style, other=False)
-        where = f" in {alone}" if alone else ""
-        return f"nothing{where} is clearly better{',' if than_allowed else ''} or worse{than_allowed}: {counted}"
+        nothing = f"nothing stands out in {alone}" if alone else "nothing stands out"
+        return f"{perhaps or nothing}: {counted}"
+
+    def _perhaps_worse(self) -> str:
+        """Name a metric that has clearly lost, though not clearly more than its rule allows."""
+        for model, row in self._metrics():
+            if row.may_exceed_limit:
+                name = f"{self.style.name(row.metric)} of {self.style.name(model)}"
+                return f"{name} may be worse than allowed, {rows.values(row)} (allowed: {rows.limit(row)})"
+        return ""
 
     @property
     def _is_without_baseline(self) -> bool:

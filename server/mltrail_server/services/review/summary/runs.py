@@ -47,13 +47,11 @@ class OfRuns:
         report, model = self.report, self.model
         if report.state != "ready" or report.merge_request is None or report.override is not None:
             return ""
-        if model.outcome is Outcome.FAIL:
-            return " while the merge is blocked"
-        if model.comparison.best_run is None:
-            return " (no run has succeeded)"
         if model.model is None or model.model.promote is None:
             return f" (no promotion is set up in {self.style.text(FILE_NAME)})"
-        return ""
+        if model.outcome is Outcome.FAIL:
+            return " while the merge is blocked"
+        return " (no run has succeeded)" if model.comparison.best_run is None else ""
 
     def _shipped(self) -> str:
         """Name the run that is promoted, with its own value and the mean that was tested."""
@@ -70,13 +68,9 @@ class OfRuns:
             return f"{text}, {self.style.name(metric)} {number(value)}"
         here, by = found.n - compared.pooled, f"by {self.style.name(metric)}"
         best = f"the best of {here} {by}" if here > 1 else by
-        of = f"the mean of {found.n} runs" if compared.pooled else "their mean"
-        mean = (
-            f"{of} is {number(found.mean)}"
-            if compared.baseline is None
-            else f"the verdict is about {of}, {number(found.mean)}"
-        )
-        return f"{text}, {best} ({number(value)}; {mean}){self._other_value(run)}"
+        every = "" if compared.pooled else "all "
+        means = f"the table shows the means of {every}{found.n} runs ({number(found.mean)})"
+        return f"{text}, {best}. It has {number(value)} there{self._other_value(run)}; {means}"
 
     def _other_value(self, run: Run) -> str:
         """Give the run's own value in another metric, the worst: what is promoted is not the table's means."""
@@ -86,7 +80,7 @@ class OfRuns:
                 continue
             if value != row.now.mean:
                 own = f"{number(value)} {rows.unit(row)}".rstrip()
-                return f". The run's own {self.style.name(row.metric)} is {own}: the table shows means, not this run"
+                return f", and {own} in {self.style.name(row.metric)}"
         return ""
 
     def changed(self) -> Line | None:
@@ -97,7 +91,7 @@ class OfRuns:
         if self.model.environment:
             parts.append(count(len(self.model.environment), "package"))
         unknown = [] if compared.datasets or self.model.logs_data else ["which data the runs used"]
-        unknown += [] if self._same_files else ["whether the code that evaluates changed"]
+        unknown += [] if self._same_files else ["whether the evaluation code changed"]
         more = f" Not known: {'; '.join(unknown)}." if unknown else ""
         return Line("Changed", f"{', '.join(part for part in parts if part)}.{more}")
 
