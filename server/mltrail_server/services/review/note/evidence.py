@@ -152,7 +152,7 @@ def _chance(change: MetricChange, row: Row | None) -> str:
     if decision is None:
         return "–"
     loss, gain = ("rise", "drop") if change.direction.better is Better.LOWER else ("drop", "rise")
-    ruled = row is not None and row.rule is not None and row.rule.worse_by is not None and compares_last(row.rule)
+    ruled = row is not None and _limits_the_loss(row)
     if ruled and row is not None and not decision.better:
         limit = rows.limit(row)
         what, p = f"{loss}{f' beyond {limit[1:]}' if limit else ''}", decision.p_worse
@@ -163,6 +163,10 @@ def _chance(change: MetricChange, row: Row | None) -> str:
     if p < _NO_SIGN:
         return f"{what}: {_percent(p)}"
     return f"no evidence of a {what if ruled else 'change'} (p > 50 %)"
+
+
+def _limits_the_loss(row: Row) -> bool:
+    return row.rule is not None and row.rule.worse_by is not None and compares_last(row.rule)
 
 
 def _percent(p: float) -> str:
