@@ -221,9 +221,12 @@ def test_a_loss_that_may_be_more_than_allowed_is_named_first() -> None:
     history = [runs(100 + 10 * place, 0.8) for place in range(4)]
     body = written({"churn": Sides(now, before, history)}, CONTRACT)
     heading = body.splitlines()[1]
-    assert heading.startswith("### ❔ Does not block: `accuracy` of `churn` may be worse than allowed, 0.801 → 0.791 (")
+    said = (
+        "### ❔ Does not block, but can't tell yet whether `accuracy` of `churn` is worse than allowed, 0.801 → 0.791 ("
+    )
+    assert heading.startswith(said)
     assert "**How sure:** undecided: a loss is clear, but not that it is more than allowed; " in body
-    assert "| ❔ **no clear change**<br>`accuracy`" in body
+    assert "| ❔ **can't tell yet**<br>`accuracy`" in body
     promoted = CONTRACT.replace("    rules:", "    promote: {alias: champion}\n    rules:")
     failed = written({"churn": Sides(runs(1, 0.7), before, history)}, promoted)
     assert "\n**On merge:** nothing is promoted while the merge is blocked.\n" in failed
@@ -402,8 +405,8 @@ def test_what_is_promoted_is_one_named_run_with_its_own_value() -> None:
     body = note.body(replace(report, previews={"churn": preview}), settings=SETTINGS, project_path="team/churn")
     assert (
         "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run "
-        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy`. "
-        "It has 0.9020 there, and 10.30 in `latency`; the table shows the means of all 3 runs (0.9010)."
+        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3: `accuracy` "
+        "0.9020, `latency` 10.30; the table shows the means of all 3 runs (0.9010)."
     ) in body
 
 

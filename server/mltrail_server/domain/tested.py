@@ -112,14 +112,12 @@ class Tested:
             return self._spreading(self._times)
         if self._is_blind(seen, weighed, decision):
             return self._too_few(weighed, decision.alpha)
-        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, {self._may_be(weighed)}", self._seen(seen))
-
-    def _may_be(self, weighed: Evidence) -> str:
-        """Say that it may be chance, or, of a loss that is clear in itself, that a larger one than allowed may be."""
-        if not self.allowed:
-            return "could be chance"
-        is_lost = weighed.low > 0 if self._lower else weighed.high < 0
-        return f"{'perhaps more than allowed' if is_lost else 'could be chance; allowed'}: {self._limit}"
+        if self.allowed and (weighed.low > 0 if self._lower else weighed.high < 0):
+            # The loss is clear in itself, which is no chance, and not known to be small enough.
+            reason = f"{self.difference}; too few runs to tell whether that is more than allowed: {self._limit}"
+            return Found(Verdict.CANT_TELL, reason, "train with more seeds")
+        limit = f"; allowed: {self._limit}" if self.allowed else ""
+        return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance{limit}", self._seen(seen))
 
     @property
     def _times(self) -> float:

@@ -67,9 +67,7 @@ class Row:
         undecided = self.verdict is Verdict.CANT_TELL and self.outcome is not Outcome.FAIL
         if self.outcome in _OF_OUTCOME and not undecided:
             return _OF_OUTCOME[self.outcome]
-        if self.is_new:
-            return _OF_VERDICT[Verdict.NO_CLEAR_CHANGE]
-        return _OF_VERDICT[Verdict.CANT_TELL if self.may_exceed_limit else self.verdict]
+        return _OF_VERDICT[Verdict.NO_CLEAR_CHANGE if self.is_new else self.verdict]
 
     @property
     def is_new(self) -> bool:
@@ -112,7 +110,7 @@ class Row:
     def may_exceed_limit(self) -> bool:
         """Whether a loss is clear in itself, though not that it is more than its rule allows."""
         weighed = self.decision.evidence if self.decision is not None else None
-        if self.verdict is not Verdict.NO_CLEAR_CHANGE or weighed is None or self.rule is None or not limit(self):
+        if self.verdict is not Verdict.CANT_TELL or weighed is None or self.rule is None or not limit(self):
             return False
         return weighed.low > 0 if self.rule.better is HigherOrLower.LOWER else weighed.high < 0
 

@@ -10,7 +10,6 @@ from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict
-from mltrail_server.services.review import rows
 from mltrail_server.services.review.judged import ModelReport, gone_sentence
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
@@ -125,7 +124,7 @@ class _OfModel:
             if row.is_bar:
                 return f"this is the value as measured, not a test; {runs}"
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
-        if row is None and any(one.may_exceed_limit for one in rows.of(self.model)):
+        if row is not None and row.may_exceed_limit:
             return f"undecided: a loss is clear, but not that it is more than allowed; {runs}"
         verdict = row.verdict if row is not None else change.verdict
         return f"{_WITHOUT_FINDING.get(verdict, 'undecided')}; {runs}"

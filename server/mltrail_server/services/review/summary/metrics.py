@@ -42,9 +42,7 @@ def worst(row: Row | None, found: Finding, style: Style, *, model: ModelReport, 
     name = f"{style.name(found.metric)}{of}"
     means = row.means if row else found.reason
     if found.verdict is not Verdict.WORSE:
-        if model.comparison.incomparable == means:
-            return f"{_incomparable(model, style, target)}, so {name} can't be compared"
-        return f"can't tell yet whether {name} is worse{undecided(row, means)}"
+        return _untold(name, row, means, style, model=model, target=target)
     if row is not None and row.cases is not None and not row.is_tested:
         # The measure may have risen although too many cases broke.
         return f"{name} breaks its rule: {means}"
@@ -54,6 +52,15 @@ def worst(row: Row | None, found: Finding, style: Style, *, model: ModelReport, 
         return f"{name} counts as worse, {rows.values(row)}: {row.advice}"
     limit = rows.limit(row)
     return f"{name} is worse, {rows.values(row)}{f' (allowed: {limit})' if limit else ''}"
+
+
+def _untold(name: str, row: Row | None, means: str, style: Style, *, model: ModelReport, target: str) -> str:
+    """Say of a metric that it can't be told whether it is worse."""
+    if model.comparison.incomparable == means:
+        return f"{_incomparable(model, style, target)}, so {name} can't be compared"
+    if row is not None and row.may_exceed_limit:
+        return f"can't tell yet whether {name} is worse than allowed, {rows.values(row)} (allowed: {rows.limit(row)})"
+    return f"can't tell yet whether {name} is worse{undecided(row, means)}"
 
 
 def _incomparable(model: ModelReport, style: Style, target: str) -> str:

@@ -34,8 +34,6 @@ class OfReport:
             return "❌"
         if report.outcome is Outcome.WARN:
             return "❔" if self._level is Level.UNKNOWN and not report.gate.contract.problems else "⚠️"
-        if self._level is Level.NEUTRAL and self._perhaps_worse():
-            return ICONS[Level.UNKNOWN]
         return ICONS[self._level]
 
     @property
@@ -154,9 +152,6 @@ class OfReport:
 
     def _nothing_worse(self) -> str:
         best = self.report.conclusion.best
-        perhaps = self._perhaps_worse()
-        if perhaps and best is not None:
-            return f"{perhaps}; {self._better(best)}"
         if best is not None:
             return f"nothing is clearly worse, and {self._better(best)}"
         alone = self.style.name(self.report.models[0].name) if len(self.report.models) == 1 else ""
@@ -169,16 +164,7 @@ class OfReport:
             return f"can't tell yet whether {self._undecided()}"
         found = [(row, "") for _, row in self._metrics() if row.verdict in _QUIET]
         counted = metrics.counted(found, self.style, other=False)
-        nothing = f"nothing stands out in {alone}" if alone else "nothing stands out"
-        return f"{perhaps or nothing}: {counted}"
-
-    def _perhaps_worse(self) -> str:
-        """Name a metric that has clearly lost, though not clearly more than its rule allows."""
-        for model, row in self._metrics():
-            if row.may_exceed_limit:
-                name = f"{self.style.name(row.metric)} of {self.style.name(model)}"
-                return f"{name} may be worse than allowed, {rows.values(row)} (allowed: {rows.limit(row)})"
-        return ""
+        return f"nothing stands out{f' in {alone}' if alone else ''}: {counted}"
 
     @property
     def _is_without_baseline(self) -> bool:

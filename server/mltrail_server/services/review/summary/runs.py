@@ -66,11 +66,11 @@ class OfRuns:
         found = compared.best.metrics.get(metric)
         if found is None or found.n == 1:
             return f"{text}, {self.style.name(metric)} {number(value)}"
-        here, by = found.n - compared.pooled, f"by {self.style.name(metric)}"
-        best = f"the best of {here} {by}" if here > 1 else by
+        here = found.n - compared.pooled
+        best = f"the best of {here}" if here > 1 else "the best"
+        own = f"{self.style.name(metric)} {number(value)}{self._other_value(run)}"
         every = "" if compared.pooled else "all "
-        means = f"the table shows the means of {every}{found.n} runs ({number(found.mean)})"
-        return f"{text}, {best}. It has {number(value)} there{self._other_value(run)}; {means}"
+        return f"{text}, {best}: {own}; the table shows the means of {every}{found.n} runs ({number(found.mean)})"
 
     def _other_value(self, run: Run) -> str:
         """Give the run's own value in another metric, the worst: what is promoted is not the table's means."""
@@ -80,7 +80,7 @@ class OfRuns:
                 continue
             if value != row.now.mean:
                 own = f"{number(value)} {rows.unit(row)}".rstrip()
-                return f", and {own} in {self.style.name(row.metric)}"
+                return f", {self.style.name(row.metric)} {own}"
         return ""
 
     def changed(self) -> Line | None:
