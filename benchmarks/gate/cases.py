@@ -1,4 +1,4 @@
-"""Simulated tests of two named models on the same cases: is the one here worse?"""
+"""Simulated rules about cases: of two named models, and of several runs a side."""
 
 import math
 import random
@@ -6,10 +6,9 @@ from functools import cache
 from statistics import NormalDist
 
 from mltrail_contract import CaseTable, Model, Rule, Tolerance
-from mltrail_server.domain.cases.result import found
+from mltrail_server.domain.cases.result import CaseResult, found
 from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.comparison import compare
-from mltrail_server.domain.evidence import ALPHA
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import ModelInput, judge_models
 
@@ -37,8 +36,8 @@ def findings_in_cases(discordance: float, drop: float, rng: random.Random) -> fr
 
 
 def findings_across_runs(runs: int, drop: float, rng: random.Random) -> set[Finding]:
-    """Let several runs a side answer the same cases, and test whether the change makes models worse. Cases are easy or
-    hard for all; each run has a luck of its own, half a point of accuracy, and answers each case with some luck, too.
+    """Let several runs a side answer the same cases, and judge the rule. Cases are easy or hard for all; each run has a
+    luck of its own, half a point of accuracy, and answers each case with some luck, too.
     """
     about_right = math.hypot(_EASE, _OWN)
     easy = [about_right * _NORMAL.inv_cdf(_ACCURACY) + rng.gauss(0, _EASE) for _ in range(CASES)]
@@ -55,12 +54,7 @@ def findings_across_runs(runs: int, drop: float, rng: random.Random) -> set[Find
                 for level in levels
             ]
         )
-    compared = found(_TABLE, *sides).compared
-    change = compared.about_the_change if compared is not None else None
-    if change is None:
-        return {Finding.UNKNOWN}
-    worse = {Finding.BROKEN, Finding.BLOCKED, Finding.SEEN} if change.below(0.0) <= ALPHA else set()
-    return worse | ({Finding.BETTER} if change.above(0.0) <= ALPHA else set())
+    return _judged(found(_TABLE, *sides))
 
 
 @cache
@@ -70,6 +64,9 @@ def _compared(broke: int, fixed: int) -> frozenset[Finding]:
     answers += [(_RIGHT, _RIGHT)] * (CASES - len(answers))
     before = [Case(str(number), "1", old) for number, (old, _) in enumerate(answers)]
     now = [Case(str(number), "1", new) for number, (_, new) in enumerate(answers)]
-    tables = (found(_TABLE, [before], [now]),)
-    judged = judge_models([ModelInput("model-0", compare([_RUN], [_RUN], model=_MODEL), _MODEL, cases=tables)])
-    return frozenset(found_in(judged, None))
+    return frozenset(_judged(found(_TABLE, [before], [now])))
+
+
+def _judged(table: CaseResult) -> set[Finding]:
+    given = ModelInput("model-0", compare([_RUN], [_RUN], model=_MODEL), _MODEL, cases=(table,))
+    return found_in(judge_models([given]), None)

@@ -268,7 +268,7 @@ _CASES = Section(
 )
 
 _CROSSED = Section(
-    "Does the change make models worse? Several runs a side answer the same 1,000 cases",
+    "Several runs a side answer the same 1,000 cases, one rule",
     tuple(
         Situation(
             f"cases-crossed-{runs}",
@@ -279,7 +279,7 @@ _CROSSED = Section(
         )
         for runs in (3, 5)
     ),
-    "Rules are about the two named models; here the second statement, which is about the change, is tested at 5 %.",
+    "With several runs on each side, a rule is about the change: whether it makes models worse.",
 )
 
 SECTIONS = (_METRICS, _RUNS, _SHAPES, _BRANCHES, _SELECTION, _AUTHORS, _TOLERANCE, _CASES, _CROSSED)

@@ -2,6 +2,7 @@
 """Tables of cases are judged together with the metrics of a merge request, by the contract's rules and without."""
 
 import random
+import re
 from collections.abc import Set as AbstractSet
 
 import pytest
@@ -19,6 +20,7 @@ from mltrail_server.domain.judgement import JudgedModel, ModelInput
 from mltrail_server.domain.verdict import Verdict
 
 GOLDEN = CaseTable("golden", "cases.json", "id", label="y", prediction="p")
+ONLY = "these two models only: "
 NO_DROP = Rule("", worse_by=Tolerance(0.0), cases="golden")
 
 
@@ -40,6 +42,13 @@ def counted(broke: int, fixed: int, cases: int) -> CaseResult:
     before, now = (right + broke) / cases, (right + fixed) / cases
     measured = CaseMetric.ACCURACY, before, now, cases, cases, broke + fixed, Method.MCNEMAR
     return CaseResult(GOLDEN, CaseComparison(*measured, Strictest(tests), counts))
+
+
+def over_runs(rng: random.Random, *wrong: int, runs: int | None = None) -> list[list[Case]]:
+    """Let runs answer 1,000 cases, each so many of them wrong: three runs, or as many as numbers are given."""
+    numbers = [*wrong] * (runs or 3) if len(wrong) == 1 else [*wrong]
+    missed = [set(rng.sample(range(1000), number)) for number in numbers]
+    return [side([case not in each for case in range(1000)]) for each in missed]
 
 
 def scored(shift: float, cases: int = 200, **keys: HigherOrLower) -> CaseResult:
@@ -107,7 +116,7 @@ def test_a_table_without_a_rule_is_tested(
     broke: int, fixed: int, cases: int, verdict: Verdict, reason: str, advice: str
 ) -> None:
     (one,) = judged([answered(broke, fixed, cases)]).cases
-    assert (one.verdict, one.reason, one.advice) == (verdict, reason, advice)
+    assert (one.verdict, one.reason, one.advice) == (verdict, f"{ONLY}{reason}", advice)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +136,7 @@ def test_a_tolerance_is_in_the_measure(
     rule = Rule("", worse_by=Tolerance(0.02), cases="golden")
     (ruling,) = judged([answered(broke, fixed, 1000)], rule).rulings
     assert ruling.expects == "accuracy must not drop by more than 2.0 pp"
-    assert (ruling.verdict, ruling.outcome, ruling.sentence) == (verdict, outcome, sentence)
+    assert (ruling.verdict, ruling.outcome, ruling.sentence) == (verdict, outcome, f"{ONLY}{sentence}")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +162,75 @@ def test_what_chance_would_show_is_said_as_it_was_tested(broke: int, fixed: int,
     assert said == (f"{says} (one-sided, the only test)." if says else "")
 
 
+def test_with_several_runs_a_side_a_rule_is_about_the_change_and_one_bad_seed_breaks_nothing() -> None:
+    """The named model broke 40 cases more than it fixed; the other seeds are as good as those of the baseline."""
+    rng = random.Random(4)
+    before, bad, good = over_runs(rng, 40), over_runs(rng, 80, runs=1), over_runs(rng, 40, runs=2)
+    (alone,) = judged([found(GOLDEN, before[:1], bad)], NO_DROP).rulings
+    assert (alone.verdict, alone.outcome) == (Verdict.WORSE, Outcome.FAIL), "these two models differ"
+    several = judged([found(GOLDEN, before, [*bad, *good])], NO_DROP)
+    (ruling,), (table,) = several.rulings, several.cases
+    assert (ruling.verdict, ruling.outcome) == (Verdict.NO_CLEAR_CHANGE, Outcome.PASS)
+    assert ruling.sentence.startswith("3 runs here against 3 of the baseline, on the same 1,000 cases: accuracy −1.")
+    assert table.counts is not None
+    assert table.counts.broke - table.counts.fixed == 40, "what the named model broke is still known"
+
+
+@pytest.mark.parametrize(("tolerance", "outcome"), [(0.0, Outcome.FAIL), (0.01, Outcome.FAIL), (0.1, Outcome.PASS)])
+def test_with_several_runs_a_side_a_worse_recipe_breaks_the_rule_beyond_its_tolerance(
+    tolerance: float, outcome: Outcome
+) -> None:
+    """The named model is the best of its side, and answers as well as the baseline's, which is its worst."""
+    rng = random.Random(5)
+    before, now = over_runs(rng, 55, 30, 35), over_runs(rng, 60, 95, 100, 105)
+    rule = Rule("", worse_by=Tolerance(tolerance), cases="golden")
+    assert judged([found(GOLDEN, before[:1], now[:1])], rule).rulings[0].outcome is Outcome.PASS
+    (ruling,) = judged([found(GOLDEN, before, now)], rule).rulings
+    assert ruling.outcome is outcome
+    said = "4 runs here against 3 of the baseline, on the same 1,000 cases: accuracy −5.0 pp, "
+    assert ruling.sentence.startswith(said)
+
+
+def test_a_percentage_is_of_the_mean_of_the_runs() -> None:
+    rng = random.Random(6)
+    before = [*over_runs(rng, 500, runs=1), *over_runs(rng, 100, runs=3)]
+    rule = Rule("", worse_by=Tolerance(10, percent=True), cases="golden")
+    (one,) = judged([found(GOLDEN, before, over_runs(rng, 200))], rule).cases
+    assert one.allowed == pytest.approx(0.08)
+
+
+def test_with_several_runs_on_one_side_only_a_rule_is_about_the_two_named_models() -> None:
+    rng = random.Random(7)
+    (one,) = judged([found(GOLDEN, over_runs(rng, 40), over_runs(rng, 100, runs=1))], NO_DROP).rulings
+    assert one.outcome is Outcome.FAIL
+    assert one.sentence.startswith("these two models only: broke ")
+
+
+def test_copies_of_a_run_are_not_several() -> None:
+    rng = random.Random(10)
+    one = over_runs(rng, 100, runs=1)
+    (ruling,) = judged([found(GOLDEN, over_runs(rng, 40), one * 3)], NO_DROP).rulings
+    assert ruling.sentence.startswith("these two models only: broke ")
+
+
+def test_a_run_that_leaves_out_cases_does_not_decide_which_ones_count() -> None:
+    """Its other runs have logged nothing but cases that they have right."""
+    rng = random.Random(8)
+    before, now = over_runs(rng, 40), over_runs(rng, 100, runs=1)
+    easy = [[one for one in table if one.answer == Answer("1")] for table in over_runs(rng, 100, runs=2)]
+    (one,) = judged([found(GOLDEN, before, [*now, *easy])], NO_DROP).rulings
+    assert one.outcome is Outcome.FAIL
+    assert one.sentence.startswith("these two models only: broke ")
+
+
+def test_too_few_runs_say_how_many_would_tell() -> None:
+    rng = random.Random(9)
+    before, now = over_runs(rng, 40, 100), over_runs(rng, 60, 90)
+    (one,) = judged([found(GOLDEN, before, now)], NO_DROP).rulings
+    assert (one.verdict, one.sentence.rpartition("; ")[2]) == (Verdict.CANT_TELL, "too few runs to tell")
+    assert re.fullmatch(r"with \d+ runs a side, a drop of 5.0 pp would be seen four times out of five", one.advice)
+
+
 def test_both_bounds_of_a_rule_hold() -> None:
     rule = Rule("", worse_by=Tolerance(0.0), cases="golden", broke_at_most=10)
     many, clearly, neither = (judged([answered(*one, 1000)], rule).rulings[0] for one in ((11, 30), (8, 0), (8, 7)))
@@ -170,7 +248,7 @@ def test_of_two_rules_about_a_table_the_worse_one_is_its_verdict(turned: bool) -
     (one,) = found.cases
     assert (one.verdict, one.reason) == (
         Verdict.WORSE,
-        "broke 60 of 1,000 cases, fixed 10, more than chance explains",
+        "these two models only: broke 60 of 1,000 cases, fixed 10, more than chance explains",
     )
 
 

@@ -54,7 +54,7 @@ def ends(one: CaseTable, before: list[list[Any]], now: list[list[Any]]) -> CaseR
         json.dumps(api.shown(shown), allow_nan=False)
         if shown.compared is not None:
             assert words.about_these_models(shown.compared)
-            assert words.about_the_change(shown.compared, shown.runs)
+            assert words.about_the_change(shown.compared)
             assert words.values(shown.compared)
             if shown.decision is not None:
                 words.by_chance(shown.compared, shown.decision, shown.allowed, lower=shown.lower_is_better)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from mltrail_server.domain.cases import words
-from mltrail_server.domain.cases.comparison import CaseComparison, CaseEvidence
+from mltrail_server.domain.cases.comparison import CaseComparison, CaseEvidence, Method
 from mltrail_server.domain.cases.result import CaseResult
 
 
@@ -29,6 +29,7 @@ def shown(one: CaseResult) -> dict[str, Any]:
         "runs": {"current": one.runs[0], "baseline": one.runs[1]},
         "these_models": found and {"method": found.method, **_evidence(found.evidence)},
         "the_change": _change(found),
+        "judged": found and ("these_models" if found.change is None else "the_change"),
         "wear": one.wear and {"judged": one.wear.judged, "worn_out": one.wear.worn_out, "sentence": one.wear.sentence},
     }
 
@@ -42,7 +43,8 @@ def _sentence(one: CaseResult) -> str:
 def _change(found: CaseComparison | None) -> dict[str, Any] | None:
     if found is None or found.about_the_change is None:
         return None
-    return _evidence(found.about_the_change)
+    change = found.about_the_change
+    return {"method": Method.CROSSED, "baseline": change.before, "current": change.now, **_evidence(change)}
 
 
 def _evidence(evidence: CaseEvidence) -> dict[str, float | None]:

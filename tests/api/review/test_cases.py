@@ -73,7 +73,7 @@ def test_as_many_may_break_as_the_rule_says(trail: Trail, wrong: list[int], outc
     assert rule_of(report)[0] == outcome == report["gate"]["outcome"]
 
 
-def test_with_several_runs_a_side_the_change_is_judged_as_well(trail: Trail) -> None:
+def test_with_several_runs_a_side_the_change_is_shown_and_judged(trail: Trail) -> None:
     before = [table for seed in range(3) for table in of(answers(200, wrong=[seed, seed + 10]))]
     now = [table for seed in range(3) for table in of(answers(200, wrong=range(50 + seed, 90)))]
     report = judged(trail, before, now)
@@ -81,6 +81,9 @@ def test_with_several_runs_a_side_the_change_is_judged_as_well(trail: Trail) -> 
     assert found["runs"] == {"current": 3, "baseline": 3}
     assert found["the_change"]["high"] < 0
     assert found["the_change"]["p_lower"] < 0.01
+    assert (found["judged"], found["verdict"]) == ("the_change", "worse")
+    assert found["the_change"]["baseline"] == pytest.approx(0.99)
+    assert found["current"] > found["the_change"]["current"], "the named run is the best"
     assert "The change, over 3 runs here and 3 runs of the baseline: accuracy \N{MINUS SIGN}" in report["markdown"]
 
 
@@ -90,6 +93,7 @@ def test_nothing_is_said_of_the_change_if_a_run_has_not_logged_its_table(trail: 
     report = judged(trail, before, [{}, {}, *of(answers(200))])
     (found,) = report["models"][0]["cases"]
     assert (found["runs"]["current"], found["broke"]) == (1, 0)
+    assert (found["the_change"], found["judged"]) == (None, "these_models")
 
 
 def test_a_table_without_a_rule_is_only_shown(trail: Trail) -> None:

@@ -76,7 +76,8 @@ def compare_runs(
     known = [run for run in runs if run is not None]
     if len(known) < len(tables):
         return named
-    return replace(named, about_the_change=cross(known[: len(before)], known[len(before) :]))
+    change = cross(known[: len(before)], known[len(before) :])
+    return replace(named, about_the_change=change, answered_by_all=len(cases))
 
 
 def _found(

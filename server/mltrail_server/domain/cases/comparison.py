@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from .crossed import Crossed
+
 
 class CaseMetric(StrEnum):
     """Metrics that can be computed from a table of cases."""
@@ -76,7 +78,8 @@ class CaseComparison:
 
     `before` and `now` are the metric on these cases. `evidence` is about these two models: whether the one would answer
     further cases worse than the other. `about_the_change` also covers the chance of training: whether the change makes
-    models worse. It is None with one run a side, which can't show that.
+    models worse. It is None with one run a side, which can't show that, and rests on the cases that all runs have
+    answered, of which there are `answered_by_all`. A verdict rests on `judged`.
 
     `changed` counts the cases whose answers differ at all. If there are none, some of the intervals have no width; that
     is no proof that further cases would be answered alike.
@@ -91,4 +94,28 @@ class CaseComparison:
     method: Method
     evidence: CaseEvidence
     counts: Counts | None = None  # of right and wrong answers, where the cases have labels and predictions
-    about_the_change: CaseEvidence | None = None
+    about_the_change: Crossed | None = None
+    answered_by_all: int = 0
+
+    @property
+    def change(self) -> Crossed | None:
+        """What several runs on each side say of the change, if they can be judged: all have answered all of the cases.
+        Otherwise a run could leave out those that it breaks.
+        """
+        found = self.about_the_change
+        return found if found is not None and found.several and self.answered_by_all == self.cases else None
+
+    @property
+    def judged(self) -> CaseEvidence:
+        """What a verdict rests on: the change where it can be judged, or else the two named models."""
+        return self.change or self.evidence
+
+    @property
+    def held_to(self) -> float:
+        """The metric that the judged value is compared with: a mean of runs, or the named model's."""
+        return self.before if self.change is None else self.change.before
+
+    @property
+    def held(self) -> float:
+        """The metric that is judged: a mean of runs, or the named model's."""
+        return self.now if self.change is None else self.change.now

@@ -8,6 +8,7 @@ readers (here: runs) of which each uses one test (here: side) only.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
@@ -23,12 +24,32 @@ class RunOnCases(NamedTuple):
     influences: Sequence[float]
 
 
-def cross(before: Sequence[RunOnCases], now: Sequence[RunOnCases]) -> StudentEvidence | None:
+@dataclass(frozen=True, slots=True)
+class Crossed(StudentEvidence):
+    """A `comparison.CaseEvidence` of what the change does to models. `before` and `now` are the means of the sides'
+    runs, and `runs` how many there are, here first. `of_runs` is the part of the error's square that more runs would
+    make smaller.
+    """
+
+    before: float
+    now: float
+    of_runs: float
+    runs: tuple[int, int]
+
+    @property
+    def several(self) -> bool:
+        """Whether each side has several runs, so that a verdict can rest on them."""
+        return min(self.runs) > 1
+
+
+def cross(before: Sequence[RunOnCases], now: Sequence[RunOnCases]) -> Crossed | None:
     """Test the difference of the sides' means. None if nothing shows how much runs differ by the chance of training.
 
     The variance is that from run to run, plus that of the sides' difference from case to case, less what both contain:
-    the variance of single runs' answers to single cases.
+    the variance of single runs' answers to single cases. Runs of a side whose answers are all alike count once, since
+    they may be copies: a fixed seed.
     """
+    before, now = _different(before), _different(now)
     freedom = len(before) + len(now) - 2
     if freedom < 1:
         return None
@@ -43,8 +64,13 @@ def cross(before: Sequence[RunOnCases], now: Sequence[RunOnCases]) -> StudentEvi
     of_answers = inflation * share / freedom * (_rest(before, old) + _rest(now, new))
     more = max(0.0, of_cases - of_answers)
     error = math.sqrt(of_runs + more)
-    difference = fmean(run.value for run in now) - fmean(run.value for run in before)
-    return StudentEvidence(difference, error, satterthwaite([(of_runs, freedom), (more, max(1, clusters - 1))]))
+    values = fmean(run.value for run in before), fmean(run.value for run in now)
+    tail = satterthwaite([(of_runs, freedom), (more, max(1, clusters - 1))])
+    return Crossed(values[1] - values[0], error, tail, *values, of_runs, (len(now), len(before)))
+
+
+def _different(side: Sequence[RunOnCases]) -> list[RunOnCases]:
+    return list({(run.value, *run.influences): run for run in side}.values())
 
 
 def _means(side: Sequence[RunOnCases]) -> list[float]:

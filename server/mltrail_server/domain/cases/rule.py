@@ -92,7 +92,7 @@ def _hypothesis(given: CaseInput, one: CaseResult, place: int | None = None, rul
         Family.FAIL if rule is not None and rule.then is Then.FAIL else Family.OTHER,
         one.better,
         _allowed(rule, one) if rule is not None else 0.0,
-        one.compared.evidence if one.compared is not None else None,
+        one.compared.judged if one.compared is not None else None,
     )
 
 
@@ -101,7 +101,7 @@ def _allowed(rule: Rule, one: CaseResult) -> float:
     tolerance = rule.worse_by
     if tolerance is None or one.compared is None:
         return 0.0
-    return rules.allowed(tolerance, one.compared.before)
+    return rules.allowed(tolerance, one.compared.held_to)
 
 
 def _ruling(

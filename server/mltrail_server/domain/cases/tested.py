@@ -1,6 +1,7 @@
 """What a test says of one table of cases: its verdict, the reason, and what would tell where nothing can be told.
 
-It is about two named models: whether this one would answer further cases worse than the baseline's.
+With several runs on each side it is about the change: whether it makes models worse. Otherwise it is about two named
+models: whether this one would answer further cases worse than the baseline's.
 """
 
 import math
@@ -34,12 +35,26 @@ def found(one: CaseResult, decision: Decision | None, allowed: float | None = No
         return Found(Verdict.BETTER, f"{what}, {_BEYOND}")
     lower = one.lower_is_better
     if allowed is not None and chance(one, allowed, kept=True) <= ALPHA:
-        worst = compared.evidence.high if lower else compared.evidence.low
+        worst = compared.judged.high if lower else compared.judged.low
         return Found(Verdict.WITHIN_LIMIT, f"{what}, at worst {words.difference(compared.metric, worst)}")
-    return _unclear(one, compared, what, decision.alpha, allowed or 0.0)
+    unclear = _unclear_models if compared.change is None else _unclear_change
+    return unclear(one, compared, what, decision.alpha, allowed or 0.0)
 
 
-def _unclear(one: CaseResult, compared: CaseComparison, what: str, alpha: float, allowed: float) -> Found:
+def _unclear_change(one: CaseResult, compared: CaseComparison, what: str, alpha: float, allowed: float) -> Found:
+    """Tell runs that would have shown a change from those that are too few, or have answered too few cases."""
+    change, matters = compared.change, _matters(compared)
+    seen = power.detectable(compared, alpha, change)
+    if change is None or seen <= matters:
+        return Found(Verdict.NO_CLEAR_CHANGE, f"{what}, could be chance", _seen(one, compared, seen + allowed))
+    needed = power.runs_needed(compared, change, alpha, matters)
+    if needed is None:
+        return Found(Verdict.CANT_TELL, f"{what}; too few cases, or runs, to tell")
+    advice = f"with {needed} runs a side, {_seen(one, compared, matters + allowed)}"
+    return Found(Verdict.CANT_TELL, f"{what}; too few runs to tell", advice)
+
+
+def _unclear_models(one: CaseResult, compared: CaseComparison, what: str, alpha: float, allowed: float) -> Found:
     """Tell a test set that would have shown a change from one that is too small to."""
     if not compared.changed:
         return Found(Verdict.NO_CLEAR_CHANGE, what)
@@ -60,7 +75,7 @@ def chance(one: CaseResult, allowed: float, *, kept: bool = False) -> float:
     """
     if one.compared is None:
         return 1.0
-    evidence = one.compared.evidence
+    evidence = one.compared.judged
     if one.lower_is_better:
         return evidence.below(allowed) if kept else evidence.above(allowed)
     return evidence.above(-allowed) if kept else evidence.below(-allowed)
@@ -70,13 +85,15 @@ _BEYOND = "more than chance explains"
 
 
 def _what(one: CaseResult, compared: CaseComparison) -> str:
-    if one.counts is not None and compared.metric is CaseMetric.ACCURACY:
-        return words.changed(one.counts)
-    return words.moved(compared)
+    """Say what was tested, and what was found."""
+    if compared.change is not None:
+        return words.over_runs(compared, compared.change)
+    exact = one.counts is not None and compared.metric is CaseMetric.ACCURACY
+    return f"{words.TWO_MODELS}: {words.changed(one.counts) if one.counts and exact else words.moved(compared)}"
 
 
 def _matters(compared: CaseComparison) -> float:
-    return _MATTERS if words.is_rate(compared.metric) else _MATTERS_RELATIVE * abs(compared.before)
+    return _MATTERS if words.is_rate(compared.metric) else _MATTERS_RELATIVE * abs(compared.held_to)
 
 
 def _seen(one: CaseResult, compared: CaseComparison, drop: float) -> str:

@@ -7,14 +7,16 @@ from mltrail_server.domain.hypotheses import Decision
 from mltrail_server.domain.numbers import decimals_for, number, signed
 
 from .comparison import CaseComparison, CaseEvidence, CaseMetric, Counts
+from .crossed import Crossed
 
 _NO_SIGN = 0.5
 _SMALLEST_CHANCE = 0.001
 UNREAD = "the tables have not been read yet"
 ONE_RUN = (
-    "Whether the change makes models worse is another question, which takes several runs on a side that have all "
-    "logged this table"
+    "Whether the change makes models worse is another question, which takes several runs on each side that differ and "
+    "have all logged this table"
 )
+TWO_MODELS = "these two models only"
 _RATES = frozenset(
     {
         *(CaseMetric.ACCURACY, CaseMetric.AUC, CaseMetric.F1),
@@ -66,6 +68,13 @@ def moved(found: CaseComparison) -> str:
     return f"{name(found.metric)} {difference(found.metric, found.now - found.before)} on {count(found.cases)}"
 
 
+def over_runs(found: CaseComparison, change: Crossed) -> str:
+    """Say how far the mean of several runs moved."""
+    here, there = change.runs
+    moved_by = f"{name(found.metric)} {difference(found.metric, change.difference)}"
+    return f"{here} runs here against {there} of the baseline, on the same {count(found.cases)}: {moved_by}"
+
+
 def about_these_models(found: CaseComparison) -> str:
     """Say what the two named models would do on further cases."""
     return (
@@ -80,7 +89,8 @@ def by_chance(found: CaseComparison, decision: Decision, allowed: float, *, lowe
     interval, it is corrected for other tests. "" if it is no sign of anything. `lower` values are better.
     """
     loss, gain = ("rise", "drop") if lower else ("drop", "rise")
-    lost = found.now > found.before if lower else found.now < found.before
+    moved_by = found.held - found.held_to
+    lost = moved_by > 0 if lower else moved_by < 0
     if decision.better or not (decision.worse or lost):
         what, p = gain, decision.p_better
     else:
@@ -89,20 +99,31 @@ def by_chance(found: CaseComparison, decision: Decision, allowed: float, *, lowe
         return ""
     often = "less than 0.1 %" if p < _SMALLEST_CHANCE else f"{p * 100:.1f} %"
     tests = f"corrected for {decision.tests} tests" if decision.tests > 1 else "the only test"
-    return f"Chance alone would show such a {what} in {often} of such test sets (one-sided, {tests})."
+    return f"Chance alone would show such a {what} in {often} of {drawn(found)} (one-sided, {tests})."
 
 
-def about_the_change(found: CaseComparison, runs: tuple[int, int]) -> str:
+def drawn(found: CaseComparison) -> str:
+    """Say what chance draws anew in the test that a verdict rests on."""
+    return "such test sets" if found.change is None else "such trainings and test sets"
+
+
+def about_the_change(found: CaseComparison) -> str:
     """Say what the change does to models, as far as runs on both sides show it."""
     evidence = found.about_the_change
     if evidence is None:
-        return f"{ONE_RUN}."
-    here, there = ("1 run" if number_of == 1 else f"{number_of} runs" for number_of in runs)
+        return f"Only these two models are judged. {ONE_RUN}."
+    here, there = ("1 run" if number_of == 1 else f"{number_of} runs" for number_of in evidence.runs)
     return (
         f"The change, over {here} here and {there} of the baseline: {name(found.metric)} "
         f"{difference(found.metric, evidence.difference)}, {_interval(found.metric, evidence)} with training's chance "
-        "and further cases like these (90 % interval)."
+        f"and further cases like these (90 % interval). {_JUDGED if found.change is not None else _NOT_JUDGED}."
     )
+
+
+_JUDGED = "This is what is judged"
+_NOT_JUDGED = (
+    "Only the two models are judged: that takes several runs on each side that differ and have answered the same cases"
+)
 
 
 def difference(metric: CaseMetric, value: float) -> str:

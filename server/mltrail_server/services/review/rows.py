@@ -173,15 +173,18 @@ def decisions(model: ModelReport) -> list[Decision]:
     return [one for one in found if one is not None]
 
 
-def _of_cases(one: CaseResult) -> MetricChange:
-    """Write a table of cases as a metric."""
+def _of_cases(one: CaseResult, *, tested: bool = True) -> MetricChange:
+    """Write a table of cases as a metric: what was tested, or else the two named models."""
     found = one.compared
+    before, now = (0.0, 0.0) if found is None else (found.before, found.now)
+    if found is not None and tested:
+        before, now = found.held_to, found.held
     return MetricChange(
         one.name,
         MetricDirection(one.better, Basis.STATED),
-        None if found is None else Summary(found.before, None, 1),
-        None if found is None else Summary(found.now, None, 1),
-        None if found is None else found.now - found.before,
+        None if found is None else Summary(before, None, 1),
+        None if found is None else Summary(now, None, 1),
+        None if found is None else now - before,
         verdict=one.verdict,
         reason=one.reason,
         advice=one.advice,
@@ -214,7 +217,7 @@ def _of_rule(
         ruling.outcome,
         ruling.rule,
         ruling.expects,
-        change if table is None else _of_cases(table),
+        change if table is None else _of_cases(table, tested=ruling.decision is not None),
         ruling.decision,
         ruling.difference,
         dataset,

@@ -41,7 +41,7 @@ def _table(one: CaseResult) -> dict[str, Any]:
         *_listed("Fixed", one.fixed, one.counts.fixed if one.counts else 0),
         Markdown(words.about_these_models(found)),
         *_by_chance(one),
-        Markdown(words.about_the_change(found, one.runs)),
+        Markdown(words.about_the_change(found)),
     ]
     if one.added:
         lines.append(Markdown(f"Only here, so not compared: {words.count(one.added)}."))

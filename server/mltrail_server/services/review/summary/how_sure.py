@@ -48,7 +48,10 @@ def _clear(row: Row, style: Style, *, of: str = "", between: str = "run") -> str
     p = decision.p_worse if worse else decision.p_better
     found = f"clear that {style.name(row.metric)}{of} is {'worse' if worse else 'better'}"
     if row.cases is not None:
-        return f"{found}: by chance alone, {_of(p, 'such test sets')} would look like this (other seeds could differ)"
+        compared = row.cases.compared
+        others = " (other seeds could differ)" if compared is None or compared.change is None else ""
+        drawn = "such test sets" if compared is None else words.drawn(compared)
+        return f"{found}: by chance alone, {_of(p, drawn)} would look like this{others}"
     return f"{found}: chance from {between} to {between} would look like this in {_of(p, 'cases')}"
 
 
@@ -57,8 +60,11 @@ def _found_in_cases(row: Row, style: Style) -> str:
     if clear:
         return clear
     if row.verdict is Verdict.WORSE:
-        return "broken cases are counted, which needs no test" if row.decision is None else "not cleared by this run"
-    return "undecided: too few cases" if row.verdict is Verdict.CANT_TELL else "undecided"
+        return "broken cases are counted, which needs no test" if row.decision is None else "not cleared by these runs"
+    if row.verdict is not Verdict.CANT_TELL:
+        return "undecided"
+    several = row.cases is not None and row.cases.compared is not None and row.cases.compared.change is not None
+    return "undecided: too few runs or cases" if several else "undecided: too few cases"
 
 
 def _of(p: float, what: str) -> str:
@@ -104,8 +110,12 @@ class _OfModel:
         return None if named is None else row_of([self.model], named)
 
     def _of_cases(self, row: Row, compared: CaseComparison) -> list[str]:
-        """Say how sure it is what a table of cases shows, which rests on one run a side."""
-        on = f"1 run on each side, which answered the same {words.count(compared.cases)}"
+        """Say how sure it is what a table of cases shows. Broken cases are counted between one run a side."""
+        on = "1 run on each side"
+        if row.is_tested and compared.change is not None:
+            here, there = compared.change.runs
+            on = f"{there} runs of the baseline, {here} here"
+        on += f", which answered the same {words.count(compared.cases)}"
         parts = [f"{_found_in_cases(row, self.style)}; {on}."]
         if row.verdict is Verdict.CANT_TELL:
             return [*parts, *([f"{capital(row.advice)}."] if row.advice else [])]
