@@ -265,7 +265,7 @@ def test_intervals_say_for_what_they_are_corrected() -> None:
         for n in range(30)
     ]
     body = written({"churn": Sides(trials, runs(101, 0.8))}, CONTRACT)
-    assert "corrected (Holm) in two groups, 1 test by rules that block, and 1 other; each has at most one ch" in body
+    assert "corrected (Holm) in two groups, 1 test by rules that block, and 1 other; each group has at most" in body
     assert (
         "corrected for choosing the best of 10 candidates here by `accuracy`, whose lead is partly luck: the d" in body
     )
@@ -337,7 +337,7 @@ def test_it_says_how_many_runs_count_and_how_often_chance_alone_says_so() -> Non
     assert f"the only test has {chance}" in failed
     slower = [replace(run, metrics=run.metrics | {"latency": 10 + run.iid / 100}) for run in runs(1, 0.7)]
     both = written({"churn": Sides(slower, runs(11, 0.8), history)}, CONTRACT)
-    assert f"1 test by rules that block, and 1 other; each has {chance}" in both
+    assert f"1 test by rules that block, and 1 other; each group has {chance}" in both
     alone = written({"churn": Sides([a_run(1, {"accuracy": 0.7})], [a_run(2, {"accuracy": 0.8})])})
     assert "**How sure:** undecided; 1 run on `main`, 1 here. One run on each side " in alone
     assert "can't tell yet whether `accuracy` of `churn` is worse, 0.80 → 0.70: one run on each side " in alone
@@ -405,8 +405,8 @@ def test_what_is_promoted_is_one_named_run_with_its_own_value() -> None:
     body = note.body(replace(report, previews={"churn": preview}), settings=SETTINGS, project_path="team/churn")
     assert (
         "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run "
-        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3: `accuracy` "
-        "0.9020, `latency` 10.30; the table shows the means of all 3 runs (0.9010)."
+        "[`run-3`](https://mltrail.example.com/team/churn/-/ml/candidates/3), the best of 3 by `accuracy`: "
+        "0.9020 (mean 0.9010), `latency` 10.30; the table shows the means of all 3 runs."
     ) in body
 
 

@@ -79,14 +79,19 @@ class Tested:
         relative = self.percent is not None
         return Difference(self.name, self.direction, held_to, self.now.mean, spread, relative=relative)
 
+    @property
+    def _moved(self) -> str:
+        """The difference beside what is allowed, for a reader who has to judge what can't be told."""
+        return f"{self.difference}{f', allowed: {self._limit}' if self.allowed else ''}"
+
     def _without_spread(self) -> Found:
         if math.isclose(self.now.mean, self.before.mean, rel_tol=1e-12, abs_tol=1e-15):
             return Found(Verdict.NO_CLEAR_CHANGE, "the same value")
         if any(side.n > 1 and side.sd == 0 for side in (self.now, self.before)):
-            return Found(Verdict.CANT_TELL, f"{self.difference}; all runs on a side gave the same number", _FIXED)
+            return Found(Verdict.CANT_TELL, f"{self._moved}; all runs on a side gave the same number", _FIXED)
         runs = "one run on each side" if self.now.n == 1 and self.before.n == 1 else "so few runs"
         advice = f"train with {_SEEDS} seeds on both sides"
-        return Found(Verdict.CANT_TELL, f"{self.difference}; {runs} can't show how much is chance", advice)
+        return Found(Verdict.CANT_TELL, f"{self._moved}; {runs} can't show how much is chance", advice)
 
     def _decided(self, weighed: Evidence, decision: Decision) -> Found:
         if decision.worse:
@@ -147,7 +152,7 @@ class Tested:
         here, advice = "1 run here", "train with as many"
         if weighed.copies:
             here, advice = f"the {self.now.n} runs here count as one", f"{advice}, each with a seed of its own"
-        return Found(Verdict.CANT_TELL, f"{self.difference}; {here}, {self.before.n} in the baseline", advice)
+        return Found(Verdict.CANT_TELL, f"{self._moved}; {here}, {self.before.n} in the baseline", advice)
 
     def _is_blind(self, seen: float, weighed: Evidence, decision: Decision) -> bool:
         """Whether a drop that matters would not be seen, even if this were the only metric."""
@@ -215,7 +220,7 @@ class Tested:
         less = 0 < -self.direction.gain(weighed.difference) < drop + (self.allowed or 0.0)
         more = "; this one may need more" if less else ""
         advice = f"with {n} runs {where}, {self._seen(drop)}{more}" if n else ""
-        return Found(Verdict.CANT_TELL, f"{self.difference}; too few runs to tell", advice)
+        return Found(Verdict.CANT_TELL, f"{self._moved}; too few runs to tell", advice)
 
     def _seen(self, drop: float) -> str:
         if math.isinf(drop):

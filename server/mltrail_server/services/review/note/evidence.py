@@ -90,7 +90,7 @@ def _tests(model: ModelReport, *, alone: bool) -> str:
     blocking, others = tests.get(Family.FAIL, 0), tests.get(Family.OTHER, 0)
     if blocking and others:
         groups = f"{count(blocking, 'test')} by rules that block, and {count(others, 'other')}"
-        return f" and corrected ({how}) in two groups, {groups}; each has {_CHANCE}. {_GAINS}"
+        return f" and corrected ({how}) in two groups, {groups}; each group has {_CHANCE}. {_GAINS}"
     if blocking + others == 1:
         return f"; the only test has {_CHANCE}. {_GAINS}"
     return f" and corrected ({how}) for {blocking or others} tests, which share {_CHANCE}. {_GAINS}"

@@ -68,9 +68,10 @@ class OfRuns:
             return f"{text}, {self.style.name(metric)} {number(value)}"
         here = found.n - compared.pooled
         best = f"the best of {here}" if here > 1 else "the best"
-        own = f"{self.style.name(metric)} {number(value)}{self._other_value(run)}"
+        own = f"{number(value)} (mean {number(found.mean)}){self._other_value(run)}"
         every = "" if compared.pooled else "all "
-        return f"{text}, {best}: {own}; the table shows the means of {every}{found.n} runs ({number(found.mean)})"
+        by = self.style.name(metric)
+        return f"{text}, {best} by {by}: {own}; the table shows the means of {every}{found.n} runs"
 
     def _other_value(self, run: Run) -> str:
         """Give the run's own value in another metric, the worst: what is promoted is not the table's means."""
