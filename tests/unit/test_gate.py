@@ -56,7 +56,12 @@ def only(now: list[Run], before: list[Run], **model: Any) -> MetricChange:
         ((0.70, 0.71, 0.72), STEADY, Outcome.FAIL, "−9.8 pp, clearly more than allowed: −0.2 pp"),
         ((0.90, 0.91, 0.92), STEADY, Outcome.PASS, "+10 pp, more than chance explains"),
         ((0.800, 0.805, 0.81), STEADY, Outcome.PASS, "−0.3 pp, could be chance; allowed: −0.2 pp"),
-        ((0.80,), (0.81,), Outcome.WARN, "−1.0 pp, allowed: −0.2 pp; one run on each side can't show how much is chance"),
+        (
+            (0.80,),
+            (0.81,),
+            Outcome.WARN,
+            "−1.0 pp, allowed: −0.2 pp; one run on each side can't show how much is chance",
+        ),
         ((0.81,), (0.81,), Outcome.PASS, "the same value"),
         ((0.70,), (), Outcome.PASS, "no baseline yet"),
     ],
