@@ -213,6 +213,15 @@ def test_copies_of_a_run_are_not_several() -> None:
     assert ruling.sentence.startswith("these two models only: broke ")
 
 
+def test_runs_that_are_made_to_differ_hide_no_drop() -> None:
+    """Two of its runs answer hardly any case right, so that nothing would be clear over all of them."""
+    rng = random.Random(11)
+    before, now = over_runs(rng, 40, runs=5), over_runs(rng, 100, 110, 90, 700, 900)
+    (ruling,) = judged([found(GOLDEN, before, now)], NO_DROP).rulings
+    assert ruling.outcome is Outcome.FAIL
+    assert ruling.sentence.startswith("these two models only: broke ")
+
+
 def test_a_run_that_leaves_out_cases_does_not_decide_which_ones_count() -> None:
     """Its other runs have logged nothing but cases that they have right."""
     rng = random.Random(8)

@@ -92,8 +92,10 @@ def bootstrap(clusters: Sequence[Sums], difference: Callable[[Sequence[float]], 
 
 def jackknife(clusters: Sequence[Sums], metric: Callable[[Sequence[float]], float]) -> list[float]:
     """Return how far each of n clusters moves a metric; n / (n - 1) times their sum of squares is its variance."""
-    total = _total(Counter(clusters))
-    without = [metric(_minus(total, one)) for one in clusters]
+    alike = Counter(clusters)
+    total = _total(alike)
+    left = {one: metric(_minus(total, one)) for one in alike}
+    without = [left[one] for one in clusters]
     mean, count = math.fsum(without) / len(without), len(clusters)
     return [(mean - value) * (count - 1) / count for value in without]
 

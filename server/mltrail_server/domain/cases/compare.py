@@ -31,7 +31,7 @@ def compare(pairs: Paired, metric: CaseMetric, *, positive: str | None = None) -
     positive = positive or metrics.positive_of({one.label for one in now})
     if metric is CaseMetric.AUC:
         return _of_areas(pairs, before, now, positive)
-    how = metrics.summed(metric, _classes([before, now]), positive)
+    how = metrics.summed(metric, _classes(metric, [before, now]), positive)
     return None if how is None else _of_sums(pairs, before, now, how)
 
 
@@ -54,21 +54,27 @@ def of_right_or_wrong(pairs: Paired) -> CaseComparison | None:
 
 
 def compare_runs(
-    before: Sequence[Sequence[Case]], now: Sequence[Sequence[Case]], metric: CaseMetric, *, positive: str | None = None
+    before: Sequence[Sequence[Case]],
+    now: Sequence[Sequence[Case]],
+    metric: CaseMetric,
+    *,
+    positive: str | None = None,
+    pairs: Paired | None = None,
 ) -> CaseComparison | None:
-    """Compare several runs a side on the same cases; the first of each is the named model.
+    """Compare several runs a side on the same cases; the first of each is the named model. `pairs` are these two, if
+    they have been aligned before.
 
     `about_the_change` of the answer stays None unless a side has several runs, which differ, and all runs answered some
     cases in common.
     """
-    named = compare(pair(before[0], now[0]), metric, positive=positive)
+    named = compare(pairs or pair(before[0], now[0]), metric, positive=positive)
     cases = align([*before, *now])
     if named is None or not cases:
         return named
     numbers = range(len(before) + len(now))
     tables = [[Answered(one.cluster, one.label, one.answers[number]) for one in cases] for number in numbers]
     positive = positive or metrics.positive_of({one.label for one in tables[0]})
-    how = metrics.summed(metric, _classes(tables), positive)
+    how = metrics.summed(metric, _classes(metric, tables), positive)
     if metric is CaseMetric.AUC:
         runs = [sides.area_on_cases(table, positive) for table in tables if positive is not None]
     else:
@@ -135,7 +141,9 @@ def _flipped(pairs: Paired, changes: Sequence[float]) -> CaseEvidence:
     return flip([(change, size) for change, size in sides.by_cluster(now, [(change, 1.0) for change in changes])])
 
 
-def _classes(tables: Iterable[Sequence[Answered]]) -> list[str]:
+def _classes(metric: CaseMetric, tables: Iterable[Sequence[Answered]]) -> list[str]:
+    if metric is not CaseMetric.MACRO_F1:
+        return []
     names = {name for table in tables for one in table for name in (one.label, *_predictions(one.answers))}
     return sorted(name for name in names if name is not None)
 

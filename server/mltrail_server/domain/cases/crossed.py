@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
-from mltrail_server.domain.statistics import satterthwaite
+from mltrail_server.domain.statistics import f_below, satterthwaite
 
 from .student import StudentEvidence
+
+_HIDES = 0.001
+"""So seldom does chance make runs of the same recipe differ so much more than others do."""
 
 
 class RunOnCases(NamedTuple):
@@ -28,18 +31,20 @@ class RunOnCases(NamedTuple):
 class Crossed(StudentEvidence):
     """A `comparison.CaseEvidence` of what the change does to models. `before` and `now` are the means of the sides'
     runs, and `runs` how many there are, here first. `of_runs` is the part of the error's square that more runs would
-    make smaller.
+    make smaller. `hides`: the runs here differ from each other so much more than the baseline's that they would hide
+    any drop.
     """
 
     before: float
     now: float
     of_runs: float
     runs: tuple[int, int]
+    hides: bool = False
 
     @property
     def several(self) -> bool:
-        """Whether each side has several runs, so that a verdict can rest on them."""
-        return min(self.runs) > 1
+        """Whether each side has several runs, which differ alike, so that a verdict can rest on them."""
+        return min(self.runs) > 1 and not self.hides
 
 
 def cross(before: Sequence[RunOnCases], now: Sequence[RunOnCases]) -> Crossed | None:
@@ -66,7 +71,19 @@ def cross(before: Sequence[RunOnCases], now: Sequence[RunOnCases]) -> Crossed | 
     error = math.sqrt(of_runs + more)
     values = fmean(run.value for run in before), fmean(run.value for run in now)
     tail = satterthwaite([(of_runs, freedom), (more, max(1, clusters - 1))])
-    return Crossed(values[1] - values[0], error, tail, *values, of_runs, (len(now), len(before)))
+    spreads = [
+        max(_around([run.value for run in side]), inflation * _rest(side, means))
+        for side, means in ((before, old), (now, new))
+    ]
+    hides = _spread_more(spreads[1], len(now) - 1, spreads[0], len(before) - 1)
+    return Crossed(values[1] - values[0], error, tail, *values, of_runs, (len(now), len(before)), hides)
+
+
+def _spread_more(ours: float, freedom: int, theirs: float, their_freedom: int) -> bool:
+    """Whether an F test says that one sum of squares is too large next to another one."""
+    if min(freedom, their_freedom) < 1 or ours <= 0:
+        return False
+    return f_below(theirs / their_freedom / (ours / freedom), their_freedom, freedom) < _HIDES
 
 
 def _different(side: Sequence[RunOnCases]) -> list[RunOnCases]:

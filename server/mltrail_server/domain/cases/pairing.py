@@ -90,7 +90,7 @@ def _align(tables: Sequence[Mapping[str, _Asked]]) -> tuple[list[AlignedCase], i
         others = [table[name] for table in tables[1:] if name in table]
         if len(others) < len(tables) - 1:
             continue
-        if len(asked.labels.union(*(other.labels for other in others))) > 1:
+        if len(asked.labels) > 1 or any(other.labels != asked.labels for other in others):
             relabelled += 1
             continue
         cluster = f"case {name}" if asked.cluster is None else f"cluster {asked.cluster}"
@@ -102,7 +102,10 @@ def _align(tables: Sequence[Mapping[str, _Asked]]) -> tuple[list[AlignedCase], i
 def _by_id(table: Iterable[Case]) -> dict[str, _Asked]:
     found: dict[str, _Asked] = {}
     for case in table:
-        asked = found.setdefault(case.id, _Asked(set(), case.cluster, []))
+        asked = found.get(case.id)
+        if asked is None:
+            found[case.id] = _Asked({case.label}, case.cluster, [case.answer])
+            continue
         asked.labels.add(case.label)
         asked.answers.append(case.answer)
     return found

@@ -101,7 +101,7 @@ def found(table: CaseTable, before: Sequence[Sequence[Case]], now: Sequence[Sequ
     if len(before) == len(now) == 1:
         compared = compare(pairs, metric, positive=positive)  # half the work
     else:
-        compared = compare_runs(before, now, metric, positive=positive)
+        compared = compare_runs(before, now, metric, positive=positive, pairs=pairs)
     if compared is None:
         return CaseResult(
             table, problem=f"{words.name(metric)} needs {_NEEDS[metric]}", ours=_computable(table, before)

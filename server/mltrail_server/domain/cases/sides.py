@@ -29,10 +29,16 @@ def parts(side: Iterable[Answered], how: Summed) -> list[Sums] | None:
     """Return what each case adds to a metric's sums; several answers add their mean. None if a case lacks something."""
     found: list[Sums] = []
     for one in side:
+        if len(one.answers) == 1:
+            part = how.part(one.label, one.answers[0])
+            if part is None:
+                return None
+            found.append(part)
+            continue
         known = [part for part in (how.part(one.label, answer) for answer in one.answers) if part is not None]
         if len(known) < len(one.answers):
             return None
-        found.append(known[0] if len(known) == 1 else tuple(part / len(known) for part in total(known)))
+        found.append(tuple(part / len(known) for part in total(known)))
     return found
 
 

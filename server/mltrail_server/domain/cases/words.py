@@ -122,7 +122,8 @@ def about_the_change(found: CaseComparison) -> str:
 
 _JUDGED = "This is what is judged"
 _NOT_JUDGED = (
-    "Only the two models are judged: that takes several runs on each side that differ and have answered the same cases"
+    "Only the two models are judged: that takes several runs on each side that differ about as much, and have answered "
+    "the same cases"
 )
 
 
