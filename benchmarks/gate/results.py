@@ -104,7 +104,7 @@ def table(results: Results) -> str:
         if cell is not None:
             (unchanged if change.nothing else changed).append(cell.requests)
     commits = sorted({cell.commit for cell in results.cells.values()})
-    made = f"{_range(unchanged)} merge requests a situation with nothing changed, {_range(changed)} with a drop"
+    made = f"{_range(unchanged)} merge requests per situation with nothing changed, {_range(changed)} with a drop"
     rest = f"{made}; judged by the code of {' and '.join(f'`{one}`' for one in commits)}."
     return "\n\n".join([rest, *(_section(results, section) for section in SECTIONS)])
 

@@ -79,7 +79,7 @@ class Section:
 
 
 _METRICS = Section(
-    "How many metrics, and how they hang together",
+    "How many metrics, and how they correlate",
     (
         Situation("one-metric", "1 metric", failing=1, changes=(UNCHANGED, ONE_DROPS, ONE_DROPS_MORE)),
         Situation("three-metrics", "3 metrics", changes=(UNCHANGED, ONE_DROPS, ONE_DROPS_MORE, ALL_DROP)),
