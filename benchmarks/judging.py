@@ -77,7 +77,7 @@ def _pipeline(case: Case, number: int, names: list[str], rng: random.Random) -> 
 
 
 def _request(case: Case, rng: random.Random) -> Callable[[], object]:
-    """Return what judges a merge request with nothing changed, one rule for each other metric."""
+    """Return a function that judges a merge request with nothing changed; every other metric has a rule."""
     names = [f"val_{'accuracy' if place % 2 else 'recall'}_{place}" for place in range(case.metrics)]
     rule = Rule("val_accuracy_*", HigherOrLower.HIGHER, worse_by=Tolerance(0.0))
     model = Model("churn", same_dataset="test", rank_by=names[0], rank_better=HigherOrLower.HIGHER, rules=(rule,))
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="COMMIT", help="an older version to measure in turns with this one")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:

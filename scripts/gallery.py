@@ -303,8 +303,8 @@ def _fifty_candidates() -> Report:
 def _answered(
     *, wrong: Iterable[int], chance: random.Random | None = None, flipped: float = 0.01, cases: int = 400
 ) -> list[Case]:
-    """Answer the cases of a test set, all right but some; with `chance`, a share of the answers is turned round, as
-    another seed would.
+    """Answer the cases of a test set, all right except some; with `chance`, a share of the answers is flipped, as
+    another seed would do.
     """
     missed = set(wrong)
     right = [(number not in missed) != (chance is not None and chance.random() < flipped) for number in range(cases)]
@@ -312,7 +312,7 @@ def _answered(
 
 
 _MISSED = (*range(40, 60), *range(120, 140))
-"""The cases that the target branch's model has wrong."""
+"""The cases that the target branch's model gets wrong."""
 
 
 def _cases() -> Report:

@@ -36,7 +36,7 @@ def findings_in_cases(discordance: float, drop: float, rng: random.Random) -> fr
 
 
 def findings_across_runs(runs: int, drop: float, rng: random.Random) -> set[Finding]:
-    """Let several runs a side answer the same cases, and judge the rule. Cases are easy or hard for all; each run has a
+    """Let several runs a side answer the same cases, and judge the rule. Cases are easy or hard for all; each run has
     luck of its own, half a point of accuracy, and answers each case with some luck, too.
     """
     about_right = math.hypot(_EASE, _OWN)

@@ -114,7 +114,7 @@ class Simulated:
         return found - _ALARMS if self._change.nothing and self._is_worse(judged) else found
 
     def _is_worse(self, judged: Judged) -> bool:
-        """Whether a candidate was chosen that truly is worse: to say so is no false alarm."""
+        """Whether the chosen candidate truly is worse: saying so is no false alarm."""
         chosen = [one.comparison.best for one in judged.values()]
         return self._situation.here.behind > 0 and any(one is not None and one.params["depth"] != "0" for one in chosen)
 

@@ -115,7 +115,7 @@ def _follow(
     exp = math.exp
     plans = _plans(course, runs)
     log, before, total = 0.0, values[0], 1.0
-    # Of each its plan, where it began, its share, its level, and its other number. Shares add up to the total.
+    # For each filter: its plan, where it began, its share, its level, and its other number. Shares add up to `total`.
     filters: list[tuple[_Plan, int, float, float, float]] = []
     for place, value in enumerate(values):
         moved = []

@@ -29,7 +29,7 @@ NO_CONTRACT = Model("")
 """The rules for a model that no contract mentions."""
 
 NO_BASELINE = "no baseline yet"
-"""Why nothing can be told of what the target branch has never logged."""
+"""Why nothing can be said about what the target branch has never logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Comparison:
         return _odd(self.best, metric) if self.best is not None else 0
 
     def diverged(self, metric: str) -> str:
-        """Say in how many of the best's runs a metric is no number, unless the baseline has such runs too."""
+        """Say in how many of the best's runs a metric is not a number, unless the baseline has such runs too."""
         return _diverged(self.best, metric) if self.best is not None and self.odd(metric) else ""
 
     def missing(self, metric: str) -> str:
@@ -182,13 +182,13 @@ class _Sides:
         return self.pool.group
 
     def has_ties(self, metric: str) -> bool:
-        """Whether runs of the target branch have the same value by chance, as a number of few cases has."""
+        """Whether runs of the target branch have equal values by chance, as shares of few cases do."""
         sides = [one.values_of(metric) for one in (self.yours, *self.history) if one is not None]
         return any(len(set(values)) < len(values) for values in sides)
 
     def independent(self, group: Group, metric: str, level: BranchLevel) -> Summary | None:
-        """Summarise a metric of this side without copies of some of its runs. If all are copies of one, they are left
-        for `weigh` to tell.
+        """Summarise a metric of this side without copies of some of its runs. If all are copies of one, `weigh` finds
+        that out.
         """
         now = group.metrics.get(metric)
         if now is None or now.n < _FEW or self.pair_by:
@@ -199,7 +199,7 @@ class _Sides:
         return summarise(kept) if 1 < len(kept) < now.n else now
 
     def _never_ties(self, metric: str) -> bool:
-        """Whether so many runs of the target branch have different values that equal ones are no chance."""
+        """Whether so many runs of the target branch all have different values that equal ones can't be chance."""
         values = [value for one in (self.yours, *self.history) if one is not None for value in one.values_of(metric)]
         return len(values) >= _MANY and len(set(values)) == len(values)
 
@@ -363,7 +363,9 @@ def _has_improved(one: MetricChange) -> bool:
 
 
 def _contest(found: Chosen, ours: Candidates, theirs: Candidates, sides: _Sides, direction: MetricDirection) -> Contest:
-    """Say how many candidates each side's best was chosen from. Fresh runs of a winner were not chosen by."""
+    """Say how many candidates each side's best was chosen from. Fresh runs of a winner were not chosen, so they count
+    as one.
+    """
     metric = sides.ranks
     if metric is None or direction.better is Better.UNKNOWN:
         return ALONE

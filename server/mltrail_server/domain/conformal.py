@@ -56,8 +56,8 @@ def _larger(first: Sequence[float], second: Sequence[float]) -> list[float]:
 
 
 def best_of(values: Sequence[float], alpha: float, times: float, lucky: float) -> Ranked:
-    """Test the same of one metric whose first value is the highest of `times` as many as each of the earlier ones is.
-    Four of five such values are at most `lucky` above the level of those that they are chosen from.
+    """Test the same for one metric whose first value is the highest of `times` as many as each earlier one is. Four of
+    five such values are at most `lucky` above the level of those that they were chosen from.
 
     How many of the earlier ones are above the new one has a known distribution, whatever the shape.
     """

@@ -22,7 +22,7 @@ ALPHA = 0.05
 """How often chance alone may look like a drop, and equally often like a gain."""
 
 POWER = 0.8
-"""How often a drop is seen that is said to be seen."""
+"""How often a drop is seen that we say would be seen."""
 
 ENOUGH_FREEDOM = 4
 """With this many degrees of freedom a spread is known well enough to rely on."""
@@ -35,7 +35,7 @@ seeds are called worse in at most 5 %; at 0.02 in up to 6 %. At 0.06 a drop is s
 
 _STEADIER = 10.0
 _COPIES = 1e-4
-"""A change may make training as many times steadier. Runs that spread less than even that explains, in all but one of
+"""A change may make training this many times steadier. Runs that spread less than even that explains, in all but one of
 10,000 cases, are copies of one run: a fixed seed whose results differ by how a processor rounds.
 """
 
@@ -56,8 +56,8 @@ class BranchLevel:
     """The target branch's level in a metric. `runs` and `pipelines` are how many it most likely rests on, the newest.
 
     `mean` is as precise as a mean of `weight` runs. `sd` is the spread from run to run, None if nothing shows it;
-    `freedom` is its degrees of freedom. `usual` is the same without pipelines that spread unusually much, where these
-    can be told. `possible` are the levels that it is a mixture of.
+    `freedom` is its degrees of freedom. `usual` is the same without pipelines that spread unusually much, where those
+    can be told apart. `possible` are the levels that it is a mixture of.
     """
 
     mean: float
@@ -152,8 +152,8 @@ class Evidence:
         return -more if self.contest.lower else more
 
     def detectable(self, *, falls: bool = True) -> float:
-        """Return the smallest true drop (or rise, unless it `falls`) that the test sees in four of five cases: it takes
-        the difference out of the interval although chance moves it back, and luck does if the best was chosen.
+        """Return the smallest true drop (or rise, unless it `falls`) that the test sees in four of five cases: it moves
+        the difference out of the interval although chance moves it back, and so does luck if the best was chosen.
         """
         reach = self.high - self.difference + self._luck if falls else self.difference - self.low - self._luck
         t = statistics.t_quantile(1 - (self.ends.above if falls else self.ends.below), self.freedom)
@@ -278,15 +278,15 @@ def weigh(before: BranchLevel, now: Summary, contest: Contest = ALONE) -> Eviden
 
 
 def independent(before: BranchLevel, now: Summary) -> Summary:
-    """Count runs that are copies of one run as one: exact ones, and those of which the branch's spread tells it."""
+    """Count runs that are copies of one run as one: exact copies, and those that the branch's spread gives away."""
     if now.sd == 0 or (before.usual and _are_copies(now, before.usual, before.freedom)):
         return Summary(now.mean, None, 1)
     return now
 
 
 def without_copies_of_some(values: Sequence[float], before: BranchLevel, *, ties: bool) -> list[float]:
-    """Count values of different runs once that are closer together than chance makes any two of as many in one of
-    10,000 cases: copies of a lucky run would outweigh the others. With `ties`, equal ones count once, too.
+    """Count values of different runs as one if they are closer together than chance would bring any two of that many in
+    one of 10,000 cases: copies of a lucky run would outweigh the others. With `ties`, equal ones count as one, too.
     """
     if not before.usual:
         return list(values)
@@ -303,7 +303,7 @@ def without_copies_of_some(values: Sequence[float], before: BranchLevel, *, ties
 
 
 def _are_copies(one: Summary, sd: float, freedom: float) -> bool:
-    """Whether runs that differ spread too little, next to an independent spread with this freedom, to be as many."""
+    """Whether runs that differ spread too little, next to another spread with this freedom, to be independent."""
     if not one.sd or one.sd * _STEADIER >= sd:
         return False
     return statistics.f_below((one.sd * _STEADIER / sd) ** 2, one.n - 1, freedom) < _COPIES
@@ -327,7 +327,7 @@ def _without_copies_in(pipelines: Sequence[Summary]) -> list[Summary]:
 
 
 def _usual(pooled: float | None, pipelines: Sequence[Summary]) -> float | None:
-    """Return the spread that runs usually have: one that has diverged makes the pooled one as large as it likes."""
+    """Return the spread that runs usually have: a single diverged run can make the pooled one as large as you like."""
     spreads = sorted(one.sd for one in pipelines if one.sd is not None)
     return pooled if pooled is None or len(spreads) < _FEW else min(pooled, spreads[len(spreads) // 2])
 
@@ -365,8 +365,8 @@ def _without_copies(before: BranchLevel) -> BranchLevel:
 class Plan:
     """What is known before more runs are trained: the spread from run to run, with its degrees of freedom.
 
-    They are trained here, to be compared with a `level` of the branch, or else on both sides; a spread with `others`
-    degrees of freedom is then known besides. The metric `falls` if it gets worse.
+    They are trained here, to be compared with a `level` of the branch, or else on both sides; then `others` are further
+    degrees of freedom that the spread has. The metric `falls` if it gets worse.
     """
 
     sd: float
@@ -376,10 +376,10 @@ class Plan:
     falls: bool = True
 
     def drop(self, runs: int, alpha: float) -> float:
-        """Return which drop so many runs would show in four of five cases, to a test at `alpha`.
+        """Return the drop that this many runs would show in four of five cases, in a test at `alpha`.
 
-        Both the spread that the drop is said in and the one that the next test will find are estimates: what they vary
-        by (for n degrees of freedom, about a share of 1 / 2n of the variance) is added to what the mean varies by.
+        Both the spread that the drop is expressed in and the one that the next test will find are estimates: their
+        variance (for n degrees of freedom, about 1 / 2n of the variance itself) is added to that of the mean.
         """
         freedom = self.others + 2 * (runs - 1)
         error = self.sd * math.sqrt(2 / runs)

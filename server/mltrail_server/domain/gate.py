@@ -42,7 +42,7 @@ def judge(
     """Apply the rules for this target branch. `decisions` answer `hypotheses`.
 
     `red` are the rules that this merge request has broken before, as `rules.name_of` names them: one whose result is
-    unknown now, or which is no more than just kept, counts as still broken.
+    unknown now, or that only just holds, counts as still broken.
     """
     rulings = [one.ruling(decisions, red) if isinstance(one, Check) else one for one in checks]
     return _still_red(rulings, model, target, red) if red else tuple(rulings)

@@ -286,8 +286,8 @@ def _of_singles(block: Sequence[Hypothesis], share: float, *, gain: bool) -> lis
 def _by_rank(
     block: Sequence[Hypothesis], values: Sequence[Sequence[float]], share: float, *, gain: bool
 ) -> list[Ranked]:
-    """Hold each metric's first value against the others, and pay for the looks. For the best of several it means more
-    not to stand out to the high side than it would for a single run.
+    """Hold each metric's first value against the others, and pay for the looks. If the best of several does not stand
+    out on the high side, that means more than for a single run.
     """
     times = [1.0 if gain else _times(one) for one in block]
     if max(times) == 1:
@@ -303,13 +303,13 @@ def _by_rank(
 
 
 def _times(one: Hypothesis) -> float:
-    """Say of how many times as many candidates as those of the target branch this side's best was chosen, surely."""
+    """Return how many times as many candidates this side's best was certainly chosen from as the target branch's."""
     contest = one.evidence.contest if isinstance(one.evidence, Evidence) else ALONE
     return max(1.0, contest.alike_here / contest.there) if contest.ranks else 1.0
 
 
 def _lucky(one: Hypothesis) -> float:
-    """Return how far above their level the best of this side's candidates is at most in four of five cases."""
+    """Return how far above their level, in four of five cases, the best of this side's candidates is at most."""
     if not isinstance(one.evidence, Evidence):
         return 0.0
     return one.evidence.sd * statistics.normal_quantile(POWER ** (1 / one.evidence.contest.here))

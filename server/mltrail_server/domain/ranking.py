@@ -26,14 +26,14 @@ class Candidates:
     tries: int
 
     def contenders(self, metric: str, direction: MetricDirection, level: BranchLevel | None) -> int:
-        """Count those that might as well have won, with the trials of which only the winner is known. `level` is the
+        """Count those that might as well have won, including trials of which only the winner is known. `level` is the
         target branch's, which shows whether a candidate's runs are copies of one.
         """
         near = winners.contenders(self._known(metric, level), lower=direction.better is Better.LOWER)
         return max(1, near + self.tries - len(self.groups))
 
     def alike(self, metric: str, direction: MetricDirection, level: BranchLevel | None) -> int:
-        """Count those that hardly differ from the best: they surely might as well have won."""
+        """Count those that hardly differ from the best: they certainly might as well have won."""
         spread = MeanError(level.sd, level.freedom) if level is not None and level.sd is not None else None
         return winners.alike(self._known(metric, level), spread, lower=direction.better is Better.LOWER)
 
@@ -98,8 +98,8 @@ class Ranking:
         *,
         planned: int | None,
     ) -> Chosen | None:
-        """Choose the best of the newest look's candidates by a metric and its direction, each by its runs of all looks.
-        `planned` is how many runs the baseline has.
+        """Choose the best of the newest look's candidates by a metric and its direction; each counts with its runs from
+        all looks. `planned` is how many runs the baseline has.
         """
         groups, fresh_ones = [look.groups for look in earlier], [look.fresh for look in earlier]
         decisive = self._decisive(ours.groups, by[0])

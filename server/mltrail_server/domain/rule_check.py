@@ -48,7 +48,7 @@ class Question:
     level: BranchLevel | None
     branch: Mapping[int, float]
     looks: Sequence[Look]
-    schedules: "_Schedules | None" = None  # set if the best values of the two sides are no match
+    schedules: "_Schedules | None" = None  # set if the best values of the two sides don't match
 
     def hypothesis(self, pipelines: Mapping[int, int]) -> Hypothesis:
         branch = {pipelines.get(place, -place): value for place, value in self.branch.items()}
@@ -64,8 +64,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule, the `place`th of its model, applied to one metric that it names. What is asked before all metrics are
-    decided, and once more after, is worked out once.
+    """One rule, the `place`th of its model, applied to one metric that it names. What is needed both before and after
+    all metrics are decided is worked out only once.
     """
 
     place: int
@@ -249,7 +249,7 @@ class Check:
 
     def _unless_set_aside(self, ruled: Ruling, asked: Question) -> Ruling:
         """Say that nobody can tell if a drop is seen only with the runs that failed or were deleted: otherwise a job
-        could fail, or delete its runs, wherever luck is bad. The median is hardly moved by one that failed half-way.
+        could fail, or delete its runs, wherever luck is bad. One that failed half-way hardly moves the median.
         """
         name, best, aside = self.change.name, self.compared.best, self.compared.set_aside
         if best is None or aside is None or asked.level is None or self.rule.value is Value.BEST:
@@ -272,7 +272,7 @@ class Check:
 
 
 class _Schedules(NamedTuple):
-    """Says that the best values of the two sides were chosen from different numbers of values; `fewer` on this side."""
+    """Says that the two sides' best values were chosen from different numbers of values; `fewer`: from fewer here."""
 
     sentence: str
     fewer: bool

@@ -93,15 +93,15 @@ def name_of(model: str, ruling: Ruling) -> str:
 
 
 def unless_fixed(ruled: Ruling, model: str, red: AbstractSet[str]) -> Ruling:
-    """Keep a rule broken that failed before, among `red`, while nobody can tell whether it holds."""
+    """Keep a rule broken that failed before, one of `red`, while nobody can tell whether it holds."""
     if ruled.known or ruled.outcome is Outcome.FAIL or name_of(model, ruled) not in red:
         return ruled
     return replace(ruled, outcome=Outcome.FAIL, advice=BEFORE)
 
 
 def unless_cleared(ruled: Ruling, chance: float) -> Ruling:
-    """Keep a rule broken that failed before, unless these runs speak against it, and not luck alone. `chance` is how
-    often that makes such a loss.
+    """Keep a rule broken that failed before, unless these runs speak against a loss. `chance` is how often luck alone
+    would make such a loss.
     """
     if chance > _CLEARED:
         return ruled

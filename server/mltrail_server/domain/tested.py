@@ -106,7 +106,7 @@ class Tested:
         return self._unclear(weighed, decision)
 
     def _unclear(self, weighed: Evidence, decision: Decision) -> Found:
-        """Tell runs that would have shown a change from too few to."""
+        """Tell runs that would have shown a change from runs that are too few."""
         if is_luck(weighed, self.direction):
             reason = f"{self.difference}, could be luck: it is the best of {weighed.contest.here} candidates"
             return Found(Verdict.NO_CLEAR_CHANGE, reason)
@@ -126,8 +126,9 @@ class Tested:
 
     @property
     def _times(self) -> float:
-        """How many times as much as the branch's these runs spread, if chance does that in less than one of 10,000
-        cases; else 1. What they hide is measured by the branch's spread, or they could be made to spread to hide it.
+        """How many times as much as the branch's these runs spread, if chance does that in fewer than one of 10,000
+        cases; else 1. What they hide is measured by the branch's spread: otherwise runs could be made to spread to hide
+        it.
         """
         level = self.level
         if level is None or not level.sd or not self.now.sd or self.now.sd <= level.sd:
@@ -142,7 +143,9 @@ class Tested:
 
     @property
     def _stands_alone(self) -> bool:
-        """Whether a single run here is held against several in the baseline: it hides drops that as many would show."""
+        """Whether a single run here is held against several in the baseline: it hides drops that as many runs would
+        show.
+        """
         copies = self.evidence is not None and self.evidence.copies is not None
         there = 1 if self.before.sd == 0 else self.before.n
         known = there if self.level is None else min(there, self.level.runs)
@@ -168,8 +171,8 @@ class Tested:
         return seen if decision.ranked else replace(weighed, ends=UNCORRECTED).detectable(falls=not self._lower)
 
     def _luck(self, weighed: Evidence) -> str:
-        """Say how much of the difference luck makes, where all of it may be luck, or where the interval, which allows
-        for luck, does not hold it.
+        """Say how much of the difference luck explains, if all of it may be luck, or if the interval, which allows for
+        luck, does not contain it.
         """
         inside = weighed.low <= weighed.difference <= weighed.high
         if not weighed.luck or (inside and not is_luck(weighed, self.direction)):

@@ -4,8 +4,8 @@ The best of k equally good candidates looks better than it is, and so does the b
 between the two is judged by how max k less max k₀ varies by chance (H. White, "A reality check for data snooping",
 Econometrica 68 (2000)), here by integrating over the normal distribution. Candidates that are clearly worse than the
 best had no chance to win, and don't count. How many of the others had one is not known, so luck counts fully against a
-claim, and in its favour only as far as it is sure: a gain must be larger than what all of them explain, but a loss may
-not rest on a lead that only candidates as good as the best would have given.
+claim, and in its favour only as far as it is certain: a gain must be larger than what all of them explain, but a loss
+may not rest on a lead that only candidates as good as the best would have given.
 """
 
 import math

@@ -64,7 +64,7 @@ def compare_runs(
     """Compare several runs a side on the same cases; the first of each is the named model. `pairs` are these two, if
     they have been aligned before.
 
-    `about_the_change` of the answer stays None unless a side has several runs, which differ, and all runs answered some
+    `about_the_change` of the result stays None unless a side has several runs, which differ, and all runs answered some
     cases in common.
     """
     named = compare(pairs or pair(before[0], now[0]), metric, positive=positive)

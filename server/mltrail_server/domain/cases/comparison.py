@@ -99,8 +99,8 @@ class CaseComparison:
 
     @property
     def change(self) -> Crossed | None:
-        """What several runs on each side say of the change, if they can be judged: all have answered all of the cases.
-        Otherwise a run could leave out those that it breaks.
+        """What several runs on each side say about the change; None if they can't be judged. All of them must have
+        answered all of the cases, or a run could leave out those that it breaks.
         """
         found = self.about_the_change
         return found if found is not None and found.several and self.answered_by_all == self.cases else None

@@ -17,7 +17,7 @@ from mltrail_server.domain.statistics import f_below, satterthwaite
 from .student import StudentEvidence
 
 _HIDES = 0.001
-"""So seldom does chance make runs of the same recipe differ so much more than others do."""
+"""How seldom chance makes runs of the same recipe differ this much more than others do."""
 
 
 class RunOnCases(NamedTuple):
@@ -43,7 +43,7 @@ class Crossed(StudentEvidence):
 
     @property
     def several(self) -> bool:
-        """Whether each side has several runs, which differ alike, so that a verdict can rest on them."""
+        """Whether a verdict can rest on this: each side has several runs, and they differ about as much."""
         return min(self.runs) > 1 and not self.hides
 
 
@@ -52,7 +52,7 @@ def cross(before: Sequence[RunOnCases], now: Sequence[RunOnCases]) -> Crossed | 
 
     The variance is that from run to run, plus that of the sides' difference from case to case, less what both contain:
     the variance of single runs' answers to single cases. Runs of a side whose answers are all alike count once, since
-    they may be copies: a fixed seed.
+    they may be copies, as with a fixed seed.
     """
     before, now = _different(before), _different(now)
     freedom = len(before) + len(now) - 2

@@ -27,8 +27,8 @@ def plain(value: str | float | bool | None) -> str:
 
 
 def name(value: str | float | bool | None) -> str:
-    """Bring a case's id into the form in which it is found again: 7 and 7.0 are equal, as pandas writes whole numbers
-    beside a missing one. Two ids of a table that are the same then are told by their texts.
+    """Bring a case's id into the form by which it is matched: 7 and 7.0 are equal, since pandas writes whole numbers as
+    7.0 if one of them is missing. Two ids of one table that become equal this way still differ as text.
     """
     if not isinstance(value, str):
         return plain(value)
@@ -37,7 +37,7 @@ def name(value: str | float | bool | None) -> str:
 
 
 def composed(text: str) -> str:
-    """Write an accented letter as one character, since systems differ in that, and without surrounding spaces."""
+    """Write each accented letter as one character, since systems differ in that, and strip surrounding spaces."""
     text = text.strip()
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 

@@ -42,7 +42,7 @@ def found(one: CaseResult, decision: Decision | None, allowed: float | None = No
 
 
 def _unclear_change(one: CaseResult, compared: CaseComparison, what: str, alpha: float, allowed: float) -> Found:
-    """Tell runs that would have shown a change from those that are too few, or have answered too few cases."""
+    """Tell runs that would have shown a change from runs that are too few, or have answered too few cases."""
     change, matters = compared.change, _matters(compared)
     seen = power.detectable(compared, alpha, change)
     if change is None or seen <= matters:

@@ -1,4 +1,4 @@
-"""What one version of the contract says of a pipeline, and of each of its models."""
+"""What one version of the contract says about a pipeline, and about each of its models."""
 
 import re
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class ModelReport:
     request changes nothing of the model, so that its rules don't apply. `version` is the baseline if the contract names
     one. `history` are the target branch's pipelines before the baseline, newest first. `environment` lists packages
     whose versions differ. `made_by` is the pipeline whose runs these are. `silence` says what it means that no run has
-    succeeded; `gone` says who has removed the baseline for good. `carried`: it is of an earlier commit. `cases` are its
-    tables.
+    succeeded; `gone` says who has removed the baseline for good. `carried`: it is from an earlier commit. `cases` are
+    its tables.
     """
 
     name: str
@@ -76,7 +76,7 @@ class ModelReport:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What one version of the contract says. `outcome` is None if there is no gate; `sentence` contains nothing that a
-    user wrote. `questions` ask to which model runs belong that no model claims.
+    user wrote. `questions` ask which model the runs that no model claims belong to.
     """
 
     contract: ContractVersion

@@ -27,8 +27,8 @@ class GateInput:
 
     `made` are the runs of a commit's pipelines, the newest first; `branch` has those of the target branch. `red` are
     the rules that each model has broken before in this merge request, and `inherited` the models that have broken some
-    in others of its branch or commit. `jobs` are those of the commit's pipelines, None
-    if nobody asks what it means that a model was not trained.
+    in other merge requests of its branch or commit. `jobs` are those of the commit's pipelines, None if nobody asks
+    what it means that a model was not trained.
     """
 
     tx: Transaction
@@ -53,8 +53,8 @@ class GateInput:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A model's runs, and the pipeline that has made them; None if no pipeline of the commit has. `carried`: it is of
-    an earlier commit. `remarks` say what came of evaluations, and contain nothing that a user wrote.
+    """A model's runs, and the pipeline that made them; None if no pipeline of the commit did. `carried`: it is from an
+    earlier commit. `remarks` say what came of evaluations, and contain nothing that a user wrote.
     """
 
     pipeline: Pipeline | None
@@ -66,7 +66,7 @@ class Selected:
 def select(given: GateInput, contract: Contract | None) -> dict[str, Selected]:
     """Give each model its runs: those of the newest pipeline that has succeeded ones, else of the newest that has any.
 
-    A commit may have several pipelines, and one that logs nothing of a model takes nothing back.
+    A commit may have several pipelines, and one that logs nothing for a model takes nothing back.
     """
     chosen: dict[str, Selected] = {}
     # The contract's models are looked up even if there is no pipeline.
@@ -80,9 +80,9 @@ def select(given: GateInput, contract: Contract | None) -> dict[str, Selected]:
 
 
 def _carried(given: GateInput, contract: Contract, chosen: Mapping[str, Selected]) -> dict[str, Selected]:
-    """Take the runs of an earlier commit for models of which nothing was logged and nothing has changed since.
+    """Take an earlier commit's runs for models that logged nothing here and have not changed since.
 
-    Not if their job still runs, or has now logged something that no model claims.
+    Not if their job is still running, or has now logged something that no model claims.
     """
     jobs = given.jobs
     if jobs is None or given.cut:
@@ -131,9 +131,10 @@ def _best_of(baseline: ModelBaseline, model: Model) -> str:
 
 
 def earlier_looks(given: GateInput, contract: Contract | None, name: str, newest: Selected) -> list[list[Run]]:
-    """List what earlier looks at the same files have made of a model: retried jobs of the same pipeline, and earlier
-    pipelines. The newest look comes first. A pipeline of the same commit that still trains is none yet: the report
-    waits for it. One of another commit is, or else a job that never ends would hide what the others have found.
+    """List the runs of a model that earlier looks at the same files have made: retried jobs of the same pipeline, and
+    earlier pipelines. The newest look comes first. A pipeline of the same commit that is still training is not a look
+    yet, since the report waits for it. One of another commit is: otherwise a job that never ends would hide what the
+    others have found.
     """
     found = looks.attempts(newest.runs)
     if newest.pipeline is not None:

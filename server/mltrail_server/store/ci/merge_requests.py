@@ -75,7 +75,8 @@ def get(tx: Transaction, iid: int) -> MergeRequest | None:
 
 def predecessors(tx: Transaction, iid: int) -> list[int]:
     """List the other merge requests of the same branch or newest commit into the same target that were not merged: the
-    ten newest, the newest first. GitLab allows a branch only one that is open, so any that we take for open was closed.
+    ten newest, the newest first. GitLab allows only one open at a time for a branch, so any that we still take for open
+    has been closed.
     """
     other = _T.alias()
     query = sa.select(other.c.iid).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)

@@ -263,8 +263,8 @@ def trained_for(
     tx: Transaction, iid: int, *, branch: str, limit: int, predecessors: Sequence[int] = ()
 ) -> list[TrainedPipeline]:
     """List a merge request's pipelines that have candidates, the newest first; also those of its source branch if
-    GitLab was not yet asked which merge request they belong to. Child pipelines count to their roots. With those of
-    its `predecessors`, as `merge_requests.predecessors` lists them.
+    GitLab was not yet asked which merge request they belong to. Child pipelines count as part of their roots. Includes
+    those of its `predecessors`, as `merge_requests.predecessors` lists them.
     """
     whose = _of_request(iid, branch)
     if predecessors:

@@ -28,7 +28,7 @@ class Reading:
 
 
 class _TimeLimits:
-    """The reads of a process. One thread watches them, however many databases they are of."""
+    """The reads of a process. One thread watches them, however many databases they read."""
 
     def __init__(self) -> None:
         self._under_way: dict[int, Reading] = {}

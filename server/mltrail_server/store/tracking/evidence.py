@@ -34,8 +34,9 @@ def next_number(tx: Transaction) -> int:
 
 
 def take_snapshot(tx: Transaction, candidate_iid: int, *, folders: dict[str, str], to: int) -> None:
-    """Copy what a candidate is now to a number: latest values and extremes of each metric, parameters, tags as its own
-    jobs set them, inputs and outputs, and the files in `folders`, which maps each folder to the one of its copy.
+    """Copy a candidate as it is now to a snapshot number: latest values and extremes of each metric, parameters, tags
+    as its own jobs set them, inputs and outputs, and the files in `folders`, which maps each folder to the one of its
+    copy.
     """
     for table in _TABLES:
         _copy(tx, table, candidate_iid, to)

@@ -102,7 +102,7 @@ def _check(table: CaseTable, cases: Sequence[Case]) -> None:
 
 
 def _check_predictions(cases: Sequence[Case]) -> None:
-    """Tell predictions of another kind from wrong ones: of few labels, a model that answers with labels meets some."""
+    """Tell predictions of another kind from wrong ones: with few labels, a model that answers with labels hits some."""
     labels = {case.label for case in cases}
     if 1 < len(labels) <= _FEW_LABELS and not any(case.answer.prediction in labels for case in cases):
         raise UnreadableError(

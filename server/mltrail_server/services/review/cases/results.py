@@ -35,7 +35,7 @@ _MOST_FILES = 2_000  # that are looked for, in all models together
 _MOST_CASES = 400_000  # in memory at once; one table has at most half as many
 _MOST_BYTES = 200_000_000
 _MOST_ROWS = 500_000
-"""Of all tables that are read for one report: of the named runs on each side, and of all other runs. A table of 50,000
+"""For all tables of one report: for the named runs on each side, and once more for all other runs. A table of 50,000
 rows takes one to three seconds of processor time, and twice that with several runs on each side.
 """
 

@@ -79,7 +79,7 @@ def _note(page: Page, model: ModelReport) -> Markdown:
 
 
 def _tests(model: ModelReport, *, alone: bool) -> str:
-    """Say of how many tests, over all models, each is one."""
+    """Say how many tests, over all models, each is one of."""
     decisions = rows.decisions(model)
     if not decisions:
         return "."
@@ -97,7 +97,7 @@ def _tests(model: ModelReport, *, alone: bool) -> str:
 
 
 def _chosen_from(page: Page, model: ModelReport) -> str:
-    """Say of how many candidates the best was chosen, on each side; "" if nothing was chosen. Those that were clearly
+    """Say how many candidates the best was chosen from, on each side; "" if nothing was chosen. Those that were clearly
     behind had no chance to win.
     """
     contests = [one.evidence.contest for one in model.comparison.metrics if one.evidence is not None]

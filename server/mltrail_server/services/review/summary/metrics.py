@@ -1,4 +1,4 @@
-"""What a sentence says of a metric, and how it counts several."""
+"""What a sentence says about a metric, and how it counts several."""
 
 from collections.abc import Callable, Sequence
 
@@ -55,7 +55,7 @@ def worst(row: Row | None, found: Finding, style: Style, *, model: ModelReport, 
 
 
 def _untold(name: str, row: Row | None, means: str, style: Style, *, model: ModelReport, target: str) -> str:
-    """Say of a metric that it can't be told whether it is worse."""
+    """Say that nobody can tell yet whether a metric is worse."""
     if model.comparison.incomparable == means:
         return f"{_incomparable(model, style, target)}, so {name} can't be compared"
     if row is not None and row.may_exceed_limit:

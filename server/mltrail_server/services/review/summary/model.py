@@ -1,4 +1,4 @@
-"""What is said of one model in a heading or a list: the worst and the best of it, or that it was not trained."""
+"""What is said about one model in a heading or a list: its worst and its best, or that it was not trained."""
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.conclusion import Finding, Level

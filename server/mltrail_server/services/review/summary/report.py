@@ -1,4 +1,4 @@
-"""What is said of a whole report: the worst of all its models and whether it blocks, then the best."""
+"""What is said about a whole report: the worst of all its models and whether it blocks, then the best."""
 
 from dataclasses import dataclass
 

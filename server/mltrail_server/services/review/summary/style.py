@@ -11,7 +11,7 @@ ICONS = {Level.GOOD: "✅", Level.BAD: "⚠️", Level.NEUTRAL: "\N{HEAVY MINUS 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How to write what users have named, so that it is safe where it is shown: a name, a text of theirs in a sentence,
+    """How to write what users have named, so that it is safe where it is shown: a name, their own text in a sentence,
     and a link to a run.
     """
 
