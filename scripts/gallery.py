@@ -352,7 +352,12 @@ def _fixed_seed() -> Report:
 
 SITUATIONS = (
     Situation("passed", "Passed", "Five seeds on each side; accuracy has risen.", _passed),
-    Situation("warned", "Warned", "Accuracy has risen, but the model has become slower: a rule that warns.", _warned),
+    Situation(
+        "warned",
+        "Warned",
+        "Accuracy has risen, but the model has become slower, and the rule about that only warns.",
+        _warned,
+    ),
     Situation("failed", "Failed", "Accuracy has dropped by more than the rule allows.", _failed),
     Situation("accepted", "Failed and accepted", "The same, and somebody has accepted it with a reason.", _accepted),
     Situation("silent", "Silent", "The merge request does not train a model that the target branch trains.", _silent),
@@ -364,10 +369,13 @@ SITUATIONS = (
     ),
     Situation("no-baseline", "No baseline", "The target branch has never trained this model.", _no_baseline),
     Situation(
-        "not-comparable", "Not comparable", "The test set is another one, and the contract names it.", _not_comparable
+        "not-comparable",
+        "Not comparable",
+        "The contract asks for the baseline's test set, but another one was used.",
+        _not_comparable,
     ),
     Situation("one-run", "One run on each side", "Nothing shows how large chance is.", _one_run),
-    Situation("fixed-seed", "A fixed seed", "Three runs on each side, and all three the same.", _fixed_seed),
+    Situation("fixed-seed", "A fixed seed", "Three runs on each side, all three with the same values.", _fixed_seed),
     Situation("diverged", "Diverged", "One of five trainings ended with NaN.", _diverged),
     Situation("ten-metrics", "Ten metrics without a contract", "Nothing gates; everything is compared.", _ten_metrics),
     Situation("several-models", "Several models", "One is better, one breaks its rule, one is new.", _several_models),
@@ -440,8 +448,8 @@ def _index(situations: Sequence[Situation]) -> str:
     return (
         "<!-- Written by scripts/gallery.py. -->\n# What a comment looks like\n\n"
         "Each page shows the comment as GitLab renders it, and what `mltrail report` prints in the job's log. The runs "
-        "are made up; the words are the product's own. Another page says [how to read "
-        "them](../explanation/reading-the-note.md).\n\n"
+        "are made up; the words are the product's own. [How to read the "
+        "comment](../explanation/reading-the-note.md) explains them.\n\n"
         f"| Situation | What happened |\n|---|---|\n{rows}\n"
     )
 

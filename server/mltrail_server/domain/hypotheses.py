@@ -115,8 +115,8 @@ class Decision:
     the same files found it worse.
 
     `evidence` is that of the hypothesis, with an interval that is corrected in the same way: it leaves out a loss of
-    the tolerance exactly if this is worse, and 0 if it is better. A single run was held against `ranked` pipelines; by
-    its rank among them, a loss of `seen` beyond the tolerance would be seen in four of five cases.
+    the tolerance exactly when this is worse, and 0 exactly when it is better. A single run was held against `ranked`
+    pipelines; by its rank among them, a loss of `seen` beyond the tolerance would be seen in four of five cases.
     """
 
     worse: bool
