@@ -104,7 +104,7 @@ class TestTolerance:
                 (99.0, 99.1, 98.9),
                 Verdict.CANT_TELL,
                 Outcome.WARN,
-                "−1.0; too few runs to tell whether that is more than allowed: −1",
+                "−1.0; a loss, but too few runs to tell if it is more than allowed: −1",
             ),
             ((103.0, 103.1, 102.9), Verdict.BETTER, Outcome.PASS, "+3.0, more than chance explains"),
         ],

@@ -119,7 +119,7 @@ class Tested:
             return self._too_few(weighed, decision.alpha)
         if self.allowed and (weighed.low > 0 if self._lower else weighed.high < 0):
             # The loss is clear in itself, which is no chance, and not known to be small enough.
-            reason = f"{self.difference}; too few runs to tell whether that is more than allowed: {self._limit}"
+            reason = f"{self.difference}; a loss, but too few runs to tell if it is more than allowed: {self._limit}"
             return Found(Verdict.CANT_TELL, reason, "train with more seeds")
         limit = f"; allowed: {self._limit}" if self.allowed else ""
         return Found(Verdict.NO_CLEAR_CHANGE, f"{self.difference}, could be chance{limit}", self._seen(seen))

@@ -144,13 +144,13 @@ class Row:
             return self.means
         _, _, bar = self.means.partition(_BAR)
         if self.rule.value is Value.BEST:
-            return f"{self.means} ({_MEASURED})"
+            return f"{self.means}, {_MEASURED}"
         _, shown = texts(self)
         decimals = len(shown.partition(".")[2])
         bounds = [one for one in (self.rule.at_least, self.rule.at_most) if one is not None]
         if shown in (number(one, decimals=decimals) for one in bounds):
-            return f"{self.means} ({_MEASURED})"
-        return f"must be {bar} ({_MEASURED})"
+            return f"{self.means}, {_MEASURED}"
+        return f"must be {bar}, {_MEASURED}"
 
 
 def of(model: ModelReport) -> list[Row]:

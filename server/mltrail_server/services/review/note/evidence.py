@@ -23,11 +23,11 @@ _MOST_PLACES = 6
 _MOST_ROWS = 8
 _MOST_PIPELINES = 5
 _P = (
-    "p is how often runs that vary as on the target branch would show at least so much by chance, if the model had "
+    "p is how often runs that vary as on the target branch would show at least this much by chance, if the model had "
     "changed by exactly what is allowed (without a limit: not at all). It is one-sided"
 )
 _CHANCE = "at most one chance in twenty of a false alarm in a commit that changes nothing"
-_GAINS = "Gains are tested apart, against no change at all, with as much chance again."
+_GAINS = "Gains are tested separately, against no change at all, with as much chance again."
 _INTERVAL = (
     "Each end of an interval leaves out 5 %, corrected like the test on that side, so that it agrees with the verdict: "
     "a difference need not lie in the middle. *Could be as low (or high) as* names such an end. SD is the standard "
@@ -71,7 +71,7 @@ def _note(page: Page, model: ModelReport) -> Markdown:
     sides = _chosen_from(page, model)
     chosen = (
         f" p and intervals are corrected for choosing the best of {sides}{_by(model)}, whose lead is partly luck: the "
-        "difference that the table shows may lie outside of its interval."
+        "difference that the table shows may lie outside its interval."
         if sides
         else ""
     )

@@ -134,8 +134,6 @@ class _OfModel:
             if row.is_bar:
                 return f"this is the value as measured, not a test; {runs}"
             return f"it needs no test; {runs}" if row.decision is None else f"not cleared by these runs; {runs}"
-        if row is not None and row.may_exceed_limit:
-            return f"undecided: a loss is clear, but not that it is more than allowed; {runs}"
         verdict = row.verdict if row is not None else change.verdict
         return f"{_WITHOUT_FINDING.get(verdict, 'undecided')}; {runs}"
 
