@@ -147,7 +147,7 @@ def test_it_does_not_matter_which_pipeline_of_a_commit_ends_first(trail: Trail) 
     request, first = a_request(trail, [])
     second = trail.of_request(request, SHAS["c"])
     train(trail, second, [0.795, 0.80, 0.78], first=20)
-    assert judged(trail, second)["gate"] == "pass"
+    assert judged(trail, second)["gate"] == "warn", "a loss, perhaps of more than is allowed"
     train(trail, first, [0.77, 0.79, 0.78, 0.77, 0.785], first=10)
     late = judged(trail, first)
     assert late["pipeline_id"] == second.id

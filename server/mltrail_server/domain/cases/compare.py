@@ -8,7 +8,7 @@ from dataclasses import replace
 from . import metrics, roc, sides
 from .bootstrap import bootstrap
 from .comparison import CaseComparison, CaseEvidence, CaseMetric, Counts, Method
-from .crossed import cross
+from .crossed import RunOnCases, cross
 from .metrics import Summed
 from .pairing import Paired, PairedCase, align, pair
 from .right_or_wrong import McNemarEvidence, Strictest, TangoEvidence
@@ -74,16 +74,21 @@ def compare_runs(
     numbers = range(len(before) + len(now))
     tables = [[Answered(one.cluster, one.label, one.answers[number]) for one in cases] for number in numbers]
     positive = positive or metrics.positive_of({one.label for one in tables[0]})
-    how = metrics.summed(metric, _classes(metric, tables), positive)
-    if metric is CaseMetric.AUC:
-        runs = [sides.area_on_cases(table, positive) for table in tables if positive is not None]
-    else:
-        runs = [sides.metric_on_cases(table, how) for table in tables if how is not None]
-    known = [run for run in runs if run is not None]
+    known = [run for run in _on_cases(tables, metric, positive) if run is not None]
     if len(known) < len(tables):
         return named
     change = cross(known[: len(before)], known[len(before) :])
     return replace(named, about_the_change=change, answered_by_all=len(cases))
+
+
+def _on_cases(
+    tables: Sequence[Sequence[Answered]], metric: CaseMetric, positive: str | None
+) -> list[RunOnCases | None]:
+    """Say of each run what it is on each case; nothing where the metric can't be computed so."""
+    if metric is CaseMetric.AUC:
+        return [sides.area_on_cases(table, positive) for table in tables if positive is not None]
+    how = metrics.summed(metric, _classes(metric, tables), positive)
+    return [sides.metric_on_cases(table, how) for table in tables if how is not None]
 
 
 def _found(

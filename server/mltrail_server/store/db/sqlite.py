@@ -12,6 +12,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 _BUSY_SECONDS = 30
+_BUSY_STEP_SECONDS = 0.01
 _PAGE_CACHE_KB = 2000
 """Per connection. The operating system caches the file anyway."""
 
@@ -189,12 +191,24 @@ class _WriteTurn:
 def _set_up(synchronous: str, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
     assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - tells mypy which driver this is
     connection.isolation_level = None  # transactions are begun by `SqliteTransactions` alone
-    for pragma in (
-        "journal_mode=WAL",
-        f"synchronous={synchronous}",
-        "foreign_keys=ON",
-        f"cache_size=-{_PAGE_CACHE_KB}",
-    ):
+    _use_wal(connection)
+    for pragma in (f"synchronous={synchronous}", "foreign_keys=ON", f"cache_size=-{_PAGE_CACHE_KB}"):
         connection.execute(f"PRAGMA {pragma}")
     # LIKE in MLflow's filters is case-sensitive; ILIKE folds both sides.
     connection.execute("PRAGMA case_sensitive_like=ON")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Write ahead to a log. While another connection switches a fresh database to it, SQLite refuses at once instead of
+    waiting as it does elsewhere, so the waiting is done here.
+    """
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_BUSY_STEP_SECONDS)
+        else:
+            return
