@@ -5,8 +5,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-SERVER_ONLY = {"flask", "sqlalchemy", "alembic", "granian", "jinja2", "msgspec", "jwt", "gitlab", "boto3"}
-
 
 def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()

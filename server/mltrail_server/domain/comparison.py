@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mltrail_contract import Model
+from mltrail_contract import Contract, Model
 
 from . import datasets, evidence, folds, overfitting
 from . import history as branch_history
@@ -27,6 +27,12 @@ _FEW = 3
 _MANY = 20
 NO_CONTRACT = Model("")
 """The rules for a model that no contract mentions."""
+
+
+def contract_of(contract: Contract | None, name: str) -> Model:
+    """Return a model's part of a contract; the one without rules if nothing mentions the model."""
+    return contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT
+
 
 NO_BASELINE = "no baseline yet"
 """Why nothing can be said about what the target branch has never logged."""

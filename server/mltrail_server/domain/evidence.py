@@ -132,6 +132,10 @@ class Evidence:
         """A bound of the true difference: it is higher in at most one of twenty cases, or as few as `ends` allow."""
         return max(self._bound(self.ends.above, falls=True), self.ends.highest)
 
+    def shows_loss(self, *, lower: bool) -> bool:
+        """Whether the interval holds nothing but losses, however small. With `lower`, lower values are better."""
+        return self.low > 0 if lower else self.high < 0
+
     @property
     def bounded(self) -> bool:
         """Whether anything is known of the true difference."""

@@ -6,6 +6,11 @@ _MINUS = "\N{MINUS SIGN}"
 _DIGITS = 4
 _PLAIN = (1e-4, 1e7)  # outside this range, powers of ten
 
+LEAST_CHANCE = 0.001
+"""A smaller chance is only said to be smaller."""
+NO_SIGN = 0.5
+"""A p from here on is no sign of what it names, nor of the opposite, so its digits would mislead."""
+
 
 def decimals_for(spread: float, *, digits: int = 2) -> int:
     """Return how many decimals show `digits` significant digits of a spread or a difference (0 for none)."""

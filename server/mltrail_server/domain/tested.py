@@ -117,7 +117,7 @@ class Tested:
             return self._spreading(self._times)
         if self._is_blind(seen, weighed, decision):
             return self._too_few(weighed, decision.alpha)
-        if self.allowed and (weighed.low > 0 if self._lower else weighed.high < 0):
+        if self.allowed and weighed.shows_loss(lower=self._lower):
             # The loss is clear in itself, which is no chance, and not known to be small enough.
             reason = f"{self.difference}; a loss, but too few runs to tell if it is more than allowed: {self._limit}"
             return Found(Verdict.CANT_TELL, reason, "train with more seeds")

@@ -17,8 +17,6 @@ from tests.mlflow_client import good
 from tests.statements import statements_of
 from tests.team import EXTERNAL_URL
 
-PARENT = "mlflow.parentRunId"
-
 
 def sweep(trail: Trail, pipeline: Pipeline, count: int) -> None:
     job, mlflow = a_job(trail, pipeline)

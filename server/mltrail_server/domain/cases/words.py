@@ -4,13 +4,11 @@ import math
 
 from mltrail_contract import CaseTable, HigherOrLower
 from mltrail_server.domain.hypotheses import Decision
-from mltrail_server.domain.numbers import decimals_for, number, signed
+from mltrail_server.domain.numbers import LEAST_CHANCE, NO_SIGN, decimals_for, number, signed
 
 from .comparison import CaseComparison, CaseEvidence, CaseMetric, Counts
 from .crossed import Crossed
 
-_NO_SIGN = 0.5
-_SMALLEST_CHANCE = 0.001
 UNREAD = "the tables have not been read yet"
 ONE_RUN = (
     "Whether the change makes models worse is another question, which takes several runs on each side that differ and "
@@ -95,9 +93,9 @@ def by_chance(found: CaseComparison, decision: Decision, allowed: float, *, lowe
         what, p = gain, decision.p_better
     else:
         what, p = f"{loss}{f' beyond the {amount(found.metric, allowed)} allowed' if allowed else ''}", decision.p_worse
-    if p >= _NO_SIGN:
+    if p >= NO_SIGN:
         return ""
-    often = "less than 0.1 %" if p < _SMALLEST_CHANCE else f"{p * 100:.1f} %"
+    often = "less than 0.1 %" if p < LEAST_CHANCE else f"{p * 100:.1f} %"
     tests = f"corrected for {decision.tests} tests" if decision.tests > 1 else "the only test"
     return f"Chance alone would show such a {what} in {often} of {drawn(found)} (one-sided, {tests})."
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mltrail_contract import Baseline, BaselineKind, Contract, Model
 from mltrail_server.domain import selection
-from mltrail_server.domain.comparison import NO_CONTRACT
+from mltrail_server.domain.comparison import contract_of
 from mltrail_server.domain.evaluations import evaluates
 from mltrail_server.domain.grouping import Gone, Run, RunState, choice
 from mltrail_server.store.ci.pipelines import Pipeline
@@ -87,7 +87,7 @@ def choose(tx: Transaction, contract: Contract | None, names: Sequence[str], fou
     chosen: dict[str, ModelBaseline] = {}
     every: Mapping[int, str] | None = None
     for name in names:
-        model = contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT
+        model = contract_of(contract, name)
         by_target = model.baseline.kind is BaselineKind.TARGET
         trained = newest.of(name)
         if not trained and not found.whole and by_target:

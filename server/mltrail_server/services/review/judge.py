@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mltrail_contract import Contract, Model, Outcome
 from mltrail_server.domain import conclusion, gate, judgement, rules, selection, silence
 from mltrail_server.domain.cases.result import CaseResult
-from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, compare
+from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, compare, contract_of
 from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
@@ -113,7 +113,7 @@ def _compared(
             baseline.runs,
             history=[runs for _, runs in baseline.history],
             earlier=model_runs.earlier_looks(given, contract, name, its_runs),
-            model=contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT,
+            model=contract_of(contract, name),
         )
         if baseline.gone is not None:
             # A baseline that somebody has removed is not the same as one that never existed.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mltrail_contract import Contract, Model, Outcome
 from mltrail_server.domain import looks, selection
-from mltrail_server.domain.comparison import NO_CONTRACT, compare
+from mltrail_server.domain.comparison import compare, contract_of
 from mltrail_server.domain.evaluations import evaluates, settle
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.services.contract.contracts import PipelineContract
@@ -115,7 +115,7 @@ def with_evaluations(
     own = selected.pipeline.id if selected.pipeline is not None else 0
     others = [runs for number, runs in given.earlier.runs.items() if number != own]
     known = [run for runs in others for run in selection.select(contract, runs).get(name, ()) if not evaluates(run)]
-    model = contract.models.get(name, NO_CONTRACT) if contract else NO_CONTRACT
+    model = contract_of(contract, name)
     settled = settle(selected.runs, baseline.runs, earlier=known, best=_best_of(baseline, model))
     if settled.remeasured:
         baseline = replace(baseline, runs=settled.baseline, history=())

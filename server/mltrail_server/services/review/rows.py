@@ -112,7 +112,7 @@ class Row:
         weighed = self.decision.evidence if self.decision is not None else None
         if self.verdict is not Verdict.CANT_TELL or weighed is None or self.rule is None or not limit(self):
             return False
-        return weighed.low > 0 if self.rule.better is HigherOrLower.LOWER else weighed.high < 0
+        return weighed.shows_loss(lower=self.rule.better is HigherOrLower.LOWER)
 
     @property
     def is_found_worse(self) -> bool:

@@ -8,7 +8,7 @@ from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.direction import Better, is_in_points, unit_of
 from mltrail_server.domain.hypotheses import Family
 from mltrail_server.domain.markdown import Markdown, code, name
-from mltrail_server.domain.numbers import count, decimals_for, number, signed
+from mltrail_server.domain.numbers import LEAST_CHANCE, NO_SIGN, count, decimals_for, number, signed
 from mltrail_server.domain.rules import compares_last
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
@@ -17,8 +17,6 @@ from mltrail_server.services.review.rows import Row
 
 from .cells import Page
 
-_SMALLEST_CHANCE = 0.001
-_NO_SIGN = 0.5
 _MOST_PLACES = 6
 _MOST_ROWS = 8
 _MOST_PIPELINES = 5
@@ -160,7 +158,7 @@ def _chance(change: MetricChange, row: Row | None) -> str:
         what, p = gain, decision.p_better
     else:
         what, p = loss, decision.p_worse
-    if p < _NO_SIGN:
+    if p < NO_SIGN:
         return f"{what}: {_percent(p)}"
     return f"no evidence of a {what if ruled else 'change'} (p > 50 %)"
 
@@ -170,7 +168,7 @@ def _limits_the_loss(row: Row) -> bool:
 
 
 def _percent(p: float) -> str:
-    return "< 0.1 %" if p < _SMALLEST_CHANCE else f"{p * 100:.1f} %"
+    return "< 0.1 %" if p < LEAST_CHANCE else f"{p * 100:.1f} %"
 
 
 def _compared(page: Page, model: ModelReport) -> Markdown:

@@ -8,7 +8,7 @@ from mltrail_server.domain import folds
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.comparison import NO_CONTRACT, MetricChange
-from mltrail_server.domain.numbers import count
+from mltrail_server.domain.numbers import LEAST_CHANCE, count
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review.judged import ModelReport, gone_sentence
 from mltrail_server.services.review.reports import Report
@@ -17,7 +17,6 @@ from mltrail_server.services.review.rows import Row
 from .metrics import row_of
 from .style import Line, Style, capital
 
-_SMALLEST_CHANCE = 0.001
 _WITHOUT_FINDING = {
     Verdict.WITHIN_LIMIT: "clearly within its limit",
     Verdict.NO_CLEAR_CHANGE: "undecided: no difference is clear enough",
@@ -68,9 +67,9 @@ def _found_in_cases(row: Row, style: Style) -> str:
 
 
 def _of(p: float, what: str) -> str:
-    if p < _SMALLEST_CHANCE:
+    if p < LEAST_CHANCE:
         return f"fewer than 1 of 1,000 {what}"
-    of = 1000 if p < 10 * _SMALLEST_CHANCE else 100
+    of = 1000 if p < 10 * LEAST_CHANCE else 100
     return f"at most {math.ceil(round(p * of, 6))} of {of:,} {what}"
 
 
