@@ -2,6 +2,22 @@
 
 from .base import METADATA, VALUE_START, sort_by_bytes
 from .ci import candidate_job, due, job, merge_request, pipeline
+from .evaluation import (
+    assessment,
+    candidate_trace,
+    evaluation_dataset,
+    evaluation_dataset_experiment,
+    evaluation_dataset_tag,
+    evaluation_record,
+    scorer,
+    scorer_version,
+    trace,
+    trace_metadata,
+    trace_prompt,
+    trace_span_name,
+    trace_spans,
+    trace_tag,
+)
 from .files import blob, file, upload
 from .identity import web_session
 from .publish import (
@@ -54,6 +70,7 @@ __all__ = [
     "VALUE_START",
     "alias_event",
     "amendment",
+    "assessment",
     "blob",
     "candidate",
     "candidate_dataset",
@@ -61,11 +78,16 @@ __all__ = [
     "candidate_job",
     "candidate_model",
     "candidate_tag",
+    "candidate_trace",
     "case_use",
     "commit_status",
     "counter",
     "dataset",
     "due",
+    "evaluation_dataset",
+    "evaluation_dataset_experiment",
+    "evaluation_dataset_tag",
+    "evaluation_record",
     "experiment",
     "experiment_tag",
     "file",
@@ -93,7 +115,15 @@ __all__ = [
     "promotion",
     "red_verdict",
     "regression_issue",
+    "scorer",
+    "scorer_version",
     "tombstone",
+    "trace",
+    "trace_metadata",
+    "trace_prompt",
+    "trace_span_name",
+    "trace_spans",
+    "trace_tag",
     "upload",
     "web_session",
     "webhook",
