@@ -36,7 +36,7 @@ lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	  --group train --output-file requirements/train.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  pyproject.toml --output-file image/requirements.txt
-	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3; do \
+	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3.1 mlflow-3.5 mlflow-3.10 mlflow-3.14 mlflow-3; do \
 	  $(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
 	    --no-annotate requirements/clients/$$clients.in $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
 	    --output-file requirements/clients/$$clients.txt; done
