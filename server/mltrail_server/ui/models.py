@@ -10,10 +10,11 @@ from mltrail_server.domain import paths
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
 from mltrail_server.services.pages import models as models_service
+from mltrail_server.services.pages import prompts as prompts_service
 from mltrail_server.services.registry import cards
 from mltrail_server.store.files.files import File
 
-from . import previews
+from . import previews, prompts
 from .render import page, segment
 
 _MODELS = 50
@@ -33,6 +34,8 @@ def model(call: Call, name: str) -> ResponseReturnValue:
     real = models_service.name_of(call.scope, name)
     if real != name:
         return redirect(f"{call.pages}/models/{segment(real)}", 302)
+    if prompts_service.is_prompt(call.scope, name):
+        return prompts.moved(call, name)
     view = models_service.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
     return page(call, "model.html", section="models", view=view, name=name, maintainer=call.actor.has_maintainer_rights)
 

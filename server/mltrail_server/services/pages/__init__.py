@@ -1,3 +1,3 @@
 """What the pages show, read for them in a fixed number of statements."""
 
-__all__ = ["candidate", "charts", "compare", "experiments", "merge_requests", "models", "tables", "usage"]
+__all__ = ["candidate", "charts", "compare", "experiments", "merge_requests", "models", "prompts", "tables", "usage"]

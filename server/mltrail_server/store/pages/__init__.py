@@ -1,3 +1,3 @@
 """What the tables of the pages show."""
 
-__all__ = ["tables"]
+__all__ = ["prompts", "tables"]

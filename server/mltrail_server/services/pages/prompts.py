@@ -1,0 +1,191 @@
+"""What the pages of prompts show. Prompts are models with a tag of MLflow's, and their text is in their versions' tags.
+
+https://mlflow.org/docs/latest/genai/prompt-registry/
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.model import PROMPT_TAG
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.registry import models
+from mltrail_server.store.pages import prompts as pages_store
+from mltrail_server.store.pages.prompts import LoadingRun
+from mltrail_server.store.promotion import promotions
+from mltrail_server.store.registry import aliases as alias_store
+from mltrail_server.store.registry import models as store
+from mltrail_server.store.registry import search
+from mltrail_server.store.registry.aliases import AliasMove
+from mltrail_server.store.registry.models import Model
+from mltrail_server.store.registry.versions import Version
+
+TEXT_TAG = "mlflow.prompt.text"
+_TYPE, _FORMAT, _CONFIG = "_mlflow_prompt_type", "_mlflow_prompt_response_format", "_mlflow_prompt_model_config"
+_INTERNAL = frozenset({TEXT_TAG, PROMPT_TAG, _TYPE, _FORMAT, _CONFIG})
+_MOST_MOVES = 50
+_MOST_RUNS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """What a version says. `messages` are pairs of role and content if it is a chat; then `text` has them all."""
+
+    text: str
+    messages: Sequence[tuple[str, str]] = ()
+    config: str = ""
+    response_format: str = ""
+    tags: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptVersion:
+    version: Version
+    content: PromptText
+    runs: Sequence[LoadingRun] = ()
+    traces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPrompt:
+    model: Model
+    aliases: Sequence[tuple[str, int]]
+    versions: int
+    newest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptView:
+    """A prompt with a page of its versions, newest first. `managed` are the aliases that only promotions move."""
+
+    model: Model
+    versions: list[PromptVersion]
+    next_token: str | None
+    aliases: list[tuple[str, int]]
+    managed: set[str]
+    moves: Sequence[AliasMove]
+    tags: Sequence[tuple[str, str]] = field(default=())
+
+
+def is_prompt(scope: Scope, name: str) -> bool:
+    with scope.project.read() as tx:
+        model = store.get(tx, name)
+    return model is not None and _is_prompt(model)
+
+
+def listed(scope: Scope, *, text: str = "", limit: int, token: str | None) -> tuple[list[ListedPrompt], str | None]:
+    """List the prompts whose name contains a text, the last changed first."""
+    clauses = [Clause(Entity.TAG, PROMPT_TAG, "=", "true")]
+    if text:
+        clauses.append(Clause(Entity.ATTRIBUTE, "name", "ILIKE", f"%{text}%"))
+    orders = [Order(Entity.ATTRIBUTE, "last_updated_timestamp", descending=True)]
+    with scope.project.read() as tx:
+        found, next_token = search.search_models(tx, clauses=clauses, orders=orders, limit=limit, token=token)
+        ids = [model.id for model in found]
+        counts = store.counts(tx, ids)
+        aliases = alias_store.of_models(tx, ids)
+    items = []
+    for model in found:
+        count = counts.get(model.id)
+        items.append(
+            ListedPrompt(
+                model, aliases.get(model.id, []), count.versions if count else 0, count.newest if count else None
+            )
+        )
+    return items, next_token
+
+
+def get(scope: Scope, name: str, *, limit: int, token: str | None) -> PromptView:
+    """Return a prompt, in a fixed number of statements. Raises NOT_FOUND, also for a model that is none."""
+    with scope.project.read() as tx:
+        model = store.get(tx, name)
+        if model is None or not _is_prompt(model):
+            raise not_found(f"This project has no prompt '{name}'.")
+        found, next_token = search.search_versions(
+            tx,
+            clauses=[
+                Clause(Entity.ATTRIBUTE, "name", "=", name),
+                Clause(Entity.TAG, PROMPT_TAG, "=", "true"),
+            ],
+            orders=[Order(Entity.ATTRIBUTE, "version_number", descending=True)],
+            limit=limit,
+            token=token,
+        )
+        aliases = alias_store.of_models(tx, [model.id]).get(model.id, [])
+        moves = alias_store.history(tx, model.id)[:_MOST_MOVES]
+        managed = promotions.managed_aliases(tx, model.id)
+        loading = _by_version(name, pages_store.runs(tx, limit=_MOST_RUNS))
+        traces = pages_store.trace_counts(tx, name, [str(one.number) for one in found])
+    versions = [
+        PromptVersion(one, content(dict(one.tags)), loading.get(str(one.number), []), traces.get(str(one.number), 0))
+        for one in found
+    ]
+    tags = [(key, value) for key, value in model.tags if key != PROMPT_TAG]
+    return PromptView(model, versions, next_token, aliases, managed, moves, tags)
+
+
+def version(scope: Scope, name: str, which: str) -> PromptVersion:
+    """Return one version of a prompt, without what used it. Raises NOT_FOUND, and INVALID for no version's number."""
+    with scope.project.read() as tx:
+        found = models.version_of(tx, models.id_of(tx, name), name, which)
+    return PromptVersion(found, content(dict(found.tags)))
+
+
+def content(tags: dict[str, str]) -> PromptText:
+    """Read what a version's tags say. What can't be read is shown as the text that it is."""
+    text = tags.get(TEXT_TAG, "")
+    messages = _messages(text) if tags.get(_TYPE) == "chat" else []
+    if messages:
+        text = "\n\n".join(f"{role}:\n{said}" for role, said in messages)
+    own = [(key, value) for key, value in sorted(tags.items()) if key not in _INTERNAL]
+    return PromptText(text, messages, _laid_out(tags.get(_CONFIG, "")), _laid_out(tags.get(_FORMAT, "")), own)
+
+
+def linked(text: str) -> list[tuple[str, str]]:
+    """Read the names and versions of the prompts that a run or a trace used, as MLflow's clients write them."""
+    found = _json(text)
+    if not isinstance(found, list):
+        return []
+    return [(str(one["name"]), str(one["version"])) for one in found if isinstance(one, dict) and one.keys() >= _LINK]
+
+
+_LINK = {"name", "version"}
+
+
+def _is_prompt(model: Model) -> bool:
+    return dict(model.tags).get(PROMPT_TAG) == "true"
+
+
+def _by_version(name: str, runs: Sequence[LoadingRun]) -> dict[str, list[LoadingRun]]:
+    found: dict[str, list[LoadingRun]] = {}
+    for run in runs:
+        for prompt, number in linked(run.linked):
+            if prompt == name:
+                found.setdefault(number, []).append(run)
+    return found
+
+
+def _messages(text: str) -> list[tuple[str, str]]:
+    found = _json(text)
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        return []
+    return [(str(one.get("role", "")), _said(one.get("content", ""))) for one in found]
+
+
+def _said(content: object) -> str:
+    return content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _laid_out(text: str) -> str:
+    found = _json(text)
+    return text if found is None else json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _json(text: str) -> Any:  # noqa: ANN401 - whatever a client wrote
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
