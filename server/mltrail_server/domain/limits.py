@@ -32,6 +32,8 @@ MAX_DESCRIPTION = 100_000
 MAX_LOCATION = 4000
 MAX_LOGGED_MODEL_NAME = 500
 MAX_MODEL_HISTORY = 8_000_000
+MAX_TRACE_BYTES = 32 * 1024**2
+MAX_TRACE_SPANS = 10_000
 
 ALL = (
     ("A JSON body", MAX_BODY, "bytes"),
@@ -46,6 +48,8 @@ ALL = (
     ("Description of a model or version", MAX_DESCRIPTION, "characters"),
     ("Source and run link of a version", MAX_LOCATION, "characters"),
     ("A run's models as `log-model` describes them, in all", MAX_MODEL_HISTORY, "characters"),
+    ("A trace's spans in all, and a request with spans, decompressed", MAX_TRACE_BYTES, "bytes"),
+    ("Spans of a trace", MAX_TRACE_SPANS, ""),
     ("Metrics in a batch", MAX_BATCH_METRICS, ""),
     ("Parameters in a batch", MAX_BATCH_PARAMS, ""),
     ("Tags in a batch", MAX_BATCH_TAGS, ""),

@@ -1,4 +1,4 @@
-"""Bytes that are stored, whatever names point at them: what garbage collection and checks look at."""
+"""Bytes that are stored, whatever files or traces point at them: what garbage collection and checks look at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.blob
 _FILE = schema.file
+_SPANS = schema.trace_spans
 _COLUMNS = ("project_id", "id", "size", "sha256", "created_ms")
 _INSERT = Statement(sa.insert(_T), columns=_COLUMNS)
 
@@ -46,9 +47,11 @@ def newest_ms(tx: Transaction, blob_ids: Sequence[str]) -> int | None:
 
 
 def names_of(tx: Transaction, blob_id: str, *, limit: int) -> list[str]:
-    """List names that point at a blob."""
+    """List names that point at a blob: paths of files, and traces whose spans it holds."""
     query = sa.select(_FILE.c.path).where(_FILE.c.project_id == tx.project_id, _FILE.c.blob_id == blob_id)
-    return list(tx.execute(query.order_by(_FILE.c.path).limit(limit)).scalars())
+    found = list(tx.execute(query.order_by(_FILE.c.path).limit(limit)).scalars())
+    traces = sa.select(_SPANS.c.trace_id).where(_SPANS.c.project_id == tx.project_id, _SPANS.c.blob_id == blob_id)
+    return (found + [f"spans of {trace_id}" for trace_id in tx.execute(traces).scalars()])[:limit]
 
 
 def set_digest(tx: Transaction, blob_id: str, sha256: str) -> None:
@@ -116,5 +119,9 @@ def _forgotten(project_id: ProjectId, before: int) -> tuple[sa.ColumnElement[boo
     return _T.c.project_id == project_id, _T.c.unreferenced_ms.is_not(None), _T.c.unreferenced_ms <= before
 
 
-def _is_named(project_id: ProjectId) -> sa.Exists:
-    return sa.exists().where(_FILE.c.project_id == project_id, _FILE.c.blob_id == _T.c.id)
+def _is_named(project_id: ProjectId) -> sa.ColumnElement[bool]:
+    """Return whether a file's name, or a trace, points at a blob."""
+    return sa.or_(
+        sa.exists().where(_FILE.c.project_id == project_id, _FILE.c.blob_id == _T.c.id),
+        sa.exists().where(_SPANS.c.project_id == project_id, _SPANS.c.blob_id == _T.c.id),
+    )
