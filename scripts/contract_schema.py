@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mltrail_contract import HigherOrLower, Measure, Outcome, Then, Value, cases, reading
+from mltrail_contract import HigherOrLower, Measure, Outcome, QualityCriteria, Then, Value, cases, reading, redaction
 from mltrail_contract.model import Bump
 
 FILE = Path(__file__).parents[1] / "docs/reference/contract.schema.json"
@@ -35,6 +35,15 @@ def _top() -> dict[str, Schema]:
         ),
         "gate": _described(_mapping(reading.GATE, _gate()), "Where the gate appears in addition to the comment."),
         "models": {"type": "object", "additionalProperties": _model()},
+        "traces": _described(_mapping(reading.TRACES, _traces()), "What becomes of traces."),
+    }
+
+
+def _traces() -> dict[str, Schema]:
+    patterns = {"type": "array", "items": _TEXT, "maxItems": redaction.MOST_PATTERNS}
+    return {
+        "redact": _described(patterns, "Regular expressions: what they match is replaced before it is stored."),
+        "keep": _described(_SPAN, "How long traces are kept."),
     }
 
 
@@ -73,12 +82,20 @@ def _model() -> Schema:
         ),
         "rank_by": _described({"anyOf": [_TEXT, _rank_by()]}, "The metric that ranks candidates."),
         "cases": _described(
-            {"type": "object", "maxProperties": 20, "additionalProperties": _cases()},
-            "Tables that runs log with a row for each case of a test set, by name; compared case by case.",
+            {"type": "object", "maxProperties": 20, "additionalProperties": _sources()},
+            "Tables that runs log with a row for each case of a test set, and evaluations; compared case by case.",
         ),
         "rules": _list(_rule()),
+        "quality_criteria": _described(_choice(QualityCriteria), "Whether bars that a run declares itself gate, too."),
+        "prompts": _described(
+            {
+                "type": "object",
+                "additionalProperties": _mapping(reading.PROMPT, {"alias": _ALIAS}, required=["alias"]),
+            },
+            "Prompts, and the alias of each that only promotions move.",
+        ),
         "promote": _mapping(reading.PROMOTE, _promote()),
-        "keep": _mapping(("losers",), {"losers": {"type": "string", "pattern": r"^\d{1,6}[hdw]$"}}),
+        "keep": _mapping(("losers",), {"losers": _SPAN}),
         "retired": _described({"type": "boolean"}, "The model is no longer trained; its absence is expected."),
         **_defaults(),
     }
@@ -88,6 +105,26 @@ def _model() -> Schema:
 def _rank_by() -> Schema:
     keys = {"metric": _TEXT, "better": _described(_choice(HigherOrLower), "Which way it is better.")}
     return _mapping(reading.RANK_BY, keys, required=["metric"])
+
+
+def _sources() -> Schema:
+    """A key decides which of the two it is, so that an editor complains about one of them only."""
+    return {"if": {"required": ["evaluation"]}, "then": _evaluation(), "else": _cases()}
+
+
+def _evaluation() -> Schema:
+    by_scorer = "by scorer."
+    keys = {
+        "evaluation": _described(_TEXT, "A glob for the name of the dataset that is evaluated."),
+        "scorers": _described(_list(_TEXT), "Globs for the scorers that count; by default all."),
+        "pass_at": _described(
+            {"type": "object", "additionalProperties": _NUMBER}, f"The mark that passes a case, {by_scorer}"
+        ),
+        "better": _described(
+            {"type": "object", "additionalProperties": _choice(HigherOrLower)}, f"Which marks are better, {by_scorer}"
+        ),
+    }
+    return _mapping(cases.EVALUATION, keys, required=["evaluation"])
 
 
 def _cases() -> Schema:
@@ -127,17 +164,24 @@ def _rule() -> Schema:
         "at_least": _described(_NUMBER, "The lowest value that passes."),
         "at_most": _described(_NUMBER, "The highest value that passes."),
         "value": _described(_choice(Value), "Which value of the history counts."),
-        "cases": _described(_TEXT, "One of the model's tables of cases, by name."),
+        "cases": _described(_TEXT, "One of the model's tables of cases or evaluations, by name."),
+        "scorer": _described(_TEXT, "Of an evaluation: a glob for the scorers that the rule is about."),
         "broke_at_most": _described(
             {"type": "integer", "minimum": 0}, "How many cases may be wrong that the baseline has right."
+        ),
+        "pass_rate_at_least": _described(
+            {"type": "number", "minimum": 0, "maximum": 1}, "Of an evaluation: the share of cases that has to pass."
+        ),
+        "must_pass": _described(
+            {"type": "array", "items": _TEXT, "minItems": 1}, "Of an evaluation: globs for cases that have to pass."
         ),
         "then": _described(_choice(Then), "What a broken rule leads to."),
         "target": _described(_TEXT, "A glob for target branches; the rule applies only to those."),
     }
     bounds = [{"required": [bound]} for bound in ("worse_by", "at_least", "at_most")]
     of_metrics = [{"required": [key]} for key in reading.RULE if key not in cases.RULE]
-    of_cases = [{"required": [key]} for key in ("cases", "broke_at_most")]
-    bounds_of_cases = [{"required": [bound]} for bound in ("broke_at_most", "worse_by")]
+    of_cases = [{"required": [key]} for key in ("cases", "broke_at_most", *cases.OF_EVALUATIONS)]
+    bounds_of_cases = [{"required": [bound]} for bound in cases.BOUNDS]
     return {
         **_mapping(reading.RULE, keys),
         "oneOf": [
@@ -156,7 +200,7 @@ def _promote() -> dict[str, Schema]:
     return {
         "from": _described(_list(_TEXT), "Pipelines that can promote: default, tags, or globs for branches."),
         "reuse_reviewed": {"type": "boolean"},
-        "alias": {"type": "string", "pattern": r"^[\w-]{1,255}$"},
+        "alias": _ALIAS,
         "bump": _choice(Bump),
         "allow_worse": _described(
             _list(_TEXT), "Globs for metrics in which a version may be worse than the one it replaces."
@@ -169,11 +213,16 @@ def _promote() -> dict[str, Schema]:
             },
             "The SHA-256 of what is stored at a place that the server does not read, by its URI.",
         ),
+        "needs_evaluation": _described(
+            _TEXT, "An evaluation of the model, by name: without it, a run is not promoted."
+        ),
     }
 
 
 _TEXT: Schema = {"type": ["string", "number", "boolean"]}  # `no` and 1.10 are text where text is expected
 _NUMBER: Schema = {"type": "number"}
+_SPAN: Schema = {"type": "string", "pattern": r"^\d{1,6}[hdw]$"}
+_ALIAS: Schema = {"type": "string", "pattern": r"^[\w-]{1,255}$"}
 
 
 def _list(items: Schema) -> Schema:

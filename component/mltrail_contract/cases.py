@@ -1,42 +1,82 @@
-"""Read which tables of cases a model logs, and the rules about them."""
+"""Read which tables of cases a model logs and which evaluations it has, and the rules about them."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from .model import OF_CHANCES, OF_CLASSES, OF_NUMBERS, CaseTable, HigherOrLower, Measure, Rule, Then, Tolerance
+from .model import (
+    OF_CHANCES,
+    OF_CLASSES,
+    OF_NUMBERS,
+    CaseTable,
+    Evaluation,
+    HigherOrLower,
+    Measure,
+    Rule,
+    Then,
+    Tolerance,
+)
 from .nodes import Entry, shown
 
 TABLE = ("table", "id", "label", "prediction", "score", "threshold", "better", "positive", "cluster", "measure")
+EVALUATION = ("evaluation", "scorers", "pass_at", "better")
 FORMATS = (".json", ".jsonl", ".csv", ".parquet")
-RULE = ("cases", "broke_at_most", "worse_by", "then", "target")
+OF_EVALUATIONS = ("scorer", "pass_rate_at_least", "must_pass")
+BOUNDS = ("broke_at_most", "worse_by", "pass_rate_at_least", "must_pass")
+RULE = ("cases", "scorer", "broke_at_most", "worse_by", "pass_rate_at_least", "must_pass", "then", "target")
 _OF_METRICS = ("metric", "better", "at_least", "at_most", "value")
 _MOST_TABLES = 20
 _LONGEST_PATH = 500
 
 
-def tables(entry: Entry) -> dict[str, CaseTable]:
-    """Read a model's tables of cases by name."""
-    found = {}
-    for name, table in entry.mapping().items():
-        made = _table(name, table)
-        if made is not None:
-            found[name] = made
-    if len(found) > _MOST_TABLES:
+class Sources(NamedTuple):
+    """Where a model's cases come from, by the name that its rules use."""
+
+    tables: Mapping[str, CaseTable]
+    evaluations: Mapping[str, Evaluation]
+
+
+def sources(entry: Entry | None) -> Sources:
+    """Read a model's tables of cases and its evaluations."""
+    tables: dict[str, CaseTable] = {}
+    evaluations: dict[str, Evaluation] = {}
+    found = entry.mapping() if entry is not None else {}
+    for name, one in found.items():
+        if one.has("evaluation"):
+            evaluations[name] = _evaluation(name, one)
+        elif (made := _table(name, one)) is not None:
+            tables[name] = made
+    if entry is not None and len(found) > _MOST_TABLES:
         entry.add_problem(f"{len(found)} tables of cases; at most {_MOST_TABLES} are allowed")
-    return found
+    return Sources(tables, evaluations)
+
+
+def _evaluation(name: str, entry: Entry) -> Evaluation:
+    found = entry.mapping(EVALUATION)
+    pass_at, better = (found[key].mapping() if key in found else {} for key in ("pass_at", "better"))
+    bars = {scorer: bar for scorer, one in pass_at.items() if (bar := one.number()) is not None}
+    ways = {scorer: way for scorer, one in better.items() if (way := one.choice(HigherOrLower)) is not None}
+    return Evaluation(
+        name,
+        (found["evaluation"].text() if "evaluation" in found else None) or "",
+        scorers=found["scorers"].each(Entry.text) if "scorers" in found else ("*",),
+        pass_at=bars,
+        better=ways,
+        line=entry.line,
+    )
 
 
 def is_about_cases(found: Mapping[str, Entry]) -> bool:
     """Whether a rule's keys are those of a rule about cases."""
-    return "cases" in found or "broke_at_most" in found
+    return any(key in found for key in ("cases", "broke_at_most", *OF_EVALUATIONS))
 
 
-def rule(entry: Entry, found: Mapping[str, Entry], known: Mapping[str, CaseTable], worse_by: Tolerance | None) -> Rule:
-    """Read a rule about cases. `known` are the model's tables; `worse_by` has been read."""
+def rule(entry: Entry, found: Mapping[str, Entry], known: Sources, worse_by: Tolerance | None) -> Rule:
+    """Read a rule about cases. `known` are what the model has; `worse_by` has been read."""
     for key in (key for key in _OF_METRICS if key in found):
         found[key].add_problem("a rule is about a metric or about cases; make two rules of it")
-    if "broke_at_most" not in found and "worse_by" not in found:
+    if not any(bound in found for bound in BOUNDS):
         entry.add_problem("the rule has no bound: add broke_at_most or worse_by")
-    return Rule(
+    made = Rule(
         "",
         worse_by=worse_by,
         then=(found["then"].choice(Then) if "then" in found else None) or Then.FAIL,
@@ -44,21 +84,39 @@ def rule(entry: Entry, found: Mapping[str, Entry], known: Mapping[str, CaseTable
         line=entry.line,
         cases=_named(entry, found, known),
         broke_at_most=_most(found["broke_at_most"]) if "broke_at_most" in found else None,
+        scorer=found["scorer"].text() if "scorer" in found else None,
+        pass_rate_at_least=_rate(found["pass_rate_at_least"]) if "pass_rate_at_least" in found else None,
+        must_pass=found["must_pass"].each(Entry.text) if "must_pass" in found else (),
     )
+    if "must_pass" in found and not found["must_pass"].reader.problems and not made.must_pass:
+        found["must_pass"].add_problem("is empty: name the cases that must pass, or leave it out")
+    return made
 
 
-def _named(entry: Entry, found: Mapping[str, Entry], known: Mapping[str, CaseTable]) -> str | None:
+def _named(entry: Entry, found: Mapping[str, Entry], known: Sources) -> str | None:
     if "cases" not in found:
         entry.add_problem("cases is missing: which table of cases does the rule apply to?")
         return None
     name = found["cases"].text()
-    if name is not None and name not in known:
+    if name is None or name in known.evaluations:
+        return name
+    if name not in known.tables:
         found["cases"].add_problem(f"the model has no table of cases {shown(name)}; describe it under `cases:`")
-    elif name is not None and "broke_at_most" in found and not known[name].right_or_wrong:
+        return name
+    for key in (key for key in OF_EVALUATIONS if key in found):
+        found[key].add_problem(f"is for evaluations, and {shown(name)} is a table")
+    if "broke_at_most" in found and not known.tables[name].right_or_wrong:
         found["cases"].add_problem(
             f"no case of {shown(name)} is right or wrong: a score needs a `threshold`, and a number is only near or far"
         )
     return name
+
+
+def _rate(entry: Entry) -> float | None:
+    rate = entry.number(least=0)
+    if rate is not None and rate > 1:
+        entry.add_problem(f"expected a share from 0 to 1, such as 0.8, found {rate:g}")
+    return rate
 
 
 def _most(entry: Entry) -> int | None:

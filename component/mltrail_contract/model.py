@@ -135,11 +135,36 @@ class CaseTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Runs of `mlflow.genai.evaluate` or `@mlflow.test`: a table of cases for each scorer, made from traces' feedback.
+
+    `evaluation` is a glob for the name of the dataset that was evaluated, and `scorers` are globs for the scorers that
+    count. A scorer that gives numbers passes a case with at least `pass_at`, or at most where lower is better. `better`
+    says it where a scorer's name does not.
+    """
+
+    name: str
+    evaluation: str
+    scorers: tuple[str, ...] = ("*",)
+    pass_at: Mapping[str, float] = field(default_factory=dict)
+    better: Mapping[str, HigherOrLower] = field(default_factory=dict)
+    line: int = 0
+
+
+class QualityCriteria(StrEnum):
+    """What becomes of bars that a run declares itself (`mlflow.genaiEvaluate.qualityCriteria`)."""
+
+    IGNORE = "ignore"  # they are shown, and gate nothing
+    ACCEPT = "accept"
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """What is expected of a metric, or of all metrics that match a glob: at least one of the three bounds is set.
 
-    A rule about cases has no metric: `cases` names a table of the model, and `broke_at_most` or `worse_by` (in the
-    table's measure) is set.
+    A rule about cases has no metric: `cases` names a table or an evaluation of the model. With `scorer`, a glob, only
+    these scorers of an evaluation count. At least one of `broke_at_most`, `worse_by` (in the table's measure, or each
+    scorer's), `pass_rate_at_least` and `must_pass` (globs for cases) is set; the last two are about evaluations.
     """
 
     metric: str
@@ -153,11 +178,16 @@ class Rule:
     line: int = 0
     cases: str | None = None
     broke_at_most: int | None = None
+    scorer: str | None = None
+    pass_rate_at_least: float | None = None
+    must_pass: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Which pipelines can promote (`default`, `tags`, or globs for branches), and to what."""
+    """Which pipelines can promote (`default`, `tags`, or globs for branches), and to what. Only runs that have
+    `needs_evaluation`, by its name in the model's `cases`, are promoted.
+    """
 
     origins: tuple[str, ...] = ("default", "tags")
     reuse_reviewed: bool = False
@@ -165,6 +195,7 @@ class Promote:
     bump: Bump = Bump.AUTO
     allow_worse: tuple[str, ...] = ()  # globs for metrics in which a version may be worse than the one it replaces
     sources: Mapping[str, str] = field(default_factory=dict)  # digests of files that the server does not read, by URI
+    needs_evaluation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +208,7 @@ class Keep:
 @dataclass(frozen=True, slots=True)
 class Model:
     """One model. The file's `defaults` have already been applied. `rules` are about metrics, `case_rules` about its
-    tables of cases.
+    tables of cases and its evaluations. `prompts` maps prompts to the alias that only promotions move.
     """
 
     name: str
@@ -189,7 +220,10 @@ class Model:
     rank_better: HigherOrLower | None = None  # which values of `rank_by` are better, unless a rule says it
     rules: tuple[Rule, ...] = ()
     cases: Mapping[str, CaseTable] = field(default_factory=dict)
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     case_rules: tuple[Rule, ...] = ()
+    quality_criteria: QualityCriteria = QualityCriteria.IGNORE
+    prompts: Mapping[str, str] = field(default_factory=dict)
     promote: Promote | None = None
     keep: Keep = Keep()
     repeat_over: frozenset[str] = frozenset({"seed", "random_state"})
@@ -212,6 +246,17 @@ class GateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """What becomes of traces. Whatever a pattern of `redact` (Python's `re`) matches is replaced before it is stored.
+    Traces that are older than `keep_ms` milliseconds are deleted; None means that the server's own limit counts.
+    """
+
+    redact: tuple[str, ...] = ()
+    keep_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     models: Mapping[str, Model]
     gate: GateSettings = GateSettings()
+    traces: TraceSettings = TraceSettings()

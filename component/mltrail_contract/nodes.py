@@ -89,6 +89,11 @@ class Entry:
     def mapping(self, known: Iterable[str] | None = None) -> "dict[str, Entry]":
         return self.reader.mapping(self.node, self.key, known)
 
+    def has(self, key: str) -> bool:
+        """Whether this is a mapping with such a key."""
+        pairs = self.node.value if isinstance(self.node, yaml.MappingNode) else ()
+        return any(isinstance(name, yaml.ScalarNode) and name.value == key for name, _ in pairs)
+
     @property
     def is_mapping(self) -> bool:
         return isinstance(self.node, yaml.MappingNode)

@@ -1,16 +1,15 @@
 """Read a contract file. Unknown keys are errors: a misspelt rule must not silently gate nothing."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import yaml
 
-from . import cases
+from . import cases, redaction
 from .model import (
     Baseline,
     BaselineKind,
     Bump,
-    CaseTable,
     Contract,
     GateSettings,
     HigherOrLower,
@@ -18,10 +17,12 @@ from .model import (
     Model,
     Outcome,
     Promote,
+    QualityCriteria,
     Rule,
     Runs,
     Then,
     Tolerance,
+    TraceSettings,
     Value,
 )
 from .nodes import Entry, Reader, shown
@@ -39,7 +40,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HOUR_MS = 3_600_000
 _UNITS_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS, "w": 7 * 24 * _HOUR_MS}
 
-TOP = ("version", "defaults", "gate", "models")
+TOP = ("version", "defaults", "gate", "models", "traces")
+TRACES = ("redact", "keep")
 GATE = ("thread", "status", "issue")
 DEFAULTS = ("repeat_over", "pair_by", "if_unknown", "if_silent")
 MODEL = (
@@ -50,14 +52,25 @@ MODEL = (
     "cases",
     "rank_by",
     "rules",
+    "quality_criteria",
+    "prompts",
     "promote",
     "keep",
     "retired",
     *DEFAULTS,
 )
 RANK_BY = ("metric", "better")
-RULE = ("metric", "better", "worse_by", "at_least", "at_most", "value", "cases", "broke_at_most", "then", "target")
-PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse", "sources")
+RULE = (
+    "metric",
+    "better",
+    "worse_by",
+    "at_least",
+    "at_most",
+    "value",
+    *(key for key in cases.RULE if key != "worse_by"),
+)
+PROMPT = ("alias",)
+PROMOTE = ("from", "reuse_reviewed", "alias", "bump", "allow_worse", "sources", "needs_evaluation")
 
 
 def read(text: str) -> Contract:
@@ -70,6 +83,7 @@ def read(text: str) -> Contract:
     _version(reader, root, top.get("version"))
     defaults = _defaults(top["defaults"].mapping(DEFAULTS), Model("")) if "defaults" in top else Model("")
     gate = _gate(top["gate"]) if "gate" in top else GateSettings()
+    traces = _traces(top["traces"]) if "traces" in top else TraceSettings()
     models: dict[str, Model] = {}
     if "models" in top:
         for name, entry in top["models"].mapping().items():
@@ -79,7 +93,7 @@ def read(text: str) -> Contract:
         reader.add_problem(root, "models", "is missing: name at least one model")
     if reader.problems:
         raise ContractError(reader.problems)
-    return Contract(models, gate)
+    return Contract(models, gate, traces)
 
 
 def _check_size(entry: Entry, models: Collection[Model]) -> None:
@@ -140,6 +154,21 @@ def _gate(entry: Entry) -> GateSettings:
     return GateSettings(**{name: bool(value.truth()) for name, value in entry.mapping(GATE).items()})
 
 
+def _traces(entry: Entry) -> TraceSettings:
+    found = entry.mapping(TRACES)
+    patterns = found["redact"].each(_pattern) if "redact" in found else ()
+    if len(patterns) > redaction.MOST_PATTERNS:
+        found["redact"].add_problem(f"{len(patterns)} patterns; at most {redaction.MOST_PATTERNS} are allowed")
+    return TraceSettings(patterns, _span_ms(found["keep"]) if "keep" in found else None)
+
+
+def _pattern(entry: Entry) -> str | None:
+    text = entry.text()
+    if text is not None and (problem := redaction.problem_of(text)):
+        entry.add_problem(problem)
+    return text
+
+
 def _defaults(found: dict[str, Entry], given: Model) -> Model:
     """Read the keys that `defaults` and every model can have."""
     repeat, pair, unknown = given.repeat_over, given.pair_by, given.if_unknown
@@ -166,8 +195,9 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
     found = entry.mapping(MODEL)
     own = _defaults(found, defaults)
     rank_by, rank_better = _rank_by(found["rank_by"]) if "rank_by" in found else (None, None)
-    tables = cases.tables(found["cases"]) if "cases" in found else {}
-    rules = found["rules"].each(lambda rule: _rule(rule, tables)) if "rules" in found else ()
+    known = cases.sources(found.get("cases"))
+    rules = found["rules"].each(lambda rule: _rule(rule, known)) if "rules" in found else ()
+    criteria = found["quality_criteria"].choice(QualityCriteria) if "quality_criteria" in found else None
     return Model(
         name,
         runs=_runs(found["runs"]) if "runs" in found else Runs(),
@@ -177,9 +207,12 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
         rank_by=rank_by,
         rank_better=rank_better,
         rules=tuple(rule for rule in rules if rule.cases is None),
-        cases=tables,
+        cases=known.tables,
+        evaluations=known.evaluations,
         case_rules=tuple(rule for rule in rules if rule.cases is not None),
-        promote=_promote(found["promote"]) if "promote" in found else None,
+        quality_criteria=criteria or QualityCriteria.IGNORE,
+        prompts=_prompts(found["prompts"]) if "prompts" in found else {},
+        promote=_promote(found["promote"], known) if "promote" in found else None,
         keep=_keep(found["keep"]) if "keep" in found else Keep(),
         repeat_over=own.repeat_over,
         pair_by=own.pair_by,
@@ -223,12 +256,12 @@ def _baseline(entry: Entry) -> Baseline:
     return Baseline()
 
 
-def _rule(entry: Entry, tables: Mapping[str, CaseTable]) -> Rule | None:
+def _rule(entry: Entry, known: cases.Sources) -> Rule | None:
     before = len(entry.reader.problems)
     found = entry.mapping(RULE)
     worse_by = _tolerance(found["worse_by"]) if "worse_by" in found else None
     if cases.is_about_cases(found):
-        return cases.rule(entry, found, tables, worse_by)
+        return cases.rule(entry, found, known, worse_by)
     metric = found["metric"].text() if "metric" in found else None
     rule = Rule(
         metric or "",
@@ -268,12 +301,34 @@ def _tolerance(entry: Entry) -> Tolerance | None:
     return None if amount is None else Tolerance(amount, percent=True)
 
 
-def _promote(entry: Entry) -> Promote:
+def _prompts(entry: Entry) -> dict[str, str]:
+    """Read which alias of each prompt only promotions move."""
+    managed = {}
+    for name, prompt in entry.mapping().items():
+        found = prompt.mapping(PROMPT)
+        if "alias" not in found:
+            prompt.add_problem("alias is missing: which alias of the prompt do promotions move?")
+        elif (alias := _alias(found["alias"])) is not None:
+            managed[name] = alias
+    return managed
+
+
+def _alias(entry: Entry) -> str | None:
+    alias = entry.text()
+    if alias is not None and not _ALIAS.fullmatch(alias):
+        entry.add_problem(f"an alias consists of letters, digits, - and _, found {shown(alias)}")
+    return alias
+
+
+def _promote(entry: Entry, known: cases.Sources) -> Promote:
     found = entry.mapping(PROMOTE)
     given = Promote()
-    alias = found["alias"].text() if "alias" in found else None
-    if alias is not None and not _ALIAS.fullmatch(alias):
-        found["alias"].add_problem(f"an alias consists of letters, digits, - and _, found {shown(alias)}")
+    alias = _alias(found["alias"]) if "alias" in found else None
+    needed = found["needs_evaluation"].text() if "needs_evaluation" in found else None
+    if needed is not None and needed not in known.evaluations:
+        found["needs_evaluation"].add_problem(
+            f"the model has no evaluation {shown(needed)}; describe it under `cases:`"
+        )
     return Promote(
         origins=found["from"].each(Entry.text) if "from" in found else given.origins,
         reuse_reviewed=bool(found["reuse_reviewed"].truth()) if "reuse_reviewed" in found else given.reuse_reviewed,
@@ -281,6 +336,7 @@ def _promote(entry: Entry) -> Promote:
         bump=(found["bump"].choice(Bump) if "bump" in found else None) or given.bump,
         allow_worse=found["allow_worse"].each(Entry.text) if "allow_worse" in found else given.allow_worse,
         sources=_sources(found["sources"]) if "sources" in found else given.sources,
+        needs_evaluation=needed,
     )
 
 
@@ -299,12 +355,14 @@ def _sources(entry: Entry) -> dict[str, str]:
 
 def _keep(entry: Entry) -> Keep:
     found = entry.mapping(("losers",))
-    if "losers" not in found:
-        return Keep()
-    text = found["losers"].text()
+    return Keep(_span_ms(found["losers"])) if "losers" in found else Keep()
+
+
+def _span_ms(entry: Entry) -> int | None:
+    text = entry.text()
     match = _SPAN.fullmatch(text or "")
-    if match is None:
-        if text is not None:
-            found["losers"].add_problem(f"expected a time such as 12h, 30d or 8w, found {shown(text)}")
-        return Keep()
-    return Keep(int(match[1]) * _UNITS_MS[match[2]])
+    if match is not None:
+        return int(match[1]) * _UNITS_MS[match[2]]
+    if text is not None:
+        entry.add_problem(f"expected a time such as 12h, 30d or 8w, found {shown(text)}")
+    return None
