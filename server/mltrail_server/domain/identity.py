@@ -38,6 +38,7 @@ class Access(IntEnum):
 
     READ = 1
     WRITE = 2
+    READ_TRACES = 3  # what users of an application wrote to it, see `Actor.sees_traces`
 
 
 def access_of(role: Role) -> Access | None:
@@ -103,8 +104,22 @@ class Actor:
     unchecked: bool = False  # GitLab could not be asked whether the job still runs
     role: Role = Role.NONE  # a person's; a job's is in its claims
 
-    def may(self, access: Access) -> bool:
-        return self.access >= access
+    def may(self, access: Access, *, reads_traces: Role = Role.REPORTER) -> bool:
+        """Return whether the caller may use a route that needs this. `reads_traces` is the role from which people
+        read traces.
+        """
+        return self.sees_traces(reads_traces) if access is Access.READ_TRACES else self.access >= access
+
+    def sees_traces(self, lowest: Role) -> bool:
+        """Return whether the caller reads traces, which hold what customers wrote: members from the role `lowest`
+        up, and the project's own jobs. A fork's job does not, since it runs foreign code; nor does a job that was
+        started by a Guest.
+        """
+        if self.kind is TokenKind.LOCAL:
+            return True
+        if self.job is not None:
+            return not self.job.from_fork and self.job.source_project_id != 0 and self.job.user_role >= Role.REPORTER
+        return self.role >= lowest
 
     @property
     def sees_merge_requests(self) -> bool:

@@ -48,6 +48,9 @@ class Reason(Enum):
     NO_LOGGED_MODEL_TO_LINK = "There is no logged model '{model_id}' in this project to link to."
     NO_LOGGED_MODEL_TAG = "The logged model '{model_id}' has no tag '{key}'."
 
+    # Traces
+    NO_TRACE = "This project has no trace '{trace_id}'."
+
     # Models, versions and aliases
     NO_MODEL = "This project has no model '{name}'."
     MODEL_EXISTS = "The model '{name}' already exists. Use it, or choose another name."

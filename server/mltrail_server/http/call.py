@@ -25,6 +25,11 @@ class Call:
         """The path of the project's pages, as a browser requests it."""
         return f"{self.deps.settings.root_path}/{self.actor.project_path}/-/ml"
 
+    @property
+    def sees_traces(self) -> bool:
+        """Whether the caller may see traces, see `Access.READ_TRACES`; for what shows them beside other things."""
+        return self.actor.sees_traces(self.deps.settings.lowest_role_for_traces)
+
     @cached_property
     def scope(self) -> Scope:
         return Scope(self.deps, self.actor)

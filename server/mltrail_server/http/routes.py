@@ -12,7 +12,7 @@ from flask import Flask, Request, request
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.errors import forbidden, invalid
-from mltrail_server.domain.identity import Access, Actor
+from mltrail_server.domain.identity import Access, Actor, title_of
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity import authentication
 from mltrail_server.services.tracking import detachments
@@ -65,7 +65,7 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
     def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
         actor = authentication.admit(deps, find_token(request), project)
         request.environ[CALLER] = actor.user_name
-        require(actor, route.access)
+        require(deps, actor, route.access)
         if route.access is Access.WRITE:
             detachments.check_route(actor, route.path)
         # A detached run's token is valid for days, so its user is checked for reading, too.
@@ -101,8 +101,14 @@ def mount_public(app: Flask, path: str, handler: Handler, *, method: str = "GET"
     app.add_url_rule(path, endpoint, view, methods=[method], provide_automatic_options=False)
 
 
-def require(actor: Actor, access: Access) -> None:
-    if not actor.may(access):
+def require(deps: Deps, actor: Actor, access: Access) -> None:
+    lowest = deps.settings.lowest_role_for_traces
+    if access is Access.READ_TRACES and not actor.sees_traces(lowest):
+        raise forbidden(
+            f"{actor.user_name} can't read traces of {actor.project_path}, which may hold what customers wrote: that "
+            f"takes the role {title_of(lowest)} in that project, or a job of it that runs its own code."
+        )
+    if not actor.may(access, reads_traces=lowest):
         raise forbidden(
             f"{actor.user_name} can read {actor.project_path} but not change it. "
             + (actor.limit or "Ask for the Developer role in that project, or use a token with the scope `api`.")

@@ -51,6 +51,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.NO_LOGGED_MODEL: "Logged model with ID '{model_id}' not found.",
     Reason.NO_LOGGED_MODEL_TO_LINK: "Logged model with ID '{model_id}' not found",
     Reason.NO_LOGGED_MODEL_TAG: "No tag with key {key!r} found for model with ID {model_id!r}.",
+    Reason.NO_TRACE: "Trace with ID '{trace_id}' not found.",
     Reason.NO_MODEL: "Registered Model with name={name} not found",
     Reason.MODEL_EXISTS: "Registered Model (name={name}) already exists. Use it, or give another name.",
     Reason.MODEL_UNNAMED: "Registered model name cannot be empty.",

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from mltrail_contract import Outcome
+from mltrail_server.domain.identity import Role
 
 from .checks import check, is_loopback, mistake
 from .cleaning import cleaned
@@ -142,6 +143,14 @@ class Settings:
     quota_metric_points: str = _setting(
         "MLTRAIL_QUOTA_METRIC_POINTS", "Most metric values in a project. Unset: no limit"
     )
+    quota_traces: str = _setting("MLTRAIL_QUOTA_TRACES", "Most traces in a project. Unset: no limit")
+    traces_read_role: str = _setting(
+        "MLTRAIL_TRACES_READ_ROLE",
+        "The lowest role of people who can read traces and their assessments, which may hold what customers wrote: "
+        "`reporter`, `developer` or `maintainer`. The project's own jobs always can, visitors of public projects and "
+        "Guests never",
+        "reporter",
+    )
     body_seconds: str = _setting(
         "MLTRAIL_BODY_SECONDS",
         "How many seconds a request's body may take to arrive, plus one for each 16 KB of it; slower requests get 408. "
@@ -233,8 +242,13 @@ class Settings:
             "used_bytes": self.quota_bytes,
             "used_candidates": self.quota_candidates,
             "used_points": self.quota_metric_points,
+            "used_traces": self.quota_traces,
         }[name]
         return int(limit) if limit else None
+
+    @property
+    def lowest_role_for_traces(self) -> Role:
+        return Role[self.traces_read_role.upper()]
 
     @property
     def refuses_finished_jobs(self) -> bool:

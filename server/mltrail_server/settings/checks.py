@@ -16,7 +16,11 @@ _WORDS = {
     "refuse_finished_jobs": ("on", "off"),
     "promoted_runs": ("frozen", "open"),
     "invalid_contract": ("warn", "fail"),
+    "traces_read_role": ("reporter", "developer", "maintainer"),
 }
+
+
+_NUMBERS = ("quota_bytes", "quota_candidates", "quota_metric_points", "quota_traces", "body_seconds", "search_seconds")
 
 
 def check(settings: "Settings") -> None:
@@ -86,7 +90,7 @@ def _check_spans(settings: "Settings") -> None:
 
 
 def _check_words(settings: "Settings") -> None:
-    for name in ("quota_bytes", "quota_candidates", "quota_metric_points", "body_seconds", "search_seconds"):
+    for name in _NUMBERS:
         if (value := getattr(settings, name)) and not (value.isascii() and value.isdigit() and len(value) < 19):
             raise mistake(f"MLTRAIL_{name.upper()} must be a whole number, not {value!r}")
     for name, words in _WORDS.items():

@@ -1,3 +1,3 @@
-"""Traces and their spans: what applications did, step by step."""
+"""Traces and their spans, what is said of them, evaluation datasets and scorers."""
 
-__all__ = ["spans"]
+__all__ = ["rights", "spans", "traces"]

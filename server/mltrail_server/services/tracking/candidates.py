@@ -191,6 +191,11 @@ def writable(
     return candidate, stamp.on_write(tx, scope, candidate, kinds, tags)
 
 
+def known(tx: Transaction, eid: str) -> Candidate:
+    """Find a candidate. Raises NOT_FOUND."""
+    return _get(tx, eid)
+
+
 def with_data(tx: Transaction, some: Sequence[Candidate]) -> list[CandidateData]:
     """Fetch what was logged to several candidates, in one statement for every ten thousand of them."""
     logged: list[CandidateData] = []

@@ -41,6 +41,7 @@ class WriteKind(StrEnum):
     INPUTS = "inputs"
     FILES = "files"
     MODELS = "logged models"
+    TRACES = "traces"
     STATUS = "status"
     STAGE = "deletion"
 

@@ -13,6 +13,7 @@ _NAMES_AND_SETTINGS = {
     usage.BYTES: ("bytes of files", "MLTRAIL_QUOTA_BYTES"),
     usage.CANDIDATES: ("runs", "MLTRAIL_QUOTA_CANDIDATES"),
     usage.POINTS: ("metric values", "MLTRAIL_QUOTA_METRIC_POINTS"),
+    usage.TRACES: ("traces", "MLTRAIL_QUOTA_TRACES"),
 }
 
 

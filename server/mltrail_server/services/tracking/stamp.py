@@ -80,7 +80,7 @@ def on_create(
     check_may_begin(scope)
     job = scope.actor.job
     if job is None:
-        own = {key: value for key, value in tags.items() if key not in _reserved_keys(scope)}
+        own = {key: value for key, value in tags.items() if key not in reserved(scope)}
         return own | (_tie_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
     if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(tx, job)
@@ -148,25 +148,35 @@ def on_tags(
 
     Raises INVALID for a key that only the server may write.
     """
-    proved = _tags_of_job(scope, scope.actor.job) if scope.actor.job else {}
+    stamped = proved(scope)
     if claim is not None:
         ties = jobs.ties_of(tx, candidate_iid)
         # A claim replaces neither a verified job nor an earlier claim: the first one counts.
         if all(not tie.verified and tie.job_id == claim.id for tie in ties):
-            proved = _tie_claimed(tx, scope, candidate_iid, claim)
-    for key in _reserved_keys(scope).intersection(tags):
-        if tags[key] != proved.get(key):
+            stamped = _tie_claimed(tx, scope, candidate_iid, claim)
+    for key in reserved(scope).intersection(tags):
+        if tags[key] != stamped.get(key):
             raise invalid(
                 f"The tag '{key}' is written by mltrail itself, from the job's token. "
                 "Use another key for data of your own."
             )
-    return {**tags, **proved} if claim is not None else dict(tags)
+    return {**tags, **stamped} if claim is not None else dict(tags)
 
 
 def on_delete_tag(scope: Scope, key: str) -> None:
     """Refuse to delete a tag that only the server may write."""
-    if key in _reserved_keys(scope):
+    if key in reserved(scope):
         raise invalid(f"The tag '{key}' is written by mltrail itself and can't be deleted.")
+
+
+def reserved(scope: Scope) -> frozenset[str]:
+    """Return the keys that only the server writes: none in local mode, which has no jobs."""
+    return KEYS if scope.deps.team is not None else frozenset()
+
+
+def proved(scope: Scope) -> dict[str, str]:
+    """Return the stamp that the caller's token proves; nothing for a person."""
+    return _tags_of_job(scope, scope.actor.job) if scope.actor.job is not None else {}
 
 
 def on_end(tx: Transaction, scope: Scope, candidate_iid: int) -> None:
@@ -271,11 +281,6 @@ def _flag(tx: Transaction, scope: Scope, candidate: Candidate, job: VerifiedClai
 
 def _schedule_look(tx: Transaction, pipeline_id: int, *, in_ms: int) -> None:
     due.mark(tx, kind=due.PIPELINE, key=pipeline_id, at=tx.now + in_ms)
-
-
-def _reserved_keys(scope: Scope) -> frozenset[str]:
-    """Return the keys that only the server writes: none in local mode, which has no jobs."""
-    return KEYS if scope.deps.team is not None else frozenset()
 
 
 def _tags_of_job(scope: Scope, job: VerifiedClaims) -> dict[str, str]:

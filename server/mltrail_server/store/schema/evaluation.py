@@ -38,6 +38,7 @@ trace = Table(
     Column("end_user", String(250)),  # of `mlflow.trace.user`, by which a person's traces are found and deleted
     Column("job_id", BigInteger),  # whose token began it: nobody else changes it. Null: a person's
     Column("pipeline_id", BigInteger),  # of that job
+    Column("protected", Boolean, nullable=False, default=False),  # whether that job ran for a protected branch or tag
     Column("user_name", Text, nullable=False),  # of the token that began it
     Column("announced", Boolean, nullable=False, default=False),  # by `POST traces`; spans alone may have come before
     Column("created_ms", BigInteger, nullable=False),  # by this server's clock, for retention
@@ -87,6 +88,8 @@ candidate_trace = Table(
     # Linked by one of the run's own jobs, or by anybody if no job's token vouches for the run: only such traces are
     # evidence.
     Column("own", Boolean, nullable=False),
+    # Who has deleted the trace, which then has no other rows: evidence that was taken away is not the same as none.
+    Column("deleted_by", Text),
     Index("ix_candidate_trace_trace", "project_id", "trace_id"),
     sqlite_with_rowid=False,
 )
@@ -125,6 +128,7 @@ trace_span_name = Table(
     Column("name", String(250), primary_key=True),
     Column("type", String(64), primary_key=True),
     Column("state", String(16), primary_key=True),  # OK, ERROR or UNSET
+    Index("ix_trace_span_name_name", "project_id", "name", "trace_id"),
     sqlite_with_rowid=False,
 )
 
@@ -137,6 +141,7 @@ assessment = Table(
     Column("name", String(250), nullable=False),
     Column("kind", SmallInteger, nullable=False),  # see `domain.assessments.Kind`
     Column("value", Text, nullable=False),  # JSON
+    value_start_column(),
     Column("error", Text),  # JSON, if a scorer failed
     Column("source_type", String(32), nullable=False),  # HUMAN, LLM_JUDGE, CODE
     Column("source_id", Text, nullable=False),
@@ -153,6 +158,7 @@ assessment = Table(
     Column("updated_ms", BigInteger, nullable=False),
     Index("ix_assessment_trace", "project_id", "trace_id", "created_ms"),
     Index("ix_assessment_run", "project_id", "run_eid"),
+    Index("ix_assessment_value", "project_id", "name", "value_start", "trace_id"),
     sqlite_with_rowid=False,
 )
 

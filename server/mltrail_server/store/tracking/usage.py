@@ -14,6 +14,7 @@ from mltrail_server.store.db.transaction import Transaction
 BYTES = "used_bytes"
 CANDIDATES = "used_candidates"
 POINTS = "used_points"
+TRACES = "used_traces"
 
 _T = schema.counter
 
@@ -48,5 +49,5 @@ def _counting(project_id: ProjectId, name: str) -> sa.Select[Any]:
     if name == BYTES:
         total = sa.cast(sa.func.coalesce(sa.func.sum(_BLOB.c.size), 0), sa.BigInteger)
         return sa.select(total).where(_BLOB.c.project_id == project_id)
-    table = {CANDIDATES: _CANDIDATE, POINTS: _METRIC}[name]
+    table = {CANDIDATES: _CANDIDATE, POINTS: _METRIC, TRACES: schema.trace}[name]
     return sa.select(sa.func.count()).select_from(table).where(table.c.project_id == project_id)

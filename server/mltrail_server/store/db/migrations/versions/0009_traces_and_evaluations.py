@@ -29,6 +29,12 @@ def upgrade() -> None:
         ),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "value_start",
+            sa.String(length=32).with_variant(sa.String(length=32, collation="C"), "postgresql"),
+            sa.Computed("substr(value, 1, 32)", persisted=True),
+            nullable=True,
+        ),
         sa.Column("error", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column(
             "source_type",
@@ -69,6 +75,7 @@ def upgrade() -> None:
     with op.batch_alter_table("assessment", schema=None) as batch_op:
         batch_op.create_index("ix_assessment_run", ["project_id", "run_eid"], unique=False)
         batch_op.create_index("ix_assessment_trace", ["project_id", "trace_id", "created_ms"], unique=False)
+        batch_op.create_index("ix_assessment_value", ["project_id", "name", "value_start", "trace_id"], unique=False)
 
     op.create_table(
         "candidate_trace",
@@ -80,6 +87,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("own", sa.Boolean(), nullable=False),
+        sa.Column("deleted_by", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "candidate_iid", "trace_id", name=op.f("pk_candidate_trace")),
         sqlite_with_rowid=False,
     )
@@ -188,6 +196,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "trace_id", "name", "type", "state", name=op.f("pk_trace_span_name")),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("trace_span_name", schema=None) as batch_op:
+        batch_op.create_index("ix_trace_span_name_name", ["project_id", "name", "trace_id"], unique=False)
+
     op.create_table(
         "trace_tag",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -363,6 +374,7 @@ def upgrade() -> None:
         ),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
         sa.Column("pipeline_id", sa.BigInteger(), nullable=True),
+        sa.Column("protected", sa.Boolean(), nullable=False),
         sa.Column("user_name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("announced", sa.Boolean(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
