@@ -44,7 +44,8 @@ _LONGEST_ID = 200  # characters that are kept; the note shows fewer
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One table of the contract, compared between the named run here and that of the baseline.
+    """One table of the contract, or one `scorer` of an `evaluation`, compared between the named run here and that of
+    the baseline.
 
     `compared` is None if that was not possible. `problem` then says why, in words that contain nothing a user wrote;
     `ours` is set when this side is the cause. `broke` and `fixed` are the first ids of such cases, as a user wrote
@@ -68,6 +69,8 @@ class CaseResult:
     advice: str = ""
     decision: Decision | None = None
     allowed: float = 0.0
+    evaluation: str = ""
+    scorer: str = ""
 
     @property
     def name(self) -> str:

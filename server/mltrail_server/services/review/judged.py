@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from mltrail_contract import Model, Outcome
 from mltrail_server.domain import rules
+from mltrail_server.domain.cases.evaluation import EvaluationResult
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import Comparison, ParameterChange
 from mltrail_server.domain.conclusion import Conclusion
@@ -29,7 +30,7 @@ class ModelReport:
     one. `history` are the target branch's pipelines before the baseline, newest first. `environment` lists packages
     whose versions differ. `made_by` is the pipeline whose runs these are. `silence` says what it means that no run has
     succeeded; `gone` says who has removed the baseline for good. `carried`: it is from an earlier commit. `cases` are
-    its tables.
+    its tables, those of evaluations' scorers included, and `evaluations` what is known of each evaluation.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelReport:
     made_by: Pipeline | None = None
     silence: Silence | None = None
     cases: tuple[CaseResult, ...] = ()
+    evaluations: tuple[EvaluationResult, ...] = ()
     carried: bool = False
 
     @property
