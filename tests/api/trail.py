@@ -54,6 +54,7 @@ class Trail:
         metric: str = "val_accuracy",
         beside: dict[str, float] | None = None,
         data: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
         first_seed: int = 0,
     ) -> Job:
         """Log one run a value, each with a seed of its own; then the job ends with `status`. `beside` are more metrics,
@@ -73,6 +74,8 @@ class Trail:
             logged = {metric: value, **(beside or {})}
             metrics = [{"key": key, "value": each, "timestamp": 1} for key, each in logged.items()]
             mlflow.post("runs/log-batch", run_id=run_id, params=params, metrics=metrics)
+            for key, each_tag in (tags or {}).items():
+                mlflow.post("runs/set-tag", run_id=run_id, key=key, value=each_tag)
             for use, digest in (data or {}).items():
                 dataset = {"name": "customers", "digest": digest, "source_type": "local", "source": "{}"}
                 tags = [{"key": "mlflow.data.context", "value": use}]

@@ -12,6 +12,7 @@ from mltrail_server.domain.conclusion import Conclusion, Finding
 from mltrail_server.domain.evidence import Evidence
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.preview import Preview
+from mltrail_server.domain.prompts import PromptChange
 from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.http.answers import json_answer
@@ -22,6 +23,7 @@ from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context import links
 from mltrail_server.services.review import rows, summary
 from mltrail_server.services.review.judged import Judged, ModelReport
+from mltrail_server.services.review.prompts import prompt_url
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line
@@ -213,6 +215,7 @@ def _model(place: Place, report: Report, model: ModelReport) -> dict[str, Any]:
         "parameters": _changes(compared.parameters),
         "datasets": _changes(compared.datasets),
         "environment": _changes(model.environment),
+        "prompts": [_prompt(place, one) for one in model.prompts],
         "candidates": [_run(place, run) for run in model.runs],
     }
 
@@ -244,6 +247,16 @@ def _best(place: Place, model: ModelReport) -> dict[str, Any] | None:
 
 def _changes(changes: Iterable[ParameterChange]) -> list[dict[str, Any]]:
     return [{"name": one.name, "from": one.before, "to": one.after} for one in changes]
+
+
+def _prompt(place: Place, one: PromptChange) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "from": list(one.old),
+        "to": list(one.new),
+        "same_text": one.has_same_text,
+        "url": prompt_url(place.settings, place.path, one),
+    }
 
 
 def _metric(one: MetricChange) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Compute the one complete report of a merge request that everything is published from: the verdict, and with it
-packages, what a merge would promote, who has overridden the gate, and what has changed about the report job.
+packages, prompts, what a merge would promote, who has overridden the gate, and what has changed about the report job.
 """
 
 import logging
@@ -17,6 +17,7 @@ from mltrail_server.services.review import (
     note,
     overrides,
     packages,
+    prompts,
     red_verdicts,
     report_jobs,
     reports,
@@ -170,6 +171,7 @@ def _completed(ci: Ci, report: Report, *, default_branch: str | None) -> Report:
     if report.state != "ready":
         return report
     report = packages.with_packages(ci, report)
+    report = prompts.with_prompts(ci, report)
     report = case_uses.with_wear(ci, report)
     report = preview.with_previews(ci, report, default_branch=default_branch)
     with ci.project.read() as tx:

@@ -11,6 +11,7 @@ __all__ = [
     "overrides",
     "packages",
     "pipeline_runs",
+    "prompts",
     "red_verdicts",
     "report_jobs",
     "reports",

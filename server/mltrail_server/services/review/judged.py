@@ -11,6 +11,7 @@ from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import Comparison, ParameterChange
 from mltrail_server.domain.conclusion import Conclusion
 from mltrail_server.domain.grouping import Gone, Run
+from mltrail_server.domain.prompts import PromptChange
 from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.selection import UnmatchedModel
 from mltrail_server.domain.silence import Silence
@@ -30,7 +31,8 @@ class ModelReport:
     one. `history` are the target branch's pipelines before the baseline, newest first. `environment` lists packages
     whose versions differ. `made_by` is the pipeline whose runs these are. `silence` says what it means that no run has
     succeeded; `gone` says who has removed the baseline for good. `carried`: it is from an earlier commit. `cases` are
-    its tables, those of evaluations' scorers included, and `evaluations` what is known of each evaluation.
+    its tables, those of evaluations' scorers included, and `evaluations` what is known of each evaluation. `prompts`
+    are those that the named runs of both sides have loaded.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ModelReport:
     cases: tuple[CaseResult, ...] = ()
     evaluations: tuple[EvaluationResult, ...] = ()
     carried: bool = False
+    prompts: tuple[PromptChange, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.evaluations import EVALUATES_TAG
 from mltrail_server.domain.gitlab_ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, RunState
+from mltrail_server.domain.prompts import LINKED_TAG
 from mltrail_server.domain.selection import model_of
 from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
 from mltrail_server.store.ci import jobs
@@ -69,7 +70,7 @@ def outlines(
     candidates = {candidate.iid: candidate for candidate in listed}
     names = experiments.names_of(tx, {candidate.experiment_iid for candidate in listed})
     outcomes = _outcomes(tx, candidates, tied, as_baseline=as_baseline)
-    wanted = {PARENT_TAG, CONFIRM_TAG, EVALUATES_TAG, _RUN_NAME_TAG, *tags}
+    wanted = {PARENT_TAG, CONFIRM_TAG, EVALUATES_TAG, _RUN_NAME_TAG, LINKED_TAG, *tags}
     tags_of = _tags(tx, pipeline_ids, wanted, candidates, outcomes)
     iids = {candidate.eid: candidate.iid for candidate in listed}
     runs = {pipeline_id: [_gone(stone) for stone in stones.get(pipeline_id, ())] for pipeline_id in {**tied, **stones}}

@@ -131,6 +131,34 @@ def highest(tx: Transaction, model_id: int) -> Version | None:
     return get(tx, model_id, number)
 
 
+def tags_of_names(
+    tx: Transaction, wanted: Iterable[tuple[str, int]], keys: Iterable[str]
+) -> dict[tuple[str, int], dict[str, str]]:
+    """Fetch some tags of versions by the name of their model and their number; those that are deleted are left out."""
+    pairs = set(wanted)
+    owner = sa.and_(_MODEL.c.project_id == _T.c.project_id, _MODEL.c.id == _T.c.model_id)
+    its_tags = sa.and_(
+        *(_TAG.c[name] == _T.c[name] for name in ("project_id", "model_id", "number")), _TAG.c.key.in_(sorted(keys))
+    )
+    query = (
+        sa.select(_MODEL.c.name, _T.c.number, _TAG.c.key, _TAG.c.value)
+        .select_from(_T.join(_MODEL, owner).outerjoin(_TAG, its_tags))
+        .where(
+            _T.c.project_id == tx.project_id,
+            _MODEL.c.name.in_(sorted({name for name, _ in pairs})),
+            _T.c.number.in_(sorted({number for _, number in pairs})),
+            _T.c.deleted_ms.is_(None),
+        )
+    )
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for name, number, key, value in tx.execute(query):
+        if (name, number) in pairs:
+            tags = found.setdefault((name, number), {})
+            if key is not None:
+                tags[key] = value
+    return found
+
+
 def all_semvers(tx: Transaction, model_id: int) -> dict[str, bool]:
     """Fetch every semver that a version of this model ever had, and whether that version still exists."""
     there = _T.c.deleted_ms.is_(None).label("there")

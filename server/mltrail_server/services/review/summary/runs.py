@@ -88,13 +88,23 @@ class OfRuns:
         compared = self.model.comparison
         if compared.best is None or compared.baseline is None:
             return None
-        parts = [self._data(), self._code(), self._parameters()]
+        parts = [self._data(), self._code(), self._prompts(), self._parameters()]
         if self.model.environment:
             parts.append(count(len(self.model.environment), "package"))
         unknown = [] if compared.datasets or self.model.logs_data else ["which data the runs used"]
         unknown += [] if self._same_files else ["whether the evaluation code changed"]
         more = f" Not known: {'; '.join(unknown)}." if unknown else ""
         return Line("Changed", f"{', '.join(part for part in parts if part)}.{more}")
+
+    def _prompts(self) -> str:
+        """Name the prompt that has changed, or count those that have; "" if neither side has loaded any."""
+        changed = [one for one in self.model.prompts if not one.is_same]
+        if not changed:
+            return "no prompt" if self.model.prompts else ""
+        if len(changed) > 1:
+            return count(len(changed), "prompt")
+        (one,) = changed
+        return f"prompt {self.style.text(one.name)} ({one.versions.removeprefix('version ')})"
 
     def _parameters(self) -> str:
         compared = self.model.comparison
