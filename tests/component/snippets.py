@@ -12,6 +12,7 @@ from tests.component.creation import merged
 from tests.places import ROOT
 
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+EXAMPLES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/.gitlab-ci.yml"))
 
 OURS = {"train", "mltrail-report", "mltrail-promote"}
 # The rows of the how-to's table, by how it calls them.
@@ -43,7 +44,7 @@ class Snippet:
 def snippets() -> list[Snippet]:
     """All blocks that belong into a `.gitlab-ci.yml`; contract files have a `version`."""
     found = []
-    for page in [*PAGES, "examples/churn/.gitlab-ci.yml"]:
+    for page in [*PAGES, *EXAMPLES]:
         text = (ROOT / page).read_text()
         blocks = [(0, text)] if page.endswith(".yml") else _blocks(text)
         for at, block in blocks:

@@ -15,6 +15,7 @@ from mltrail_ci import __version__
 from mltrail_ci.outputs import dotenv
 from mltrail_ci.responses import Promotion
 from tests.component.render import render, schema
+from tests.component.snippets import EXAMPLES
 from tests.places import ROOT
 
 COMPONENT = re.compile(r"\$CI_SERVER_FQDN/mlops/mltrail/(?P<name>\w+)@(?P<version>\S+)")
@@ -81,7 +82,7 @@ def promotion(**fields: str) -> Promotion:
     "page",
     [
         *("README.md", "docs/how-to/add-to-a-pipeline.md", "docs/how-to/promote.md"),
-        "examples/churn/.gitlab-ci.yml",
+        *EXAMPLES,
     ],
 )
 def test_what_the_docs_include_would_be_accepted(page: str) -> None:

@@ -36,9 +36,14 @@ def test_each_key_has_an_example(key: str) -> None:
     assert f"`{key}`" in PAGE.read_text() or f".{key}`" in PAGE.read_text()
 
 
-def test_the_example_s_contract_is_one() -> None:
-    text = (contract_schema.FILE.parents[2] / "examples/churn" / FILE_NAME).read_text()
-    assert [rule.metric for rule in read(text).models["churn"].rules] == ["val_auc", "val_f1", "val_log_loss"]
+@pytest.mark.parametrize(
+    ("example", "ruled"),
+    [("churn", ["val_auc", "val_f1", "val_log_loss"]), ("answers", ["traces/tokens_mean", "golden-set", "golden-set"])],
+)
+def test_the_example_s_contract_is_one(example: str, ruled: list[str]) -> None:
+    text = (contract_schema.FILE.parents[2] / "examples" / example / FILE_NAME).read_text()
+    model = read(text).models[example]
+    assert [rule.cases or rule.metric for rule in (*model.rules, *model.case_rules)] == ruled
     VALIDATOR.validate(yaml.safe_load(text))
 
 
