@@ -86,10 +86,12 @@ _BEYOND = "more than chance explains"
 
 def _what(one: CaseResult, compared: CaseComparison) -> str:
     """Say what was tested, and what was found."""
+    of_scorer = bool(one.scorer)
     if compared.change is not None:
-        return words.over_runs(compared, compared.change)
+        return words.over_runs(compared, compared.change, of_scorer=of_scorer)
     exact = one.counts is not None and compared.metric is CaseMetric.ACCURACY
-    return f"{words.TWO_MODELS}: {words.changed(one.counts) if one.counts and exact else words.moved(compared)}"
+    found = words.changed(one.counts) if one.counts and exact else words.moved(compared, of_scorer=of_scorer)
+    return found if of_scorer else f"{words.TWO_MODELS}: {found}"
 
 
 def _matters(compared: CaseComparison) -> float:

@@ -14,6 +14,10 @@ ONE_RUN = (
     "Whether the change makes models worse is another question, which takes several runs on each side that differ and "
     "have all logged this table"
 )
+ONE_EVALUATION = (
+    "Whether the change makes answers worse is another question, which takes several evaluations on each side of the "
+    "same cases"
+)
 TWO_MODELS = "these two models only"
 _RATES = frozenset(
     {
@@ -28,10 +32,13 @@ _ERRORS = frozenset(
     }
 )
 _NAMES = {CaseMetric.AUC: "AUC", CaseMetric.F1: "F1", CaseMetric.MACRO_F1: "macro F1"}
+_OF_SCORERS = {CaseMetric.ACCURACY: "pass rate", CaseMetric.MEAN_SCORE: "mean"}
 
 
-def name(metric: CaseMetric) -> str:
-    return _NAMES.get(metric, metric.replace("_", " "))
+def name(metric: CaseMetric, *, of_scorer: bool = False) -> str:
+    """Name what is computed from a table of cases, or of what the scorer of an evaluation says of each case."""
+    names = _OF_SCORERS if of_scorer else _NAMES
+    return names.get(metric, metric.replace("_", " "))
 
 
 def lower_is_better(table: CaseTable) -> bool:
@@ -61,28 +68,36 @@ def changed(counts: Counts, allowed: str = "") -> str:
     return f"broke {counts.broke:,} of {count(counts.n)}{note}, fixed {counts.fixed:,}"
 
 
-def moved(found: CaseComparison) -> str:
+def moved(found: CaseComparison, *, of_scorer: bool = False) -> str:
     """Say how far the measure moved on these cases."""
-    return f"{name(found.metric)} {difference(found.metric, found.now - found.before)} on {count(found.cases)}"
+    return f"{moved_by(found, of_scorer=of_scorer)} on {count(found.cases)}"
 
 
-def over_runs(found: CaseComparison, change: Crossed) -> str:
+def moved_by(found: CaseComparison, *, of_scorer: bool = False) -> str:
+    """Name the measure, with its difference between the two named models."""
+    return f"{name(found.metric, of_scorer=of_scorer)} {difference(found.metric, found.now - found.before)}"
+
+
+def over_runs(found: CaseComparison, change: Crossed, *, of_scorer: bool = False) -> str:
     """Say how far the mean of several runs moved."""
     here, there = change.runs
-    moved_by = f"{name(found.metric)} {difference(found.metric, change.difference)}"
+    moved_by = f"{name(found.metric, of_scorer=of_scorer)} {difference(found.metric, change.difference)}"
     return f"{here} runs here against {there} of the baseline, on the same {count(found.cases)}: {moved_by}"
 
 
-def about_these_models(found: CaseComparison) -> str:
-    """Say what the two named models would do on further cases."""
+def about_these_models(found: CaseComparison, *, of_scorer: bool = False) -> str:
+    """Say what the two named models, or what two evaluations have measured, would do on further cases."""
+    which = "runs" if of_scorer else "models"
     return (
-        f"These two models: {name(found.metric)} {difference(found.metric, found.now - found.before)} on these cases, "
+        f"These two {which}: {moved_by(found, of_scorer=of_scorer)} on these cases, "
         f"{_interval(found.metric, found.evidence)} on further cases like these (90 % interval of this table alone, by "
         f"{found.method})."
     )
 
 
-def by_chance(found: CaseComparison, decision: Decision, allowed: float, *, lower: bool) -> str:
+def by_chance(
+    found: CaseComparison, decision: Decision, allowed: float, *, lower: bool, of_scorer: bool = False
+) -> str:
     """Say how often chance alone would show as much as was found, which is what the verdict rests on: unlike the
     interval, it is corrected for other tests. "" if it is no sign of anything. `lower` values are better.
     """
@@ -97,24 +112,31 @@ def by_chance(found: CaseComparison, decision: Decision, allowed: float, *, lowe
         return ""
     often = "less than 0.1 %" if p < LEAST_CHANCE else f"{p * 100:.1f} %"
     tests = f"corrected for {decision.tests} tests" if decision.tests > 1 else "the only test"
-    return f"Chance alone would show such a {what} in {often} of {drawn(found)} (one-sided, {tests})."
+    return (
+        f"Chance alone would show such a {what} in {often} of {drawn(found, of_scorer=of_scorer)} (one-sided, {tests})."
+    )
 
 
-def drawn(found: CaseComparison) -> str:
+def drawn(found: CaseComparison, *, of_scorer: bool = False) -> str:
     """Say what chance draws anew in the test that a verdict rests on."""
-    return "such test sets" if found.change is None else "such trainings and test sets"
+    if found.change is None:
+        return "such sets of cases" if of_scorer else "such test sets"
+    return "such runs and sets of cases" if of_scorer else "such trainings and test sets"
 
 
-def about_the_change(found: CaseComparison) -> str:
+def about_the_change(found: CaseComparison, *, of_scorer: bool = False) -> str:
     """Say what the change does to models, as far as runs on both sides show it."""
     evidence = found.about_the_change
+    if evidence is None and of_scorer:
+        return f"Only these two runs are judged. {ONE_EVALUATION}."
     if evidence is None:
         return f"Only these two models are judged. {ONE_RUN}."
     here, there = ("1 run" if number_of == 1 else f"{number_of} runs" for number_of in evidence.runs)
+    chance = "the chance from run to run" if of_scorer else "training's chance"
     return (
-        f"The change, over {here} here and {there} of the baseline: {name(found.metric)} "
-        f"{difference(found.metric, evidence.difference)}, {_interval(found.metric, evidence)} with training's chance "
-        f"and further cases like these (90 % interval). {_JUDGED if found.change is not None else _NOT_JUDGED}."
+        f"The change, over {here} here and {there} of the baseline: {name(found.metric, of_scorer=of_scorer)} "
+        f"{difference(found.metric, evidence.difference)}, {_interval(found.metric, evidence)} with {chance} and "
+        f"further cases like these (90 % interval). {_JUDGED if found.change is not None else _NOT_JUDGED}."
     )
 
 

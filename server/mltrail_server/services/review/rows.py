@@ -83,7 +83,9 @@ class Row:
     @property
     def measure(self) -> str:
         """What is computed from a table of cases; "" for a metric, whose name says it."""
-        return "" if self.cases is None else words.name(CaseMetric(self.cases.table.measure))
+        if self.cases is None:
+            return ""
+        return words.name(CaseMetric(self.cases.table.measure), of_scorer=bool(self.cases.scorer))
 
     @property
     def before(self) -> float | None:

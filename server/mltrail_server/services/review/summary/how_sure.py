@@ -48,8 +48,10 @@ def _clear(row: Row, style: Style, *, of: str = "", between: str = "run") -> str
     found = f"clear that {style.name(row.metric)}{of} is {'worse' if worse else 'better'}"
     if row.cases is not None:
         compared = row.cases.compared
-        others = " (other seeds could differ)" if compared is None or compared.change is None else ""
-        drawn = "such test sets" if compared is None else words.drawn(compared)
+        of_scorer = bool(row.cases.scorer)
+        another = "another run" if of_scorer else "other seeds"
+        others = f" ({another} could differ)" if compared is None or compared.change is None else ""
+        drawn = "such test sets" if compared is None else words.drawn(compared, of_scorer=of_scorer)
         return f"{found}: by chance alone, {_of(p, drawn)} would look like this{others}"
     return f"{found}: chance from {between} to {between} would look like this in {_of(p, 'cases')}"
 
