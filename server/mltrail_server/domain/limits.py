@@ -34,6 +34,13 @@ MAX_LOGGED_MODEL_NAME = 500
 MAX_MODEL_HISTORY = 8_000_000
 MAX_TRACE_BYTES = 32 * 1024**2
 MAX_TRACE_SPANS = 10_000
+MAX_EVALUATION_DATASET_NAME = 500
+MAX_EVALUATION_DATASET_TAG_VALUE = 5000
+MAX_RECORDS = 50_000
+MAX_RECORD = 1_000_000
+MAX_SCORER_NAME = 256
+MAX_SCORER = 1_000_000
+MAX_SCORER_VERSIONS = 10_000
 
 ALL = (
     ("A JSON body", MAX_BODY, "bytes"),
@@ -59,6 +66,13 @@ ALL = (
     ("A dataset's source type", MAX_DATASET_SOURCE_TYPE, "characters"),
     ("Name of a dataset's tag", MAX_INPUT_TAG_KEY, "characters"),
     ("Value of a dataset's tag", MAX_INPUT_TAG_VALUE, "characters"),
+    ("Name of an evaluation dataset", MAX_EVALUATION_DATASET_NAME, "characters"),
+    ("Value of an evaluation dataset's tag", MAX_EVALUATION_DATASET_TAG_VALUE, "characters"),
+    ("Records of an evaluation dataset", MAX_RECORDS, ""),
+    ("A record of an evaluation dataset, as JSON", MAX_RECORD, "characters"),
+    ("Name of a scorer", MAX_SCORER_NAME, "characters"),
+    ("A scorer, as JSON", MAX_SCORER, "characters"),
+    ("Versions of a scorer", MAX_SCORER_VERSIONS, ""),
 )
 """What is limited, the limit, and its unit; counts have none."""
 

@@ -51,6 +51,11 @@ class Reason(Enum):
     # Traces
     NO_TRACE = "This project has no trace '{trace_id}'."
 
+    # Evaluation datasets and scorers
+    NO_EVALUATION_DATASET = "This project has no evaluation dataset '{dataset_id}'."
+    NO_SCORER = "The experiment {iid} has no scorer '{name}'."
+    NO_SCORER_VERSION = "The scorer '{name}' of the experiment {iid} has no version {version}."
+
     # Models, versions and aliases
     NO_MODEL = "This project has no model '{name}'."
     MODEL_EXISTS = "The model '{name}' already exists. Use it, or choose another name."

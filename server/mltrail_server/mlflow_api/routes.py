@@ -10,6 +10,7 @@ from . import (
     about,
     artifacts,
     datasets,
+    evaluation_datasets,
     experiments,
     histories,
     lists,
@@ -18,6 +19,7 @@ from . import (
     model_versions,
     registered_models,
     runs,
+    scorers,
     search,
     single_files,
     transfers,
@@ -100,6 +102,29 @@ REGISTRY = (
     Route("DELETE", "model-versions/delete-tag", model_versions.delete_tag, WRITE),
 )
 
+EVALUATION = (
+    Route("POST", "datasets/create", evaluation_datasets.create, WRITE),
+    Route("POST", "datasets/search", evaluation_datasets.search, READ, slow=True),
+    Route("GET", "datasets/search", evaluation_datasets.search, READ, slow=True),
+    Route("GET", "datasets/<dataset_id>", evaluation_datasets.get, READ),
+    Route("DELETE", "datasets/<dataset_id>", evaluation_datasets.delete, WRITE),
+    Route("PATCH", "datasets/<dataset_id>/tags", evaluation_datasets.set_tags, WRITE),
+    Route("DELETE", "datasets/<dataset_id>/tags/<path:key>", evaluation_datasets.delete_tag, WRITE),
+    Route("GET", "datasets/<dataset_id>/experiment-ids", evaluation_datasets.experiment_ids, READ),
+    Route("POST", "datasets/<dataset_id>/add-experiments", evaluation_datasets.add_experiments, WRITE),
+    Route("POST", "datasets/<dataset_id>/remove-experiments", evaluation_datasets.remove_experiments, WRITE),
+    Route("POST", "datasets/<dataset_id>/records", evaluation_datasets.upsert_records, WRITE),
+    Route("GET", "datasets/<dataset_id>/records", evaluation_datasets.list_records, WRITE, slow=True),
+    Route("DELETE", "datasets/<dataset_id>/records", evaluation_datasets.delete_records, WRITE),
+    Route("POST", "scorers/register", scorers.register, WRITE),
+    Route("GET", "scorers/list", scorers.listing, READ),
+    Route("GET", "scorers/versions", scorers.versions, READ),
+    Route("GET", "scorers/get", scorers.get, READ),
+    Route("DELETE", "scorers/delete", scorers.delete, WRITE),
+    Route("GET", "scorers/online-configs", scorers.online_configs, READ),
+    Route("PUT", "scorers/online-config", scorers.set_online_config, WRITE),
+)
+
 FILES = (
     Route("GET", "artifacts", artifacts.listing, READ),
     Route("GET", "artifacts/<path:path>", artifacts.download, READ),
@@ -124,12 +149,15 @@ ABOUT = (
 
 BASE = "/api/v4/projects/<project:project>/ml/mlflow"
 PREFIXES = ("/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/", "/api/2.0/preview/mlflow/")
+PREFIXES_OF_3 = ("/api/3.0/mlflow/", "/ajax-api/3.0/mlflow/")
 FILE_PREFIXES = ("/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/")
 
 
 def mount_all(app: Flask, deps: Deps) -> None:
     for prefix in PREFIXES:
         mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=(*TRACKING, *REGISTRY))
+    for prefix in PREFIXES_OF_3:
+        mount(app, deps, name=f"evaluation:{prefix}", prefix=BASE + prefix, routes=EVALUATION)
     for prefix in FILE_PREFIXES:
         mount(app, deps, name=f"files:{prefix}", prefix=BASE + prefix, routes=FILES)
     mount(app, deps, name="about", prefix=BASE, routes=ABOUT)
