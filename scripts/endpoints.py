@@ -8,7 +8,16 @@ from pathlib import Path
 
 from mltrail_server.http.routes import Route
 from mltrail_server.mlflow_api import transfers
-from mltrail_server.mlflow_api.routes import ABOUT, FILE_PREFIXES, FILES, PREFIXES, REGISTRY, TRACKING
+from mltrail_server.mlflow_api.routes import (
+    ABOUT,
+    EVALUATION,
+    FILE_PREFIXES,
+    FILES,
+    PREFIXES,
+    PREFIXES_OF_3,
+    REGISTRY,
+    TRACKING,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/reference/endpoints.md"
@@ -75,6 +84,7 @@ def _is_right(line: str, right: str, sources: dict[str, str]) -> bool:
 def _routes() -> dict[tuple[str, str], Route]:
     """Map the method and shape of a path to our route."""
     below = [(prefix, (*TRACKING, *REGISTRY)) for prefix in PREFIXES] + [(prefix, FILES) for prefix in FILE_PREFIXES]
+    below += [(prefix, EVALUATION) for prefix in PREFIXES_OF_3]
     found = {(route.method, _shape(prefix + route.path)): route for prefix, routes in below for route in routes}
     return found | {(route.method, _shape(route.path)): route for route in ABOUT}
 

@@ -6,8 +6,7 @@ _INSTEAD = {
         "`mlflow.tracing.disable()`."
     ),
     "assessments": "mltrail keeps no assessments, since it keeps no traces. Log what was assessed as metrics of a run.",
-    "scorers": "mltrail keeps no scorers. Keep them in the repository, and log their scores as metrics of a run.",
-    "datasets": "mltrail keeps no evaluation datasets. Log the one that a run used with `mlflow.log_input`.",
+    "scorer": "mltrail runs no scorers, it only keeps them. Run them in a job: `mlflow.genai.evaluate`.",
     "gateway": "mltrail is no gateway to language models. Call the provider itself, or a server of its own.",
     "graphql": "mltrail has no GraphQL, which MLflow's own pages use. Its pages are at its root; use the REST API.",
     "webhooks": "mltrail has no webhooks of the registry. Pipelines promote here: let a job behind it do what follows.",

@@ -25,7 +25,7 @@ from . import (
     transfers,
 )
 
-READ, WRITE = Access.READ, Access.WRITE
+READ, WRITE, READ_TRACES = Access.READ, Access.WRITE, Access.READ_TRACES
 
 TRACKING = (
     Route("POST", "experiments/create", experiments.create, WRITE),
@@ -114,7 +114,7 @@ EVALUATION = (
     Route("POST", "datasets/<dataset_id>/add-experiments", evaluation_datasets.add_experiments, WRITE),
     Route("POST", "datasets/<dataset_id>/remove-experiments", evaluation_datasets.remove_experiments, WRITE),
     Route("POST", "datasets/<dataset_id>/records", evaluation_datasets.upsert_records, WRITE),
-    Route("GET", "datasets/<dataset_id>/records", evaluation_datasets.list_records, WRITE, slow=True),
+    Route("GET", "datasets/<dataset_id>/records", evaluation_datasets.list_records, READ_TRACES, slow=True),
     Route("DELETE", "datasets/<dataset_id>/records", evaluation_datasets.delete_records, WRITE),
     Route("POST", "scorers/register", scorers.register, WRITE),
     Route("GET", "scorers/list", scorers.listing, READ),

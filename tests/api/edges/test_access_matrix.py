@@ -23,7 +23,7 @@ from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import sign_in
 
 PAGE = Path(__file__).parent / "access_matrix.txt"
-# Who, then what becomes of reads, writes and pages.
+# Who, then what becomes of reads, writes, reads of traces, and pages.
 LINES = {
     line[:36].strip(): line[36:].split() for line in PAGE.read_text().splitlines() if line and not line.startswith("#")
 }
@@ -83,7 +83,8 @@ def outcome(answer: TestResponse) -> str:
         302: lambda: "/-/sign-in" in answer.headers["Location"],
         401: lambda: True,
         403: lambda: any(
-            words in text for words in ("but not change it", "it needs `api`", "no role in", "has blocked")
+            words in text
+            for words in ("but not change it", "can't read traces", "it needs `api`", "no role in", "has blocked")
         ),
         404: lambda: "not for this token" in text,
     }
@@ -116,7 +117,8 @@ def test_every_route_says_what_the_table_says(gitlab_client: FlaskClient, team: 
         sign_in(client, token or "", base_url=EXTERNAL_URL)
     elif token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    expected = dict(zip((Access.READ.name.lower(), Access.WRITE.name.lower(), "pages"), LINES[who], strict=True))
+    columns = (*(access.name.lower() for access in (Access.READ, Access.WRITE, Access.READ_TRACES)), "pages")
+    expected = dict(zip(columns, LINES[who], strict=True))
     wrong = []
     everything = calls(client.application)
     for column, method, url in everything:

@@ -142,7 +142,6 @@ def test_lists_of_old_clients(mlflow: Mlflow) -> None:
     [
         ("POST", "api/3.0/mlflow/traces"),
         ("POST", "api/2.0/mlflow/traces"),
-        ("GET", "api/3.0/mlflow/scorers/list"),
         ("POST", "api/2.0/mlflow/webhooks"),
         ("GET", "api/3.0/mlflow/workspaces"),
         ("POST", "graphql"),

@@ -7,6 +7,7 @@ import pytest
 
 from mltrail_server.domain import limits
 from tests.api.traces.calls import delete, error, get, patch, post
+from tests.clock import FrozenClock
 from tests.mlflow_client import INVALID, MISSING, Mlflow
 
 REFUND = {"inputs": {"question": "Refund?"}, "expectations": {"answer": "30 days"}, "tags": {"set": "golden"}}
@@ -85,10 +86,11 @@ def test_records_come_in_pages(mlflow: Mlflow, golden: Any) -> None:
     assert sorted(seen) == list(range(7))
 
 
-def test_deleted_records_are_gone_and_show_in_the_digest(mlflow: Mlflow, golden: Any) -> None:
+def test_deleted_records_are_gone_and_show_in_the_digest(mlflow: Mlflow, golden: Any, clock: FrozenClock) -> None:
     upsert(mlflow, golden, REFUND, HOURS)
     path = f"datasets/{golden['dataset_id']}"
     before = get(mlflow, path)["dataset"]
+    clock.advance(1000)
     ids = [one["dataset_record_id"] for one in records(mlflow, golden) if one["inputs"] == REFUND["inputs"]]
     assert delete(mlflow, f"{path}/records", dataset_record_ids=[*ids, "dr-unknown"]) == {"deleted_count": 1}
     assert [one["inputs"] for one in records(mlflow, golden)] == [HOURS["inputs"]]
@@ -141,7 +143,8 @@ def test_a_deleted_dataset_takes_its_records_along(mlflow: Mlflow, golden: Any) 
         ("created_time > 1600000000000 AND last_update_time <= 1600000000000", []),
     ],
 )
-def test_search_by_filter(mlflow: Mlflow, golden: Any, text: str, found: list[str]) -> None:
+def test_search_by_filter(mlflow: Mlflow, golden: Any, clock: FrozenClock, text: str, found: list[str]) -> None:
+    clock.advance(1000)
     post(mlflow, "datasets/create", name="silver")
     answer = post(mlflow, "datasets/search", filter_string=text)
     assert [one["name"] for one in answer.get("datasets", ())] == found
