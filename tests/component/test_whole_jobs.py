@@ -72,7 +72,7 @@ def runs_of(whole: Whole, pipeline_id: int) -> dict[str, Any]:
 
 def test_a_failed_training_is_reported_and_never_wins(whole: Whole) -> None:
     whole.commit("Change", branch="change")
-    request = whole.world.gitlab.add_merge_request(whole.world.project, "change", "main", "Change")
+    request = whole.world.gitlab.add_merge_request(whole.project, "change", "main", "Change")
     ran = whole.merge_request_pipeline(request)
     assert ran.exit_code == 1
     assert {name: job.status for name, job in ran.jobs.items()} == {
@@ -81,7 +81,7 @@ def test_a_failed_training_is_reported_and_never_wins(whole: Whole) -> None:
         "bad": "failed",
         "mltrail-report": "success",
     }
-    (note,) = whole.world.gitlab.notes(whole.world.project, request.iid)
+    (note,) = whole.world.gitlab.notes(whole.project, request.iid)
     assert "0.99" not in note.body.split("<details>")[0]
     reported = "".join(line for line in ran.output.splitlines(keepends=True) if line.startswith("mltrail-report "))
     assert "Not counted:  1 run failed." in reported

@@ -64,12 +64,12 @@ def story(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
         whole.change("params.yaml", "learning_rate: 0.05", "learning_rate: 0.2", branch="faster")
         whole.commit("Learn faster", branch="faster")
-        request = world.gitlab.add_merge_request(world.project, "faster", "main", "Learn faster")
+        request = world.gitlab.add_merge_request(whole.project, "faster", "main", "Learn faster")
         first = whole.merge_request_pipeline(request)
-        notes = [world.gitlab.notes(world.project, request.iid)]
+        notes = [world.gitlab.notes(whole.project, request.iid)]
         whole.commit("Again", branch="faster")
         second = whole.merge_request_pipeline(request)
-        notes.append(world.gitlab.notes(world.project, request.iid))
+        notes.append(world.gitlab.notes(whole.project, request.iid))
 
         whole.merge(request)
         merged = whole.branch_pipeline()

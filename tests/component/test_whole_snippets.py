@@ -37,10 +37,8 @@ def whole(gitlab_ci_local: Path, tmp_path: Path) -> Iterator[Whole]:
 def begin(whole: Whole, config: dict[str, Any], server: str) -> None:
     text = yaml.safe_dump(config, sort_keys=False).replace("https://mltrail.example.com", server)
     whole.begin_with(text, train=TRAIN)
-    for branch in whole.world.project.branches:
-        whole.world.gitlab.add_commit(
-            whole.world.project, whole.world.project.branches[branch], files={".mltrail.yml": CONTRACT}
-        )
+    for branch in whole.project.branches:
+        whole.world.gitlab.add_commit(whole.project, whole.project.branches[branch], files={".mltrail.yml": CONTRACT})
 
 
 def jobs(ran: Ran) -> dict[str, str]:
@@ -50,10 +48,10 @@ def jobs(ran: Ran) -> dict[str, str]:
 def merged(whole: Whole) -> tuple[Ran, Ran]:
     """A merge request's pipeline, and that of the default branch after the merge."""
     whole.commit("Change", branch="change")
-    request = whole.world.gitlab.add_merge_request(whole.world.project, "change", "main", "Change")
+    request = whole.world.gitlab.add_merge_request(whole.project, "change", "main", "Change")
     first = whole.merge_request_pipeline(request)
     assert first.exit_code == 0, first.output
-    assert len(whole.world.gitlab.notes(whole.world.project, request.iid)) == 1
+    assert len(whole.world.gitlab.notes(whole.project, request.iid)) == 1
     whole.merge(request)
     second = whole.branch_pipeline()
     assert second.exit_code == 0, second.output

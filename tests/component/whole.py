@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from scripts.demo.world import PROJECT_ID, PROJECT_PATH, World
+from scripts.demo.project import DemoProject
+from scripts.demo.world import World
 
 from tests.component.coordinator import Coordinator
 from tests.component.runner import Runner, commit, runner_in
-from tests.fakes.gitlab import Job, MergeRequest, Pipeline
+from tests.fakes.gitlab import Job, MergeRequest, Pipeline, Project
 
 SHELL = Path(__file__).parent / "shell"
 
@@ -37,28 +38,33 @@ class Ran:
 @dataclass
 class Whole:
     world: World
+    churn: DemoProject
     runner: Runner
     coordinator: Coordinator
 
+    @property
+    def project(self) -> Project:
+        return self.churn.project
+
     def branch_pipeline(self, branch: str = "main", source: str = "push") -> Ran:
-        pipeline = self.world.gitlab.add_pipeline(self.world.project, self._head(), branch, source)
+        pipeline = self.world.gitlab.add_pipeline(self.project, self._head(), branch, source)
         return self._run(pipeline, {"CI_PIPELINE_SOURCE": source})
 
     def tag_pipeline(self, tag: str) -> Ran:
-        self.world.project.protected.add(tag)
-        pipeline = self.world.gitlab.add_pipeline(self.world.project, self._head(), tag, "push", tag=True)
+        self.project.protected.add(tag)
+        pipeline = self.world.gitlab.add_pipeline(self.project, self._head(), tag, "push", tag=True)
         return self._run(pipeline, {"CI_COMMIT_TAG": tag, "CI_COMMIT_REF_NAME": tag, "CI_COMMIT_REF_SLUG": tag})
 
     def merge_request_pipeline(self, request: MergeRequest, kind: str = "detached") -> Ran:
         last = "head" if kind == "detached" else "merge"
         ref = f"refs/merge-requests/{request.iid}/{last}"
-        pipeline = self.world.gitlab.add_pipeline(self.world.project, self._head(), ref, "merge_request_event")
+        pipeline = self.world.gitlab.add_pipeline(self.project, self._head(), ref, "merge_request_event")
         return self._run(
             pipeline,
             {
                 "CI_PIPELINE_SOURCE": "merge_request_event",
                 "CI_MERGE_REQUEST_IID": str(request.iid),
-                "CI_MERGE_REQUEST_PROJECT_ID": str(PROJECT_ID),
+                "CI_MERGE_REQUEST_PROJECT_ID": str(self.project.id),
                 "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": str(request.source_project_id),
                 "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": request.source_branch,
                 "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": request.target_branch,
@@ -128,16 +134,16 @@ class Whole:
     def _ask(self, method: str, path: str, body: Any) -> Any:
         response = urllib3.request(
             method,
-            f"{self.world.tracking_uri}/api/2.0/mlflow/{path}",
+            f"{self.churn.tracking_uri}/api/2.0/mlflow/{path}",
             json=body,
-            headers={"Authorization": f"Bearer {self.world.developer_token}"},
+            headers={"Authorization": f"Bearer {self.churn.developer_token}"},
         )
         assert response.status == 200, response.data
         return response.json()
 
     def _tell(self, branch: str) -> str:
         sha, *parents = self.git("rev-list", "--parents", "--max-count=1", "HEAD").split()
-        self.world.gitlab.add_commit(self.world.project, sha, parents=tuple(parents), branch=branch)
+        self.world.gitlab.add_commit(self.project, sha, parents=tuple(parents), branch=branch)
         return sha
 
     def _head(self) -> str:
@@ -145,10 +151,10 @@ class Whole:
 
     def _run(self, pipeline: Pipeline, variables: dict[str, str]) -> Ran:
         predefined = {
-            "CI_PROJECT_ID": str(PROJECT_ID),
-            "CI_PROJECT_PATH": PROJECT_PATH,
+            "CI_PROJECT_ID": str(self.project.id),
+            "CI_self.project.path": self.project.path,
             "CI_PIPELINE_ID": str(pipeline.id),
-            "CI_PIPELINE_URL": f"{self.world.gitlab.url}/{PROJECT_PATH}/-/pipelines/{pipeline.id}",
+            "CI_PIPELINE_URL": f"{self.world.gitlab.url}/{self.project.path}/-/pipelines/{pipeline.id}",
             "CI_API_V4_URL": f"{self.world.gitlab.url}/api/v4",
             **variables,
         }
@@ -189,7 +195,7 @@ def whole_in(folder: Path, gitlab_ci_local: Path, train_python: Path) -> Iterato
         coordinator = Coordinator(world.gitlab, world.developer, runner.checkout)
         http = coordinator.start()
         try:
-            yield Whole(world, runner, coordinator)
+            yield Whole(world, world.open("churn"), runner, coordinator)
         finally:
             http.shutdown()
             http.server_close()

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import urllib3
-from scripts.demo.__main__ import PREDICT, checked
-from scripts.demo.world import EXAMPLE, PROJECT_ID, Ran, World
+from scripts.demo.churn import PREDICT, train
+from scripts.demo.printing import checked
+from scripts.demo.project import DemoProject, Ran
+from scripts.demo.world import World
 
-from mltrail_contract import FILE_NAME
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.places import TRAIN_PYTHON
 
@@ -35,7 +36,7 @@ client.set_terminated(run)
 class Story:
     """What happened, for the tests to look at."""
 
-    world: World
+    churn: DemoProject
     merge_request: MergeRequest
     pipelines: list[Pipeline]
     trained: list[Ran]
@@ -45,9 +46,9 @@ class Story:
     def get(self, path: str, **query: str) -> Any:
         response = urllib3.request(
             "GET",
-            f"{self.world.tracking_uri}/api/2.0/mlflow/{path}",
+            f"{self.churn.tracking_uri}/api/2.0/mlflow/{path}",
             fields=query,
-            headers={"Authorization": f"Bearer {self.world.developer_token}"},
+            headers={"Authorization": f"Bearer {self.churn.developer_token}"},
         )
         assert response.status == 200, response.data
         return response.json()
@@ -56,9 +57,9 @@ class Story:
         found = self.get("experiments/get-by-name", experiment_name=experiment)["experiment"]
         response = urllib3.request(
             "POST",
-            f"{self.world.tracking_uri}/api/2.0/mlflow/runs/search",
+            f"{self.churn.tracking_uri}/api/2.0/mlflow/runs/search",
             json={"experiment_ids": [found["experiment_id"]]},
-            headers={"Authorization": f"Bearer {self.world.developer_token}"},
+            headers={"Authorization": f"Bearer {self.churn.developer_token}"},
         )
         runs: list[Any] = response.json()["runs"]
         return runs
@@ -67,33 +68,33 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with World(tmp_path_factory.mktemp("world") / "demo", train_python=TRAIN_PYTHON) as world:
-        gitlab, project = world.gitlab, world.project
-        contract = {FILE_NAME: (EXAMPLE / FILE_NAME).read_text()}
-        sha = gitlab.add_commit(project, "a1" * 20, branch="main", files=contract)
-        base = world.branch_pipeline(sha)
-        trained = [checked(world.train(base, *ONE_MODEL))]
-        promoted = [checked(world.promote(base)), checked(world.promote(base))]
+        churn = world.open("churn")
+        gitlab, project = churn.gitlab, churn.project
+        sha = churn.commit("a1" * 20, branch="main")
+        base = churn.branch_pipeline(sha)
+        trained = [checked(train(churn, base, *ONE_MODEL))]
+        promoted = [checked(churn.promote(base)), checked(churn.promote(base))]
 
-        world.set_param("learning_rate", "0.2")
-        sha = gitlab.add_commit(project, "b2" * 20, parents=(sha,), branch="faster")
+        churn.edit("params.yaml", "learning_rate: 0.05", "learning_rate: 0.2")
+        sha = churn.commit("b2" * 20, parents=(sha,), branch="faster")
         request = gitlab.add_merge_request(project, "faster", "main", "Learn faster")
         notes, pipelines = [], [base]
         for _ in range(2):
             if notes:
-                sha = gitlab.add_commit(project, "c3" * 20, parents=(sha,), branch="faster")
-            pipeline = world.merge_request_pipeline(request, sha)
-            trained.append(checked(world.train(pipeline, *ONE_MODEL)))
+                sha = churn.commit("c3" * 20, parents=(sha,), branch="faster")
+            pipeline = churn.merge_request_pipeline(request, sha)
+            trained.append(checked(train(churn, pipeline, *ONE_MODEL)))
             checked(
-                world.run(pipeline, "bare", [str(TRAIN_PYTHON), "-c", BY_CLIENT_AND_RAW]) if not notes else trained[-1]
+                churn.run(pipeline, "bare", [str(TRAIN_PYTHON), "-c", BY_CLIENT_AND_RAW]) if not notes else trained[-1]
             )
-            checked(world.report(pipeline))
+            checked(churn.report(pipeline))
             notes.append(list(gitlab.notes(project, request.iid)))
             pipelines.append(pipeline)
 
-        merged = world.branch_pipeline(gitlab.merge(project, request.iid))
-        trained.append(checked(world.train(merged, *ONE_MODEL)))
-        promoted.append(checked(world.promote(merged)))
-        yield Story(world, request, [*pipelines, merged], trained, notes, promoted)
+        merged = churn.branch_pipeline(gitlab.merge(project, request.iid))
+        trained.append(checked(train(churn, merged, *ONE_MODEL)))
+        promoted.append(checked(churn.promote(merged)))
+        yield Story(churn, request, [*pipelines, merged], trained, notes, promoted)
 
 
 def tags(run: Any) -> dict[str, str]:
@@ -158,8 +159,8 @@ class TestTrail:
         assert "**On merge:** `churn` 1.1.0 replaces 1.0.0 as `champion`: run " in body
 
     def test_nothing_ran_as_a_quick_action_and_nobody_was_mentioned(self, story: Story) -> None:
-        assert story.world.gitlab.quick_actions == []
-        assert story.world.gitlab.mentions == []
+        assert story.churn.gitlab.quick_actions == []
+        assert story.churn.gitlab.mentions == []
 
     def test_the_winner_becomes_a_version_once_a_pipeline(self, story: Story) -> None:
         first, again, second = (ran.output for ran in story.promoted)
@@ -170,10 +171,10 @@ class TestTrail:
         assert {"alias": "champion", "version": "2"} in model["aliases"]
 
     def test_a_person_loads_the_champion(self, story: Story) -> None:
-        predicted = story.world.person(PREDICT).split()
+        predicted = story.churn.person(PREDICT).split()
         assert len(predicted) == 5
         assert set(predicted) <= {"True", "False"}
 
     def test_the_project_is_the_right_one(self, story: Story) -> None:
         (run, *_) = story.runs("bare")
-        assert tags(run)["gitlab.CI_PROJECT_ID"] == str(PROJECT_ID)
+        assert tags(run)["gitlab.CI_PROJECT_ID"] == str(story.churn.project.id)
