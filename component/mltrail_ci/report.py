@@ -9,7 +9,9 @@ from . import errors, responses
 from .api import Api
 from .options import seconds
 from .outputs import annotations, console, dotenv, files, junit, openmetrics, text
-from .responses import Gate, Model, Report, Row
+from .responses import Evaluation, Gate, Model, Report, Row
+
+_MOST_BROKEN = 10
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -31,7 +33,9 @@ def arguments(parser: ArgumentParser) -> None:
         "bad verdict (bad), or also an unknown one (unknown); default gate",
     )
     parser.add_argument(
-        "--junit", metavar="FILE", help="write JUnit: one case per rule, or per metric if there are no rules"
+        "--junit",
+        metavar="FILE",
+        help="write JUnit: one case per rule, or per metric if there are no rules, and one per case of an evaluation",
     )
     parser.add_argument("--metrics", metavar="FILE", help="write OpenMetrics")
     parser.add_argument("--dotenv", metavar="FILE", help="write variables for later jobs")
@@ -138,6 +142,7 @@ def _model(model: Model, *, alone: bool) -> str:
     if model.rows:
         head = ["verdict", "metric", "", f"{model.against or 'target'} → this", "what it means"]
         parts.append(text.table([head, *map(_row, model.rows)]))
+    parts += map(_evaluation, model.evaluations)
     if model.parameters:
         changes = ((one.name, f"{_value(one.before)} → {_value(one.after)}") for one in model.parameters)
         parts.append("\n".join(text.clean(f"{name}: {change}") for name, change in changes))
@@ -145,6 +150,21 @@ def _model(model: Model, *, alone: bool) -> str:
         name = model.best.name or f"candidate {model.best.iid}"
         parts.append(text.clean(f"Best run: {name}  {model.best.url}").rstrip())
     return "\n\n".join(parts)
+
+
+def _evaluation(one: Evaluation) -> str:
+    """Say which cases broke, with links to both answers, and how many were fixed."""
+    if one.compared is None:
+        found = one.problem or "nothing to compare"
+    else:
+        found = f"broke {one.broke:,} of {one.compared:,} cases, fixed {one.fixed:,}"
+    broken = [case for case in one.cases if case.change == "broke"]
+    rows = [["broke", case.label or case.id, ", ".join(case.broke), case.url] for case in broken[:_MOST_BROKEN]]
+    more = len(broken) - len(rows)
+    listed = [text.table([["", "case", "scorers", "both answers"], *rows])] if rows else []
+    return "\n".join(
+        [text.clean(f"{one.name}: {found}  {one.url}").rstrip(), *listed, *([f"and {more} more"] if more > 0 else [])]
+    )
 
 
 def _row(row: Row) -> list[str]:

@@ -100,6 +100,45 @@ class Best(NamedTuple):
     params: dict[str, str]
 
 
+class Case(NamedTuple):
+    """One case of an evaluation. `change` is broke, fixed, failed (as before, or without a baseline), passed, missing
+    or not judged; `broke`, `fixed` and `failed` name scorers. `url` shows both answers of a case that has changed.
+    """
+
+    id: str
+    label: str
+    change: str
+    broke: Sequence[str] = ()
+    fixed: Sequence[str] = ()
+    failed: Sequence[str] = ()
+    url: str = ""
+    in_baseline: bool = False
+
+
+class Scorer(NamedTuple):
+    """`now` is the share of cases that pass, or the mean. `errors` are how many cases it could not judge."""
+
+    name: str
+    now: float | None
+    errors: int = 0
+
+
+class Evaluation(NamedTuple):
+    """`compared` cases are in both evaluations; None if nothing could be compared, and then `problem` says why.
+    `left_out` cases are not in `cases`.
+    """
+
+    name: str
+    url: str
+    problem: str
+    cases: Sequence[Case]
+    scorers: Sequence[Scorer] = ()
+    compared: int | None = None
+    broke: int = 0
+    fixed: int = 0
+    left_out: int = 0
+
+
 class Model(NamedTuple):
     name: str
     best: Best | None
@@ -113,6 +152,7 @@ class Model(NamedTuple):
     heading: str = ""
     lines: Sequence[Line] = ()
     rows: Sequence[Row] = ()
+    evaluations: Sequence[Evaluation] = ()
 
 
 class Report(NamedTuple):
@@ -311,6 +351,38 @@ def _model(body: Mapping[str, Any]) -> Model:
         heading=heading,
         lines=lines,
         rows=[_row(one) for one in body.get("rows") or ()],
+        evaluations=[_evaluation(one) for one in body.get("evaluations") or ()],
+    )
+
+
+def _evaluation(body: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(
+        name=str(body["name"]),
+        url=text(body.get("url")),
+        problem=text(body.get("problem")),
+        cases=[_case(one) for one in body.get("cases") or ()],
+        scorers=[
+            Scorer(str(one["name"]), number(one.get("current")), int((one.get("errors") or {}).get("current") or 0))
+            for one in body.get("scorers") or ()
+        ],
+        compared=None if body.get("compared") is None else int(body["compared"]),
+        broke=int(body.get("broke") or 0),
+        fixed=int(body.get("fixed") or 0),
+        left_out=int(body.get("left_out") or 0),
+    )
+
+
+def _case(body: Mapping[str, Any]) -> Case:
+    broke, fixed, failed = ([str(one) for one in body.get(key) or ()] for key in ("broke", "fixed", "failed"))
+    return Case(
+        str(body["id"]),
+        text(body.get("label")),
+        text(body.get("change")),
+        broke,
+        fixed,
+        failed,
+        text(body.get("url")),
+        bool(body.get("in_baseline")),
     )
 
 

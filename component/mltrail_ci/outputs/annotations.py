@@ -13,6 +13,7 @@ _MOST = 50
 def of_report(report: Report) -> str:
     links = [_link("Comment on the merge request", report.note_url)] if report.note_url else []
     for model in report.models:
+        links += [_link(f"{model.name}: evaluation {one.name}", one.url) for one in model.evaluations if one.url]
         best = model.best
         if best and best.url:
             links.append(_link(f"{model.name}: best candidate {best.name or best.iid}", best.url))

@@ -12,7 +12,9 @@ _NOT_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def render(report: Report) -> str:
-    """The means of the best candidate's metrics: `mltrail_<metric>{model="…"} value`."""
+    """The means of the best candidate's metrics: `mltrail_<metric>{model="…"} value`, and the share of cases that each
+    scorer of an evaluation passes, or the mean of its numbers: `mltrail_scorer{model="…",evaluation="…",scorer="…"}`.
+    """
     values: dict[str, dict[str, str]] = {}
     for model in report.models:
         for metric in model.metrics:
@@ -22,6 +24,12 @@ def render(report: Report) -> str:
                 values.setdefault(f"mltrail_{_NOT_A_NAME.sub('_', metric.name)}", {})[labels] = _value(
                     metric.current.mean
                 )
+        for one in model.evaluations:
+            for scorer in one.scorers:
+                if scorer.now is not None:
+                    whose = f'model="{_label(model.name)}",evaluation="{_label(one.name)}"'
+                    labels = f'{whose},scorer="{_label(scorer.name)}"'
+                    values.setdefault("mltrail_scorer", {})[labels] = _value(scorer.now)
     lines = []
     for name, by_labels in values.items():
         lines.append(f"# TYPE {name} gauge")

@@ -29,7 +29,7 @@ from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line
 from mltrail_server.settings import Settings
 
-from . import cases
+from . import cases, evaluations
 
 
 def show(call: Call, pipeline_id: int) -> Response:
@@ -212,6 +212,7 @@ def _model(place: Place, report: Report, model: ModelReport) -> dict[str, Any]:
         },
         "metrics": [_metric(one) for one in compared.metrics],
         "cases": [cases.shown(one) for one in model.cases],
+        "evaluations": [evaluations.shown(place.settings, place.path, one) for one in model.evaluations],
         "parameters": _changes(compared.parameters),
         "datasets": _changes(compared.datasets),
         "environment": _changes(model.environment),
