@@ -16,6 +16,8 @@ from mltrail_server.mlflow_api.routes import (
     PREFIXES,
     PREFIXES_OF_3,
     REGISTRY,
+    TRACES,
+    TRACES_OF_2,
     TRACKING,
 )
 
@@ -83,8 +85,9 @@ def _is_right(line: str, right: str, sources: dict[str, str]) -> bool:
 
 def _routes() -> dict[tuple[str, str], Route]:
     """Map the method and shape of a path to our route."""
-    below = [(prefix, (*TRACKING, *REGISTRY)) for prefix in PREFIXES] + [(prefix, FILES) for prefix in FILE_PREFIXES]
-    below += [(prefix, EVALUATION) for prefix in PREFIXES_OF_3]
+    below = [(prefix, (*TRACKING, *REGISTRY, *TRACES_OF_2)) for prefix in PREFIXES]
+    below += [(prefix, FILES) for prefix in FILE_PREFIXES]
+    below += [(prefix, (*TRACES, *EVALUATION)) for prefix in PREFIXES_OF_3]
     found = {(route.method, _shape(prefix + route.path)): route for prefix, routes in below for route in routes}
     return found | {(route.method, _shape(route.path)): route for route in ABOUT}
 

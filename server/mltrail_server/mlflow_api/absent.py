@@ -1,10 +1,8 @@
 """The parts of MLflow 3 that mltrail does not have, and what to use instead."""
 
 _INSTEAD = {
-    "traces": (
-        "mltrail keeps no traces, only runs, models and their files; runs go on without them. To send none, call "
-        "`mlflow.tracing.disable()`."
-    ),
+    "traces": "mltrail keeps traces, but has no endpoint of that name for traces.",
+    "unified-traces": "mltrail knows one kind of traces only: search them with `mlflow.search_traces`.",
     "assessments": "mltrail keeps no assessments, since it keeps no traces. Log what was assessed as metrics of a run.",
     "scorer": "mltrail runs no scorers, it only keeps them. Run them in a job: `mlflow.genai.evaluate`.",
     "gateway": "mltrail is no gateway to language models. Call the provider itself, or a server of its own.",
@@ -13,7 +11,7 @@ _INSTEAD = {
     "workspaces": "mltrail has no workspaces. A project of GitLab is one: it stands in the tracking URI.",
     "prompt-optimization": "mltrail optimizes no prompts. It keeps them: `mlflow.genai.register_prompt`.",
 }
-_ALSO = {"unified-traces": "traces", "get-trace-artifact": "traces", "gateway-proxy": "gateway"}
+_ALSO = {"get-online-trace-details": "unified-traces", "get-trace-artifact": "traces", "gateway-proxy": "gateway"}
 
 
 def instead_of(path: str) -> str | None:

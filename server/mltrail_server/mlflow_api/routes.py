@@ -22,6 +22,7 @@ from . import (
     scorers,
     search,
     single_files,
+    traces,
     transfers,
 )
 
@@ -125,6 +126,26 @@ EVALUATION = (
     Route("PUT", "scorers/online-config", scorers.set_online_config, WRITE),
 )
 
+TRACES = (
+    Route("POST", "traces", traces.start, WRITE),
+    Route("GET", "traces/<trace_id>", traces.get, READ_TRACES),
+    Route("POST", "traces/batchGetInfos", traces.batch_get_infos, READ_TRACES),
+    Route("PATCH", "traces/<trace_id>/tags", traces.set_tag, WRITE),
+    Route("DELETE", "traces/<trace_id>/tags", traces.delete_tag, WRITE),
+    Route("POST", "traces/delete-traces", traces.delete, WRITE),
+)
+
+TRACES_OF_2 = (
+    Route("POST", "traces", traces.start_v2, WRITE),
+    Route("PATCH", "traces/<trace_id>", traces.end_v2, WRITE),
+    Route("GET", "traces/<trace_id>/info", traces.get_v2, READ_TRACES),
+    Route("PATCH", "traces/<trace_id>/tags", traces.set_tag, WRITE),
+    Route("DELETE", "traces/<trace_id>/tags", traces.delete_tag, WRITE),
+    Route("POST", "traces/delete-traces", traces.delete, WRITE),
+    Route("POST", "traces/link-to-run", traces.link_to_run, WRITE),
+    Route("POST", "traces/link-prompts", traces.link_prompts, WRITE),
+)
+
 FILES = (
     Route("GET", "artifacts", artifacts.listing, READ),
     Route("GET", "artifacts/<path:path>", artifacts.download, READ),
@@ -155,9 +176,9 @@ FILE_PREFIXES = ("/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/"
 
 def mount_all(app: Flask, deps: Deps) -> None:
     for prefix in PREFIXES:
-        mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=(*TRACKING, *REGISTRY))
+        mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=(*TRACKING, *REGISTRY, *TRACES_OF_2))
     for prefix in PREFIXES_OF_3:
-        mount(app, deps, name=f"evaluation:{prefix}", prefix=BASE + prefix, routes=EVALUATION)
+        mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=(*TRACES, *EVALUATION))
     for prefix in FILE_PREFIXES:
         mount(app, deps, name=f"files:{prefix}", prefix=BASE + prefix, routes=FILES)
     mount(app, deps, name="about", prefix=BASE, routes=ABOUT)

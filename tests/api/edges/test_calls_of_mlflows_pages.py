@@ -140,8 +140,7 @@ def test_lists_of_old_clients(mlflow: Mlflow) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "api/3.0/mlflow/traces"),
-        ("POST", "api/2.0/mlflow/traces"),
+        ("GET", "api/2.0/mlflow/unified-traces"),
         ("POST", "api/2.0/mlflow/webhooks"),
         ("GET", "api/3.0/mlflow/workspaces"),
         ("POST", "graphql"),

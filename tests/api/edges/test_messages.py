@@ -35,6 +35,8 @@ def sample(kind: inspect.Type) -> Any:
         return {field.name: sample(field.type) for field in kind.fields}
     if isinstance(kind, inspect.ListType):
         return [sample(kind.item_type), sample(kind.item_type)]
+    if isinstance(kind, inspect.DictType):
+        return {"a": sample(kind.value_type)}
     if isinstance(kind, inspect.UnionType):
         return sample(next(one for one in kind.types if not isinstance(one, inspect.NoneType)))
     return {inspect.IntType: 7, inspect.FloatType: 0.5, inspect.BoolType: True}.get(type(kind), "a")

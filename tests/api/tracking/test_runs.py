@@ -115,6 +115,6 @@ def test_unknown_fields_of_newer_clients_are_passed_over(mlflow: Mlflow) -> None
 
 
 def test_an_unknown_endpoint_is_an_mlflow_error(mlflow: Mlflow) -> None:
-    for method, path in (("POST", "traces"), ("GET", "nothing")):
+    for method, path in (("POST", "webhooks"), ("GET", "nothing")):
         status, code, _ = mlflow.error(method, path)
         assert (status, code) == (404, "ENDPOINT_NOT_FOUND")

@@ -5,16 +5,16 @@ https://mlflow.org/docs/latest/genai/tracing/
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mltrail_server.domain import limits
+from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, invalid, not_found
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.traces import (
     ARCHIVAL_FAILURE_TAG,
     FINAL_KEY,
-    MAX_IDS,
     MAX_LINKS,
     PLACE_TAG,
     RUN_KEY,
@@ -30,7 +30,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import candidates, experiments, quotas, stamp
 from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.traces import links
+from mltrail_server.store.traces import assessments, links
 from mltrail_server.store.traces import traces as store
 from mltrail_server.store.traces.traces import Selection
 from mltrail_server.store.tracking import usage
@@ -45,7 +45,15 @@ _COLUMN_LENGTH = 250
 _DELETED_AT_ONCE = 1000
 
 
-def start(scope: Scope, told: Trace) -> Trace:
+@dataclass(frozen=True, slots=True)
+class TraceData:
+    """A trace with what was said of it."""
+
+    trace: Trace
+    assessments: Sequence[Assessment] = ()
+
+
+def start(scope: Scope, told: Trace) -> TraceData:
     """Store a trace as its client describes it, at its start or at its end; spans may have come before. Returns what is
     stored.
 
@@ -53,7 +61,8 @@ def start(scope: Scope, told: Trace) -> Trace:
     FORBIDDEN for a trace of another job.
     """
     check_id(told.id)
-    return scope.project.write_together(lambda tx: begin(tx, scope, replace(told, metadata=_final(told.metadata))))
+    told = replace(told, metadata={**told.metadata, FINAL_KEY: "true"})
+    return scope.project.write_together(lambda tx: with_assessments(tx, [begin(tx, scope, told)])[0])
 
 
 def begin(tx: Transaction, scope: Scope, told: Trace) -> Trace:
@@ -113,18 +122,36 @@ def end_v2(
         return existing(tx, trace_id)
 
 
-def get(scope: Scope, trace_id: str) -> Trace:
+def without_others(stored: TraceData, told: Trace) -> TraceData:
+    """Return of a trace only what this caller has told of it, for callers who may write traces and not read them."""
+    trace = stored.trace
+    own = replace(
+        trace,
+        request_preview=told.request_preview,
+        response_preview=told.response_preview,
+        tags={key: trace.tags[key] for key in {*told.tags, PLACE_TAG} if key in trace.tags},
+        metadata={key: trace.metadata[key] for key in told.metadata if key in trace.metadata},
+    )
+    return TraceData(own)
+
+
+def get(scope: Scope, trace_id: str) -> TraceData:
     with scope.project.read() as tx:
-        return existing(tx, trace_id)
+        return with_assessments(tx, [existing(tx, trace_id)])[0]
 
 
-def of_ids(scope: Scope, trace_ids: Sequence[str], experiment_iids: Sequence[int] | None = None) -> list[Trace]:
+def of_ids(scope: Scope, trace_ids: Sequence[str], experiment_iids: Sequence[int] | None = None) -> list[TraceData]:
     """Return those of the traces that exist, in experiments if these are given."""
-    if len(trace_ids) > MAX_IDS:
-        raise invalid(f"A call asks for at most {MAX_IDS} traces, not {len(trace_ids)}. Use several.")
     with scope.project.read() as tx:
         found = store.of_ids(tx, trace_ids)
-    return [one for one in found if experiment_iids is None or one.experiment_iid in experiment_iids]
+        within = [one for one in found if experiment_iids is None or one.experiment_iid in experiment_iids]
+        return with_assessments(tx, within)
+
+
+def with_assessments(tx: Transaction, found: Sequence[Trace]) -> list[TraceData]:
+    """Add what was said of traces. One statement."""
+    said = assessments.of_traces(tx, [one.id for one in found])
+    return [TraceData(one, said.get(one.id, ())) for one in found]
 
 
 def set_tag(scope: Scope, trace_id: str, key: str, value: str) -> None:
@@ -232,10 +259,6 @@ def _delete_some(tx: Transaction, scope: Scope, found: Sequence[Trace]) -> int:
     forget(tx, taken_back, by=None)
     forget(tx, [one for one in found if one.job_id is None or one.job_id != job_id], by=scope.actor.user_name)
     return len(found)
-
-
-def _final(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {**metadata, FINAL_KEY: "true"}
 
 
 def _stamped(tx: Transaction, scope: Scope, told: Trace) -> Trace:

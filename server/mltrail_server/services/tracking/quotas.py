@@ -68,8 +68,8 @@ def _check_without_deleted(tx: Transaction, scope: Scope, name: str, used: int, 
         raise MltrailError(
             Code.QUOTA,
             f"{project} has {used - of_deleted:,} of {limit:,} {what}, and this call would go beyond that. "
-            f"{nothing_lost}Delete runs or files that are no longer needed: what is deleted does not count. Or ask the "
-            f"operator for more ({variable}).",
+            f"{nothing_lost}Delete runs, traces or files that are no longer needed: what is deleted does not count. "
+            f"Or ask the operator for more ({variable}).",
         )
     if used + more > MOST_WITH_DELETED * limit:
         raise MltrailError(

@@ -220,9 +220,24 @@ def _used_bytes(project_id: ProjectId) -> sa.Select[Any]:
     )
 
 
+def _used_traces(project_id: ProjectId) -> sa.Select[Any]:
+    """Count the traces of deleted experiments; what else is deleted of traces is gone at once."""
+    trace = schema.trace
+    gone = sa.select(_EXPERIMENT.c.iid).where(
+        _EXPERIMENT.c.project_id == project_id, _EXPERIMENT.c.stage == Stage.DELETED
+    )
+    counting = sa.select(sa.func.count()).select_from(trace)
+    return counting.where(trace.c.project_id == project_id, trace.c.experiment_iid.in_(gone))
+
+
 def _below(folder: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     # A range of the key: "0" is the character after "/".
     return sa.and_(_FILE.c.path > folder + "/", _FILE.c.path < folder + "0")
 
 
-_USED = {usage.CANDIDATES: _used_runs, usage.POINTS: _used_points, usage.BYTES: _used_bytes}
+_USED = {
+    usage.CANDIDATES: _used_runs,
+    usage.POINTS: _used_points,
+    usage.TRACES: _used_traces,
+    usage.BYTES: _used_bytes,
+}

@@ -1,0 +1,180 @@
+"""Traces, without their spans: https://mlflow.org/docs/latest/genai/tracing/.
+
+MLflow 3 has endpoints of its own below `/api/3.0/mlflow/`; those of MLflow 2 are still called by old clients, and some
+of them by new ones as well.
+"""
+
+from typing import Annotated
+
+from flask import Response
+from msgspec import Meta
+
+from mltrail_server.domain import limits
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.traces import MAX_IDS
+from mltrail_server.http.answers import json_answer
+from mltrail_server.http.call import Call
+from mltrail_server.services.traces import traces
+from mltrail_server.store.traces.traces import Selection
+
+from . import trace_shapes
+from .messages import Message, message_of
+from .trace_shapes import TraceInfo
+from .wire import MAX_INT64, TagList, check_length, experiment_number
+
+_Time = Annotated[int, Meta(ge=-MAX_INT64, le=MAX_INT64)]
+
+
+class _Trace(Message):
+    trace_info: TraceInfo
+
+
+class _Start(Message):
+    trace: _Trace
+
+
+class _Ids(Message):
+    trace_ids: list[str]
+    experiment_ids: list[str] | None = None
+
+
+class _Tag(Message):
+    key: str
+    value: str = ""
+
+
+class _TagKey(Message):
+    key: str
+
+
+class _LinkToRun(Message):
+    trace_ids: list[str]
+    run_id: str
+
+
+class _PromptVersion(Message):
+    name: str
+    version: str
+
+
+class _LinkPrompts(Message):
+    trace_id: str
+    prompt_versions: list[_PromptVersion]
+
+
+class _Delete(Message):
+    experiment_id: str
+    max_timestamp_millis: _Time | None = None
+    max_traces: int | None = None
+    request_ids: list[str] | None = None
+
+
+class _StartV2(Message):
+    experiment_id: str
+    timestamp_ms: _Time = 0
+    request_metadata: TagList | None = None
+    tags: TagList | None = None
+
+
+class _EndV2(Message):
+    timestamp_ms: _Time = 0
+    status: str | int | None = None
+    request_metadata: TagList | None = None
+    tags: TagList | None = None
+
+
+def start(call: Call) -> Response:
+    told = trace_shapes.told(message_of(call.request, _Start).trace.trace_info)
+    stored = traces.start(call.scope, told)
+    if not call.sees_traces:
+        # Who may write but not read learns nothing that others have said of the trace.
+        stored = traces.without_others(stored, told)
+    return json_answer({"trace": {"trace_info": trace_shapes.info(stored)}})
+
+
+def get(call: Call, trace_id: str) -> Response:
+    return json_answer({"trace": {"trace_info": trace_shapes.info(traces.get(call.scope, trace_id))}})
+
+
+def batch_get_infos(call: Call) -> Response:
+    body = message_of(call.request, _Ids)
+    check_length("trace_ids", body.trace_ids, MAX_IDS)
+    iids = None if body.experiment_ids is None else [experiment_number(one) for one in body.experiment_ids]
+    found = traces.of_ids(call.scope, body.trace_ids, iids)
+    return json_answer({"trace_infos": [trace_shapes.info(one) for one in found]} if found else {})
+
+
+def set_tag(call: Call, trace_id: str) -> Response:
+    body = message_of(call.request, _Tag)
+    traces.set_tag(call.scope, trace_id, body.key, body.value)
+    return json_answer({})
+
+
+def delete_tag(call: Call, trace_id: str) -> Response:
+    traces.delete_tag(call.scope, trace_id, message_of(call.request, _TagKey).key)
+    return json_answer({})
+
+
+def link_to_run(call: Call) -> Response:
+    body = message_of(call.request, _LinkToRun)
+    traces.link_to_run(call.scope, body.trace_ids, body.run_id)
+    return json_answer({})
+
+
+def link_prompts(call: Call) -> Response:
+    body = message_of(call.request, _LinkPrompts)
+    check_length("prompt_versions", body.prompt_versions, limits.MAX_LIST)
+    traces.link_prompts(call.scope, body.trace_id, [(one.name, one.version) for one in body.prompt_versions])
+    return json_answer({})
+
+
+def delete(call: Call) -> Response:
+    body = message_of(call.request, _Delete)
+    _check_delete(body)
+    check_length("request_ids", body.request_ids, MAX_IDS)
+    selection = Selection(
+        experiment_iid=experiment_number(body.experiment_id),
+        ids=body.request_ids or None,
+        started_until_ms=body.max_timestamp_millis,
+    )
+    return json_answer({"traces_deleted": traces.delete(call.scope, selection, most=body.max_traces)})
+
+
+def start_v2(call: Call) -> Response:
+    body = message_of(call.request, _StartV2)
+    stored = traces.start_v2(
+        call.scope,
+        experiment_iid=experiment_number(body.experiment_id),
+        started_ms=body.timestamp_ms,
+        metadata=trace_shapes.pairs(body.request_metadata),
+        tags=trace_shapes.pairs(body.tags),
+    )
+    return json_answer({"trace_info": trace_shapes.info_v2(stored)})
+
+
+def end_v2(call: Call, trace_id: str) -> Response:
+    body = message_of(call.request, _EndV2)
+    stored = traces.end_v2(
+        call.scope,
+        trace_id,
+        ended_ms=body.timestamp_ms,
+        state=trace_shapes.state_of(body.status),
+        metadata=trace_shapes.pairs(body.request_metadata),
+        tags=trace_shapes.pairs(body.tags),
+    )
+    return json_answer({"trace_info": trace_shapes.info_v2(stored)})
+
+
+def get_v2(call: Call, trace_id: str) -> Response:
+    return json_answer({"trace_info": trace_shapes.info_v2(traces.get(call.scope, trace_id).trace)})
+
+
+def _check_delete(body: _Delete) -> None:
+    if body.max_timestamp_millis is None and not body.request_ids:
+        raise invalid("Either `max_timestamp_millis` or `trace_ids` must be specified.")
+    if body.max_timestamp_millis is not None and body.request_ids:
+        raise invalid("Only one of `max_timestamp_millis` and `trace_ids` can be specified.")
+    if body.request_ids and body.max_traces is not None:
+        raise invalid("`max_traces` can't be specified if `trace_ids` is specified.")
+    if body.max_traces is not None and body.max_traces <= 0:
+        raise invalid(f"`max_traces` must be a positive integer, received {body.max_traces}.")
