@@ -1,0 +1,56 @@
+"""What the page of a trace shows, and the list of an experiment's traces."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mltrail_server.domain.assessments import Assessment
+from mltrail_server.domain.errors import MltrailError, not_found
+from mltrail_server.domain.reasons import Reason
+from mltrail_server.domain.span_tree import PlacedSpan, placed
+from mltrail_server.domain.traces import Trace
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.traces import spans as span_service
+from mltrail_server.services.tracking import experiments as experiment_service
+from mltrail_server.store.pages import traces as pages_store
+from mltrail_server.store.pages.traces import TraceRun
+from mltrail_server.store.traces import links
+from mltrail_server.store.traces import traces as store
+from mltrail_server.store.tracking.experiments import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class TraceView:
+    """A trace with everything that belongs to it. `problem` says why its spans can't be shown."""
+
+    trace: Trace
+    experiment: Experiment
+    runs: Sequence[TraceRun] = ()
+    prompts: Sequence[tuple[str, str]] = ()
+    assessments: Sequence[Assessment] = ()
+    spans: Sequence[PlacedSpan] = field(default=())
+    problem: str = ""
+
+
+def get(scope: Scope, trace_id: str) -> TraceView:
+    """Return a trace, in a fixed number of statements. Raises NOT_FOUND."""
+    with scope.project.read() as tx:
+        trace = store.get(tx, trace_id)
+        if trace is None:
+            raise not_found(Reason.NO_TRACE, trace_id=trace_id)
+        experiment = experiment_service.existing(tx, trace.experiment_iid)
+        runs = pages_store.runs_of(tx, [trace_id]).get(trace_id, [])
+        prompts = links.prompts_of(tx, [trace_id]).get(trace_id, [])
+        assessments = pages_store.assessments_of(tx, [trace_id]).get(trace_id, [])
+    spans, problem = _spans(scope, trace_id)
+    return TraceView(trace, experiment, runs, prompts, assessments, spans, problem)
+
+
+def _spans(scope: Scope, trace_id: str) -> tuple[list[PlacedSpan], str]:
+    """Read the spans; whatever a client sent, the rest of the page is shown without them."""
+    try:
+        return placed(span_service.read(scope, trace_id)), ""
+    except MltrailError as error:
+        return [], error.message
+    except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
+        return [], "The spans that a client has sent can't be read."
