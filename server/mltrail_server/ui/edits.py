@@ -11,10 +11,14 @@ from flask.typing import ResponseReturnValue
 from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid
+from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call
+from mltrail_server.http.routes import require
 from mltrail_server.services.promotion import promote as promote_service
 from mltrail_server.services.promotion.write import PromotionRequest
 from mltrail_server.services.registry import aliases, models, versions
+from mltrail_server.services.traces import traces
+from mltrail_server.store.traces.traces import Selection
 from mltrail_server.services.tracking import candidates, experiments, logging
 
 from . import sentences
@@ -127,6 +131,18 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
     }
     here = f"models/{segment(name)}/versions/{segment(which)}"
     there = f"models/{segment(name)}" if _field(call, "do") == "delete" else here
+    return _done(call, changes, there, otherwise=here)
+
+
+def trace(call: Call, trace_id: str) -> ResponseReturnValue:
+    """Add a person's feedback to a trace, or delete it. Both take the right to read traces, too."""
+    require(call.deps, call.actor, Access.READ_TRACES)
+    one = traces.get(call.scope, trace_id)
+    changes: Mapping[str, Callable[[], object]] = {
+        "delete": lambda: traces.delete(call.scope, Selection(ids=[one.id])),
+    }
+    here = f"traces/{segment(trace_id)}"
+    there = f"experiments/{one.experiment_iid}/traces" if _field(call, "do") == "delete" else here
     return _done(call, changes, there, otherwise=here)
 
 

@@ -24,9 +24,10 @@ from . import (
     render,
     session,
     sign_in,
+    trace_page,
 )
 
-READ, WRITE = Access.READ, Access.WRITE
+READ, WRITE, READ_TRACES = Access.READ, Access.WRITE, Access.READ_TRACES
 
 ROUTES = (
     Route("GET", "experiments", experiments.show, READ, slow=True),
@@ -41,6 +42,8 @@ ROUTES = (
     Route("GET", "candidates/<int:iid>/preview/<path:path>", candidate_page.preview, READ),
     Route("GET", "candidates/<int:iid>/pictures/<path:path>", candidate_page.picture, READ),
     Route("GET", "candidates/<int:iid>/files/<path:path>", candidate_page.download, READ),
+    Route("GET", "traces/<path:trace_id>", trace_page.show, READ_TRACES, slow=True),
+    Route("POST", "traces/<path:trace_id>", edits.trace, WRITE),
     Route("GET", "runs/<eid>", forward.run, READ),
     Route("GET", "compare", compare.show, READ, slow=True),
     Route("GET", "curves", charts.as_json, READ, slow=True),

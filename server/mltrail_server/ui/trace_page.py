@@ -5,7 +5,6 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.domain import numbers
 from mltrail_server.domain.span_tree import PlacedSpan
 from mltrail_server.domain.spans import Span, SpanEvent
 from mltrail_server.domain.traces import COST_KEY, NAME_TAG, TOKENS_KEY
@@ -87,8 +86,8 @@ def show(call: Call, trace_id: str) -> ResponseReturnValue:
     first = _first(arguments.get("first"), len(view.spans), place)
     chosen = view.spans[place] if view.spans else None
     said: dict[str | None, int] = {}
-    for one in view.assessments:
-        said[one.span_id] = said.get(one.span_id, 0) + 1
+    for assessment in view.assessments:
+        said[assessment.span_id] = said.get(assessment.span_id, 0) + 1
     shown = assessments.listed(view.assessments)
     one = view.trace
     return page(
@@ -138,7 +137,7 @@ def tokens(usage: dict[str, object]) -> str:
 
 def cost(of: dict[str, object]) -> str:
     total = of.get("total_cost")
-    return f"${numbers.number(float(total))}" if isinstance(total, (int, float)) else ""
+    return f"${total:.3g}" if isinstance(total, (int, float)) else ""
 
 
 def _first(text: str | None, spans: int, place: int) -> int:

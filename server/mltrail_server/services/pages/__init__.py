@@ -1,3 +1,14 @@
 """What the pages show, read for them in a fixed number of statements."""
 
-__all__ = ["candidate", "charts", "compare", "experiments", "merge_requests", "models", "prompts", "tables", "usage"]
+__all__ = [
+    "candidate",
+    "charts",
+    "compare",
+    "experiments",
+    "merge_requests",
+    "models",
+    "prompts",
+    "tables",
+    "traces",
+    "usage",
+]
