@@ -18,8 +18,8 @@ from mltrail_server.services.promotion import promote as promote_service
 from mltrail_server.services.promotion.write import PromotionRequest
 from mltrail_server.services.registry import aliases, models, versions
 from mltrail_server.services.traces import traces
-from mltrail_server.store.traces.traces import Selection
 from mltrail_server.services.tracking import candidates, experiments, logging
+from mltrail_server.store.traces.traces import Selection
 
 from . import sentences
 from .candidate_page import NOTE

@@ -8,6 +8,7 @@ from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, not_found
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.span_tree import PlacedSpan, placed
+from mltrail_server.domain.spans import Span
 from mltrail_server.domain.traces import Trace
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.traces import spans as span_service
@@ -44,6 +45,12 @@ def get(scope: Scope, trace_id: str) -> TraceView:
         assessments = pages_store.assessments_of(tx, [trace_id]).get(trace_id, [])
     spans, problem = _spans(scope, trace_id)
     return TraceView(trace, experiment, runs, prompts, assessments, spans, problem)
+
+
+def root_of(scope: Scope, trace_id: str) -> Span | None:
+    """Read the first root of a trace, which has the whole request and response; None if there is none to read."""
+    spans, _ = _spans(scope, trace_id)
+    return spans[0].span if spans else None
 
 
 def _spans(scope: Scope, trace_id: str) -> tuple[list[PlacedSpan], str]:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mltrail_server.domain.assessments import Assessment, Kind
+from mltrail_server.domain.candidate import Stage
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
@@ -55,6 +56,25 @@ def assessments_of(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, list[
         for row in tx.execute(query):
             found.setdefault(row.trace_id, []).append(_assessment(row))
     return found
+
+
+def evaluated(tx: Transaction, experiment_iid: int, *, limit: int) -> list[int]:
+    """List the newest runs of an experiment that have traces of their own."""
+    linked = sa.exists().where(
+        _LINK.c.project_id == _RUN.c.project_id, _LINK.c.candidate_iid == _RUN.c.iid, _LINK.c.own
+    )
+    query = (
+        sa.select(_RUN.c.iid)
+        .where(
+            _RUN.c.project_id == tx.project_id,
+            _RUN.c.experiment_iid == experiment_iid,
+            _RUN.c.stage == Stage.ACTIVE,
+            linked,
+        )
+        .order_by(_RUN.c.iid.desc())
+        .limit(limit)
+    )
+    return list(tx.execute(query).scalars())
 
 
 def count_of_runs(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, int]:
