@@ -18,6 +18,8 @@ from tests.component.render import render, schema
 from tests.component.snippets import EXAMPLES
 from tests.places import ROOT
 
+ADD = "docs/how-to/add-to-a-pipeline.md"
+EVALUATE = "docs/how-to/evaluate-prompts-and-agents.md"
 COMPONENT = re.compile(r"\$CI_SERVER_FQDN/mlops/mltrail/(?P<name>\w+)@(?P<version>\S+)")
 
 
@@ -30,7 +32,7 @@ def included(page: Path) -> Iterator[dict[str, Any]]:
         yield from (item for item in items if "component" in item)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/how-to/add-to-a-pipeline.md"])
+@pytest.mark.parametrize("page", ["README.md", ADD, EVALUATE])
 def test_each_block_is_a_configuration_that_gitlab_takes(page: str) -> None:
     blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
     found = [block for block in map(yaml.safe_load, map(dedent, blocks)) if isinstance(block, dict | list)]
@@ -43,7 +45,7 @@ def test_each_block_is_a_configuration_that_gitlab_takes(page: str) -> None:
 
 def test_what_every_job_may_have_by_default_is_what_the_component_gives() -> None:
     """The block of the how-to that does without the component, for `default:`."""
-    page = (ROOT / "docs/how-to/add-to-a-pipeline.md").read_text()
+    page = (ROOT / ADD).read_text()
     found = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
     (block,) = (one for one in found if isinstance(one, dict) and "default" in one)
     (job,) = render(ROOT / "templates/track.yml", {"server": "https://mltrail.example.com"}).values()
@@ -81,7 +83,7 @@ def promotion(**fields: str) -> Promotion:
 @pytest.mark.parametrize(
     "page",
     [
-        *("README.md", "docs/how-to/add-to-a-pipeline.md", "docs/how-to/promote.md"),
+        *("README.md", ADD, EVALUATE, "docs/how-to/promote.md"),
         *EXAMPLES,
     ],
 )

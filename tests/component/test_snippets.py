@@ -56,7 +56,7 @@ def config_of(
     train = config.pop("train")
     if training is not None:
         config["train"] = {key: value for key, value in {**train, **training}.items() if value is not None}
-    for name in config.keys() & {"train", "sweep", "confirm", "lint"}:
+    for name in config.keys() & {"train", "sweep", "confirm", "evaluate", "lint"}:
         config[name] = {"stage": config.get("stages", ["test"])[0], **config[name]}
     return config
 

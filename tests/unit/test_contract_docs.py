@@ -13,7 +13,8 @@ from mltrail_contract import FILE_NAME, ContractError, read, reading
 
 PAGE = contract_schema.FILE.with_name("contract.md")
 EXAMPLES = re.findall(r"(?s)```yaml\n(.*?)```", PAGE.read_text())
-CASES = contract_schema.FILE.parents[1] / "how-to/compare-cases.md"
+HOW_TO = contract_schema.FILE.parents[1] / "how-to"
+PAGES = [PAGE, *(HOW_TO / name for name in ("compare-cases.md", "evaluate-prompts-and-agents.md"))]
 VALIDATOR = jsonschema.Draft202012Validator(contract_schema.schema())
 
 
@@ -22,7 +23,13 @@ def test_the_schema_is_the_one_that_the_reader_makes() -> None:
     VALIDATOR.check_schema(VALIDATOR.schema)
 
 
-@pytest.mark.parametrize("example", [*EXAMPLES, *re.findall(r"(?s)```yaml\n(.*?)```", CASES.read_text())])
+def contracts() -> list[str]:
+    """All blocks of the pages that are contract files."""
+    blocks = [block for page in PAGES for block in re.findall(r"(?s)```yaml\n(.*?)```", page.read_text())]
+    return [block for block in blocks if "include:" not in block]
+
+
+@pytest.mark.parametrize("example", contracts())
 def test_each_example_of_the_page_is_a_contract(example: str) -> None:
     assert read(example).models
     VALIDATOR.validate(yaml.safe_load(example))
