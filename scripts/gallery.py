@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+from tests.evaluations import Evaluated, Scored, marks
 from tests.reports import GITLAB, Sides, Tables, a_report, a_run
 
 from mltrail_ci import report as command
 from mltrail_ci import responses
+from mltrail_server.domain import prompts
+from mltrail_server.domain.cases.evaluation import Sides as EvaluationSides
 from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.preview import Preview
+from mltrail_server.domain.prompts import Linked, Prompt
 from mltrail_server.domain.silence import Circumstances
 from mltrail_server.domain.threads import Override
 from mltrail_server.gitlab_api import reports as api
@@ -49,6 +53,26 @@ models:
       golden: {table: eval_results_table.json, id: id, label: target, prediction: prediction}
     rules:
       - {cases: golden, broke_at_most: 2}
+"""
+ANSWERS = """
+version: 1
+models:
+  answers:
+    cases:
+      golden-set: {evaluation: golden-set, scorers: [correctness, relevance]}
+    rules:
+      - {cases: golden-set, scorer: correctness, worse_by: 0.02}
+"""
+RULES = """
+version: 1
+models:
+  answers:
+    cases:
+      golden-set: {evaluation: golden-set}
+    rules:
+      - {cases: golden-set, broke_at_most: 2}
+      - {cases: golden-set, scorer: correctness, pass_rate_at_least: 0.80}
+      - {cases: golden-set, must_pass: ["tests/test_answers.py::test_refund*"]}
 """
 _USUAL = {"val_accuracy": 0.9128, "val_loss": 0.379, "latency_p95_ms": 12.1, "f1/minority": 0.742}
 _SPREADS = {"val_accuracy": 0.0014, "val_loss": 0.006, "latency_p95_ms": 0.12, "f1/minority": 0.008}
@@ -340,6 +364,54 @@ def _cases_of_several_runs() -> Report:
     return _promoted(_changed(a_report({"churn": sides}, contract)))
 
 
+_WRONG = (*range(20, 34), *range(60, 78))
+"""The cases of the golden set that the target branch's prompt gets wrong."""
+
+_QA = (
+    "You answer customers' questions about their orders.\nAnswer in one sentence, and never promise a refund.\n"
+    "If you don't know, say so.\n\nQuestion: {{ question }}"
+)
+_TRACES = {
+    "traces/latency_p50_ms": EvaluationSides(790.0, 812.0),
+    "traces/latency_p95_ms": EvaluationSides(2140.0, 1904.0),
+    "traces/tokens_mean": EvaluationSides(498.4, 412.1),
+    "traces/tokens_total": EvaluationSides(99680.0, 82420.0),
+    "traces/cost_mean": EvaluationSides(0.00149, 0.00124),
+    "traces/cost_total": EvaluationSides(0.299, 0.247),
+}
+
+
+def _answers(*evaluated: Evaluated, text: str | None = None) -> Report:
+    """One evaluation run on each side, with another version of the prompt `qa`."""
+    sides = Sides(
+        [a_run(102, {}, name="golden-set", job_name="evaluate", params={"model": "small-2"})],
+        [a_run(101, {}, name="golden-set", job_name="evaluate", params={"model": "small-2"})],
+        evaluations=evaluated,
+    )
+    texts = {
+        Linked("qa", 3): Prompt(_QA),
+        Linked("qa", 4): Prompt(
+            _QA.replace("one sentence", "at most two short sentences").replace(
+                "never promise a refund", "promise a refund only if the policy allows it"
+            )
+        ),
+    }
+    changed = prompts.changes([Linked("qa", 3), Linked("style", 1)], [Linked("qa", 4), Linked("style", 1)], texts)
+    report = _changed(a_report({"answers": sides}, text), 1)
+    models = tuple(replace(model, prompts=changed) for model in report.models)
+    return replace(report, models=models, gate=replace(report.gate, models=models))
+
+
+def _evaluation() -> Report:
+    """Twelve cases are fixed and three break, without a rule."""
+    correctness = Scored(marks(200, wrong=(4, 111, 150, *_WRONG[12:])), marks(200, wrong=_WRONG))
+    relevance = Scored(marks(200, wrong=(8, 90)), marks(200, wrong=(8, 91)))
+    chance = random.Random(18)  # noqa: S311 - no secret
+    lengths = [[round(chance.gauss(mean, 9), 1) for _ in range(200)] for mean in (52, 38)]
+    scorers = {"correctness": correctness, "relevance": relevance, "words": Scored(lengths[0], lengths[1])}
+    return _answers(Evaluated(scorers, traces=_TRACES))
+
+
 def _fixed_seed() -> Report:
     runs = Runs(15)
     still = dict.fromkeys(_SPREADS, 0.0)
@@ -409,6 +481,12 @@ SITUATIONS = (
         "Case by case, several runs",
         "Five runs on each side have answered the same cases, so the change itself can be judged.",
         _cases_of_several_runs,
+    ),
+    Situation(
+        "evaluation",
+        "Evaluation of a prompt",
+        "Another version of a prompt: 12 of 200 cases were fixed and 3 broke.",
+        _evaluation,
     ),
 )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from mltrail_contract import Model, Outcome
 from mltrail_server.domain import conclusion, gate, judgement, rules, silence
 from mltrail_server.domain.cases import result
+from mltrail_server.domain.cases.evaluation import EvaluationResult
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.table import Case
 from mltrail_server.domain.cases.wear import wear
@@ -19,6 +20,7 @@ from mltrail_server.services.review.judged import Judged, ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci.merge_requests import MergeRequest
 from mltrail_server.store.ci.pipelines import Pipeline
+from tests.evaluations import Evaluated
 
 GITLAB = "https://gitlab.example.com/team/churn"
 SHA = "3f9c21ab" * 5
@@ -39,13 +41,15 @@ class Tables:
 @dataclass
 class Sides:
     """One model: its runs here, the baseline's, and those of the pipelines before it, newest first. `tables` are those
-    that the contract names, and `seen` is what is known if it has no runs here.
+    that the contract names, `evaluations` those of the first run on each side, and `seen` is what is known if it has no
+    runs here.
     """
 
     runs: Sequence[Run]
     baseline: Sequence[Run] = ()
     history: Sequence[Sequence[Run]] = field(default_factory=list)
     tables: Mapping[str, Tables] = field(default_factory=dict)
+    evaluations: Sequence[Evaluated] = ()
     seen: Circumstances = field(default_factory=Circumstances)
 
 
@@ -96,7 +100,8 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
         model = known.get(name, NO_CONTRACT)
         compared = compare(sides.runs, sides.baseline, history=sides.history, model=model)
         pipelines = range(900, 899 - len(sides.history), -1)
-        inputs.append(ModelInput(name, compared, model, target, pipelines=pipelines, cases=_tables(model, sides)))
+        tables = [*_tables(model, sides), *(one.result for each in _evaluations(sides) for one in each.scorers)]
+        inputs.append(ModelInput(name, compared, model, target, pipelines=pipelines, cases=tables))
     found = judgement.judge_models(inputs)
     reports = tuple(_model_report(name, sides, found[name], known.get(name), target) for name, sides in models.items())
     if version.problems:
@@ -109,6 +114,11 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
 
 def _tables(model: Model, sides: Sides) -> list[CaseResult]:
     return [result.found(model.cases[name], one.before, one.now) for name, one in sides.tables.items()]
+
+
+def _evaluations(sides: Sides) -> list[EvaluationResult]:
+    baseline = sides.baseline[0].iid if sides.baseline else None
+    return [one.result(sides.runs[0].iid, baseline) for one in sides.evaluations]
 
 
 def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | None, target: str) -> ModelReport:
@@ -126,7 +136,8 @@ def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | N
         outcome=outcome if silent is None else silent.outcome,
         history=tuple(a_pipeline(899 - place) for place in range(len(sides.history))),
         silence=silent,
-        cases=tuple(_worn(one, sides.tables[one.name].judged) for one in judged.cases),
+        cases=tuple(_worn(one, sides) for one in judged.cases),
+        evaluations=tuple(one.judged(judged.cases) for one in _evaluations(sides)),
     )
 
 
@@ -136,5 +147,7 @@ def _conclusion(judged: JudgedModel, silent: Silence | None) -> Conclusion:
     return conclusion.of_model(judged.comparison, judged.rulings, judged.cases)
 
 
-def _worn(one: CaseResult, judged: int) -> CaseResult:
-    return one if one.compared is None else replace(one, wear=wear(judged, one.compared))
+def _worn(one: CaseResult, sides: Sides) -> CaseResult:
+    if one.compared is None or one.name not in sides.tables:
+        return one
+    return replace(one, wear=wear(sides.tables[one.name].judged, one.compared))

@@ -16,5 +16,6 @@ __all__ = [
     "report_jobs",
     "reports",
     "rows",
+    "scorers",
     "summary",
 ]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mltrail_contract import HigherOrLower, Outcome, Rule, Value
 from mltrail_server.domain import datasets
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseMetric
+from mltrail_server.domain.cases.evaluation import ScorerResult
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_BASELINE, MetricChange
 from mltrail_server.domain.differences import Difference
@@ -18,6 +19,7 @@ from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.statistics import Summary
 from mltrail_server.domain.verdict import Verdict
 
+from . import scorers
 from .judged import ModelReport
 
 # Only a gain is green: what is within its limit may have gone the wrong way.
@@ -46,7 +48,8 @@ class Row:
     found, and `advice` what to do or what would tell more; neither contains anything that a user wrote. `dataset` is a
     user's name for the dataset that both sides have to share. `change` is
     None for a metric that neither side has logged. `difference` holds the values that a rule has tested, which may be
-    the runs' best. `cases` is the table that it is about, None if it is about a metric.
+    the runs' best. `cases` is the table that it is about, None if it is about a metric; `scorer` is set if that is what
+    the scorer of an evaluation says of each case.
     """
 
     metric: str
@@ -61,6 +64,7 @@ class Row:
     difference: Difference | None = None
     dataset: str | None = None
     cases: CaseResult | None = None
+    scorer: ScorerResult | None = None
 
     @property
     def icon(self) -> str:
@@ -131,13 +135,16 @@ class Row:
         `quoted` makes safe what a user wrote.
         """
         blocks = self.verdict is Verdict.CANT_TELL and self.outcome is Outcome.FAIL
+        remark = "" if self.scorer is None else scorers.remark(self.scorer, quoted)
+        if self.scorer is not None and self.scorer.differs is not None:
+            return f"blocks: {remark}" if blocks else remark
         if self.means.startswith(datasets.NOT_COMPARABLE):
             # A phone's column has no room for "comparable".
             means = self.means.replace("not comparable", "can't be compared")
             found = datasets.with_name(means, quoted(self.dataset)) if self.dataset else means
             return f"blocks: {found.replace(': ', ', ', 1)}" if blocks else found
         advised = self.advice and (self.verdict is Verdict.CANT_TELL or self.outcome in _OF_OUTCOME)
-        found = f"{self._beside_values()}{f'; {self.advice}' if advised else ''}"
+        found = f"{self._beside_values()}{f'; {self.advice}' if advised else ''}{f'; {remark}' if remark else ''}"
         return f"blocks: {found}" if blocks else found
 
     def _beside_values(self) -> str:
@@ -159,13 +166,15 @@ def of(model: ModelReport) -> list[Row]:
     """List the rules of a model, the worst first, and then the metrics that no rule names."""
     changes = {change.name: change for change in model.comparison.metrics}
     tables = {one.name: one for one in model.cases}
+    judges = {each.result.name: each for one in model.evaluations for each in one.scorers}
     dataset = model.model.same_dataset if model.model is not None else None
     ruled = [_of_rule(ruling, changes, tables, dataset) for ruling in model.rulings]
     # A table may have the name of a metric.
     named = {(ruling.rule.cases is not None, ruling.metric) for ruling in model.rulings}
     others = [_without_rule(change, dataset) for name, change in changes.items() if (False, name) not in named]
     others += [_without_rule(_of_cases(one), cases=one) for name, one in tables.items() if (True, name) not in named]
-    return worst_first(ruled + others)
+    found = worst_first(ruled + others)
+    return [replace(one, scorer=judges.get(one.metric)) if one.cases is not None else one for one in found]
 
 
 def decisions(model: ModelReport) -> list[Decision]:
@@ -248,14 +257,21 @@ def direction_text(direction: MetricDirection) -> str:
 def texts(row: Row) -> tuple[str, str]:
     """Write what a metric is held to and its mean here, without a unit, with the digits that their difference has."""
     before, now = row.before, row.now
+    if now is None and row.scorer is not None:
+        sides = row.scorer.values  # of all cases on each side: shown, not compared
+        return _or_none(sides.baseline), _or_none(sides.here)
     if row.change is None or before is None or now is None:
-        return (number(before) if before is not None else _NONE, number(now.mean) if now else _NONE)
+        return _or_none(before), number(now.mean) if now else _NONE
     if row.difference is not None:
         return row.difference.values
     weighed = row.change.evidence
     spread = weighed.error if weighed is not None else (row.change.baseline and row.change.baseline.sd) or now.sd or 0.0
     # What a rule says without having tested it is not about the difference.
     return Difference(row.metric, row.change.direction, before, now.mean, spread, apart=row.rule is not None).values
+
+
+def _or_none(value: float | None) -> str:
+    return _NONE if value is None else number(value)
 
 
 def values(row: Row) -> str:

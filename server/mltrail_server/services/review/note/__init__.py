@@ -22,7 +22,7 @@ from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line, capital
 from mltrail_server.settings import Settings
 
-from . import cases, cells, chart, evidence, prompts, rulings, runs
+from . import cases, cells, chart, evaluations, evidence, prompts, rulings, runs
 from .baseline import changes, failed_jobs
 from .cells import Page
 
@@ -134,6 +134,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "against": code(model.version.semver) if model.version else page.target,
         **_tables(page, model),
         "cases": cases.folded(model) if page.detail else None,
+        "evaluations": evaluations.folded(page, model),
         "prompts": prompts.folded(page, model),
         "evidence": evidence.table(page, model),
         "wanted": rulings.expected(model) if page.detail else [],

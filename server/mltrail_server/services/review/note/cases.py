@@ -13,7 +13,7 @@ _MOST_TABLES = 5
 
 def folded(model: ModelReport) -> dict[str, Any] | None:
     """Write the folded part about cases; None if the contract names no table, or nothing could be compared."""
-    shown = [one for one in model.cases if one.compared is not None or one.problem]
+    shown = [one for one in model.cases if not one.scorer and (one.compared is not None or one.problem)]
     if not any(one.compared is not None for one in shown):
         return None
     return {

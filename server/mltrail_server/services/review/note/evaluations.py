@@ -1,0 +1,186 @@
+"""A model's evaluations in a note: which cases broke, which were fixed, and what else the two runs say.
+
+Inputs and answers are never here: who sees a merge request need not be allowed to read them. The links lead to pages
+that ask who is reading.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mltrail_contract import FILE_NAME
+from mltrail_server.domain.cases import words
+from mltrail_server.domain.cases.evaluation import (
+    Change,
+    Criterion,
+    EvaluatedCase,
+    EvaluationResult,
+    Kind,
+    ScorerResult,
+)
+from mltrail_server.domain.differences import Difference
+from mltrail_server.domain.direction import Basis, Better, MetricDirection
+from mltrail_server.domain.markdown import Markdown, code, link
+from mltrail_server.domain.numbers import number
+from mltrail_server.services.context import links
+from mltrail_server.services.review import scorers
+from mltrail_server.services.review.judged import ModelReport
+
+from .cells import Page
+
+_MOST_EVALUATIONS = 4
+_MOST_SCORERS = 8
+_MOST_LISTED = 10
+_MOST_NAMED = 4
+_MOST_BARS = 8
+_PARTS = {
+    "Latency": (("traces/latency_p50_ms", "p50 {} ms"), ("traces/latency_p95_ms", "p95 {} ms")),
+    "Tokens": (("traces/tokens_mean", "{} per case"), ("traces/tokens_total", "{} in all")),
+    "Cost": (("traces/cost_mean", "{} per case"), ("traces/cost_total", "{} in all")),
+}
+_LOWER = MetricDirection(Better.LOWER, Basis.STATED)
+
+
+def folded(page: Page, model: ModelReport) -> dict[str, Any] | None:
+    """Write the folded part about evaluations; None if there are none."""
+    if not model.evaluations or not page.detail:
+        return None
+    shown = model.evaluations[:_MOST_EVALUATIONS]
+    left = len(model.evaluations) - len(shown)
+    return {
+        "summary": Markdown(_summary(model.evaluations)),
+        "evaluations": [_evaluation(page, one) for one in shown],
+        "more": Markdown(f"And {left} more {'evaluation' if left == 1 else 'evaluations'}.") if left else None,
+    }
+
+
+def _summary(evaluations: Sequence[EvaluationResult]) -> str:
+    counted = [one.counts for one in evaluations if one.counts is not None]
+    if not counted:
+        return "Evaluation, case by case"
+    broke, fixed = sum(one.broke for one in counted), sum(one.fixed for one in counted)
+    return f"Evaluation, case by case: {broke:,} broke, {fixed:,} fixed"
+
+
+def _evaluation(page: Page, one: EvaluationResult) -> dict[str, Any]:
+    name = link(code(one.name), _url(page, one))
+    if one.problem:
+        said = one.problem
+    elif one.counts is not None:
+        said = words.changed(one.counts)
+    else:
+        said = "no scorer says of a case that it passes or fails"
+    return {
+        "title": Markdown(f"{name}: {said}."),
+        "broke": _broke(page, one),
+        "lines": [*_fixed(page, one), *map(Markdown, _lines(page, one))],
+    }
+
+
+def _broke(page: Page, one: EvaluationResult) -> list[Markdown]:
+    listed = [Markdown(f"Broke: {_case(page, one, case)} ({_names(case.broke)})") for case in one.broken[:_MOST_LISTED]]
+    left = len(one.broken) - len(listed)
+    return [*listed, Markdown(f"and {_more(page, one, left, 'broke')}")] if left else listed
+
+
+def _fixed(page: Page, one: EvaluationResult) -> list[Markdown]:
+    if not one.fixed:
+        return []
+    listed = ", ".join(_case(page, one, case) for case in one.fixed[:_MOST_LISTED])
+    left = len(one.fixed) - _MOST_LISTED
+    more = f" and {_more(page, one, left, 'fixed')}" if left > 0 else ""
+    return [Markdown(f"Fixed: {listed}{more}")]
+
+
+def _lines(page: Page, one: EvaluationResult) -> Iterator[str]:
+    """Say what else there is to know, the most important first."""
+    failed = len(one.that(Change.FAILED))
+    if failed:
+        as_before = "as in the baseline" if one.counts is not None else "here"
+        yield f"Failed {as_before}: {_more(page, one, failed, 'failed', more=False)}"
+    missing = len(one.that(Change.MISSING))
+    if missing:
+        yield f"Missing here: {words.count(missing)} of the baseline"
+    yield from _of_scorers(one)
+    yield from _traces(one)
+    yield from _criteria(one.criteria)
+    yield from (f"{remark[:1].upper()}{remark[1:]}" for remark in one.remarks)
+
+
+def _of_scorers(one: EvaluationResult) -> Iterator[str]:
+    about_the_change = []
+    for scorer in one.scorers[:_MOST_SCORERS]:
+        result, name = scorer.result, code(scorer.name)
+        if remark := scorers.remark(scorer, code):
+            yield f"{name} {remark}"
+        elif scorer.kind is Kind.OTHER:
+            yield f"{name} gives neither numbers nor pass or fail: its page shows what it says"
+        elif result.compared is None and result.problem and result.problem != one.problem:
+            yield f"{name}: {result.problem}"
+        if result.compared is not None:
+            yield f"{name}: {_found(scorer)}"
+            about_the_change.append(words.about_the_change(result.compared, of_scorer=True))
+    left = len(one.scorers) - _MOST_SCORERS
+    if left > 0:
+        yield f"and {left} more scorers"
+    yield from dict.fromkeys(about_the_change)
+
+
+def _found(scorer: ScorerResult) -> str:
+    result = scorer.result
+    if result.compared is None:
+        return ""
+    parts = [words.changed(result.counts)] if result.counts is not None else []
+    parts = [f"{one}." for one in parts]
+    parts.append(words.about_these_models(result.compared, of_scorer=True))
+    if result.decision is not None:
+        lower = result.lower_is_better
+        parts.append(words.by_chance(result.compared, result.decision, result.allowed, lower=lower, of_scorer=True))
+    return " ".join(part for part in parts if part)
+
+
+def _traces(one: EvaluationResult) -> Iterator[str]:
+    """Write latency, tokens and cost of both sides, as far as traces have them."""
+    for label, parts in _PARTS.items():
+        found = [
+            text.format(_both(name, sides.baseline, sides.here))
+            for name, text in parts
+            if (sides := one.traces.get(name)) is not None and sides.here is not None
+        ]
+        if found:
+            yield f"{label}: {', '.join(found)}"
+
+
+def _both(name: str, before: float | None, now: float | None) -> str:
+    if before is None or now is None:
+        return number(now if now is not None else 0.0)
+    start, end = Difference(name, _LOWER, before, now, abs(now - before) / 4).values
+    return f"{start} → {end}"
+
+
+def _criteria(criteria: Sequence[Criterion]) -> Iterator[str]:
+    """Show the bars that the run declares itself, and say whether they gate."""
+    for one in criteria[:_MOST_BARS]:
+        bar = f"at {'least' if one.at_least else 'most'} {number(one.threshold)}"
+        value = "nothing was logged" if one.value is None else f"is {number(one.value)}"
+        lowered = f", lowered from {number(one.before)}" if one.is_lowered and one.before is not None else ""
+        kept = "kept" if one.kept else "missed"
+        yield f"The run's own bar for {code(one.metric)}, {bar}{lowered}: {kept} ({value})"
+    if criteria and not any(one.gates for one in criteria):
+        yield f"Bars of a run gate nothing unless {code(FILE_NAME)} has {code('quality_criteria: accept')}"
+
+
+def _case(page: Page, evaluation: EvaluationResult, one: EvaluatedCase) -> Markdown:
+    return link(code(one.label or one.id), _url(page, evaluation, case=one.id))
+
+
+def _more(page: Page, one: EvaluationResult, cases: int, only: str, *, more: bool = True) -> Markdown:
+    return link(Markdown(f"{cases:,} more" if more else words.count(cases)), _url(page, one, only=only))
+
+
+def _names(names: Sequence[str]) -> str:
+    left = len(names) - _MOST_NAMED
+    return ", ".join(map(code, names[:_MOST_NAMED])) + (f" and {left} more" if left > 0 else "")
+
+
+def _url(page: Page, one: EvaluationResult, *, only: str | None = None, case: str | None = None) -> str:
+    return links.evaluation(page.settings, page.path, one.candidate, against=one.baseline, only=only, case=case)
