@@ -405,10 +405,8 @@ def _answers(*evaluated: Evaluated, text: str | None = None) -> Report:
 def _evaluation() -> Report:
     """Twelve cases are fixed and three break, without a rule."""
     correctness = Scored(marks(200, wrong=(4, 111, 150, *_WRONG[12:])), marks(200, wrong=_WRONG))
-    relevance = Scored(marks(200, wrong=(8, 90)), marks(200, wrong=(8, 91)))
-    chance = random.Random(18)  # noqa: S311 - no secret
-    lengths = [[round(chance.gauss(mean, 9), 1) for _ in range(200)] for mean in (52, 38)]
-    scorers = {"correctness": correctness, "relevance": relevance, "words": Scored(lengths[0], lengths[1])}
+    relevance = Scored(marks(200, wrong=(8,)), marks(200, wrong=(8,)))
+    scorers = {"correctness": correctness, "relevance": relevance}
     return _answers(Evaluated(scorers, traces=_TRACES))
 
 

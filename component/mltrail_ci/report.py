@@ -159,12 +159,14 @@ def _evaluation(one: Evaluation) -> str:
     else:
         found = f"broke {one.broke:,} of {one.compared:,} cases, fixed {one.fixed:,}"
     broken = [case for case in one.cases if case.change == "broke"]
-    rows = [["broke", case.label or case.id, ", ".join(case.broke), case.url] for case in broken[:_MOST_BROKEN]]
-    more = len(broken) - len(rows)
-    listed = [text.table([["", "case", "scorers", "both answers"], *rows])] if rows else []
-    return "\n".join(
-        [text.clean(f"{one.name}: {found}  {one.url}").rstrip(), *listed, *([f"and {more} more"] if more > 0 else [])]
-    )
+    lines = [f"{one.name}: {found}  {one.url}".rstrip()]
+    lines += [
+        f"  broke {case.label or case.id}: {', '.join(case.broke)}  {case.url}".rstrip()
+        for case in broken[:_MOST_BROKEN]
+    ]
+    if len(broken) > _MOST_BROKEN:
+        lines.append(f"  and {len(broken) - _MOST_BROKEN} more")
+    return "\n".join(map(text.clean, lines))
 
 
 def _row(row: Row) -> list[str]:

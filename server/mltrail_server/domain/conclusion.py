@@ -7,7 +7,7 @@ from enum import StrEnum
 from mltrail_contract import Outcome
 
 from .cases.result import CaseResult
-from .comparison import NO_BASELINE, Comparison, MetricChange
+from .comparison import NO_BASELINE, Comparison
 from .direction import is_of_training
 from .numbers import count
 from .rules import Ruling
@@ -77,9 +77,10 @@ def of_model(comparison: Comparison, rulings: Sequence[Ruling] = (), cases: Sequ
         level = Level.BAD if _is_bad(worst) else Level.UNKNOWN if why else Level.NEUTRAL
         return Conclusion(level, why or NO_BASELINE, worst)
     headline = comparison.headline
-    if headline is None and worst is None and best is None:
+    if headline is None and worst is None and best is None and not cases:
         return Conclusion(Level.UNKNOWN, "no metric that ranks the runs")
-    return Conclusion(_level(headline, worst, best), _sentence(comparison, rulings, cases), worst, best)
+    verdicts = [headline.verdict] if headline is not None else [one.verdict for one in cases]
+    return Conclusion(_level(verdicts, worst, best), _sentence(comparison, rulings, cases), worst, best)
 
 
 def overall(conclusions: Iterable[tuple[str, Conclusion]]) -> Conclusion:
@@ -152,16 +153,23 @@ def _is_bad(worst: Finding | None) -> bool:
     return worst is not None and worst.verdict is Verdict.WORSE
 
 
-def _level(headline: MetricChange | None, worst: Finding | None, best: Finding | None) -> Level:
+def _level(verdicts: Sequence[Verdict], worst: Finding | None, best: Finding | None) -> Level:
+    """`verdicts` are the ranking metric's, or those of all tables of cases where no metric ranks."""
     if _is_bad(worst):
         return Level.BAD
     if worst is not None:
         return Level.UNKNOWN
     if best is not None:
         return Level.GOOD
-    if headline is None or headline.verdict is Verdict.CANT_TELL:
+    if not verdicts or Verdict.CANT_TELL in verdicts:
         return Level.UNKNOWN
     return Level.NEUTRAL
+
+
+def _telling(cases: Sequence[CaseResult]) -> CaseResult | None:
+    """Return the table to speak of where no metric ranks: one of which nothing can be told, else the first."""
+    undecided = (one for one in cases if one.verdict is Verdict.CANT_TELL)
+    return next(undecided, cases[0] if cases else None)
 
 
 def _sentence(comparison: Comparison, rulings: Sequence[Ruling], cases: Sequence[CaseResult]) -> str:
@@ -172,7 +180,7 @@ def _sentence(comparison: Comparison, rulings: Sequence[Ruling], cases: Sequence
     worse = broken | {name for name, verdict in verdicts if verdict is Verdict.WORSE}
     better = {name for name, verdict in verdicts if verdict is Verdict.BETTER} - worse
     if not worse and not better:
-        headline = comparison.headline
-        return headline.reason if headline is not None else str(Verdict.CANT_TELL)
+        headline = comparison.headline or _telling(cases)
+        return headline.reason if headline is not None and headline.reason else str(Verdict.CANT_TELL)
     found = ((worse, Verdict.WORSE), (better, Verdict.BETTER))
     return ", ".join(f"{count(len(names), 'metric is', 'metrics are')} {verdict}" for names, verdict in found if names)

@@ -144,11 +144,18 @@ class OfReport:
         return self._level is Level.UNKNOWN or not quiet
 
     def _headline(self) -> Row | None:
-        """Return the row of the metric that ranks, if there is one model."""
+        """Return the row of the metric that ranks, if there is one model; where none does, that of a table of cases of
+        which nothing can be told, or else the first.
+        """
         if len(self.report.models) != 1:
             return None
         (model,) = self.report.models
-        return next((row for row in metrics.of_model(model) if row.metric == model.comparison.rank_by), None)
+        found = metrics.of_model(model)
+        if model.comparison.rank_by is not None:
+            return next((row for row in found if row.metric == model.comparison.rank_by), None)
+        tables = [row for row in found if row.cases is not None]
+        undecided = (row for row in tables if row.verdict is Verdict.CANT_TELL)
+        return next(undecided, tables[0] if tables else None)
 
     def _nothing_worse(self) -> str:
         best = self.report.conclusion.best
@@ -187,7 +194,7 @@ class OfReport:
 
     def best(self) -> Line | None:
         """Name the best, where the heading has not, and count the rest."""
-        if self.report.waiting or not any(model.comparison.metrics for model in self.report.models):
+        if self.report.waiting or not any(model.comparison.metrics or model.cases for model in self.report.models):
             return None
         best, named = self.report.conclusion.best, self._heading_names_worst
         better = sum(row.verdict is Verdict.BETTER for _, row in self._others())

@@ -91,7 +91,8 @@ class OfRuns:
         parts = [self._data(), self._code(), self._prompts(), self._parameters()]
         if self.model.environment:
             parts.append(count(len(self.model.environment), "package"))
-        unknown = [] if compared.datasets or self.model.logs_data else ["which data the runs used"]
+        known = compared.datasets or self.model.logs_data or any(one.counts for one in self.model.evaluations)
+        unknown = [] if known else ["which data the runs used"]
         unknown += [] if self._same_files else ["whether the evaluation code changed"]
         more = f" Not known: {'; '.join(unknown)}." if unknown else ""
         return Line("Changed", f"{', '.join(part for part in parts if part)}.{more}")
