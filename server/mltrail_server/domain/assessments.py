@@ -3,9 +3,19 @@
 https://mlflow.org/docs/latest/genai/concepts/feedback/
 """
 
+import uuid
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
+
+RUN_KEY = "mlflow.assessment.sourceRunId"
+"""The key in an assessment's metadata under which an evaluation says which run it is."""
+SCORER_DIGEST_KEY = "mlflow.assessment.scorerDigest"
+UNSPECIFIED = "SOURCE_TYPE_UNSPECIFIED"
+SOURCE_TYPES = (UNSPECIFIED, "HUMAN", "LLM_JUDGE", "CODE")
+"""MLflow's, in the order of their numbers in its protocol."""
+_MAX_STACK = 10_000
+_CUT = "[Stack trace is truncated]\n...\n"
 
 
 class Kind(IntEnum):
@@ -42,3 +52,12 @@ class Assessment:
     scorer_digest: str | None = None
     job_id: int | None = None
     user_name: str = ""
+
+
+def new_id() -> str:
+    return f"a-{uuid.uuid4().hex}"
+
+
+def shortened_stack(stack: str) -> str:
+    """Keep the end of a long stack trace, as MLflow does: that is where the error is."""
+    return stack if len(stack) <= _MAX_STACK else _CUT + stack[len(_CUT) - _MAX_STACK :]

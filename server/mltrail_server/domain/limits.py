@@ -34,6 +34,10 @@ MAX_LOGGED_MODEL_NAME = 500
 MAX_MODEL_HISTORY = 8_000_000
 MAX_TRACE_BYTES = 32 * 1024**2
 MAX_TRACE_SPANS = 10_000
+MAX_ASSESSMENTS = 1000
+MAX_ASSESSMENT_ID = 64
+MAX_ASSESSMENT_SOURCE = 250
+MAX_ASSESSMENT = 1_000_000
 MAX_EVALUATION_DATASET_NAME = 500
 MAX_EVALUATION_DATASET_TAG_VALUE = 5000
 MAX_RECORDS = 50_000
@@ -45,7 +49,7 @@ MAX_SCORER_VERSIONS = 10_000
 ALL = (
     ("A JSON body", MAX_BODY, "bytes"),
     ("A form of a web page", MAX_FORM, "bytes"),
-    ("Name of a metric, a parameter or a tag", MAX_KEY, "characters"),
+    ("Name of a metric, a parameter, a tag or an assessment", MAX_KEY, "characters"),
     ("Value of a parameter; longer ones are cut", MAX_PARAM_VALUE, "characters"),
     ("Value of a run's tag; longer ones are cut", MAX_TAG_VALUE, "characters"),
     ("Value of a tag of an experiment or logged model", MAX_EXPERIMENT_TAG_VALUE, "characters"),
@@ -66,6 +70,9 @@ ALL = (
     ("A dataset's source type", MAX_DATASET_SOURCE_TYPE, "characters"),
     ("Name of a dataset's tag", MAX_INPUT_TAG_KEY, "characters"),
     ("Value of a dataset's tag", MAX_INPUT_TAG_VALUE, "characters"),
+    ("Assessments of a trace", MAX_ASSESSMENTS, ""),
+    ("Source of an assessment", MAX_ASSESSMENT_SOURCE, "characters"),
+    ("An assessment with its rationale and metadata, as JSON", MAX_ASSESSMENT, "characters"),
     ("Name of an evaluation dataset", MAX_EVALUATION_DATASET_NAME, "characters"),
     ("Value of an evaluation dataset's tag", MAX_EVALUATION_DATASET_TAG_VALUE, "characters"),
     ("Records of an evaluation dataset", MAX_RECORDS, ""),

@@ -51,7 +51,8 @@ class Reason(Enum):
     # Traces
     NO_TRACE = "This project has no trace '{trace_id}'."
 
-    # Evaluation datasets and scorers
+    # Assessments, evaluation datasets and scorers
+    NO_ASSESSMENT = "The trace '{trace_id}' has no assessment '{assessment_id}'."
     NO_EVALUATION_DATASET = "This project has no evaluation dataset '{dataset_id}'."
     NO_SCORER = "The experiment {iid} has no scorer '{name}'."
     NO_SCORER_VERSION = "The scorer '{name}' of the experiment {iid} has no version {version}."

@@ -4,7 +4,6 @@ Tags and records travel as JSON within a text.
 """
 
 import json
-from typing import Any
 
 from flask import Response
 
@@ -15,7 +14,7 @@ from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.services.traces import datasets, records
 
-from .messages import Message, message_of
+from .messages import Message, json_within, message_of
 from .wire import check_length, experiment_number, orders_of
 
 _PAGE = 1000
@@ -116,7 +115,7 @@ def remove_experiments(call: Call, dataset_id: str) -> Response:
 
 
 def upsert_records(call: Call, dataset_id: str) -> Response:
-    rows = _json("records", message_of(call.request, _Upsert).records)
+    rows = json_within("records", message_of(call.request, _Upsert).records)
     if not isinstance(rows, list):
         raise invalid("Invalid value for parameter 'records' supplied: it must be a list of records, as JSON text.")
     done = records.upsert(call.scope, dataset_id, rows)
@@ -182,14 +181,7 @@ def _shown_record(record: Record) -> dict[str, object]:
 
 def _tags(text: str | None) -> dict[str, str]:
     """Read tags. As MLflow does, take any value as text, and leave out those that are null."""
-    tags = _json("tags", text) if text else {}
+    tags = json_within("tags", text) if text else {}
     if not isinstance(tags, dict):
         raise invalid("Invalid value for parameter 'tags' supplied: it must be an object, as JSON text.")
     return {key: str(value) for key, value in tags.items() if value is not None}
-
-
-def _json(name: str, text: str) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"Invalid value for parameter '{name}' supplied: it must be JSON within a text.") from error

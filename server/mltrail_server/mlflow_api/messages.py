@@ -69,6 +69,18 @@ def _of_json(data: bytes, kind: type[M]) -> M:
         return _converted(_read(_plain(data), _shape(kind), ""), kind)
 
 
+def json_within(name: str, text: str) -> Any:  # noqa: ANN401 - any JSON
+    """Decode JSON that travels within a text. Raises INVALID with the field's name, also for what can't be stored."""
+    try:
+        found = json.loads(text)
+        msgspec.json.encode(found)  # refuses half characters, which no database accepts
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"Invalid value for parameter '{name}' supplied: it must be JSON within a text.") from error
+    if _NUL.search(text.encode()):
+        raise invalid(f"'{name}' holds a NUL character (\\u0000) in a text, which can't be stored. Leave it out.")
+    return found
+
+
 def query_of(request: Request, kind: type[M]) -> M:
     """Decode the query string of a call whose body is a file."""
     return _converted(_of_pairs(request.args.to_dict(flat=False), kind), kind)

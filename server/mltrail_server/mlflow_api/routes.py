@@ -9,6 +9,7 @@ from mltrail_server.services.context.deps import Deps
 from . import (
     about,
     artifacts,
+    assessments,
     datasets,
     evaluation_datasets,
     experiments,
@@ -104,6 +105,10 @@ REGISTRY = (
 )
 
 EVALUATION = (
+    Route("POST", "traces/<trace_id>/assessments", assessments.create, WRITE),
+    Route("GET", "traces/<trace_id>/assessments/<assessment_id>", assessments.get, READ_TRACES),
+    Route("PATCH", "traces/<trace_id>/assessments/<assessment_id>", assessments.update, WRITE),
+    Route("DELETE", "traces/<trace_id>/assessments/<assessment_id>", assessments.delete, WRITE),
     Route("POST", "datasets/create", evaluation_datasets.create, WRITE),
     Route("POST", "datasets/search", evaluation_datasets.search, READ, slow=True),
     Route("GET", "datasets/search", evaluation_datasets.search, READ, slow=True),

@@ -52,6 +52,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.NO_LOGGED_MODEL_TO_LINK: "Logged model with ID '{model_id}' not found",
     Reason.NO_LOGGED_MODEL_TAG: "No tag with key {key!r} found for model with ID {model_id!r}.",
     Reason.NO_TRACE: "Trace with ID '{trace_id}' not found.",
+    Reason.NO_ASSESSMENT: "Assessment with ID '{assessment_id}' not found for trace '{trace_id}'",
     Reason.NO_EVALUATION_DATASET: "Evaluation dataset with id '{dataset_id}' not found",
     Reason.NO_SCORER: "Scorer with name '{name}' not found for experiment {iid}.",
     Reason.NO_SCORER_VERSION: "Scorer with name '{name}' and version {version} not found for experiment {iid}.",

@@ -1,3 +1,3 @@
 """Traces and their spans, what is said of them, evaluation datasets and scorers."""
 
-__all__ = ["datasets", "records", "rights", "scorers", "spans", "traces"]
+__all__ = ["assessments", "datasets", "records", "rights", "scorers", "spans", "traces"]

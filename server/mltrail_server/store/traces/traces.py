@@ -47,6 +47,9 @@ _ADD = Statement(
 _OF_PROJECT = _T.c.project_id == sa.bindparam("project_id")
 _ONE = Statement(sa.select(*COLUMNS).where(_OF_PROJECT, _T.c.id == sa.bindparam("id")))
 _LOCKED = Statement(sa.select(*COLUMNS).where(_OF_PROJECT, _T.c.id == sa.bindparam("id")).with_for_update())
+_EXISTS = Statement(
+    sa.select(_T.c.id).where(_OF_PROJECT, _T.c.id == sa.bindparam("id")).with_for_update(read=True, key_share=True)
+)
 
 
 def add(tx: Transaction, trace: Trace) -> bool:
@@ -67,6 +70,11 @@ def get(tx: Transaction, trace_id: str) -> Trace | None:
 def get_to_write(tx: Transaction, trace_id: str) -> Trace | None:
     """Fetch a trace, and let nobody else change it until the end of the transaction."""
     return _with_pairs(tx, tx.one(_LOCKED, id=trace_id))
+
+
+def exists(tx: Transaction, trace_id: str) -> bool:
+    """Return whether there is such a trace, which stays until the end of the transaction."""
+    return tx.one(_EXISTS, id=trace_id) is not None
 
 
 def of_ids(tx: Transaction, trace_ids: Sequence[str]) -> list[Trace]:
