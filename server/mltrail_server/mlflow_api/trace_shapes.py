@@ -4,19 +4,18 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
 import re
-from datetime import datetime, timedelta
-from typing import Any
 
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.traces import Trace, TraceState
 from mltrail_server.services.traces.traces import TraceData
 
+from .assessments import Told
+from .assessments import shown as shown_assessment
 from .messages import Message
+from .times import milliseconds_of, rfc3339
 from .wire import Tag, experiment_number
 
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_MILLISECOND = timedelta(milliseconds=1)
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _SHOWN_METADATA = 250
 _SHOWN_TAG = 4096
@@ -46,7 +45,7 @@ class TraceInfo(Message):
     state: str | int | None = None
     trace_metadata: dict[str, str] | None = None
     tags: dict[str, str] | None = None
-    assessments: list[dict[str, Any]] | None = None
+    assessments: list[Told] | None = None
 
 
 def told(info: TraceInfo) -> Trace:
@@ -59,7 +58,7 @@ def told(info: TraceInfo) -> Trace:
         id=info.trace_id,
         experiment_iid=iid,
         state=state_of(info.state),
-        started_ms=_time_ms(info.request_time),
+        started_ms=milliseconds_of(info.request_time, "request_time") if info.request_time else 0,
         duration_ms=_duration_ms(info.execution_duration),
         client_request_id=info.client_request_id,
         request_preview=info.request_preview,
@@ -95,7 +94,7 @@ def info(data: TraceData) -> dict[str, object]:
             "type": "MLFLOW_EXPERIMENT",
             "mlflow_experiment": {"experiment_id": str(trace.experiment_iid)},
         },
-        "request_time": time_text(trace.started_ms),
+        "request_time": rfc3339(trace.started_ms),
         "state": trace.state.name,
     }
     optional = {
@@ -109,6 +108,8 @@ def info(data: TraceData) -> dict[str, object]:
         shown["trace_metadata"] = {key: value[:_SHOWN_METADATA] for key, value in trace.metadata.items()}
     if trace.tags:
         shown["tags"] = {key: value[:_SHOWN_TAG] for key, value in trace.tags.items()}
+    if data.assessments:
+        shown["assessments"] = [shown_assessment(one) for one in data.assessments]
     return shown
 
 
@@ -130,31 +131,9 @@ def pairs(given: list[Tag] | None) -> dict[str, str]:
     return {one.key: one.value for one in given or ()}
 
 
-def time_text(milliseconds: int) -> str:
-    """Write a time as protocol buffers do in JSON."""
-    at = _EPOCH + milliseconds * _MILLISECOND
-    fraction = f".{milliseconds % 1000:03d}" if milliseconds % 1000 else ""
-    return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"
-
-
 def duration_text(milliseconds: int) -> str:
     seconds, rest = divmod(abs(milliseconds), 1000)
     return f"{'-' if milliseconds < 0 else ''}{seconds}{f'.{rest:03d}' if rest else ''}s"
-
-
-def _time_ms(text: str | None) -> int:
-    if text is None:
-        return 0
-    try:
-        at = datetime.fromisoformat(text)
-        return (at - _EPOCH) // _MILLISECOND
-    except (ValueError, TypeError, OverflowError) as error:
-        raise invalid(
-            Reason.FIELD_WRONG,
-            field="request_time",
-            given=f" '{text[:40]}'",
-            what="it must be a time such as 2026-11-28T18:24:18.176Z",
-        ) from error
 
 
 def _duration_ms(text: str | None) -> int | None:

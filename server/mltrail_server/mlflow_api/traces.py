@@ -17,7 +17,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.services.traces import traces
 from mltrail_server.store.traces.traces import Selection
 
-from . import trace_shapes
+from . import assessments, trace_shapes
 from .messages import Message, message_of
 from .trace_shapes import TraceInfo
 from .wire import MAX_INT64, TagList, check_length, experiment_number
@@ -84,8 +84,10 @@ class _EndV2(Message):
 
 
 def start(call: Call) -> Response:
-    told = trace_shapes.told(message_of(call.request, _Start).trace.trace_info)
-    stored = traces.start(call.scope, told)
+    info = message_of(call.request, _Start).trace.trace_info
+    told = trace_shapes.told(info)
+    said = [assessments.as_told(one, told.id, call.scope.now) for one in info.assessments or ()]
+    stored = traces.start(call.scope, told, said)
     if not call.sees_traces:
         # Who may write but not read learns nothing that others have said of the trace.
         stored = traces.without_others(stored, told)

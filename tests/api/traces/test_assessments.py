@@ -241,3 +241,21 @@ def test_reading_takes_reporter(callers: Callers) -> None:
     assert error(callers.guest, "GET", path)[:2] == DENIED
     told = {"assessment_name": "x", "feedback": {"value": 1}}
     assert error(callers.reporter, "POST", f"traces/{trace_id}/assessments", assessment=told)[:2] == DENIED
+
+
+def test_what_is_said_while_a_trace_is_sent_is_kept_once(mlflow: Mlflow) -> None:
+    told = {"assessment_id": f"a-{'1' * 32}", "assessment_name": "x", "source": CODE, **TIMES, "feedback": {"value": 1}}
+    fields = {"trace_id": f"tr-{'1' * 32}", "assessments": [told]}
+    for value in (1, 2):
+        told["feedback"] = {"value": value}
+        trace_id = start_trace(mlflow, **fields)
+    info = get(mlflow, f"traces/{trace_id}")["trace"]["trace_info"]
+    assert info["assessments"] == [told | {"trace_id": trace_id, "valid": True}]
+    other = {
+        "trace_id": f"tr-{'2' * 32}",
+        "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}},
+        "assessments": [told],
+    }
+    status, code, message = error(mlflow, "POST", "traces", trace={"trace_info": other})
+    assert ((status, code), "belongs to another trace" in message) == (INVALID, True)
+    assert error(mlflow, "GET", f"traces/{other['trace_id']}")[:2] == MISSING

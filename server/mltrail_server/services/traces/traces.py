@@ -30,12 +30,13 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import candidates, experiments, quotas, stamp
 from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.traces import assessments, links
+from mltrail_server.store.traces import assessments as assessment_store
+from mltrail_server.store.traces import links
 from mltrail_server.store.traces import traces as store
 from mltrail_server.store.traces.traces import Selection
 from mltrail_server.store.tracking import usage
 
-from . import rights
+from . import assessments, rights
 
 _log = logging.getLogger(__name__)
 _STAMP = ("gitlab.CI_JOB_ID", "gitlab.CI_PIPELINE_ID", "gitlab.CI_COMMIT_SHA")
@@ -53,16 +54,22 @@ class TraceData:
     assessments: Sequence[Assessment] = ()
 
 
-def start(scope: Scope, told: Trace) -> TraceData:
-    """Store a trace as its client describes it, at its start or at its end; spans may have come before. Returns what is
-    stored.
+def start(scope: Scope, told: Trace, said: Sequence[Assessment] = ()) -> TraceData:
+    """Store a trace as its client describes it, at its start or at its end, with what `said` of it; spans may have come
+    before. Returns what is stored.
 
     Raises NOT_FOUND for an unknown experiment, INVALID for a deleted one and for a trace of another experiment,
     FORBIDDEN for a trace of another job.
     """
     check_id(told.id)
     told = replace(told, metadata={**told.metadata, FINAL_KEY: "true"})
-    return scope.project.write_together(lambda tx: with_assessments(tx, [begin(tx, scope, told)])[0])
+
+    def store_all(tx: Transaction) -> TraceData:
+        made = begin(tx, scope, told)
+        assessments.add_to_trace(tx, scope, made.id, said)
+        return with_assessments(tx, [made])[0]
+
+    return scope.project.write_together(store_all)
 
 
 def begin(tx: Transaction, scope: Scope, told: Trace) -> Trace:
@@ -150,7 +157,7 @@ def of_ids(scope: Scope, trace_ids: Sequence[str], experiment_iids: Sequence[int
 
 def with_assessments(tx: Transaction, found: Sequence[Trace]) -> list[TraceData]:
     """Add what was said of traces. One statement."""
-    said = assessments.of_traces(tx, [one.id for one in found])
+    said = assessment_store.of_traces(tx, [one.id for one in found])
     return [TraceData(one, said.get(one.id, ())) for one in found]
 
 

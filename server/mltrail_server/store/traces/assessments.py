@@ -39,11 +39,11 @@ def of_ids(tx: Transaction, ids: Sequence[str]) -> dict[str, Assessment]:
     return found
 
 
-def of_traces(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Assessment]]:
+def of_traces(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, list[Assessment]]:
     """Fetch the assessments of several traces, the oldest first, also those that others have overridden."""
     found: dict[str, list[Assessment]] = {}
-    for start in range(0, len(ids), _PER_STATEMENT):
-        query = _of_project(tx).where(_T.c.trace_id.in_(ids[start : start + _PER_STATEMENT]))
+    for start in range(0, len(trace_ids), _PER_STATEMENT):
+        query = _of_project(tx).where(_T.c.trace_id.in_(trace_ids[start : start + _PER_STATEMENT]))
         for row in tx.execute(query.order_by(_T.c.trace_id, _T.c.created_ms, _T.c.id)):
             found.setdefault(row.trace_id, []).append(_assessment(row))
     return found
