@@ -137,7 +137,7 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
 def trace(call: Call, trace_id: str) -> ResponseReturnValue:
     """Add a person's feedback to a trace, or delete it. Both take the right to read traces, too."""
     require(call.deps, call.actor, Access.READ_TRACES)
-    one = traces.get(call.scope, trace_id)
+    one = traces.get(call.scope, trace_id).trace
     changes: Mapping[str, Callable[[], object]] = {
         "delete": lambda: traces.delete(call.scope, Selection(ids=[one.id])),
     }
