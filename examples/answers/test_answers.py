@@ -14,7 +14,7 @@ from scorers import correctness, grounded
 
 @pytest.fixture(autouse=True, scope="session")
 def tracked_prompt() -> Iterator[None]:
-    mlflow.set_experiment("answers-tests")
+    mlflow.set_experiment("answers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANSWERS_PROMPT", registered_prompt().uri)
         yield
