@@ -37,6 +37,20 @@ def problem_of(pattern: str) -> str:
     return _problem_of_repeats(pattern.removeprefix("(?i)"))
 
 
+def longest_match(pattern: str) -> int:
+    """Return a number of characters that no match of a pattern without problems exceeds."""
+    lengths = [0.0]
+    for piece in _pieces(pattern.removeprefix("(?i)")):
+        if piece.text == "(":
+            lengths.append(0)
+        elif piece.text == ")":
+            inner = lengths.pop()
+            lengths[-1] += inner * piece.most
+        else:
+            lengths[-1] += piece.most
+    return int(lengths[0])
+
+
 def _problem_of_repeats(pattern: str) -> str:
     varies_at = [False]  # whether the group at each depth holds something that can match in several ways
     ways = 1.0

@@ -16,6 +16,7 @@ _REFUSED = re.compile(r"[\x00-\x1f\\#\x7f]")
 _NO_TEXT = re.compile("[\ufffd\ud800-\udfff]")
 _PROMOTIONS = "promotions"
 _BESIDE = "beside"
+_TRACES = "traces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,31 @@ def owner_of(path: str) -> tuple[Owner, str]:
         case [experiment, eid, "artifacts", *rest] if _is_number(experiment) and is_eid(eid) and eid != "models":
             return Owner(int(experiment), eid=eid), "/".join(rest)
     raise invalid(Reason.PATH_IN_NO_FOLDER, path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFile:
+    """A file in the folder of a trace: MLflow's file with its spans, or an attachment of one."""
+
+    experiment_iid: int
+    trace_id: str
+    name: str  # in the folder
+
+    @property
+    def folder(self) -> str:
+        return f"{self.experiment_iid}/{_TRACES}/{self.trace_id}/artifacts"
+
+    @property
+    def path(self) -> str:
+        return join(self.folder, self.name)
+
+
+def trace_file_of(path: str) -> TraceFile | None:
+    """Read a clean path `<experiment>/traces/<trace>/artifacts/…`; None for any other."""
+    match path.split("/"):
+        case [experiment, "traces", trace_id, "artifacts", *rest] if _is_number(experiment):
+            return TraceFile(int(experiment), trace_id, "/".join(rest))
+    return None
 
 
 def of_promotion(pipeline_id: int, candidate_iid: int) -> Owner:

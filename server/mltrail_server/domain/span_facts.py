@@ -3,7 +3,6 @@
 Attribute names are MLflow's: https://mlflow.org/docs/latest/genai/tracing/
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,19 +41,11 @@ class Step(Protocol):
     def attributes(self) -> Mapping[str, Any]: ...
 
 
-def inputs_digest(inputs: object) -> str:
-    """Return a digest that is the same for the same inputs, in whichever order an object's keys come."""
-    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def preview(value: object, role: str) -> str:
     """Shorten what went into a trace, or came out of it, as MLflow does: of a conversation the last message of the role
     (`user` or `assistant`), of anything else the beginning of its JSON.
     """
-    text = _last_message(value, role) or (
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    )
+    text = _last_message(value, role) or json.dumps(value, ensure_ascii=False, default=str)
     text = text.replace("\x00", "\ufffd")  # PostgreSQL can't store it
     return text if len(text) <= MAX_PREVIEW else text[: MAX_PREVIEW - 3] + "..."
 

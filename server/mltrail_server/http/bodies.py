@@ -52,24 +52,24 @@ def body_of(request: Request, kind: type[T]) -> T:
         raise invalid(f"The body is not JSON: {error}. Check for a truncated or doubly encoded request.") from error
 
 
-def read_body(request: Request) -> bytes:
+def read_body(request: Request, *, most: int = limits.MAX_BODY) -> bytes:
     """Read a body of limited size, whether or not its size was announced. Raises TOO_LARGE."""
-    if (request.content_length or 0) <= limits.MAX_BODY:
-        data = _read(request)
+    if (request.content_length or 0) <= most:
+        data = _read(request, most)
         if len(data) < (request.content_length or 0):
             raise invalid(f"The body was truncated after {len(data)} of {request.content_length} bytes; send it again.")
-        if len(data) <= limits.MAX_BODY:
+        if len(data) <= most:
             return data
     raise MltrailError(
         Code.TOO_LARGE,
-        f"The body is larger than {limits.MAX_BODY} bytes. Send it in smaller batches, and long texts as files.",
+        f"The body is larger than {most} bytes. Send it in smaller batches, and long texts as files.",
     )
 
 
-def _read(request: Request) -> bytes:
+def _read(request: Request, most: int) -> bytes:
     """Read a whole body, piece by piece, so that a slow one is noticed."""
     # One byte more, since a body without a length is silently truncated there.
-    request.max_content_length = limits.MAX_BODY + 1
+    request.max_content_length = most + 1
     size = request.content_length
     if size is not None and size <= PIECE:
         return SLOW_BODIES.read(request, request.stream, size) if size else b""

@@ -51,7 +51,7 @@ def attachment(scope: Scope, file: File, request: Request) -> Response:
     headers |= {
         "Content-Disposition": disposition(file),
         "Content-Length": str(stop - start),
-        "Content-Type": _kind(file),
+        "Content-Type": _kind(file.path),
     }
     if wanted is not None:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
@@ -60,6 +60,13 @@ def attachment(scope: Scope, file: File, request: Request) -> Response:
         return Response(status=status, headers=headers)
     # Passed through directly: nothing needs to be done with each chunk.
     return Response(_body(scope, file, start, stop, request), status, headers, direct_passthrough=True)
+
+
+def attachment_of(content: bytes, name: str) -> Response:
+    """Respond with bytes that are a file for the client, though they are not stored as one."""
+    headers = _HEADERS | {"Content-Disposition": _disposition(name), "Content-Type": _kind(name)}
+    del headers["Accept-Ranges"]
+    return Response(content, headers=headers)
 
 
 def _body(scope: Scope, file: File, start: int, stop: int, request: Request) -> Iterable[bytes]:
@@ -76,14 +83,17 @@ def _body(scope: Scope, file: File, start: int, stop: int, request: Request) -> 
     return [b"".join(chunks)] if stop - start <= _AT_ONCE else chunks
 
 
-def _kind(file: File) -> str:
-    path = PurePosixPath(file.path.lower())
+def _kind(file: str) -> str:
+    path = PurePosixPath(file.lower())
     return "text/plain" if path.name in _TEXTS else _KINDS.get(path.suffix, _BYTES)
 
 
 def disposition(file: File) -> str:
     """Return the header that says that a file is to be saved, and under which name."""
-    name = PurePosixPath(file.path).name
+    return _disposition(PurePosixPath(file.path).name)
+
+
+def _disposition(name: str) -> str:
     if name.isascii():
         return dump_options_header("attachment", {"filename": name})
     # RFC 5987, for names that are not plain ASCII.

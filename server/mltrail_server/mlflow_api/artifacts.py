@@ -3,11 +3,15 @@
 from flask import Response
 
 from mltrail_server.domain import paths
+from mltrail_server.domain.identity import Access
+from mltrail_server.domain.paths import TraceFile
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.http.downloads import attachment
+from mltrail_server.http.downloads import attachment, attachment_of
+from mltrail_server.http.routes import require
 from mltrail_server.http.uploads import FileStream, announced
 from mltrail_server.services.files import files
+from mltrail_server.services.traces import trace_files, traces
 from mltrail_server.services.tracking import candidates
 
 from . import run_shapes
@@ -26,13 +30,39 @@ class _ListOfRun(Message):
     page_token: str | None = None
 
 
+class _OfTrace(Message):
+    request_id: str
+    path: str = ""
+
+
 def upload(call: Call, path: str) -> Response:
+    if (place := paths.trace_file_of(paths.clean(path))) is not None:
+        trace_files.upload(call.scope, place, FileStream(call.request), call.request.content_length)  # type: ignore[arg-type]
+        return json_answer({})
     files.upload(call.scope, path, FileStream(call.request), announced(call.request))  # type: ignore[arg-type]
     return json_answer({})
 
 
 def download(call: Call, path: str) -> Response:
+    if (place := paths.trace_file_of(paths.clean(path))) is not None:
+        require(call.deps, call.actor, Access.READ_TRACES)
+        return _of_trace(call, place)
     return attachment(call.scope, files.find(call.scope, path), call.request)
+
+
+def of_trace(call: Call) -> Response:
+    """Send a trace's spans, or one of its attachments, as MLflow's pages ask for them."""
+    query = message_of(call.request, _OfTrace)
+    trace = traces.get(call.scope, query.request_id).trace
+    name = f"attachments/{paths.clean(query.path)}" if query.path else trace_files.SPANS
+    return _of_trace(call, TraceFile(trace.experiment_iid, trace.id, name))
+
+
+def _of_trace(call: Call, place: TraceFile) -> Response:
+    found = trace_files.content(call.scope, place)
+    if isinstance(found, bytes):
+        return attachment_of(found, trace_files.SPANS)
+    return attachment(call.scope, found, call.request)
 
 
 def listing(call: Call) -> Response:

@@ -10,7 +10,7 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.errors import Edge
 
-from . import absent, sentences
+from . import absent, otlp, sentences
 
 ANSWERS: dict[Code, tuple[int, str]] = {
     Code.INVALID: (400, "INVALID_PARAMETER_VALUE"),
@@ -35,7 +35,10 @@ ANSWERS: dict[Code, tuple[int, str]] = {
 def render(error: MltrailError) -> Response:
     status, name = ANSWERS[error.code]
     instead = absent.instead_of(request.path) if error.code is Code.NO_ENDPOINT else None
-    return json_answer({"error_code": name, "message": instead or sentences.of(error)}, status)
+    message = instead or sentences.of(error)
+    if otlp.wants_status(request):
+        return otlp.render(error, request, status, message)
+    return json_answer({"error_code": name, "message": message}, status)
 
 
 EDGE = Edge(owns=lambda path: "/ml/mlflow/" in path, render=render)

@@ -18,11 +18,13 @@ from . import (
     logged_models,
     logging,
     model_versions,
+    otlp,
     registered_models,
     runs,
     scorers,
     search,
     single_files,
+    spans,
     traces,
     transfers,
 )
@@ -134,6 +136,8 @@ EVALUATION = (
 TRACES = (
     Route("POST", "traces", traces.start, WRITE),
     Route("GET", "traces/<trace_id>", traces.get, READ_TRACES),
+    Route("GET", "traces/get", spans.get, READ_TRACES, slow=True),
+    Route("GET", "traces/batchGet", spans.batch_get, READ_TRACES, slow=True),
     Route("POST", "traces/batchGetInfos", traces.batch_get_infos, READ_TRACES),
     Route("PATCH", "traces/<trace_id>/tags", traces.set_tag, WRITE),
     Route("DELETE", "traces/<trace_id>/tags", traces.delete_tag, WRITE),
@@ -169,6 +173,9 @@ ABOUT = (
     Route("GET", "/model-versions/get-artifact", single_files.of_version, READ),
     # MLflow's protocol says so, without the slash.
     Route("POST", "/api/2.0mlflow/experiments/search-datasets", datasets.search, READ, slow=True),
+    Route("POST", otlp.PATH, otlp.receive, WRITE),
+    Route("GET", "/ajax-api/2.0/mlflow/get-trace-artifact", artifacts.of_trace, READ_TRACES),
+    Route("GET", "/ajax-api/3.0/mlflow/get-trace-artifact", artifacts.of_trace, READ_TRACES),
     Route("GET", "/version", about.version, READ),
     Route("GET", "/health", about.health, READ),
 )

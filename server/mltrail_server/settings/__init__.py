@@ -151,6 +151,11 @@ class Settings:
         "Guests never",
         "reporter",
     )
+    traces_redact: str = _setting(
+        "MLTRAIL_TRACES_REDACT",
+        "Regular expressions, one a line: what they match in traces and in what is said of them is replaced before it "
+        "is stored. They are added to those of the contract file (`traces: {redact: …}`), whose rules they follow",
+    )
     body_seconds: str = _setting(
         "MLTRAIL_BODY_SECONDS",
         "How many seconds a request's body may take to arrive, plus one for each 16 KB of it; slower requests get 408. "

@@ -4,6 +4,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mltrail_contract import redaction
 from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.source import checked_place
@@ -38,6 +39,7 @@ def check(settings: "Settings") -> None:
     _check_secrets(settings)
     _check_combinations(settings)
     _check_spans(settings)
+    _check_patterns(settings)
     if settings.local_mode:
         if settings.database_url and not settings.database_url.startswith("sqlite:"):
             raise mistake("local mode has only one user and uses only SQLite; set MLTRAIL_GITLAB_URL to serve a team")
@@ -87,6 +89,12 @@ def _check_spans(settings: "Settings") -> None:
         raise mistake(
             f"MLTRAIL_KEEP_LOSERS must be a time such as 12h, 30d or 8w, or forever, not {settings.keep_losers!r}"
         )
+
+
+def _check_patterns(settings: "Settings") -> None:
+    for pattern in settings.traces_redact.splitlines():
+        if problem := redaction.problem_of(pattern):
+            raise mistake(f"MLTRAIL_TRACES_REDACT has the pattern {pattern[:60]!r}, which can't be used: {problem}")
 
 
 def _check_words(settings: "Settings") -> None:

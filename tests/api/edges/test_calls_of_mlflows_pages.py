@@ -144,7 +144,6 @@ def test_lists_of_old_clients(mlflow: Mlflow) -> None:
         ("POST", "api/2.0/mlflow/webhooks"),
         ("GET", "api/3.0/mlflow/workspaces"),
         ("POST", "graphql"),
-        ("POST", "v1/traces"),
         ("GET", "api/2.0/mlflow/experiments/nonsense"),
         ("GET", "api/2.0/mlflow//experiments/get"),
     ],

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from mltrail_contract import TraceSettings
 from mltrail_server.artifacts.base import FileStore
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unavailable
@@ -53,6 +54,8 @@ class Deps:
     team: TeamMode | None = None  # None in local mode
     # Making sure of a project's rows costs one write per process; from then on it is known here.
     known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
+    # What the project's contract says about traces, and when it was read.
+    trace_settings: dict[ProjectId, tuple[int, TraceSettings]] = field(default_factory=dict)
     slow_call_limit: SlowCallLimit = field(default_factory=SlowCallLimit)
     job_cache: JobCache = field(default_factory=JobCache)
     metric_key_cache: MetricKeyCache = field(default_factory=MetricKeyCache)

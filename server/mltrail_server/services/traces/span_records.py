@@ -8,7 +8,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -35,6 +36,13 @@ _MAX_INT64 = 2**63
 _MAX_UINT64 = 2**64
 
 Attributes = dict[str, Any]
+
+
+class Encoding(IntEnum):
+    """What the bytes of a part are once they are decompressed."""
+
+    LINES = 1  # one span a line
+    TRACES_JSON = 2  # MLflow's file, as a client sent it
 
 
 class Event(msgspec.Struct, omit_defaults=True):
@@ -71,35 +79,38 @@ class Record(msgspec.Struct, omit_defaults=True):
     trace_state: str = ""
 
 
+class _TracesJson(msgspec.Struct):
+    spans: list[msgspec.Raw]
+
+
 _LINE = msgspec.json.Decoder(Record)
+_TRACES_JSON = msgspec.json.Decoder(_TracesJson)
 _ENCODER = msgspec.json.Encoder()
 
 
 def lines(records: Iterable[Record]) -> bytes:
     """Encode spans as they are stored."""
-    return b"".join(_line(record) for record in records)
+    return b"".join(line(record) for record in records)
 
 
 def of_lines(data: bytes) -> list[Record]:
     found = []
-    for line in data.split(b"\n")[:-1]:
+    for encoded in data.split(b"\n")[:-1]:
         try:
-            found.append(_LINE.decode(line))
+            found.append(_LINE.decode(encoded))
         except msgspec.DecodeError:  # NaN and Infinity, which JSON does not have
-            found.append(msgspec.convert(json.loads(line), Record))
+            found.append(msgspec.convert(json.loads(encoded), Record))
     return found
 
 
-def of_traces_json(data: bytes) -> list[Record]:
-    """Read MLflow's `traces.json`. Raises INVALID for anything else."""
-    whole = _json(data)
-    spans = whole.get("spans") if isinstance(whole, dict) else None
-    if not isinstance(spans, list):
-        raise invalid('traces.json must be a JSON object with a list of spans: {"spans": […]}.')
-    try:
-        return [_of_mlflow(span) for span in spans]
-    except (KeyError, TypeError, ValueError, AttributeError, msgspec.ValidationError) as error:
-        raise invalid(f"A span in traces.json can't be read: {type(error).__name__}: {str(error)[:200]}.") from error
+def of_traces_json(data: bytes) -> Iterator[Record]:
+    """Read MLflow's `traces.json`, span by span. Raises INVALID for anything else."""
+    for span in _spans_of(data):
+        try:
+            record = _of_mlflow(_json(span) if isinstance(span, msgspec.Raw) else span)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, msgspec.ValidationError) as error:
+            raise invalid(f"A span in traces.json can't be read: {type(error).__name__}: {error!s:.200}.") from error
+        yield record
 
 
 def as_traces_json(trace_id: str, records: Iterable[Record]) -> bytes:
@@ -143,6 +154,11 @@ def as_message(trace_id: str, record: Record) -> dict[str, Any]:
     return message
 
 
+def as_messages(trace_id: str, records: Iterable[Record]) -> msgspec.Raw:
+    """Write the list of these messages. Each is encoded before the next is made: they take much more memory then."""
+    return msgspec.Raw(b"[" + b",".join(_ENCODER.encode(as_message(trace_id, one)) for one in records) + b"]")
+
+
 def as_span(record: Record) -> Span:
     given = record.attributes
     kind = given.get(span_facts.TYPE)
@@ -162,6 +178,11 @@ def as_span(record: Record) -> Span:
     )
 
 
+def compact(value: object) -> str:
+    """Write a value as MLflow writes JSON into tags and metadata."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def otel_id(trace_id: str) -> str:
     """Return OpenTelemetry's id of a trace, in hexadecimal. An id that none was derived from gets zeros."""
     return trace_id.removeprefix(_PREFIX) if _HEX_ID.fullmatch(trace_id) else "0" * 32
@@ -175,10 +196,10 @@ def joined(parts: Sequence[list[Record]]) -> list[Record]:
     return sorted(by_id.values(), key=lambda one: (one.parent_id is not None, one.start))
 
 
-def _line(record: Record) -> bytes:
-    line = _ENCODER.encode(record) + b"\n"
-    if b"null" not in line or not _has_infinite(msgspec.to_builtins(record)):
-        return line
+def line(record: Record) -> bytes:
+    encoded = _ENCODER.encode(record) + b"\n"
+    if b"null" not in encoded or not _has_infinite(msgspec.to_builtins(record)):
+        return encoded
     # msgspec writes NaN as null, and a metric that is not a number is not one that is missing.
     return json.dumps(msgspec.to_builtins(record), ensure_ascii=False).encode() + b"\n"
 
@@ -191,7 +212,19 @@ def _has_infinite(value: Any) -> bool:  # noqa: ANN401 - any JSON
     return isinstance(value, list) and any(_has_infinite(one) for one in value)
 
 
-def _json(data: bytes) -> Any:  # noqa: ANN401 - any JSON
+def _spans_of(data: bytes) -> Sequence[Any]:
+    """Find the spans, and leave them encoded if possible: a large file takes several times its size once it is read."""
+    try:
+        found: Sequence[Any] = _TRACES_JSON.decode(data).spans
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        whole = _json(data)
+        if not isinstance(whole, dict) or not isinstance(whole.get("spans"), list):
+            raise invalid('traces.json must be a JSON object with a list of spans: {"spans": […]}.') from None
+        found = whole["spans"]
+    return found
+
+
+def _json(data: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON
     try:
         return msgspec.json.decode(data)
     except RecursionError as error:
@@ -199,7 +232,7 @@ def _json(data: bytes) -> Any:  # noqa: ANN401 - any JSON
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
-        found = json.loads(data)  # Python's clients write bare NaN
+        found = json.loads(bytes(data))  # Python's clients write bare NaN
         msgspec.json.encode(found)  # refuses half characters, which can't be stored
     except RecursionError as error:
         raise invalid("traces.json is nested too deeply.") from error

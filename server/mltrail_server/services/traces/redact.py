@@ -1,0 +1,180 @@
+"""Take out of traces what must not be stored: whatever the patterns of the contract match (`traces: {redact: …}`).
+
+Every text is looked at, also those inside of JSON text, and whole numbers, since a card's number may be sent as one.
+The contract's check refuses patterns that can take for ever; here, time is limited, too, and long texts are searched in
+windows, so that other threads get their turn. What can't be redacted is not stored.
+
+Patterns are read from the contract, which may ask GitLab: call `of` before a transaction begins.
+"""
+
+import json as json_text
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, cast
+
+from mltrail_contract import redaction
+from mltrail_server.domain import span_facts
+from mltrail_server.domain.errors import Code, MltrailError, invalid
+from mltrail_server.domain.traces import COST_KEY, RUN_KEY, TOKENS_KEY, Trace
+from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import trace_settings
+
+from .span_records import Event, Link, Record
+
+INSTEAD = "[redacted]"
+
+_SECONDS = 5.0
+_WINDOW = 4096  # characters
+_MOST_NESTED = 5  # JSON text in JSON text
+_NUMBERS = (span_facts.TOKENS, span_facts.COST)
+_KEPT = frozenset({RUN_KEY, TOKENS_KEY, COST_KEY, "mlflow.modelId", "mlflow.trace.sizeStats", "mlflow.trace.sizeBytes"})
+"""Metadata that clients compute or that names something here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    compiled: re.Pattern[str]
+    longest: int  # characters of a match, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Redacts what one request sends, in limited time. Its methods raise INVALID when that is used up."""
+
+    patterns: Sequence[_Pattern] = ()
+    ends: float = field(default_factory=lambda: time.monotonic() + _SECONDS)
+
+    def text(self, text: str) -> str:
+        return cast("str", self._value(text, 0)) if self.patterns else text
+
+    def json(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Redact any JSON value: texts, whole numbers, and the keys of objects."""
+        return self._value(value, 0) if self.patterns else value
+
+    def trace(self, trace: Trace) -> Trace:
+        """Redact what a client says of a trace."""
+        if not self.patterns:
+            return trace
+        return replace(
+            trace,
+            tags=self._pairs(trace.tags),
+            metadata=self._pairs(trace.metadata),
+            client_request_id=self._optional(trace.client_request_id),
+            request_preview=self._optional(trace.request_preview),
+            response_preview=self._optional(trace.response_preview),
+        )
+
+    def record(self, record: Record) -> Record:
+        """Redact a span."""
+        if not self.patterns:
+            return record
+        return Record(
+            id=record.id,
+            name=self.text(record.name),
+            start=record.start,
+            end=record.end,
+            parent_id=record.parent_id,
+            kind=record.kind,
+            status=record.status,
+            message=self.text(record.message),
+            attributes={key: self._attribute(key, value) for key, value in record.attributes.items()},
+            events=[Event(self.text(one.name), one.at, self.json(one.attributes)) for one in record.events],
+            links=[Link(one.trace_id, one.span_id, self.json(one.attributes)) for one in record.links],
+            trace_state=self.text(record.trace_state),
+        )
+
+    def _pairs(self, pairs: Mapping[str, str]) -> dict[str, str]:
+        return {key: value if key in _KEPT else self.text(value) for key, value in pairs.items()}
+
+    def _optional(self, text: str | None) -> str | None:
+        return None if text is None else self.text(text)
+
+    def _attribute(self, key: str, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        if key in _NUMBERS and isinstance(value, dict) and all(isinstance(one, int | float) for one in value.values()):
+            return value
+        return self._value(value, 0)
+
+    def _value(self, value: Any, nested: int) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            if isinstance(value, str):
+                return self._text(value, nested)
+            if isinstance(value, dict):
+                return {self._plain(str(key)): self._value(one, nested) for key, one in value.items()}
+            if isinstance(value, list):
+                return [self._value(one, nested) for one in value]
+        except RecursionError as error:
+            raise invalid("Values are nested too deeply to be redacted. Log a simpler structure.") from error
+        if isinstance(value, float) and value.is_integer():  # JavaScript's numbers
+            return INSTEAD if self._plain(str(int(value))) != str(int(value)) else value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return INSTEAD if self._plain(str(value)) != str(value) else value
+        return value
+
+    def _text(self, text: str, nested: int) -> str:
+        if text[:1] in ("{", "[", '"') and nested < _MOST_NESTED:
+            try:
+                inner = json_text.loads(text)
+            except (ValueError, RecursionError):
+                pass
+            else:
+                redacted = self._value(inner, nested + 1)
+                return text if redacted == inner else json_text.dumps(redacted, ensure_ascii=False)
+        return self._plain(text)
+
+    def _plain(self, text: str) -> str:
+        places = sorted(place for pattern in self.patterns for place in self._matches(pattern, text))
+        if not places:
+            return text
+        kept: list[str] = []
+        after = 0
+        for start, end in places:
+            if start >= after:
+                kept += (text[after:start], INSTEAD)
+            after = max(after, end)  # matches of two patterns may overlap
+        return "".join((*kept, text[after:]))
+
+    def _matches(self, pattern: _Pattern, text: str) -> Iterator[tuple[int, int]]:
+        """Find where a pattern matches. A window ends so late that a match which begins in it is whole."""
+        window = max(_WINDOW, pattern.longest)
+        start = 0
+        while start < len(text):
+            if time.monotonic() > self.ends:
+                raise invalid(
+                    f"Taking out of the traces what the contract's `traces.redact` matches takes longer than "
+                    f"{_SECONDS:g} seconds, so they are not stored. Log shorter texts, or let the patterns match less."
+                )
+            end = start + window
+            last = end + pattern.longest + 1
+            for found in pattern.compiled.finditer(text, start, last):
+                if found.start() >= end:
+                    break
+                yield found.span()
+                end = max(end, found.end())
+            start = end
+
+
+def of(scope: Scope) -> Redactor:
+    """Return what redacts for a project. Raises UNAVAILABLE or INVALID if its patterns can't be known."""
+    texts = trace_settings.of_project(scope).redact
+    return Redactor(_compiled(texts)) if texts else Redactor()
+
+
+def text(scope: Scope, given: str) -> str:
+    return of(scope).text(given)
+
+
+def json(scope: Scope, given: Any) -> Any:  # noqa: ANN401 - any JSON
+    return of(scope).json(given)
+
+
+@lru_cache(maxsize=64)
+def _compiled(texts: tuple[str, ...]) -> tuple[_Pattern, ...]:
+    for one in texts:
+        if problem := redaction.problem_of(one):  # a contract is checked, but it may be of an older version
+            raise MltrailError(
+                Code.INVALID, f"The pattern {one[:60]!r} can't be used, so no trace is stored: {problem}."
+            )
+    return tuple(_Pattern(re.compile(one), redaction.longest_match(one)) for one in texts)
