@@ -85,6 +85,11 @@ class Row:
         return f"{self.measure}, {direction}" if self.cases is not None else direction
 
     @property
+    def evaluation(self) -> str:
+        """The evaluation whose scorer this is about; "" if it is about something else."""
+        return "" if self.cases is None else self.cases.evaluation
+
+    @property
     def measure(self) -> str:
         """What is computed from a table of cases; "" for a metric, whose name says it."""
         if self.cases is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mltrail_server.domain.cases.evaluation import EvaluatedCase, EvaluationResult
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.markdown import Markdown, code, link, name
 from mltrail_server.services.context import links
@@ -27,10 +28,17 @@ class Page:
 
     @property
     def style(self) -> Style:
-        return Style(name, code, self._run)
+        return Style(name, code, self._run, self.case)
 
     def _run(self, run: Run) -> Markdown:
         return link(name(run.name), self.candidate(run.iid))
+
+    def case(self, evaluation: EvaluationResult, one: EvaluatedCase) -> Markdown:
+        """Link to both answers to a case."""
+        return link(code(one.label or one.id), self.evaluation(evaluation, case=one.id))
+
+    def evaluation(self, one: EvaluationResult, *, only: str | None = None, case: str | None = None) -> str:
+        return links.evaluation(self.settings, self.path, one.candidate, against=one.baseline, only=only, case=case)
 
     def pipeline(self, pipeline: Pipeline, text: Markdown | str | None = None) -> Markdown:
         url = pipeline.web_url or links.pipeline(self.settings, self.path, pipeline.id)
@@ -42,10 +50,12 @@ class Page:
 
 def row(one: Row) -> dict[str, Markdown]:
     """Write a row of the table: its verdict with the metric, both values, and what that means."""
-    better = f"<br><sub>{one.better}</sub>" if one.better else ""
+    # A column of a phone is narrow: the evaluation stands below its scorer.
+    title, of = (one.metric, "") if one.scorer is None else (one.scorer.name, f"{code(one.evaluation)}, ")
+    better = f"<br><sub>{of}{one.better}</sub>" if one.better else ""
     start, end = rows.texts(one)
     return {
-        "verdict": Markdown(f"{one.icon} **{one.verdict}**<br>{name(one.metric)}{better}"),
+        "verdict": Markdown(f"{one.icon} **{one.verdict}**<br>{name(title)}{better}"),
         "values": Markdown(f"{start} → **{end}** {rows.unit(one)}".rstrip()),
         "means": Markdown(one.says(code)),
     }

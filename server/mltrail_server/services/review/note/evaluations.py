@@ -9,19 +9,19 @@ from typing import Any
 
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.cases import words
+from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.cases.evaluation import (
     Change,
     Criterion,
-    EvaluatedCase,
     EvaluationResult,
     Kind,
     ScorerResult,
 )
+from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.differences import Difference
 from mltrail_server.domain.direction import Basis, Better, MetricDirection
 from mltrail_server.domain.markdown import Markdown, code, link
 from mltrail_server.domain.numbers import number
-from mltrail_server.services.context import links
 from mltrail_server.services.review import scorers
 from mltrail_server.services.review.judged import ModelReport
 
@@ -62,7 +62,7 @@ def _summary(evaluations: Sequence[EvaluationResult]) -> str:
 
 
 def _evaluation(page: Page, one: EvaluationResult) -> dict[str, Any]:
-    name = link(code(one.name), _url(page, one))
+    name = link(code(one.name), page.evaluation(one))
     if one.problem:
         said = one.problem
     elif one.counts is not None:
@@ -77,7 +77,7 @@ def _evaluation(page: Page, one: EvaluationResult) -> dict[str, Any]:
 
 
 def _broke(page: Page, one: EvaluationResult) -> list[Markdown]:
-    listed = [Markdown(f"Broke: {_case(page, one, case)} ({_names(case.broke)})") for case in one.broken[:_MOST_LISTED]]
+    listed = [Markdown(f"Broke: {page.case(one, case)} ({_names(case.broke)})") for case in one.broken[:_MOST_LISTED]]
     left = len(one.broken) - len(listed)
     return [*listed, Markdown(f"and {_more(page, one, left, 'broke')}")] if left else listed
 
@@ -85,7 +85,7 @@ def _broke(page: Page, one: EvaluationResult) -> list[Markdown]:
 def _fixed(page: Page, one: EvaluationResult) -> list[Markdown]:
     if not one.fixed:
         return []
-    listed = ", ".join(_case(page, one, case) for case in one.fixed[:_MOST_LISTED])
+    listed = ", ".join(page.case(one, case) for case in one.fixed[:_MOST_LISTED])
     left = len(one.fixed) - _MOST_LISTED
     more = f" and {_more(page, one, left, 'fixed')}" if left > 0 else ""
     return [Markdown(f"Fixed: {listed}{more}")]
@@ -100,41 +100,45 @@ def _lines(page: Page, one: EvaluationResult) -> Iterator[str]:
     missing = len(one.that(Change.MISSING))
     if missing:
         yield f"Missing here: {words.count(missing)} of the baseline"
-    yield from _of_scorers(one)
+    for scorer in one.scorers[:_MOST_SCORERS]:
+        yield from _not_compared(one, scorer)
     yield from _traces(one)
     yield from _criteria(one.criteria)
     yield from (f"{remark[:1].upper()}{remark[1:]}" for remark in one.remarks)
+    yield from _compared(one)
 
 
-def _of_scorers(one: EvaluationResult) -> Iterator[str]:
+def _not_compared(one: EvaluationResult, scorer: ScorerResult) -> Iterator[str]:
+    """Say what a scorer could not judge, or why it is not compared."""
+    name, problem = code(scorer.name), scorer.result.problem
+    if remark := scorers.remark(scorer, code):
+        yield f"{name} {remark}"
+    elif scorer.kind is Kind.OTHER:
+        yield f"{name} gives neither numbers nor pass or fail: its page shows what it says"
+    elif scorer.result.compared is None and problem and problem != one.problem:
+        yield f"{name}: {problem}"
+
+
+def _compared(one: EvaluationResult) -> Iterator[str]:
+    """Say of each scorer what the test rests on, and once for all what they say of the change."""
     about_the_change = []
     for scorer in one.scorers[:_MOST_SCORERS]:
-        result, name = scorer.result, code(scorer.name)
-        if remark := scorers.remark(scorer, code):
-            yield f"{name} {remark}"
-        elif scorer.kind is Kind.OTHER:
-            yield f"{name} gives neither numbers nor pass or fail: its page shows what it says"
-        elif result.compared is None and result.problem and result.problem != one.problem:
-            yield f"{name}: {result.problem}"
-        if result.compared is not None:
-            yield f"{name}: {_found(scorer)}"
-            about_the_change.append(words.about_the_change(result.compared, of_scorer=True))
+        compared = scorer.result.compared
+        if compared is not None:
+            yield f"{code(scorer.name)}: {_found(scorer.result, compared)}"
+            about_the_change.append(words.about_the_change(compared, of_scorer=True))
     left = len(one.scorers) - _MOST_SCORERS
     if left > 0:
-        yield f"and {left} more scorers"
+        yield f"and {left} more {'scorer' if left == 1 else 'scorers'}"
     yield from dict.fromkeys(about_the_change)
 
 
-def _found(scorer: ScorerResult) -> str:
-    result = scorer.result
-    if result.compared is None:
-        return ""
-    parts = [words.changed(result.counts)] if result.counts is not None else []
-    parts = [f"{one}." for one in parts]
-    parts.append(words.about_these_models(result.compared, of_scorer=True))
+def _found(result: CaseResult, compared: CaseComparison) -> str:
+    parts = [f"{words.changed(result.counts)}."] if result.counts is not None else []
+    parts.append(words.about_these_models(compared, of_scorer=True))
     if result.decision is not None:
         lower = result.lower_is_better
-        parts.append(words.by_chance(result.compared, result.decision, result.allowed, lower=lower, of_scorer=True))
+        parts.append(words.by_chance(compared, result.decision, result.allowed, lower=lower, of_scorer=True))
     return " ".join(part for part in parts if part)
 
 
@@ -169,18 +173,10 @@ def _criteria(criteria: Sequence[Criterion]) -> Iterator[str]:
         yield f"Bars of a run gate nothing unless {code(FILE_NAME)} has {code('quality_criteria: accept')}"
 
 
-def _case(page: Page, evaluation: EvaluationResult, one: EvaluatedCase) -> Markdown:
-    return link(code(one.label or one.id), _url(page, evaluation, case=one.id))
-
-
 def _more(page: Page, one: EvaluationResult, cases: int, only: str, *, more: bool = True) -> Markdown:
-    return link(Markdown(f"{cases:,} more" if more else words.count(cases)), _url(page, one, only=only))
+    return link(Markdown(f"{cases:,} more" if more else words.count(cases)), page.evaluation(one, only=only))
 
 
 def _names(names: Sequence[str]) -> str:
     left = len(names) - _MOST_NAMED
     return ", ".join(map(code, names[:_MOST_NAMED])) + (f" and {left} more" if left > 0 else "")
-
-
-def _url(page: Page, one: EvaluationResult, *, only: str | None = None, case: str | None = None) -> str:
-    return links.evaluation(page.settings, page.path, one.candidate, against=one.baseline, only=only, case=case)

@@ -28,7 +28,7 @@ def _cases(one: EvaluationResult, style: Style, *, several: bool) -> str:
     if one.counts is None:
         return ""
     parts = [words.changed(one.counts), *_failed_before(one)]
-    broken = [style.text(case.label or case.id) for case in one.broken[:_MOST_NAMED]]
+    broken = [style.case(one, case) for case in one.broken[:_MOST_NAMED]]
     left = len(one.broken) - len(broken)
     named = f" Broke: {', '.join(broken)}{f' and {left} more' if left else ''}." if broken else ""
     return f"{of}{'; '.join(parts)}.{named}"

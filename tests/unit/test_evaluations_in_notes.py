@@ -1,0 +1,207 @@
+"""What a note says of evaluations, and that nothing of a client, a model or a judge gets out of its place in it.
+
+https://mlflow.org/docs/latest/genai/eval-monitor/
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import example, given, settings
+
+from mltrail_server.domain.cases.evaluation import Criterion, Differs, Kind
+from mltrail_server.domain.cases.evaluation import Sides as Both
+from mltrail_server.services.review import note, rows, summary
+from mltrail_server.services.review.reports import Report
+from tests.evaluations import Evaluated, Scored, marks
+from tests.fakes.gitlab import detectors
+from tests.reports import Sides, a_report, a_run
+from tests.unit.test_note import MARK, SETTINGS, TAGS, names, rendered
+
+WRONG = (*range(20, 34), *range(60, 78))
+BETTER = Scored(marks(200, wrong=(4, 111, 150, *WRONG[12:])), marks(200, wrong=WRONG))
+PAGE = "https://mltrail.example.com/team/answers/-/ml/candidates/2/evaluation?against=1"
+
+
+def a_report_of(*evaluated: Evaluated, text: str | None = None, baseline: bool = True) -> Report:
+    before = [a_run(1, {}, params={})] if baseline else []
+    return a_report({"answers": Sides([a_run(2, {}, params={})], before, evaluations=evaluated)}, text)
+
+
+def written(*evaluated: Evaluated, **options: Any) -> str:
+    return note.body(a_report_of(*evaluated, **options), settings=SETTINGS, project_path="team/answers")
+
+
+def fold(body: str) -> list[str]:
+    """The lines of the folded part about evaluations."""
+    _, _, rest = body.partition("<details><summary>Evaluation")
+    return rest.partition("</details>")[0].splitlines()
+
+
+def test_the_first_screen_says_how_many_broke_and_which() -> None:
+    lines = written(Evaluated({"correctness": BETTER})).splitlines()
+    assert lines[1] == (
+        "### ✅ Does not block: nothing is clearly worse, and `golden-set · correctness` of `answers` is better, "
+        "pass rate 0.840 → 0.885"
+    )
+    assert lines[3].startswith("**Cases:** broke 3 of 200 cases, fixed 12; 20 fail as before. Broke: [`#5 (4b2277)`](")
+    (row,) = [line for line in lines if line.startswith("| ✅")]
+    assert row == (
+        "| ✅ **better**<br>`correctness`<br><sub>`golden-set`, pass rate, higher is better</sub> | "
+        "0.840 → **0.885** | broke 3 of 200 cases, fixed 12, more than chance explains |"
+    )
+
+
+def test_broken_cases_come_first_each_with_its_scorers_and_both_answers() -> None:
+    relevance = Scored(marks(200, wrong=(4,)), marks(200, wrong=()))
+    lines = fold(written(Evaluated({"correctness": BETTER, "relevance": relevance})))
+    assert lines[0] == ", case by case: 3 broke, 12 fixed</summary>"
+    assert lines[2] == f"[`golden-set`]({PAGE}): broke 3 of 200 cases, fixed 12."
+    case = "4b227777d4dd1fc61c6f884f48641d02b4d121d3fd328cb08b5531fcacdabf8a"
+    assert lines[4] == f"- Broke: [`#5 (4b2277)`]({PAGE}&case={case}) (`correctness`, `relevance`)"
+    assert [line.partition(":")[0] for line in lines[4:]][:5] == [
+        *("- Broke", "- Broke", "- Broke", "- Fixed", "- Failed as in the baseline")
+    ]
+    assert f"and [2 more]({PAGE}&only=fixed)" in lines[7]
+    assert lines[8] == f"- Failed as in the baseline: [20 cases]({PAGE}&only=failed)"
+
+
+def test_no_more_than_ten_broken_cases_are_listed() -> None:
+    lines = fold(written(Evaluated({"correctness": Scored(marks(50, wrong=range(30)), marks(50, wrong=()))})))
+    assert sum(line.startswith("- Broke: ") for line in lines) == 10
+    assert f"- and [20 more]({PAGE}&only=broke)" in lines
+
+
+def test_another_judge_is_named_and_nothing_is_compared() -> None:
+    differs = Differs("judge", "openai:/gpt-5", "openai:/gpt-4.1")
+    judged = replace(BETTER, differs=differs, problem="another judge has marked the answers")
+    body = written(Evaluated({"relevance": judged}))
+    said = "can't be compared: judged by `openai:/gpt-5` here, by `openai:/gpt-4.1` in the baseline"
+    (row,) = [line for line in body.splitlines() if line.startswith("| ❔ **can't tell yet**")]
+    assert row.endswith(f"| 0.8400 → **0.8850** | {said} |")
+    assert f"- `relevance` {said}" in fold(body)
+    other = written(Evaluated({"relevance": replace(judged, differs=Differs("scorer", "1a", "2b"))}))
+    assert "can't be compared: the scorer has changed" in other
+
+
+def test_what_a_scorer_could_not_judge_is_said_in_its_row() -> None:
+    body = written(Evaluated({"correctness": replace(BETTER, errors=(2, 1))}))
+    said = "could not judge 2 cases, which count as failed, and could not judge 1 case of the baseline"
+    assert f"more than chance explains; {said} |" in body
+    assert f"- `correctness` {said}" in fold(body)
+
+
+def test_bars_of_the_run_are_shown_and_said_to_gate_nothing() -> None:
+    missed = Criterion("correctness/mean", True, 0.9, 0.885, before=0.95)
+    kept = Criterion("latency/p90", False, 2.0, 1.4)
+    body = written(Evaluated({"correctness": BETTER}, criteria=(missed, kept)))
+    said = "the run's own bar for <code>correctness/<wbr>mean</code> is 0.8850 (at least 0.9000). It would block only"
+    assert f"**Missed:** {said} with `quality_criteria: accept` in `.mltrail.yml`." in body
+    lines = fold(body)
+    assert (
+        "- The run's own bar for `correctness/mean`, at least 0.9000, lowered from 0.9500: missed (is 0.8850)" in lines
+    )
+    assert "- The run's own bar for `latency/p90`, at most 2.000: kept (is 1.400)" in lines
+    assert any("gate nothing unless" in line for line in lines)
+    gating = written(Evaluated({"correctness": BETTER}, criteria=(replace(missed, gates=True),)))
+    assert "**Missed:**" not in gating
+    assert "gate nothing" not in gating
+
+
+def test_latency_tokens_and_costs_are_one_line_each() -> None:
+    traces = {
+        "traces/latency_p50_ms": Both(790.0, 812.0),
+        "traces/latency_p95_ms": Both(2140.0, 1904.0),
+        "traces/tokens_mean": Both(498.4, 412.1),
+        "traces/cost_total": Both(0.3, None),
+    }
+    lines = fold(written(Evaluated({"correctness": BETTER}, traces=traces)))
+    assert "- Latency: p50 812 → 790 ms, p95 1904 → 2140 ms" in lines
+    assert "- Tokens: 412 → 498 per case" in lines
+    assert "- Cost: 0.3000 in all" in lines
+
+
+def test_without_a_baseline_failures_are_not_called_old() -> None:
+    alone = Scored(marks(20, wrong=(3,)), ())
+    lines = fold(written(Evaluated({"correctness": replace(alone, problem="no baseline yet")}), baseline=False))
+    assert any(line.startswith("- Failed here: [1 case](") for line in lines)
+
+
+def test_why_nothing_can_be_compared_comes_first() -> None:
+    body = written(Evaluated({"correctness": BETTER}, problem="2 of the baseline's 200 cases are missing here"))
+    assert "**Cases:** not compared: 2 of the baseline's 200 cases are missing here." in body
+    assert f"[`golden-set`]({PAGE}): 2 of the baseline's 200 cases are missing here." in fold(body)
+
+
+def test_a_scorer_of_which_little_is_known_is_what_the_heading_is_about() -> None:
+    few = Scored(marks(40, wrong=(1, 2, 3)), marks(40, wrong=(1, 4, 5)))
+    body = written(Evaluated({"correctness": few, "tone": Scored(marks(40, wrong=()), marks(40, wrong=()))}))
+    assert body.splitlines()[1].startswith(
+        "### ❔ Does not block: can't tell yet whether `golden-set · correctness` of `answers` is worse, pass rate"
+    )
+
+
+def test_many_evaluations_and_scorers_stay_short() -> None:
+    scored = Scored(marks(30, wrong=range(25)), marks(30, wrong=(26,)))
+    many = {f"scorer-{place}": scored for place in range(10)}
+    body = written(*(Evaluated(many, name=f"set-{place}") for place in range(8)))
+    assert len(body) <= 60_000
+    assert "And 4 more evaluations." in body
+    assert "- and 2 more scorers" in body
+
+
+def test_the_log_has_the_same_words() -> None:
+    report = a_report_of(Evaluated({"correctness": BETTER}))
+    said = summary.of_report(report, summary.PLAIN)
+    assert said.lines[0].text == (
+        "broke 3 of 200 cases, fixed 12; 20 fail as before. Broke: #5 (4b2277), #112 (f6e0a1), #151 (9ae2bd)."
+    )
+    (row,) = rows.of(report.models[0])
+    assert row.metric == "golden-set · correctness"
+
+
+def hostile_evaluation(name: str, scorer: str, case: str, model: str) -> Evaluated:
+    """Every text that a client, a model or a judge can choose holds something hostile."""
+    now, before = marks(16, wrong=range(12)), marks(16, wrong=(14, 15))
+    ids, labels = ([f"{text}{place}" for place in range(16)] for text in (case, model))
+    return Evaluated(
+        {
+            scorer: Scored(now, before, errors=(3, 1)),
+            f"{scorer}2": Scored(now, before, differs=Differs("judge", model, case), problem="another judge"),
+            f"{scorer}3": Scored(now, before, differs=Differs("scorer", model, case), problem="another scorer"),
+            f"{scorer}4": Scored([float(one) for one in now], [float(one) / 2 for one in before]),
+        },
+        name=name,
+        ids=ids,
+        labels=labels,
+        criteria=[Criterion(model, True, 0.9, 0.1), Criterion(scorer, False, 0.9, None, before=0.1)],
+    )
+
+
+@settings(max_examples=30)
+@given(names(), names(), names(), names())
+@example(f"<b>{MARK}", f"@all {MARK}", f"|{MARK}", f"`{MARK}\n/merge")
+@example(f"</details>{MARK}", f"![x]({MARK})", f"#12 {MARK}", f"\u202e{MARK}")
+def test_nothing_of_an_evaluation_leaves_its_place(name: str, scorer: str, case: str, model: str) -> None:
+    body = written(hostile_evaluation(name, scorer, case, model))
+    assert {*detectors.read(body).live} <= {"element <wbr>"}
+    assert detectors.read(body).ragged == []
+    seen = rendered(body)
+    assert seen.tags <= TAGS
+    assert seen.outside == []
+    assert all(link.startswith(("https://mltrail.example.com/", "https://gitlab.example.com/")) for link in seen.links)
+
+
+def test_what_a_scorer_says_in_words_is_never_in_a_note() -> None:
+    """It may quote what a customer has asked."""
+    report = a_report_of(Evaluated({"correctness": BETTER}))
+    (model,) = report.models
+    (one,) = model.evaluations
+    said = [
+        case._replace(marks={"tone": case.marks["correctness"]._replace(value="SECRET")}) for case in one.cases[0].here
+    ]
+    cases = (replace(one.cases[0], here=tuple(said)), *one.cases[1:])
+    tone = replace(one.scorers[0], name="tone", kind=Kind.OTHER, result=replace(one.scorers[0].result, compared=None))
+    models = (replace(model, evaluations=(replace(one, cases=cases, scorers=(*one.scorers, tone)),)),)
+    body = note.body(replace(report, models=models), settings=SETTINGS, project_path="team/answers")
+    assert "SECRET" not in body
+    assert "- `tone` gives neither numbers nor pass or fail: its page shows what it says" in fold(body)
