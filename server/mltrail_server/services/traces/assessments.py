@@ -21,7 +21,7 @@ from mltrail_server.store.traces import assessments as store
 from mltrail_server.store.traces import traces as trace_store
 from mltrail_server.store.tracking import candidates
 
-from . import rights
+from . import redact, rights
 
 _ID = re.compile(r"[\w.:-]+", re.ASCII)
 
@@ -44,7 +44,7 @@ def create(scope: Scope, told: Assessment) -> Assessment:
 
     Raises NOT_FOUND for an unknown trace and for an unknown assessment to override.
     """
-    told = _cleaned(told)
+    told = redact.of(scope).assessment(_cleaned(told))
 
     def add(tx: Transaction) -> Assessment:
         if not trace_store.exists(tx, told.trace_id):
@@ -89,6 +89,7 @@ def update(scope: Scope, trace_id: str, assessment_id: str, change: Change) -> A
 
     Raises FORBIDDEN for somebody else's, INVALID for a value of another kind.
     """
+    redactor = redact.of(scope)
     with scope.project.write() as tx:
         before = _existing(tx, trace_id, assessment_id, to_write=True)
         _check_own(scope, before)
@@ -106,7 +107,7 @@ def update(scope: Scope, trace_id: str, assessment_id: str, change: Change) -> A
                 theirs, ours = change.kind.name.lower(), before.kind.name.lower()
                 raise invalid(f"Cannot update {theirs} value on {_article(ours)} assessment.")
             after = replace(after, value=change.value, error=change.error)
-        after = _cleaned(after)
+        after = redactor.assessment(_cleaned(after))
         store.put(tx, [after])
     return after
 

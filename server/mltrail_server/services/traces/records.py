@@ -15,7 +15,7 @@ from mltrail_server.services.tracking import stamp
 from mltrail_server.store.traces import datasets as dataset_store
 from mltrail_server.store.traces import records as store
 
-from . import datasets
+from . import datasets, redact
 
 MAX_PAGE = 10_000
 SOURCE_TYPES = ("UNSPECIFIED", "TRACE", "HUMAN", "DOCUMENT", "CODE")
@@ -34,7 +34,8 @@ def upsert(scope: Scope, dataset_id: str, rows: Sequence[object]) -> Upserted:
 
     Raises INVALID for a row that can't be read, and says which.
     """
-    given = [_checked(row, place) for place, row in enumerate(rows)]
+    redactor = redact.of(scope)
+    given = [redactor.json(_checked(row, place)) for place, row in enumerate(rows)]
     stamp.check_may_begin(scope)
     with scope.project.write() as tx:
         dataset = datasets.existing(tx, dataset_id, to_write=True)

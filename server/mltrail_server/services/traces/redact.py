@@ -16,7 +16,8 @@ from functools import lru_cache
 from typing import Any, cast
 
 from mltrail_contract import redaction
-from mltrail_server.domain import span_facts
+from mltrail_server.domain import assessments, span_facts
+from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.traces import COST_KEY, RUN_KEY, TOKENS_KEY, Trace
 from mltrail_server.services.context.deps import Scope
@@ -30,7 +31,18 @@ _SECONDS = 5.0
 _WINDOW = 4096  # characters
 _MOST_NESTED = 5  # JSON text in JSON text
 _NUMBERS = (span_facts.TOKENS, span_facts.COST)
-_KEPT = frozenset({RUN_KEY, TOKENS_KEY, COST_KEY, "mlflow.modelId", "mlflow.trace.sizeStats", "mlflow.trace.sizeBytes"})
+_KEPT = frozenset(
+    {
+        RUN_KEY,
+        TOKENS_KEY,
+        COST_KEY,
+        "mlflow.modelId",
+        "mlflow.trace.sizeStats",
+        "mlflow.trace.sizeBytes",
+        assessments.RUN_KEY,
+        assessments.SCORER_DIGEST_KEY,
+    }
+)
 """Metadata that clients compute or that names something here."""
 
 
@@ -60,11 +72,23 @@ class Redactor:
             return trace
         return replace(
             trace,
-            tags=self._pairs(trace.tags),
-            metadata=self._pairs(trace.metadata),
-            client_request_id=self._optional(trace.client_request_id),
-            request_preview=self._optional(trace.request_preview),
-            response_preview=self._optional(trace.response_preview),
+            tags=self.pairs(trace.tags),
+            metadata=self.pairs(trace.metadata),
+            client_request_id=self.optional(trace.client_request_id),
+            request_preview=self.optional(trace.request_preview),
+            response_preview=self.optional(trace.response_preview),
+        )
+
+    def assessment(self, told: Assessment) -> Assessment:
+        """Redact what is said of a trace; its name and source stay."""
+        if not self.patterns:
+            return told
+        return replace(
+            told,
+            value=self.json(told.value),
+            error=self.json(told.error),
+            rationale=self.optional(told.rationale),
+            metadata=self.pairs(told.metadata),
         )
 
     def record(self, record: Record) -> Record:
@@ -86,10 +110,11 @@ class Redactor:
             trace_state=self.text(record.trace_state),
         )
 
-    def _pairs(self, pairs: Mapping[str, str]) -> dict[str, str]:
+    def pairs(self, pairs: Mapping[str, str]) -> dict[str, str]:
+        """Redact the values of tags or metadata."""
         return {key: value if key in _KEPT else self.text(value) for key, value in pairs.items()}
 
-    def _optional(self, text: str | None) -> str | None:
+    def optional(self, text: str | None) -> str | None:
         return None if text is None else self.text(text)
 
     def _attribute(self, key: str, value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -160,14 +185,6 @@ def of(scope: Scope) -> Redactor:
     """Return what redacts for a project. Raises UNAVAILABLE or INVALID if its patterns can't be known."""
     texts = trace_settings.of_project(scope).redact
     return Redactor(_compiled(texts)) if texts else Redactor()
-
-
-def text(scope: Scope, given: str) -> str:
-    return of(scope).text(given)
-
-
-def json(scope: Scope, given: Any) -> Any:  # noqa: ANN401 - any JSON
-    return of(scope).json(given)
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,6 @@
 """
 
 import re
-from collections.abc import Sequence
 from typing import BinaryIO
 
 from mltrail_server.domain import limits
@@ -61,13 +60,6 @@ def content(scope: Scope, place: TraceFile) -> bytes | File:
     if found is None:
         raise not_found(Reason.NO_FILE, path=place.path, inner=place.name)
     return found
-
-
-def remove(tx: Transaction, places: Sequence[TraceFile]) -> None:
-    """Remove the attachments of traces that are deleted. Their bytes are left to the garbage collection."""
-    for place in places:
-        if files.is_folder(tx, place.folder):
-            files.delete(tx, place.folder)
 
 
 def _owner(tx: Transaction, place: TraceFile) -> Trace:

@@ -11,6 +11,7 @@ from typing import Any
 from mltrail_server.domain import limits
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, invalid, not_found
+from mltrail_server.domain.paths import TraceFile
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.traces import (
     ARCHIVAL_FAILURE_TAG,
@@ -30,13 +31,14 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import candidates, experiments, quotas, stamp
 from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.files import files
 from mltrail_server.store.traces import assessments as assessment_store
 from mltrail_server.store.traces import links
 from mltrail_server.store.traces import traces as store
 from mltrail_server.store.traces.traces import Selection
 from mltrail_server.store.tracking import usage
 
-from . import assessments, rights
+from . import assessments, redact, rights
 
 _log = logging.getLogger(__name__)
 _STAMP = ("gitlab.CI_JOB_ID", "gitlab.CI_PIPELINE_ID", "gitlab.CI_COMMIT_SHA")
@@ -62,7 +64,9 @@ def start(scope: Scope, told: Trace, said: Sequence[Assessment] = ()) -> TraceDa
     FORBIDDEN for a trace of another job.
     """
     check_id(told.id)
-    told = replace(told, metadata={**told.metadata, FINAL_KEY: "true"})
+    redactor = redact.of(scope)
+    told = redactor.trace(replace(told, metadata={**told.metadata, FINAL_KEY: "true"}))
+    said = [redactor.assessment(one) for one in said]
 
     def store_all(tx: Transaction) -> TraceData:
         made = begin(tx, scope, told)
@@ -104,6 +108,7 @@ def start_v2(
 ) -> Trace:
     """Begin a trace of MLflow 2, whose id the server chooses."""
     told = Trace(new_id(), experiment_iid, TraceState.IN_PROGRESS, started_ms, tags=dict(tags), metadata=dict(metadata))
+    told = redact.of(scope).trace(told)
     return scope.project.write_together(lambda tx: begin(tx, scope, told))
 
 
@@ -117,6 +122,8 @@ def end_v2(
     tags: Mapping[str, str],
 ) -> Trace:
     """End a trace of MLflow 2; metadata and tags are added to those that it has."""
+    redactor = redact.of(scope)
+    tags, metadata = redactor.pairs(tags), redactor.pairs(metadata)
     with scope.project.write() as tx:
         trace = changeable(tx, scope, trace_id)
         told = replace(trace, tags=dict(tags), metadata=dict(metadata), state=state)
@@ -164,6 +171,7 @@ def with_assessments(tx: Transaction, found: Sequence[Trace]) -> list[TraceData]
 def set_tag(scope: Scope, trace_id: str, key: str, value: str) -> None:
     limits.check_key(key, "tag")
     _check_tag(scope, key, "set")
+    value = redact.of(scope).pairs({key: value})[key]
     with scope.project.write() as tx:
         changeable(tx, scope, trace_id)
         store.put_tags(tx, trace_id, {key: value[: limits.MAX_TAG_VALUE]})
@@ -235,6 +243,9 @@ def forget(tx: Transaction, traces: Sequence[Trace], *, by: str | None) -> None:
         links.remove(tx, ids)
     else:
         links.note_deleted(tx, ids, by=by)
+    for folder in (TraceFile(trace.experiment_iid, trace.id, "").folder for trace in traces):
+        if files.is_folder(tx, folder):  # attachments, which few traces have
+            files.delete(tx, folder)
     usage.add(tx, usage.TRACES, -store.remove(tx, ids))
 
 
