@@ -34,8 +34,9 @@ ANSWERS: dict[Code, tuple[int, str]] = {
 
 def render(error: MltrailError) -> Response:
     status, name = ANSWERS[error.code]
-    instead = absent.instead_of(request.path) if error.code is Code.NO_ENDPOINT else None
-    message = instead or sentences.of(error)
+    message = sentences.of(error)
+    if error.code in (Code.NO_ENDPOINT, Code.NO_METHOD):
+        message = absent.instead_of(request.path, other_method=error.code is Code.NO_METHOD) or message
     if otlp.wants_status(request):
         return otlp.render(error, request, status, message)
     return json_answer({"error_code": name, "message": message}, status)
