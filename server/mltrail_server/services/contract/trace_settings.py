@@ -9,6 +9,7 @@ from mltrail_server.store.review import contracts as contract_store
 
 from . import contracts
 
+_UNREAD = (Code.UNAVAILABLE, Code.NOT_FOUND, Code.FORBIDDEN)
 _MOST_PIPELINES = 100  # how many of the newest are searched for a contract file
 _log = logging.getLogger(__name__)
 
@@ -17,7 +18,8 @@ def of_project(scope: Scope) -> TraceSettings:
     """Return what the contract says, as it was at most a minute ago, and what the server's settings add.
 
     This may ask GitLab, so call it before a transaction begins. If GitLab does not answer, what was last known counts.
-    Raises UNAVAILABLE if nothing is, and INVALID if the contract can't be read: what nobody knows can't be taken out.
+    Raises UNAVAILABLE if nothing is, and INVALID for a contract file that is wrong: what nobody knows can't be taken
+    out. A project whose files mltrail's bot can't see has no contract.
     """
     own = tuple(scope.deps.settings.traces_redact.splitlines())
     if scope.deps.team is None:
@@ -27,7 +29,7 @@ def of_project(scope: Scope) -> TraceSettings:
         try:
             known = (scope.now, _read(scope))
         except MltrailError as error:
-            if error.code is not Code.UNAVAILABLE:
+            if error.code not in _UNREAD:
                 raise
             _log.warning("the contract of project %s: %s", scope.project_id, error.message)
             known = (scope.now, known[1] if known is not None else _stored(scope, error))
@@ -63,6 +65,6 @@ def _stored(scope: Scope, error: MltrailError) -> TraceSettings:
     with scope.project.read() as tx:
         text = contract_store.newest(tx, among=_MOST_PIPELINES)
     found = contracts.parsed(text).contract
-    if found is None:
+    if found is None and error.code is Code.UNAVAILABLE:
         raise error
-    return found.traces
+    return found.traces if found is not None else TraceSettings()
