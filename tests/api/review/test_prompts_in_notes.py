@@ -39,10 +39,8 @@ def test_the_words_that_changed_are_in_the_note(trail: Trail) -> None:
     _, pipeline = a_request(trail, GOOD, tags=loading(qa=2, style=1, new=1))
     report = trail.report(pipeline)
     pages = f"{EXTERNAL_URL}/team/churn/-/ml/prompts"
-    assert (
-        f"[`qa`]({pages}/qa?from=1&to=2), version 1 → 2:\n\n- `Answer in` ~~`one sentence`~~ **`two sentences`**\n"
-        in (report["markdown"])
-    )
+    changed = "- `Answer in` ~~`one sentence`~~ <ins>`two sentences`</ins>\n"
+    assert f"[`qa`]({pages}/qa?from=1&to=2), version 1 → 2:\n\n{changed}" in report["markdown"]
     assert "<summary>Prompts: 1 changed, 1 new, 1 no longer loaded, 1 unchanged</summary>" in report["markdown"]
     assert f"Unchanged: [`style`]({pages}/style) (version 1)\n" in report["markdown"]
     (model,) = report["models"]

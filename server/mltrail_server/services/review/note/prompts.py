@@ -23,8 +23,9 @@ _CONTEXT = 40
 _LONGEST_WORD = 24
 """A phone's line has room for no longer one, and a code span does not break inside words."""
 
-_MARKS = {Change.SAME: "{}", Change.REMOVED: "~~{}~~", Change.ADDED: "**{}**"}
-_LEGEND = Markdown("~~Struck out~~ is gone, **bold** is new.")
+_MARKS = {Change.SAME: "{}", Change.REMOVED: "~~{}~~", Change.ADDED: "<ins>{}</ins>"}
+# Bold may not show, since some versions of GitLab write all code in one weight.
+_LEGEND = Markdown("~~Struck out~~ is gone, <ins>underlined</ins> is new.")
 _UNSEEN = Markdown("only spaces, line breaks or invisible characters have changed")
 
 
