@@ -13,8 +13,8 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.ci import child_pipelines, jobs, publications
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import tables
+from mltrail_server.store.review import evaluations, pipeline_runs, tombstones
 from mltrail_server.store.review import jobs as jobs_store
-from mltrail_server.store.review import pipeline_runs, tombstones
 from mltrail_server.store.tracking import candidates, evidence
 
 BACKENDS = ("sqlite",)  # the plans below are SQLite's
@@ -49,6 +49,13 @@ READS: dict[str, Callable[[Transaction], object]] = {
     "children that train": lambda one: child_pipelines.unsettled(one, [7, 8], ended=["success"]),
     "what was refused": lambda one: publications.refusals_of_request(one, 7),
     "refused issues": publications.refused_issues,
+    "how many traces": lambda one: evaluations.linked(one, [1, 2, 3]),
+    "traces": lambda one: evaluations.traces(one, [1, 2, 3]),
+    "tags of traces": lambda one: evaluations.tags(one, [1, 2, 3], ["a", "b"]),
+    "metadata of traces": lambda one: evaluations.metadata(one, [1, 2, 3], ["a", "b"]),
+    "assessments": lambda one: evaluations.assessments(one, [1, 2, 3], limit=9),
+    "whose tokens": lambda one: evaluations.own_jobs(one, [1, 2, 3]),
+    "names of datasets": lambda one: evaluations.dataset_names(one, [1, 2, 3]),
     "a candidate's pipeline": lambda one: pipeline_runs.pipeline_of(one, 7),
 }
 

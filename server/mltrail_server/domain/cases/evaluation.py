@@ -141,28 +141,6 @@ class Criterion:
         return self.before > self.threshold if self.at_least else self.before < self.threshold
 
 
-class PromptText(NamedTuple):
-    """A version of a prompt that a run has loaded. `text` is None if the version is gone or too large to show; a chat
-    is its messages, each with its role.
-    """
-
-    version: str
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedPrompt:
-    """A prompt that the run on at least one side has loaded."""
-
-    name: str
-    here: PromptText | None
-    baseline: PromptText | None
-
-    @property
-    def changed(self) -> bool:
-        return self.here != self.baseline
-
-
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
     """An evaluation by its name, which is the contract's, or else the dataset's (`tests` for `@mlflow.test`).
@@ -186,7 +164,6 @@ class EvaluationResult:
     ours: bool = False
     traces: Mapping[str, Sides] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
-    prompts: tuple[LoadedPrompt, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property

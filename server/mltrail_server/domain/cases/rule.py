@@ -4,41 +4,46 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from mltrail_contract import Model, Outcome, Rule, Then
+from mltrail_contract import CaseTable, Model, Outcome, Rule, Then
 from mltrail_server.domain import rules
 from mltrail_server.domain.hypotheses import Decision, Family, Hypothesis, Key
 from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.verdict import WORST_FIRST, Verdict
 
-from . import tested, words
+from . import evaluation_rule, tested, words
 from .comparison import CaseMetric
+from .evaluation import EvaluationResult
+from .evaluation_rule import OWN_CASES, Bounds
 from .result import CaseResult
-
-_OWN_CASES = "this merge request is the cause: log the same cases as the baseline, or have somebody accept this table"
 
 
 @dataclass(frozen=True, slots=True)
 class CaseInput:
-    """A model's tables, compared. `red` are the rules that this merge request has broken before, by `rules.name_of`.
-    Earlier looks at the same files cost nothing: each has a model of its own, and so a question of its own.
+    """A model's tables, compared, those of its evaluations' scorers included. `red` are the rules that this merge
+    request has broken before, by `rules.name_of`. Earlier looks at the same files cost nothing: each has a model of its
+    own, and so a question of its own.
     """
 
     model: Model
     tables: Sequence[CaseResult]
     target: str
     red: AbstractSet[str] = frozenset()
+    evaluations: Sequence[EvaluationResult] = ()
 
 
 def hypotheses(given: CaseInput) -> list[Hypothesis]:
     """List what is tested: what each rule with `worse_by` asks, and each table that no such rule names."""
-    by_name = {one.name: one for one in given.tables if one.compared is not None}
     asked = [
-        _hypothesis(given, by_name[rule.cases or ""], place, rule)
+        _hypothesis(given, one, place, rule)
         for place, rule in _rules(given)
-        if rule.worse_by is not None and rule.cases in by_name
+        if rule.worse_by is not None
+        for one in _tables(given, rule)
+        if one.compared is not None
     ]
     ruled = _compared_by_rules(given)
-    return asked + [_hypothesis(given, one) for name, one in by_name.items() if name not in ruled]
+    return asked + [
+        _hypothesis(given, one) for one in given.tables if one.compared is not None and one.name not in ruled
+    ]
 
 
 def judge(given: CaseInput, decisions: Mapping[Key, Decision]) -> tuple[tuple[CaseResult, ...], tuple[Ruling, ...]]:
@@ -46,10 +51,10 @@ def judge(given: CaseInput, decisions: Mapping[Key, Decision]) -> tuple[tuple[Ca
     `hypotheses`. A table has the worst verdict of the rules that compare it. A rule that was broken before and whose
     result is unknown now counts as still broken.
     """
-    by_name = {one.name: one for one in given.tables}
     rulings = tuple(
-        rules.unless_fixed(_ruling(given, place, rule, by_name, decisions), given.model.name, given.red)
+        rules.unless_fixed(ruling, given.model.name, given.red)
         for place, rule in _rules(given)
+        for ruling in _rulings(given, place, rule, decisions)
     )
     comparing = [one for one in rulings if one.rule.worse_by is not None]
     comparing.sort(key=lambda one: WORST_FIRST.index(one.verdict), reverse=True)
@@ -63,15 +68,24 @@ def judge(given: CaseInput, decisions: Mapping[Key, Decision]) -> tuple[tuple[Ca
 
 def expectation(model: Model, rule: Rule) -> str:
     """Say in words what a rule about cases expects."""
-    parts = []
-    if rule.broke_at_most is not None:
-        parts.append(f"must break at most {words.count(rule.broke_at_most)}" if rule.broke_at_most else _NONE)
     table = model.cases.get(rule.cases or "")
-    if rule.worse_by is not None and table is not None:
+    if table is None:
+        return Bounds(model, rule, None, None).expects
+    return _expectation(rule, table)
+
+
+def _expectation(rule: Rule, table: CaseTable, *, of_scorer: bool = False) -> str:
+    parts = []
+    if rule.broke_at_most is not None and table.table:
+        parts.append(f"must break at most {words.count(rule.broke_at_most)}" if rule.broke_at_most else _NONE)
+    if rule.worse_by is not None:
         metric, tolerance = CaseMetric(table.measure), rule.worse_by
         amount = f"{tolerance.amount:g} %" if tolerance.percent else words.amount(metric, tolerance.amount)
         word = "rise" if words.lower_is_better(table) else "drop"
-        parts.append(f"{words.name(metric)} must not {word}" + (f" by more than {amount}" if tolerance.amount else ""))
+        parts.append(
+            f"{words.name(metric, of_scorer=of_scorer)} must not {word}"
+            + (f" by more than {amount}" if tolerance.amount else "")
+        )
     return ", ".join(parts)
 
 
@@ -82,8 +96,33 @@ def _rules(given: CaseInput) -> Iterator[tuple[int, Rule]]:
     return ((place, rule) for place, rule in enumerate(given.model.case_rules) if rules.applies(rule, given.target))
 
 
-def _compared_by_rules(given: CaseInput) -> set[str | None]:
-    return {rule.cases for _, rule in _rules(given) if rule.worse_by is not None}
+def _tables(given: CaseInput, rule: Rule) -> list[CaseResult]:
+    """List the tables that a rule is about: the one that it names, or those of an evaluation's scorers."""
+    if rule.cases in given.model.evaluations:
+        return evaluation_rule.tables(rule, given.tables)
+    return [one for one in given.tables if one.name == rule.cases and not one.evaluation]
+
+
+def _compared_by_rules(given: CaseInput) -> set[str]:
+    return {one.name for _, rule in _rules(given) if rule.worse_by is not None for one in _tables(given, rule)}
+
+
+def _rulings(given: CaseInput, place: int, rule: Rule, decisions: Mapping[Key, Decision]) -> list[Ruling]:
+    """Return what a rule says: one ruling about a table; of an evaluation one about its cases, and one per scorer."""
+    found = _tables(given, rule)
+    if rule.cases not in given.model.evaluations:
+        return [_ruling(given, place, rule, found[0] if found else None, decisions)]
+    evaluation = next((one for one in given.evaluations if one.name == rule.cases), None)
+    unlogged = evaluation_rule.unlogged(rule, given.tables)
+    about_cases = Bounds(given.model, rule, evaluation, unlogged).ruling()
+    rulings = [] if about_cases is None else [about_cases]
+    if rule.worse_by is not None and not found:
+        # Whatever keeps a bound from being checked keeps this from being tested.
+        if about_cases is None or about_cases.known:
+            rulings.append(_unknown(given.model, rule, unlogged))
+    elif rule.worse_by is not None:
+        rulings += [_ruling(given, place, rule, one, decisions) for one in found]
+    return rulings
 
 
 def _hypothesis(given: CaseInput, one: CaseResult, place: int | None = None, rule: Rule | None = None) -> Hypothesis:
@@ -108,10 +147,9 @@ def _ruling(
     given: CaseInput,
     place: int,
     rule: Rule,
-    by_name: Mapping[str, CaseResult],
+    one: CaseResult | None,
     decisions: Mapping[Key, Decision],
 ) -> Ruling:
-    one = by_name.get(rule.cases or "")
     if one is None or one.compared is None:
         return _unknown(given.model, rule, one)
     bar = _bar(given.model, rule, one)
@@ -124,7 +162,7 @@ def _ruling(
         one.name,
         rule,
         outcome.get(found.verdict, Outcome.PASS),
-        expectation(given.model, rule),
+        _expectation(rule, one.table, of_scorer=bool(one.scorer)),
         found.sentence,
         found.verdict,
         found.advice,
@@ -137,7 +175,7 @@ def _ruling(
 
 def _bar(model: Model, rule: Rule, one: CaseResult) -> Ruling | None:
     """Hold the number of broken cases against the rule's plain bound."""
-    if rule.broke_at_most is None or one.counts is None:
+    if rule.broke_at_most is None or one.counts is None or one.evaluation:
         return None
     broken = one.counts.broke > rule.broke_at_most
     return Ruling(
@@ -153,13 +191,15 @@ def _bar(model: Model, rule: Rule, one: CaseResult) -> Ruling | None:
 def _unknown(model: Model, rule: Rule, found: CaseResult | None) -> Ruling:
     ours = found is not None and found.ours
     return Ruling(
-        rule.cases or "",
+        found.name if found is not None else evaluation_rule.name_in(rule),
         rule,
         Outcome(rule.then) if ours else model.if_unknown,
-        expectation(model, rule),
+        _expectation(rule, found.table, of_scorer=bool(found.scorer))
+        if found is not None
+        else expectation(model, rule),
         (found.problem if found is not None else "") or words.UNREAD,
         Verdict.CANT_TELL,
-        advice=_OWN_CASES if ours else "",
+        advice=OWN_CASES if ours else "",
     )
 
 

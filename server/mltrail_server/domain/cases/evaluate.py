@@ -1,0 +1,345 @@
+"""Compare an evaluation's runs: each scorer as a table of cases, and what became of each case by all of them."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from mltrail_contract import CaseTable, Evaluation, HigherOrLower, Measure
+from mltrail_server.domain import globs
+from mltrail_server.domain.comparison import NO_BASELINE
+from mltrail_server.domain.direction import Better, direction_by_name
+
+from . import marks, words
+from .comparison import Counts
+from .evaluation import CaseTrace, Differs, EvaluatedCase, EvaluationResult, Kind, Mark, ScorerResult, Sides
+from .result import CaseResult, found
+from .table import Answer, Case
+
+TESTS = "tests"
+"""The name of the evaluation that `@mlflow.test` makes of all tests of a session."""
+
+_MOST_SCORERS = 50
+_MOST_OTHERS = 200_000  # marks of further runs, which tell a change from chance
+_LABEL = 60
+_DIGEST = 6
+
+_WHICH_WAY = "are higher or lower numbers better? Say it in the contract, under `better` of this evaluation"
+_NOT_COMPARED = "its answers are neither pass or fail nor numbers"
+_NOT_HERE = "this scorer has judged no case here"
+NOT_THERE = "the baseline does not have this scorer"
+_OTHER_KIND = "this scorer gives other kinds of answers than in the baseline"
+_OTHER_CODE = "this scorer is not the baseline's: its code has changed"
+_OTHER_JUDGE = "another model judges here than in the baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class RunAnswers:
+    """What one run's traces say. `cases` are its answers by case, in their order, each trace with what scorers said of
+    it; `tests` names those that are tests. `expected` is a digest of what was expected of each case. `digests` and
+    `judges` are, by scorer, those of its code and the models that judged. `deleted` traces were taken away by others,
+    and `problem` says why a run is not read at all.
+    """
+
+    candidate: int
+    eid: str
+    evaluation: str
+    cases: Mapping[str, tuple[CaseTrace, ...]] = field(default_factory=dict)
+    tests: frozenset[str] = frozenset()
+    expected: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    judges: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    deleted: int = 0
+    problem: str = ""
+
+    @property
+    def scorers(self) -> set[str]:
+        return {name for traces in self.cases.values() for trace in traces for name in trace.marks}
+
+    def marks(self, scorer: str) -> Iterator[tuple[str, Mark]]:
+        """Yield what a scorer said, by case. Where the application failed, it could say nothing, which is a failure."""
+        for case, traces in self.cases.items():
+            for trace in traces:
+                if scorer in trace.marks:
+                    yield case, trace.marks[scorer]
+                elif trace.failed:
+                    yield case, Mark(None, error=marks.NO_ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scorer:
+    """How a scorer's marks are read."""
+
+    name: str
+    kind: Kind
+    better: HigherOrLower | None  # None: nobody knows
+    bar: float | None
+
+    @property
+    def passes(self) -> bool:
+        """Whether it passes or fails cases."""
+        return self.kind is Kind.PASS_FAIL or (self.kind is Kind.SCORE and self.bar is not None)
+
+    def read(self, mark: Mark) -> Mark:
+        return marks.judged(mark, self.kind, bar=self.bar, better=self.better or HigherOrLower.HIGHER)
+
+    def table(self, evaluation: str) -> CaseTable:
+        name = f"{evaluation} · {self.name}"
+        if self.kind is not Kind.SCORE:
+            return CaseTable(name, "", "case", label="passed", prediction="passed", given_measure=Measure.ACCURACY)
+        better = self.better or HigherOrLower.HIGHER
+        return CaseTable(
+            name, "", "case", score="mark", threshold=self.bar, better=better, given_measure=Measure.MEAN_SCORE
+        )
+
+    def cases(self, run: RunAnswers, worst: float | None) -> list[Case]:
+        """Write a run's marks as a table. An error counts as a wrong answer, or as the worst number on either side."""
+        rows = []
+        for case, raw in run.marks(self.name):
+            mark = self.read(raw)
+            label = "1" if self.passes else None
+            prediction = None if mark.passed is None else str(int(mark.passed))
+            score = None
+            if self.kind is Kind.SCORE:
+                score = worst if mark.error else marks.number_of(mark.value)
+            rows.append(Case(case, label, Answer(prediction, score)))
+        return rows
+
+
+def evaluate(
+    asked: Evaluation, before: Sequence[RunAnswers], now: Sequence[RunAnswers], *, stated: bool
+) -> EvaluationResult:
+    """Compare the runs of an evaluation, the named one of each side first; `now` has at least one. `stated` is set if
+    the contract asks for it, and not only the runs show it.
+    """
+    here, there = now[0], before[0] if before else None
+    problem, ours = _problem(here, there)
+    names = sorted(here.scorers | (there.scorers if there is not None else set()))
+    names = [name for name in names if name in globs.matching_any(names, asked.scorers)]
+    scorers = [_scorer(asked, name, here, there, stated=stated) for name in names[:_MOST_SCORERS]]
+    remarks = () if len(names) <= _MOST_SCORERS else (f"Only {_MOST_SCORERS} of {len(names)} scorers are compared.",)
+    results = [
+        _compared(asked.name, one, before, now, CaseResult(one.table(asked.name), problem=problem, ours=ours))
+        for one in scorers
+    ]
+    comparable = {one.name for one, result in zip(scorers, results, strict=True) if result.result.compared is not None}
+    cases = tuple(_cases(scorers, here, there, comparable))
+    counting = any(one.passes and one.name in comparable for one in scorers)
+    return EvaluationResult(
+        asked.name,
+        here.candidate,
+        here.eid,
+        there.candidate if there is not None else None,
+        there.eid if there is not None else "",
+        tuple(results),
+        cases,
+        _counts(cases) if counting else None,
+        problem,
+        ours,
+        remarks=remarks,
+    )
+
+
+def missing(asked: Evaluation, *, before: bool) -> CaseResult:
+    """Say that no run here has an evaluation that the contract names; `before`: the baseline has it."""
+    problem = "the evaluation was not logged here" if before else "no run has this evaluation"
+    table = CaseTable(asked.name, "", "case", label="passed", prediction="passed", given_measure=Measure.ACCURACY)
+    return CaseResult(table, problem=problem, ours=before, evaluation=asked.name)
+
+
+def _problem(here: RunAnswers, there: RunAnswers | None) -> tuple[str, bool]:
+    """Say what keeps all scorers from being compared, and whether this side is the cause."""
+    if here.problem or here.deleted:
+        return here.problem or f"{_traces(here.deleted)} of this run", True
+    if there is None:
+        return NO_BASELINE, False
+    if there.problem or there.deleted:
+        return f"in the baseline, {there.problem or _traces(there.deleted)}", False
+    common = here.cases.keys() & there.cases.keys()
+    other = sum(here.expected.get(case) != there.expected.get(case) for case in common)
+    if other:
+        return f"{words.count(other)} {'has' if other == 1 else 'have'} other expectations than in the baseline", True
+    return "", False
+
+
+def _traces(deleted: int) -> str:
+    return "1 trace was deleted" if deleted == 1 else f"{deleted:,} traces were deleted"
+
+
+def _scorer(asked: Evaluation, name: str, here: RunAnswers, there: RunAnswers | None, *, stated: bool) -> _Scorer:
+    """Find how a scorer is read: by the baseline's marks if there are any, so that odd ones here count as failures."""
+    kinds = [marks.kind_of([mark for _, mark in run.marks(name)]) for run in (there, here) if run is not None]
+    kind = next((one for one in kinds if one is not None), Kind.PASS_FAIL)
+    better = asked.better.get(name)
+    if better is None and kind is Kind.SCORE:
+        known = direction_by_name(name).better
+        if known is not Better.UNKNOWN:
+            better = HigherOrLower(known)
+        elif stated:
+            better = HigherOrLower.HIGHER
+    return _Scorer(name, kind, better, asked.pass_at.get(name) if kind is Kind.SCORE else None)
+
+
+def _compared(
+    evaluation: str, one: _Scorer, before: Sequence[RunAnswers], now: Sequence[RunAnswers], given: CaseResult
+) -> ScorerResult:
+    here, there = now[0], before[0] if before else None
+    differs = _differs(one.name, here, there)
+    result = given if given.problem else _of_scorer(one, before, now, given.table, differs)
+    sides = [_value(one, run) for run in (here, there)]
+    errors = [_errors(one, run) for run in (here, there)]
+    return ScorerResult(
+        one.name,
+        one.kind,
+        replace(result, evaluation=evaluation, scorer=one.name),
+        Sides(*sides),
+        (errors[0], errors[1]),
+        differs,
+    )
+
+
+def _of_scorer(
+    one: _Scorer, before: Sequence[RunAnswers], now: Sequence[RunAnswers], table: CaseTable, differs: Differs | None
+) -> CaseResult:
+    problem, ours = _problem_of_scorer(one, now[0], before[0], differs)
+    if problem:
+        return CaseResult(table, problem=problem, ours=ours)
+    worst = _worst(one, (now[0], before[0]))
+    sides = []
+    for runs in (before, now):
+        others = runs[1:] if all(one.name in run.scorers for run in runs) else ()
+        sides.append([one.cases(run, worst) for run in (runs[0], *others)])
+    if sum(map(len, (*sides[0][1:], *sides[1][1:]))) > _MOST_OTHERS:
+        sides = [side[:1] for side in sides]
+    return found(table, sides[0], sides[1])
+
+
+def _problem_of_scorer(one: _Scorer, here: RunAnswers, there: RunAnswers, differs: Differs | None) -> tuple[str, bool]:
+    """Say what keeps one scorer from being compared, and whether this side is the cause."""
+    kinds = {marks.kind_of([mark for _, mark in run.marks(one.name)]) for run in (here, there)} - {None}
+    problems = (
+        (one.name not in here.scorers, _NOT_HERE, True),
+        (one.name not in there.scorers, NOT_THERE, False),
+        (differs is not None and differs.what == "scorer", _OTHER_CODE, True),
+        (differs is not None, _OTHER_JUDGE, True),
+        (len(kinds) > 1, _OTHER_KIND, True),
+        (one.kind is Kind.OTHER, _NOT_COMPARED, False),
+        (one.kind is Kind.SCORE and one.better is None, _WHICH_WAY, False),
+    )
+    return next(((sentence, ours) for is_so, sentence, ours in problems if is_so), ("", False))
+
+
+def _differs(name: str, here: RunAnswers, there: RunAnswers | None) -> Differs | None:
+    """Tell whether a scorer's code, or the model that judges, is another one. What a side does not say is no
+    difference, since older clients say neither.
+    """
+    if there is None:
+        return None
+    for what, mine, theirs in (("scorer", here.digests, there.digests), ("judge", here.judges, there.judges)):
+        now, before = mine.get(name, frozenset()), theirs.get(name, frozenset())
+        if now and before and now != before:
+            return Differs(what, ", ".join(sorted(now)), ", ".join(sorted(before)))
+    return None
+
+
+def _worst(one: _Scorer, runs: Iterable[RunAnswers]) -> float | None:
+    """Return the worst number that a scorer has given on either side."""
+    numbers = [marks.number_of(mark.value) for run in runs for _, mark in run.marks(one.name) if not mark.error]
+    known = [number for number in numbers if number is not None]
+    return (max if one.better is HigherOrLower.LOWER else min)(known, default=None)
+
+
+def _value(one: _Scorer, run: RunAnswers | None) -> float | None:
+    """Return the share of a run's cases that pass, or the mean of its numbers; a case counts once."""
+    if run is None or one.kind is Kind.OTHER:
+        return None
+    by_case: dict[str, list[float]] = {}
+    worst = _worst(one, [run])
+    for case, raw in run.marks(one.name):
+        mark = one.read(raw)
+        value = float(bool(mark.passed)) if one.kind is Kind.PASS_FAIL else marks.number_of(mark.value)
+        if mark.error and one.kind is Kind.SCORE:
+            value = worst
+        if value is not None:
+            by_case.setdefault(case, []).append(value)
+    found_mean = fmean(map(fmean, by_case.values())) if by_case and one.name in run.scorers else math.nan
+    return None if math.isnan(found_mean) else found_mean
+
+
+def _errors(one: _Scorer, run: RunAnswers | None) -> int:
+    if run is None or one.name not in run.scorers:
+        return 0
+    return len({case for case, mark in run.marks(one.name) if one.read(mark).error})
+
+
+def _cases(
+    scorers: Sequence[_Scorer], here: RunAnswers, there: RunAnswers | None, comparable: set[str]
+) -> Iterator[EvaluatedCase]:
+    """Yield each case: those here in their order, then those that only the baseline has."""
+    theirs = there.cases if there is not None else {}
+    mine, others = here.scorers, there.scorers if there is not None else set()
+    for place, name in enumerate([*here.cases, *(case for case in theirs if case not in here.cases)], 1):
+        now = _read(scorers, here.cases.get(name, ()), mine)
+        before = _read(scorers, theirs.get(name, ()), others)
+        broke: list[str] = []
+        fixed: list[str] = []
+        failed: list[str] = []
+        judged = False
+        for one in scorers:
+            if not one.passes:
+                continue
+            new, old = _share(one.name, now), _share(one.name, before)
+            if now and new is None and old is not None:
+                failed.append(one.name)  # leaving out a judgement is no way to pass
+            judged = judged or new is not None
+            if new is not None and new < 1:
+                failed.append(one.name)
+            if one.name in comparable and new is not None and old is not None and new != old:
+                (broke if new < old else fixed).append(one.name)
+        passed = not failed if judged or failed else None
+        tests = here.tests | (there.tests if there is not None else frozenset())
+        label = _label(name, place, is_test=name in tests)
+        yield EvaluatedCase(name, label, now, before, tuple(broke), tuple(fixed), tuple(failed), passed)
+
+
+def _read(scorers: Sequence[_Scorer], traces: Sequence[CaseTrace], known: set[str]) -> tuple[CaseTrace, ...]:
+    """Say of each mark whether it passes. A trace that failed has failed by all scorers of its run."""
+    return tuple(
+        trace._replace(
+            marks={
+                one.name: one.read(trace.marks.get(one.name) or Mark(None, error=marks.NO_ANSWER))
+                for one in scorers
+                if one.name in trace.marks or (trace.failed and one.name in known)
+            }
+        )
+        for trace in traces
+    )
+
+
+def _share(scorer: str, traces: Sequence[CaseTrace]) -> float | None:
+    """Return in how many of a case's answers a scorer passes it; None if it has judged none."""
+    found_marks = [trace.marks[scorer].passed for trace in traces if scorer in trace.marks]
+    return sum(map(bool, found_marks)) / len(found_marks) if found_marks else None
+
+
+def _label(name: str, place: int, *, is_test: bool) -> str:
+    if is_test:
+        return name.rpartition("::")[2][:_LABEL]
+    return f"#{place} ({name[:_DIGEST]})" if _is_digest(name) else name[:_LABEL]
+
+
+def _is_digest(name: str) -> bool:
+    return len(name) >= 2 * _DIGEST and not name.strip("0123456789abcdef")
+
+
+def _counts(cases: Iterable[EvaluatedCase]) -> Counts:
+    broke = fixed = right = wrong = 0
+    for one in cases:
+        if not one.here or not one.baseline or one.passed is None:
+            continue
+        broke += bool(one.broke)
+        fixed += bool(one.fixed and not one.broke)
+        unchanged = not one.broke and not one.fixed
+        right += unchanged and one.passed
+        wrong += unchanged and not one.passed
+    return Counts(broke, fixed, right, wrong)
