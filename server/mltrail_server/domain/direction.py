@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from mltrail_contract import Model
 
-from . import globs, measures
+from . import globs, measures, trace_metrics
 
 
 class Better(StrEnum):
@@ -151,6 +151,8 @@ _UNKNOWN = MetricDirection(Better.UNKNOWN, Basis.GUESSED)
 @lru_cache(maxsize=16_384)
 def direction_by_name(name: str) -> MetricDirection:
     """Find what a name alone shows: the direction of a known measure, a guess, or nothing."""
+    if name in trace_metrics.NAMES:
+        return MetricDirection(Better.LOWER, Basis.KNOWN)
     found = words(name)
     if not found or len(found) > _MOST_WORDS:
         return _UNKNOWN
@@ -307,7 +309,8 @@ def primary_metric(names: Iterable[str]) -> str | None:
     """Choose the metric that most likely ranks candidates: validation first, then test, then the rest, training last;
     known measures before guesses.
     """
-    known = [name for name in names if direction_by_name(name).better is not Better.UNKNOWN and not is_system(name)]
+    measured = [name for name in names if not is_system(name) and name not in trace_metrics.NAMES]
+    known = [name for name in measured if direction_by_name(name).better is not Better.UNKNOWN]
 
     def place(name: str) -> tuple[int, bool, tuple[int, int, int, str]]:
         return _split(words(name)), not direction_by_name(name).certain, display_order(name)

@@ -12,6 +12,7 @@ from mltrail_contract import Model
 
 from . import gate, hypotheses, rules
 from .cases import rule as case_rules
+from .cases.evaluation import EvaluationResult
 from .cases.result import CaseResult
 from .cases.rule import CaseInput
 from .comparison import NO_BASELINE, NO_CONTRACT, Comparison, MetricChange
@@ -36,7 +37,7 @@ class ModelInput:
 
     `red` are the rules that this merge request has broken before. `counts` is False for a model that the merge request
     leaves untouched: it takes no part in the families. `pipelines` are the ids of the target branch's pipelines, the
-    baseline's first, then the history's. `cases` are its tables of cases, compared.
+    baseline's first, then the history's. `cases` are its tables of cases, compared; those of its `evaluations` as well.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelInput:
     counts: bool = True
     pipelines: Sequence[int] = ()
     cases: Sequence[CaseResult] = ()
+    evaluations: Sequence[EvaluationResult] = ()
 
     @property
     def contract(self) -> Model:
@@ -103,7 +105,7 @@ def _hypotheses(given: ModelInput, checks: Sequence[Check | Ruling]) -> list[Hyp
 
 
 def _case_input(given: ModelInput) -> CaseInput:
-    return CaseInput(given.contract, given.cases, given.target, given.red)
+    return CaseInput(given.contract, given.cases, given.target, given.red, given.evaluations)
 
 
 def _ruled_by(given: ModelInput) -> set[str]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from . import datasets
+from . import datasets, trace_metrics
 from .grouping import Group, Run, RunState, group_of, usable
 from .hypotheses import FIRST, shares_of
 from .statistics import MeanError, Summary, t_two_sided, welch
@@ -166,7 +166,7 @@ def _chances(run: Run, group: Group) -> tuple[tuple[str, str], ...]:
 
 
 def _logged(run: Run) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, repr(value)) for name, value in run.metrics.items()))
+    return tuple(sorted((name, repr(value)) for name, value in run.metrics.items() if name not in trace_metrics.NAMES))
 
 
 def _mean_of(repeats: Sequence[Run]) -> Mapping[str, float]:

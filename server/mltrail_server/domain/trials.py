@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import globs
+from . import globs, trace_metrics
 from .grouping import Run, RunState, usable
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -63,7 +63,7 @@ def confirms(run: Run) -> bool:
 
 
 def _logged(run: Run, matter: set[str] | None) -> set[str]:
-    names = {name for name, value in run.metrics.items() if usable(value)}
+    names = {name for name, value in run.metrics.items() if usable(value) and name not in trace_metrics.NAMES}
     return names if matter is None else names & matter
 
 

@@ -75,17 +75,16 @@ def expectation(model: Model, rule: Rule) -> str:
 
 
 def _expectation(rule: Rule, table: CaseTable, *, of_scorer: bool = False) -> str:
+    """Say what a rule expects of one table. How many cases of an evaluation break is not about one scorer's table."""
     parts = []
-    if rule.broke_at_most is not None and table.table:
+    if rule.broke_at_most is not None and not of_scorer:
         parts.append(f"must break at most {words.count(rule.broke_at_most)}" if rule.broke_at_most else _NONE)
     if rule.worse_by is not None:
         metric, tolerance = CaseMetric(table.measure), rule.worse_by
         amount = f"{tolerance.amount:g} %" if tolerance.percent else words.amount(metric, tolerance.amount)
         word = "rise" if words.lower_is_better(table) else "drop"
-        parts.append(
-            f"{words.name(metric, of_scorer=of_scorer)} must not {word}"
-            + (f" by more than {amount}" if tolerance.amount else "")
-        )
+        bound = f" by more than {amount}" if tolerance.amount else ""
+        parts.append(f"{words.name(metric, of_scorer=of_scorer)} must not {word}{bound}")
     return ", ".join(parts)
 
 
@@ -190,13 +189,14 @@ def _bar(model: Model, rule: Rule, one: CaseResult) -> Ruling | None:
 
 def _unknown(model: Model, rule: Rule, found: CaseResult | None) -> Ruling:
     ours = found is not None and found.ours
+    expects = expectation(model, rule)
+    if found is not None and rule.cases in model.evaluations:
+        expects = _expectation(rule, found.table, of_scorer=True)
     return Ruling(
         found.name if found is not None else evaluation_rule.name_in(rule),
         rule,
         Outcome(rule.then) if ours else model.if_unknown,
-        _expectation(rule, found.table, of_scorer=bool(found.scorer))
-        if found is not None
-        else expectation(model, rule),
+        expects,
         (found.problem if found is not None else "") or words.UNREAD,
         Verdict.CANT_TELL,
         advice=OWN_CASES if ours else "",

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from mltrail_contract import Contract, Model, Outcome
-from mltrail_server.domain import conclusion, gate, judgement, rules, selection, silence
+from mltrail_contract import Contract, Model, Outcome, QualityCriteria
+from mltrail_server.domain import conclusion, gate, globs, judgement, rules, selection, silence
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, compare, contract_of
 from mltrail_server.domain.conclusion import Conclusion, Level
@@ -17,6 +17,8 @@ from mltrail_server.services.contract.contracts import ContractVersion
 
 from . import baselines, extremes, model_runs
 from .baselines import ModelBaseline
+from .cases import evaluations
+from .cases.evaluations import Asked, Evaluated
 from .judged import Judged, ModelReport, gone_sentence
 from .model_runs import GateInput, Selected
 
@@ -32,6 +34,9 @@ def judge(given: GateInput, version: ContractVersion) -> Judged:
     return _judge(given, version) if repaired is None else _judge_repair(given, version, repaired)
 
 
+_NO_EVALUATIONS = Evaluated()
+
+
 @dataclass(frozen=True, slots=True)
 class _Measured:
     """One model, and what it is judged by. `model` is its part of the contract, None if that does not mention it."""
@@ -42,6 +47,7 @@ class _Measured:
     baseline: ModelBaseline
     model: Model | None
     touched: bool
+    evaluated: Evaluated = _NO_EVALUATIONS
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -85,7 +91,8 @@ def _judge(given: GateInput, version: ContractVersion) -> Judged:
         model = contract.models.get(name) if contract else None
         touched = model is None or selection.touched(model, given.contract.changed_paths)
         measured.append(_Measured(name, its_runs, compared[name], chosen[name], model, touched))
-    tables = _tables(given, measured)
+    tables, evaluated = _tables(given, measured), _evaluated(given, measured)
+    measured = [_with_evaluations(one, evaluated[one.name]) if one.name in evaluated else one for one in measured]
     judged = judgement.judge_models(_model_input(given, one, tables.get(one.name, ())) for one in measured)
     models = []
     for one in measured:
@@ -134,7 +141,8 @@ def _model_input(given: GateInput, one: _Measured, tables: Sequence[CaseResult])
         given.red.get(one.name, frozenset()),
         one.touched,
         [baseline.pipeline.id if baseline.pipeline else 0, *(pipeline.id for pipeline, _ in baseline.history)],
-        tables,
+        (*tables, *one.evaluated.tables),
+        one.evaluated.evaluations,
     )
 
 
@@ -142,6 +150,29 @@ def _tables(given: GateInput, measured: Sequence[_Measured]) -> dict[str, tuple[
     """Compare the tables of cases of the models that the merge request touches."""
     asked = {one.name: (one.model, one.comparison) for one in measured if one.model is not None and one.touched}
     return given.cases.of(given.tx, asked) if given.cases is not None else {}
+
+
+def _evaluated(given: GateInput, measured: Sequence[_Measured]) -> dict[str, Evaluated]:
+    """Compare the evaluations of the models that the merge request touches, whether or not a contract names them."""
+    asked = {
+        one.name: Asked(one.model or NO_CONTRACT, one.comparison, one.runs, one.baseline.runs)
+        for one in measured
+        if one.touched
+    }
+    return given.cases.evaluations(given.tx, asked) if given.cases is not None else {}
+
+
+def _with_evaluations(one: _Measured, evaluated: Evaluated) -> _Measured:
+    """Add a model's evaluations, and the bars that its run declares if the contract accepts those. What scorers' tables
+    say is not said a second time by the metrics that clients compute from them.
+    """
+    model = one.model
+    if model is not None and model.quality_criteria is QualityCriteria.ACCEPT:
+        model = replace(model, rules=(*model.rules, *evaluations.declared_rules(evaluated)))
+    told = evaluations.told_by_scorers(evaluated, [change.name for change in one.comparison.metrics])
+    told -= globs.matching_any(told, [rule.metric for rule in (model or NO_CONTRACT).rules])
+    metrics = tuple(change for change in one.comparison.metrics if change.name not in told)
+    return replace(one, model=model, comparison=replace(one.comparison, metrics=metrics), evaluated=evaluated)
 
 
 def _model_report(
@@ -179,6 +210,7 @@ def _model_report(
         silence=silent,
         carried=one.selected.carried,
         cases=judged.cases,
+        evaluations=tuple(each.judged(judged.cases) for each in one.evaluated.evaluations) if judged.cases else (),
     )
 
 

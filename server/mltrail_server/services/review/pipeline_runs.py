@@ -19,6 +19,15 @@ from mltrail_server.store.review.tombstones import Tombstone
 from mltrail_server.store.tracking import experiments, metrics, params
 from mltrail_server.store.tracking.candidates import Candidate
 
+from . import trace_metrics
+
+EVALUATION_TAGS = (
+    "mlflow.runType",
+    "mlflow.genaiEvaluate.qualityCriteria",  # in MLflow 3.18
+    "mlflow.genaiEvaluate.qualityThresholds",  # in its documentation of 3.17
+)
+"""What a run says about itself as an evaluation."""
+
 _RUN_NAME_TAG = "mlflow.runName"
 _STATES = {
     "failed": RunState.FAILED,
@@ -33,18 +42,20 @@ _Attempts = Mapping[tuple[int, str], str | None]
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
     """What became of a run. `snapshot`: what counts is how it was before a later job of its pipeline wrote to it.
-    `had_succeeded`: it did, until its job was retried.
+    `had_succeeded`: it did, until its job was retried. `its_own_word`: its jobs have succeeded, and only the client
+    says that it failed.
     """
 
     state: RunState
     snapshot: bool = False
     had_succeeded: bool = False
+    its_own_word: bool = False
 
 
 def of_pipeline(tx: Transaction, pipeline_id: int, *, as_baseline: bool = False) -> dict[str, list[Run]]:
     """Fetch a pipeline's runs by their experiment's name, which is the model's unless a contract file says otherwise.
 
-    Eight statements.
+    Nine statements.
     """
     found = outlines(tx, [pipeline_id], as_baseline=as_baseline).get(pipeline_id, [])
     by_model: dict[str, list[Run]] = {}
@@ -70,7 +81,7 @@ def outlines(
     candidates = {candidate.iid: candidate for candidate in listed}
     names = experiments.names_of(tx, {candidate.experiment_iid for candidate in listed})
     outcomes = _outcomes(tx, candidates, tied, as_baseline=as_baseline)
-    wanted = {PARENT_TAG, CONFIRM_TAG, EVALUATES_TAG, _RUN_NAME_TAG, LINKED_TAG, *tags}
+    wanted = {PARENT_TAG, CONFIRM_TAG, EVALUATES_TAG, _RUN_NAME_TAG, LINKED_TAG, *EVALUATION_TAGS, *tags}
     tags_of = _tags(tx, pipeline_ids, wanted, candidates, outcomes)
     iids = {candidate.eid: candidate.iid for candidate in listed}
     runs = {pipeline_id: [_gone(stone) for stone in stones.get(pipeline_id, ())] for pipeline_id in {**tied, **stones}}
@@ -84,7 +95,7 @@ def outlines(
 
 
 def local(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Run]:
-    """Fetch the newest runs of these commits that no job has made, with what was logged to them. Five statements."""
+    """Fetch the newest runs of these commits that no job has made, with what was logged to them. Six statements."""
     found = pipeline_runs.without_job(tx, shas, limit=limit)
     if not found:
         return []
@@ -94,18 +105,22 @@ def local(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Run]:
 
 
 def filled(tx: Transaction, runs: Sequence[Run]) -> list[Run]:
-    """Add parameters, latest metrics and datasets. Three statements."""
+    """Add parameters, latest metrics and datasets, and what their traces have taken. Four statements, and up to three
+    more if runs have traces.
+    """
     iids = [run.evidence_iid for run in runs]
     if not iids:
         return []
     of_params = params.of(tx, iids)
     of_metrics = metrics.latest_of(tx, iids)
     of_datasets = pipeline_runs.datasets(tx, iids)
+    of_traces = trace_metrics.of(tx, runs)
     return [
         replace(
             run,
             params=dict(of_params.get(run.evidence_iid, [])),
-            metrics={point.key: point.value for point in of_metrics.get(run.evidence_iid, [])},
+            metrics={point.key: point.value for point in of_metrics.get(run.evidence_iid, [])}
+            | of_traces.get(run.iid, {}),
             datasets=of_datasets.get(run.evidence_iid, {}),
         )
         for run in runs
@@ -124,7 +139,9 @@ def run_outcome(candidate: Candidate, tied: Sequence[TiedJob], attempts: _Attemp
         return RunOutcome(RunState.DELETED)
     creators = [job for job in tied if job.part is JobPart.CREATOR]
     if candidate.snapshot_iid is None:
-        outcome = RunOutcome(_state(candidate, tied, attempts))
+        by_jobs = _state_by_jobs(tied, attempts)
+        failed = by_jobs is RunState.SUCCEEDED and candidate.status is Status.FAILED
+        outcome = RunOutcome(_state(candidate, tied, attempts), its_own_word=failed)
     else:
         outcome = _outcome_with_snapshot(candidate, tied, attempts, as_baseline=as_baseline)
     if any(job.retried and not (as_baseline and _is_unproved(job, attempts)) for job in creators):
@@ -230,10 +247,12 @@ def _run(
     outcome: RunOutcome,
 ) -> Run:
     creator = tied[0]
+    # A session of tests fails if one test does, which is what it is there to say: that is a result like any other.
+    of_tests = outcome.its_own_word and tags.get(EVALUATION_TAGS[0]) == "test"
     return Run(
         candidate.iid,
         tags.get(_RUN_NAME_TAG) or candidate.name,
-        outcome.state,
+        RunState.SUCCEEDED if of_tests else outcome.state,
         {},
         {},
         creator.job_id,

@@ -1,3 +1,3 @@
 """Tables of cases that runs have logged: find them, read them, compare them, and remember what was found."""
 
-__all__ = ["results"]
+__all__ = ["evaluations", "results"]

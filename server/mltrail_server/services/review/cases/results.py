@@ -13,23 +13,21 @@ from mltrail_server.domain.cases import result, words
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.table import Case
 from mltrail_server.domain.comparison import NO_BASELINE, Comparison
-from mltrail_server.domain.direction import direction_of
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.domain.grouping import Run, representative
+from mltrail_server.domain.grouping import Run
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.services.review import run_files
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files.files import File
 
 from . import reading, rows
+from .evaluations import Asked, Evaluated, Evaluations
 from .rows import UnreadableError
+from .sides import Sides, sides_of
 
 T = TypeVar("T")
 Key = tuple[CaseTable, tuple[str, ...], tuple[str, ...]]
 """The columns, and the blobs of both sides: whatever else has the same is the same comparison."""
-
-_MOST_RUNS = 10
-"""How many runs a side are read, to tell a change from training's chance."""
 
 _MOST_FILES = 2_000  # that are looked for, in all models together
 _MOST_CASES = 400_000  # in memory at once; one table has at most half as many
@@ -57,14 +55,6 @@ def judged(ci: Ci, judge: Callable[[Transaction, "CaseResults"], T]) -> T:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sides:
-    """The runs of a model that are compared: the named run of each side first."""
-
-    before: Sequence[Run]
-    now: Sequence[Run]
-
-
-@dataclass(frozen=True, slots=True)
 class _Wanted:
     """Files with the same table of several runs, the named run's first on each side."""
 
@@ -80,6 +70,11 @@ class CaseResults:
         self._ci = ci
         self._known: dict[Key, CaseResult] = {}
         self._wanted: dict[Key, _Wanted] = {}
+        self._evaluations = Evaluations()
+
+    def evaluations(self, tx: Transaction, asked: Mapping[str, Asked]) -> dict[str, Evaluated]:
+        """Return each model's evaluations, see `Evaluations.of`."""
+        return self._evaluations.of(tx, asked)
 
     def of(self, tx: Transaction, asked: Mapping[str, tuple[Model, Comparison]]) -> dict[str, tuple[CaseResult, ...]]:
         """Return the result of each model's tables, in the contract's order. Two statements, and none if no model has
@@ -88,7 +83,7 @@ class CaseResults:
         with_tables = {
             name: (model, sides)
             for name, (model, compared) in asked.items()
-            if model.cases and (sides := _sides(model, compared)) is not None
+            if model.cases and (sides := sides_of(model, compared)) is not None
         }
         if not with_tables:
             return {}
@@ -101,7 +96,8 @@ class CaseResults:
         }
 
     def read_wanted(self) -> bool:
-        """Read and compare the tables that were asked for and are not known. Returns whether there were any."""
+        """Read and compare what was asked for and is not known. Returns whether there was anything."""
+        compared = self._evaluations.compare_wanted()
         wanted, self._wanted = self._wanted, {}
         reader = _Reader(self._ci)
         for key, one in wanted.items():
@@ -109,9 +105,9 @@ class CaseResults:
             self._known[key] = found
             if lasting:
                 self._ci.deps.case_cache.put((self._ci.project_id, key), found)
-        return bool(wanted)
+        return bool(wanted) or compared
 
-    def _of_table(self, table: CaseTable, sides: _Sides, files: Mapping[tuple[int, str], File]) -> CaseResult:
+    def _of_table(self, table: CaseTable, sides: Sides, files: Mapping[tuple[int, str], File]) -> CaseResult:
         before, now = ([files.get((run.iid, table.table)) for run in side] for side in (sides.before, sides.now))
         named_before, named_now = (side[0] if side else None for side in (before, now))
         if named_now is None:
@@ -201,24 +197,7 @@ def _not_stored(error: MltrailError) -> str:
     return "the file of a table is gone" if error.code is Code.NOT_FOUND else "the file store does not answer"
 
 
-def _sides(model: Model, compared: Comparison) -> _Sides | None:
-    """Name the runs that are compared. None if this side has none."""
-    if compared.best is None or compared.best_run is None:
-        return None
-    before: Sequence[Run] = ()
-    if compared.baseline is not None:
-        direction = direction_of(compared.rank_by or "", model)
-        named = representative(compared.baseline, compared.rank_by, direction)
-        before = _named_first(compared.baseline.runs, named)
-    return _Sides(before, _named_first(compared.best.runs, compared.best_run))
-
-
-def _named_first(runs: Sequence[Run], named: Run) -> list[Run]:
-    others = [run for run in runs if run.iid != named.iid]
-    return [named, *others] if len(others) < _MOST_RUNS else [named]
-
-
-def _at_most(sides: Collection[tuple[Model, _Sides]], most: int) -> list[Run]:
+def _at_most(sides: Collection[tuple[Model, Sides]], most: int) -> list[Run]:
     """Take the named runs of all models before the others of any."""
     named = [side[0] for _, both in sides for side in (both.before, both.now) if side]
     others = [run for _, both in sides for side in (both.before, both.now) for run in side[1:]]
