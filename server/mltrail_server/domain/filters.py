@@ -3,10 +3,11 @@
 https://mlflow.org/docs/latest/ml/search/search-runs/
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import TypeVar
 
 from .errors import MltrailError, invalid
 from .filter_tokens import Token, cut, wrong
@@ -22,6 +23,9 @@ class Entity(StrEnum):
 
 
 Value = str | float | tuple[str, ...] | None
+E = TypeVar("E")
+Split = Callable[[str, Token], tuple[E, str]]
+"""Splits a name of a filter, whose text comes first, into the kind of thing and its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +74,49 @@ def parse(text: str) -> tuple[Clause, ...]:
     """Read a filter. An empty one matches everything. Raises INVALID, saying what is wrong and where,
     with an example.
     """
-    reader = _Reader(text)
-    clauses: list[Clause] = []
+    return tuple(Clause(*comparison) for comparison in comparisons(text, _split))
+
+
+def comparisons(
+    text: str, split: Split[E], *, patterns: Sequence[str] = ("LIKE", "ILIKE")
+) -> list[tuple[E, str, str, Value]]:
+    """Read a filter on other things, whose names `split` knows: entity, key, operator and value of each comparison.
+    `patterns` are the operators that take a pattern.
+    """
+    reader = _Reader(text, patterns)
+    found: list[tuple[E, str, str, Value]] = []
     while not reader.at_end():
-        if clauses:
+        if found:
             reader.take_and()
-        if len(clauses) == MAX_CLAUSES:
+        if len(found) == MAX_CLAUSES:
             raise invalid(f"The filter has more than {MAX_CLAUSES} comparisons; use fewer, or several searches.")
-        clauses.append(reader.clause())
-    return tuple(clauses)
+        found.append(reader.comparison(split))
+    return found
 
 
 def parse_orders(texts: Sequence[str]) -> list[Order]:
     """Read `order_by`; empty elements are ignored."""
+    return [parse_order(text) for text in not_empty(texts)]
+
+
+def not_empty(texts: Sequence[str]) -> list[str]:
+    """Leave out the empty elements of `order_by`. Raises INVALID if too many are left."""
     given = [text for text in texts if text.strip()]
     if len(given) > MAX_ORDERS:
         raise invalid(Reason.TOO_MANY_ORDERS, given=len(given), most=MAX_ORDERS)
-    return [parse_order(text) for text in given]
+    return given
 
 
 def parse_order(text: str) -> Order:
     """Read one `order_by` element, for example `metrics.loss ASC`; ascending unless it says DESC."""
+    return Order(*ordering(text, _split))
+
+
+def ordering(text: str, split: Split[E]) -> tuple[E, str, bool]:
+    """Read one `order_by` element on other things: entity, key, and whether it is descending."""
     try:
         tokens = cut(text)
-        entity, key = _split(text, tokens[0])
+        entity, key = split(text, tokens[0])
     except MltrailError as error:
         if error.reason is not Reason.FILTER:
             raise
@@ -104,14 +127,15 @@ def parse_order(text: str) -> Order:
             text,
             f"only ASC or DESC can follow the name, not {text[tokens[1].start :].strip()!r}; give one name each",
         )
-    return Order(entity, key, rest == ["DESC"])
+    return entity, key, rest == ["DESC"]
 
 
 class _Reader:
     """Reads clauses off the tokens of one filter."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, patterns: Sequence[str]) -> None:
         self._text = text
+        self._patterns = patterns
         self._tokens = cut(text)
         self._place = 0
 
@@ -127,7 +151,7 @@ class _Reader:
         if self.at_end():
             raise self._wrong(token, f"nothing follows {token.text!r}")
 
-    def clause(self) -> Clause:
+    def comparison(self, split: Split[E]) -> tuple[E, str, str, Value]:
         name = self._take()
         if name.text == "(":
             raise self._wrong(name, "parentheses are only for the list of IN; join comparisons with AND")
@@ -135,17 +159,17 @@ class _Reader:
             raise self._wrong(name, f"a comparison is missing before {name.text!r}")
         if name.word == "NOT":
             raise self._wrong(name, "NOT is only for NOT IN and IS NOT NULL; use != for the opposite of =")
-        entity, key = _split(self._text, name)
+        entity, key = split(self._text, name)
         operator = self._operator()
         if operator in ("IS NULL", "IS NOT NULL"):
-            return Clause(entity, key, operator, None)
-        return Clause(entity, key, operator, self._list() if operator in ("IN", "NOT IN") else self._value())
+            return entity, key, operator, None
+        return entity, key, operator, self._list() if operator in ("IN", "NOT IN") else self._value()
 
     def _operator(self) -> str:
         token = self._take()
         if token.kind == "operator":
             return token.text
-        if token.word in ("LIKE", "ILIKE", "IN"):
+        if token.word == "IN" or token.word in self._patterns:
             return token.word
         if token.word == "NOT" and self._now.word == "IN":
             self._take()
@@ -162,7 +186,8 @@ class _Reader:
             raise self._wrong(token, "BETWEEN is not supported: write >= and <= with AND between them")
         raise self._wrong(
             token,
-            f"{token.text!r} is not a comparison; use = != > >= < <= LIKE ILIKE IN, NOT IN, IS NULL or IS NOT NULL",
+            f"{token.text!r} is not a comparison; use = != > >= < <= {' '.join(self._patterns)} IN, NOT IN, IS NULL or "
+            "IS NOT NULL",
         )
 
     def _value(self) -> str | float:
@@ -214,10 +239,10 @@ class _Reader:
         return wrong(self._text, token.start, what)
 
 
-def _split(text: str, token: Token) -> tuple[Entity, str]:
-    """Split `params."a b"` into the kind of thing and its key; a bare name is an attribute, also in double quotes."""
+def name_of(text: str, token: Token) -> tuple[str, str]:
+    """Split `params."a b"` into prefix and key. A bare name, which may be in double quotes, has the prefix ""."""
     if token.kind == "text" and token.text[0] == '"' and len(token.text) > len('""'):
-        return Entity.ATTRIBUTE, token.text[1:-1]
+        return "", token.text[1:-1]
     if token.kind != "name":
         what = "a name such as metrics.loss is missing" if token.kind == "end" else f"{token.text!r} is not a name"
         raise wrong(text, token.start, f"{what}; each comparison begins with a name")
@@ -229,20 +254,29 @@ def _split(text: str, token: Token) -> tuple[Entity, str]:
     if not dot:
         if not prefix:
             raise wrong(text, token.start, f"{token.text!r} names nothing")
-        return Entity.ATTRIBUTE, prefix
+        return "", prefix
+    if not prefix:
+        raise wrong(text, token.start, f"{token.text!r} begins with nothing")
+    return prefix, _unquoted(key)
+
+
+def _split(text: str, token: Token) -> tuple[Entity, str]:
+    """Split a name of a search for runs; a bare one is an attribute."""
+    prefix, key = name_of(text, token)
+    if not prefix:
+        return Entity.ATTRIBUTE, key
     entity = _PREFIXES.get(prefix)
     if entity is None:
         guess = get_close_matches(prefix.lower(), _PREFIXES, n=1, cutoff=0.6)
         hint = f"did you mean {guess[0]}.{key}?" if guess else "use metrics, params, tags, attributes or datasets"
         raise wrong(text, token.start, f"{token.text!r} begins with {prefix!r}; {hint}")
-    key = _unquoted(key)
     if not key:
         raise wrong(text, token.start, f"{token.text!r} names no key")
     return entity, key
 
 
 def _unquoted(key: str) -> str:
-    return key[1:-1] if key[0] in "`'\"" else key
+    return key[1:-1] if key[:1] in ("`", "'", '"') else key
 
 
 def _bad_order(text: str, why: str) -> MltrailError:

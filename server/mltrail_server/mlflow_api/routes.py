@@ -135,6 +135,7 @@ EVALUATION = (
 
 TRACES = (
     Route("POST", "traces", traces.start, WRITE),
+    Route("POST", "traces/search", traces.find, READ_TRACES, slow=True),
     Route("GET", "traces/<trace_id>", traces.get, READ_TRACES),
     Route("GET", "traces/get", spans.get, READ_TRACES, slow=True),
     Route("GET", "traces/batchGet", spans.batch_get, READ_TRACES, slow=True),
@@ -145,6 +146,7 @@ TRACES = (
 )
 
 TRACES_OF_2 = (
+    Route("GET", "traces", traces.find_v2, READ_TRACES, slow=True),
     Route("POST", "traces", traces.start_v2, WRITE),
     Route("PATCH", "traces/<trace_id>", traces.end_v2, WRITE),
     Route("GET", "traces/<trace_id>/info", traces.get_v2, READ_TRACES),

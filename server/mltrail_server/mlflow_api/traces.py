@@ -9,18 +9,19 @@ from typing import Annotated
 from flask import Response
 from msgspec import Meta
 
-from mltrail_server.domain import limits
+from mltrail_server.domain import filters, limits
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.traces import MAX_IDS
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
-from mltrail_server.services.traces import traces
+from mltrail_server.services.traces import search, traces
+from mltrail_server.services.traces.search import TracePage
 from mltrail_server.store.traces.traces import Selection
 
 from . import assessments, trace_shapes
 from .messages import Message, message_of
-from .trace_shapes import TraceInfo
-from .wire import MAX_INT64, TagList, check_length, experiment_number
+from .trace_shapes import Location, TraceInfo
+from .wire import MAX_INT64, TagList, check_length, experiment_number, orders_of
 
 _Time = Annotated[int, Meta(ge=-MAX_INT64, le=MAX_INT64)]
 
@@ -67,6 +68,22 @@ class _Delete(Message):
     max_timestamp_millis: _Time | None = None
     max_traces: int | None = None
     request_ids: list[str] | None = None
+
+
+class _Search(Message):
+    locations: list[Location]
+    filter: str | None = None
+    max_results: int = 100
+    order_by: list[str] | None = None
+    page_token: str | None = None
+
+
+class _SearchV2(Message):
+    experiment_ids: list[str]
+    filter: str | None = None
+    max_results: int = 100
+    order_by: list[str] | str | None = None
+    page_token: str | None = None
 
 
 class _StartV2(Message):
@@ -140,6 +157,35 @@ def delete(call: Call) -> Response:
         started_until_ms=body.max_timestamp_millis,
     )
     return json_answer({"traces_deleted": traces.delete(call.scope, selection, most=body.max_traces)})
+
+
+def find(call: Call) -> Response:
+    body = message_of(call.request, _Search)
+    check_length("locations", body.locations, filters.MAX_LIST)
+    iids = [iid for one in body.locations if (iid := trace_shapes.location_iid(one)) is not None]
+    page = _page(call, body, iids)
+    answer: dict[str, object] = {"traces": [trace_shapes.info(one) for one in page.items]} if page.items else {}
+    return json_answer(answer | ({"next_page_token": page.next_token} if page.next_token else {}))
+
+
+def find_v2(call: Call) -> Response:
+    body = message_of(call.request, _SearchV2)
+    check_length("experiment_ids", body.experiment_ids, filters.MAX_LIST)
+    page = _page(call, body, [experiment_number(one) for one in body.experiment_ids])
+    shown = [trace_shapes.info_v2(one.trace) for one in page.items]
+    answer: dict[str, object] = {"traces": shown} if shown else {}
+    return json_answer(answer | ({"next_page_token": page.next_token} if page.next_token else {}))
+
+
+def _page(call: Call, body: _Search | _SearchV2, iids: list[int]) -> TracePage:
+    return search.traces(
+        call.scope,
+        experiment_iids=iids,
+        filter_text=body.filter or "",
+        order_by=orders_of(body.order_by),
+        limit=body.max_results,
+        token=body.page_token or None,
+    )
 
 
 def start_v2(call: Call) -> Response:

@@ -7,6 +7,7 @@ __all__ = [
     "redact",
     "rights",
     "scorers",
+    "search",
     "spans",
     "trace_files",
     "traces",

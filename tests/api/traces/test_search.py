@@ -1,0 +1,237 @@
+"""Searches for traces find what those of `mlflow server` find.
+
+https://mlflow.org/docs/latest/genai/tracing/search-traces/
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.traces.caller import Traces
+from tests.mlflow_client import INVALID
+
+
+def find(traces: Traces, text: str = "", **fields: Any) -> list[str]:
+    """Search page by page, and return the ids of what was found."""
+    found: list[str] = []
+    token = None
+    while True:
+        page = search(traces, filter=text, **fields, page_token=token)
+        found += [one["trace_id"] for one in page.get("traces", [])]
+        token = page.get("next_page_token")
+        if token is None:
+            return found
+
+
+def search(traces: Traces, *, experiments: tuple[str, ...] = ("0",), **fields: Any) -> Any:
+    locations = [
+        {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": number}} for number in experiments
+    ]
+    return traces.three("POST", "/search", locations=locations, **fields)
+
+
+@pytest.fixture
+def some(traces: Traces, run_id: str) -> Traces:
+    """Four traces of one experiment, a second apart, and one of another experiment."""
+    other = traces.post("experiments/create", name="other")["experiment_id"]
+    for number, (state, duration) in enumerate([("OK", "1s"), ("ERROR", "0.5s"), ("OK", "2s"), ("IN_PROGRESS", None)]):
+        traces.start(
+            f"tr-{number}",
+            state=state,
+            execution_duration=duration,
+            request_time=f"2026-11-28T18:00:0{number}Z",
+            client_request_id=f"mine-{number}" if number else None,
+            tags={"mlflow.traceName": "agent" if number else "tool", "team": "ab"[number % 2], f"only {number}": "x"},
+            trace_metadata={"mlflow.sourceRun": run_id} if number == 2 else {"mlflow.trace.session": "s" * number},
+        )
+    traces.start("tr-9", experiment=other)
+    traces.two("POST", "/link-to-run", trace_ids=["tr-1"], run_id=run_id)
+    traces.two("POST", "/link-prompts", trace_id="tr-3", prompt_versions=[{"name": "qa", "version": "1"}])
+    return traces
+
+
+AT = 1795888800_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "3210"),
+        ("trace.status = 'OK'", "20"),
+        ("status != 'OK' AND attributes.name = 'agent'", "31"),
+        ("status IN ('ERROR', 'IN_PROGRESS')", "31"),
+        ("status LIKE 'IN%'", "3"),
+        ("name = 'tool'", "0"),
+        ("name ILIKE 'AG%'", "321"),
+        ("name IS NULL", ""),
+        (f"timestamp >= {AT + 1000} AND trace.timestamp_ms < {AT + 3000}", "21"),
+        (f"attribute.timestamp = {AT}", "0"),
+        ("execution_time_ms > 500", "20"),
+        ("execution_time <= 500", "1"),
+        (f"end_time > {AT + 2000}", "32"),
+        ("request_id = 'tr-2'", "2"),
+        ("request_id IN ('tr-1', 'tr-3', 'tr-9')", "31"),
+        ("request_id NOT IN ('tr-1', 'tr-3')", "20"),
+        ("client_request_id = 'mine-1'", "1"),
+        ("client_request_id != 'mine-1'", "32"),
+        ("tags.team = 'a'", "20"),
+        ("tag.`only 3` = 'x'", "3"),
+        ('tag."only 3" IS NULL', "210"),
+        ("tags.nothing != 'a'", ""),
+        ("metadata.mlflow.trace.session = 's'", "1"),
+        ("request_metadata.`mlflow.trace.session` LIKE 's%'", "31"),
+        ("metadata.`mlflow.sourceRun` IS NULL", "310"),
+        ("run_id IS NOT NULL", "2"),
+        ("prompt = 'qa/1'", "3"),
+        ("prompt = 'qa/2'", ""),
+        ("issue.id = 'x'", ""),
+        ("span.name = 'x'", ""),
+    ],
+)
+def test_filters(some: Traces, text: str, expected: str) -> None:
+    assert "".join(find(some, text)).replace("tr-", "") == expected
+
+
+def test_a_runs_traces_are_those_made_in_it_and_those_linked_to_it(some: Traces, run_id: str) -> None:
+    assert find(some, f"attribute.run_id = '{run_id}'") == ["tr-2", "tr-1"]
+    assert find(some, f"run_id = '{run_id}' AND trace.status = 'ERROR'") == ["tr-1"]
+
+
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [
+        ([], "3210"),
+        (["timestamp_ms DESC"], "3210"),
+        (["timestamp ASC"], "0123"),
+        (["execution_time"], "1023"),
+        (["trace.execution_time_ms DESC"], "2013"),
+        (["status DESC", "timestamp"], "0231"),
+        (["tags.team", "timestamp"], "0213"),
+        (["tag.`only 2` DESC"], "2310"),
+        (["metadata.`mlflow.trace.session`"], "0132"),
+        (["name", "request_id"], "1230"),
+        (["run_id"], "2310"),
+        (["end_time"], "0132"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 500])
+def test_orders(some: Traces, orders: list[str], expected: str, size: int) -> None:
+    assert "".join(find(some, order_by=orders, max_results=size)).replace("tr-", "") == expected
+
+
+def test_experiments(some: Traces) -> None:
+    assert find(some, experiments=("0", "1"), max_results=2) == ["tr-9", "tr-3", "tr-2", "tr-1", "tr-0"]
+    assert find(some, experiments=("77",)) == []
+    assert find(some, experiments=()) == []
+
+
+def test_mlflow_2_searches_by_its_own_endpoint(some: Traces) -> None:
+    first = some.two("GET", experiment_ids=["0"], filter="status = 'OK'", max_results=1, order_by="timestamp_ms DESC")
+    assert [one["request_id"] for one in first["traces"]] == ["tr-2"]
+    assert first["traces"][0]["status"] == "OK"
+    rest = some.two(
+        "GET",
+        experiment_ids=["0"],
+        filter="status = 'OK'",
+        max_results=1,
+        order_by="timestamp_ms DESC",
+        page_token=first["next_page_token"],
+    )
+    assert [one["request_id"] for one in rest["traces"]] == ["tr-0"]
+
+
+def test_a_token_belongs_to_its_search(some: Traces) -> None:
+    token = search(some, max_results=1)["next_page_token"]
+    for other in ({"filter": "name = 'x'"}, {"order_by": ["status"]}, {"experiments": ("1",)}):
+        fields = {"max_results": 1, "page_token": token} | other
+        experiments = fields.pop("experiments", ("0",))
+        where = [{"mlflow_experiment": {"experiment_id": one}} for one in experiments]
+        status, code, message = some.refused("3.0", "POST", "/search", locations=where, **fields)
+        assert (status, code) == INVALID
+        assert "belongs to another search" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("params.a = 'x'", "Invalid entity type 'params'."),
+        ("flavour = 'x'", "Invalid attribute key 'flavour' specified."),
+        ("status > 'x'", "Invalid comparator '>' for attribute 'status'"),
+        ("status = 1", "Expected a quoted string value for attributes."),
+        ("timestamp = 'x'", "Expected a number without quotes"),
+        ("timestamp LIKE 'x'", "Invalid comparator 'LIKE' for attribute 'timestamp_ms'"),
+        ("request_id IS NULL", "Invalid comparator 'IS NULL'"),
+        ("prompt LIKE 'qa%'", "Invalid comparator 'LIKE' for prompt"),
+        ("prompt = 'qa'", "Invalid prompts filter value 'qa'."),
+        ("issue.name = 'x'", "Invalid issue attribute 'name'."),
+        ("feedback.a > 'x'", "Expected a numeric value for feedback"),
+        ("feedback.a = 1", "Expected a quoted string value for feedback"),
+        ("span.kind = 'x'", "Invalid span attribute 'kind'."),
+        ("span.content = 'x'", "Invalid comparator '=' for span 'content'"),
+        ("trace.text = 'x'", "Invalid comparator '=' for span 'content'"),
+        ("span.attributes. = 'x'", "character"),
+        ("tags.a = 'x' OR tags.b = 'x'", "OR is not supported"),
+        ("tags.a = 'x", "trace.status = 'OK'"),
+    ],
+)
+def test_what_is_wrong_with_a_filter_is_said(traces: Traces, text: str, says: str) -> None:
+    where = [{"mlflow_experiment": {"experiment_id": "0"}}]
+    status, code, message = traces.refused("3.0", "POST", "/search", locations=where, filter=text)
+    assert (status, code) == INVALID
+    assert says in message
+
+
+@pytest.mark.parametrize("fields", [{"max_results": 501}, {"max_results": 0}, {"order_by": ["feedback.a"]}])
+def test_limits_and_orders(traces: Traces, fields: dict[str, Any]) -> None:
+    where = [{"mlflow_experiment": {"experiment_id": "0"}}]
+    assert traces.refused("3.0", "POST", "/search", locations=where, **fields)[:2] == INVALID
+
+
+def assess(traces: Traces, trace_id: str, name: str, value: object, **more: Any) -> None:
+    """Say something of a trace: a value that is a dictionary is an expectation."""
+    what = {"feedback": {"value": value}}
+    if isinstance(value, dict):
+        text = json.dumps(value["expected"])
+        what = {"expectation": {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": text}}}
+    source = {"source_type": "CODE", "source_id": "test"}
+    traces.three(
+        "POST", f"/{trace_id}/assessments", assessment={"assessment_name": name, "source": source, **what, **more}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("feedback.correct = 'true'", "0"),
+        ("feedback.correct != 'true'", "21"),
+        ("feedback.correct = 'yes'", "2"),
+        ("feedback.correct LIKE '%es%'", "2"),
+        ("feedback.score > 0.5", "1"),
+        ("feedback.score <= 0.5 AND feedback.correct = 'true'", "0"),
+        ("feedback.correct IS NULL", "3"),
+        ("feedback.correct IS NOT NULL", "210"),
+        ("feedback.score < 1000", "10"),
+        ("expectation.answer = 'Zürich'", "3"),
+        ("expectation.correct IS NOT NULL", ""),
+    ],
+)
+def test_what_was_said_of_traces(traces: Traces, text: str, expected: str) -> None:
+    for number in range(4):
+        traces.start(f"tr-{number}", request_time=f"2026-11-28T18:00:0{number}Z")
+    for number, correct, score in ((0, True, 0.5), (1, False, 1), (2, "yes", "1e999")):
+        assess(traces, f"tr-{number}", "correct", correct)
+        assess(traces, f"tr-{number}", "score", score)
+    assess(traces, "tr-2", "score", True)
+    assess(traces, "tr-3", "answer", {"expected": "Zürich"})
+    assert "".join(find(traces, text)).replace("tr-", "") == expected
+
+
+def test_what_was_said_of_a_session_counts_for_all_its_traces(traces: Traces) -> None:
+    for number, session in enumerate("aab"):
+        traces.start(f"tr-{number}", trace_metadata={"mlflow.trace.session": session})
+    assess(traces, "tr-0", "polite", value=True, metadata={"mlflow.trace.session": "a"})
+    assess(traces, "tr-0", "short", value=True)
+    assert find(traces, "feedback.polite = 'true'") == ["tr-0", "tr-1"]
+    assert find(traces, "feedback.polite IS NULL") == ["tr-2"]
+    assert find(traces, "feedback.short = 'true'") == ["tr-0"]
