@@ -3,13 +3,15 @@
 https://mlflow.org/docs/latest/genai/tracing/search-traces/
 """
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
+from mltrail_server.services.traces import search as service
 from tests.api.traces.caller import Traces
-from tests.mlflow_client import INVALID
+from tests.mlflow_client import FILES, INVALID
 
 
 def find(traces: Traces, text: str = "", **fields: Any) -> list[str]:
@@ -235,3 +237,101 @@ def test_what_was_said_of_a_session_counts_for_all_its_traces(traces: Traces) ->
     assert find(traces, "feedback.polite = 'true'") == ["tr-0", "tr-1"]
     assert find(traces, "feedback.polite IS NULL") == ["tr-2"]
     assert find(traces, "feedback.short = 'true'") == ["tr-0"]
+
+
+def send_spans(traces: Traces, trace_id: str, *spans: dict[str, Any]) -> None:
+    """Send the spans of a trace as MLflow's file: each with name, type, status and other attributes."""
+    written = [
+        {
+            "trace_id": "6L2KR9lGRrCBlXodOCkrDA==",
+            "span_id": base64.b64encode(bytes([number + 1] * 8)).decode(),
+            "parent_span_id": None,
+            "name": span["name"],
+            "start_time_unix_nano": 1,
+            "end_time_unix_nano": 2,
+            "events": [],
+            "status": {"code": f"STATUS_CODE_{span.get('status', 'OK')}", "message": ""},
+            "attributes": {
+                "mlflow.traceRequestId": json.dumps(trace_id),
+                "mlflow.spanType": json.dumps(span.get("type", "UNKNOWN")),
+                **{key: json.dumps(value) for key, value in span.get("attributes", {}).items()},
+            },
+        }
+        for number, span in enumerate(spans)
+    ]
+    path = f"0/traces/{trace_id}/artifacts/traces.json"
+    answer = traces.call("PUT", f"{FILES}/{path}", data=json.dumps({"spans": written}))
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+
+
+@pytest.fixture
+def spans(traces: Traces) -> Traces:
+    """Three traces, and what their spans say."""
+    for number in range(3):
+        traces.start(f"tr-{number}", request_time=f"2026-11-28T18:00:0{number}Z", tags={"team": f"t{number}"})
+    root = {"name": "agent", "type": "AGENT"}
+    send_spans(traces, "tr-0", root, {"name": "llm", "type": "LLM", "attributes": {"model": "gpt-5", "n": 3}})
+    send_spans(traces, "tr-1", root, {"name": "llm", "type": "LLM", "status": "ERROR", "attributes": {"model": "mini"}})
+    send_spans(traces, "tr-2", {"name": "Zürich", "attributes": {"http.url": "https://x", "mlflow.spanInputs": "a%b"}})
+    return traces
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("span.name = 'llm'", "10"),
+        ("span.name LIKE 'a%' AND span.type = 'AGENT'", "10"),
+        ("span.status = 'ERROR' AND span.name = 'agent'", ""),
+        ("span.status = 'ERROR' AND span.name = 'llm'", "1"),
+        ("span.type IN ('LLM', 'TOOL')", "10"),
+        ("span.type != 'AGENT'", "210"),
+        ("span.attributes.model = 'gpt-5'", "0"),
+        ("span.attributes.model LIKE '%i%'", "1"),
+        ("span.attributes.model ILIKE 'GPT%' AND span.name = 'agent'", ""),
+        ("span.attributes.model != 'gpt-5' AND span.status = 'ERROR'", "1"),
+        ("span.attributes.n = '3'", "0"),
+        ("span.attributes.`http.url` LIKE 'https%'", "2"),
+        ("span.content LIKE '%gpt-5%'", "0"),
+        ("trace.text LIKE '%Zürich%'", "2"),
+        ("trace.text ILIKE '%ZÜRICH%' AND tags.team = 't2'", "2"),
+        ("trace.text LIKE '%nowhere%'", ""),
+    ],
+)
+def test_spans(spans: Traces, text: str, expected: str) -> None:
+    assert "".join(find(spans, text)).replace("tr-", "") == expected
+    assert "".join(find(spans, text, max_results=1)).replace("tr-", "") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tags.team RLIKE '^t[01]$'", "10"),
+        ("trace.status RLIKE 'K'", "210"),
+        ("span.name RLIKE '^ag' AND tags.team RLIKE '0'", "0"),
+        ("span.attributes.model RLIKE 'gpt-[0-9]'", "0"),
+        ("span.name RLIKE 'l+m' AND span.status = 'ERROR'", "1"),
+        ("tags.nothing RLIKE '.'", ""),
+        ("client_request_id RLIKE '.'", ""),
+    ],
+)
+def test_regular_expressions(spans: Traces, text: str, expected: str) -> None:
+    pytest.importorskip("re2")
+    assert "".join(find(spans, text)).replace("tr-", "") == expected
+
+
+def test_a_regular_expression_that_is_none(traces: Traces) -> None:
+    pytest.importorskip("re2")
+    where = [{"mlflow_experiment": {"experiment_id": "0"}}]
+    status, code, message = traces.refused("3.0", "POST", "/search", locations=where, filter="tags.a RLIKE '('")
+    assert (status, code) == INVALID
+    assert "missing" in message
+
+
+def test_one_call_looks_into_so_many_traces(spans: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives back what it has found, and where to go on."""
+    monkeypatch.setattr(service, "MOST_READ", 2)
+    first = search(spans, filter="trace.text LIKE '%gpt-5%'")
+    assert "traces" not in first
+    rest = search(spans, filter="trace.text LIKE '%gpt-5%'", page_token=first["next_page_token"])
+    assert [one["trace_id"] for one in rest["traces"]] == ["tr-0"]
+    assert "next_page_token" not in rest

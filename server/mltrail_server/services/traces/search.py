@@ -25,13 +25,13 @@ from mltrail_server.store.traces import search as store
 from mltrail_server.store.traces import spans as span_places
 from mltrail_server.store.traces.search import Wanted
 
-from . import span_records, spans
+from . import span_parts, span_records
 from .span_records import Record
 from .traces import TraceData, with_assessments
 
 try:
     import re2
-except ImportError:  # the extra `traces` is not installed
+except ImportError:  # which is optional
     re2 = None
 
 MAX_RESULTS = 500
@@ -105,7 +105,8 @@ def _looked_into(
             read += 1
             if all(check(data) for check in checks):
                 size += sum(part.size for part in parts.get(data.trace.id, ()))
-                if not within or _has_span(scope, data.trace.id, within):
+                records = span_parts.joined(scope, parts.get(data.trace.id, ())) if within else []
+                if not within or _has_span(data.trace.id, records, within):
                     kept.append(data)
             if len(kept) == limit or read >= MOST_READ or size >= MOST_BYTES:
                 return TracePage(kept, token if more else None)
@@ -113,9 +114,9 @@ def _looked_into(
             return TracePage(kept, None)
 
 
-def _has_span(scope: Scope, trace_id: str, within: Sequence[Callable[[str, Record], bool]]) -> bool:
+def _has_span(trace_id: str, records: Sequence[Record], within: Sequence[Callable[[str, Record], bool]]) -> bool:
     """Return whether one span of a trace passes all checks."""
-    return any(all(check(trace_id, one) for check in within) for one in spans.records(scope, trace_id))
+    return any(all(check(trace_id, one) for check in within) for one in records)
 
 
 def _check_of(clause: TraceClause) -> Callable[[TraceData], bool]:
@@ -187,7 +188,8 @@ def _expression(pattern: str) -> Matches:
     if re2 is None:
         raise MltrailError(
             Code.NOT_IMPLEMENTED,
-            "RLIKE needs a library that this server lacks: the operator installs mltrail[server,traces]. Use LIKE.",
+            "RLIKE needs the Python package google-re2, which this server lacks: the operator installs it beside mltrail. "
+            "Or use LIKE.",
         )
     options = re2.Options()
     options.log_errors = False
