@@ -23,6 +23,8 @@ SEARCHES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", "runs/search", {"experiment_ids": ["0"], "order_by": ["metrics.loss DESC"]}),
     ("POST", "runs/search", {"experiment_ids": ["0"], "order_by": ["params.lr"]}),
     ("POST", "experiments/search", {}),
+    ("GET", "traces", {"experiment_ids": ["0"]}),
+    ("GET", "traces", {"experiment_ids": ["0"], "order_by": ["execution_time", "tags.a DESC"]}),
     ("POST", "logged-models/search", {"experiment_ids": ["0"]}),
     ("GET", "registered-models/search", {}),
     ("GET", "model-versions/search", {}),
@@ -36,6 +38,7 @@ def things(mlflow: Mlflow) -> None:
         mlflow.post("runs/log-metric", run_id=run_id, key="loss", value=number, timestamp=1)
         mlflow.post("runs/log-parameter", run_id=run_id, key="lr", value=str(number))
         mlflow.post("experiments/create", name=f"e{number}")
+        mlflow.post("traces", experiment_id="0", timestamp_ms=number)
         mlflow.post("logged-models", experiment_id="0", name=f"l{number}")
         mlflow.post("registered-models/create", name=f"m{number}")
         mlflow.post("model-versions/create", name="m0")

@@ -31,6 +31,7 @@ def ids(gitlab_client: FlaskClient, team: Team) -> dict[str, str]:
     logged = mlflow.post("logged-models", experiment_id=experiment, name=f"l-{SECRET}", source_run_id=run)
     path = f"{experiment}/{run}/artifacts/model/{SECRET}.txt"
     good(mlflow.call("PUT", f"api/2.0/mlflow-artifacts/artifacts/{path}", data=SECRET.encode()))
+    trace = mlflow.post("traces", experiment_id=experiment, tags=[{"key": "t", "value": SECRET}])["trace_info"]
     mlflow.post("registered-models/create", name=f"n-{SECRET}")
     mlflow.post("model-versions/create", name=f"n-{SECRET}", source=f"runs:/{run}/model", run_id=run)
     mlflow.post("registered-models/alias", name=f"n-{SECRET}", alias="champion", version="1")
@@ -38,6 +39,7 @@ def ids(gitlab_client: FlaskClient, team: Team) -> dict[str, str]:
         "experiment_id": experiment,
         "run_id": run,
         "model_id": logged["model"]["info"]["model_id"],
+        "trace_id": trace["request_id"],
         "path": path,
         "name": f"n-{SECRET}",
         "pipeline_id": str(job.pipeline.id),
@@ -71,6 +73,7 @@ def filled(rule: str, ids: dict[str, str], *, project: str) -> str:
     for name, value in {
         "<int:pipeline_id>": ids["pipeline_id"],
         "<model_id>": ids["model_id"],
+        "<trace_id>": ids["trace_id"],
         "<path:path>": ids["path"],
         "<path:name>": ids["name"],
         "<path:tag_key>": "t",

@@ -188,7 +188,7 @@ def _expression(pattern: str) -> Matches:
     if re2 is None:
         raise MltrailError(
             Code.NOT_IMPLEMENTED,
-            "RLIKE needs the Python package google-re2, which this server lacks: the operator installs it beside mltrail. "
+            "RLIKE needs the Python package google-re2, which this server lacks; the operator can install it. "
             "Or use LIKE.",
         )
     options = re2.Options()
