@@ -205,3 +205,21 @@ def test_what_a_scorer_says_in_words_is_never_in_a_note() -> None:
     body = note.body(replace(report, models=models), settings=SETTINGS, project_path="team/answers")
     assert "SECRET" not in body
     assert "- `tone` gives neither numbers nor pass or fail: its page shows what it says" in fold(body)
+
+
+def test_latency_and_tokens_do_not_drown_the_scorers() -> None:
+    """They have rows of their own only if a rule is about them, or if they have changed more than chance explains."""
+    derived = {"traces/latency_p95_ms": 1900.0, "traces/tokens_mean": 412.0, "traces/cost_mean": 0.01}
+    traces = {name: Both(value, value) for name, value in derived.items()}
+    evaluated = Evaluated({"correctness": BETTER}, traces=traces)
+    sides = Sides([a_run(2, derived, params={})], [a_run(1, derived, params={})], evaluations=[evaluated])
+
+    def of(text: str | None) -> str:
+        report = a_report({"answers": sides}, text)
+        return note.body(report, settings=SETTINGS, project_path="team/answers").partition("<details>")[0]
+
+    assert "latency" not in of(None)
+    assert "can't tell yet about" not in of(None)
+    ruled = of("version: 1\nmodels: {answers: {rules: [{metric: traces/latency_p95_ms, at_most: 1000, then: warn}]}}\n")
+    assert "is worse: 1900; must be at most 1000" in ruled.splitlines()[1]
+    assert "tokens" not in ruled

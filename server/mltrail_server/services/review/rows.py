@@ -34,6 +34,7 @@ _OF_VERDICT = {
 _NONE = "\N{EN DASH}"
 _BAR = "; must be "
 _MEASURED = "as measured"
+_OF_TRACES = "traces/"
 _BETTER = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.UNKNOWN: "higher or lower?"}
 _OUTCOMES = (Outcome.FAIL, Outcome.WARN, Outcome.PASS, None)
 _VERDICTS = (
@@ -83,6 +84,14 @@ class Row:
         """Which way it is better, in words; for a table of cases, also what is computed from it."""
         direction = "" if self.change is None else direction_text(self.change.direction)
         return f"{self.measure}, {direction}" if self.cases is not None else direction
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is latency, tokens or cost of an evaluation, and neither ruled nor changed: the evaluation's part
+        of the note shows these, and nobody wants to read them among the scorers.
+        """
+        of_traces = self.rule is None and self.cases is None and self.metric.startswith(_OF_TRACES)
+        return of_traces and self.verdict not in (Verdict.WORSE, Verdict.BETTER)
 
     @property
     def evaluation(self) -> str:
@@ -210,7 +219,7 @@ def _of_cases(one: CaseResult, *, tested: bool = True) -> MetricChange:
 
 def worst_first(found: Iterable[Row]) -> list[Row]:
     """What breaks a rule comes first, then what is worse, and what is better before what shows nothing."""
-    return sorted(found, key=_place)
+    return sorted(found, key=lambda row: (row.is_aside, *_place(row)))
 
 
 def _place(row: Row) -> tuple[int, int]:

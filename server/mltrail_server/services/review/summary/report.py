@@ -124,7 +124,9 @@ class OfReport:
         return next((one for one in models if one.name == finding.model), models[0])
 
     def _metrics(self) -> list[tuple[str, Row]]:
-        return [(model.name, row) for model in self.report.models for row in metrics.of_model(model)]
+        return [
+            (model.name, row) for model in self.report.models for row in metrics.of_model(model) if not row.is_aside
+        ]
 
     def _others(self) -> list[tuple[str, Row]]:
         """List the metrics that neither the heading nor the best is about."""
