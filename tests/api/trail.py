@@ -78,8 +78,8 @@ class Trail:
                 mlflow.post("runs/set-tag", run_id=run_id, key=key, value=each_tag)
             for use, digest in (data or {}).items():
                 dataset = {"name": "customers", "digest": digest, "source_type": "local", "source": "{}"}
-                tags = [{"key": "mlflow.data.context", "value": use}]
-                mlflow.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": tags}])
+                used_as = [{"key": "mlflow.data.context", "value": use}]
+                mlflow.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": used_as}])
             if model:
                 path = f"api/2.0/mlflow-artifacts/artifacts/{found['experiment_id']}/{run_id}/artifacts/model/MLmodel"
                 good(mlflow.call("PUT", path, data=b"flavors: {}"))

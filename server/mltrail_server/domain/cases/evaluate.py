@@ -19,6 +19,9 @@ from .table import Answer, Case
 TESTS = "tests"
 """The name of the evaluation that `@mlflow.test` makes of all tests of a session."""
 
+SEPARATOR = " · "
+"""Between an evaluation's name and a scorer's."""
+
 _MOST_SCORERS = 50
 _MOST_OTHERS = 200_000  # marks of further runs, which tell a change from chance
 _LABEL = 60
@@ -84,7 +87,7 @@ class _Scorer:
         return marks.judged(mark, self.kind, bar=self.bar, better=self.better or HigherOrLower.HIGHER)
 
     def table(self, evaluation: str) -> CaseTable:
-        name = f"{evaluation} · {self.name}"
+        name = f"{evaluation}{SEPARATOR}{self.name}"
         if self.kind is not Kind.SCORE:
             return CaseTable(name, "", "case", label="passed", prediction="passed", given_measure=Measure.ACCURACY)
         better = self.better or HigherOrLower.HIGHER

@@ -19,7 +19,6 @@ _OWN_EVALUATION = (
 )
 _NO_SCORER = "no such scorer has judged a case"
 _NONE_PASSES = "no scorer passes or fails cases; one that gives numbers needs a mark in `pass_at`"
-_DECIMALS = 3
 
 
 class _Found(NamedTuple):
@@ -175,6 +174,10 @@ def unlogged(rule: Rule, known: Iterable[CaseResult]) -> CaseResult | None:
     return next((one for one in known if one.evaluation == rule.cases and not one.scorer), None)
 
 
+def is_about(rule: Rule, scorer: str) -> bool:
+    return rule.scorer is None or bool(globs.matching([scorer], rule.scorer))
+
+
 def name_in(rule: Rule) -> str:
     """Name what a rule is about as a whole."""
-    return f"{rule.cases} · {rule.scorer}" if rule.scorer is not None else rule.cases or ""
+    return f"{rule.cases}{evaluate.SEPARATOR}{rule.scorer}" if rule.scorer is not None else rule.cases or ""

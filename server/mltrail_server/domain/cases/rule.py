@@ -12,6 +12,7 @@ from mltrail_server.domain.verdict import WORST_FIRST, Verdict
 
 from . import evaluation_rule, tested, words
 from .comparison import CaseMetric
+from .evaluate import SEPARATOR
 from .evaluation import EvaluationResult
 from .evaluation_rule import OWN_CASES, Bounds
 from .result import CaseResult
@@ -56,6 +57,7 @@ def judge(given: CaseInput, decisions: Mapping[Key, Decision]) -> tuple[tuple[Ca
         for place, rule in _rules(given)
         for ruling in _rulings(given, place, rule, decisions)
     )
+    rulings += tuple(_still_red(given, rulings))
     comparing = [one for one in rulings if one.rule.worse_by is not None]
     comparing.sort(key=lambda one: WORST_FIRST.index(one.verdict), reverse=True)
     of_rule = {one.metric: one for one in comparing}
@@ -69,9 +71,13 @@ def judge(given: CaseInput, decisions: Mapping[Key, Decision]) -> tuple[tuple[Ca
 def expectation(model: Model, rule: Rule) -> str:
     """Say in words what a rule about cases expects."""
     table = model.cases.get(rule.cases or "")
-    if table is None:
-        return Bounds(model, rule, None, None).expects
-    return _expectation(rule, table)
+    if table is not None:
+        return _expectation(rule, table)
+    parts = [Bounds(model, rule, None, None).expects]
+    if (tolerance := rule.worse_by) is not None:
+        amount = f" by more than {tolerance.amount:g}{' %' if tolerance.percent else ''}" if tolerance.amount else ""
+        parts.append(f"no scorer may get worse{amount}")
+    return ", ".join(part for part in parts if part)
 
 
 def _expectation(rule: Rule, table: CaseTable, *, of_scorer: bool = False) -> str:
@@ -84,11 +90,12 @@ def _expectation(rule: Rule, table: CaseTable, *, of_scorer: bool = False) -> st
         amount = f"{tolerance.amount:g} %" if tolerance.percent else words.amount(metric, tolerance.amount)
         word = "rise" if words.lower_is_better(table) else "drop"
         bound = f" by more than {amount}" if tolerance.amount else ""
-        parts.append(f"{words.name(metric, of_scorer=of_scorer)} must not {word}{bound}")
+        parts.append(f"{words.name(metric, of_scorer=of_scorer)} {_MUST_NOT}{word}{bound}")
     return ", ".join(parts)
 
 
 _NONE = "must break no case"
+_MUST_NOT = "must not "
 
 
 def _rules(given: CaseInput) -> Iterator[tuple[int, Rule]]:
@@ -122,6 +129,29 @@ def _rulings(given: CaseInput, place: int, rule: Rule, decisions: Mapping[Key, D
     elif rule.worse_by is not None:
         rulings += [_ruling(given, place, rule, one, decisions) for one in found]
     return rulings
+
+
+def _still_red(given: CaseInput, rulings: Sequence[Ruling]) -> Iterator[Ruling]:
+    """Fail a scorer that broke a rule before and of which nothing is known any more, on either side."""
+    left = given.red - {rules.name_of(given.model.name, one) for one in rulings}
+    for _, rule in _rules(given):
+        start = f"{given.model.name}: {rule.cases}{SEPARATOR}"
+        if rule.worse_by is None or rule.cases not in given.model.evaluations:
+            continue
+        for one in sorted(name for name in left if name.startswith(start) and _MUST_NOT in name):
+            # What is expected is said in words that this scorer's kind decides, and its name may have any words.
+            metric, _, expects = one.removeprefix(f"{given.model.name}: ").rpartition(f" {_MUST_NOT}")
+            scorer, _, measure = metric.removeprefix(f"{rule.cases}{SEPARATOR}").rpartition(" ")
+            if measure == "rate":
+                scorer, measure = scorer.removesuffix(" pass"), "pass rate"
+            if evaluation_rule.is_about(rule, scorer):
+                left -= {one}
+                expected = f"{measure} {_MUST_NOT}{expects}"
+                name = f"{rule.cases}{SEPARATOR}{scorer}"
+                yield Ruling(name, rule, Outcome(rule.then), expected, _GONE, Verdict.WORSE, rules.BEFORE)
+
+
+_GONE = "this scorer has judged no case any more"
 
 
 def _hypothesis(given: CaseInput, one: CaseResult, place: int | None = None, rule: Rule | None = None) -> Hypothesis:
