@@ -99,6 +99,12 @@ def test_code_is_refused_wherever_a_scorer_hides_it(mlflow: Mlflow) -> None:
     assert "Keep the code in the repository" in message
 
 
+def test_scorers_that_only_could_hold_code_are_kept(mlflow: Mlflow) -> None:
+    """Clients write all fields of a scorer, also those that it does not use."""
+    serialized = json.dumps({"name": "tone", "builtin_scorer_class": "Guidelines", "call_source": None})
+    assert register(mlflow, serialized=serialized)["serialized_scorer"] == serialized
+
+
 def test_no_scorer_runs_by_itself(mlflow: Mlflow) -> None:
     made = register(mlflow)
     assert get(mlflow, "scorers/online-configs", scorer_ids=[made["scorer_id"]]) == {"configs": []}

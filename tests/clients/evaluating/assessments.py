@@ -104,7 +104,7 @@ def what_is_refused(desk: Desk) -> object:
         answer(lambda: mlflow.delete_assessment(trace_id, unknown)),
         answer(lambda: mlflow.update_assessment(trace_id, unknown, Feedback(name="x", value=2))),
         answer(lambda: mlflow.override_feedback(trace_id=trace_id, assessment_id=unknown, value=2)),
-        answer(lambda: mlflow.log_feedback(trace_id=trace_id, name="x" * 300, value=1)),
+        answer(lambda: mlflow.log_feedback(trace_id=trace_id, name="x" * 200, value=1)),
         answer(lambda: mlflow.log_feedback(trace_id=trace_id, name="nowhere", value=1, span_id="0" * 16)),
         answer(lambda: mlflow.update_assessment(trace_id, expectation.assessment_id, Feedback(name="x", value=2))),
         assessed(trace_id),

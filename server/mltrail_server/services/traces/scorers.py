@@ -106,7 +106,7 @@ def _check(serialized: str) -> None:
     if not isinstance(scorer, dict):
         raise invalid("serialized_scorer must be a JSON object, as `Scorer.model_dump_json()` makes it.")
     for part in _parts(scorer):
-        if "call_source" in part:
+        if part.get("call_source") is not None:  # clients name it for all kinds of scorers
             raise invalid(
                 "Custom scorers (the decorator @scorer) are code, which whoever loads them would run, so mltrail does "
                 "not keep them. Keep the code in the repository and import it, or register a built-in scorer or one "
