@@ -1,15 +1,19 @@
 """A trace's page: spans, what went in and came out, what was said, and who may see it."""
 
+import html
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.domain.assessments import Kind
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.traces import COST_KEY, TOKENS_KEY, TraceState
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.traces.span_records import Event
+from mltrail_server.store.traces import assessments
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
@@ -205,3 +209,69 @@ def test_only_members_from_reporter_on_read_traces(
     shown = team_page(gitlab_client, f"{TEAM_ML}/traces/{one}", status)
     assert ("a secret" in shown) == (status == 200)
     assert ("Delete trace" in shown) == (who == "developer")
+
+
+def sender(client: FlaskClient, path: str, **options: str) -> Callable[..., str]:
+    """Answer a function that sends a page's form, and returns the page that follows."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path, **options).get_data(as_text=True))
+    assert found
+
+    def send(**fields: str) -> str:
+        data = {"csrf_token": found[1], **fields}
+        answer = client.post(path, data=data, follow_redirects=True, **options)
+        assert answer.status_code == 200
+        return html.unescape(answer.get_data(as_text=True))
+
+    return send
+
+
+def test_feedback_is_recorded_as_the_persons(seeds: TraceSeeds, client: FlaskClient, deps: Deps) -> None:
+    one = seeds.add()
+    send = sender(client, f"{ML}/traces/{one}")
+
+    shown = send(do="feedback", name="correct", kind="no", rationale="The year is wrong.")
+    assert '<span class="badge danger">no</span>' in shown
+    assert "by person local" in shown
+    assert "The year is wrong." in shown
+    assert '<span class="badge neutral">4.5</span>' in send(do="feedback", name="tone", kind="other", value="4.5")
+    assert "too long" in send(do="feedback", name="length", kind="other", value="too long")
+    assert "Give a value" in send(do="feedback", name="length", kind="other", value=" ")
+    assert "Say what your feedback is about" in send(do="feedback", name="", kind="yes")
+
+    with deps.project(ProjectId(1)).read() as tx:
+        said = assessments.of_traces(tx, [one])[one]
+    assert {each.name: each.value for each in said} == {"correct": "no", "tone": 4.5, "length": "too long"}
+    assert {(each.source_type, each.source_id, each.job_id) for each in said} == {("HUMAN", "local", None)}
+
+
+def test_a_trace_is_deleted_on_its_page(seeds: TraceSeeds, client: FlaskClient) -> None:
+    one = seeds.add()
+    send = sender(client, f"{ML}/traces/{one}")
+
+    assert "Tick the box" in send(do="delete")
+    assert "No traces yet" in send(do="delete", sure="1")
+    assert client.get(f"{ML}/traces/{one}").status_code == 404
+
+
+def test_a_developer_deletes_no_trace_of_a_protected_branch(
+    gitlab_deps: Deps, gitlab_client: FlaskClient, team: Team
+) -> None:
+    sign_in(gitlab_client, team.tokens["developer"], base_url=EXTERNAL_URL)
+    team_page(gitlab_client, f"{TEAM_ML}/experiments")
+    one = TraceSeeds(gitlab_deps, 42).add(job_id=7, protected=True)
+    path = f"{TEAM_ML}/traces/{one}"
+
+    assert "takes the Maintainer role" in sender(gitlab_client, path, base_url=EXTERNAL_URL)(do="delete", sure="1")
+    team_page(gitlab_client, path)
+    said = sender(gitlab_client, path, base_url=EXTERNAL_URL)(do="feedback", name="correct", kind="yes")
+    assert "a person's, never evidence" in said
+    sign_in(gitlab_client, team.tokens["maintainer"], base_url=EXTERNAL_URL)
+    sender(gitlab_client, path, base_url=EXTERNAL_URL)(do="delete", sure="1")
+    team_page(gitlab_client, path, 404)
+
+
+def test_a_form_without_its_token_says_nothing(seeds: TraceSeeds, client: FlaskClient) -> None:
+    one = seeds.add()
+    answer = client.post(f"{ML}/traces/{one}", data={"do": "feedback", "name": "correct", "kind": "yes"})
+    assert answer.status_code == 403
+    assert "by person" not in page(client, f"{ML}/traces/{one}")

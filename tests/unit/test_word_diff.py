@@ -62,7 +62,7 @@ def test_texts_made_to_take_long_are_compared_by_lines() -> None:
 
     diff = word_diff(f"{noise[0]}\nsame line\n", f"{noise[1]}\nsame line\n")
 
-    assert diff[-1] == (SAME, "same line\n")
+    assert diff[-1] == (SAME, "\nsame line\n")
     assert len(diff) < 10
     assert joined(diff, without=ADDED) == f"{noise[0]}\nsame line\n"
     assert joined(diff, without=REMOVED) == f"{noise[1]}\nsame line\n"

@@ -139,7 +139,29 @@ def _tidied(diff: Diff) -> Diff:
             found += [(Change.REMOVED, text), (Change.ADDED, text)]
         else:
             found.append((kind, text))
-    return _joined(found)
+    return _joined(_trimmed(_joined(found)))
+
+
+def _trimmed(diff: Diff) -> Diff:
+    """Leave out of a replacement the blanks that both texts begin or end with."""
+    found: Diff = []
+    for place, (kind, text) in enumerate(diff):
+        other = diff[place + 1] if place + 1 < len(diff) else (Change.SAME, "")
+        if kind is Change.REMOVED and other[0] is Change.ADDED:
+            old, new = text, other[1]
+            head = _common_blanks(old, new)
+            old, new = old[len(head) :], new[len(head) :]
+            tail = _common_blanks(old[::-1], new[::-1])[::-1]
+            kept = (old[: len(old) - len(tail)], new[: len(new) - len(tail)])
+            found += [(Change.SAME, head), (Change.REMOVED, kept[0]), (Change.ADDED, kept[1]), (Change.SAME, tail)]
+        elif kind is not Change.ADDED or place == 0 or diff[place - 1][0] is not Change.REMOVED:
+            found.append((kind, text))
+    return found
+
+
+def _common_blanks(one: str, other: str) -> str:
+    most = min(len(one), len(other))
+    return one[: next((n for n in range(most) if one[n] != other[n] or not one[n].isspace()), most)]
 
 
 def _joined(diff: Diff) -> Diff:

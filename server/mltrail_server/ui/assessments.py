@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mltrail_server.domain import numbers
 from mltrail_server.domain.assessments import Assessment, Kind
 
 from . import values
@@ -52,11 +51,9 @@ def shown(one: Assessment) -> ShownAssessment:
 def badge_of(value: object, kind: Kind = Kind.FEEDBACK) -> tuple[str, str]:
     """Return a value in a few words, and how good that looks: what passes or fails is green or red, the rest is not."""
     if kind is Kind.FEEDBACK and passes(value) is not None:
-        return ("yes" if value is True else "no" if value is False else str(value)[:_MOST_BADGE]), (
-            "success" if passes(value) else "danger"
-        )
+        return values.line(value, _MOST_BADGE), "success" if passes(value) else "danger"
     if isinstance(value, float):
-        return numbers.number(value), "neutral"
+        return values.short(value), "neutral"
     text = values.line(value, _MOST_BADGE + 1)
     return (f"{text[:_MOST_BADGE]}…" if len(text) > _MOST_BADGE else text or "none"), "neutral"
 

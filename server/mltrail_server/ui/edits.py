@@ -3,12 +3,14 @@
 Each form carries the session's own token (`ui.session`), and each route declares that it writes.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain import limits
+from mltrail_server.domain.assessments import Assessment, Kind
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.identity import Access
@@ -17,7 +19,7 @@ from mltrail_server.http.routes import require
 from mltrail_server.services.promotion import promote as promote_service
 from mltrail_server.services.promotion.write import PromotionRequest
 from mltrail_server.services.registry import aliases, models, versions
-from mltrail_server.services.traces import traces
+from mltrail_server.services.traces import assessments, traces
 from mltrail_server.services.tracking import candidates, experiments, logging
 from mltrail_server.store.traces.traces import Selection
 
@@ -139,6 +141,7 @@ def trace(call: Call, trace_id: str) -> ResponseReturnValue:
     require(call.deps, call.actor, Access.READ_TRACES)
     one = traces.get(call.scope, trace_id).trace
     changes: Mapping[str, Callable[[], object]] = {
+        "feedback": lambda: assessments.create(call.scope, _feedback(call, one.id)),
         "delete": lambda: traces.delete(call.scope, Selection(ids=[one.id])),
     }
     here = f"traces/{segment(trace_id)}"
@@ -172,6 +175,28 @@ def _done(
         return redirect(_address(call, otherwise or there), 303)
     flash("Done.", "success")
     return redirect(_address(call, there), 303)
+
+
+def _feedback(call: Call, trace_id: str) -> Assessment:
+    """Read what a person says of a trace."""
+    name, said = _field(call, "name").strip(), _field(call, "kind")
+    if not name:
+        raise invalid("Say what your feedback is about, for example: correct.")
+    value: str | float = said if said in ("yes", "no") else _number_or_text(_field(call, "value").strip())
+    if value == "":
+        raise invalid("Give a value: yes, no, a number, or a text.")
+    now = call.scope.now
+    user = call.actor.user_name
+    rationale = _field(call, "rationale").strip() or None
+    return Assessment("", trace_id, name, Kind.FEEDBACK, value, "HUMAN", user, now, now, rationale=rationale)
+
+
+def _number_or_text(text: str) -> str | float:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def _address(call: Call, below: str) -> str:

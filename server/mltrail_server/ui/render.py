@@ -11,7 +11,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call
 from mltrail_server.settings import Settings
 
-from . import prose
+from . import prose, values
 
 _RELEASE = metadata.version("mltrail")
 
@@ -26,6 +26,7 @@ def page(call: Call, template: str, **values: object) -> str:
         project=path,
         user=call.actor.user_name,
         may_write=call.actor.may(Access.WRITE),
+        sees_traces=call.sees_traces,
         sees_merge_requests=call.actor.sees_merge_requests,
         gitlab=None if settings.local_mode else f"{settings.gitlab_url.rstrip('/')}/{path}/-",
         gitlab_root=settings.gitlab_url.rstrip("/"),
@@ -46,7 +47,13 @@ def configure(app: Flask, settings: Settings) -> None:
     env.globals["root"] = settings.root_path
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
-        time=_time, iso=_iso, segment=segment, duration=duration, number=numbers.number, prose=prose.shown
+        time=_time,
+        iso=_iso,
+        segment=segment,
+        duration=duration,
+        number=numbers.number,
+        prose=prose.shown,
+        short=values.short,
     )
 
 

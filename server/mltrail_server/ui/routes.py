@@ -14,6 +14,7 @@ from . import (
     charts,
     compare,
     edits,
+    evaluation_page,
     experiments,
     forward,
     home,
@@ -25,6 +26,7 @@ from . import (
     session,
     sign_in,
     trace_page,
+    trace_table,
 )
 
 READ, WRITE, READ_TRACES = Access.READ, Access.WRITE, Access.READ_TRACES
@@ -38,10 +40,13 @@ ROUTES = (
     Route("GET", "candidates/<int:iid>", candidate_page.show, READ, slow=True),
     Route("POST", "candidates/<int:iid>", edits.candidate, WRITE),
     Route("POST", "candidates/<int:iid>/promote", edits.promote, WRITE),
+    Route("GET", "candidates/<int:iid>/evaluation", evaluation_page.show, READ_TRACES, slow=True),
     Route("GET", "candidates/<int:iid>/metric", candidate_page.metric, READ, slow=True),
     Route("GET", "candidates/<int:iid>/preview/<path:path>", candidate_page.preview, READ),
     Route("GET", "candidates/<int:iid>/pictures/<path:path>", candidate_page.picture, READ),
     Route("GET", "candidates/<int:iid>/files/<path:path>", candidate_page.download, READ),
+    Route("GET", "experiments/<int:iid>/traces", trace_table.show, READ_TRACES, slow=True),
+    Route("GET", "traces", trace_table.latest, READ_TRACES),
     Route("GET", "traces/<path:trace_id>", trace_page.show, READ_TRACES, slow=True),
     Route("POST", "traces/<path:trace_id>", edits.trace, WRITE),
     Route("GET", "runs/<eid>", forward.run, READ),

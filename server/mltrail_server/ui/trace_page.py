@@ -93,7 +93,7 @@ def show(call: Call, trace_id: str) -> ResponseReturnValue:
     return page(
         call,
         "trace.html",
-        section="experiments",
+        section="traces",
         view=view,
         one=one,
         name=name_of(view),

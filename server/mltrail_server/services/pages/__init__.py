@@ -4,6 +4,7 @@ __all__ = [
     "candidate",
     "charts",
     "compare",
+    "evaluations",
     "experiments",
     "merge_requests",
     "models",

@@ -10,6 +10,7 @@ from mltrail_server.services.tracking import evidence
 from mltrail_server.services.tracking import experiments as experiment_service
 from mltrail_server.services.tracking.candidates import CandidateData, with_data
 from mltrail_server.store.pages import tables
+from mltrail_server.store.pages import traces as pages_store
 from mltrail_server.store.pages.tables import CandidateJob
 from mltrail_server.store.tracking import candidates as store
 from mltrail_server.store.tracking.evidence import Amendment
@@ -30,6 +31,7 @@ class CandidateView:
     parent: int | None
     children: int
     amendments: Sequence[Amendment]  # who, other than its own jobs, has written to it
+    traces: int  # linked to it
 
 
 def get(scope: Scope, iid: int) -> CandidateView:
@@ -47,7 +49,8 @@ def get(scope: Scope, iid: int) -> CandidateView:
         children = tables.count_tagged(tx, PARENT_TAG, candidate.eid, most=_MOST_CHILDREN)
         parent = store.iids_of(tx, [parent_eid]) if parent_eid else {}
         amendments = evidence.of(tx, candidate)
-    return CandidateView(run, experiment, jobs[::-1], next(iter(parent), None), children, amendments)
+        traces = pages_store.count_of_runs(tx, [iid]).get(iid, 0)
+    return CandidateView(run, experiment, jobs[::-1], next(iter(parent), None), children, amendments, traces)
 
 
 def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:

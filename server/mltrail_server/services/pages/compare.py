@@ -8,6 +8,7 @@ from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.store.pages import tables
+from mltrail_server.store.pages import traces as pages_store
 from mltrail_server.store.pages.tables import CandidateJob
 from mltrail_server.store.tracking import candidates, experiments, metrics, params
 from mltrail_server.store.tracking.candidates import Candidate
@@ -23,6 +24,7 @@ class Side:
     params: dict[str, str]
     curves: frozenset[str]  # the metrics with values after the first step
     made: CandidateJob | None
+    traces: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Compared:
 
 
 def get(scope: Scope, iids: Sequence[int]) -> Compared:
-    """Return up to 20 candidates by number, in the given order, in six statements."""
+    """Return up to 20 candidates by number, in the given order, in seven statements."""
     wanted = list(dict.fromkeys(iids))
     if len(wanted) > MOST:
         raise invalid(f"At most {MOST} runs can be compared at once, not {len(wanted)}.")
@@ -48,6 +50,7 @@ def get(scope: Scope, iids: Sequence[int]) -> Compared:
         params_by_iid = params.of(tx, wanted)
         made = {job.candidate_iid: job for job in tables.made_by(tx, wanted)}
         keys = {point.key for points in metrics_by_iid.values() for point in points}
+        traces = pages_store.count_of_runs(tx, wanted)
         directions = directions_service.of_runs(tx, keys, experiments=names.values())
     sides = [
         Side(
@@ -57,6 +60,7 @@ def get(scope: Scope, iids: Sequence[int]) -> Compared:
             dict(params_by_iid.get(iid, [])),
             frozenset(point.key for point in metrics_by_iid.get(iid, []) if point.step > 0),
             made.get(iid),
+            traces.get(iid, 0),
         )
         for iid in wanted
     ]

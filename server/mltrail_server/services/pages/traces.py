@@ -11,10 +11,12 @@ from mltrail_server.domain.span_tree import PlacedSpan, placed
 from mltrail_server.domain.spans import Span
 from mltrail_server.domain.traces import Trace
 from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.traces import search
 from mltrail_server.services.traces import spans as span_service
 from mltrail_server.services.tracking import experiments as experiment_service
 from mltrail_server.store.pages import traces as pages_store
 from mltrail_server.store.pages.traces import TraceRun
+from mltrail_server.store.traces import assessments as assessment_store
 from mltrail_server.store.traces import links
 from mltrail_server.store.traces import traces as store
 from mltrail_server.store.tracking.experiments import Experiment
@@ -33,6 +35,20 @@ class TraceView:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ListedTrace:
+    trace: Trace
+    runs: Sequence[TraceRun]
+    assessments: Sequence[Assessment]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceList:
+    experiment: Experiment
+    items: Sequence[ListedTrace]
+    next_token: str | None
+
+
 def get(scope: Scope, trace_id: str) -> TraceView:
     """Return a trace, in a fixed number of statements. Raises NOT_FOUND."""
     with scope.project.read() as tx:
@@ -42,9 +58,29 @@ def get(scope: Scope, trace_id: str) -> TraceView:
         experiment = experiment_service.existing(tx, trace.experiment_iid)
         runs = pages_store.runs_of(tx, [trace_id]).get(trace_id, [])
         prompts = links.prompts_of(tx, [trace_id]).get(trace_id, [])
-        assessments = pages_store.assessments_of(tx, [trace_id]).get(trace_id, [])
+        assessments = assessment_store.of_traces(tx, [trace_id]).get(trace_id, [])
     spans, problem = _spans(scope, trace_id)
     return TraceView(trace, experiment, runs, prompts, assessments, spans, problem)
+
+
+def listed(scope: Scope, experiment_iid: int, *, filter_text: str, limit: int, token: str | None) -> TraceList:
+    """Search an experiment's traces, the newest first. A page may have less than `limit`, and still a next one.
+
+    Raises NOT_FOUND, and INVALID for a filter that can't be read.
+    """
+    with scope.project.read() as tx:
+        experiment = experiment_service.existing(tx, experiment_iid)
+    found = search.traces(scope, experiment_iids=[experiment_iid], filter_text=filter_text, limit=limit, token=token)
+    with scope.project.read() as tx:
+        runs = pages_store.runs_of(tx, [one.trace.id for one in found.items])
+    items = [ListedTrace(one.trace, runs.get(one.trace.id, []), one.assessments) for one in found.items]
+    return TraceList(experiment, items, found.next_token)
+
+
+def newest_experiment(scope: Scope) -> int | None:
+    """Return the number of the experiment that got the newest trace; None if there is no trace."""
+    with scope.project.read() as tx:
+        return pages_store.newest_experiment(tx)
 
 
 def root_of(scope: Scope, trace_id: str) -> Span | None:

@@ -1,22 +1,17 @@
-"""The runs of traces, the traces of a run, and what is said of them."""
+"""The runs of traces, and which runs and experiments have any."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.assessments import Assessment, Kind
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
 
 _LINK = schema.candidate_trace
 _RUN = schema.candidate
-_SAID = schema.assessment
-_AT_ONCE = 500
+_TRACE = schema.trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +39,15 @@ def runs_of(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, list[TraceRu
     return found
 
 
-def assessments_of(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, list[Assessment]]:
-    """Fetch what is said of several traces, the oldest first."""
-    found: dict[str, list[Assessment]] = {}
-    for start in range(0, len(trace_ids), _AT_ONCE):
-        query = (
-            sa.select(_SAID)
-            .where(_SAID.c.project_id == tx.project_id, _SAID.c.trace_id.in_(trace_ids[start : start + _AT_ONCE]))
-            .order_by(_SAID.c.trace_id, _SAID.c.created_ms, _SAID.c.id)
-        )
-        for row in tx.execute(query):
-            found.setdefault(row.trace_id, []).append(_assessment(row))
+def newest_experiment(tx: Transaction) -> int | None:
+    """Return the number of the experiment whose trace was stored last."""
+    query = (
+        sa.select(_TRACE.c.experiment_iid)
+        .where(_TRACE.c.project_id == tx.project_id)
+        .order_by(_TRACE.c.created_ms.desc())
+        .limit(1)
+    )
+    found: int | None = tx.execute(query).scalar()
     return found
 
 
@@ -85,36 +78,3 @@ def count_of_runs(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, i
         .group_by(_LINK.c.candidate_iid)
     )
     return {row.candidate_iid: row.traces for row in tx.execute(query)}
-
-
-def _assessment(row: Row) -> Assessment:
-    metadata = _json(row.metadata)
-    error = _json(row.error)
-    return Assessment(
-        id=row.id,
-        trace_id=row.trace_id,
-        name=row.name,
-        kind=Kind(row.kind),
-        value=_json(row.value),
-        source_type=row.source_type,
-        source_id=row.source_id,
-        created_ms=row.created_ms,
-        updated_ms=row.updated_ms,
-        error=error if isinstance(error, dict) else None,
-        rationale=row.rationale,
-        metadata=metadata if isinstance(metadata, dict) else {},
-        span_id=row.span_id,
-        overrides=row.overrides,
-        valid=bool(row.valid),
-        run_eid=row.run_eid,
-        scorer_digest=row.scorer_digest,
-        job_id=row.job_id,
-        user_name=row.user_name,
-    )
-
-
-def _json(text: str | None) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return None if text is None else json.loads(text)
-    except ValueError:
-        return text

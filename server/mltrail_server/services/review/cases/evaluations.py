@@ -16,7 +16,7 @@ from mltrail_server.domain.cases import evaluate
 from mltrail_server.domain.cases.evaluate import TESTS, RunAnswers
 from mltrail_server.domain.cases.evaluation import Criterion, EvaluationResult, Sides
 from mltrail_server.domain.cases.result import CaseResult
-from mltrail_server.domain.comparison import Comparison
+from mltrail_server.domain.comparison import NO_CONTRACT, Comparison
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.services.review.pipeline_runs import EVALUATION_TAGS
 from mltrail_server.store.db.transaction import Transaction
@@ -131,6 +131,46 @@ class Evaluations:
             results.append(result)
             tables += [scorer.result for scorer in result.scorers]
         return Evaluated(tuple(results), tuple(tables))
+
+
+class Pair(NamedTuple):
+    """The evaluation of one run, and that of another if it has one: what a page shows side by side."""
+
+    wanted: _Wanted
+    traces: Mapping[str, Sides]
+    criteria: tuple[Criterion, ...]
+
+    def compared(self) -> EvaluationResult:
+        """Compare the two. This may take some time, so it is not for a transaction."""
+        one = self.wanted
+        result = evaluate.evaluate(one.evaluation, one.before, one.now, stated=one.stated)
+        return replace(result, traces=self.traces, criteria=self.criteria)
+
+
+def pair(tx: Transaction, here: Run, there: Run | None, models: Iterable[Model]) -> Pair | None:
+    """Read the evaluations of two runs, by the first of these models in whose contract it is. None if the run `here`
+    has evaluated nothing. Up to seven statements.
+    """
+    runs = [run for run in (here, there) if run is not None]
+    linked = evaluations.linked(tx, [run.iid for run in runs])
+    if here.iid not in linked:
+        return None
+    runs = [run for run in runs if run.iid in linked]
+    names = _names(tx, runs)
+    found = answers.read(tx, runs, linked, names)
+    if not _is_evaluation(found[here.iid]):
+        return None
+    name = names[here.iid]
+    told = [
+        (model, one)
+        for model in models
+        for one in model.evaluations.values()
+        if name in globs.matching([name], one.evaluation)
+    ]
+    model, evaluation = next(iter(told), (NO_CONTRACT, Evaluation(name, name)))
+    before = [found[there.iid]] if there is not None and there.iid in found else []
+    wanted = _Wanted(evaluation, before, [found[here.iid]], bool(told))
+    return Pair(wanted, _spent(here, there), criteria_of(model, here, there))
 
 
 def _is_evaluation(found: RunAnswers) -> bool:

@@ -1,0 +1,163 @@
+"""An experiment's traces: a table that is searched with MLflow's filter, and by a few choices for those who do not know
+it.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+from urllib.parse import urlencode
+
+from flask import redirect
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from mltrail_server.domain.assessments import Assessment, Kind
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.traces import NAME_TAG, TOKENS_KEY
+from mltrail_server.http.call import Call
+from mltrail_server.services.pages import traces
+from mltrail_server.services.pages.traces import ListedTrace
+
+from . import sentences, values
+from .assessments import badge_of
+from .render import page
+
+PAGE = 50
+_BRIEF = 200
+_MOST_SAID = 4
+_STATES = {"OK": "OK", "ERROR": "Failed", "IN_PROGRESS": "In progress"}
+_FIELDS = (
+    "trace.status",
+    "trace.name",
+    "trace.timestamp_ms",
+    "trace.execution_time_ms",
+    "trace.run_id",
+    "trace.text",
+    "tag.",
+    "metadata.",
+    "feedback.",
+    "expectation.",
+    "span.name",
+    "span.type",
+    "prompt",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFilter:
+    """What is searched for, all of it in the address. `text` is MLflow's filter; the others are written in its language
+    and added to it.
+    """
+
+    text: str = ""
+    state: str = ""
+    session: str = ""
+    name: str = ""
+    said: str = ""
+    value: str = ""
+    page: str = ""
+
+    @classmethod
+    def read(cls, arguments: MultiDict[str, str]) -> Self:
+        given = {key: arguments.get(key, "").strip() for key in ("state", "session", "name", "said", "value", "page")}
+        if given["state"] not in _STATES:
+            given["state"] = ""
+        return cls(arguments.get("filter", "").strip(), **given)
+
+    @property
+    def whole(self) -> str:
+        """Return all of it as one filter of MLflow's."""
+        parts = [self.text] if self.text else []
+        if self.state:
+            parts.append(f"trace.status = '{self.state}'")
+        if self.name:
+            parts.append(f"trace.name = {_quoted(self.name)}")
+        if self.session:
+            parts.append(f"metadata.`mlflow.trace.session` = {_quoted(self.session)}")
+        if self.said:
+            key = self.said.replace("`", "")
+            parts.append(f"feedback.`{key}` = {_quoted(self.value or 'no')}")
+        return " AND ".join(parts)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """List the query's names and values, without the page."""
+        found = [("filter", self.text), ("state", self.state), ("session", self.session), ("name", self.name)]
+        if self.said:
+            found += [("said", self.said), ("value", self.value)]
+        return [(key, value) for key, value in found if value]
+
+    def url(self, **changes: str) -> str:
+        changed = replace(self, **{"page": "", **changes})
+        return "?" + urlencode([*changed.pairs(), *([("page", changed.page)] if changed.page else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    listed: ListedTrace
+    name: str
+    request: str
+    response: str
+    tokens: str
+    said: list[tuple[str, str, str]]  # name, value and look of each assessment
+    more: int
+
+
+def show(call: Call, iid: int) -> ResponseReturnValue:
+    """Show a page of an experiment's traces. A wrong filter is explained above the table, which then has all traces."""
+    wanted = TraceFilter.read(call.request.args)
+    problem = ""
+    try:
+        found = traces.listed(call.scope, iid, filter_text=wanted.whole, limit=PAGE, token=wanted.page or None)
+    except MltrailError as error:
+        if error.code is not Code.INVALID:
+            raise
+        problem = sentences.of(error)
+        found = traces.listed(call.scope, iid, filter_text="", limit=PAGE, token=None)
+    rows = [_row(one) for one in found.items]
+    said = {said.name for one in found.items for said in one.assessments}
+    return page(
+        call,
+        "traces.html",
+        section="traces",
+        experiment=found.experiment,
+        rows=rows,
+        next_token=found.next_token,
+        wanted=wanted,
+        problem=problem,
+        states=_STATES,
+        said_names=sorted(said)[:50],
+        fields=_FIELDS,
+        names=sorted({row.name for row in rows})[:50],
+    )
+
+
+def latest(call: Call) -> ResponseReturnValue:
+    """Go to the traces of the experiment that got the newest one."""
+    iid = traces.newest_experiment(call.scope)
+    return redirect(f"{call.pages}/experiments/{iid}/traces" if iid is not None else f"{call.pages}/experiments", 302)
+
+
+def _row(one: ListedTrace) -> TraceRow:
+    usage = values.pairs(one.trace.metadata.get(TOKENS_KEY))
+    total = usage.get("total_tokens")
+    valid = [said for said in one.assessments if said.valid and said.kind is Kind.FEEDBACK]
+    valid.sort(key=lambda said: said.name)
+    return TraceRow(
+        one,
+        one.trace.tags.get(NAME_TAG) or one.trace.id,
+        values.brief(values.parsed(one.trace.request_preview), _BRIEF),
+        values.brief(values.parsed(one.trace.response_preview), _BRIEF),
+        f"{total:,}" if isinstance(total, int) else "",
+        [(said.name, *_badge(said)) for said in valid[:_MOST_SAID]],
+        max(0, len(valid) - _MOST_SAID),
+    )
+
+
+def _badge(said: Assessment) -> tuple[str, str]:
+    if said.error and said.value is None:
+        return "failed", "danger"
+    return badge_of(said.value, said.kind)
+
+
+def _quoted(text: str) -> str:
+    """Write a text as a value of a filter."""
+    return f"'{text}'" if "'" not in text else '"{}"'.format(text.replace('"', ""))
