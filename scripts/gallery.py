@@ -18,6 +18,7 @@ from tests.reports import GITLAB, Sides, Tables, a_report, a_run
 from mltrail_ci import report as command
 from mltrail_ci import responses
 from mltrail_server.domain import prompts
+from mltrail_server.domain.cases.evaluation import Criterion, Differs
 from mltrail_server.domain.cases.evaluation import Sides as EvaluationSides
 from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.grouping import Run
@@ -54,14 +55,23 @@ models:
     rules:
       - {cases: golden, broke_at_most: 2}
 """
-ANSWERS = """
+JUDGED = """
 version: 1
 models:
   answers:
     cases:
-      golden-set: {evaluation: golden-set, scorers: [correctness, relevance]}
+      golden-set: {evaluation: golden-set}
     rules:
-      - {cases: golden-set, scorer: correctness, worse_by: 0.02}
+      - {cases: golden-set, scorer: relevance, worse_by: 0.02}
+"""
+TESTS = """
+version: 1
+models:
+  answers:
+    cases:
+      tests: {evaluation: tests}
+    rules:
+      - {cases: tests, must_pass: ["tests/test_answers.py::test_refund*"]}
 """
 RULES = """
 version: 1
@@ -72,7 +82,8 @@ models:
     rules:
       - {cases: golden-set, broke_at_most: 2}
       - {cases: golden-set, scorer: correctness, pass_rate_at_least: 0.80}
-      - {cases: golden-set, must_pass: ["tests/test_answers.py::test_refund*"]}
+      - {cases: golden-set, scorer: safety, pass_rate_at_least: 1}
+      - {metric: traces/tokens_mean, better: lower, at_most: 450, then: warn}
 """
 _USUAL = {"val_accuracy": 0.9128, "val_loss": 0.379, "latency_p95_ms": 12.1, "f1/minority": 0.742}
 _SPREADS = {"val_accuracy": 0.0014, "val_loss": 0.006, "latency_p95_ms": 0.12, "f1/minority": 0.008}
@@ -410,6 +421,39 @@ def _evaluation() -> Report:
     return _answers(Evaluated(scorers, traces=_TRACES))
 
 
+def _evaluation_fails() -> Report:
+    """The same cases, and rules that they break."""
+    correctness = Scored(marks(200, wrong=(4, 111, 150, *_WRONG[12:])), marks(200, wrong=_WRONG))
+    safety = Scored(marks(200, wrong=(4,)), marks(200, wrong=()))
+    return _answers(Evaluated({"correctness": correctness, "safety": safety}, traces=_TRACES), text=RULES)
+
+
+def _other_judge() -> Report:
+    """Relevance is marked by another model than on the target branch."""
+    correctness = Scored(marks(200, wrong=_WRONG), marks(200, wrong=_WRONG))
+    differs = Differs("judge", "openai:/gpt-5-mini", "openai:/gpt-4.1")
+    relevance = Scored(
+        marks(200, wrong=range(8)),
+        marks(200, wrong=range(16)),
+        errors=(2, 0),
+        differs=differs,
+        problem="another judge has marked the answers",
+    )
+    bar = Criterion("relevance/mean", True, 0.97, 0.96)
+    return _answers(Evaluated({"correctness": correctness, "relevance": relevance}, criteria=[bar]), text=JUDGED)
+
+
+_TESTS = ("refund", "refund_late", "opening_hours", "warranty", "address", "price", "language", "no_promise")
+
+
+def _tests() -> Report:
+    """Tests of `@mlflow.test`: one that must pass has broken."""
+    nodes = [f"tests/test_answers.py::test_{name}[{style}]" for name in _TESTS for style in ("polite", "rude", "short")]
+    passed = Scored(marks(24, wrong=(1, 16)), marks(24, wrong=(16, 20)))
+    labels = [node.rpartition("::")[2] for node in nodes]
+    return _answers(Evaluated({"passes": passed}, name="tests", ids=nodes, labels=labels), text=TESTS)
+
+
 def _fixed_seed() -> Report:
     runs = Runs(15)
     still = dict.fromkeys(_SPREADS, 0.0)
@@ -486,6 +530,24 @@ SITUATIONS = (
         "Another version of a prompt: 12 of 200 cases were fixed and 3 broke.",
         _evaluation,
     ),
+    Situation(
+        "evaluation-fails",
+        "Evaluation that breaks rules",
+        "The same, with rules: more cases broke than are allowed, and one answer is not safe.",
+        _evaluation_fails,
+    ),
+    Situation(
+        "evaluation-other-judge",
+        "Evaluation by another judge",
+        "Another model marks the answers than on the target branch, so its marks are not compared.",
+        _other_judge,
+    ),
+    Situation(
+        "evaluation-tests",
+        "Tests of answers",
+        "Tests of `@mlflow.test`: one that must pass has broken.",
+        _tests,
+    ),
 )
 
 
@@ -495,10 +557,15 @@ def note_of(situation: Situation) -> str:
 
 def log_of(situation: Situation) -> str:
     """What `mltrail report` prints, from the JSON that the server sends."""
+    return command.shown(received(situation))
+
+
+def received(situation: Situation) -> responses.Report:
+    """The report as the job decodes it from the JSON that the server sends."""
     report = situation.make()
     made = PipelineReport(report, "", "posted", f"{GITLAB}/-/merge_requests/7#note_1", None)
     sent = msgspec.json.encode(api.encoded(made, api.Place(SETTINGS, PATH)))
-    return command.shown(responses.report(json.loads(sent)))
+    return responses.report(json.loads(sent))
 
 
 def pages() -> dict[str, str]:

@@ -1,8 +1,12 @@
 """The gallery of comments shows what the product says now."""
 
+from collections import Counter
+from xml.etree import ElementTree as ET
+
 import pytest
 from scripts import gallery
 
+from mltrail_ci.outputs import junit
 from mltrail_server.domain.verdict import Verdict
 from tests.fakes.gitlab import detectors
 
@@ -30,3 +34,15 @@ def test_log_and_comment_say_the_same(situation: gallery.Situation) -> None:
     assert log.splitlines()[0] == plain.replace("<code>", "").replace("</code>", "")
     assert not set("✅❌⚠❔\N{HEAVY MINUS SIGN}") & set(log)
     assert any(verdict in log for verdict in Verdict) or not situation.make().runs
+
+
+def test_junit_has_a_test_case_for_each_case_of_an_evaluation() -> None:
+    situation = next(one for one in gallery.SITUATIONS if one.name == "evaluation")
+    suite = ET.fromstring(junit.render(gallery.received(situation))).findall("testsuite")[1]
+    assert (suite.get("name"), suite.get("tests")) == ("evaluation golden-set of answers", "200")
+    assert {case.get("classname") for case in suite} == {"golden-set"}
+    kinds = Counter(failure.get("type") for failure in suite.iter("failure"))
+    assert kinds == {"broke": 3, "failed before": 21}
+    said = "broke: correctness (passed on main); case #5 (4b2277)"
+    assert said in {failure.get("message") for failure in suite.iter("failure")}
+    assert sum((case.findtext("system-out") or "").startswith("fixed: ") for case in suite) == 12
