@@ -18,7 +18,7 @@ from tests.reports import GITLAB, Sides, Tables, a_report, a_run
 from mltrail_ci import report as command
 from mltrail_ci import responses
 from mltrail_server.domain import prompts
-from mltrail_server.domain.cases.evaluation import Criterion, Differs
+from mltrail_server.domain.cases.evaluation import Criterion
 from mltrail_server.domain.cases.evaluation import Sides as EvaluationSides
 from mltrail_server.domain.cases.table import Answer, Case
 from mltrail_server.domain.grouping import Run
@@ -392,11 +392,12 @@ _TRACES = {
 }
 
 
-def _answers(*evaluated: Evaluated, text: str | None = None) -> Report:
-    """One evaluation run on each side, with another version of the prompt `qa`."""
+def _answers(*evaluated: Evaluated, text: str | None = None, metric: str | None = None) -> Report:
+    """One evaluation run on each side, with another version of the prompt `qa`. `metric` is one that a rule names."""
+    here, there = ({metric: side} for side in _TRACES[metric]) if metric else ({}, {})
     sides = Sides(
-        [a_run(102, {}, name="golden-set", job_name="evaluate", params={"model": "small-2"})],
-        [a_run(101, {}, name="golden-set", job_name="evaluate", params={"model": "small-2"})],
+        [a_run(102, here, name="golden-set", job_name="evaluate", params={"model": "small-2"})],
+        [a_run(101, there, name="golden-set", job_name="evaluate", params={"model": "small-2"})],
         evaluations=evaluated,
     )
     texts = {
@@ -425,20 +426,16 @@ def _evaluation_fails() -> Report:
     """The same cases, and rules that they break."""
     correctness = Scored(marks(200, wrong=(4, 111, 150, *_WRONG[12:])), marks(200, wrong=_WRONG))
     safety = Scored(marks(200, wrong=(4,)), marks(200, wrong=()))
-    return _answers(Evaluated({"correctness": correctness, "safety": safety}, traces=_TRACES), text=RULES)
+    evaluated = Evaluated({"correctness": correctness, "safety": safety}, traces=_TRACES)
+    return _answers(evaluated, text=RULES, metric="traces/tokens_mean")
 
 
 def _other_judge() -> Report:
     """Relevance is marked by another model than on the target branch."""
     correctness = Scored(marks(200, wrong=_WRONG), marks(200, wrong=_WRONG))
-    differs = Differs("judge", "openai:/gpt-5-mini", "openai:/gpt-4.1")
-    relevance = Scored(
-        marks(200, wrong=range(8)),
-        marks(200, wrong=range(16)),
-        errors=(2, 0),
-        differs=differs,
-        problem="another judge has marked the answers",
-    )
+    here: list[object] = [*marks(198, wrong=range(8)), TimeoutError(), TimeoutError()]
+    judges = ("openai:/gpt-5-mini", "openai:/gpt-4.1")
+    relevance = Scored(here, marks(200, wrong=range(16)), judges=judges)
     bar = Criterion("relevance/mean", True, 0.97, 0.96)
     return _answers(Evaluated({"correctness": correctness, "relevance": relevance}, criteria=[bar]), text=JUDGED)
 
@@ -450,8 +447,7 @@ def _tests() -> Report:
     """Tests of `@mlflow.test`: one that must pass has broken."""
     nodes = [f"tests/test_answers.py::test_{name}[{style}]" for name in _TESTS for style in ("polite", "rude", "short")]
     passed = Scored(marks(24, wrong=(1, 16)), marks(24, wrong=(16, 20)))
-    labels = [node.rpartition("::")[2] for node in nodes]
-    return _answers(Evaluated({"passes": passed}, name="tests", ids=nodes, labels=labels), text=TESTS)
+    return _answers(Evaluated({"passes": passed}, name="tests", ids=nodes, are_tests=True), text=TESTS)
 
 
 def _fixed_seed() -> Report:

@@ -100,8 +100,11 @@ def _judged(models: Mapping[str, Sides], text: str | None, target: str) -> Judge
         model = known.get(name, NO_CONTRACT)
         compared = compare(sides.runs, sides.baseline, history=sides.history, model=model)
         pipelines = range(900, 899 - len(sides.history), -1)
-        tables = [*_tables(model, sides), *(one.result for each in _evaluations(sides) for one in each.scorers)]
-        inputs.append(ModelInput(name, compared, model, target, pipelines=pipelines, cases=tables))
+        evaluated = _evaluations(model, sides)
+        tables = [*_tables(model, sides), *(one.result for each in evaluated for one in each.scorers)]
+        inputs.append(
+            ModelInput(name, compared, model, target, pipelines=pipelines, cases=tables, evaluations=evaluated)
+        )
     found = judgement.judge_models(inputs)
     reports = tuple(_model_report(name, sides, found[name], known.get(name), target) for name, sides in models.items())
     if version.problems:
@@ -116,9 +119,9 @@ def _tables(model: Model, sides: Sides) -> list[CaseResult]:
     return [result.found(model.cases[name], one.before, one.now) for name, one in sides.tables.items()]
 
 
-def _evaluations(sides: Sides) -> list[EvaluationResult]:
+def _evaluations(model: Model, sides: Sides) -> list[EvaluationResult]:
     baseline = sides.baseline[0].iid if sides.baseline else None
-    return [one.result(sides.runs[0].iid, baseline) for one in sides.evaluations]
+    return [one.result(model, sides.runs[0].iid, baseline) for one in sides.evaluations]
 
 
 def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | None, target: str) -> ModelReport:
@@ -137,7 +140,7 @@ def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | N
         history=tuple(a_pipeline(899 - place) for place in range(len(sides.history))),
         silence=silent,
         cases=tuple(_worn(one, sides) for one in judged.cases),
-        evaluations=tuple(one.judged(judged.cases) for one in _evaluations(sides)),
+        evaluations=tuple(one.judged(judged.cases) for one in _evaluations(model or NO_CONTRACT, sides)),
     )
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from hypothesis import example, given, settings
 
-from mltrail_server.domain.cases.evaluation import Criterion, Differs, Kind
+from mltrail_server.domain.cases.evaluation import Criterion
 from mltrail_server.domain.cases.evaluation import Sides as Both
 from mltrail_server.services.review import note, rows, summary
 from mltrail_server.services.review.reports import Report
 from tests.evaluations import Evaluated, Scored, marks
 from tests.fakes.gitlab import detectors
+from tests.notes import MARK, SETTINGS, TAGS, names, rendered
 from tests.reports import Sides, a_report, a_run
-from tests.unit.test_note import MARK, SETTINGS, TAGS, names, rendered
 
 WRONG = (*range(20, 34), *range(60, 78))
 BETTER = Scored(marks(200, wrong=(4, 111, 150, *WRONG[12:])), marks(200, wrong=WRONG))
@@ -72,21 +72,22 @@ def test_no_more_than_ten_broken_cases_are_listed() -> None:
 
 
 def test_another_judge_is_named_and_nothing_is_compared() -> None:
-    differs = Differs("judge", "openai:/gpt-5", "openai:/gpt-4.1")
-    judged = replace(BETTER, differs=differs, problem="another judge has marked the answers")
-    body = written(Evaluated({"relevance": judged}))
+    body = written(Evaluated({"relevance": replace(BETTER, judges=("openai:/gpt-5", "openai:/gpt-4.1"))}))
     said = "can't be compared: judged by `openai:/gpt-5` here, by `openai:/gpt-4.1` in the baseline"
     (row,) = [line for line in body.splitlines() if line.startswith("| ❔ **can't tell yet**")]
     assert row.endswith(f"| 0.8400 → **0.8850** | {said} |")
     assert f"- `relevance` {said}" in fold(body)
-    other = written(Evaluated({"relevance": replace(judged, differs=Differs("scorer", "1a", "2b"))}))
-    assert "can't be compared: the scorer has changed" in other
+    assert "another model judges here than in the baseline" in body.splitlines()[1]
+    other = written(Evaluated({"relevance": replace(BETTER, digests=("1a2b", "2b3c"))}))
+    assert "can't be compared: the scorer's code has changed" in other
 
 
 def test_what_a_scorer_could_not_judge_is_said_in_its_row() -> None:
-    body = written(Evaluated({"correctness": replace(BETTER, errors=(2, 1))}))
-    said = "could not judge 2 cases, which count as failed, and could not judge 1 case of the baseline"
-    assert f"more than chance explains; {said} |" in body
+    now: list[object] = [*BETTER.now]
+    now[4], now[111] = TimeoutError(), TimeoutError()
+    body = written(Evaluated({"correctness": replace(BETTER, now=now)}))
+    said = "could not judge 2 cases, which count as failed"
+    assert f"broke 3 of 200 cases, fixed 12, more than chance explains; {said} |" in body
     assert f"- `correctness` {said}" in fold(body)
 
 
@@ -121,15 +122,88 @@ def test_latency_tokens_and_costs_are_one_line_each() -> None:
 
 
 def test_without_a_baseline_failures_are_not_called_old() -> None:
-    alone = Scored(marks(20, wrong=(3,)), ())
-    lines = fold(written(Evaluated({"correctness": replace(alone, problem="no baseline yet")}), baseline=False))
-    assert any(line.startswith("- Failed here: [1 case](") for line in lines)
+    body = written(Evaluated({"correctness": Scored(marks(20, wrong=(3,)), ())}), baseline=False)
+    assert any(line.startswith("- Failed here: [1 case](") for line in fold(body))
+    assert "**Cases:** not compared: no baseline yet." in body
 
 
-def test_why_nothing_can_be_compared_comes_first() -> None:
-    body = written(Evaluated({"correctness": BETTER}, problem="2 of the baseline's 200 cases are missing here"))
-    assert "**Cases:** not compared: 2 of the baseline's 200 cases are missing here." in body
-    assert f"[`golden-set`]({PAGE}): 2 of the baseline's 200 cases are missing here." in fold(body)
+def test_why_nothing_can_be_compared_is_said_first() -> None:
+    fewer = Scored(marks(198, wrong=()), marks(200, wrong=()))
+    body = written(Evaluated({"correctness": fewer}))
+    said = "2 of the baseline's 200 cases are missing here"
+    assert body.splitlines()[1].endswith(
+        f"can't tell yet whether `golden-set · correctness` of `answers` is worse: {said}"
+    )
+    assert "- Missing here: 2 cases of the baseline" in fold(body)
+    assert f"- `correctness`: {said}" in fold(body)
+
+
+RULES = """
+version: 1
+models:
+  answers:
+    cases: {golden-set: {evaluation: golden-set}}
+    rules:
+      - {cases: golden-set, broke_at_most: 2}
+      - {cases: golden-set, scorer: correctness, pass_rate_at_least: 0.8}
+      - {cases: golden-set, scorer: "saf*", pass_rate_at_least: 1, then: warn}
+"""
+
+
+def test_rules_name_what_is_broken_and_what_was_counted() -> None:
+    safety = Scored(marks(200, wrong=(4,)), marks(200, wrong=()))
+    body = written(Evaluated({"correctness": BETTER, "safety": safety}), text=RULES)
+    assert body.splitlines()[1] == (
+        "### ❌ Blocks the merge: `golden-set` of `answers` breaks its rule: broke 3 of 200 cases (2 allowed); "
+        "1 other is worse too"
+    )
+    assert "**How sure:** cases are counted, which needs no test; 1 run on each side." in body
+    minus, lines = "\N{HEAVY MINUS SIGN}", body.splitlines()
+    for verdict, title, found in (
+        (
+            "❌ **worse**",
+            "`golden-set`<br><sub>cases that pass, higher is better</sub>",
+            "0.840 → **0.885** | broke 3 of 200 cases (2 allowed)",
+        ),
+        (
+            "⚠️ **worse**",
+            "`golden-set · saf*`<br><sub>cases that pass, higher is better</sub>",
+            "1.0000 → **0.9950** | 199 of 200 cases pass; must be at least 100 %",
+        ),
+        (
+            f"{minus} **within its limit**",
+            "`correctness`<br><sub>`golden-set`, pass rate, higher is better</sub>",
+            "0.840 → **0.885** | 177 of 200 cases pass; must be at least 80 %, as measured",
+        ),
+    ):
+        assert f"| {verdict}<br>{title} | {found} |" in lines
+    assert "- `golden-set` must break at most 2 cases: else it blocks" in body
+
+
+def test_cases_that_must_pass_are_named_also_if_they_failed_before() -> None:
+    rule = "{cases: tests, must_pass: ['t.py::*']}"
+    text = f"version: 1\nmodels: {{answers: {{cases: {{tests: {{evaluation: tests}}}}, rules: [{rule}]}}}}\n"
+    ids = [f"t.py::test_{place}[a|b]" for place in range(5)]
+    scored = Scored(marks(5, wrong=(1, 2)), marks(5, wrong=(2, 3)))
+    body = written(Evaluated({"passes": scored}, name="tests", ids=ids, are_tests=True), text=text)
+    assert "breaks its rule: 2 of 5 cases that must pass do not" in body.splitlines()[1]
+    assert "Must pass, but fail: [`test_1[a\\|b]`](" in body
+    lines = [line.partition("]`](")[0] for line in fold(body)]
+    assert "- Must pass, but broke: [`test_1[a\\|b" in lines
+    assert "- Must pass, but fails as before: [`test_2[a\\|b" in lines
+    assert not any(line.startswith("- Broke") for line in lines)
+    assert "- `tests` the named cases must pass (`t.py::*`): else it blocks" in body
+
+
+def test_scorers_without_numbers_or_baseline_are_no_reason_for_doubt() -> None:
+    same = Scored(marks(200, wrong=WRONG[:2]), marks(200, wrong=WRONG[:2]))
+    tone, new = Scored(["kind"] * 200, ["rude"] * 200), Scored(marks(200, wrong=()), ())
+    body = written(Evaluated({"correctness": same, "tone": tone, "zeal": new}))
+    assert body.splitlines()[1].startswith("### \N{HEAVY MINUS SIGN} Does not block: nothing stands out in `answers`")
+    assert "| `tone`" not in body
+    assert "- `tone` gives neither numbers nor pass or fail: its page shows what it says" in fold(body)
+    assert "- `zeal`: the baseline does not have this scorer" in fold(body)
+    assert "kind" not in body
 
 
 def test_a_scorer_of_which_little_is_known_is_what_the_heading_is_about() -> None:
@@ -161,18 +235,18 @@ def test_the_log_has_the_same_words() -> None:
 
 def hostile_evaluation(name: str, scorer: str, case: str, model: str) -> Evaluated:
     """Every text that a client, a model or a judge can choose holds something hostile."""
-    now, before = marks(16, wrong=range(12)), marks(16, wrong=(14, 15))
-    ids, labels = ([f"{text}{place}" for place in range(16)] for text in (case, model))
+    now: list[object] = [*marks(15, wrong=range(12)), ValueError()]
+    before = marks(16, wrong=(14, 15))
     return Evaluated(
         {
-            scorer: Scored(now, before, errors=(3, 1)),
-            f"{scorer}2": Scored(now, before, differs=Differs("judge", model, case), problem="another judge"),
-            f"{scorer}3": Scored(now, before, differs=Differs("scorer", model, case), problem="another scorer"),
-            f"{scorer}4": Scored([float(one) for one in now], [float(one) / 2 for one in before]),
+            scorer: Scored(now, before),
+            f"{scorer}2": Scored(now, before, judges=(model, case)),
+            f"{scorer}3": Scored(now, before, digests=(model, case)),
+            f"{scorer}4": Scored([1.0] * 16, [0.5] * 16),
+            f"{scorer}5": Scored([model] * 16, [case] * 16),
         },
         name=name,
-        ids=ids,
-        labels=labels,
+        ids=[f"{case}{place}" for place in range(16)],
         criteria=[Criterion(model, True, 0.9, 0.1), Criterion(scorer, False, 0.9, None, before=0.1)],
     )
 
@@ -189,22 +263,6 @@ def test_nothing_of_an_evaluation_leaves_its_place(name: str, scorer: str, case:
     assert seen.tags <= TAGS
     assert seen.outside == []
     assert all(link.startswith(("https://mltrail.example.com/", "https://gitlab.example.com/")) for link in seen.links)
-
-
-def test_what_a_scorer_says_in_words_is_never_in_a_note() -> None:
-    """It may quote what a customer has asked."""
-    report = a_report_of(Evaluated({"correctness": BETTER}))
-    (model,) = report.models
-    (one,) = model.evaluations
-    said = [
-        case._replace(marks={"tone": case.marks["correctness"]._replace(value="SECRET")}) for case in one.cases[0].here
-    ]
-    cases = (replace(one.cases[0], here=tuple(said)), *one.cases[1:])
-    tone = replace(one.scorers[0], name="tone", kind=Kind.OTHER, result=replace(one.scorers[0].result, compared=None))
-    models = (replace(model, evaluations=(replace(one, cases=cases, scorers=(*one.scorers, tone)),)),)
-    body = note.body(replace(report, models=models), settings=SETTINGS, project_path="team/answers")
-    assert "SECRET" not in body
-    assert "- `tone` gives neither numbers nor pass or fail: its page shows what it says" in fold(body)
 
 
 def test_latency_and_tokens_do_not_drown_the_scorers() -> None:

@@ -15,8 +15,8 @@ from mltrail_server.domain import prompts
 from mltrail_server.domain.prompts import Linked, Prompt, PromptChange
 from mltrail_server.services.review import note
 from tests.fakes.gitlab import detectors
+from tests.notes import MARK, SETTINGS, TAGS, hostile, names, rendered
 from tests.reports import Sides, a_report, a_run
-from tests.unit.test_note import MARK, SETTINGS, TAGS, hostile, names, rendered
 
 
 def note_of(changed: tuple[PromptChange, ...]) -> str:

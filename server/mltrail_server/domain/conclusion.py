@@ -79,7 +79,8 @@ def of_model(comparison: Comparison, rulings: Sequence[Ruling] = (), cases: Sequ
     headline = comparison.headline
     if headline is None and worst is None and best is None and not cases:
         return Conclusion(Level.UNKNOWN, "no metric that ranks the runs")
-    verdicts = [headline.verdict] if headline is not None else [one.verdict for one in cases]
+    tables = [one for one in cases if one.compared is not None or one.ours]
+    verdicts = [headline.verdict] if headline is not None else [one.verdict for one in tables]
     return Conclusion(_level(verdicts, worst, best), _sentence(comparison, rulings, cases), worst, best)
 
 
@@ -166,10 +167,13 @@ def _level(verdicts: Sequence[Verdict], worst: Finding | None, best: Finding | N
     return Level.NEUTRAL
 
 
-def _telling(cases: Sequence[CaseResult]) -> CaseResult | None:
-    """Return the table to speak of where no metric ranks: one of which nothing can be told, else the first."""
-    undecided = (one for one in cases if one.verdict is Verdict.CANT_TELL)
-    return next(undecided, cases[0] if cases else None)
+def _said_of(comparison: Comparison, cases: Sequence[CaseResult]) -> str:
+    """Say what the ranking metric says; where none ranks, a table of which nothing can be told, or else the first."""
+    if comparison.headline is not None:
+        return comparison.headline.reason
+    undecided = (one for one in cases if one.verdict is Verdict.CANT_TELL and (one.compared is not None or one.ours))
+    table = next(undecided, cases[0] if cases else None)
+    return str(Verdict.CANT_TELL) if table is None else table.reason or table.problem
 
 
 def _sentence(comparison: Comparison, rulings: Sequence[Ruling], cases: Sequence[CaseResult]) -> str:
@@ -180,7 +184,6 @@ def _sentence(comparison: Comparison, rulings: Sequence[Ruling], cases: Sequence
     worse = broken | {name for name, verdict in verdicts if verdict is Verdict.WORSE}
     better = {name for name, verdict in verdicts if verdict is Verdict.BETTER} - worse
     if not worse and not better:
-        headline = comparison.headline or _telling(cases)
-        return headline.reason if headline is not None and headline.reason else str(Verdict.CANT_TELL)
+        return _said_of(comparison, cases)
     found = ((worse, Verdict.WORSE), (better, Verdict.BETTER))
     return ", ".join(f"{count(len(names), 'metric is', 'metrics are')} {verdict}" for names, verdict in found if names)

@@ -14,8 +14,9 @@ from .evaluation import EvaluatedCase, EvaluationResult, Kind, ScorerResult
 from .result import CaseResult
 
 OWN_CASES = "this merge request is the cause: log the same cases as the baseline, or have somebody accept this table"
-_OWN_EVALUATION = (
-    "this merge request is the cause: evaluate the same cases with the same scorers, or have somebody accept this one"
+OWN_EVALUATION = (
+    "this merge request is the cause: evaluate the same cases with the same scorers and judges, or evaluate the target "
+    "branch again with the new ones"
 )
 _NO_SCORER = "no such scorer has judged a case"
 _NONE_PASSES = "no scorer passes or fails cases; one that gives numbers needs a mark in `pass_at`"
@@ -47,7 +48,7 @@ class Bounds:
         if rule.pass_rate_at_least is not None:
             parts.append(f"at least {rule.pass_rate_at_least * 100:g} % of cases must pass")
         if rule.must_pass:
-            parts.append("the cases of `must_pass` must pass")
+            parts.append("the named cases must pass")
         return ", ".join(parts)
 
     def ruling(self) -> Ruling | None:
@@ -64,7 +65,7 @@ class Bounds:
         if unknown:
             ours = any(one.ours for one in unknown)
             outcome = Outcome(self.rule.then) if ours else self.model.if_unknown
-            return self._say(outcome, sentence, Verdict.CANT_TELL, _OWN_EVALUATION if ours else "")
+            return self._say(outcome, sentence, Verdict.CANT_TELL, OWN_EVALUATION if ours else "")
         return self._say(Outcome.PASS, sentence, Verdict.WITHIN_LIMIT)
 
     def _say(self, outcome: Outcome, sentence: str, verdict: Verdict, advice: str = "") -> Ruling:

@@ -14,7 +14,7 @@ from . import evaluation_rule, tested, words
 from .comparison import CaseMetric
 from .evaluate import SEPARATOR
 from .evaluation import EvaluationResult
-from .evaluation_rule import OWN_CASES, Bounds
+from .evaluation_rule import OWN_CASES, OWN_EVALUATION, Bounds
 from .result import CaseResult
 
 
@@ -229,7 +229,7 @@ def _unknown(model: Model, rule: Rule, found: CaseResult | None) -> Ruling:
         expects,
         (found.problem if found is not None else "") or words.UNREAD,
         Verdict.CANT_TELL,
-        advice=OWN_CASES if ours else "",
+        advice="" if not ours else OWN_EVALUATION if rule.cases in model.evaluations else OWN_CASES,
     )
 
 

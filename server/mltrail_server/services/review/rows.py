@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mltrail_contract import HigherOrLower, Outcome, Rule, Value
-from mltrail_server.domain import datasets
-from mltrail_server.domain.cases import words
+from mltrail_server.domain import datasets, trace_metrics
+from mltrail_server.domain.cases import evaluate, words
 from mltrail_server.domain.cases.comparison import CaseMetric
-from mltrail_server.domain.cases.evaluation import ScorerResult
+from mltrail_server.domain.cases.evaluation import EvaluationResult, Kind, ScorerResult
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_BASELINE, MetricChange
 from mltrail_server.domain.differences import Difference
@@ -34,7 +34,6 @@ _OF_VERDICT = {
 _NONE = "\N{EN DASH}"
 _BAR = "; must be "
 _MEASURED = "as measured"
-_OF_TRACES = "traces/"
 _BETTER = {Better.HIGHER: "higher is better", Better.LOWER: "lower is better", Better.UNKNOWN: "higher or lower?"}
 _OUTCOMES = (Outcome.FAIL, Outcome.WARN, Outcome.PASS, None)
 _VERDICTS = (
@@ -77,21 +76,34 @@ class Row:
     @property
     def is_new(self) -> bool:
         """Whether the metric has nothing to be compared with, which leaves nothing to find out."""
-        return self.verdict is Verdict.CANT_TELL and self.means.endswith(NO_BASELINE)
+        return self.verdict is Verdict.CANT_TELL and self.means.endswith((NO_BASELINE, evaluate.NOT_THERE))
 
     @property
     def better(self) -> str:
         """Which way it is better, in words; for a table of cases, also what is computed from it."""
         direction = "" if self.change is None else direction_text(self.change.direction)
-        return f"{self.measure}, {direction}" if self.cases is not None else direction
+        return f"{self.measure}, {direction}" if self.measure and direction else direction
+
+    @property
+    def is_without_baseline(self) -> bool:
+        """Whether it is a table of cases that could not be compared, and this side is not the cause."""
+        return self.cases is not None and self.cases.compared is None and not self.cases.ours
+
+    @property
+    def is_about_cases(self) -> bool:
+        """Whether it is about a table of cases, or a rule about the cases of an evaluation."""
+        return self.cases is not None or (self.rule is not None and self.rule.cases is not None)
 
     @property
     def is_aside(self) -> bool:
-        """Whether it is latency, tokens or cost of an evaluation, and neither ruled nor changed: the evaluation's part
-        of the note shows these, and nobody wants to read them among the scorers.
+        """Whether it is latency, tokens or cost, or a scorer whose answers can't be compared, and neither ruled nor
+        changed: an evaluation's part of the note shows these, and nobody wants to read them among the others.
         """
-        of_traces = self.rule is None and self.cases is None and self.metric.startswith(_OF_TRACES)
-        return of_traces and self.verdict not in (Verdict.WORSE, Verdict.BETTER)
+        if self.rule is not None or self.verdict in (Verdict.WORSE, Verdict.BETTER):
+            return False
+        if self.scorer is not None:
+            return self.scorer.kind is Kind.OTHER
+        return self.cases is None and self.metric.startswith(trace_metrics.PREFIX)
 
     @property
     def evaluation(self) -> str:
@@ -102,7 +114,7 @@ class Row:
     def measure(self) -> str:
         """What is computed from a table of cases; "" for a metric, whose name says it."""
         if self.cases is None:
-            return ""
+            return "cases that pass" if self.is_about_cases else ""
         return words.name(CaseMetric(self.cases.table.measure), of_scorer=bool(self.cases.scorer))
 
     @property
@@ -124,7 +136,7 @@ class Row:
     @property
     def is_bar(self) -> bool:
         """Whether what was measured is held against a plain bar (`at_least`, `at_most`) as it is, without a test."""
-        return not self.is_tested and self.rule is not None and _BAR in self.means
+        return not self.is_tested and self.rule is not None and self.rule.cases is None and _BAR in self.means
 
     @property
     def may_exceed_limit(self) -> bool:
@@ -162,7 +174,11 @@ class Row:
         return f"blocks: {found}" if blocks else found
 
     def _beside_values(self) -> str:
-        """Leave out the value of a plain bar, which stands beside it, unless it looks like the bar there."""
+        """Leave out the value of a plain bar, which stands beside it, unless it looks like the bar there. A number of
+        cases does not stand there.
+        """
+        if self.is_about_cases and _BAR in self.means and self.verdict is Verdict.WITHIN_LIMIT:
+            return f"{self.means}, {_MEASURED}"
         if self.rule is None or not self.is_bar:
             return self.means
         _, _, bar = self.means.partition(_BAR)
@@ -181,14 +197,20 @@ def of(model: ModelReport) -> list[Row]:
     changes = {change.name: change for change in model.comparison.metrics}
     tables = {one.name: one for one in model.cases}
     judges = {each.result.name: each for one in model.evaluations for each in one.scorers}
+    evaluations = {one.name: one for one in model.evaluations}
     dataset = model.model.same_dataset if model.model is not None else None
-    ruled = [_of_rule(ruling, changes, tables, dataset) for ruling in model.rulings]
+    ruled = [
+        _of_evaluation(ruling, evaluations[ruling.rule.cases])
+        if ruling.rule.cases in evaluations and ruling.metric not in tables
+        else _of_rule(ruling, changes, tables, dataset)
+        for ruling in model.rulings
+    ]
     # A table may have the name of a metric.
     named = {(ruling.rule.cases is not None, ruling.metric) for ruling in model.rulings}
     others = [_without_rule(change, dataset) for name, change in changes.items() if (False, name) not in named]
     others += [_without_rule(_of_cases(one), cases=one) for name, one in tables.items() if (True, name) not in named]
-    found = worst_first(ruled + others)
-    return [replace(one, scorer=judges.get(one.metric)) if one.cases is not None else one for one in found]
+    found = [replace(one, scorer=judges.get(one.metric)) if one.cases is not None else one for one in ruled + others]
+    return worst_first(found)
 
 
 def decisions(model: ModelReport) -> list[Decision]:
@@ -247,6 +269,32 @@ def _of_rule(
         ruling.difference,
         dataset,
         table,
+    )
+
+
+def _of_evaluation(ruling: Ruling, one: EvaluationResult) -> Row:
+    """Write a rule about all cases of an evaluation, by several scorers."""
+    sides = scorers.pass_rates(one, ruling.rule)
+    here, there = (None if value is None else Summary(value, None, 1) for value in sides)
+    change = MetricChange(
+        ruling.metric,
+        MetricDirection(Better.HIGHER, Basis.STATED),
+        there,
+        here,
+        None,
+        verdict=ruling.verdict,
+        reason=ruling.sentence,
+        advice=ruling.advice,
+    )
+    return Row(
+        ruling.metric,
+        ruling.verdict,
+        ruling.sentence,
+        ruling.advice,
+        ruling.outcome,
+        ruling.rule,
+        ruling.expects,
+        change,
     )
 
 

@@ -1,9 +1,20 @@
-"""What is said of a scorer besides its verdict: why it can't be compared, and what it could not judge."""
+"""What is said of an evaluation's scorers besides their verdicts: why one can't be compared, what it could not judge,
+and how many cases all of them pass.
+"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from mltrail_server.domain.cases import words
-from mltrail_server.domain.cases.evaluation import Differs, ScorerResult
+from mltrail_contract import Model, Rule
+from mltrail_server.domain import globs
+from mltrail_server.domain.cases import evaluation_rule, words
+from mltrail_server.domain.cases.evaluation import (
+    CaseTrace,
+    Differs,
+    EvaluatedCase,
+    EvaluationResult,
+    ScorerResult,
+    Sides,
+)
 
 
 def remark(one: ScorerResult, quoted: Callable[[str], str]) -> str:
@@ -20,4 +31,36 @@ def remark(one: ScorerResult, quoted: Callable[[str], str]) -> str:
 def _differs(found: Differs, quoted: Callable[[str], str]) -> str:
     if found.what == "judge":
         return f"can't be compared: judged by {quoted(found.here)} here, by {quoted(found.baseline)} in the baseline"
-    return "can't be compared: the scorer has changed"
+    return "can't be compared: the scorer's code has changed"
+
+
+def pass_rates(one: EvaluationResult, rule: Rule) -> Sides:
+    """Return the share of cases, on each side, that all scorers of a rule pass."""
+    names = {scorer.name for scorer in evaluation_rule.selected(rule, one.scorers)}
+    here = [_passes(case.here, names) for case in one.cases]
+    there = [_passes(case.baseline, names) for case in one.cases]
+    return Sides(_share(here), _share(there))
+
+
+def _passes(traces: Iterable[CaseTrace], names: set[str]) -> bool | None:
+    """Return whether a case passes; None if no scorer passes or fails it."""
+    said = [trace.marks[name].passed for trace in traces for name in names & trace.marks.keys()]
+    known = [one for one in said if one is not None]
+    return all(known) if known else None
+
+
+def _share(passed: Iterable[bool | None]) -> float | None:
+    known = [one for one in passed if one is not None]
+    return sum(known) / len(known) if known else None
+
+
+def must_pass(model: Model | None, one: EvaluationResult) -> list[EvaluatedCase]:
+    """List the cases that the contract says must pass and that fail here."""
+    rules = [rule for rule in model.case_rules if rule.must_pass and rule.cases == one.name] if model else []
+    found: dict[str, EvaluatedCase] = {}
+    for rule in rules:
+        names = {scorer.name for scorer in evaluation_rule.selected(rule, one.scorers)}
+        wanted = globs.matching_any([case.id for case in one.cases], rule.must_pass)
+        failed = (case for case in one.cases if case.id in wanted and not names.isdisjoint(case.failed))
+        found |= {case.id: case for case in failed}
+    return list(found.values())

@@ -148,7 +148,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
 def _tables(page: Page, model: ModelReport) -> dict[str, Any]:
     """Write the table that is always seen, and the rest, which is folded."""
     found = rows.of(model) if model.comparison.best or model.rulings else []
-    if any(one.traces for one in model.evaluations):
+    if model.evaluations:
         found = [one for one in found if not one.is_aside]  # they are among what is said of the evaluation
     # What is broken, worse or better is seen; what shows nothing fills up the table.
     telling = sum(row.icon in ("❌", "⚠️") for row in found)

@@ -13,6 +13,7 @@ from mltrail_server.domain.cases.comparison import CaseComparison
 from mltrail_server.domain.cases.evaluation import (
     Change,
     Criterion,
+    EvaluatedCase,
     EvaluationResult,
     Kind,
     ScorerResult,
@@ -48,7 +49,7 @@ def folded(page: Page, model: ModelReport) -> dict[str, Any] | None:
     left = len(model.evaluations) - len(shown)
     return {
         "summary": Markdown(_summary(model.evaluations)),
-        "evaluations": [_evaluation(page, one) for one in shown],
+        "evaluations": [_evaluation(page, one, scorers.must_pass(model.model, one)) for one in shown],
         "more": Markdown(f"And {left} more {'evaluation' if left == 1 else 'evaluations'}.") if left else None,
     }
 
@@ -61,7 +62,7 @@ def _summary(evaluations: Sequence[EvaluationResult]) -> str:
     return f"Evaluation, case by case: {broke:,} broke, {fixed:,} fixed"
 
 
-def _evaluation(page: Page, one: EvaluationResult) -> dict[str, Any]:
+def _evaluation(page: Page, one: EvaluationResult, must_pass: Sequence[EvaluatedCase]) -> dict[str, Any]:
     name = link(code(one.name), page.evaluation(one))
     if one.problem:
         said = one.problem
@@ -71,14 +72,25 @@ def _evaluation(page: Page, one: EvaluationResult) -> dict[str, Any]:
         said = "no scorer says of a case that it passes or fails"
     return {
         "title": Markdown(f"{name}: {said}."),
-        "broke": _broke(page, one),
+        "broke": [*_must_pass(page, one, must_pass), *_broke(page, one, must_pass)],
         "lines": [*_fixed(page, one), *map(Markdown, _lines(page, one))],
     }
 
 
-def _broke(page: Page, one: EvaluationResult) -> list[Markdown]:
-    listed = [Markdown(f"Broke: {page.case(one, case)} ({_names(case.broke)})") for case in one.broken[:_MOST_LISTED]]
-    left = len(one.broken) - len(listed)
+def _must_pass(page: Page, one: EvaluationResult, cases: Sequence[EvaluatedCase]) -> list[Markdown]:
+    """List the cases that the contract says must pass and that fail here, whether or not they failed before."""
+    listed = []
+    for case in cases[:_MOST_LISTED]:
+        how = "broke" if case.broke else "fails as before" if case.baseline else "fails"
+        listed.append(Markdown(f"Must pass, but {how}: {page.case(one, case)} ({_names(case.broke or case.failed)})"))
+    left = len(cases) - len(listed)
+    return [*listed, Markdown(f"and {_more(page, one, left, 'failed')}")] if left else listed
+
+
+def _broke(page: Page, one: EvaluationResult, but: Sequence[EvaluatedCase]) -> list[Markdown]:
+    broken = [case for case in one.broken if case not in but]
+    listed = [Markdown(f"Broke: {page.case(one, case)} ({_names(case.broke)})") for case in broken[:_MOST_LISTED]]
+    left = len(broken) - len(listed)
     return [*listed, Markdown(f"and {_more(page, one, left, 'broke')}")] if left else listed
 
 

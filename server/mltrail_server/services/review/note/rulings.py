@@ -18,6 +18,7 @@ _THEN = {Then.FAIL: "blocks", Then.WARN: "warns"}
 _WORST_FIRST = (Outcome.FAIL, Outcome.WARN, Outcome.PASS)
 _MOST_PROBLEMS = 10
 _MOST_ROWS = 50
+_MOST_CASES = 5
 _MOST_CHARACTERS = 240
 
 
@@ -29,7 +30,9 @@ def expected(model: ModelReport) -> list[Markdown]:
     """List what the rules expect, broken rules first."""
     ruled = [row for row in rows.of(model) if row.rule is not None]
     listed = [
-        Markdown(f"{code(row.metric)} {rows.expects(row)}: {_breach(row.rule)} {_THEN[row.rule.then]}")
+        Markdown(
+            f"{code(row.metric)} {rows.expects(row)}{_cases(row.rule)}: {_breach(row.rule)} {_THEN[row.rule.then]}"
+        )
         for row in ruled[:_MOST_ROWS]
         if row.rule is not None
     ]
@@ -42,6 +45,15 @@ def expected(model: ModelReport) -> list[Markdown]:
         *found,
         Markdown(f"both sides must use the same {code(dataset)} dataset, else rules that compare are broken"),
     ]
+
+
+def _cases(rule: Rule) -> str:
+    """Name the cases that must pass."""
+    if not rule.must_pass:
+        return ""
+    more = len(rule.must_pass) - _MOST_CASES
+    named = ", ".join(map(code, rule.must_pass[:_MOST_CASES]))
+    return f" ({named}{f' and {more} more' if more > 0 else ''})"
 
 
 def _breach(rule: Rule) -> str:

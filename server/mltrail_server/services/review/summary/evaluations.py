@@ -1,9 +1,12 @@
 """What became of the cases of a model's evaluations, and of the bars that its run declares itself."""
 
+from collections.abc import Sequence
+
 from mltrail_contract import FILE_NAME
 from mltrail_server.domain.cases import words
-from mltrail_server.domain.cases.evaluation import Change, Criterion, EvaluationResult
+from mltrail_server.domain.cases.evaluation import Change, Criterion, EvaluatedCase, EvaluationResult
 from mltrail_server.domain.numbers import number
+from mltrail_server.services.review import scorers
 from mltrail_server.services.review.judged import ModelReport
 
 from .style import Line, Style
@@ -16,22 +19,30 @@ _MOST_BARS = 3
 def of_model(model: ModelReport, style: Style) -> list[Line]:
     """Name the cases that broke, and the run's own bars that are missed and block nothing."""
     several = len(model.evaluations) > 1
-    found = [_cases(one, style, several=several) for one in model.evaluations[:_MOST_EVALUATIONS]]
+    found = [
+        _cases(one, scorers.must_pass(model.model, one), style, several=several)
+        for one in model.evaluations[:_MOST_EVALUATIONS]
+    ]
     missed = [one for each in model.evaluations for one in each.criteria if not one.kept and not one.gates]
     return [Line("Cases", text) for text in found if text] + _bars(missed, style)
 
 
-def _cases(one: EvaluationResult, style: Style, *, several: bool) -> str:
+def _cases(one: EvaluationResult, must_pass: Sequence[EvaluatedCase], style: Style, *, several: bool) -> str:
     of = f"{style.name(one.name)}: " if several else ""
+    failed = _named("Must pass, but fail" if len(must_pass) > 1 else "Must pass, but fails", one, must_pass, style)
     if one.problem:
-        return f"{of}not compared: {one.problem}."
+        return f"{of}not compared: {one.problem}.{failed}"
     if one.counts is None:
-        return ""
-    parts = [words.changed(one.counts), *_failed_before(one)]
-    broken = [style.case(one, case) for case in one.broken[:_MOST_NAMED]]
-    left = len(one.broken) - len(broken)
-    named = f" Broke: {', '.join(broken)}{f' and {left} more' if left else ''}." if broken else ""
-    return f"{of}{'; '.join(parts)}.{named}"
+        return failed.strip()
+    others = [case for case in one.broken if case not in must_pass]
+    broke = _named("Broke" if not failed else "Others that broke", one, others, style)
+    return f"{of}{'; '.join([words.changed(one.counts), *_failed_before(one)])}.{failed}{broke}"
+
+
+def _named(label: str, one: EvaluationResult, cases: Sequence[EvaluatedCase], style: Style) -> str:
+    named = [style.case(one, case) for case in cases[:_MOST_NAMED]]
+    left = len(cases) - len(named)
+    return f" {label}: {', '.join(named)}{f' and {left} more' if left else ''}." if named else ""
 
 
 def _failed_before(one: EvaluationResult) -> list[str]:

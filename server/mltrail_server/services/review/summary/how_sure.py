@@ -21,6 +21,7 @@ _WITHOUT_FINDING = {
     Verdict.WITHIN_LIMIT: "clearly within its limit",
     Verdict.NO_CLEAR_CHANGE: "undecided: no difference is clear enough",
 }
+_COUNTED = "cases are counted, which needs no test"
 
 
 def of_report(report: Report, style: Style) -> Line | None:
@@ -61,7 +62,7 @@ def _found_in_cases(row: Row, style: Style) -> str:
     if clear:
         return clear
     if row.verdict is Verdict.WORSE:
-        return "broken cases are counted, which needs no test" if row.decision is None else "not cleared by these runs"
+        return _COUNTED if row.decision is None else "not cleared by these runs"
     if row.verdict is not Verdict.CANT_TELL:
         return "undecided"
     several = row.cases is not None and row.cases.compared is not None and row.cases.compared.change is not None
@@ -94,6 +95,8 @@ class _OfModel:
         if compared.baseline is None:
             return Line("How sure", f"nothing can be said yet: {self._no_baseline()}.")
         change, row = self._telling(), self._named()
+        if row is not None and row.cases is None and row.is_about_cases:
+            return Line("How sure", f"{_COUNTED}; 1 run on each side.") if row.verdict is Verdict.WORSE else None
         if row is not None and row.cases is not None and row.cases.compared is not None:
             parts = self._of_cases(row, row.cases.compared)
         elif change is None or change.baseline is None or change.current is None:

@@ -43,7 +43,7 @@ def worst(row: Row | None, found: Finding, style: Style, *, model: ModelReport, 
     means = row.means if row else found.reason
     if found.verdict is not Verdict.WORSE:
         return _untold(name, row, means, style, model=model, target=target)
-    if row is not None and row.cases is not None and not row.is_tested:
+    if row is not None and row.is_about_cases and not row.is_tested:
         # The measure may have risen although too many cases broke.
         return f"{name} breaks its rule: {means}"
     if row is None or row.now is None or not row.is_tested:

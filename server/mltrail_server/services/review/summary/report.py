@@ -155,9 +155,10 @@ class OfReport:
         found = metrics.of_model(model)
         if model.comparison.rank_by is not None:
             return next((row for row in found if row.metric == model.comparison.rank_by), None)
-        tables = [row for row in found if row.cases is not None]
-        undecided = (row for row in tables if row.verdict is Verdict.CANT_TELL)
-        return next(undecided, tables[0] if tables else None)
+        tables = [row for row in found if row.cases is not None and not row.is_aside]
+        compared = [row for row in tables if not row.is_without_baseline] or tables
+        undecided = (row for row in compared if row.verdict is Verdict.CANT_TELL)
+        return next(undecided, compared[0] if compared else None)
 
     def _nothing_worse(self) -> str:
         best = self.report.conclusion.best
