@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -89,3 +90,14 @@ def stored(mlflow: Mlflow, trace: str = TRACE) -> list[dict[str, Any]]:
     for one in spans:
         one["attributes"] = {key: json.loads(value) for key, value in one["attributes"].items()}
     return list(spans)
+
+
+def status_of(answer: TestResponse) -> tuple[int, int, str]:
+    """Read an error: HTTP's status, gRPC's code, and the sentence."""
+    assert answer.status_code >= 400
+    if answer.mimetype == "application/json":
+        body = answer.get_json()
+        assert set(body) == {"code", "message"}
+        return answer.status_code, body["code"], body["message"]
+    found = Status.FromString(answer.data)
+    return answer.status_code, found.code, found.message
