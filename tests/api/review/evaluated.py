@@ -9,7 +9,7 @@ from typing import Any
 from tests.api.traces.calls import patch, post, start_trace
 from tests.api.trail import Trail
 from tests.fakes.gitlab import Job, Pipeline
-from tests.mlflow_client import Mlflow
+from tests.mlflow_client import FILES, Mlflow, good
 from tests.team import EXTERNAL_URL
 
 Said = Mapping[str, Sequence[Any]]
@@ -45,6 +45,7 @@ class How:
     status: str = "FINISHED"
     job_status: str | None = "success"
     repeats: int = 1
+    model: bool = False  # whether the run logs one
     experiment: str = "answers"
     job_name: str = "evaluate"  # of the same name, a later job is another attempt of the first
 
@@ -98,6 +99,8 @@ def evaluate_with(mlflow: Mlflow, said: Said, how: How = USUAL) -> tuple[str, li
         run_id=run_id,
         metrics=[{"key": key, "value": value, "timestamp": 1} for key, value in logged.items()],
     )
+    if how.model:
+        good(mlflow.call("PUT", f"{FILES}/{experiment_id}/{run_id}/artifacts/model/MLmodel", data=b"flavors: {}"))
     mlflow.post("runs/update", run_id=run_id, status=how.status)
     return run_id, traces
 
@@ -118,10 +121,10 @@ def _answered(mlflow: Mlflow, experiment_id: str, run_id: str, case: int, said: 
     )
     if how.tests:
         for key, value in (("name", f"tests/test_a.py::test_q{case}"), ("session_id", "s")):
-            good = mlflow.call(
+            tagged = mlflow.call(
                 "PATCH", f"api/2.0/mlflow/traces/{trace_id}/tags", json={"key": f"mlflow.test.{key}", "value": value}
             )
-            assert good.status_code == 200, good.get_data(as_text=True)
+            assert tagged.status_code == 200, tagged.get_data(as_text=True)
     for name, value in said.items():
         if value is not ...:
             say(mlflow, trace_id, run_id, name, value, how)

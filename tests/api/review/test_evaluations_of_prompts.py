@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mltrail_server.domain.comparison import NO_BASELINE
+from tests.api.promotion.promoting import promote
 from tests.api.review.evaluated import USUAL, Evaluated, How, Said, answers, change, evaluate, evaluate_with, say
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail
@@ -267,3 +268,22 @@ def test_a_person_s_own_evaluation_is_shown_to_nobody_as_evidence(trail: Trail) 
     evaluate_with(trail.person("developer"), {"correct": answers(wrong=[1])})
     sides.evaluate({"correct": answers()}, {"correct": answers()})
     assert sides.rule()[0] == "pass"
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+def test_a_promotion_may_need_an_evaluation(trail: Trail, evaluated: bool) -> None:
+    """Without it the comment says so beforehand, and nothing is promoted."""
+    text = a_contract(promote="{needs_evaluation: golden-set, reuse_reviewed: true}")
+    main = a_main(trail, SHAS["b"], text, [])
+    if evaluated:
+        evaluate(trail, main, {"correct": answers()}, How(model=True))
+    else:
+        trail.train(main, [0.9], experiment="answers", model=True)
+    (found,) = promote(trail, main)
+    assert found["state"] == ("promoted" if evaluated else "refused")
+    if not evaluated:
+        assert "has no evaluation `golden-set`" in found["reason"]
+    request, pipeline = a_request(trail, [])
+    trail.train(pipeline, [0.9], experiment="answers", model=True)
+    trail.work()
+    assert "has no evaluation `golden-set`" in trail.notes(request)[0]

@@ -18,7 +18,7 @@ from mltrail_server.store.registry import aliases
 from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry import versions as version_store
 
-from . import numbering, ranking
+from . import evaluated, numbering, ranking
 from .ranking import Winner
 
 _MOST_MODELS = 5
@@ -120,6 +120,9 @@ def _obstacle(
     if compared.best is None or compared.best_run is None or model_policy.promote is None:
         return Markdown("")
     winner = Winner(compared.best_run, compared.best.runs, compared.rank_by)
+    unevaluated = evaluated.lacking(tx, winner, model_policy, model.runs, _quoted)
+    if unevaluated:
+        return Markdown(unevaluated)
     alias = model_policy.promote.alias
     with_champion = ranking.compare_with_champion(
         tx, winner, model_policy, contract=contract, alias=alias, branch=branch

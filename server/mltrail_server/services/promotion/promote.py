@@ -26,7 +26,7 @@ from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.tracking import candidates
 
-from . import choose, numbering, ranking, rights, write
+from . import choose, evaluated, numbering, ranking, rights, write
 from .choose import Choice, Choices
 from .ranking import NotPromoted, Winner
 from .write import AliasMovedError, PromotionPlan, PromotionRequest, PromotionResult
@@ -123,6 +123,10 @@ def _plan(
     if choice.merge_request_iid is not None and _is_newer_than_merge(scope, merge_request, logged):
         why = "files of the reviewed candidate's model came after the merge, so nobody has reviewed them; train again"
         return NotPromoted(why, refused=True)
+    with scope.project.read() as tx:
+        unevaluated = evaluated.lacking(tx, won, choice.policy, choice.runs)
+    if unevaluated:
+        return NotPromoted(unevaluated, refused=True)
     with scope.project.read() as tx:
         champion = _target(tx, model_id, alias)
         comparison = ranking.compare_with_champion(

@@ -173,6 +173,19 @@ def pair(tx: Transaction, here: Run, there: Run | None, models: Iterable[Model])
     return Pair(wanted, _spent(here, there), criteria_of(model, here, there))
 
 
+def has(tx: Transaction, evaluation: Evaluation, runs: Sequence[Run]) -> bool:
+    """Whether one of some runs has an evaluation: traces that one of its scorers has judged. Up to six statements."""
+    linked = evaluations.linked(tx, [run.iid for run in runs])
+    names = _names(tx, [run for run in runs if run.iid in linked])
+    asked = [run for run in runs if run.iid in names and globs.matching([names[run.iid]], evaluation.evaluation)]
+    found = answers.read(tx, asked[:_MOST_RUNS], linked, names) if asked else {}
+    return any(globs.matching_any(one.scorers, evaluation.scorers) for one in found.values())
+
+
+def is_of_tests(run: Run) -> bool:
+    return run.tags.get(_RUN_TYPE_TAG) == _OF_TESTS
+
+
 def _is_evaluation(found: RunAnswers) -> bool:
     """Whether a run's traces were judged at all, or may have been."""
     return bool(found.scorers or found.problem or found.deleted)
@@ -221,8 +234,7 @@ def _counts(run: Run) -> bool:
     """Whether a run's evaluation counts beside the best. A test session fails if one of its tests does, which is what
     it is there to say.
     """
-    failed_tests = run.state is RunState.FAILED and run.tags.get(_RUN_TYPE_TAG) == _OF_TESTS
-    return run.state is RunState.SUCCEEDED or failed_tests
+    return run.state is RunState.SUCCEEDED or (run.state is RunState.FAILED and is_of_tests(run))
 
 
 def _names(tx: Transaction, runs: Sequence[Run]) -> dict[int, str]:
@@ -230,8 +242,7 @@ def _names(tx: Transaction, runs: Sequence[Run]) -> dict[int, str]:
     datasets = evaluations.dataset_names(tx, [run.iid for run in runs]) if runs else {}
     found = {}
     for run in runs:
-        of_tests = run.tags.get(_RUN_TYPE_TAG) == _OF_TESTS
-        found[run.iid] = TESTS if of_tests else ", ".join(datasets.get(run.iid, ()))[:_LONGEST_NAME] or _UNNAMED
+        found[run.iid] = TESTS if is_of_tests(run) else ", ".join(datasets.get(run.iid, ()))[:_LONGEST_NAME] or _UNNAMED
     return found
 
 
