@@ -9,12 +9,14 @@ TIMES = re.compile(r"(^|_)(time|timestamp|duration|latency)(_ms|_millis|_unix_na
 EXPERIMENTS = frozenset({"experiment_id", "experiment_ids", "mlflow.experimentId"})
 ISO = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
 IDS = (
-    ("trace", re.compile(r"\btr-[0-9a-f]{32}\b")),
     ("assessment", re.compile(r"\ba-[0-9a-f]{32}\b")),
     ("dataset", re.compile(r"\bd-[0-9a-f]{32}\b")),
     ("record", re.compile(r"\b(?:dr|edr)-[0-9a-f]{32}\b")),
     ("uuid", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")),
-    ("run", re.compile(r"(?<!sha256:)\b[0-9a-f]{32}\b")),
+    (
+        "run or trace",
+        re.compile(r"\b(?:tr-)?[0-9a-f]{32}\b"),
+    ),  # servers begin a trace's id of MLflow 3.1 with tr-, or not
     ("span", re.compile(r"\b[0-9a-f]{16}\b")),
 )
 IN_EXPERIMENT = re.compile(r"mlflow-artifacts:/(\d+)/")

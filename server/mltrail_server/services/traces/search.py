@@ -188,7 +188,7 @@ def _expression(pattern: str) -> Matches:
     if re2 is None:
         raise MltrailError(
             Code.NOT_IMPLEMENTED,
-            "RLIKE needs the Python package google-re2, which this server lacks; the operator can install it. "
+            "RLIKE needs the Python package google-re2, which this server lacks; the operator can install mltrail[traces]. "
             "Or use LIKE.",
         )
     options = re2.Options()
