@@ -197,15 +197,34 @@ RULES: tuple[Rule, ...] = (
         _statuses(endpoint=r"logged-models/<id>/params|runs/outputs", theirs=(400,), ours=(200,)),
     ),
     Rule(
+        "experiments of new datasets exist",
+        "MLflow lets a new evaluation dataset belong to experiments that do not exist; here that gets 404.",
+        _statuses(endpoint=r"datasets/create", theirs=(200,), ours=(404,)),
+    ),
+    Rule(
+        "numbers of deleted scorers",
+        "MLflow gives the number of a scorer's deleted last version to the next one; here a number is given out once.",
+        _edited(
+            r"scorers/",
+            mlflow=_without("version", "scorer_version"),
+            mltrail=_without("version", "scorer_version"),
+        ),
+    ),
+    Rule(
         "errors of MLflow's database",
         "What MLflow's database refuses gets BAD_REQUEST; here the error code says what is wrong.",
         _bad_request,
     ),
     Rule(
+        "issues can be changed",
+        "MLflow fails to change the rationale or metadata of an issue that is logged to a trace; here it works.",
+        _statuses(endpoint=r"PATCH api/3.0/mlflow/traces/<id>/assessments", theirs=(500,), ours=(200,)),
+    ),
+    Rule(
         "which mistake is reported",
         "Both refuse: a call that is malformed (400) and names what does not exist (404) gets the one or the other.",
         _statuses(
-            endpoint=r"runs/|artifacts/list|experiments/|registered-models|model-versions",
+            endpoint=r"runs/|artifacts/list|experiments/|registered-models|model-versions|scorers/|datasets/",
             theirs=(400, 404),
             ours=(400, 404),
             when=_spoiled,

@@ -23,7 +23,7 @@ class Call:
     json: Any = None
     query: dict[str, Any] | None = None
     data: bytes | None = None
-    learns: tuple[str, tuple[str, ...]] | None = None
+    learns: tuple[str, tuple[str | int, ...]] | None = None
     endpoint: str = ""
     keep: frozenset[str] = frozenset()  # fields that are never spoiled, since the two sides would part for good
     spoiled: bool = False
@@ -97,7 +97,9 @@ class World:
 
 def _nobody(symbol: str) -> str:
     """An id of the right shape that nothing has."""
-    return "999999999" if "exp" in symbol else "m-" + "0" * 32 if "lm" in symbol else "f" * 32
+    kind = symbol.strip("⟦⟧").rstrip("0123456789").removeprefix("no_")
+    prefixes = {"lm": "m-", "trace": "tr-", "said": "a-", "ds": "d-", "record": "dr-"}
+    return "999999999" if kind == "exp" else prefixes[kind] + "0" * 32 if kind in prefixes else "f" * 32
 
 
 Generator = Callable[[World], Call]

@@ -8,6 +8,7 @@ from .model import Answer, World
 
 _MADE_BY_SERVERS = frozenset(
     {
+        "created_time",
         "creation_time",
         "last_update_time",
         "creation_timestamp",
@@ -32,9 +33,11 @@ _SORTED_BY_KEY = frozenset(
         "dataset_summaries",
         "model_inputs",
         "model_outputs",
+        "experiment_ids",
     }
 )
-_LONG_ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{32}")
+_LONG_ID = re.compile(r"(?:m|tr|a|d|dr)-[0-9a-f]{32}|[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_JSON_TEXTS = frozenset({"tags", "schema", "profile", "records"})
 _IN_EXPERIMENT = re.compile(r"mlflow-artifacts:/(\d+)/")
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 
@@ -55,6 +58,8 @@ def _value(value: Any, symbols: dict[str, str], key: str) -> Any:
         return sorted(items, key=repr) if key in _SORTED_BY_KEY else items
     if isinstance(value, str):
         return _text(value, symbols, key)
+    if key == "experiment_id" and isinstance(value, int):
+        return symbols.get(str(value), value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
@@ -63,8 +68,10 @@ def _value(value: Any, symbols: dict[str, str], key: str) -> Any:
 def _fields(value: dict[str, Any], symbols: dict[str, str]) -> dict[str, Any]:
     """Leave out what servers make, and what is empty: protocol buffers don't tell it from what is absent."""
     found = {}
+    # The digest of an evaluation dataset is made of its time.
+    made = _MADE_BY_SERVERS | {"digest"} if "dataset_id" in value else _MADE_BY_SERVERS
     for name, inner in value.items():
-        if name not in _MADE_BY_SERVERS:
+        if name not in made:
             shown = bool(inner) or None if name == "next_page_token" else _value(inner, symbols, name)
             if shown not in (None, [], {}, "") and not (name == "file_size" and not shown):
                 found[name] = shown
@@ -72,8 +79,10 @@ def _fields(value: dict[str, Any], symbols: dict[str, str]) -> dict[str, Any]:
 
 
 def _text(value: str, symbols: dict[str, str], key: str) -> Any:
-    if key == "experiment_id":
+    if key in ("experiment_id", "experiment_ids"):
         return symbols.get(value, value)
+    if key in _JSON_TEXTS and value.startswith(("[", "{")):
+        return _value(json.loads(value), symbols, "")
     if key == "value" and value.startswith("[{"):
         return _value(json.loads(value), symbols, "")  # the history of logged models, written with other blanks
     value = _IN_EXPERIMENT.sub(lambda match: f"mlflow-artifacts:/{symbols.get(match[1], match[1])}/", value)

@@ -139,6 +139,9 @@ def _learn(world: World, call: Call, answers: dict[str, Answer]) -> None:
     for side, answer in answers.items():
         value = answer.body
         for key in way:
+            value = json.loads(value) if isinstance(value, str) else value  # records travel as JSON within a text
+            if isinstance(value, list) and not value:
+                return
             value = value[key]
         ids[side] = value
     world.learn(kind, ids)

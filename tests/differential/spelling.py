@@ -15,11 +15,23 @@ _NO_MESSAGES = (
     "get-artifact",
     "upload-artifact",
     "models/search",
+    "online-configs",
 )
 """Here MLflow reads the request itself, by the fields' own names, or wants them so."""
 
 _AS_THEY_ARE = frozenset(
-    {"run_id", "run_uuid", "experiment_id", "experiment_name", "new_name", "metric_key", "model_id", "model_json"}
+    {
+        "run_id",
+        "run_uuid",
+        "experiment_id",
+        "experiment_name",
+        "new_name",
+        "metric_key",
+        "model_id",
+        "model_json",
+        "serialized_scorer",
+        "update_mask",
+    }
 )
 """MLflow's own look at what is required knows these by one name only."""
 

@@ -30,6 +30,10 @@ class _Named(Message):
     version: int | None = None
 
 
+class _OnlineConfigs(Message):
+    scorer_ids: list[str]
+
+
 def register(call: Call) -> Response:
     body = message_of(call.request, _Register)
     made = scorers.register(
@@ -82,8 +86,9 @@ def delete(call: Call) -> Response:
     return json_answer({})
 
 
-def online_configs(_call: Call) -> Response:
+def online_configs(call: Call) -> Response:
     """Say that no scorer runs by itself: clients ask whenever they list scorers."""
+    message_of(call.request, _OnlineConfigs)
     return json_answer({"configs": []})
 
 

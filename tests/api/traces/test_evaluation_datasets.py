@@ -139,7 +139,7 @@ def test_a_deleted_dataset_takes_its_records_along(mlflow: Mlflow, golden: Any) 
         ("name IN ('silver', 'bronze')", ["silver"]),
         ("tags.team = 'support'", ["golden"]),
         ("tags.team ILIKE 'SUP%' AND created_by = 'ann'", ["golden"]),
-        ("last_updated_by != 'ann'", ["silver"]),
+        ("last_updated_by != 'bob'", ["golden"]),
         ("created_time > 1600000000000 AND last_update_time <= 1600000000000", []),
     ],
 )

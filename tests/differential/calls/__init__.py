@@ -2,7 +2,19 @@
 
 from tests.differential.model import Generator
 
-from . import artifacts, experiments, logged_models, logging, models, runs, search, versions
+from . import (
+    artifacts,
+    assessments,
+    evaluation_datasets,
+    experiments,
+    logged_models,
+    logging,
+    models,
+    runs,
+    scorers,
+    search,
+    versions,
+)
 
 GENERATORS: tuple[Generator, ...] = (
     *experiments.GENERATORS,
@@ -13,4 +25,7 @@ GENERATORS: tuple[Generator, ...] = (
     *versions.GENERATORS,
     *logged_models.GENERATORS,
     *artifacts.GENERATORS,
+    *assessments.GENERATORS,
+    *evaluation_datasets.GENERATORS,
+    *scorers.GENERATORS,
 )

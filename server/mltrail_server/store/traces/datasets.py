@@ -31,8 +31,9 @@ _COLUMNS = (
 )
 _TEXTS: dict[str, sa.ColumnElement[Any]] = {
     "name": _T.c.name,
-    "created_by": _T.c.user_name,
-    "last_updated_by": _T.c.updated_by,
+    # An unknown author matches no comparison, as in MLflow.
+    "created_by": sa.func.nullif(_T.c.user_name, ""),
+    "last_updated_by": sa.func.nullif(_T.c.updated_by, ""),
 }
 _NUMBERS: dict[str, sa.ColumnElement[Any]] = {"created_time": _T.c.created_ms, "last_update_time": _T.c.updated_ms}
 _ORDERS = {"name": _T.c.name, **_NUMBERS}
