@@ -3,9 +3,11 @@
 https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
+import re
 from typing import Any
 
 import pytest
+from scripts import endpoints
 
 from tests.mlflow_client import INVALID, Make, Mlflow, failure, good
 
@@ -150,6 +152,16 @@ def test_lists_of_old_clients(mlflow: Mlflow) -> None:
 )
 def test_what_we_lack_is_said_in_mlflows_words(mlflow: Mlflow, method: str, path: str) -> None:
     assert failure(mlflow.call(method, path, json={}))[:2] == (404, "ENDPOINT_NOT_FOUND")
+
+
+def test_every_endpoint_that_is_absent_says_why(mlflow: Mlflow) -> None:
+    absent = endpoints.absent_ones()
+    assert len(absent) > 100
+    for method, path in absent:
+        filled = re.sub(r"\{[^}]+\}", "some", path)
+        status, code, message = failure(mlflow.call(method, filled.lstrip("/"), json={}))
+        assert (status, code) in ((404, "ENDPOINT_NOT_FOUND"), (405, "ENDPOINT_NOT_FOUND")), (method, path)
+        assert message.startswith(("mltrail ", "Only MLflow's own pages")), (method, path, message)
 
 
 def test_a_wrong_method_names_the_right_one(mlflow: Mlflow) -> None:
