@@ -6,6 +6,7 @@ https://mlflow.org/docs/latest/genai/eval-monitor/
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 from tests.api.traces.calls import post, start_trace
 from tests.api.trail import Trail
@@ -56,7 +57,8 @@ def evaluate(
             experiment,
             client_request_id=f"question-{place}",
             trace_metadata={"mlflow.sourceRun": run_id, **(metadata or {})},
-            tags=dict(case_tags[place]) if case_tags else {},
+            # The client finds the trace again by this; it is another one each time.
+            tags={"mlflow.eval.requestId": str(uuid4()), **(case_tags[place] if case_tags else {})},
             request_preview='"SECRET QUESTION"',
             response_preview='"SECRET ANSWER"',
         )

@@ -40,6 +40,7 @@ class TraceRow(NamedTuple):
     state: int
     duration_ms: int | None
     inputs_digest: str | None
+    client_request_id: str | None
     job_id: int | None
 
 
@@ -98,6 +99,7 @@ def traces(tx: Transaction, candidate_iids: Sequence[int]) -> list[TraceRow]:
             _TRACE.c.state,
             _TRACE.c.duration_ms,
             _TRACE.c.inputs_digest,
+            _TRACE.c.client_request_id,
             _TRACE.c.job_id,
         )
         .join(_TRACE, (_TRACE.c.project_id == _LINK.c.project_id) & (_TRACE.c.id == _LINK.c.trace_id))

@@ -20,13 +20,12 @@ from mltrail_server.store.review.evaluations import LONGEST_VALUE, AssessmentRow
 TEST_TAG = "mlflow.test.name"
 """The node id of the test that made a trace."""
 REQUEST_TAG = "mlflow.eval.requestId"
-"""A case's id, if a user has given one, and else a digest that the client has made of its inputs."""
+"""What `mlflow.genai.evaluate` finds a trace again by: another random text each time, so it names no case."""
 
 MOST_TRACES = 10_000
 _MOST_TOGETHER = 50_000
 _MOST_ASSESSMENTS = 300_000
 _SHOWN = 16
-_HEX = 64
 _JUDGE = "LLM_JUDGE"
 
 TOO_MANY = f"there are more than {MOST_TRACES:,} traces; evaluate fewer cases in one run"
@@ -115,7 +114,7 @@ class _Making:
             tags = self.tags.get(row.id, {})
             failed = row.state == TraceState.ERROR
             known = self.marks.get(row.id, {})
-            case = _identity(row, tags)
+            case = _identity(row, tags.get(TEST_TAG))
             if row.job_id in late or case is None or not (known or (failed and tags)):
                 continue
             if TEST_TAG in tags:
@@ -135,21 +134,13 @@ class _Making:
         )
 
 
-def _identity(row: TraceRow, tags: Mapping[str, str]) -> str | None:
+def _identity(row: TraceRow, test: str | None) -> str | None:
     """Name the case that a trace answers: its test, the id that a user has given it, or a digest of its inputs, which
     is also that of a dataset's record. None if nothing tells it from others.
     """
-    test, request = tags.get(TEST_TAG, ""), tags.get(REQUEST_TAG, "")
-    if test:
-        return test
-    if request and not _is_digest(request):
-        return request
-    digest = row.inputs_digest or request
-    return digest[:_SHOWN] if digest else None
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) == _HEX and not text.strip("0123456789abcdef")
+    if test or row.client_request_id:
+        return test or row.client_request_id
+    return row.inputs_digest[:_SHOWN] if row.inputs_digest else None
 
 
 def _digest(pairs: Iterable[tuple[str, str]]) -> str:
