@@ -153,8 +153,9 @@ class Settings:
     )
     traces_redact: str = _setting(
         "MLTRAIL_TRACES_REDACT",
-        "Regular expressions, one a line: what they match in traces and in what is said of them is replaced before it "
-        "is stored. They are added to those of the contract file (`traces: {redact: …}`), whose rules they follow",
+        "Regular expressions, separated by `||`: what they match in traces and in what is said of them is replaced "
+        "before it is stored. They are added to those of the contract file (`traces: {redact: …}`), whose rules they "
+        "follow",
     )
     body_seconds: str = _setting(
         "MLTRAIL_BODY_SECONDS",
@@ -250,6 +251,11 @@ class Settings:
             "used_traces": self.quota_traces,
         }[name]
         return int(limit) if limit else None
+
+    @property
+    def redacted_patterns(self) -> tuple[str, ...]:
+        """The patterns of MLTRAIL_TRACES_REDACT. In one pattern, an empty alternative would match everywhere."""
+        return tuple(one.strip() for one in self.traces_redact.split("||") if one.strip())
 
     @property
     def lowest_role_for_traces(self) -> Role:

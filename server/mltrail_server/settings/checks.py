@@ -92,7 +92,7 @@ def _check_spans(settings: "Settings") -> None:
 
 
 def _check_patterns(settings: "Settings") -> None:
-    for pattern in settings.traces_redact.splitlines():
+    for pattern in settings.redacted_patterns:
         if problem := redaction.problem_of(pattern):
             raise mistake(f"MLTRAIL_TRACES_REDACT has the pattern {pattern[:60]!r}, which can't be used: {problem}")
 

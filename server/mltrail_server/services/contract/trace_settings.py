@@ -21,7 +21,7 @@ def of_project(scope: Scope) -> TraceSettings:
     Raises UNAVAILABLE if nothing is, and INVALID for a contract file that is wrong: what nobody knows can't be taken
     out. A project whose files mltrail's bot can't see has no contract.
     """
-    own = tuple(scope.deps.settings.traces_redact.splitlines())
+    own = scope.deps.settings.redacted_patterns
     if scope.deps.team is None:
         return TraceSettings(redact=own)
     known = scope.deps.trace_settings.get(scope.project_id)
