@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.browser.answers import Answers
 from tests.browser.server import Site, site
 from tests.browser.world import Past
 from tests.clock import FrozenClock
@@ -23,6 +24,9 @@ PAGES = {
     "model": f"{ML}/models/churn",
     "version": f"{ML}/models/churn/versions/1.1.0",
     "merge-request": f"{ML}/merge_requests/1",
+    "evaluation": f"{ML}/candidates/18/evaluation?against=17",
+    "trace": f"{ML}/traces/tr-0000000000000000000000000000000c?span=0000000000000003",
+    "prompt": f"{ML}/prompts/qa?from=1&to=2",
 }
 LOOKS = (("", "light", 1080, 680), ("-dark", "dark", 1080, 680))
 NARROW = ("-narrow", "light", 390, 680)
@@ -35,6 +39,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, site(Path(scratch), FrozenClock()) as served:
         Past(served).make()
+        Answers(served).make()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium)
             for look in LOOKS:

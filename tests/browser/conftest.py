@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.answers import Answers
 from tests.browser.server import Site, site
 from tests.browser.world import Past
 from tests.clock import FrozenClock
@@ -41,6 +42,7 @@ def chromium() -> Iterator[Browser]:
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("site"), FrozenClock()) as served:
         Past(served).make()
+        Answers(served).make()
         yield served
 
 

@@ -145,9 +145,49 @@ def test_a_maintainer_rolls_back_and_forward(visit: Visit, past: Site) -> None:
         expect(page.locator("section[aria-labelledby=history]")).to_contain_text("the fix is in")
 
 
+def test_from_a_broken_case_to_feedback_on_its_trace(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + PAGES["merge request with an evaluation"])
+        page.get_by_role("link", name="See them side by side").click()
+        page.get_by_role("link", name="Broke 1").click()
+        rows = page.locator("table.cases tbody tr")
+        expect(rows).to_have_count(1)
+        expect(rows.locator("del")).to_contain_text("in Germany and Austria")
+        rows.get_by_role("link").click()
+        expect(page.get_by_text("which is left out")).to_be_visible()
+        page.locator("section[aria-labelledby=now]").get_by_role("link", name="Its trace").click()
+        page.get_by_role("link", name="complete").click()
+        expect(page.locator(".message.user")).to_contain_text("Can I pay by invoice?")
+        page.get_by_label("About").fill("correct")
+        page.get_by_label("No", exact=True).check()
+        page.get_by_label("Why").fill("Austria is missing.")
+        page.get_by_role("button", name="Add feedback").click()
+        said = page.locator(".assessment", has_text="Austria is missing.")
+        expect(said).to_contain_text("by person developer")
+        expect(said).to_contain_text("a person's, never evidence")
+        page.get_by_role("link", name="kinder answers").click()
+        page.get_by_role("link", name="Evaluation", exact=True).click()
+        expect(page.locator("section[aria-labelledby=scorers] tbody tr")).to_have_count(3)
+
+
+def test_traces_are_found_by_what_was_said(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + PAGES["traces"])
+        rows = page.locator("table.traces tbody tr")
+        expect(rows).to_have_count(16)
+        page.locator("summary", has_text="Feedback").click()
+        page.get_by_label("Feedback", exact=True).fill("correctness")
+        page.get_by_role("button", name="Apply").click()
+        expect(rows).to_have_count(3)
+        page.get_by_role("link", name="Remove the filter by feedback").click()
+        page.get_by_label("Filter", exact=True).fill("trace.execution_time_ms > 1500")
+        page.get_by_label("Filter", exact=True).press("Enter")
+        expect(rows).to_have_count(2)
+
+
 def test_readers_are_offered_no_edits(visit: Visit, past: Site) -> None:
     with visit("reporter") as page:
-        for name in ("experiments", "candidates", "candidate", "models", "model", "version"):
+        for name in ("experiments", "candidates", "candidate", "models", "model", "version", "trace", "prompt"):
             page.goto(past.url + PAGES[name])
             assert page.locator("main form[method=post]").count() == 0, name
 
