@@ -153,8 +153,9 @@ class OfReport:
             return None
         (model,) = self.report.models
         found = metrics.of_model(model)
-        if model.comparison.rank_by is not None:
-            return next((row for row in found if row.metric == model.comparison.rank_by), None)
+        ranking = next((row for row in found if row.metric == model.comparison.rank_by), None)
+        if ranking is not None:
+            return ranking
         tables = [row for row in found if row.cases is not None and not row.is_aside]
         compared = [row for row in tables if not row.is_without_baseline] or tables
         undecided = (row for row in compared if row.verdict is Verdict.CANT_TELL)
