@@ -73,7 +73,7 @@ def _says_it(body: str, report: Any) -> None:
     page = f"{EXTERNAL_URL}/team/churn/-/ml/candidates/{evaluation['iid']}/evaluation"
     for case in BROKEN:
         assert f"- Broke: [`{case}`]({page}?against={evaluation['baseline_iid']}&case={case}) (`correctness`)" in lines
-    assert detectors.read(body).live == []
+    assert detectors.read(body).live == ["element <wbr>"]  # our own
 
 
 def _has_test_cases(report: Any) -> None:
