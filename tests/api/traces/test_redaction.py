@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,10 +34,11 @@ models: {{}}
 
 
 @pytest.fixture
-def strict(settings: Settings, clock: FrozenClock) -> Traces:
+def strict(settings: Settings, clock: FrozenClock) -> Iterator[Traces]:
     """A caller in local mode, where the setting alone says what is redacted."""
     deps = create_deps(replace(settings, traces_redact=f"{CARD} || {MAIL}"), clock=clock)
-    return Traces(create_app(deps).test_client())
+    yield Traces(create_app(deps).test_client())
+    deps.db.dispose()
 
 
 @pytest.fixture

@@ -188,8 +188,8 @@ def _expression(pattern: str) -> Matches:
     if re2 is None:
         raise MltrailError(
             Code.NOT_IMPLEMENTED,
-            "RLIKE needs the Python package google-re2, which this server lacks; the operator can install mltrail[traces]. "
-            "Or use LIKE.",
+            "RLIKE needs the Python package google-re2, which this server lacks; the operator can install "
+            "mltrail[traces]. Or use LIKE.",
         )
     options = re2.Options()
     options.log_errors = False
