@@ -152,12 +152,14 @@ assessment = Table(
     Column("valid", Boolean, nullable=False),  # false once another one overrides it
     Column("run_eid", String(64)),  # of `mlflow.assessment.sourceRunId`: the evaluation that it comes from
     Column("scorer_digest", String(128)),  # of `mlflow.assessment.scorerDigest`
+    Column("session", String(250)),  # of `mlflow.trace.session`: what was said of a whole conversation
     Column("job_id", BigInteger),  # whose token wrote it. Null: a person's, which is never evidence for a job's run
     Column("user_name", Text, nullable=False),  # of the token that wrote it
     Column("created_ms", BigInteger, nullable=False),  # as the client says
     Column("updated_ms", BigInteger, nullable=False),
     Index("ix_assessment_trace", "project_id", "trace_id", "created_ms"),
     Index("ix_assessment_run", "project_id", "run_eid"),
+    Index("ix_assessment_session", "project_id", "session", "name"),
     Index("ix_assessment_value", "project_id", "name", "value_start", "trace_id"),
     sqlite_with_rowid=False,
 )

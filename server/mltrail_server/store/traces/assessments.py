@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mltrail_server.domain.assessments import RUN_KEY, SCORER_DIGEST_KEY, Assessment, Kind
+from mltrail_server.domain.traces import SESSION_KEY
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
@@ -14,8 +15,8 @@ from mltrail_server.store.db.transaction import Transaction
 _T = schema.assessment
 _PER_STATEMENT = 500
 """SQLite takes 32,766 values in one statement, and ids are sent one by one."""
-_LONGEST_RUN, _LONGEST_DIGEST = 64, 128
-_CHANGEABLE = ("name", "value", "error", "rationale", "metadata", "run_eid", "scorer_digest", "updated_ms")
+_LONGEST_RUN, _LONGEST_DIGEST, _LONGEST_SESSION = 64, 128, 250
+_CHANGEABLE = ("name", "value", "error", "rationale", "metadata", "run_eid", "scorer_digest", "session", "updated_ms")
 
 
 def put(tx: Transaction, assessments: Iterable[Assessment]) -> None:
@@ -62,6 +63,12 @@ def is_overridden(tx: Transaction, trace_id: str, assessment_id: str) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
+def any_of_sessions(tx: Transaction) -> bool:
+    """Return whether anything was said of a whole session."""
+    query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _T.c.session > "")
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def set_valid(tx: Transaction, trace_id: str, assessment_id: str, *, valid: bool) -> bool:
     """Return whether there is such an assessment."""
     where = (_T.c.project_id == tx.project_id, _T.c.trace_id == trace_id, _T.c.id == assessment_id)
@@ -95,6 +102,7 @@ def _values(tx: Transaction, assessment: Assessment) -> dict[str, object]:
         "valid": assessment.valid,
         "run_eid": _key(assessment, RUN_KEY, _LONGEST_RUN),
         "scorer_digest": _key(assessment, SCORER_DIGEST_KEY, _LONGEST_DIGEST),
+        "session": _key(assessment, SESSION_KEY, _LONGEST_SESSION),
         "job_id": assessment.job_id,
         "user_name": assessment.user_name,
         "created_ms": assessment.created_ms,

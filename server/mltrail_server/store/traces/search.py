@@ -18,6 +18,7 @@ from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
 
+from . import assessments
 from .search_clauses import Arrangement, arrangement, conditions, hits, is_newest_first
 from .traces import COLUMNS, with_pairs
 
@@ -82,13 +83,9 @@ def _choose(tx: Transaction, clauses: Sequence[TraceClause], few: int) -> tuple[
     """Return the only traces that can match, if they are few, and whether what was said of sessions has to be looked
     at. At most two statements.
     """
-    says = any(one.entity in _ASSESSED for one in clauses)
-    if says:
-        session = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _T.c.session.is_not(None)).limit(1)
-        with_sessions = tx.execute(session).scalar() is not None
-    else:
-        with_sessions = False
-    found = [one for clause in clauses if (one := hits(clause, tx.project_id, with_sessions=with_sessions)) is not None]
+    with_sessions = any(one.entity in _ASSESSED for one in clauses) and assessments.any_of_sessions(tx)
+    asked = (hits(clause, tx.project_id, tx.dialect, with_sessions=with_sessions) for clause in clauses)
+    found = [one for one in asked if one is not None]
     if not found:
         return None, with_sessions
     counts = tx.execute(sa.select(*(_count(one, few) for one in found[:_MOST_CLAUSES]))).one()

@@ -14,11 +14,11 @@ from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.trace_filters import TraceClause, TraceEntity, TraceOrder
-from mltrail_server.domain.traces import SESSION_KEY, TraceState
+from mltrail_server.domain.traces import TraceState
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted
-from mltrail_server.store.db.planner import as_range
+from mltrail_server.store.db.planner import as_range, unindexed
 
 _T = schema.trace
 _A = schema.assessment
@@ -60,12 +60,14 @@ def conditions(
     return [*found, _spans(of_spans)] if of_spans else found
 
 
-def hits(clause: TraceClause, project_id: ProjectId, *, with_sessions: bool) -> sa.Select[Any] | None:
+def hits(clause: TraceClause, project_id: ProjectId, dialect: str, *, with_sessions: bool) -> sa.Select[Any] | None:
     """Select the traces that a clause matches, in all experiments, if an index holds them together."""
     value = clause.value
     if clause.entity is TraceEntity.ATTRIBUTE and clause.key == "request_id" and clause.operator in ("=", "IN"):
         ids = value if isinstance(value, tuple) else (value,)
         return sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.id.in_(ids))
+    if clause.operator in _BOUNDS and clause.entity in _KINDS and not with_sessions:
+        return _measured(clause, project_id, dialect)
     if clause.operator != "=" or not isinstance(value, str) or clause.entity is TraceEntity.ATTRIBUTE:
         return None
     if clause.entity in _PAIRS:
@@ -78,6 +80,17 @@ def hits(clause: TraceClause, project_id: ProjectId, *, with_sessions: bool) -> 
             _prompted(value, project_id) if clause.entity is TraceEntity.PROMPT else _named(clause, value, project_id)
         )
     return None if with_sessions else _assessed(clause, value, project_id)
+
+
+def _measured(clause: TraceClause, project_id: ProjectId, dialect: str) -> sa.Select[Any]:
+    where = (
+        _A.c.project_id == project_id,
+        as_range(_A.c.name, clause.key),
+        _A.c.kind == _KINDS[clause.entity],
+        _A.c.valid.is_(sa.true()),
+        _value(clause, dialect),
+    )
+    return sa.select(_A.c.trace_id).where(*where)
 
 
 def _prompted(value: str, project_id: ProjectId) -> sa.Select[Any]:
@@ -125,8 +138,8 @@ def _condition(clause: TraceClause, project_id: ProjectId, dialect: str, with_se
         name, _, version = str(clause.value).partition("/")
         return _exists(_PROMPT, (_PROMPT.c.name == name) & (_PROMPT.c.version == version))
     if clause.entity is TraceEntity.ISSUE:
-        return _exists(_A, (_A.c.kind == Kind.ISSUE) & (_A.c.name == clause.value))
-    return _assessment(clause, project_id, dialect, with_sessions)
+        return _said(_A.c.kind == Kind.ISSUE, unindexed(_A.c.name) == clause.value)
+    return _assessment(clause, dialect, with_sessions)
 
 
 def _attribute(clause: TraceClause) -> sa.ColumnElement[bool]:
@@ -148,31 +161,12 @@ def _spans(clauses: Sequence[TraceClause]) -> sa.ColumnElement[bool]:
     return _exists(_SPAN, *(compare_text(_SPAN_COLUMNS[one.key], one.plain) for one in known))
 
 
-def _assessment(
-    clause: TraceClause, project_id: ProjectId, dialect: str, with_sessions: bool
-) -> sa.ColumnElement[bool]:
-    said = (
-        _A.c.kind == _KINDS[clause.entity],
-        _A.c.name == clause.key,
-        _A.c.valid.is_(sa.true()),
-        _value(clause, dialect),
-    )
-    there = _exists(_A, *said)
+def _assessment(clause: TraceClause, dialect: str, with_sessions: bool) -> sa.ColumnElement[bool]:
+    said = (_A.c.kind == _KINDS[clause.entity], _A.c.valid.is_(sa.true()), _value(clause, dialect))
+    there = _said(unindexed(_A.c.name) == clause.key, *said)
     if with_sessions:
-        other = _T.alias("other")
-        same = (other.c.project_id == _A.c.project_id) & (other.c.id == _A.c.trace_id)
-        of_session = (
-            sa.select(other.c.session)
-            .select_from(_A.join(other, same))
-            .where(
-                _A.c.project_id == project_id,
-                *said,
-                other.c.session.is_not(None),
-                _A.c.metadata.like(f'%"{SESSION_KEY}":%'),
-            )
-        )
-        # Null is in no list and outside of none, so a trace without a session is compared as "".
-        there = sa.or_(there, sa.func.coalesce(_T.c.session, "").in_(of_session))
+        of_session = (_A.c.project_id == _T.c.project_id, _A.c.session == _T.c.session, _A.c.name == clause.key)
+        there = sa.or_(there, sa.select(sa.literal(1)).where(*of_session, *said).correlate(_T).exists())
     return ~there if clause.operator == "IS NULL" else there
 
 
@@ -214,6 +208,12 @@ def _with_value(table: sa.Table, key: str, value: str, project_id: ProjectId) ->
     start = as_range(table.c.value_start, value[: schema.VALUE_START])
     where = (table.c.project_id == project_id, table.c.key == key, start, table.c.value == value)
     return sa.select(table.c.trace_id).where(*where)
+
+
+def _said(*where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Look among a trace's assessments. SQLite would look through all of the project, or through all of that name."""
+    owned = (_A.c.project_id == _T.c.project_id, _A.c.trace_id.between(_T.c.id, _T.c.id))
+    return sa.select(sa.literal(1)).where(*owned, *where).correlate(_T).exists()
 
 
 def _exists(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:

@@ -65,6 +65,11 @@ def upgrade() -> None:
             sa.String(length=128).with_variant(sa.String(length=128, collation="C"), "postgresql"),
             nullable=True,
         ),
+        sa.Column(
+            "session",
+            sa.String(length=250).with_variant(sa.String(length=250, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
         sa.Column("user_name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
@@ -75,6 +80,7 @@ def upgrade() -> None:
     with op.batch_alter_table("assessment", schema=None) as batch_op:
         batch_op.create_index("ix_assessment_run", ["project_id", "run_eid"], unique=False)
         batch_op.create_index("ix_assessment_trace", ["project_id", "trace_id", "created_ms"], unique=False)
+        batch_op.create_index("ix_assessment_session", ["project_id", "session", "name"], unique=False)
         batch_op.create_index("ix_assessment_value", ["project_id", "name", "value_start", "trace_id"], unique=False)
 
     op.create_table(
