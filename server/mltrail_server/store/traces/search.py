@@ -84,7 +84,7 @@ def _choose(tx: Transaction, clauses: Sequence[TraceClause], few: int) -> tuple[
     at. At most two statements.
     """
     with_sessions = any(one.entity in _ASSESSED for one in clauses) and assessments.any_of_sessions(tx)
-    asked = (hits(clause, tx.project_id, tx.dialect, with_sessions=with_sessions) for clause in clauses)
+    asked = (hits(clause, tx.project_id, with_sessions=with_sessions) for clause in clauses)
     found = [one for one in asked if one is not None]
     if not found:
         return None, with_sessions

@@ -60,14 +60,12 @@ def conditions(
     return [*found, _spans(of_spans)] if of_spans else found
 
 
-def hits(clause: TraceClause, project_id: ProjectId, dialect: str, *, with_sessions: bool) -> sa.Select[Any] | None:
+def hits(clause: TraceClause, project_id: ProjectId, *, with_sessions: bool) -> sa.Select[Any] | None:
     """Select the traces that a clause matches, in all experiments, if an index holds them together."""
     value = clause.value
     if clause.entity is TraceEntity.ATTRIBUTE and clause.key == "request_id" and clause.operator in ("=", "IN"):
         ids = value if isinstance(value, tuple) else (value,)
         return sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.id.in_(ids))
-    if clause.operator in _BOUNDS and clause.entity in _KINDS and not with_sessions:
-        return _measured(clause, project_id, dialect)
     if clause.operator != "=" or not isinstance(value, str) or clause.entity is TraceEntity.ATTRIBUTE:
         return None
     if clause.entity in _PAIRS:
@@ -80,17 +78,6 @@ def hits(clause: TraceClause, project_id: ProjectId, dialect: str, *, with_sessi
             _prompted(value, project_id) if clause.entity is TraceEntity.PROMPT else _named(clause, value, project_id)
         )
     return None if with_sessions else _assessed(clause, value, project_id)
-
-
-def _measured(clause: TraceClause, project_id: ProjectId, dialect: str) -> sa.Select[Any]:
-    where = (
-        _A.c.project_id == project_id,
-        as_range(_A.c.name, clause.key),
-        _A.c.kind == _KINDS[clause.entity],
-        _A.c.valid.is_(sa.true()),
-        _value(clause, dialect),
-    )
-    return sa.select(_A.c.trace_id).where(*where)
 
 
 def _prompted(value: str, project_id: ProjectId) -> sa.Select[Any]:
