@@ -192,7 +192,7 @@ def records_deleted(desk: Desk) -> object:
     return saw
 
 
-@check(since=(3, 5))
+@check(since=(3, 18))
 def many_records(desk: Desk) -> object:
     made = create_dataset(name=desk.name("large"), experiment_id=desk.experiment_id)
     made.merge_records([{"inputs": {"n": number}, "expectations": {"square": number**2}} for number in range(1200)])
