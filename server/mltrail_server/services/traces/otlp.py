@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mltrail_server.domain import limits
+from mltrail_server.domain import limits, semantic_conventions
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 
 from .span_records import INTERNAL, KINDS, Event, Link, Record
@@ -176,6 +176,7 @@ class _Reader:
                 )
         self._note(_OF_SPAN + len(span.events) + len(span.links))
         parent = span.parent_span_id
+        attributes = {key: _unwrapped(value) for key, value in self.attributes(span.attributes).items()}
         record = Record(
             id=span.span_id.hex(),
             name=span.name,
@@ -185,7 +186,7 @@ class _Reader:
             kind=span.kind if 0 < span.kind < len(KINDS) else INTERNAL,
             status=span.status.code if span.status.code in (0, 1, 2) else 0,
             message=span.status.message,
-            attributes={key: _unwrapped(value) for key, value in self.attributes(span.attributes).items()},
+            attributes={**attributes, **semantic_conventions.translated(attributes)},
             events=[Event(one.name, one.time_unix_nano, self.attributes(one.attributes)) for one in span.events],
             links=[
                 Link(one.trace_id.hex(), one.span_id.hex(), self.attributes(one.attributes) or None)
