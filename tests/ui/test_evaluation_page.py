@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from mltrail_server.domain.assessments import Kind
 from mltrail_server.services.context.deps import Deps
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.statements import Counter
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
 from tests.ui.trace_seeds import TraceSeeds, span
@@ -169,6 +170,17 @@ def test_many_cases_are_shown_page_by_page(seeds: TraceSeeds, client: FlaskClien
     assert shown.count('<th scope="row"><a href="?case=') == 100
     assert page(client, f"{BEFORE}?first=100").count('<th scope="row"><a href="?case=') == 30
     assert "No case was answered" in page(client, f"{BEFORE}?first=900")
+
+
+def test_more_cases_take_no_more_statements(both: TraceSeeds, client: FlaskClient, statements: Counter) -> None:
+    with statements() as few:
+        page(client, f"{NOW}?against=1")
+    for case in "ef0123456789":
+        for run in (1, 2):
+            answer(both, run, case, "said", correct="yes")
+    with statements() as many:
+        page(client, f"{NOW}?against=1")
+    assert len(few) == len(many)
 
 
 def test_what_models_wrote_stays_text(seeds: TraceSeeds, client: FlaskClient) -> None:

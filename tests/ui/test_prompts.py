@@ -6,8 +6,11 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.trail import SHAS, Trail
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
-from tests.ui.browsing import ML, page, sign_in
+from tests.statements import Counter
+from tests.team import EXTERNAL_URL, Team
+from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
 
 PROMPT = {"key": "mlflow.prompt.is_prompt", "value": "true"}
 
@@ -101,3 +104,38 @@ def test_what_people_wrote_stays_text(mlflow: Mlflow, reader: FlaskClient) -> No
         raw = reader.get(f"{ML}/prompts/qa{query}").get_data(as_text=True)
         assert "<script>alert" not in raw
         assert "</pre>&lt;" not in raw
+
+
+CONTRACT = """
+version: 1
+models:
+  answers:
+    promote: {alias: champion}
+    prompts: {qa: {alias: production}}
+"""
+
+
+def test_an_alias_of_the_contract_is_marked(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
+    pipeline = trail.main(SHAS["b"], CONTRACT)
+    trail.train(pipeline, [0.9])
+    trail.report(pipeline)
+    register(trail.person("developer"), "qa", "one")
+    for alias in ("production", "try"):
+        trail.person("developer").post("registered-models/alias", name="qa", alias=alias, version="1")
+    sign_in(gitlab_client, team.tokens["developer"], base_url=EXTERNAL_URL)
+
+    shown = team_page(gitlab_client, f"{TEAM_ML}/prompts/qa")
+    rows = re.findall(r'<th scope="row"><span class="badge info">(\w+)</span></th>.*?</tr>', shown, re.DOTALL)
+    assert rows == ["production", "try"]
+    assert shown.count("moves only by promotion") == 1
+    assert shown.count("A Maintainer may move it.") == 1
+
+
+def test_more_versions_take_no_more_statements(mlflow: Mlflow, reader: FlaskClient, statements: Counter) -> None:
+    register(mlflow, "few", "one")
+    register(mlflow, "many", *(f"version {number}" for number in range(20)))
+    with statements() as few:
+        page(reader, f"{ML}/prompts/few")
+    with statements() as many:
+        page(reader, f"{ML}/prompts/many")
+    assert len(few) == len(many)

@@ -11,6 +11,7 @@ from mltrail_server.domain.assessments import Kind
 from mltrail_server.domain.traces import SESSION_KEY, TOKENS_KEY, TraceState
 from mltrail_server.services.context.deps import Deps
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.statements import Counter
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
 from tests.ui.trace_seeds import TraceSeeds
@@ -102,6 +103,17 @@ def test_pages_follow_one_another(seeds: TraceSeeds, client: FlaskClient) -> Non
     assert [*ids(first), *ids(second)] == [str(number) for number in range(60, 0, -1)]
     assert "state=OK" in after[1]
     assert client.get(f"{TRACES}?page=nonsense").status_code == 200
+
+
+def test_a_longer_page_takes_no_more_statements(seeds: TraceSeeds, client: FlaskClient, statements: Counter) -> None:
+    seeds.say(seeds.add(), "correct", "no")
+    with statements() as few:
+        page(client, TRACES)
+    for _ in range(30):
+        seeds.say(seeds.add(), "correct", "no")
+    with statements() as many:
+        page(client, TRACES)
+    assert len(few) == len(many)
 
 
 def test_an_empty_experiment_says_how_to_send_one(seeds: TraceSeeds, client: FlaskClient) -> None:

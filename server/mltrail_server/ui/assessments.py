@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mltrail_server.domain.assessments import Assessment, Kind
+from mltrail_server.domain.assessments import RUN_KEY, Assessment, Kind
 
 from . import values
 
@@ -44,7 +44,7 @@ def shown(one: Assessment) -> ShownAssessment:
         _source(one),
         said[:2000],
         str(error.get("stack_trace") or "")[:20_000],
-        [(key, value[:400]) for key, value in sorted(one.metadata.items())[:100]],
+        [(key, value[:400]) for key, value in sorted(one.metadata.items())[:100] if key != RUN_KEY],
     )
 
 

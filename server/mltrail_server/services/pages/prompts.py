@@ -12,7 +12,9 @@ from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import directions
 from mltrail_server.services.registry import models
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import prompts as pages_store
 from mltrail_server.store.pages.prompts import LoadingRun
 from mltrail_server.store.promotion import promotions
@@ -116,7 +118,7 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None) -> PromptView
         )
         aliases = alias_store.of_models(tx, [model.id]).get(model.id, [])
         moves = alias_store.history(tx, model.id)[:_MOST_MOVES]
-        managed = promotions.managed_aliases(tx, model.id)
+        managed = promotions.managed_aliases(tx, model.id) | _by_contract(tx, name)
         loading = _by_version(name, pages_store.runs(tx, limit=_MOST_RUNS))
         traces = pages_store.trace_counts(tx, name, [str(one.number) for one in found])
     versions = [
@@ -157,6 +159,13 @@ _LINK = {"name", "version"}
 
 def _is_prompt(model: Model) -> bool:
     return dict(model.tags).get(PROMPT_TAG) == "true"
+
+
+def _by_contract(tx: Transaction, name: str) -> set[str]:
+    """List the aliases of a prompt that, by the contract file, only promotions move."""
+    contract = directions.newest_contract(tx)
+    models_of_contract = contract.models.values() if contract else ()
+    return {model.prompts[name] for model in models_of_contract if name in model.prompts}
 
 
 def _by_version(name: str, runs: Sequence[LoadingRun]) -> dict[str, list[LoadingRun]]:
