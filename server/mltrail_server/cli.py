@@ -117,6 +117,8 @@ def _gc(settings: Settings, options: argparse.Namespace) -> int:
     would = "Would remove" if options.dry_run else "Removed"
     print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
     print(f"{would} {done.uploads:,} uploads in parts and {done.leftovers:,} others that were never finished.")
+    if done.traces:
+        print(f"{would} {done.traces:,} traces that were too old.")
     for loser in done.losers:
         name = f"run {loser.iid} ({loser.name!r}) of project {loser.project_id}"
         print(f"{would} the files of {name}, which lost: {loser.files:,} files, {loser.size:,} bytes.")

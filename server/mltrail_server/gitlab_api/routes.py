@@ -6,7 +6,7 @@ from mltrail_server.domain.identity import Access
 from mltrail_server.http.routes import Handler, Route, mount
 from mltrail_server.services.context.deps import Deps
 
-from . import aliases, detachments, packages, promotions, reports, setup, versions
+from . import aliases, detachments, packages, promotions, reports, setup, traces, versions
 
 READ, WRITE = Access.READ, Access.WRITE
 
@@ -24,6 +24,7 @@ ROUTES = (
     _own("POST", "detachments", detachments.create, WRITE),
     _own("POST", "pipelines/<int:pipeline_id>/contract", reports.try_contract, WRITE),
     _own("POST", "promotions", promotions.create, WRITE),
+    _own("POST", "traces/delete", traces.delete, WRITE),
     _own("GET", "models/<model>/versions/<version>/provenance", versions.provenance, READ),
     _own("GET", "models/<model>/versions/<version>/card", versions.card, READ),
     _own("GET", "models/<model>/aliases", aliases.show, READ),

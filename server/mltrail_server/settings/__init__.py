@@ -20,6 +20,11 @@ _SPAN = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
 _UNITS_MS = {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
+def _span_ms(text: str) -> int | None:
+    match = _SPAN.fullmatch(text)
+    return int(match[1]) * _UNITS_MS[match[2]] if match else None
+
+
 def _setting(variable: str, meaning: str, default: str = "", *, secret: bool = False) -> str:
     metadata = {"variable": variable, "meaning": meaning, "secret": secret}
     text: str = field(default=default, repr=not secret, metadata=metadata)
@@ -138,6 +143,12 @@ class Settings:
         "file has no `keep:`; metrics and parameters always stay. `forever`: no files are removed",
         "forever",
     )
+    keep_traces: str = _setting(
+        "MLTRAIL_TRACES_KEEP",
+        "How long traces are kept, such as 12h, 90d or 26w, with their spans and what was said of them. A contract "
+        "file (`traces: {keep: …}`) can only shorten it. `forever`: as long as the contract file says, if it says so",
+        "forever",
+    )
     quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "Most bytes of files in a project. Unset: no limit")
     quota_candidates: str = _setting("MLTRAIL_QUOTA_CANDIDATES", "Most runs in a project. Unset: no limit")
     quota_metric_points: str = _setting(
@@ -239,8 +250,12 @@ class Settings:
     @property
     def keep_losers_ms(self) -> int | None:
         """How long losers' files are kept, in milliseconds; None for ever."""
-        match = _SPAN.fullmatch(self.keep_losers)
-        return int(match[1]) * _UNITS_MS[match[2]] if match else None
+        return _span_ms(self.keep_losers)
+
+    @property
+    def keep_traces_ms(self) -> int | None:
+        """How long traces are kept at most, in milliseconds; None for ever."""
+        return _span_ms(self.keep_traces)
 
     def quota(self, name: str) -> int | None:
         """The limit for what `store.usage` counts under this name; None for no limit."""

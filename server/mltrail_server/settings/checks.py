@@ -85,10 +85,12 @@ def _check_locations(settings: "Settings") -> None:
 
 
 def _check_spans(settings: "Settings") -> None:
-    if settings.keep_losers != "forever" and settings.keep_losers_ms is None:
-        raise mistake(
-            f"MLTRAIL_KEEP_LOSERS must be a time such as 12h, 30d or 8w, or forever, not {settings.keep_losers!r}"
-        )
+    for variable, text, milliseconds in (
+        ("MLTRAIL_KEEP_LOSERS", settings.keep_losers, settings.keep_losers_ms),
+        ("MLTRAIL_TRACES_KEEP", settings.keep_traces, settings.keep_traces_ms),
+    ):
+        if text != "forever" and milliseconds is None:
+            raise mistake(f"{variable} must be a time such as 12h, 30d or 8w, or forever, not {text!r}")
 
 
 def _check_patterns(settings: "Settings") -> None:

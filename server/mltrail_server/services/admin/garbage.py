@@ -31,6 +31,7 @@ class Collected:
     uploads: int = 0  # in parts, begun a day ago and never finished
     leftovers: int = 0  # of uploads that were interrupted
     noticed: int = 0  # found without a name for the first time: their day begins now
+    traces: int = 0  # that were too old
     losers: list[Removed] = field(default_factory=list)  # candidates whose files lost their names, see `retention`
 
 
@@ -46,6 +47,7 @@ def collect(deps: Deps, *, dry_run: bool = False, stopped: Callable[[], bool] = 
         if stopped():
             break
         collected.losers += retention.apply(deps, project_id, dry_run=dry_run, stopped=stopped)
+        collected.traces += retention.forget_traces(deps, project_id, dry_run=dry_run, stopped=stopped)
         _give_up_uploads(deps, project_id, before, collected, dry_run=dry_run)
         _notice(deps.project(project_id), collected, dry_run=dry_run)
         if dry_run:

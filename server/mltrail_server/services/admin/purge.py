@@ -15,6 +15,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.paths import Owner
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.review import pipeline_runs
+from mltrail_server.services.traces import traces
 from mltrail_server.store.admin import deleted
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.db.project import Project
@@ -23,11 +24,14 @@ from mltrail_server.store.files import files
 from mltrail_server.store.identity import projects
 from mltrail_server.store.review import tombstones as store
 from mltrail_server.store.review.tombstones import Tombstone
+from mltrail_server.store.traces import traces as traces_store
+from mltrail_server.store.traces.traces import Selection
 from mltrail_server.store.tracking import candidate_tags, candidates, evidence
 
 from . import garbage
 
 _COMMAND = "mltrail-server gc"
+_TRACES_AT_ONCE = 500
 _REASONS_TO_KEEP = {
     "version": "a model version rests on it",
     "baseline": "it is what the default branch is compared with; --force removes it all the same",
@@ -132,9 +136,20 @@ def _experiments(project: Project, request: PurgeRequest, before: int) -> Iterat
         gone = deleted.experiments(tx, before=before, iids=request.experiment_ids)
     for iid, name in gone:
         if not request.dry_run:
+            _remove_traces(project, iid)
             with project.write() as tx:
                 deleted.remove_experiment(tx, iid)
         yield Purged(project.project_id, "experiment", f"{iid} {name!r}")
+
+
+def _remove_traces(project: Project, experiment_iid: int) -> None:
+    """Remove the traces of an experiment that is deleted; nobody logs new ones to it."""
+    while True:
+        with project.write() as tx:
+            some = traces_store.selected(tx, Selection(experiment_iid=experiment_iid), limit=_TRACES_AT_ONCE)
+            traces.forget(tx, some, by=_COMMAND)
+        if len(some) < _TRACES_AT_ONCE:
+            return
 
 
 def _remove_run(project: Project, run: deleted.DeletedRun) -> bool:

@@ -11,14 +11,20 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.paths import Owner
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.contract import contracts
+from mltrail_server.services.traces import traces
 from mltrail_server.store.admin import losers
 from mltrail_server.store.admin.losers import Loser, NewestPromotion
 from mltrail_server.store.db.project import Project
 from mltrail_server.store.files import files
+from mltrail_server.store.review import contracts as contract_store
+from mltrail_server.store.traces import traces as traces_store
+from mltrail_server.store.traces.traces import Selection
 from mltrail_server.store.tracking import candidate_tags
 
 TAG = "mltrail.files"
 _BATCH = 100
+_TRACES_AT_ONCE = 500
+_MOST_PIPELINES = 100  # how many of the newest are searched for a contract file
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,38 @@ def apply(
             batch = losers.of_experiment(tx, won, before=tx.now - keep_ms, limit=_BATCH)
         for loser in batch:
             yield _remove(deps.project(project_id), loser, dry_run=dry_run)
+
+
+def forget_traces(
+    deps: Deps, project_id: ProjectId, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False
+) -> int:
+    """Delete traces that are older than the contract or the settings allow, or count them; whichever is shorter counts.
+
+    Runs that they were evidence for say that they are gone.
+    """
+    keep_ms = _traces_keep_ms(deps, project_id)
+    if keep_ms is None:
+        return 0
+    forgotten = 0
+    project = deps.project(project_id)
+    if dry_run:
+        with project.read() as tx:
+            return traces_store.count_stored_before(tx, tx.now - keep_ms)
+    while not stopped():
+        with project.write() as tx:
+            old = traces_store.selected(tx, Selection(stored_before_ms=tx.now - keep_ms), limit=_TRACES_AT_ONCE)
+            traces.forget(tx, old, by="mltrail, since they were too old")
+        forgotten += len(old)
+        if len(old) < _TRACES_AT_ONCE:
+            break
+    return forgotten
+
+
+def _traces_keep_ms(deps: Deps, project_id: ProjectId) -> int | None:
+    with deps.project(project_id).read() as tx:
+        contract = contracts.parsed(contract_store.newest(tx, among=_MOST_PIPELINES)).contract
+    by_contract = contract.traces.keep_ms if contract else None
+    return min((one for one in (by_contract, deps.settings.keep_traces_ms) if one is not None), default=None)
 
 
 def _keep_ms(deps: Deps, project_id: ProjectId, won: NewestPromotion) -> int | None:

@@ -238,6 +238,8 @@ def delete(scope: Scope, selection: Selection, *, run_eid: str | None = None, mo
 
 def forget(tx: Transaction, traces: Sequence[Trace], *, by: str | None) -> None:
     """Remove traces in the caller's transaction. `by` is kept in their links to runs; None removes these, too."""
+    if not traces:
+        return
     ids = [trace.id for trace in traces]
     if by is None:
         links.remove(tx, ids)

@@ -30,6 +30,7 @@ _OF_CANDIDATE = (
     schema.candidate_model,
     schema.candidate_job,
     schema.amendment,
+    schema.candidate_trace,
 )
 
 
@@ -142,7 +143,9 @@ def remove_logged_model(tx: Transaction, model_id: str) -> None:
 
 
 def remove_experiment(tx: Transaction, iid: int) -> None:
-    """Remove an experiment that is empty."""
+    """Remove an experiment that has no runs, logged models and traces, with its scorers."""
+    link = schema.evaluation_dataset_experiment
+    tx.execute(sa.delete(link).where(link.c.project_id == tx.project_id, link.c.experiment_iid == iid))
     tx.execute(
         sa.delete(_EXPERIMENT).where(
             _EXPERIMENT.c.project_id == tx.project_id, _EXPERIMENT.c.iid == iid, _EXPERIMENT.c.stage == Stage.DELETED

@@ -156,6 +156,11 @@ def selected(tx: Transaction, selection: Selection, *, limit: int) -> list[Trace
     return [_trace(tuple(row), {}, {}) for row in rows]
 
 
+def count_stored_before(tx: Transaction, stored_before_ms: int) -> int:
+    query = sa.select(sa.func.count()).where(_T.c.project_id == tx.project_id, _T.c.created_ms < stored_before_ms)
+    return int(tx.execute(query).scalar_one())
+
+
 def remove(tx: Transaction, trace_ids: Sequence[str]) -> int:
     """Remove traces with all that belongs to them except their links to runs, and return how many there were. The bytes
     of their spans are left to the garbage collection.
