@@ -95,7 +95,8 @@ def test_another_judge_is_named_with_what_to_do(trail: Trail) -> None:
     _, pipeline = a_request(trail, [])
     evaluate(trail, pipeline, said, How(judge="openai:/gpt-5|mini"))
     body = trail.report(pipeline)["markdown"]
-    assert "can't be compared, judged by `openai:/gpt-5\\|mini` here, by `openai:/gpt-4.1` in the baseline" in body
+    assert "can't be compared: judged by `openai:/gpt-5\\|mini` here, by `openai:/gpt-4.1` in the baseline" in body
+    assert "| blocks: can't be compared, another model judges here |" in body
     assert (
         "**To do:** this merge request is the cause: evaluate the same cases with the same scorers and judges" in body
     )

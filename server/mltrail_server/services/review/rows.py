@@ -161,7 +161,7 @@ class Row:
         `quoted` makes safe what a user wrote.
         """
         blocks = self.verdict is Verdict.CANT_TELL and self.outcome is Outcome.FAIL
-        remark = "" if self.scorer is None else scorers.remark(self.scorer, quoted)
+        remark = "" if self.scorer is None else scorers.remark(self.scorer)
         if self.scorer is not None and self.scorer.differs is not None:
             return f"blocks: {remark.replace(': ', ', ', 1)}" if blocks else remark
         if self.means.startswith(datasets.NOT_COMPARABLE):

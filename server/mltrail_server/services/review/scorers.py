@@ -17,8 +17,10 @@ from mltrail_server.domain.cases.evaluation import (
 )
 
 
-def remark(one: ScorerResult, quoted: Callable[[str], str]) -> str:
-    """Say it after the scorer's name; "" if there is nothing to say. `quoted` makes safe what a client wrote."""
+def remark(one: ScorerResult, quoted: Callable[[str], str] | None = None) -> str:
+    """Say it after the scorer's name; "" if there is nothing to say. `quoted` makes safe what a client wrote; without
+    it judges are not named, whose long names have no room in a phone's column.
+    """
     parts = [_differs(one.differs, quoted)] if one.differs is not None else []
     here, there = one.errors
     if here:
@@ -28,8 +30,10 @@ def remark(one: ScorerResult, quoted: Callable[[str], str]) -> str:
     return ", and ".join(parts)
 
 
-def _differs(found: Differs, quoted: Callable[[str], str]) -> str:
-    if found.what == "judge":
+def _differs(found: Differs, quoted: Callable[[str], str] | None) -> str:
+    if found.what == "judge" and quoted is None:
+        return "can't be compared: another model judges here"
+    if found.what == "judge" and quoted is not None:
         return f"can't be compared: judged by {quoted(found.here)} here, by {quoted(found.baseline)} in the baseline"
     return "can't be compared: the scorer's code has changed"
 
