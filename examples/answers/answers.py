@@ -11,14 +11,14 @@ import os
 import sys
 from pathlib import Path
 
-import mlflow
+import mlflow.pyfunc
 import model
 from mlflow.entities import Document, SpanType
 
 PROMPT = "support-answer"
 PASSAGES = 2  # how many sections of the handbook the model gets to read
 
-HANDBOOK = (Path(__file__).parent / "handbook.md").read_text(encoding="utf-8")
+HANDBOOK = Path(model.__file__).with_name("handbook.md").read_text(encoding="utf-8")  # also in the logged model
 SECTIONS = [part.partition("\n\n") for part in HANDBOOK.split("\n## ")[1:]]
 
 
@@ -53,6 +53,15 @@ def complete(prompt: str) -> str:
         span.set_attribute("mlflow.chat.tokenUsage", usage)
     return reply
 
+
+class Answers(mlflow.pyfunc.PythonModel):
+    """What is logged and promoted: `mlflow.pyfunc.load_model("models:/answers@champion")` answers anywhere."""
+
+    def predict(self, model_input: list[str]) -> list[str]:
+        return [answer(question) for question in model_input]
+
+
+mlflow.models.set_model(Answers())
 
 if __name__ == "__main__":
     print(answer(" ".join(sys.argv[1:])))

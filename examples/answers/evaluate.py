@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-import mlflow
+import mlflow.pyfunc
 from answers import PASSAGES, PROMPT, answer
 from mlflow.entities.model_registry import PromptVersion
 from scorers import brevity, correctness, grounded
@@ -23,6 +23,12 @@ def main() -> None:
     os.environ["ANSWERS_PROMPT"] = prompt.uri
     with mlflow.start_run():
         mlflow.log_param("passages", PASSAGES)
+        mlflow.pyfunc.log_model(
+            name="answers",
+            python_model=str(HERE / "answers.py"),
+            code_paths=[str(HERE / "model.py"), str(HERE / "handbook.md")],
+            pip_requirements=["mlflow-skinny", "pandas"],
+        )
         result = mlflow.genai.evaluate(data=golden_set(), predict_fn=answer, scorers=[correctness, grounded, brevity])
     print(f"{PROMPT} version {prompt.version}:", *(f"{name} {value:.3f}" for name, value in result.metrics.items()))
 

@@ -39,8 +39,12 @@ class DemoProject:
         return f"{self.server}/{self.project.path}/-/ml"
 
     @property
+    def api(self) -> str:
+        return f"{self.server}/api/v4/projects/{self.project.id}/ml"
+
+    @property
     def tracking_uri(self) -> str:
-        return f"{self.server}/api/v4/projects/{self.project.id}/ml/mlflow"
+        return f"{self.api}/mlflow"
 
     def copy(self, example: str) -> None:
         """Fill the checkout with the files of an example."""
@@ -70,8 +74,8 @@ class DemoProject:
     def python(self, pipeline: Pipeline, *arguments: str, name: str) -> Ran:
         return self.run(pipeline, name, [str(self.train_python), *arguments])
 
-    def report(self, pipeline: Pipeline) -> Ran:
-        return self.run(pipeline, "model report", [str(SCRIPTS / "mltrail"), "report"])
+    def report(self, pipeline: Pipeline, *options: str) -> Ran:
+        return self.run(pipeline, "model report", [str(SCRIPTS / "mltrail"), "report", *options])
 
     def promote(self, pipeline: Pipeline) -> Ran:
         return self.run(pipeline, "promote models", [str(SCRIPTS / "mltrail"), "promote"])
@@ -94,9 +98,12 @@ class DemoProject:
             "MLFLOW_TRACKING_TOKEN": self.developer_token,
         }
         command = [str(self.train_python), "-W", "ignore", "-c", script]
-        return subprocess.run(
-            command, cwd=self.checkout, env=environment, check=True, capture_output=True, text=True
-        ).stdout
+        ran = subprocess.run(  # noqa: PLW1510 - the message says more than the exit code
+            command, cwd=self.checkout, env=environment, capture_output=True, text=True
+        )
+        if ran.returncode != 0:
+            raise DemoError(f"A person's script failed. It said:\n{ran.stderr}")
+        return ran.stdout
 
     def _job_environment(self, pipeline: Pipeline, job: Job) -> dict[str, str]:
         return plain_environment() | {

@@ -62,6 +62,13 @@ def test_failed_trials_do_not_speak() -> None:
     assert [run.iid for run in trials.fold([a_run(1, {"accuracy": 0.5}), failed]).runs] == [1, 2]
 
 
+def test_a_session_of_tests_is_no_candidate_beside_others() -> None:
+    evaluated = a_run(1, {"correctness/mean": 0.85})
+    tested = a_run(2, {"correctness/mean": 1.0}, tags={"mlflow.runType": "test"})
+    assert trials.fold([evaluated, tested]).runs == (evaluated,)
+    assert trials.fold([tested]).runs == (tested,)
+
+
 def test_the_best_of_many_trials_is_luck() -> None:
     history = [[a_run(900 + 9 * place, {"val_accuracy": 0.8 + (-1) ** place * 0.008})] for place in range(15)]
     best = a_run(1, {"val_accuracy": 0.83}, params={"lr": "best"})

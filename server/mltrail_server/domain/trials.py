@@ -12,6 +12,12 @@ PARENT_TAG = "mlflow.parentRunId"
 CONFIRM_TAG = "mltrail.confirm"
 """The tag, with the value `true`, of a run that trains the winner again with a seed that no choice was based on."""
 
+RUN_TYPE_TAG = "mlflow.runType"
+"""The tag in which MLflow's clients say what a run is for."""
+
+TEST_SESSION = "test"
+"""Its value for a session of `@mlflow.test`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -24,8 +30,9 @@ class Folded:
 def fold(runs: Sequence[Run], wanted: Sequence[str] = ()) -> Folded:
     """Choose what counts for each sweep: the parent if it has logged a metric that none of its trials has (the final
     evaluation, as scikit-learn's searches log it), or else the trials. `wanted` are globs of the metrics that matter;
-    empty means all.
+    empty means all. A session of tests is no candidate beside others: it tries the commit, with other cases than they.
     """
+    runs = _without_tests(runs)
     children = _children(runs)
     if not children:
         return Folded(tuple(runs), {})
@@ -56,6 +63,15 @@ def _children(runs: Sequence[Run]) -> dict[int, list[Run]]:
         if run.parent_iid is not None and run.iid not in in_circles and run.state is RunState.SUCCEEDED:
             children.setdefault(run.parent_iid, []).append(run)
     return children
+
+
+def _without_tests(runs: Sequence[Run]) -> Sequence[Run]:
+    others = [run for run in runs if not is_of_tests(run)]
+    return others if any(run.state is RunState.SUCCEEDED for run in others) else runs
+
+
+def is_of_tests(run: Run) -> bool:
+    return run.tags.get(RUN_TYPE_TAG) == TEST_SESSION
 
 
 def confirms(run: Run) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from mltrail_server.domain.evaluations import EVALUATES_TAG, evaluates
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.trials import is_of_tests
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.review.cases import evaluations
 from mltrail_server.store.db.transaction import Transaction
@@ -28,7 +29,7 @@ def lacking(
     beside = [
         run
         for run in runs
-        if run.state is RunState.SUCCEEDED and (evaluates(run) == winner.run.eid or evaluations.is_of_tests(run))
+        if run.state is RunState.SUCCEEDED and (evaluates(run) == winner.run.eid or is_of_tests(run))
     ]
     if evaluations.has(tx, evaluation, list({run.iid: run for run in (*winner.runs, *beside)}.values())):
         return ""

@@ -10,7 +10,7 @@ from mltrail_server.domain.gitlab_ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, RunState
 from mltrail_server.domain.prompts import LINKED_TAG
 from mltrail_server.domain.selection import model_of
-from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
+from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG, RUN_TYPE_TAG, TEST_SESSION
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.ci.jobs import JobPart, TiedJob
 from mltrail_server.store.db.transaction import Transaction
@@ -22,7 +22,7 @@ from mltrail_server.store.tracking.candidates import Candidate
 from . import trace_metrics
 
 EVALUATION_TAGS = (
-    "mlflow.runType",
+    RUN_TYPE_TAG,
     "mlflow.genaiEvaluate.qualityCriteria",  # in MLflow 3.18
     "mlflow.genaiEvaluate.qualityThresholds",  # in its documentation of 3.17
 )
@@ -248,7 +248,7 @@ def _run(
 ) -> Run:
     creator = tied[0]
     # A session of tests fails if one test does, which is what it is there to say: that is a result like any other.
-    of_tests = outcome.its_own_word and tags.get(EVALUATION_TAGS[0]) == "test"
+    of_tests = outcome.its_own_word and tags.get(RUN_TYPE_TAG) == TEST_SESSION
     return Run(
         candidate.iid,
         tags.get(_RUN_NAME_TAG) or candidate.name,

@@ -18,6 +18,7 @@ from mltrail_server.domain.cases.evaluation import Criterion, EvaluationResult, 
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.trials import is_of_tests
 from mltrail_server.services.review.pipeline_runs import EVALUATION_TAGS
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import evaluations
@@ -26,8 +27,7 @@ from . import answers
 from .sides import Sides as Named
 from .sides import sides_of
 
-_RUN_TYPE_TAG, *_CRITERIA_TAGS = EVALUATION_TAGS
-_OF_TESTS = "test"
+_, *_CRITERIA_TAGS = EVALUATION_TAGS
 _UNNAMED = "evaluation"
 _MOST_RUNS = 50
 _MOST_EVALUATIONS = 20
@@ -180,10 +180,6 @@ def has(tx: Transaction, evaluation: Evaluation, runs: Sequence[Run]) -> bool:
     asked = [run for run in runs if run.iid in names and globs.matching([names[run.iid]], evaluation.evaluation)]
     found = answers.read(tx, asked[:_MOST_RUNS], linked, names) if asked else {}
     return any(globs.matching_any(one.scorers, evaluation.scorers) for one in found.values())
-
-
-def is_of_tests(run: Run) -> bool:
-    return run.tags.get(_RUN_TYPE_TAG) == _OF_TESTS
 
 
 def _is_evaluation(found: RunAnswers) -> bool:
