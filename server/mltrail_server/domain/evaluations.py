@@ -42,6 +42,19 @@ def evaluates(run: Run) -> str:
     return run.tags.get(EVALUATES_TAG, "").strip()
 
 
+def with_their_evaluations(runs: Iterable[Run]) -> list[Run]:
+    """Leave out evaluations, and give those of the same pipeline to the runs that they evaluate. Their values change
+    nothing there: what they have said of cases does.
+    """
+    found = list(runs)
+    counting = [run for run in found if evaluates(run) and run.state is RunState.SUCCEEDED]
+    trained = [run for run in found if not evaluates(run)]
+    if not counting:
+        return trained
+    of_each = _by_evaluated(counting, {run.eid for run in trained if run.eid})
+    return [replace(run, evaluations=tuple(of_each.get(run.eid, ()))) for run in trained]
+
+
 def settle(runs: Sequence[Run], baseline: Sequence[Run], *, earlier: Iterable[Run], best: str) -> Settled:
     """Put evaluations in the place of what they evaluate. `earlier` are the merge request's runs of the same model in
     other pipelines, `best` is the MLflow run id of the baseline's best run.
@@ -94,6 +107,7 @@ def _measured(trained: Run, evaluations: Sequence[Run]) -> Run:
         metrics=_means([run.metrics for run in evaluations]),
         datasets=dict(evaluations[-1].datasets),
         parent_iid=None,
+        evaluations=tuple(evaluations),
     )
 
 
@@ -103,7 +117,10 @@ def _beside(trained: Run, evaluations: Sequence[Run]) -> Run:
         return trained
     measured = _measured(trained, evaluations)
     return replace(
-        trained, metrics={**trained.metrics, **measured.metrics}, datasets={**trained.datasets, **measured.datasets}
+        trained,
+        metrics={**trained.metrics, **measured.metrics},
+        datasets={**trained.datasets, **measured.datasets},
+        evaluations=measured.evaluations,
     )
 
 

@@ -73,6 +73,7 @@ class Run:
     eid: str = ""  # its MLflow run id
     had_succeeded: bool = False  # its job had succeeded before it was retried: it is superseded, but was a look
     amended: bool = False  # others have written to it after its jobs had ended, which doesn't count
+    evaluations: tuple["Run", ...] = ()  # those that have measured its model, whose values these are
 
     @property
     def evidence_iid(self) -> int:

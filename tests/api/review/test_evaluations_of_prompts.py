@@ -287,3 +287,16 @@ def test_a_promotion_may_need_an_evaluation(trail: Trail, evaluated: bool) -> No
     trail.train(pipeline, [0.9], experiment="answers", model=True)
     trail.work()
     assert "has no evaluation `golden-set`" in trail.notes(request)[0]
+
+
+def test_an_evaluation_of_a_trained_model_is_that_model_s(trail: Trail) -> None:
+    """A run that says which run's model it evaluates takes that run's place, with what its scorers said."""
+    sides, known = Sides(trail), set[str]()
+    for pipeline, wrong in ((sides.main, []), (sides.pipeline, [1, 2, 3])):
+        trail.train(pipeline, [0.9], experiment="answers")
+        runs = trail.person("guest").post("runs/search", experiment_ids=["2"])["runs"]
+        (trained,) = {run["info"]["run_id"] for run in runs} - known
+        known |= {trained}
+        tags = {"mltrail.evaluates": trained}
+        known |= {evaluate(trail, pipeline, {"correct": answers(wrong=wrong)}, How(tags=tags)).run_id}
+    assert sides.rule() == ("fail", True, "broke 3 of 20 cases (2 allowed)")

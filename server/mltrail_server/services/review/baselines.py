@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mltrail_contract import Baseline, BaselineKind, Contract, Model
 from mltrail_server.domain import selection
 from mltrail_server.domain.comparison import contract_of
-from mltrail_server.domain.evaluations import evaluates
+from mltrail_server.domain.evaluations import with_their_evaluations
 from mltrail_server.domain.grouping import Gone, Run, RunState, choice
 from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.db.transaction import Transaction
@@ -153,7 +153,7 @@ class _Trained:
         """List the pipelines that have trained a model, each with the runs of it that count."""
         counting = (RunState.SUCCEEDED, RunState.GONE)
         runs_of = {
-            number: [run for run in by_model.get(name, ()) if run.state in counting and not evaluates(run)]
+            number: with_their_evaluations(run for run in by_model.get(name, ()) if run.state in counting)
             for number, by_model in self._by_pipeline.items()
         }
         return [(pipeline, runs_of[pipeline.id]) for pipeline in self._pipelines if runs_of[pipeline.id]]
@@ -202,7 +202,8 @@ def _of_version(tx: Transaction, name: str, model: Model, contract: Contract | N
         return ModelBaseline(version=version)
     outlines = pipeline_runs.outlines(tx, [pipeline.id], tags=selection.tags_of(contract), as_baseline=True)
     selected = selection.select(contract, outlines.get(pipeline.id, [])).get(name, [])
-    runs = pipeline_runs.filled(tx, [run for run in selected if run.state is RunState.SUCCEEDED and not evaluates(run)])
+    counting = with_their_evaluations(run for run in selected if run.state is RunState.SUCCEEDED)
+    runs = pipeline_runs.filled(tx, counting)
     own = next((run for run in runs if run.iid == version.candidate_iid), None)
     if own is None:
         return ModelBaseline(version=version)

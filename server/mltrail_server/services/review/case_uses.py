@@ -53,5 +53,5 @@ def _test_sets(models: Iterable[ModelReport]) -> set[str]:
 
 def _decides(model: ModelReport, one: CaseResult) -> bool:
     """Whether a verdict was reached by a table: by a rule about it, or by its test."""
-    ruled = any(ruling.known for ruling in model.rulings if ruling.rule.cases == one.name)
+    ruled = any(ruling.known for ruling in model.rulings if ruling.rule.cases in (one.name, one.evaluation))
     return ruled or one.verdict is not Verdict.CANT_TELL

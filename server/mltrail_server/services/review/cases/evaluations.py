@@ -218,7 +218,9 @@ def _ordered(asked: Asked) -> tuple[_Side, _Side]:
     """List the runs of this side, and of the baseline."""
     named = sides_of(asked.model, asked.compared) or Named((), ())
     found = []
-    for best, runs in ((named.now, asked.here), (named.before, asked.baseline)):
+    for of_best, runs in ((named.now, asked.here), (named.before, asked.baseline)):
+        # What has measured a model again speaks for it, and before what its own run has said.
+        best = [one for run in of_best for one in (*run.evaluations, run)]
         numbers = {run.iid for run in best}
         others = [run for run in runs if run.iid not in numbers and _counts(run)]
         others.sort(key=lambda run: -run.iid)
