@@ -94,7 +94,7 @@ def _print(options: Namespace, content: Any, promotions: list[Promotion], made: 
     if options.json:
         console.write(json.dumps(content, indent=2))
     else:
-        lines = [line for one in promotions for line in (_sentence(one), *_comparison(one))]
+        lines = [line for one in promotions for line in (_sentence(one), *_comparison(one), *_prompts(one))]
         console.write("\n".join(lines) or "Nothing to promote: this pipeline has no candidates.")
         for one in promotions:
             if options.dotenv and one.state in {"promoted", "already"}:
@@ -133,6 +133,20 @@ def _already(promotion: Promotion, version: str) -> str:
     if promotion.alias:
         return f"{version} is already {promotion.alias}: this pipeline has promoted it before"
     return f"{version} already exists: this pipeline has promoted it before"
+
+
+def _prompts(promotion: Promotion) -> list[str]:
+    """Say which aliases of prompts move with it."""
+    moves = "would be" if promotion.state == "dry_run" else "is now"
+    return [
+        text.clean(f"  {one.alias} of the prompt {one.name} {moves} version {one.version}" + _was(one.replaces))
+        for one in promotion.prompts
+        if one.version != one.replaces
+    ]
+
+
+def _was(version: str) -> str:
+    return f", was {version}" if version else ""
 
 
 def _comparison(promotion: Promotion) -> list[str]:

@@ -185,6 +185,15 @@ class Comparison(NamedTuple):
     lines: list[str]
 
 
+class MovedPrompt(NamedTuple):
+    """An alias of a prompt that moves with a promotion, and the numbers of its versions; `replaces` may be empty."""
+
+    name: str
+    alias: str
+    version: str
+    replaces: str
+
+
 class Promotion(NamedTuple):
     """`state` is promoted, already, dry_run, refused or nothing. After an earlier promotion `holder` is the version
     that the alias points at now.
@@ -201,6 +210,7 @@ class Promotion(NamedTuple):
     comparison: Comparison | None = None
     holder: str = ""
     holder_url: str = ""
+    prompts: Sequence[MovedPrompt] = ()
 
     @property
     def is_overtaken(self) -> bool:
@@ -460,7 +470,13 @@ def _promotion(body: Mapping[str, Any]) -> Promotion:
         comparison=_comparison(body["comparison"]) if body.get("comparison") else None,
         holder=text((body.get("holder") or {}).get("version")),
         holder_url=text((body.get("holder") or {}).get("url")),
+        prompts=[_moved_prompt(one) for one in body.get("prompts") or ()],
     )
+
+
+def _moved_prompt(body: Mapping[str, Any]) -> MovedPrompt:
+    numbers = [str(body[key]) if body.get(key) is not None else "" for key in ("version", "replaces")]
+    return MovedPrompt(text(body.get("name")), text(body.get("alias")), *numbers)
 
 
 def _comparison(body: Mapping[str, Any]) -> Comparison:

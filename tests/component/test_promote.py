@@ -38,6 +38,16 @@ def test_it_says_what_became_of_the_model(job: Job, changes: dict[str, Any], say
     assert promote(job, **changes).startswith(says)
 
 
+def test_it_says_which_prompts_moved_with_the_model(job: Job) -> None:
+    moved = {"name": "qa", "alias": "production", "version": 2, "replaces": 1}
+    new, same = moved | {"name": "chat", "replaces": None}, moved | {"name": "same", "replaces": 2}
+    lines = promote(job, prompts=[moved, new, same]).splitlines()
+    assert "  production of the prompt qa is now version 2, was 1" in lines
+    assert "  production of the prompt chat is now version 2" in lines
+    assert not any("same" in line for line in lines)
+    assert "  production of the prompt qa would be version 2, was 1" in promote(job, prompts=[moved], state="dry_run")
+
+
 def test_a_pipeline_without_candidates(job: Job) -> None:
     job.server.lay(f"POST {job.base}/promotions", {"promotions": []})
     assert job.run("promote")[1] == "Nothing to promote: this pipeline has no candidates.\n"

@@ -38,6 +38,10 @@ class Preview:
             more = f"{more} {_NO_PIPELINE.format(sha=code(without_pipeline[:8]))}"
         return replace(self, more=Markdown(f"{self.more or ''} {more}".strip()))
 
+    def saying(self, more: Markdown) -> "Preview":
+        """Add a sentence about what else the promotion does."""
+        return replace(self, more=Markdown(f"{self.more or ''} {more}".strip())) if more else self
+
     def unless(self, refused: Markdown) -> "Preview":
         """Say instead that it would not be promoted as it is, and why."""
         return replace(self, refused=refused)

@@ -65,6 +65,9 @@ def _shown(call: Call, result: PromotionResult) -> dict[str, object]:
         "candidate": candidate or None,
         "url": result.url,
         "comparison": result.comparison and _compared(result.comparison),
+        "prompts": [
+            {"name": one.name, "alias": one.alias, "version": one.now, "replaces": one.before} for one in result.prompts
+        ],
         "holder": result.holder and {"version": result.holder, "url": result.holder_url},
     }
 

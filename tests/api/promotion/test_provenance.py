@@ -42,17 +42,17 @@ def gitlab_settings(gitlab_settings: Settings) -> Settings:
     return replace(gitlab_settings, signing_key=PEM)
 
 
-def provenance_of(trail: Trail, version: str = "1.0.0", *, status: int = 200) -> Any:
+def provenance_of(trail: Trail, version: str = "1.0.0", *, model: str = "churn", status: int = 200) -> Any:
     answer = trail.client.get(
-        f"/api/v4/projects/42/ml/models/churn/versions/{version}/provenance",
+        f"/api/v4/projects/42/ml/models/{model}/versions/{version}/provenance",
         headers={"Authorization": f"Bearer {trail.team.tokens['guest']}"},
     )
     assert answer.status_code == status, answer.get_data(as_text=True)
     return answer.get_json()
 
 
-def statement(trail: Trail, version: str = "1.0.0") -> Any:
-    return json.loads(base64.b64decode(provenance_of(trail, version)["envelope"]["payload"]))
+def statement(trail: Trail, version: str = "1.0.0", *, model: str = "churn") -> Any:
+    return json.loads(base64.b64decode(provenance_of(trail, version, model=model)["envelope"]["payload"]))
 
 
 def test_it_names_builder_materials_and_every_file(trail: Trail) -> None:

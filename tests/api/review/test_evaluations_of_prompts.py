@@ -7,6 +7,7 @@ import pytest
 
 from mltrail_server.domain.comparison import NO_BASELINE
 from tests.api.promotion.promoting import promote
+from tests.api.promotion.test_provenance import statement
 from tests.api.review.evaluated import USUAL, Evaluated, How, Said, answers, change, evaluate, evaluate_with, say
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail
@@ -281,7 +282,10 @@ def test_a_promotion_may_need_an_evaluation(trail: Trail, evaluated: bool) -> No
         trail.train(main, [0.9], experiment="answers", model=True)
     (found,) = promote(trail, main)
     assert found["state"] == ("promoted" if evaluated else "refused")
-    if not evaluated:
+    if evaluated:
+        (told,) = statement(trail, model=found["model"])["predicate"]["runDetails"]["byproducts"]
+        assert told["annotations"]["evaluation"] == "golden-set"
+    else:
         assert "has no evaluation `golden-set`" in found["reason"]
     request, pipeline = a_request(trail, [])
     trail.train(pipeline, [0.9], experiment="answers", model=True)

@@ -53,6 +53,11 @@ class ProjectPolicy:
         rules = self.contract.models.get(model) if self.contract else None
         return rules.promote.alias if rules is not None and rules.promote is not None else None
 
+    def prompt_aliases_of(self, prompt: str) -> set[str]:
+        """List the aliases of a prompt that promotions of models move, as the contract says."""
+        models = self.contract.models.values() if self.contract else ()
+        return {model.prompts[prompt] for model in models if prompt in model.prompts}
+
 
 def project_policy(scope: Scope) -> ProjectPolicy:
     """Read the contract of the default branch: from GitLab, or else as it was read for the newest pipeline.
@@ -89,6 +94,7 @@ def aliases_of(tx: Transaction, model: str, policy: ProjectPolicy, *, model_id: 
     by_contract = policy.alias_of(model)
     if by_contract:
         managed.add(by_contract)
+    managed |= policy.prompt_aliases_of(model)
     if in_use(tx, policy):
         managed.add(CHAMPION)
     return managed
@@ -162,6 +168,11 @@ def check_alias(  # noqa: PLR0917 - which alias moves where, and who may move it
         raise conflict(f"'{alias}' would be taken for '{alike[0]}', which promotions move. Use another alias.")
     if target is None or target.promoted:
         return None
+    if target.is_prompt:
+        raise conflict(
+            f"No promoted run has loaded version {target.number} of the prompt {name}, so it can't become '{alias}'. "
+            "Promote a run that has loaded it: its evaluation and gate are checked then."
+        )
     if target.elsewhere:
         return f"pinned by the contract file as {_pinned(tx, target, alias)}"
     raise conflict(

@@ -1,5 +1,6 @@
 """What merging a merge request would promote, for its note: from what is stored, and from the target branch's state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract, Outcome
@@ -18,7 +19,8 @@ from mltrail_server.store.registry import aliases
 from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry import versions as version_store
 
-from . import evaluated, numbering, ranking
+from . import evaluated, numbering, prompts, ranking
+from .prompts import PromptMove
 from .ranking import Winner
 
 _MOST_MODELS = 5
@@ -106,7 +108,9 @@ def _preview(ci: Ci, report: Report, model: ModelReport, *, default_branch: str 
             # Its files are not those of this commit, so a merge trains again.
             preview = replace(preview, reuse=False)
         why_not = _obstacle(tx, model, model_policy, contract.contract, branch=report.target)
-        return preview.unless(why_not) if why_not else preview
+        moves = prompts.planned(tx, run, model_policy, report.pipeline.id, _quoted)
+        why_not = why_not or Markdown(moves.problem)
+        return preview.unless(why_not) if why_not else preview.saying(_of_prompts(moves.moves))
 
 
 def _obstacle(
@@ -128,6 +132,17 @@ def _obstacle(
         tx, winner, model_policy, contract=contract, alias=alias, branch=branch
     )
     return Markdown(ranking.worse_than_champion(with_champion, model_policy, alias, _quoted))
+
+
+def _of_prompts(moves: Sequence[PromptMove]) -> Markdown:
+    """Say which aliases of prompts move with the model; those that are there already are not worth a word."""
+    said = [
+        f"{_quoted(one.alias)} of the prompt {_quoted(one.name)} "
+        + (f"becomes version {one.now}." if one.before is None else f"moves from version {one.before} to {one.now}.")
+        for one in moves
+        if one.before != one.now
+    ]
+    return Markdown(" ".join(said))
 
 
 def _quoted(text: str) -> Markdown:

@@ -26,8 +26,9 @@ from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.tracking import candidates
 
-from . import choose, evaluated, numbering, ranking, rights, write
+from . import choose, evaluated, numbering, prompts, ranking, rights, write
 from .choose import Choice, Choices
+from .prompts import PromptMoves
 from .ranking import NotPromoted, Winner
 from .write import AliasMovedError, PromotionPlan, PromotionRequest, PromotionResult
 
@@ -125,8 +126,9 @@ def _plan(
         return NotPromoted(why, refused=True)
     with scope.project.read() as tx:
         unevaluated = evaluated.lacking(tx, won, choice.policy, choice.runs)
-    if unevaluated:
-        return NotPromoted(unevaluated, refused=True)
+        moves = _prompt_moves(tx, won.run, choices, choice, alias)
+    if unevaluated or moves.problem:
+        return NotPromoted(unevaluated or moves.problem, refused=True)
     with scope.project.read() as tx:
         champion = _target(tx, model_id, alias)
         comparison = ranking.compare_with_champion(
@@ -152,7 +154,9 @@ def _plan(
         request=merge_request,
     )
     approvers = _approvers(ci, merge_request)
-    return PromotionPlan(request, choices, choice, won.run, logged, step, alias, approvers, comparison, champion)
+    return PromotionPlan(
+        request, choices, choice, won.run, logged, step, alias, approvers, comparison, champion, moves.moves
+    )
 
 
 def _alias(request: PromotionRequest, choice: Choice) -> str | None:
@@ -165,6 +169,14 @@ def _alias(request: PromotionRequest, choice: Choice) -> str | None:
 def _default_alias(choice: Choice) -> str:
     """Return the alias whose version a new version without an alias is compared with."""
     return (choice.policy.promote or Promote()).alias
+
+
+def _prompt_moves(tx: Transaction, run: Run, choices: Choices, choice: Choice, alias: str | None) -> PromptMoves:
+    """Find which aliases of prompts move: none unless the model's own alias does, as the contract names it."""
+    promote = choice.policy.promote
+    if promote is None or alias != promote.alias:
+        return PromptMoves()
+    return prompts.planned(tx, run, choice.policy, choices.pipeline.id)
 
 
 def _target(tx: Transaction, model_id: int | None, alias: str | None) -> int | None:

@@ -30,6 +30,8 @@ from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.tracking import inputs, params
 from mltrail_server.store.tracking.candidates import Candidate
 
+from .prompts import PromptMove
+
 _PEM_BEGIN = "-----BEGIN"
 _CONTEXT = "mlflow.data.context"
 
@@ -81,10 +83,16 @@ def attest(  # noqa: PLR0913 - all that a statement tells
     evidence_iid: int,
     model: str,
     approvers: Sequence[str],
+    evaluation: str | None = None,
+    prompts: Sequence[PromptMove] = (),
 ) -> str:
     """Write a version's statement, sign it if there is a key, and return the envelope as JSON. `evidence_iid` is the
-    number under which the part of the candidate that counts is stored.
+    number under which the part of the candidate that counts is stored. `evaluation` is the one that the contract
+    required, and `prompts` were promoted with the version.
     """
+    more: dict[str, Any] = {"evaluation": evaluation} if evaluation else {}
+    if prompts:
+        more["prompts"] = [{"name": one.name, "version": one.now, "alias": one.alias} for one in prompts]
     statement = provenance.statement(
         _built(tx, scope, promotion, candidate),
         [Subject(name, file.sha256 or "") for name, file in sorted(by_name(logged.files, logged.location).items())],
@@ -100,6 +108,7 @@ def attest(  # noqa: PLR0913 - all that a statement tells
             "mergeRequest": promotion.merge_request_iid,
             "approvedBy": list(approvers),
             "reason": f"{promotion.bump}: {promotion.reason}",
+            **more,
         },
     )
     content = provenance.payload(statement)

@@ -1,5 +1,6 @@
 """Write a promotion: version, alias and statement in one transaction, or none of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mltrail_server.domain import paths
@@ -26,9 +27,10 @@ from mltrail_server.store.registry.versions import NewVersion
 from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 
-from . import numbering, provenance
+from . import numbering, prompts, provenance
 from .choose import Choice, Choices
 from .numbering import NextVersion, UsedSemvers
+from .prompts import PromptMove
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class PromotionResult:
     """What became of one model. `state` is promoted, already, dry_run, refused or nothing; then `reason` says why.
 
     `comparison` is with the version that the alias pointed at. If the pipeline has promoted before, `holder` is the
-    version that the alias points at now.
+    version that the alias points at now. `prompts` are those whose aliases moved with it.
     """
 
     state: str
@@ -72,6 +74,7 @@ class PromotionResult:
     comparison: ChampionComparison | None = None
     holder: str | None = None
     holder_url: str | None = None
+    prompts: Sequence[PromptMove] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class PromotionPlan:
     """All that is known before the transaction, which checks again only what may have changed since.
 
     `logged` is the model that the winner has logged. `champion` is the number of the version that the alias pointed at
-    when `comparison` was made.
+    when `comparison` was made. `prompts` are the aliases of prompts that move with it.
     """
 
     request: PromotionRequest
@@ -92,6 +95,7 @@ class PromotionPlan:
     approvers: tuple[str, ...] = ()
     comparison: ChampionComparison | None = None
     champion: int | None = None
+    prompts: Sequence[PromptMove] = ()
 
 
 class AliasMovedError(MltrailError):
@@ -164,6 +168,8 @@ def carry_out(tx: Transaction, scope: Scope, plan: PromotionPlan) -> PromotionRe
         return before
     if plan.alias is not None and alias_store.target(tx, model_id, plan.alias) != plan.champion:
         raise AliasMovedError
+    if prompts.have_moved(tx, plan.prompts):
+        raise AliasMovedError
     candidate = _unchanged(tx, plan)
     following = _next_version(plan, numbering.used_semvers(tx, model_id))
     replaces = _holder(tx, model_id, plan.alias)
@@ -205,8 +211,11 @@ def carry_out(tx: Transaction, scope: Scope, plan: PromotionPlan) -> PromotionRe
         evidence_iid=plan.winner.evidence_iid,
         model=name,
         approvers=plan.approvers,
+        evaluation=plan.choice.policy.promote.needs_evaluation if plan.choice.policy.promote else None,
+        prompts=plan.prompts,
     )
     promotions.add(tx, promotion, attestation=attestation)
+    prompts.carry_out(tx, scope, plan.prompts, promotion, name)
     version_id = version_store.id_of(tx, model_id, number)
     due.mark(tx, kind=due.PROMOTION, key=version_id, at=tx.now)
     return _result(scope, plan, "promoted", following, replaces=replaces, number=number)
@@ -244,6 +253,7 @@ def _result(
         plan.choice.merge_request_iid,
         links.version(scope.deps.settings, scope.actor.project_path, plan.choice.model, version),
         plan.comparison,
+        prompts=plan.prompts,
     )
 
 

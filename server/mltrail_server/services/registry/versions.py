@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mltrail_server.domain import filters, limits, semver
+from mltrail_server.domain import filters, limits, prompts, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
@@ -24,6 +24,7 @@ from . import aliases, experiments, models, sources
 from .sources import Origin
 
 MAX_RESULTS = 200_000
+_OF_PROMPT = frozenset({PROMPT_TAG, prompts.TEXT_TAG, prompts.TYPE_TAG, prompts.FORMAT_TAG})
 _MOST_PER_PAGE = 10_000
 """A larger page would need more tags than one statement can ask for."""
 
@@ -185,7 +186,9 @@ def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None
     rules.check_tag(key, value)
     with scope.project.write() as tx:
         current = _existing(tx, name, version)
-        protection.check_version(scope, current, "Tagging")
+        _check_prompt_stays(current, key, value)
+        if not _is_note(current, key):
+            protection.check_version(scope, current, "Tagging")
         if key == VERSION_TAG and value != current.semver:
             raise invalid(
                 f"The tag '{VERSION_TAG}' names a version when it is created and can't change afterwards: this one is "
@@ -199,8 +202,25 @@ def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
     limits.check_key(key, "tag")
     with scope.project.write() as tx:
         current = _existing(tx, name, version)
-        protection.check_version(scope, current, "Removing a tag of")
+        _check_prompt_stays(current, key, None)
+        if not _is_note(current, key):
+            protection.check_version(scope, current, "Removing a tag of")
         store.delete_tags(tx, current.model_id, current.number, key=key)
+
+
+def _check_prompt_stays(current: Version, key: str, value: str | None) -> None:
+    """Refuse to change the text of a prompt's version: a run that was evaluated with it must be promoted with it."""
+    before = dict(current.tags).get(key)
+    if current.is_prompt and key in _OF_PROMPT and before is not None and value != before:
+        raise conflict(
+            f"Version {current.number} of the prompt {current.model_name} never changes its text. Register another "
+            "version: `mlflow.genai.register_prompt`."
+        )
+
+
+def _is_note(current: Version, key: str) -> bool:
+    """Return whether a tag says something of a prompt's version and is no part of it: old clients note runs there."""
+    return current.is_prompt and key not in prompts.TAGS
 
 
 def _check_not_in_use(tx: Transaction, current: Version, alias: str) -> None:

@@ -13,6 +13,8 @@ from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import models
 
 _T = schema.promotion
+PROMPT = "prompt"
+"""The step of a prompt's version, which has its number since it was registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,17 @@ def of_pipeline(tx: Transaction, model_id: int, pipeline_id: int) -> Promotion |
 def of_candidate(tx: Transaction, model_id: int, candidate_iid: int) -> Promotion | None:
     """Find what made a candidate a version, pre-releases left out."""
     return _one(tx, model_id, _T.c.candidate_iid == candidate_iid, _released())
+
+
+def prompts_of(tx: Transaction, promotion: Promotion) -> list[tuple[str, int, str]]:
+    """List name, version and alias of the prompts that were promoted with a version of a model."""
+    query = sa.select(_T.c.model_name, _T.c.number, _T.c.alias).where(
+        _T.c.project_id == tx.project_id,
+        _T.c.pipeline_id == promotion.pipeline_id,
+        _T.c.candidate_iid == promotion.candidate_iid,
+        _T.c.bump == PROMPT,
+    )
+    return [(name, number, alias) for name, number, alias in tx.execute(query.order_by(_T.c.model_name))]
 
 
 def of_version(tx: Transaction, model_id: int, number: int) -> Promotion | None:

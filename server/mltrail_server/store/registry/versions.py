@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain import semver
+from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.source import is_elsewhere
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row
@@ -46,6 +47,10 @@ class Version:
     aliases: tuple[str, ...] = ()
     elsewhere: str = ""
     promoted: bool = False  # by a promotion: verified, with files of its own; only Maintainers can change it
+
+    @property
+    def is_prompt(self) -> bool:
+        return dict(self.tags).get(PROMPT_TAG) == "true"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The comment on a merged merge request that says what became of it: one for each version, written by the worker."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain.bot import Task
@@ -28,11 +29,12 @@ def write(ci: Ci, version_id: int) -> None:
         promotion = promotions.of_version(tx, version.model_id, version.number) if version else None
         pipeline = pipelines.get(tx, promotion.pipeline_id) if promotion else None
         path = projects.path_of(tx) or ""
+        prompts = promotions.prompts_of(tx, promotion) if promotion else []
     if version is None or promotion is None or promotion.pre_release or pipeline is None:
         return
     iid = _merge_request(ci, promotion, pipeline.sha)
     if iid is not None:
-        publish(PromotionComment(ci, iid, Promoted(version, promotion, path)), None)
+        publish(PromotionComment(ci, iid, Promoted(version, promotion, path, prompts)), None)
 
 
 def _merge_request(ci: Ci, promotion: Promotion, sha: str) -> int | None:
@@ -52,6 +54,7 @@ class Promoted:
     version: Version
     promotion: Promotion
     path: str
+    prompts: Sequence[tuple[str, int, str]] = ()  # name, version and alias of those that were promoted with it
 
 
 class PromotionComment(Publication):
@@ -105,4 +108,14 @@ class PromotionComment(Publication):
             f"{self._marker}\n"
             f"📦 {what} became {page}{alias}, by {pipeline}.\n\n"
             f"{code(promotion.bump)}: {code(promotion.reason, most=200)}\n"
+            f"{self._of_prompts()}"
         )
+
+    def _of_prompts(self) -> str:
+        settings, path = self.ci.deps.settings, self._promoted.path
+        said = [
+            f"\n{code(alias)} of the prompt {link(code(name), links.prompt(settings, path, name))} is version {number} "
+            "now.\n"
+            for name, number, alias in self._promoted.prompts
+        ]
+        return "".join(said)
