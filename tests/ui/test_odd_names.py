@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
 from tests.ui.browsing import form_token, sign_in
+from tests.ui.prompts import register
 from tests.ui.walk import Walker
 
 MARKS = [mark for mark in string.punctuation if mark not in "/:"]
@@ -87,6 +88,18 @@ def test_models_of_odd_names_work_everywhere(mlflow: Mlflow, client: FlaskClient
         data = {"do": "describe", "description": f"said of {name}", "csrf_token": token}
         assert client.post(address, data=data).headers["Location"] == address
         assert mlflow.get("registered-models/get", name=name)["registered_model"]["description"] == f"said of {name}"
+
+
+def test_prompts_of_odd_names_work_everywhere(mlflow: Mlflow, client: FlaskClient) -> None:
+    for name in NAMES:
+        register(mlflow, name, "one", "two")
+    sign_in(client, LOCAL_TOKEN)
+    walker = Walker(client, "http://localhost", follow=r"[^?]*/prompts/[^/?]*(\?version=.)?|.*/prompts\?.*page=.*")
+    walker.walk("/1/-/ml/prompts")
+    assert not walker.wrong, walker.wrong
+    for name in NAMES:
+        shown = client.get(f"/1/-/ml/prompts/{quote(name, safe='')}?from=1&to=2").get_data(as_text=True)
+        assert "<del>one</del><ins>two</ins>" in shown, name
 
 
 def test_a_page_of_an_odd_name_comes_again_after_the_sign_in(mlflow: Mlflow, client: FlaskClient) -> None:

@@ -12,9 +12,11 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
+from tests.api.traces.caller import told
 from tests.clock import FrozenClock
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
 from tests.team import Team
+from tests.ui.prompts import register
 from tests.ui.walk import Walker
 
 HOST = "http://localhost"
@@ -90,6 +92,11 @@ def filled(client: FlaskClient, root: str) -> None:
     good(mlflow.call("PUT", f"api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/model/a.txt", data=b"x"))
     mlflow.post("registered-models/create", name="churn")
     mlflow.post("model-versions/create", name="churn", source=f"runs:/{run}/model", run_id=run)
+    register(mlflow, "qa", "one", "two")
+    trace = told(trace_metadata={"mlflow.sourceRun": run, "mlflow.trace.session": "s-1"})
+    good(mlflow.call("POST", "api/3.0/mlflow/traces", json={"trace": trace}))
+    said = {"assessment_name": "correct", "source": {"source_type": "CODE"}, "feedback": {"value": "no"}}
+    good(mlflow.call("POST", "api/3.0/mlflow/traces/tr-1/assessments", json={"assessment": said}))
 
 
 def test_every_link_and_form_stays_below_the_path(client: FlaskClient, root: str) -> None:
@@ -103,6 +110,10 @@ def test_every_link_and_form_stays_below_the_path(client: FlaskClient, root: str
     for page in (
         "/-/assets/app.css",
         "/1/-/ml/candidates/1",
+        "/1/-/ml/candidates/1/evaluation",
+        "/1/-/ml/experiments/0/traces",
+        "/1/-/ml/traces/tr-1",
+        "/1/-/ml/prompts/qa",
         "/1/-/ml/models/churn/versions/1.0.0",
         "/1/-/ml/settings",
     ):
