@@ -36,6 +36,14 @@ def _statuses(
     return explain
 
 
+def _without_notes_of_issues(body: Any) -> Any:
+    """Leave out what can be changed of the issues among the assessments of traces."""
+    if isinstance(body, dict):
+        hidden = ("rationale", "metadata") if "issue" in body else ()
+        return {key: _without_notes_of_issues(value) for key, value in body.items() if key not in hidden}
+    return [_without_notes_of_issues(one) for one in body] if isinstance(body, list) else body
+
+
 def _edited(
     endpoint: str,
     *,
@@ -221,10 +229,20 @@ RULES: tuple[Rule, ...] = (
         _statuses(endpoint=r"PATCH api/3.0/mlflow/traces/<id>/assessments", theirs=(500,), ours=(200,)),
     ),
     Rule(
+        "links to runs that do not exist",
+        "MLflow links traces to a run that does not exist and says nothing; here that is a 404.",
+        _statuses(endpoint=r"traces/link-to-run$", theirs=(200,), ours=(404,)),
+    ),
+    Rule(
+        "issues that were changed",
+        "MLflow fails to change an issue that is logged to a trace, so the trace shows it as it was.",
+        _edited(r"mlflow/traces", mlflow=_without_notes_of_issues, mltrail=_without_notes_of_issues),
+    ),
+    Rule(
         "which mistake is reported",
         "Both refuse: a call that is malformed (400) and names what does not exist (404) gets the one or the other.",
         _statuses(
-            endpoint=r"runs/|artifacts/list|experiments/|registered-models|model-versions|scorers/|datasets/",
+            endpoint=r"runs/|artifacts/list|experiments/|registered-models|model-versions|scorers/|datasets/|traces",
             theirs=(400, 404),
             ours=(400, 404),
             when=_spoiled,

@@ -34,6 +34,8 @@ _SORTED_BY_KEY = frozenset(
         "model_inputs",
         "model_outputs",
         "experiment_ids",
+        "request_metadata",
+        "assessments",
     }
 )
 _LONG_ID = re.compile(r"(?:m|tr|a|d|dr)-[0-9a-f]{32}|[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -16,6 +16,7 @@ _NO_MESSAGES = (
     "upload-artifact",
     "models/search",
     "online-configs",
+    "api/2.0/mlflow/traces",
 )
 """Here MLflow reads the request itself, by the fields' own names, or wants them so."""
 
@@ -31,6 +32,7 @@ _AS_THEY_ARE = frozenset(
         "model_json",
         "serialized_scorer",
         "update_mask",
+        "trace_ids",
     }
 )
 """MLflow's own look at what is required knows these by one name only."""

@@ -13,6 +13,7 @@ from . import (
     runs,
     scorers,
     search,
+    traces,
     versions,
 )
 
@@ -28,4 +29,5 @@ GENERATORS: tuple[Generator, ...] = (
     *assessments.GENERATORS,
     *evaluation_datasets.GENERATORS,
     *scorers.GENERATORS,
+    *traces.GENERATORS,
 )

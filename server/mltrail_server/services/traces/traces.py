@@ -205,6 +205,8 @@ def link_to_run(scope: Scope, trace_ids: Sequence[str], eid: str) -> None:
 
 
 def link_prompts(scope: Scope, trace_id: str, versions: Iterable[tuple[str, str]]) -> None:
+    if not trace_id:
+        raise invalid(Reason.FIELD_MISSING, field="trace_id")
     versions = list(versions)
     if not versions:
         return

@@ -78,9 +78,11 @@ def exists(tx: Transaction, trace_id: str) -> bool:
 
 
 def of_ids(tx: Transaction, trace_ids: Sequence[str]) -> list[Trace]:
-    """Fetch several traces, in the order of their ids here; those that do not exist are left out."""
+    """Fetch several traces, in the order of their ids here; those that do not exist are left out. One that is named
+    several times takes its last place, as in MLflow.
+    """
     found: dict[str, Trace] = {}
-    wanted = list(dict.fromkeys(trace_ids))
+    wanted = list(dict.fromkeys(reversed(trace_ids)))[::-1]
     for start in range(0, len(wanted), MOST_AT_ONCE):
         part = wanted[start : start + MOST_AT_ONCE]
         query = sa.select(*COLUMNS).where(_T.c.project_id == tx.project_id, _T.c.id.in_(part))
