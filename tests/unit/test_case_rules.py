@@ -127,7 +127,13 @@ def test_a_table_without_a_rule_is_tested(
             "broke 60 of 1,000 cases, fixed 10, clearly more than the 2.0 pp allowed",
         ),
         (30, 5, Verdict.NO_CLEAR_CHANGE, Outcome.PASS, "broke 30 of 1,000 cases, fixed 5, could be chance"),
-        (6, 5, Verdict.WITHIN_LIMIT, Outcome.PASS, "broke 6 of 1,000 cases, fixed 5, at worst −0.72 pp"),
+        (
+            6,
+            5,
+            Verdict.WITHIN_LIMIT,
+            Outcome.PASS,
+            "broke 6 of 1,000 cases, fixed 5, at worst −0.72 pp (2.0 pp allowed)",
+        ),
     ],
 )
 def test_a_tolerance_is_in_the_measure(

@@ -43,6 +43,15 @@ def test_the_words_that_changed_are_shown_with_their_line() -> None:
     assert "You answer" not in body
 
 
+def test_what_replaces_several_lines_begins_in_the_first_of_them() -> None:
+    old = "Answer in one sentence.\nIf the handbook does not say, answer: I don't know; please write to support.\n"
+    new = "Answer in at most two sentences, so that customers can try something.\n"
+    body = of({"qa": 1}, {"qa": 2}, {("qa", 1): old, ("qa", 2): new})
+    first = "- `Answer in` ~~`one sentence.`~~ <ins>`at most two sentences, so that customers can try something`</ins>"
+    rest = "- ~~`If the handbook does not say, answer: I don't know; please write to support`~~"
+    assert f"{first}\n{rest}\n" in body
+
+
 def test_new_gone_unchanged_and_unknown_prompts_are_told_apart() -> None:
     texts = {("same", 1): "a", ("same", 2): "a", ("lost", 2): "b", ("new", 1): "c"}
     before, now = {"same": 1, "old": 7, "lost": 1, "still": 5}, {"same": 2, "new": 1, "lost": 2, "still": 5}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mltrail_server.domain.word_diff import Change, Diff, word_diff
 
 SAME, REMOVED, ADDED = Change.SAME, Change.REMOVED, Change.ADDED
+DOT = (SAME, ".")
 
 
 def joined(diff: Diff, *, without: Change) -> str:
@@ -26,6 +27,11 @@ def joined(diff: Diff, *, without: Change) -> str:
             "Answer briefly.",
             "Answer in one short sentence.",
             [(SAME, "Answer "), (REMOVED, "briefly"), (ADDED, "in one short sentence"), (SAME, ".")],
+        ),
+        (
+            "If asked, say nothing to strangers.",
+            "Whatever they ask, tell them to friends.",
+            [(REMOVED, "If asked, say nothing to strangers"), (ADDED, "Whatever they ask, tell them to friends"), DOT],
         ),
         ("be very kind", "be kind", [(SAME, "be "), (REMOVED, "very "), (SAME, "kind")]),
         ("a\nb\nc", "a\nx\nc", [(SAME, "a\n"), (REMOVED, "b"), (ADDED, "x"), (SAME, "\nc")]),

@@ -167,9 +167,23 @@ def _versions(numbers: Sequence[int]) -> str:
 
 def _changed_lines(diff: Diff) -> list[Diff]:
     lines: list[Diff] = [[]]
-    for change, text in diff:
+    for change, text in _beside_each_other(diff):
         first, *others = text.split("\n")
         if first:
             lines[-1].append((change, first))
         lines += [[(change, one)] if one else [] for one in others]
     return [line for line in lines if any(change is not Change.SAME for change, _ in line)]
+
+
+def _beside_each_other(diff: Diff) -> Diff:
+    """Put what was added after the first line that was removed, whose place it has taken."""
+    found: Diff = []
+    for change, text in diff:
+        if change is Change.ADDED and found and found[-1][0] is Change.REMOVED and "\n" in found[-1][1]:
+            (_, removed), (first, mark, rest) = found.pop(), text.partition("\n")
+            line, _, others = removed.partition("\n")
+            found += [(Change.REMOVED, line), (Change.ADDED, first), (Change.REMOVED, f"\n{others}")]
+            found += [(Change.ADDED, f"{mark}{rest}")] if mark else []
+        else:
+            found.append((change, text))
+    return found

@@ -5,6 +5,7 @@ product of length and difference, and the texts may be anybody's, so the search 
 compared line by line, and then as a whole.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,16 +131,25 @@ def _walked_back(before: Sequence[str], after: Sequence[str], rounds: list[dict[
 
 
 def _tidied(diff: Diff) -> Diff:
-    """Join what belongs together: a space between two replaced words is replaced with them."""
+    """Join what belongs together: a space between two replaced words is replaced with them, and so are words that both
+    texts happen to have between longer parts that differ.
+    """
     found: Diff = []
     runs = _joined(diff)
     for place, (kind, text) in enumerate(runs):
-        between = 0 < place < len(runs) - 1 and kind is Change.SAME
-        if between and text.isspace() and "\n" not in text:
+        between = 0 < place < len(runs) - 1 and kind is Change.SAME and "\n" not in text
+        before, after = runs[max(0, place - 2) : place][::-1], runs[place + 1 : place + 3]
+        if between and (text.isspace() or len(text) <= min(_longest(before), _longest(after))):
             found += [(Change.REMOVED, text), (Change.ADDED, text)]
         else:
             found.append((kind, text))
     return _joined(_trimmed(_joined(found)))
+
+
+def _longest(runs: Diff) -> int:
+    """Return how long the longer one is of what was removed and what was added next."""
+    changed = itertools.takewhile(lambda run: run[0] is not Change.SAME, runs)
+    return max((len(text) for _, text in changed), default=0)
 
 
 def _trimmed(diff: Diff) -> Diff:

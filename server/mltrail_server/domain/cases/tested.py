@@ -36,7 +36,8 @@ def found(one: CaseResult, decision: Decision | None, allowed: float | None = No
     lower = one.lower_is_better
     if allowed is not None and chance(one, allowed, kept=True) <= ALPHA:
         worst = compared.judged.high if lower else compared.judged.low
-        return Found(Verdict.WITHIN_LIMIT, f"{what}, at worst {words.difference(compared.metric, worst)}")
+        limit = f" ({words.amount(compared.metric, allowed)} allowed)" if allowed else ""
+        return Found(Verdict.WITHIN_LIMIT, f"{what}, at worst {words.difference(compared.metric, worst)}{limit}")
     unclear = _unclear_models if compared.change is None else _unclear_change
     return unclear(one, compared, what, decision.alpha, allowed or 0.0)
 

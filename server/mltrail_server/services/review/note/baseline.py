@@ -24,10 +24,11 @@ def changes(page: Page, model: ModelReport) -> dict[str, Any] | None:
     rows += [_row(Markdown(f"data, {code(one.name or 'unnamed use')}"), one) for one in compared.datasets[:_MOST_ROWS]]
     rows += [_row(Markdown(f"package {code(one.name)}"), one) for one in model.environment[:_MOST_ROWS]]
     left = len(compared.parameters) + len(compared.datasets) + len(model.environment) - len(rows)
+    besides = " besides prompts" if any(not one.is_same for one in model.prompts) else ""
     preview = page.report.previews.get(model.name)
     version = f" The next version is a {preview.bump} one{_reason(model, preview)}." if preview else ""
     return {
-        "summary": Markdown(f"What changed: {_counted(model)}"),
+        "summary": Markdown(f"What changed{besides}: {_counted(model)}"),
         "rows": rows,
         "more": Markdown(f"and {left} more" if left else ""),
         "code": Markdown(f"{_code(page, model)}{version}".strip()),
