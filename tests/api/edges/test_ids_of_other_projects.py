@@ -1,5 +1,6 @@
 """What one project holds, another can neither see nor touch, by whatever route and id."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from flask.testing import FlaskClient
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from tests.api.edges.url_map import PUBLIC
+from tests.api.traces import calls
 from tests.mlflow_client import Mlflow, good
 from tests.team import EXTERNAL_URL, Team
 
@@ -32,6 +34,15 @@ def ids(gitlab_client: FlaskClient, team: Team) -> dict[str, str]:
     path = f"{experiment}/{run}/artifacts/model/{SECRET}.txt"
     good(mlflow.call("PUT", f"api/2.0/mlflow-artifacts/artifacts/{path}", data=SECRET.encode()))
     trace = mlflow.post("traces", experiment_id=experiment, tags=[{"key": "t", "value": SECRET}])["trace_info"]
+    path_of_trace = f"traces/{trace['request_id']}/assessments"
+    said = {"assessment_name": "tone", "feedback": {"value": SECRET}, "rationale": SECRET}
+    assessment = calls.post(mlflow, path_of_trace, assessment=said)["assessment"]
+    dataset = calls.post(mlflow, "datasets/create", name=f"d-{SECRET}", experiment_ids=[experiment])["dataset"]
+    rows = f"datasets/{dataset['dataset_id']}/records"
+    calls.post(mlflow, rows, records=json.dumps([{"inputs": {"question": SECRET}}]))
+    record = json.loads(calls.get(mlflow, rows)["records"])[0]["dataset_record_id"]
+    serialized = json.dumps({"name": SECRET})
+    calls.post(mlflow, "scorers/register", experiment_id=experiment, name=f"n-{SECRET}", serialized_scorer=serialized)
     mlflow.post("registered-models/create", name=f"n-{SECRET}")
     mlflow.post("model-versions/create", name=f"n-{SECRET}", source=f"runs:/{run}/model", run_id=run)
     mlflow.post("registered-models/alias", name=f"n-{SECRET}", alias="champion", version="1")
@@ -40,6 +51,9 @@ def ids(gitlab_client: FlaskClient, team: Team) -> dict[str, str]:
         "run_id": run,
         "model_id": logged["model"]["info"]["model_id"],
         "trace_id": trace["request_id"],
+        "assessment_id": assessment["assessment_id"],
+        "dataset_id": dataset["dataset_id"],
+        "dataset_record_id": record,
         "path": path,
         "name": f"n-{SECRET}",
         "pipeline_id": str(job.pipeline.id),
@@ -74,6 +88,8 @@ def filled(rule: str, ids: dict[str, str], *, project: str) -> str:
         "<int:pipeline_id>": ids["pipeline_id"],
         "<model_id>": ids["model_id"],
         "<trace_id>": ids["trace_id"],
+        "<assessment_id>": ids["assessment_id"],
+        "<dataset_id>": ids["dataset_id"],
         "<path:path>": ids["path"],
         "<path:name>": ids["name"],
         "<path:tag_key>": "t",
@@ -109,6 +125,11 @@ def bodies(ids: dict[str, str]) -> list[dict[str, Any]]:
             "run_ids": [ids["run_id"]],
             "experiment_ids": [ids["experiment_id"]],
             "status": "FINISHED",
+            "assessment": {"assessment_id": ids["assessment_id"], "feedback": {"value": 1}, "rationale": "mine"},
+            "update_mask": "feedback,rationale",
+            "records": json.dumps([{"inputs": {"question": "mine"}}]),
+            "dataset_record_ids": [ids["dataset_record_id"]],
+            "serialized_scorer": "{}",
         }
         for source in (f"runs:/{ids['run_id']}/model", f"models:/{ids['model_id']}", f"mlflow-artifacts:/{ids['path']}")
     ]
