@@ -100,7 +100,12 @@ def begin(tx: Transaction, scope: Scope, told: Trace) -> Trace:
     store.put_tags(tx, told.id, made.tags)
     store.put_metadata(tx, told.id, told.metadata)
     _link_to_its_run(tx, scope, told)
-    return _known(store.get(tx, told.id), told.id)
+    known = replace(existing, **changes)
+    return replace(
+        known,
+        tags=dict(sorted({**existing.tags, **made.tags}.items())),
+        metadata=dict(sorted({**existing.metadata, **told.metadata}.items())),
+    )
 
 
 def start_v2(
@@ -325,9 +330,9 @@ def _shortened(text: str | None) -> str | None:
     return None if text is None else text[:MAX_PREVIEW]
 
 
-def _changes(told: Trace) -> dict[str, object]:
+def _changes(told: Trace) -> dict[str, Any]:
     """Return what a trace that is there takes over from what is told anew."""
-    changes: dict[str, object] = {
+    changes: dict[str, Any] = {
         "state": told.state,
         "started_ms": told.started_ms,
         "duration_ms": told.duration_ms,

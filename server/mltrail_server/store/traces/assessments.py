@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.assessments import RUN_KEY, SCORER_DIGEST_KEY, Assessment, Kind
 from mltrail_server.domain.traces import SESSION_KEY
 from mltrail_server.store import schema
-from mltrail_server.store.db.statements import Row
+from mltrail_server.store.db.statements import Row, Statement
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.assessment
@@ -17,6 +17,13 @@ _PER_STATEMENT = 500
 """SQLite takes 32,766 values in one statement, and ids are sent one by one."""
 _LONGEST_RUN, _LONGEST_DIGEST, _LONGEST_SESSION = 64, 128, 250
 _CHANGEABLE = ("name", "value", "error", "rationale", "metadata", "run_eid", "scorer_digest", "session", "updated_ms")
+
+
+_ANY = Statement(
+    sa.select(sa.literal_column("1")).where(
+        _T.c.project_id == sa.bindparam("project_id"), _T.c.trace_id == sa.bindparam("trace_id")
+    )
+)
 
 
 def put(tx: Transaction, assessments: Iterable[Assessment]) -> None:
@@ -43,6 +50,8 @@ def of_ids(tx: Transaction, ids: Sequence[str]) -> dict[str, Assessment]:
 def of_traces(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, list[Assessment]]:
     """Fetch the assessments of several traces, the oldest first, also those that others have overridden."""
     found: dict[str, list[Assessment]] = {}
+    if len(trace_ids) == 1 and tx.one(_ANY, trace_id=trace_ids[0]) is None:
+        return found  # as when a trace has just been sent
     for start in range(0, len(trace_ids), _PER_STATEMENT):
         query = _of_project(tx).where(_T.c.trace_id.in_(trace_ids[start : start + _PER_STATEMENT]))
         for row in tx.execute(query.order_by(_T.c.trace_id, _T.c.created_ms, _T.c.id)):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,6 +48,16 @@ _ADD = Statement(
 _OF_PROJECT = _T.c.project_id == sa.bindparam("project_id")
 _ONE = Statement(sa.select(*COLUMNS).where(_OF_PROJECT, _T.c.id == sa.bindparam("id")))
 _LOCKED = Statement(sa.select(*COLUMNS).where(_OF_PROJECT, _T.c.id == sa.bindparam("id")).with_for_update())
+_PAIRS = Statement(
+    sa.union_all(
+        *(
+            sa.select(sa.literal_column(f"'{kind}'").label("kind"), table.c.key, table.c.value).where(
+                table.c.project_id == sa.bindparam("project_id"), table.c.trace_id == sa.bindparam("id")
+            )
+            for kind, table in (("tag", _TAG), ("metadata", _METADATA))
+        )
+    ).order_by("kind", "key")
+)
 _EXISTS = Statement(
     sa.select(_T.c.id).where(_OF_PROJECT, _T.c.id == sa.bindparam("id")).with_for_update(read=True, key_share=True)
 )
@@ -98,8 +109,9 @@ def with_pairs(tx: Transaction, rows: Sequence[Row]) -> list[Trace]:
 
 
 def change(tx: Transaction, trace_id: str, **values: object) -> None:
-    where = (_T.c.project_id == tx.project_id, _T.c.id == trace_id)
-    tx.execute(sa.update(_T).where(*where).values(**values))
+    if isinstance(values.get("state"), TraceState):
+        values["state"] = int(values["state"])  # type: ignore[call-overload] # the check is in the line above
+    tx.run(_change(tuple(values)), id=trace_id, **{f"new_{name}": value for name, value in values.items()})
 
 
 def put_tags(tx: Transaction, trace_id: str, tags: Mapping[str, str]) -> None:
@@ -180,6 +192,13 @@ def remove(tx: Transaction, trace_ids: Sequence[str]) -> int:
     return removed
 
 
+@cache
+def _change(columns: tuple[str, ...]) -> Statement:
+    """Build the UPDATE of these columns."""
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
+    return Statement(sa.update(_T).where(_OF_PROJECT, _T.c.id == sa.bindparam("id")).values(values))
+
+
 def _pairs(tx: Transaction, trace_id: str, pairs: Mapping[str, str]) -> Iterable[dict[str, object]]:
     owner = {"project_id": tx.project_id, "trace_id": trace_id}
     # Sorted, so that two writers of the same trace lock its rows in the same order.
@@ -202,8 +221,10 @@ def _with_pairs(tx: Transaction, row: tuple[Any, ...] | None) -> Trace | None:
     if row is None:
         return None
     trace_id: str = row[0]
-    tags, metadata = (_pairs_of(tx, table, [trace_id]).get(trace_id, {}) for table in (_TAG, _METADATA))
-    return _trace(row, tags, metadata)
+    pairs: dict[str, dict[str, str]] = {"tag": {}, "metadata": {}}
+    for kind, key, value in tx.all(_PAIRS, id=trace_id):
+        pairs[kind][key] = value
+    return _trace(row, pairs["tag"], pairs["metadata"])
 
 
 def _trace(row: tuple[Any, ...], tags: dict[str, str], metadata: dict[str, str]) -> Trace:
