@@ -3,6 +3,7 @@
 https://mlflow.org/docs/latest/genai/prompt-registry/
 """
 
+import hashlib
 import json
 from typing import Any
 
@@ -245,4 +246,22 @@ def test_comment_preview_and_provenance_name_the_prompt(trail: Trail, main: Pipe
     assert "`production` of the prompt [`qa`](" in comment
     assert ") is version 2 now." in comment
     (told,) = statement(trail, "1.1.0")["predicate"]["runDetails"]["byproducts"]
-    assert told["annotations"]["prompts"] == [{"name": "qa", "version": 2, "alias": "production"}]
+    digest = hashlib.sha256(b"Answer briefly.").hexdigest()
+    assert told["annotations"]["prompts"] == [{"name": "qa", "version": 2, "alias": "production", "sha256": digest}]
+
+
+def test_a_run_that_has_loaded_such_a_prompt_needs_no_model(trail: Trail, main: Pipeline) -> None:
+    """Projects of prompts log none. The version then has the run's files, whatever becomes of the run."""
+    trail.train(main, [0.9], model=False, tags={"mlflow.linkedPrompts": '[{"name": "qa", "version": "1"}]'})
+    run = trail.runs()[0]["info"]
+    (done,) = promote(trail, main)
+    assert (done["state"], done["version"], production(trail)) == ("promoted", "1.0.0", "1")
+    found = trail.person("guest").get("model-versions/get", name="churn", version="1")["model_version"]
+    assert (found["run_id"], "champion" in found["aliases"]) == (run["run_id"], True)
+    assert statement(trail)["subject"] == []
+
+
+def test_a_run_that_has_loaded_none_needs_a_model(trail: Trail, main: Pipeline) -> None:
+    trail.train(main, [0.9], model=False)
+    (done,) = promote(trail, main)
+    assert (done["state"], "has logged no model" in done["reason"]) == ("nothing", True)

@@ -48,6 +48,15 @@ def of_candidate(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | Non
     return _logged_model(tx, candidate, snapshot_iid) or _folder_with_model(tx, candidate, snapshot_iid)
 
 
+def whole_run(tx: Transaction, candidate_iid: int, *, snapshot_iid: int | None = None) -> ModelFiles | None:
+    """Return all files of a candidate, for one that is promoted without a model: there may be none."""
+    candidate = candidates.get_by_iid(tx, candidate_iid)
+    if candidate is None:
+        return None
+    root = Owner(candidate.experiment_iid, candidate.eid).folder_in(snapshot_iid)
+    return ModelFiles(f"runs:/{candidate.eid}", root, None, tuple(files.below(tx, root)))
+
+
 def described(deps: Deps, project_id: ProjectId, files_by_name: Mapping[str, File]) -> Mapping[str, Any]:
     """Decode the MLmodel file of a model, given its files by name; empty if it can't be read."""
     file = files_by_name.get(_MLMODEL)

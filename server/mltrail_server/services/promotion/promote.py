@@ -115,7 +115,7 @@ def _plan(
     won = _winner(request, choices, choice)
     if isinstance(won, NotPromoted):
         return won
-    logged = _logged_model(scope, won.run)
+    logged = _logged_model(scope, won.run, choice)
     if isinstance(logged, NotPromoted):
         return logged
     # The digest is stored now, so that the next version can tell whether the code has changed.
@@ -204,10 +204,14 @@ def _unfit(name: str) -> str:
     return ""
 
 
-def _logged_model(scope: Scope, winner: Run) -> ModelFiles | NotPromoted:
-    """Find the model that a run has logged, and check its stored bytes."""
+def _logged_model(scope: Scope, winner: Run, choice: Choice) -> ModelFiles | NotPromoted:
+    """Find the model that a run has logged, and check its stored bytes. A run that has loaded prompts which move with it
+    needs none: then the version has all files of the run.
+    """
     with scope.project.read() as tx:
         logged = model_files.of_candidate(tx, winner.iid, snapshot_iid=winner.snapshot_iid)
+        if logged is None and prompts.loads_any(winner, choice.policy):
+            logged = model_files.whole_run(tx, winner.iid, snapshot_iid=winner.snapshot_iid)
     if logged is None:
         return NotPromoted(f"the best run, {winner.name}, has logged no model")
     broken = integrity.broken(scope.deps, scope.project_id, logged.files)

@@ -66,6 +66,11 @@ def planned(tx: Transaction, run: Run, policy: Policy, pipeline_id: int, quoted:
     return PromptMoves(moves)
 
 
+def loads_any(run: Run, policy: Policy) -> bool:
+    """Return whether a run has loaded a prompt that is promoted with the model: then it need not log a model itself."""
+    return any(one.name in policy.model.prompts for one in domain.linked(run.tags.get(domain.LINKED_TAG)))
+
+
 def have_moved(tx: Transaction, moves: Sequence[PromptMove]) -> bool:
     """Lock prompts until the end of the transaction, and return whether somebody has moved their aliases meanwhile."""
     for move in moves:

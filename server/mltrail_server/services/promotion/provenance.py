@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from mltrail_server.domain import provenance
 from mltrail_server.domain.errors import MltrailError, invalid, not_found
+from mltrail_server.domain.prompts import TEXT_TAG
 from mltrail_server.domain.provenance import Built, Material, Subject
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
@@ -26,6 +27,7 @@ from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
+from mltrail_server.store.registry import versions as version_store
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.tracking import inputs, params
 from mltrail_server.store.tracking.candidates import Candidate
@@ -92,7 +94,7 @@ def attest(  # noqa: PLR0913 - all that a statement tells
     """
     more: dict[str, Any] = {"evaluation": evaluation} if evaluation else {}
     if prompts:
-        more["prompts"] = [{"name": one.name, "version": one.now, "alias": one.alias} for one in prompts]
+        more["prompts"] = _prompts(tx, prompts)
     statement = provenance.statement(
         _built(tx, scope, promotion, candidate),
         [Subject(name, file.sha256 or "") for name, file in sorted(by_name(logged.files, logged.location).items())],
@@ -165,6 +167,20 @@ def _built(tx: Transaction, scope: Scope, promotion: Promotion, candidate: Candi
 def _materials(tx: Transaction, candidate_iid: int) -> list[Material]:
     datasets = inputs.datasets_of(tx, [candidate_iid]).get(candidate_iid, [])
     return [Material(one.name, one.digest, _uri(one.source), dict(one.tags).get(_CONTEXT, "")) for one in datasets]
+
+
+def _prompts(tx: Transaction, moves: Sequence[PromptMove]) -> list[dict[str, Any]]:
+    """Name the prompts that were promoted, with the digests of their texts."""
+    texts = version_store.tags_of_names(tx, [(one.name, one.now) for one in moves], [TEXT_TAG])
+    return [
+        {
+            "name": one.name,
+            "version": one.now,
+            "alias": one.alias,
+            "sha256": hashlib.sha256(texts.get((one.name, one.now), {}).get(TEXT_TAG, "").encode()).hexdigest(),
+        }
+        for one in moves
+    ]
 
 
 def _uri(source: str) -> str:
