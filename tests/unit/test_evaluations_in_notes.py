@@ -254,6 +254,7 @@ def hostile_evaluation(name: str, scorer: str, case: str, model: str) -> Evaluat
 @settings(max_examples=30)
 @given(names(), names(), names(), names())
 @example(f"<b>{MARK}", f"@all {MARK}", f"|{MARK}", f"`{MARK}\n/merge")
+@example(f"\ud800{MARK}", f"\0{MARK}", f"\ud800{MARK}", MARK * 3000)
 @example(f"</details>{MARK}", f"![x]({MARK})", f"#12 {MARK}", f"\u202e{MARK}")
 def test_nothing_of_an_evaluation_leaves_its_place(name: str, scorer: str, case: str, model: str) -> None:
     body = written(hostile_evaluation(name, scorer, case, model))

@@ -136,6 +136,7 @@ def test_a_chat_that_is_nested_too_deeply_is_shown_as_it_is() -> None:
 @settings(max_examples=60)
 @given(names(), st.lists(hostile, max_size=4), st.lists(hostile, max_size=4))
 @example("qa", ["/merge", "@all"], ["", "/close @root", "~bug !1"])
+@example("\ud800", ["\ud800 \0"], ["\ud800"])
 @example("qa", ["a `b` c"], ["a `` c", "</details>", "~~~", "**x**"])
 def test_nothing_in_a_prompt_leaves_its_place(name: str, old: list[str], new: list[str]) -> None:
     texts = {Linked(name, place): Prompt(f"{MARK}".join(["", *text]), MARK) for place, text in ((1, old), (2, new))}

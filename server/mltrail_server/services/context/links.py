@@ -10,15 +10,15 @@ def candidate(settings: Settings, project_path: str, iid: int) -> str:
 
 
 def model(settings: Settings, project_path: str, name: str) -> str:
-    return f"{_pages(settings, project_path)}/models/{quote(name, safe='')}"
+    return f"{_pages(settings, project_path)}/models/{quote(name, safe='', errors='replace')}"
 
 
 def version(settings: Settings, project_path: str, name: str, semver: str) -> str:
-    return f"{model(settings, project_path, name)}/versions/{quote(semver, safe='')}"
+    return f"{model(settings, project_path, name)}/versions/{quote(semver, safe='', errors='replace')}"
 
 
 def trace(settings: Settings, project_path: str, trace_id: str) -> str:
-    return f"{_pages(settings, project_path)}/traces/{quote(trace_id, safe='')}"
+    return f"{_pages(settings, project_path)}/traces/{quote(trace_id, safe='', errors='replace')}"
 
 
 def traces(settings: Settings, project_path: str, experiment_iid: int) -> str:
@@ -40,13 +40,14 @@ def evaluation(
     `only` is broke, fixed or failed; `case` opens one case with both answers.
     """
     query = [(name, value) for name, value in (("against", against), ("only", only), ("case", case)) if value]
-    return f"{_pages(settings, project_path)}/candidates/{iid}/evaluation{'?' if query else ''}{urlencode(query)}"
+    asked = f"?{urlencode(query, errors='replace')}" if query else ""
+    return f"{_pages(settings, project_path)}/candidates/{iid}/evaluation{asked}"
 
 
 def prompt(settings: Settings, project_path: str, name: str, *, old: str | None = None, new: str | None = None) -> str:
     """Return the address of a prompt; with the numbers of two versions, of what differs between them."""
-    query = "?" + urlencode({"from": old, "to": new}) if old and new else ""
-    return f"{_pages(settings, project_path)}/prompts/{quote(name, safe='')}{query}"
+    query = "?" + urlencode({"from": old, "to": new}, errors="replace") if old and new else ""
+    return f"{_pages(settings, project_path)}/prompts/{quote(name, safe='', errors='replace')}{query}"
 
 
 def pipeline(settings: Settings, project_path: str, pipeline_id: int) -> str:
