@@ -205,8 +205,8 @@ def _unfit(name: str) -> str:
 
 
 def _logged_model(scope: Scope, winner: Run, choice: Choice) -> ModelFiles | NotPromoted:
-    """Find the model that a run has logged, and check its stored bytes. A run that has loaded prompts which move with it
-    needs none: then the version has all files of the run.
+    """Find the model that a run has logged, and check its stored bytes. A run that has loaded prompts which move with
+    it needs none: then the version has all files of the run.
     """
     with scope.project.read() as tx:
         logged = model_files.of_candidate(tx, winner.iid, snapshot_iid=winner.snapshot_iid)
