@@ -7,8 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.domain.assessments import Kind
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
-from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from mltrail_server.store.traces import links, traces
+from tests.api.traces.caller import told
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
 from tests.statements import Counter
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
@@ -208,3 +211,35 @@ def test_only_readers_of_traces_see_evaluations(gitlab_client: FlaskClient, team
     mlflow.post("runs/create", experiment_id="0", run_name="evaluation")
     sign_in(gitlab_client, team.tokens[who], base_url=EXTERNAL_URL)
     team_page(gitlab_client, f"{TEAM_ML}/candidates/1/evaluation", status)
+
+
+def test_what_a_person_says_of_a_jobs_trace_changes_no_mark(
+    gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team
+) -> None:
+    mlflow = Mlflow(gitlab_client, project="42", token=team.gitlab.mint(team.job(), EXTERNAL_URL))
+    run = mlflow.post("runs/create", experiment_id="0", run_name="evaluation")["run"]["info"]["run_id"]
+    good(mlflow.call("POST", "api/3.0/mlflow/traces", json={"trace": told(trace_metadata={"mlflow.sourceRun": run})}))
+    said = {"assessment_name": "correct", "source": {"source_type": "CODE"}, "feedback": {"value": "yes"}}
+    good(mlflow.call("POST", "api/3.0/mlflow/traces/tr-1/assessments", json={"assessment": said}))
+    good(mlflow.call("PATCH", "api/2.0/mlflow/traces/tr-1/tags", json={"key": "mlflow.test.name", "value": "a.py::b"}))
+    sign_in(gitlab_client, team.tokens["developer"], base_url=EXTERNAL_URL)
+    path = f"{TEAM_ML}/traces/tr-1"
+    form = team_page(gitlab_client, path).partition('name="csrf_token" value="')[2].partition('"')[0]
+    data = {"csrf_token": form, "do": "feedback", "name": "correct", "kind": "no"}
+    assert gitlab_client.post(path, data=data, base_url=EXTERNAL_URL).status_code == 303
+
+    assert team_page(gitlab_client, path).count('class="assessment"') == 2
+    shown = team_page(gitlab_client, f"{TEAM_ML}/candidates/1/evaluation")
+    assert '<span class="badge success">yes</span>' in shown
+    assert "100.0 %" in shown
+    assert "badge danger" not in shown
+
+
+def test_deleted_traces_are_told(both: TraceSeeds, client: FlaskClient, deps: Deps) -> None:
+    with deps.project(ProjectId(1)).write() as tx:
+        links.note_deleted(tx, [f"tr-{1:032x}"], by="anna")
+        traces.remove(tx, [f"tr-{1:032x}"])
+    shown = page(client, BEFORE)
+    assert "1 trace was deleted" in shown
+    assert cases(shown) == ["b", "c", "d"]
+    assert ">3: <" in page(client, f"{ML}/candidates/1")

@@ -32,12 +32,14 @@ _FIELDS = (
     "trace.execution_time_ms",
     "trace.run_id",
     "trace.text",
+    "trace.client_request_id",
     "tag.",
     "metadata.",
     "feedback.",
     "expectation.",
     "span.name",
     "span.type",
+    "span.status",
     "prompt",
 )
 

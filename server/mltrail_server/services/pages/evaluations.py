@@ -9,6 +9,7 @@ from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.cases.evaluation import EvaluationResult
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.prompts import LINKED_TAG, linked
 from mltrail_server.domain.traces import Trace
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions
@@ -18,14 +19,12 @@ from mltrail_server.services.tracking import experiments as experiment_service
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import tables
 from mltrail_server.store.pages import traces as pages_store
-from mltrail_server.store.pages.prompts import LINKED_PROMPTS
 from mltrail_server.store.traces import assessments as assessment_store
 from mltrail_server.store.traces import traces as store
 from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.experiments import Experiment
 
-from .prompts import linked
 from .traces import root_of
 
 _MOST_OTHERS = 50
@@ -112,14 +111,14 @@ def _existing(tx: Transaction, iid: int) -> Candidate:
 
 def _runs(tx: Transaction, of: Sequence[Candidate]) -> list[Run]:
     """Read what a comparison needs to know of these runs, as they are now."""
-    tags = tables.tag_values(tx, [one.iid for one in of], [*pipeline_runs.EVALUATION_TAGS, LINKED_PROMPTS])
+    tags = tables.tag_values(tx, [one.iid for one in of], [*pipeline_runs.EVALUATION_TAGS, LINKED_TAG])
     runs = [Run(one.iid, one.name, RunState.SUCCEEDED, {}, {}, tags=tags.get(one.iid, {}), eid=one.eid) for one in of]
     return pipeline_runs.filled(tx, runs)
 
 
 def _prompts(here: Run, against: Run | None) -> list[LoadedPrompt]:
-    sides = [linked(run.tags.get(LINKED_PROMPTS, "")) if run else [] for run in (here, against)]
+    sides = [linked(run.tags.get(LINKED_TAG)) if run else [] for run in (here, against)]
     names = dict.fromkeys(name for side in sides for name, _ in side)
     return [
-        LoadedPrompt(name, *([version for own, version in side if own == name] for side in sides)) for name in names
+        LoadedPrompt(name, *([str(number) for own, number in side if own == name] for side in sides)) for name in names
     ]

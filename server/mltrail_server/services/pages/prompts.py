@@ -11,6 +11,7 @@ from typing import Any
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.model import PROMPT_TAG
+from mltrail_server.domain.prompts import FORMAT_TAG, MODEL_TAG, TAGS, TEXT_TAG, TYPE_TAG, linked
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions
 from mltrail_server.services.registry import models
@@ -25,9 +26,7 @@ from mltrail_server.store.registry.aliases import AliasMove
 from mltrail_server.store.registry.models import Model
 from mltrail_server.store.registry.versions import Version
 
-TEXT_TAG = "mlflow.prompt.text"
-_TYPE, _FORMAT, _CONFIG = "_mlflow_prompt_type", "_mlflow_prompt_response_format", "_mlflow_prompt_model_config"
-_INTERNAL = frozenset({TEXT_TAG, PROMPT_TAG, _TYPE, _FORMAT, _CONFIG})
+_INTERNAL = frozenset({PROMPT_TAG, *TAGS})
 _MOST_MOVES = 50
 _MOST_RUNS = 500
 
@@ -139,22 +138,11 @@ def version(scope: Scope, name: str, which: str) -> PromptVersion:
 def content(tags: dict[str, str]) -> PromptText:
     """Read what a version's tags say. What can't be read is shown as the text that it is."""
     text = tags.get(TEXT_TAG, "")
-    messages = _messages(text) if tags.get(_TYPE) == "chat" else []
+    messages = _messages(text) if tags.get(TYPE_TAG) == "chat" else []
     if messages:
         text = "\n\n".join(f"{role}:\n{said}" for role, said in messages)
     own = [(key, value) for key, value in sorted(tags.items()) if key not in _INTERNAL]
-    return PromptText(text, messages, _laid_out(tags.get(_CONFIG, "")), _laid_out(tags.get(_FORMAT, "")), own)
-
-
-def linked(text: str) -> list[tuple[str, str]]:
-    """Read the names and versions of the prompts that a run or a trace used, as MLflow's clients write them."""
-    found = _json(text)
-    if not isinstance(found, list):
-        return []
-    return [(str(one["name"]), str(one["version"])) for one in found if isinstance(one, dict) and one.keys() >= _LINK]
-
-
-_LINK = {"name", "version"}
+    return PromptText(text, messages, _laid_out(tags.get(MODEL_TAG, "")), _laid_out(tags.get(FORMAT_TAG, "")), own)
 
 
 def _is_prompt(model: Model) -> bool:
@@ -173,7 +161,7 @@ def _by_version(name: str, runs: Sequence[LoadingRun]) -> dict[str, list[Loading
     for run in runs:
         for prompt, number in linked(run.linked):
             if prompt == name:
-                found.setdefault(number, []).append(run)
+                found.setdefault(str(number), []).append(run)
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, not_found
+from mltrail_server.domain.prompts import LINKED_TAG, linked
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.span_tree import PlacedSpan, placed
 from mltrail_server.domain.spans import Span
@@ -57,7 +58,7 @@ def get(scope: Scope, trace_id: str) -> TraceView:
             raise not_found(Reason.NO_TRACE, trace_id=trace_id)
         experiment = experiment_service.existing(tx, trace.experiment_iid)
         runs = pages_store.runs_of(tx, [trace_id]).get(trace_id, [])
-        prompts = links.prompts_of(tx, [trace_id]).get(trace_id, [])
+        prompts = links.prompts_of(tx, [trace_id]).get(trace_id) or _prompts(trace)
         assessments = assessment_store.of_traces(tx, [trace_id]).get(trace_id, [])
     spans, problem = _spans(scope, trace_id)
     return TraceView(trace, experiment, runs, prompts, assessments, spans, problem)
@@ -87,6 +88,11 @@ def root_of(scope: Scope, trace_id: str) -> Span | None:
     """Read the first root of a trace, which has the whole request and response; None if there is none to read."""
     spans, _ = _spans(scope, trace_id)
     return spans[0].span if spans else None
+
+
+def _prompts(trace: Trace) -> list[tuple[str, str]]:
+    """Read what a client says itself about the prompts that a trace used."""
+    return [(one.name, str(one.number)) for one in linked(trace.tags.get(LINKED_TAG))]
 
 
 def _spans(scope: Scope, trace_id: str) -> tuple[list[PlacedSpan], str]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.prompts import LINKED_TAG
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 
 _RUN = schema.candidate
 _TAG = schema.candidate_tag
 _USED = schema.trace_prompt
-
-LINKED_PROMPTS = "mlflow.linkedPrompts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ def runs(tx: Transaction, *, limit: int) -> list[LoadingRun]:
     query = (
         sa.select(_RUN.c.iid, _RUN.c.name, _TAG.c.value)
         .join(_TAG, sa.and_(_TAG.c.project_id == _RUN.c.project_id, _TAG.c.candidate_iid == _RUN.c.iid))
-        .where(_RUN.c.project_id == tx.project_id, _TAG.c.key == LINKED_PROMPTS, _RUN.c.stage == Stage.ACTIVE)
+        .where(_RUN.c.project_id == tx.project_id, _TAG.c.key == LINKED_TAG, _RUN.c.stage == Stage.ACTIVE)
         .order_by(_RUN.c.iid.desc())
         .limit(limit)
     )

@@ -54,7 +54,10 @@ def newest_experiment(tx: Transaction) -> int | None:
 def evaluated(tx: Transaction, experiment_iid: int, *, limit: int) -> list[int]:
     """List the newest runs of an experiment that have traces of their own."""
     linked = sa.exists().where(
-        _LINK.c.project_id == _RUN.c.project_id, _LINK.c.candidate_iid == _RUN.c.iid, _LINK.c.own
+        _LINK.c.project_id == _RUN.c.project_id,
+        _LINK.c.candidate_iid == _RUN.c.iid,
+        _LINK.c.own,
+        _LINK.c.deleted_by.is_(None),
     )
     query = (
         sa.select(_RUN.c.iid)
@@ -71,10 +74,11 @@ def evaluated(tx: Transaction, experiment_iid: int, *, limit: int) -> list[int]:
 
 
 def count_of_runs(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, int]:
-    """Count the traces of several runs in one statement."""
+    """Count the traces of several runs in one statement, without those that others have deleted."""
+    there = _LINK.c.deleted_by.is_(None)
     query = (
         sa.select(_LINK.c.candidate_iid, sa.func.count().label("traces"))
-        .where(_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid.in_(sorted(candidate_iids)))
+        .where(_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid.in_(sorted(candidate_iids)), there)
         .group_by(_LINK.c.candidate_iid)
     )
     return {row.candidate_iid: row.traces for row in tx.execute(query)}
