@@ -89,14 +89,14 @@ def _prompted(value: str, project_id: ProjectId) -> sa.Select[Any]:
 def _named(clause: TraceClause, value: str, project_id: ProjectId) -> sa.Select[Any] | None:
     if clause.key != "name":
         return None
-    where = (_SPAN.c.project_id == project_id, as_range(_SPAN.c.name, value))
-    return sa.select(_SPAN.c.trace_id).where(*where).distinct()
+    # A trace may come twice; DISTINCT would make SQLite read all spans of the project.
+    return sa.select(_SPAN.c.trace_id).where(_SPAN.c.project_id == project_id, as_range(_SPAN.c.name, value))
 
 
 def _assessed(clause: TraceClause, value: str, project_id: ProjectId) -> sa.Select[Any]:
     if clause.entity is TraceEntity.ISSUE:
         where = (_A.c.project_id == project_id, as_range(_A.c.name, value), _A.c.kind == Kind.ISSUE)
-        return sa.select(_A.c.trace_id).where(*where).distinct()
+        return sa.select(_A.c.trace_id).where(*where)
     found = [
         sa.select(_A.c.trace_id).where(
             _A.c.project_id == project_id,
@@ -152,7 +152,8 @@ def _assessment(clause: TraceClause, dialect: str, with_sessions: bool) -> sa.Co
     said = (_A.c.kind == _KINDS[clause.entity], _A.c.valid.is_(sa.true()), _value(clause, dialect))
     there = _said(unindexed(_A.c.name) == clause.key, *said)
     if with_sessions:
-        of_session = (_A.c.project_id == _T.c.project_id, _A.c.session == _T.c.session, _A.c.name == clause.key)
+        session = _A.c.session.between(_T.c.session, _T.c.session)
+        of_session = (_A.c.project_id == _T.c.project_id, session, unindexed(_A.c.name) == clause.key)
         there = sa.or_(there, sa.select(sa.literal(1)).where(*of_session, *said).correlate(_T).exists())
     return ~there if clause.operator == "IS NULL" else there
 
