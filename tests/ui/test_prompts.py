@@ -105,12 +105,12 @@ models:
 
 
 def test_an_alias_of_the_contract_is_marked(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
+    register(trail.person("developer"), "qa", "one")
+    for alias in ("production", "try"):
+        trail.person("developer").post("registered-models/alias", name="qa", alias=alias, version="1")
     pipeline = trail.main(SHAS["b"], CONTRACT)
     trail.train(pipeline, [0.9])
     trail.report(pipeline)
-    register(trail.person("developer"), "qa", "one")
-    for alias in ("production", "try"):
-        trail.person("maintainer").post("registered-models/alias", name="qa", alias=alias, version="1")
     sign_in(gitlab_client, team.tokens["developer"], base_url=EXTERNAL_URL)
 
     shown = team_page(gitlab_client, f"{TEAM_ML}/prompts/qa")
