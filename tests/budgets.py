@@ -10,7 +10,7 @@ import pytest
 BUDGETS = {
     "api": 480,
     "browser": 200,
-    "clients": 180,
+    "clients": 360,
     "component": 320,
     "contract": 90,
     "differential": 240,
