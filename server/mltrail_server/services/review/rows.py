@@ -8,7 +8,7 @@ from mltrail_contract import HigherOrLower, Outcome, Rule, Value
 from mltrail_server.domain import datasets, trace_metrics
 from mltrail_server.domain.cases import evaluate, words
 from mltrail_server.domain.cases.comparison import CaseMetric
-from mltrail_server.domain.cases.evaluation import EvaluationResult, Kind, ScorerResult
+from mltrail_server.domain.cases.evaluation import Kind, ScorerResult
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_BASELINE, MetricChange
 from mltrail_server.domain.differences import Difference
@@ -196,21 +196,18 @@ def of(model: ModelReport) -> list[Row]:
     """List the rules of a model, the worst first, and then the metrics that no rule names."""
     changes = {change.name: change for change in model.comparison.metrics}
     tables = {one.name: one for one in model.cases}
-    judges = {each.result.name: each for one in model.evaluations for each in one.scorers}
-    evaluations = {one.name: one for one in model.evaluations}
     dataset = model.model.same_dataset if model.model is not None else None
-    ruled = [
-        _of_evaluation(ruling, evaluations[ruling.rule.cases])
-        if ruling.rule.cases in evaluations and ruling.metric not in tables
-        else _of_rule(ruling, changes, tables, dataset)
-        for ruling in model.rulings
-    ]
+    ruled = [_of_evaluation(model, ruling) or _of_rule(ruling, changes, tables, dataset) for ruling in model.rulings]
     # A table may have the name of a metric.
     named = {(ruling.rule.cases is not None, ruling.metric) for ruling in model.rulings}
     others = [_without_rule(change, dataset) for name, change in changes.items() if (False, name) not in named]
     others += [_without_rule(_of_cases(one), cases=one) for name, one in tables.items() if (True, name) not in named]
-    found = [replace(one, scorer=judges.get(one.metric)) if one.cases is not None else one for one in ruled + others]
-    return worst_first(found)
+    return worst_first(_with_scorers(model, ruled + others))
+
+
+def _with_scorers(model: ModelReport, found: Iterable[Row]) -> list[Row]:
+    judges = {each.result.name: each for one in model.evaluations for each in one.scorers}
+    return [replace(one, scorer=judges.get(one.metric)) if one.cases is not None else one for one in found]
 
 
 def decisions(model: ModelReport) -> list[Decision]:
@@ -272,8 +269,11 @@ def _of_rule(
     )
 
 
-def _of_evaluation(ruling: Ruling, one: EvaluationResult) -> Row:
-    """Write a rule about all cases of an evaluation, by several scorers."""
+def _of_evaluation(model: ModelReport, ruling: Ruling) -> Row | None:
+    """Write a rule about the cases of an evaluation, by several scorers; None if it is about something else."""
+    one = next((each for each in model.evaluations if each.name == ruling.rule.cases), None)
+    if one is None or any(each.name == ruling.metric for each in model.cases):
+        return None
     sides = scorers.pass_rates(one, ruling.rule)
     here, there = (None if value is None else Summary(value, None, 1) for value in sides)
     change = MetricChange(

@@ -14,7 +14,7 @@ from mltrail_server.services.review.judged import ModelReport, gone_sentence
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 
-from .metrics import row_of
+from .metrics import first_table, row_of
 from .style import Line, Style, capital
 
 _WITHOUT_FINDING = {
@@ -94,24 +94,31 @@ class _OfModel:
             return None
         if compared.baseline is None:
             return Line("How sure", f"nothing can be said yet: {self._no_baseline()}.")
-        change, row = self._telling(), self._named()
-        if row is not None and row.cases is None and row.is_about_cases:
-            return Line("How sure", f"{_COUNTED}; 1 run on each side.") if row.verdict is Verdict.WORSE else None
-        if row is not None and row.cases is not None and row.cases.compared is not None:
-            parts = self._of_cases(row, row.cases.compared)
-        elif change is None or change.baseline is None or change.current is None:
+        parts = self._found()
+        if not parts:
             return None
-        else:
-            parts = [f"{self._state(change, row)}.", *self._more_of(change)]
         parts += [f"{capital(remark)}." for remark in self.model.remarks]
         if not self.model.touched:
             parts.append("The merge request changes nothing under the model's paths, so its rules don't apply.")
         return Line("How sure", " ".join(parts))
 
+    def _found(self) -> list[str]:
+        """Say how sure it is what the heading says; nothing where that can't be said."""
+        change, row = self._telling(), self._named()
+        if row is not None and row.cases is None and row.is_about_cases:
+            return [f"{_COUNTED}; 1 run on each side."] if row.verdict is Verdict.WORSE else []
+        if row is not None and row.cases is not None and row.cases.compared is not None:
+            return self._of_cases(row, row.cases.compared)
+        if change is None or change.baseline is None or change.current is None:
+            return []
+        return [f"{self._state(change, row)}.", *self._more_of(change)]
+
     def _named(self) -> Row | None:
         """Return the row of what the heading says of this model."""
         named = self.model.conclusion.worst or self.model.conclusion.best
-        return None if named is None else row_of([self.model], named)
+        if named is not None:
+            return row_of([self.model], named)
+        return None if self._telling() is not None else first_table(self.model)
 
     def _of_cases(self, row: Row, compared: CaseComparison) -> list[str]:
         """Say how sure it is what a table of cases shows. Broken cases are counted between one run a side."""

@@ -24,6 +24,16 @@ def of_model(model: ModelReport) -> list[Row]:
     return list(found.values())
 
 
+def first_table(model: ModelReport) -> Row | None:
+    """Choose the table of cases to speak of where no metric ranks: one that was compared and of which nothing can be
+    told, else the first that was compared, or else the first.
+    """
+    tables = [row for row in of_model(model) if row.cases is not None and not row.is_aside]
+    compared = [row for row in tables if not row.is_without_baseline] or tables
+    undecided = (row for row in compared if row.verdict is Verdict.CANT_TELL)
+    return next(undecided, compared[0] if compared else None)
+
+
 def row_of(models: Sequence[ModelReport], finding: Finding) -> Row | None:
     """Find the row that a finding is about."""
     for model in models:

@@ -146,20 +146,12 @@ class OfReport:
         return self._level is Level.UNKNOWN or not quiet
 
     def _headline(self) -> Row | None:
-        """Return the row of the metric that ranks, if there is one model; where none does, that of a table of cases of
-        which nothing can be told, or else the first.
-        """
+        """Return the row of the metric that ranks, if there is one model; where none does, that of a table of cases."""
         if len(self.report.models) != 1:
             return None
         (model,) = self.report.models
-        found = metrics.of_model(model)
-        ranking = next((row for row in found if row.metric == model.comparison.rank_by), None)
-        if ranking is not None:
-            return ranking
-        tables = [row for row in found if row.cases is not None and not row.is_aside]
-        compared = [row for row in tables if not row.is_without_baseline] or tables
-        undecided = (row for row in compared if row.verdict is Verdict.CANT_TELL)
-        return next(undecided, compared[0] if compared else None)
+        ranking = (row for row in metrics.of_model(model) if row.metric == model.comparison.rank_by)
+        return next(ranking, None) or metrics.first_table(model)
 
     def _nothing_worse(self) -> str:
         best = self.report.conclusion.best
