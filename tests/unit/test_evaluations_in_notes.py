@@ -124,7 +124,8 @@ def test_latency_tokens_and_costs_are_one_line_each() -> None:
 def test_without_a_baseline_failures_are_not_called_old() -> None:
     body = written(Evaluated({"correctness": Scored(marks(20, wrong=(3,)), ())}), baseline=False)
     assert any(line.startswith("- Failed here: [1 case](") for line in fold(body))
-    assert "**Cases:** not compared: no baseline yet." in body
+    assert "**Cases:** 1 of 20 cases fails; not compared: no baseline yet." in body
+    assert "no pipeline of `main` has evaluated this yet" in body
 
 
 def test_why_nothing_can_be_compared_is_said_first() -> None:

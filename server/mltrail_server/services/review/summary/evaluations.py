@@ -31,7 +31,7 @@ def _cases(one: EvaluationResult, must_pass: Sequence[EvaluatedCase], style: Sty
     of = f"{style.name(one.name)}: " if several else ""
     failed = _named("Must pass, but fail" if len(must_pass) > 1 else "Must pass, but fails", one, must_pass, style)
     if one.problem:
-        return f"{of}not compared: {one.problem}.{failed}"
+        return f"{of}{_failing(one)}not compared: {one.problem}.{failed}"
     if one.counts is None:
         return failed.strip()
     others = [case for case in one.broken if case not in must_pass]
@@ -43,6 +43,13 @@ def _named(label: str, one: EvaluationResult, cases: Sequence[EvaluatedCase], st
     named = [style.case(one, case) for case in cases[:_MOST_NAMED]]
     left = len(cases) - len(named)
     return f" {label}: {', '.join(named)}{f' and {left} more' if left else ''}." if named else ""
+
+
+def _failing(one: EvaluationResult) -> str:
+    """Count what fails here, where that is all that is known."""
+    judged = [case for case in one.cases if case.passed is not None and case.here]
+    failing = sum(not case.passed for case in judged)
+    return f"{failing:,} of {words.count(len(judged))} {'fails' if failing == 1 else 'fail'}; " if judged else ""
 
 
 def _failed_before(one: EvaluationResult) -> list[str]:

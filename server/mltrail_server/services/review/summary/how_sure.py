@@ -205,4 +205,6 @@ class _OfModel:
             return f"there is no version {self.style.text(wanted.name)} to compare with"
         if wanted.kind is BaselineKind.ALIAS:
             return f"no version is {self.style.text(wanted.name)} yet"
+        if model.evaluations and not model.comparison.metrics:
+            return f"no pipeline of {target} has evaluated this yet"
         return f"no pipeline of {target} has trained this model yet"
