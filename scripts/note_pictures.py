@@ -62,6 +62,7 @@ SHOTS = {
     "note-light": Shot("warned", "light", 980, 0, ("History",)),
     "note-dark": Shot("warned", "dark", 980, 0, ("History",)),
     "note-phone": Shot("failed", "light", PHONE, 844),
+    "note-evaluation": Shot("evaluation-fails", "light", PHONE, 844),
 }
 
 
