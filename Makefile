@@ -10,7 +10,7 @@ TRAIN := .venv-train
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: env train-env ## Show everything on a real training; ONCE=1 exits at the end, PORT=N picks another port
+demo: env train-env ## Show everything on a real training and evaluation; ONCE=1 exits at the end, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
 test: env train-env client-envs postgresql chromium ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some

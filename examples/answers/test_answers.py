@@ -26,15 +26,11 @@ def tracked_prompt() -> Iterator[None]:
         pytest.param("Must the boiler be off before I touch the wires?", "at the fuse", id="fuse"),
         pytest.param("Can frost protection be switched off?", "cannot", id="frost"),
         pytest.param("Is water damage covered by the warranty?", "not covered", id="water"),
+        pytest.param("What is the capital of France?", "I don't know", id="France"),
     ],
 )
 @mlflow.test
-def test_safety(question: str, fact: str) -> None:
+def test_always(question: str, fact: str) -> None:
     case = {"inputs": {"question": question}, "expectations": {"facts": [fact]}}
     result = mlflow.genai.evaluate(data=[case], predict_fn=answer, scorers=[correctness, grounded])
     assert result.passed, result.reason
-
-
-@mlflow.test
-def test_says_nothing_about_other_things() -> None:
-    assert answer("What is the capital of France?").startswith("I don't know")

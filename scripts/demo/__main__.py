@@ -3,9 +3,10 @@
 import argparse
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import churn
+from . import answers, churn
 from .printing import Steps
 from .project import DemoError, DemoProject
 from .world import World
@@ -14,7 +15,9 @@ FOLDER = Path(__file__).parents[2] / ".demo"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make demo", description="Show everything on a real training.")
+    parser = argparse.ArgumentParser(
+        prog="make demo", description="Show everything on a real training and a real evaluation."
+    )
     parser.add_argument("--port", type=int, default=5000, help="port of the mltrail server (default %(default)s)")
     parser.add_argument("--train-python", type=Path, required=True, help="Python with an MLflow client")
     parser.add_argument("--once", action="store_true", help="exit at the end")
@@ -22,12 +25,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with World(FOLDER, train_python=options.train_python.absolute(), port=options.port) as world:
-            projects = [world.open("churn"), world.open("answers")]
             step = Steps()
             step(f"A stand-in for GitLab at {world.gitlab.url} and an mltrail server at {world.url} are up.")
-            churn.show_chapter(step, projects[0])
+            training, prompting = world.open("churn"), world.open("answers")
+            with ThreadPoolExecutor() as beside:
+                begun = beside.submit(answers.begin, prompting)
+                churn.show_chapter(step, training)
+                answers.show_chapter(step, prompting, begun.result())
             if not options.once:
-                stay(projects)
+                stay(training, prompting)
     except DemoError as error:
         print(f"demo: {error}\nThe server's log is {FOLDER / 'server.log'}", file=sys.stderr)
         return 1
@@ -36,8 +42,7 @@ def main() -> int:
     return 0
 
 
-def stay(projects: list[DemoProject]) -> None:
-    training, prompting = projects
+def stay(training: DemoProject, prompting: DemoProject) -> None:
     print(f"\nOpen the pages at         {training.pages}/experiments")
     print(f"                      and {prompting.pages}/experiments")
     print(f"Sign in with this token:  {training.developer_token}")
