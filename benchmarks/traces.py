@@ -177,7 +177,7 @@ def _info(trace: str) -> dict[str, Any]:
     }
 
 
-def _jobs(servers: Sequence[Base], rounds: int, calls: int = 200) -> None:
+def _jobs(servers: Sequence[Base], rounds: int, calls: int = 40) -> None:
     found: dict[str, dict[str, list[float]]] = {}
     for _ in range(rounds):
         for server in servers:

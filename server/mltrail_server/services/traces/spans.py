@@ -8,13 +8,15 @@ since that is what clients fetch.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 
 import msgspec
 
 from mltrail_server.domain import limits
-from mltrail_server.domain.errors import Code, MltrailError, invalid
+from mltrail_server.domain.errors import Code, MltrailError, invalid, unavailable
 from mltrail_server.domain.spans import Span
 from mltrail_server.domain.traces import Trace
 from mltrail_server.services.context.deps import Scope
@@ -25,6 +27,9 @@ from .span_records import Encoding, Record
 
 _log = logging.getLogger(__name__)
 _MOST_LINKS = 100
+_LARGE = 4 * 1024**2
+_LARGE_ONES = BoundedSemaphore(2)
+_WAIT_SECONDS = 10
 _MOST_AT_ONCE = 2 * limits.MAX_TRACE_BYTES
 _SIZES_KEY = "mlflow.trace.sizeStats"
 
@@ -93,7 +98,42 @@ def receive(
     again.
     """
     redactor = redact.of(scope)
-    batches = arrival.gathered(otlp.decoded(otlp.unpacked(body, encoding), as_json=as_json), redactor)
+    unpacked = otlp.unpacked(body, encoding)
+    with _room_for(unpacked):
+        return _receive(scope, experiment_iid, otlp.decoded(unpacked, as_json=as_json), redactor, run_eid)
+
+
+def receive_file(scope: Scope, experiment_iid: int, trace_id: str, data: bytes) -> None:
+    """Store MLflow's file with all spans of a trace. Raises NOT_FOUND for a trace that was not announced."""
+    with scope.project.read() as tx:
+        trace = traces.existing(tx, trace_id)
+    if trace.experiment_iid != experiment_iid:
+        raise traces.no_trace(trace_id)
+    redactor = redact.of(scope)
+    with _room_for(data):
+        batch = arrival.of_traces_json(trace_id, data, redactor)
+        if batch.count:
+            span_parts.add(scope, experiment_iid, batch)
+
+
+@contextmanager
+def _room_for(data: bytes) -> Iterator[None]:
+    """Let few requests at a time decode many spans: it takes several times their size. Raises UNAVAILABLE."""
+    if len(data) <= _LARGE:
+        yield
+        return
+    if not _LARGE_ONES.acquire(timeout=_WAIT_SECONDS):
+        raise unavailable("Several large traces are being stored; try again in a moment.")
+    try:
+        yield
+    finally:
+        _LARGE_ONES.release()
+
+
+def _receive(
+    scope: Scope, experiment_iid: int, sent: Iterable[otlp.SentSpan], redactor: redact.Redactor, run_eid: str | None
+) -> tuple[int, str]:
+    batches = arrival.gathered(sent, redactor)
     stored: list[arrival.Batch] = []
     refused, why = 0, None
     for batch in batches:
@@ -111,17 +151,6 @@ def receive(
     if run_eid is not None:
         _link(scope, [batch.trace_id for batch in stored if batch.root is not None], run_eid)
     return refused, why.message if why is not None else ""
-
-
-def receive_file(scope: Scope, experiment_iid: int, trace_id: str, data: bytes) -> None:
-    """Store MLflow's file with all spans of a trace. Raises NOT_FOUND for a trace that was not announced."""
-    with scope.project.read() as tx:
-        trace = traces.existing(tx, trace_id)
-    if trace.experiment_iid != experiment_iid:
-        raise traces.no_trace(trace_id)
-    batch = arrival.of_traces_json(trace_id, data, redact.of(scope))
-    if batch.count:
-        span_parts.add(scope, experiment_iid, batch)
 
 
 def _announced(trace: Trace) -> int:
