@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from mltrail_server.http.routes import Route
-from mltrail_server.mlflow_api import absent, scorers, transfers
+from mltrail_server.mlflow_api import absent, scorers, traces, transfers
 from mltrail_server.mlflow_api.routes import (
     ABOUT,
     EVALUATION,
@@ -29,7 +29,7 @@ _MOST_TESTS = 3
 _PARAMETER = re.compile(r"<(?:\w+:)?\w+>|\{[^}]+\}")
 _ROW = re.compile(r"(?P<facts>\| `[A-Z]+ (?P<path>\S+)` \|.*\|)(?P<tests>[^|]*)\|")
 
-_REFUSED = (transfers.not_here, scorers.set_online_config)
+_REFUSED = (transfers.not_here, scorers.set_online_config, traces.metrics)
 
 _HEAD = """\
 # Endpoints

@@ -229,9 +229,14 @@ RULES: tuple[Rule, ...] = (
         _statuses(endpoint=r"PATCH api/3.0/mlflow/traces/<id>/assessments", theirs=(500,), ours=(200,)),
     ),
     Rule(
-        "links to runs that do not exist",
-        "MLflow links traces to a run that does not exist and says nothing; here that is a 404.",
-        _statuses(endpoint=r"traces/link-to-run$", theirs=(200,), ours=(404,)),
+        "links to runs that are gone",
+        "MLflow links traces to a run that is deleted or never existed, and says nothing; here that is an error.",
+        _statuses(endpoint=r"traces/link-to-run$", theirs=(200,), ours=(400, 404)),
+    ),
+    Rule(
+        "traces that are sent again",
+        "MLflow stores the tags of a trace that is sent again, but its response lacks the new ones.",
+        _edited(r"POST api/3.0/mlflow/traces$", mlflow=_without("tags"), mltrail=_without("tags")),
     ),
     Rule(
         "issues that were changed",

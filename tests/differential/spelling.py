@@ -17,6 +17,7 @@ _NO_MESSAGES = (
     "models/search",
     "online-configs",
     "api/2.0/mlflow/traces",
+    "calculate-filter-correlation",
 )
 """Here MLflow reads the request itself, by the fields' own names, or wants them so."""
 

@@ -27,7 +27,7 @@ def test_random_calls_are_answered_as_mlflow_answers_them(tmp_path: Path) -> Non
     sys.stdout.write(f"{outcome}\n")
     assert not outcome.differences, "\n".join(map(str, [*outcome.differences[:5], outcome]))
     assert sum(outcome.calls.values()) >= CALLS
-    assert min(outcome.calls.values()) >= 50, outcome.calls
+    assert min(outcome.calls.values()) >= 30, outcome.calls
     assert outcome.refused >= CALLS / 3
     unused = {rule.name for rule in RULES} - outcome.rules.keys()
     assert not unused, "these rules explain nothing any more; take them out"

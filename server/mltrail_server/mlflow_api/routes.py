@@ -136,6 +136,8 @@ EVALUATION = (
 TRACES = (
     Route("POST", "traces", traces.start, WRITE),
     Route("POST", "traces/search", traces.find, READ_TRACES, slow=True),
+    Route("POST", "traces/calculate-filter-correlation", traces.correlation, READ_TRACES, slow=True),
+    Route("POST", "traces/metrics", traces.metrics, READ_TRACES),
     Route("GET", "traces/<trace_id>", traces.get, READ_TRACES),
     Route("GET", "traces/get", spans.get, READ_TRACES, slow=True),
     Route("GET", "traces/batchGet", spans.batch_get, READ_TRACES, slow=True),

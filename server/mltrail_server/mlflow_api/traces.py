@@ -4,13 +4,14 @@ MLflow 3 has endpoints of its own below `/api/3.0/mlflow/`; those of MLflow 2 ar
 of them by new ones as well.
 """
 
+import math
 from typing import Annotated
 
 from flask import Response
 from msgspec import Meta
 
 from mltrail_server.domain import filters, limits
-from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.traces import MAX_IDS
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
@@ -84,6 +85,13 @@ class _SearchV2(Message):
     max_results: int = 100
     order_by: list[str] | str | None = None
     page_token: str | None = None
+
+
+class _Correlation(Message):
+    experiment_ids: list[str]
+    filter_string1: str
+    filter_string2: str
+    base_filter: str | None = None
 
 
 class _StartV2(Message):
@@ -175,6 +183,38 @@ def find_v2(call: Call) -> Response:
     shown = [trace_shapes.info_v2(one.trace) for one in page.items]
     answer: dict[str, object] = {"traces": shown} if shown else {}
     return json_answer(answer | ({"next_page_token": page.next_token} if page.next_token else {}))
+
+
+def correlation(call: Call) -> Response:
+    body = message_of(call.request, _Correlation)
+    check_length("experiment_ids", body.experiment_ids, filters.MAX_LIST)
+    found = search.association(
+        call.scope,
+        experiment_iids=[experiment_number(one) for one in body.experiment_ids],
+        filters=(body.filter_string1, body.filter_string2),
+        base=body.base_filter or "",
+    )
+    # Without either of the two, nothing can be said, and MLflow says nothing.
+    shown = {"npmi": found.npmi, "npmi_smoothed": found.smoothed}
+    return json_answer(
+        {name: value for name, value in shown.items() if not math.isnan(value)}
+        | {
+            "filter1_count": found.first,
+            "filter2_count": found.second,
+            "joint_count": found.joint,
+            "total_count": found.total,
+        }
+    )
+
+
+def metrics(call: Call) -> Response:
+    """Refuse: only the charts of MLflow's own pages ask for them."""
+    raise MltrailError(
+        Code.NOT_IMPLEMENTED,
+        f"mltrail computes no metrics over traces ({call.request.path}), which MLflow's own pages show. Search traces "
+        "with `mlflow.search_traces`, which returns a table to compute with; tokens, cost and latency of an "
+        "evaluation are in the comment on its merge request.",
+    )
 
 
 def _page(call: Call, body: _Search | _SearchV2, iids: list[int]) -> TracePage:

@@ -335,3 +335,33 @@ def test_one_call_looks_into_so_many_traces(spans: Traces, monkeypatch: pytest.M
     rest = search(spans, filter="trace.text LIKE '%gpt-5%'", page_token=first["next_page_token"])
     assert [one["trace_id"] for one in rest["traces"]] == ["tr-0"]
     assert "next_page_token" not in rest
+
+
+def test_how_strongly_two_filters_go_together(some: Traces) -> None:
+    found = some.three(
+        "POST",
+        "/calculate-filter-correlation",
+        experiment_ids=["0"],
+        filter_string1="tags.team = 'a'",
+        filter_string2="status = 'OK'",
+        base_filter="timestamp < 1795888802001",
+    )
+    assert [found[name] for name in ("filter1_count", "filter2_count", "joint_count", "total_count")] == [2, 2, 2, 3]
+    assert found["npmi"] == pytest.approx(1)
+    assert 0 < found["npmi_smoothed"] < 1
+    never = some.three(
+        "POST",
+        "/calculate-filter-correlation",
+        experiment_ids=["0"],
+        filter_string1="tags.team = 'nobody'",
+        filter_string2="status = 'OK'",
+    )
+    assert never == {"filter1_count": 0, "filter2_count": 2, "joint_count": 0, "total_count": 4}
+    asked = {"experiment_ids": ["0"], "filter_string1": "trace.text LIKE '%a%'", "filter_string2": ""}
+    assert some.refused("3.0", "POST", "/calculate-filter-correlation", **asked)[:2] == INVALID
+
+
+def test_metrics_over_traces_are_refused_with_what_to_do(traces: Traces) -> None:
+    status, code, message = traces.refused("3.0", "POST", "/metrics", experiment_ids=["0"], metric_name="latency")
+    assert (status, code) == (501, "NOT_IMPLEMENTED")
+    assert "mlflow.search_traces" in message

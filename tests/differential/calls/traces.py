@@ -155,6 +155,16 @@ def search_v2(world: World) -> Call:
     return get("traces", experiment_ids=experiments, filter=rng.choice(FILTERS), max_results=rng.choice([2, 100]))
 
 
+def correlation(world: World) -> Call:
+    rng = world.rng
+    fields = {"filter_string1": rng.choice(FILTERS[1:27]), "filter_string2": rng.choice(FILTERS[1:27])}
+    if rng.random() < 0.5:
+        fields["base_filter"] = rng.choice(FILTERS[1:8])
+    experiments = [world.some("exp") for _ in range(2)]
+    keep = "experiment_ids filter_string1 filter_string2 base_filter"
+    return post3("traces/calculate-filter-correlation", keep=keep, experiment_ids=experiments, **fields)
+
+
 def delete(world: World) -> Call:
     rng = world.rng
     version = post if rng.random() < 0.5 else post3
@@ -209,12 +219,16 @@ GENERATORS = (
     get_info,
     get_infos,
     set_tag,
+    set_tag,
+    delete_tag,
     delete_tag,
     link,
     link_prompts,
     search,
     search,
     search_v2,
+    correlation,
+    delete,
     delete,
     start_v2,
     end_v2,

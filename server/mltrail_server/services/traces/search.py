@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mltrail_server.domain.association import SMOOTHING, npmi
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.like import LikePattern
 from mltrail_server.domain.reasons import Reason
@@ -76,6 +77,35 @@ def traces(
     checks = [_check_of(one) for one in others]
     within = [_span_check_of(one) for one in of_spans] if inside else []
     return _looked_into(scope, wanted, checks, within, limit=limit, token=token)
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """How often two filters match, and how strongly they go together: see `domain.association`."""
+
+    first: int
+    second: int
+    joint: int
+    total: int
+    npmi: float
+    smoothed: float
+
+
+def association(
+    scope: Scope, *, experiment_iids: Sequence[int], filters: tuple[str, str], base: str = ""
+) -> Association:
+    """Count the traces that match two filters, among those that match `base`. Raises INVALID for filters that only the
+    spans themselves could decide.
+    """
+    first, second, common = parse(filters[0]), parse(filters[1]), parse(base)
+    if any(one.reads_spans or one.is_pattern for one in (*first, *second, *common)):
+        raise invalid("Traces are counted without looking into their spans, and without RLIKE. Use other comparisons.")
+    with scope.project.search() as tx:
+        total, *matching = store.counts(tx, experiment_iids, common, [first, second, (*first, *second)])
+    found = dict(zip(("first", "second", "joint"), matching, strict=True))
+    return Association(
+        **found, total=total, npmi=npmi(**found, total=total), smoothed=npmi(**found, total=total, smoothing=SMOOTHING)
+    )
 
 
 def _page(scope: Scope, wanted: Wanted, limit: int, token: str | None) -> TracePage:

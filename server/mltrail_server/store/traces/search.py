@@ -79,11 +79,35 @@ def search(tx: Transaction, wanted: Wanted, *, limit: int, token: str | None, fe
     return FoundTraces(with_pairs(tx, shown), tokens, more=len(rows) > limit)
 
 
+def counts(
+    tx: Transaction,
+    experiment_iids: Sequence[int],
+    base: Sequence[TraceClause],
+    filters: Sequence[Sequence[TraceClause]],
+) -> list[int]:
+    """Count the traces that match `base`, and of these the ones that match each of the filters, in one look at each."""
+    all_clauses = [*base, *(clause for one in filters for clause in one)]
+    with_sessions = _with_sessions(tx, all_clauses)
+
+    def condition(clauses: Sequence[TraceClause]) -> sa.ColumnElement[bool]:
+        return sa.and_(sa.true(), *conditions(clauses, tx.project_id, tx.dialect, with_sessions=with_sessions))
+
+    matching = [sa.func.coalesce(sa.func.sum(sa.case((condition(one), 1), else_=0)), 0) for one in filters]
+    query = sa.select(sa.func.count(), *matching).where(
+        _T.c.project_id == tx.project_id, _T.c.experiment_iid.in_(sorted(set(experiment_iids))), condition(base)
+    )
+    return [int(one) for one in tx.execute(query).one()]
+
+
+def _with_sessions(tx: Transaction, clauses: Sequence[TraceClause]) -> bool:
+    return any(one.entity in _ASSESSED for one in clauses) and assessments.any_of_sessions(tx)
+
+
 def _choose(tx: Transaction, clauses: Sequence[TraceClause], few: int) -> tuple[list[str] | None, bool]:
     """Return the only traces that can match, if they are few, and whether what was said of sessions has to be looked
     at. At most two statements.
     """
-    with_sessions = any(one.entity in _ASSESSED for one in clauses) and assessments.any_of_sessions(tx)
+    with_sessions = _with_sessions(tx, clauses)
     asked = (hits(clause, tx.project_id, with_sessions=with_sessions) for clause in clauses)
     found = [one for one in asked if one is not None]
     if not found:
