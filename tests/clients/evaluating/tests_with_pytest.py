@@ -20,14 +20,14 @@ mlflow.set_experiment(experiment_id="{experiment_id}")
 
 
 @scorer
-def correct(outputs, expectations):
-    return outputs == expectations["answer"]
+def correct(inputs, outputs):  # and no expectations, which `passed` of MLflow 3.18 takes for scores
+    return outputs == inputs["wanted"]
 
 
 def evaluated(question, answer):
     return mlflow.genai.evaluate(
-        data=[{{"inputs": {{"question": question}}, "expectations": {{"answer": answer}}}}],
-        predict_fn=lambda question: question.upper(),
+        data=[{{"inputs": {{"question": question, "wanted": answer}}}}],
+        predict_fn=lambda question, wanted: question.upper(),
         scorers=[correct],
     )
 
@@ -62,7 +62,9 @@ def tested(desk: Desk, told: Callable[[mlflow.entities.Run], object], *arguments
         text=True,
         check=False,
     )
-    outcome = re.sub(r" in [0-9.]+s", "", done.stdout.strip().splitlines()[-1]) if done.stdout else done.stderr
+    outcome = (
+        re.sub(r" in [0-9.]+s( \([0-9:]+\))?", "", done.stdout.strip().splitlines()[-1]) if done.stdout else done.stderr
+    )
     runs = desk.client.search_runs([desk.experiment_id], order_by=["attributes.start_time ASC"])
     return {
         "outcome": (done.returncode, outcome.strip(" =")),
