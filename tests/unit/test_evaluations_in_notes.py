@@ -224,6 +224,13 @@ def test_many_evaluations_and_scorers_stay_short() -> None:
     assert "- and 2 more scorers" in body
 
 
+def test_very_long_ids_of_cases_make_no_long_links() -> None:
+    ids = [f"{place}{'%' * 8000}" for place in range(20)]
+    body = written(Evaluated({"correctness": Scored(marks(20, wrong=range(20)), marks(20, wrong=()))}, ids=ids))
+    assert len(body) < 20_000
+    assert f"({PAGE})" in fold(body)[4]
+
+
 def test_the_log_has_the_same_words() -> None:
     report = a_report_of(Evaluated({"correctness": BETTER}))
     said = summary.of_report(report, summary.PLAIN)

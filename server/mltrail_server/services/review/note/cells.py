@@ -13,6 +13,8 @@ from mltrail_server.services.review.summary import Style
 from mltrail_server.settings import Settings
 from mltrail_server.store.ci.pipelines import Pipeline
 
+_LONGEST_ID = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -34,8 +36,9 @@ class Page:
         return link(name(run.name), self.candidate(run.iid))
 
     def case(self, evaluation: EvaluationResult, one: EvaluatedCase) -> Markdown:
-        """Link to both answers to a case."""
-        return link(code(one.label or one.id), self.evaluation(evaluation, case=one.id))
+        """Link to both answers to a case; if its id is too long for a link, to the evaluation."""
+        case = one.id if len(one.id) <= _LONGEST_ID else None
+        return link(code(one.label or one.id), self.evaluation(evaluation, case=case))
 
     def evaluation(self, one: EvaluationResult, *, only: str | None = None, case: str | None = None) -> str:
         return links.evaluation(self.settings, self.path, one.candidate, against=one.baseline, only=only, case=case)
