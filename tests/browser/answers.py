@@ -75,13 +75,12 @@ class Answers:
         """Make an evaluation on the default branch, and a merge request that makes the answers kinder."""
         gitlab, project = self.site.team.gitlab, self.site.team.project
         self.register_prompts()
-        sha = "a" * 39
-        gitlab.add_commit(project, f"{sha}1", parents=(project.branches["main"],), branch="main")
-        self.evaluate(gitlab.add_pipeline(project, f"{sha}1", "main", "push"), kind=False)
-        gitlab.add_commit(project, f"{sha}2", parents=(f"{sha}1",), branch="kinder")
+        base = project.branches["main"]
+        self.evaluate(gitlab.add_pipeline(project, base, "main", "push"), kind=False)
+        gitlab.add_commit(project, "a" * 40, parents=(base,), branch="kinder")
         request = gitlab.add_merge_request(project, "kinder", "main", "Answer kindly, and name the paragraph")
         ref = f"refs/merge-requests/{request.iid}/head"
-        self.evaluate(gitlab.add_pipeline(project, f"{sha}2", ref, "merge_request_event"), kind=True)
+        self.evaluate(gitlab.add_pipeline(project, "a" * 40, ref, "merge_request_event"), kind=True)
         self.site.clock.advance(120_000)
         worker.run_once(self.site.deps)
         return request
