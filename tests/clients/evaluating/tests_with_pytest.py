@@ -64,8 +64,6 @@ def tested(desk: Desk, told: Callable[[mlflow.entities.Run], object], *arguments
     )
     last = done.stdout.strip().splitlines()[-1] if done.stdout else done.stderr
     outcome = re.sub(r" in [0-9.]+s( \([0-9:]+\))?", "", last)
-        re.sub(r" in [0-9.]+s( \([0-9:]+\))?", "", done.stdout.strip().splitlines()[-1]) if done.stdout else done.stderr
-    )
     runs = desk.client.search_runs([desk.experiment_id], order_by=["attributes.start_time ASC"])
     return {
         "outcome": (done.returncode, outcome.strip(" =")),
