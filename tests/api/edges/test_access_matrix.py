@@ -4,6 +4,7 @@ SQLite has all of it. On PostgreSQL one caller stands for all whom the table giv
 decided before the database is asked.
 """
 
+import html
 import re
 import sys
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def job_for(team: Team, what: str) -> Job:
 
 def outcome(answer: TestResponse) -> str:
     """What the door said; `ok` for whatever the handler behind it has said."""
-    text = answer.get_data(as_text=True)
+    text = html.unescape(answer.get_data(as_text=True))
     refusals = {
         302: lambda: "/-/sign-in" in answer.headers["Location"],
         401: lambda: True,
