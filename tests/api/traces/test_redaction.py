@@ -18,7 +18,7 @@ from mltrail_server.services.traces.redact import Redactor
 from mltrail_server.settings import Settings
 from tests.api.traces.caller import Traces, told, traces_by
 from tests.api.traces.exporter import message, send, span, status_of, stored
-from tests.api.traces.test_traces_json import FILE, ID, file_of
+from tests.api.traces.traces_json import FILE, ID, file_of
 from tests.clock import FrozenClock
 from tests.mlflow_client import FILES, failure, good
 from tests.team import Team

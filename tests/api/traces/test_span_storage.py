@@ -18,7 +18,7 @@ from mltrail_server.store.traces import spans as store
 from mltrail_server.store.tracking import usage
 from tests.api.traces.caller import Traces
 from tests.api.traces.exporter import ROOT, TRACE, message, send, span, status_of, stored
-from tests.api.traces.test_traces_json import FILE, ID, fetch, file_of
+from tests.api.traces.traces_json import FILE, ID, fetch, file_of
 from tests.clock import FrozenClock
 from tests.mlflow_client import FILES, failure, good
 from tests.s3 import Bucket

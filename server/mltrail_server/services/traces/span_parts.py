@@ -174,31 +174,35 @@ def _is_stored(parts: Sequence[SpanPart], sha256: str | None, *, replaces: bool)
 
 def _tell(tx: Transaction, scope: Scope, trace: Trace, batch: Batch, earlier: _Earlier) -> None:
     """Store what spans say of their trace. What its client has said itself stays."""
-    final = FINAL_KEY in trace.metadata
-    outlines = [*map(arrival.outline, earlier.records or ()), *batch.outlines]
-    changes = arrival.of_root(batch, trace) | ({} if final else arrival.of_times(batch, trace))
-    metadata = arrival.metadata(outlines)
-    if earlier.parts and earlier.records is None:
-        # Not all spans are known here. They are once the root has come.
-        metadata = {key: value for key, value in metadata.items() if key not in (TOKENS_KEY, COST_KEY)}
-    kept = trace.metadata.keys() if final else {SESSION_KEY, USER_KEY} & trace.metadata.keys()
-    metadata = {key: value for key, value in metadata.items() if key not in kept and trace.metadata.get(key) != value}
+    changes = arrival.of_root(batch, trace)
+    if FINAL_KEY not in trace.metadata:
+        changes |= arrival.of_times(batch, trace)
+    metadata = _new_metadata(trace, batch, earlier)
     columns = {SESSION_KEY: "session", USER_KEY: "end_user"}
     changes |= {column: metadata[key] for key, column in columns.items() if key in metadata}
-    reserved = stamp.reserved(scope)
-    tags = {
-        key: value
-        for key, value in arrival.tags(batch).items()
-        if key not in trace.tags and key not in reserved and key not in SERVERS_TAGS
-    }
-    if not batch.is_file and SPANS_TAG not in trace.tags:
-        tags[SPANS_TAG] = "TRACKING_STORE"
+    tags = _new_tags(scope, trace, batch)
     if changes:
         trace_store.change(tx, trace.id, **changes)
     if metadata:
         trace_store.put_metadata(tx, trace.id, metadata)
     if tags:
         trace_store.put_tags(tx, trace.id, tags)
+
+
+def _new_metadata(trace: Trace, batch: Batch, earlier: _Earlier) -> dict[str, str]:
+    found = arrival.metadata([*map(arrival.outline, earlier.records or ()), *batch.outlines])
+    kept = set(trace.metadata) if FINAL_KEY in trace.metadata else {SESSION_KEY, USER_KEY}.intersection(trace.metadata)
+    if earlier.parts and earlier.records is None:
+        kept |= {TOKENS_KEY, COST_KEY}  # not all spans are known here; they are once the root has come
+    return {key: value for key, value in found.items() if key not in kept and trace.metadata.get(key) != value}
+
+
+def _new_tags(scope: Scope, trace: Trace, batch: Batch) -> dict[str, str]:
+    kept = {*trace.tags, *stamp.reserved(scope), *SERVERS_TAGS}
+    tags = {key: value for key, value in arrival.tags(batch).items() if key not in kept}
+    if not batch.is_file and SPANS_TAG not in trace.tags:
+        tags[SPANS_TAG] = "TRACKING_STORE"
+    return tags
 
 
 def _discard(scope: Scope, new: _New | None) -> None:

@@ -245,7 +245,6 @@ def _of_mlflow(span: Mapping[str, Any]) -> Record:
     if "context" in span:
         return _of_old_mlflow(span)
     status = span.get("status") or {}
-    code = str(status.get("code") or "")
     kind = span.get("kind")
     record = {
         "id": _id(span["span_id"], 8),
@@ -254,7 +253,7 @@ def _of_mlflow(span: Mapping[str, Any]) -> Record:
         "end": int(span["end_time_unix_nano"]) if span.get("end_time_unix_nano") else None,
         "parent_id": _id(span["parent_span_id"], 8) if span.get("parent_span_id") else None,
         "kind": KINDS.index(kind) if kind in KINDS else INTERNAL,
-        "status": STATUSES.index(code) if code in STATUSES else STATES.index(code) if code in STATES else 0,
+        "status": _status(status.get("code")),
         "message": status.get("message") or "",
         "attributes": {key: _loaded(value) for key, value in (span.get("attributes") or {}).items()},
         "events": [_event(one) for one in span.get("events") or ()],
@@ -265,19 +264,26 @@ def _of_mlflow(span: Mapping[str, Any]) -> Record:
 
 def _of_old_mlflow(span: Mapping[str, Any]) -> Record:
     """Read a span of MLflow 2."""
-    code = str(span.get("status_code") or "")
     record = {
         "id": _id(span["context"]["span_id"], 8),
         "name": span["name"],
         "start": int(span["start_time"]),
         "end": int(span["end_time"]) if span.get("end_time") else None,
         "parent_id": _id(span["parent_id"], 8) if span.get("parent_id") else None,
-        "status": STATES.index(code) if code in STATES else 0,
+        "status": _status(span.get("status_code")),
         "message": span.get("status_message") or "",
         "attributes": {key: _loaded(value) for key, value in (span.get("attributes") or {}).items()},
         "events": [_event(one) for one in span.get("events") or ()],
     }
     return msgspec.convert(record, Record)
+
+
+def _status(code: object) -> int:
+    """Read a status by OpenTelemetry's name, or by MLflow's, which some versions wrote."""
+    for names in (STATUSES, STATES):
+        if code in names:
+            return names.index(str(code))
+    return 0
 
 
 def _event(given: Mapping[str, Any]) -> dict[str, Any]:
