@@ -113,7 +113,7 @@ def test_a_longer_page_takes_no_more_statements(seeds: TraceSeeds, client: Flask
         seeds.say(seeds.add(), "correct", "no")
     with statements() as many:
         page(client, TRACES)
-    assert len(few) == len(many)
+    assert len(many) <= len(few)
 
 
 def test_an_empty_experiment_says_how_to_send_one(seeds: TraceSeeds, client: FlaskClient) -> None:
