@@ -72,7 +72,10 @@ def _fields(value: dict[str, Any], symbols: dict[str, str]) -> dict[str, Any]:
     found = {}
     # The digest of an evaluation dataset is made of its time.
     made = _MADE_BY_SERVERS | {"digest"} if "dataset_id" in value else _MADE_BY_SERVERS
+    of_logged_model = isinstance(value.get("info"), dict) and "model_id" in value["info"]
     for name, inner in value.items():
+        if name == "data" and of_logged_model and isinstance(inner, dict) and "metrics" in inner:
+            inner = inner | {"metrics": _newest(inner["metrics"])}  # noqa: PLW2901 - what is compared of it
         if name not in made:
             shown = bool(inner) or None if name == "next_page_token" else _value(inner, symbols, name)
             if shown not in (None, [], {}, "") and not (name == "file_size" and not shown):
@@ -89,6 +92,13 @@ def _text(value: str, symbols: dict[str, str], key: str) -> Any:
         return _value(json.loads(value), symbols, "")  # the history of logged models, written with other blanks
     value = _IN_EXPERIMENT.sub(lambda match: f"mlflow-artifacts:/{symbols.get(match[1], match[1])}/", value)
     return _LONG_ID.sub(lambda match: symbols.get(match[0], "⟦unknown⟧"), value)
+
+
+def _newest(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the newest value of a logged model's metrics: MLflow shows all that were logged, mltrail the newest ones."""
+    in_order = sorted(metrics, key=lambda one: (int(one.get("step", 0)), int(one.get("timestamp", 0))))
+    named = ("key", "run_id", "dataset_name", "dataset_digest")
+    return list({tuple(one.get(name) for name in named): one for one in in_order}.values())
 
 
 def _without_random_name(found: dict[str, Any]) -> dict[str, Any]:
