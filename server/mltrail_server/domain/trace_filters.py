@@ -116,9 +116,10 @@ def parse(text: str) -> tuple[TraceClause, ...]:
     try:
         found = comparisons(text, _split, patterns=_PATTERNS)
     except MltrailError as error:
-        if error.reason is Reason.FILTER:
-            raise invalid(Reason.FILTER, **{**error.facts, "example": _EXAMPLE}) from error
-        raise
+        if error.reason is not Reason.FILTER:
+            raise
+        shown, at, what = (error.facts[name] for name in ("shown", "at", "what"))
+        raise invalid(Reason.FILTER, shown=shown, at=at, what=what, example=_EXAMPLE) from error
     clauses = tuple(TraceClause(*one) for one in found)
     for clause in clauses:
         _check(clause)

@@ -1,5 +1,7 @@
 """Promotions by a pipeline's job or by hand, and what they lead to."""
 
+import base64
+import json
 from typing import Any
 
 from tests.api.trail import SHAS, Trail
@@ -37,3 +39,16 @@ def by_hand(trail: Trail, role: str = "maintainer", *, status: int = 200, **wish
     )
     assert answer.status_code == status, answer.get_data(as_text=True)
     return answer.get_json()["promotions"] if status == 200 else answer.get_json()["message"]
+
+
+def provenance_of(trail: Trail, version: str = "1.0.0", *, model: str = "churn", status: int = 200) -> Any:
+    answer = trail.client.get(
+        f"/api/v4/projects/42/ml/models/{model}/versions/{version}/provenance",
+        headers={"Authorization": f"Bearer {trail.team.tokens['guest']}"},
+    )
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return answer.get_json()
+
+
+def statement(trail: Trail, version: str = "1.0.0", *, model: str = "churn") -> Any:
+    return json.loads(base64.b64decode(provenance_of(trail, version, model=model)["envelope"]["payload"]))

@@ -4,13 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
 
+from tests.api.promotion.alias_routes import ROUTES, by_mlflow
 from tests.api.promotion.promoting import aliases, promote, with_contract
 from tests.api.trail import SHAS, Trail
 from tests.mlflow_client import good
-from tests.team import EXTERNAL_URL
-from tests.ui.browsing import form_token, sign_in
 
 BOLD = "\N{MATHEMATICAL BOLD SMALL C}hampion"
 PROMOTES = """
@@ -35,29 +33,6 @@ def registered_by_hand(trail: Trail, name: str = "churn") -> str:
     good(developer.call("PUT", f"api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/m/MLmodel", data=b"x"))
     made = developer.post("model-versions/create", name=name, source=f"runs:/{run_id}/m", run_id=run_id)
     return str(made["model_version"]["version"])
-
-
-def _by_mlflow(trail: Trail, role: str, name: str, alias: str, version: str) -> TestResponse:
-    fields = {"name": name, "alias": alias, "version": version}
-    return trail.person(role).call("POST", "api/2.0/mlflow/registered-models/alias", json=fields)
-
-
-def _by_our_api(trail: Trail, role: str, name: str, alias: str, version: str) -> TestResponse:
-    return trail.client.put(
-        f"/api/v4/projects/42/ml/models/{name}/aliases/{alias}",
-        json={"version": version},
-        headers={"Authorization": f"Bearer {trail.team.tokens[role]}"},
-    )
-
-
-def _by_page(trail: Trail, role: str, name: str, alias: str, version: str) -> TestResponse:
-    sign_in(trail.client, trail.team.tokens[role], base_url=EXTERNAL_URL)
-    token = form_token(trail.client, base_url=EXTERNAL_URL)
-    data = {"csrf_token": token, "do": "alias", "alias": alias, "version": version}
-    return trail.client.post(f"/team/churn/-/ml/models/{name}", data=data, base_url=EXTERNAL_URL)
-
-
-ROUTES: dict[str, Callable[..., TestResponse]] = {"mlflow": _by_mlflow, "api": _by_our_api, "page": _by_page}
 
 
 def _wide(text: str) -> str:
@@ -102,7 +77,7 @@ def test_without_promotion_aliases_work_as_in_mlflow(trail: Trail, route: str, t
 
 def test_a_contract_that_can_t_be_read_frees_nothing(trail: Trail) -> None:
     with_contract(trail, "version: 1\nmodels: {churn: {promote: {from: [defau")
-    assert _by_mlflow(trail, "developer", "churn", "champion", registered_by_hand(trail)).status_code == 403
+    assert by_mlflow(trail, "developer", "churn", "champion", registered_by_hand(trail)).status_code == 403
 
 
 def test_while_gitlab_is_down_what_was_read_last_holds(trail: Trail) -> None:
@@ -111,7 +86,7 @@ def test_while_gitlab_is_down_what_was_read_last_holds(trail: Trail) -> None:
     trail.report(pipeline)
     version = registered_by_hand(trail)
     trail.team.gitlab.fail_next("GET", "/raw$", 503)
-    assert _by_mlflow(trail, "developer", "churn", "live", version).status_code == 403
+    assert by_mlflow(trail, "developer", "churn", "live", version).status_code == 403
 
 
 def promoted(trail: Trail) -> str:
@@ -133,7 +108,7 @@ def test_what_looks_like_the_alias_of_promotions(trail: Trail, route: str, role:
             assert aliases(trail) == {"champion": number}, alias
     # In its other models, too.
     version = registered_by_hand(trail, "fraud")
-    assert _by_mlflow(trail, role, "fraud", "champion", version).status_code in (403, 409, 400)
+    assert by_mlflow(trail, role, "fraud", "champion", version).status_code in (403, 409, 400)
 
 
 @pytest.mark.parametrize("role", ["developer", "maintainer"])
@@ -171,7 +146,7 @@ def test_a_model_that_carries_the_alias_to_a_promoted_name(
     trail: Trail, gone: Callable[[Trail], None], role: str, alias: str
 ) -> None:
     version = registered_by_hand(trail, "evil")
-    good(_by_mlflow(trail, "developer", "evil", alias, version))  # nothing was promoted yet
+    good(by_mlflow(trail, "developer", "evil", alias, version))  # nothing was promoted yet
     promoted(trail)
     gone(trail)
     fields: dict[str, Any] = {"name": "evil", "new_name": "churn"}

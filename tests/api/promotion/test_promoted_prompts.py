@@ -11,10 +11,9 @@ import pytest
 
 from mltrail_server import worker
 from mltrail_server.store.registry import aliases as alias_store
+from tests.api.promotion.alias_routes import ROUTES
 from tests.api.promotion.merges import CHANGE, merged
-from tests.api.promotion.promoting import by_hand, promote
-from tests.api.promotion.test_managed_aliases import ROUTES
-from tests.api.promotion.test_provenance import statement
+from tests.api.promotion.promoting import by_hand, promote, statement
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import Pipeline
 from tests.mlflow_client import Mlflow, good

@@ -3,13 +3,11 @@
 https://slsa.dev/spec/v1.0/provenance
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,7 +23,7 @@ from mltrail_server.services.promotion.provenance import Signer, signer
 from mltrail_server.settings import Settings
 from mltrail_server.store.files import files
 from tests.api.promotion.merges import merged, open_request
-from tests.api.promotion.promoting import promote
+from tests.api.promotion.promoting import promote, provenance_of, statement
 from tests.api.trail import SHAS, Trail
 from tests.clock import FrozenClock
 from tests.fakes.gitlab.serving import Serving
@@ -40,19 +38,6 @@ PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decod
 @pytest.fixture
 def gitlab_settings(gitlab_settings: Settings) -> Settings:
     return replace(gitlab_settings, signing_key=PEM)
-
-
-def provenance_of(trail: Trail, version: str = "1.0.0", *, model: str = "churn", status: int = 200) -> Any:
-    answer = trail.client.get(
-        f"/api/v4/projects/42/ml/models/{model}/versions/{version}/provenance",
-        headers={"Authorization": f"Bearer {trail.team.tokens['guest']}"},
-    )
-    assert answer.status_code == status, answer.get_data(as_text=True)
-    return answer.get_json()
-
-
-def statement(trail: Trail, version: str = "1.0.0", *, model: str = "churn") -> Any:
-    return json.loads(base64.b64decode(provenance_of(trail, version, model=model)["envelope"]["payload"]))
 
 
 def test_it_names_builder_materials_and_every_file(trail: Trail) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from mltrail_server.domain.comparison import NO_BASELINE
-from tests.api.promotion.promoting import promote
-from tests.api.promotion.test_provenance import statement
+from tests.api.promotion.promoting import promote, statement
 from tests.api.review.evaluated import USUAL, Evaluated, How, Said, answers, change, evaluate, evaluate_with, say
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail

@@ -1,5 +1,6 @@
 """Traces that a caller logs, as MLflow's clients of today and of MLflow 2 do."""
 
+import json
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -24,6 +25,15 @@ class Traces(Mlflow):
 
     def info(self, trace_id: str = "tr-1") -> Any:
         return self.three("GET", f"/{trace_id}")["trace"]["trace_info"]
+
+    def assess(self, trace_id: str, name: str, value: object, **more: Any) -> None:
+        """Say something of a trace: a value that is a dictionary is an expectation."""
+        what = {"feedback": {"value": value}}
+        if isinstance(value, dict):
+            text = json.dumps(value["expected"])
+            what = {"expectation": {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": text}}}
+        said = {"assessment_name": name, "source": {"source_type": "CODE", "source_id": "test"}, **what, **more}
+        self.three("POST", f"/{trace_id}/assessments", assessment=said)
 
     def _send(self, version: str, method: str, path: str, fields: dict[str, Any]) -> Any:
         carried = {"query_string": fields} if method == "GET" else {"json": fields}

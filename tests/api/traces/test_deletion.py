@@ -12,7 +12,7 @@ from mltrail_server.services.admin.purge import PurgeRequest, purge
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from tests.api.traces.caller import Traces, traces_by
-from tests.api.traces.test_search import assess, send_spans
+from tests.api.traces.traces_json import send_spans
 from tests.api.tracking.runs import by, new_run
 from tests.api.trail import SHAS, Trail
 from tests.clock import DAY, FrozenClock
@@ -39,7 +39,7 @@ def rows(deps: Deps, project_id: int = 1) -> dict[str, int]:
 def full(traces: Traces, trace_id: str, **fields: Any) -> None:
     traces.start(trace_id, **fields)
     send_spans(traces, trace_id, {"name": "agent"})
-    assess(traces, trace_id, "correct", value=True)
+    traces.assess(trace_id, "correct", value=True)
     traces.two("POST", "/link-prompts", trace_id=trace_id, prompt_versions=[{"name": "qa", "version": "1"}])
 
 

@@ -3,15 +3,14 @@
 https://mlflow.org/docs/latest/genai/tracing/search-traces/
 """
 
-import base64
-import json
 from typing import Any
 
 import pytest
 
 from mltrail_server.services.traces import search as service
 from tests.api.traces.caller import Traces
-from tests.mlflow_client import FILES, INVALID
+from tests.api.traces.traces_json import send_spans
+from tests.mlflow_client import INVALID
 
 
 def find(traces: Traces, text: str = "", **fields: Any) -> list[str]:
@@ -190,18 +189,6 @@ def test_limits_and_orders(traces: Traces, fields: dict[str, Any]) -> None:
     assert traces.refused("3.0", "POST", "/search", locations=where, **fields)[:2] == INVALID
 
 
-def assess(traces: Traces, trace_id: str, name: str, value: object, **more: Any) -> None:
-    """Say something of a trace: a value that is a dictionary is an expectation."""
-    what = {"feedback": {"value": value}}
-    if isinstance(value, dict):
-        text = json.dumps(value["expected"])
-        what = {"expectation": {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": text}}}
-    source = {"source_type": "CODE", "source_id": "test"}
-    traces.three(
-        "POST", f"/{trace_id}/assessments", assessment={"assessment_name": name, "source": source, **what, **more}
-    )
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -222,46 +209,21 @@ def test_what_was_said_of_traces(traces: Traces, text: str, expected: str) -> No
     for number in range(4):
         traces.start(f"tr-{number}", request_time=f"2026-11-28T18:00:0{number}Z")
     for number, correct, score in ((0, True, 0.5), (1, False, 1), (2, "yes", "1e999")):
-        assess(traces, f"tr-{number}", "correct", correct)
-        assess(traces, f"tr-{number}", "score", score)
-    assess(traces, "tr-2", "score", True)
-    assess(traces, "tr-3", "answer", {"expected": "Zürich"})
+        traces.assess(f"tr-{number}", "correct", correct)
+        traces.assess(f"tr-{number}", "score", score)
+    traces.assess("tr-2", "score", True)
+    traces.assess("tr-3", "answer", {"expected": "Zürich"})
     assert "".join(find(traces, text)).replace("tr-", "") == expected
 
 
 def test_what_was_said_of_a_session_counts_for_all_its_traces(traces: Traces) -> None:
     for number, session in enumerate("aab"):
         traces.start(f"tr-{number}", trace_metadata={"mlflow.trace.session": session})
-    assess(traces, "tr-0", "polite", value=True, metadata={"mlflow.trace.session": "a"})
-    assess(traces, "tr-0", "short", value=True)
+    traces.assess("tr-0", "polite", value=True, metadata={"mlflow.trace.session": "a"})
+    traces.assess("tr-0", "short", value=True)
     assert find(traces, "feedback.polite = 'true'") == ["tr-0", "tr-1"]
     assert find(traces, "feedback.polite IS NULL") == ["tr-2"]
     assert find(traces, "feedback.short = 'true'") == ["tr-0"]
-
-
-def send_spans(traces: Traces, trace_id: str, *spans: dict[str, Any]) -> None:
-    """Send the spans of a trace as MLflow's file: each with name, type, status and other attributes."""
-    written = [
-        {
-            "trace_id": "6L2KR9lGRrCBlXodOCkrDA==",
-            "span_id": base64.b64encode(bytes([number + 1] * 8)).decode(),
-            "parent_span_id": None,
-            "name": span["name"],
-            "start_time_unix_nano": 1,
-            "end_time_unix_nano": 2,
-            "events": [],
-            "status": {"code": f"STATUS_CODE_{span.get('status', 'OK')}", "message": ""},
-            "attributes": {
-                "mlflow.traceRequestId": json.dumps(trace_id),
-                "mlflow.spanType": json.dumps(span.get("type", "UNKNOWN")),
-                **{key: json.dumps(value) for key, value in span.get("attributes", {}).items()},
-            },
-        }
-        for number, span in enumerate(spans)
-    ]
-    path = f"0/traces/{trace_id}/artifacts/traces.json"
-    answer = traces.call("PUT", f"{FILES}/{path}", data=json.dumps({"spans": written}))
-    assert answer.status_code == 200, answer.get_data(as_text=True)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """MLflow's `traces.json`, sent and fetched as its clients do."""
 
+import base64
 import json
+from typing import Any
 
 from werkzeug.test import TestResponse
 
 from tests.api.traces.exporter import TRACE
-from tests.mlflow_client import FILES, Mlflow
+from tests.mlflow_client import FILES, Mlflow, good
 
 ID = f"tr-{TRACE}"
 FOLDER = f"0/traces/{ID}/artifacts"
@@ -42,3 +44,26 @@ def fetch(mlflow: Mlflow, path: str = FILE) -> bytes:
     answer = mlflow.call("GET", f"{FILES}/{path}")
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return answer.data
+
+
+def send_spans(mlflow: Mlflow, trace_id: str, *spans: dict[str, Any]) -> None:
+    """Send the spans of a trace as MLflow's file: each with name, type, status and other attributes."""
+    written = [
+        {
+            "trace_id": "6L2KR9lGRrCBlXodOCkrDA==",
+            "span_id": base64.b64encode(bytes([number + 1] * 8)).decode(),
+            "parent_span_id": None,
+            "name": span["name"],
+            "start_time_unix_nano": 1,
+            "end_time_unix_nano": 2,
+            "events": [],
+            "status": {"code": f"STATUS_CODE_{span.get('status', 'OK')}", "message": ""},
+            "attributes": {
+                "mlflow.traceRequestId": json.dumps(trace_id),
+                "mlflow.spanType": json.dumps(span.get("type", "UNKNOWN")),
+                **{key: json.dumps(value) for key, value in span.get("attributes", {}).items()},
+            },
+        }
+        for number, span in enumerate(spans)
+    ]
+    good(put(mlflow, json.dumps({"spans": written}).encode(), FILE.replace(ID, trace_id)))
