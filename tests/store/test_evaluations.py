@@ -142,6 +142,8 @@ def test_what_other_jobs_and_people_have_written_is_not_read_as_evidence(deps: D
         link = {"project_id": PROJECT, "candidate_iid": 2, "pipeline_id": 9, "part": 0, "verified": True}
         tx.connection.execute(sa.insert(schema.candidate_job), [{**link, "job_id": 7, "late": False}])
         tx.connection.execute(sa.insert(schema.candidate_job), [{**link, "job_id": 8, "late": True}])
+        linked_by = sa.update(schema.candidate_trace).where(schema.candidate_trace.c.project_id == PROJECT)
+        tx.connection.execute(linked_by.values(job_id=7))
         known = schema.assessment.c
         for scorer, job_id in (("correct", 7), ("grounded", 8)):
             of_scorer = sa.update(schema.assessment).where(known.project_id == PROJECT, known.name == scorer)

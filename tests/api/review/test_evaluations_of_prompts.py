@@ -126,6 +126,11 @@ def test_the_newest_word_of_the_run_s_own_job_counts(trail: Trail) -> None:
     ("here", "says"),
     [
         (How(digest="sha256:b"), "this scorer is not the baseline's: its code has changed"),
+        (
+            How(digest="", judge="openai:/gpt-4.1"),
+            "this scorer does not say which code it runs, and the baseline's does",
+        ),
+        (USUAL, "no model judges here, and in the baseline one does"),
         (How(judge="openai:/gpt-5"), "another model judges here than in the baseline"),
         (How(judge="openai:/gpt-4.1", expected=["x"] * 20), "20 cases have other expectations than in the baseline"),
     ],

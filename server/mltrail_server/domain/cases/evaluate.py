@@ -34,6 +34,8 @@ NOT_THERE = "the baseline does not have this scorer"
 _OTHER_KIND = "this scorer gives other kinds of answers than in the baseline"
 _OTHER_CODE = "this scorer is not the baseline's: its code has changed"
 _OTHER_JUDGE = "another model judges here than in the baseline"
+_NO_CODE = "this scorer does not say which code it runs, and the baseline's does"
+_NO_JUDGE = "no model judges here, and in the baseline one does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +225,7 @@ def _problem_of_scorer(one: _Scorer, here: RunAnswers, there: RunAnswers, differ
     problems = (
         (one.name not in here.scorers, _NOT_HERE, True),
         (one.name not in there.scorers, NOT_THERE, False),
-        (differs is not None and differs.what == "scorer", _OTHER_CODE, True),
-        (differs is not None, _OTHER_JUDGE, True),
+        (differs is not None, _sentence_of(differs), True),
         (len(kinds) > 1, _OTHER_KIND, True),
         (one.kind is Kind.OTHER, _NOT_COMPARED, False),
         (one.kind is Kind.SCORE and one.better is None, _WHICH_WAY, False),
@@ -233,16 +234,24 @@ def _problem_of_scorer(one: _Scorer, here: RunAnswers, there: RunAnswers, differ
 
 
 def _differs(name: str, here: RunAnswers, there: RunAnswers | None) -> Differs | None:
-    """Tell whether a scorer's code, or the model that judges, is another one. What a side does not say is no
-    difference, since older clients say neither.
+    """Tell whether a scorer's code, or the model that judges, is another one. Older clients say neither, so what the
+    baseline does not say is no difference; but not to say any more what the baseline says is no way to pass.
     """
     if there is None:
         return None
     for what, mine, theirs in (("scorer", here.digests, there.digests), ("judge", here.judges, there.judges)):
         now, before = mine.get(name, frozenset()), theirs.get(name, frozenset())
-        if now and before and now != before:
+        if before and now != before and name in here.scorers:
             return Differs(what, ", ".join(sorted(now)), ", ".join(sorted(before)))
     return None
+
+
+def _sentence_of(differs: Differs | None) -> str:
+    if differs is None:
+        return ""
+    if differs.what == "scorer":
+        return _OTHER_CODE if differs.here else _NO_CODE
+    return _OTHER_JUDGE if differs.here else _NO_JUDGE
 
 
 def _worst(one: _Scorer, runs: Iterable[RunAnswers]) -> float | None:

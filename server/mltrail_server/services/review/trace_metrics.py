@@ -8,7 +8,7 @@ from mltrail_server.domain.trace_metrics import Spent
 from mltrail_server.domain.traces import COST_KEY, TOKENS_KEY
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import evaluations
-from mltrail_server.store.review.evaluations import Linked
+from mltrail_server.store.review.evaluations import JobRow, Linked
 
 _MOST_TRACES = 20_000
 """Of all runs of a report together: the newest runs' come first."""
@@ -22,11 +22,11 @@ def of(tx: Transaction, runs: Sequence[Run]) -> dict[int, dict[str, float]]:
     read = _newest(linked)
     if not read:
         return {iid: trace_metrics.unknown([trace_metrics.LATENCY_P50]) for iid in linked}
-    late = _late_jobs(tx, [run for run in runs if run.iid in read])
+    late = _jobs_of_snapshots(tx, [run for run in runs if run.iid in read])
     spent = {iid: Spent() for iid in read}
     left_out = set()
     for row in evaluations.traces(tx, read):
-        if row.job_id in late.get(row.candidate_iid, ()):
+        if row.candidate_iid in late and evaluations.is_late(row, late[row.candidate_iid]):
             left_out.add((row.candidate_iid, row.id))
         elif row.duration_ms is not None and row.duration_ms >= 0:
             spent[row.candidate_iid].durations.append(float(row.duration_ms))
@@ -53,11 +53,10 @@ def _newest(linked: Mapping[int, Linked]) -> list[int]:
     return read
 
 
-def _late_jobs(tx: Transaction, runs: Iterable[Run]) -> dict[int, set[int]]:
-    """List the jobs whose traces don't count, of runs that count as they were before those wrote to them."""
+def _jobs_of_snapshots(tx: Transaction, runs: Iterable[Run]) -> dict[int, list[JobRow]]:
+    """List the jobs of runs that count as they were before late jobs wrote to them."""
     snapshots = [run.iid for run in runs if run.snapshot_iid is not None]
-    late: dict[int, set[int]] = {}
+    found: dict[int, list[JobRow]] = {iid: [] for iid in snapshots}
     for job in evaluations.own_jobs(tx, snapshots) if snapshots else ():
-        if job.late:
-            late.setdefault(job.candidate_iid, set()).add(job.job_id)
-    return late
+        found[job.candidate_iid].append(job)
+    return found

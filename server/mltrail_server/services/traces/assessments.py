@@ -13,13 +13,11 @@ from typing import Any
 from mltrail_server.domain import limits
 from mltrail_server.domain.assessments import Assessment, Kind, new_id, shortened_stack
 from mltrail_server.domain.errors import Code, MltrailError, already_exists, forbidden, invalid, not_found
-from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.traces import assessments as store
 from mltrail_server.store.traces import traces as trace_store
-from mltrail_server.store.tracking import candidates
 
 from . import redact, rights
 
@@ -146,10 +144,9 @@ def _check_own(scope: Scope, assessment: Assessment) -> None:
 def _signed(tx: Transaction, scope: Scope, told: Assessment) -> Assessment:
     """Return an assessment as the caller's."""
     job_id = rights.job_of(scope)
-    if scope.actor.kind is TokenKind.DETACHED and scope.actor.candidate_iid is not None:
+    if not rights.detached_may_add(tx, scope, told.trace_id):
         # Its token may be valid for weeks to come. What was reported and reviewed must not change.
-        candidate = candidates.get_by_iid(tx, scope.actor.candidate_iid)
-        job_id = None if candidate is None or candidate.status.ended else job_id
+        job_id = None
     return replace(told, id=told.id or new_id(), valid=True, job_id=job_id, user_name=scope.actor.user_name)
 
 

@@ -12,7 +12,9 @@ from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.traces import Trace
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import stamp
+from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.traces import links
 from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 
@@ -22,8 +24,15 @@ def may_change(scope: Scope, trace: Trace) -> bool:
     return trace.job_id is None or trace.job_id == job_of(scope)
 
 
-def check_may_change(scope: Scope, trace: Trace) -> None:
-    """Raise FORBIDDEN for everybody except the trace's own job."""
+def check_may_change(tx: Transaction, scope: Scope, trace: Trace) -> None:
+    """Raise FORBIDDEN for everybody except the trace's own job. The token of a detached run may be valid for weeks to
+    come: it changes traces of that run only, and none once the run has ended, since they may have been reviewed.
+    """
+    if not detached_may_add(tx, scope, trace.id):
+        raise forbidden(
+            f"The trace {trace.id} stays as it is: this token is for one detached run, and that run has ended, or the "
+            "trace is another run's."
+        )
     if not may_change(scope, trace):
         raise forbidden(
             f"The trace {trace.id} was made by the CI job {trace.job_id}, and stays as that job logged it. What you "
@@ -50,6 +59,17 @@ def check_may_delete(scope: Scope, traces: Sequence[Trace]) -> None:
             )
 
 
+def detached_may_add(tx: Transaction, scope: Scope, trace_id: str) -> bool:
+    """Return whether the caller's token may add to a trace as its job: any token of a job may, that of a detached run
+    only until the run has ended, and never to what other runs rest on.
+    """
+    if scope.actor.candidate_iid is None:
+        return True
+    candidate = candidates.get_by_iid(tx, scope.actor.candidate_iid)
+    running = candidate.iid if candidate is not None and not candidate.status.ended else None
+    return not links.is_evidence(tx, trace_id, beside=running)
+
+
 def job_of(scope: Scope) -> int | None:
     """Return the job whose token the caller has; None for people and in local mode."""
     return scope.actor.job.job_id if scope.actor.job is not None else None
@@ -69,4 +89,7 @@ def counts_for(tx: Transaction, scope: Scope, eid: str) -> tuple[Candidate, bool
         return None
     if scope.actor.kind is TokenKind.DETACHED:
         return candidate, not candidate.status.ended
-    return candidate, stamp.may_measure(tx, scope, candidate)
+    if not stamp.may_measure(tx, scope, candidate):
+        return candidate, False
+    # Another job of the pipeline writes to the run by this, so what the run was before is kept.
+    return candidate, stamp.on_write(tx, scope, candidate, {WriteKind.TRACES}) == candidate.iid

@@ -29,13 +29,13 @@ def upload(scope: Scope, place: TraceFile, stream: BinaryIO, size: int | None) -
     """Store a file of a trace that was announced. Raises INVALID for a name that no such file has, TOO_LARGE."""
     if place.name == SPANS:
         with scope.project.read() as tx:
-            rights.check_may_change(scope, _owner(tx, place))
+            rights.check_may_change(tx, scope, _owner(tx, place))
         spans.receive_file(scope, place.experiment_iid, place.trace_id, _whole(stream, size))
         return
     if _ATTACHMENT.fullmatch(place.name) is None:
         raise invalid(f"A trace has the file {SPANS}, and attachments under UUIDs in the folder attachments.")
     with scope.project.read() as tx:
-        rights.check_may_change(scope, _owner(tx, place))
+        rights.check_may_change(tx, scope, _owner(tx, place))
         quotas.check(tx, scope, usage.BYTES, size or 0)
     stored = scope.deps.files.put(scope.project_id, stream, size=size, limit=MOST_OF_ATTACHMENT)
     try:

@@ -89,7 +89,7 @@ def begin(tx: Transaction, scope: Scope, told: Trace) -> Trace:
     existing = _known(store.get_to_write(tx, told.id), told.id)
     if existing.experiment_iid != told.experiment_iid:
         raise invalid(f"Trace with ID '{told.id}' already exists in another experiment.")
-    rights.check_may_change(scope, existing)
+    rights.check_may_change(tx, scope, existing)
     if not told.announced:
         return existing
     changes = _changes(told)
@@ -206,7 +206,7 @@ def link_to_run(scope: Scope, trace_ids: Sequence[str], eid: str) -> None:
         check_id(trace_id)
     with scope.project.write() as tx:
         candidate, number = candidates.writable(tx, scope, eid, {WriteKind.TRACES})
-        links.to_run(tx, candidate.iid, trace_ids, own=number == candidate.iid)
+        links.to_run(tx, candidate.iid, trace_ids, own=number == candidate.iid, job_id=rights.job_of(scope))
 
 
 def link_prompts(scope: Scope, trace_id: str, versions: Iterable[tuple[str, str]]) -> None:
@@ -243,15 +243,16 @@ def delete(scope: Scope, selection: Selection, *, run_eid: str | None = None, mo
     return deleted
 
 
-def forget(tx: Transaction, traces: Sequence[Trace], *, by: str | None) -> None:
-    """Remove traces in the caller's transaction. `by` is kept in their links to runs; None removes these, too."""
+def forget(tx: Transaction, traces: Sequence[Trace], *, by: str, own_job: int | None = None) -> None:
+    """Remove traces in the caller's transaction. `by` is kept in their links to runs, except in those that `own_job`
+    has made, which takes its own traces back.
+    """
     if not traces:
         return
     ids = [trace.id for trace in traces]
-    if by is None:
-        links.remove(tx, ids)
-    else:
-        links.note_deleted(tx, ids, by=by)
+    if own_job is not None:
+        links.remove(tx, ids, job_id=own_job)
+    links.note_deleted(tx, ids, by=by)
     for folder in (TraceFile(trace.experiment_iid, trace.id, "").folder for trace in traces):
         if files.is_folder(tx, folder):  # attachments, which few traces have
             files.delete(tx, folder)
@@ -261,7 +262,7 @@ def forget(tx: Transaction, traces: Sequence[Trace], *, by: str | None) -> None:
 def changeable(tx: Transaction, scope: Scope, trace_id: str) -> Trace:
     """Find a trace that the caller is about to change. Raises NOT_FOUND, and FORBIDDEN for one of another job."""
     trace = _known(store.get_to_write(tx, trace_id), trace_id)
-    rights.check_may_change(scope, trace)
+    rights.check_may_change(tx, scope, trace)
     return trace
 
 
@@ -282,9 +283,9 @@ def _known(trace: Trace | None, trace_id: str) -> Trace:
 def _delete_some(tx: Transaction, scope: Scope, found: Sequence[Trace]) -> int:
     rights.check_may_delete(scope, found)
     job_id = rights.job_of(scope)
-    taken_back = [one for one in found if one.job_id is not None and one.job_id == job_id]
-    forget(tx, taken_back, by=None)
-    forget(tx, [one for one in found if one.job_id is None or one.job_id != job_id], by=scope.actor.user_name)
+    by = scope.actor.user_name
+    forget(tx, [one for one in found if one.job_id is not None and one.job_id == job_id], by=by, own_job=job_id)
+    forget(tx, [one for one in found if one.job_id is None or one.job_id != job_id], by=by)
     return len(found)
 
 
@@ -355,7 +356,7 @@ def _link_to_its_run(tx: Transaction, scope: Scope, trace: Trace) -> None:
     found = rights.counts_for(tx, scope, eid) if eid else None
     if found is not None:
         candidate, own = found
-        links.to_run(tx, candidate.iid, [trace.id], own=own)
+        links.to_run(tx, candidate.iid, [trace.id], own=own, job_id=rights.job_of(scope))
 
 
 def _check_tag(scope: Scope, key: str, doing: str) -> None:

@@ -42,6 +42,7 @@ class TraceRow(NamedTuple):
     inputs_digest: str | None
     client_request_id: str | None
     job_id: int | None
+    linked_by: int | None  # the job that linked it to the run first
 
 
 class TextRow(NamedTuple):
@@ -101,6 +102,7 @@ def traces(tx: Transaction, candidate_iids: Sequence[int]) -> list[TraceRow]:
             _TRACE.c.inputs_digest,
             _TRACE.c.client_request_id,
             _TRACE.c.job_id,
+            _LINK.c.job_id,
         )
         .join(_TRACE, (_TRACE.c.project_id == _LINK.c.project_id) & (_TRACE.c.id == _LINK.c.trace_id))
         .where(*_own(tx, candidate_iids))
@@ -162,6 +164,14 @@ def own_jobs(tx: Transaction, candidate_iids: Sequence[int]) -> list[JobRow]:
         _JOB.c.project_id == tx.project_id, _JOB.c.candidate_iid.in_(list(candidate_iids)), _JOB.c.verified
     )
     return [JobRow(iid, job_id, bool(late)) for iid, job_id, late in tx.execute(query)]
+
+
+def is_late(trace: TraceRow, jobs: Iterable[JobRow]) -> bool:
+    """Whether a trace was made for a run, or linked to it, by others than the jobs that wrote to it before it had
+    ended. Asked of runs that count as they were then.
+    """
+    late: dict[int | None, bool] = {job.job_id: job.late for job in jobs}
+    return late.get(trace.job_id, False) or late.get(trace.linked_by, True)
 
 
 def dataset_names(tx: Transaction, candidate_iids: Sequence[int]) -> dict[int, list[str]]:

@@ -88,6 +88,8 @@ candidate_trace = Table(
     # Linked by one of the run's own jobs, or by anybody if no job's token vouches for the run: only such traces are
     # evidence.
     Column("own", Boolean, nullable=False),
+    # The job that linked it first: what a later job links does not count where a run counts as it was before that job.
+    Column("job_id", BigInteger),
     # Who has deleted the trace, which then has no other rows: evidence that was taken away is not the same as none.
     Column("deleted_by", Text),
     Index("ix_candidate_trace_trace", "project_id", "trace_id"),

@@ -15,12 +15,14 @@ _T = schema.candidate_trace
 _PROMPT = schema.trace_prompt
 
 
-def to_run(tx: Transaction, candidate_iid: int, trace_ids: Iterable[str], *, own: bool) -> None:
-    """Link traces to a run. A link that is the run's own stays so, whoever sends it again."""
-    rows = [
-        {"project_id": tx.project_id, "candidate_iid": candidate_iid, "trace_id": trace_id, "own": own}
-        for trace_id in sorted(set(trace_ids))
-    ]
+def to_run(
+    tx: Transaction, candidate_iid: int, trace_ids: Iterable[str], *, own: bool, job_id: int | None = None
+) -> None:
+    """Link traces to a run. A link that is the run's own stays so, whoever sends it again, and so does the job that was
+    the first to link it.
+    """
+    link = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "own": own, "job_id": job_id}
+    rows = [link | {"trace_id": trace_id} for trace_id in sorted(set(trace_ids))]
     tx.upsert(_T, rows, update=["own"] if own else ())
 
 
@@ -59,6 +61,15 @@ def note_deleted(tx: Transaction, trace_ids: Sequence[str], *, by: str) -> None:
     tx.execute(sa.update(_T).where(*where).values(deleted_by=by))
 
 
-def remove(tx: Transaction, trace_ids: Sequence[str]) -> None:
-    """Remove the links of traces that those have taken back who made them."""
-    tx.execute(sa.delete(_T).where(_T.c.project_id == tx.project_id, _T.c.trace_id.in_(trace_ids)))
+def remove(tx: Transaction, trace_ids: Sequence[str], *, job_id: int) -> None:
+    """Remove the links of traces that the job has made, which takes the traces back."""
+    where = (_T.c.project_id == tx.project_id, _T.c.trace_id.in_(trace_ids), _T.c.job_id == job_id)
+    tx.execute(sa.delete(_T).where(*where))
+
+
+def is_evidence(tx: Transaction, trace_id: str, *, beside: int | None) -> bool:
+    """Return whether a trace is evidence of a run other than the one `beside`, or of any."""
+    where = [_T.c.project_id == tx.project_id, _T.c.trace_id == trace_id, _T.c.own]
+    if beside is not None:
+        where.append(_T.c.candidate_iid != beside)
+    return tx.execute(sa.select(sa.literal(1)).where(*where).limit(1)).first() is not None

@@ -105,8 +105,11 @@ class _Making:
             return True
         return any(job.job_id == job_id and not (job.late and self.run.snapshot_iid is not None) for job in self.jobs)
 
+    def _is_late(self, row: TraceRow) -> bool:
+        return self.run.snapshot_iid is not None and evaluations.is_late(row, self.jobs)
+
     def answers(self, name: str, traces: Iterable[TraceRow], deleted: int) -> RunAnswers:
-        late = {job.job_id for job in self.jobs if job.late and self.run.snapshot_iid is not None}
+        own = {job.job_id for job in self.jobs}
         cases: dict[str, list[CaseTrace]] = {}
         expected: dict[str, set[tuple[str, str]]] = {}
         tests = set()
@@ -114,10 +117,13 @@ class _Making:
             tags = self.tags.get(row.id, {})
             failed = row.state == TraceState.ERROR
             known = self.marks.get(row.id, {})
-            case = _identity(row, tags.get(TEST_TAG))
-            if row.job_id in late or case is None or not (known or (failed and tags)):
+            # Whoever made it can still change what is said of another's trace, but not its inputs.
+            fixed = not own or row.job_id in own
+            test = tags.get(TEST_TAG) if fixed else None
+            case = _identity(row, test, by_inputs=not fixed)
+            if self._is_late(row) or case is None or not (known or (failed and tags)):
                 continue
-            if TEST_TAG in tags:
+            if test:
                 tests.add(case)
             cases.setdefault(case, []).append(CaseTrace(row.id, known, failed))
             expected.setdefault(case, set()).update(self.expected.get(row.id, {}).items())
@@ -134,13 +140,13 @@ class _Making:
         )
 
 
-def _identity(row: TraceRow, test: str | None) -> str | None:
+def _identity(row: TraceRow, test: str | None, *, by_inputs: bool) -> str | None:
     """Name the case that a trace answers: its test, the id that a user has given it, or a digest of its inputs, which
-    is also that of a dataset's record. None if nothing tells it from others.
+    is also that of a dataset's record, and which comes first with `by_inputs`. None if nothing tells it from others.
     """
-    if test or row.client_request_id:
-        return test or row.client_request_id
-    return row.inputs_digest[:_SHOWN] if row.inputs_digest else None
+    if row.inputs_digest and (by_inputs or not (test or row.client_request_id)):
+        return row.inputs_digest[:_SHOWN]
+    return test or row.client_request_id
 
 
 def _digest(pairs: Iterable[tuple[str, str]]) -> str:

@@ -93,6 +93,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("own", sa.Boolean(), nullable=False),
+        sa.Column("job_id", sa.BigInteger(), nullable=True),
         sa.Column("deleted_by", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.PrimaryKeyConstraint("project_id", "candidate_iid", "trace_id", name=op.f("pk_candidate_trace")),
         sqlite_with_rowid=False,
