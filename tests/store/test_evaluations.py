@@ -1,5 +1,6 @@
 """What a report reads of evaluations: as much as it has to, in as many statements for two cases as for five hundred."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -121,6 +122,18 @@ def test_latency_is_that_of_the_traces(deps: Deps) -> None:
     with deps.project(PROJECT).read() as tx:
         found = trace_metrics.of(tx, list(RUNS.values()))
     assert found == {iid: {"traces/latency_p50_ms": 150.0, "traces/latency_p95_ms": 195.0} for iid in RUNS}
+
+
+def test_what_more_traces_than_are_read_have_taken_is_unknown(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_metrics, "_MOST_TRACES", 5)
+    with deps.project(PROJECT).write() as tx:
+        fill(tx, 1, runs=(1,))
+        fill(tx, 6, runs=(2,))
+    for runs in ((1, 2), (2,)):
+        with deps.project(PROJECT).read() as tx:
+            found = trace_metrics.of(tx, [RUNS[iid] for iid in runs])
+        assert found.keys() == {*runs}
+        assert math.isnan(found[2]["traces/latency_p50_ms"])
 
 
 def test_a_run_with_too_many_traces_says_so(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:

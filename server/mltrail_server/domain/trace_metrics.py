@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
 
+from .traces import COST_KEY
+
 PREFIX = "traces/"
 LATENCY_P50 = "traces/latency_p50_ms"
 LATENCY_P95 = "traces/latency_p95_ms"
@@ -29,6 +31,17 @@ class Spent:
     tokens: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
 
+    def add_duration(self, milliseconds: int | None) -> None:
+        if milliseconds is not None and milliseconds >= 0:
+            self.durations.append(float(milliseconds))
+
+    def add(self, key: str, text: str) -> None:
+        """Add what a trace's metadata say of its tokens, or of its cost."""
+        values, total = (self.costs, total_cost) if key == COST_KEY else (self.tokens, total_tokens)
+        number = total(text)
+        if number is not None:
+            values.append(number)
+
     def metrics(self) -> dict[str, float]:
         found: dict[str, float] = {}
         if self.durations:
@@ -42,7 +55,7 @@ class Spent:
 
 
 def unknown(names: Iterable[str] = NAMES) -> dict[str, float]:
-    """Return what is known of a run some of whose traces others have deleted: the rest might look better."""
+    """Return what is known of a run some of whose traces are deleted or unread: the rest might look better."""
     return dict.fromkeys(names, math.nan)
 
 

@@ -288,30 +288,31 @@ def _cases(
     scorers: Sequence[_Scorer], here: RunAnswers, there: RunAnswers | None, comparable: set[str]
 ) -> Iterator[EvaluatedCase]:
     """Yield each case: those here in their order, then those that only the baseline has."""
-    theirs = there.cases if there is not None else {}
-    mine, others = here.scorers, there.scorers if there is not None else set()
-    for place, name in enumerate([*here.cases, *(case for case in theirs if case not in here.cases)], 1):
+    baseline = there or RunAnswers(0, "", here.evaluation)
+    mine, theirs = here.scorers, baseline.scorers
+    tests = here.tests | baseline.tests
+    passing = [one.name for one in scorers if one.passes]
+    for place, name in enumerate({**here.cases, **baseline.cases}, 1):
         now = _read(scorers, here.cases.get(name, ()), mine)
-        before = _read(scorers, theirs.get(name, ()), others)
-        broke: list[str] = []
-        fixed: list[str] = []
-        failed: list[str] = []
-        judged = False
-        for one in scorers:
-            if not one.passes:
-                continue
-            new, old = _share(one.name, now), _share(one.name, before)
-            if now and new is None and old is not None:
-                failed.append(one.name)  # leaving out a judgement is no way to pass
-            judged = judged or new is not None
-            if new is not None and new < 1:
-                failed.append(one.name)
-            if one.name in comparable and new is not None and old is not None and new != old:
-                (broke if new < old else fixed).append(one.name)
-        passed = not failed if judged or failed else None
-        tests = here.tests | (there.tests if there is not None else frozenset())
+        before = _read(scorers, baseline.cases.get(name, ()), theirs)
         label = _label(name, place, is_test=name in tests)
-        yield EvaluatedCase(name, label, now, before, tuple(broke), tuple(fixed), tuple(failed), passed)
+        yield _judged(EvaluatedCase(name, label, now, before), passing, comparable)
+
+
+def _judged(case: EvaluatedCase, passing: Sequence[str], comparable: set[str]) -> EvaluatedCase:
+    """Say which scorers fail a case here, and which of those that can be compared broke or fixed it."""
+    now, before = _shares(passing, case.here), _shares(passing, case.baseline)
+    # Leaving out a judgement is no way to pass.
+    left_out = before.keys() - now.keys() if case.here else set()
+    failed = tuple(name for name in passing if name in left_out or now.get(name, 1) < 1)
+    both = [name for name in passing if name in comparable and name in now and name in before]
+    return replace(
+        case,
+        broke=tuple(name for name in both if now[name] < before[name]),
+        fixed=tuple(name for name in both if now[name] > before[name]),
+        failed=failed,
+        passed=not failed if now or failed else None,
+    )
 
 
 def _read(scorers: Sequence[_Scorer], traces: Sequence[CaseTrace], known: set[str]) -> tuple[CaseTrace, ...]:
@@ -328,10 +329,10 @@ def _read(scorers: Sequence[_Scorer], traces: Sequence[CaseTrace], known: set[st
     )
 
 
-def _share(scorer: str, traces: Sequence[CaseTrace]) -> float | None:
-    """Return in how many of a case's answers a scorer passes it; None if it has judged none."""
-    found_marks = [trace.marks[scorer].passed for trace in traces if scorer in trace.marks]
-    return sum(map(bool, found_marks)) / len(found_marks) if found_marks else None
+def _shares(scorers: Iterable[str], traces: Sequence[CaseTrace]) -> dict[str, float]:
+    """Return in how many of a case's answers each scorer passes it, without the scorers that have judged none."""
+    passed = {name: [bool(one.marks[name].passed) for one in traces if name in one.marks] for name in scorers}
+    return {name: fmean(each) for name, each in passed.items() if each}
 
 
 def _label(name: str, place: int, *, is_test: bool) -> str:

@@ -118,9 +118,7 @@ class Bounds:
         return _Found(passed < least * len(judged), sentence)
 
     def _broke(self, passing: Sequence[ScorerResult], cases: Sequence[EvaluatedCase], most: int) -> _Found:
-        held = [one.result for one in passing if one.result.problem != evaluate.NOT_THERE] or [
-            one.result for one in passing
-        ]
+        held = _without_new([one.result for one in passing])
         unknown = sorted((one for one in held if one.compared is None), key=lambda one: not one.ours)
         names = {one.name for one in passing}
         both = [one for one in cases if one.here and one.baseline]
@@ -160,14 +158,17 @@ def selected(rule: Rule, scorers: Iterable[ScorerResult]) -> list[ScorerResult]:
 
 
 def tables(rule: Rule, known: Iterable[CaseResult]) -> list[CaseResult]:
-    """List the scorers' tables that a rule with `worse_by` compares. A scorer that is new here is none of them, unless
-    all are.
-    """
+    """List the scorers' tables that a rule with `worse_by` compares."""
     of_rule = [one for one in known if one.evaluation == rule.cases and one.scorer]
     if rule.scorer is not None:
         matching = set(globs.matching([one.scorer for one in of_rule], rule.scorer))
         of_rule = [one for one in of_rule if one.scorer in matching]
-    return [one for one in of_rule if one.problem != evaluate.NOT_THERE] or of_rule
+    return _without_new(of_rule)
+
+
+def _without_new(results: list[CaseResult]) -> list[CaseResult]:
+    """Leave out the scorers that are new here, unless all are."""
+    return [one for one in results if one.problem != evaluate.NOT_THERE] or results
 
 
 def unlogged(rule: Rule, known: Iterable[CaseResult]) -> CaseResult | None:

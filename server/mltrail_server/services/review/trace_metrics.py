@@ -15,41 +15,42 @@ _MOST_TRACES = 20_000
 
 
 def of(tx: Transaction, runs: Sequence[Run]) -> dict[int, dict[str, float]]:
-    """Compute the metrics of runs that have traces, by the run's number. One statement if none has any, else three or
-    four.
+    """Compute the metrics of runs that have traces, by the run's number. They are unknown if some traces of a run are
+    deleted or too many to be read. One statement if no run has any, else three or four.
     """
     linked = evaluations.linked(tx, [run.iid for run in runs])
     read = _newest(linked)
-    if not read:
-        return {iid: trace_metrics.unknown([trace_metrics.LATENCY_P50]) for iid in linked}
-    late = _jobs_of_snapshots(tx, [run for run in runs if run.iid in read])
-    spent = {iid: Spent() for iid in read}
-    left_out = set()
-    for row in evaluations.traces(tx, read):
-        if row.candidate_iid in late and evaluations.is_late(row, late[row.candidate_iid]):
-            left_out.add((row.candidate_iid, row.id))
-        elif row.duration_ms is not None and row.duration_ms >= 0:
-            spent[row.candidate_iid].durations.append(float(row.duration_ms))
-    for text in evaluations.metadata(tx, read, [TOKENS_KEY, COST_KEY]):
-        if (text.candidate_iid, text.trace_id) in left_out:
-            continue
-        one, is_cost = spent[text.candidate_iid], text.key == COST_KEY
-        number = (trace_metrics.total_cost if is_cost else trace_metrics.total_tokens)(text.value)
-        if number is not None:
-            (one.costs if is_cost else one.tokens).append(number)
+    spent = _spent(tx, [run for run in runs if run.iid in read])
     found = {iid: one.metrics() for iid, one in spent.items()}
     for iid, count in linked.items():
-        if count.deleted:
+        if count.deleted or iid not in read:
             found[iid] = trace_metrics.unknown(found.get(iid) or [trace_metrics.LATENCY_P50])
     return found
 
 
-def _newest(linked: Mapping[int, Linked]) -> list[int]:
-    left, read = _MOST_TRACES, []
+def _spent(tx: Transaction, runs: Sequence[Run]) -> dict[int, Spent]:
+    """Read what the traces of runs have taken, each run by its number."""
+    spent = {run.iid: Spent() for run in runs}
+    if not spent:
+        return {}
+    jobs = _jobs_of_snapshots(tx, runs)
+    counted = set()
+    for row in evaluations.traces(tx, list(spent)):
+        if row.candidate_iid not in jobs or not evaluations.is_late(row, jobs[row.candidate_iid]):
+            counted.add((row.candidate_iid, row.id))
+            spent[row.candidate_iid].add_duration(row.duration_ms)
+    for text in evaluations.metadata(tx, list(spent), [TOKENS_KEY, COST_KEY]):
+        if (text.candidate_iid, text.trace_id) in counted:
+            spent[text.candidate_iid].add(text.key, text.value)
+    return spent
+
+
+def _newest(linked: Mapping[int, Linked]) -> set[int]:
+    left, read = _MOST_TRACES, set()
     for iid in sorted(linked, reverse=True):
         if 0 < linked[iid].traces <= left:
             left -= linked[iid].traces
-            read.append(iid)
+            read.add(iid)
     return read
 
 

@@ -108,22 +108,23 @@ class _Making:
     def _is_late(self, row: TraceRow) -> bool:
         return self.run.snapshot_iid is not None and evaluations.is_late(row, self.jobs)
 
+    def _case_of(self, row: TraceRow) -> tuple[str | None, bool]:
+        """Name the case that a trace answers, and say whether it is a test."""
+        # Whoever made it can still change what is said of another's trace, but not its inputs.
+        fixed = not self.jobs or any(job.job_id == row.job_id for job in self.jobs)
+        test = self.tags.get(row.id, {}).get(TEST_TAG) if fixed else None
+        return _identity(row, test, by_inputs=not fixed), bool(test)
+
     def answers(self, name: str, traces: Iterable[TraceRow], deleted: int) -> RunAnswers:
-        own = {job.job_id for job in self.jobs}
         cases: dict[str, list[CaseTrace]] = {}
         expected: dict[str, set[tuple[str, str]]] = {}
         tests = set()
         for row in traces:
-            tags = self.tags.get(row.id, {})
-            failed = row.state == TraceState.ERROR
-            known = self.marks.get(row.id, {})
-            # Whoever made it can still change what is said of another's trace, but not its inputs.
-            fixed = not own or row.job_id in own
-            test = tags.get(TEST_TAG) if fixed else None
-            case = _identity(row, test, by_inputs=not fixed)
-            if self._is_late(row) or case is None or not (known or (failed and tags)):
+            case, is_test = self._case_of(row)
+            known, failed = self.marks.get(row.id, {}), row.state == TraceState.ERROR
+            if case is None or self._is_late(row) or not (known or (failed and row.id in self.tags)):
                 continue
-            if test:
+            if is_test:
                 tests.add(case)
             cases.setdefault(case, []).append(CaseTrace(row.id, known, failed))
             expected.setdefault(case, set()).update(self.expected.get(row.id, {}).items())
