@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.review.evaluated import How, answers, evaluate, evaluate_with, say
-from tests.api.review.test_evaluations_of_prompts import Sides, a_contract
+from tests.api.review.evaluated_sides import Sides, a_contract
 from tests.api.traces.caller import told
 from tests.api.traces.calls import post, start_trace
 from tests.api.trail import Trail
