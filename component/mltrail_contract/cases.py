@@ -15,7 +15,7 @@ from .model import (
     Then,
     Tolerance,
 )
-from .nodes import Entry, shown
+from .nodes import Entries, Entry, shown
 
 TABLE = ("table", "id", "label", "prediction", "score", "threshold", "better", "positive", "cluster", "measure")
 EVALUATION = ("evaluation", "scorers", "pass_at", "better")
@@ -57,20 +57,20 @@ def _evaluation(name: str, entry: Entry) -> Evaluation:
     ways = {scorer: way for scorer, one in better.items() if (way := one.choice(HigherOrLower)) is not None}
     return Evaluation(
         name,
-        (found["evaluation"].text() if "evaluation" in found else None) or "",
-        scorers=found["scorers"].each(Entry.text) if "scorers" in found else ("*",),
+        found.text("evaluation") or "",
+        scorers=found.each("scorers", Entry.text, ("*",)),
         pass_at=bars,
         better=ways,
         line=entry.line,
     )
 
 
-def is_about_cases(found: Mapping[str, Entry]) -> bool:
+def is_about_cases(found: Entries) -> bool:
     """Whether a rule's keys are those of a rule about cases."""
     return any(key in found for key in ("cases", "broke_at_most", *OF_EVALUATIONS))
 
 
-def rule(entry: Entry, found: Mapping[str, Entry], known: Sources, worse_by: Tolerance | None) -> Rule:
+def rule(entry: Entry, found: Entries, known: Sources, worse_by: Tolerance | None) -> Rule:
     """Read a rule about cases. `known` are what the model has; `worse_by` has been read."""
     for key in (key for key in _OF_METRICS if key in found):
         found[key].add_problem("a rule is about a metric or about cases; make two rules of it")
@@ -79,21 +79,21 @@ def rule(entry: Entry, found: Mapping[str, Entry], known: Sources, worse_by: Tol
     made = Rule(
         "",
         worse_by=worse_by,
-        then=(found["then"].choice(Then) if "then" in found else None) or Then.FAIL,
-        target=found["target"].text() if "target" in found else None,
+        then=found.choice("then", Then) or Then.FAIL,
+        target=found.text("target"),
         line=entry.line,
         cases=_named(entry, found, known),
-        broke_at_most=_most(found["broke_at_most"]) if "broke_at_most" in found else None,
-        scorer=found["scorer"].text() if "scorer" in found else None,
-        pass_rate_at_least=_rate(found["pass_rate_at_least"]) if "pass_rate_at_least" in found else None,
-        must_pass=found["must_pass"].each(Entry.text) if "must_pass" in found else (),
+        broke_at_most=found.read("broke_at_most", _most),
+        scorer=found.text("scorer"),
+        pass_rate_at_least=found.read("pass_rate_at_least", _rate),
+        must_pass=found.each("must_pass", Entry.text),
     )
     if "must_pass" in found and not found["must_pass"].reader.problems and not made.must_pass:
         found["must_pass"].add_problem("is empty: name the cases that must pass, or leave it out")
     return made
 
 
-def _named(entry: Entry, found: Mapping[str, Entry], known: Sources) -> str | None:
+def _named(entry: Entry, found: Entries, known: Sources) -> str | None:
     if "cases" not in found:
         entry.add_problem("cases is missing: which table of cases does the rule apply to?")
         return None
@@ -141,11 +141,11 @@ def _table(name: str, entry: Entry) -> CaseTable | None:
         label=texts.get("label"),
         prediction=texts.get("prediction"),
         score=texts.get("score"),
-        threshold=found["threshold"].number() if "threshold" in found else None,
-        better=(found["better"].choice(HigherOrLower) if "better" in found else None) or HigherOrLower.HIGHER,
+        threshold=found.number("threshold"),
+        better=found.choice("better", HigherOrLower) or HigherOrLower.HIGHER,
         positive=texts.get("positive"),
         cluster=texts.get("cluster"),
-        given_measure=found["measure"].choice(Measure) if "measure" in found else None,
+        given_measure=found.choice("measure", Measure),
         line=entry.line,
     )
     if len(entry.reader.problems) == before:
@@ -153,7 +153,7 @@ def _table(name: str, entry: Entry) -> CaseTable | None:
     return made if len(entry.reader.problems) == before else None
 
 
-def _check(entry: Entry, found: Mapping[str, Entry], made: CaseTable) -> None:
+def _check(entry: Entry, found: Entries, made: CaseTable) -> None:
     if not made.table:
         entry.add_problem("table is missing: which file among the run's artifacts has the cases?")
     elif not _is_path(made.table):
@@ -172,7 +172,7 @@ def _check(entry: Entry, found: Mapping[str, Entry], made: CaseTable) -> None:
     _check_measure(found, made)
 
 
-def _check_prediction(entry: Entry, found: Mapping[str, Entry], made: CaseTable) -> None:
+def _check_prediction(entry: Entry, found: Entries, made: CaseTable) -> None:
     if made.label is None:
         entry.add_problem("label is missing: which column has what the prediction should be?")
     for key in ("threshold", "better"):
@@ -180,14 +180,14 @@ def _check_prediction(entry: Entry, found: Mapping[str, Entry], made: CaseTable)
             found[key].add_problem("belongs to a score, and this table has predictions")
 
 
-def _check_score(found: Mapping[str, Entry], made: CaseTable) -> None:
+def _check_score(found: Entries, made: CaseTable) -> None:
     if made.label is not None and "better" in found:
         found["better"].add_problem("with a label, a higher score means the positive label; leave out better")
     if made.label is None and made.positive is not None:
         found["positive"].add_problem("is the label that a high score means; add label")
 
 
-def _check_measure(found: Mapping[str, Entry], made: CaseTable) -> None:
+def _check_measure(found: Entries, made: CaseTable) -> None:
     """Check that the table has what its measure is computed from."""
     measure = made.given_measure
     if measure in OF_CLASSES and not made.right_or_wrong:

@@ -52,14 +52,14 @@ class Reader:
             )
             raise ContractError(self.problems)
 
-    def mapping(self, node: yaml.Node, key: str, known: Iterable[str] | None = None) -> "dict[str, Entry]":
+    def mapping(self, node: yaml.Node, key: str, known: Iterable[str] | None = None) -> "Entries":
         """Read a mapping. `known` lists the allowed keys; None allows any."""
         if not isinstance(node, yaml.MappingNode):
             self.add_problem(node, key, f"expected a mapping (`name: value` lines), found {_kind(node)}")
-            return {}
+            return Entries()
         self.count(node, key, len(node.value))
         names = None if known is None else tuple(known)
-        found: dict[str, Entry] = {}
+        found = Entries()
         for name_node, value in node.value:
             if not isinstance(name_node, yaml.ScalarNode):
                 self.add_problem(name_node, key, "a key must be plain text")
@@ -86,7 +86,7 @@ class Entry:
     def add_problem(self, message: str) -> None:
         self.reader.add_problem(self.node, self.key, message)
 
-    def mapping(self, known: Iterable[str] | None = None) -> "dict[str, Entry]":
+    def mapping(self, known: Iterable[str] | None = None) -> "Entries":
         return self.reader.mapping(self.node, self.key, known)
 
     def has(self, key: str) -> bool:
@@ -148,6 +148,30 @@ class Entry:
             self.add_problem(f"expected one of {', '.join(choices)}, found {shown(text)}")
             return None
         return choices(text)
+
+
+class Entries(dict[str, Entry]):
+    """The values of a mapping by their keys. Each method reads one, and returns None (or `default`) if it is left out
+    or has a problem.
+    """
+
+    def read(self, key: str, read: Callable[[Entry], T | None]) -> T | None:
+        return read(self[key]) if key in self else None
+
+    def each(self, key: str, read: Callable[[Entry], T | None], default: tuple[T, ...] = ()) -> tuple[T, ...]:
+        return self[key].each(read) if key in self else default
+
+    def text(self, key: str) -> str | None:
+        return self.read(key, Entry.text)
+
+    def number(self, key: str, *, least: float = -math.inf) -> float | None:
+        return self.read(key, lambda entry: entry.number(least=least))
+
+    def truth(self, key: str) -> bool | None:
+        return self.read(key, Entry.truth)
+
+    def choice(self, key: str, choices: type[E]) -> E | None:
+        return self.read(key, lambda entry: entry.choice(choices))
 
 
 def _kind(node: yaml.Node) -> str:

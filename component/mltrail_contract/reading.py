@@ -25,7 +25,7 @@ from .model import (
     TraceSettings,
     Value,
 )
-from .nodes import Entry, Reader, shown
+from .nodes import Entries, Entry, Reader, shown
 from .problems import ContractError, Problem
 from .text import MOST_CHARACTERS
 
@@ -82,8 +82,8 @@ def read(text: str) -> Contract:
     top = reader.mapping(root, "", TOP)
     _version(reader, root, top.get("version"))
     defaults = _defaults(top["defaults"].mapping(DEFAULTS), Model("")) if "defaults" in top else Model("")
-    gate = _gate(top["gate"]) if "gate" in top else GateSettings()
-    traces = _traces(top["traces"]) if "traces" in top else TraceSettings()
+    gate = top.read("gate", _gate) or GateSettings()
+    traces = top.read("traces", _traces) or TraceSettings()
     models: dict[str, Model] = {}
     if "models" in top:
         for name, entry in top["models"].mapping().items():
@@ -156,10 +156,10 @@ def _gate(entry: Entry) -> GateSettings:
 
 def _traces(entry: Entry) -> TraceSettings:
     found = entry.mapping(TRACES)
-    patterns = found["redact"].each(_pattern) if "redact" in found else ()
+    patterns = found.each("redact", _pattern)
     if len(patterns) > redaction.MOST_PATTERNS:
         found["redact"].add_problem(f"{len(patterns)} patterns; at most {redaction.MOST_PATTERNS} are allowed")
-    return TraceSettings(patterns, _span_ms(found["keep"]) if "keep" in found else None)
+    return TraceSettings(patterns, found.read("keep", _span_ms))
 
 
 def _pattern(entry: Entry) -> str | None:
@@ -169,7 +169,7 @@ def _pattern(entry: Entry) -> str | None:
     return text
 
 
-def _defaults(found: dict[str, Entry], given: Model) -> Model:
+def _defaults(found: Entries, given: Model) -> Model:
     """Read the keys that `defaults` and every model can have."""
     repeat, pair, unknown = given.repeat_over, given.pair_by, given.if_unknown
     if "repeat_over" in found:
@@ -194,16 +194,16 @@ def _defaults(found: dict[str, Entry], given: Model) -> Model:
 def _model(name: str, entry: Entry, defaults: Model) -> Model:
     found = entry.mapping(MODEL)
     own = _defaults(found, defaults)
-    rank_by, rank_better = _rank_by(found["rank_by"]) if "rank_by" in found else (None, None)
+    rank_by, rank_better = found.read("rank_by", _rank_by) or (None, None)
     known = cases.sources(found.get("cases"))
-    rules = found["rules"].each(lambda rule: _rule(rule, known)) if "rules" in found else ()
-    criteria = found["quality_criteria"].choice(QualityCriteria) if "quality_criteria" in found else None
+    rules = found.each("rules", lambda rule: _rule(rule, known))
+    criteria = found.choice("quality_criteria", QualityCriteria)
     return Model(
         name,
-        runs=_runs(found["runs"]) if "runs" in found else Runs(),
-        paths=found["paths"].each(Entry.text) if "paths" in found else (),
-        baseline=_baseline(found["baseline"]) if "baseline" in found else Baseline(),
-        same_dataset=found["same_dataset"].text() if "same_dataset" in found else None,
+        runs=found.read("runs", _runs) or Runs(),
+        paths=found.each("paths", Entry.text),
+        baseline=found.read("baseline", _baseline) or Baseline(),
+        same_dataset=found.text("same_dataset"),
         rank_by=rank_by,
         rank_better=rank_better,
         rules=tuple(rule for rule in rules if rule.cases is None),
@@ -211,15 +211,15 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
         evaluations=known.evaluations,
         case_rules=tuple(rule for rule in rules if rule.cases is not None),
         quality_criteria=criteria or QualityCriteria.IGNORE,
-        prompts=_prompts(found["prompts"]) if "prompts" in found else {},
-        promote=_promote(found["promote"], known) if "promote" in found else None,
-        keep=_keep(found["keep"]) if "keep" in found else Keep(),
+        prompts=found.read("prompts", _prompts) or {},
+        promote=found.read("promote", lambda promote: _promote(promote, known)),
+        keep=found.read("keep", _keep) or Keep(),
         repeat_over=own.repeat_over,
         pair_by=own.pair_by,
         if_unknown=own.if_unknown,
         if_silent=own.if_silent,
         if_silent_is_set=own.if_silent_is_set,
-        retired=bool(found["retired"].truth()) if "retired" in found else False,
+        retired=bool(found.truth("retired")),
     )
 
 
@@ -230,8 +230,7 @@ def _rank_by(entry: Entry) -> tuple[str | None, HigherOrLower | None]:
     found = entry.mapping(RANK_BY)
     if "metric" not in found:
         entry.add_problem("metric is missing: which metric ranks the candidates?")
-    metric = found["metric"].text() if "metric" in found else None
-    return metric, found["better"].choice(HigherOrLower) if "better" in found else None
+    return found.text("metric"), found.choice("better", HigherOrLower)
 
 
 def _runs(entry: Entry) -> Runs:
@@ -240,7 +239,7 @@ def _runs(entry: Entry) -> Runs:
     if "tags" in found:
         for key, value in found["tags"].mapping().items():
             tags[key] = value.text() or ""
-    return Runs(found["experiment"].text() if "experiment" in found else None, tags)
+    return Runs(found.text("experiment"), tags)
 
 
 def _baseline(entry: Entry) -> Baseline:
@@ -259,19 +258,19 @@ def _baseline(entry: Entry) -> Baseline:
 def _rule(entry: Entry, known: cases.Sources) -> Rule | None:
     before = len(entry.reader.problems)
     found = entry.mapping(RULE)
-    worse_by = _tolerance(found["worse_by"]) if "worse_by" in found else None
+    worse_by = found.read("worse_by", _tolerance)
     if cases.is_about_cases(found):
         return cases.rule(entry, found, known, worse_by)
-    metric = found["metric"].text() if "metric" in found else None
+    metric = found.text("metric")
     rule = Rule(
         metric or "",
-        better=found["better"].choice(HigherOrLower) if "better" in found else None,
+        better=found.choice("better", HigherOrLower),
         worse_by=worse_by,
-        at_least=found["at_least"].number() if "at_least" in found else None,
-        at_most=found["at_most"].number() if "at_most" in found else None,
-        value=(found["value"].choice(Value) if "value" in found else None) or Value.LAST,
-        then=(found["then"].choice(Then) if "then" in found else None) or Then.FAIL,
-        target=found["target"].text() if "target" in found else None,
+        at_least=found.number("at_least"),
+        at_most=found.number("at_most"),
+        value=found.choice("value", Value) or Value.LAST,
+        then=found.choice("then", Then) or Then.FAIL,
+        target=found.text("target"),
         line=entry.line,
     )
     if len(entry.reader.problems) == before:
@@ -295,7 +294,7 @@ def _tolerance(entry: Entry) -> Tolerance | None:
         amount = entry.number(least=0)
         return None if amount is None else Tolerance(amount)
     found = entry.mapping(("percent",))
-    amount = found["percent"].number(least=0) if "percent" in found else None
+    amount = found.number("percent", least=0)
     if not found:
         entry.add_problem("expected a number, or {percent: 10}")
     return None if amount is None else Tolerance(amount, percent=True)
@@ -323,18 +322,18 @@ def _alias(entry: Entry) -> str | None:
 def _promote(entry: Entry, known: cases.Sources) -> Promote:
     found = entry.mapping(PROMOTE)
     given = Promote()
-    alias = _alias(found["alias"]) if "alias" in found else None
-    needed = found["needs_evaluation"].text() if "needs_evaluation" in found else None
+    alias = found.read("alias", _alias)
+    needed = found.text("needs_evaluation")
     if needed is not None and needed not in known.evaluations:
         found["needs_evaluation"].add_problem(
             f"the model has no evaluation {shown(needed)}; describe it under `cases:`"
         )
     return Promote(
-        origins=found["from"].each(Entry.text) if "from" in found else given.origins,
+        origins=found.each("from", Entry.text, given.origins),
         reuse_reviewed=bool(found["reuse_reviewed"].truth()) if "reuse_reviewed" in found else given.reuse_reviewed,
         alias=alias or given.alias,
-        bump=(found["bump"].choice(Bump) if "bump" in found else None) or given.bump,
-        allow_worse=found["allow_worse"].each(Entry.text) if "allow_worse" in found else given.allow_worse,
+        bump=found.choice("bump", Bump) or given.bump,
+        allow_worse=found.each("allow_worse", Entry.text, given.allow_worse),
         sources=_sources(found["sources"]) if "sources" in found else given.sources,
         needs_evaluation=needed,
     )
@@ -355,7 +354,7 @@ def _sources(entry: Entry) -> dict[str, str]:
 
 def _keep(entry: Entry) -> Keep:
     found = entry.mapping(("losers",))
-    return Keep(_span_ms(found["losers"])) if "losers" in found else Keep()
+    return Keep(found.read("losers", _span_ms))
 
 
 def _span_ms(entry: Entry) -> int | None:

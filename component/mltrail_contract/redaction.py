@@ -55,10 +55,8 @@ def _problem_of_repeats(pattern: str) -> str:
     varies_at = [False]  # whether the group at each depth holds something that can match in several ways
     ways = 1.0
     for piece in _pieces(pattern):
-        if (piece.text == "(" and piece.least < 1) or (piece.text[0] == "\\" and piece.text[1] in "123456789"):
-            return "groups are written as ( ) or (?: ), without look-around, flags or references to other groups"
-        if math.isinf(piece.most):
-            return "says nowhere how long a match can be: write {1,100} instead of +, and {0,100} instead of *"
+        if problem := _problem_of_piece(piece):
+            return problem
         if piece.text == "(":
             varies_at.append(False)
             continue
@@ -72,6 +70,15 @@ def _problem_of_repeats(pattern: str) -> str:
         varies_at[-1] = varies_at[-1] or varies
     if ways > _MOST_WAYS:
         return f"can match a text in {ways:,.0f} ways; at most {_MOST_WAYS:,} are allowed: let less of it vary"
+    return ""
+
+
+def _problem_of_piece(piece: _Piece) -> str:
+    """Say what is wrong with a piece wherever it is."""
+    if (piece.text == "(" and piece.least < 1) or (piece.text[0] == "\\" and piece.text[1] in "123456789"):
+        return "groups are written as ( ) or (?: ), without look-around, flags or references to other groups"
+    if math.isinf(piece.most):
+        return "says nowhere how long a match can be: write {1,100} instead of +, and {0,100} instead of *"
     return ""
 
 
