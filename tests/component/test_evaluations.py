@@ -80,12 +80,6 @@ def test_each_case_is_a_test_case_that_tells_broken_from_failed_before() -> None
     }
 
 
-def test_its_place_is_said_where_the_name_does_not_say_it() -> None:
-    case = a_case("3f2a9100000000", "broke", broke=["correctness"], label="#12 (3f2a91)")
-    found = cases_of(a_report(models=[answers(an_evaluation(case))]))
-    assert found["golden-set", "3f2a9100000000"][2] == "broke: correctness (passed on main); case #12 (3f2a91)"
-
-
 def test_evaluations_with_one_name_are_told_apart_by_their_models() -> None:
     both = [answers(an_evaluation(CASES[0]), name=name) for name in ("answers", "search")]
     assert set(cases_of(a_report(models=both))) == {

@@ -43,7 +43,7 @@ def test_the_first_screen_says_how_many_broke_and_which() -> None:
         "### ✅ Does not block: nothing is clearly worse, and `golden-set · correctness` of `answers` is better, "
         "pass rate 0.840 → 0.885"
     )
-    assert lines[3].startswith("**Cases:** broke 3 of 200 cases, fixed 12; 20 fail as before. Broke: [`#5 (4b2277)`](")
+    assert lines[3].startswith("**Cases:** broke 3 of 200 cases, fixed 12; 20 fail as before. Broke: [`4b2277`](")
     (row,) = [line for line in lines if line.startswith("| ✅")]
     assert row == (
         "| ✅ **better**<br>`correctness`<br><sub>`golden-set`, pass rate, higher is better</sub> | "
@@ -57,7 +57,7 @@ def test_broken_cases_come_first_each_with_its_scorers_and_both_answers() -> Non
     assert lines[0] == ", case by case: 3 broke, 12 fixed</summary>"
     assert lines[2] == f"[`golden-set`]({PAGE}): broke 3 of 200 cases, fixed 12."
     case = "4b227777d4dd1fc61c6f884f48641d02b4d121d3fd328cb08b5531fcacdabf8a"
-    assert lines[4] == f"- Broke: [`#5 (4b2277)`]({PAGE}&case={case}) (`correctness`, `relevance`)"
+    assert lines[4] == f"- Broke: [`4b2277`]({PAGE}&case={case}) (`correctness`, `relevance`)"
     assert [line.partition(":")[0] for line in lines[4:]][:5] == [
         *("- Broke", "- Broke", "- Broke", "- Fixed", "- Failed as in the baseline")
     ]
@@ -234,9 +234,7 @@ def test_very_long_ids_of_cases_make_no_long_links() -> None:
 def test_the_log_has_the_same_words() -> None:
     report = a_report_of(Evaluated({"correctness": BETTER}))
     said = summary.of_report(report, summary.PLAIN)
-    assert said.lines[0].text == (
-        "broke 3 of 200 cases, fixed 12; 20 fail as before. Broke: #5 (4b2277), #112 (f6e0a1), #151 (9ae2bd)."
-    )
+    assert said.lines[0].text == "broke 3 of 200 cases, fixed 12; 20 fail as before. Broke: 4b2277, f6e0a1, 9ae2bd."
     (row,) = rows.of(report.models[0])
     assert row.metric == "golden-set · correctness"
 

@@ -273,7 +273,18 @@ def test_labels_say_no_word_of_a_case() -> None:
         },
         frozenset({"tests/test_a.py::test_refund[late]"}),
     )
-    assert [one.label for one in found(None, answered).cases] == ["test_refund[late]", "#2 (3f2a91)", "question-17"]
+    assert [one.label for one in found(None, answered).cases] == ["test_refund[late]", "3f2a91", "question-17"]
+
+
+def test_labels_are_the_same_in_whichever_order_traces_began() -> None:
+    digests = ["3f2a91" + 10 * "0", "407e6e" + 10 * "a", "407e6e" + 9 * "a" + "b", "407e6f" + 10 * "0"]
+    labels = {}
+    for order in (digests, digests[::-1]):
+        cases = {case: (CaseTrace("tr-1", {"exact": Mark(True)}),) for case in order}
+        found_cases = found(None, RunAnswers(2, "", "golden-set", cases)).cases
+        labels[order[0]] = {one.id: one.label for one in found_cases}
+    assert labels[digests[0]] == labels[digests[-1]]
+    assert [labels[digests[0]][case] for case in digests] == ["3f2a91", digests[1], digests[2], "407e6f"]
 
 
 def test_only_the_scorers_that_count_are_compared() -> None:

@@ -68,9 +68,7 @@ def _suites(report: Report) -> Iterator[tuple[str, str, Iterator[_Case]]]:
 def _evaluated(evaluation: Evaluation, against: str) -> Iterator[_Case]:
     """A case that some scorer fails is a failure; its type tells one that broke from one that failed before, too."""
     for one in evaluation.cases:
-        named = f"; case {one.label}" if one.label and one.label not in one.id else ""
-        state, kind, sentence = _said(one, against)
-        yield _Case(one.id, state, kind, f"{sentence}{named}")
+        yield _Case(one.id, *_said(one, against))
     if evaluation.left_out:
         yield _Case("further cases", "skipped", "", f"{evaluation.left_out:,} more cases are on the evaluation's page")
 

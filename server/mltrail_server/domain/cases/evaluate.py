@@ -1,8 +1,9 @@
 """Compare an evaluation's runs: each scorer as a table of cases, and what became of each case by all of them."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise, takewhile
 from statistics import fmean
 
 from mltrail_contract import CaseTable, Evaluation, HigherOrLower, Measure
@@ -292,10 +293,9 @@ def _cases(
     mine, theirs = here.scorers, baseline.scorers
     tests = here.tests | baseline.tests
     passing = [one.name for one in scorers if one.passes]
-    for place, name in enumerate({**here.cases, **baseline.cases}, 1):
+    for name, label in _labels({**here.cases, **baseline.cases}, tests).items():
         now = _read(scorers, here.cases.get(name, ()), mine)
         before = _read(scorers, baseline.cases.get(name, ()), theirs)
-        label = _label(name, place, is_test=name in tests)
         yield _judged(EvaluatedCase(name, label, now, before), passing, comparable)
 
 
@@ -335,10 +335,20 @@ def _shares(scorers: Iterable[str], traces: Sequence[CaseTrace]) -> dict[str, fl
     return {name: fmean(each) for name, each in passed.items() if each}
 
 
-def _label(name: str, place: int, *, is_test: bool) -> str:
-    if is_test:
-        return name.rpartition("::")[2][:_LABEL]
-    return f"#{place} ({name[:_DIGEST]})" if _is_digest(name) else name[:_LABEL]
+def _labels(names: Iterable[str], tests: Collection[str]) -> dict[str, str]:
+    """Shorten each name: a test's to its last part, a digest to its start, as long as no other digest begins so."""
+    digests = sorted(name for name in names if name not in tests and _is_digest(name))
+    alike = [0, *(_alike(one, other) for one, other in pairwise(digests)), 0]
+    starts = {
+        name: name[: max(_DIGEST, before + 1, after + 1)]
+        for name, before, after in zip(digests, alike, alike[1:], strict=False)
+    }
+    return {name: (name.rpartition("::")[2] if name in tests else starts.get(name, name))[:_LABEL] for name in names}
+
+
+def _alike(one: str, other: str) -> int:
+    """Count the characters with which both begin."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _is_digest(name: str) -> bool:

@@ -54,8 +54,8 @@ class CaseTrace(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class EvaluatedCase:
     """One case on both sides. `id` is what rules, links and JUnit call it: the same in every run. `label` is a short
-    form of it without anything of the case's content: a test's name, or its place and the start of its id. `broke`,
-    `fixed` and `failed` (here) name scorers.
+    form of it without anything of the case's content: a test's name, or as much of a digest as
+    tells it from the evaluation's other cases. `broke`, `fixed` and `failed` (here) name scorers.
     """
 
     id: str
