@@ -107,16 +107,23 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     arguments = call.request.args
     against = _number(arguments.get("against", ""), "against")
     view = evaluations.get(call.scope, iid, against)
-    chosen = view.result
+    if view.result is None:
+        return page(call, "evaluation.html", section="experiments", view=view, one=view.run, chosen=None)
     only = arguments.get("only", "")
     state = {
         "against": str(against) if against else "",
         "only": only if only in _FILTERS else "",
     }
-    if chosen is not None and arguments.get("case"):
-        return _case(call, view, chosen, arguments["case"], state)
-    cases = () if chosen is None else _filtered(chosen, state["only"])
+    if arguments.get("case"):
+        return _case(call, view, view.result, arguments["case"], state)
     first = _number(arguments.get("first", ""), "first") or 0
+    return _cases(call, view, view.result, state, first)
+
+
+def _cases(
+    call: Call, view: EvaluationView, chosen: EvaluationResult, state: Mapping[str, str], first: int
+) -> ResponseReturnValue:
+    cases = _filtered(chosen, state["only"])
     shown = cases[first : first + CASES]
     answered = evaluations.previews(call.scope, [trace.id for one in shown for trace in _first_traces(one)])
     return page(
@@ -127,10 +134,10 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         one=view.run,
         chosen=chosen,
         only=state["only"],
-        scorers=[] if chosen is None else [_scorer_row(chosen, one) for one in chosen.scorers],
-        facts=[] if chosen is None else _facts(chosen),
-        counts={name: len(chosen.that(*kinds)) for name, kinds in _FILTERS.items()} if chosen else {},
-        rows=[_row(chosen, one, answered) for one in shown] if chosen else [],
+        scorers=[_scorer_row(chosen, one) for one in chosen.scorers],
+        facts=_facts(chosen),
+        counts={name: len(chosen.that(*kinds)) for name, kinds in _FILTERS.items()},
+        rows=[_row(chosen, one, answered) for one in shown],
         total=len(cases),
         first=first,
         step=CASES,
@@ -144,8 +151,7 @@ def _case(
     one = next((one for one in chosen.cases if one.id == case_id), None)
     if one is None:
         raise not_found("This evaluation has no such case: neither run has answered it.")
-    near = _filtered(chosen, state["only"])
-    place = near.index(one) if one in near else len(near)
+    previous, following = _neighbours(_filtered(chosen, state["only"]), one)
     traces = [trace.id for trace in (*one.here, *one.baseline)]
     answered = evaluations.answers(call.scope, traces)
     here, before = ([_answer(trace, answered) for trace in side] for side in (one.here, one.baseline))
@@ -168,10 +174,21 @@ def _case(
         diff=diff,
         same=bool(diff) and before[0].text == here[0].text,
         cells=[(scorer, _scorer_cell(scorer, one)) for scorer in chosen.scorers],
-        previous=near[place - 1] if 0 < place < len(near) else None,
-        next=near[place + 1] if place + 1 < len(near) else None,
+        previous=previous,
+        next=following,
         link=_linker(state),
     )
+
+
+def _neighbours(
+    cases: Sequence[EvaluatedCase], one: EvaluatedCase
+) -> tuple[EvaluatedCase | None, EvaluatedCase | None]:
+    """Return the cases before and after one, where there are any."""
+    if one not in cases:
+        return None, None
+    around = [None, *cases, None]
+    place = around.index(one)
+    return around[place - 1], around[place + 1]
 
 
 def _linker(state: Mapping[str, str]):  # type: ignore[no-untyped-def] # noqa: ANN202
@@ -230,15 +247,23 @@ def _cell(scorer: ScorerResult, marks: Sequence[Mark]) -> Cell:
     if not marks:
         return Cell()
     passed = [one.passed for one in marks if one.passed is not None]
-    look = "" if not passed else "success" if all(passed) else "danger" if not any(passed) else "warning"
+    look = _look(passed)
     found = [float(one.value) for one in marks if isinstance(one.value, (int, float))]
     if scorer.kind is Kind.SCORE and found:
-        return Cell(values.short(fmean(found)), look or "neutral")
+        return Cell(values.short(fmean(found)), look)
     if len(marks) > 1 and passed:
         return Cell(f"{sum(passed)} of {len(passed)} pass", look)
     if marks[0].error:
         return Cell("error", "danger")
-    return Cell(assessments.badge_of(marks[0].value)[0], look or "neutral")
+    return Cell(assessments.badge_of(marks[0].value)[0], look)
+
+
+def _look(passed: Sequence[bool]) -> str:
+    if not passed:
+        return "neutral"
+    if all(passed):
+        return "success"
+    return "warning" if any(passed) else "danger"
 
 
 def _scorer_row(chosen: EvaluationResult, one: ScorerResult) -> ScorerRow:

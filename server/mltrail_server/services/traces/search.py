@@ -25,6 +25,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.traces import search as store
 from mltrail_server.store.traces import spans as span_places
 from mltrail_server.store.traces.search import Wanted
+from mltrail_server.store.traces.spans import SpanPart
 
 from . import span_parts, span_records
 from .span_records import Record
@@ -76,7 +77,7 @@ def traces(
         return _page(scope, wanted, limit, token)
     checks = [_check_of(one) for one in others]
     within = [_span_check_of(one) for one in of_spans] if inside else []
-    return _looked_into(scope, wanted, checks, within, limit=limit, token=token)
+    return _looked_into(scope, wanted, _Look(scope, checks, within), limit=limit, token=token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,39 +115,48 @@ def _page(scope: Scope, wanted: Wanted, limit: int, token: str | None) -> TraceP
         return TracePage(with_assessments(tx, found.traces), found.tokens[-1] if found.more else None)
 
 
-def _looked_into(
-    scope: Scope,
-    wanted: Wanted,
-    checks: Sequence[Callable[[TraceData], bool]],
-    within: Sequence[Callable[[str, Record], bool]],
-    *,
-    limit: int,
-    token: str | None,
-) -> TracePage:
+def _looked_into(scope: Scope, wanted: Wanted, look: "_Look", *, limit: int, token: str | None) -> TracePage:
     kept: list[TraceData] = []
-    read, size = 0, 0
     while True:
         with scope.project.search() as tx:
             found = store.search(tx, wanted, limit=_AT_ONCE, token=token)
             batch = with_assessments(tx, found.traces)
-            parts = span_places.parts_of(tx, [one.trace.id for one in batch]) if within else {}
-        for place, data in enumerate(batch):
-            token, more = found.tokens[place], found.more or place + 1 < len(batch)
-            read += 1
-            if all(check(data) for check in checks):
-                size += sum(part.size for part in parts.get(data.trace.id, ()))
-                records = span_parts.joined(scope, parts.get(data.trace.id, ())) if within else []
-                if not within or _has_span(data.trace.id, records, within):
-                    kept.append(data)
-            if len(kept) == limit or read >= MOST_READ or size >= MOST_BYTES:
-                return TracePage(kept, token if more else None)
+            parts = span_places.parts_of(tx, [one.trace.id for one in batch]) if look.within else {}
+        for data, following in zip(batch, found.tokens, strict=True):
+            if look.finds(data, parts.get(data.trace.id, ())):
+                kept.append(data)
+            if len(kept) == limit or look.is_over:
+                return TracePage(kept, following if found.more or data is not batch[-1] else None)
         if not found.more:
             return TracePage(kept, None)
+        token = found.tokens[-1]
 
 
-def _has_span(trace_id: str, records: Sequence[Record], within: Sequence[Callable[[str, Record], bool]]) -> bool:
-    """Return whether one span of a trace passes all checks."""
-    return any(all(check(trace_id, one) for check in within) for one in records)
+@dataclass(slots=True)
+class _Look:
+    """Looks into traces, and counts what it has read. `checks` are about a trace, `within` about one of its spans."""
+
+    scope: Scope
+    checks: Sequence[Callable[[TraceData], bool]]
+    within: Sequence[Callable[[str, Record], bool]]
+    read: int = 0
+    size: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether one call has read as much as it may."""
+        return self.read >= MOST_READ or self.size >= MOST_BYTES
+
+    def finds(self, data: TraceData, parts: Sequence[SpanPart]) -> bool:
+        """Return whether a trace passes, and with it one of its spans."""
+        self.read += 1
+        if not all(check(data) for check in self.checks):
+            return False
+        if not self.within:
+            return True
+        self.size += sum(part.size for part in parts)
+        records = span_parts.joined(self.scope, parts)
+        return any(all(check(data.trace.id, one) for check in self.within) for one in records)
 
 
 def _check_of(clause: TraceClause) -> Callable[[TraceData], bool]:
