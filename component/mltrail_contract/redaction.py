@@ -65,11 +65,11 @@ def _problem_of_repeats(pattern: str) -> str:
         if piece.text == ")":
             inner = varies_at.pop()
             if inner and piece.most > 1:
-                return "repeats a group that can match in several ways, which can take for ever"
+                return "repeats a group that can match in several ways, which can take forever"
             varies = varies or inner
         varies_at[-1] = varies_at[-1] or varies
     if ways > _MOST_WAYS:
-        return f"can match a text in {ways:,.0f} ways; at most {_MOST_WAYS:,} are allowed: let less of it vary"
+        return f"can match a text in {ways:,.0f} ways; at most {_MOST_WAYS:,} are allowed: let it vary in fewer places"
     return ""
 
 
@@ -78,7 +78,7 @@ def _problem_of_piece(piece: _Piece) -> str:
     if (piece.text == "(" and piece.least < 1) or (piece.text[0] == "\\" and piece.text[1] in "123456789"):
         return "groups are written as ( ) or (?: ), without look-around, flags or references to other groups"
     if math.isinf(piece.most):
-        return "says nowhere how long a match can be: write {1,100} instead of +, and {0,100} instead of *"
+        return "sets no limit to a match's length: write {1,100} instead of +, and {0,100} instead of *"
     return ""
 
 

@@ -64,18 +64,18 @@ def test_each_case_is_a_test_case_that_tells_broken_from_failed_before() -> None
         ("golden-set", "3f2a91"): (
             "failure",
             "broke",
-            "broke: correctness (passed on main); failed before, too: relevance",
+            "broke: correctness (passed on main); also failed before: relevance",
         ),
         ("golden-set", "77aa01"): ("system-out", "", "fixed: correctness (failed on main)"),
         ("golden-set", "1b2c3d"): (
             "failure",
             "failed before",
-            "fixed: correctness (failed on main); failed before, too: relevance",
+            "fixed: correctness (failed on main); also failed before: relevance",
         ),
-        ("golden-set", "e0e0e0"): ("failure", "failed before", "failed before, too: correctness"),
+        ("golden-set", "e0e0e0"): ("failure", "failed before", "also failed before: correctness"),
         ("golden-set", "abc123"): ("failure", "failed", "fails: correctness"),
         ("golden-set", "d4d4d4"): ("system-out", "", "passed"),
-        ("golden-set", "999999"): ("skipped", "", "not evaluated here, but on main"),
+        ("golden-set", "999999"): ("skipped", "", "evaluated on main, but not here"),
         ("golden-set", "555555"): ("skipped", "", "no scorer passes or fails it"),
     }
 

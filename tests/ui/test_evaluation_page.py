@@ -135,7 +135,7 @@ def test_what_another_run_could_not_be_compared_with_is_said(seeds: TraceSeeds, 
         one = seeds.add(run=run, inputs_digest="a" * 64)
         seeds.say(one, "correct", "yes", source_type="LLM_JUDGE", source_id=judge)
     shown = page(client, f"{NOW}?against=1")
-    assert "another model judges here" in shown
+    assert "the judge model is not the baseline" in shown
     assert "judge-1 → judge-2" in shown
 
 
@@ -240,6 +240,6 @@ def test_deleted_traces_are_told(both: TraceSeeds, client: FlaskClient, deps: De
         links.note_deleted(tx, [f"tr-{1:032x}"], by="anna")
         traces.remove(tx, [f"tr-{1:032x}"])
     shown = page(client, BEFORE)
-    assert "1 trace was deleted" in shown
+    assert "1 trace of this run was deleted" in shown
     assert cases(shown) == ["b", "c", "d"]
     assert ">3: <" in page(client, f"{ML}/candidates/1")

@@ -148,7 +148,7 @@ def test_patterns_that_end_soon_are_taken(pattern: str) -> None:
         (r"(a", "not a regular expression"),
         (r"\d*", "matches the empty text"),
         (r"\d+", "write {1,100} instead of +"),
-        (r"\d{3,}", "says nowhere how long a match can be"),
+        (r"\d{3,}", "sets no limit to a match's length"),
         (r"(a{1,9}){1,9}b", "repeats a group that can match in several ways"),
         (r"(a|a){30}b", "repeats a group that can match in several ways"),
         (r"(x(a?)){30}b", "repeats a group that can match in several ways"),

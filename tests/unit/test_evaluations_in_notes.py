@@ -59,10 +59,10 @@ def test_broken_cases_come_first_each_with_its_scorers_and_both_answers() -> Non
     case = "4b227777d4dd1fc61c6f884f48641d02b4d121d3fd328cb08b5531fcacdabf8a"
     assert lines[4] == f"- Broke: [`4b2277`]({PAGE}&case={case}) (`correctness`, `relevance`)"
     assert [line.partition(":")[0] for line in lines[4:]][:5] == [
-        *("- Broke", "- Broke", "- Broke", "- Fixed", "- Failed as in the baseline")
+        *("- Broke", "- Broke", "- Broke", "- Fixed", "- Also failed in the baseline")
     ]
     assert f"and [2 more]({PAGE}&only=fixed)" in lines[7]
-    assert lines[8] == f"- Failed as in the baseline: [20 cases]({PAGE}&only=failed)"
+    assert lines[8] == f"- Also failed in the baseline: [20 cases]({PAGE}&only=failed)"
 
 
 def test_no_more_than_ten_broken_cases_are_listed() -> None:
@@ -73,11 +73,11 @@ def test_no_more_than_ten_broken_cases_are_listed() -> None:
 
 def test_another_judge_is_named_and_nothing_is_compared() -> None:
     body = written(Evaluated({"relevance": replace(BETTER, judges=("openai:/gpt-5", "openai:/gpt-4.1"))}))
-    said = "can't be compared: judged by `openai:/gpt-5` here, by `openai:/gpt-4.1` in the baseline"
+    said = "can't be compared: judged by `openai:/gpt-5` here and by `openai:/gpt-4.1` in the baseline"
     (row,) = [line for line in body.splitlines() if line.startswith("| ❔ **can't tell yet**")]
-    assert row.endswith("| 0.8400 → **0.8850** | can't be compared: another model judges here |")
+    assert row.endswith("| 0.8400 → **0.8850** | can't be compared: the judge model has changed |")
     assert f"- `relevance` {said}" in fold(body)
-    assert "another model judges here than in the baseline" in body.splitlines()[1]
+    assert "the judge model is not the baseline's" in body.splitlines()[1]
     other = written(Evaluated({"relevance": replace(BETTER, digests=("1a2b", "2b3c"))}))
     assert "can't be compared: the scorer's code has changed" in other
 
@@ -95,14 +95,14 @@ def test_bars_of_the_run_are_shown_and_said_to_gate_nothing() -> None:
     missed = Criterion("correctness/mean", True, 0.9, 0.885, before=0.95)
     kept = Criterion("latency/p90", False, 2.0, 1.4)
     body = written(Evaluated({"correctness": BETTER}, criteria=(missed, kept)))
-    said = "the run's own bar for <code>correctness/<wbr>mean</code> is 0.8850 (at least 0.9000). It would block only"
+    said = (
+        "the run's own bar: <code>correctness/<wbr>mean</code> is 0.8850 (must be at least 0.9000). It would block only"
+    )
     assert f"**Missed:** {said} with `quality_criteria: accept` in `.mltrail.yml`." in body
     lines = fold(body)
-    assert (
-        "- The run's own bar for `correctness/mean`, at least 0.9000, lowered from 0.9500: missed (is 0.8850)" in lines
-    )
-    assert "- The run's own bar for `latency/p90`, at most 2.000: kept (is 1.400)" in lines
-    assert any("gate nothing unless" in line for line in lines)
+    assert "- The run's own bar for `correctness/mean`, at least 0.9000, lowered from 0.9500: missed (0.8850)" in lines
+    assert "- The run's own bar for `latency/p90`, at most 2.000: met (1.400)" in lines
+    assert any("block nothing unless" in line for line in lines)
     gating = written(Evaluated({"correctness": BETTER}, criteria=(replace(missed, gates=True),)))
     assert "**Missed:**" not in gating
     assert "gate nothing" not in gating
@@ -118,7 +118,7 @@ def test_latency_tokens_and_costs_are_one_line_each() -> None:
     lines = fold(written(Evaluated({"correctness": BETTER}, traces=traces)))
     assert "- Latency: p50 812 → 790 ms, p95 1904 → 2140 ms" in lines
     assert "- Tokens: 412 → 498 per case" in lines
-    assert "- Cost: 0.3000 in all" in lines
+    assert "- Cost: 0.3000 in total" in lines
 
 
 def test_without_a_baseline_failures_are_not_called_old() -> None:
@@ -158,7 +158,7 @@ def test_rules_name_what_is_broken_and_what_was_counted() -> None:
         "### ❌ Blocks the merge: `golden-set` of `answers` breaks its rule: broke 3 of 200 cases (2 allowed); "
         "1 other is worse too"
     )
-    assert "**How sure:** cases are counted, which needs no test; 1 run on each side." in body
+    assert "**How sure:** cases are counted, so no test is needed; 1 run on each side." in body
     minus, lines = "\N{HEAVY MINUS SIGN}", body.splitlines()
     for verdict, title, found in (
         (
@@ -169,7 +169,7 @@ def test_rules_name_what_is_broken_and_what_was_counted() -> None:
         (
             "⚠️ **worse**",
             "`golden-set · saf*`<br><sub>cases that pass, higher is better</sub>",
-            "1.0000 → **0.9950** | 199 of 200 cases pass; must be at least 100 %",
+            "1.0000 → **0.9950** | 199 of 200 cases pass; must be all",
         ),
         (
             f"{minus} **within its limit**",
@@ -193,7 +193,7 @@ def test_cases_that_must_pass_are_named_also_if_they_failed_before() -> None:
     assert "- Must pass, but broke: [`test_1[a\\|b" in lines
     assert "- Must pass, but fails as before: [`test_2[a\\|b" in lines
     assert not any(line.startswith("- Broke") for line in lines)
-    assert "- `tests` the named cases must pass (`t.py::*`): else it blocks" in body
+    assert "- `tests` must pass the named cases (`t.py::*`): else it blocks" in body
 
 
 def test_scorers_without_numbers_or_baseline_are_no_reason_for_doubt() -> None:
@@ -202,7 +202,7 @@ def test_scorers_without_numbers_or_baseline_are_no_reason_for_doubt() -> None:
     body = written(Evaluated({"correctness": same, "tone": tone, "zeal": new}))
     assert body.splitlines()[1].startswith("### \N{HEAVY MINUS SIGN} Does not block: nothing stands out in `answers`")
     assert "| `tone`" not in body
-    assert "- `tone` gives neither numbers nor pass or fail: its page shows what it says" in fold(body)
+    assert "- `tone` returns neither numbers nor pass/fail: the evaluation's page shows its values" in fold(body)
     assert "- `zeal`: the baseline does not have this scorer" in fold(body)
     assert "kind" not in body
 

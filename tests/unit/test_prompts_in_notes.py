@@ -59,7 +59,7 @@ def test_new_gone_unchanged_and_unknown_prompts_are_told_apart() -> None:
     assert "<summary>Prompts: 1 changed, 1 new, 1 no longer loaded, 2 unchanged</summary>" in body
     assert "prompts/new), version 1, new.\n" in body
     assert "prompts/old), version 7, no longer loaded.\n" in body
-    assert "version 1 → 2: not compared, since the registry does not have version 1 any more.\n" in body
+    assert "version 1 → 2: not compared, since version 1 is not in the registry any more.\n" in body
     assert "prompts/same?from=1&to=2) (version 1 → 2, same text), " in body
     assert "prompts/still) (version 5)\n" in body
     assert "3 prompts" in body
@@ -85,7 +85,7 @@ def test_other_settings_of_the_model_are_no_unchanged_prompt() -> None:
         for number in (1, 2)
     }
     body = note_of(prompts.changes([Linked("qa", 1)], [Linked("qa", 2)], texts))
-    assert "version 1 → 2: the same text, but other settings for the model.\n" in body
+    assert "version 1 → 2: the same text, but different model settings.\n" in body
 
 
 def test_what_no_reader_can_see_is_said() -> None:

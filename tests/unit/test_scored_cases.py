@@ -112,7 +112,7 @@ def test_numbers_without_a_bar_pass_and_fail_nothing() -> None:
 
 def test_a_number_of_which_nobody_knows_which_way_is_better_is_shown_and_not_compared() -> None:
     told = found({"exact": [1, 2]}, {"exact": [2, 3]}, stated=False)
-    assert "higher or lower" in scorer(told).result.problem
+    assert "higher or a lower" in scorer(told).result.problem
     assert scorer(told).values == (2.5, 1.5)
     assert not scorer(told).result.ours
     assert scorer(found({"toxicity": [0.1]}, {"toxicity": [0.9]}, stated=False), "toxicity").result.lower_is_better
@@ -168,7 +168,7 @@ def test_more_cases_are_compared_once_the_baseline_has_them() -> None:
 
 def test_a_scorer_that_is_gone_is_this_side_s_doing_and_a_new_one_is_not() -> None:
     gone = scorer(found({"exact": [True], "safe": [True]}, {"exact": [True]}), "safe").result
-    assert (gone.problem, gone.ours) == ("this scorer has judged no case here", True)
+    assert (gone.problem, gone.ours) == ("this scorer judged no case here", True)
     new = scorer(found({"exact": [True]}, {"exact": [True], "safe": [True]}), "safe").result
     assert (new.problem, new.ours) == ("the baseline does not have this scorer", False)
 
@@ -176,15 +176,15 @@ def test_a_scorer_that_is_gone_is_this_side_s_doing_and_a_new_one_is_not() -> No
 @pytest.mark.parametrize(
     ("keys", "others", "says"),
     [
-        ({"digests": {"exact": frozenset({"a"})}}, {"digests": {"exact": frozenset({"b"})}}, "its code has changed"),
+        ({"digests": {"exact": frozenset({"a"})}}, {"digests": {"exact": frozenset({"b"})}}, "code has changed"),
         (
             {"judges": {"exact": frozenset({"openai:/x"})}},
             {"judges": {"exact": frozenset({"<b>@all"})}},
-            "another model",
+            "judge model",
         ),
-        ({"expected": {"q0": "a"}}, {"expected": {"q0": "b"}}, "1 case has other expectations than in the baseline"),
-        ({"expected": {"q0": "a", "q1": "c"}}, {}, "2 cases have other expectations than in the baseline"),
-        ({}, {"deleted": 2}, "2 traces were deleted of this run"),
+        ({"expected": {"q0": "a"}}, {"expected": {"q0": "b"}}, "the expectations of 1 case are not the baseline's"),
+        ({"expected": {"q0": "a", "q1": "c"}}, {}, "the expectations of 2 cases are not the baseline's"),
+        ({}, {"deleted": 2}, "2 traces of this run were deleted"),
         ({}, {"problem": "there are too many traces"}, "there are too many traces"),
     ],
 )
@@ -220,7 +220,7 @@ def test_without_a_baseline_cases_pass_and_fail_all_the_same() -> None:
 def test_a_scorer_whose_answers_are_of_another_kind_now() -> None:
     result = scorer(found({"exact": [True, True]}, {"exact": [0.9, 0.8]}))
     assert (result.result.problem, result.result.ours) == (
-        "this scorer gives other kinds of answers than in the baseline",
+        "this scorer's values are of another kind than in the baseline",
         True,
     )
     essays = scorer(found({"style": ["warm", "cold"]}, {"style": ["warm", "warm"]}), "style")
@@ -381,7 +381,7 @@ def test_cases_that_are_missing_have_not_passed() -> None:
 @pytest.mark.parametrize(
     ("globs", "outcome", "sentence"),
     [
-        (("q1", "q2*"), Outcome.PASS, "2 cases that must pass do"),
+        (("q1", "q2*"), Outcome.PASS, "all 2 cases that must pass do"),
         (("q3",), Outcome.FAIL, "1 of 1 case that must pass does not"),
         (("q1", "none*"), Outcome.FAIL, "1 pattern of `must_pass` matches no case"),
         (("[", "q1"), Outcome.FAIL, "1 pattern of `must_pass` matches no case"),
@@ -424,7 +424,7 @@ def test_another_scorer_breaks_rules_that_compare_until_somebody_accepts_it(boun
     )
     ruling = ruled(other, Rule("", cases="golden", **bound))
     assert (ruling.outcome, ruling.verdict) == (Outcome.FAIL, Verdict.CANT_TELL)
-    assert "its code has changed" in ruling.sentence
+    assert "code has changed" in ruling.sentence
     assert "this merge request is the cause" in ruling.advice
     assert ruled(other, Rule("", cases="golden", pass_rate_at_least=0.9)).outcome is Outcome.PASS
 

@@ -75,14 +75,14 @@ def _evaluated(evaluation: Evaluation, against: str) -> Iterator[_Case]:
 
 def _said(one: EvaluatedCase, against: str) -> tuple[str, str, str]:
     if one.change == "missing":
-        return "skipped", one.change, f"not evaluated here, but on {against}"
+        return "skipped", one.change, f"evaluated on {against}, but not here"
     if one.broke:
         others = [name for name in one.failed if name not in one.broke]
-        more = f"; failed before, too: {_names(others)}" if others else ""
+        more = f"; also failed before: {_names(others)}" if others else ""
         return "failure", "broke", f"broke: {_names(one.broke)} (passed on {against}){more}"
     fixed = f"fixed: {_names(one.fixed)} (failed on {against})" if one.fixed else ""
     if one.failed:
-        failed = f"failed before, too: {_names(one.failed)}" if one.in_baseline else f"fails: {_names(one.failed)}"
+        failed = f"also failed before: {_names(one.failed)}" if one.in_baseline else f"fails: {_names(one.failed)}"
         return "failure", "failed before" if one.in_baseline else "failed", "; ".join(filter(None, (fixed, failed)))
     if one.change == "not judged":
         return "skipped", one.change, "no scorer passes or fails it"

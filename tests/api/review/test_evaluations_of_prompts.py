@@ -84,14 +84,11 @@ def test_the_newest_word_of_the_run_s_own_job_counts(trail: Trail) -> None:
 @pytest.mark.parametrize(
     ("here", "says"),
     [
-        (How(digest="sha256:b"), "this scorer is not the baseline's: its code has changed"),
-        (
-            How(digest="", judge="openai:/gpt-4.1"),
-            "this scorer does not say which code it runs, and the baseline's does",
-        ),
-        (USUAL, "no model judges here, and in the baseline one does"),
-        (How(judge="openai:/gpt-5"), "another model judges here than in the baseline"),
-        (How(judge="openai:/gpt-4.1", expected=["x"] * 20), "20 cases have other expectations than in the baseline"),
+        (How(digest="sha256:b"), "the scorer's code has changed since the baseline"),
+        (How(digest="", judge="openai:/gpt-4.1"), "this scorer no longer says which code it runs"),
+        (USUAL, "no model judges here, but one does in the baseline"),
+        (How(judge="openai:/gpt-5"), "the judge model is not the baseline's"),
+        (How(judge="openai:/gpt-4.1", expected=["x"] * 20), "the expectations of 20 cases are not the baseline's"),
     ],
 )
 def test_not_comparable_is_said_and_blocks_until_it_is_accepted(trail: Trail, here: How, says: str) -> None:
@@ -121,7 +118,7 @@ def test_traces_that_somebody_has_deleted_are_missing_and_red_stays_red(trail: T
     assert sides.now is not None
     assert sides.before is not None
     delete_traces(trail.person("maintainer"), sides.now.traces[1:3])
-    assert sides.rule() == ("fail", False, "2 traces were deleted of this run")
+    assert sides.rule() == ("fail", False, "2 traces of this run were deleted")
     delete_traces(trail.person("maintainer"), sides.before.traces)
     assert sides.rule()[:2] == ("fail", False)
 

@@ -84,7 +84,7 @@ def _has_test_cases(report: Any) -> None:
     assert kinds == {**dict.fromkeys(BROKEN, "broke"), **failed_before}
     rules = {case.get("name"): next(iter(case)).tag for case in root[0]}
     assert rules["golden-set: must break at most 2 cases"] == "failure"
-    assert rules["golden-set · safety: at least 100 % of cases must pass"] == "system-out"
+    assert rules["golden-set · safety: must pass all cases"] == "system-out"
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
@@ -95,8 +95,8 @@ def test_another_judge_is_named_with_what_to_do(trail: Trail) -> None:
     _, pipeline = a_request(trail, [])
     evaluate(trail, pipeline, said, How(judge="openai:/gpt-5|mini"))
     body = trail.report(pipeline)["markdown"]
-    assert "can't be compared: judged by `openai:/gpt-5\\|mini` here, by `openai:/gpt-4.1` in the baseline" in body
-    assert "| blocks: can't be compared, another model judges here |" in body
+    assert "can't be compared: judged by `openai:/gpt-5\\|mini` here and by `openai:/gpt-4.1` in the baseline" in body
+    assert "| blocks: can't be compared, since the judge model has changed |" in body
     assert (
         "**To do:** this merge request is the cause: evaluate the same cases with the same scorers and judges" in body
     )

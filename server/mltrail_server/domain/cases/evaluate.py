@@ -28,22 +28,22 @@ _MOST_OTHERS = 200_000  # marks of further runs, which tell a change from chance
 _LABEL = 60
 _DIGEST = 6
 
-_WHICH_WAY = "are higher or lower numbers better? Say it in the contract, under `better` of this evaluation"
-_NOT_COMPARED = "its answers are neither pass or fail nor numbers"
-_NOT_HERE = "this scorer has judged no case here"
+_WHICH_WAY = "is a higher or a lower number better? Say so in the contract, under `better` in this evaluation"
+_NOT_COMPARED = "its values are neither pass/fail nor numbers"
+_NOT_HERE = "this scorer judged no case here"
 NOT_THERE = "the baseline does not have this scorer"
-_OTHER_KIND = "this scorer gives other kinds of answers than in the baseline"
-_OTHER_CODE = "this scorer is not the baseline's: its code has changed"
-_OTHER_JUDGE = "another model judges here than in the baseline"
-_NO_CODE = "this scorer does not say which code it runs, and the baseline's does"
-_NO_JUDGE = "no model judges here, and in the baseline one does"
+_OTHER_KIND = "this scorer's values are of another kind than in the baseline"
+_OTHER_CODE = "the scorer's code has changed since the baseline"
+_OTHER_JUDGE = "the judge model is not the baseline's"
+_NO_CODE = "this scorer no longer says which code it runs"
+_NO_JUDGE = "no model judges here, but one does in the baseline"
 
 
 @dataclass(frozen=True, slots=True)
 class RunAnswers:
     """What one run's traces say. `cases` are its answers by case, in their order, each trace with what scorers said of
     it; `tests` names those that are tests. `expected` is a digest of what was expected of each case. `digests` and
-    `judges` are, by scorer, those of its code and the models that judged. `deleted` traces were taken away by others,
+    `judges` are, by scorer, those of its code and the models that judged. `deleted` traces were deleted by others,
     and `problem` says why a run is not read at all.
     """
 
@@ -156,20 +156,20 @@ def missing(asked: Evaluation, *, before: bool) -> CaseResult:
 def _problem(here: RunAnswers, there: RunAnswers | None) -> tuple[str, bool]:
     """Say what keeps all scorers from being compared, and whether this side is the cause."""
     if here.problem or here.deleted:
-        return here.problem or f"{_traces(here.deleted)} of this run", True
+        return here.problem or _deleted(here.deleted, " of this run"), True
     if there is None:
         return NO_BASELINE, False
     if there.problem or there.deleted:
-        return f"in the baseline, {there.problem or _traces(there.deleted)}", False
+        return f"in the baseline, {there.problem or _deleted(there.deleted)}", False
     common = here.cases.keys() & there.cases.keys()
     other = sum(here.expected.get(case) != there.expected.get(case) for case in common)
     if other:
-        return f"{words.count(other)} {'has' if other == 1 else 'have'} other expectations than in the baseline", True
+        return f"the expectations of {words.count(other)} are not the baseline's", True
     return "", False
 
 
-def _traces(deleted: int) -> str:
-    return "1 trace was deleted" if deleted == 1 else f"{deleted:,} traces were deleted"
+def _deleted(traces: int, of: str = "") -> str:
+    return f"1 trace{of} was deleted" if traces == 1 else f"{traces:,} traces{of} were deleted"
 
 
 def _scorer(asked: Evaluation, name: str, here: RunAnswers, there: RunAnswers | None, *, stated: bool) -> _Scorer:

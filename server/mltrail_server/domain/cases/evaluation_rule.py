@@ -18,8 +18,8 @@ OWN_EVALUATION = (
     "this merge request is the cause: evaluate the same cases with the same scorers and judges, or evaluate the target "
     "branch again with the new ones"
 )
-_NO_SCORER = "no such scorer has judged a case"
-_NONE_PASSES = "no scorer passes or fails cases; one that gives numbers needs a mark in `pass_at`"
+_NO_SCORER = "no matching scorer judged any case"
+_NONE_PASSES = "no scorer passes or fails cases; one that returns numbers needs a pass mark in `pass_at`"
 
 
 class _Found(NamedTuple):
@@ -46,9 +46,9 @@ class Bounds:
             most = rule.broke_at_most
             parts.append(f"must break at most {words.count(most)}" if most else "must break no case")
         if rule.pass_rate_at_least is not None:
-            parts.append(f"at least {rule.pass_rate_at_least * 100:g} % of cases must pass")
+            parts.append(_must_pass_rate(rule.pass_rate_at_least))
         if rule.must_pass:
-            parts.append("the named cases must pass")
+            parts.append("must pass the named cases")
         return ", ".join(parts)
 
     def ruling(self) -> Ruling | None:
@@ -103,9 +103,7 @@ class Bounds:
         if unmatched:
             are = "pattern of `must_pass` matches" if unmatched == 1 else "patterns of `must_pass` match"
             parts.append(f"{unmatched} {are} no case")
-        return _Found(
-            bool(parts), " and ".join(parts) or f"{words.count(len(wanted))} that must pass {_does(len(wanted))}"
-        )
+        return _Found(bool(parts), " and ".join(parts) or _all_pass(len(wanted)))
 
     def _pass_rate(self, cases: "Sequence[_OfCase]", least: float) -> _Found:
         """Leaving out cases of the baseline would be a way to pass, so those have failed."""
@@ -114,7 +112,8 @@ class Bounds:
             return _Found(None, _NO_SCORER)
         passed, missing = sum(one.passed for one in judged), sum(not one.case.here for one in judged)
         left_out = f" ({missing:,} missing)" if missing else ""
-        sentence = f"{passed:,} of {words.count(len(judged))}{left_out} pass; must be at least {least * 100:g} %"
+        bar = "all" if least >= 1 else f"at least {least * 100:g} %"
+        sentence = f"{passed:,} of {words.count(len(judged))}{left_out} pass; must be {bar}"
         return _Found(passed < least * len(judged), sentence)
 
     def _broke(self, passing: Sequence[ScorerResult], cases: Sequence[EvaluatedCase], most: int) -> _Found:
@@ -145,6 +144,14 @@ class _OfCase(NamedTuple):
             for side in (case.here, case.baseline)
         )
         return cls(case, here or there, here and scorers.isdisjoint(case.failed))
+
+
+def _must_pass_rate(least: float) -> str:
+    return "must pass all cases" if least >= 1 else f"must pass at least {least * 100:g} % of cases"
+
+
+def _all_pass(number: int) -> str:
+    return "the case that must pass does" if number == 1 else f"all {words.count(number)} that must pass do"
 
 
 def _does(number: int) -> str:

@@ -76,7 +76,7 @@ def expectation(model: Model, rule: Rule) -> str:
     parts = [Bounds(model, rule, None, None).expects]
     if (tolerance := rule.worse_by) is not None:
         amount = f" by more than {tolerance.amount:g}{' %' if tolerance.percent else ''}" if tolerance.amount else ""
-        parts.append(f"no scorer may get worse{amount}")
+        parts.append(f"may not get worse on any scorer{amount}")
     return ", ".join(part for part in parts if part)
 
 
@@ -151,7 +151,7 @@ def _still_red(given: CaseInput, rulings: Sequence[Ruling]) -> Iterator[Ruling]:
                 yield Ruling(name, rule, Outcome(rule.then), expected, _GONE, Verdict.WORSE, rules.BEFORE)
 
 
-_GONE = "this scorer has judged no case any more"
+_GONE = "this scorer no longer judges any case"
 
 
 def _hypothesis(given: CaseInput, one: CaseResult, place: int | None = None, rule: Rule | None = None) -> Hypothesis:

@@ -15,8 +15,8 @@ ONE_RUN = (
     "have all logged this table"
 )
 ONE_EVALUATION = (
-    "Whether the change makes answers worse is another question, which takes several evaluations on each side of the "
-    "same cases"
+    "Whether the change itself makes answers worse is another question, which takes several evaluations of the same "
+    "cases on each side"
 )
 TWO_MODELS = "these two models only"
 _RATES = frozenset(

@@ -163,7 +163,7 @@ class Row:
         blocks = self.verdict is Verdict.CANT_TELL and self.outcome is Outcome.FAIL
         remark = "" if self.scorer is None else scorers.remark(self.scorer)
         if self.scorer is not None and self.scorer.differs is not None:
-            return f"blocks: {remark.replace(': ', ', ', 1)}" if blocks else remark
+            return f"blocks: {remark.replace(': ', ', since ', 1)}" if blocks else remark
         if self.means.startswith(datasets.NOT_COMPARABLE):
             # A phone's column has no room for "comparable".
             means = self.means.replace("not comparable", "can't be compared")

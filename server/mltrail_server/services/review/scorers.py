@@ -16,6 +16,12 @@ from mltrail_server.domain.cases.evaluation import (
     Sides,
 )
 
+_NOT_COMPARED = "can't be compared"
+_OTHER_CODE = "the scorer's code has changed"
+_NO_CODE = "the scorer no longer says which code it runs"
+_OTHER_JUDGE = "the judge model has changed"
+_NO_JUDGE = "no model judges here"
+
 
 def remark(one: ScorerResult, quoted: Callable[[str], str] | None = None) -> str:
     """Say it after the scorer's name; "" if there is nothing to say. `quoted` makes safe what a client wrote; without
@@ -26,16 +32,17 @@ def remark(one: ScorerResult, quoted: Callable[[str], str] | None = None) -> str
     if here:
         parts.append(f"could not judge {words.count(here)}, which count{'s' if here == 1 else ''} as failed")
     if there:
-        parts.append(f"could not judge {words.count(there)} of the baseline")
-    return ", and ".join(parts)
+        parts.append(f"could not judge {words.count(there)} in the baseline")
+    return "; ".join(parts)
 
 
 def _differs(found: Differs, quoted: Callable[[str], str] | None) -> str:
-    if found.what == "judge" and quoted is None:
-        return "can't be compared: another model judges here"
-    if found.what == "judge" and quoted is not None:
-        return f"can't be compared: judged by {quoted(found.here)} here, by {quoted(found.baseline)} in the baseline"
-    return "can't be compared: the scorer's code has changed"
+    if found.what != "judge":
+        return f"{_NOT_COMPARED}: {_OTHER_CODE if found.here else _NO_CODE}"
+    if quoted is None:
+        return f"{_NOT_COMPARED}: {_OTHER_JUDGE if found.here else _NO_JUDGE}"
+    judge = quoted(found.here) if found.here else "no model"
+    return f"{_NOT_COMPARED}: judged by {judge} here and by {quoted(found.baseline)} in the baseline"
 
 
 def pass_rates(one: EvaluationResult, rule: Rule) -> Sides:

@@ -29,7 +29,7 @@ _SHOWN = 16
 _JUDGE = "LLM_JUDGE"
 
 TOO_MANY = f"there are more than {MOST_TRACES:,} traces; evaluate fewer cases in one run"
-NO_ROOM = "the evaluations of all models are too large together; evaluate fewer cases"
+NO_ROOM = "all models' evaluations together are too large; evaluate fewer cases"
 
 
 def read(

@@ -35,8 +35,8 @@ _MOST_NAMED = 4
 _MOST_BARS = 8
 _PARTS = {
     "Latency": (("traces/latency_p50_ms", "p50 {} ms"), ("traces/latency_p95_ms", "p95 {} ms")),
-    "Tokens": (("traces/tokens_mean", "{} per case"), ("traces/tokens_total", "{} in all")),
-    "Cost": (("traces/cost_mean", "{} per case"), ("traces/cost_total", "{} in all")),
+    "Tokens": (("traces/tokens_mean", "{} per case"), ("traces/tokens_total", "{} in total")),
+    "Cost": (("traces/cost_mean", "{} per case"), ("traces/cost_total", "{} in total")),
 }
 _LOWER = MetricDirection(Better.LOWER, Basis.STATED)
 
@@ -69,7 +69,7 @@ def _evaluation(page: Page, one: EvaluationResult, must_pass: Sequence[Evaluated
     elif one.counts is not None:
         said = words.changed(one.counts)
     else:
-        said = "no scorer says of a case that it passes or fails"
+        said = "no scorer passes or fails cases"
     return {
         "title": Markdown(f"{name}: {said}."),
         "broke": [*_must_pass(page, one, must_pass), *_broke(page, one, must_pass)],
@@ -107,8 +107,8 @@ def _lines(page: Page, one: EvaluationResult) -> Iterator[str]:
     """Say what else there is to know, the most important first."""
     failed = len(one.that(Change.FAILED))
     if failed:
-        as_before = "as in the baseline" if one.counts is not None else "here"
-        yield f"Failed {as_before}: {_more(page, one, failed, 'failed', more=False)}"
+        failed_where = "Also failed in the baseline" if one.counts is not None else "Failed here"
+        yield f"{failed_where}: {_more(page, one, failed, 'failed', more=False)}"
     missing = len(one.that(Change.MISSING))
     if missing:
         yield f"Missing here: {words.count(missing)} of the baseline"
@@ -126,7 +126,7 @@ def _not_compared(one: EvaluationResult, scorer: ScorerResult) -> Iterator[str]:
     if remark := scorers.remark(scorer, code):
         yield f"{name} {remark}"
     elif scorer.kind is Kind.OTHER:
-        yield f"{name} gives neither numbers nor pass or fail: its page shows what it says"
+        yield f"{name} returns neither numbers nor pass/fail: the evaluation's page shows its values"
     elif scorer.result.compared is None and problem and problem != one.problem:
         yield f"{name}: {problem}"
 
@@ -177,12 +177,12 @@ def _criteria(criteria: Sequence[Criterion]) -> Iterator[str]:
     """Show the bars that the run declares itself, and say whether they gate."""
     for one in criteria[:_MOST_BARS]:
         bar = f"at {'least' if one.at_least else 'most'} {number(one.threshold)}"
-        value = "nothing was logged" if one.value is None else f"is {number(one.value)}"
+        value = "not logged" if one.value is None else number(one.value)
         lowered = f", lowered from {number(one.before)}" if one.is_lowered and one.before is not None else ""
-        kept = "kept" if one.kept else "missed"
+        kept = "met" if one.kept else "missed"
         yield f"The run's own bar for {code(one.metric)}, {bar}{lowered}: {kept} ({value})"
     if criteria and not any(one.gates for one in criteria):
-        yield f"Bars of a run gate nothing unless {code(FILE_NAME)} has {code('quality_criteria: accept')}"
+        yield f"A run's own bars block nothing unless {code(FILE_NAME)} has {code('quality_criteria: accept')}"
 
 
 def _more(page: Page, one: EvaluationResult, cases: int, only: str, *, more: bool = True) -> Markdown:

@@ -75,11 +75,11 @@ def _prompt(page: Page, one: PromptChange, *, compared: bool) -> dict[str, Any]:
 
 def _said(one: PromptChange) -> str:
     if one.gone:
-        which = f"version {one.gone[0]}" if len(one.gone) == 1 else "either version"
-        return f": not compared, since the registry does not have {which} any more"
+        which = f"version {one.gone[0]} is not" if len(one.gone) == 1 else "neither version is"
+        return f": not compared, since {which} in the registry any more"
     if one.before is None or one.now is None or one.before.settings == one.now.settings:
         return ""
-    return f": {'the same text, but ' if one.before.text == one.now.text else ''}other settings for the model"
+    return f": {'the same text, but ' if one.before.text == one.now.text else ''}different model settings"
 
 
 def _link(page: Page, one: PromptChange) -> Markdown:

@@ -62,13 +62,15 @@ def _bars(missed: list[Criterion], style: Style) -> list[Line]:
     if not missed:
         return []
     named = [
-        f"{style.name(one.metric)} {_found(one)} (at {'least' if one.at_least else 'most'} {number(one.threshold)})"
+        f"{style.name(one.metric)} {_found(one)} "
+        f"(must be at {'least' if one.at_least else 'most'} {number(one.threshold)})"
         for one in missed[:_MOST_BARS]
     ]
     left = len(missed) - len(named)
     more = f" and {left} more" if left else ""
+    bars, it = ("bar", "It") if len(missed) == 1 else ("bars", "They")
     accept = f"{style.text('quality_criteria: accept')} in {style.text(FILE_NAME)}"
-    return [Line("Missed", f"the run's own bar for {', '.join(named)}{more}. It would block only with {accept}.")]
+    return [Line("Missed", f"the run's own {bars}: {', '.join(named)}{more}. {it} would block only with {accept}.")]
 
 
 def _found(one: Criterion) -> str:

@@ -21,7 +21,7 @@ _WITHOUT_FINDING = {
     Verdict.WITHIN_LIMIT: "clearly within its limit",
     Verdict.NO_CLEAR_CHANGE: "undecided: no difference is clear enough",
 }
-_COUNTED = "cases are counted, which needs no test"
+_COUNTED = "cases are counted, so no test is needed"
 
 
 def of_report(report: Report, style: Style) -> Line | None:
