@@ -200,9 +200,9 @@ def test_what_differs_is_said_without_anybody_s_words(
         assert (result.differs.here, result.differs.baseline) == ("<b>@all", "openai:/x")
 
 
-def test_an_older_client_that_does_not_say_who_judged_is_compared() -> None:
-    known = side(1, {"exact": [True]}, digests={"exact": frozenset({"a"})})
-    assert scorer(found(known, {"exact": [True]})).result.compared is not None
+def test_a_baseline_of_an_older_client_that_does_not_say_who_judged_is_compared() -> None:
+    known = side(2, {"exact": [True]}, digests={"exact": frozenset({"a"})})
+    assert scorer(found({"exact": [True]}, known)).result.compared is not None
 
 
 def test_traces_that_the_baseline_has_lost_are_not_this_side_s_doing() -> None:

@@ -191,4 +191,4 @@ def test_another_run_keeps_what_a_job_takes_back(trail: Trail) -> None:
         say(mlflow, trace_id, now.run_id, "correct", value=False)
     trail.team.gitlab.set_job(now.job, "success")
     post(own, "traces/delete-traces", experiment_id="2", request_ids=made)
-    assert sides.rule() == ("fail", False, "4 traces were deleted of this run")
+    assert sides.rule() == ("fail", False, "4 traces of this run were deleted")
