@@ -1,6 +1,10 @@
-"""What a local user may do, for tests that call services and the store."""
+"""What a local user may do, for tests that call services and the store, and how its database goes about it."""
+
+from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
@@ -13,3 +17,20 @@ def scope(deps: Deps) -> Scope:
     actor = Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE)
     projects.ensure(deps, actor)
     return Scope(deps, actor)
+
+
+@pytest.fixture
+def plans(scope: Scope) -> Iterator[list[str]]:
+    """Collect what SQLite says of each SELECT: which index it walks."""
+    seen: list[str] = []
+
+    def explain(
+        connection: sa.Connection, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object
+    ) -> None:
+        if statement.startswith("SELECT"):
+            asked = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            seen.extend(row[3] for row in asked)
+
+    event.listen(scope.deps.db.engine, "before_cursor_execute", explain)
+    yield seen
+    event.remove(scope.deps.db.engine, "before_cursor_execute", explain)

@@ -1,11 +1,8 @@
 """Every way to a page of candidates gives the same page, and none reads a whole table."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy import event
 
 from mltrail_server.domain.candidate import Point, Stage
 from mltrail_server.domain.errors import MltrailError
@@ -154,23 +151,6 @@ def test_a_token_of_another_search_is_refused(scope: Scope) -> None:
             ask(scope, token=token, **asked)
     # How long a page is may change on the way, and how the experiments are listed.
     assert ask(scope, "", ["metrics.loss"], token=token, limit=50, experiment_iids=[2, 1]).candidates
-
-
-@pytest.fixture
-def plans(scope: Scope) -> Iterator[list[str]]:
-    """Collect what SQLite says of each SELECT: which index it walks."""
-    seen: list[str] = []
-
-    def explain(
-        connection: sa.Connection, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object
-    ) -> None:
-        if statement.startswith("SELECT"):
-            asked = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            seen.extend(row[3] for row in asked)
-
-    event.listen(scope.deps.db.engine, "before_cursor_execute", explain)
-    yield seen
-    event.remove(scope.deps.db.engine, "before_cursor_execute", explain)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,8 @@
 """Every way to a page of traces gives the same page, and none reads a whole table."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy import event
 
 from mltrail_server.domain.assessments import Assessment, Kind
 from mltrail_server.domain.trace_filters import parse, parse_orders
@@ -124,23 +121,6 @@ def test_all_ways_give_the_same_pages(scope: Scope, order_by: list[str]) -> None
         for few in (WALK, FEW):
             assert pages(scope, filter_text, order_by, few=few, limit=7) == expected, (filter_text, few)
     assert len(pages(scope, "", order_by, few=WALK, limit=9)) == 60
-
-
-@pytest.fixture
-def plans(scope: Scope) -> Iterator[list[str]]:
-    """Collect what SQLite says of each SELECT: which index it walks."""
-    seen: list[str] = []
-
-    def explain(
-        connection: sa.Connection, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object
-    ) -> None:
-        if statement.startswith("SELECT"):
-            asked = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            seen.extend(row[3] for row in asked)
-
-    event.listen(scope.deps.db.engine, "before_cursor_execute", explain)
-    yield seen
-    event.remove(scope.deps.db.engine, "before_cursor_execute", explain)
 
 
 NEWEST = "trace USING INDEX ix_trace_newest (project_id=? AND experiment_iid=?"

@@ -253,20 +253,9 @@ def _of_rule(
 ) -> Row:
     table = tables.get(ruling.metric) if ruling.rule.cases is not None else None
     change = changes.get(ruling.metric) if ruling.rule.cases is None else None
-    return Row(
-        ruling.metric,
-        ruling.verdict,
-        ruling.sentence,
-        ruling.advice,
-        ruling.outcome,
-        ruling.rule,
-        ruling.expects,
-        change if table is None else _of_cases(table, tested=ruling.decision is not None),
-        ruling.decision,
-        ruling.difference,
-        dataset,
-        table,
-    )
+    if table is not None:
+        change = _of_cases(table, tested=ruling.decision is not None)
+    return _ruled(ruling, change, dataset=dataset, cases=table)
 
 
 def _of_evaluation(model: ModelReport, ruling: Ruling) -> Row | None:
@@ -286,6 +275,12 @@ def _of_evaluation(model: ModelReport, ruling: Ruling) -> Row | None:
         reason=ruling.sentence,
         advice=ruling.advice,
     )
+    return _ruled(ruling, change)
+
+
+def _ruled(
+    ruling: Ruling, change: MetricChange | None, *, dataset: str | None = None, cases: CaseResult | None = None
+) -> Row:
     return Row(
         ruling.metric,
         ruling.verdict,
@@ -295,6 +290,10 @@ def _of_evaluation(model: ModelReport, ruling: Ruling) -> Row | None:
         ruling.rule,
         ruling.expects,
         change,
+        ruling.decision,
+        ruling.difference,
+        dataset,
+        cases,
     )
 
 

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +24,19 @@ class Sorted:
 
     column: sa.ColumnElement[Any]
     descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What to sort by, and the tables that have to be joined for it."""
+
+    columns: list[Sorted] = field(default_factory=list)
+    joins: list[tuple[sa.FromClause, sa.ColumnElement[bool]]] = field(default_factory=list)
+
+    def joined(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        for table, condition in self.joins:
+            query = query.outerjoin(table, condition)
+        return query
 
 
 def mark_of(*query: object) -> str:

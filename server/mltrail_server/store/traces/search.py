@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from mltrail_server.domain.trace_filters import TraceClause, TraceEntity, TraceOrder
 from mltrail_server.domain.traces import Trace
 from mltrail_server.store import schema
-from mltrail_server.store.db.paging import Sorted, arranged, directed, mark_of, read_sorted, token_of
+from mltrail_server.store.db.paging import Arrangement, Sorted, arranged, directed, mark_of, read_sorted, token_of
 from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
 
 from . import assessments
-from .search_clauses import Arrangement, arrangement, conditions, hits, is_newest_first
+from .search_clauses import arrangement, conditions, hits, is_newest_first
 from .traces import COLUMNS, with_pairs
 
 _T = schema.trace

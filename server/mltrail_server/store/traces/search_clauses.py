@@ -4,7 +4,6 @@ such a clause is a condition here only as far as the tables can tell that it doe
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from mltrail_server.domain.trace_filters import TraceClause, TraceEntity, TraceO
 from mltrail_server.domain.traces import TraceState
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import compare_number, compare_text
-from mltrail_server.store.db.paging import Sorted
+from mltrail_server.store.db.paging import Arrangement, Sorted
 from mltrail_server.store.db.planner import as_range, unindexed
 
 _T = schema.trace
@@ -218,19 +217,6 @@ _ORDERS: dict[str, sa.ColumnElement[Any]] = {
     "request_id": _T.c.id,
     "experiment_id": _T.c.experiment_iid,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Arrangement:
-    """What to sort by, and the tables that have to be joined for it."""
-
-    columns: list[Sorted] = field(default_factory=list)
-    joins: list[tuple[sa.FromClause, sa.ColumnElement[bool]]] = field(default_factory=list)
-
-    def joined(self, query: sa.Select[Any]) -> sa.Select[Any]:
-        for table, condition in self.joins:
-            query = query.outerjoin(table, condition)
-        return query
 
 
 def is_newest_first(orders: Sequence[TraceOrder]) -> bool:

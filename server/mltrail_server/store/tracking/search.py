@@ -17,7 +17,16 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db.paging import Sorted, arranged, bad_token, directed, mark_of, read_sorted, token_of
+from mltrail_server.store.db.paging import (
+    Arrangement,
+    Sorted,
+    arranged,
+    bad_token,
+    directed,
+    mark_of,
+    read_sorted,
+    token_of,
+)
 from mltrail_server.store.db.planner import as_range, unindexed
 from mltrail_server.store.db.statements import Row
 from mltrail_server.store.db.transaction import Transaction
@@ -28,7 +37,6 @@ from .search_clauses import (
     MISSING,
     NAN,
     NUMBER,
-    Arrangement,
     arrangement,
     is_newest_first,
     key_id,

@@ -3,7 +3,6 @@ whatever the direction.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import NUMBER_OPERATORS, compare_number, compare_text
-from mltrail_server.store.db.paging import Sorted
+from mltrail_server.store.db.paging import Arrangement, Sorted
 
 _T = schema.candidate
 _KEY = schema.metric_key
@@ -141,19 +140,6 @@ NUMBER, NAN, MISSING = 0, 1, 2
 
 NEWEST = (Sorted(_T.c.started_ms, descending=True), Sorted(_T.c.eid))
 """The newest first, which is also how ties are broken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrangement:
-    """What to sort by, and the tables that have to be joined for it."""
-
-    columns: list[Sorted] = field(default_factory=list)
-    joins: list[tuple[sa.FromClause, sa.ColumnElement[bool]]] = field(default_factory=list)
-
-    def joined(self, query: sa.Select[Any]) -> sa.Select[Any]:
-        for table, condition in self.joins:
-            query = query.outerjoin(table, condition)
-        return query
 
 
 def arrangement(orders: Sequence[Order], project_id: ProjectId) -> Arrangement:
