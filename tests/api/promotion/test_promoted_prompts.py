@@ -168,6 +168,51 @@ def test_a_maintainer_goes_back_to_what_was_promoted(trail: Trail, main: Pipelin
     assert production(trail) == "1"
 
 
+TAKEN_AWAY = {
+    "its version deleted": ("DELETE", "model-versions/delete", {"version": "1"}),
+    "deleted": ("DELETE", "registered-models/delete", {}),
+    "renamed": ("POST", "registered-models/rename", {"new_name": "qb"}),
+}
+
+
+@pytest.mark.parametrize("promoted", [True, False], ids=["promoted", "before"])
+@pytest.mark.parametrize("what", TAKEN_AWAY)
+def test_a_developer_takes_no_prompt_from_its_alias(trail: Trail, what: str, *, promoted: bool) -> None:
+    """Neither from one that promotions have moved nor from one that was given before the contract managed it."""
+    register(trail, "Answer.", "Answer briefly.")
+    developer = trail.person("developer")
+    if promoted:
+        main = trail.main(SHAS["b"], CONTRACT)
+        train(trail, main, "1")
+        promote(trail, main)
+    else:
+        developer.post("registered-models/alias", name="qa", alias="production", version="1")
+        trail.main(SHAS["b"], CONTRACT)
+    verb, path, fields = TAKEN_AWAY[what]
+    status, code, message = developer.error(verb, path, name="qa", **fields)
+    assert (status, code, "Maintainer" in message) == (403, "PERMISSION_DENIED", True)
+    # So there is no prompt of this name to create again, with another text.
+    assert developer.error("POST", "registered-models/create", name="qa", tags=[IS_PROMPT])[0] == 400
+    assert production(trail) == "1"
+
+
+def test_what_has_no_managed_alias_is_the_developer_s(trail: Trail, main: Pipeline) -> None:
+    developer = trail.person("developer")
+    developer.post("registered-models/alias", name="qa", alias="staging", version="1")
+    good(developer.call("DELETE", "api/2.0/mlflow/model-versions/delete", json={"name": "qa", "version": "1"}))
+    developer.post("registered-models/rename", name="qa", new_name="qb")
+    good(developer.call("DELETE", "api/2.0/mlflow/registered-models/delete", json={"name": "qb"}))
+
+
+@pytest.mark.parametrize("what", TAKEN_AWAY)
+def test_a_maintainer_takes_away_what_was_never_promoted(trail: Trail, what: str) -> None:
+    register(trail, "Answer.")
+    trail.person("developer").post("registered-models/alias", name="qa", alias="production", version="1")
+    trail.main(SHAS["b"], CONTRACT)
+    verb, path, fields = TAKEN_AWAY[what]
+    good(trail.person("maintainer").call(verb, f"api/2.0/mlflow/{path}", json={"name": "qa", **fields}))
+
+
 def test_it_stays_managed_when_the_contract_names_it_no_longer(trail: Trail, main: Pipeline) -> None:
     train(trail, main, "1")
     promote(trail, main)

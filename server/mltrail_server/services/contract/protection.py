@@ -10,6 +10,7 @@ These checks hold on every route: MLflow's registry, our own API and the pages c
 
 import logging
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mltrail_contract import Contract, ContractError, Promote
@@ -125,6 +126,25 @@ def check_model(tx: Transaction, scope: Scope, model_id: int, name: str, doing: 
     """Refuse to change the name of promoted versions without Maintainer rights. Raises FORBIDDEN."""
     if version_store.any_promoted(tx, model_id):
         check(scope, f"{doing} the model {name}, which has promoted versions,")
+
+
+def check_aliases_stay(  # noqa: PLR0917 - whose aliases, and what would become of them
+    tx: Transaction, scope: Scope, model_id: int, name: str, given: Iterable[str], policy: ProjectPolicy, doing: str
+) -> None:
+    """Let only callers with Maintainer rights take away what has a managed alias: whoever loads by that alias would
+    find nothing. This holds for versions never promoted, too, which have had it since before promotions moved it.
+
+    `doing` begins the sentence that says what the caller can't do. Raises FORBIDDEN.
+    """
+    if scope.actor.has_maintainer_rights:
+        return
+    managed = {folded(alias) for alias in aliases_of(tx, name, policy, model_id=model_id)}
+    moved = sorted(alias for alias in given if folded(alias) in managed)
+    if moved:
+        raise forbidden(
+            f"{doing} takes the Maintainer role, or a job on a protected branch or tag, since it has the alias "
+            f"'{moved[0]}', which promotions move in this project. Ask a Maintainer."
+        )
 
 
 def check_unaliased(tx: Transaction, model_id: int, name: str) -> None:

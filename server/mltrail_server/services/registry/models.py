@@ -9,6 +9,7 @@ from mltrail_server.domain.errors import MltrailError, already_exists, invalid, 
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
+from mltrail_server.services.contract.protection import ProjectPolicy
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import aliases, versions
@@ -92,6 +93,8 @@ def rename(scope: Scope, name: str, new_name: str) -> ModelWithVersions:
     with scope.project.write() as tx:
         model_id = id_of(tx, name)
         protection.check_model(tx, scope, model_id, name, "Renaming")
+        if new_name != name:
+            _check_aliases_stay(tx, scope, model_id, name, policy, "Renaming")
         if store.id_of(tx, new_name) not in (None, model_id):
             raise _taken(new_name)
         if new_name != name:
@@ -112,11 +115,13 @@ def describe(scope: Scope, name: str, description: str | None) -> ModelWithVersi
 def delete(scope: Scope, name: str) -> None:
     """Delete a model with all its versions. Its name can be used again, and so can the numbers that were not promoted.
 
-    Only Maintainers delete a model with promoted versions.
+    Only Maintainers delete a model with promoted versions, or with an alias that promotions move.
     """
+    policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         model_id = id_of(tx, name)
         protection.check_model(tx, scope, model_id, name, "Deleting")
+        _check_aliases_stay(tx, scope, model_id, name, policy, "Deleting")
         protection.check_unaliased(tx, model_id, name)
         store.delete(tx, model_id)
         experiments.delete(tx, scope, name)
@@ -190,6 +195,13 @@ def _with_versions(tx: Transaction, models: Sequence[Model], *, most: int = 0) -
     names = aliases.of_models(tx, ids)
     latest = versions.latest(tx, ids, most=most, names=names)
     return [ModelWithVersions(model, latest.get(model.id, []), names.get(model.id, [])) for model in models]
+
+
+def _check_aliases_stay(
+    tx: Transaction, scope: Scope, model_id: int, name: str, policy: ProjectPolicy, doing: str
+) -> None:
+    given = [alias for alias, _ in aliases.of_models(tx, [model_id]).get(model_id, [])]
+    protection.check_aliases_stay(tx, scope, model_id, name, given, policy, f"{doing} {name}")
 
 
 def _taken(name: str) -> MltrailError:

@@ -168,11 +168,14 @@ def delete(scope: Scope, name: str, version: str) -> None:
     """Delete a version with its aliases and tags. Its number and semver are never used again.
 
     Only Maintainers delete a promoted version, and not while an alias that promotions move points at it. Its row, its
-    promotion, and the run and files that it rests on are kept.
+    promotion, and the run and files that it rests on are kept. Only they delete any other version with such an alias.
     """
+    policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         current = _existing(tx, name, version)
         protection.check_version(scope, current, "Deleting")
+        doing = f"Deleting version {current.number} of {current.model_name}"
+        protection.check_aliases_stay(tx, scope, current.model_id, current.model_name, current.aliases, policy, doing)
         for alias in current.aliases:
             _check_not_in_use(tx, current, alias)
             aliases.move(tx, scope, current.model_id, alias, None, reason=f"{current.semver} was deleted")
