@@ -10,6 +10,8 @@ from mltrail_server.domain.errors import MltrailError, invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999: protocol buffers have no other times, and neither has Python."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -28,9 +30,12 @@ def milliseconds_of(text: str, field: str) -> int:
     whole, fraction, zone = found.groups()
     try:
         time = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
-        return (time - _EPOCH) // _MILLISECOND + int(f"{fraction or 0:0<3}"[:3])
+        milliseconds = (time - _EPOCH) // _MILLISECOND + int(f"{fraction or 0:0<3}"[:3])
     except (ValueError, OverflowError) as error:
         raise _wrong(text, field) from error
+    if not FIRST_MS <= milliseconds <= LAST_MS:  # because of its zone
+        raise _wrong(text, field)
+    return milliseconds
 
 
 def _wrong(text: str, field: str) -> MltrailError:

@@ -5,6 +5,7 @@ of them by new ones as well.
 """
 
 import math
+from dataclasses import replace
 from typing import Annotated
 
 from flask import Response
@@ -12,19 +13,21 @@ from msgspec import Meta
 
 from mltrail_server.domain import filters, limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid
-from mltrail_server.domain.traces import MAX_IDS
+from mltrail_server.domain.traces import MAX_IDS, Trace
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.call import Call
 from mltrail_server.services.traces import search, traces
 from mltrail_server.services.traces.search import TracePage
+from mltrail_server.services.traces.traces import TraceData
 from mltrail_server.store.traces.traces import Selection
 
 from . import assessments, trace_shapes
 from .messages import Message, message_of
+from .times import FIRST_MS, LAST_MS
 from .trace_shapes import Location, TraceInfo
 from .wire import MAX_INT64, TagList, check_length, experiment_number, orders_of
 
-_Time = Annotated[int, Meta(ge=-MAX_INT64, le=MAX_INT64)]
+_Time = Annotated[int, Meta(ge=FIRST_MS, le=LAST_MS)]
 
 
 class _Trace(Message):
@@ -66,7 +69,7 @@ class _LinkPrompts(Message):
 
 class _Delete(Message):
     experiment_id: str
-    max_timestamp_millis: _Time | None = None
+    max_timestamp_millis: Annotated[int, Meta(ge=-MAX_INT64, le=MAX_INT64)] | None = None
     max_traces: int | None = None
     request_ids: list[str] | None = None
 
@@ -250,7 +253,15 @@ def end_v2(call: Call, trace_id: str) -> Response:
         metadata=trace_shapes.pairs(body.request_metadata),
         tags=trace_shapes.pairs(body.tags),
     )
+    if not call.sees_traces:
+        stored = traces.without_others(TraceData(stored), _told(body, stored)).trace
     return json_answer({"trace_info": trace_shapes.info_v2(stored)})
+
+
+def _told(body: _EndV2, stored: Trace) -> Trace:
+    """Return of a trace what this call has told of it."""
+    tags, metadata = trace_shapes.pairs(body.tags), trace_shapes.pairs(body.request_metadata)
+    return replace(stored, request_preview=None, response_preview=None, tags=tags, metadata=metadata)
 
 
 def get_v2(call: Call, trace_id: str) -> Response:

@@ -14,6 +14,8 @@ from mltrail_server.domain import limits
 from mltrail_server.services.traces import otlp
 from tests.api.traces.caller import Traces
 from tests.api.traces.exporter import PROTOBUF, TRACE, message, send, span, status_of, stored
+from tests.api.traces.traces_json import ID, fetch, file_of, put
+from tests.mlflow_client import failure, good
 
 JSON = "application/json"
 GOOD = message([span(attributes={"a": "b"})])
@@ -189,6 +191,38 @@ def test_names_are_inert_and_storable(traces: Traces) -> None:
     tags = traces.info(f"tr-{TRACE}")["tags"]
     assert tags["service.name"] == "a\ufffdb"
     assert not {"../../etc", "", "k" * 300}.intersection(tags)
+
+
+HOSTILE_TEXTS = ('{"a":' * 900 + "1" + "}" * 900, "[" * 5000, r'"\ud800"', r'"a\u0000b"', "NaN")
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+def test_json_text_in_attributes_is_read_as_far_as_it_can_be_shown(traces: Traces, text: str) -> None:
+    """Deep JSON, half characters and NUL: what is sent as text comes back, and no search or page fails for it."""
+    given = dict.fromkeys(("mlflow.spanInputs", "mlflow.spanOutputs", "session.id", "user.id"), text)
+    assert send(traces, span(attributes=given)).status_code == 200
+    traces.start(ID)
+    assert put(traces, file_of(1, 2, **given)).status_code == 200
+    traces.start(ID, trace_metadata={"mlflow.trace.sizeStats": text})
+    answer = traces.call("GET", "api/3.0/mlflow/traces/get", query_string={"trace_id": ID})
+    assert len(good(answer)["trace"]["spans"]) == 2
+    assert len(json.loads(fetch(traces))["spans"]) == 2
+    assert traces.info(ID)["trace_id"] == ID
+
+
+@pytest.mark.parametrize("where", ["attributes", "events"])
+def test_values_that_are_nested_too_deeply_are_refused(traces: Traces, where: str) -> None:
+    traces.start(ID)
+    file = json.loads(file_of(1))
+    deep: Any = 1
+    for _ in range(101):
+        deep = [deep]
+    given = {"deep": deep}
+    event = {"name": "exception", "time_unix_nano": 1, "attributes": given}
+    file["spans"][0][where] = given if where == "attributes" else [event]
+    status, code, said = failure(put(traces, json.dumps(file).encode()))
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert "nested more than 100 levels deep" in said
 
 
 def measured(work: Callable[[], Any]) -> tuple[int, Any]:

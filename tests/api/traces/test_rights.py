@@ -127,6 +127,10 @@ def test_the_setting_says_who_reads(
     # Who may write but not read learns nothing by telling a trace again.
     again = made.start(request_preview=None)
     assert again.get("request_preview") == (None if role == "maintainer" else "secret of a customer")
+    traces_by(client, team.tokens["maintainer"]).two("PATCH", "/tr-1/tags", key="order", value="secret of a customer")
+    ended = made.two("PATCH", "/tr-1", timestamp_ms=1, status="OK", tags=[{"key": "mine", "value": "1"}])
+    assert ("secret" in str(ended)) == (role != "maintainer")
+    assert {"key": "mine", "value": "1"} in ended["trace_info"]["tags"]
     deps.db.dispose()
 
 

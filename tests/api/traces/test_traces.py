@@ -129,6 +129,17 @@ def test_a_trace_of_mlflow_2(traces: Traces) -> None:
     assert traces.info(trace_id)["execution_duration"] == "0.250s"
 
 
+@pytest.mark.parametrize("time", [-(2**63), 2**63 - 1, -62_135_596_800_001, 253_402_300_800_000])
+def test_a_time_of_no_year_is_refused_since_no_search_could_show_it(traces: Traces, time: int) -> None:
+    begun = traces.two("POST", experiment_id="0", timestamp_ms=AT)["trace_info"]["request_id"]
+    assert traces.refused("2.0", "POST", experiment_id="0", timestamp_ms=time)[:2] == INVALID
+    assert traces.refused("2.0", "PATCH", f"/{begun}", timestamp_ms=time, status="OK")[:2] == INVALID
+    for text in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        assert traces.refused("3.0", "POST", trace=told("tr-1", request_time=text))[:2] == INVALID
+    where = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
+    assert len(traces.three("POST", "/search", locations=[where])["traces"]) == 1
+
+
 def test_several_at_once(traces: Traces) -> None:
     other = traces.post("experiments/create", name="other")["experiment_id"]
     traces.start("tr-1")

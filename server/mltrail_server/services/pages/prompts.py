@@ -173,12 +173,19 @@ def _messages(text: str) -> list[tuple[str, str]]:
 
 
 def _said(content: object) -> str:
-    return content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
+    return content if isinstance(content, str) else _indented(content)
 
 
 def _laid_out(text: str) -> str:
     found = _json(text)
-    return text if found is None else json.dumps(found, indent=2, ensure_ascii=False)
+    return text if found is None else _indented(found)
+
+
+def _indented(value: object) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:
+        return json.dumps(value, ensure_ascii=False)  # which goes deeper
 
 
 def _json(text: str) -> Any:  # noqa: ANN401 - whatever a client wrote

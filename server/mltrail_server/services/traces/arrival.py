@@ -156,9 +156,9 @@ def of_root(batch: Batch, trace: Trace) -> dict[str, Any]:
         if trace.inputs_digest is None:
             found["inputs_digest"] = inputs_digest(inputs)
         if trace.request_preview is None:
-            found["request_preview"] = span_facts.preview(inputs, "user")
+            found["request_preview"] = _storable(span_facts.preview(inputs, "user"))
     if outputs is not None and trace.response_preview is None:
-        found["response_preview"] = span_facts.preview(outputs, "assistant")
+        found["response_preview"] = _storable(span_facts.preview(outputs, "assistant"))
     return found
 
 
@@ -188,9 +188,9 @@ def metadata(outlines: Sequence[Outline]) -> dict[str, str]:
     for one in outlines:
         session = one.attributes.get(span_facts.SESSION) or one.attributes.get(span_facts.CONVERSATION)
         if session and SESSION_KEY not in found:
-            found[SESSION_KEY] = str(session)[:_MAX_TEXT]
+            found[SESSION_KEY] = _storable(str(session))[:_MAX_TEXT]
         if (user := one.attributes.get(span_facts.USER)) and USER_KEY not in found:
-            found[USER_KEY] = str(user)[:_MAX_TEXT]
+            found[USER_KEY] = _storable(str(user))[:_MAX_TEXT]
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from mltrail_server.domain import limits, semantic_conventions
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 
-from .span_records import INTERNAL, KINDS, Event, Link, Record
+from .span_records import INTERNAL, KINDS, Event, Link, Record, loaded
 
 _COUNTED_FROM = 1 << 18
 """A smaller span is not counted before it is decoded: even if it is all elements, it takes few megabytes."""
@@ -224,10 +224,7 @@ def _unwrapped(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """
     if not isinstance(value, str) or value[:1] not in ('"', "{", "["):
         return value
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    found = loaded(value)
     return found if isinstance(found, str | dict | list) else value
 
 

@@ -32,6 +32,8 @@ STATES = ("UNSET", "OK", "ERROR")
 _TRACE_ID_ATTRIBUTE = "mlflow.traceRequestId"
 _PREFIX = "tr-"
 _HEX_ID = re.compile(r"tr-[0-9a-f]{32}")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_MOST_DEPTH = 100  # as deep as messages of protocol buffers are
 _MAX_INT64 = 2**63
 _MAX_UINT64 = 2**64
 
@@ -255,7 +257,7 @@ def _of_mlflow(span: Mapping[str, Any]) -> Record:
         "kind": KINDS.index(kind) if kind in KINDS else INTERNAL,
         "status": _status(status.get("code")),
         "message": status.get("message") or "",
-        "attributes": {key: _loaded(value) for key, value in (span.get("attributes") or {}).items()},
+        "attributes": {key: loaded(value) for key, value in (span.get("attributes") or {}).items()},
         "events": [_event(one) for one in span.get("events") or ()],
         "links": [_link(one) for one in span.get("links") or ()],
     }
@@ -272,7 +274,7 @@ def _of_old_mlflow(span: Mapping[str, Any]) -> Record:
         "parent_id": _id(span["parent_id"], 8) if span.get("parent_id") else None,
         "status": _status(span.get("status_code")),
         "message": span.get("status_message") or "",
-        "attributes": {key: _loaded(value) for key, value in (span.get("attributes") or {}).items()},
+        "attributes": {key: loaded(value) for key, value in (span.get("attributes") or {}).items()},
         "events": [_event(one) for one in span.get("events") or ()],
     }
     return msgspec.convert(record, Record)
@@ -288,14 +290,14 @@ def _status(code: object) -> int:
 
 def _event(given: Mapping[str, Any]) -> dict[str, Any]:
     at = given["time_unix_nano"] if "time_unix_nano" in given else given["timestamp"]
-    return {"name": given["name"], "at": int(at), "attributes": dict(given.get("attributes") or {})}
+    return {"name": given["name"], "at": int(at), "attributes": _within_depth(dict(given.get("attributes") or {}))}
 
 
 def _link(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "trace_id": str(given["trace_id"]).rpartition("/")[2].removeprefix(_PREFIX),
         "span_id": str(given["span_id"]),
-        "attributes": given.get("attributes"),
+        "attributes": _within_depth(given.get("attributes")),
     }
 
 
@@ -319,14 +321,29 @@ def _as_mlflow(trace_id: str, record: Record) -> dict[str, Any]:
     }
 
 
-def _loaded(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Decode an attribute, which MLflow's clients send as JSON text."""
+def loaded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Decode an attribute, which MLflow's clients send as JSON text. What is no JSON stays text, and so does what is
+    nested too deeply to be shown, and what has half characters, which can't be stored. Raises ValueError for a value
+    that is no text and nested too deeply.
+    """
     if not isinstance(value, str):
-        return value
+        return _within_depth(value)
     try:
-        return json.loads(value)
+        found = json.loads(value)
+        if _HALF.search(value):
+            json.dumps(found, ensure_ascii=False).encode()
+        return _within_depth(found) if value.count("[") + value.count("{") > _MOST_DEPTH else found
     except (ValueError, RecursionError):
         return value
+
+
+def _within_depth(value: Any, left: int = _MOST_DEPTH) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict | list):
+        if not left:
+            raise ValueError(f"a value is nested more than {_MOST_DEPTH} levels deep")
+        for one in value.values() if isinstance(value, dict) else value:
+            _within_depth(one, left - 1)
+    return value
 
 
 def _id(text: str, size: int) -> str:

@@ -157,7 +157,7 @@ def _announced(trace: Trace) -> int:
     """Return how many spans a trace has as its client says; 0 if it does not say."""
     try:
         stats = json.loads(trace.metadata.get(_SIZES_KEY) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return 0
     number = stats.get("num_spans", 0) if isinstance(stats, dict) else 0
     return number if isinstance(number, int) else 0
