@@ -67,7 +67,12 @@ def _of_trace(call: Call, place: TraceFile) -> Response:
 
 def listing(call: Call) -> Response:
     """List a folder with bare names, as the artifact proxy does."""
-    entries = files.listing(call.scope, message_of(call.request, _List).path)
+    path = message_of(call.request, _List).path
+    if (place := paths.trace_file_of(paths.clean(path))) is not None:
+        require(call.deps, call.actor, Access.READ_TRACES)
+        entries = trace_files.listing(call.scope, place)
+    else:
+        entries = files.listing(call.scope, path)
     return json_answer({"files": [run_shapes.entry(one) for one in entries]})
 
 

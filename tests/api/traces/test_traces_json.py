@@ -134,6 +134,24 @@ def test_attachments(traces: Traces, deps: Deps) -> None:
         assert tx.connection.exec_driver_sql("SELECT count(*) FROM file").scalar_one() == 0
 
 
+def names_of(traces: Traces, folder: str) -> list[tuple[str, bool, int | None]]:
+    found = good(traces.call("GET", FILES, query_string={"path": folder}))["files"]
+    return [(one["path"], one["is_dir"], one.get("file_size")) for one in found]
+
+
+def test_its_folder_lists_what_it_has(traces: Traces) -> None:
+    traces.start(ID)
+    assert names_of(traces, FOLDER) == []
+    send(traces, span())
+    good(put(traces, bytes(256), ATTACHMENT))
+    assert names_of(traces, FOLDER) == [("attachments", True, None), ("traces.json", False, len(fetch(traces)))]
+    assert names_of(traces, f"{FOLDER}/attachments") == [(ATTACHMENT.rpartition("/")[2], False, 256)]
+    for empty in (FILE, ATTACHMENT, f"{FOLDER}/other"):
+        assert names_of(traces, empty) == []
+    for path in (f"7/traces/{ID}/artifacts", "0/traces/tr-unknown/artifacts"):
+        assert failure(traces.call("GET", FILES, query_string={"path": path}))[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
 def test_whoever_has_no_right_to_read_traces_gets_no_file(gitlab_client: FlaskClient, team: Team) -> None:
     made = traces_by(gitlab_client, team.tokens["developer"])
     made.start(ID)
@@ -144,6 +162,8 @@ def test_whoever_has_no_right_to_read_traces_gets_no_file(gitlab_client: FlaskCl
         assert reporter.call("GET", f"{FILES}/{path}").status_code == 200
         assert failure(guest.call("GET", f"{FILES}/{path}"))[0] == 403
         assert failure(reporter.call("PUT", f"{FILES}/{path}", data=b"y"))[0] == 403
+    assert [name for name, *_ in names_of(reporter, FOLDER)] == ["attachments", "traces.json"]
+    assert failure(guest.call("GET", FILES, query_string={"path": FOLDER}))[0] == 403
     query = {"request_id": ID}
     assert failure(guest.call("GET", "ajax-api/3.0/mlflow/get-trace-artifact", query_string=query))[0] == 403
 

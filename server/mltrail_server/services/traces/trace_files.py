@@ -14,7 +14,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import quotas
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
-from mltrail_server.store.files.files import File
+from mltrail_server.store.files.files import File, FolderEntry
 from mltrail_server.store.tracking import usage
 
 from . import rights, spans, traces
@@ -60,6 +60,17 @@ def content(scope: Scope, place: TraceFile) -> bytes | File:
     if found is None:
         raise not_found(Reason.NO_FILE, path=place.path, inner=place.name)
     return found
+
+
+def listing(scope: Scope, place: TraceFile) -> list[FolderEntry]:
+    """List one level of a trace's folder. A file, or a path that does not exist, has nothing in it. Raises NOT_FOUND
+    for a trace that does not exist.
+    """
+    with scope.project.read() as tx:
+        _owner(tx, place)
+        entries = files.folder_entries(tx, place.path)
+    found = spans.traces_json(scope, place.trace_id) if not place.name else None
+    return entries if found is None else [*entries, FolderEntry(SPANS, len(found))]
 
 
 def _owner(tx: Transaction, place: TraceFile) -> Trace:
