@@ -24,7 +24,7 @@ def delete(call: Call) -> Response:
     body = body_of(call.request, _Delete)
     if not (body.trace_ids or body.run_id or body.session or body.user):
         raise invalid(
-            "Say which traces to delete: `user`, `session`, `run_id` or `trace_ids`. If several are given, only traces "
+            "Say which traces to delete: `user`, `session`, `run_id` or `trace_ids`. If you give several, only traces "
             "that match all of them are deleted."
         )
     if len(body.trace_ids or ()) > MAX_IDS:

@@ -105,8 +105,8 @@ def require(deps: Deps, actor: Actor, access: Access) -> None:
     lowest = deps.settings.lowest_role_for_traces
     if access is Access.READ_TRACES and not actor.sees_traces(lowest):
         raise forbidden(
-            f"{actor.user_name} can't read traces of {actor.project_path}, which may hold what customers wrote: that "
-            f"takes the role {title_of(lowest)} in that project, or a job of it that runs its own code."
+            f"{actor.user_name} can't read traces of {actor.project_path}, which may contain what customers wrote: "
+            f"only members with at least the {title_of(lowest)} role can, and the project's own jobs."
         )
     if not actor.may(access, reads_traces=lowest):
         raise forbidden(

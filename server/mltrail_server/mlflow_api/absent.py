@@ -8,31 +8,31 @@ _INSTEAD = {
         "what those of a run cost and how long they took."
     ),
     "traces/calculate-filter-correlation": (
-        "mltrail computes no correlations of filters. Find the traces of each with `mlflow.search_traces`."
+        "mltrail computes no correlations of filters. Find the traces of each filter with `mlflow.search_traces`."
     ),
     "traces": "mltrail keeps traces, but has no endpoint of that name for traces.",
-    "unified-traces": "mltrail knows one kind of traces only: search them with `mlflow.search_traces`.",
-    "scorer": "mltrail runs no scorers, it only keeps them. Run them in a job: `mlflow.genai.evaluate`.",
-    "genai": "mltrail runs no evaluations, so that no provider's key lies here. Run `mlflow.genai.evaluate` in a job.",
+    "unified-traces": "mltrail has only one kind of trace: search with `mlflow.search_traces`.",
+    "scorer": "mltrail stores scorers but does not run them. Run them in a job: `mlflow.genai.evaluate`.",
+    "genai": "mltrail runs no evaluations, so it needs no provider's key. Run `mlflow.genai.evaluate` in a job.",
     "issues": (
-        "mltrail keeps no issues of its own: GitLab has them. What you see in a trace, log as feedback "
+        "mltrail keeps no issues of its own: use GitLab's. Log what you find in a trace as feedback "
         "(`mlflow.log_feedback`)."
     ),
     "label-schemas": "mltrail has no labeling. People give feedback on a trace's page, or with `mlflow.log_feedback`.",
     "review-queues": (
-        "mltrail has no review queues: merge requests are where work is reviewed. People give feedback on a trace's "
+        "mltrail has no review queues: work is reviewed in merge requests. People can give feedback on a trace's "
         "page, or with `mlflow.log_feedback`."
     ),
-    "gateway": "mltrail is no gateway to language models. Call the provider itself, or a server of its own.",
-    "graphql": "mltrail has no GraphQL, which MLflow's own pages use. Its pages are at its root; use the REST API.",
-    "webhooks": "mltrail has no webhooks of the registry. Pipelines promote here: let a job behind it do what follows.",
-    "workspaces": "mltrail has no workspaces. A project of GitLab is one: it stands in the tracking URI.",
-    "prompt-optimization": "mltrail optimizes no prompts. It keeps them: `mlflow.genai.register_prompt`.",
+    "gateway": "mltrail is not a gateway to language models. Call the provider directly, or run a gateway of your own.",
+    "graphql": "mltrail has no GraphQL, which only MLflow's own pages use. Use the REST API, or mltrail's own pages.",
+    "webhooks": "mltrail has no registry webhooks. Pipelines promote models here: add a job after the promotion.",
+    "workspaces": "mltrail has no workspaces. Use a GitLab project instead: the tracking URI names it.",
+    "prompt-optimization": "mltrail does not optimize prompts, but it stores them: `mlflow.genai.register_prompt`.",
     "jobs": "mltrail runs no jobs: GitLab's pipelines do. Put the work into a job of `.gitlab-ci.yml`.",
-    "mcp-servers": "mltrail is no registry of MCP servers. Keep their configuration in the repository.",
-    "skills": "mltrail is no registry of skills. Keep them in the repository, beside the prompts that use them.",
+    "mcp-servers": "mltrail has no registry of MCP servers. Keep their configuration in the repository.",
+    "skills": "mltrail has no registry of skills. Keep them in the repository, beside the prompts that use them.",
     "assistant": "mltrail has no assistant, which would need a provider's key on the server.",
-    "demo": "mltrail makes no demo data in a project. `make demo` in its repository shows a whole trail.",
+    "demo": "mltrail creates no demo data in a project. `make demo` in its repository shows a whole trail.",
     "ui-telemetry": "mltrail reports nothing about its users to anybody, so there is nothing to switch off.",
     "runs/create-promptlab-run": (
         "mltrail has no prompt lab, which needs a gateway to language models. Try prompts where their code is, and "

@@ -168,7 +168,7 @@ def _value(told: Told) -> tuple[Kind, Any]:
         return Kind.EXPECTATION, _expected(told.expectation)
     if told.issue is not None:
         return Kind.ISSUE, told.issue.issue_name
-    raise invalid("An assessment needs one of 'feedback', 'expectation' and 'issue', with its value.")
+    raise invalid("An assessment needs one of 'feedback', 'expectation' and 'issue', with a value.")
 
 
 def _expected(told: _Expectation) -> Any:  # noqa: ANN401 - any JSON
@@ -206,7 +206,7 @@ def _paths(mask: str) -> set[str]:
 def _change(told: Told, paths: set[str]) -> Change:
     if "valid" in paths:
         raise invalid(
-            "Whether an assessment is valid can't be set: it is until another one overrides it. See "
+            "`valid` can't be set: an assessment is valid until another one overrides it. See "
             "`mlflow.override_feedback`."
         )
     if {"feedback", "expectation"} <= paths:

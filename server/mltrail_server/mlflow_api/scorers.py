@@ -95,7 +95,7 @@ def online_configs(call: Call) -> Response:
 def set_online_config(_call: Call) -> Response:
     raise MltrailError(
         Code.NOT_IMPLEMENTED,
-        "mltrail runs no scorers by itself, so it can't sample traces for one. Run mlflow.genai.evaluate in a "
+        "mltrail does not run scorers itself, so it can't sample traces for one. Run mlflow.genai.evaluate in a "
         "scheduled pipeline, on the traces that mlflow.search_traces finds.",
     )
 

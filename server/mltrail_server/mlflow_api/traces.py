@@ -214,9 +214,9 @@ def metrics(call: Call) -> Response:
     """Refuse: only the charts of MLflow's own pages ask for them."""
     raise MltrailError(
         Code.NOT_IMPLEMENTED,
-        f"mltrail computes no metrics over traces ({call.request.path}), which MLflow's own pages show. Search traces "
-        "with `mlflow.search_traces`, which returns a table to compute with; tokens, cost and latency of an "
-        "evaluation are in the comment on its merge request.",
+        f"mltrail computes no metrics over traces ({call.request.path}); MLflow's own pages use them. Search traces "
+        "with `mlflow.search_traces`, which returns a table to compute with. An evaluation's tokens, cost and latency "
+        "are in the comment on its merge request.",
     )
 
 

@@ -145,8 +145,8 @@ class Settings:
     )
     keep_traces: str = _setting(
         "MLTRAIL_TRACES_KEEP",
-        "How long traces are kept, such as 12h, 90d or 26w, with their spans and what was said of them. A contract "
-        "file (`traces: {keep: …}`) can only shorten it. `forever`: as long as the contract file says, if it says so",
+        "How long traces are kept, such as 12h, 90d or 26w, with their spans and assessments. A contract file "
+        "(`traces: {keep: …}`) can only shorten this. `forever`: only the contract file sets a limit",
         "forever",
     )
     quota_bytes: str = _setting("MLTRAIL_QUOTA_BYTES", "Most bytes of files in a project. Unset: no limit")
@@ -157,16 +157,15 @@ class Settings:
     quota_traces: str = _setting("MLTRAIL_QUOTA_TRACES", "Most traces in a project. Unset: no limit")
     traces_read_role: str = _setting(
         "MLTRAIL_TRACES_READ_ROLE",
-        "The lowest role of people who can read traces and their assessments, which may hold what customers wrote: "
+        "The lowest role that can read traces and their assessments, which may contain what customers wrote: "
         "`reporter`, `developer` or `maintainer`. The project's own jobs always can, visitors of public projects and "
         "Guests never",
         "reporter",
     )
     traces_redact: str = _setting(
         "MLTRAIL_TRACES_REDACT",
-        "Regular expressions, separated by `||`: what they match in traces and in what is said of them is replaced "
-        "before it is stored. They are added to those of the contract file (`traces: {redact: …}`), whose rules they "
-        "follow",
+        "Regular expressions, separated by `||`: whatever they match in traces and assessments is replaced before "
+        "it is stored. They add to the contract file's (`traces: {redact: …}`), and must keep to the same limits",
     )
     body_seconds: str = _setting(
         "MLTRAIL_BODY_SECONDS",

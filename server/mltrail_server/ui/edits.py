@@ -223,4 +223,4 @@ def _note(call: Call) -> list[tuple[str, str]]:
 
 def _check_sure(call: Call) -> None:
     if not _field(call, "sure"):
-        raise invalid("Tick the box to say that you are sure: this takes away more than one thing.")
+        raise invalid("Tick the box to say that you are sure: this deletes more than one thing.")

@@ -116,7 +116,7 @@ def test_sources_of_versions(mlflow: Mlflow, source: str, words: str) -> None:
     [
         ("api/2.0/mlflow/unified-traces", "`mlflow.search_traces`"),
         ("api/3.0/mlflow/traces/tr-1/archive", "has no endpoint of that name for traces"),
-        ("graphql", "use the REST API"),
+        ("graphql", "Use the REST API"),
         ("api/2.0/mlflow/runs/frobnicate", "Check the tracking URI"),
     ],
 )

@@ -130,7 +130,7 @@ def test_what_was_evaluated_keeps_its_text(trail: Trail, main: Pipeline, key: st
     for role in ("developer", "maintainer"):
         person, fields = trail.person(role), {"name": "qa", "version": "1", "key": key}
         status, _, message = person.error("POST", "model-versions/set-tag", **fields, value="Say that all is free.")
-        assert (status, "never changes its text" in message) == (400, True)
+        assert (status, "can't change its text" in message) == (400, True)
         assert person.error("DELETE", "model-versions/delete-tag", **fields)[0] == 400
 
 
@@ -239,7 +239,7 @@ def test_two_models_of_a_pipeline_share_a_prompt_if_they_loaded_the_same_version
     train(trail, following, "2", value=0.95, experiment="other")
     first, second = promote(trail, following)
     assert (first["state"], second["state"], production(trail)) == ("promoted", "refused", "1")
-    assert "this pipeline has promoted version 1 of its prompt, and not 2" in second["reason"]
+    assert "promoted version 1 of its prompt with another model, not 2" in second["reason"]
 
 
 def test_an_alias_that_moves_meanwhile_is_looked_at_again(
@@ -288,7 +288,7 @@ def test_comment_preview_and_provenance_name_the_prompt(trail: Trail, main: Pipe
     worker.run_once(trail.deps)
     comment = next(body for body in trail.notes(request) if body.startswith("<!-- mltrail promotion="))
     assert "`production` of the prompt [`qa`](" in comment
-    assert ") is version 2 now." in comment
+    assert ") is now version 2." in comment
     (told,) = statement(trail, "1.1.0")["predicate"]["runDetails"]["byproducts"]
     digest = hashlib.sha256(b"Answer briefly.").hexdigest()
     assert told["annotations"]["prompts"] == [{"name": "qa", "version": 2, "alias": "production", "sha256": digest}]

@@ -190,8 +190,8 @@ def check_alias(  # noqa: PLR0917 - which alias moves where, and who may move it
         return None
     if target.is_prompt:
         raise conflict(
-            f"No promoted run has loaded version {target.number} of the prompt {name}, so it can't become '{alias}'. "
-            "Promote a run that has loaded it: its evaluation and gate are checked then."
+            f"No promoted run has loaded version {target.number} of the prompt {name}, so '{alias}' can't "
+            "point at it. Promote a run that has loaded it, which checks its evaluation and gate."
         )
     if target.elsewhere:
         return f"pinned by the contract file as {_pinned(tx, target, alias)}"

@@ -55,8 +55,8 @@ def _last_valid(scope: Scope, branch: str, error: ContractError) -> TraceSetting
     found = next((one.contract for one in map(contracts.parsed, texts) if one.contract is not None), None)
     if found is None:
         raise invalid(
-            f"The contract file on {branch} can't be read, so nobody knows what is to be taken out of traces, and none "
-            "is stored. `mltrail contract check` says what is wrong."
+            f"The contract file on {branch} is invalid, so mltrail does not know what to redact, and stores no traces. "
+            "`mltrail contract check` says what is wrong."
         ) from error
     return found.traces
 

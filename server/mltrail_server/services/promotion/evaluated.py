@@ -34,6 +34,6 @@ def lacking(
     if evaluations.has(tx, evaluation, list({run.iid: run for run in (*winner.runs, *beside)}.values())):
         return ""
     return (
-        f"{quoted(winner.run.name)} has no evaluation {quoted(evaluation.name)}, which the contract file asks for: "
+        f"{quoted(winner.run.name)} has no evaluation {quoted(evaluation.name)}, which the contract file requires: "
         f"evaluate in this run, or in one with the tag {quoted(EVALUATES_TAG)}"
     )

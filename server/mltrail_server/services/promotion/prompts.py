@@ -102,7 +102,7 @@ def _problem(tx: Transaction, run: Run, name: str, numbers: Sequence[int], quote
     what, who = f"of the prompt {quoted(name)}", quoted(run.name)
     if len(numbers) > 1:
         listed = " and ".join(map(str, numbers))
-        return f"{who} has loaded versions {listed} {what}, so it is not clear which one to promote: load one in a run"
+        return f"{who} has loaded versions {listed} {what}, so it is not clear which one to promote: load one per run"
     model_id = model_store.id_of(tx, name)
     version = version_store.get(tx, model_id, numbers[0]) if model_id is not None else None
     if version is None:
@@ -124,7 +124,7 @@ def _move(tx: Transaction, name: str, alias: str, number: int, pipeline_id: int)
         return PromptMove(model_id, name, alias, before, number, version.semver)
     if newest.number == number:
         return None
-    return f"with another model, this pipeline has promoted version {newest.number} of its prompt, and not {number}"
+    return f"this pipeline has promoted version {newest.number} of its prompt with another model, not {number}"
 
 
 def _is_newer(tx: Transaction, version: Version, run: Run) -> bool:

@@ -216,7 +216,7 @@ def _check_prompt_stays(current: Version, key: str, value: str | None) -> None:
     before = dict(current.tags).get(key)
     if current.is_prompt and key in _OF_PROMPT and before is not None and value != before:
         raise conflict(
-            f"Version {current.number} of the prompt {current.model_name} never changes its text. Register another "
+            f"Version {current.number} of the prompt {current.model_name} can't change its text. Register a new "
             "version: `mlflow.genai.register_prompt`."
         )
 

@@ -49,7 +49,7 @@ def create(scope: Scope, told: Assessment) -> Assessment:
             raise _no_trace(told.trace_id)
         made = _signed(tx, scope, told)
         if told.id and store.of_ids(tx, [told.id]):
-            raise already_exists(f"There is an assessment with the ID '{told.id}' already. Leave the ID out.")
+            raise already_exists(f"An assessment with the ID '{told.id}' already exists. Leave the ID out.")
         if made.overrides and not store.set_valid(tx, made.trace_id, made.overrides, valid=False):
             raise _unknown(made.trace_id, made.overrides)
         store.put(tx, [made])
@@ -136,8 +136,8 @@ def _check_own(scope: Scope, assessment: Assessment) -> None:
     if not is_own(scope, assessment):
         by = assessment.user_name if assessment.job_id is None else f"the CI job {assessment.job_id}"
         raise forbidden(
-            f"The assessment {assessment.id} is {by}'s, and only they change or delete it. If you see it otherwise, "
-            "log an assessment of your own, or override it: `mlflow.override_feedback`."
+            f"The assessment {assessment.id} is {by}'s, and only they can change or delete it. If you disagree, "
+            "log an assessment of your own, or override this one: `mlflow.override_feedback`."
         )
 
 
@@ -153,7 +153,7 @@ def _signed(tx: Transaction, scope: Scope, told: Assessment) -> Assessment:
 def _cleaned(told: Assessment) -> Assessment:
     """Check lengths, and cut a long stack trace."""
     if told.id and (len(told.id) > limits.MAX_ASSESSMENT_ID or not _ID.fullmatch(told.id)):
-        raise invalid(f"'{told.id[:80]}' is no ID of an assessment. Leave the ID out, and the server makes one.")
+        raise invalid(f"'{told.id[:80]}' is not a valid assessment ID. Leave it out, and the server makes one.")
     for what, text, most in (
         ("name", told.name, limits.MAX_KEY),
         ("source ID", told.source_id, limits.MAX_ASSESSMENT_SOURCE),

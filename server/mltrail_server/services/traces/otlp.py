@@ -317,4 +317,4 @@ def _too_many() -> MltrailError:
 
 
 def _unreadable() -> MltrailError:
-    return invalid("Invalid OpenTelemetry format: the body is no ExportTraceServiceRequest, or is cut off.")
+    return invalid("Invalid OpenTelemetry format: the body is not an ExportTraceServiceRequest, or is cut off.")

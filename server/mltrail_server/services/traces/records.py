@@ -54,7 +54,7 @@ def upsert(scope: Scope, dataset_id: str, rows: Sequence[object]) -> Upserted:
             raise MltrailError(
                 Code.QUOTA,
                 f"An evaluation dataset has at most {limits.MAX_RECORDS:,} records, and this one would have {total:,}. "
-                "Nothing of this call was stored. Use a second dataset.",
+                "Nothing from this call was stored. Use a second dataset.",
             )
         dataset_store.change(
             tx,
@@ -152,7 +152,7 @@ def _check_sizes(records: Sequence[Record]) -> None:
         if size > limits.MAX_RECORD:
             raise invalid(
                 f"A record of an evaluation dataset has at most {limits.MAX_RECORD:,} characters as JSON; the one with "
-                f"the inputs {_shown(record.inputs)} has {size:,}. Nothing of this call was stored."
+                f"the inputs {_shown(record.inputs)} has {size:,}. Nothing from this call was stored."
             )
 
 

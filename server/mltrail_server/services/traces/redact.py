@@ -168,8 +168,8 @@ class Redactor:
         while start < len(text):
             if time.monotonic() > self.ends:
                 raise invalid(
-                    f"Taking out of the traces what the contract's `traces.redact` matches takes longer than "
-                    f"{_SECONDS:g} seconds, so they are not stored. Log shorter texts, or let the patterns match less."
+                    f"Redacting these traces by the contract's `traces.redact` takes longer than "
+                    f"{_SECONDS:g} seconds, so they are not stored. Log shorter texts, or make the patterns match less."
                 )
             end = start + window
             last = end + pattern.longest + 1

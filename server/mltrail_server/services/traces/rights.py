@@ -30,13 +30,13 @@ def check_may_change(tx: Transaction, scope: Scope, trace: Trace) -> None:
     """
     if not detached_may_add(tx, scope, trace.id):
         raise forbidden(
-            f"The trace {trace.id} stays as it is: this token is for one detached run, and that run has ended, or the "
-            "trace is another run's."
+            f"The trace {trace.id} can't be changed with this token, which is for one detached run: that run has "
+            "ended, or the trace belongs to another run."
         )
     if not may_change(scope, trace):
         raise forbidden(
-            f"The trace {trace.id} was made by the CI job {trace.job_id}, and stays as that job logged it. What you "
-            "want to say of it, log as an assessment (`mlflow.log_feedback`); or make a trace of your own."
+            f"The trace {trace.id} was made by the CI job {trace.job_id}, and only that job can change it. To "
+            "comment on it, log an assessment (`mlflow.log_feedback`), or log a trace of your own."
         )
 
 
@@ -49,8 +49,8 @@ def check_may_delete(scope: Scope, traces: Sequence[Trace]) -> None:
             continue
         if scope.actor.job is not None:
             raise forbidden(
-                f"The trace {trace.id} was made by the CI job {trace.job_id}, and this is another job. A job deletes "
-                "its own traces; a member of the project can delete others."
+                f"The trace {trace.id} was made by the CI job {trace.job_id}, and a job can delete only its own "
+                "traces. A member of the project can delete this one."
             )
         if trace.protected and not scope.actor.has_maintainer_rights:
             raise forbidden(

@@ -41,8 +41,8 @@ def register(scope: Scope, *, experiment_iid: int, name: str, serialized: str) -
         if made.version > limits.MAX_SCORER_VERSIONS:
             raise MltrailError(
                 Code.QUOTA,
-                f"The scorer '{name}' has had {limits.MAX_SCORER_VERSIONS:,} versions, and gets no more. Register a "
-                "scorer when it changes, not with each evaluation, or delete this one with all its versions.",
+                f"The scorer '{name}' has had {limits.MAX_SCORER_VERSIONS:,} versions, which is the limit. Register a "
+                "scorer only when it changes, not in every evaluation, or delete this one with all its versions.",
             )
     return made
 
@@ -108,8 +108,8 @@ def _check(serialized: str) -> None:
     for part in _parts(scorer):
         if part.get("call_source") is not None:  # clients name it for all kinds of scorers
             raise invalid(
-                "Custom scorers (the decorator @scorer) are code, which whoever loads them would run, so mltrail does "
-                "not keep them. Keep the code in the repository and import it, or register a built-in scorer or one "
+                "Custom scorers (the decorator @scorer) are code that anyone who loads them would run, so mltrail does "
+                "not store them. Keep the code in the repository and import it, or register a built-in scorer or one "
                 "made by make_judge()."
             )
         model = part.get("model")
@@ -117,7 +117,7 @@ def _check(serialized: str) -> None:
             raise invalid("Scorer model cannot be empty or contain only whitespace.")
         if isinstance(model, str) and _GATEWAY.match(model):
             raise not_found(
-                f"The scorer's model is '{model[:80]}', and mltrail is no gateway to language models. Name the "
+                f"The scorer's model is '{model[:80]}', and mltrail is not a gateway to language models. Name the "
                 "provider's model, such as openai:/gpt-4.1."
             )
 

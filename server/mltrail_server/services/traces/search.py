@@ -100,7 +100,7 @@ def association(
     """
     first, second, common = parse(filters[0]), parse(filters[1]), parse(base)
     if any(one.reads_spans or one.is_pattern for one in (*first, *second, *common)):
-        raise invalid("Traces are counted without looking into their spans, and without RLIKE. Use other comparisons.")
+        raise invalid("A filter for counting traces can't use spans or RLIKE. Use other comparisons.")
     with scope.project.search() as tx:
         total, *matching = store.counts(tx, experiment_iids, common, [first, second, (*first, *second)])
     found = dict(zip(("first", "second", "joint"), matching, strict=True))

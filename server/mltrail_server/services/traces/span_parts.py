@@ -86,7 +86,7 @@ def add(scope: Scope, experiment_iid: int, batch: Batch) -> None:
             if not in_use:
                 _discard(scope, new)
             return
-    raise unavailable("Many requests send spans of the same trace at the same time; try again.")
+    raise unavailable("Too many requests are sending spans of this trace at the same time; try again.")
 
 
 def joined(scope: Scope, parts: Sequence[SpanPart]) -> list[Record]:

@@ -33,7 +33,9 @@ def upload(scope: Scope, place: TraceFile, stream: BinaryIO, size: int | None) -
         spans.receive_file(scope, place.experiment_iid, place.trace_id, _whole(stream, size))
         return
     if _ATTACHMENT.fullmatch(place.name) is None:
-        raise invalid(f"A trace has the file {SPANS}, and attachments under UUIDs in the folder attachments.")
+        raise invalid(
+            f"A trace can only have the file {SPANS}, and attachments named by UUIDs in the folder attachments."
+        )
     with scope.project.read() as tx:
         rights.check_may_change(tx, scope, _owner(tx, place))
         quotas.check(tx, scope, usage.BYTES, size or 0)

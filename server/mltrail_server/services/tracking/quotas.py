@@ -63,7 +63,7 @@ def _check_without_deleted(tx: Transaction, scope: Scope, name: str, used: int, 
     of_deleted = deleted.used(tx, name)
     what, variable = _NAMES_AND_SETTINGS[name]
     project = f"The project {scope.actor.project_path}"
-    nothing_lost = "Nothing of this call was stored, and nothing that was logged before is lost. "
+    nothing_lost = "Nothing from this call was stored, and nothing that was logged before is lost. "
     if used - of_deleted + more > limit:
         raise MltrailError(
             Code.QUOTA,

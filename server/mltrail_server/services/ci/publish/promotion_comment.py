@@ -114,8 +114,8 @@ class PromotionComment(Publication):
     def _of_prompts(self) -> str:
         settings, path = self.ci.deps.settings, self._promoted.path
         said = [
-            f"\n{code(alias)} of the prompt {link(code(name), links.prompt(settings, path, name))} is version {number} "
-            "now.\n"
+            f"\n{code(alias)} of the prompt {link(code(name), links.prompt(settings, path, name))} is now version "
+            f"{number}.\n"
             for name, number, alias in self._promoted.prompts
         ]
         return "".join(said)
