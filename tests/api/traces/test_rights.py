@@ -121,7 +121,7 @@ def test_the_setting_says_who_reads(
         reads = name[0] in readers and name not in ("planner", "guest")
         assert answer.status_code == (200 if reads else 403), name
         if not reads:
-            assert f"at least the {role.title()}" in answer.get_json()["message"]
+            assert f"at least the {role.title()} role" in answer.get_json()["message"]
     job = traces_by(client, token(team, team.job()))
     assert job.info()["request_preview"] == "secret of a customer"
     # Who may write but not read learns nothing by telling a trace again.
