@@ -24,10 +24,10 @@ class Server:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path, *, token: str, port: int | None = None) -> Iterator["Server"]:
-        """Start a server in local mode, wait until it serves, and end it afterwards."""
+    def started(cls, folder: Path, *, token: str, port: int | None = None, **variables: str) -> Iterator["Server"]:
+        """Start a server in local mode with these variables, wait until it serves, and end it afterwards."""
         command = [str(COMMAND), "serve", "--port", str(port or free_port()), "--data-dir", str(folder)]
-        environment = os.environ | {"MLTRAIL_LOCAL_TOKEN": token}
+        environment = os.environ | {"MLTRAIL_LOCAL_TOKEN": token} | variables
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:

@@ -16,7 +16,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
-from mltrail_server.services.traces import otlp
 from mltrail_server.store.traces import links, spans
 from tests.api.traces.caller import Traces, told, traces_by
 from tests.api.traces.exporter import PROTOBUF, ROOT, STARTED, TRACE, message, send, span, status_of, stored
@@ -300,11 +299,3 @@ def test_what_a_request_needs(mlflow: Mlflow, kind: str, experiment: str | None,
     status, code, text = status_of(send(mlflow, span(), kind=kind, experiment=experiment))
     assert (status, code) == (400, 3)
     assert says in text
-
-
-def test_without_the_extra_clients_learn_it(mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otlp, "is_installed", lambda: False)
-    status, name, text = failure(send(mlflow, span(), headers=MLFLOW))
-    assert (status, name) == (501, "NOT_IMPLEMENTED")
-    assert "REST OTLP span logging is not supported" in text, "MLflow's client looks for these words"
-    assert status_of(send(mlflow, span()))[:2] == (501, 12)

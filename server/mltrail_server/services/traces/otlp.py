@@ -48,13 +48,9 @@ class SentSpan:
     resource: Mapping[str, Any]
 
 
-def is_installed() -> bool:
-    return _messages() is not None
-
-
 def check_installed() -> None:
     """Raise NOT_IMPLEMENTED without the extra `traces`; MLflow's clients then upload `traces.json`."""
-    if not is_installed():
+    if _messages() is None:
         raise MltrailError(
             Code.NOT_IMPLEMENTED,
             "REST OTLP span logging is not supported by this server: its operator can install the extra `traces` "
