@@ -104,12 +104,19 @@ def linked(tag: str | None) -> list[Linked]:
 
 def prompt_of(tags: Mapping[str, str]) -> Prompt:
     """Make what people read of the tags of a version: of a chat, each message below its role."""
-    text = tags.get(TEXT_TAG, "")
-    messages = _decoded(text) if tags.get(TYPE_TAG) == _CHAT else None
-    if isinstance(messages, list):
-        with suppress(RecursionError):  # then it is shown as it is stored
-            text = "\n\n".join(map(_message, messages))
-    return Prompt(text, "\n".join(tags[key] for key in (MODEL_TAG, FORMAT_TAG) if key in tags))
+    messages = "\n\n".join(f"{role}:\n{said}" for role, said in messages_of(tags))
+    return Prompt(
+        messages or tags.get(TEXT_TAG, ""), "\n".join(tags[key] for key in (MODEL_TAG, FORMAT_TAG) if key in tags)
+    )
+
+
+def messages_of(tags: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Read the role and the content of each message of a chat. Empty if it is none, or is shown as it is stored."""
+    found = _decoded(tags.get(TEXT_TAG)) if tags.get(TYPE_TAG) == _CHAT else None
+    if isinstance(found, list) and all(isinstance(one, dict) for one in found):
+        with suppress(RecursionError):
+            return [(_plain(one.get("role", "")), _plain(one.get("content", ""))) for one in found]
+    return []
 
 
 def changes(
@@ -140,14 +147,8 @@ def _linked(one: object) -> Linked | None:
     return Linked(name, int(version)) if isinstance(name, str) and is_number else None
 
 
-def _message(one: object) -> str:
-    if not isinstance(one, dict):
-        return _plain(one)
-    return f"{_plain(one.get('role', ''))}:\n{_plain(one.get('content', ''))}"
-
-
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _decoded(text: str | None) -> object:

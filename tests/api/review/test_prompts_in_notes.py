@@ -79,4 +79,4 @@ def test_a_version_that_was_deleted_is_said_to_be_gone(trail: Trail) -> None:
         "DELETE", "api/2.0/mlflow/model-versions/delete", json={"name": "qa", "version": "1"}
     )
     assert deleted.status_code == 200
-    assert "not compared, since the registry does not have version 1 any more" in trail.report(pipeline)["markdown"]
+    assert "not compared, since version 1 is not in the registry any more" in trail.report(pipeline)["markdown"]

@@ -6,12 +6,11 @@ https://mlflow.org/docs/latest/genai/prompt-registry/
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.model import PROMPT_TAG
-from mltrail_server.domain.prompts import FORMAT_TAG, MODEL_TAG, TAGS, TEXT_TAG, TYPE_TAG, linked
+from mltrail_server.domain.prompts import FORMAT_TAG, MODEL_TAG, TAGS, linked, messages_of, prompt_of
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions
 from mltrail_server.services.registry import models
@@ -137,12 +136,14 @@ def version(scope: Scope, name: str, which: str) -> PromptVersion:
 
 def content(tags: dict[str, str]) -> PromptText:
     """Read what a version's tags say. What can't be read is shown as the text that it is."""
-    text = tags.get(TEXT_TAG, "")
-    messages = _messages(text) if tags.get(TYPE_TAG) == "chat" else []
-    if messages:
-        text = "\n\n".join(f"{role}:\n{said}" for role, said in messages)
     own = [(key, value) for key, value in sorted(tags.items()) if key not in _INTERNAL]
-    return PromptText(text, messages, _laid_out(tags.get(MODEL_TAG, "")), _laid_out(tags.get(FORMAT_TAG, "")), own)
+    return PromptText(
+        prompt_of(tags).text,
+        messages_of(tags),
+        _laid_out(tags.get(MODEL_TAG, "")),
+        _laid_out(tags.get(FORMAT_TAG, "")),
+        own,
+    )
 
 
 def _is_prompt(model: Model) -> bool:
@@ -165,31 +166,8 @@ def _by_version(name: str, runs: Sequence[LoadingRun]) -> dict[str, list[Loading
     return found
 
 
-def _messages(text: str) -> list[tuple[str, str]]:
-    found = _json(text)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        return []
-    return [(str(one.get("role", "")), _said(one.get("content", ""))) for one in found]
-
-
-def _said(content: object) -> str:
-    return content if isinstance(content, str) else _indented(content)
-
-
 def _laid_out(text: str) -> str:
-    found = _json(text)
-    return text if found is None else _indented(found)
-
-
-def _indented(value: object) -> str:
     try:
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    except RecursionError:
-        return json.dumps(value, ensure_ascii=False)  # which goes deeper
-
-
-def _json(text: str) -> Any:  # noqa: ANN401 - whatever a client wrote
-    try:
-        return json.loads(text)
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return None
+        return text
