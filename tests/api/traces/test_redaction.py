@@ -104,6 +104,31 @@ def check_that_nothing_is_stored(traces: Traces) -> None:
     assert traces.info(ID)["trace_metadata"]["mlflow.sourceRun"] == "1" * 16, "what names something stays"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"a": "jan\u00e9@example.com", "b": "cut o',
+        r'["card:\n4111111111111111", "cut o',
+        ' {"a": "4111111111111111"}',
+    ],
+)
+def test_json_text_that_is_cut_off_is_read_as_it_is_spelt(strict: Traces, text: str) -> None:
+    """Clients cut previews, and what they cut is no JSON."""
+    preview = strict.start(request_preview=text)["request_preview"]
+    assert "[redacted]" in preview
+    assert not any(part in preview for part in ("jan", "example", NUMBER))
+    assert strict.start("tr-2", request_preview=r'{"a": "\n1234", "cut')["request_preview"] == r'{"a": "\n1234", "cut'
+
+
+def test_who_gives_feedback_is_redacted_and_what_judges_is_not(strict: Traces) -> None:
+    strict.start()
+    for kind in ("HUMAN", "LLM_JUDGE"):
+        source = {"source_type": kind, "source_id": "me@example.com"}
+        told = {"assessment_name": "a", "source": source, "feedback": {"value": 1}}
+        said = strict.three("POST", "/tr-1/assessments", assessment=told)["assessment"]
+        assert said["source"]["source_id"] == ("[redacted]" if kind == "HUMAN" else "me@example.com")
+
+
 def test_traces_json_is_redacted_and_else_kept_as_it_came(strict: Traces) -> None:
     strict.start(ID)
     clean, secret = file_of(1), file_of(1, 2, note=json.dumps(f"call {NUMBER}"))

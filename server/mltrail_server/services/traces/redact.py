@@ -29,6 +29,9 @@ INSTEAD = "[redacted]"
 
 _SECONDS = 5.0
 _WINDOW = 4096  # characters
+_ESCAPED = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|([bfnrt"'/\\]))""")
+_BLANKS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_HALVES = re.compile("[\ud800-\udfff\x00]")
 _MOST_NESTED = 5  # JSON text in JSON text
 _NUMBERS = (span_facts.TOKENS, span_facts.COST)
 _KEPT = frozenset(
@@ -80,7 +83,7 @@ class Redactor:
         )
 
     def assessment(self, told: Assessment) -> Assessment:
-        """Redact what is said of a trace; its name and source stay."""
+        """Redact what is said of a trace; its name stays, and so does the scorer or model that says it."""
         if not self.patterns:
             return told
         return replace(
@@ -89,6 +92,7 @@ class Redactor:
             error=self.json(told.error),
             rationale=self.optional(told.rationale),
             metadata=self.pairs(told.metadata),
+            source_id=self.text(told.source_id) if told.source_type == "HUMAN" else told.source_id,
         )
 
     def record(self, record: Record) -> Record:
@@ -139,7 +143,7 @@ class Redactor:
         return value
 
     def _text(self, text: str, nested: int) -> str:
-        if text[:1] in ("{", "[", '"') and nested < _MOST_NESTED:
+        if text.lstrip()[:1] in ("{", "[", '"') and nested < _MOST_NESTED:
             try:
                 inner = json_text.loads(text)
             except (ValueError, RecursionError):
@@ -147,6 +151,12 @@ class Redactor:
             else:
                 redacted = self._value(inner, nested + 1)
                 return text if redacted == inner else json_text.dumps(redacted, ensure_ascii=False)
+        if _ESCAPED.search(text):
+            # The beginning of JSON text, as clients cut it for previews: it can't be read, but its letters can.
+            spelt = _ESCAPED.sub(_spelt, text)
+            redacted = self._plain(spelt)
+            if redacted != spelt:
+                text = _HALVES.sub("\ufffd", redacted)
         return self._plain(text)
 
     def _plain(self, text: str) -> str:
@@ -185,6 +195,10 @@ def of(scope: Scope) -> Redactor:
     """Return what redacts for a project. Raises UNAVAILABLE or INVALID if its patterns can't be known."""
     texts = trace_settings.of_project(scope).redact
     return Redactor(_compiled(texts)) if texts else Redactor()
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else _BLANKS.get(found[2], found[2])
 
 
 @lru_cache(maxsize=64)
