@@ -25,6 +25,7 @@ SESSION_KEY = "mlflow.trace.session"
 USER_KEY = "mlflow.trace.user"
 TOKENS_KEY = "mlflow.trace.tokenUsage"
 COST_KEY = "mlflow.trace.cost"
+SIZES_KEY = "mlflow.trace.sizeStats"
 FINAL_KEY = "mlflow.trace.infoFinalized"
 """Keys of metadata. The last one says that the client has said all: what spans say does not count any more."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
+from mltrail_server.domain import semantic_conventions, span_facts
 from mltrail_server.domain.span_tree import PlacedSpan
 from mltrail_server.domain.spans import Span, SpanEvent
 from mltrail_server.domain.traces import COST_KEY, NAME_TAG, TOKENS_KEY
@@ -22,19 +23,18 @@ _MOST_DEPTH = 12
 _MOST_EVENTS = 50
 _MOST_ATTRIBUTES = 200
 _THOUSAND = 1000
-_TOKENS, _COST = "mlflow.chat.tokenUsage", "mlflow.llm.cost"
 _SHOWN_ELSEWHERE = frozenset(
     {
-        "mlflow.spanInputs",
-        "mlflow.spanOutputs",
-        "mlflow.spanType",
-        "mlflow.traceRequestId",
-        "mlflow.experimentId",
-        _TOKENS,
-        _COST,
+        span_facts.INPUTS,
+        span_facts.OUTPUTS,
+        span_facts.TYPE,
+        span_facts.TRACE_ID,
+        span_facts.EXPERIMENT_ID,
+        span_facts.TOKENS,
+        span_facts.COST,
     }
 )
-_MODELS = ("mlflow.llm.model", "gen_ai.request.model", "llm.model_name")
+_MODELS = (semantic_conventions.MODEL, "gen_ai.request.model", "llm.model_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _facts(view: TraceView) -> list[tuple[str, str]]:
 def _row(placed: PlacedSpan, said: int) -> SpanRow:
     span = placed.span
     width = max(4, round(placed.width * _THOUSAND))
-    usage = span.attributes.get(_TOKENS)
+    usage = span.attributes.get(span_facts.TOKENS)
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
     return SpanRow(
         span.id,
@@ -187,7 +187,7 @@ def _type(span: Span) -> str:
 
 def _shown(placed: PlacedSpan, begins: int) -> ShownSpan:
     span = placed.span
-    usage, spent = span.attributes.get(_TOKENS), span.attributes.get(_COST)
+    usage, spent = span.attributes.get(span_facts.TOKENS), span.attributes.get(span_facts.COST)
     model = next((span.attributes[key] for key in _MODELS if span.attributes.get(key)), "")
     facts = [
         ("Model", values.line(model, 200)),

@@ -19,7 +19,7 @@ from mltrail_contract import redaction
 from mltrail_server.domain import assessments, span_facts
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import Code, MltrailError, invalid
-from mltrail_server.domain.traces import COST_KEY, RUN_KEY, TOKENS_KEY, Trace
+from mltrail_server.domain.traces import COST_KEY, RUN_KEY, SIZES_KEY, TOKENS_KEY, Trace
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import trace_settings
 
@@ -40,7 +40,7 @@ _KEPT = frozenset(
         TOKENS_KEY,
         COST_KEY,
         "mlflow.modelId",
-        "mlflow.trace.sizeStats",
+        SIZES_KEY,
         "mlflow.trace.sizeBytes",
         assessments.RUN_KEY,
         assessments.SCORER_DIGEST_KEY,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mltrail_server.domain import span_facts
 from mltrail_server.domain.association import SMOOTHING, npmi
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.like import LikePattern
@@ -201,7 +202,7 @@ def _span_text(trace_id: str, record: Record, key: str) -> str | None:
     if key == "status":
         return span_records.STATES[record.status]
     if key == "type":
-        return str(record.attributes.get("mlflow.spanType", "UNKNOWN"))
+        return str(record.attributes.get(span_facts.TYPE, span_facts.UNKNOWN_TYPE))
     if key == CONTENT:
         return span_records.as_traces_json(trace_id, [record]).decode()
     value: Any = record.attributes.get(key.removeprefix(SPAN_ATTRIBUTES))

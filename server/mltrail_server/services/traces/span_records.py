@@ -29,7 +29,6 @@ KINDS = (
 INTERNAL = 1
 STATUSES = ("STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR")
 STATES = ("UNSET", "OK", "ERROR")
-_TRACE_ID_ATTRIBUTE = "mlflow.traceRequestId"
 _PREFIX = "tr-"
 _HEX_ID = re.compile(r"tr-[0-9a-f]{32}")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
@@ -128,7 +127,7 @@ def as_message(trace_id: str, record: Record) -> dict[str, Any]:
         "name": record.name,
         "kind": KINDS[record.kind],
         "start_time_unix_nano": record.start,
-        "attributes": _pairs({_TRACE_ID_ATTRIBUTE: trace_id, **record.attributes}),
+        "attributes": _pairs({span_facts.TRACE_ID: trace_id, **record.attributes}),
         "status": {
             **({"message": record.message} if record.message else {}),
             **({"code": STATUSES[record.status]} if record.status else {}),
@@ -302,7 +301,7 @@ def _link(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_mlflow(trace_id: str, record: Record) -> dict[str, Any]:
-    attributes = {_TRACE_ID_ATTRIBUTE: trace_id, **record.attributes}
+    attributes = {span_facts.TRACE_ID: trace_id, **record.attributes}
     return {
         "trace_id": _base64(otel_id(trace_id)),
         "span_id": _base64(record.id),

@@ -18,7 +18,7 @@ import msgspec
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid, unavailable
 from mltrail_server.domain.spans import Span
-from mltrail_server.domain.traces import Trace
+from mltrail_server.domain.traces import SIZES_KEY, Trace
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.traces import spans as store
 
@@ -31,7 +31,6 @@ _LARGE = 4 * 1024**2
 _LARGE_ONES = BoundedSemaphore(2)
 _WAIT_SECONDS = 10
 _MOST_AT_ONCE = 2 * limits.MAX_TRACE_BYTES
-_SIZES_KEY = "mlflow.trace.sizeStats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ def _receive(
 def _announced(trace: Trace) -> int:
     """Return how many spans a trace has as its client says; 0 if it does not say."""
     try:
-        stats = json.loads(trace.metadata.get(_SIZES_KEY) or "{}")
+        stats = json.loads(trace.metadata.get(SIZES_KEY) or "{}")
     except (ValueError, RecursionError):
         return 0
     number = stats.get("num_spans", 0) if isinstance(stats, dict) else 0
