@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .calls import GENERATORS, OF_EVALUATIONS
 from .explained import table
 from .runner import run
 from .servers import mlflow_server, mltrail_server
@@ -22,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--evaluations", action="store_true", help="send the calls about evaluations")
     parser.add_argument("--write-page", action="store_true", help="write the rules into the documentation, and exit")
     options = parser.parse_args()
     if options.write_page:
@@ -30,8 +32,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "mlflow").mkdir()
         with mlflow_server(Path(folder) / "mlflow") as theirs, mltrail_server(Path(folder) / "mltrail") as ours:
-            outcome = run({"mlflow": theirs, "mltrail": ours}, seed=options.seed, calls=options.calls)
-    sys.stdout.write("\n".join([*map(str, outcome.differences), str(outcome), ""]))
+            urls = {"mlflow": theirs, "mltrail": ours}
+            generators = OF_EVALUATIONS if options.evaluations else GENERATORS
+            outcome = run(urls, generators, seed=options.seed, calls=options.calls)
+    sys.stdout.write("\n".join([*map(str, outcome.differences), str(outcome), *map(str, outcome.rules.items()), ""]))
     return 1 if outcome.differences else 0
 
 

@@ -39,7 +39,7 @@ def _statuses(
 def _without_notes_of_issues(body: Any) -> Any:
     """Leave out what can be changed of the issues among the assessments of traces."""
     if isinstance(body, dict):
-        hidden = ("rationale", "metadata") if "issue" in body else ()
+        hidden = ("assessment_name", "rationale", "metadata") if "issue" in body else ()
         return {key: _without_notes_of_issues(value) for key, value in body.items() if key not in hidden}
     return [_without_notes_of_issues(one) for one in body] if isinstance(body, list) else body
 
@@ -203,20 +203,6 @@ RULES: tuple[Rule, ...] = (
         "data of logged models can be sent again",
         "A client that got no response retries, so the same parameter, or the same output of a run, is no error.",
         _statuses(endpoint=r"logged-models/<id>/params|runs/outputs", theirs=(400,), ours=(200,)),
-    ),
-    Rule(
-        "experiments of new datasets exist",
-        "MLflow lets a new evaluation dataset belong to experiments that do not exist; here that gets 404.",
-        _statuses(endpoint=r"datasets/create", theirs=(200,), ours=(404,)),
-    ),
-    Rule(
-        "numbers of deleted scorers",
-        "MLflow gives the number of a scorer's deleted last version to the next one; here a number is given out once.",
-        _edited(
-            r"scorers/",
-            mlflow=_without("version", "scorer_version"),
-            mltrail=_without("version", "scorer_version"),
-        ),
     ),
     Rule(
         "errors of MLflow's database",

@@ -11,12 +11,15 @@ from random import Random
 from typing import Any
 
 _SYMBOL = re.compile(r"⟦\w+⟧")
+_SHARE_HELD = 0.8
 SIDES = ("mlflow", "mltrail")
 
 
 @dataclass
 class Call:
-    """`path` is below the tracking URI. `learns` says which id a good answer brings: kind and way to it."""
+    """`path` is below the tracking URI. `learns` says which id a good answer brings: kind and way to it; `within` names
+    what holds the new thing.
+    """
 
     method: str
     path: str
@@ -24,6 +27,7 @@ class Call:
     query: dict[str, Any] | None = None
     data: bytes | None = None
     learns: tuple[str, tuple[str | int, ...]] | None = None
+    within: str | None = None
     endpoint: str = ""
     keep: frozenset[str] = frozenset()  # fields that are never spoiled, since the two sides would part for good
     spoiled: bool = False
@@ -51,23 +55,31 @@ class World:
     ids: dict[str, dict[str, str]] = field(default_factory=lambda: {side: {} for side in SIDES})
     known: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)
     clock: int = 1_700_000_000_000
     count: int = 0
 
     def __post_init__(self) -> None:
         self.learn("exp", dict.fromkeys(SIDES, "0"))
 
-    def learn(self, kind: str, ids: dict[str, str]) -> str:
+    def learn(self, kind: str, ids: dict[str, str], within: str | None = None) -> str:
         symbol = f"⟦{kind}{len(self.known.setdefault(kind, []))}⟧"
         self.known[kind].append(symbol)
         for side in SIDES:
             self.ids[side][symbol] = ids[side]
+        if within:
+            self.holders[symbol] = within
         return symbol
 
     def some(self, kind: str) -> str:
         """Pick a thing that exists (or did), the newer ones more often."""
         found = self.known.get(kind) or [f"⟦no_{kind}⟧"]
         return found[max(self.rng.randrange(len(found)) for _ in range(3))]
+
+    def holder(self, symbol: str, kind: str) -> str:
+        """Name what holds a thing, or some other one now and then."""
+        found = self.holders.get(symbol)
+        return found if found and self.rng.random() < _SHARE_HELD else self.some(kind)
 
     def name(self, kind: str) -> str:
         """Pick a name that was given out, or nearly so."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -11,9 +11,8 @@ from urllib.parse import quote
 
 import urllib3
 
-from .calls import GENERATORS
 from .explained import RULES
-from .model import SIDES, Answer, Call, World
+from .model import SIDES, Answer, Call, Generator, World
 from .normal import normal
 from .servers import TOKEN
 from .spelling import respelt
@@ -69,11 +68,11 @@ class Outcome:
         )
 
 
-def run(urls: dict[str, str], *, seed: int, calls: int) -> Outcome:
+def run(urls: dict[str, str], generators: Sequence[Generator], *, seed: int, calls: int) -> Outcome:
     world, outcome = World(Random(seed)), Outcome()
     pools = {side: urllib3.PoolManager(retries=False, timeout=60) for side in SIDES}
     with ThreadPoolExecutor(len(SIDES)) as both:
-        for number, call in enumerate(_sequence(world, calls)):
+        for number, call in enumerate(_sequence(world, generators, calls)):
             sent = {side: both.submit(_send, pools[side], urls[side], call, world, side) for side in SIDES}
             answers = {side: sent[side].result() for side in SIDES}
             _learn(world, call, answers)
@@ -92,11 +91,11 @@ def run(urls: dict[str, str], *, seed: int, calls: int) -> Outcome:
     return outcome
 
 
-def _sequence(world: World, calls: int) -> Iterator[Call]:
+def _sequence(world: World, generators: Sequence[Generator], calls: int) -> Iterator[Call]:
     """Generators take turns in random order, so that none is rare."""
     made = 0
     while made < calls:
-        turn = list(GENERATORS)
+        turn = list(generators)
         world.rng.shuffle(turn)
         for generate in turn:
             call = generate(world)
@@ -144,4 +143,4 @@ def _learn(world: World, call: Call, answers: dict[str, Answer]) -> None:
                 return
             value = value[key]
         ids[side] = value
-    world.learn(kind, ids)
+    world.learn(kind, ids, call.within)

@@ -44,6 +44,18 @@ def test_metrics_of_a_model_belong_to_run_and_model(mlflow: Mlflow, model: Any, 
     assert run["outputs"] == {"model_outputs": [{"model_id": model_id, "step": 3}]}
 
 
+def test_an_output_of_a_run_can_be_sent_again_but_not_at_another_step(mlflow: Mlflow, model: Any, run_id: str) -> None:
+    model_id = model["info"]["model_id"]
+    for _ in range(2):
+        mlflow.post("runs/outputs", run_id=run_id, models=[{"model_id": model_id, "step": 3}])
+    moved = {"run_id": run_id, "models": [{"model_id": model_id, "step": 4}]}
+    response = mlflow.call("POST", "api/2.0/mlflow/runs/outputs", json=moved)
+    assert (response.status_code, "at step 3 already" in response.get_json()["message"]) == (400, True)
+    assert mlflow.get("runs/get", run_id=run_id)["run"]["outputs"] == {
+        "model_outputs": [{"model_id": model_id, "step": 3}]
+    }
+
+
 @pytest.mark.every_case
 @pytest.mark.parametrize(
     ("text", "found"),

@@ -26,8 +26,13 @@ GENERATORS: tuple[Generator, ...] = (
     *versions.GENERATORS,
     *logged_models.GENERATORS,
     *artifacts.GENERATORS,
+)
+
+OF_EVALUATIONS: tuple[Generator, ...] = (
+    runs.create,
+    *traces.GENERATORS,
     *assessments.GENERATORS,
     *evaluation_datasets.GENERATORS,
     *scorers.GENERATORS,
-    *traces.GENERATORS,
 )
+"""A sequence of its own, so that the other nouns keep their calls and each endpoint gets enough."""

@@ -19,8 +19,10 @@ def start_trace(world: World) -> Call:
         "execution_duration": "0.013s",
         "state": "OK",
     }
-    keep = "trace"
-    return post3("traces", keep=keep, learns=("trace", ("trace", "trace_info", "trace_id")), trace={"trace_info": info})
+    learns = ("trace", ("trace", "trace_info", "trace_id"))
+    call = post3("traces", keep="trace", learns=learns, trace={"trace_info": info})
+    call.within = experiment
+    return call
 
 
 def create(world: World) -> Call:
@@ -38,6 +40,7 @@ def create(world: World) -> Call:
             told["feedback"]["error"] = {"error_code": "TIMEOUT", "stack_trace": "s" * rng.choice([10, 10_500])}
         if rng.random() < 0.3 and "said" in world.known:
             told["overrides"] = world.some("said")
+            trace = told["trace_id"] = world.holder(told["overrides"], "trace")
     more: dict[str, Any] = {
         "source": rng.choice([{"source_type": "CODE", "source_id": "x"}, {"source_type": "HUMAN"}, {"source_type": 2}]),
         "rationale": rng.choice(["why", ""]),
@@ -46,15 +49,19 @@ def create(world: World) -> Call:
         "valid": True,
     }
     told |= {key: value for key, value in more.items() if rng.random() < 0.6}
-    return post3(f"traces/{trace}/assessments", learns=ASSESSMENT, keep="assessment", assessment=told)
+    call = post3(f"traces/{trace}/assessments", learns=ASSESSMENT, keep="assessment", assessment=told)
+    call.within = trace
+    return call
 
 
 def get_one(world: World) -> Call:
-    return get3(f"traces/{world.some('trace')}/assessments/{world.some('said')}")
+    said = world.some("said")
+    return get3(f"traces/{world.holder(said, 'trace')}/assessments/{said}")
 
 
 def update(world: World) -> Call:
-    rng, trace, said = world.rng, world.some("trace"), world.some("said")
+    rng, said = world.rng, world.some("said")
+    trace = world.holder(said, "trace")
     changes: dict[str, tuple[str, Any]] = {
         "assessmentName": ("assessment_name", "other"),
         "feedback": ("feedback", {"value": rng.choice(VALUES)}),
@@ -74,7 +81,7 @@ def update(world: World) -> Call:
 def delete(world: World) -> Call:
     found = world.known.get("said", ["⟦no_said⟧"])
     said = found[world.rng.randrange(len(found))]
-    return send3("DELETE", f"traces/{world.some('trace')}/assessments/{said}")
+    return send3("DELETE", f"traces/{world.holder(said, 'trace')}/assessments/{said}")
 
 
 GENERATORS = (*(start_trace, create, create, create, get_one, update, update, delete),)

@@ -55,7 +55,7 @@ def search(world: World) -> Call:
     rng = world.rng
     fields: dict[str, Any] = {"filter_string": rng.choice(FILTERS), "max_results": rng.choice([1, 3, 1000])}
     # Two datasets may have begun in the same millisecond, and then only their ids decide.
-    fields["order_by"] = rng.choice([["created_time"], ["created_time DESC"], ["last_update_time DESC"], ["digest"]])
+    fields["order_by"] = rng.choice([["created_time"], ["created_time DESC"], ["digest"]])
     if rng.random() < 0.4:
         fields["experiment_ids"] = [world.some("exp"), "987654321"]
     return post3("datasets/search", **fields)
@@ -91,9 +91,10 @@ def upsert(world: World) -> Call:
     """Send one record, perhaps twice, so that all records of a dataset have an order."""
     rng = world.rng
     record: dict[str, Any] = {"inputs": rng.choice(QUESTIONS)}
+    # MLflow fails to change outputs to an object, and where expectations are null.
     more: dict[str, Any] = {
-        "expectations": rng.choice([{"answer": "x"}, {"facts": ["a", "b"]}, {}, None]),
-        "outputs": rng.choice(["text", {"o": 1}, 3, None, ["l"]]),
+        "expectations": rng.choice([{"answer": "x"}, {"facts": ["a", "b"]}, {}]),
+        "outputs": rng.choice(["text", 3, None, ["l"]]),
         "tags": rng.choice([{"k": "v"}, {"mlflow.user": "ann"}, {}, None]),
         "source": rng.choice(
             [

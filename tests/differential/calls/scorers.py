@@ -6,8 +6,11 @@ from tests.differential.model import Call, World
 from .base import get3, post3, send3
 
 NAMES = ("tone", "correct")
-LOSES_VERSIONS = "worn"
-"""Single versions are deleted of this one only, since their numbers are given out again by MLflow and not by us."""
+WORN = "worn"
+"""Single versions are deleted of such scorers only, which nothing registers again: MLflow gives their numbers out again
+and we don't. All are in the experiment 0, which is never deleted."""
+GONE = "worn, without a version"
+DEFAULT = "⟦exp0⟧"
 
 
 def register(world: World) -> Call:
@@ -18,9 +21,19 @@ def register(world: World) -> Call:
         scorer["instructions_judge_pydantic_data"] = {"instructions": "{{ outputs }}", "model": model}
     if rng.random() < 0.1:
         scorer = {"call_source": "return 1", "call_signature": "()", "original_func_name": "f"}
-    name = rng.choice([*NAMES, LOSES_VERSIONS])
-    fields = {"experiment_id": world.some("exp"), "name": name, "serialized_scorer": json.dumps(scorer)}
-    return post3("scorers/register", keep="name serialized_scorer", learns=("scorer", ("scorer_id",)), **fields)
+    fields = {"experiment_id": world.some("exp"), "name": rng.choice(NAMES)}
+    if rng.random() < 0.3:
+        name = world.name(WORN) if rng.random() < 0.6 and world.names.get(WORN) else world.new_name(WORN)
+        fields = {"experiment_id": DEFAULT, "name": name}
+    keep = "experiment_id name serialized_scorer"
+    fields["serialized_scorer"] = json.dumps(scorer)
+    return post3("scorers/register", keep=keep, learns=("scorer", ("scorer_id",)), **fields)
+
+
+def _which(world: World) -> dict[str, Any]:
+    if world.rng.random() < 0.3:
+        return {"experiment_id": DEFAULT, "name": world.name(world.rng.choice([WORN, GONE]))}
+    return {"experiment_id": world.some("exp"), "name": world.rng.choice([*NAMES, "nobody"])}
 
 
 def listing(world: World) -> Call:
@@ -33,25 +46,26 @@ def listing(world: World) -> Call:
 
 
 def versions(world: World) -> Call:
-    return get3(
-        "scorers/versions", experiment_id=world.some("exp"), name=world.rng.choice([*NAMES, LOSES_VERSIONS, "no"])
-    )
+    return get3("scorers/versions", **_which(world))
 
 
 def get_one(world: World) -> Call:
-    query: dict[str, Any] = {"experiment_id": world.some("exp"), "name": world.rng.choice([*NAMES, "nobody"])}
+    query = _which(world)
     if world.rng.random() < 0.4:
         query["version"] = world.rng.choice([1, 1, 2, 99])
     return get3("scorers/get", **query)
 
 
 def delete(world: World) -> Call:
-    fields = {"experiment_id": world.some("exp"), "name": world.rng.choice([*NAMES, LOSES_VERSIONS])}
+    fields = {"experiment_id": world.some("exp"), "name": world.rng.choice(NAMES)}
     return send3("DELETE", "scorers/delete", keep="experiment_id name", **fields)
 
 
 def delete_version(world: World) -> Call:
-    fields = {"experiment_id": world.some("exp"), "name": LOSES_VERSIONS, "version": world.rng.choice([1, 2, 99])}
+    known = world.names.get(WORN) or ["nobody"]
+    name = known.pop(world.rng.randrange(len(known)))
+    world.names.setdefault(GONE, []).append(name)
+    fields = {"experiment_id": DEFAULT, "name": name, "version": world.rng.choice([1, 1, 2, 99])}
     call = send3("DELETE", "scorers/delete", keep="experiment_id name version", **fields)
     call.endpoint += " (one version)"
     return call

@@ -84,14 +84,23 @@ def delete_tag(scope: Scope, eid: str, key: str) -> None:
 
 
 def log_inputs(scope: Scope, eid: str, *, datasets: Sequence[Dataset], models: Sequence[ModelLink] = ()) -> None:
-    """Note which datasets and logged models a candidate used (or produced: see `ModelLink.direction`)."""
+    """Note which datasets and logged models a candidate used (or produced: see `ModelLink.direction`).
+
+    The same again is no error. Raises INVALID for a model that is noted at another step.
+    """
     for dataset in datasets:
         sizes = {"name": dataset.name, "digest": dataset.digest, "source": dataset.source, "schema": dataset.schema}
         limits.check_dataset(sizes | {"profile": dataset.profile}, dataset.tags)
     with scope.project.write() as tx:
         candidate, number = writable(tx, scope, eid, {WriteKind.INPUTS})
         inputs.add_datasets(tx, number, experiment_iid=candidate.experiment_iid, datasets=datasets)
-        inputs.add_models(tx, number, models)
+        changed = inputs.add_models(tx, number, models)
+        if changed:
+            model_id, step = next(iter(changed.items()))
+            raise invalid(
+                f"The run {eid} has the logged model {model_id} at step {step} already, and that can't change. Log "
+                "another model for another step."
+            )
 
 
 def _kinds(points: Sequence[Point], by_key: Mapping[str, str], tags: Mapping[str, str]) -> set[WriteKind]:

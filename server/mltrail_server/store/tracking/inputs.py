@@ -97,14 +97,20 @@ def add_datasets(tx: Transaction, candidate_iid: int, *, experiment_iid: int, da
         tx.upsert(_TAG, tags)
 
 
-def add_models(tx: Transaction, candidate_iid: int, links: Sequence[ModelLink]) -> None:
+def add_models(tx: Transaction, candidate_iid: int, links: Sequence[ModelLink]) -> dict[str, int]:
+    """Note models that a candidate used or produced. Returns the stored steps of those that are noted with another
+    step: the caller then refuses the call, and rolls its transaction back.
+    """
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
     rows = {(link.model_id, link.direction): link.step for link in links}
     values = [
         owner | {"model_id": model_id, "direction": direction, "step": step}
         for (model_id, direction), step in rows.items()
     ]
-    tx.upsert(_MODEL, values, update=["step"])
+    if tx.upsert(_MODEL, values) == len(values):
+        return {}
+    there = models_of(tx, [candidate_iid])[candidate_iid]
+    return {one.model_id: one.step for one in there if rows.get((one.model_id, one.direction), one.step) != one.step}
 
 
 def datasets_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[Dataset]]:
