@@ -151,10 +151,12 @@ def test_what_is_said_of_a_person_s_traces_later_makes_no_other_cases(trail: Tra
         mlflow.post("traces/link-to-run", trace_ids=made, run_id=run_id)
         for case, trace_id in enumerate(made):
             say(mlflow, trace_id, run_id, "correct", value=case not in wrong)
+        say(mlflow, made[3], run_id, "polite", value=True)
         mlflow.post("runs/log-metric", run_id=run_id, key="correct/mean", value=1, timestamp=1)
         mlflow.post("runs/update", run_id=run_id, status="FINISHED")
         trail.team.gitlab.set_job(job, "success")
     assert sides.rule() == ("fail", True, "broke 3 of 4 cases (2 allowed)")
+    before = sides.model()["cases"]
     for trace_id in made[:2]:
         post(person, "traces", trace=told(trace_id, experiment="2", client_request_id="q3"))
         good(
@@ -163,6 +165,9 @@ def test_what_is_said_of_a_person_s_traces_later_makes_no_other_cases(trail: Tra
             )
         )
     assert sides.rule() == ("fail", True, "broke 3 of 4 cases (2 allowed)")
+    for trace_id in made:
+        person.call("PATCH", f"api/2.0/mlflow/traces/{trace_id}", json={"timestamp_ms": 1, "status": "ERROR"})
+    assert sides.model()["cases"] == before
 
 
 def span(case: int) -> dict[str, Any]:

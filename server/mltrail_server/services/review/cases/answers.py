@@ -115,13 +115,17 @@ class _Making:
         test = self.tags.get(row.id, {}).get(TEST_TAG) if fixed else None
         return _identity(row, test, by_inputs=not fixed), bool(test)
 
+    def _has_failed(self, row: TraceRow) -> bool:
+        """Whether the application has failed. Of a person's trace whoever can write may still say so."""
+        return row.state == TraceState.ERROR and (not self.jobs or row.job_id is not None)
+
     def answers(self, name: str, traces: Iterable[TraceRow], deleted: int) -> RunAnswers:
         cases: dict[str, list[CaseTrace]] = {}
         expected: dict[str, set[tuple[str, str]]] = {}
         tests = set()
         for row in traces:
             case, is_test = self._case_of(row)
-            known, failed = self.marks.get(row.id, {}), row.state == TraceState.ERROR
+            known, failed = self.marks.get(row.id, {}), self._has_failed(row)
             if case is None or self._is_late(row) or not (known or (failed and row.id in self.tags)):
                 continue
             if is_test:
