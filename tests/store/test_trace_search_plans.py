@@ -5,7 +5,7 @@ import random
 import pytest
 
 from mltrail_server.domain.assessments import Assessment, Kind
-from mltrail_server.domain.trace_filters import parse, parse_orders
+from mltrail_server.domain.trace_filters import parse, parse_orders, written_either_way
 from mltrail_server.domain.traces import Trace, TraceState
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.traces import search as service
@@ -164,6 +164,19 @@ def test_a_search_walks_an_index_and_never_a_table(
     for line in plans:
         assert not line.startswith(("SCAN trace", "SCAN assessment", "SCAN candidate")), plans
         assert not line.endswith("(project_id=?)"), plans
+
+
+@pytest.mark.parametrize(
+    ("few", "walks"), [(WALK, OF_TRACE), (FEW, "assessment USING INDEX ix_assessment_value (project_id=? AND name=?")]
+)
+def test_either_spelling_of_yes_is_found_by_an_index(scope: Scope, plans: list[str], few: int, walks: str) -> None:
+    quick = written_either_way(parse("feedback.correct = 'yes'"))
+    with scope.project.read() as tx:
+        found = search.search(tx, Wanted([1, 2], quick), limit=100, token=None, few=few)
+    each = [pages(scope, f"feedback.correct = '{value}'", [], few=few, limit=100) for value in ("yes", "true")]
+    assert all(each)
+    assert {one.id for one in found.traces} == {*each[0], *each[1]}
+    assert any(f"SEARCH {walks}" in line for line in plans), plans
 
 
 def test_what_was_said_of_a_session_is_found_by_the_session(scope: Scope, plans: list[str]) -> None:

@@ -75,6 +75,17 @@ def test_traces_are_searched(seeds: TraceSeeds, client: FlaskClient) -> None:
     assert "No traces match" in page(client, f"{TRACES}?name=none")
 
 
+def test_yes_and_no_are_found_however_scorers_write_them(seeds: TraceSeeds, client: FlaskClient) -> None:
+    for trace, value in zip([seeds.add() for _ in range(4)], ("no", False, "yes", True), strict=True):
+        seeds.say(trace, "correct", value)
+    for value, expected in (("", "21"), ("no", "21"), ("No", "21"), ("false", "21"), ("yes", "43"), ("true", "43")):
+        shown = page(client, f"{TRACES}?{urlencode({'said': 'correct', 'value': value})}")
+        assert ids(shown) == list(expected), value
+    exact = {"filter": "feedback.correct = 'no'"}
+    assert ids(page(client, f"{TRACES}?{urlencode(exact)}")) == ["1"], "as in MLflow"
+    assert ids(page(client, f"{TRACES}?{urlencode(exact | {'said': 'correct', 'value': 'yes'})}")) == []
+
+
 @pytest.mark.parametrize(
     "text", ["nonsense", "trace.status = ", "feedback.x LIKE 1", "'", "trace.status = 'OK' OR x = 1"]
 )

@@ -3,8 +3,8 @@
 https://mlflow.org/docs/latest/genai/tracing/search-traces/
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .errors import MltrailError, invalid
@@ -91,6 +91,7 @@ _NUMBERS = {
     "end_time_ms": "end_time_ms",
 }
 _TEXTS = ("request_id", "status", "client_request_id")
+_ALIKE = {word: pair for pair in (("yes", "true"), ("no", "false")) for word in pair}
 _ELSEWHERE = {
     "name": (TraceEntity.TAG, NAME_TAG),
     "run_id": (TraceEntity.RUN, RUN_KEY),
@@ -124,6 +125,19 @@ def parse(text: str) -> tuple[TraceClause, ...]:
     for clause in clauses:
         _check(clause)
     return clauses
+
+
+def written_either_way(clauses: Iterable[TraceClause]) -> tuple[TraceClause, ...]:
+    """Let feedback that is yes or no match as a word and as a truth value: some scorers say `no`, others `false`."""
+    return tuple(
+        replace(one, operator="IN", value=_ALIKE[one.value.lower()])
+        if one.entity is TraceEntity.FEEDBACK
+        and one.operator == "="
+        and isinstance(one.value, str)
+        and one.value.lower() in _ALIKE
+        else one
+        for one in clauses
+    )
 
 
 def parse_orders(texts: Sequence[str]) -> list[TraceOrder]:

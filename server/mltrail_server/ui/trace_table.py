@@ -46,8 +46,8 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class TraceFilter:
-    """What is searched for, all of it in the address. `text` is MLflow's filter; the others are written in its language
-    and added to it.
+    """What is searched for, all of it in the address. `text` is MLflow's filter; the others are a quick one, written in
+    its language, which finds yes and no however scorers write them.
     """
 
     text: str = ""
@@ -66,9 +66,9 @@ class TraceFilter:
         return cls(arguments.get("filter", "").strip(), **given)
 
     @property
-    def whole(self) -> str:
-        """Return all of it as one filter of MLflow's."""
-        parts = [self.text] if self.text else []
+    def quick(self) -> str:
+        """Return the choices as a filter of MLflow's."""
+        parts = []
         if self.state:
             parts.append(f"trace.status = '{self.state}'")
         if self.name:
@@ -108,7 +108,8 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     wanted = TraceFilter.read(call.request.args)
     problem = ""
     try:
-        found = traces.listed(call.scope, iid, filter_text=wanted.whole, limit=PAGE, token=wanted.page or None)
+        token = wanted.page or None
+        found = traces.listed(call.scope, iid, filter_text=wanted.text, quick=wanted.quick, limit=PAGE, token=token)
     except MltrailError as error:
         if error.code is not Code.INVALID:
             raise

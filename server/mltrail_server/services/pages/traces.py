@@ -64,14 +64,19 @@ def get(scope: Scope, trace_id: str) -> TraceView:
     return TraceView(trace, experiment, runs, prompts, assessments, spans, problem)
 
 
-def listed(scope: Scope, experiment_iid: int, *, filter_text: str, limit: int, token: str | None) -> TraceList:
-    """Search an experiment's traces, the newest first. A page may have less than `limit`, and still a next one.
+def listed(
+    scope: Scope, experiment_iid: int, *, filter_text: str, quick: str = "", limit: int, token: str | None
+) -> TraceList:
+    """Search an experiment's traces, the newest first. A page may have less than `limit`, and still a next one. The
+    `quick` filter finds yes and no however scorers write them.
 
     Raises NOT_FOUND, and INVALID for a filter that can't be read.
     """
     with scope.project.read() as tx:
         experiment = experiment_service.existing(tx, experiment_iid)
-    found = search.traces(scope, experiment_iids=[experiment_iid], filter_text=filter_text, limit=limit, token=token)
+    found = search.traces(
+        scope, experiment_iids=[experiment_iid], filter_text=filter_text, quick=quick, limit=limit, token=token
+    )
     with scope.project.read() as tx:
         runs = pages_store.runs_of(tx, [one.trace.id for one in found.items])
     items = [ListedTrace(one.trace, runs.get(one.trace.id, []), one.assessments) for one in found.items]

@@ -21,6 +21,7 @@ from mltrail_server.domain.trace_filters import (
     TraceEntity,
     parse,
     parse_orders,
+    written_either_way,
 )
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.traces import search as store
@@ -59,17 +60,19 @@ def traces(
     *,
     experiment_iids: Sequence[int],
     filter_text: str = "",
+    quick: str = "",
     order_by: Sequence[str] = (),
     limit: int = 100,
     token: str | None = None,
 ) -> TracePage:
-    """Return a page of traces with what was said of them: eight statements, however many there are.
+    """Return a page of traces with what was said of them: eight statements, however many there are. `quick` is another
+    filter, for those who do not know how scorers write yes and no.
 
     Raises INVALID for what MLflow's filter language does not have.
     """
     if not 0 < limit <= MAX_RESULTS:
         raise invalid(Reason.PAGE_SIZE, given=limit, most=MAX_RESULTS)
-    clauses = parse(filter_text)
+    clauses = (*parse(filter_text), *written_either_way(parse(quick)))
     wanted = Wanted(experiment_iids, clauses, parse_orders(order_by))
     others = [one for one in clauses if one.is_pattern and one.entity is not TraceEntity.SPAN]
     of_spans = [one for one in clauses if one.entity is TraceEntity.SPAN]

@@ -65,6 +65,8 @@ def hits(clause: TraceClause, project_id: ProjectId, *, with_sessions: bool) -> 
     if clause.entity is TraceEntity.ATTRIBUTE and clause.key == "request_id" and clause.operator in ("=", "IN"):
         ids = value if isinstance(value, tuple) else (value,)
         return sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.id.in_(ids))
+    if clause.entity in (*_KINDS, TraceEntity.ISSUE):
+        return None if with_sessions else _assessed(clause, project_id)
     if clause.operator != "=" or not isinstance(value, str) or clause.entity is TraceEntity.ATTRIBUTE:
         return None
     if clause.entity in _PAIRS:
@@ -72,11 +74,7 @@ def hits(clause: TraceClause, project_id: ProjectId, *, with_sessions: bool) -> 
         if clause.entity is not TraceEntity.RUN:
             return made_in
         return sa.select(sa.union(_linked(value, project_id), made_in).subquery().c.trace_id)
-    if clause.entity in (TraceEntity.PROMPT, TraceEntity.SPAN):
-        return (
-            _prompted(value, project_id) if clause.entity is TraceEntity.PROMPT else _named(clause, value, project_id)
-        )
-    return None if with_sessions else _assessed(clause, value, project_id)
+    return _prompted(value, project_id) if clause.entity is TraceEntity.PROMPT else _named(clause, value, project_id)
 
 
 def _prompted(value: str, project_id: ProjectId) -> sa.Select[Any]:
@@ -92,10 +90,14 @@ def _named(clause: TraceClause, value: str, project_id: ProjectId) -> sa.Select[
     return sa.select(_SPAN.c.trace_id).where(_SPAN.c.project_id == project_id, as_range(_SPAN.c.name, value))
 
 
-def _assessed(clause: TraceClause, value: str, project_id: ProjectId) -> sa.Select[Any]:
+def _assessed(clause: TraceClause, project_id: ProjectId) -> sa.Select[Any] | None:
+    value = clause.value
+    if clause.operator not in ("=", "IN") or not isinstance(value, (str, tuple)):
+        return None
     if clause.entity is TraceEntity.ISSUE:
-        where = (_A.c.project_id == project_id, as_range(_A.c.name, value), _A.c.kind == Kind.ISSUE)
+        where = (_A.c.project_id == project_id, as_range(_A.c.name, str(value)), _A.c.kind == Kind.ISSUE)
         return sa.select(_A.c.trace_id).where(*where)
+    values = (value,) if isinstance(value, str) else value
     found = [
         sa.select(_A.c.trace_id).where(
             _A.c.project_id == project_id,
@@ -105,7 +107,7 @@ def _assessed(clause: TraceClause, value: str, project_id: ProjectId) -> sa.Sele
             _A.c.kind == _KINDS[clause.entity],
             _A.c.valid.is_(sa.true()),
         )
-        for text in _spellings(value)
+        for text in _spellings(*values)
     ]
     return sa.select(sa.union(*found).subquery().c.trace_id)
 
@@ -163,6 +165,8 @@ def _value(clause: TraceClause, dialect: str) -> sa.ColumnElement[bool]:
         return sa.true()
     if clause.operator in _BOUNDS:
         return compare_number(_number(dialect), clause.plain)
+    if isinstance(clause.value, tuple):
+        return _A.c.value.in_(_spellings(*clause.value))
     if clause.operator in ("=", "!=") and isinstance(clause.value, str):
         spellings = _spellings(clause.value)
         return _A.c.value.in_(spellings) if clause.operator == "=" else _A.c.value.not_in(spellings)
@@ -177,9 +181,10 @@ def _number(dialect: str) -> sa.ColumnElement[Any]:
     return sa.case((_A.c.value.op("GLOB")("[-0-9]*"), number), else_=None)
 
 
-def _spellings(value: str) -> list[str]:
-    """List how a value that a filter names may be written in JSON."""
-    return list(dict.fromkeys((value, json.dumps(value), json.dumps(value, ensure_ascii=False))))
+def _spellings(*values: str) -> list[str]:
+    """List how values that a filter names may be written in JSON."""
+    found = ((one, json.dumps(one), json.dumps(one, ensure_ascii=False)) for one in values)
+    return list(dict.fromkeys(text for texts in found for text in texts))
 
 
 def _linked(eid: str, project_id: ProjectId) -> sa.Select[Any]:
