@@ -108,8 +108,8 @@ def test_cases_of_one_side_only_are_shown_as_missing(seeds: TraceSeeds, client: 
     shown = page(client, f"{NOW}?against=1")
     assert cases(shown) == ["b", "c", "a"]
     assert cases(page(client, f"{NOW}?against=1&only=missing")) == ["a"]
-    assert "has not answered it" in page(client, f"{NOW}?against=1&case={A}")
-    assert "has not answered it" in page(client, f"{NOW}?against=1&case={C}")
+    assert "did not answer this case" in page(client, f"{NOW}?against=1&case={A}")
+    assert "did not answer this case" in page(client, f"{NOW}?against=1&case={C}")
 
 
 def test_repeats_of_a_case_are_summed_up(seeds: TraceSeeds, client: FlaskClient) -> None:
@@ -122,9 +122,9 @@ def test_repeats_of_a_case_are_summed_up(seeds: TraceSeeds, client: FlaskClient)
 
 
 def test_a_run_without_an_evaluation_says_how_to_make_one(seeds: TraceSeeds, client: FlaskClient) -> None:
-    assert "has evaluated nothing" in page(client, BEFORE)
+    assert "has no evaluation" in page(client, BEFORE)
     seeds.add(run=1)
-    assert "has evaluated nothing" in page(client, BEFORE)
+    assert "has no evaluation" in page(client, BEFORE)
     assert client.get(f"{ML}/candidates/9/evaluation").status_code == 404
     assert client.get(f"{BEFORE}?against=9").status_code == 404
     assert client.get(f"{BEFORE}?against=x").status_code == 400

@@ -117,7 +117,7 @@ def test_an_alias_of_the_contract_is_marked(trail: Trail, team: Team, gitlab_cli
     rows = re.findall(r'<th scope="row"><span class="badge info">(\w+)</span></th>.*?</tr>', shown, re.DOTALL)
     assert rows == ["production", "try"]
     assert shown.count("moves only by promotion") == 1
-    assert shown.count("A Maintainer may move it.") == 1
+    assert shown.count("A Maintainer can move it.") == 1
 
 
 def test_more_versions_take_no_more_statements(mlflow: Mlflow, reader: FlaskClient, statements: Counter) -> None:

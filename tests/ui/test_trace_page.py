@@ -101,7 +101,7 @@ def test_what_was_said_names_who_said_it_and_why(seeds: TraceSeeds, client: Flas
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"state": TraceState.IN_PROGRESS, "duration_ms": None}, "No spans have arrived yet"),
+        ({"state": TraceState.IN_PROGRESS, "duration_ms": None}, "No spans yet"),
         ({"request_preview": '{"question": "why"}', "response_preview": "cut off {"}, "cut off {"),
         ({"request_preview": "[redacted]", "spans": [span(1, "root", inputs="[redacted]")]}, "[redacted]"),
         ({"state": TraceState.IN_PROGRESS, "spans": [span(1, "root", took=None)]}, "running"),

@@ -163,7 +163,7 @@ def _done(
     """
     change = changes.get(_field(call, "do").partition(":")[0])
     if change is None:
-        raise invalid("This form asks for nothing that can be done here. Load the page again.")
+        raise invalid("This form is out of date. Reload the page.")
     try:
         if sure and _field(call, "do") == "delete":
             _check_sure(call)

@@ -150,7 +150,7 @@ def _case(
 ) -> ResponseReturnValue:
     one = next((one for one in chosen.cases if one.id == case_id), None)
     if one is None:
-        raise not_found("This evaluation has no such case: neither run has answered it.")
+        raise not_found("This evaluation has no such case: neither run answered it.")
     previous, following = _neighbours(_filtered(chosen, state["only"]), one)
     traces = [trace.id for trace in (*one.here, *one.baseline)]
     answered = evaluations.answers(call.scope, traces)

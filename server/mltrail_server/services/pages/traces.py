@@ -107,4 +107,4 @@ def _spans(scope: Scope, trace_id: str) -> tuple[list[PlacedSpan], str]:
     except MltrailError as error:
         return [], error.message
     except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
-        return [], "The spans that a client has sent can't be read."
+        return [], "The spans that a client sent can't be read."
