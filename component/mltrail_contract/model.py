@@ -247,7 +247,7 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class TraceSettings:
-    """What becomes of traces. Whatever a pattern of `redact` (Python's `re`) matches is replaced before it is stored.
+    """What happens to traces. Whatever a pattern of `redact` (Python's `re`) matches is replaced before it is stored.
     Traces that are older than `keep_ms` milliseconds are deleted; None means that the server's own limit counts.
     """
 

@@ -1,4 +1,4 @@
-"""Check the patterns that are taken out of traces: whoever logs a trace waits for them, so none may take for ever.
+"""Check the patterns that redact traces: whoever logs a trace waits for them, so none may take forever.
 
 Python's `re` has no time limit. A pattern whose parts all end after a known number of characters takes a time that
 grows with the length of the text and no faster, whatever the text is.

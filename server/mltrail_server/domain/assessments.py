@@ -1,4 +1,4 @@
-"""Assessments: what a person or a scorer says of a trace.
+"""Assessments: what a person or a scorer says about a trace.
 
 https://mlflow.org/docs/latest/genai/concepts/feedback/
 """

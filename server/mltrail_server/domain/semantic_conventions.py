@@ -1,4 +1,4 @@
-"""What other libraries than MLflow say of a span, in MLflow's words.
+"""What libraries other than MLflow say about a span, in MLflow's terms.
 
 OpenTelemetry's conventions for generative AI (https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/),
 OpenInference's (https://arize-ai.github.io/openinference/spec/semantic_conventions.html) and OpenLLMetry's name

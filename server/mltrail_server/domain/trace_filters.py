@@ -98,7 +98,7 @@ _ELSEWHERE = {
     "prompt": (TraceEntity.PROMPT, "prompt"),
     "text": (TraceEntity.SPAN, CONTENT),
 }
-"""Attributes that are something else in truth."""
+"""Attributes that are really something else."""
 
 _ALLOWED = {
     TraceEntity.TAG: (*_TEXT, *_LISTS, *_NULLS),

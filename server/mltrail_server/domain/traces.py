@@ -27,7 +27,7 @@ TOKENS_KEY = "mlflow.trace.tokenUsage"
 COST_KEY = "mlflow.trace.cost"
 SIZES_KEY = "mlflow.trace.sizeStats"
 FINAL_KEY = "mlflow.trace.infoFinalized"
-"""Keys of metadata. The last one says that the client has said all: what spans say does not count any more."""
+"""Keys of metadata. The last one marks a complete trace: its spans no longer change what the client sent."""
 
 MAX_ID = 64
 MAX_LINKS = 100

@@ -101,7 +101,7 @@ def delete(call: Call, trace_id: str, assessment_id: str) -> Response:
 
 
 def as_told(told: Told, trace_id: str, now: int) -> Assessment:
-    """Read what a client says of a trace. Without times, it says it now."""
+    """Read a client's assessment of a trace. Without times, it is from now."""
     kind, value = _value(told)
     source = told.source or _Source()
     created_ms = milliseconds_of(told.create_time, "create_time") if told.create_time else now

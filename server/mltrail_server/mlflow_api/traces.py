@@ -117,7 +117,7 @@ def start(call: Call) -> Response:
     said = [assessments.as_told(one, told.id, call.scope.now) for one in info.assessments or ()]
     stored = traces.start(call.scope, told, said)
     if not call.sees_traces:
-        # Who may write but not read learns nothing that others have said of the trace.
+        # A caller who may write but not read must not see what others have said about the trace.
         stored = traces.without_others(stored, told)
     return json_answer({"trace": {"trace_info": trace_shapes.info(stored)}})
 
@@ -259,7 +259,7 @@ def end_v2(call: Call, trace_id: str) -> Response:
 
 
 def _told(body: _EndV2, stored: Trace) -> Trace:
-    """Return of a trace what this call has told of it."""
+    """Return only what this call has sent about a trace."""
     tags, metadata = trace_shapes.pairs(body.tags), trace_shapes.pairs(body.request_metadata)
     return replace(stored, request_preview=None, response_preview=None, tags=tags, metadata=metadata)
 

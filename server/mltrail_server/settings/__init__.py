@@ -248,12 +248,12 @@ class Settings:
 
     @property
     def keep_losers_ms(self) -> int | None:
-        """How long losers' files are kept, in milliseconds; None for ever."""
+        """How long losers' files are kept, in milliseconds; None means forever."""
         return _span_ms(self.keep_losers)
 
     @property
     def keep_traces_ms(self) -> int | None:
-        """How long traces are kept at most, in milliseconds; None for ever."""
+        """How long traces are kept at most, in milliseconds; None means forever."""
         return _span_ms(self.keep_traces)
 
     def quota(self, name: str) -> int | None:

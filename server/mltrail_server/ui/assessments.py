@@ -1,4 +1,4 @@
-"""How pages say what a scorer, a judge or a person said of a trace."""
+"""How pages show assessments by scorers, judges and people."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -178,7 +178,7 @@ def _done(
 
 
 def _feedback(call: Call, trace_id: str) -> Assessment:
-    """Read what a person says of a trace."""
+    """Read a person's feedback on a trace."""
     name, said = _field(call, "name").strip(), _field(call, "kind")
     if not name:
         raise invalid("Say what your feedback is about, for example: correct.")

@@ -1,4 +1,4 @@
-"""An evaluation: what each scorer said of each case, of one run or of two side by side."""
+"""An evaluation: each scorer's result for each case, for one run or two side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ _LATENCY = "_ms"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a scorer said of a case on one side; `look` is the badge's. Empty if it said nothing."""
+    """A scorer's result for a case on one side; `look` is the badge's. Empty if it said nothing."""
 
     text: str = ""
     look: str = ""
@@ -93,7 +93,7 @@ class ScorerRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownAnswer:
-    """One answer to a case: the whole output, and what was said of it."""
+    """One answer to a case: the whole output, and its assessments."""
 
     trace: Trace | None
     id: str
@@ -243,7 +243,7 @@ def _scorer_cell(scorer: ScorerResult, case: EvaluatedCase) -> ScorerCell:
 
 
 def _cell(scorer: ScorerResult, marks: Sequence[Mark]) -> Cell:
-    """Sum up what a scorer said of a case, which may have been answered several times."""
+    """Sum up a scorer's results for a case, which may have been answered several times."""
     if not marks:
         return Cell()
     passed = [one.passed for one in marks if one.passed is not None]

@@ -1,4 +1,4 @@
-"""One trace: its spans on a time axis, what went into each and came out, and what was said of it."""
+"""One trace: its spans on a time axis, each span's inputs and outputs, and the assessments."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,7 @@ class ShownEvent:
 
 @dataclass(frozen=True, slots=True)
 class ShownSpan:
-    """The span that was chosen, with all that it holds."""
+    """The selected span, with everything it contains."""
 
     span: Span
     type: str

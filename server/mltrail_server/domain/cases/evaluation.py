@@ -15,7 +15,7 @@ from .result import CaseResult
 
 
 class Kind(StrEnum):
-    """What a scorer says of a case."""
+    """A scorer's result for a case."""
 
     PASS_FAIL = "pass or fail"  # noqa: S105 - no password; true or false, yes or no, or a number with a bar
     SCORE = "a number"

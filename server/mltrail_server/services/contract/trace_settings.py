@@ -1,4 +1,4 @@
-"""What the contract on the default branch says about traces: what is taken out of them, and how long they are kept."""
+"""What the contract on the default branch says about traces: what is redacted, and how long they are kept."""
 
 import logging
 

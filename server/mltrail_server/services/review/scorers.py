@@ -1,4 +1,4 @@
-"""What is said of an evaluation's scorers besides their verdicts: why one can't be compared, what it could not judge,
+"""More about an evaluation's scorers than their verdicts: why one can't be compared, what it could not judge,
 and how many cases all of them pass.
 """
 

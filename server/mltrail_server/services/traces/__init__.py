@@ -1,4 +1,4 @@
-"""Traces and their spans, what is said of them, evaluation datasets and scorers."""
+"""Traces with their spans and assessments, evaluation datasets and scorers."""
 
 __all__ = [
     "assessments",

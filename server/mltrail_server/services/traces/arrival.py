@@ -131,7 +131,7 @@ def of_traces_json(trace_id: str, data: bytes, redactor: Redactor) -> Batch:
 
 
 def told(batch: Batch, experiment_iid: int) -> Trace:
-    """Describe a trace that nobody has announced, as far as these spans say."""
+    """Describe a trace that nobody has announced, as far as these spans tell."""
     started_ms, ended_ms = batch.started_ms, batch.ended_ms
     trace = Trace(
         batch.trace_id,

@@ -1,4 +1,4 @@
-"""Say something of a trace: create, read, change, override and delete assessments.
+"""Create, read, change, override and delete assessments of traces.
 
 Everybody who can write may say something of any trace, and it is recorded by whose token. Only they change or delete
 it; others override it with one of their own. What a run's own jobs say is evidence, what others say is shown.
@@ -37,7 +37,7 @@ class Change:
 
 
 def create(scope: Scope, told: Assessment) -> Assessment:
-    """Store what is said of a trace, as the caller's. An empty id stands for a new one. One that `overrides` another
+    """Store an assessment of a trace, as the caller's. An empty id stands for a new one. One that `overrides` another
     makes that one invalid.
 
     Raises NOT_FOUND for an unknown trace and for an unknown assessment to override.
@@ -60,7 +60,7 @@ def create(scope: Scope, told: Assessment) -> Assessment:
 
 
 def add_to_trace(tx: Transaction, scope: Scope, trace_id: str, told: Sequence[Assessment]) -> None:
-    """Store what a client says of a trace while it sends the trace, in the caller's transaction. Clients may send both
+    """Store the assessments that a client sends with a trace, in the caller's transaction. Clients may send both
     again: then assessments with the same ids change.
     """
     if not told:

@@ -1,4 +1,4 @@
-"""Take out of traces what must not be stored: whatever the patterns of the contract match (`traces: {redact: …}`).
+"""Redact traces before they are stored: whatever the contract's patterns match (`traces: {redact: …}`).
 
 Every text is looked at, also those inside of JSON text, and whole numbers, since a card's number may be sent as one.
 The contract's check refuses patterns that can take for ever; here, time is limited, too, and long texts are searched in
@@ -70,7 +70,7 @@ class Redactor:
         return self._value(value, 0) if self.patterns else value
 
     def trace(self, trace: Trace) -> Trace:
-        """Redact what a client says of a trace."""
+        """Redact a trace as a client sent it, without its spans."""
         if not self.patterns:
             return trace
         return replace(
@@ -83,7 +83,7 @@ class Redactor:
         )
 
     def assessment(self, told: Assessment) -> Assessment:
-        """Redact what is said of a trace; its name stays, and so does the scorer or model that says it."""
+        """Redact an assessment; its name stays, and so does the scorer or model that made it."""
         if not self.patterns:
             return told
         return replace(

@@ -1,7 +1,7 @@
 """Who may change, link and delete a trace.
 
-A trace that a job began is that job's: nobody else changes its state, metadata, tags and spans. Others may say
-something of it (an assessment, recorded as theirs), link it to a run of their own, and delete it for privacy. A trace
+A trace that a job began is that job's: nobody else changes its state, metadata, tags and spans. Others can
+assess it (which is recorded as theirs), link it to a run of their own, and delete it for privacy. A trace
 of a person, and any trace in local mode, can be changed by everybody who can write.
 """
 

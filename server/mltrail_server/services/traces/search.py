@@ -65,7 +65,7 @@ def traces(
     limit: int = 100,
     token: str | None = None,
 ) -> TracePage:
-    """Return a page of traces with what was said of them: eight statements, however many there are. `quick` is another
+    """Return a page of traces with their assessments: eight statements, however many there are. `quick` is another
     filter, for those who do not know how scorers write yes and no.
 
     Raises INVALID for what MLflow's filter language does not have.

@@ -50,7 +50,7 @@ _DELETED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class TraceData:
-    """A trace with what was said of it."""
+    """A trace with its assessments."""
 
     trace: Trace
     assessments: Sequence[Assessment] = ()
@@ -142,7 +142,7 @@ def end_v2(
 
 
 def without_others(stored: TraceData, told: Trace) -> TraceData:
-    """Return of a trace only what this caller has told of it, for callers who may write traces and not read them."""
+    """Return only what this caller has sent about a trace, for callers who may write traces but not read them."""
     trace = stored.trace
     own = replace(
         trace,
@@ -168,7 +168,7 @@ def of_ids(scope: Scope, trace_ids: Sequence[str], experiment_iids: Sequence[int
 
 
 def with_assessments(tx: Transaction, found: Sequence[Trace]) -> list[TraceData]:
-    """Add what was said of traces. One statement."""
+    """Add the assessments of traces. One statement."""
     said = assessment_store.of_traces(tx, [one.id for one in found])
     return [TraceData(one, said.get(one.id, ())) for one in found]
 
@@ -223,7 +223,7 @@ def link_prompts(scope: Scope, trace_id: str, versions: Iterable[tuple[str, str]
 
 
 def delete(scope: Scope, selection: Selection, *, run_eid: str | None = None, most: int | None = None) -> int:
-    """Delete traces for good, with their spans and what was said of them, and return how many. The oldest go first.
+    """Delete traces for good, with their spans and assessments, and return how many. The oldest go first.
 
     `run_eid` selects those of a run, too, and `most` limits how many. Raises FORBIDDEN if there is one among the next
     thousand that the caller may not delete; nothing of those is deleted then.

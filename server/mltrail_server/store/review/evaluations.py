@@ -131,7 +131,7 @@ def _texts(tx: Transaction, table: sa.Table, candidate_iids: Sequence[int], keys
 
 
 def assessments(tx: Transaction, candidate_iids: Sequence[int], *, limit: int) -> list[AssessmentRow]:
-    """Fetch what was said of runs' own traces, and what was expected, whoever wrote it: up to `limit` of them."""
+    """Fetch the feedback on runs' own traces and the expectations, whoever wrote them: up to `limit` of them."""
     columns = (
         _LINK.c.candidate_iid,
         _ASSESSMENT.c.id,

@@ -1,3 +1,3 @@
-"""Traces, where their spans lie, what is said of them, evaluation datasets and scorers."""
+"""Traces, where their spans are, their assessments, evaluation datasets and scorers."""
 
 __all__ = ["assessments", "datasets", "links", "records", "scorers", "search", "spans", "traces"]

@@ -1,4 +1,4 @@
-"""What people and scorers say of traces."""
+"""Assessments of traces by people and scorers."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ def is_overridden(tx: Transaction, trace_id: str, assessment_id: str) -> bool:
 
 
 def any_of_sessions(tx: Transaction) -> bool:
-    """Return whether anything was said of a whole session."""
+    """Return whether there is an assessment of a whole session."""
     query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id, _T.c.session > "")
     return tx.execute(query.limit(1)).first() is not None
 

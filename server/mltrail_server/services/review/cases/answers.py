@@ -1,4 +1,4 @@
-"""What the traces of runs say, as far as it is evidence: what the run's own jobs have logged, and no word of others.
+"""What the traces of runs say, as far as it is evidence: what the run's own jobs logged, and nothing by others.
 
 What somebody writes to a run's traces later changes nothing, and what somebody deletes is missing.
 """
