@@ -35,14 +35,14 @@ def _top() -> dict[str, Schema]:
         ),
         "gate": _described(_mapping(reading.GATE, _gate()), "Where the gate appears in addition to the comment."),
         "models": {"type": "object", "additionalProperties": _model()},
-        "traces": _described(_mapping(reading.TRACES, _traces()), "What becomes of traces."),
+        "traces": _described(_mapping(reading.TRACES, _traces()), "What happens to traces."),
     }
 
 
 def _traces() -> dict[str, Schema]:
     patterns = {"type": "array", "items": _TEXT, "maxItems": redaction.MOST_PATTERNS}
     return {
-        "redact": _described(patterns, "Regular expressions: what they match is replaced before it is stored."),
+        "redact": _described(patterns, "Regular expressions: whatever they match is replaced before it is stored."),
         "keep": _described(_SPAN, "How long traces are kept."),
     }
 
@@ -118,10 +118,11 @@ def _evaluation() -> Schema:
         "evaluation": _described(_TEXT, "A glob for the name of the dataset that is evaluated."),
         "scorers": _described(_list(_TEXT), "Globs for the scorers that count; by default all."),
         "pass_at": _described(
-            {"type": "object", "additionalProperties": _NUMBER}, f"The mark that passes a case, {by_scorer}"
+            {"type": "object", "additionalProperties": _NUMBER}, f"The score at which a case passes, {by_scorer}"
         ),
         "better": _described(
-            {"type": "object", "additionalProperties": _choice(HigherOrLower)}, f"Which marks are better, {by_scorer}"
+            {"type": "object", "additionalProperties": _choice(HigherOrLower)},
+            f"Whether higher or lower scores are better, {by_scorer}",
         ),
     }
     return _mapping(cases.EVALUATION, keys, required=["evaluation"])
@@ -165,15 +166,15 @@ def _rule() -> Schema:
         "at_most": _described(_NUMBER, "The highest value that passes."),
         "value": _described(_choice(Value), "Which value of the history counts."),
         "cases": _described(_TEXT, "One of the model's tables of cases or evaluations, by name."),
-        "scorer": _described(_TEXT, "Of an evaluation: a glob for the scorers that the rule is about."),
+        "scorer": _described(_TEXT, "For an evaluation: a glob for the scorers that the rule is about."),
         "broke_at_most": _described(
             {"type": "integer", "minimum": 0}, "How many cases may be wrong that the baseline has right."
         ),
         "pass_rate_at_least": _described(
-            {"type": "number", "minimum": 0, "maximum": 1}, "Of an evaluation: the share of cases that has to pass."
+            {"type": "number", "minimum": 0, "maximum": 1}, "For an evaluation: the share of cases that must pass."
         ),
         "must_pass": _described(
-            {"type": "array", "items": _TEXT, "minItems": 1}, "Of an evaluation: globs for cases that have to pass."
+            {"type": "array", "items": _TEXT, "minItems": 1}, "For an evaluation: globs for cases that must pass."
         ),
         "then": _described(_choice(Then), "What a broken rule leads to."),
         "target": _described(_TEXT, "A glob for target branches; the rule applies only to those."),
@@ -214,7 +215,7 @@ def _promote() -> dict[str, Schema]:
             "The SHA-256 of what is stored at a place that the server does not read, by its URI.",
         ),
         "needs_evaluation": _described(
-            _TEXT, "An evaluation of the model, by name: without it, a run is not promoted."
+            _TEXT, "The name of an evaluation of the model, without which a run is not promoted."
         ),
     }
 

@@ -1,4 +1,4 @@
-"""Answer the golden set with the prompt of this checkout, mark each answer, and log everything with MLflow.
+"""Answer the golden set with this checkout's prompt, grade each answer, and log everything with MLflow.
 
     python evaluate.py
 

@@ -1,4 +1,4 @@
-"""A stand-in for a language model: it follows its prompt, needs no network and no key, and always answers the same.
+"""A stand-in for a language model: it follows its prompt, needs no network and no key, and is deterministic.
 
 It looks for three things in a prompt: how many sentences to answer in, what to say if the handbook has no answer, and
 where the handbook and the question are. Without the second it says whatever fits a little, as models do. Put the client

@@ -1,4 +1,4 @@
-"""What makes an answer good. Each scorer marks one answer; none of them needs a model."""
+"""What makes an answer good. Each scorer grades one answer; none of them needs a model."""
 
 from mlflow.entities import Feedback, SpanType, Trace
 from mlflow.genai import scorer

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[2] / ".demo"
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="make demo", description="Show everything on a real training and a real evaluation."
+        prog="make demo", description="Show everything with a real training and a real evaluation."
     )
     parser.add_argument("--port", type=int, default=5000, help="port of the mltrail server (default %(default)s)")
     parser.add_argument("--train-python", type=Path, required=True, help="Python with an MLflow client")

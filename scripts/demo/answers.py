@@ -32,7 +32,9 @@ def begin(answers: DemoProject) -> Begun:
 
 def show_chapter(step: Steps, answers: DemoProject, begun: Begun) -> None:
     number = begun.pipeline.id
-    step(f"Now a prompt: in examples/answers, pipeline {number} on main answers 60 cases, and three scorers mark them.")
+    step(
+        f"Now a prompt: in examples/answers, pipeline {number} on main answers 60 cases, and three scorers grade them."
+    )
     show_marks(begun.evaluated)
     step("Its `promote` job makes that a version, and moves the prompt's alias `production`, which only it can do:")
     show_output(begun.promoted)
