@@ -66,9 +66,9 @@ def test_traces_are_searched(seeds: TraceSeeds, client: FlaskClient) -> None:
         ({"state": "nonsense"}, ["2", "1"]),
         ({"name": "good"}, ["1"]),
         ({"session": "s'1"}, ["1"]),
-        ({"said": "correct", "value": "no"}, ["1"]),
-        ({"said": "correct", "value": "yes"}, []),
-        ({"said": "tone", "value": "4"}, ["1"]),
+        ({"feedback": "correct", "value": "no"}, ["1"]),
+        ({"feedback": "correct", "value": "yes"}, []),
+        ({"feedback": "tone", "value": "4"}, ["1"]),
         ({"state": "ERROR", "name": "good"}, []),
     ):
         assert ids(page(client, f"{TRACES}?{urlencode(query)}")) == expected, query
@@ -79,11 +79,11 @@ def test_yes_and_no_are_found_however_scorers_write_them(seeds: TraceSeeds, clie
     for trace, value in zip([seeds.add() for _ in range(4)], ("no", False, "yes", True), strict=True):
         seeds.say(trace, "correct", value)
     for value, expected in (("", "21"), ("no", "21"), ("No", "21"), ("false", "21"), ("yes", "43"), ("true", "43")):
-        shown = page(client, f"{TRACES}?{urlencode({'said': 'correct', 'value': value})}")
+        shown = page(client, f"{TRACES}?{urlencode({'feedback': 'correct', 'value': value})}")
         assert ids(shown) == list(expected), value
     exact = {"filter": "feedback.correct = 'no'"}
     assert ids(page(client, f"{TRACES}?{urlencode(exact)}")) == ["1"], "as in MLflow"
-    assert ids(page(client, f"{TRACES}?{urlencode(exact | {'said': 'correct', 'value': 'yes'})}")) == []
+    assert ids(page(client, f"{TRACES}?{urlencode(exact | {'feedback': 'correct', 'value': 'yes'})}")) == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_wrong_filter_is_explained_above_all_traces(seeds: TraceSeeds, client:
 @pytest.mark.parametrize("text", ["'", '"', "`", "''\"`", "a' OR 'b", "\\", "%", "\u202e"])
 def test_any_text_can_be_chosen(seeds: TraceSeeds, client: FlaskClient, text: str) -> None:
     seeds.add()
-    for key in ("session", "name", "said"):
+    for key in ("session", "name", "feedback"):
         assert client.get(f"{TRACES}?{urlencode({key: text})}").status_code == 200
 
 
@@ -148,7 +148,7 @@ def test_what_users_wrote_stays_text(seeds: TraceSeeds, client: FlaskClient) -> 
 
     raw = client.get(f"{TRACES}?{urlencode({'filter': bad})}").get_data(as_text=True)
     assert "<script>alert" not in raw
-    raw = client.get(f"{TRACES}?{urlencode({'session': bad, 'said': bad, 'value': bad, 'name': bad})}")
+    raw = client.get(f"{TRACES}?{urlencode({'session': bad, 'feedback': bad, 'value': bad, 'name': bad})}")
     assert "<script>alert" not in raw.get_data(as_text=True)
 
 

@@ -51,7 +51,7 @@ class _Issue(Message):
     issue_name: str = ""
 
 
-class Told(Message):
+class SentAssessment(Message):
     """An assessment as clients send it. Whether it is valid the server decides."""
 
     assessment_id: str | None = None
@@ -70,17 +70,17 @@ class Told(Message):
 
 
 class _Create(Message):
-    assessment: Told
+    assessment: SentAssessment
 
 
 class _Update(Message):
-    assessment: Told
+    assessment: SentAssessment
     update_mask: str | None = None
 
 
 def create(call: Call, trace_id: str) -> Response:
     body = message_of(call.request, _Create)
-    return _answer(assessments.create(call.scope, as_told(body.assessment, trace_id, call.scope.now)))
+    return _answer(assessments.create(call.scope, as_sent(body.assessment, trace_id, call.scope.now)))
 
 
 def get(call: Call, trace_id: str, assessment_id: str) -> Response:
@@ -100,28 +100,28 @@ def delete(call: Call, trace_id: str, assessment_id: str) -> Response:
     return json_answer({})
 
 
-def as_told(told: Told, trace_id: str, now: int) -> Assessment:
+def as_sent(sent: SentAssessment, trace_id: str, now: int) -> Assessment:
     """Read a client's assessment of a trace. Without times, it is from now."""
-    kind, value = _value(told)
-    source = told.source or _Source()
-    created_ms = milliseconds_of(told.create_time, "create_time") if told.create_time else now
-    updated_ms = milliseconds_of(told.last_update_time, "last_update_time") if told.last_update_time else now
+    kind, value = _value(sent)
+    source = sent.source or _Source()
+    created_ms = milliseconds_of(sent.create_time, "create_time") if sent.create_time else now
+    updated_ms = milliseconds_of(sent.last_update_time, "last_update_time") if sent.last_update_time else now
     return Assessment(
-        id=told.assessment_id or "",
+        id=sent.assessment_id or "",
         trace_id=trace_id,
-        name=told.assessment_name or "",
+        name=sent.assessment_name or "",
         kind=kind,
         value=value,
         source_type=_source_type(source.source_type),
         source_id=source.source_id or "",
         created_ms=created_ms,
         updated_ms=updated_ms,
-        error=_error(told.feedback),
+        error=_error(sent.feedback),
         # MLflow has none for what was expected.
-        rationale=(told.rationale or None) if kind is not Kind.EXPECTATION else None,
-        metadata=told.metadata or {},
-        span_id=told.span_id or None,
-        overrides=told.overrides or None,
+        rationale=(sent.rationale or None) if kind is not Kind.EXPECTATION else None,
+        metadata=sent.metadata or {},
+        span_id=sent.span_id or None,
+        overrides=sent.overrides or None,
     )
 
 
@@ -161,33 +161,33 @@ def _shown_value(assessment: Assessment) -> dict[str, object]:
     return {"value": value} | ({"error": assessment.error} if assessment.error is not None else {})
 
 
-def _value(told: Told) -> tuple[Kind, Any]:
-    if told.feedback is not None:
-        return Kind.FEEDBACK, told.feedback.value
-    if told.expectation is not None:
-        return Kind.EXPECTATION, _expected(told.expectation)
-    if told.issue is not None:
-        return Kind.ISSUE, told.issue.issue_name
+def _value(sent: SentAssessment) -> tuple[Kind, Any]:
+    if sent.feedback is not None:
+        return Kind.FEEDBACK, sent.feedback.value
+    if sent.expectation is not None:
+        return Kind.EXPECTATION, _expected(sent.expectation)
+    if sent.issue is not None:
+        return Kind.ISSUE, sent.issue.issue_name
     raise invalid("An assessment needs one of 'feedback', 'expectation' and 'issue', with a value.")
 
 
-def _expected(told: _Expectation) -> Any:  # noqa: ANN401 - any JSON
-    value = told.value
-    if told.serialized_value is not None:
-        if told.serialized_value.serialization_format != _JSON_FORMAT:
-            given = str(told.serialized_value.serialization_format)[:60]
+def _expected(sent: _Expectation) -> Any:  # noqa: ANN401 - any JSON
+    value = sent.value
+    if sent.serialized_value is not None:
+        if sent.serialized_value.serialization_format != _JSON_FORMAT:
+            given = str(sent.serialized_value.serialization_format)[:60]
             raise invalid(f"Unknown serialization format: {given}. Only {_JSON_FORMAT} is supported.")
-        value = json_within("expectation.serialized_value.value", told.serialized_value.value or "")
+        value = json_within("expectation.serialized_value.value", sent.serialized_value.value or "")
     if value is None:
         raise invalid("The `value` field must be specified.")
     return value
 
 
-def _error(told: _Feedback | None) -> dict[str, Any] | None:
-    if told is None or told.error is None:
+def _error(sent: _Feedback | None) -> dict[str, Any] | None:
+    if sent is None or sent.error is None:
         return None
-    optional = {"error_message": told.error.error_message, "stack_trace": told.error.stack_trace}
-    return {"error_code": told.error.error_code or ""} | {key: text for key, text in optional.items() if text}
+    optional = {"error_message": sent.error.error_message, "stack_trace": sent.error.stack_trace}
+    return {"error_code": sent.error.error_code or ""} | {key: text for key, text in optional.items() if text}
 
 
 def _source_type(given: str | int | None) -> str:
@@ -203,7 +203,7 @@ def _paths(mask: str) -> set[str]:
     return {_CAPITAL.sub(lambda found: f"_{found[0].lower()}", path.strip()) for path in mask.split(",")}
 
 
-def _change(told: Told, paths: set[str]) -> Change:
+def _change(sent: SentAssessment, paths: set[str]) -> Change:
     if "valid" in paths:
         raise invalid(
             "`valid` can't be set: an assessment is valid until another one overrides it. See "
@@ -213,15 +213,15 @@ def _change(told: Told, paths: set[str]) -> Change:
         raise invalid("Cannot specify both `expectation` and `feedback` parameters.")
     kind, value, error = None, None, None
     if "feedback" in paths:
-        feedback = told.feedback or _Feedback()
+        feedback = sent.feedback or _Feedback()
         kind, value, error = Kind.FEEDBACK, feedback.value, _error(feedback)
     elif "expectation" in paths:
-        kind, value = Kind.EXPECTATION, _expected(told.expectation or _Expectation())
+        kind, value = Kind.EXPECTATION, _expected(sent.expectation or _Expectation())
     return Change(
-        name=(told.assessment_name or "") if "assessment_name" in paths else None,
+        name=(sent.assessment_name or "") if "assessment_name" in paths else None,
         kind=kind,
         value=value,
         error=error,
-        rationale=(told.rationale or "") if "rationale" in paths else None,
-        metadata=(told.metadata or {}) if "metadata" in paths else None,
+        rationale=(sent.rationale or "") if "rationale" in paths else None,
+        metadata=(sent.metadata or {}) if "metadata" in paths else None,
     )

@@ -10,7 +10,7 @@ from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.traces import Trace, TraceState
 from mltrail_server.services.traces.traces import TraceData
 
-from .assessments import Told
+from .assessments import SentAssessment
 from .assessments import shown as shown_assessment
 from .messages import Message
 from .times import milliseconds_of, rfc3339
@@ -45,10 +45,10 @@ class TraceInfo(Message):
     state: str | int | None = None
     trace_metadata: dict[str, str] | None = None
     tags: dict[str, str] | None = None
-    assessments: list[Told] | None = None
+    assessments: list[SentAssessment] | None = None
 
 
-def told(info: TraceInfo) -> Trace:
+def as_sent(info: TraceInfo) -> Trace:
     """Read a trace as a client describes it. Raises INVALID, with the field's name."""
     if not info.trace_id:
         raise invalid(Reason.FIELD_MISSING, field="trace_id")

@@ -113,12 +113,12 @@ class _EndV2(Message):
 
 def start(call: Call) -> Response:
     info = message_of(call.request, _Start).trace.trace_info
-    told = trace_shapes.told(info)
-    said = [assessments.as_told(one, told.id, call.scope.now) for one in info.assessments or ()]
-    stored = traces.start(call.scope, told, said)
+    sent = trace_shapes.as_sent(info)
+    assessed = [assessments.as_sent(one, sent.id, call.scope.now) for one in info.assessments or ()]
+    stored = traces.start(call.scope, sent, assessed)
     if not call.sees_traces:
         # A caller who may write but not read must not see what others have said about the trace.
-        stored = traces.without_others(stored, told)
+        stored = traces.without_others(stored, sent)
     return json_answer({"trace": {"trace_info": trace_shapes.info(stored)}})
 
 

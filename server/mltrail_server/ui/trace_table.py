@@ -23,7 +23,7 @@ from .render import page
 
 PAGE = 50
 _BRIEF = 200
-_MOST_SAID = 4
+_MOST_ASSESSMENTS = 4
 _STATES = {"OK": "OK", "ERROR": "Failed", "IN_PROGRESS": "In progress"}
 _FIELDS = (
     "trace.status",
@@ -54,13 +54,15 @@ class TraceFilter:
     state: str = ""
     session: str = ""
     name: str = ""
-    said: str = ""
+    feedback: str = ""
     value: str = ""
     page: str = ""
 
     @classmethod
     def read(cls, arguments: MultiDict[str, str]) -> Self:
-        given = {key: arguments.get(key, "").strip() for key in ("state", "session", "name", "said", "value", "page")}
+        given = {
+            key: arguments.get(key, "").strip() for key in ("state", "session", "name", "feedback", "value", "page")
+        }
         if given["state"] not in _STATES:
             given["state"] = ""
         return cls(arguments.get("filter", "").strip(), **given)
@@ -75,16 +77,16 @@ class TraceFilter:
             parts.append(f"trace.name = {_quoted(self.name)}")
         if self.session:
             parts.append(f"metadata.`mlflow.trace.session` = {_quoted(self.session)}")
-        if self.said:
-            key = self.said.replace("`", "")
+        if self.feedback:
+            key = self.feedback.replace("`", "")
             parts.append(f"feedback.`{key}` = {_quoted(self.value or 'no')}")
         return " AND ".join(parts)
 
     def pairs(self) -> list[tuple[str, str]]:
         """List the query's names and values, without the page."""
         found = [("filter", self.text), ("state", self.state), ("session", self.session), ("name", self.name)]
-        if self.said:
-            found += [("said", self.said), ("value", self.value)]
+        if self.feedback:
+            found += [("feedback", self.feedback), ("value", self.value)]
         return [(key, value) for key, value in found if value]
 
     def url(self, **changes: str) -> str:
@@ -99,7 +101,7 @@ class TraceRow:
     request: str
     response: str
     tokens: str
-    said: list[tuple[str, str, str]]  # name, value and look of each assessment
+    assessments: list[tuple[str, str, str]]  # name, value and look of each assessment
     more: int
 
 
@@ -115,8 +117,8 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
             raise
         problem = sentences.of(error)
         found = traces.listed(call.scope, iid, filter_text="", limit=PAGE, token=None)
+    feedback = {assessment.name for one in found.items for assessment in one.assessments}
     rows = [_row(one) for one in found.items]
-    said = {said.name for one in found.items for said in one.assessments}
     return page(
         call,
         "traces.html",
@@ -127,7 +129,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         wanted=wanted,
         problem=problem,
         states=_STATES,
-        said_names=sorted(said)[:50],
+        feedback_names=sorted(feedback)[:50],
         fields=_FIELDS,
         names=sorted({row.name for row in rows})[:50],
     )
@@ -142,23 +144,23 @@ def latest(call: Call) -> ResponseReturnValue:
 def _row(one: ListedTrace) -> TraceRow:
     usage = values.pairs(one.trace.metadata.get(TOKENS_KEY))
     total = usage.get("total_tokens")
-    valid = [said for said in one.assessments if said.valid and said.kind is Kind.FEEDBACK]
-    valid.sort(key=lambda said: said.name)
+    valid = [assessment for assessment in one.assessments if assessment.valid and assessment.kind is Kind.FEEDBACK]
+    valid.sort(key=lambda assessment: assessment.name)
     return TraceRow(
         one,
         one.trace.tags.get(NAME_TAG) or one.trace.id,
         values.brief(values.parsed(one.trace.request_preview), _BRIEF),
         values.brief(values.parsed(one.trace.response_preview), _BRIEF),
         f"{total:,}" if isinstance(total, int) else "",
-        [(said.name, *_badge(said)) for said in valid[:_MOST_SAID]],
-        max(0, len(valid) - _MOST_SAID),
+        [(assessment.name, *_badge(assessment)) for assessment in valid[:_MOST_ASSESSMENTS]],
+        max(0, len(valid) - _MOST_ASSESSMENTS),
     )
 
 
-def _badge(said: Assessment) -> tuple[str, str]:
-    if said.error and said.value is None:
+def _badge(assessment: Assessment) -> tuple[str, str]:
+    if assessment.error and assessment.value is None:
         return "failed", "danger"
-    return badge_of(said.value, said.kind)
+    return badge_of(assessment.value, assessment.kind)
 
 
 def _quoted(text: str) -> str:

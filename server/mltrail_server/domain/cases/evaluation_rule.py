@@ -58,8 +58,8 @@ class Bounds:
         found = self._found()
         broken = [one for one in found if one.broken]
         unknown = [one for one in found if one.broken is None]
-        told = broken or unknown or found
-        sentence = "; ".join(dict.fromkeys(one.sentence for one in told))
+        decisive = broken or unknown or found
+        sentence = "; ".join(dict.fromkeys(one.sentence for one in decisive))
         if broken:
             return self._say(Outcome(self.rule.then), sentence, Verdict.WORSE)
         if unknown:

@@ -169,9 +169,9 @@ def _with_evaluations(one: _Measured, evaluated: Evaluated) -> _Measured:
     model = one.model
     if model is not None and model.quality_criteria is QualityCriteria.ACCEPT:
         model = replace(model, rules=(*model.rules, *evaluations.declared_rules(evaluated)))
-    told = evaluations.told_by_scorers(evaluated, [change.name for change in one.comparison.metrics])
-    told -= globs.matching_any(told, [rule.metric for rule in (model or NO_CONTRACT).rules])
-    metrics = tuple(change for change in one.comparison.metrics if change.name not in told)
+    shown_by_scorers = evaluations.metrics_of_scorers(evaluated, [change.name for change in one.comparison.metrics])
+    shown_by_scorers -= globs.matching_any(shown_by_scorers, [rule.metric for rule in (model or NO_CONTRACT).rules])
+    metrics = tuple(change for change in one.comparison.metrics if change.name not in shown_by_scorers)
     return replace(one, model=model, comparison=replace(one.comparison, metrics=metrics), evaluated=evaluated)
 
 

@@ -130,7 +130,7 @@ def of_traces_json(trace_id: str, data: bytes, redactor: Redactor) -> Batch:
     return batch
 
 
-def told(batch: Batch, experiment_iid: int) -> Trace:
+def trace_of(batch: Batch, experiment_iid: int) -> Trace:
     """Describe a trace that nobody has announced, as far as these spans tell."""
     started_ms, ended_ms = batch.started_ms, batch.ended_ms
     trace = Trace(

@@ -36,20 +36,20 @@ class Change:
     metadata: Mapping[str, str] | None = None
 
 
-def create(scope: Scope, told: Assessment) -> Assessment:
+def create(scope: Scope, sent: Assessment) -> Assessment:
     """Store an assessment of a trace, as the caller's. An empty id stands for a new one. One that `overrides` another
     makes that one invalid.
 
     Raises NOT_FOUND for an unknown trace and for an unknown assessment to override.
     """
-    told = redact.of(scope).assessment(_cleaned(told))
+    sent = redact.of(scope).assessment(_cleaned(sent))
 
     def add(tx: Transaction) -> Assessment:
-        if not trace_store.exists(tx, told.trace_id):
-            raise _no_trace(told.trace_id)
-        made = _signed(tx, scope, told)
-        if told.id and store.of_ids(tx, [told.id]):
-            raise already_exists(f"An assessment with the ID '{told.id}' already exists. Leave the ID out.")
+        if not trace_store.exists(tx, sent.trace_id):
+            raise _no_trace(sent.trace_id)
+        made = _signed(tx, scope, sent)
+        if sent.id and store.of_ids(tx, [sent.id]):
+            raise already_exists(f"An assessment with the ID '{sent.id}' already exists. Leave the ID out.")
         if made.overrides and not store.set_valid(tx, made.trace_id, made.overrides, valid=False):
             raise _unknown(made.trace_id, made.overrides)
         store.put(tx, [made])
@@ -59,20 +59,20 @@ def create(scope: Scope, told: Assessment) -> Assessment:
     return scope.project.write_together(add)
 
 
-def add_to_trace(tx: Transaction, scope: Scope, trace_id: str, told: Sequence[Assessment]) -> None:
+def add_to_trace(tx: Transaction, scope: Scope, trace_id: str, sent: Sequence[Assessment]) -> None:
     """Store the assessments that a client sends with a trace, in the caller's transaction. Clients may send both
     again: then assessments with the same ids change.
     """
-    if not told:
+    if not sent:
         return
-    known = store.of_ids(tx, [one.id for one in told if one.id])
-    for one in told:
+    known = store.of_ids(tx, [one.id for one in sent if one.id])
+    for one in sent:
         before = known.get(one.id)
         if before is not None and before.trace_id != trace_id:
             raise invalid(f"Assessment with ID '{one.id}' belongs to another trace. Leave the ID out.")
         if before is not None:
             _check_own(scope, before)
-    signed = [_signed(tx, scope, _cleaned(replace(one, trace_id=trace_id))) for one in told]
+    signed = [_signed(tx, scope, _cleaned(replace(one, trace_id=trace_id))) for one in sent]
     store.put(tx, {one.id: one for one in signed}.values())
     _check_count(tx, trace_id)
 
@@ -141,36 +141,36 @@ def _check_own(scope: Scope, assessment: Assessment) -> None:
         )
 
 
-def _signed(tx: Transaction, scope: Scope, told: Assessment) -> Assessment:
+def _signed(tx: Transaction, scope: Scope, sent: Assessment) -> Assessment:
     """Return an assessment as the caller's."""
     job_id = rights.job_of(scope)
-    if not rights.detached_may_add(tx, scope, told.trace_id):
+    if not rights.detached_may_add(tx, scope, sent.trace_id):
         # Its token may be valid for weeks to come. What was reported and reviewed must not change.
         job_id = None
-    return replace(told, id=told.id or new_id(), valid=True, job_id=job_id, user_name=scope.actor.user_name)
+    return replace(sent, id=sent.id or new_id(), valid=True, job_id=job_id, user_name=scope.actor.user_name)
 
 
-def _cleaned(told: Assessment) -> Assessment:
+def _cleaned(sent: Assessment) -> Assessment:
     """Check lengths, and cut a long stack trace."""
-    if told.id and (len(told.id) > limits.MAX_ASSESSMENT_ID or not _ID.fullmatch(told.id)):
-        raise invalid(f"'{told.id[:80]}' is not a valid assessment ID. Leave it out, and the server makes one.")
+    if sent.id and (len(sent.id) > limits.MAX_ASSESSMENT_ID or not _ID.fullmatch(sent.id)):
+        raise invalid(f"'{sent.id[:80]}' is not a valid assessment ID. Leave it out, and the server makes one.")
     for what, text, most in (
-        ("name", told.name, limits.MAX_KEY),
-        ("source ID", told.source_id, limits.MAX_ASSESSMENT_SOURCE),
-        ("span ID", told.span_id or "", limits.MAX_ASSESSMENT_ID),
+        ("name", sent.name, limits.MAX_KEY),
+        ("source ID", sent.source_id, limits.MAX_ASSESSMENT_SOURCE),
+        ("span ID", sent.span_id or "", limits.MAX_ASSESSMENT_ID),
     ):
         if len(text) > most:
             raise invalid(f"An assessment's {what} has at most {most} characters, not {len(text)}.")
-    error = told.error
+    error = sent.error
     if error is not None and error.get("stack_trace"):
         error = {**error, "stack_trace": shortened_stack(error["stack_trace"])}
-    size = len(json.dumps([told.value, error, told.rationale, told.metadata]))
+    size = len(json.dumps([sent.value, error, sent.rationale, sent.metadata]))
     if size > limits.MAX_ASSESSMENT:
         raise invalid(
             f"An assessment has at most {limits.MAX_ASSESSMENT:,} characters as JSON, with its rationale and metadata; "
-            f"'{told.name[:80]}' has {size:,}. Log long texts as a file of the run."
+            f"'{sent.name[:80]}' has {size:,}. Log long texts as a file of the run."
         )
-    return replace(told, error=error)
+    return replace(sent, error=error)
 
 
 def _check_count(tx: Transaction, trace_id: str) -> None:

@@ -82,17 +82,17 @@ class Redactor:
             response_preview=self.optional(trace.response_preview),
         )
 
-    def assessment(self, told: Assessment) -> Assessment:
+    def assessment(self, sent: Assessment) -> Assessment:
         """Redact an assessment; its name stays, and so does the scorer or model that made it."""
         if not self.patterns:
-            return told
+            return sent
         return replace(
-            told,
-            value=self.json(told.value),
-            error=self.json(told.error),
-            rationale=self.optional(told.rationale),
-            metadata=self.pairs(told.metadata),
-            source_id=self.text(told.source_id) if told.source_type == "HUMAN" else told.source_id,
+            sent,
+            value=self.json(sent.value),
+            error=self.json(sent.error),
+            rationale=self.optional(sent.rationale),
+            metadata=self.pairs(sent.metadata),
+            source_id=self.text(sent.source_id) if sent.source_type == "HUMAN" else sent.source_id,
         )
 
     def record(self, record: Record) -> Record:

@@ -138,7 +138,7 @@ def _write(
     scope: Scope, experiment_iid: int, batch: Batch, earlier: _Earlier, new: _New | None, tx: Transaction
 ) -> bool:
     """Note where spans are, and what they say of their trace. Returns whether the new blob is in use from now on."""
-    trace = traces.begin(tx, scope, arrival.told(batch, experiment_iid))
+    trace = traces.begin(tx, scope, arrival.trace_of(batch, experiment_iid))
     in_use = new is not None and _add(tx, batch.trace_id, earlier, new)
     store.add_names(tx, batch.trace_id, batch.names)
     _tell(tx, scope, trace, batch, earlier)

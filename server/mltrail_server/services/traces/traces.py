@@ -56,55 +56,55 @@ class TraceData:
     assessments: Sequence[Assessment] = ()
 
 
-def start(scope: Scope, told: Trace, said: Sequence[Assessment] = ()) -> TraceData:
-    """Store a trace as its client describes it, at its start or at its end, with what `said` of it; spans may have come
-    before. Returns what is stored.
+def start(scope: Scope, sent: Trace, assessed: Sequence[Assessment] = ()) -> TraceData:
+    """Store a trace as its client describes it, at its start or at its end, with its assessments; its spans may have
+    come before. Returns what is stored.
 
     Raises NOT_FOUND for an unknown experiment, INVALID for a deleted one and for a trace of another experiment,
     FORBIDDEN for a trace of another job.
     """
-    check_id(told.id)
+    check_id(sent.id)
     redactor = redact.of(scope)
-    told = redactor.trace(replace(told, metadata={**told.metadata, FINAL_KEY: "true"}))
-    said = [redactor.assessment(one) for one in said]
+    sent = redactor.trace(replace(sent, metadata={**sent.metadata, FINAL_KEY: "true"}))
+    assessed = [redactor.assessment(one) for one in assessed]
 
     def store_all(tx: Transaction) -> TraceData:
-        made = begin(tx, scope, told)
-        assessments.add_to_trace(tx, scope, made.id, said)
+        made = begin(tx, scope, sent)
+        assessments.add_to_trace(tx, scope, made.id, assessed)
         return with_assessments(tx, [made])[0]
 
     return scope.project.write_together(store_all)
 
 
-def begin(tx: Transaction, scope: Scope, told: Trace) -> Trace:
-    """Store a trace in the caller's transaction, or what is told anew of one that is there. The caller has checked its
+def begin(tx: Transaction, scope: Scope, sent: Trace) -> Trace:
+    """Store a trace in the caller's transaction, or what is sent again of one that is there. The caller has checked its
     id. With `announced` false only what spans say is known, and that of a trace that is there stays as it is.
     """
-    told = _cleaned(scope, told)
-    made = _stamped(tx, scope, told)
+    sent = _cleaned(scope, sent)
+    made = _stamped(tx, scope, sent)
     if store.add(tx, made):
         _link_to_its_run(tx, scope, made)
         quotas.take(tx, scope, usage.TRACES, 1)
         return made
-    existing = _known(store.get_to_write(tx, told.id), told.id)
-    if existing.experiment_iid != told.experiment_iid:
-        raise invalid(f"Trace with ID '{told.id}' already exists in another experiment.")
+    existing = _known(store.get_to_write(tx, sent.id), sent.id)
+    if existing.experiment_iid != sent.experiment_iid:
+        raise invalid(f"Trace with ID '{sent.id}' already exists in another experiment.")
     rights.check_may_change(tx, scope, existing)
-    if not told.announced:
+    if not sent.announced:
         return existing
-    changes = _changes(told)
+    changes = _changes(sent)
     if not existing.announced:
         # Whoever announces a trace has begun it, even if its spans arrived first.
         changes["announced"] = True
-    store.change(tx, told.id, **changes)
-    store.put_tags(tx, told.id, made.tags)
-    store.put_metadata(tx, told.id, told.metadata)
-    _link_to_its_run(tx, scope, told)
+    store.change(tx, sent.id, **changes)
+    store.put_tags(tx, sent.id, made.tags)
+    store.put_metadata(tx, sent.id, sent.metadata)
+    _link_to_its_run(tx, scope, sent)
     known = replace(existing, **changes)
     return replace(
         known,
         tags=dict(sorted({**existing.tags, **made.tags}.items())),
-        metadata=dict(sorted({**existing.metadata, **told.metadata}.items())),
+        metadata=dict(sorted({**existing.metadata, **sent.metadata}.items())),
     )
 
 
@@ -112,9 +112,9 @@ def start_v2(
     scope: Scope, *, experiment_iid: int, started_ms: int, metadata: Mapping[str, str], tags: Mapping[str, str]
 ) -> Trace:
     """Begin a trace of MLflow 2, whose id the server chooses."""
-    told = Trace(new_id(), experiment_iid, TraceState.IN_PROGRESS, started_ms, tags=dict(tags), metadata=dict(metadata))
-    told = redact.of(scope).trace(told)
-    return scope.project.write_together(lambda tx: begin(tx, scope, told))
+    sent = Trace(new_id(), experiment_iid, TraceState.IN_PROGRESS, started_ms, tags=dict(tags), metadata=dict(metadata))
+    sent = redact.of(scope).trace(sent)
+    return scope.project.write_together(lambda tx: begin(tx, scope, sent))
 
 
 def end_v2(
@@ -131,8 +131,8 @@ def end_v2(
     tags, metadata = redactor.pairs(tags), redactor.pairs(metadata)
     with scope.project.write() as tx:
         trace = changeable(tx, scope, trace_id)
-        told = replace(trace, tags=dict(tags), metadata=dict(metadata), state=state)
-        made = _cleaned(scope, told)
+        sent = replace(trace, tags=dict(tags), metadata=dict(metadata), state=state)
+        made = _cleaned(scope, sent)
         changes: dict[str, object] = {"state": state, "duration_ms": ended_ms - trace.started_ms}
         store.change(tx, trace_id, **changes, **_columns_of(made.metadata))
         store.put_tags(tx, trace_id, made.tags)
@@ -141,15 +141,15 @@ def end_v2(
         return existing(tx, trace_id)
 
 
-def without_others(stored: TraceData, told: Trace) -> TraceData:
+def without_others(stored: TraceData, sent: Trace) -> TraceData:
     """Return only what this caller has sent about a trace, for callers who may write traces but not read them."""
     trace = stored.trace
     own = replace(
         trace,
-        request_preview=told.request_preview,
-        response_preview=told.response_preview,
-        tags={key: trace.tags[key] for key in {*told.tags, PLACE_TAG} if key in trace.tags},
-        metadata={key: trace.metadata[key] for key in told.metadata if key in trace.metadata},
+        request_preview=sent.request_preview,
+        response_preview=sent.response_preview,
+        tags={key: trace.tags[key] for key in {*sent.tags, PLACE_TAG} if key in trace.tags},
+        metadata={key: trace.metadata[key] for key in sent.metadata if key in trace.metadata},
     )
     return TraceData(own)
 
@@ -289,37 +289,37 @@ def _delete_some(tx: Transaction, scope: Scope, found: Sequence[Trace]) -> int:
     return len(found)
 
 
-def _stamped(tx: Transaction, scope: Scope, told: Trace) -> Trace:
+def _stamped(tx: Transaction, scope: Scope, sent: Trace) -> Trace:
     """Return a trace with what the server says of it: whose it is, where its files would be, and its job."""
-    place = experiments.check_accepts(tx, told.experiment_iid)
-    root = place or f"mlflow-artifacts:/{told.experiment_iid}"
+    place = experiments.check_accepts(tx, sent.experiment_iid)
+    root = place or f"mlflow-artifacts:/{sent.experiment_iid}"
     job = scope.actor.job
     proved = stamp.proved(scope)
     return replace(
-        told,
-        tags={**told.tags, PLACE_TAG: f"{root}/traces/{told.id}/artifacts"},
-        metadata={**told.metadata, **{key: proved[key] for key in _STAMP if key in proved}},
+        sent,
+        tags={**sent.tags, PLACE_TAG: f"{root}/traces/{sent.id}/artifacts"},
+        metadata={**sent.metadata, **{key: proved[key] for key in _STAMP if key in proved}},
         job_id=rights.job_of(scope),
         pipeline_id=job.pipeline_id if job is not None else None,
         protected=rights.is_protected(scope),
         user_name=scope.actor.user_name,
-        **_columns_of(told.metadata),
+        **_columns_of(sent.metadata),
     )
 
 
-def _cleaned(scope: Scope, told: Trace) -> Trace:
+def _cleaned(scope: Scope, sent: Trace) -> Trace:
     """Return a trace without what clients may not say, and with long texts cut."""
     reserved = stamp.reserved(scope)
-    if len(told.tags) > limits.MAX_LIST or len(told.metadata) > limits.MAX_LIST:
+    if len(sent.tags) > limits.MAX_LIST or len(sent.metadata) > limits.MAX_LIST:
         raise invalid(f"A trace has at most {limits.MAX_LIST} tags, and as many entries of metadata.")
-    tags = {key: value for key, value in told.tags.items() if key not in SERVERS_TAGS and key not in reserved}
-    metadata = {key: value for key, value in told.metadata.items() if key not in reserved}
+    tags = {key: value for key, value in sent.tags.items() if key not in SERVERS_TAGS and key not in reserved}
+    metadata = {key: value for key, value in sent.metadata.items() if key not in reserved}
     return replace(
-        told,
+        sent,
         tags=_cut(tags),
         metadata=_cut(metadata),
-        request_preview=_shortened(told.request_preview),
-        response_preview=_shortened(told.response_preview),
+        request_preview=_shortened(sent.request_preview),
+        response_preview=_shortened(sent.response_preview),
     )
 
 
@@ -331,16 +331,16 @@ def _shortened(text: str | None) -> str | None:
     return None if text is None else text[:MAX_PREVIEW]
 
 
-def _changes(told: Trace) -> dict[str, Any]:
-    """Return what a trace that is there takes over from what is told anew."""
+def _changes(sent: Trace) -> dict[str, Any]:
+    """Return what a trace that is there takes over from what is sent again."""
     changes: dict[str, Any] = {
-        "state": told.state,
-        "started_ms": told.started_ms,
-        "duration_ms": told.duration_ms,
-        "client_request_id": told.client_request_id,
-        **_columns_of(told.metadata),
+        "state": sent.state,
+        "started_ms": sent.started_ms,
+        "duration_ms": sent.duration_ms,
+        "client_request_id": sent.client_request_id,
+        **_columns_of(sent.metadata),
     }
-    previews = {"request_preview": told.request_preview, "response_preview": told.response_preview}
+    previews = {"request_preview": sent.request_preview, "response_preview": sent.response_preview}
     return changes | {key: _shortened(text) for key, text in previews.items() if text is not None}
 
 

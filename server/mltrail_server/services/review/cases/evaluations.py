@@ -161,15 +161,15 @@ def pair(tx: Transaction, here: Run, there: Run | None, models: Iterable[Model])
     if not _is_evaluation(found[here.iid]):
         return None
     name = names[here.iid]
-    told = [
+    named = [
         (model, one)
         for model in models
         for one in model.evaluations.values()
         if name in globs.matching([name], one.evaluation)
     ]
-    model, evaluation = next(iter(told), (NO_CONTRACT, Evaluation(name, name)))
+    model, evaluation = next(iter(named), (NO_CONTRACT, Evaluation(name, name)))
     before = [found[there.iid]] if there is not None and there.iid in found else []
-    wanted = _Wanted(evaluation, before, [found[here.iid]], bool(told))
+    wanted = _Wanted(evaluation, before, [found[here.iid]], bool(named))
     return Pair(wanted, _spent(here, there), criteria_of(model, here, there))
 
 
@@ -247,16 +247,16 @@ def _names(tx: Transaction, runs: Sequence[Run]) -> dict[int, str]:
 def _chosen(model: Model, here: _Side, there: _Side, names: Mapping[int, str]) -> Iterable[_Chosen]:
     """Choose the runs of each evaluation: of those that the contract names, and then of all others."""
     known = list(dict.fromkeys(names[run.iid] for run in (*here.runs, *there.runs) if run.iid in names))
-    told: set[str] = set()
+    taken_by_contract: set[str] = set()
     for evaluation in model.evaluations.values():
         matching = globs.matching(known, evaluation.evaluation)
-        told |= set(matching)
+        taken_by_contract |= set(matching)
         now = next((found for name in matching if (found := here.of(name, names))), [])
         name = names[now[0].iid] if now else next(iter(matching), "")
         before = there.of(name, names) or next((found for one in matching if (found := there.of(one, names))), [])
         yield _Chosen(evaluation, before, now, stated=True)
     taken = model.evaluations.keys() | model.cases.keys()
-    for name in [one for one in known if one not in told][:_MOST_EVALUATIONS]:
+    for name in [one for one in known if one not in taken_by_contract][:_MOST_EVALUATIONS]:
         shown = f"{name} (dataset)" if name in taken else name
         yield _Chosen(Evaluation(shown, name), there.of(name, names), here.of(name, names), stated=False)
 
@@ -264,7 +264,7 @@ def _chosen(model: Model, here: _Side, there: _Side, names: Mapping[int, str]) -
 _AGGREGATES = ("mean", "min", "max", "median", "variance", "p90")
 
 
-def told_by_scorers(evaluated: Evaluated, metrics: Iterable[str]) -> set[str]:
+def metrics_of_scorers(evaluated: Evaluated, metrics: Iterable[str]) -> set[str]:
     """List the metrics that clients have computed from what scorers said (`correctness/mean`), and what traces have
     taken, which an evaluation shows itself.
     """
