@@ -201,11 +201,11 @@ def _jobs(servers: Sequence[Base], rounds: int, calls: int = 40) -> None:
                     check=True,
                 )
                 called, sent, processor = (float(one) / calls * 1000 for one in done.stdout.split()[-3:])
-                told = "in the background" if how == "true" else "synchronously"
+                mode = "in the background" if how == "true" else "synchronously"
                 for what, value in (
-                    (f"a traced call, {told}, ms", called),
-                    (f"until it is sent, {told}, ms", sent),
-                    (f"the job's processor time, {told}, ms", processor),
+                    (f"a traced call, {mode}, ms", called),
+                    (f"until it is sent, {mode}, ms", sent),
+                    (f"the job's processor time, {mode}, ms", processor),
                 ):
                     found.setdefault(what, {}).setdefault(server.kind, []).append(value)
     for what, values in found.items():
@@ -317,8 +317,8 @@ def _processor(server: Base) -> float:
 def _show(what: str, found: dict[str, list[float]], shape: str) -> None:
     medians = {name: statistics.median(values) for name, values in found.items()}
     ours, theirs = medians["mltrail"], medians["mlflow"]
-    told = "   ".join(f"{name} {shape.format(value):>8}" for name, value in medians.items())
-    print(f"{what:60} {told}   ratio {ours / theirs:6.2f}", flush=True)
+    figures = "   ".join(f"{name} {shape.format(value):>8}" for name, value in medians.items())
+    print(f"{what:60} {figures}   ratio {ours / theirs:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -277,12 +277,10 @@ def test_spans(spans: Traces, text: str, expected: str) -> None:
     ],
 )
 def test_regular_expressions(spans: Traces, text: str, expected: str) -> None:
-    pytest.importorskip("re2")
     assert "".join(find(spans, text)).replace("tr-", "") == expected
 
 
 def test_a_regular_expression_that_is_none(traces: Traces) -> None:
-    pytest.importorskip("re2")
     where = [{"mlflow_experiment": {"experiment_id": "0"}}]
     status, code, message = traces.refused("3.0", "POST", "/search", locations=where, filter="tags.a RLIKE '('")
     assert (status, code) == INVALID
