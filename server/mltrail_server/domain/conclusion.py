@@ -168,7 +168,7 @@ def _level(verdicts: Sequence[Verdict], worst: Finding | None, best: Finding | N
 
 
 def _said_of(comparison: Comparison, cases: Sequence[CaseResult]) -> str:
-    """Say what the ranking metric says; where none ranks, a table of which nothing can be told, or else the first."""
+    """Say what the ranking metric says; where none ranks, a table that can't be judged yet, or else the first."""
     if comparison.headline is not None:
         return comparison.headline.reason
     undecided = (one for one in cases if one.verdict is Verdict.CANT_TELL and (one.compared is not None or one.ours))

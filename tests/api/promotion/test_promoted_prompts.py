@@ -289,9 +289,9 @@ def test_comment_preview_and_provenance_name_the_prompt(trail: Trail, main: Pipe
     comment = next(body for body in trail.notes(request) if body.startswith("<!-- mltrail promotion="))
     assert "`production` of the prompt [`qa`](" in comment
     assert ") is now version 2." in comment
-    (told,) = statement(trail, "1.1.0")["predicate"]["runDetails"]["byproducts"]
+    (made,) = statement(trail, "1.1.0")["predicate"]["runDetails"]["byproducts"]
     digest = hashlib.sha256(b"Answer briefly.").hexdigest()
-    assert told["annotations"]["prompts"] == [{"name": "qa", "version": 2, "alias": "production", "sha256": digest}]
+    assert made["annotations"]["prompts"] == [{"name": "qa", "version": 2, "alias": "production", "sha256": digest}]
 
 
 def test_a_run_that_has_loaded_such_a_prompt_needs_no_model(trail: Trail, main: Pipeline) -> None:

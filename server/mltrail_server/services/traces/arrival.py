@@ -223,7 +223,7 @@ def outline(record: Record) -> Outline:
 
 
 def over_limit(spans: int, size: int) -> MltrailError | None:
-    """Say why a trace can't have so many spans, or so many bytes."""
+    """Say why a trace with this many spans, or bytes, is refused."""
     if spans > limits.MAX_TRACE_SPANS:
         return MltrailError(
             Code.TOO_LARGE,

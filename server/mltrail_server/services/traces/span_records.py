@@ -346,7 +346,7 @@ def _within_depth(value: Any, left: int = _MOST_DEPTH) -> Any:  # noqa: ANN401 -
 
 
 def _id(text: str, size: int) -> str:
-    """Read an id of so many bytes, in base64 as MLflow writes it, or in hexadecimal as some versions did."""
+    """Read an id of this many bytes, in base64 as MLflow writes it, or in hexadecimal as some versions did."""
     if len(text.removeprefix("0x")) == 2 * size:
         return bytes.fromhex(text.removeprefix("0x")).hex()
     try:

@@ -82,7 +82,7 @@ class JobRow(NamedTuple):
 
 
 def linked(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, Linked]:
-    """Count the own traces of runs; runs without any are left out. One statement."""
+    """Count each run's own traces; runs without any are left out. One statement."""
     query = (
         sa.select(_LINK.c.candidate_iid, sa.func.count(), sa.func.count(_LINK.c.deleted_by))
         .where(_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid.in_(list(candidate_iids)), _LINK.c.own)
@@ -92,7 +92,7 @@ def linked(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, Linked]:
 
 
 def traces(tx: Transaction, candidate_iids: Sequence[int]) -> list[TraceRow]:
-    """Fetch the own traces of runs, each run's from the first on."""
+    """Fetch runs' own traces, each run's in the order of their start."""
     query = (
         sa.select(
             _LINK.c.candidate_iid,

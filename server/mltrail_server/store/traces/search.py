@@ -24,7 +24,7 @@ from .traces import COLUMNS, with_pairs
 
 _T = schema.trace
 FEW = 1000
-"""Up to so many traces that a clause leaves are sorted."""
+"""If a clause leaves at most this many traces, they are sorted."""
 _MOST_CLAUSES = 8
 _SIDE_BY_SIDE = 40
 """At most this many experiments are walked at the same time; more are sorted."""

@@ -25,8 +25,8 @@ def of_model(model: ModelReport) -> list[Row]:
 
 
 def first_table(model: ModelReport) -> Row | None:
-    """Choose the table of cases to speak of where no metric ranks: one that was compared and of which nothing can be
-    told, else the first that was compared, or else the first.
+    """Choose the table of cases to speak of where no metric ranks: one that was compared and can't be judged
+    yet, else the first that was compared, or else the first.
     """
     tables = [row for row in of_model(model) if row.cases is not None and not row.is_aside]
     compared = [row for row in tables if not row.is_without_baseline] or tables
