@@ -20,6 +20,7 @@ from .evaluation import (
 )
 from .files import blob, file, upload
 from .identity import web_session
+from .imports import imported, origin
 from .publish import (
     case_use,
     commit_status,
@@ -94,6 +95,7 @@ __all__ = [
     "gate_override",
     "gate_refusal",
     "gate_thread",
+    "imported",
     "job",
     "latest_metric",
     "logged_model",
@@ -108,6 +110,7 @@ __all__ = [
     "model_tag",
     "model_version",
     "model_version_tag",
+    "origin",
     "own_tag",
     "param",
     "pipeline",

@@ -1,0 +1,46 @@
+"""A history that moves from one tracking server to another: its records, who reads them, and what was lost."""
+
+from .counts import Counts, Entity
+from .findings import Finding, Findings, Loss
+from .records import (
+    AssessmentRecord,
+    DatasetRecord,
+    EvaluationDatasetRecord,
+    EvaluationRowRecord,
+    ExperimentRecord,
+    FileRecord,
+    LoggedModelRecord,
+    ModelLink,
+    ModelMetricRecord,
+    ModelRecord,
+    Point,
+    RunRecord,
+    ScorerRecord,
+    TraceRecord,
+    VersionRecord,
+)
+from .source import Source
+
+__all__ = [
+    "AssessmentRecord",
+    "Counts",
+    "DatasetRecord",
+    "Entity",
+    "EvaluationDatasetRecord",
+    "EvaluationRowRecord",
+    "ExperimentRecord",
+    "FileRecord",
+    "Finding",
+    "Findings",
+    "LoggedModelRecord",
+    "Loss",
+    "ModelLink",
+    "ModelMetricRecord",
+    "ModelRecord",
+    "Point",
+    "RunRecord",
+    "ScorerRecord",
+    "Source",
+    "TraceRecord",
+    "VersionRecord",
+]

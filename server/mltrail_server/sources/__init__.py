@@ -1,0 +1,1 @@
+"""Readers of histories that were made elsewhere. Each is a `domain.transfer.Source`."""

@@ -1,0 +1,3 @@
+"""What was imported, and where it came from."""
+
+__all__: list[str] = []
