@@ -2,23 +2,16 @@
 
 import argparse
 import gc
-import json
 import os
 import platform
-import re
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
 
+from .commands import check, collect, import_
+from .commands.arguments import Parser
 from .domain.errors import MltrailError, invalid
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .services.context.deps import Deps
-
-_SPAN = re.compile(r"(?:([\d.]+)w)?(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", re.ASCII)
-_UNITS = (604_800, 86_400, 3_600, 60, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,103 +82,6 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _of_a_server(settings: Settings) -> "Deps":
-    """Open what a server has set up. In a new, empty database nothing would be wrong, or every file an orphan."""
-    from .app import create_deps  # noqa: PLC0415
-    from .domain.errors import conflict  # noqa: PLC0415
-    from .store.db import migrate  # noqa: PLC0415
-
-    if not migrate.is_set_up(settings.database):
-        where = "MLTRAIL_DATABASE_URL" if settings.database_url else settings.data_path.resolve()
-        raise conflict(
-            f"No server has set up the database of {where}. Give this command what `mltrail-server serve` has: "
-            "the same variables, or --data-dir."
-        )
-    return create_deps(settings)
-
-
-def _gc(settings: Settings, options: argparse.Namespace) -> int:
-    from .services.admin import garbage, store_check  # noqa: PLC0415
-
-    chosen = options.run_ids or options.experiment_ids or options.older_than or options.project or options.force
-    if chosen and not options.deleted:
-        raise invalid("--older-than, --run-ids, --experiment-ids, --project and --force choose what --deleted removes.")
-    deps = _of_a_server(settings)
-    if options.deleted:
-        _purge(deps, options)
-    done = garbage.collect(deps, dry_run=options.dry_run)
-    would = "Would remove" if options.dry_run else "Removed"
-    print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
-    print(f"{would} {done.uploads:,} uploads in parts and {done.leftovers:,} others that were never finished.")
-    if done.traces:
-        print(f"{would} {done.traces:,} traces that were too old.")
-    for loser in done.losers:
-        name = f"run {loser.iid} ({loser.name!r}) of project {loser.project_id}"
-        print(f"{would} the files of {name}, which lost: {loser.files:,} files, {loser.size:,} bytes.")
-    if done.noticed:
-        print(f"{done.noticed:,} more were found that nothing refers to; they are removed in a day.")
-    if options.orphans and not options.dry_run:
-        orphans = store_check.remove_orphans(deps)
-        print(f"Removed {orphans.files:,} files that the database does not know ({orphans.size:,} bytes).")
-    return 0
-
-
-def _purge(deps: "Deps", options: argparse.Namespace) -> None:
-    from .services.admin import purge  # noqa: PLC0415
-
-    would = "Would remove" if options.dry_run else "Removed"
-    wanted = purge.PurgeRequest(
-        older_than_ms=_span_ms(options.older_than),
-        project=options.project,
-        run_ids=[one.strip() for one in options.run_ids.split(",") if one.strip()],
-        experiment_ids=_numbers(options.experiment_ids),
-        force=options.force,
-        dry_run=options.dry_run,
-    )
-    found = gone = 0
-    for one in purge.purge(deps, wanted):
-        found += 1
-        name = f"{one.kind} {one.name} of project {one.project_id}"
-        print(f"Kept {name}: {one.kept}." if one.kept else f"{would} {name} for good.")
-        gone += not one.kept
-    print(f"{would} {gone:,} deleted things for good.")
-    if not found and (wanted.run_ids or wanted.experiment_ids):
-        print("Nothing that was named has been deleted here, or not for that long: delete it first.")
-
-
-def _span_ms(text: str) -> int:
-    """Read a time as `mlflow gc` does, such as 30d or 2d8h5m20s, in milliseconds; "" is 0."""
-    match = _SPAN.fullmatch(text)
-    if match is None:
-        raise invalid(f"--older-than must be a time such as 30d, 12h or 2d8h5m20s, not {text!r}.")
-    return round(1000 * sum(_number(part) * unit for part, unit in zip(match.groups("0"), _UNITS, strict=True)))
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise invalid(f"--older-than contains {text!r}, which is not a number.") from error
-
-
-def _numbers(text: str) -> list[int]:
-    parts = [one.strip() for one in text.split(",") if one.strip()]
-    if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in parts):
-        raise invalid(f"--experiment-ids must be numbers, separated by commas, not {text!r}.")
-    return [int(one) for one in parts]
-
-
-def _check(settings: Settings, options: argparse.Namespace) -> int:
-    from .services.admin import store_check  # noqa: PLC0415
-
-    def report(problem: store_check.FileProblem) -> None:
-        print(json.dumps(problem.as_json()) if options.json else problem.line(), flush=True)
-
-    totals = store_check.check(_of_a_server(settings), report, with_digests=options.digests)
-    print(json.dumps(totals.as_json()) if options.json else totals.line())
-    return 1 if totals.lost else 0
-
-
 def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     from .domain.clock import system_clock  # noqa: PLC0415
     from .services.admin.selftest import SelfTest, SelfTestInput  # noqa: PLC0415
@@ -216,13 +112,6 @@ def _selftest(settings: Settings, options: argparse.Namespace) -> int:
     return 0 if test.passed else 1
 
 
-class _Parser(argparse.ArgumentParser):
-    """Accepts only whole option names: an abbreviation could mean something else once there are more options."""
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as argparse has it
-        super().__init__(**{"allow_abbrev": False, **options})
-
-
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) < 65_536):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; a port is a number from 0 to 65535")
@@ -230,14 +119,14 @@ def _port(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="mltrail-server",
         description="Model tracking for GitLab pipelines. Settings are environment variables: see docs/reference.",
     )
     version = f"mltrail-server {metadata.version('mltrail')}"
     parser.add_argument("-V", "--version", action="version", version=version, help="print the version, and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    shared = _Parser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--data-dir", metavar="DIR", help="folder for the embedded database and the files")
 
     serve = commands.add_parser("serve", parents=[shared], help="serve tracking, registry, files and pages")
@@ -265,40 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     migrate.set_defaults(run=_migrate)
 
-    collect = commands.add_parser("gc", parents=[shared], help="remove files that nothing has referred to for a day")
-    collect.add_argument("--dry-run", action="store_true", help="show what would be removed, and change nothing")
-    collect.add_argument(
-        "--orphans", action="store_true", help="also files that the database does not know (see check); can't be undone"
-    )
-    collect.add_argument(
-        "--deleted",
-        action="store_true",
-        help="first permanently remove deleted runs, logged models and experiments",
-    )
-    collect.add_argument(
-        "--older-than",
-        metavar="TIME",
-        default="",
-        help="with --deleted: only what was deleted this long ago, such as 30d or 2d8h5m20s",
-    )
-    collect.add_argument("--run-ids", metavar="IDS", default="", help="with --deleted: only these runs")
-    collect.add_argument(
-        "--experiment-ids", metavar="IDS", default="", help="with --deleted: only these experiments and their runs"
-    )
-    collect.add_argument(
-        "--project", metavar="PATH", default="", help="with --deleted: only this project, by path or ID"
-    )
-    collect.add_argument(
-        "--force",
-        action="store_true",
-        help="with --deleted: also runs that a protected branch or an open merge request is judged by",
-    )
-    collect.set_defaults(run=_gc)
-
-    check = commands.add_parser("check", parents=[shared], help="find missing, damaged and orphaned files")
-    check.add_argument("--digests", action="store_true", help="read every file and compare its SHA-256: slow")
-    check.add_argument("--json", action="store_true", help="one JSON object per line, the totals last")
-    check.set_defaults(run=_check)
+    collect.add(commands, shared)
+    check.add(commands, shared)
+    import_.add(commands, shared)
 
     selftest = commands.add_parser(
         "selftest", parents=[shared], help="test tokens, roles, claims and comments against your GitLab, and report"
