@@ -81,11 +81,12 @@ def test_statements_that_go_straight_to_the_driver_keep_to_a_project() -> None:
 STORE = Path(store.__file__).parent
 ACROSS_PROJECTS = {
     "admin/overview.py": {"notes_not_posted", "stored_bytes", "waiting"},
+    "archives/rows.py": {"count", "read", "write", "write_all"},
     "ci/due.py": {"_change", "claim", "settle"},
     "identity/projects.py": {"ids", "known"},
     "identity/sessions.py": {"add", "claim", "delete", "get", "put"},
 }
-"""The operator's figures, the worker's next task, and what belongs to no project."""
+"""The operator's figures, archives, the worker's next task, and what belongs to no project."""
 
 
 def test_only_what_spans_projects_takes_a_raw_connection() -> None:
