@@ -1,0 +1,244 @@
+"""The files of a history, wherever they lie: folders, S3, and a tracking server that proxies its artifacts.
+
+Where files lie is written in a history by whoever logged it, so an import must not read every place that is named
+there: otherwise a run whose files are said to lie in `/etc` would fetch them with the operator's rights. Only the
+source's own folder and server, and what the operator names, are read.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+from mltrail_server.domain.errors import MltrailError, invalid, not_found
+from mltrail_server.domain.transfer import Entity, FileRecord, Findings, Loss
+
+from .local_files import LocalFiles
+from .proxied_files import SERVICE, ProxiedFiles
+from .s3_files import S3Files
+
+_PROXIED = "mlflow-artifacts:"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_ALLOW = (
+    "add `--artifacts {where}` if the import may read it, or `--artifacts {where}=PLACE` if the files are elsewhere now"
+)
+
+
+class _Files(Protocol):
+    """Files at one kind of place. All take addresses of their kind without a slash at the end."""
+
+    def files(self, address: str, owner: str) -> Iterator[FileRecord]:
+        """List what is at or below an address. Nothing there: nothing is listed."""
+        ...
+
+    def open(self, uri: str, size: int | None) -> BinaryIO:
+        """Open the file that `files` has listed. Fewer than `size` bytes: reading raises `MltrailError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an import may read, and with which rights.
+
+    `places`: folders or URIs, or `OLD=NEW` where what the history calls OLD is now at NEW. `root`: the folder, bucket
+    or tracking server that has the files with `mlflow-artifacts:` URIs and with relative paths. `token`, or `login`
+    (user name and password), are for the source's own server and for the root.
+    """
+
+    places: Sequence[str] = ()
+    root: str = ""
+    token: str = field(default="", repr=False)
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    s3_endpoint_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a history calls `named` is to be read at `at`; the same, where the operator only allows it."""
+
+    named: str
+    at: str
+
+
+class Artifacts:
+    """Lists and opens files by the URIs that a history has for them."""
+
+    def __init__(
+        self, findings: Findings, access: Access = Access(), *, base: Path | None = None, tracking_uri: str = ""
+    ) -> None:
+        """`base` is the source's own folder, `tracking_uri` its own server."""
+        self._findings = findings
+        self._base = str(base.resolve()) if base else ""
+        self._root = _address(access.root, absolute=True) if access.root else ""
+        self._server = tracking_uri.rstrip("/")
+        self._places = sorted((_place(one) for one in access.places), key=lambda one: -len(one.named))
+        servers = [one for one in (self._server, self._root) if _scheme(one) in {"http", "https"}]
+        self._allowed = [
+            *(place.at for place in self._places),
+            *(one for one in (self._base, self._root) if one),
+            *(_on_server(server) for server in servers),
+        ]
+        roots = [Path(one) for one in self._allowed if one.startswith("/")]
+        self._local = LocalFiles(findings, roots)
+        self._s3 = S3Files(findings, access.s3_endpoint_url)
+        self._proxied = ProxiedFiles(findings, servers, token=access.token, login=access.login)
+
+    def files(self, uri: str, owner: str, *, expected: bool = False) -> Iterator[FileRecord]:
+        """List the files of a folder and below, with paths relative to it.
+
+        `owner` is whose files they are, in words, for findings. What can't be listed is a finding, and so are no files
+        at all if some are `expected`.
+        """
+        found = 0
+        try:
+            address = self._resolve(uri)
+            for file in self._of(address).files(address, owner):
+                found += 1
+                yield file
+        except MltrailError as error:
+            self._findings.add(Loss.MISSING, Entity.FILE, owner, error.message)
+            return
+        if expected and not found:
+            text = f"there are no files at {_shown(uri)}; see whether they were moved or deleted"
+            self._findings.add(Loss.MISSING, Entity.FILE, owner, text)
+
+    def open(self, file: FileRecord) -> BinaryIO:
+        """Open a file for reading once. Raises `MltrailError` if it can't be read, now or during a read."""
+        address = file.uri if _scheme(file.uri) in {"s3", "http", "https"} else _address(file.uri)
+        self._check(address, file.uri)
+        return self._of(address).open(address, file.size)
+
+    def _of(self, address: str) -> _Files:
+        if address.startswith("/"):
+            return self._local
+        return self._s3 if address.startswith("s3://") else self._proxied
+
+    def _resolve(self, uri: str) -> str:
+        """Return the address to read: an absolute path, `s3://…`, or a URL of a server's proxied files."""
+        address = _address(uri)
+        if ".." in address.split("/"):
+            raise invalid(f"{_shown(uri)} leads out of its folder by `..`: it is not read")
+        for place in self._places:
+            if _is_below(address, place.named):
+                return _joined(place.at, address[len(place.named) :].strip("/"))
+        if address.startswith(_PROXIED):
+            return self._proxied_at(address, uri)
+        if not (_scheme(address) or address.startswith("/") or _DRIVE.match(address)):
+            if not (self._root or self._base):
+                raise not_found(
+                    f"its files are at {_shown(uri)}, relative to a folder that only the old server knows: say with "
+                    "`--artifacts-root` where they are"
+                )
+            return _joined(self._root or self._base, address)
+        self._check(address, uri)
+        return address
+
+    def _proxied_at(self, address: str, uri: str) -> str:
+        """Find what a tracking server proxies: `mlflow-artifacts:/path` or `mlflow-artifacts://host:port/path`."""
+        path = address.removeprefix(_PROXIED)
+        host = ""
+        if path.startswith("//"):
+            host, _, path = path[2:].partition("/")
+        if host not in {"", urlsplit(self._server).netloc} and not self._root:
+            raise not_found(
+                f"its files are at {_shown(uri)}, on a server that is not the source: say with `--artifacts-root` "
+                "where they are"
+            )
+        if not (self._root or self._server):
+            raise not_found(
+                f"its files are at {_shown(uri)}, which the old server proxies: say with `--artifacts-root` which "
+                "folder or bucket that is (its --artifacts-destination), or the server's URL"
+            )
+        return _joined(self._root or self._server, path.strip("/"))
+
+    def _check(self, address: str, uri: str) -> None:
+        """Raise unless an address is of a known kind, and may be read."""
+        scheme = _scheme(address)
+        if _DRIVE.match(address):
+            raise not_found(
+                f"its files are at {_shown(uri)} of a Windows machine: copy them, and say `--artifacts OLD=NEW`"
+            )
+        if scheme in {"runs", "models", "dbfs"} or (scheme and scheme not in {"s3", "http", "https"}):
+            raise not_found(
+                f"its files are at {_shown(uri)}, and `{scheme}:` can't be read by an import: copy them to a folder or "
+                "to S3, and say `--artifacts OLD=NEW`"
+            )
+        if not any(_is_below(address, allowed) for allowed in self._allowed):
+            where = _shown(uri).split(" ")[0]
+            raise not_found(f"its files are at {where}, which was not named: " + _ALLOW.format(where=_top(address)))
+
+
+def _on_server(address: str) -> str:
+    """Complete the URL of a tracking server to that of its files."""
+    if _scheme(address) not in {"http", "https"} or SERVICE in address:
+        return address
+    return f"{address.rstrip('/')}{SERVICE}"
+
+
+def _place(text: str) -> Place:
+    """Read `PLACE` or `OLD=NEW`."""
+    named, equals, at = text.partition("=")
+    if not named or (equals and not at):
+        raise invalid(f"`--artifacts {text}` is neither a place nor OLD=NEW.")
+    address = _address(named)
+    return Place(address, _address(at, absolute=True) if equals else _address(named, absolute=True))
+
+
+def _address(uri: str, *, absolute: bool = False) -> str:
+    """Bring a URI or path into one form: a path for local files, without a slash at the end.
+
+    `absolute`: the operator wrote it, so that a relative path begins in the current folder.
+    """
+    scheme = _scheme(uri)
+    if scheme == "file":
+        rest = uri[len("file:") :]
+        if rest.startswith("//"):
+            host, _, path = rest[2:].partition("/")
+            if host not in {"", "localhost"}:
+                raise not_found(
+                    f"its files are at {_shown(uri)}, in a folder of another machine: copy them, and "
+                    "say `--artifacts OLD=NEW`"
+                )
+            rest = f"/{path}"
+        uri, scheme = unquote(rest), ""
+    if scheme or _DRIVE.match(uri):
+        return uri.rstrip("/")
+    if absolute:
+        return str(Path(uri).expanduser().resolve())
+    return re.sub(r"/{2,}", "/", uri).removeprefix("./").rstrip("/") if ".." in uri else posixpath.normpath(uri)
+
+
+def _scheme(uri: str) -> str:
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found and not _DRIVE.match(uri) else ""
+
+
+def _is_below(address: str, place: str) -> bool:
+    return address == place or address.startswith(place.rstrip("/") + "/")
+
+
+def _joined(place: str, path: str) -> str:
+    if _scheme(place) in {"http", "https"}:
+        place, path = _on_server(place), quote(path)
+    return f"{place.rstrip('/')}/{path}".rstrip("/")
+
+
+def _top(address: str) -> str:
+    """What an operator would allow: the bucket, or the folder of all experiments."""
+    if _scheme(address):
+        parts = urlsplit(address)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    folders = address.split("/")
+    return "/".join(folders[:-3]) if len(folders) > 4 else address
+
+
+def _shown(uri: str) -> str:
+    """A URI without user name, password and what may hold a signature."""
+    if not _scheme(uri):
+        return uri
+    head = uri.split("?", maxsplit=1)[0]
+    return re.sub(r"//[^/@]*@", "//", head)
