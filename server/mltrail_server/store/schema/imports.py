@@ -27,6 +27,7 @@ imported = Table(
     Column("here", Text, nullable=False),  # its number, id or name here
     Column("fingerprint", String(64), nullable=False),  # of all that the source says of it: the same is not read again
     Column("counts", Text, nullable=False),  # what came with it, as a JSON object by `Entity`'s names
+    Column("told", Text),  # digests of what was written and may be changed here since, see `services/imports/told.py`
     Column("at_ms", BigInteger, nullable=False),
     Index("ix_imported_here", "project_id", "kind", "here"),
     sqlite_with_rowid=False,
