@@ -4,12 +4,13 @@ import itertools
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
 from sqlalchemy import event
 
 from mltrail_server.domain.errors import MltrailError
-from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.ids import ProjectId, is_blob_id
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.paging import mark_of, written_token
 from mltrail_server.store.db.transaction import Transaction
@@ -148,3 +149,18 @@ def test_a_copy_shares_the_bytes(tx: Transaction) -> None:
     files.copy(tx, files.below(tx, "r/m"), source="r/m", target="p")
     files.delete(replace(tx, now=3), "r")
     assert [one.path for one in files.below(tx, "p")] == ["p/1", "p/d/2"]
+
+
+def test_a_blob_from_another_store_keeps_its_id(deps: Deps) -> None:
+    """An attempt that was killed has left half of it; another one repeats it."""
+    blob_id = "0a" * 16
+    assert is_blob_id(blob_id)
+    assert not any(is_blob_id(one) for one in ("../" + "0" * 29, blob_id.upper(), blob_id[:-1], f"{blob_id}\n"))
+    with pytest.raises(MltrailError):
+        deps.files.put(ONE, BytesIO(b"much too large"), limit=3, blob_id=blob_id)
+    half = deps.settings.artifacts_path / "1" / "0a" / f"{blob_id}.part"
+    half.write_bytes(b"ha")
+    for content in (b"half", b"whole"):
+        stored = deps.files.put(ONE, BytesIO(content), blob_id=blob_id)
+        assert (stored.blob_id, stored.size) == (blob_id, len(content))
+        assert b"".join(deps.files.get(ONE, blob_id, length=100)) == content

@@ -58,11 +58,18 @@ class FileStore(Protocol):
     """Keeps immutable blobs. Every call streams, so memory does not grow with the size of a file."""
 
     def put(
-        self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
+        self,
+        project_id: ProjectId,
+        stream: BinaryIO,
+        *,
+        size: int | None = None,
+        limit: int | None = None,
+        blob_id: str | None = None,
     ) -> StoredBlob:
         """Store all of `stream`, or nothing. Raises TOO_LARGE after `limit` bytes.
 
-        `size` is the announced size of the stream, if known.
+        `size` is the announced size of the stream, if known. `blob_id` is given only for a blob that comes from another
+        store with its id, checked by `domain.ids.is_blob_id`; what has that id here is overwritten.
         """
         ...
 

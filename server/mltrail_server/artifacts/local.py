@@ -36,12 +36,20 @@ class LocalFiles(WholeFiles):
         self._durable = durable
 
     def put(
-        self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
+        self,
+        project_id: ProjectId,
+        stream: BinaryIO,
+        *,
+        size: int | None = None,
+        limit: int | None = None,
+        blob_id: str | None = None,
     ) -> StoredBlob:
         del size
-        blob_id = new_blob_id()
+        given, blob_id = blob_id, blob_id or new_blob_id()
         path = self._path(project_id, blob_id)
         aside = path.with_suffix(_ASIDE)
+        if given:
+            aside.unlink(missing_ok=True)  # of an attempt that was killed
         digest, total = hashlib.sha256(), 0
         try:
             with _translating_errors():

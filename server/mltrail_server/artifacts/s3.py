@@ -44,9 +44,15 @@ class S3Files:
         self._client = LazyClient(endpoint_url)
 
     def put(
-        self, project_id: ProjectId, stream: BinaryIO, *, size: int | None = None, limit: int | None = None
+        self,
+        project_id: ProjectId,
+        stream: BinaryIO,
+        *,
+        size: int | None = None,
+        limit: int | None = None,
+        blob_id: str | None = None,
     ) -> StoredBlob:
-        blob_id = new_blob_id()
+        blob_id = blob_id or new_blob_id()
         part = part_size(size or 0)
         digest = hashlib.sha256()
         first = _read(stream, part)
