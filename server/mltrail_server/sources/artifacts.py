@@ -16,6 +16,8 @@ from urllib.parse import quote, unquote, urlsplit
 from mltrail_server.domain.errors import MltrailError, invalid, not_found
 from mltrail_server.domain.transfer import Entity, FileRecord, Findings, Loss
 
+from .credentials import Credentials
+from .http import GoneError, Rest
 from .local_files import LocalFiles
 from .proxied_files import SERVICE, ProxiedFiles
 from .s3_files import S3Files
@@ -45,14 +47,13 @@ class Access:
     """What an import may read, and with which rights.
 
     `places`: folders or URIs, or `OLD=NEW` where what the history calls OLD is now at NEW. `root`: the folder, bucket
-    or tracking server that has the files with `mlflow-artifacts:` URIs and with relative paths. `token`, or `login`
-    (user name and password), are for the source's own server and for the root.
+    or tracking server that has the files with `mlflow-artifacts:` URIs and with relative paths. `credentials` are for
+    the root, if it is a server.
     """
 
     places: Sequence[str] = ()
     root: str = ""
-    token: str = field(default="", repr=False)
-    login: tuple[str, str] | None = field(default=None, repr=False)
+    credentials: Credentials = field(default_factory=Credentials)
     s3_endpoint_url: str = ""
 
 
@@ -68,24 +69,28 @@ class Artifacts:
     """Lists and opens files by the URIs that a history has for them."""
 
     def __init__(
-        self, findings: Findings, access: Access = Access(), *, base: Path | None = None, tracking_uri: str = ""
+        self, findings: Findings, access: Access = Access(), *, base: Path | None = None, server: Rest | None = None
     ) -> None:
-        """`base` is the source's own folder, `tracking_uri` its own server."""
+        """`base` is the source's own folder, `server` its own server."""
         self._findings = findings
         self._base = str(base.resolve()) if base else ""
         self._root = _address(access.root, absolute=True) if access.root else ""
-        self._server = tracking_uri.rstrip("/")
+        self._servers = [server] if server else []
+        if _scheme(self._root) in {"http", "https"}:
+            named = Rest(self._root, access.credentials)
+            self._root = named.url
+            self._servers.append(named)
+        self._server = server.url if server else ""
         self._places = sorted((_place(one) for one in access.places), key=lambda one: -len(one.named))
-        servers = [one for one in (self._server, self._root) if _scheme(one) in {"http", "https"}]
         self._allowed = [
             *(place.at for place in self._places),
             *(one for one in (self._base, self._root) if one),
-            *(_on_server(server) for server in servers),
+            *(_on_server(one.url) for one in self._servers),
         ]
         roots = [Path(one) for one in self._allowed if one.startswith("/")]
         self._local = LocalFiles(findings, roots)
         self._s3 = S3Files(findings, access.s3_endpoint_url)
-        self._proxied = ProxiedFiles(findings, servers, token=access.token, login=access.login)
+        self._proxied = ProxiedFiles(findings, self._servers)
 
     def files(self, uri: str, owner: str, *, expected: bool = False) -> Iterator[FileRecord]:
         """List the files of a folder and below, with paths relative to it.
@@ -99,6 +104,8 @@ class Artifacts:
             for file in self._of(address).files(address, owner):
                 found += 1
                 yield file
+        except GoneError:
+            raise
         except MltrailError as error:
             self._findings.add(Loss.MISSING, Entity.FILE, owner, error.message)
             return
@@ -111,6 +118,10 @@ class Artifacts:
         address = file.uri if _scheme(file.uri) in {"s3", "http", "https"} else _address(file.uri)
         self._check(address, file.uri)
         return self._of(address).open(address, file.size)
+
+    def close(self) -> None:
+        for one in self._servers:
+            one.close()
 
     def _of(self, address: str) -> _Files:
         if address.startswith("/"):
